@@ -1,0 +1,205 @@
+"""Numbers that remember their words, and how the words change as the number travels."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import cast
+
+from specbuild.words.computing import Scope, Value, compute
+from specbuild.words.reading import LEAF, Expression, read
+from specbuild.words.refusals import WordsError, quote, unknown_name
+
+MAX_WORDS = 80  # longer words no longer explain a number
+MAX_TEXT = 4_096
+
+
+class Named(int):
+    """An int that remembers its expression; arithmetic on it forgets."""
+
+    words: str
+
+    def __new__(cls, value: int, words: str) -> Named:
+        self = super().__new__(cls, value)
+        self.words = words
+        return self
+
+    def __getnewargs__(self) -> tuple[int, str]:  # type: ignore[override]
+        return int(self), self.words
+
+    def __repr__(self) -> str:
+        return f"Named({int(self)}, {self.words!r})"
+
+    def __str__(self) -> str:
+        return int.__repr__(self)
+
+
+class NamedFloat(float):
+    """A float that remembers its expression; arithmetic on it forgets."""
+
+    words: str
+
+    def __new__(cls, value: float, words: str) -> NamedFloat:
+        self = super().__new__(cls, value)
+        self.words = words
+        return self
+
+    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]
+        return float(self), self.words
+
+    def __repr__(self) -> str:
+        return f"NamedFloat({float(self)}, {self.words!r})"
+
+    def __str__(self) -> str:
+        return float.__repr__(self)
+
+
+def named(value: Value, text: str) -> Value:
+    """`value`, to be told as `text`; the items of a list are told as `text[0]`, `text[1]` ..."""
+    if isinstance(value, list):
+        return [named(item, f"{text}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, tuple):
+        return tuple(named(item, f"{text}[{i}]") for i, item in enumerate(value))
+    return _tell(value, text)
+
+
+def words(value: object) -> str | None:
+    """The expression behind a number, if it still has one."""
+    return value.words if isinstance(value, (Named, NamedFloat)) else None
+
+
+def plain(value: Value) -> Value:
+    """The same value without words, inside lists too."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    return _tell(value, None)
+
+
+def _tell(value: Value, text: str | None) -> Value:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if text is None else Named(value, text)
+    if isinstance(value, float):
+        return float(value) if text is None else NamedFloat(value, text)
+    return value
+
+
+def evaluate(text: str, scope: Scope) -> Value:
+    """The value of an expression, told in the words of what it reads."""
+    expression = read(text)
+    for name in expression.names:
+        if name not in scope:
+            raise unknown_name(name, scope)
+    if expression.items is not None:
+        return [evaluate(item, scope) for item in expression.items]
+    value, leaves = compute(expression.tree, scope), expression.leaves
+    if not leaves or leaves[0] is expression.tree:
+        return value
+    return _tell(value, _told(text, expression, [words(leaf) for leaf in _values(leaves, scope)]))
+
+
+def translate(value: Value, args: Mapping[str, Value]) -> Value:
+    """Retell a value over a block's own parameters in the words of the caller's `args`.
+
+    Forgets the words where an argument has none. An argument that is the same wherever the block is used
+    can keep them by telling itself as a literal: `Named(16, "16")`.
+    """
+    if isinstance(value, list):
+        return [translate(item, args) for item in value]
+    if isinstance(value, tuple):
+        return tuple(translate(item, args) for item in value)
+    text = words(value)
+    if text is None or not read(text).leaves:
+        return value
+    expression = read(text)
+    return _tell(value, _told(text, expression, [words(leaf) for leaf in _values(expression.leaves, args)]))
+
+
+def formula(text: str, /, **values: Value) -> Value:
+    """Compute in our own code and keep the words: `formula("k // 2", k=kernel)`.
+
+    Unlike in `evaluate`, a plain number is told as a literal if anything else has words.
+    """
+    value, expression = evaluate(text, values), read(text)
+    leaves = _values(expression.leaves, values)
+    if not isinstance(value, (int, float)) or not any(map(words, leaves)):
+        return value
+    return _tell(value, _told(text, expression, [words(leaf) or _literal(leaf) for leaf in leaves]))
+
+
+def _literal(value: Value) -> str | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return repr(value) if number else None
+
+
+def _values(leaves: Sequence[ast.expr], scope: Scope) -> list[Value]:
+    """What each leaf reads; None for one that cannot be read here, as in a branch not taken."""
+    values: list[Value] = []
+    for leaf in leaves:
+        try:
+            values.append(compute(leaf, scope))
+        except WordsError:
+            values.append(None)
+    return values
+
+
+def _told(text: str, expression: Expression, leaves: Sequence[str | None]) -> str | None:
+    known = tuple(leaf for leaf in leaves if leaf is not None)
+    if not expression.tellable or len(known) < len(leaves) or sum(map(len, known)) > MAX_WORDS:
+        return None
+    return _substituted(text, known)
+
+
+@lru_cache(maxsize=8192)
+def _substituted(text: str, leaves: tuple[str, ...]) -> str | None:
+    """`text` with its leaves told otherwise; None if that is too long, or says only literals."""
+    told = ast.unparse(_Substitution(iter(leaves)).visit(copy.deepcopy(read(text).tree)))
+    if len(told) > MAX_WORDS:
+        return None
+    try:
+        return told if read(told).leaves else None
+    except WordsError:  # nested deeper than an expression may be
+        return None
+
+
+class _Substitution(ast.NodeTransformer):
+    """Put trees in the place of the leaves, in the order of `Expression.leaves`: precedence is kept."""
+
+    def __init__(self, leaves: Iterator[str]) -> None:
+        self.leaves = leaves
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, LEAF):
+            return read(next(self.leaves)).tree
+        if isinstance(node, ast.Call):  # its function is no leaf
+            node.args = [cast(ast.expr, self.visit(argument)) for argument in node.args]
+            return node
+        return self.generic_visit(node)
+
+
+_PLACE = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
+
+
+def substitute(text: str, scope: Scope) -> str:
+    """`text` with the value of every `${expression}` in its place; `$${` is a plain `${`."""
+
+    def fill(place: re.Match[str]) -> str:
+        if place["end"] is None:
+            return "${"
+        if not place["end"]:
+            raise WordsError(
+                "SB301", f"{quote(place[0])} is not closed by a brace", "a plain ${ is written $${"
+            )
+        return str(plain(evaluate(place["expression"], scope)))
+
+    result = _PLACE.sub(fill, text)
+    if len(result) > MAX_TEXT:
+        raise WordsError("SB504", f"a text has at most {MAX_TEXT:,} characters; this becomes {len(result):,}")
+    return result
