@@ -1,0 +1,56 @@
+"""What an unquoted word of YAML means: the core schema of YAML 1.2, with bounded numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+
+Scalar = str | int | float | bool | None
+
+MOST_DIGITS = 18
+
+WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+INTEGER = re.compile(r"[-+]?[0-9]+")
+OCTAL = re.compile(r"0o[0-7]+")
+HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(?P<mantissa>\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE](?P<exponent>[-+]?[0-9]+))?")
+NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+
+def read_plain(text: str) -> Scalar:
+    """The value of an unquoted scalar; a ValueError with a message for a number that cannot be held."""
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return _integer(text, 10)
+    if OCTAL.fullmatch(text):
+        return _integer(text[2:], 8)
+    if HEXADECIMAL.fullmatch(text):
+        return _integer(text[2:], 16)
+    if number := FLOAT.fullmatch(text):
+        return _float(text, number["mantissa"], number["exponent"] or "")
+    if NOT_FINITE.fullmatch(text):
+        raise ValueError("numbers are finite")
+    return text
+
+
+def _integer(digits: str, base: int) -> int:
+    if len(digits.lstrip("+-0")) > MOST_DIGITS:
+        raise ValueError(f"numbers have at most {MOST_DIGITS} digits")
+    return int(digits, base)
+
+
+def _float(text: str, mantissa: str, exponent: str) -> float:
+    digits = mantissa.replace(".", "").strip("0")
+    if len(digits) > MOST_DIGITS or len(exponent.lstrip("+-0")) > MOST_DIGITS:
+        raise ValueError(f"numbers have at most {MOST_DIGITS} digits")
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("this number is too large to be held")
+    if value == 0 and digits:
+        raise ValueError("this number is too small to be told from zero")
+    return value
