@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from specbuild.words.reading import bounded
-from specbuild.words.refusals import WordsError, kind, quote, source, too_large, unknown_name, wrong_kind
+from specbuild.words.refusals import WordsError, kind, source, too_large, unknown, unknown_name, wrong_kind
 
 Value: TypeAlias = "int | float | bool | str | list[Value] | tuple[Value, ...] | None"
 Scope: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
@@ -39,9 +39,9 @@ def _name(node: ast.Name, scope: Scope) -> Value:
     if isinstance(value, _VALUE):
         return value
     if not isinstance(value, Mapping):
-        raise wrong_kind(node, value, "a number")
-    hint = f"read the size of an axis: {', '.join(f'{node.id}.{axis}' for axis in value)}" if value else None
-    raise WordsError("SB305", f"{quote(node.id)} has axes and is not a number", hint)
+        raise WordsError("SB305", f"{node.id!r} is no value to compute with")
+    hint = f"read the size of an axis: {', '.join(f'{node.id}.{axis}' for axis in value)}" if value else ""
+    raise WordsError("SB305", f"{node.id!r} has axes and is not a number", hint)
 
 
 def _axis(node: ast.Attribute, scope: Scope) -> Value:
@@ -50,10 +50,9 @@ def _axis(node: ast.Attribute, scope: Scope) -> Value:
         raise unknown_name(name, scope)
     axes = scope[name]
     if not isinstance(axes, Mapping):
-        raise WordsError("SB305", f"{quote(name)} is {kind(axes)} and has no axes")
+        raise WordsError("SB305", f"{name!r} is {kind(axes)} and has no axes")
     if node.attr not in axes:
-        hint = f"it has {', '.join(axes)}" if axes else "it has no axes"
-        raise WordsError("SB304", f"{quote(name)} has no axis {quote(node.attr)}", hint)
+        raise unknown(f"{name!r} has no axis {node.attr!r}", node.attr, axes)
     return axes[node.attr]
 
 
@@ -64,7 +63,7 @@ def _item(node: ast.Subscript, scope: Scope) -> Value:
     if not -len(items) <= index < len(items):
         has = "1 item" if len(items) == 1 else f"{len(items)} items"
         message = f"{source(node)} asks for item {index} of a list of {has}"
-        raise WordsError("SB307", message, "items are counted from 0")
+        raise WordsError("SB304", message, "items are counted from 0")
     return items[index]
 
 
@@ -122,7 +121,7 @@ def _call(node: ast.Call, scope: Scope) -> Value:
         if not isinstance(item, _NUMBER):
             raise WordsError("SB305", f"{source(first)} holds {kind(item)}, not only numbers")
     if not numbers and name != "sum":
-        raise WordsError("SB303", f"{source(node)} has no value: the list is empty")
+        raise WordsError("SB304", f"{source(node)} has no value: the list is empty")
     return _guarded(node, _CALL[name], numbers)
 
 
@@ -146,7 +145,7 @@ def _items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, ...]:
         raise wrong_kind(node, items, "a list")
     if len(items) > MAX_ITEMS:
         message = f"a list has at most {MAX_ITEMS:,} items; {source(node)} has {len(items):,}"
-        raise WordsError("SB503", message)
+        raise WordsError("SB501", message)
     return items
 
 
@@ -157,11 +156,11 @@ def _guarded(node: ast.expr, function: Callable[..., Any], *arguments: Any) -> i
     except ZeroDivisionError:
         raise WordsError("SB303", f"{source(node)} divides by zero") from None
     except ValueError:
-        raise WordsError("SB303", f"{source(node)} has no value at {arguments[-1]}") from None
+        raise WordsError("SB304", f"{source(node)} has no value at {arguments[-1]}") from None
     except OverflowError:
         raise too_large(source(node)) from None
     if not isinstance(value, _NUMBER):
-        raise WordsError("SB303", f"{source(node)} is not a real number")
+        raise WordsError("SB304", f"{source(node)} is not a real number")
     if not bounded(value):
         raise too_large(source(node))
     return value

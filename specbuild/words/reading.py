@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from specbuild.words.refusals import WordsError, nearest, quote, too_large
+from specbuild.words.refusals import WordsError, quote, too_large, unknown
 
 MAX_CHARACTERS = 1_000
 MAX_NODES = 200
@@ -43,7 +43,7 @@ _FOREIGN = (  # how other languages, or other habits, write what this one has
     (r"\?", "a if condition else b"),
     (r"\^", "**"),
     (r"\bis\b", "=="),
-    (r"(?<![=<>!])=(?!=)", "=="),
+    (r"(?<![=<>!:])=(?!=)", "=="),
 )
 
 
@@ -96,12 +96,14 @@ def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> Non
 def _check_node(node: ast.expr, source: bytes, functions: frozenset[str]) -> None:
     """Refuse one node; its operands have their own turn."""
 
-    def refused(hint: str | None = None) -> WordsError:
+    def refused(hint: str = "") -> WordsError:
         text = _text(node, source)
         return WordsError(
             "SB301", f"{quote(text)} is not of the expression language", hint or _translation(text)
         )
 
+    if isinstance(node, ast.Name):
+        return
     if type(node) not in _ALLOWED:
         raise refused()
     if isinstance(node, ast.Constant):
@@ -126,22 +128,22 @@ def _check_node(node: ast.expr, source: bytes, functions: frozenset[str]) -> Non
 
 def _check_call(node: ast.Call, name: str, functions: frozenset[str]) -> None:
     if not isinstance(node.func, ast.Name) or name not in functions:
-        raise WordsError("SB306", f"there is no function {quote(name)} here", nearest(name, functions))
+        raise unknown(f"there is no function {quote(name)} here", name, functions)
     if node.keywords:
-        raise WordsError("SB306", f"{name} takes its arguments without names")
+        raise WordsError("SB301", f"{name} takes its arguments without names")
     takes, given = _ARGUMENTS.get(name, 1), len(node.args)
     if given != takes and not (name in ("min", "max") and given):
         least = "at least " if name in ("min", "max") else ""
         plural = "argument" if takes == 1 else "arguments"
-        raise WordsError("SB306", f"{name} takes {least}{takes} {plural}, not {given}")
+        raise WordsError("SB301", f"{name} takes {least}{takes} {plural}, not {given}")
 
 
 def _text(node: ast.expr, source: bytes) -> str:
     return source[node.col_offset : node.end_col_offset].decode()
 
 
-def _translation(text: str) -> str | None:
-    return next((f"write {ours}" for theirs, ours in _FOREIGN if re.search(theirs, text)), None)
+def _translation(text: str) -> str:
+    return next((f"write {ours}" for theirs, ours in _FOREIGN if re.search(theirs, text)), "")
 
 
 class _Booleans(ast.NodeTransformer):
@@ -156,11 +158,11 @@ def bounded(value: int | float) -> bool:
     return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
-def operands(node: ast.AST) -> Iterator[ast.expr]:
+def operands(node: ast.expr) -> Iterator[ast.expr]:
     """The parts of a node that are computed; the name of a called function is not."""
     if isinstance(node, ast.Call):
         yield from node.args
-    else:
+    elif not isinstance(node, (ast.Name, ast.Constant)):
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.expr):
                 yield part
@@ -184,18 +186,21 @@ class Expression:
 @lru_cache(maxsize=1024)
 def read(text: str) -> Expression:
     tree = parse(text)
-    nodes = list(ast.walk(tree))
+    nodes = list(_walk(tree))
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    items = tuple(ast.unparse(item) for item in tree.elts) if isinstance(tree, ast.List) else None
-    names = tuple(dict.fromkeys(_names(tree)))
-    return Expression(tree, names, tuple(_leaves(tree)), items, called <= PYTHON_FUNCTIONS)
+    return Expression(
+        tree,
+        names=tuple(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))),
+        leaves=tuple(_leaves(tree)),
+        items=tuple(map(ast.unparse, tree.elts)) if isinstance(tree, ast.List) else None,
+        tellable=called <= PYTHON_FUNCTIONS,
+    )
 
 
-def _names(node: ast.expr) -> Iterator[str]:
-    if isinstance(node, ast.Name):
-        yield node.id
+def _walk(node: ast.expr) -> Iterator[ast.expr]:
+    yield node
     for part in operands(node):
-        yield from _names(part)
+        yield from _walk(part)
 
 
 def _leaves(node: ast.expr) -> Iterator[ast.expr]:

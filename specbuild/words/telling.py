@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from specbuild.words.computing import Scope, Value, compute
 from specbuild.words.reading import LEAF, Expression, read
@@ -16,6 +16,8 @@ from specbuild.words.refusals import WordsError, quote, unknown_name
 
 MAX_WORDS = 80  # longer words no longer explain a number
 MAX_TEXT = 4_096
+
+T = TypeVar("T")
 
 
 class Named(int):
@@ -58,12 +60,10 @@ class NamedFloat(float):
         return float.__repr__(self)
 
 
-def named(value: Value, text: str) -> Value:
+def named(value: T, text: str) -> T:
     """`value`, to be told as `text`; the items of a list are told as `text[0]`, `text[1]` ..."""
-    if isinstance(value, list):
-        return [named(item, f"{text}[{i}]") for i, item in enumerate(value)]
-    if isinstance(value, tuple):
-        return tuple(named(item, f"{text}[{i}]") for i, item in enumerate(value))
+    if isinstance(value, (list, tuple)):
+        return cast(T, type(value)(named(item, f"{text}[{i}]") for i, item in enumerate(value)))
     return _tell(value, text)
 
 
@@ -72,22 +72,20 @@ def words(value: object) -> str | None:
     return value.words if isinstance(value, (Named, NamedFloat)) else None
 
 
-def plain(value: Value) -> Value:
+def plain(value: T) -> T:
     """The same value without words, inside lists too."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(plain(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return cast(T, type(value)(map(plain, value)))
     return _tell(value, None)
 
 
-def _tell(value: Value, text: str | None) -> Value:
+def _tell(value: T, text: str | None) -> T:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value) if text is None else Named(value, text)
+        return cast(T, int(value) if text is None else Named(value, text))
     if isinstance(value, float):
-        return float(value) if text is None else NamedFloat(value, text)
+        return cast(T, float(value) if text is None else NamedFloat(value, text))
     return value
 
 
@@ -102,36 +100,37 @@ def evaluate(text: str, scope: Scope) -> Value:
     value, leaves = compute(expression.tree, scope), expression.leaves
     if not leaves or leaves[0] is expression.tree:
         return value
-    return _tell(value, _told(text, expression, [words(leaf) for leaf in _values(leaves, scope)]))
+    return _tell(value, retell(text, scope))
 
 
-def translate(value: Value, args: Mapping[str, Value]) -> Value:
+def translate(value: T, args: Mapping[str, Value]) -> T:
     """Retell a value over a block's own parameters in the words of the caller's `args`.
 
     Forgets the words where an argument has none. An argument that is the same wherever the block is used
     can keep them by telling itself as a literal: `Named(16, "16")`.
     """
-    if isinstance(value, list):
-        return [translate(item, args) for item in value]
-    if isinstance(value, tuple):
-        return tuple(translate(item, args) for item in value)
+    if isinstance(value, (list, tuple)):
+        return cast(T, type(value)(translate(item, args) for item in value))
     text = words(value)
-    if text is None or not read(text).leaves:
-        return value
-    expression = read(text)
-    return _tell(value, _told(text, expression, [words(leaf) for leaf in _values(expression.leaves, args)]))
+    return value if text is None or not read(text).leaves else _tell(value, retell(text, args))
 
 
-def formula(text: str, /, **values: Value) -> Value:
+def formula(text: str, /, **values: Value) -> Any:
     """Compute in our own code and keep the words: `formula("k // 2", k=kernel)`.
 
     Unlike in `evaluate`, a plain number is told as a literal if anything else has words.
     """
     value, expression = evaluate(text, values), read(text)
     leaves = _values(expression.leaves, values)
-    if not isinstance(value, (int, float)) or not any(map(words, leaves)):
+    if isinstance(value, list) or not any(map(words, leaves)):
         return value
     return _tell(value, _told(text, expression, [words(leaf) or _literal(leaf) for leaf in leaves]))
+
+
+def retell(text: str, scope: Scope) -> str | None:
+    """An expression, of whatever value, in the words of what it reads; None where something has no words."""
+    expression = read(text)
+    return _told(text, expression, [words(leaf) for leaf in _values(expression.leaves, scope)])
 
 
 def _literal(value: Value) -> str | None:
@@ -201,5 +200,5 @@ def substitute(text: str, scope: Scope) -> str:
 
     result = _PLACE.sub(fill, text)
     if len(result) > MAX_TEXT:
-        raise WordsError("SB504", f"a text has at most {MAX_TEXT:,} characters; this becomes {len(result):,}")
+        raise WordsError("SB501", f"a text has at most {MAX_TEXT:,} characters; this becomes {len(result):,}")
     return result

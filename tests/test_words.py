@@ -1,0 +1,547 @@
+"""Expressions: what they compute, the words they keep, and how they are refused."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import math
+import pickle
+import time
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from specbuild.codes import CODES
+from specbuild.words import (
+    TABLE_FUNCTIONS,
+    Named,
+    NamedFloat,
+    WordsError,
+    evaluate,
+    formula,
+    named,
+    names,
+    parse,
+    plain,
+    retell,
+    substitute,
+    translate,
+    words,
+)
+
+SCOPE: dict[str, Any] = {
+    "x": {"C": Named(64, "in_channels"), "T": 49},
+    "reduction": Named(16, "reduction"),
+    "heads": Named(8, "2 * groups"),
+    "ratio": NamedFloat(0.25, "ratio"),
+    "depths": named([3, 4, 6], "depths"),
+    "grid": named([[1, 2], [3, 4]], "grid"),
+    "nothing": [],
+    "mixed": [1, "two"],
+    "window": 7,
+    "bias": True,
+    "kind": "conv",
+    "limit": None,
+    "block": object(),
+}
+
+
+# ------------------------------------------------------------------------------------------- values and words
+
+VALUES = [
+    # literals are plain
+    ("3", 3, None),
+    ("2 * 3", 6, None),
+    ("1e-5", 1e-5, None),
+    ("0x10", 16, None),
+    ("true", True, None),
+    ("False", False, None),
+    ("'conv'", "conv", None),
+    # what is read keeps its own words
+    ("reduction", 16, "reduction"),
+    ("x.C", 64, "in_channels"),
+    ("heads", 8, "2 * groups"),
+    ("ratio", 0.25, "ratio"),
+    ("depths[0]", 3, "depths[0]"),
+    ("depths[-1]", 6, "depths[2]"),
+    ("depths[window - 5]", 6, "depths[2]"),
+    ("grid[1][0]", 3, "grid[1][0]"),
+    ("kind", "conv", None),
+    ("limit", None, None),
+    # arithmetic tells itself in the words of what it reads, with the parentheses that this needs
+    ("x.C // reduction", 4, "in_channels // reduction"),
+    ("x.C//heads", 8, "in_channels // (2 * groups)"),
+    ("heads * 3", 24, "2 * groups * 3"),
+    ("heads ** 2", 64, "(2 * groups) ** 2"),
+    ("-heads ** 2", -64, "-(2 * groups) ** 2"),
+    ("x.C - (heads - 1)", 57, "in_channels - (2 * groups - 1)"),
+    ("(x.C) / 4", 16.0, "in_channels / 4"),
+    ("x.C * ratio", 16.0, "in_channels * ratio"),
+    ("int(x.C * ratio)", 16, "int(in_channels * ratio)"),
+    ("+depths[1] % 3", 1, "+depths[1] % 3"),
+    ("2 ** -1 * heads", 4.0, "2 ** (-1) * (2 * groups)"),
+    # Python's own functions keep the words, the others would need an import
+    ("max(8, x.C // reduction)", 8, "max(8, in_channels // reduction)"),
+    ("min(x.C, depths[0], 9)", 3, "min(in_channels, depths[0], 9)"),
+    ("round(heads / 16)", 0, "round(2 * groups / 16)"),
+    ("round(heads * 3 / 16)", 2, "round(2 * groups * 3 / 16)"),
+    ("abs(depths[0] - depths[2])", 3, "abs(depths[0] - depths[2])"),
+    ("ceil(x.C / 3)", 22, None),
+    ("floor(-x.C / 3)", -22, None),
+    ("sqrt(x.C)", 8.0, None),
+    ("log(reduction) / log(2)", 4.0, None),
+    ("divisible(x.C, 8)", 64, None),
+    ("divisible(27.2, 8)", 32, None),  # 24 would be below 0.9 of it
+    ("divisible(3, 8)", 8, None),
+    ("divisible(37, 8)", 40, None),
+    ("max(1, ceil(x.C / 3))", 22, None),
+    # lists
+    ("len(depths)", 3, None),
+    ("sum(depths)", 13, None),
+    ("sum(nothing)", 0, None),
+    ("max(depths)", 6, None),
+    ("min([x.C, 3])", 3, "min([in_channels, 3])"),
+    ("[x.C, 3][0]", 64, "in_channels"),
+    ("[]", [], None),
+    # what has no words takes those of the whole
+    ("x.C * window", 448, None),
+    ("x.T", 49, None),
+    ("x.C + bias", 65, None),
+    ("x.C if bias else 3", 64, None),
+    ("x.C if kind == 'conv' else 3", 64, None),
+    # a choice is told as a choice
+    ("x.C if depths[0] > 2 else 3", 64, "in_channels if depths[0] > 2 else 3"),
+    ("(x.C if reduction > 20 else 3) * 2", 6, "(in_channels if reduction > 20 else 3) * 2"),
+    ("depths[7] if len([0]) == 2 else reduction", 16, None),  # the branch not taken cannot be read
+    # truth
+    ("x.C != 4 * reduction", False, None),
+    ("1 < depths[0] <= 3", True, None),
+    ("1 < depths[0] < 3", False, None),
+    ("kind == 'conv' and not bias", False, None),
+    ("bias or 1 / 0 > 2", True, None),
+    ("not limit", True, None),
+    ("depths[0] in [1, 3]", True, None),
+    ("kind not in ['conv', 'pool']", False, None),
+    ("kind == 3", False, None),
+    # space, and more than one line
+    ("  x.C //\n reduction\r\n", 4, "in_channels // reduction"),
+]
+
+
+@pytest.mark.parametrize(("text", "value", "told"), VALUES, ids=[text for text, _, _ in VALUES])
+def test_value_and_words(text: str, value: object, told: str | None) -> None:
+    found = evaluate(text, SCOPE)
+    assert found == value
+    assert type(plain(found)) is type(value)
+    assert words(found) == told
+
+
+def test_each_item_of_a_list_has_its_own_words() -> None:
+    found = evaluate("[2 * x.C, window, [heads, 1]]", SCOPE)
+    assert found == [128, 7, [8, 1]]
+    assert isinstance(found, list) and isinstance(found[2], list)
+    assert [words(found[0]), words(found[1]), words(found[2][0])] == ["2 * in_channels", None, "2 * groups"]
+
+
+def test_words_are_forgotten_beyond_80_characters() -> None:
+    scope = {"n": Named(2, "n" * 40)}
+    assert words(evaluate("n * n", {"n": Named(2, "n" * 38)})) == f"{'n' * 38} * {'n' * 38}"
+    assert words(evaluate("n * n", scope)) is None
+    assert evaluate("n * n", scope) == 4
+
+
+def test_words_are_forgotten_where_they_would_be_too_deep_to_read_again() -> None:
+    value: Any = Named(2, "n")
+    for _ in range(40):
+        value = evaluate("-n", {"n": value})
+        assert words(value) is None or words(value) == ast.unparse(parse(value.words))
+    assert words(value) is None
+
+
+def test_names() -> None:
+    assert names("max(x.C, depths[i]) if kind == 'conv' else true") == {"x", "depths", "i", "kind"}
+
+
+# -------------------------------------------------------------------------------------- numbers with words
+
+
+@pytest.mark.parametrize("number", [Named(64, "width"), NamedFloat(0.5, "ratio")])
+def test_a_number_with_words_is_a_number(number: Named | NamedFloat) -> None:
+    bare = plain(number)
+    assert number == bare and hash(number) == hash(bare) and words(bare) is None
+    assert type(number + 0) is type(bare) and type(-number) is type(bare) and type(abs(number)) is type(bare)
+    assert f"{number}" == str(number) == str(bare)
+    assert repr(number) == f"{type(number).__name__}({bare}, {number.words!r})"
+
+
+@pytest.mark.parametrize("number", [Named(64, "width"), NamedFloat(0.5, "ratio")])
+def test_words_survive_copies(number: Named | NamedFloat) -> None:
+    pickled = [pickle.loads(pickle.dumps(number, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for other in [copy.copy(number), copy.deepcopy([number])[0], *pickled]:
+        assert (type(other), other, other.words) == (type(number), number, number.words)
+
+
+def test_named_and_plain() -> None:
+    value = named([2, (0.5, True), "text", None], "a")
+    assert repr(value) == "[Named(2, 'a[0]'), (NamedFloat(0.5, 'a[1][0]'), True), 'text', None]"
+    assert repr(plain(value)) == "[2, (0.5, True), 'text', None]"
+    assert words(named(named(3, "inner"), "outer")) == "outer"
+
+
+# ------------------------------------------------------------------------------------------- retelling
+
+
+def test_translate() -> None:
+    args: dict[str, Any] = {
+        "in_channels": Named(64, "4 * width"),
+        "reduction": Named(16, "16"),
+        "depths": named([3], "layers"),
+    }
+    assert words(translate(Named(4, "in_channels // reduction"), args)) == "4 * width // 16"
+    assert words(translate(Named(6, "2 * depths[0]"), args)) == "2 * layers[0]"
+    assert words(translate(Named(16, "reduction"), args)) is None  # a literal alone has no words
+    assert (
+        repr(translate([Named(64, "in_channels"), 3, ("a",)], args)) == "[Named(64, '4 * width'), 3, ('a',)]"
+    )
+
+
+@pytest.mark.parametrize("args", [{}, {"k": 3}, {"k": True}, {"k": [3]}, {"k": None}])
+def test_translate_forgets_what_has_no_words(args: dict[str, Any]) -> None:
+    found = translate(Named(6, "2 * k"), args)
+    assert found == 6 and words(found) is None
+
+
+def test_formula() -> None:
+    cases = [
+        (formula("k // 2", k=3), 1, None),
+        (formula("k // 2", k=Named(3, "kernel")), 1, "kernel // 2"),
+        (formula("k", k=Named(3, "kernel")), 3, "kernel"),
+        (formula("4 * w", w=Named(64, "width")), 256, "4 * width"),
+        (formula("g * w", g=Named(2, "groups"), w=8), 16, "groups * 8"),
+        (formula("g ** n", g=-2, n=Named(2, "n")), 4, "(-2) ** n"),
+        (formula("g * w", g=Named(2, "groups"), w=True), 2, None),
+        (formula("g * w", g=Named(2, "groups"), w=1e-5), 2e-5, "groups * 1e-05"),
+        (formula("ceil(w / g)", g=Named(2, "groups"), w=7), 4, None),
+        (formula("w > g", g=Named(2, "groups"), w=7), True, None),
+    ]
+    assert [(value, words(value)) for value, _, _ in cases] == [(value, told) for _, value, told in cases]
+    assert formula("[a, b]", a=Named(1, "one"), b=2) == [1, 2]
+
+
+def test_retell_a_condition() -> None:
+    assert retell(
+        "stride != 1 or x.C != 2 * w", {"stride": Named(2, "stride"), **SCOPE, "w": Named(1, "width")}
+    ) == ("stride != 1 or in_channels != 2 * width")
+    assert retell("bias and x.C > 3", SCOPE) is None
+    assert retell("1 > 3", SCOPE) is None
+
+
+# --------------------------------------------------------------------------------------------- refusals
+
+DEEP = "make a part of it a parameter"
+ITEM = "one item is read as depths[0]"
+SIZE = "the size of an axis is read as x.C"
+ASCII = "names are made of a-z, A-Z, 0-9 and _"
+NAMES = "there is bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window ..."
+CALLS = "there is abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt, sum"
+LARGE = "whole numbers go to 2^53"
+REFUSALS = [
+    ("", "SB301", "an expression is missing here", ""),
+    (" \n ", "SB301", "an expression is missing here", ""),
+    ("2 * * 3", "SB301", "`2 * * 3` is not an expression", ""),
+    ("x.C\0", "SB301", r"`x.C\x00` is not an expression", ""),
+    ("\ud800", "SB301", r"`\ud800` is not an expression", ""),
+    ("(" * 400 + "1" + ")" * 400, "SB301", f"`{'(' * 59}…` is not an expression", ""),
+    ("a = 1", "SB301", "`a = 1` is not an expression", "write =="),
+    ("bias && bias", "SB301", "`bias && bias` is not an expression", "write and"),
+    ("bias || bias", "SB301", "`bias || bias` is not an expression", "write or"),
+    ("!bias", "SB301", "`!bias` is not an expression", "write not"),
+    ("bias ? 1 : 2", "SB301", "`bias ? 1 : 2` is not an expression", "write a if condition else b"),
+    ("x.C ^ 2", "SB301", "`x.C ^ 2` is not of the expression language", "write **"),
+    ("kind is 'conv'", "SB301", "`kind is 'conv'` is not of the expression language", "write =="),
+    ("x.C @ x.C", "SB301", "`x.C @ x.C` is not of the expression language", ""),
+    ("1 + ~x.C", "SB301", "`~x.C` is not of the expression language", ""),
+    ("None", "SB301", "`None` is not of the expression language", ""),
+    ("...", "SB301", "`...` is not of the expression language", ""),
+    ("1j", "SB301", "`1j` is not of the expression language", ""),
+    ("b'a'", "SB301", "`b'a'` is not of the expression language", ""),
+    ("(1, 2)", "SB301", "`(1, 2)` is not of the expression language", ""),
+    ("{1: 2}", "SB301", "`{1: 2}` is not of the expression language", ""),
+    ("f'{kind}'", "SB301", "`f'{kind}'` is not of the expression language", ""),
+    ("2 * (lambda: 1)", "SB301", "`lambda: 1` is not of the expression language", ""),
+    ("[i for i in depths]", "SB301", "`[i for i in depths]` is not of the expression language", ""),
+    ("x.C ≥ 3", "SB301", "`x.C ≥ 3` is not an expression", ""),
+    ("(y := 3)", "SB301", "`y := 3` is not of the expression language", ""),
+    ("max(*depths)", "SB301", "`*depths` is not of the expression language", ""),
+    ("x.C.real", "SB301", "`x.C.real` is not of the expression language", SIZE),
+    ("depths[1:]", "SB301", "`depths[1:]` is not of the expression language", ITEM),
+    ("depths[0, 1]", "SB301", "`depths[0, 1]` is not of the expression language", ITEM),
+    ("x.C # all", "SB301", "an expression holds no comment", ""),
+    ("ﬁ + 1", "SB301", "`ﬁ + 1` has letters beyond ASCII outside of quotes", ASCII),
+    ("round(x.C, 2)", "SB301", "round takes 1 argument, not 2", ""),
+    ("divisible(x.C)", "SB301", "divisible takes 2 arguments, not 1", ""),
+    ("min()", "SB301", "min takes at least 1 argument, not 0", ""),
+    ("max(depths, default=1)", "SB301", "max takes its arguments without names", ""),
+    ("redction * 2", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
+    ("1 if bias else redction", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
+    ("y.C", "SB302", "nothing is named 'y' here", NAMES),
+    ("x.Q", "SB302", "'x' has no axis 'Q'", "there is C, T"),
+    ("cell(3)", "SB302", "there is no function `cell` here", "did you mean 'ceil'?"),
+    ("sin(3)", "SB302", "there is no function `sin` here", "did you mean 'min'?"),
+    ("__import__('os').system('ls')", "SB302", "there is no function `__import__('os').system` here", CALLS),
+    ("x.__class__", "SB302", "'x' has no axis '__class__'", "there is C, T"),
+    ("x.C // 0", "SB303", "`x.C // 0` divides by zero", ""),
+    ("1 / (window - 7)", "SB303", "`1 / (window - 7)` divides by zero", ""),
+    ("x.C % 0.0", "SB303", "`x.C % 0.0` divides by zero", ""),
+    ("0 ** -1", "SB303", "`0 ** (-1)` divides by zero", ""),
+    ("log(window - 7)", "SB304", "`log(window - 7)` has no value at 0", ""),
+    ("sqrt(-1)", "SB304", "`sqrt(-1)` has no value at -1", ""),
+    ("divisible(x.C, 0)", "SB304", "`divisible(x.C, 0)` has no value at 0", ""),
+    ("(-8) ** 0.5", "SB304", "`(-8) ** 0.5` is not a real number", ""),
+    ("max(nothing)", "SB304", "`max(nothing)` has no value: the list is empty", ""),
+    ("depths[3]", "SB304", "`depths[3]` asks for item 3 of a list of 3 items", "items are counted from 0"),
+    ("[5][x.C]", "SB304", "`[5][x.C]` asks for item 64 of a list of 1 item", "items are counted from 0"),
+    ("x * 2", "SB305", "'x' has axes and is not a number", "read the size of an axis: x.C, x.T"),
+    ("block", "SB305", "'block' is no value to compute with", ""),
+    ("block.C", "SB305", "'block' is no value and has no axes", ""),
+    ("reduction.C", "SB305", "'reduction' is a number and has no axes", ""),
+    ("'a' * 3", "SB305", "`'a'` is text, not a number", ""),
+    ("kind + 'a'", "SB305", "`kind` is text, not a number", ""),
+    ("[1] + [2]", "SB305", "`[1]` is a list, not a number", ""),
+    ("depths * 2", "SB305", "`depths` is a list, not a number", ""),
+    ("limit + 1", "SB305", "`limit` is none, not a number", ""),
+    ("-kind", "SB305", "`kind` is text, not a number", ""),
+    ("'a' < 'b'", "SB305", "`'a'` is text, not a number", ""),
+    ("1 < kind", "SB305", "`kind` is text, not a number", ""),
+    ("'on' in kind", "SB305", "`kind` is text, not a list", ""),
+    ("not kind", "SB305", "`kind` is text, not true or false", ""),
+    ("1 if depths else 2", "SB305", "`depths` is a list, not true or false", ""),
+    ("int('3')", "SB305", "`'3'` is text, not a number", ""),
+    ("len(kind)", "SB305", "`kind` is text, not a list", ""),
+    ("len(bias)", "SB305", "`bias` is true or false, not a list", ""),
+    ("sum(3)", "SB305", "`3` is a number, not a list", ""),
+    ("sum(mixed)", "SB305", "`mixed` holds text, not only numbers", ""),
+    ("window[0]", "SB305", "`window` is a number, not a list", ""),
+    ("depths[true]", "SB305", "`True` is true or false, not a whole number", ""),
+    ("depths[ratio]", "SB305", "`ratio` is a number, not a whole number", ""),
+    ("1 +" * 500, "SB501", "an expression has at most 1,000 characters; this has 1,500", ""),
+    ("[" + "1, " * 200 + "]", "SB501", "an expression has at most 200 parts", DEEP),
+    (" + ".join("1" * 40), "SB501", "an expression is nested at most 32 deep", DEEP),
+    ("-" * 900 + "1", "SB501", "an expression is nested at most 32 deep", DEEP),
+    ("1e999", "SB501", "`1e999` is too large a number", LARGE),
+    ("9007199254740993", "SB501", "`9007199254740993` is too large a number", LARGE),
+    ("2 ** 53 + 1", "SB501", "`2 ** 53 + 1` is too large a number", LARGE),
+    ("9 ** 9 ** 9", "SB501", "`9 ** 9 ** 9` is too large a number", LARGE),
+    ("(-2) ** 9999999", "SB501", "`(-2) ** 9999999` is too large a number", LARGE),
+    ("1e300 * 1e300", "SB501", "`1e+300 * 1e+300` is too large a number", LARGE),
+    ("int(1e300)", "SB501", "`int(1e+300)` is too large a number", LARGE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message", "hint"), REFUSALS, ids=[ascii(row[0])[:40] for row in REFUSALS]
+)
+def test_refusals(text: str, code: str, message: str, hint: str) -> None:
+    with pytest.raises(WordsError) as caught:
+        evaluate(text, SCOPE)
+    error = caught.value
+    assert (error.code, error.message, error.hint) == (code, message, hint)
+    assert str(error) == message and code in CODES
+    assert pickle.loads(pickle.dumps(error)).hint == hint
+
+
+def test_lists_are_bounded() -> None:
+    assert evaluate("sum(long)", {"long": [1] * 10_000}) == 10_000
+    with pytest.raises(WordsError, match="a list has at most 10,000 items; `long` has 10,001"):
+        evaluate("sum(long)", {"long": [1] * 10_001})
+
+
+def test_odd_literals_print_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert evaluate(r"1if 1else 2 == '\d'", {}) == 1
+        assert parse("1or 0 == '\\q'")
+
+
+def test_text_in_other_scripts_is_compared() -> None:
+    assert evaluate("kind == 'свёртка # 1'", {"kind": "свёртка # 1"}) is True
+
+
+# --------------------------------------------------------------------------------------------- tables
+
+
+def test_tables_may_use_array_functions() -> None:
+    text = "where(T > S, sin(T / 10 ** (S / 4)), minimum(sign(T - S), exp(-S)))"
+    assert isinstance(parse(text, functions=TABLE_FUNCTIONS), ast.Call)
+    with pytest.raises(WordsError, match="there is no function `max` here"):
+        parse("max(T, S)", functions=TABLE_FUNCTIONS)
+    with pytest.raises(WordsError, match="where takes 3 arguments, not 2"):
+        parse("where(T, S)", functions=TABLE_FUNCTIONS)
+
+
+# ---------------------------------------------------------------------------------------------- text
+
+TEXTS = [
+    ("no place", "no place"),
+    ("block ${reduction}", "block 16"),
+    ("${kind}${bias}${ratio}", "convTrue0.25"),
+    ("${depths} of ${x.C // reduction}", "[3, 4, 6] of 4"),
+    ("$${reduction} is ${reduction}", "${reduction} is 16"),
+    ("$ { $reduction } $$ {reduction}", "$ { $reduction } $$ {reduction}"),
+]
+
+
+@pytest.mark.parametrize(("text", "result"), TEXTS)
+def test_substitute(text: str, result: str) -> None:
+    assert substitute(text, SCOPE) == result
+
+
+def test_substitute_refuses() -> None:
+    with pytest.raises(WordsError, match="nothing is named 'redction' here"):
+        substitute("block ${redction}", SCOPE)
+    with pytest.raises(WordsError, match="is not closed by a brace"):
+        substitute("block ${reduction", SCOPE)
+    with pytest.raises(WordsError, match="at most 4,096 characters; this becomes 40,000"):
+        substitute("${name}" * 10, {"name": "a" * 4_000})
+
+
+# ------------------------------------------------------------------------------------------- properties
+
+BASE = ("width", "groups", "scale")
+BINARY = ("+", "-", "*", "/", "//", "%", "**")
+numbers = st.one_of(st.integers(0, 9).map(str), st.sampled_from(["0.5", "2.25", "1e-3"]))
+
+
+def expressions(leaves: tuple[str, ...], functions: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """Expressions over these names, with every construct that makes a number."""
+
+    def grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        one, two = st.tuples(inner), st.tuples(inner, inner)
+        test = st.tuples(inner, st.sampled_from(["<", "<=", "==", "!=", ">", ">="]), inner).map(" ".join)
+        truth = st.one_of(test, test.map(lambda t: f"not {t}"), st.tuples(test, test).map(" or ".join))
+        return st.one_of(
+            st.tuples(inner, st.sampled_from(BINARY), inner).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})"),
+            st.tuples(inner, st.sampled_from(BINARY), inner).map(" ".join),
+            inner.map(lambda t: f"-{t}"),
+            st.tuples(inner, truth, inner).map(lambda t: f"({t[0]} if {t[1]} else {t[2]})"),
+            st.tuples(st.sampled_from(functions), one).map(lambda t: f"{t[0]}({t[1][0]})"),
+            st.tuples(st.sampled_from(["min", "max"]), two).map(lambda t: f"{t[0]}({', '.join(t[1])})"),
+        )
+
+    return st.recursive(
+        st.one_of(numbers, st.sampled_from(leaves), st.sampled_from(leaves)), grow, max_leaves=6
+    )
+
+
+def by_python(text: str, values: dict[str, Any]) -> Any:
+    functions = {
+        "min": min,
+        "max": max,
+        "round": round,
+        "abs": abs,
+        "int": int,
+        "ceil": math.ceil,
+        "floor": math.floor,
+    }
+    return eval(text, {"__builtins__": functions}, {name: plain(value) for name, value in values.items()})
+
+
+def value_or_reject(text: str, scope: dict[str, Any]) -> Any:
+    try:
+        return evaluate(text, scope)
+    except WordsError:
+        assume(False)
+
+
+base_scopes = st.fixed_dictionaries(
+    {
+        "width": st.integers(-3, 99).map(lambda n: Named(n, "width")),
+        "groups": st.integers(0, 9).map(lambda n: Named(n, "groups")),
+        "scale": st.floats(-4, 4).map(lambda x: NamedFloat(x, "scale")),
+    }
+)
+over_base = expressions(BASE, ("round", "abs", "int"))
+over_block = expressions(("a", "b"), ("round", "abs", "int"))
+
+
+@given(expressions(BASE, ("round", "abs", "int", "ceil", "floor")), base_scopes)
+@settings(max_examples=300, deadline=None)
+def test_values_are_those_of_python(text: str, scope: dict[str, Any]) -> None:
+    value = value_or_reject(text, scope)
+    expected = by_python(text, scope)
+    assert value == expected and type(plain(value)) is type(expected)
+
+
+@given(over_block, over_base, over_base, base_scopes)
+@settings(max_examples=300, deadline=None)
+def test_words_are_true(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
+    args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
+    for value in (value_or_reject(text, args), formula(text, **args)):
+        told = words(value)
+        if told is not None:
+            assert by_python(told, scope) == plain(value)
+            assert len(told) <= 80 and told == ast.unparse(parse(told))
+
+
+@given(over_block, over_base, over_base, base_scopes)
+@settings(max_examples=300, deadline=None)
+def test_translating_is_evaluating_in_the_words_of_the_caller(
+    text: str, a: str, b: str, scope: dict[str, Any]
+) -> None:
+    args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
+    inside = value_or_reject(text, {name: named(plain(value), name) for name, value in args.items()})
+    outside, direct = translate(inside, args), evaluate(text, args)
+    assert outside == direct
+    if words(inside) is not None:
+        assert words(outside) == words(direct)
+    else:
+        assert words(outside) is None
+
+
+TOKENS = [
+    *"()[]{}+-*/%.,:=<>!~^@'\"\\#$ \n\t\0é0123456789abxC_",
+    *(
+        "**",
+        "//",
+        "not ",
+        " if ",
+        " else ",
+        " in ",
+        "lambda ",
+        "f'",
+        "1e9",
+        "x.C",
+        "depths[",
+        "max(",
+        "9" * 30,
+    ),
+]
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(TOKENS), max_size=30).map("".join)))
+@settings(max_examples=1000, deadline=None)
+def test_any_text_is_computed_or_refused(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for attempt in (evaluate, substitute):
+            try:
+                attempt(text, SCOPE)
+            except WordsError as error:
+                assert error.code in CODES and error.message.isprintable()
+
+
+NASTY = [
+    *("((((" * 50, "[(" * 99, "-" * 990 + "1", "[" * 190 + "]" * 190, "{1:" * 190, "x.C" * 300),
+    *("not " * 249 + "1", "9**" * 300 + "9", "lambda:" * 140 + "1", "max(" * 190 + "1" + ")" * 190),
+]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_refusing_takes_no_time(text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(WordsError):
+        evaluate(text, SCOPE)
+    assert time.perf_counter() - start < 0.5
