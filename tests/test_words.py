@@ -88,6 +88,7 @@ VALUES = [
     ("min(x.C, depths[0], 9)", 3, "min(in_channels, depths[0], 9)"),
     ("round(heads / 16)", 0, "round(2 * groups / 16)"),
     ("round(heads * 3 / 16)", 2, "round(2 * groups * 3 / 16)"),
+    ("heads * min(3 * heads, heads)", 64, "2 * groups * min(3 * (2 * groups), 2 * groups)"),
     ("abs(depths[0] - depths[2])", 3, "abs(depths[0] - depths[2])"),
     ("ceil(x.C / 3)", 22, None),
     ("floor(-x.C / 3)", -22, None),

@@ -176,7 +176,7 @@ class _Substitution(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, LEAF):
-            return read(next(self.leaves)).tree
+            return copy.deepcopy(read(next(self.leaves)).tree)  # `unparse` takes each node to stand once
         if isinstance(node, ast.Call):  # its function is no leaf
             node.args = [cast(ast.expr, self.visit(argument)) for argument in node.args]
             return node
