@@ -1,0 +1,437 @@
+"""The little Python that an emitted model file needs, as a tree; `printer` is the only way from it to text.
+
+Every node is frozen and hashable, so that code can be compared, counted and used as a key.
+Names and texts are kept as given: the printer is where they are checked.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import TypeAlias
+
+# ------------------------------------------------------------------------------------------------ expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An identifier, or a dotted path of them: `x`, `nn.Conv2d`, `self.conv1`; `...` is the ellipsis."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal:
+    """A plain value. Unlike the values themselves, `1`, `1.0` and `True` are three different literals."""
+
+    value: int | float | bool | str | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[type, str]:
+        return type(self.value), repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`function(*args, name=value)`; a keyword named `**` unpacks a mapping."""
+
+    function: Expr
+    args: tuple[Expr, ...] = ()
+    keywords: tuple[tuple[str, Expr], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """`of.name`, where `of` is more than a name."""
+
+    of: Expr
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`of[items]`; an item may be a `Slice`, `Literal(None)` or `Name("...")`."""
+
+    of: Expr
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`lower:upper:step`, only inside an `Index`."""
+
+    lower: Expr | None = None
+    upper: Expr | None = None
+    step: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Infix:
+    """Two operands around an operator of `PRECEDENCE`."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """`-x`, `~x` or `not x`."""
+
+    operator: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`then if test else otherwise`."""
+
+    test: Expr
+    then: Expr
+    otherwise: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class TupleOf:
+    """`(a, b)`, always in brackets, but in an index."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """`[a, b]`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DictOf:
+    """`{key: value}`; a key that is None unpacks its value: `{**value}`."""
+
+    items: tuple[tuple[Expr | None, Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """`*of`, in the arguments of a call, in a list or a tuple."""
+
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """`(element for target in iterable)`; as the only argument of a call it needs no brackets of its own."""
+
+    element: Expr
+    target: str
+    iterable: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class ListComprehension:
+    """`[element for target in iterable]`."""
+
+    element: Expr
+    target: str
+    iterable: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The place of the index-th operand, to be filled by `substitute` before printing."""
+
+    index: int
+
+
+Expr: TypeAlias = (
+    Name
+    | Literal
+    | Call
+    | Attribute
+    | Index
+    | Slice
+    | Infix
+    | Prefix
+    | Conditional
+    | TupleOf
+    | ListOf
+    | DictOf
+    | Star
+    | Generator
+    | ListComprehension
+    | Input
+)
+
+# ------------------------------------------------------------------------------------------------- statements
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`target: annotation = value`; the target is a name or a dotted path."""
+
+    target: str
+    value: Expr
+    annotation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpack:
+    """`a, b = value`; the star of a target that takes the rest is part of it: `*rest`."""
+
+    targets: tuple[str, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """`return value`."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """An expression for its effect."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """`for target in iterable:`; several targets are written `a, b`."""
+
+    target: str
+    iterable: Expr
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`if test:`; an `otherwise` that is one `If` becomes `elif`."""
+
+    test: Expr
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """Free text, written as comment lines of its own."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """An empty line between two statements."""
+
+
+# ------------------------------------------------------------------------------------------------ definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; `variadic` is `""`, `"*"` or `"**"`."""
+
+    name: str
+    annotation: str | None = None
+    default: Expr | None = None
+    keyword_only: bool = False
+    variadic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A `def`."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    returns: str | None
+    doc: str
+    body: tuple[Statement, ...]
+    decorators: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A `class`; its members may be functions."""
+
+    name: str
+    bases: tuple[str, ...]
+    doc: str
+    body: tuple[Statement, ...]
+    decorators: tuple[Expr, ...] = ()
+
+
+Statement: TypeAlias = Assign | Unpack | Return | Do | For | If | Comment | Blank | Function | Class
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A whole file. `imports` are finished lines in their final order; an empty one parts two groups."""
+
+    doc: str
+    imports: tuple[str, ...]
+    body: tuple[Statement, ...]
+    header_comments: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------- working
+
+
+def children(expr: Expr) -> Iterator[Expr]:
+    """The expressions directly inside one, in the order of reading."""
+    match expr:
+        case Call(function, args, keywords):
+            yield function
+            yield from args
+            yield from (value for _, value in keywords)
+        case DictOf(items):
+            yield from (part for item in items for part in item if part is not None)
+        case Index(of, items):
+            yield of
+            yield from items
+        case TupleOf(items) | ListOf(items):
+            yield from items
+        case Slice(lower, upper, step):
+            yield from (part for part in (lower, upper, step) if part is not None)
+        case Infix(_, left, right):
+            yield from (left, right)
+        case Conditional(test, then, otherwise):
+            yield from (then, test, otherwise)
+        case Generator(element, _, iterable) | ListComprehension(element, _, iterable):
+            yield from (element, iterable)
+        case Attribute(of) | Star(of) | Prefix(_, of):
+            yield of
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """An expression and all inside it, each before its parts, in the order of reading."""
+    yield expr
+    for part in children(expr):
+        yield from walk(part)
+
+
+def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The same expression with each direct part replaced by `change(part)`; itself if none differs."""
+    match expr:
+        case Call(function, args, keywords):
+            changed: Expr = Call(
+                change(function), tuple(map(change, args)), tuple((key, change(value)) for key, value in keywords)
+            )
+        case DictOf(items):
+            changed = DictOf(tuple((None if key is None else change(key), change(value)) for key, value in items))
+        case Index(of, items):
+            changed = Index(change(of), tuple(map(change, items)))
+        case TupleOf(items) | ListOf(items):
+            changed = type(expr)(tuple(map(change, items)))
+        case Name() | Literal() | Input():
+            return expr
+        case _:
+            parts = {field.name: getattr(expr, field.name) for field in fields(expr)}
+            new = {name: change(part) for name, part in parts.items() if part is not None and not isinstance(part, str)}
+            changed = replace(expr, **new)
+    return expr if changed == expr else changed
+
+
+def substitute(expr: Expr, inputs: Sequence[Expr]) -> Expr:
+    """Put the operands in: `Input(i)` becomes `inputs[i]`."""
+    return inputs[expr.index] if isinstance(expr, Input) else rebuild(expr, lambda part: substitute(part, inputs))
+
+
+# ------------------------------------------------------------------------------------------------ reading text
+
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.MatMult: "@",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.And: "and",
+    ast.Or: "or",
+    ast.USub: "-",
+    ast.Not: "not",
+    ast.Invert: "~",
+}
+
+
+@lru_cache(maxsize=8192)
+def from_words(text: str) -> Expr:
+    """The tree of a Python expression of the small subset, or ValueError: `4 * width`, `depths[0]`, `max(a, b)`."""
+    try:
+        return _read(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError(f"not an expression: {text!r}") from None
+
+
+def _read(node: ast.expr) -> Expr:
+    match node:
+        case ast.Constant(value) if value is Ellipsis:
+            return Name("...")
+        case ast.Constant(value) if value is None or isinstance(value, bool | int | float | str):
+            return Literal(value)
+        case ast.Name(text):
+            return Name(text)
+        case ast.Attribute(value, name):
+            of = _read(value)
+            return Name(f"{of.text}.{name}") if isinstance(of, Name) and of.text != "..." else Attribute(of, name)
+        case ast.Subscript(value, ast.Tuple(items)) if items:
+            return Index(_read(value), tuple(map(_read, items)))
+        case ast.Subscript(value, item):
+            return Index(_read(value), (_read(item),))
+        case ast.Slice(lower, upper, step):
+            return Slice(*(None if part is None else _read(part) for part in (lower, upper, step)))
+        case ast.Call(function, args, keywords):
+            named = tuple((keyword.arg or "**", _read(keyword.value)) for keyword in keywords)
+            return Call(_read(function), tuple(map(_read, args)), named)
+        case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
+            return Infix(_OPERATORS[type(operator)], _read(left), _read(right))
+        case ast.BoolOp(operator, values):
+            return _joined(_OPERATORS[type(operator)], [_read(value) for value in values])
+        case ast.Compare(left, operators, rights):
+            sides = [_read(side) for side in (left, *rights)]
+            pairs = zip(operators, sides, sides[1:], strict=False)
+            return _joined("and", [Infix(_OPERATORS[type(operator)], a, b) for operator, a, b in pairs])
+        case ast.UnaryOp(ast.UAdd(), operand):
+            return _read(operand)
+        case ast.UnaryOp(operator, operand):
+            return Prefix(_OPERATORS[type(operator)], _read(operand))
+        case ast.IfExp(test, then, otherwise):
+            return Conditional(_read(test), _read(then), _read(otherwise))
+        case ast.List(items):
+            return ListOf(tuple(map(_read, items)))
+        case ast.Tuple(items):
+            return TupleOf(tuple(map(_read, items)))
+        case ast.Starred(value):
+            return Star(_read(value))
+    raise ValueError(f"not part of the expression language: {ast.unparse(node)!r}")
+
+
+def _joined(operator: str, operands: Sequence[Expr]) -> Expr:
+    whole = operands[0]
+    for operand in operands[1:]:
+        whole = Infix(operator, whole, operand)
+    return whole
