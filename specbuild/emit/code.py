@@ -271,7 +271,14 @@ class Class:
     decorators: tuple[Expr, ...] = ()
 
 
-Statement: TypeAlias = Assign | Unpack | Return | Do | For | If | Comment | Blank | Function | Class
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A class or function of our own, copied from a helper file that the formatter has seen."""
+
+    source: str
+
+
+Statement: TypeAlias = Assign | Unpack | Return | Do | For | If | Comment | Blank | Function | Class | Helper
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ out by the formatter's rules: brackets open first, and parentheses are added whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from specbuild.emit.code import (
     For,
     Function,
     Generator,
+    Helper,
     If,
     Index,
     Infix,
@@ -167,7 +169,7 @@ def _is_simple_power(expr: Expr) -> bool:
         case Name(path):
             return path != "..."
         case Literal(value):
-            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != float("inf")
+            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         case Prefix(operator, operand):
             return operator != "not" and _precedence(operand) >= _UNARY and _is_simple_power(operand)
         case Attribute(of):
@@ -385,6 +387,8 @@ def _is_simple_bound(expr: Expr) -> bool:
             return operator != "not" and _is_simple_bound(operand)
         case Name(path):
             return "." not in path
+        case Literal(float() as value):
+            return math.isfinite(value)
     return isinstance(expr, Literal)
 
 
@@ -438,6 +442,8 @@ def statement(node: Statement, indent: int) -> list[str]:
             return _function(node, indent)
         case Class():
             return _class(node, indent)
+        case Helper(source):
+            return source.splitlines()
     raise TypeError(f"not a statement: {node!r}")
 
 
@@ -614,10 +620,10 @@ def _suite(body: Sequence[Statement], indent: int, doc: Sequence[str] = (), afte
         if isinstance(node, Blank):
             asked = 1
             continue
-        defines = isinstance(_commented(body, at), Function | Class)
+        defines = isinstance(_commented(body, at), Function | Class | Helper)
         if before is None:
             empty = max(after_doc, asked, int(defines)) if doc else 0
-        elif isinstance(before, Function | Class) or defines and not isinstance(before, Comment):
+        elif isinstance(before, Function | Class | Helper) or defines and not isinstance(before, Comment):
             empty = apart
         else:
             empty = asked
@@ -691,7 +697,7 @@ def module(node: Module) -> str:
     result: list[str] = []
     for part in parts:
         if part:
-            first_is_definition = part is parts[-1] and node.body and isinstance(node.body[0], Function | Class)
+            first_is_definition = part is parts[-1] and node.body and isinstance(node.body[0], Function | Class | Helper)
             result += [""] * (2 if first_is_definition else 1) if result else []
             result += part
     result[:2] = [text.without_coding(line) for line in result[:2]]

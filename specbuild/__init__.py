@@ -1,0 +1,1 @@
+"""Named neural networks in YAML, compiled to native PyTorch and Keras source."""

@@ -1,0 +1,15 @@
+"""One package for each framework; none of them imports its framework."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from specbuild.backends.backend import Backend
+
+NAMES = ("torch", "keras")
+
+
+def load(name: str) -> Backend:
+    """The backend of this name."""
+    found: Backend = import_module(f"specbuild.backends.{name}").backend
+    return found

@@ -1,0 +1,44 @@
+"""Values that meet by axis name: brought into one physical order, missing axes filled with size 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from specbuild.axes import Tensor
+from specbuild.backends.backend import Backend
+from specbuild.emit.code import Expr, Index, Literal, Slice
+from specbuild.emit.layout import Layout
+from specbuild.emit.lower import Operand
+
+
+def aligned(xs: Sequence[Operand], backend: Backend, out: Tensor) -> tuple[list[Expr], Layout]:
+    """The operands as expressions that broadcast against each other, and how the result lies."""
+    target = common(xs, backend, out)
+    if target.folded and any(x.layout.batched and x.layout.folded != target.folded for x in xs):
+        xs = [x.unfolded() for x in xs]
+        target = common(xs, backend, out)
+    return [broadcast(x, target) for x in xs], target
+
+
+def common(xs: Sequence[Operand], backend: Backend, out: Tensor) -> Layout:
+    """The order of the operand that has every axis; among several, the one in the framework's own order."""
+    whole = [x for x in xs if len(x.type.sizes) == len(out.sizes)]
+    natural = backend.natural(out)
+    lead = next((x for x in whole if x.order == natural), whole[0] if whole else None)
+    if lead is None:
+        return Layout(natural, (), out.batched)
+    return Layout(lead.order, lead.layout.folded, out.batched)
+
+
+def broadcast(x: Operand, target: Layout) -> Expr:
+    """One operand with its axes in the order of `target`, and a dimension of 1 for each that it lacks."""
+    order = tuple(a for a in target.order if a in x.type)
+    here = x.to(*order, folded=x.layout.folded)
+    items: list[Expr] = [Slice()] if here.layout.batched else []
+    items += [Slice() if axis in x.type else Literal(None) for axis in target.order]
+    if not here.layout.batched:
+        while items and items[0] == Literal(None):
+            items = items[1:]
+    while items and items[-1] == Slice():
+        items = items[:-1]
+    return Index(here.expr, tuple(items)) if items else here.expr

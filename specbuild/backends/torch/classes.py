@@ -1,0 +1,269 @@
+"""The file of a PyTorch model: a class for each block, the model last."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from specbuild.emit.code import (
+    Assign,
+    Attribute,
+    Blank,
+    Call,
+    Class,
+    Conditional,
+    DictOf,
+    Do,
+    Expr,
+    Function,
+    Generator,
+    Helper,
+    Index,
+    Infix,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Star,
+    Statement,
+    TupleOf,
+)
+from specbuild.emit.flow import Flow
+from specbuild.emit.lower import Step
+from specbuild.emit.made import Construct, Container, Made, Run, literal
+from specbuild.emit.units import REQUIRED, Unit
+from specbuild.ops.kinds import Init
+
+if TYPE_CHECKING:
+    from specbuild.backends.backend import Backend
+
+IMPORTS = {
+    "math": "import math",
+    "OrderedDict": "from collections import OrderedDict",
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+    "nn": "from torch import nn",
+}
+SPELLED_OUT = 3  # so many equal layers are written one by one
+
+
+def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
+    """The whole file: imports that are used, helpers that are used, classes, the model last."""
+    written = [written_class(unit) for unit in units]
+    helpers = backend.prelude()
+    used = words_of(written)
+    needed = [name for name in helpers if name in used]
+    for name in needed:
+        used |= set(re.findall(r"[A-Za-z_]\w*", helpers[name]))
+    imports = tuple(line for name, line in IMPORTS.items() if name in used)
+    return Module(doc, grouped(imports), (*(Helper(helpers[name]) for name in needed), *written), header)
+
+
+def words_of(part: Any) -> set[str]:
+    """Every identifier, or part of a dotted one, that code uses."""
+    found: set[str] = set()
+
+    def visit(part: Any) -> None:
+        if isinstance(part, Name):
+            found.update(part.text.split("."))
+        elif isinstance(part, Class | Function):
+            found.update(word for a in annotations(part) for word in re.findall(r"[A-Za-z_]\w*", a))
+        if isinstance(part, tuple | list):
+            for item in part:
+                visit(item)
+        elif is_dataclass(part):
+            for f in fields(part):
+                visit(getattr(part, f.name))
+
+    visit(part)
+    return found
+
+
+def annotations(part: Class | Function) -> list[str]:
+    if isinstance(part, Class):
+        return list(part.bases)
+    return [a for a in (part.returns, *(p.annotation for p in part.parameters)) if a]
+
+
+def grouped(imports: tuple[str, ...]) -> tuple[str, ...]:
+    """The standard library's imports apart from the framework's."""
+    own = tuple(line for line in imports if line in (IMPORTS["math"], IMPORTS["OrderedDict"]))
+    rest = tuple(line for line in imports if line not in own)
+    return (*own, "", *rest) if own and rest else own + rest
+
+
+def written_class(unit: Unit) -> Class:
+    members = tuple(m for m in (init(unit), reset(unit), forward(unit)) if m is not None)
+    body: list[Statement] = []
+    for member in members:
+        body += [Blank(), member] if body else [member]
+    return Class(unit.name, ("nn.Module",), unit.block.doc, tuple(body))
+
+
+def init(unit: Unit) -> Function | None:
+    body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__")))]
+    body += held(unit)
+    for step in unit.steps:
+        if step.key in unit.flags and step.make is None:
+            body.append(Assign(f"self.{flag_name(step)}", unit.flags[step.key]))
+    if any(step.inits for step in unit.steps):
+        body.append(Do(Call(Name("self.reset_parameters"))))
+    if len(body) == 1:
+        return None
+    return Function("__init__", (Parameter("self"), *parameters(unit)), "None", "", tuple(body))
+
+
+def parameters(unit: Unit) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default)) for name, p in unit.params.items())
+
+
+def held(unit: Unit) -> list[Statement]:
+    """What the constructor makes; members of a group that is no row stand in a list or a dict under its name."""
+    groups: dict[str, dict[str, Expr]] = {}
+    order: list[tuple[str, Expr | None]] = []
+    buffers: set[str] = set()
+    for step in unit.steps:
+        if step.make is None:
+            continue
+        made = finished(step.make)
+        if step.key in unit.flags:
+            made = Conditional(unit.flags[step.key], made, Call(Name("nn.Identity")))
+        if step.buffer:
+            buffers.add(step.holder)
+        top, _, rest = step.holder.partition(".")
+        if rest:
+            if top not in groups:
+                order.append((top, None))
+            groups.setdefault(top, {})[rest] = made
+        else:
+            order.append((step.holder, made))
+    statements: list[Statement] = []
+    for name, expr in order:
+        value = nested(groups[name]) if expr is None else expr
+        if name in buffers:
+            statements.append(Do(Call(Name("self.register_buffer"), (Literal(name), value), (("persistent", Literal(False)),))))
+        else:
+            statements.append(Assign(f"self.{name}", value))
+    return statements
+
+
+def nested(members: dict[str, Expr]) -> Expr:
+    """A ModuleList where the members are numbered without a gap, else a ModuleDict."""
+    inner: dict[str, dict[str, Expr] | Expr] = {}
+    for path, made in members.items():
+        head, _, rest = path.partition(".")
+        if rest:
+            group = inner.setdefault(head, {})
+            assert isinstance(group, dict)
+            group[rest] = made
+        else:
+            inner[head] = made
+    values = {name: nested(value) if isinstance(value, dict) else value for name, value in inner.items()}
+    if list(values) == [str(i) for i in range(len(values))]:
+        return Call(Name("nn.ModuleList"), (ListOf(tuple(values.values())),))
+    return Call(Name("nn.ModuleDict"), (DictOf(tuple((Literal(k), v) for k, v in values.items())),))
+
+
+def spoken(unit: Unit, holder: str) -> Expr:
+    """How forward speaks of what a step made: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`."""
+    top, *rest = holder.split(".")
+    expr: Expr = Name(f"self.{top}")
+    prefix = top
+    holders = [s.holder for s in unit.steps if s.make is not None]
+    for part in rest:
+        siblings = list(dict.fromkeys(h[len(prefix) + 1 :].partition(".")[0] for h in holders if h.startswith(prefix + ".")))
+        numbered = siblings == [str(i) for i in range(len(siblings))]
+        expr = Index(expr, (Literal(int(part)) if numbered else Literal(part),))
+        prefix = f"{prefix}.{part}"
+    return expr
+
+
+def finished(made: Made) -> Expr:
+    """A construction as a call: arguments without a default by position, others by name if they differ from it."""
+    if isinstance(made, Construct):
+        positional = tuple(a.value for a in made.arguments if a.default is REQUIRED)
+        named = tuple((a.name, a.value) for a in made.arguments if a.default is not REQUIRED and not a.silent)
+        return Call(Name(made.function), positional, named)
+    if isinstance(made, Container):
+        if made.names is not None:
+            members = [*made.members.head, *[made.members.tail] * (count(made.members) - len(made.members.head))]
+            pairs = tuple(TupleOf((Literal(n), finished(m))) for n, m in zip(made.names, members, strict=True))
+            return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
+        return Call(Name("nn.Sequential"), row(made.members))
+    return made
+
+
+def count(run: Run) -> int:
+    assert isinstance(run.length, Literal) and isinstance(run.length.value, int)
+    return run.length.value
+
+
+def row(run: Run) -> tuple[Expr, ...]:
+    """The members of a row: some written out, the rest by a generator."""
+    head, tail = tuple(map(finished, run.head)), finished(run.tail)
+    if isinstance(run.length, Literal) and not run.index:
+        rest = count(run) - len(head)
+        if rest <= SPELLED_OUT:
+            return (*head, *[tail] * rest)
+        number: Expr = Literal(rest)
+    else:
+        number = Infix("-", run.length, Literal(len(head))) if head and not run.index else run.length
+    span = (Literal(len(head)), number) if head and run.index else (number,)
+    return (*head, Star(Generator(tail, "i" if run.index else "_", Call(Name("range"), span))))
+
+
+INITS = {
+    "zeros": ("zeros_", ()),
+    "ones": ("ones_", ()),
+    "constant": ("constant_", ("val",)),
+    "normal": ("normal_", ("std",)),
+    "truncated_normal": ("trunc_normal_", ("std",)),
+    "uniform": ("uniform_", ("a", "b")),
+    "xavier_uniform": ("xavier_uniform_", ()),
+    "xavier_normal": ("xavier_normal_", ()),
+    "kaiming_uniform": ("kaiming_uniform_", ()),
+    "kaiming_normal": ("kaiming_normal_", ()),
+    "orthogonal": ("orthogonal_", ()),
+}
+
+
+def reset(unit: Unit) -> Function | None:
+    """`reset_parameters`: how weights begin where the spec says so."""
+    body: list[Statement] = []
+    for step in unit.steps:
+        for weight, begin in step.inits:
+            value = spoken(unit, step.holder)
+            body.append(Do(initialised(Attribute(value, weight) if weight else value, begin)))
+    if not body:
+        return None
+    return Function("reset_parameters", (Parameter("self"),), "None", "", tuple(body))
+
+
+def initialised(weight: Expr, begin: Init) -> Call:
+    name, keywords = INITS[begin.kind]
+    args = begin.args
+    if begin.kind == "uniform" and len(args) == 1:
+        args = (-args[0], args[0])
+    if begin.kind == "constant":
+        return Call(Name(f"nn.init.{name}"), (weight, Literal(args[0])))
+    return Call(Name(f"nn.init.{name}"), (weight,), tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=False)))
+
+
+def flag_name(step: Step) -> str:
+    return f"use_{step.node.replace('.', '_')}"
+
+
+def forward(unit: Unit) -> Function:
+    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step)}"))
+    outputs = flow.run()
+    names = list(unit.first.outputs)
+    if len(outputs) == 1:
+        result, returns = outputs[0], "torch.Tensor"
+    else:
+        result, returns = TupleOf(tuple(outputs)), "tuple[torch.Tensor, ...]"
+    del names
+    inputs = tuple(Parameter(name, "torch.Tensor") for name in unit.first.inputs)
+    return Function("forward", (Parameter("self"), *inputs), returns, "", (*flow.statements, Return(result)))

@@ -1,0 +1,55 @@
+"""Rearrangement in PyTorch."""
+
+from __future__ import annotations
+
+from specbuild.axes import Tensor
+from specbuild.backends.backend import External, inline
+from specbuild.backends.torch.base import emits, method
+from specbuild.emit.layout import Layout
+from specbuild.emit.lower import Operand, Result
+from specbuild.ops.shape import Flatten, Rename, Unflatten
+
+FLATTEN = External("nn.Flatten(start_dim=1, end_dim=-1)")
+
+
+def adjacent(x: Operand, axes: tuple[str, ...]) -> Operand:
+    """The axes next to each other in this order: where they stand if they do, else at the place of the last."""
+    here = x.unfolded()
+    start = here.order.index(axes[0])
+    if here.order[start : start + len(axes)] == axes:
+        return here
+    rest = [a for a in here.order if a not in axes or a == axes[-1]]
+    place = rest.index(axes[-1])
+    return here.to(*rest[:place], *axes, *rest[place + 1 :])
+
+
+@emits(Flatten)
+def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
+    here = adjacent(x, op.axes)
+    start = here.dim(op.axes[0])
+    end = here.dim(op.axes[-1])
+    order = tuple(op.into if a == op.axes[0] else a for a in here.order if a not in op.axes[1:])
+    layout = Layout(order, (), here.layout.batched)
+    if start == end:
+        return inline(here.expr, layout)
+    last = end == here.layout.rank - 1
+    call = method(here.expr, "flatten", start) if last else method(here.expr, "flatten", start, end)
+    return inline(call, layout, FLATTEN.made(start_dim=start, end_dim=-1 if last else end))
+
+
+@emits(Unflatten)
+def unflatten(op: Unflatten, x: Operand, out: Tensor) -> Result:
+    here = x.unfolded()
+    dim = here.dim(op.axis)
+    at = here.order.index(op.axis)
+    order = (*here.order[:at], *op.into, *here.order[at + 1 :])
+    last = dim == here.layout.rank - 1
+    call = method(here.expr, "unflatten", -1 if last else dim, tuple(op.into.values()))
+    return inline(call, Layout(order, (), here.layout.batched))
+
+
+@emits(Rename)
+def rename(op: Rename, x: Operand, out: Tensor) -> Result:
+    order = tuple(op.axes.get(a, a) for a in x.order)
+    folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
+    return inline(x.expr, Layout(order, folded, x.layout.batched))

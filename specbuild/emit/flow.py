@@ -1,0 +1,144 @@
+"""Steps to statements, as a person would write them: one weighty call a line, light ones folded in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from specbuild.emit.code import Assign, Comment, Conditional, Expr, Input, Name, Statement, Unpack, rebuild, walk
+from specbuild.emit.lower import Step
+from specbuild.emit.made import SELF
+from specbuild.emit.printer import expression
+from specbuild.emit.units import Unit
+
+WIDTH = 88
+INDENT = 8
+
+
+@dataclass
+class Flow:
+    """Writes the statements of one unit. `held` says how a step's layer is spoken of."""
+
+    unit: Unit
+    held: Callable[[Step], Expr]
+    flag: Callable[[Step], Expr]
+    indent: int = INDENT
+    statements: list[Statement] = field(default_factory=list)
+    text: dict[str, Expr] = field(default_factory=dict)  # value -> how it is read now
+    heavy: set[str] = field(default_factory=set)  # values folded with a weighty call inside
+    live: dict[str, int] = field(default_factory=dict)  # variable -> last step that reads it
+
+    def run(self) -> list[Expr]:
+        """The statements of all steps; the expressions of the outputs come back."""
+        steps, end = self.unit.steps, len(self.unit.steps)
+        readers: dict[str, list[int]] = {}
+        for at, step in enumerate(steps):
+            for key in step.inputs:
+                readers.setdefault(key, []).append(at)
+        outputs = [value.key for value in self.unit.first.outputs.values()]
+        for key in outputs:
+            readers.setdefault(key, []).append(end)
+        for name, value in self.unit.first.inputs.items():
+            self.text[value.key] = Name(name)
+            self.live[name] = max(readers.get(value.key, [-1]))
+        for at, step in enumerate(steps):
+            self.step(at, step, readers, alone=outputs == [step.key] and at == end - 1)
+        return [self.text[key] for key in outputs]
+
+    def step(self, at: int, step: Step, readers: Mapping[str, list[int]], alone: bool) -> None:
+        code = self.code(step)
+        heavy = not step.light or any(key in self.heavy for key in step.inputs)
+        used = readers.get(step.key, [])
+        if step.doc:
+            self.statements.append(Comment(step.doc))
+        if step.parts:
+            names = tuple(self.named(part, step, at, readers) for part in step.parts)
+            self.statements.append(Unpack(names, code))
+        elif isinstance(code, Name) and not step.named:
+            self.text[step.key] = code
+            self.extend(code, max(used, default=at))
+        elif alone or self.folds(at, step, code, heavy, used):
+            self.text[step.key] = code
+            if heavy:
+                self.heavy.add(step.key)
+            self.extend(code, max(used, default=at))
+        else:
+            name = self.variable(at, step, used)
+            self.live[name] = max(used, default=at)
+            self.text[step.key] = Name(name)
+            self.statements.append(Assign(name, code))
+
+    def code(self, step: Step) -> Expr:
+        """What a step does, with its operands put in."""
+        numbers = self.unit.numbers
+        operands = {numbers[key]: self.text[key] for key in step.inputs}
+
+        def put(expr: Expr) -> Expr:
+            if isinstance(expr, Input):
+                return operands[expr.index]
+            if expr == SELF:
+                return self.held(step)
+            return rebuild(expr, put)
+
+        code = put(step.call)
+        if step.key in self.unit.flags and step.make is None:
+            return Conditional(self.flag(step), code, self.text[step.inputs[0]])
+        return code
+
+    def folds(self, at: int, step: Step, code: Expr, heavy: bool, used: list[int]) -> bool:
+        """Whether a value is written into the one line that reads it."""
+        if len(used) != 1 or step.doc or (step.named and step.make is None and not step.holder):
+            return False
+        [reader] = used
+        if reader == len(self.unit.steps):
+            return False
+        by = self.unit.steps[reader]
+        if by.doc or by.key in self.unit.flags:
+            return False
+        if heavy and not (by.light and len(by.inputs) == 1 and reader == at + 1):
+            return False
+        room = WIDTH - self.indent - len("x = ") - self.width(by)
+        return len(expression(code)) <= room
+
+    def width(self, step: Step) -> int:
+        """How much room the reader's own text takes around what is folded into it."""
+        blank = {number: Name("_") for number in map(self.unit.numbers.__getitem__, step.inputs)}
+
+        def put(expr: Expr) -> Expr:
+            if isinstance(expr, Input):
+                return blank[expr.index]
+            return self.held(step) if expr == SELF else rebuild(expr, put)
+
+        return len(expression(put(step.call)))
+
+    def extend(self, code: Expr, until: int) -> None:
+        """What a folded expression reads must live until it is written."""
+        for part in walk(code):
+            if isinstance(part, Name) and part.text in self.live:
+                self.live[part.text] = max(self.live[part.text], until)
+
+    def variable(self, at: int, step: Step, used: list[int]) -> str:
+        """The author's name for what is kept; along the main flow `x`, or `out` while `x` is still read."""
+        own = step.key.partition("~")[0].partition("@")[0].replace(".", "_")
+        if own[0].isdigit():
+            own = f"_{own}"
+        several = used and used[0] < len(self.unit.steps) and len(self.unit.steps[used[0]].inputs) > 1
+        branch = at > 0 and self.unit.steps[at - 1].key not in step.inputs
+        aside = len(used) > 1 or (step.named and several and branch)
+        free = [n for n in ("x", "out", own, *(f"{own}_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at]
+        if step.named and (step.holder == "" or aside) and own in free:
+            return own
+        return free[0]
+
+    def named(self, part: str, step: Step, at: int, readers: Mapping[str, list[int]]) -> str:
+        """The variable of one of several values that a step gives; `_` if nobody reads it."""
+        if part not in readers:
+            return "_"
+        own = part.partition("@")[2] or part.partition("@")[0]
+        own = own.replace(".", "_")
+        if own[0].isdigit():
+            own = f"_{own}"
+        name = next(n for n in (own, *(f"{own}_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at)
+        self.live[name] = max(readers[part])
+        self.text[part] = Name(name)
+        return name

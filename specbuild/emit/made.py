@@ -1,0 +1,113 @@
+"""What a class makes in its constructor: layers, instances of other classes, rows of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, walk
+from specbuild.words import names, plain, words
+
+SELF = Name("made_here")  # stands for the attribute that holds what a step makes
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a construction: positional if the callee has no default for it, else left out when equal to it."""
+
+    name: str
+    value: Expr
+    default: Any = ...
+
+    @property
+    def silent(self) -> bool:
+        return self.default is not ... and isinstance(self.value, Literal) and same(self.value.value, self.default)
+
+
+def same(a: Any, b: Any) -> bool:
+    return type(plain(a)) is type(plain(b)) and bool(plain(a) == plain(b))
+
+
+@dataclass(frozen=True)
+class Construct:
+    """Something made once and held: a layer, a module, an instance of a block's class."""
+
+    function: str
+    arguments: tuple[Argument, ...]
+    unit: bool = False  # whether it is one of the file's own classes
+
+
+@dataclass(frozen=True)
+class Run:
+    """Members of a container: some written out, then one again and again. `index` where it counts with `i`."""
+
+    head: tuple[Made, ...]
+    tail: Made
+    length: Expr
+    index: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    """Layers in a row under one name; `names` where they are not simply numbered."""
+
+    members: Run
+    names: tuple[str, ...] | None = None
+
+
+Made: TypeAlias = Expr | Construct | Container
+
+
+
+def literal(value: Any) -> Expr:
+    """A value as code: a number or text, or a tuple of them."""
+    if isinstance(value, list | tuple):
+        return TupleOf(tuple(literal(item) for item in value))
+    return Literal(value)
+
+
+def inputs_of(expr: Expr) -> list[int]:
+    """The numbers of the values that an expression reads, each once, in the order of reading."""
+    return list(dict.fromkeys(part.index for part in walk(expr) if isinstance(part, Input)))
+
+
+def constant(expr: Any) -> bool:
+    """Whether an expression is a plain value, or a tuple of them."""
+    return isinstance(expr, Literal) or (isinstance(expr, TupleOf) and all(map(constant, expr.items)))
+
+
+def counted(expr: Made) -> bool:
+    """Whether something in it was told by the index of a repeat."""
+    return any("i" in names(w) for value in literals(expr) if (w := words(value)))
+
+
+def literals(made: Made) -> Iterator[Any]:
+    """Every plain value in it."""
+    if isinstance(made, Construct):
+        for argument in made.arguments:
+            yield from literals(argument.value)
+    elif isinstance(made, Container):
+        for member in (*made.members.head, made.members.tail):
+            yield from literals(member)
+    else:
+        yield from (part.value for part in walk(made) if isinstance(part, Literal))
+
+
+def changed(made: Made, change: Callable[[Expr], Expr]) -> Made:
+    """The same, with every argument's expression replaced."""
+    if isinstance(made, Construct):
+        return replace(made, arguments=tuple(replace(a, value=changed(a.value, change)) for a in made.arguments))
+    if isinstance(made, Container):
+        run = made.members
+        head = tuple(changed(member, change) for member in run.head)
+        return replace(made, members=replace(run, head=head, tail=changed(run.tail, change), length=change(run.length)))
+    return change(made)
+
+
+def uncounted(expr: Expr) -> Expr:
+    """The same value without words that speak of a repeat's index."""
+    if isinstance(expr, TupleOf):
+        return TupleOf(tuple(uncounted(item) for item in expr.items))
+    text = words(expr.value) if isinstance(expr, Literal) else None
+    return Literal(plain(expr.value)) if isinstance(expr, Literal) and text and "i" in names(text) else expr

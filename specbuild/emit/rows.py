@@ -1,0 +1,161 @@
+"""Steps that stand under one name and follow each other become a row of layers: nn.Sequential, keras.Sequential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
+from specbuild.emit.lower import Lowered, Step, Value
+from specbuild.emit.made import SELF, Container, Made, Run, changed, counted, literals, uncounted
+from specbuild.words import words
+
+
+def rows(lowered: Lowered, numbers: dict[str, int]) -> None:
+    """Collapse every group of a block whose steps are a plain chain of layers, innermost groups first."""
+    groups = lowered.block.groups
+    renamed: dict[str, str] = {}
+    for depth in sorted({name.count(".") for name in groups}, reverse=True):
+        lowered.steps = collapsed(lowered, depth, renamed)
+    if renamed:
+        rename(lowered, renamed, numbers)
+
+
+def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Step]:
+    readers: dict[str, int] = {}
+    for step in lowered.steps:
+        for key in step.inputs:
+            readers[key] = readers.get(key, 0) + 1
+    for value in lowered.outputs.values():
+        readers[value.key] = readers.get(value.key, 0) + 1
+    kept: list[Step] = []
+    at = 0
+    steps = lowered.steps
+    while at < len(steps):
+        group = parent(steps[at], lowered, depth)
+        if group is None:
+            kept.append(steps[at])
+            at += 1
+            continue
+        end = at
+        while end < len(steps) and parent(steps[end], lowered, depth) == group:
+            end += 1
+        members = steps[at:end]
+        if chain(members, readers, group):
+            kept.append(row(members, group, lowered))
+            renamed[members[-1].key] = group
+        else:
+            kept += members
+        at = end
+    return kept
+
+
+def parent(step: Step, lowered: Lowered, depth: int) -> str | None:
+    """The group of this depth that a step stands in directly."""
+    group = step.node.rpartition(".")[0]
+    return group if group in lowered.block.groups and group.count(".") == depth else None
+
+
+def chain(members: list[Step], readers: Mapping[str, int], group: str) -> bool:
+    """Whether each member is a layer that reads only the one before, and nobody else reads in between."""
+    for index, step in enumerate(members):
+        if form(step) is None or step.when or step.skipped or step.parts or len(step.inputs) != 1:
+            return False
+        if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
+            return False
+    local = [m.node[len(group) + 1 :] for m in members]
+    return local == [str(i) for i in range(len(members))] or not any(name.isdigit() for name in local)
+
+
+def form(step: Step) -> Made | None:
+    """The layer that a step is, if it is no more than a layer."""
+    if step.make is None:
+        return step.module
+    plain_call = isinstance(step.call, Call) and step.call.function == SELF and all(isinstance(a, Input) for a in step.call.args)
+    return step.make if plain_call and not step.buffer and not step.inits and step.holder == step.node else None
+
+
+def row(members: list[Step], group: str, lowered: Lowered) -> Step:
+    first, last = members[0], members[-1]
+    made = [form(step) for step in members]
+    local = tuple(m.node[len(group) + 1 :] for m in members)
+    length = lowered.block.groups[group].length
+    run = compressed([m for m in made if m is not None], Literal(len(members) if length is None else length))
+    container = Container(run, None if local[0].isdigit() else local)
+    inner = substitute_first(first)
+    return Step(
+        last.key,
+        first.inputs,
+        Call(SELF, (inner,)),
+        last.layout,
+        container,
+        holder=group,
+        light=False,
+        named=True,
+        doc=lowered.block.groups[group].doc,
+        node=group,
+    )
+
+
+def substitute_first(step: Step) -> Expr:
+    return next(part for part in walk_inputs(step.call))
+
+
+def walk_inputs(expr: Expr) -> list[Input]:
+    from specbuild.emit.code import walk
+
+    return [part for part in walk(expr) if isinstance(part, Input)]
+
+
+def compressed(members: list[Made], length: Expr) -> Run:
+    """Equal members at the end are told once; members that differ only by the index, once with it."""
+    values = [changed(m, uncounted) for m in members]
+    count = len(values) - 1
+    while count and values[count - 1] == values[-1]:
+        count -= 1
+    if len(members) - count < 2 < len(members) and counted(members[-1]):
+        told = {key(m) for m in members}
+        if len(told) == 1:
+            return Run((), changed(members[-1], spoken), length, index=True)
+        if len({key(m) for m in members[1:]}) == 1:
+            return Run((values[0],), changed(members[-1], spoken), length, index=True)
+    return Run(tuple(values[:count]), values[-1], length)
+
+
+def key(made: Made) -> Any:
+    """What a member says, by its words where it has some."""
+    return (repr(changed(made, lambda e: Literal(None) if isinstance(e, Literal | TupleOf) else e)), tuple(words(v) or repr(v) for v in literals(made)))
+
+
+def spoken(expr: Expr) -> Expr:
+    """Values that have words said in them."""
+    if isinstance(expr, TupleOf):
+        return TupleOf(tuple(spoken(item) for item in expr.items))
+    text = words(expr.value) if isinstance(expr, Literal) else None
+    return from_words(text) if text else expr
+
+
+def rename(lowered: Lowered, renamed: Mapping[str, str], numbers: dict[str, int]) -> None:
+    """Who read the last member of a row reads the row."""
+
+    def final(name: str) -> str:
+        while name in renamed and renamed[name] != name:
+            name = renamed[name]
+        return name
+
+    def number(key: str) -> int:
+        return numbers.setdefault(key, len(numbers))
+
+    moved = {number(key): Input(number(final(key))) for key in renamed}
+    for i, step in enumerate(lowered.steps):
+        if any(k in renamed for k in (*step.inputs, step.key)):
+            table = [moved.get(n, Input(n)) for n in range(len(numbers))]
+            lowered.steps[i] = replace(
+                step,
+                key=final(step.key),
+                inputs=tuple(map(final, step.inputs)),
+                call=substitute(step.call, table),
+            )
+    for name, value in lowered.outputs.items():
+        lowered.outputs[name] = Value(final(value.key), value.type, value.layout)

@@ -1,0 +1,337 @@
+"""Many instances of a block, one class: what they share is written, what differs becomes a parameter.
+
+The least general class of which every instance is a case (Plotkin's anti-unification), in the author's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, walk
+from specbuild.emit.lower import Backend, Lowered, Lowering, Step
+from specbuild.emit.layout import Layout
+from specbuild.emit.made import Argument, Construct, Container, Run, constant, literal, literals, uncounted
+from specbuild.emit.rows import rows
+from specbuild.graph import Block, Chosen, channel_word
+from specbuild.words import names, plain, words
+
+REQUIRED = ...
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter of a class's constructor."""
+
+    default: Any
+    annotation: str
+
+
+@dataclass
+class Unit:
+    """A class to be written."""
+
+    name: str
+    block: Block
+    params: dict[str, Param]
+    steps: list[Step]
+    flags: dict[str, Expr]  # step key -> the condition under which it is done, where instances differ
+    instances: list[Lowered]
+    numbers: dict[str, int]
+
+    @property
+    def first(self) -> Lowered:
+        return self.instances[0]
+
+
+class Mismatch(Exception):
+    """Two instances have not the same structure."""
+
+
+@dataclass
+class Units:
+    """The classes of one model, those used before those that use them."""
+
+    backend: Backend
+    lowered: dict[tuple[int, tuple[Layout, ...]], Lowered] = field(default_factory=dict)
+    order: list[Lowered] = field(default_factory=list)
+    numbers: dict[str, dict[str, int]] = field(default_factory=dict)  # kind -> numbers of its values
+    unit_of: dict[int, Unit] = field(default_factory=dict)
+    extra: dict[int, dict[str, Any]] = field(default_factory=dict)  # instance -> arguments that only merging found
+    names: set[str] = field(default_factory=set)
+
+    def lower(self, block: Block, layouts: tuple[Layout, ...], model: bool = False) -> Lowered:
+        key = (id(block), layouts)
+        if key not in self.lowered:
+            lowering = Lowering(block, layouts, self.backend, self.lower, self.numbers.setdefault(identity(block), {}))
+            self.lowered[key] = lowering.run(natural_outputs=model)
+            self.order.append(self.lowered[key])
+        return self.lowered[key]
+
+
+def units(model: Block, backend: Backend) -> list[Unit]:
+    """The classes of a model in the order in which they are written; the model's own is the last."""
+    table = Units(backend)
+    layouts = tuple(Layout(backend.natural(x), (), x.batched) for x in model.inputs.values())
+    top = table.lower(model, layouts, model=True)
+    kinds: dict[str, list[Lowered]] = {}
+    for lowered in table.order:
+        kinds.setdefault(identity(lowered.block), []).append(lowered)
+    made: list[Unit] = []
+    for kind, found in kinds.items():
+        for lowered in found:
+            filled(lowered, table)
+            rows(lowered, table.numbers[kind])
+        for group in alike(found):
+            made += merged(group, table, model=group[0] is top)
+    return made
+
+
+def identity(block: Block) -> str:
+    """Instances of the same definition are candidates for one class."""
+    return f"{block.kind}\0{block.at.source.file}\0{block.at.path}"
+
+
+def filled(lowered: Lowered, table: Units) -> None:
+    """The arguments that instances of other classes are made with, now that those classes are known."""
+    for index, step in enumerate(lowered.steps):
+        child = lowered.children.get(step.node)
+        if child is not None and isinstance(step.make, Construct) and step.make.unit:
+            unit, node = table.unit_of[id(child)], lowered.block.node(step.node)
+            assert node is not None
+            extra = table.extra[id(child)]
+            arguments = tuple(
+                Argument(p, literal(extra[p] if p in extra else node.args[p]), param.default) for p, param in unit.params.items()
+            )
+            lowered.steps[index] = replace(step, make=Construct(unit.name, arguments, unit=True))
+
+
+def alike(found: list[Lowered]) -> list[list[Lowered]]:
+    """Instances sorted into groups of the same structure."""
+    groups: list[tuple[list[Any], list[Lowered]]] = []
+    for lowered in found:
+        mine = [None if s.skipped else skeleton(s) for s in lowered.steps]
+        keys = [s.key for s in lowered.steps]
+        for shapes, members in groups:
+            same_keys = [s.key for s in members[0].steps] == keys and list(members[0].outputs) == list(lowered.outputs)
+            if same_keys and all(a == b or a is None or b is None for a, b in zip(shapes, mine, strict=True)):
+                shapes[:] = [a if a is not None else b for a, b in zip(shapes, mine, strict=True)]
+                members.append(lowered)
+                break
+        else:
+            groups.append((mine, [lowered]))
+    return [members for _, members in groups]
+
+
+def skeleton(part: Any) -> Any:
+    """The structure of code, whatever numbers stand in it."""
+    if isinstance(part, Step):
+        return (skeleton(part.call), skeleton(part.make), part.parts, part.doc)
+    if constant(part):
+        return "_"
+    if isinstance(part, Run):
+        return ("run", skeleton(part.tail), part.index)
+    if isinstance(part, Argument):
+        return ("argument", part.name)
+    if isinstance(part, tuple):
+        return tuple(skeleton(p) for p in part)
+    if is_dataclass(part):
+        return (type(part).__name__, *(skeleton(getattr(part, f.name)) for f in fields(part)))
+    return part
+
+
+def merged(group: list[Lowered], table: Units, model: bool) -> list[Unit]:
+    """One class for these instances; if they cannot be told by one after all, one for each."""
+    try:
+        return [Merger(group, table, model).unit()]
+    except Mismatch:
+        return [Merger([lowered], table, model).unit() for lowered in group]
+
+
+class Merger:
+    def __init__(self, group: list[Lowered], table: Units, model: bool):
+        self.group, self.table, self.model = group, table, model
+        self.holes: dict[tuple[str, ...], str] = {}
+        self.hole_values: dict[str, list[Any]] = {}
+        self.used: set[str] = set()
+        self.alive: list[int] = []  # the instances that a step is not skipped in
+
+    def unit(self) -> Unit:
+        first = self.group[0]
+        steps: list[Step] = []
+        flags: dict[str, Expr] = {}
+        for index in range(len(first.steps)):
+            step = self.step([lowered.steps[index] for lowered in self.group], flags)
+            if step is not None:
+                steps.append(step)
+        for position, lowered in enumerate(self.group):
+            self.table.extra[id(lowered)] = {name: column[position] for name, column in self.hole_values.items()}
+        unit = Unit(
+            self.name(), first.block, self.params(first.block), steps, flags, self.group, self.table.numbers[identity(first.block)]
+        )
+        for lowered in self.group:
+            self.table.unit_of[id(lowered)] = unit
+        return unit
+
+    def name(self) -> str:
+        """The block's name; a second class of the same block says what sets it apart."""
+        block = self.group[0].block
+        chosen = [v.kind for v in block.params.values() if isinstance(v, Chosen) and v.kind != "none" and v.kind[0].isupper()]
+        candidates = [block.kind, *(f"{block.kind}With{c}" for c in chosen), *(f"{block.kind}{n}" for n in range(2, 10_000))]
+        name = next(c for c in candidates if c not in self.table.names)
+        self.table.names.add(name)
+        return name
+
+    def params(self, block: Block) -> dict[str, Param]:
+        """Channels first, then what must be given, then what has a default."""
+        several = len(block.inputs) > 1
+        columns: dict[str, tuple[Any, list[Any]]] = {}
+        for i, x in block.inputs.items():
+            word = channel_word(i, several)
+            if "C" in x and word in self.used:
+                columns[word] = (REQUIRED, [lowered.block.inputs[i]["C"] for lowered in self.group])
+        declared = {p: [lowered.block.params[p] for lowered in self.group] for p in block.params if p in self.used}
+        for p, column in declared.items():
+            default = plain(column[0]) if self.model else block.defaults.get(p, REQUIRED)
+            if isinstance(default, str) and not isinstance(column[0], str):
+                default = REQUIRED  # an expression over other parameters
+            columns[p] = (default, column)
+        for p, column in self.hole_values.items():
+            if p in self.used:
+                columns[p] = (REQUIRED, column)
+        ordered = sorted(columns, key=lambda p: columns[p][0] is not REQUIRED)
+        return {p: Param(columns[p][0], annotation([*columns[p][1], columns[p][0]])) for p in ordered}
+
+    def step(self, steps: list[Step], flags: dict[str, Expr]) -> Step | None:
+        self.alive = [i for i, s in enumerate(steps) if not s.skipped]
+        if not self.alive:
+            return steps[0]
+        living = [steps[i] for i in self.alive]
+        first = living[0]
+        make = None if first.make is None else self.merge([s.make for s in living], first.node)
+        call = self.merge([s.call for s in living], first.node)
+        if len(living) < len(steps):
+            flags[first.key] = self.condition(first, len(steps))
+        for expr in (make, call, flags.get(first.key)):
+            self.use(expr)
+        return replace(first, make=make, call=call)
+
+    def condition(self, step: Step, count: int) -> Expr:
+        if step.when is not None:
+            return from_words(step.when)
+        column = [i in self.alive for i in range(count)]
+        self.alive = list(range(count))
+        return Name(self.parameter([Literal(c) for c in column], f"use_{step.node.replace('.', '_')}"))
+
+    def use(self, expr: Any) -> None:
+        if isinstance(expr, Construct):
+            for argument in expr.arguments:
+                self.use(argument.value)
+        elif isinstance(expr, Container):
+            for part in (*expr.members.head, expr.members.tail, expr.members.length):
+                self.use(part)
+        elif expr is not None:
+            self.used |= {part.text.partition(".")[0] for part in walk(expr) if isinstance(part, Name)}
+
+    def merge(self, parts: Sequence[Any], hint: str) -> Any:
+        """What the same place holds in every instance, as one piece of code."""
+        first = parts[0]
+        if all(map(constant, parts)):
+            return self.leaf(parts, hint)
+        if any(type(p) is not type(first) for p in parts):
+            raise Mismatch
+        if isinstance(first, Run):
+            return self.run(parts, hint)
+        if isinstance(first, Argument):
+            return replace(first, value=self.merge([p.value for p in parts], first.name))
+        if isinstance(first, tuple):
+            if any(len(p) != len(first) for p in parts):
+                raise Mismatch
+            return tuple(self.merge(list(column), hint) for column in zip(*parts, strict=True))
+        if is_dataclass(first) and not isinstance(first, Name | Input):
+            values = {f.name: self.merge([getattr(p, f.name) for p in parts], hint) for f in fields(first)}
+            return replace(first, **values)
+        if any(p != first for p in parts):
+            raise Mismatch
+        return first
+
+    def run(self, runs: Sequence[Run], hint: str) -> Run:
+        """Rows of layers, as long as each instance has them."""
+        written = max(len(r.head) for r in runs)
+        lengths = [plain(r.length.value) if isinstance(r.length, Literal) else -1 for r in runs]
+        if any(r.index for r in runs) and any(r != runs[0] for r in runs):
+            raise Mismatch
+        heads, tails, alive = [], [], self.alive
+        for r, length in zip(runs, lengths, strict=True):
+            heads.append(r.head + (r.tail,) * (min(written, length) - len(r.head)))
+            if len(heads[-1]) < written:
+                raise Mismatch
+        head = tuple(self.merge(list(column), hint) for column in zip(*heads, strict=True))
+        longer = [i for i, length in enumerate(lengths) if length > written]
+        self.alive = [alive[i] for i in longer] or alive
+        tail = self.merge([runs[i].tail for i in longer] or [r.tail for r in runs], hint)
+        self.alive = alive
+        return Run(head, tail, self.merge([r.length for r in runs], "depth"), runs[0].index)
+
+    def leaf(self, parts: Sequence[Expr], hint: str) -> Expr:
+        parts = [uncounted(p) for p in parts]
+        first = parts[0]
+        if all(isinstance(p, TupleOf) and isinstance(first, TupleOf) and len(p.items) == len(first.items) for p in parts):
+            assert isinstance(first, TupleOf)
+            if all(p == first for p in parts) or any(words(v) for p in parts for v in literals(p)):
+                return TupleOf(tuple(self.leaf([p.items[i] for p in parts], hint) for i in range(len(first.items))))  # type: ignore[union-attr]
+        said = {words(p.value) if isinstance(p, Literal) else None for p in parts}
+        if len(said) == 1 and None not in said:
+            return from_words(said.pop() or "")
+        if all(p == first for p in parts):
+            return Literal(plain(first.value)) if isinstance(first, Literal) else first
+        return Name(self.parameter(parts, hint))
+
+    def parameter(self, column: Sequence[Expr], hint: str) -> str:
+        """The name of what varies: a parameter of the block that varies just so, else a new one."""
+        blocks = [lowered.block for lowered in self.group]
+        known = {p: [literal(b.params[p]) for b in blocks] for p in blocks[0].params if not isinstance(blocks[0].params[p], Chosen)}
+        several = len(blocks[0].inputs) > 1
+        for i, x in blocks[0].inputs.items():
+            if "C" in x:
+                known[channel_word(i, several)] = [Literal(plain(b.inputs[i]["C"])) for b in blocks]
+        fits = [p for p, values in known.items() if all(values[i] == c for i, c in zip(self.alive, column, strict=True))]
+        if fits:
+            name = hint if hint in fits else fits[0]
+        else:
+            held = {i: c for i, c in zip(self.alive, column, strict=True)}
+            key = tuple(repr(held.get(i)) for i in range(len(blocks)))
+            if key not in self.holes:
+                taken = {*known, *blocks[0].params, *self.holes.values(), *blocks[0].inputs}
+                self.holes[key] = next(n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken)
+                fallback = column[0]
+                self.hole_values[self.holes[key]] = [value_of(held.get(i, fallback)) for i in range(len(blocks))]
+            name = self.holes[key]
+        self.used.add(name)
+        return name
+
+
+def value_of(expr: Expr) -> Any:
+    return tuple(value_of(item) for item in expr.items) if isinstance(expr, TupleOf) else plain(expr.value)  # type: ignore[union-attr]
+
+
+def annotation(values: Sequence[Any]) -> str:
+    """The type of a constructor's parameter."""
+    kinds = {type(plain(v)) for v in values if v is not REQUIRED}
+    if kinds <= {bool}:
+        return "bool"
+    if kinds <= {int}:
+        return "int"
+    if kinds <= {int, float}:
+        return "float"
+    if kinds <= {str}:
+        return "str"
+    if kinds <= {list, tuple}:
+        inner = {annotation([item]) for v in values if v is not REQUIRED for item in v}
+        return f"tuple[{inner.pop() if len(inner) == 1 else 'float'}, ...]"
+    if kinds == {int, tuple}:
+        return "int | tuple[int, ...]"
+    if type(None) in kinds:
+        return annotation([v for v in values if v is not None]) + " | None"
+    return "object"

@@ -1,0 +1,97 @@
+"""What an op is: the one definition from which schema, inference, counts, code and reference follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+from specbuild.axes import Tensor
+from specbuild.ops.kinds import Kind
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor that an op holds: its axes in canonical (PyTorch's) order, and whether it is trained.
+
+    `axes` are the op's own letters for the roles of its dimensions (O and I for the channels of a
+    kernel, then the window axes); a backend says in which order it stores them.
+    """
+
+    axes: Mapping[str, int]
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Takes:
+    """One input of an op: by default the value before, or the one that `from` names."""
+
+    name: str
+    doc: str = ""
+    optional: bool = False
+    many: bool = False
+
+
+class Op:
+    """A primitive. Dataclass fields are its attributes; what most ops share stands here."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    takes: ClassVar[tuple[Takes, ...]] = (Takes("x", "what it is applied to"),)
+    light: ClassVar[bool] = False  # elementwise or nearly so: folded into the line that reads it
+    summary: ClassVar[str]
+
+    def infer(self, *inputs: Any) -> Tensor:
+        """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
+        return inputs[0]
+
+    def weights(self, *inputs: Any) -> dict[str, Weight]:
+        """What it holds, by canonical name."""
+        return {}
+
+    def macs(self, *inputs: Any) -> int:
+        """Multiply-adds for one sample; elementwise work is not counted."""
+        return 0
+
+
+OPS: dict[str, type[Op]] = {}
+
+T = TypeVar("T", bound=Op)
+
+
+def attr(kind: Kind, doc: str, default: Any = MISSING) -> Any:
+    """An attribute of an op: what it may hold, what it means, and what it is when not given."""
+    return field(default=default, metadata={"kind": kind, "doc": doc})
+
+
+def op(family: str) -> Callable[[type[T]], type[T]]:
+    """Class decorator: freeze the op and enter it under its snake_case name."""
+
+    def enter(cls: type[T]) -> type[T]:
+        made = dataclass(frozen=True, kw_only=True)(cls)
+        made.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
+        made.family = family
+        made.summary = (cls.__doc__ or "").split("\n\n")[0].strip()
+        OPS[made.name] = made
+        return made
+
+    return enter
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute as declared, for whoever reads the op table."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+def attributes(cls: type[Op]) -> dict[str, Attribute]:
+    return {f.name: Attribute(f.name, f.metadata["kind"], f.metadata["doc"], f.default) for f in fields(cls)}  # type: ignore[arg-type]

@@ -1,0 +1,62 @@
+"""Ops that only rearrange: axes merged, split, renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.ops.base import Op, attr, op
+from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Renames
+from specbuild.words import formula, plain
+
+
+@op("shape")
+class Flatten(Op):
+    """Axes merged into one, row-major in the order written."""
+
+    light = True
+    axes: tuple[str, ...] = attr(Axes(), "axes that are merged, slowest first")
+    into: str = attr(Axis(), "name of the merged axis", CHANNEL)
+
+    def infer(self, x: Tensor) -> Tensor:
+        names = [f"x{i}" for i in range(len(self.axes))]
+        size = formula(" * ".join(names), **{n: x[a] for n, a in zip(names, self.axes, strict=True)})
+        return x.replaced(self.axes, {self.into: size})
+
+
+@op("shape")
+class Unflatten(Op):
+    """One axis split into several, row-major in the order written; one size may be -1, to be worked out."""
+
+    light = True
+    axis: str = attr(Axis(), "axis that is split", CHANNEL)
+    into: Mapping[str, int] = attr(Fixed(Integer(-1)), "the new axes with their sizes, slowest first")
+
+    def infer(self, x: Tensor) -> Tensor:
+        whole, known = plain(x[self.axis]), prod(plain(n) for n in self.into.values() if n != -1)
+        unknown = [a for a, n in self.into.items() if n == -1]
+        if len(unknown) > 1 or 0 in self.into.values():
+            raise ShapeError("SB403", "only one size can be -1, and none 0")
+        if (whole % known if unknown else whole != known):
+            raise ShapeError("SB401", f"axis {self.axis} of size {whole} cannot be split into {self.told()}")
+        return x.replaced(self.axis, {a: whole // known if n == -1 else n for a, n in self.into.items()})
+
+    def told(self) -> str:
+        return " x ".join("?" if n == -1 else str(plain(n)) for n in self.into.values())
+
+
+@op("shape")
+class Rename(Op):
+    """Axes under new names; nothing moves."""
+
+    light = True
+    axes: Mapping[str, str] = attr(Renames(), "old name to new name")
+
+    def infer(self, x: Tensor) -> Tensor:
+        for axis in self.axes:
+            x[axis]
+        names = [self.axes.get(a, a) for a in x.axes]
+        if len(set(names)) < len(names):
+            raise ShapeError("SB401", f"two axes of {x} would have the same name")
+        return Tensor(dict(zip(names, x.sizes.values(), strict=True)), x.dtype, x.batched)
