@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import yaml
 
-from specbuild.errors import Place, SpecError, printable
-from specbuild.loader.scalars import Scalar, read_plain
+from specbuild.errors import SpecError, printable
+from specbuild.loader.scalars import Scalar, read_plain, reads_as_text
 from specbuild.loader.text import REFUSED, SpecText, refused_character
 
 MOST_NESTING = 64
 MOST_VALUES = 100_000
 MOST_ALIASES = 100
 MOST_CHARACTERS = 4_096
+MOST_SHOWN = 40
+
+TAG_HINT = "remove the tag; to mean text that starts with `!`, quote it"
 
 Position = tuple[int, int]  # line and column, from zero
 
@@ -41,15 +44,19 @@ class _Value:
 
 @dataclass(slots=True)
 class _Open:
-    """A list or mapping that is being read; `size` is the count of everything before it."""
+    """A list or mapping that is being read; `before` counts the keys and values of the file before it."""
 
     data: dict[str, Any] | list[Any]
     spot: Spot
     anchor: str | None
-    size: int
+    before: int
     key: str | None = None
     key_at: Position = (0, 0)
     height: int = 0
+
+    @property
+    def wants_key(self) -> bool:
+        return self.key is None and isinstance(self.data, dict)
 
 
 def compose(events: Iterable[yaml.Event], text: SpecText) -> tuple[Any, Spot]:
@@ -78,91 +85,69 @@ class _Composer:
             elif isinstance(event, yaml.AliasEvent):
                 self.alias(event)
             elif isinstance(event, yaml.DocumentStartEvent):
-                if self.started:
-                    raise self.second_document(self.position(event))
-                self.started = True
+                self.document(event)
             elif isinstance(event, yaml.DocumentEndEvent) and event.explicit:
-                self.nothing_after(self.position(event)[0])
+                self.nothing_after(_position(event)[0])
         if self.root is None:
-            raise SpecError(
-                "SB007", "the file is empty", self.text.place(0, 0), "see `specbuild init` for a start"
-            )
+            raise self.fault("SB007", "the file is empty", (0, 0), "`specbuild init` writes a first spec")
         return self.root.data, self.root.spot
 
+    def fault(self, code: str, message: str, at: Position, hint: str = "") -> SpecError:
+        return SpecError(code, message, self.text.place(*at), hint)
+
     def scalar(self, event: yaml.ScalarEvent) -> None:
-        at = self.position(event)
-        self.plain_data(event, at)
-        place = self.text.place(*at)
+        at = _position(event)
+        self.no_tag(event, at)
         if len(event.value) > MOST_CHARACTERS:
-            raise SpecError("SB006", f"more than {MOST_CHARACTERS:,} characters in one piece of text", place)
+            message = f"more than {MOST_CHARACTERS:,} characters in one piece of text"
+            raise self.fault("SB006", message, at, "split it, or move it to another file")
         if wrong := REFUSED.search(event.value):
-            raise refused_character(wrong.group(), place)
+            raise refused_character(wrong.group(), self.text.place(*at))
         self.count(1, at)
         within = self.open[-1] if self.open else None
-        if within and isinstance(within.data, dict) and within.key is None:
-            key = self.key(event, place)
+        if within and within.wants_key:
+            key = self.key(event, within, at)
             self.anchor(event.anchor, _Value(key, Spot(at), 1, 0), at)
-            self.take_key(within, key, at)
+            within.key, within.key_at = key, at
             return
-        data = event.value if event.style else self.plain(event, place)
         absent = not event.style and not event.value and not event.anchor
         if absent and not within:
             return
         if absent and within and within.key is not None:
             at = within.key_at  # a value that is not there stands at its key
-        value = _Value(data, Spot(at), 1, 0)
+        value = _Value(event.value if event.style else self.plain(event, at), Spot(at), 1, 0)
         self.anchor(event.anchor, value, at)
         self.add(value)
 
-    def plain(self, event: yaml.ScalarEvent, place: Place) -> Scalar:
+    def plain(self, event: yaml.ScalarEvent, at: Position) -> Scalar:
         try:
             return read_plain(event.value)
         except ValueError as error:
-            shown = printable(event.value, 40)
-            raise SpecError("SB012", f"`{shown}`: {error}", place, "if it is text, quote it") from None
+            shown = printable(event.value, MOST_SHOWN)
+            raise self.fault("SB012", f"`{shown}`: {error}", at, "if it is text, quote it") from None
 
-    def key(self, event: yaml.ScalarEvent, place: Place) -> str:
+    def key(self, event: yaml.ScalarEvent, within: _Open, at: Position) -> str:
         text = event.value
-        if event.style:
-            return text
-        if text == "<<":
-            raise SpecError(
-                "SB010",
-                "merge keys (`<<`) are not used in a spec",
-                place,
-                "write the keys out, or make a block of them",
-            )
-        try:
-            is_text = isinstance(read_plain(text), str)
-        except ValueError:
-            is_text = False
-        if not is_text:
-            shown = printable(text)
-            raise SpecError(
-                "SB011",
-                f"the key `{shown}` reads as a number, a bool or null; keys are text"
-                if text
-                else "a key is missing here",
-                place,
-                f'quote it: "{shown}"' if text else "write a key before the `:`",
-            )
+        if not event.style:
+            if text == "<<":
+                hint = "write the keys out, or make a block of them"
+                raise self.fault("SB010", "merge keys (`<<`) are not part of YAML 1.2", at, hint)
+            if not text:
+                raise self.fault("SB011", "a key is missing here", at, "write a key before the `:`")
+            if not reads_as_text(text):
+                shown = printable(text, MOST_SHOWN)
+                message = f"the key `{shown}` reads as a number, a bool or null; keys are text"
+                raise self.fault("SB011", message, at, f'quote it: "{shown}"')
+        if text in within.data:
+            inside = cast(dict[str, Spot], within.spot.inside)
+            line, column = inside[text].key or inside[text].at
+            hint = f"it is first given at line {line + 1}, column {column + 1}; remove one of the two"
+            raise self.fault("SB004", f"`{printable(text)}` is given twice", at, hint)
         return text
 
-    def take_key(self, within: _Open, key: str, at: Position) -> None:
-        inside = cast(dict[str, Spot], within.spot.inside)
-        if key in within.data:
-            before = inside[key].key or inside[key].at
-            raise SpecError(
-                "SB004",
-                f"`{printable(key)}` is given twice",
-                self.text.place(*at),
-                f"it was first given at line {before[0] + 1}, column {before[1] + 1}; remove one of the two",
-            )
-        within.key, within.key_at = key, at
-
     def start(self, event: yaml.CollectionStartEvent) -> None:
-        at = self.position(event)
-        self.plain_data(event, at)
+        at = _position(event)
+        self.no_tag(event, at)
         self.not_a_key(at)
         self.nested(len(self.open) + 1, at)
         is_mapping = isinstance(event, yaml.MappingStartEvent)
@@ -173,30 +158,26 @@ class _Composer:
 
     def end(self) -> None:
         done = self.open.pop()
-        value = _Value(done.data, done.spot, self.values - done.size, done.height + 1)
+        value = _Value(done.data, done.spot, self.values - done.before, done.height + 1)
         if done.anchor:
             self.anchors[done.anchor] = value
         self.add(value)
 
     def alias(self, event: yaml.AliasEvent) -> None:
-        at = self.position(event)
-        place = self.text.place(*at)
+        at = _position(event)
         anchor = str(event.anchor)
-        name = printable(anchor)
+        name = printable(anchor, MOST_SHOWN)
         self.not_a_key(at)
         if anchor not in self.anchors:
-            hint = f"to mean text or an expression, quote it; an alias needs `&{name}` before it in this file"
-            raise SpecError(
-                "SB010", f"`*{name}` is a YAML alias, and nothing is marked `&{name}`", place, hint
-            )
+            message = f"`*{name}` is a YAML alias, but nothing before it is marked `&{name}`"
+            raise self.fault("SB010", message, at, "to mean text or an expression, quote it")
         value = self.anchors[anchor]
         if value is None:
-            raise SpecError("SB010", f"`*{name}` stands inside the value that it repeats", place)
+            raise self.fault("SB010", f"`*{name}` stands inside the value that it repeats", at)
         self.aliases += 1
         if self.aliases > MOST_ALIASES:
-            raise SpecError(
-                "SB006", f"more than {MOST_ALIASES} aliases", place, "make a block or a parameter of it"
-            )
+            hint = "make a block or a parameter of what they repeat"
+            raise self.fault("SB006", f"more than {MOST_ALIASES} aliases", at, hint)
         self.count(value.size, at)
         self.nested(len(self.open) + value.height, at)
         self.add(_Value(_copy(value.data), Spot(at, inside=value.spot.inside), value.size, value.height))
@@ -222,54 +203,50 @@ class _Composer:
         if name is None:
             return
         if name in self.anchors:
-            raise SpecError("SB010", f"the anchor `&{printable(name)}` is given twice", self.text.place(*at))
+            raise self.fault("SB010", f"the anchor `&{printable(name, MOST_SHOWN)}` is given twice", at)
         self.anchors[name] = value
 
-    def plain_data(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, at: Position) -> None:
+    def no_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, at: Position) -> None:
         if event.tag is not None:
-            hint = "remove the tag; to mean text that starts with `!`, or a text of digits, quote it"
-            raise SpecError(
-                "SB005",
-                "a word that starts with `!` is a YAML tag; a spec has none",
-                self.text.place(*at),
-                hint,
+            raise self.fault(
+                "SB005", "a word that starts with `!` is a YAML tag; a spec has none", at, TAG_HINT
             )
 
     def not_a_key(self, at: Position) -> None:
-        if self.open and isinstance(self.open[-1].data, dict) and self.open[-1].key is None:
-            hint = "keys are text; in braces or brackets, quote text that starts with `{`, `[` or `*`"
-            raise SpecError(
-                "SB011", "a list, a mapping or an alias cannot be a key", self.text.place(*at), hint
-            )
+        if self.open and self.open[-1].wants_key:
+            hint = "keys are text; quote text that starts with `{`, `[` or `*`"
+            raise self.fault("SB011", "a list, a mapping or an alias cannot be a key", at, hint)
 
     def nested(self, levels: int, at: Position) -> None:
         if levels > MOST_NESTING:
-            raise SpecError("SB006", f"nested more than {MOST_NESTING} levels deep", self.text.place(*at))
+            hint = "move the inner part to a block of its own"
+            raise self.fault("SB006", f"nested more than {MOST_NESTING} levels deep", at, hint)
 
     def count(self, values: int, at: Position) -> None:
         self.values += values
         if self.values > MOST_VALUES:
             hint = "split the file, and import the parts"
-            raise SpecError("SB006", f"more than {MOST_VALUES:,} keys and values", self.text.place(*at), hint)
+            raise self.fault("SB006", f"more than {MOST_VALUES:,} keys and values", at, hint)
+
+    def document(self, event: yaml.Event) -> None:
+        if self.started:
+            raise self.second_document(_position(event))
+        self.started = True
 
     def nothing_after(self, line: int) -> None:
         """Refuse anything after `...`, which would be a second document."""
         for number, text in enumerate(self.text.lines[line + 1 :], line + 1):
-            words = text.strip(" \t")
+            words = text.lstrip(" \t")
             if words and not words.startswith("#"):
-                raise self.second_document((number, len(text) - len(text.lstrip(" \t"))))
+                raise self.second_document((number, len(text) - len(words)))
 
     def second_document(self, at: Position) -> SpecError:
-        return SpecError(
-            "SB009",
-            "a second YAML document starts here",
-            self.text.place(*at),
-            "put each spec into its own file",
-        )
+        return self.fault("SB009", "a second YAML document starts here", at, "put it into a file of its own")
 
-    def position(self, event: yaml.Event) -> Position:
-        mark = cast(yaml.Mark, event.start_mark)
-        return mark.line, mark.column
+
+def _position(event: yaml.Event) -> Position:
+    mark = cast(yaml.Mark, event.start_mark)
+    return mark.line, mark.column
 
 
 def _copy(data: Any) -> Any:

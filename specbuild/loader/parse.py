@@ -9,23 +9,34 @@ from typing import Any
 
 import yaml
 
-from specbuild.errors import SpecError, printable
-from specbuild.loader.compose import Spot, compose
+from specbuild.errors import Place, SpecError, printable
+from specbuild.loader.compose import MOST_SHOWN, TAG_HINT, Spot, compose
 from specbuild.loader.text import SpecText
 
-# libyaml where it is there, for speed. What it refuses is parsed again, so that the message is the same.
+# libyaml where it is there, for speed. What it refuses is parsed again in Python, whose complaints are better
+# and the same everywhere; but not in a huge file, where that would take seconds.
 PARSERS: tuple[Any, ...] = (
     (yaml.CSafeLoader, yaml.SafeLoader) if yaml.__with_libyaml__ else (yaml.SafeLoader,)
 )
+PARSED_AGAIN = 2**18  # characters
+
+# Where the two parsers disagree, the stricter decides: tabs outside of quotes, question marks inside braces.
+UNLIKE = re.compile("[\t?]")
 
 
 def parse(text: SpecText) -> tuple[Any, Spot]:
     """Plain data and its places. Whatever is wrong is a SpecError."""
     for parser in PARSERS[:-1]:
+        if UNLIKE.search(text.text):
+            break
         try:
             return compose(_events(text.text, parser), text)
-        except yaml.YAMLError:
-            continue
+        except yaml.YAMLError as error:
+            if len(text.text) > PARSED_AGAIN:
+                raise _fault(error, text) from None
+        except SpecError as fault:
+            if fault.code != "SB005":  # they read tags differently, too
+                raise
     try:
         return compose(_events(text.text, PARSERS[-1]), text)
     except yaml.YAMLError as error:
@@ -47,96 +58,93 @@ def _events(text: str, parser: Any) -> Iterator[yaml.Event]:
 
 @dataclass(frozen=True)
 class _Saying:
-    """How one complaint of PyYAML is told. `{0}` is what it found.
+    """How one complaint of PyYAML is told; `{0}` is the first group of the pattern.
 
     With `at_start`, the place is where the construct began, not where the parser gave up.
     """
 
     problem: str
     message: str
-    hint: str = ""
-    code: str = "SB003"
+    hint: str
     context: str = ""
+    code: str = "SB003"
     at_start: bool = False
 
 
-_COMMA = "put a comma between two entries, and quotes around text with `,` `:` `[` `]` `{` `}` in it"
-_QUOTE = "quote the text"
+_COMMA = "put a comma between two entries, and quotes around text that has any of `,:?[]{}` in it"
 
 _SAYINGS = (
-    _Saying(r"found character '\\t' that", "a tab cannot start a value or indent a line", "use spaces"),
-    _Saying(r"found character (.*) that", "a value cannot start with {0}", _QUOTE),
+    _Saying(r"found character '\\t' that", "a tab cannot stand here", "use spaces, or quote the text"),
+    _Saying("found character (.*) that", "a value cannot start with {0}", "quote the text"),
     _Saying(
         "could not find expected ':'",
-        "this is no `key: value`",
-        "add `:` and a value, or indent it as part of the text before",
+        "this is not a `key: value`",
+        "add `:` and a value, or indent it under the key that it belongs to",
         at_start=True,
     ),
     _Saying(
         "mapping values are not allowed",
         "a `:` cannot stand here",
-        "quote text that has `: ` in it, or put the key on a line of its own, indented with its neighbours",
+        "quote text that has `: ` in it; a key starts a line of its own, in the column of its neighbours",
     ),
     _Saying(
         "sequence entries are not allowed",
         "a `- ` cannot stand here",
-        "start the list on a new line, indented under its key, or quote the text",
+        "start the list on a line of its own, under its key; to mean text, quote it",
     ),
-    _Saying("mapping keys are not allowed", "a `? ` cannot stand here", _QUOTE),
+    _Saying("mapping keys are not allowed", "a `? ` cannot stand here", "to mean text, quote it"),
     _Saying(
         "expected alphabetic or numeric character",
-        "`*` and `&` mark YAML aliases and anchors, and need a name",
+        "`*` and `&` mark a YAML alias and anchor, and need a name",
         "to mean text or an expression, quote it",
-        "SB010",
+        context="alias|anchor",
+        code="SB010",
         at_start=True,
     ),
     _Saying(
-        "undefined tag handle|expected.*",
+        "",
         "a word that starts with `!` is a YAML tag; a spec has none",
-        "remove the tag; to mean text that starts with `!`, quote it",
-        "SB005",
-        "tag|parsing a node",
+        TAG_HINT,
+        context="tag|while parsing a node",
+        code="SB005",
         at_start=True,
     ),
     _Saying(
         "found unexpected (end of stream|document separator)",
         "this quote is never closed",
-        'close it; a quote inside the text is written twice in \'...\', or as \\" in "..."',
+        'close it; inside \'...\' a quote is written twice, inside "..." as \\"',
         at_start=True,
     ),
     _Saying(
         "found unknown escape character|hexadecimal",
-        "an escape after `\\` that does not exist",
-        "write `\\\\` for a backslash, or use '...' where backslashes are plain",
+        "an escape that does not exist",
+        "a backslash is written `\\\\`; inside '...' it is plain",
     ),
     _Saying(
-        "indentation indicator|chomping|comment or a line break",
-        "nothing but `|` or `>`, `+`, `-`, a digit or a comment may follow a block text's mark",
-        "start the text on the next line, or quote it",
+        "",
+        "only a comment may follow the `|` or `>` that starts a block of text",
+        "start the text on the next line; to mean text that starts with `|` or `>`, quote it",
         context="block scalar",
     ),
     _Saying(
-        r"expected ',' or '(.)', but got '<(?:stream|document) (?:end|start)>'",
+        r"expected ',' or '(.)', but got '<(?:stream|document)",
         "this bracket is never closed",
-        "add `{0}`",
+        "add a `{0}`",
         at_start=True,
     ),
-    _Saying(r"expected ',' or '(.)', but got", "expected `,` or `{0}` here", _COMMA),
-    _Saying(
-        "expected the node content, but found '<(?:stream|document)",
-        "the file ends in the middle of a value",
-        "close every bracket",
-    ),
+    _Saying(r"expected ',' or '(.)'", "expected `,` or `{0}` here", _COMMA),
+    _Saying("but found '<(?:stream|document)", "a value is missing here", "close every bracket and quote"),
     _Saying("expected the node content, but found '(.*)'", "expected a value here, found `{0}`", _COMMA),
     _Saying(
         "expected <block end>",
-        "this line does not line up with the ones before it",
-        "items of one list, and keys of one mapping, start in the same column; text after a closing quote or bracket is not part of the value",
+        "this does not line up with the lines before it",
+        "items of one list, and keys of one mapping, start in the same column; "
+        "nothing follows a closing quote or bracket",
     ),
     _Saying(
         "expected '<document start>'",
-        "nothing can follow the value that ends before this",
-        "a file is one mapping: its keys start in the first column",
+        "the value of the file has ended before this",
+        "a file is one mapping, whose keys all start in the first column",
     ),
 )
 
@@ -148,14 +156,22 @@ def _fault(error: yaml.YAMLError, text: SpecText) -> SpecError:
     for saying in _SAYINGS:
         found = re.search(saying.problem, problem)
         if found and re.search(saying.context, context):
-            mark = begin if saying.at_start and begin else end
-            what = printable(found.group(found.lastindex or 0), 40)
-            message, hint, code = (
-                saying.message.replace("{0}", what),
-                saying.hint.replace("{0}", what),
-                saying.code,
-            )
             break
     else:
-        mark, message, hint, code = end or begin, printable(problem), _QUOTE, "SB003"
-    return SpecError(code, message, text.place(mark.line, mark.column) if mark else text.place(0, 0), hint)
+        return SpecError("SB003", printable(problem), _place(end or begin, text), "quote the text")
+    shown = printable(found.group(found.lastindex or 0), MOST_SHOWN)
+    return SpecError(
+        saying.code,
+        saying.message.replace("{0}", shown),
+        _place(begin if saying.at_start and begin else end, text),
+        saying.hint.replace("{0}", shown),
+    )
+
+
+def _place(mark: yaml.Mark | None, text: SpecText) -> Place:
+    """Where the parser stopped; past the end means the end of the last line that has anything in it."""
+    if mark is None:
+        return text.place(0, 0)
+    if text.text[mark.index :].strip():
+        return text.place(mark.line, mark.column)
+    return text.place_at(len(text.text.rstrip()))

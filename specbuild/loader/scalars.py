@@ -38,6 +38,14 @@ def read_plain(text: str) -> Scalar:
     return text
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether an unquoted scalar is text; a number that cannot be held is not."""
+    try:
+        return isinstance(read_plain(text), str)
+    except ValueError:
+        return False
+
+
 def _integer(digits: str, base: int) -> int:
     if len(digits.lstrip("+-0")) > MOST_DIGITS:
         raise ValueError(f"numbers have at most {MOST_DIGITS} digits")

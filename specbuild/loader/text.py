@@ -13,7 +13,6 @@ REFUSED = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 LONE_RETURN = re.compile("\r(?!\n)")
-DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*%")
 
 
 class SpecText:
@@ -27,13 +26,7 @@ class SpecText:
         if wrong:
             raise self._character(text, wrong.start())
         self.text = "\n".join(self.lines)
-        if directive := DIRECTIVE.match(self.text):
-            raise SpecError(
-                "SB009",
-                "`%` at the start of a line is a YAML directive, which a spec does not use",
-                self.place_at(directive.end() - 1),
-                "remove the line",
-            )
+        self._no_directive()
 
     def place(self, line: int, column: int) -> Place:
         """The place at a line and column counted from zero, as the parser counts."""
@@ -43,6 +36,15 @@ class SpecText:
         """The place of a character of `text`."""
         before = self.text[:index]
         return self.place(before.count("\n"), index - before.rfind("\n") - 1)
+
+    def _no_directive(self) -> None:
+        """Refuse `%` before the document; thousands of directives would take the parser seconds."""
+        for number, line in enumerate(self.lines):
+            if line.startswith("%"):
+                message = "`%` at the start of a line is a YAML directive; a spec has none"
+                raise SpecError("SB009", message, self.place(number, 0), "remove the line")
+            if line.strip(" \t") and not line.lstrip(" \t").startswith("#"):
+                return
 
     def _decode(self, content: str | bytes) -> str:
         encoded = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
