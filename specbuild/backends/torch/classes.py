@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from specbuild.backends.page import assembled, constructed, flag_name, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -17,17 +16,13 @@ from specbuild.emit.code import (
     Do,
     Expr,
     Function,
-    Generator,
-    Helper,
     Index,
-    Infix,
     ListOf,
     Literal,
     Module,
     Name,
     Parameter,
     Return,
-    Star,
     Statement,
     TupleOf,
 )
@@ -47,52 +42,12 @@ IMPORTS = {
     "F": "import torch.nn.functional as F",
     "nn": "from torch import nn",
 }
-SPELLED_OUT = 3  # so many equal layers are written one by one
 
 
 def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
-    """The whole file: imports that are used, helpers that are used, classes, the model last."""
-    written = [written_class(unit) for unit in units]
-    helpers = backend.prelude()
-    used = words_of(written)
-    needed = [name for name in helpers if name in used]
-    for name in needed:
-        used |= set(re.findall(r"[A-Za-z_]\w*", helpers[name]))
-    imports = tuple(line for name, line in IMPORTS.items() if name in used)
-    return Module(doc, grouped(imports), (*(Helper(helpers[name]) for name in needed), *written), header)
-
-
-def words_of(part: Any) -> set[str]:
-    """Every identifier, or part of a dotted one, that code uses."""
-    found: set[str] = set()
-
-    def visit(part: Any) -> None:
-        if isinstance(part, Name):
-            found.update(part.text.split("."))
-        elif isinstance(part, Class | Function):
-            found.update(word for a in annotations(part) for word in re.findall(r"[A-Za-z_]\w*", a))
-        if isinstance(part, tuple | list):
-            for item in part:
-                visit(item)
-        elif is_dataclass(part):
-            for f in fields(part):
-                visit(getattr(part, f.name))
-
-    visit(part)
-    return found
-
-
-def annotations(part: Class | Function) -> list[str]:
-    if isinstance(part, Class):
-        return list(part.bases)
-    return [a for a in (part.returns, *(p.annotation for p in part.parameters)) if a]
-
-
-def grouped(imports: tuple[str, ...]) -> tuple[str, ...]:
-    """The standard library's imports apart from the framework's."""
-    own = tuple(line for line in imports if line in (IMPORTS["math"], IMPORTS["OrderedDict"]))
-    rest = tuple(line for line in imports if line not in own)
-    return (*own, "", *rest) if own and rest else own + rest
+    """The whole file."""
+    written = tuple(written_class(unit) for unit in units)
+    return assembled(written, backend.prelude(), IMPORTS, doc, header)
 
 
 def written_class(unit: Unit) -> Class:
@@ -114,10 +69,6 @@ def init(unit: Unit) -> Function | None:
     if len(body) == 1:
         return None
     return Function("__init__", (Parameter("self"), *parameters(unit)), "None", "", tuple(body))
-
-
-def parameters(unit: Unit) -> tuple[Parameter, ...]:
-    return tuple(Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default)) for name, p in unit.params.items())
 
 
 def held(unit: Unit) -> list[Statement]:
@@ -184,35 +135,14 @@ def spoken(unit: Unit, holder: str) -> Expr:
 def finished(made: Made) -> Expr:
     """A construction as a call: arguments without a default by position, others by name if they differ from it."""
     if isinstance(made, Construct):
-        positional = tuple(a.value for a in made.arguments if a.default is REQUIRED)
-        named = tuple((a.name, a.value) for a in made.arguments if a.default is not REQUIRED and not a.silent)
-        return Call(Name(made.function), positional, named)
+        return constructed(made)
     if isinstance(made, Container):
         if made.names is not None:
-            members = [*made.members.head, *[made.members.tail] * (count(made.members) - len(made.members.head))]
-            pairs = tuple(TupleOf((Literal(n), finished(m))) for n, m in zip(made.names, members, strict=True))
+            members = zip(made.names, spelled_out(made.members), strict=True)
+            pairs = tuple(TupleOf((Literal(name), finished(m))) for name, m in members)
             return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
-        return Call(Name("nn.Sequential"), row(made.members))
+        return Call(Name("nn.Sequential"), row(made.members, lambda member, _: finished(member)))
     return made
-
-
-def count(run: Run) -> int:
-    assert isinstance(run.length, Literal) and isinstance(run.length.value, int)
-    return run.length.value
-
-
-def row(run: Run) -> tuple[Expr, ...]:
-    """The members of a row: some written out, the rest by a generator."""
-    head, tail = tuple(map(finished, run.head)), finished(run.tail)
-    if isinstance(run.length, Literal) and not run.index:
-        rest = count(run) - len(head)
-        if rest <= SPELLED_OUT:
-            return (*head, *[tail] * rest)
-        number: Expr = Literal(rest)
-    else:
-        number = Infix("-", run.length, Literal(len(head))) if head and not run.index else run.length
-    span = (Literal(len(head)), number) if head and run.index else (number,)
-    return (*head, Star(Generator(tail, "i" if run.index else "_", Call(Name("range"), span))))
 
 
 INITS = {
@@ -250,10 +180,6 @@ def initialised(weight: Expr, begin: Init) -> Call:
     if begin.kind == "constant":
         return Call(Name(f"nn.init.{name}"), (weight, Literal(args[0])))
     return Call(Name(f"nn.init.{name}"), (weight,), tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=False)))
-
-
-def flag_name(step: Step) -> str:
-    return f"use_{step.node.replace('.', '_')}"
 
 
 def forward(unit: Unit) -> Function:

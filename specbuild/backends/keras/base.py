@@ -1,0 +1,76 @@
+"""How tensors lie in Keras, and how one order becomes another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from specbuild.axes import CHANNEL, SPATIAL, Tensor
+from specbuild.backends.backend import Backend, classes
+from specbuild.backends.keras import classes as page
+from specbuild.emit.code import Attribute, Call, Expr, Index, Literal, Module, Name, TupleOf
+from specbuild.emit.layout import Layout, permutation, swapped
+from specbuild.emit.made import literal
+from specbuild.emit.units import Unit
+from specbuild.words import words
+
+
+class Keras(Backend):
+    name = "keras"
+    title = "Keras 3"
+
+    def natural(self, x: Tensor) -> tuple[str, ...]:
+        """C last; D, H, W in this order before it."""
+        places = tuple(a for a in SPATIAL if a in x)
+        others = tuple(a for a in x.axes if a != CHANNEL and a not in places)
+        return (*others, *places, *((CHANNEL,) if CHANNEL in x else ()))
+
+    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+        if held.folded and held.folded != wanted.folded:
+            spread = Layout((*held.folded, *held.order), (), held.batched)
+            value = reshaped(value, type_, held, spread)
+            held = spread
+        if wanted.folded and held.folded != wanted.folded:
+            spread = Layout((*wanted.folded, *wanted.order), (), held.batched)
+            value = self.permuted(value, held, spread)
+            return reshaped(value, type_, spread, wanted)
+        return self.permuted(value, held, wanted)
+
+    def permuted(self, value: Expr, held: Layout, wanted: Layout) -> Expr:
+        order = permutation(held, wanted)
+        if order == tuple(range(len(order))):
+            return value
+        if pair := swapped(order):
+            return call("ops.swapaxes", value, *pair)
+        return call("ops.transpose", value, order)
+
+    def module(self, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
+        return page.module(self, units, doc, header)
+
+    def prelude(self) -> dict[str, str]:
+        return classes(Path(__file__).with_name("helpers.py").read_text(encoding="utf-8"))
+
+
+def call(function: str, *args: object, **keywords: object) -> Call:
+    """`function(*args, **keywords)`."""
+
+    def told(a: object) -> Expr:
+        return literal(a) if a is None or isinstance(a, int | float | str | tuple) else a  # type: ignore[return-value]
+
+    return Call(Name(function), tuple(map(told, args)), tuple((k, told(v)) for k, v in keywords.items()))
+
+
+def size(value: Expr, layout: Layout, axis: str, type_: Tensor) -> Expr:
+    """The size of an axis: in the author's words if it has some, else read off the value."""
+    if words(type_[axis]) is not None or axis in layout.folded:
+        return literal(type_[axis])
+    return Index(Attribute(value, "shape"), (Literal(layout.dim(axis)),))
+
+
+def reshaped(value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Call:
+    """The same numbers in other dimensions; the batch is worked out."""
+    sizes = tuple(size(value, held, axis, type_) for axis in wanted.order)
+    return call("ops.reshape", value, TupleOf((*((Literal(-1),) if held.batched else ()), *sizes)))
+
+
+backend = Keras()
+emits = backend.emits

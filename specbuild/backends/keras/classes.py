@@ -1,0 +1,186 @@
+"""The file of a Keras model: a layer class for each block, and a function that joins the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from specbuild.axes import Tensor
+from specbuild.backends.page import assembled, constructed, flag_name, parameters, row, spelled_out
+from specbuild.emit.code import (
+    Assign,
+    Attribute,
+    Blank,
+    Call,
+    Class,
+    Conditional,
+    DictOf,
+    Do,
+    Expr,
+    Function,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    TupleOf,
+    rebuild,
+)
+from specbuild.emit.flow import Flow
+from specbuild.emit.lower import Step
+from specbuild.emit.made import Construct, Container, Made, literal
+from specbuild.emit.units import Unit
+
+if TYPE_CHECKING:
+    from specbuild.backends.backend import Backend
+
+IMPORTS = {
+    "math": "import math",
+    "keras": "import keras",
+    "layers": "from keras import layers",
+    "ops": "from keras import ops",
+}
+WEIGHT = "self.add_weight"
+
+
+def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
+    """The whole file."""
+    *blocks, model = units
+    package = model.name
+    written: tuple[Statement, ...] = (*(written_class(unit, package) for unit in blocks), function(model))
+    return assembled(written, backend.prelude(), IMPORTS, doc, header)
+
+
+def registered(package: str) -> Call:
+    return Call(Name("keras.saving.register_keras_serializable"), (), (("package", Literal(package)),))
+
+
+def written_class(unit: Unit, package: str) -> Class:
+    members = tuple(m for m in (init(unit), build(unit), call(unit), config(unit)) if m is not None)
+    body: list[Statement] = []
+    for member in members:
+        body += [Blank(), member] if body else [member]
+    return Class(unit.name, ("layers.Layer",), unit.block.doc, tuple(body), (registered(package),))
+
+
+def init(unit: Unit) -> Function:
+    kwargs = Parameter("kwargs", None, None, variadic="**")
+    body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))]
+    body += [Assign(f"self.{name}", Name(name)) for name in unit.params]
+    for step in unit.steps:
+        if step.make is None or is_weight(step):
+            continue
+        made = named(step.make, Literal(attribute(step)))
+        if step.key in unit.flags:
+            made = Conditional(unit.flags[step.key], made, Call(Name("layers.Identity")))
+        body.append(Assign(f"self.{attribute(step)}", made))
+    for step in unit.steps:
+        if step.key in unit.flags and step.make is None:
+            body.append(Assign(f"self.{flag_name(step)}", unit.flags[step.key]))
+    return Function("__init__", (Parameter("self"), *parameters(unit), kwargs), "None", "", tuple(body))
+
+
+def is_weight(step: Step) -> bool:
+    return isinstance(step.make, Construct) and step.make.function == WEIGHT
+
+
+def attribute(step: Step) -> str:
+    """The attribute that holds a layer, which is also its name."""
+    return step.holder.replace(".", "_")
+
+
+def build(unit: Unit) -> Function | None:
+    """Weights of the block's own are made when its input is known, so that their paths are whole."""
+    body: list[Statement] = []
+    for step in unit.steps:
+        if is_weight(step):
+            assert isinstance(step.make, Construct)
+            made = constructed(step.make, name=Literal(attribute(step)))
+            body.append(Assign(f"self.{attribute(step)}", owned(made, unit)))
+    if not body:
+        return None
+    several = len(unit.first.inputs) > 1
+    parameter = Parameter("input_shapes", variadic="*") if several else Parameter("input_shape")
+    body.append(Assign("self.built", Literal(True)))
+    return Function("build", (Parameter("self"), parameter), None, "", tuple(body))
+
+
+def owned(expr: Expr, unit: Unit) -> Expr:
+    """The same code outside the constructor, where its parameters are attributes."""
+    if isinstance(expr, Name) and expr.text.partition(".")[0] in unit.params:
+        return Name(f"self.{expr.text}")
+    return rebuild(expr, lambda part: owned(part, unit))
+
+
+def call(unit: Unit) -> Function:
+    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step)}"))
+    outputs = flow.run()
+    result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
+    inputs = tuple(Parameter(name) for name in unit.first.inputs)
+    return Function("call", (Parameter("self"), *inputs), None, "", (*flow.statements, Return(result)))
+
+
+def config(unit: Unit) -> Function | None:
+    if not unit.params:
+        return None
+    parent = Call(Attribute(Call(Name("super")), "get_config"))
+    items = tuple((Literal(name), Name(f"self.{name}")) for name in unit.params)
+    return Function("get_config", (Parameter("self"),), "dict", "", (Return(DictOf(((None, parent), *items))),))
+
+
+def named(made: Made, name: Expr) -> Expr:
+    """A construction as a call with its name, which is the path of its weights."""
+    if isinstance(made, Construct):
+        return constructed(made, name=name)
+    if isinstance(made, Container):
+        if made.names is not None:
+            members = zip(made.names, spelled_out(made.members), strict=True)
+            inner: tuple[Expr, ...] = tuple(named(m, Literal(own)) for own, m in members)
+        else:
+            inner = row(made.members, lambda m, i: named(m, number(i)), numbered=True)
+        return Call(Name("keras.Sequential"), (ListOf(inner),), (("name", name),))
+    return made
+
+
+def number(index: Expr) -> Expr:
+    return Literal(str(index.value)) if isinstance(index, Literal) else Call(Name("str"), (index,))
+
+
+def function(unit: Unit) -> Function:
+    """The model: a function that joins layers into a keras.Model."""
+    shared = {s.holder for s in unit.steps if s.make is None and s.holder}
+    made: set[str] = set()
+    body: list[Statement] = []
+    shapes = []
+    for name, value in unit.first.inputs.items():
+        shapes.append(Parameter(f"{name}_shape", "tuple[int | None, ...]", literal(sizes(value.type, value.layout.order))))
+        dtype = () if value.type.dtype == "float" else (("dtype", Literal(value.type.dtype)),)
+        body.append(Assign(name, Call(Name("keras.Input"), (Name(f"{name}_shape"),), (*dtype, ("name", Literal(name))))))
+
+    def held(step: Step) -> Expr:
+        if step.holder in shared:
+            return Name(f"{attribute(step)}_layer")
+        assert step.make is not None
+        return named(step.make, Literal(attribute(step)))
+
+    for step in unit.steps:
+        if step.make is not None and step.holder in shared and step.holder not in made:
+            body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
+            made.add(step.holder)
+    flow = Flow(unit, held, lambda step: Name(flag_name(step)), indent=4)
+    outputs = flow.run()
+    results = list(unit.first.outputs)
+    inputs = [Name(name) for name in unit.first.inputs]
+    joined = (
+        inputs[0] if len(inputs) == 1 else ListOf(tuple(inputs)),
+        outputs[0] if len(outputs) == 1 else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
+    )
+    model = Call(Name("keras.Model"), joined, (("name", Literal(unit.name)),))
+    return Function(
+        unit.name, (*parameters(unit), *shapes), "keras.Model", unit.block.doc, (*body, *flow.statements, Return(model))
+    )
+
+
+def sizes(x: Tensor, order: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(x[a] for a in order)

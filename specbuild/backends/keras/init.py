@@ -1,0 +1,32 @@
+"""Initialisers in Keras, with PyTorch's numbers."""
+
+from __future__ import annotations
+
+from specbuild.emit.code import Call, Expr, Literal, Name
+from specbuild.ops.kinds import Init
+
+CLASSES = {
+    "constant": ("Constant", ("value",)),
+    "normal": ("RandomNormal", ("stddev",)),
+    "truncated_normal": ("TruncatedNormal", ("stddev",)),
+    "uniform": ("RandomUniform", ("minval", "maxval")),
+    "kaiming_uniform": ("HeUniform", ()),
+    "kaiming_normal": ("HeNormal", ()),
+    "orthogonal": ("Orthogonal", ()),
+}
+WORDS = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform", "xavier_normal": "glorot_normal"}
+
+
+def initializer(begin: Init | None, default: str) -> Expr:
+    """How a weight begins, as an argument; `default` where the spec does not say."""
+    if begin is None:
+        return Literal(default)
+    if begin.kind in WORDS:
+        return Literal(WORDS[begin.kind])
+    name, keywords = CLASSES[begin.kind]
+    args = begin.args
+    if begin.kind in ("normal", "truncated_normal") and not args:
+        args = (1.0,)  # Keras' own default is 0.05
+    if begin.kind == "uniform" and len(args) == 1:
+        args = (-args[0], args[0])
+    return Call(Name(f"keras.initializers.{name}"), (), tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=True)))

@@ -1,0 +1,133 @@
+"""What the files of all frameworks have in common: arguments, rows of layers, imports and helpers by use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from specbuild.emit.code import (
+    Call,
+    Class,
+    Expr,
+    Function,
+    Generator,
+    Helper,
+    Infix,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Star,
+    Statement,
+)
+from specbuild.emit.lower import Step
+from specbuild.emit.made import Construct, Made, Run, literal
+from specbuild.emit.units import REQUIRED, Unit
+
+SPELLED_OUT = 3  # so many equal layers are written one by one
+STANDARD = ("import math", "from collections import OrderedDict")
+
+
+def assembled(
+    written: tuple[Statement, ...], helpers: Mapping[str, str], imports: Mapping[str, str], doc: str, header: tuple[str, ...]
+) -> Module:
+    """The whole file: imports that are used, helpers that are used, then classes, the model last."""
+    used = words_of(written)
+    needed: list[str] = []
+    while fresh := [name for name in helpers if name in used and name not in needed]:
+        needed += fresh
+        for name in fresh:
+            used |= set(re.findall(r"[A-Za-z_]\w*", helpers[name]))
+    kept = joined([line for name, line in imports.items() if name in used])
+    copied = tuple(Helper(source) for name, source in helpers.items() if name in needed)
+    return Module(doc, grouped(kept), (*copied, *written), header)
+
+
+def words_of(part: Any) -> set[str]:
+    """Every identifier, or part of a dotted one, that code uses."""
+    found: set[str] = set()
+
+    def visit(part: Any) -> None:
+        if isinstance(part, Name):
+            found.update(part.text.split("."))
+        elif isinstance(part, Class | Function):
+            found.update(word for a in annotations(part) for word in re.findall(r"[A-Za-z_]\w*", a))
+        if isinstance(part, tuple | list):
+            for item in part:
+                visit(item)
+        elif is_dataclass(part):
+            for f in fields(part):
+                visit(getattr(part, f.name))
+
+    visit(part)
+    return found
+
+
+def annotations(part: Class | Function) -> list[str]:
+    if isinstance(part, Class):
+        return list(part.bases)
+    return [a for a in (part.returns, *(p.annotation for p in part.parameters)) if a]
+
+
+def joined(lines: list[str]) -> tuple[str, ...]:
+    """Imports from one module on one line."""
+    found: dict[str, str] = {}
+    for line in lines:
+        head, word, name = line.partition(" import ")
+        found[head if word else line] = f"{found[head]}, {name}" if head in found else line
+    return tuple(found.values())
+
+
+def grouped(imports: tuple[str, ...]) -> tuple[str, ...]:
+    """The standard library's imports apart from the framework's."""
+    own = tuple(line for line in imports if line in STANDARD)
+    rest = tuple(line for line in imports if line not in own)
+    return (*own, "", *rest) if own and rest else own + rest
+
+
+def constructed(made: Construct, **more: Expr) -> Call:
+    """A construction as a call: arguments without a default by position, others by name if they differ from it."""
+    positional = tuple(a.value for a in made.arguments if a.default is REQUIRED)
+    named = tuple((a.name, a.value) for a in made.arguments if a.default is not REQUIRED and not a.silent)
+    return Call(Name(made.function), positional, (*named, *more.items()))
+
+
+def parameters(unit: Unit) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default)) for name, p in unit.params.items())
+
+
+def count(run: Run) -> int:
+    assert isinstance(run.length, Literal) and isinstance(run.length.value, int)
+    return run.length.value
+
+
+def spelled_out(run: Run) -> Iterator[Made]:
+    """Every member of a row."""
+    yield from run.head
+    yield from [run.tail] * (count(run) - len(run.head))
+
+
+def row(run: Run, write: Callable[[Made, Expr], Expr], numbered: bool = False) -> tuple[Expr, ...]:
+    """The members of a row: some written out, the rest by a generator.
+
+    `write` gets a member and its number as code; `numbered` says that it makes use of the number.
+    """
+    head = [write(member, Literal(i)) for i, member in enumerate(run.head)]
+    if isinstance(run.length, Literal) and not run.index:
+        if count(run) - len(head) <= SPELLED_OUT:
+            return tuple(write(member, Literal(i)) for i, member in enumerate(spelled_out(run)))
+    counts = run.index or numbered
+    tail = write(run.tail, Name("i"))
+    if counts or not head:
+        span = (Literal(len(head)), run.length) if head else (run.length,)
+    elif isinstance(run.length, Literal):
+        span = (Literal(count(run) - len(head)),)
+    else:
+        span = (Infix("-", run.length, Literal(len(head))),)
+    return (*head, Star(Generator(tail, "i" if counts else "_", Call(Name("range"), span))))
+
+
+def flag_name(step: Step) -> str:
+    return f"use_{step.node.replace('.', '_')}"

@@ -1,0 +1,36 @@
+"""Every op through its emitted files: torch against Keras in float64, outputs and gradients."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import tests.ops
+from specbuild.build import graph
+from specbuild.parity.compare import Case, Report, compare
+
+TABLES = [importlib.import_module(f"tests.ops.{m.name}") for m in pkgutil.iter_modules(tests.ops.__path__)]
+CASES = {name: case for table in TABLES for name, case in table.CASES.items()}
+# float32 constants inside Keras' own functions: measured, see the table of each family
+LOOSE = {name: bound for table in TABLES for name, bound in getattr(table, "LOOSE", {}).items()}
+
+
+def text(inputs: str, steps: str) -> str:
+    indented = "\n".join("  " + line for line in steps.splitlines())
+    return f"specbuild: 1\nmodel: Net\ninputs: {inputs}\nsteps:\n{indented}\n"
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    assert len(CASES) == sum(len(table.CASES) for table in TABLES), "two cases have the same name"
+    cases = [Case(name, graph(text(*case))) for name, case in CASES.items()]
+    return {report.name: report for report in compare(cases)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_op(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
+    assert not report.error, report.error
+    assert report.worst <= LOOSE.get(name, 1e-9), str(report)
