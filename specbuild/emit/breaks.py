@@ -6,11 +6,14 @@ A group stays on its line if it fits there, up to the next place where the line 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from specbuild.emit.text import WIDTH, width
 
 INDENT = 4
+EVERY = 1 << 30  # deeper than any group
+Stream: TypeAlias = list[str]
 
 
 class Mark(str):
@@ -26,31 +29,61 @@ END = Mark("")
 LINE = Mark(" ")  # a space, or the end of the line in a broken group
 SOFT = Mark("")  # nothing, or the end of the line in a broken group
 COMMA = Mark("")  # a comma if the group is broken
+GAP = Mark("")  # a space if the group is broken
 
 
-def unbracketed(stream: Sequence[str]) -> list[str]:
+def unbracketed(stream: Sequence[str]) -> Stream:
     """The stream for a place that has no brackets around it: no line may end there, only inside of brackets."""
-    depth, result = 0, []
-    for token in stream:
-        depth -= token is CLOSE
-        fixed = depth == 0 and isinstance(token, Mark) and token is not OPEN and token is not CLOSE
-        result.append(str.__str__(token) if fixed else token)
-        depth += token is OPEN
-    return result
+    return [str.__str__(token) if outside else token for token, outside in _outside(stream)]
 
 
-def bracketed(stream: Sequence[str]) -> list[str]:
-    """The stream in optional parentheses, which are there if it is broken."""
+def bracketed(stream: Sequence[str]) -> Stream:
+    """The stream in parentheses."""
     return ["(", OPEN, *stream, CLOSE, ")"]
 
 
-def lines(stream: Sequence[str], indent: int, explode: bool = False) -> list[str]:
-    """The stream, as the beginning of a line at `indent`, in lines; with `explode` every group is broken."""
+def with_gaps(stream: Sequence[str]) -> Stream:
+    """The stream with every gap outside of brackets filled, as the formatter does in parentheses it could omit."""
+    return [" " if outside and token is GAP else token for token, outside in _outside(stream)]
+
+
+def _outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Each token, and whether it is outside of all brackets of the stream; brackets' own marks are not."""
+    depth = 0
+    for token in stream:
+        depth += token is OPEN
+        yield token, depth == 0
+        depth -= token is CLOSE
+
+
+def columns_to_break(stream: Sequence[str]) -> int:
+    """The columns from the beginning of the stream to the first place where its line may end."""
+    return _measure(stream)[2][0]
+
+
+def fits_around_brackets(stream: Sequence[str], indent: int) -> bool:
+    """Whether what stands outside of brackets fits, if each bracket opens; what is inside is not looked at."""
+    depth, column = 0, indent
+    for token in stream:
+        if token is OPEN:
+            depth += 1
+        elif token is CLOSE:
+            depth -= 1
+            column = indent
+        elif depth == 0:
+            column += width(token)
+            if column > WIDTH:
+                return False
+    return True
+
+
+def lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
+    """The stream, as the beginning of a line at `indent`, in lines; groups less than `broken` deep are all broken."""
     ends, flat, ahead = _measure(stream)
     result: list[str] = []
     current: list[str] = [" " * indent]
     column, level = indent, indent
-    at = 0
+    at = depth = 0
     while at < len(stream):
         token = stream[at]
         if not isinstance(token, Mark):
@@ -59,17 +92,19 @@ def lines(stream: Sequence[str], indent: int, explode: bool = False) -> list[str
         elif token is OPEN or token is BEGIN:
             end = ends[at]
             taken = flat[end] - flat[at]
-            if not explode and column + taken + ahead[end] <= WIDTH:
+            if depth >= broken and column + taken + ahead[end] <= WIDTH:
                 current.append("".join(stream[at:end]))
                 column += taken
                 at = end
                 continue
             level += INDENT if token is OPEN else 0
-        elif token is COMMA:
-            current.append(",")
+            depth += 1
+        elif token is COMMA or token is GAP:
+            current.append("," if token is COMMA else " ")
             column += 1
-        elif token is CLOSE:
-            level -= INDENT
+        elif token is CLOSE or token is END:
+            level -= INDENT if token is CLOSE else 0
+            depth -= 1
         if token is OPEN or token is CLOSE or token is LINE or token is SOFT:
             result.append("".join(current))
             current, column = [" " * level], level
@@ -91,7 +126,7 @@ def _measure(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int
     ahead = [0] * (len(stream) + 1)
     for at in range(len(stream) - 1, -1, -1):
         token = stream[at]
-        if token is COMMA:
+        if token is COMMA or token is GAP:
             ahead[at] = ahead[at + 1] + 1
         elif not (token is OPEN or token is CLOSE or token is LINE or token is SOFT):
             ahead[at] = ahead[at + 1] + width(token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -328,25 +328,36 @@ def walk(expr: Expr) -> Iterator[Expr]:
 
 
 def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The same expression with each direct part replaced by `change(part)`; itself if none differs."""
+    """The same expression with each direct part replaced by `change(part)`."""
+
+    def optional(part: Expr | None) -> Expr | None:
+        return None if part is None else change(part)
+
     match expr:
         case Call(function, args, keywords):
-            changed: Expr = Call(
-                change(function), tuple(map(change, args)), tuple((key, change(value)) for key, value in keywords)
-            )
-        case DictOf(items):
-            changed = DictOf(tuple((None if key is None else change(key), change(value)) for key, value in items))
+            named = tuple((name, change(value)) for name, value in keywords)
+            return Call(change(function), tuple(map(change, args)), named)
+        case Attribute(of, name):
+            return Attribute(change(of), name)
         case Index(of, items):
-            changed = Index(change(of), tuple(map(change, items)))
+            return Index(change(of), tuple(map(change, items)))
+        case Slice(lower, upper, step):
+            return Slice(optional(lower), optional(upper), optional(step))
+        case Infix(operator, left, right):
+            return Infix(operator, change(left), change(right))
+        case Prefix(operator, operand):
+            return Prefix(operator, change(operand))
+        case Conditional(test, then, otherwise):
+            return Conditional(change(test), change(then), change(otherwise))
         case TupleOf(items) | ListOf(items):
-            changed = type(expr)(tuple(map(change, items)))
-        case Name() | Literal() | Input():
-            return expr
-        case _:
-            parts = {field.name: getattr(expr, field.name) for field in fields(expr)}
-            new = {name: change(part) for name, part in parts.items() if part is not None and not isinstance(part, str)}
-            changed = replace(expr, **new)
-    return expr if changed == expr else changed
+            return type(expr)(tuple(map(change, items)))
+        case DictOf(pairs):
+            return DictOf(tuple((optional(key), change(value)) for key, value in pairs))
+        case Star(of):
+            return Star(change(of))
+        case Generator(element, target, iterable) | ListComprehension(element, target, iterable):
+            return type(expr)(change(element), target, change(iterable))
+    return expr
 
 
 def substitute(expr: Expr, inputs: Sequence[Expr]) -> Expr:

@@ -6,8 +6,8 @@ reorder what a reader sees, nor say how the file is encoded.
 
 from __future__ import annotations
 
-import ast
 import keyword
+import math
 import re
 import unicodedata
 from functools import lru_cache
@@ -49,14 +49,14 @@ def literal(value: int | float | bool | str | None) -> str:
 
 
 def _float(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
-        return f'float("{float.__repr__(value)}")'
+    if not math.isfinite(value):
+        raise ValueError(f"not a literal: {value!r}")
     return re.sub(r"e([-+])0*", lambda sign: "e-" if sign[1] == "-" else "e", float.__repr__(value))
 
 
 def string(text: str) -> str:
     """A string literal on one line; in double quotes unless single ones save escapes."""
-    quote = "'" if '"' in text and "'" not in text else '"'
+    quote = "'" if text.count('"') > text.count("'") else '"'
     return quote + _escape(text).replace(quote, "\\" + quote) + quote
 
 
@@ -137,21 +137,3 @@ def _wrap(line: str, room: int, used: int) -> list[str]:
             current += f" {word}" if current else lead + word
             columns += taken + (1 if columns > used else len(lead))
     return [*lines, current]
-
-
-def annotation(text: str) -> str:
-    """A type, as text: names, subscripts and `|`; ValueError for any other text."""
-    tree = _parsed(text)
-    if not all(isinstance(node, _TYPES) for node in ast.walk(tree)):
-        raise ValueError(f"not a type: {text!r}")
-    return text
-
-
-def _parsed(text: str) -> ast.expr:
-    try:
-        return ast.parse(text, mode="eval").body
-    except SyntaxError:
-        raise ValueError(f"not a type: {text!r}") from None
-
-
-_TYPES = (ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.BinOp, ast.BitOr, ast.Constant, ast.expr_context)
