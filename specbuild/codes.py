@@ -132,13 +132,13 @@ CODES: dict[str, Explanation] = {
         "a name that cannot be used",
         "Names start with a letter, go on with letters, digits and underscores, have at most 64 "
         "characters, and are not words that Python, PyTorch or Keras already own.",
-        "steps:\n  - relu\n    as: class\n",
+        "steps:\n  - relu:\n    as: class\n",
     ),
     "SB204": Explanation(
         "a name given twice",
         "Two steps or inputs of one block have the same name. Names become attributes, so each may be "
         "used once.",
-        "steps:\n  - relu\n    as: a\n  - relu\n    as: a\n",
+        "steps:\n  - relu:\n    as: a\n  - relu:\n    as: a\n",
     ),
     "SB205": Explanation(
         "files that import each other",

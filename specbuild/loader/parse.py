@@ -18,10 +18,11 @@ from specbuild.loader.text import SpecText
 PARSERS: tuple[Any, ...] = (
     (yaml.CSafeLoader, yaml.SafeLoader) if yaml.__with_libyaml__ else (yaml.SafeLoader,)
 )
-PARSED_AGAIN = 2**18  # characters
+PARSED_AGAIN = 2**16  # characters
 
-# Where the two parsers disagree, the stricter decides: tabs outside of quotes, question marks inside braces.
-UNLIKE = re.compile("[\t?]")
+# Where the two parsers disagree, the stricter decides: tabs outside of quotes, question marks inside braces,
+# and a comment that touches the mark of a block of text.
+UNLIKE = re.compile(r"[\t?]|[|>][-+0-9]*#")
 
 
 def parse(text: SpecText) -> tuple[Any, Spot]:
@@ -58,7 +59,7 @@ def _events(text: str, parser: Any) -> Iterator[yaml.Event]:
 
 @dataclass(frozen=True)
 class _Saying:
-    """How one complaint of PyYAML is told; `{0}` is the first group of the pattern.
+    """How one complaint of PyYAML or libyaml is told; `{0}` is the last group of the pattern.
 
     With `at_start`, the place is where the construct began, not where the parser gave up.
     """
@@ -76,6 +77,7 @@ _COMMA = "put a comma between two entries, and quotes around text that has any o
 _SAYINGS = (
     _Saying(r"found character '\\t' that", "a tab cannot stand here", "use spaces, or quote the text"),
     _Saying("found character (.*) that", "a value cannot start with {0}", "quote the text"),
+    _Saying("found character that", "a value cannot start with this character", "quote the text"),
     _Saying(
         "could not find expected ':'",
         "this is not a `key: value`",
@@ -110,13 +112,13 @@ _SAYINGS = (
         at_start=True,
     ),
     _Saying(
-        "found unexpected (end of stream|document separator)",
+        "found unexpected (end of stream|document (separator|indicator))",
         "this quote is never closed",
         'close it; inside \'...\' a quote is written twice, inside "..." as \\"',
         at_start=True,
     ),
     _Saying(
-        "found unknown escape character|hexadecimal",
+        "found unknown escape character|hexa?decimal",
         "an escape that does not exist",
         "a backslash is written `\\\\`; inside '...' it is plain",
     ),
@@ -135,14 +137,14 @@ _SAYINGS = (
     _Saying(r"expected ',' or '(.)'", "expected `,` or `{0}` here", _COMMA),
     _Saying("but found '<(?:stream|document)", "a value is missing here", "close every bracket and quote"),
     _Saying("expected the node content, but found '(.*)'", "expected a value here, found `{0}`", _COMMA),
+    _Saying("expected node content", "expected a value here", _COMMA),
     _Saying(
-        "expected <block end>",
+        "expected (<block end>|key|'-' indicator)",
         "this does not line up with the lines before it",
-        "items of one list, and keys of one mapping, start in the same column; "
-        "nothing follows a closing quote or bracket",
+        "items of one list, and keys of one mapping, start in the same column",
     ),
     _Saying(
-        "expected '<document start>'",
+        "expected '?<document start>",
         "the value of the file has ended before this",
         "a file is one mapping, whose keys all start in the first column",
     ),
@@ -153,6 +155,8 @@ def _fault(error: yaml.YAMLError, text: SpecText) -> SpecError:
     problem = str(getattr(error, "problem", None) or "the text is not YAML")
     context = str(getattr(error, "context", None) or "")
     begin, end = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
+    if end and (fault := _by_the_line(problem, end, text)):
+        return fault
     for saying in _SAYINGS:
         found = re.search(saying.problem, problem)
         if found and re.search(saying.context, context):
@@ -166,6 +170,32 @@ def _fault(error: yaml.YAMLError, text: SpecText) -> SpecError:
         _place(begin if saying.at_start and begin else end, text),
         saying.hint.replace("{0}", shown),
     )
+
+
+# A step that is one word, `- relu`, with keys of the step below it; and a key that starts a line.
+_BARE_STEP = re.compile(r"(?P<dash> *- +)(?P<word>[A-Za-z]\w*)(?: *| +#.*)")
+_KEY = re.compile(r"(?P<indent> *(?:- +)*)(?P<word>[^\s:]+) *")
+
+
+def _by_the_line(problem: str, mark: yaml.Mark, text: SpecText) -> SpecError | None:
+    """What the lines around the place tell better than the complaint does."""
+    before = text.lines[mark.line][: mark.column] if mark.line < len(text.lines) else ""
+    if "mapping values are not allowed" in problem and (key := _KEY.fullmatch(before)):
+        above = _BARE_STEP.fullmatch(text.lines[mark.line - 1]) if mark.line else None
+        if above and key.end("indent") == above.end("dash"):
+            word = printable(above["word"], MOST_SHOWN)
+            place = text.place(mark.line - 1, above.end("word"))
+            return SpecError("SB003", f"`{word}` needs a `:`, as keys follow it", place, f"write `- {word}:`")
+        word = printable(key["word"], MOST_SHOWN)
+        message = f"the key `{word}` cannot stand here, as the value of the line before goes on to this line"
+        hint = "put it in the column of its neighbours; if it belongs to the line before, end that with a `:`"
+        return SpecError("SB003", message, text.place(mark.line, key.end("indent")), hint)
+    if "expected <block end>, but found ':'" in problem:
+        return SpecError("SB003", "a key is missing before this `:`", _place(mark, text), "write one")
+    if re.search("expected (<block end>|key|'-' indicator)", problem) and before.strip():
+        hint = "quote the whole text, or remove a bracket or quote too many"
+        return SpecError("SB003", "nothing can follow a value that has ended", _place(mark, text), hint)
+    return None
 
 
 def _place(mark: yaml.Mark | None, text: SpecText) -> Place:
