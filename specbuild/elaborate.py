@@ -203,6 +203,7 @@ class Elaborator:
         if not definition.steps:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
         self.run(frame, definition.steps, numbered=False)
+        outputs = self.outputs(frame)  # a tap among them opens a node
         return Block(
             definition.name,
             definition.doc,
@@ -211,7 +212,7 @@ class Elaborator:
             inputs,
             tuple(frame.nodes.values()),
             frame.groups,
-            self.outputs(frame),
+            outputs,
             definition.at,
             frame.steps,
         )
@@ -237,16 +238,19 @@ class Elaborator:
 
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool) -> None:
         """Steps one after another; those of a group are numbered unless they have a name."""
-        labels = [label(s.kind) for s in steps if s.name is None]
+        labels = [label(s) for s in steps if s.name is None]
         seen: dict[str, int] = {}
         for index, step in enumerate(steps):
             name = step.name
             if name is not None:
                 check_name(name, step.at.child("as"), "a step")
+                if name in frame.env and not isinstance(frame.env[name], Chosen) and not frame.prefix:
+                    what = "an input" if name in frame.inputs else "a parameter"
+                    raise step.at.child("as").error("SB204", f"{name!r} is the name of {what}", "give the step another name")
             elif numbered:
                 name = str(index)
             else:
-                tag = label(step.kind)
+                tag = label(step)
                 seen[tag] = seen.get(tag, 0) + 1
                 name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or self.taken(frame, tag) else tag
                 while self.taken(frame, name):
@@ -261,7 +265,9 @@ class Elaborator:
                 frame.scopes[-1][name] = frame.last
 
     def taken(self, frame: Frame, name: str) -> bool:
-        return frame.prefix + name in frame.nodes or name in frame.scopes[-1] or name in frame.env
+        """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
+        parameter = name in frame.env and not isinstance(frame.env[name], Chosen)
+        return frame.prefix + name in frame.nodes or name in frame.scopes[-1] or parameter
 
     def step(self, frame: Frame, step: StepDef, path: str) -> None:
         if step.repeat is not None:
@@ -679,9 +685,11 @@ def plain_or_block(value: Any) -> Any:
     return value if isinstance(value, Chosen) else plain(value)
 
 
-def label(kind: str) -> str:
+def label(step: StepDef) -> str:
     """What a step without a name is called."""
-    return kind if kind in OPS else snake(kind)
+    if step.kind == "use" and isinstance(step.value, str):
+        return step.value
+    return step.kind if step.kind in OPS else snake(step.kind)
 
 
 @contextmanager

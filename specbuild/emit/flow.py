@@ -93,12 +93,17 @@ class Flow:
         if reader == len(self.unit.steps):
             return False
         by = self.unit.steps[reader]
-        if by.doc or by.key in self.unit.flags:
+        if by.doc or by.key in self.unit.flags or self.times(by, step.key) > 1:
             return False
         if heavy and not (by.light and len(by.inputs) == 1 and reader == at + 1):
             return False
         room = WIDTH - self.indent - len("x = ") - self.width(by)
         return len(expression(code)) <= room
+
+    def times(self, step: Step, key: str) -> int:
+        """How often a step's code speaks of one of its operands."""
+        number = self.unit.numbers[key]
+        return sum(isinstance(part, Input) and part.index == number for part in walk(step.call))
 
     def width(self, step: Step) -> int:
         """How much room the reader's own text takes around what is folded into it."""
@@ -123,7 +128,7 @@ class Flow:
         if own[0].isdigit():
             own = f"_{own}"
         several = used and used[0] < len(self.unit.steps) and len(self.unit.steps[used[0]].inputs) > 1
-        branch = at > 0 and self.unit.steps[at - 1].key not in step.inputs
+        branch = self.unit.steps[at - 1].key not in step.inputs if at else len(self.unit.first.inputs) > 1
         aside = len(used) > 1 or (step.named and several and branch)
         free = [n for n in ("x", "out", own, *(f"{own}_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at]
         if step.named and (step.holder == "" or aside) and own in free:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from specbuild.axes import Tensor
+from specbuild.axes import SPATIAL, Tensor
 from specbuild.emit.code import Call, Expr, Input
 from specbuild.emit.made import SELF, Construct, Made, inputs_of
 from specbuild.emit.layout import Layout
@@ -214,7 +214,7 @@ class Lowering:
 
     def call(self, node: Node, sources: list[Value], common: dict[str, Any]) -> None:
         assert isinstance(node.op, Block)
-        plain_sources = [Operand(self, s).unfolded().value if s.layout.folded else s for s in sources]
+        plain_sources = [self.boundary(s) for s in sources]
         child = self.lower_block(node.op, tuple(s.layout for s in plain_sources))
         self.children[node.name] = child
         call = Call(SELF, tuple(Input(self.number(s.key)) for s in plain_sources))
@@ -242,6 +242,12 @@ class Lowering:
             self.values[node.name] = Value(parts[0], self.values[f"{node.name}@{next(iter(child.outputs))}"].type, first.layout)
         elif key:
             self.values[node.name] = self.values[f"{node.name}@{key}"]
+
+    def boundary(self, value: Value) -> Value:
+        """A value as it enters a block: maps as they lie, sequences in the framework's own order."""
+        if any(axis in value.type for axis in SPATIAL):
+            return Operand(self, value).unfolded().value if value.layout.folded else value
+        return self.converted(value, Layout(self.backend.natural(value.type), (), value.layout.batched))
 
     @staticmethod
     def part(node: Node, index: int, name: str) -> str:

@@ -23,6 +23,10 @@ from specbuild.graph import Block
 from specbuild.weights import Held, held
 from specbuild.words import plain
 
+# A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
+# in front of a batch norm, say.
+NOTHING = 1e-6
+
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
@@ -119,7 +123,8 @@ class Written:
             elif kind == "grad":
                 found[key] = unlaid(value, self.case.model.inputs[rest], backend)
             elif rest in kept:
-                found[f"{kind}.{kept[rest].path}"] = kept[rest].from_framework(value)
+                path = f"{kind}.{kept[rest].path}"
+                found[path] = kept[rest].from_framework(value)
         return found
 
     def report(self) -> Report:
@@ -131,18 +136,22 @@ class Written:
         lacking = [k for k in a if k.startswith("output.") and k not in b]
         if lacking:
             return Report(self.case.name, f"keras gives no {lacking}")
-        return Report(self.case.name, "", {k: relative(a[k], b[k]) for k in shared})
+        floors: dict[str, float] = {}
+        for key in shared:
+            kind = key.partition(".")[0]
+            floors[kind] = max(floors.get(kind, 0.0), float(np.max(np.abs(a[key]), initial=0.0)) * NOTHING)
+        return Report(self.case.name, "", {k: relative(a[k], b[k], floors[k.partition(".")[0]]) for k in shared})
 
 
-def relative(a: Any, b: Any) -> float:
-    """Largest difference over the largest number."""
+def relative(a: Any, b: Any, floor: float = 0.0) -> float:
+    """Largest difference over the largest number, or over `floor` where all is rounding around zero."""
     if a.shape != b.shape:
         return float("inf")
     if not a.size:
         return 0.0
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
     difference = float(np.max(np.abs(a - b)))
-    return difference / max(float(np.max(np.abs(a))), 1e-30) if difference else 0.0
+    return difference / max(float(np.max(np.abs(a))), floor, 1e-30) if difference else 0.0
 
 
 def drawn(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
