@@ -166,7 +166,7 @@ def _fit(characters: Iterator[str], cells: int) -> tuple[list[str], bool]:
     shown: list[str] = []
     for character in characters:
         piece = " " * TAB_CELLS if character == "\t" else _visible(character)
-        cells -= _cells(piece)
+        cells -= max(_cells(piece), 1)
         if cells < 0:
             return shown, True
         shown.append(piece)

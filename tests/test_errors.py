@@ -167,6 +167,11 @@ def test_long_lines_are_windowed_around_the_caret(column: int, letter: str) -> N
     assert (shown.startswith("…"), shown.endswith("…")) == (column > 1, column < 1_000)
 
 
+def test_a_line_of_combining_marks_is_bounded_too() -> None:
+    line = render(SpecError("SB003", "m", Place("f", 1, 500, "\u0301" * 1_000))).splitlines()[3]
+    assert len(line) <= 200
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
