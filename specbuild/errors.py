@@ -154,7 +154,9 @@ def _snippet(place: Place) -> tuple[str, int]:
     left = "".join(reversed(before))
     if cut_before or at > SNIPPET_CELLS:
         left = "…" + left
-    after, cut_after = _fit(iter(place.text[at : at + SNIPPET_CELLS]), SNIPPET_CELLS - _cells(left))
+    after, cut_after = _fit(
+        iter(place.text[at : at + SNIPPET_CELLS]), SNIPPET_CELLS - max(_cells(left), len(left))
+    )
     right = "".join(after)
     if cut_after or len(place.text) - at > SNIPPET_CELLS:
         right += "…"
