@@ -651,7 +651,7 @@ class Elaborator:
 
     def condition(self, frame: Frame, step: StepDef) -> str | None:
         """The words of a `when`, if every name in it has some."""
-        return retell(step.when, frame.env) if isinstance(step.when, str) else None
+        return retell(step.when, frame.env, own=True) if isinstance(step.when, str) else None
 
 
 def expose(block: Block, path: str, at: At) -> Block:

@@ -88,7 +88,7 @@ VALUES = [
     ("min(x.C, depths[0], 9)", 3, "min(in_channels, depths[0], 9)"),
     ("round(heads / 16)", 0, "round(2 * groups / 16)"),
     ("round(heads * 3 / 16)", 2, "round(2 * groups * 3 / 16)"),
-    ("heads * min(3 * heads, heads)", 64, "2 * groups * min(3 * (2 * groups), 2 * groups)"),
+    ("heads * min(3 * heads, heads)", 64, "2 * groups * min(6 * groups, 2 * groups)"),
     ("abs(depths[0] - depths[2])", 3, "abs(depths[0] - depths[2])"),
     ("ceil(x.C / 3)", 22, None),
     ("floor(-x.C / 3)", -22, None),
@@ -110,9 +110,9 @@ VALUES = [
     # what has no words takes those of the whole
     ("x.C * window", 448, None),
     ("x.T", 49, None),
-    ("x.C + bias", 65, None),
-    ("x.C if bias else 3", 64, None),
-    ("x.C if kind == 'conv' else 3", 64, None),
+    ("x.C + bias", 65, "in_channels + bias"),
+    ("x.C if bias else 3", 64, "in_channels if bias else 3"),
+    ("x.C if kind == 'conv' else 3", 64, "in_channels if kind == 'conv' else 3"),
     # a choice is told as a choice
     ("x.C if depths[0] > 2 else 3", 64, "in_channels if depths[0] > 2 else 3"),
     ("(x.C if reduction > 20 else 3) * 2", 6, "(in_channels if reduction > 20 else 3) * 2"),

@@ -16,6 +16,7 @@ from specbuild.words.refusals import WordsError, quote, unknown_name
 
 MAX_WORDS = 80  # longer words no longer explain a number
 MAX_TEXT = 4_096
+MAX_PRODUCT = 2**53
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ def evaluate(text: str, scope: Scope) -> Value:
     value, leaves = compute(expression.tree, scope), expression.leaves
     if not leaves or leaves[0] is expression.tree:
         return value
-    return _tell(value, retell(text, scope))
+    return _tell(value, retell(text, scope, own=True))
 
 
 def translate(value: T, args: Mapping[str, Value]) -> T:
@@ -127,10 +128,19 @@ def formula(text: str, /, **values: Value) -> Any:
     return _tell(value, _told(text, expression, [words(leaf) or _literal(leaf) for leaf in leaves]))
 
 
-def retell(text: str, scope: Scope) -> str | None:
-    """An expression, of whatever value, in the words of what it reads; None where something has no words."""
+def retell(text: str, scope: Scope, own: bool = False) -> str | None:
+    """An expression, of whatever value, in the words of what it reads; None where something has no words.
+
+    `own` says that the scope's names are the emitted code's own, so that a flag or a word is told by its name.
+    """
     expression = read(text)
-    return _told(text, expression, [words(leaf) for leaf in _values(expression.leaves, scope)])
+
+    def told(leaf: ast.expr, value: Value) -> str | None:
+        flag = own and isinstance(leaf, ast.Name) and isinstance(value, bool | str)
+        return leaf.id if flag and isinstance(leaf, ast.Name) else words(value)
+
+    pairs = zip(expression.leaves, _values(expression.leaves, scope), strict=True)
+    return _told(text, expression, [told(leaf, value) for leaf, value in pairs])
 
 
 def _literal(value: Value) -> str | None:
@@ -180,7 +190,17 @@ class _Substitution(ast.NodeTransformer):
         if isinstance(node, ast.Call):  # its function is no leaf
             node.args = [cast(ast.expr, self.visit(argument)) for argument in node.args]
             return node
-        return self.generic_visit(node)
+        return _product(self.generic_visit(node))
+
+
+def _product(node: ast.AST) -> ast.AST:
+    """`4 * (2 * width)` as `8 * width`."""
+    match node:
+        case ast.BinOp(
+            ast.Constant(int() as outer), ast.Mult(), ast.BinOp(ast.Constant(int() as inner), ast.Mult(), rest)
+        ) if abs(outer * inner) <= MAX_PRODUCT:
+            return ast.BinOp(ast.Constant(outer * inner), ast.Mult(), rest)
+    return node
 
 
 _PLACE = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
