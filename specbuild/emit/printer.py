@@ -87,7 +87,7 @@ def statement(node: Statement, indent: int) -> list[str]:
         case Do(value):
             return _fitted(unbracketed(stream(value)), indent)
         case For():
-            return _for(node, indent) + _suite(node.body, indent + INDENT)
+            return _for(node, indent) + _block(node.body, indent)
         case If():
             return _if("if ", node, indent)
         case Comment(words):
@@ -113,10 +113,6 @@ def _type(annotation: str) -> Expr:
     return tree
 
 
-def _annotation(annotation: str) -> str:
-    return expression(_type(annotation))
-
-
 _TYPES = (Name, Attribute, Index, Literal, TupleOf, ListOf)
 
 
@@ -136,7 +132,10 @@ def _unpack(names: Sequence[str], value: Expr, indent: int) -> list[str]:
 
 def _for(node: For, indent: int) -> list[str]:
     names = targets(node.target)
-    return _split(f"for {', '.join(names)} in ", ["for ", *_apart(names), " in "], node.iterable, ":", indent)
+    before = f"for {', '.join(names)} in "
+    if len(names) == 1 and indent + len(") in ") + columns_to_break(unbracketed(stream(node.iterable))) > WIDTH:
+        return _line(before, node.iterable, ":", indent)
+    return _split(before, ["for ", *_apart(names), " in "], node.iterable, ":", indent)
 
 
 def _apart(names: Sequence[str]) -> Stream:
@@ -152,13 +151,19 @@ def _target(target: str) -> str:
 
 
 def _if(word: str, node: If, indent: int) -> list[str]:
-    result = _line(word, node.test, ":", indent) + _suite(node.body, indent + INDENT)
+    result = _line(word, node.test, ":", indent) + _block(node.body, indent)
     match node.otherwise:
         case ():
             return result
         case (If() as other,):
             return result + _if("elif ", other, indent)
-    return [*result, " " * indent + "else:", *_suite(node.otherwise, indent + INDENT)]
+    return [*result, " " * indent + "else:", *_block(node.otherwise, indent)]
+
+
+def _block(body: Sequence[Statement], indent: int) -> list[str]:
+    if any(isinstance(node, _DEFINITIONS) for node in body):
+        raise ValueError("a definition stands in a module, a class or a function, not in an if or a loop")
+    return _suite(body, indent + INDENT)
 
 
 def _bare_tuple(items: Sequence[Expr], indent: int) -> list[str]:
@@ -167,7 +172,7 @@ def _bare_tuple(items: Sequence[Expr], indent: int) -> list[str]:
     return [flat] if width(flat) <= WIDTH else lines(["return ", *bracketed(content)], indent)
 
 
-def _line(before: str, value: Expr, after: str, indent: int) -> list[str]:
+def _line(before: str, value: Expr, after: str, indent: int, rule: Parentheses | None = None) -> list[str]:
     """A statement whose last part is an expression: on one line if it fits, else broken by the formatter's rules."""
     content = stream(value)
     flat = f"{' ' * indent}{before}{''.join(content)}{after}"
@@ -175,7 +180,7 @@ def _line(before: str, value: Expr, after: str, indent: int) -> list[str]:
         return [flat]
     open_ = [before, *unbracketed(content), after]
     closed = [before, *bracketed(content), after]
-    match parentheses(value):
+    match rule or parentheses(value):
         case Parentheses.NEVER:
             return lines(open_, indent)
         case Parentheses.IF_THEY_HELP:
@@ -220,37 +225,52 @@ def _suite(body: Sequence[Statement], indent: int, doc: Sequence[str] = (), afte
     before: Statement | None = None
     asked = 0
     for at, node in enumerate(body):
+        written = statement(node, indent)
         if isinstance(node, Blank):
             asked = 1
-            continue
-        defines = isinstance(_commented(body, at), Function | Class | Helper)
-        if before is None:
-            empty = max(after_doc, asked, int(defines)) if doc else 0
-        elif isinstance(before, Function | Class | Helper) or defines and not isinstance(before, Comment):
-            empty = apart
-        else:
-            empty = asked
-        result += [""] * empty + statement(node, indent)
-        before, asked = node, 0
-    if not doc and all(isinstance(node, Comment | Blank) for node in body):
+        elif written:
+            if before is None:
+                empty = max(after_doc, asked, _defines(body[at:])) if doc else 0
+            elif isinstance(before, Comment):
+                empty = apart if asked and isinstance(node, _DEFINITIONS) else asked
+            elif isinstance(before, _DEFINITIONS) or _defines(body[at:]):
+                empty = apart
+            else:
+                empty = asked
+            result += [""] * empty + written
+            before, asked = node, 0
+    if not doc and (before is None or all(isinstance(node, Comment | Blank) for node in body)):
         result.append(" " * indent + "pass")
     return result
 
 
-def _commented(body: Sequence[Statement], at: int) -> Statement | None:
-    """The statement that a comment stands over; any other statement is its own."""
-    return next((node for node in body[at:] if not isinstance(node, Comment)), None)
+_DEFINITIONS = (Function, Class, Helper)
+
+
+def _defines(body: Sequence[Statement]) -> bool:
+    """Whether a definition comes first, or a comment that stands over one."""
+    return isinstance(next((node for node in body if not isinstance(node, Comment | Blank)), None), _DEFINITIONS)
 
 
 def _function(node: Function, indent: int) -> list[str]:
-    returns = "" if node.returns is None else f" -> {_annotation(node.returns)}"
-    parameters = _parameters(node.parameters)
-    if len(node.parameters) > 1:
-        parameters = [BEGIN, *parameters, END]
-    brackets = ["(", OPEN, *parameters, CLOSE, ")"] if parameters else ["()"]
-    head = _fitted([f"def {text.name(node.name)}", *brackets, f"{returns}:"], indent)
     doc = text.docstring(node.doc, indent + INDENT)
+    head = _signature(f"def {text.name(node.name)}", node, indent)
     return [*_decorators(node.decorators, indent), *head, *_suite(node.body, indent + INDENT, doc)]
+
+
+def _signature(before: str, node: Function, indent: int) -> list[str]:
+    if not node.parameters:
+        if node.returns is None:
+            return [" " * indent + before + "():"]
+        return _line(f"{before}() -> ", _type(node.returns), ":", indent, Parentheses.IF_BROKEN)
+    parameters = _parameters(node.parameters)
+    if len(node.parameters) > 1 or node.parameters[0].keyword_only:
+        parameters = [BEGIN, *parameters, END]
+    after = "):" if node.returns is None else f") -> {expression(_type(node.returns))}:"
+    *first, last = _fitted([before, "(", OPEN, *parameters, CLOSE, after], indent)
+    if node.returns is not None and first and width(last) > WIDTH:
+        return first + _line(") -> ", _type(node.returns), ":", indent)
+    return [*first, last]
 
 
 def _parameters(parameters: Sequence[Parameter]) -> Stream:
@@ -262,7 +282,7 @@ def _parameters(parameters: Sequence[Parameter]) -> Stream:
         starred = starred or parameter.keyword_only or parameter.variadic == "*"
         out.append(parameter.variadic + text.name(parameter.name))
         if parameter.annotation is not None:
-            out.append(f": {_annotation(parameter.annotation)}")
+            out += (": ", *stream(_type(parameter.annotation)))
         if parameter.default is not None:
             out.append("=" if parameter.annotation is None else " = ")
             out += stream(parameter.default)
@@ -288,14 +308,14 @@ def _decorators(decorators: Sequence[Expr], indent: int) -> list[str]:
 
 def module(node: Module) -> str:
     """The whole file, which ends with one line break."""
-    header = [line for words in node.header_comments for line in text.comment(words, 0) or ["#"]]
-    head = header + text.docstring(node.doc, 0)
-    parts = [head, list(node.imports), _suite(node.body, 0)] if node.body else [head, list(node.imports)]
-    result: list[str] = []
-    for part in parts:
-        if part:
-            first_is_definition = part is parts[-1] and node.body and isinstance(node.body[0], Function | Class | Helper)
-            result += [""] * (2 if first_is_definition else 1) if result else []
-            result += part
+    head = [line for words in node.header_comments for line in text.comment(words, 0)]
+    head += text.docstring(node.doc, 0)
+    body = _suite(node.body, 0) if node.body else []
+    result = head
+    if node.imports:
+        result += ([""] if result else []) + list(node.imports)
+    if body:
+        result += [""] * (2 if _defines(node.body) else 1) if result else []
+        result += body
     result[:2] = [text.without_coding(line) for line in result[:2]]
     return "\n".join(result) + "\n"

@@ -21,6 +21,9 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff"
     "\ufeff\uffa0\ufff0-\uffff\U000e0000-\U0010ffff]"
 )
+_QUOTES = re.compile(r'^"|"(?=")|(?<=")"')  # those that could be taken for the docstring's own
+_QUOTES_OF_ONE_LINE = re.compile(_QUOTES.pattern + '|"$')
+_COMBINING = ("Mn", "Mc", "Me", "Cf")
 _CODING = re.compile(r"(coding)(?=[:=])")
 
 
@@ -55,19 +58,26 @@ def _float(value: float) -> str:
 
 
 def string(text: str) -> str:
-    """A string literal on one line; in double quotes unless single ones save escapes."""
+    """A string literal on one line; in double quotes unless single ones save escapes.
+
+    Combining marks are escaped: how many columns they take is not agreed on, and it may decide where lines end.
+    """
     quote = "'" if text.count('"') > text.count("'") else '"'
-    return quote + _escape(text).replace(quote, "\\" + quote) + quote
+    body = _inert(text.replace("\\", "\\\\")).replace(quote, "\\" + quote)
+    if not body.isascii():
+        body = "".join(_escape(c) if unicodedata.category(c) in _COMBINING else c for c in body)
+    return quote + body + quote
 
 
-def _escape(text: str) -> str:
-    return _UNSAFE.sub(_code, text.replace("\\", "\\\\"))
+def _inert(text: str) -> str:
+    """Unsafe characters as escapes, by their code points."""
+    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
 
 
-def _code(found: re.Match[str]) -> str:
-    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(found[0])
-    point = ord(found[0])
-    return short or (f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}" if point < 65536 else f"\\U{point:08x}")
+def _escape(character: str) -> str:
+    point = ord(character)
+    code = f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, code)
 
 
 def width(text: str) -> int:
@@ -76,24 +86,22 @@ def width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if character in "\u200c\u200d" or unicodedata.category(character) in ("Mn", "Me"):
+    if unicodedata.category(character) in _COMBINING:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def docstring(text: str, indent: int) -> list[str]:
-    """The lines of a docstring: on one line if it fits, else wrapped, its own line breaks kept. None for no text."""
-    lines = _lines(text)
+    """The lines of a docstring: on one line if it fits, else wrapped, its own line breaks kept. None for no words."""
+    lines = [line.replace("\\", "\\\\") for line in _lines(text)]
+    margin = " " * indent
     if not lines:
         return []
-    margin = " " * indent
-    escaped = [_escape(line).replace('"""', '\\"\\"\\"') for line in lines]
-    if escaped[0].startswith('"'):
-        escaped[0] = "\\" + escaped[0]
-    if len(escaped) == 1 and width(escaped[0]) + indent + 6 <= WIDTH:
-        only = escaped[0]
-        end = '\\"' if only.endswith('"') and not only.endswith('\\"') else only[-1:]
-        return [f'{margin}"""{only[:-1]}{end}"""']
+    if len(lines) == 1:
+        only = _inert(_QUOTES_OF_ONE_LINE.sub(r'\"', lines[0]))
+        if width(only) + indent + 6 <= WIDTH:
+            return [f'{margin}"""{only}"""']
+    escaped = [_inert(_QUOTES.sub(r'\"', line)) for line in lines]
     first, *rest = _wrap(escaped[0], WIDTH - indent, 3)
     rest += [part for line in escaped[1:] for part in _wrap(line, WIDTH - indent, 0)]
     return [f'{margin}"""{first}', *((margin + line).rstrip() for line in rest), f'{margin}"""']
@@ -102,7 +110,7 @@ def docstring(text: str, indent: int) -> list[str]:
 def comment(text: str, indent: int) -> list[str]:
     """The lines of a comment, wrapped to the width, its own line breaks kept."""
     margin = " " * indent + "#"
-    escaped = [_UNSAFE.sub(_code, line) for line in _lines(text)]
+    escaped = map(_inert, _lines(text))
     return [f"{margin} {part}".rstrip() for line in escaped for part in _wrap(line, WIDTH - indent - 2, 0)]
 
 
@@ -120,20 +128,25 @@ def _lines(text: str) -> list[str]:
         del lines[0]
     if not lines:
         return []
-    common = min((len(line) - len(line.lstrip(" ")) for line in lines[1:] if line), default=0)
-    return [lines[0].lstrip(" "), *(line[common:] for line in lines[1:])]
+    common = min((_lead(line) for line in lines[1:] if line), default=0)
+    return [lines[0].strip(), *(" " * (_lead(line) - common) + line.strip() for line in lines[1:])]
+
+
+def _lead(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _wrap(line: str, room: int, used: int) -> list[str]:
     """Break a line at spaces into lines that fit; `used` columns of the first are taken. A long word stays whole."""
-    lead = line[: len(line) - len(line.lstrip(" "))]
-    lines, current, columns = [], "", used
-    for word in line.lstrip(" ").split(" "):
+    lead = " " * _lead(line)
+    first, *words = line.removeprefix(lead).split(" ")
+    lines, current, columns = [], lead + first, used + len(lead) + width(first)
+    for word in words:
         taken = width(word)
-        if current and columns + 1 + taken > room:
-            lines.append(current)
-            current, columns = lead + word, len(lead) + taken
+        if word and columns + 1 + taken > room:
+            lines.append(current.rstrip())
+            current = lead + word.lstrip()
+            columns = width(current)
         else:
-            current += f" {word}" if current else lead + word
-            columns += taken + (1 if columns > used else len(lead))
+            current, columns = f"{current} {word}", columns + 1 + taken
     return [*lines, current]
