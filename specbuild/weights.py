@@ -74,7 +74,7 @@ def attribute(lowered: Lowered, node: str, backend: str) -> str:
     if backend == "torch":
         return node
     for step in lowered.steps:
-        if isinstance(step.make, Container) and node.startswith(step.holder + "."):
+        if isinstance(step.make, Container) and not step.make.loop and node.startswith(step.holder + "."):
             return f"{step.holder.replace('.', '_')}/{node[len(step.holder) + 1 :].replace('.', '/')}"
     return node.replace(".", "_")
 

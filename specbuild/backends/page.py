@@ -15,6 +15,8 @@ from specbuild.emit.code import (
     Generator,
     Helper,
     Infix,
+    ListComprehension,
+    ListOf,
     Literal,
     Module,
     Name,
@@ -127,6 +129,14 @@ def row(run: Run, write: Callable[[Made, Expr], Expr], numbered: bool = False) -
     else:
         span = (Infix("-", run.length, Literal(len(head))),)
     return (*head, Star(Generator(tail, "i" if counts else "_", Call(Name("range"), span))))
+
+
+def listing(members: tuple[Expr, ...]) -> Expr:
+    """Members as a list; all of them by one generator: as a comprehension."""
+    if len(members) == 1 and isinstance(members[0], Star) and isinstance(members[0].of, Generator):
+        made = members[0].of
+        return ListComprehension(made.element, made.target, made.iterable)
+    return ListOf(members)
 
 
 def flag_name(step: Step) -> str:

@@ -34,8 +34,12 @@ class Literal:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self) -> tuple[type, str]:
-        return type(self.value), repr(self.value)
+    def _key(self) -> str:
+        value = self.value
+        for kind in (bool, int, float, str):  # a subclass may have more to say about itself
+            if isinstance(value, kind):
+                return kind.__repr__(value)
+        return repr(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from specbuild.emit.code import Assign, Comment, Conditional, Expr, Input, Name, Statement, Unpack, rebuild, walk
+from specbuild.emit.code import Assign, Call, Comment, Conditional, Expr, For, Input, Name, Statement, Unpack, rebuild, walk
 from specbuild.emit.lower import Step
-from specbuild.emit.made import SELF
+from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
 from specbuild.emit.units import Unit
 
@@ -51,7 +51,9 @@ class Flow:
         used = readers.get(step.key, [])
         if step.doc:
             self.statements.append(Comment(step.doc))
-        if step.parts:
+        if isinstance(step.make, Container) and step.make.loop:
+            self.loop(at, step, code, used)
+        elif step.parts:
             names = tuple(self.named(part, step, at, readers) for part in step.parts)
             self.statements.append(Unpack(names, code))
         elif isinstance(code, Name) and not step.named:
@@ -67,6 +69,20 @@ class Flow:
             self.live[name] = max(used, default=at)
             self.text[step.key] = Name(name)
             self.statements.append(Assign(name, code))
+
+    def loop(self, at: int, step: Step, code: Expr, used: list[int]) -> None:
+        """Layers called one by one, each on what the one before gave and on the same other values."""
+        assert isinstance(code, Call)
+        first, *others = code.args
+        read = {part.text for other in others for part in walk(other) if isinstance(part, Name)}
+        name = next(n for n in ("x", "out", *(f"x_{k}" for k in range(2, 100))) if n not in read and self.live.get(n, -1) <= at)
+        if first != Name(name):
+            self.statements.append(Assign(name, first))
+        each = next(n for n in ("layer", *(f"layer_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at)
+        again = Assign(name, Call(Name(each), (Name(name), *others)))
+        self.statements.append(For(each, code.function, (again,)))
+        self.live[name] = max(used, default=at)
+        self.text[step.key] = Name(name)
 
     def code(self, step: Step) -> Expr:
         """What a step does, with its operands put in."""
@@ -87,12 +103,13 @@ class Flow:
 
     def folds(self, at: int, step: Step, code: Expr, heavy: bool, used: list[int]) -> bool:
         """Whether a value is written into the one line that reads it."""
-        if len(used) != 1 or step.doc or (step.named and step.make is None and not step.holder):
+        if len(used) != 1 or step.doc or used[0] == len(self.unit.steps):
             return False
         [reader] = used
-        if reader == len(self.unit.steps):
-            return False
         by = self.unit.steps[reader]
+        turned = by.key.startswith(f"{step.key}~")  # the same value with its axes in another order
+        if step.named and step.make is None and not step.holder and not turned:
+            return False
         if by.doc or by.key in self.unit.flags or self.times(by, step.key) > 1:
             return False
         if heavy and not (by.light and len(by.inputs) == 1 and reader == at + 1):

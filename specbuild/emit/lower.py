@@ -271,7 +271,8 @@ class Lowering:
         if key not in self.conversions:
             label = "".join(layout.order) + ("" if not layout.folded else "_" + "".join(layout.folded))
             call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout)
-            step = Step(f"{value.key}~{label}", (value.key,), call, layout)
+            node = self.block.node(value.key)
+            step = Step(f"{value.key}~{label}", (value.key,), call, layout, named=node is not None and node.named)
             self.steps.append(step)
             self.conversions[key] = Value(step.key, value.type, layout)
         return self.conversions[key]

@@ -50,10 +50,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Container:
-    """Layers in a row under one name; `names` where they are not simply numbered."""
+    """Layers in a row under one name; `names` where they are not simply numbered.
+
+    `loop` is a row whose layers also read something besides the one before: it is called one by one.
+    """
 
     members: Run
     names: tuple[str, ...] | None = None
+    loop: bool = False
 
 
 Made: TypeAlias = Expr | Construct | Container

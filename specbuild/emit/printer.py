@@ -194,25 +194,27 @@ def _line(before: str, value: Expr, after: str, indent: int, rule: Parentheses |
 
 
 def _split(before: str, broken: Stream, value: Expr, after: str, indent: int) -> list[str]:
-    """A statement in which what is before the value may break too; `broken` is that part if it does."""
+    """A statement in which what is before the value may break too; `broken` is that part if it does.
+
+    It breaks only if the value could not even begin on its line. Before that, a value that is a name, or a chain
+    that begins with one, is put in parentheses.
+    """
     content = stream(value)
-    room = WIDTH - indent - width(before)
-    if width("".join(content) + after) <= room:
-        return [" " * indent + before + "".join(content) + after]
     open_ = [*unbracketed(content), after]
     rule = parentheses(value)
-    starts = columns_to_break(open_) <= room
-    if not after and rule is Parentheses.IF_THEY_HELP and not isinstance(value, Prefix):
-        if starts and not isinstance(value, Name | Literal):
-            return lines([before, *open_], indent)
-        if room >= 1:
-            return lines([before, *bracketed(open_)], indent)
-        *first, last = lines(broken, indent, broken=1)
-        return first + lines([last.lstrip(), *open_], indent)
-    if room >= 1 if rule is Parentheses.IF_BROKEN else starts:
+    room = WIDTH - indent - width(before)
+    if room >= width("".join(open_)):
+        return [" " * indent + before + "".join(open_)]
+    begins = room >= columns_to_break(open_)
+    is_assigned_chain = not after and rule is Parentheses.IF_THEY_HELP and not isinstance(value, Prefix)
+    if is_assigned_chain and room >= len("("):
+        chain = open_ if begins and not isinstance(value, Name | Literal) else bracketed(open_)
+        return lines([before, *chain], indent)
+    if room >= len("(") if rule is Parentheses.IF_BROKEN else begins:
         return _line(before, value, after, indent)
     *first, last = lines(broken, indent, broken=1)
-    return first + _line(last.lstrip(), value, after, indent)
+    rest = last.lstrip()
+    return first + (lines([rest, *open_], indent) if is_assigned_chain else _line(rest, value, after, indent))
 
 
 # ---------------------------------------------------------------------------------------------------- definitions
@@ -254,7 +256,7 @@ def _defines(body: Sequence[Statement]) -> bool:
 
 def _function(node: Function, indent: int) -> list[str]:
     doc = text.docstring(node.doc, indent + INDENT)
-    head = _signature(f"def {text.name(node.name)}", node, indent)
+    head = _signature(f"def {text.identifier(node.name)}", node, indent)
     return [*_decorators(node.decorators, indent), *head, *_suite(node.body, indent + INDENT, doc)]
 
 
@@ -280,7 +282,7 @@ def _parameters(parameters: Sequence[Parameter]) -> Stream:
         if parameter.keyword_only and not starred:
             out += ("*", ",", LINE)
         starred = starred or parameter.keyword_only or parameter.variadic == "*"
-        out.append(parameter.variadic + text.name(parameter.name))
+        out.append(parameter.variadic + text.identifier(parameter.name))
         if parameter.annotation is not None:
             out += (": ", *stream(_type(parameter.annotation)))
         if parameter.default is not None:
@@ -292,7 +294,7 @@ def _parameters(parameters: Sequence[Parameter]) -> Stream:
 
 def _class(node: Class, indent: int) -> list[str]:
     bases = ["(", OPEN, BEGIN, *joined(map(Name, node.bases)), END, CLOSE, ")"] if node.bases else []
-    head = _fitted([f"class {text.name(node.name)}", *bases, ":"], indent)
+    head = _fitted([f"class {text.identifier(node.name)}", *bases, ":"], indent)
     doc = text.docstring(node.doc, indent + INDENT)
     return [*_decorators(node.decorators, indent), *head, *_suite(node.body, indent + INDENT, doc, 1)]
 
@@ -313,9 +315,9 @@ def module(node: Module) -> str:
     body = _suite(node.body, 0) if node.body else []
     result = head
     if node.imports:
-        result += ([""] if result else []) + list(node.imports)
+        result += ([""] if result else []) + text.imports(node.imports)
     if body:
         result += [""] * (2 if _defines(node.body) else 1) if result else []
         result += body
     result[:2] = [text.without_coding(line) for line in result[:2]]
-    return "\n".join(result) + "\n"
+    return "".join(f"{line}\n" for line in result)

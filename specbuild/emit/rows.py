@@ -8,7 +8,7 @@ from typing import Any
 
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
-from specbuild.emit.made import SELF, Container, Made, Run, changed, counted, literals, uncounted
+from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, uncounted
 from specbuild.words import words
 
 
@@ -42,7 +42,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if chain(members, readers, group):
+        if chain(members, readers, group) or loop(members, readers, lowered):
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group
         else:
@@ -68,6 +68,20 @@ def chain(members: list[Step], readers: Mapping[str, int], group: str) -> bool:
     return local == [str(i) for i in range(len(members))] or not any(name.isdigit() for name in local)
 
 
+def loop(members: list[Step], readers: Mapping[str, int], lowered: Lowered) -> bool:
+    """Whether the members of a repeat are called alike: on the one before, and on the same other values."""
+    rest = members[0].inputs[1:]
+    own = {m.key for m in members}
+    for index, step in enumerate(members):
+        if not isinstance(step.make, Construct) or not step.make.unit or step.when or step.skipped or step.parts:
+            return False
+        if len(step.inputs) < 2 or step.inputs[1:] != rest or own & set(rest) or step.inputs[0] in rest and index:
+            return False
+        if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
+            return False
+    return len(members) > 1 and [m.node.rpartition(".")[2] for m in members] == [str(i) for i in range(len(members))]
+
+
 def form(step: Step) -> Made | None:
     """The layer that a step is, if it is no more than a layer."""
     if step.make is None:
@@ -82,12 +96,13 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
     local = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
     run = compressed([m for m in made if m is not None], Literal(len(members) if length is None else length))
-    container = Container(run, None if local[0].isdigit() else local)
-    inner = substitute_first(first)
+    looped = isinstance(first.make, Construct) and len(first.inputs) > 1
+    container = Container(run, None if local[0].isdigit() else local, looped)
+    call = first.call if looped else Call(SELF, (substitute_first(first),))
     return Step(
         last.key,
         first.inputs,
-        Call(SELF, (inner,)),
+        call,
         last.layout,
         container,
         holder=group,

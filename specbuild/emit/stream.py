@@ -73,7 +73,7 @@ def _parenthesized(expr: Expr, out: Stream) -> None:
 
 
 def _name(expr: Name, out: Stream) -> None:
-    out.append(text.name(expr.text))
+    out.append("..." if expr.text == "..." else text.name(expr.text))
 
 
 def _literal(expr: Literal, out: Stream) -> None:
@@ -237,7 +237,7 @@ def _comprehension(expr: Generator | ListComprehension, out: Stream) -> None:
 
 def targets(names: str) -> list[str]:
     """The targets of a loop: one name, or several with commas between them."""
-    return [text.name(name.strip()) for name in names.split(",")]
+    return [text.identifier(name.strip()) for name in names.split(",")]
 
 
 # --------------------------------------------------------------------------------------- calls, items, attributes
@@ -267,7 +267,7 @@ def _access_link(expr: Access, fluent: bool, out: Stream) -> None:
     else:
         if fluent and (wrapped or isinstance(part, Call | Index)):
             out.append(SOFT)
-        out += (".", text.name(expr.name))
+        out += (".", text.identifier(expr.name))
 
 
 def _arguments(expr: Call, out: Stream) -> None:
@@ -290,7 +290,7 @@ def _keywords(expr: Call, out: Stream) -> None:
     for at, (name, value) in enumerate(expr.keywords):
         if at or expr.args:
             out += (",", LINE)
-        out.append("**" if name == "**" else f"{text.name(name)}=")
+        out.append("**" if name == "**" else f"{text.identifier(name)}=")
         _emit(value, out)
     if len(expr.args) + len(expr.keywords) > 1:
         out.append(COMMA)

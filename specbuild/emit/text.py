@@ -6,10 +6,12 @@ reorder what a reader sees, nor say how the file is encoded.
 
 from __future__ import annotations
 
+import ast
 import keyword
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 WIDTH = 88
@@ -24,37 +26,46 @@ _UNSAFE = re.compile(
 _QUOTES = re.compile(r'^"|"(?=")|(?<=")"')  # those that could be taken for the docstring's own
 _QUOTES_OF_ONE_LINE = re.compile(_QUOTES.pattern + '|"$')
 _COMBINING = ("Mn", "Mc", "Me", "Cf")
+_EXPONENT = re.compile("e([-+])0*")
 _CODING = re.compile(r"(coding)(?=[:=])")
 
 
 @lru_cache(maxsize=8192)
-def name(text: str) -> str:
-    """A name, or a dotted path of names, fit to be printed; ValueError for any other text."""
-    if text == "...":
-        return text
-    for part in text.split("."):
-        if not _IDENTIFIER.fullmatch(part) or keyword.iskeyword(part):
-            raise ValueError(f"not a Python name: {text!r}")
+def identifier(text: str) -> str:
+    """A single name fit to be printed; ValueError for any other text."""
+    if not _IDENTIFIER.fullmatch(text) or keyword.iskeyword(text):
+        raise ValueError(f"not a Python name: {text!r}")
     return text
+
+
+@lru_cache(maxsize=8192)
+def name(text: str) -> str:
+    """A name or a dotted path of names; ValueError for any other text."""
+    return ".".join(map(identifier, text.split(".")))
+
+
+def imports(lines: Sequence[str]) -> list[str]:
+    """Finished lines of imports; ValueError if they do anything else."""
+    try:
+        statements = ast.parse("\n".join(lines)).body
+    except (SyntaxError, ValueError):
+        raise ValueError(f"not imports: {lines!r}") from None
+    if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements) or not "".join(lines).isprintable():
+        raise ValueError(f"not imports: {lines!r}")
+    return list(lines)
 
 
 def literal(value: int | float | bool | str | None) -> str:
     """The Python for a plain value."""
     if isinstance(value, str):
         return string(value)
-    if isinstance(value, float):
-        return _float(value)
-    if value is None or type(value) is bool:
-        return str(value)
+    if value is None or isinstance(value, bool):
+        return repr(value)
     if isinstance(value, int):
         return int.__repr__(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return _EXPONENT.sub(lambda sign: "e-" if sign[1] == "-" else "e", float.__repr__(value))
     raise ValueError(f"not a literal: {value!r}")
-
-
-def _float(value: float) -> str:
-    if not math.isfinite(value):
-        raise ValueError(f"not a literal: {value!r}")
-    return re.sub(r"e([-+])0*", lambda sign: "e-" if sign[1] == "-" else "e", float.__repr__(value))
 
 
 def string(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
-from specbuild.backends.page import assembled, constructed, flag_name, parameters, row, spelled_out
+from specbuild.backends.page import assembled, constructed, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -17,6 +17,7 @@ from specbuild.emit.code import (
     Do,
     Expr,
     Function,
+    Infix,
     ListOf,
     Literal,
     Module,
@@ -137,10 +138,20 @@ def named(made: Made, name: Expr) -> Expr:
         if made.names is not None:
             members = zip(made.names, spelled_out(made.members), strict=True)
             inner: tuple[Expr, ...] = tuple(named(m, Literal(own)) for own, m in members)
+        elif made.loop:
+            return listing(row(made.members, lambda m, i: named(m, beside(name, i)), numbered=True))
         else:
             inner = row(made.members, lambda m, i: named(m, number(i)), numbered=True)
-        return Call(Name("keras.Sequential"), (ListOf(inner),), (("name", name),))
+        return Call(Name("keras.Sequential"), (listing(inner),), (("name", name),))
     return made
+
+
+def beside(name: Expr, index: Expr) -> Expr:
+    """The name of one of several layers that Keras keeps side by side: `stack_0`."""
+    assert isinstance(name, Literal)
+    if isinstance(index, Literal):
+        return Literal(f"{name.value}_{index.value}")
+    return Infix("+", Literal(f"{name.value}_"), number(index))
 
 
 def number(index: Expr) -> Expr:

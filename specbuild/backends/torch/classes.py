@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specbuild.backends.page import assembled, constructed, flag_name, parameters, row, spelled_out
+from specbuild.backends.page import assembled, constructed, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -141,6 +141,8 @@ def finished(made: Made) -> Expr:
             members = zip(made.names, spelled_out(made.members), strict=True)
             pairs = tuple(TupleOf((Literal(name), finished(m))) for name, m in members)
             return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
+        if made.loop:
+            return Call(Name("nn.ModuleList"), (listing(row(made.members, lambda member, _: finished(member))),))
         return Call(Name("nn.Sequential"), row(made.members, lambda member, _: finished(member)))
     return made
 
