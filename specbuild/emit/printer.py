@@ -133,7 +133,8 @@ def _unpack(names: Sequence[str], value: Expr, indent: int) -> list[str]:
 def _for(node: For, indent: int) -> list[str]:
     names = targets(node.target)
     before = f"for {', '.join(names)} in "
-    if len(names) == 1 and indent + len(") in ") + columns_to_break(unbracketed(stream(node.iterable))) > WIDTH:
+    least = [") in ", *unbracketed(stream(node.iterable)), ":"]
+    if len(names) == 1 and indent + columns_to_break(least) > WIDTH:  # a single name breaks only if that helps
         return _line(before, node.iterable, ":", indent)
     return _split(before, ["for ", *_apart(names), " in "], node.iterable, ":", indent)
 
