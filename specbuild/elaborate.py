@@ -215,6 +215,7 @@ class Elaborator:
             outputs,
             definition.at,
             frame.steps,
+            {p: d.doc for p, d in definition.params.items() if d.doc},
         )
 
     def outputs(self, frame: Frame) -> dict[str, Output]:

@@ -89,6 +89,7 @@ class Block:
     outputs: Mapping[str, Output]  # "" is the main one; others by name or tapped path
     at: At
     steps: int = 0  # nodes in it, those of inner blocks included
+    docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
 
     @property
     def type(self) -> Tensor:

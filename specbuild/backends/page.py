@@ -24,9 +24,12 @@ from specbuild.emit.code import (
     Star,
     Statement,
 )
+from specbuild.axes import Tensor
+from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Construct, Made, Run, literal
 from specbuild.emit.units import REQUIRED, Unit
+from specbuild.words import plain
 
 SPELLED_OUT = 3  # so many equal layers are written one by one
 STANDARD = ("import math", "from collections import OrderedDict")
@@ -98,6 +101,21 @@ def constructed(made: Construct, **more: Expr) -> Call:
 
 def parameters(unit: Unit) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default)) for name, p in unit.params.items())
+
+
+def documented(unit: Unit, model: bool) -> str:
+    """The block's own words, the shapes of its inputs and outputs, and what its parameters mean."""
+    block = unit.block
+
+    def shape(x: Tensor, layout: Layout) -> str:
+        sizes = [str(plain(x[a])) if model else a for a in layout.order]
+        return f"({', '.join([*(['B'] if layout.batched else []), *sizes])}{',' if len(sizes) + layout.batched == 1 else ''})"
+
+    taken = [f"{name} {shape(v.type, v.layout)}" for name, v in unit.first.inputs.items()]
+    given = [f"{name} {shape(v.type, v.layout)}".strip() for name, v in unit.first.outputs.items()]
+    shapes = f"{'Inputs' if len(taken) > 1 else 'Input'}: {', '.join(taken)}. {'Outputs' if len(given) > 1 else 'Output'}: {', '.join(given)}."
+    told = [f"{name}: {block.docs[name]}" for name in unit.params if block.docs.get(name)]
+    return "\n\n".join(part for part in (block.doc.strip(), shapes, "\n".join(told)) if part)
 
 
 def count(run: Run) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
-from specbuild.backends.page import assembled, constructed, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, constructed, documented, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -62,7 +62,7 @@ def written_class(unit: Unit, package: str) -> Class:
     body: list[Statement] = []
     for member in members:
         body += [Blank(), member] if body else [member]
-    return Class(unit.name, ("layers.Layer",), unit.block.doc, tuple(body), (registered(package),))
+    return Class(unit.name, ("layers.Layer",), documented(unit, model=False), tuple(body), (registered(package),))
 
 
 def init(unit: Unit) -> Function:
@@ -189,7 +189,7 @@ def function(unit: Unit) -> Function:
     )
     model = Call(Name("keras.Model"), joined, (("name", Literal(unit.name)),))
     return Function(
-        unit.name, (*parameters(unit), *shapes), "keras.Model", unit.block.doc, (*body, *flow.statements, Return(model))
+        unit.name, (*parameters(unit), *shapes), "keras.Model", documented(unit, model=True), (*body, *flow.statements, Return(model))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specbuild.backends.page import assembled, constructed, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, constructed, documented, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -46,16 +46,16 @@ IMPORTS = {
 
 def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
     """The whole file."""
-    written = tuple(written_class(unit) for unit in units)
+    written = tuple(written_class(unit, model=unit is units[-1]) for unit in units)
     return assembled(written, backend.prelude(), IMPORTS, doc, header)
 
 
-def written_class(unit: Unit) -> Class:
+def written_class(unit: Unit, model: bool) -> Class:
     members = tuple(m for m in (init(unit), reset(unit), forward(unit)) if m is not None)
     body: list[Statement] = []
     for member in members:
         body += [Blank(), member] if body else [member]
-    return Class(unit.name, ("nn.Module",), unit.block.doc, tuple(body))
+    return Class(unit.name, ("nn.Module",), documented(unit, model), tuple(body))
 
 
 def init(unit: Unit) -> Function | None:
