@@ -125,11 +125,13 @@ def fixed(value: Any, to: Any) -> bool:
 @cache
 def classes(source: str) -> dict[str, str]:
     """The top-level classes and functions of a helper file, by name."""
-    return {
-        node.name: ast.get_source_segment(source, node) or ""
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-    }
+    lines = source.splitlines()
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found[node.name] = "\n".join(lines[first - 1 : node.end_lineno])
+    return found
 
 
 def channels_first(order: tuple[str, ...]) -> tuple[str, ...]:
