@@ -294,9 +294,14 @@ class Elaborator:
         """Steps under one name; `from` and `when` of a `do` hold for the whole of it."""
         if step.sources is not None and step.kind == "do":
             frame.last = self.reference(frame, step.sources, step.at.child("from"))
+        when = self.condition(frame, step) if step.when is not None else None
         if step.when is not None and not self.holds(frame, step):
+            if frame.last is None:
+                raise step.at.child("when").error("SB401", "nothing can pass through here: this step has no input")
+            frame.nodes[path] = Node(path, Skip(), (frame.last,), frame.typed(frame.last), step.at, step.name is not None, when=when, doc=step.doc)
+            frame.last = path
             return
-        frame.groups[path] = Group(path, step.at, length, step.doc)
+        frame.groups[path] = Group(path, step.at, length, step.doc, when)
         outer, frame.prefix = frame.prefix, path + "."
         frame.scopes.append({})
         self.run(frame, steps, numbered=True)
@@ -468,6 +473,7 @@ class Elaborator:
             several = len(inputs) > 1
             args = dict(params) | {channel_word(n, several): x[CHANNEL] for n, x in inputs.items() if CHANNEL in x}
             return Node(path, built, tuple(sources), told_outside(built.type, args), step.at, step.name is not None, args, origin.name, doc=step.doc)
+        assert isinstance(origin.op, Op)
         type_ = self.infer(step, origin.op, types)
         before = origin.op.weights(*[None if s is None else frame.typed(s) for s in origin.inputs])
         if origin.op.weights(*types) != before:

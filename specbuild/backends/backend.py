@@ -75,8 +75,8 @@ class External:
         self.defaults: dict[str, Any] = dict.fromkeys(names, ...)
         for name, default in zip(reversed(names), reversed(a.defaults), strict=False):
             self.defaults[name] = ast.literal_eval(default)
-        for p, default in zip(a.kwonlyargs, a.kw_defaults, strict=True):
-            self.defaults[p.arg] = ... if default is None else ast.literal_eval(default)
+        for p, only in zip(a.kwonlyargs, a.kw_defaults, strict=True):
+            self.defaults[p.arg] = ... if only is None else ast.literal_eval(only)
         External.known.append(self)
 
     def made(self, *args: Any, **kwargs: Any) -> Construct:

@@ -58,7 +58,7 @@ def words_of(part: Any) -> set[str]:
         if isinstance(part, Name):
             found.update(part.text.split("."))
         elif isinstance(part, Class | Function):
-            found.update(word for a in annotations(part) for word in re.findall(r"[A-Za-z_]\w*", a))
+            found.update(word for a in annotated(part) for word in re.findall(r"[A-Za-z_]\w*", a))
         if isinstance(part, tuple | list):
             for item in part:
                 visit(item)
@@ -70,7 +70,7 @@ def words_of(part: Any) -> set[str]:
     return found
 
 
-def annotations(part: Class | Function) -> list[str]:
+def annotated(part: Class | Function) -> list[str]:
     if isinstance(part, Class):
         return list(part.bases)
     return [a for a in (part.returns, *(p.annotation for p in part.parameters)) if a]

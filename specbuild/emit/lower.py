@@ -179,7 +179,7 @@ class Lowering:
 
     def node(self, node: Node) -> None:
         sources = [None if ref is None else self.value(ref) for ref in node.inputs]
-        common = {"named": node.named, "when": node.when, "doc": node.doc, "node": node.name}
+        common: dict[str, Any] = {"named": node.named, "when": node.when, "doc": node.doc, "node": node.name}
         if isinstance(node.op, Skip):
             [source] = sources
             assert source is not None
@@ -202,7 +202,7 @@ class Lowering:
                 None if node.reuses else result.make,
                 result.module,
                 node.reuses or node.name if result.make is not None else "",
-                light=node.op.light,
+                light=type(node.op).light,
                 inits=() if node.reuses else result.inits,
                 buffer=result.buffer,
                 parts=tuple(f"{node.name}@{part}" for part in result.parts),

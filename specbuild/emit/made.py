@@ -18,7 +18,7 @@ class Argument:
 
     name: str
     value: Expr
-    default: Any = ...
+    default: Any = ...  # `...`: it has none
 
     @property
     def silent(self) -> bool:
@@ -101,7 +101,7 @@ def literals(made: Made) -> Iterator[Any]:
 def changed(made: Made, change: Callable[[Expr], Expr]) -> Made:
     """The same, with every argument's expression replaced."""
     if isinstance(made, Construct):
-        return replace(made, arguments=tuple(replace(a, value=changed(a.value, change)) for a in made.arguments))
+        return replace(made, arguments=tuple(replace(a, value=change(a.value)) for a in made.arguments))
     if isinstance(made, Container):
         run = made.members
         head = tuple(changed(member, change) for member in run.head)

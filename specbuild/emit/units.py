@@ -12,7 +12,7 @@ from typing import Any
 from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, walk
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step
 from specbuild.emit.layout import Layout
-from specbuild.emit.made import Argument, Construct, Container, Run, constant, literal, literals, uncounted
+from specbuild.emit.made import Argument, Construct, Container, Made, Run, constant, literal, literals, uncounted
 from specbuild.emit.rows import rows
 from specbuild.graph import Block, Chosen, channel_word
 from specbuild.words import names, plain, words
@@ -249,7 +249,7 @@ class Merger:
             if any(len(p) != len(first) for p in parts):
                 raise Mismatch
             return tuple(self.merge(list(column), hint) for column in zip(*parts, strict=True))
-        if is_dataclass(first) and not isinstance(first, Name | Input):
+        if is_dataclass(first) and not isinstance(first, type | Name | Input):
             values = {f.name: self.merge([getattr(p, f.name) for p in parts], hint) for f in fields(first)}
             return replace(first, **values)
         if any(p != first for p in parts):
@@ -259,10 +259,11 @@ class Merger:
     def run(self, runs: Sequence[Run], hint: str) -> Run:
         """Rows of layers, as long as each instance has them."""
         written = max(len(r.head) for r in runs)
-        lengths = [plain(r.length.value) if isinstance(r.length, Literal) else -1 for r in runs]
+        lengths = [r.length.value if isinstance(r.length, Literal) and isinstance(r.length.value, int) else -1 for r in runs]
         if any(r.index for r in runs) and any(r != runs[0] for r in runs):
             raise Mismatch
-        heads, tails, alive = [], [], self.alive
+        heads: list[tuple[Made, ...]] = []
+        alive = self.alive
         for r, length in zip(runs, lengths, strict=True):
             heads.append(r.head + (r.tail,) * (min(written, length) - len(r.head)))
             if len(heads[-1]) < written:
@@ -280,7 +281,8 @@ class Merger:
         if all(isinstance(p, TupleOf) and isinstance(first, TupleOf) and len(p.items) == len(first.items) for p in parts):
             assert isinstance(first, TupleOf)
             if all(p == first for p in parts) or any(words(v) for p in parts for v in literals(p)):
-                return TupleOf(tuple(self.leaf([p.items[i] for p in parts], hint) for i in range(len(first.items))))  # type: ignore[union-attr]
+                columns = zip(*(p.items for p in parts if isinstance(p, TupleOf)), strict=True)
+                return TupleOf(tuple(self.leaf(column, hint) for column in columns))
         said = {words(p.value) if isinstance(p, Literal) else None for p in parts}
         if len(said) == 1 and None not in said:
             return from_words(said.pop() or "")
@@ -303,7 +305,8 @@ class Merger:
             held = {i: c for i, c in zip(self.alive, column, strict=True)}
             key = tuple(repr(held.get(i)) for i in range(len(blocks)))
             if key not in self.holes:
-                taken = {*known, *blocks[0].params, *self.holes.values(), *blocks[0].inputs}
+                attributes = {node.name.partition(".")[0] for node in blocks[0].nodes}
+                taken = {*known, *blocks[0].params, *self.holes.values(), *blocks[0].inputs, *attributes}
                 self.holes[key] = next(n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken)
                 fallback = column[0]
                 self.hole_values[self.holes[key]] = [value_of(held.get(i, fallback)) for i in range(len(blocks))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from specbuild.axes import Tensor
+from specbuild.axes import ShapeError, Tensor
 from specbuild.ops.kinds import Kind
 
 
@@ -44,7 +44,8 @@ class Op:
 
     def infer(self, *inputs: Any) -> Tensor:
         """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
-        return inputs[0]
+        first: Tensor = inputs[0]
+        return first
 
     def weights(self, *inputs: Any) -> dict[str, Weight]:
         """What it holds, by canonical name."""
@@ -53,6 +54,13 @@ class Op:
     def macs(self, *inputs: Any) -> int:
         """Multiply-adds for one sample; elementwise work is not counted."""
         return 0
+
+
+def floats(name: str, x: Tensor) -> Tensor:
+    """The same type, if it holds floats; raises ShapeError."""
+    if x.dtype != "float":
+        raise ShapeError("SB305", f"{name} works on floats, here is {x}")
+    return x
 
 
 OPS: dict[str, type[Op]] = {}

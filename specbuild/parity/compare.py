@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def drawn(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
         return 1 + 0.2 * random.normal(size=h.shape)
     if h.name in ("bias", "shift", "mean") or len(h.shape) < 2:
         return 0.3 * random.normal(size=h.shape)
-    return random.normal(size=h.shape) / np.sqrt(max(1, np.prod(h.shape[1:])))
+    fan_in = max(1, prod(h.shape[1:]))
+    return random.normal(size=h.shape) / fan_in**0.5
 
 
 def sample(x: Any, case: Case, random: np.random.Generator) -> np.ndarray[Any, Any]:
