@@ -17,11 +17,15 @@ INDENT = 8
 
 @dataclass
 class Flow:
-    """Writes the statements of one unit. `held` says how a step's layer is spoken of."""
+    """Writes the statements of one unit. `held` says how a step's layer is spoken of.
+
+    `owner` is the name before the unit's parameters, where they are attributes: `self`.
+    """
 
     unit: Unit
     held: Callable[[Step], Expr]
     flag: Callable[[Step], Expr]
+    owner: str = ""
     indent: int = INDENT
     statements: list[Statement] = field(default_factory=list)
     text: dict[str, Expr] = field(default_factory=dict)  # value -> how it is read now
@@ -94,7 +98,7 @@ class Flow:
                 return operands[expr.index]
             if expr == SELF:
                 return self.held(step)
-            return rebuild(expr, put)
+            return rebuild(owned(expr, self.unit, self.owner), put)
 
         code = put(step.call)
         if step.key in self.unit.flags and step.make is None:
@@ -129,7 +133,7 @@ class Flow:
         def put(expr: Expr) -> Expr:
             if isinstance(expr, Input):
                 return blank[expr.index]
-            return self.held(step) if expr == SELF else rebuild(expr, put)
+            return self.held(step) if expr == SELF else rebuild(owned(expr, self.unit, self.owner), put)
 
         return len(expression(put(step.call)))
 
@@ -164,3 +168,17 @@ class Flow:
         self.live[name] = max(readers[part])
         self.text[part] = Name(name)
         return name
+
+
+def owned(expr: Expr, unit: Unit, owner: str) -> Expr:
+    """A name as it is read outside the constructor, where the unit's parameters are attributes of `owner`."""
+    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in unit.params:
+        return Name(f"{owner}.{expr.text}")
+    return expr
+
+
+def read_by_calls(unit: Unit) -> list[str]:
+    """The parameters that the flow of a unit reads, not only its constructor."""
+    calls = [step.call for step in unit.steps]
+    used = {part.text.partition(".")[0] for call in calls for part in walk(call) if isinstance(part, Name)}
+    return [name for name in unit.params if name in used]

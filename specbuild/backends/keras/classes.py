@@ -28,7 +28,7 @@ from specbuild.emit.code import (
     TupleOf,
     rebuild,
 )
-from specbuild.emit.flow import Flow
+from specbuild.emit.flow import Flow, owned
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Construct, Container, Made, literal
 from specbuild.emit.units import Unit
@@ -98,7 +98,7 @@ def build(unit: Unit) -> Function | None:
         if is_weight(step):
             assert isinstance(step.make, Construct)
             made = constructed(step.make, name=Literal(attribute(step)))
-            body.append(Assign(f"self.{attribute(step)}", owned(made, unit)))
+            body.append(Assign(f"self.{attribute(step)}", spoken(made, unit)))
     if not body:
         return None
     several = len(unit.first.inputs) > 1
@@ -107,15 +107,13 @@ def build(unit: Unit) -> Function | None:
     return Function("build", (Parameter("self"), parameter), None, "", tuple(body))
 
 
-def owned(expr: Expr, unit: Unit) -> Expr:
+def spoken(expr: Expr, unit: Unit) -> Expr:
     """The same code outside the constructor, where its parameters are attributes."""
-    if isinstance(expr, Name) and expr.text.partition(".")[0] in unit.params:
-        return Name(f"self.{expr.text}")
-    return rebuild(expr, lambda part: owned(part, unit))
+    return rebuild(owned(expr, unit, "self"), lambda part: spoken(part, unit))
 
 
 def call(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step)}"))
+    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step)}"), owner="self")
     outputs = flow.run()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
     inputs = tuple(Parameter(name) for name in unit.first.inputs)

@@ -26,7 +26,7 @@ from specbuild.emit.code import (
     Statement,
     TupleOf,
 )
-from specbuild.emit.flow import Flow
+from specbuild.emit.flow import Flow, read_by_calls
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Construct, Container, Made, Run, literal
 from specbuild.emit.units import REQUIRED, Unit
@@ -60,6 +60,7 @@ def written_class(unit: Unit, model: bool) -> Class:
 
 def init(unit: Unit) -> Function | None:
     body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__")))]
+    body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit)]
     body += held(unit)
     for step in unit.steps:
         if step.key in unit.flags and step.make is None:
@@ -185,7 +186,7 @@ def initialised(weight: Expr, begin: Init) -> Call:
 
 
 def forward(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step)}"))
+    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step)}"), owner="self")
     outputs = flow.run()
     names = list(unit.first.outputs)
     if len(outputs) == 1:
