@@ -46,7 +46,8 @@ class Frame:
         node = self.nodes[name]
         if not output:
             return node.type
-        assert isinstance(node.op, Block)
+        if not isinstance(node.op, Block):
+            return node.parts[output]
         return told_outside(node.op.outputs[output].type, node.args)
 
 
@@ -222,7 +223,8 @@ class Elaborator:
         raw, at = frame.definition.outputs, frame.definition.at.child("outputs")
         if raw is None:
             assert frame.last is not None
-            return {"": Output(frame.last, frame.typed(frame.last))}
+            ref = self.single(frame, frame.last, frame.definition.at)
+            return {"": Output(ref, frame.typed(ref))}
         if isinstance(raw, str):
             ref = self.reference(frame, raw, at)
             return {"": Output(ref, frame.typed(ref))}
@@ -405,14 +407,20 @@ class Elaborator:
                 raise step.error("SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`")
         made = cls(**values)
         types = [None if s is None else frame.typed(s) for s in sources]
-        type_ = self.infer(step, made, types)
-        return Node(path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc)
+        type_, parts = self.infer(step, made, types)
+        return Node(path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts)
 
-    def infer(self, step: StepDef, made: Op, types: list[Tensor | None]) -> Tensor:
+    def infer(self, step: StepDef, made: Op, types: list[Tensor | None]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The type of a result, and of its parts if it has several."""
         try:
-            return made.infer(*types)
-        except (ShapeError, KindError) as e:
+            type_, parts = made.infer(*types), made.parts(*types)
+        except KindError as e:
+            raise (step.value_at.child(*e.path).error if e.path else step.error)(e.code, e.message, e.hint) from None
+        except ShapeError as e:
             raise step.error(e.code, e.message, e.hint) from None
+        for part in parts:
+            check_name(part, step.value_at, "a part")
+        return type_, parts
 
     def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         definition = self.files.lookup(frame.definition, step.kind, step.value_at if step.value_at.path else step.at)
@@ -474,11 +482,11 @@ class Elaborator:
             args = dict(params) | {channel_word(n, several): x[CHANNEL] for n, x in inputs.items() if CHANNEL in x}
             return Node(path, built, tuple(sources), told_outside(built.type, args), step.at, step.name is not None, args, origin.name, doc=step.doc)
         assert isinstance(origin.op, Op)
-        type_ = self.infer(step, origin.op, types)
+        type_, parts = self.infer(step, origin.op, types)
         before = origin.op.weights(*[None if s is None else frame.typed(s) for s in origin.inputs])
         if origin.op.weights(*types) != before:
             raise step.error("SB401", f"{step.value} cannot be used again here: its weights would have other shapes")
-        return Node(path, origin.op, tuple(sources), type_, step.at, step.name is not None, reuses=origin.name, doc=step.doc)
+        return Node(path, origin.op, tuple(sources), type_, step.at, step.name is not None, reuses=origin.name, doc=step.doc, parts=parts)
 
     def use(self, frame: Frame, step: StepDef, path: str) -> Ref:
         """A parameter that is a block, in the place of a step."""
@@ -589,10 +597,21 @@ class Elaborator:
     def previous(self, frame: Frame, step: StepDef) -> Ref:
         if frame.last is None:
             raise step.error("SB202", "there is no value before this step", "name its input with `from`")
-        return frame.last
+        return self.single(frame, frame.last, step.at)
+
+    def single(self, frame: Frame, ref: Ref, at: At) -> Ref:
+        """A reference to one value; a step that gives several is not one."""
+        node = frame.nodes.get(ref)
+        if node is None or not node.parts:
+            return ref
+        parts = [f"{node.name}.{part}" for part in node.parts]
+        raise at.error("SB202", f"{node.name} gives several values: {listed(parts)}", "name the one that is meant")
 
     def reference(self, frame: Frame, text: Any, at: At) -> Ref:
         """The value that a name speaks of: a step, an input, `prev`, a step's output, or a tap into a block."""
+        return self.single(frame, self.found(frame, text, at), at)
+
+    def found(self, frame: Frame, text: Any, at: At) -> Ref:
         if not isinstance(text, str):
             raise at.error("SB102", "this is the name of a step or an input")
         if text == "prev":
@@ -615,6 +634,8 @@ class Elaborator:
             node = frame.nodes.get(ref)
             if node is not None and isinstance(node.op, Block):
                 return self.tap(frame, node, ".".join(parts[cut:]), at)
+            if node is not None and ".".join(parts[cut:]) in node.parts:
+                return f"{node.name}@{'.'.join(parts[cut:])}"
         known = [n for s in frame.scopes for n in s]
         guess = nearest(text, known)
         later = any(s.name == text for s in frame.definition.steps)
@@ -685,7 +706,11 @@ def block_reference(block: Block, path: str) -> Ref | None:
     if block.node(path) is not None or path in block.inputs:
         return path
     members = [n.name for n in block.nodes if n.name.startswith(path + ".")] if path in block.groups else []
-    return members[-1] if members else None
+    if members:
+        return members[-1]
+    name, _, part = path.rpartition(".")
+    node = block.node(name)
+    return f"{name}@{part}" if node is not None and part in node.parts else None
 
 
 def plain_or_block(value: Any) -> Any:

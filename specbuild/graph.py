@@ -12,7 +12,7 @@ from specbuild.source import At
 from specbuild.words import translate
 
 # A reference to a value inside one block: a node's name, a block input's name, or
-# "node@output" for an output of a block instance other than its first.
+# "node@output" for an output of a block instance other than its first, or for a part of an op's result.
 Ref = str
 
 
@@ -55,16 +55,18 @@ class Node:
     reuses: str | None = None
     when: str | None = None
     doc: str = ""
+    parts: Mapping[str, Tensor] = field(default_factory=dict)  # the values of an op that gives several
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes under one name: a repeat, or a `do`. `length` is how often it repeats, if it does."""
+    """Nodes under one name: a repeat, or a `do`. `length` is how often it repeats, `when` its condition, if there is one."""
 
     name: str
     at: At
     length: int | None = None
     doc: str = ""
+    when: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def channel_word(name: str, several: bool) -> str:
 
 
 def retold(node: Node, output: str) -> Tensor:
-    """The type of one output of a block instance, in the words of the block around it."""
-    assert isinstance(node.op, Block)
+    """The type of one output of a block instance, in the words of the block around it, or of one part of an op's."""
+    if not isinstance(node.op, Block):
+        return node.parts[output]
     inner = node.op.outputs[output].type
     return Tensor({a: translate(n, node.args) for a, n in inner.sizes.items()}, inner.dtype, inner.batched)
 

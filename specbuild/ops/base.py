@@ -47,6 +47,10 @@ class Op:
         first: Tensor = inputs[0]
         return first
 
+    def parts(self, *inputs: Any) -> dict[str, Tensor]:
+        """The several values that come out, by name; none where it is one. `infer` then gives the first."""
+        return {}
+
     def weights(self, *inputs: Any) -> dict[str, Weight]:
         """What it holds, by canonical name."""
         return {}
