@@ -131,12 +131,12 @@ def formula(text: str, /, **values: Value) -> Any:
 def retell(text: str, scope: Scope, own: bool = False) -> str | None:
     """An expression, of whatever value, in the words of what it reads; None where something has no words.
 
-    `own` says that the scope's names are the emitted code's own, so that a flag or a word is told by its name.
+    `own` says that the scope's names are the emitted code's own, so that a flag, a word or a list is told by it.
     """
     expression = read(text)
 
     def told(leaf: ast.expr, value: Value) -> str | None:
-        flag = own and isinstance(leaf, ast.Name) and isinstance(value, bool | str)
+        flag = own and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple)
         return leaf.id if flag and isinstance(leaf, ast.Name) else words(value)
 
     pairs = zip(expression.leaves, _values(expression.leaves, scope), strict=True)
