@@ -144,14 +144,23 @@ Lower = Callable[[Block, tuple[Layout, ...]], Lowered]
 class Lowering:
     """Lowers one block instance whose inputs lie as given."""
 
-    def __init__(self, block: Block, layouts: tuple[Layout, ...], backend: Backend, lower: Lower, numbers: dict[str, int]):
-        self.block, self.backend, self.lower_block, self.numbers = block, backend, lower, numbers
+    def __init__(
+        self,
+        block: Block,
+        layouts: tuple[Layout, ...],
+        backend: Backend,
+        lower: Lower,
+        numbers: dict[str, int],
+        settled: set[str],
+    ):
+        self.block, self.backend, self.lower_block, self.numbers, self.settled = block, backend, lower, numbers, settled
         self.values = {
             name: Value(name, type_, layout) for (name, type_), layout in zip(block.inputs.items(), layouts, strict=True)
         }
         self.inputs = dict(self.values)
         self.steps: list[Step] = []
         self.keys: list[str] = []
+        self.kept_names: set[str] = set()  # values that go by the author's name, in whatever order they lie
         self.conversions: dict[tuple[str, Layout], Value] = {}
         self.children: dict[str, Lowered] = {}
         self.weights: dict[str, Mapping[str, Stored]] = {}
@@ -214,7 +223,8 @@ class Lowering:
 
     def call(self, node: Node, sources: list[Value], common: dict[str, Any]) -> None:
         assert isinstance(node.op, Block)
-        plain_sources = [self.boundary(s) for s in sources]
+        settled = identity(node.op) in self.settled
+        plain_sources = [self.boundary(s, settled) for s in sources]
         child = self.lower_block(node.op, tuple(s.layout for s in plain_sources))
         self.children[node.name] = child
         call = Call(SELF, tuple(Input(self.number(s.key)) for s in plain_sources))
@@ -243,9 +253,10 @@ class Lowering:
         elif key:
             self.values[node.name] = self.values[f"{node.name}@{key}"]
 
-    def boundary(self, value: Value) -> Value:
-        """A value as it enters a block: maps as they lie, sequences in the framework's own order."""
-        if any(axis in value.type for axis in SPATIAL):
+    def boundary(self, value: Value, settled: bool) -> Value:
+        """A value as it enters a block: maps as they lie, unless their order is `settled` for all instances
+        of the block; sequences in the framework's own order."""
+        if not settled and any(axis in value.type for axis in SPATIAL):
             return Operand(self, value).unfolded().value if value.layout.folded else value
         return self.converted(value, Layout(self.backend.natural(value.type), (), value.layout.batched))
 
@@ -255,6 +266,8 @@ class Lowering:
 
     def add(self, step: Step, type_: Tensor) -> None:
         self.steps.append(step)
+        if step.named and not step.holder:
+            self.kept_names.add(step.key)
         self.values[step.key] = Value(step.key, type_, step.layout)
 
     def read_by(self, expr: Expr) -> list[str]:
@@ -271,11 +284,15 @@ class Lowering:
         if key not in self.conversions:
             label = "".join(layout.order) + ("" if not layout.folded else "_" + "".join(layout.folded))
             call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout)
-            node = self.block.node(value.key)
-            step = Step(f"{value.key}~{label}", (value.key,), call, layout, named=node is not None and node.named)
+            step = Step(f"{value.key}~{label}", (value.key,), call, layout, named=value.key in self.kept_names)
             self.steps.append(step)
             self.conversions[key] = Value(step.key, value.type, layout)
         return self.conversions[key]
+
+
+def identity(block: Block) -> str:
+    """Instances of the same definition are candidates for one class."""
+    return f"{block.kind}\0{block.at.source.file}\0{block.at.path}"
 
 
 class Unsupported(Exception):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, walk
-from specbuild.emit.lower import Backend, Lowered, Lowering, Step
+from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.layout import Layout
 from specbuild.emit.made import Argument, Construct, Container, Made, Run, constant, literal, literals, uncounted
 from specbuild.emit.rows import rows
@@ -54,6 +54,7 @@ class Units:
     """The classes of one model, those used before those that use them."""
 
     backend: Backend
+    settled: set[str] = field(default_factory=set)  # blocks whose inputs come in the framework's own order
     lowered: dict[tuple[int, tuple[Layout, ...]], Lowered] = field(default_factory=dict)
     order: list[Lowered] = field(default_factory=list)
     numbers: dict[str, dict[str, int]] = field(default_factory=dict)  # kind -> numbers of its values
@@ -64,7 +65,7 @@ class Units:
     def lower(self, block: Block, layouts: tuple[Layout, ...], model: bool = False) -> Lowered:
         key = (id(block), layouts)
         if key not in self.lowered:
-            lowering = Lowering(block, layouts, self.backend, self.lower, self.numbers.setdefault(identity(block), {}))
+            lowering = Lowering(block, layouts, self.backend, self.lower, self.numbers.setdefault(identity(block), {}), self.settled)
             self.lowered[key] = lowering.run(natural_outputs=model)
             self.order.append(self.lowered[key])
         return self.lowered[key]
@@ -72,9 +73,7 @@ class Units:
 
 def units(model: Block, backend: Backend) -> list[Unit]:
     """The classes of a model in the order in which they are written; the model's own is the last."""
-    table = Units(backend)
-    layouts = tuple(Layout(backend.natural(x), (), x.batched) for x in model.inputs.values())
-    top = table.lower(model, layouts, model=True)
+    table, top = lowered_alike(model, backend)
     kinds: dict[str, list[Lowered]] = {}
     for lowered in table.order:
         kinds.setdefault(identity(lowered.block), []).append(lowered)
@@ -88,9 +87,20 @@ def units(model: Block, backend: Backend) -> list[Unit]:
     return made
 
 
-def identity(block: Block) -> str:
-    """Instances of the same definition are candidates for one class."""
-    return f"{block.kind}\0{block.at.source.file}\0{block.at.path}"
+def lowered_alike(model: Block, backend: Backend) -> tuple[Units, Lowered]:
+    """Every instance as steps. A block whose maps would come in different orders gets them in the framework's own."""
+    layouts = tuple(Layout(backend.natural(x), (), x.batched) for x in model.inputs.values())
+    settled: set[str] = set()
+    while True:
+        table = Units(backend, settled)
+        top = table.lower(model, layouts, model=True)
+        orders: dict[str, set[tuple[Layout, ...]]] = {}
+        for lowered in table.order:
+            orders.setdefault(identity(lowered.block), set()).add(tuple(v.layout for v in lowered.inputs.values()))
+        mixed = {kind for kind, found in orders.items() if len(found) > 1} - settled
+        if not mixed:
+            return table, top
+        settled |= mixed
 
 
 def filled(lowered: Lowered, table: Units) -> None:
