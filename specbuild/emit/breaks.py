@@ -1,7 +1,7 @@
 """Where long code is broken into lines: a stream of text and marks goes in, lines come out.
 
-A `Mark` is text too, the text that it is on one line, so that joining a stream says the code on one line.
-A group stays on its line if it fits there, up to the next place where the line may end; else its own breaks break.
+A `Mark` is text too, the text that it is on one line: a stream, joined, is the code on one line.
+A group stays on its line if it fits, up to the next place where the line may end; else its own breaks break.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Stream: TypeAlias = list[str]
 
 
 class Mark(str):
-    """A place that may be laid out in another way; no two marks are told apart by their text, but by identity."""
+    """A place that may be laid out in another way; marks are told apart by identity, not by their text."""
 
     __slots__ = ()
 
 
-OPEN = Mark("")  # after an opening bracket: a group begins; broken, its content is indented on lines of its own
+OPEN = Mark("")  # after an opening bracket: a group begins; broken, it is indented, on lines of its own
 CLOSE = Mark("")  # before the closing bracket
 BEGIN = Mark("")  # a group without brackets
 END = Mark("")
@@ -33,7 +33,7 @@ GAP = Mark("")  # a space if the group is broken
 
 
 def unbracketed(stream: Sequence[str]) -> Stream:
-    """The stream for a place that has no brackets around it: no line may end there, only inside of brackets."""
+    """The stream for a place without brackets around it: lines may end only inside of its own."""
     return [str.__str__(token) if outside else token for token, outside in _outside(stream)]
 
 
@@ -43,7 +43,7 @@ def bracketed(stream: Sequence[str]) -> Stream:
 
 
 def with_gaps(stream: Sequence[str]) -> Stream:
-    """The stream with every gap outside of brackets filled, as the formatter does in parentheses it could omit."""
+    """The stream with gaps outside of brackets filled, as the formatter does in parentheses it could omit."""
     return [" " if outside and token is GAP else token for token, outside in _outside(stream)]
 
 
@@ -62,7 +62,7 @@ def columns_to_break(stream: Sequence[str]) -> int:
 
 
 def fits_around_brackets(stream: Sequence[str], indent: int) -> bool:
-    """Whether what stands outside of brackets fits, if each bracket opens; what is inside is not looked at."""
+    """Whether what stands outside of brackets fits, if each bracket breaks; their insides do not count."""
     depth, column = 0, indent
     for token in stream:
         if token is OPEN:
@@ -78,7 +78,7 @@ def fits_around_brackets(stream: Sequence[str], indent: int) -> bool:
 
 
 def lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
-    """The stream, as the beginning of a line at `indent`, in lines; groups less than `broken` deep are all broken."""
+    """The stream, as the beginning of a line at `indent`, in lines; groups less than `broken` deep break."""
     ends, flat, ahead = _measure(stream)
     result: list[str] = []
     current: list[str] = [" " * indent]
@@ -113,7 +113,7 @@ def lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
 
 
 def _measure(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int]]:
-    """For each group's beginning its end; the columns before each token on one line; those up to the next break."""
+    """Where each group ends; the columns before each token on one line; those from it to the next break."""
     ends: dict[int, int] = {}
     begun: list[int] = []
     flat = [0]

@@ -366,10 +366,12 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 def substitute(expr: Expr, inputs: Sequence[Expr]) -> Expr:
     """Put the operands in: `Input(i)` becomes `inputs[i]`."""
-    return inputs[expr.index] if isinstance(expr, Input) else rebuild(expr, lambda part: substitute(part, inputs))
+    if isinstance(expr, Input):
+        return inputs[expr.index]
+    return rebuild(expr, lambda part: substitute(part, inputs))
 
 
-# ------------------------------------------------------------------------------------------------ reading text
+# ----------------------------------------------------------------------------------------------- reading text
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",
@@ -402,7 +404,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
 
 @lru_cache(maxsize=8192)
 def from_words(text: str) -> Expr:
-    """The tree of a Python expression of the small subset, or ValueError: `4 * width`, `depths[0]`, `max(a, b)`."""
+    """The tree of a Python expression, `4 * width` or `max(a, b)`; ValueError beyond the small subset."""
     try:
         return _read(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError):
@@ -419,7 +421,9 @@ def _read(node: ast.expr) -> Expr:
             return Name(text)
         case ast.Attribute(value, name):
             of = _read(value)
-            return Name(f"{of.text}.{name}") if isinstance(of, Name) and of.text != "..." else Attribute(of, name)
+            if isinstance(of, Name) and of.text != "...":
+                return Name(f"{of.text}.{name}")
+            return Attribute(of, name)
         case ast.Subscript(value, ast.Tuple(items)) if items:
             return Index(_read(value), tuple(map(_read, items)))
         case ast.Subscript(value, item):

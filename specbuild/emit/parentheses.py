@@ -65,7 +65,7 @@ def can_omit_parentheses(expr: Expr) -> bool:
     shape.look_into(expr)
     if not shape.has_brackets or shape.count > 1:
         return False
-    return shape.loosest in (None, _DOT) or shape.first is not None and _opens(shape.first) or _opens(shape.last)
+    return shape.loosest in (None, _DOT) or _opens(shape.first) or _opens(shape.last)
 
 
 _DOT = ATOM  # a dot that follows a bracket counts as the tightest operator
@@ -73,17 +73,17 @@ _DOT = ATOM  # a dot that follows a bracket counts as the tightest operator
 
 @dataclass(frozen=True)
 class _Edge:
-    """The first or the last operand of an expression."""
+    """The first or the last operand of an expression; no operand if a sign comes first."""
 
     expr: Expr | None = None
     wrapped: bool = False
 
 
-def _opens(edge: _Edge) -> bool:
+def _opens(edge: _Edge | None) -> bool:
     """Whether there is something in an operand's brackets; those of an index do not count."""
-    if isinstance(edge.expr, Index):
+    if edge is None or edge.expr is None or isinstance(edge.expr, Index):
         return False
-    return edge.wrapped or edge.expr is not None and _brackets(edge.expr) is True
+    return edge.wrapped or _brackets(edge.expr) is True
 
 
 def _brackets(expr: Expr) -> bool | None:
@@ -102,14 +102,14 @@ _INFINITY = Call(Name("float"), (Literal("inf"),))
 
 
 class _Shape:
-    """What the formatter looks at outside of brackets: the loosest operators, their number, the outermost operands."""
+    """What counts outside of brackets: the loosest operators, how many they are, the outermost operands."""
 
     def __init__(self) -> None:
         self.loosest: int | None = None
         self.count = 0
         self.has_brackets = False
         self.first: _Edge | None = None
-        self.last = _Edge()
+        self.last: _Edge | None = None
 
     def operator(self, order: int, count: int = 1) -> None:
         if self.loosest is None or order < self.loosest:

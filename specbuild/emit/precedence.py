@@ -65,10 +65,11 @@ def inner(expr: Access) -> Expr:
 
 
 def wraps_inner(expr: Access) -> bool:
-    """Whether what is called, indexed or looked into needs parentheses: operators do, and a number before a dot."""
+    """Whether `inner` needs parentheses: if it has an operator, or is a number before a dot."""
     part = inner(expr)
-    is_number = isinstance(part, Literal) and isinstance(part.value, int | float) and not isinstance(part.value, bool)
-    return precedence(part) < ATOM or is_number and isinstance(expr, Attribute)
+    if isinstance(expr, Attribute) and isinstance(part, Literal) and not isinstance(part.value, bool):
+        return isinstance(part.value, int | float)
+    return precedence(part) < ATOM
 
 
 def is_fluent(expr: Expr) -> bool:

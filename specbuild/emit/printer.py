@@ -1,7 +1,8 @@
 """The only printer of code trees. It writes what `ruff format` would leave: 88 columns, its default style.
 
-An expression becomes a stream of text and marks (see `breaks`); a statement that is too long for its line is laid
-out by the formatter's rules: brackets open first, and parentheses are added where an operator must end the line.
+An expression becomes a stream of text and marks (see `breaks`). A statement too long for its line is laid out
+by the formatter's rules: brackets open first, and parentheses are added where an operator must end the line.
+One layout is not followed: three brackets in a row, `a, b = f(...)(...)(...)`, that take several lines each.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def expression(expr: Expr) -> str:
     return "".join(stream(expr))
 
 
-# ----------------------------------------------------------------------------------------------------- statements
+# ------------------------------------------------------------------------------------------------- statements
 
 
 def statement(node: Statement, indent: int) -> list[str]:
@@ -108,7 +109,8 @@ def _type(annotation: str) -> Expr:
     """A type, read from its text; ValueError for one that would run anything but names, items and `|`."""
     tree = from_words(annotation)
     for part in walk(tree):
-        if not isinstance(part, _TYPES) and not (isinstance(part, Infix) and part.operator == "|"):
+        is_union = isinstance(part, Infix) and part.operator == "|"
+        if not is_union and not isinstance(part, _TYPES):
             raise ValueError(f"not a type: {annotation!r}")
     return tree
 
@@ -126,15 +128,15 @@ def _annotated(target: str, annotation: Expr, value: Expr, indent: int) -> list[
 
 def _unpack(names: Sequence[str], value: Expr, indent: int) -> list[str]:
     if len(names) == 1:
-        return _line(f"({names[0]},) = ", value, "", indent)
+        return _split(f"({names[0]},) = ", [*bracketed([names[0], ","]), " = "], value, "", indent)
     return _split(f"{', '.join(names)} = ", [*_apart(names), " = "], value, "", indent)
 
 
 def _for(node: For, indent: int) -> list[str]:
     names = targets(node.target)
     before = f"for {', '.join(names)} in "
-    least = [") in ", *unbracketed(stream(node.iterable)), ":"]
-    if len(names) == 1 and indent + columns_to_break(least) > WIDTH:  # a single name breaks only if that helps
+    last = [") in ", *unbracketed(stream(node.iterable)), ":"]
+    if len(names) == 1 and indent + columns_to_break(last) > WIDTH:  # to break the name would not help
         return _line(before, node.iterable, ":", indent)
     return _split(before, ["for ", *_apart(names), " in "], node.iterable, ":", indent)
 
@@ -174,7 +176,10 @@ def _bare_tuple(items: Sequence[Expr], indent: int) -> list[str]:
 
 
 def _line(before: str, value: Expr, after: str, indent: int, rule: Parentheses | None = None) -> list[str]:
-    """A statement whose last part is an expression: on one line if it fits, else broken by the formatter's rules."""
+    """A statement that ends with an expression: on one line if it fits, else broken by the formatter's rules.
+
+    `rule` replaces the one that the expression itself would have.
+    """
     content = stream(value)
     flat = f"{' ' * indent}{before}{''.join(content)}{after}"
     if width(flat) <= WIDTH:
@@ -197,8 +202,8 @@ def _line(before: str, value: Expr, after: str, indent: int, rule: Parentheses |
 def _split(before: str, broken: Stream, value: Expr, after: str, indent: int) -> list[str]:
     """A statement in which what is before the value may break too; `broken` is that part if it does.
 
-    It breaks only if the value could not even begin on its line. Before that, a value that is a name, or a chain
-    that begins with one, is put in parentheses.
+    It breaks only if the value could not even begin on its line. Before that, a value that is a name, or a
+    chain that begins with one, is put in parentheses.
     """
     content = stream(value)
     open_ = [*unbracketed(content), after]
@@ -218,7 +223,7 @@ def _split(before: str, broken: Stream, value: Expr, after: str, indent: int) ->
     return first + (lines([rest, *open_], indent) if is_assigned_chain else _line(rest, value, after, indent))
 
 
-# ---------------------------------------------------------------------------------------------------- definitions
+# ------------------------------------------------------------------------------------------------ definitions
 
 
 def _suite(body: Sequence[Statement], indent: int, doc: Sequence[str] = (), after_doc: int = 0) -> list[str]:
@@ -235,7 +240,7 @@ def _suite(body: Sequence[Statement], indent: int, doc: Sequence[str] = (), afte
             if before is None:
                 empty = max(after_doc, asked, _defines(body[at:])) if doc else 0
             elif isinstance(before, Comment):
-                empty = apart if asked and isinstance(node, _DEFINITIONS) else asked
+                empty = apart if asked and _defines(body[at:]) else asked
             elif isinstance(before, _DEFINITIONS) or _defines(body[at:]):
                 empty = apart
             else:
@@ -252,7 +257,8 @@ _DEFINITIONS = (Function, Class, Helper)
 
 def _defines(body: Sequence[Statement]) -> bool:
     """Whether a definition comes first, or a comment that stands over one."""
-    return isinstance(next((node for node in body if not isinstance(node, Comment | Blank)), None), _DEFINITIONS)
+    code = (node for node in body if not isinstance(node, Comment | Blank))
+    return isinstance(next(code, None), _DEFINITIONS)
 
 
 def _function(node: Function, indent: int) -> list[str]:
@@ -306,7 +312,8 @@ def _fitted(content: Stream, indent: int) -> list[str]:
 
 
 def _decorators(decorators: Sequence[Expr], indent: int) -> list[str]:
-    return [line for decorator in decorators for line in _fitted(["@", *unbracketed(stream(decorator))], indent)]
+    streams = (["@", *unbracketed(stream(decorator))] for decorator in decorators)
+    return [line for content in streams for line in _fitted(content, indent)]
 
 
 def module(node: Module) -> str:

@@ -1,4 +1,4 @@
-"""From expressions to streams of text and marks: what is said, where it needs parentheses, where a line may end."""
+"""From expressions to text and marks: what is said, where it needs parentheses, where a line may end."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from specbuild.emit.precedence import (
     wraps_operand,
     wraps_sides,
 )
+
 
 def stream(expr: Expr) -> Stream:
     """The expression as text and marks."""
@@ -87,7 +88,7 @@ def _input(expr: Input, out: Stream) -> None:
     raise AssertionError(f"operand {expr.index} was never put in its place")
 
 
-# ------------------------------------------------------------------------------------------------------ operators
+# -------------------------------------------------------------------------------------------------- operators
 
 
 def _infix(expr: Infix, out: Stream) -> None:
@@ -99,7 +100,7 @@ def _infix(expr: Infix, out: Stream) -> None:
 def _chain(expr: Infix, out: Stream) -> None:
     wraps_left, wraps_right = wraps_sides(expr)
     _operand(expr, expr.left, wraps_left, out)
-    if expr.operator == "**" and not wraps_left and _is_simple(expr.left) and _is_simple(expr.right):
+    if expr.operator == "**" and not wraps_left and _is_simple(expr.left) and _is_simple(_base(expr.right)):
         out += (SOFT, "**", GAP)
     else:
         out += (LINE, expr.operator, " ")
@@ -115,13 +116,18 @@ def _operand(expr: Infix, operand: Expr, wrapped: bool, out: Stream) -> None:
         _emit(operand, out)
 
 
+def _base(exponent: Expr) -> Expr:
+    """What stands right after `**`, as in `a**b**c`."""
+    return exponent.left if isinstance(exponent, Infix) and exponent.operator == "**" else exponent
+
+
 def _is_simple(expr: Expr) -> bool:
     """Whether a power needs no spaces beside this operand."""
     match expr:
         case Name(path):
             return path != "..."
         case Literal(value):
-            return value is None or isinstance(value, int | float) and math.isfinite(value)
+            return value is None or (isinstance(value, int | float) and math.isfinite(value))
         case Prefix(operator, operand):
             return operator != "not" and not wraps_operand(expr) and _is_simple(operand)
         case Attribute(of):
@@ -154,7 +160,7 @@ def _branches(expr: Conditional, out: Stream) -> None:
         _emit(expr.otherwise, out)
 
 
-# ------------------------------------------------------------------------------------------------------- brackets
+# --------------------------------------------------------------------------------------------------- brackets
 
 
 def _bracket(left: str, items: Sequence[Expr], right: str, out: Stream) -> None:
@@ -237,10 +243,10 @@ def _comprehension(expr: Generator | ListComprehension, out: Stream) -> None:
 
 def targets(names: str) -> list[str]:
     """The targets of a loop: one name, or several with commas between them."""
-    return [text.identifier(name.strip()) for name in names.split(",")]
+    return [text.identifier(name) for name in names.split(", ")]
 
 
-# --------------------------------------------------------------------------------------- calls, items, attributes
+# ----------------------------------------------------------------------------------- calls, items, attributes
 
 
 def _access(expr: Access, out: Stream) -> None:
@@ -351,4 +357,3 @@ _EMITTERS: dict[type, Callable[[Any, Stream], None]] = {
     Attribute: _access,
     Slice: _slice,
 }
-

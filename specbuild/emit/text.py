@@ -17,8 +17,8 @@ from functools import lru_cache
 WIDTH = 88
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Invisible, reordering or not characters at all: controls, bidirectional and zero-width marks, surrogates, tags,
-# private use. The zero-width joiners (200c, 200d) stay: scripts and emoji need them.
+# Invisible, reordering or no characters at all: controls, bidirectional and zero-width marks, surrogates,
+# tags, private use. The zero-width joiners (200c, 200d) stay: scripts and emoji need them.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff"
     "\ufeff\uffa0\ufff0-\uffff\U000e0000-\U0010ffff]"
@@ -50,7 +50,8 @@ def imports(lines: Sequence[str]) -> list[str]:
         statements = ast.parse("\n".join(lines)).body
     except (SyntaxError, ValueError):
         raise ValueError(f"not imports: {lines!r}") from None
-    if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements) or not "".join(lines).isprintable():
+    are_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)
+    if not are_imports or not "".join(lines).isprintable():
         raise ValueError(f"not imports: {lines!r}")
     return list(lines)
 
@@ -71,7 +72,7 @@ def literal(value: int | float | bool | str | None) -> str:
 def string(text: str) -> str:
     """A string literal on one line; in double quotes unless single ones save escapes.
 
-    Combining marks are escaped: how many columns they take is not agreed on, and it may decide where lines end.
+    Combining marks are escaped: nobody agrees how many columns they take, and that decides where lines end.
     """
     quote = "'" if text.count('"') > text.count("'") else '"'
     body = _inert(text.replace("\\", "\\\\")).replace(quote, "\\" + quote)
@@ -103,16 +104,16 @@ def _columns(character: str) -> int:
 
 
 def docstring(text: str, indent: int) -> list[str]:
-    """The lines of a docstring: on one line if it fits, else wrapped, its own line breaks kept. None for no words."""
+    """The lines of a docstring: one if it fits, else wrapped, its own line breaks kept; none for no words."""
     lines = [line.replace("\\", "\\\\") for line in _lines(text)]
     margin = " " * indent
     if not lines:
         return []
     if len(lines) == 1:
-        only = _inert(_QUOTES_OF_ONE_LINE.sub(r'\"', lines[0]))
+        only = _inert(_QUOTES_OF_ONE_LINE.sub(r"\"", lines[0]))
         if width(only) + indent + 6 <= WIDTH:
             return [f'{margin}"""{only}"""']
-    escaped = [_inert(_QUOTES.sub(r'\"', line)) for line in lines]
+    escaped = [_inert(_QUOTES.sub(r"\"", line)) for line in lines]
     first, *rest = _wrap(escaped[0], WIDTH - indent, 3)
     rest += [part for line in escaped[1:] for part in _wrap(line, WIDTH - indent, 0)]
     return [f'{margin}"""{first}', *((margin + line).rstrip() for line in rest), f'{margin}"""']
@@ -131,7 +132,7 @@ def without_coding(line: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of free text: tabs are spaces, no space at line ends, no empty line at either end, no common indent."""
+    """The lines of free text: without tabs, space at their ends, empty lines at either end, common indent."""
     lines = [line.expandtabs(4).rstrip() for line in _LINE_BREAK.split(text)]
     while lines and not lines[-1]:
         del lines[-1]
@@ -148,7 +149,7 @@ def _lead(line: str) -> int:
 
 
 def _wrap(line: str, room: int, used: int) -> list[str]:
-    """Break a line at spaces into lines that fit; `used` columns of the first are taken. A long word stays whole."""
+    """Break a line at spaces into lines that fit; `used` columns of the first are taken. Words stay whole."""
     lead = " " * _lead(line)
     first, *words = line.removeprefix(lead).split(" ")
     lines, current, columns = [], lead + first, used + len(lead) + width(first)
