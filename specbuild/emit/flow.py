@@ -44,7 +44,8 @@ class Flow:
             readers.setdefault(key, []).append(end)
         for name, value in self.unit.first.inputs.items():
             self.text[value.key] = Name(name)
-            self.live[name] = max(readers.get(value.key, [-1]))
+            # a function that joins a model speaks of its inputs again at its end
+            self.live[name] = max(readers.get(value.key, [-1])) if self.owner else end
         for at, step in enumerate(steps):
             self.step(at, step, readers, alone=outputs == [step.key] and at == end - 1)
         return [self.text[key] for key in outputs]
