@@ -70,7 +70,9 @@ def _larger(parts: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
     )
 
 
-expressions: st.SearchStrategy[Expr] = st.recursive(names | literals, _larger, max_leaves=12)
+expressions: st.SearchStrategy[Expr] = st.deferred(
+    lambda: st.recursive(names | literals, _larger, max_leaves=12)
+)
 
 simple_statements: st.SearchStrategy[Statement] = st.one_of(
     st.builds(

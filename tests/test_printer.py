@@ -280,7 +280,13 @@ def test_the_formatter_changes_no_module(tmp_path: Path) -> None:
 
 
 def test_the_formatter_changes_no_empty_line(tmp_path: Path) -> None:
-    parts = (Comment("c"), Blank(), Do(Name("x")), Function("f", (), None, "", ()), Class("A", (), "", ()))
+    parts: tuple[Statement, ...] = (
+        Comment("c"),
+        Blank(),
+        Do(Name("x")),
+        Function("f", (), None, "", ()),
+        Class("A", (), "", ()),
+    )
     bodies = [body for length in range(4) for body in itertools.product(parts, repeat=length)]
     trees = [
         tree
