@@ -8,7 +8,7 @@ import tokenize
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from specbuild.emit import text
 from specbuild.emit.code import (
@@ -44,6 +44,13 @@ def test_a_string_keeps_its_text(words: str) -> None:
 
 
 @given(texts)
+@example('says "no"')
+@example('"')
+@example('\\"')
+@example('""" + x + """')
+@example("ends with \\")
+@example("\r# first\rsecond")
+@example(" \n  a\n    b\n c ")
 def test_a_docstring_keeps_its_words(words: str) -> None:
     source = module(Module(words, (), (Class("A", (), words, (Function("f", (), None, words, ()),)),)))
     tree = ast.parse(source)
@@ -57,6 +64,9 @@ def test_a_docstring_keeps_its_words(words: str) -> None:
 
 
 @given(texts)
+@example("a\rimport os")
+@example("a\x0cimport os")
+@example("a\u2028import os")
 def test_a_comment_stays_a_comment(words: str) -> None:
     source = module(
         Module("", (), (Function("f", (), None, "", (Comment(words), Return(Name("x")))),), (words,))

@@ -84,6 +84,8 @@ GOLDEN = {
     "(a + b) * c": from_words("(a+b)*c"),
     "a - (b - c)": from_words("a - (b - c)"),
     "a**b": from_words("a ** b"),
+    "a**b**c": from_words("a ** b ** c"),
+    "a ** f(b) ** c": from_words("a ** f(b) ** c"),
     "(-a) ** 2": from_words("(-a) ** 2"),
     "-(a**2)": from_words("-a ** 2"),
     "f(x) ** 2": from_words("f(x)**2"),
@@ -148,6 +150,9 @@ x = (
     x.reshape(batch, height // window, window, width // window, window, channels)
     .permute(0, 1, 3, 2, 4, 5)
     .reshape(-1, window * window, channels)
+)
+relative_position_bias = (
+    self.relative_position_bias_table_of_all_heads_flattened + self.project(bias)
 )
 total_number_of_windows = (
     first_term_of_the_sum + second_term_of_the_sum * third_term_of_the_sum + 1
