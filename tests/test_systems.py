@@ -1,0 +1,151 @@
+"""Whole models: those of specs/, and a small one in tests/specs/ for each thing that the language can say."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from specbuild.build import compile_source, graph
+from specbuild.errors import SpecError
+from specbuild.graph import Block
+from specbuild.parity.compare import Case, Report, compare
+from specbuild.source import Source
+
+ROOT = Path(__file__).parent
+SYSTEMS = sorted((ROOT.parent / "specs").glob("*.yaml"))
+LANGUAGE = sorted((ROOT / "specs").glob("*.yaml"))
+
+Variant = tuple[Path, str | None]
+
+
+def variants(paths: list[Path]) -> Iterator[Variant]:
+    """Every model with its defaults, then each of its variants."""
+    for path in paths:
+        data = Source.read(path, path.name).data
+        if "model" in data:
+            yield path, None
+            yield from ((path, name) for name in data.get("variants", {}))
+
+
+def label(case: Variant) -> str:
+    path, variant = case
+    return f"{path.stem}-{variant}" if variant else path.stem
+
+
+CASES = {label(case): case for case in variants(SYSTEMS + LANGUAGE)}
+
+# Learned numbers, counted by hand from the layers' sizes.
+PARAMETERS = {
+    # 3 -> 32 -> 64 -> 128 by 3x3 without bias, with two numbers a channel for the norm; 128 -> 5
+    "micro_expression_channel_attention": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + (128 * 128 + 128) + (128 * 5 + 5),
+    "micro_expression_channel_attention-squeezed": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128)
+    + 2 * 224
+    + (128 * 8 + 8 + 8 * 128 + 128)
+    + (128 * 5 + 5),
+    "micro_expression_spatial_attention": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + (9 * 128 + 1) + (128 * 5 + 5),
+    "micro_expression_spatial_attention-pooled": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + 2 * 49 + (128 * 5 + 5),
+    "spatial_attention_net": 10_709_578,
+    "spatial_attention_net-pooled": 10_709_578 - 9 * (128 + 256) + 2 * (2 * 49),
+    "behavior_net": 390_853,
+}
+
+# Permutes that a file needs: where Keras flattens a map in the canonical order, channels first.
+PERMUTES = {("spatial_attention_net", "keras"): 1, ("behavior_net", "keras"): 1}
+
+# Above 1e-9 only for float32 constants inside Keras: GELU and its fused attention.
+LOOSE: dict[str, float] = {}
+
+
+def emitted(model: Block, backend: str) -> dict[str, Any]:
+    """What an emitted file defines."""
+    scope: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(compile_source(model, backend), f"{model.kind}_{backend}.py", "exec"), scope)
+    return scope
+
+
+def on_meta(model: Block, **arguments: Any) -> nn.Module:
+    """The PyTorch model without memory for its weights."""
+    with torch.device("meta"):
+        made = emitted(model, "torch")[model.kind](**arguments)
+    assert isinstance(made, nn.Module)
+    return made
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    cases = [Case(name, graph(path, variant=variant), batch=3) for name, (path, variant) in CASES.items()]
+    return {report.name: report for report in compare(cases)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_files_compute_the_same(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
+    assert not report.error, report.error
+    assert report.worst <= LOOSE.get(name, 1e-9), str(report)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters(name: str) -> None:
+    path, variant = CASES[name]
+    model = on_meta(graph(path, variant=variant))
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_formatter_and_linter_agree(backend: str, tmp_path: Path) -> None:
+    for name, (path, variant) in CASES.items():
+        (tmp_path / f"{name.replace('-', '_')}.py").write_text(compile_source(graph(path, variant=variant), backend))
+    for command in (["check"], ["format", "--diff"]):
+        done = subprocess.run([sys.executable, "-m", "ruff", *command, "--isolated", str(tmp_path)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", [label(case) for case in variants(SYSTEMS)])
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_no_needless_permute(name: str, backend: str) -> None:
+    path, variant = CASES[name]
+    text = compile_source(graph(path, variant=variant), backend)
+    found = sum(text.count(word) for word in (".transpose(", ".permute(", ".movedim("))
+    assert found == PERMUTES.get((path.stem, backend), 0), text
+
+
+def others(value: Any) -> list[Any]:
+    """Other values for a parameter; a spec may refuse some of them."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [2 * value, value + 1]
+    if isinstance(value, tuple):
+        return [tuple(2 * v for v in value)] if all(isinstance(v, int) for v in value) else []
+    return []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_constructor_means_what_the_spec_means(name: str) -> None:
+    """`Net(depth=5)` from the emitted file is the network that the spec describes with depth 5."""
+    path, variant = CASES[name]
+    model = graph(path, variant=variant)
+    signature = inspect.signature(emitted(model, "torch")[model.kind])
+    for parameter in signature.parameters.values():
+        for value in others(parameter.default):
+            given = list(value) if isinstance(value, tuple) else value
+            try:
+                wanted = graph(path, {parameter.name: given}, variant)
+            except SpecError:
+                continue
+            expected, found = on_meta(wanted), on_meta(model, **{parameter.name: value})
+            told = f"{parameter.name}={value}"
+            assert repr(found) == repr(expected), told
+            assert shapes(found) == shapes(expected), told
+
+
+def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(x.shape) for name, x in model.state_dict().items()}
