@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from specbuild import backends
+from specbuild.audit import audit
 from specbuild.elaborate import elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
@@ -14,21 +15,52 @@ from specbuild.graph import Block
 from specbuild.passes import PASSES
 from specbuild.resolve import Files
 from specbuild.source import Source
+from specbuild.spec import Spec
 
 
-def graph(source: str | Path, params: Mapping[str, Any] | None = None, variant: str | None = None) -> Block:
-    """The elaborated model of a spec file or of a spec's text."""
-    path = Path(source) if isinstance(source, Path) or "\n" not in source else None
-    root = Path.cwd() if path is None or path.resolve().is_relative_to(Path.cwd()) else path.resolve().parent
-    files = Files(root)
-    spec = files.read(path) if path is not None else files.add(Source(str(source)))
-    model = elaborate(spec, files, params, variant)
+class Stages(NamedTuple):
+    """A model as written, and after every pass."""
+
+    whole: Block
+    model: Block
+
+
+def opened(source: str | Path | Source, root: Path | None = None) -> tuple[Spec, Files]:
+    """The spec at a path, or of a text (a str with a line break), and the files of its compilation.
+
+    Imports stay under `root`: by default the current folder, or the spec's own if it lies elsewhere.
+    """
+    if isinstance(source, str):
+        source = Source(source) if "\n" in source else Path(source)
+    if isinstance(source, Source):
+        files = Files(root or Path.cwd())
+        return files.add(source), files
+    inside = source.resolve().is_relative_to(Path.cwd())
+    files = Files(root or (Path.cwd() if inside else source.resolve().parent))
+    return files.read(source), files
+
+
+def elaborated(
+    spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
+) -> Stages:
+    """The model of an opened spec; raises SpecError."""
+    whole = model = elaborate(spec, files, params, variant)
     for transform in PASSES:
         model = transform(model)
-    return model
+    return Stages(whole, model)
 
 
-def compile_source(model: Block, backend: str) -> str:
-    """The model as the source of a file for one framework."""
+def graph(
+    source: str | Path | Source, params: Mapping[str, Any] | None = None, variant: str | None = None
+) -> Block:
+    """The elaborated model of a spec file or of a spec's text."""
+    spec, files = opened(source)
+    return elaborated(spec, files, params, variant).model
+
+
+def compile_source(model: Block, backend: str, header: tuple[str, ...] = ()) -> str:
+    """The model as the source of a file for one framework, audited; `header` becomes comments at its head."""
     target = backends.load(backend)
-    return module(target.module(units(model, target), model.doc, ()))
+    text = module(target.module(units(model, target), model.doc, header))
+    audit(text, target.name)
+    return text

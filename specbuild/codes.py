@@ -230,9 +230,24 @@ CODES: dict[str, Explanation] = {
         "The framework has no exact way to compute this step. The message says why, and what can be used "
         "instead.",
     ),
+    "SB602": Explanation(
+        "unknown backend",
+        "There is no backend of this name; `specbuild doctor` lists those that there are.",
+    ),
+    "SB603": Explanation(
+        "a framework is not installed",
+        "Checking, compiling and drawing need no framework, but building a live model does, and Keras needs "
+        "one of TensorFlow, JAX and PyTorch beneath it. `specbuild doctor` says what is missing and how to "
+        "install it.",
+    ),
     "SB701": Explanation(
         "a file edited by hand would be overwritten",
-        "The output file was changed since it was generated. Write to another path with `-o`, or pass "
-        "`--force` to lose the changes.",
+        "The output file was changed since it was generated, or specbuild did not write it. Write to another "
+        "path with `-o`, or pass `--force` to lose what the file holds.",
+    ),
+    "SB702": Explanation(
+        "an output file cannot be written",
+        "The folder is not there or may not be written to, the path is no regular file, two results have the "
+        "same path, or a new file would take the place of one that is there.",
     ),
 }

@@ -16,8 +16,9 @@ ROOT = Path(__file__).parent.parent / "specbuild"
 FLOORS = (
     ("cli", "__main__", ""),
     ("parity", "keymap"),
+    ("model", "example"),
     ("build",),
-    ("weights", "output", "audit"),
+    ("weights", "output", "audit", "given", "notes", "summary", "live", "editor"),
     ("elaborate", "edits", "backends"),
     ("resolve",),
     ("schema",),

@@ -42,6 +42,17 @@ class Op:
     light: ClassVar[bool] = False  # elementwise or nearly so: folded into the line that reads it
     summary: ClassVar[str]
 
+    # As a dataclass would write them, once for all ops: written anew for each, they would slow the start.
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+
     def infer(self, *inputs: Any) -> Tensor:
         """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
         first: Tensor = inputs[0]
@@ -81,7 +92,7 @@ def op(family: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: freeze the op and enter it under its snake_case name."""
 
     def enter(cls: type[T]) -> type[T]:
-        made = dataclass(frozen=True, kw_only=True)(cls)
+        made = dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
         made.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
         made.family = family
         made.summary = (cls.__doc__ or "").split("\n\n")[0].strip()

@@ -1,0 +1,9 @@
+"""`python -m specbuild`."""
+
+from __future__ import annotations
+
+import sys
+
+from specbuild.cli import main
+
+sys.exit(main())

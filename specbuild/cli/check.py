@@ -1,0 +1,61 @@
+"""`specbuild check`: is a spec fine?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from specbuild import notes
+from specbuild.build import opened
+from specbuild.cli import options
+from specbuild.cli.terminal import Exit, log, out, report
+from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.given import from_flags
+from specbuild.model import built
+from specbuild.summary import short
+
+
+def check(
+    specs: options.Specs,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    format: Annotated[Literal["text", "json", "github"], typer.Option(help="How faults are told.")] = "text",
+    root: options.Root = None,
+) -> None:
+    """Check specs: their form, every name, every shape.
+
+    Faults are told on standard output, each with its place, a code and what to do. Ends with 3 if there are any.
+    """
+    faults: list[SpecError] = []
+    for spec in options.once(specs):
+        try:
+            told = examined(spec, variant, settings, root)
+        except SpecError as error:
+            faults.append(error)
+        except SpecErrors as error:
+            faults += error.errors
+        else:
+            if format == "text":
+                out(told + "\n")
+    if format != "text":
+        found = render(SpecErrors(faults), format=format)
+        out(found + "\n" if found else "")
+    elif faults:
+        report(SpecErrors(faults), sys.stdout)
+    if faults:
+        raise typer.Exit(Exit.INVALID)
+
+
+def examined(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
+    """One line on a spec that is fine; notes go to the log."""
+    opened_spec, files = opened(options.source(spec), root)
+    if opened_spec.model is None:
+        blocks = len(opened_spec.blocks)
+        return f"{printable(spec)}: {blocks} block{'s' * (blocks != 1)} and no model; their form is fine, shapes were not checked"
+    model = built(opened_spec, files, from_flags(settings or [], variant))
+    for note in [*notes.names(model.spec, model.whole), *notes.dropped(model.whole, model.graph)]:
+        log(str(note))
+    cost = model.cost
+    return f"{printable(spec)}: {model.name} is fine: {cost.parameters:,} parameters, {short(cost.macs)} multiply-adds"

@@ -1,0 +1,44 @@
+"""`specbuild init`: a spec to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specbuild import output
+from specbuild.cli.terminal import log, out
+from specbuild.errors import nearest, printable
+
+TEMPLATES = {path.stem: path for path in sorted(Path(__file__).with_name("templates").glob("*.yaml"))}
+
+
+def template(name: str) -> str:
+    """The name of a template."""
+    if name in TEMPLATES:
+        return name
+    near = nearest(name, TEMPLATES)
+    hint = f"; did you mean {near}?" if near else ""
+    raise typer.BadParameter(f"{printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
+
+
+def init(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="The file to write; - is standard output.")
+    ] = "model.yaml",
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template", "-t", metavar="|".join(TEMPLATES), help="What it is about.", callback=template
+        ),
+    ] = "image",
+) -> None:
+    """Write a small spec with comments, to start from. Nothing is overwritten."""
+    text = TEMPLATES[template].read_text(encoding="utf-8")
+    if path == "-":
+        out(text)
+        return
+    output.create(Path(path), text)
+    log(f"wrote {path}")
+    log(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")

@@ -1,0 +1,143 @@
+"""`specbuild library`: the ops and blocks that a step may name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Annotated, Any
+
+import typer
+
+from specbuild.cli.terminal import out
+from specbuild.editor import library_blocks
+from specbuild.errors import nearest, printable
+from specbuild.example import example
+from specbuild.ops import OPS, Op
+from specbuild.ops.base import attributes
+from specbuild.schema.entries import in_yaml
+from specbuild.spec import BlockDef, ParamDef
+
+WIDTH = 96
+
+library = typer.Typer(help="The ops and blocks that a step may name.", no_args_is_help=True)
+
+
+@library.command("list")
+def listing(as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False) -> None:
+    """List every op and every block of the library, a line each."""
+    families: dict[str, dict[str, str]] = {}
+    for name, op in OPS.items():
+        families.setdefault(op.family, {})[name] = first_sentence(op.summary)
+    blocks = {name: first_sentence(block.doc) for name, block in library_blocks().items()}
+    if as_json:
+        out(json.dumps({"ops": families, "blocks": blocks}, indent=2) + "\n")
+        return
+    column = max(map(len, [*OPS, *blocks])) + 2
+    for title, entries in [*families.items(), ("blocks of the library", blocks)]:
+        if entries:
+            out(
+                f"{title}\n"
+                + "".join(
+                    f"  {name:{column}}{cut(text, WIDTH - column - 2)}\n" for name, text in entries.items()
+                )
+                + "\n"
+            )
+
+
+@library.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An op or a block, such as conv.")],
+) -> None:
+    """Show one op or block: what it does, what it takes, its defaults, an example with shapes."""
+    if name in OPS:
+        out("\n".join(op_page(OPS[name])) + "\n")
+        return
+    blocks = library_blocks()
+    if name not in blocks:
+        near = nearest(name, [*OPS, *blocks])
+        hint = f"; did you mean {near}?" if near else "; `specbuild library list` lists them"
+        raise typer.BadParameter(f"there is no op or block {printable(name)!r}{hint}", param_hint="NAME")
+    out("\n".join(block_page(blocks[name])) + "\n")
+
+
+def op_page(op: type[Op]) -> Iterator[str]:
+    yield f"{op.name} (op, {op.family})"
+    yield from paragraph(op.__doc__ or "")
+    yield from section(
+        "Inputs", [(t.name, t.doc, " (optional)" * t.optional + " (two or more)" * t.many) for t in op.takes]
+    )
+    found = [(a.name, a.doc, told(str(a.kind), a.required, a.default)) for a in attributes(op).values()]
+    yield from section("Attributes", found)
+    yield from sample(op)
+
+
+def block_page(block: BlockDef) -> Iterator[str]:
+    yield f"{block.name} ({'model' if block.model else 'block'}, {printable(block.source.file)})"
+    yield from paragraph(block.doc)
+    inputs = [
+        (name, "any axes" if axes is None else printable(json.dumps(axes).replace('"', "")), "")
+        for name, axes in block.inputs.items()
+    ]
+    yield from section("Inputs", inputs)
+    yield from section("Parameters", [(p.name, p.doc, parameter(p)) for p in block.params.values()])
+    if block.model is not None and block.model.variants:
+        values = [
+            (name, printable(json.dumps(values).replace('"', "")), "")
+            for name, values in block.model.variants.items()
+        ]
+        yield from section("Variants", values)
+    yield from sample(block)
+
+
+def sample(entry: type[Op] | BlockDef) -> Iterator[str]:
+    """The entry in use, with the shapes that go in and come out."""
+    found = example(entry)
+    if found is not None:
+        yield from ("", "Example", *(f"  {line}" for line in found))
+
+
+def told(kind: str, required: bool, default: Any) -> str:
+    if required:
+        return f" ({kind}; required)"
+    shown = in_yaml(default)
+    return f" ({kind})" if shown is None else f" ({kind}; default {yaml(shown)})"
+
+
+def parameter(p: ParamDef) -> str:
+    limits = [f"at least {p.minimum}"] * (p.minimum is not None) + [f"at most {p.maximum}"] * (
+        p.maximum is not None
+    )
+    choices = [f"one of {', '.join(map(str, p.choices))}"] * bool(p.choices)
+    return told(printable(", ".join([p.type, *limits, *choices])), p.required, p.default)
+
+
+def yaml(value: Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value))
+
+
+def section(title: str, entries: list[tuple[str, str, str]]) -> Iterator[str]:
+    """A titled list of names, each with what it means and what it holds."""
+    if not entries:
+        return
+    yield from ("", title)
+    column = max(len(name) for name, _, _ in entries) + 4
+    for name, doc, holds in entries:
+        lines = wrap(printable(doc + holds, 2000).strip(), WIDTH - column) or [""]
+        yield f"  {name:{column - 2}}{lines[0]}".rstrip()
+        yield from (" " * column + line for line in lines[1:])
+
+
+def paragraph(text: str) -> Iterator[str]:
+    for part in text.strip().split("\n\n"):
+        yield ""
+        yield from wrap(printable(" ".join(part.split()), 4000), WIDTH)
+
+
+def first_sentence(text: str) -> str:
+    head = " ".join(text.strip().split("\n\n")[0].split())
+    return head.partition(". ")[0].rstrip(".")
+
+
+def cut(text: str, width: int) -> str:
+    return printable(text, max(width, 20))

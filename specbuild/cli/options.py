@@ -1,0 +1,58 @@
+"""What several commands take: specs, and the choices made for them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specbuild.given import from_flags
+from specbuild.loader.text import BYTE_LIMIT
+from specbuild.model import Model, made
+from specbuild.source import Source
+
+Specs = Annotated[
+    list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False)
+]
+Spec = Annotated[
+    str, typer.Argument(metavar="SPEC", help="A spec file; - reads standard input.", show_default=False)
+]
+Variant = Annotated[
+    str | None, typer.Option(metavar="NAME", help="One of the spec's variants.", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="The value of a parameter, as YAML; may be given again.",
+        show_default=False,
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="The folder that imports stay in; the current one unless the spec lies elsewhere.",
+        show_default=False,
+    ),
+]
+
+
+def source(spec: str) -> Path | Source:
+    """The file of this name, or what stands on standard input."""
+    return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else Path(spec)
+
+
+def once(specs: list[str]) -> list[str]:
+    """The specs, if standard input is only asked for once."""
+    if specs.count("-") > 1:
+        raise typer.BadParameter("standard input (-) can be read once only")
+    return specs
+
+
+def model(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> Model:
+    """The model of a spec with the choices of the command line; raises SpecError or SpecErrors."""
+    return made(source(spec), from_flags(settings or [], variant), root)

@@ -1,0 +1,29 @@
+"""`specbuild schema`: the JSON Schema by which editors complete and check specs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from specbuild.build import opened
+from specbuild.cli import options
+from specbuild.cli.terminal import out
+from specbuild.editor import as_json, editor_schema
+
+
+def schema(
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SPEC", help="A spec whose own blocks and imports are added.", show_default=False
+        ),
+    ] = None,
+    root: options.Root = None,
+) -> None:
+    """Print the JSON Schema of specs, for completion in an editor.
+
+    Save it beside your specs, and begin each of them with the line
+    "# yaml-language-server: $schema=./specbuild.schema.json".
+    """
+    out(as_json(editor_schema(*opened(options.source(spec), root)) if spec is not None else editor_schema()))

@@ -1,0 +1,111 @@
+"""An op or a block in use: the shortest step that names it, with the shapes around it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from specbuild.build import graph
+from specbuild.cost import cost
+from specbuild.errors import SpecError, SpecErrors
+from specbuild.ops import Op
+from specbuild.ops.base import Attribute, attributes
+from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, PerAxis, Real
+from specbuild.spec import BlockDef, ParamDef
+from specbuild.summary import short
+
+Sizes = dict[str, int]
+
+MAPS: Sizes = {"C": 64, "H": 32, "W": 32}
+SEQUENCE: Sizes = {"T": 16, "C": 64}
+FEATURES: Sizes = {"C": 64}
+USUAL = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
+
+
+def example(entry: type[Op] | BlockDef) -> list[str] | None:
+    """The step, then what goes in, what comes out and what it takes; None where nothing usual fits."""
+    for inputs, arguments in attempts(entry):
+        try:
+            return worked(entry.name, inputs, arguments)
+        except (SpecError, SpecErrors):
+            continue
+    return None
+
+
+def worked(name: str, inputs: dict[str, Sizes], arguments: dict[str, Any]) -> list[str]:
+    several = len(inputs) > 1
+    step = {name: arguments or None, **({"from": list(inputs)} if several else {})}
+    text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
+    model = graph(text)
+    took = cost(model)
+    shown = f"- {name}: {flow(arguments)}" if arguments else f"- {name}"
+    given = ", ".join(f"{i} {flow(x)}" if several else flow(x) for i, x in inputs.items())
+    lines = [shown, *([f"  from: [{', '.join(inputs)}]"] if several else [])]
+    return [
+        *lines,
+        f"{given} -> {model.type}: {took.parameters:,} parameters, {short(took.macs)} multiply-adds",
+    ]
+
+
+def flow(mapping: dict[str, Any]) -> str:
+    """A mapping as an author writes it."""
+    return json.dumps(mapping).replace('"', "")
+
+
+def attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, Sizes], dict[str, Any]]]:
+    """Inputs and arguments to try, the most telling first."""
+    if isinstance(entry, BlockDef):
+        needed = {p.name: argument(p) for p in entry.params.values() if p.required}
+        if entry.model is not None:
+            return [({name: sizes(x) for name, x in entry.inputs.items()}, needed)]
+        declared = entry.inputs.items()
+        return [
+            ({name: axes_of(axes, usual) for name, axes in declared}, needed)
+            for usual in (MAPS, SEQUENCE, FEATURES)
+        ]
+    takes = [t for t in entry.takes if not t.optional]
+    names = ["a", "b"] if takes and takes[0].many else [t.name for t in takes]
+    required = [a for a in attributes(entry).values() if a.required]
+    return [
+        (dict.fromkeys(names, usual) or {"x": usual}, {a.name: value(a, usual) for a in required})
+        for usual in (MAPS, SEQUENCE, FEATURES)
+    ]
+
+
+def axes_of(declared: Any, usual: Sizes) -> Sizes:
+    """Sizes for the axes that a block's input declares; the usual ones if it takes any."""
+    if declared is None:
+        return usual
+    found = {axis: USUAL.get(axis, 16) for axis in declared if axis != "..."}
+    return {**{a: n for a, n in usual.items() if "..." in declared}, **found}
+
+
+def sizes(declared: Any) -> Any:
+    """A model's own input, if its sizes are plain numbers."""
+    return declared
+
+
+def argument(p: ParamDef) -> Any:
+    """A value for a parameter that must be given."""
+    if p.choices:
+        return p.choices[0]
+    return {"int": 64, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
+        p.type, "a"
+    )
+
+
+def value(attribute: Attribute, usual: Sizes) -> Any:
+    """A value for an attribute that must be given."""
+    kind = attribute.kind
+    places = [axis for axis in usual if axis != "C"] or ["C"]
+    if isinstance(kind, Axes):
+        return places
+    if isinstance(kind, Axis):
+        return places[0]
+    if isinstance(kind, Fixed):
+        return {axis: 2 for axis in places}
+    if isinstance(kind, PerAxis):
+        return 2
+    if isinstance(kind, Integer):
+        return 64
+    return 0.5 if isinstance(kind, Real) else None

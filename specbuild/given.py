@@ -1,0 +1,113 @@
+"""What the caller chooses for a spec: a variant, and values of parameters, each with where it was said."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specbuild.axes import listed
+from specbuild.errors import Place, SpecError, nearest, printable
+from specbuild.source import Source
+from specbuild.spec import Spec
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value, and where the caller gave it."""
+
+    value: Any
+    place: Place
+
+
+@dataclass(frozen=True)
+class Given:
+    """The choices for one compilation; faults in them are told where they were said, not in the spec."""
+
+    params: Mapping[str, Choice] = field(default_factory=dict)
+    variant: Choice | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {name: choice.value for name, choice in self.params.items()}
+
+    def check(self, spec: Spec) -> None:
+        """Whether the model has what is chosen."""
+        if spec.model is None:
+            return
+        if self.variant is not None and self.variant.value not in spec.variants:
+            message = f"{spec.model.name} has no variant {self.variant.value!r}"
+            raise SpecError(
+                "SB202", message, self.variant.place, guess(self.variant.value, spec.variants, "variants")
+            )
+        for name, choice in self.params.items():
+            if name not in spec.model.params:
+                message = f"{spec.model.name} has no parameter {name!r}"
+                raise SpecError("SB101", message, choice.place, guess(name, spec.model.params, "parameters"))
+
+    def blamed(self, error: SpecError, spec: Spec) -> SpecError:
+        """A fault of a parameter that the caller gave, placed where it was given; any other as it is."""
+        for name, choice in self.params.items():
+            path = ("params", name)
+            if error.code != "SB203" and error.place in (
+                spec.source.place(path),
+                spec.source.key_place(path),
+            ):
+                return SpecError(error.code, error.message, choice.place, error.hint, error.trail)
+        return error
+
+
+def guess(word: str, known: Mapping[str, Any], what: str) -> str:
+    near = nearest(word, known)
+    return f"did you mean {near!r}?" if near else f"its {what} are {listed(known)}"
+
+
+def from_flags(settings: list[str], variant: str | None) -> Given:
+    """`--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML. The last of two for one name holds."""
+    params = {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        name = name.strip()
+        shown = f"--set {printable(name)}"
+        if not sign or not name:
+            raise SpecError(
+                "SB003",
+                "`--set` takes name=value",
+                Place("--set", 1, 1, setting),
+                "write --set classes=10, say",
+            )
+        params[name] = Choice(Source(text, shown).data, Place(shown, 1, 1, text))
+    return Given(params, None if variant is None else Choice(variant, Place("--variant", 1, 1, variant)))
+
+
+def from_arguments(params: Mapping[str, Any], variant: str | None) -> Given:
+    """Keyword arguments of the Python functions."""
+    found = {name: Choice(plain_data(value, name), said(name, value)) for name, value in params.items()}
+    return Given(found, None if variant is None else Choice(variant, said("variant", variant)))
+
+
+def said(name: str, value: Any) -> Place:
+    text = f"{name}={value!r}"
+    return Place("<arguments>", 1, 1, text)
+
+
+def plain_data(value: Any, name: str) -> Any:
+    """A Python value as a spec could have held it; numbers of NumPy's are numbers."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [plain_data(item, name) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: plain_data(item, name) for key, item in value.items()}
+    raise SpecError(
+        "SB305",
+        f"{name} is a {type(value).__name__}, which no parameter takes",
+        said(name, value),
+        "give a finite number, a text, a list or a mapping of them",
+    )

@@ -1,0 +1,105 @@
+"""The Python face: a spec as an object that gives source, live models and counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from specbuild import output
+from specbuild.backends import NAMES
+from specbuild.build import Stages, compile_source, elaborated, opened
+from specbuild.cost import Cost, cost
+from specbuild.errors import SpecError, SpecErrors, nearest
+from specbuild.given import Given, from_arguments
+from specbuild.graph import Block
+from specbuild.live import live
+from specbuild.resolve import Files
+from specbuild.source import Source
+from specbuild.spec import Spec
+from specbuild.summary import summary
+
+
+class Model:
+    """A spec that has been checked, with its parameters chosen."""
+
+    def __init__(self, spec: Spec, stages: Stages, digest: str) -> None:
+        self.spec = spec
+        self.whole = stages.whole  # as written, with steps that no output needs
+        self.graph = stages.model
+        self.digest = digest  # SHA-256 of all that went in: documents, parameters, variant
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.parameters:,} parameters>"
+
+    @property
+    def name(self) -> str:
+        return self.graph.kind
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters, multiply-adds and activations."""
+        return cost(self.graph)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns."""
+        return self.cost.parameters
+
+    def summary(self, depth: int | None = 2) -> str:
+        """A table of steps, output sizes, parameters and multiply-adds, `depth` levels deep."""
+        return summary(self.graph, depth)
+
+    def source(self, backend: str) -> str:
+        """The file that `specbuild compile` writes for this backend."""
+        return output.stamped(
+            compile_source(self.graph, known(backend), output.header(self.digest, self.spec.license))
+        )
+
+    def build(self, backend: str) -> Any:
+        """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""
+        return live(self.source(backend), self.graph, backend)
+
+
+def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
+    """The model of a spec file, or of a spec's own text; raises SpecError, or SpecErrors for several faults."""
+    return made(source, from_arguments(params, variant))
+
+
+def compile(source: str | Path, /, backend: str, variant: str | None = None, **params: Any) -> str:
+    """The source of a spec's model for one framework: "torch" or "keras"."""
+    return load(source, variant, **params).source(backend)
+
+
+def made(source: str | Path | Source, given: Given, root: Path | None = None) -> Model:
+    """The model of a spec with everything chosen, from the command line or from Python."""
+    return built(*opened(source, root), given)
+
+
+def built(spec: Spec, files: Files, given: Given) -> Model:
+    """The model of an opened spec."""
+    given.check(spec)
+    variant = given.variant.value if given.variant else None
+    try:
+        stages = elaborated(spec, files, given.values, variant)
+    except SpecError as error:
+        raise given.blamed(error, spec) from None
+    except SpecErrors as errors:
+        raise SpecErrors(given.blamed(error, spec) for error in errors.errors) from None
+    documents = [read.source.data for read in files.owners.values()]
+    content = json.dumps([documents, variant, given.values], separators=(",", ":"))
+    return Model(spec, stages, hashlib.sha256(content.encode()).hexdigest())
+
+
+def known(backend: str) -> str:
+    """The name of a backend, if it is one."""
+    if backend in NAMES:
+        return backend
+    near = nearest(backend, NAMES)
+    raise SpecError(
+        "SB602",
+        f"there is no backend {backend!r}",
+        hint=f"did you mean {near!r}?" if near else f"there are {', '.join(NAMES)}",
+    )

@@ -1,0 +1,78 @@
+"""What is worth a word though nothing is wrong: steps that no output needs, names taken from the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from specbuild.axes import listed
+from specbuild.errors import Place, printable
+from specbuild.graph import Block, Skip, blocks
+from specbuild.resolve import library_index
+from specbuild.spec import Spec
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark, and the place that it is about."""
+
+    message: str
+    place: Place
+
+    def __str__(self) -> str:
+        return printable(
+            f"{self.place.file}:{self.place.line}:{self.place.column}: note: {self.message}", 1000
+        )
+
+
+def dropped(whole: Block, kept: Block) -> list[Note]:
+    """Steps that are not compiled, because no output needs them; told once for each place of a spec."""
+    found: dict[Place, Note] = {}
+    seen: set[tuple[int, int]] = set()
+
+    def visit(whole: Block, kept: Block, path: tuple[str, ...]) -> None:
+        if (id(whole), id(kept)) in seen:
+            return
+        seen.add((id(whole), id(kept)))
+        gone = [
+            node for node in whole.nodes if kept.node(node.name) is None and not isinstance(node.op, Skip)
+        ]
+        if gone:
+            inside = f" in {'.'.join(path)}" if path else ""
+            names = list(
+                dict.fromkeys(name for node in gone for name in whole_groups(whole, kept, node.name))
+            )
+            shown = [*names[:6], f"{len(names) - 6} more"] if len(names) > 7 else names
+            place = gone[0].at.place
+            found.setdefault(place, Note(f"no output needs {listed(shown)}{inside}: not compiled", place))
+        for node in whole.nodes:
+            other = kept.node(node.name)
+            if other is not None and isinstance(node.op, Block) and isinstance(other.op, Block):
+                visit(node.op, other.op, (*path, node.name))
+
+    visit(whole, kept, ())
+    return list(found.values())
+
+
+def whole_groups(whole: Block, kept: Block, name: str) -> Iterator[str]:
+    """The widest group around a dropped node of which nothing is kept; the node itself if there is none."""
+    parts = name.split(".")
+    for n in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:n])
+        if not any(node.name == prefix or node.name.startswith(prefix + ".") for node in kept.nodes):
+            yield prefix
+            return
+
+
+def names(spec: Spec, whole: Block) -> list[Note]:
+    """Blocks that hide one of the library, and blocks that nothing uses."""
+    found = []
+    used = {block.kind for block in blocks(whole)}
+    for section, own in (("blocks", spec.blocks), ("imports", spec.imports)):
+        for name in own:
+            place = spec.source.key_place((section, name))
+            if name in library_index():
+                found.append(Note(f"{name} is this file's own, not the library's {name}", place))
+            if section == "blocks" and name not in used:
+                found.append(Note(f"nothing uses the block {name}", place))
+    return found
