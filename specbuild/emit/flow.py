@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from specbuild.emit.code import Assign, Call, Comment, Conditional, Expr, For, Input, Name, Statement, Unpack, rebuild, walk
 from specbuild.emit.lower import Step
@@ -61,7 +62,7 @@ class Flow:
         elif step.parts:
             names = tuple(self.named(part, step, at, readers) for part in step.parts)
             self.statements.append(Unpack(names, code))
-        elif isinstance(code, Name) and not step.named:
+        elif isinstance(code, Name) and not (step.named and not step.holder):
             self.text[step.key] = code
             self.extend(code, max(used, default=at))
         elif alone or self.folds(at, step, code, heavy, used):
@@ -83,7 +84,7 @@ class Flow:
         name = next(n for n in ("x", "out", *(f"x_{k}" for k in range(2, 100))) if n not in read and self.live.get(n, -1) <= at)
         if first != Name(name):
             self.statements.append(Assign(name, first))
-        each = next(n for n in ("layer", *(f"layer_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at)
+        each = self.free(at, "layer")
         again = Assign(name, Call(Name(each), (Name(name), *others)))
         self.statements.append(For(each, code.function, (again,)))
         self.live[name] = max(used, default=at)
@@ -152,10 +153,13 @@ class Flow:
         several = used and used[0] < len(self.unit.steps) and len(self.unit.steps[used[0]].inputs) > 1
         branch = self.unit.steps[at - 1].key not in step.inputs if at else len(self.unit.first.inputs) > 1
         aside = len(used) > 1 or (step.named and several and branch)
-        free = [n for n in ("x", "out", own, *(f"{own}_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at]
-        if step.named and (step.holder == "" or aside) and own in free:
-            return own
-        return free[0]
+        kept = not step.inputs or step.named and (step.holder == "" or aside)
+        return self.free(at, *((own,) if kept else ()), "x", "out", own)
+
+    def free(self, at: int, *names: str) -> str:
+        """The first of some names that nobody reads after this step; the last one numbered if need be."""
+        numbered = (f"{names[-1]}_{k}" for k in count(2))
+        return next(name for name in chain(names, numbered) if self.live.get(name, -1) <= at)
 
     def named(self, part: str, step: Step, at: int, readers: Mapping[str, list[int]]) -> str:
         """The variable of one of several values that a step gives; `_` if nobody reads it."""
@@ -165,7 +169,7 @@ class Flow:
         own = own.replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
-        name = next(n for n in (own, *(f"{own}_{k}" for k in range(2, 100))) if self.live.get(n, -1) <= at)
+        name = self.free(at, own)
         self.live[name] = max(readers[part])
         self.text[part] = Name(name)
         return name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, walk
+from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, rebuild, walk
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.layout import Layout
 from specbuild.emit.made import Argument, Construct, Container, Made, Run, constant, literal, literals, uncounted
@@ -119,6 +119,8 @@ def filled(lowered: Lowered, table: Units) -> None:
 
 def alike(found: list[Lowered]) -> list[list[Lowered]]:
     """Instances sorted into groups of the same structure."""
+    if len(found) == 1:
+        return [found]
     groups: list[tuple[list[Any], list[Lowered]]] = []
     for lowered in found:
         mine = [None if s.skipped else skeleton(s) for s in lowered.steps]
@@ -249,6 +251,8 @@ class Merger:
         first = parts[0]
         if all(map(constant, parts)):
             return self.leaf(parts, hint)
+        if len(parts) == 1 and isinstance(first, Expr):
+            return rebuild(first, lambda part: self.merge([part], hint))
         if any(type(p) is not type(first) for p in parts):
             raise Mismatch
         if isinstance(first, Run):

@@ -76,7 +76,7 @@ def held(unit: Unit) -> list[Statement]:
     """What the constructor makes; members of a group that is no row stand in a list or a dict under its name."""
     groups: dict[str, dict[str, Expr]] = {}
     order: list[tuple[str, Expr | None]] = []
-    buffers: set[str] = set()
+    buffers: dict[str, tuple[tuple[str, Expr], ...]] = {}
     for step in unit.steps:
         if step.make is None:
             continue
@@ -84,7 +84,7 @@ def held(unit: Unit) -> list[Statement]:
         if step.key in unit.flags:
             made = Conditional(unit.flags[step.key], made, Call(Name("nn.Identity")))
         if step.buffer:
-            buffers.add(step.holder)
+            buffers[step.holder] = () if step.inits else (("persistent", Literal(False)),)  # a table is computed anew
         top, _, rest = step.holder.partition(".")
         if rest:
             if top not in groups:
@@ -96,7 +96,7 @@ def held(unit: Unit) -> list[Statement]:
     for name, expr in order:
         value = nested(groups[name]) if expr is None else expr
         if name in buffers:
-            statements.append(Do(Call(Name("self.register_buffer"), (Literal(name), value), (("persistent", Literal(False)),))))
+            statements.append(Do(Call(Name("self.register_buffer"), (Literal(name), value), buffers[name])))
         else:
             statements.append(Assign(f"self.{name}", value))
     return statements
@@ -124,7 +124,7 @@ def spoken(unit: Unit, holder: str) -> Expr:
     top, *rest = holder.split(".")
     expr: Expr = Name(f"self.{top}")
     prefix = top
-    holders = [s.holder for s in unit.steps if s.make is not None]
+    holders = [s.holder for s in unit.steps if s.make is not None] if rest else []
     for part in rest:
         siblings = list(dict.fromkeys(h[len(prefix) + 1 :].partition(".")[0] for h in holders if h.startswith(prefix + ".")))
         numbered = siblings == [str(i) for i in range(len(siblings))]
