@@ -351,6 +351,33 @@ class Renames(Kind):
 
 
 @dataclass(frozen=True)
+class Parts(Kind):
+    """Names of equal parts, or a mapping from the name of each part to its size."""
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": ["array", "object"],
+            "items": {"type": "string"},
+            "minItems": 2,
+            "uniqueItems": True,
+            "additionalProperties": Integer(-1).schema(),
+            "minProperties": 2,
+        }
+
+    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+        if not isinstance(raw, list | Mapping) or len(raw) < 2:
+            raise KindError(f"{shown(raw)} is not {self}", "write [query, key, value] or {query: 64, rest: -1}, say")
+        if isinstance(raw, list):
+            if not all(isinstance(name, str) for name in raw) or len(set(raw)) < len(raw):
+                raise KindError("the names of parts differ from each other", "write [query, key, value], say")
+            return tuple(raw)
+        return {name: within(name, Integer(-1), size, evaluate) for name, size in raw.items()}
+
+    def __str__(self) -> str:
+        return "a list of names, or a mapping from names to sizes"
+
+
+@dataclass(frozen=True)
 class Table(Word):
     """An expression in the indices of the table's own axes, and parameters."""
 

@@ -179,7 +179,7 @@ def sample(x: Any, case: Case, random: np.random.Generator) -> np.ndarray[Any, A
 
 
 def cast(value: Any, dtype: str) -> Any:
-    return np.ascontiguousarray(value.astype(dtype) if value.dtype.kind == "f" else value)
+    return np.array(value.astype(dtype) if value.dtype.kind == "f" else value, order="C")
 
 
 def laid(value: Any, x: Any, backend: Backend) -> Any:

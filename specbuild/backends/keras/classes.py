@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
@@ -101,10 +102,10 @@ def build(unit: Unit) -> Function | None:
             body.append(Assign(f"self.{attribute(step)}", spoken(made, unit)))
     if not body:
         return None
-    several = len(unit.first.inputs) > 1
-    parameter = Parameter("input_shapes", variadic="*") if several else Parameter("input_shape")
+    inputs = list(unit.first.inputs)
+    shapes = [f"{name}_shape" for name in inputs] if len(inputs) > 1 else ["input_shape"]
     body.append(Assign("self.built", Literal(True)))
-    return Function("build", (Parameter("self"), parameter), None, "", tuple(body))
+    return Function("build", (Parameter("self"), *map(Parameter, shapes)), None, "", tuple(body))
 
 
 def spoken(expr: Expr, unit: Unit) -> Expr:
@@ -160,6 +161,7 @@ def function(unit: Unit) -> Function:
     """The model: a function that joins layers into a keras.Model."""
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
     made: set[str] = set()
+    inputs: list[Expr] = [Name(name) for name in unit.first.inputs]
     body: list[Statement] = []
     shapes = []
     for name, value in unit.first.inputs.items():
@@ -171,6 +173,8 @@ def function(unit: Unit) -> Function:
         if step.holder in shared:
             return Name(f"{attribute(step)}_layer")
         assert step.make is not None
+        if is_weight(step):
+            return Call(weight(step), (inputs[0],))
         return named(step.make, Literal(attribute(step)))
 
     for step in unit.steps:
@@ -180,7 +184,6 @@ def function(unit: Unit) -> Function:
     flow = Flow(unit, held, lambda step: Name(flag_name(step)), indent=4)
     outputs = flow.run()
     results = list(unit.first.outputs)
-    inputs = [Name(name) for name in unit.first.inputs]
     joined = (
         inputs[0] if len(inputs) == 1 else ListOf(tuple(inputs)),
         outputs[0] if len(outputs) == 1 else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
@@ -189,6 +192,12 @@ def function(unit: Unit) -> Function:
     return Function(
         unit.name, (*parameters(unit), *shapes), "keras.Model", documented(unit, model=True), (*body, *flow.statements, Return(model))
     )
+
+
+def weight(step: Step) -> Expr:
+    """A weight of the model's own, which has no `build`: a layer, to be called on any input."""
+    assert isinstance(step.make, Construct)
+    return constructed(replace(step.make, function="Weight"), name=Literal(attribute(step)))
 
 
 def sizes(x: Tensor, order: tuple[str, ...]) -> tuple[int, ...]:

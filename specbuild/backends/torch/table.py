@@ -14,7 +14,9 @@ from specbuild.ops.table import Weight
 @emits(Weight)
 def weight(op: Weight, out: Tensor) -> Result:
     order = backend.natural(out)
-    sizes = tuple(literal(out[a]) for a in order)
+    sizes = tuple(literal(out[a]) for a in order) or (literal(()),)
     held = tuple(out.axes.index(a) for a in order)
-    make = Construct("nn.Parameter", (Argument("data", Call(Name("torch.empty"), sizes)),))
-    return Result(SELF, Layout(order, (), False), make, inits=(("", op.init),), weights={"value": Stored("", held)})
+    empty = Call(Name("torch.empty"), sizes)
+    make = Construct("nn.Parameter", (Argument("data", empty),)) if op.trained else empty
+    layout, inits = Layout(order, (), False), (("", op.init),)
+    return Result(SELF, layout, make, inits=inits, buffer=not op.trained, weights={"value": Stored("", held)})
