@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
 from specbuild.ops.base import Op, Weight, attr, op
 from specbuild.ops.kinds import Axes, Axis, Choice, Flag, Init, InitKind, Integer, Padding, PerAxis
-from specbuild.ops.window import Window, window
+from specbuild.ops.window import Window, fill, slid, spread, transposed, window
 from specbuild.words import plain
 
 MAX_PARAMETERS = 10**11
@@ -15,7 +16,11 @@ MAX_PARAMETERS = 10**11
 
 def divides(part: int, whole: int, what: str, axis: str = CHANNEL) -> None:
     if whole % part:
-        raise ShapeError("SB401", f"{plain(whole)} {what} cannot be divided by {plain(part)} groups", "groups must divide the channels on both sides")
+        raise ShapeError(
+            "SB401",
+            f"{plain(whole)} {what} cannot be divided by {plain(part)} groups",
+            "groups must divide the channels on both sides",
+        )
 
 
 @op("convolution")
@@ -29,8 +34,12 @@ class Conv(Op):
     dilation: int = attr(PerAxis(Integer(1)), "distance between the points of the window", 1)
     groups: int = attr(Integer(1), "groups that channels are split into; as many as channels: depthwise", 1)
     bias: bool = attr(Flag(), "whether to add a learned number to each channel", True)
-    padding_mode: str = attr(Choice(("zeros", "reflect", "replicate", "circular")), "what the padding holds", "zeros")
-    over: tuple[str, ...] | None = attr(Axes(), "axes that the window slides over; all of D, H, W that there are", None)
+    padding_mode: str = attr(
+        Choice(("zeros", "reflect", "replicate", "circular")), "what the padding holds", "zeros"
+    )
+    over: tuple[str, ...] | None = attr(
+        Axes(), "axes that the window slides over; all of D, H, W that there are", None
+    )
     init: Init | None = attr(InitKind(), "how the kernel begins; otherwise as the framework does", None)
     bias_init: Init | None = attr(InitKind(), "how the bias begins; otherwise as the framework does", None)
 
@@ -40,7 +49,9 @@ class Conv(Op):
     def infer(self, x: Tensor) -> Tensor:
         divides(self.groups, x[CHANNEL], "input channels")
         divides(self.groups, self.channels, "output channels")
-        return x.resized({CHANNEL: self.channels, **self.window(x).sizes(x)})
+        window = self.window(x)
+        fill(self.padding_mode, x, window.axes, window.pads)
+        return x.resized({CHANNEL: self.channels, **window.sizes(x)})
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
         places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
@@ -51,6 +62,71 @@ class Conv(Op):
         kernel = prod(plain(n) for n in self.weights(x)["kernel"].axes.values())
         out = self.infer(x)
         return kernel * (out.elements // plain(self.channels))
+
+
+@op("convolution")
+class ConvTranspose(Op):
+    """Transposed convolution: each place is spread over a window, as the gradient of `conv` does (arXiv 1603.07285).
+
+    A size n becomes (n - 1) * stride + dilation * (kernel - 1) + 1 + output_padding less the padding on both
+    sides, which is cut off. With `tf_same` it becomes n * stride, as in Keras.
+    """
+
+    channels: int = attr(Integer(1), "channels that come out")
+    kernel: int = attr(PerAxis(Integer(1)), "length of the window along each axis")
+    stride: int = attr(PerAxis(Integer(1)), "distance between the windows along each axis", 1)
+    padding: object = attr(
+        Padding(("same", "valid", "tf_same")), "what is cut off the result on each side", 0
+    )
+    output_padding: int = attr(PerAxis(Integer(0)), "what the result is longer by at its end", 0)
+    dilation: int = attr(PerAxis(Integer(1)), "distance between the points of the window", 1)
+    groups: int = attr(Integer(1), "groups that channels are split into", 1)
+    bias: bool = attr(Flag(), "whether to add a learned number to each channel", True)
+    over: tuple[str, ...] | None = attr(
+        Axes(), "axes that the window slides over; all of D, H, W that there are", None
+    )
+    init: Init | None = attr(InitKind(), "how the kernel begins; otherwise as the framework does", None)
+    bias_init: Init | None = attr(InitKind(), "how the bias begins; otherwise as the framework does", None)
+
+    def window(self, x: Tensor) -> Window:
+        """The window; its `pads` are what is cut off."""
+        found = window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
+        return found if found.pads is not None else replace(found, pads=transposed(found))
+
+    def longer(self, x: Tensor) -> tuple[int, ...]:
+        """What the result is longer by at its end, for each axis."""
+        return spread(self.output_padding, slid(x, self.over), "output_padding")
+
+    def infer(self, x: Tensor) -> Tensor:
+        divides(self.groups, x[CHANNEL], "input channels")
+        divides(self.groups, self.channels, "output channels")
+        window, longer = self.window(x), self.longer(x)
+        assert window.pads is not None
+        sizes = {}
+        for i, axis in enumerate(window.axes):
+            if longer[i] and longer[i] >= max(window.stride[i], window.dilation[i]):
+                raise ShapeError(
+                    "SB403",
+                    "output_padding must be less than the stride or the dilation",
+                    "use a longer stride",
+                )
+            size = (plain(x[axis]) - 1) * plain(window.stride[i]) + window.reach(i) + plain(longer[i])
+            sizes[axis] = size - sum(map(plain, window.pads[i]))
+            if sizes[axis] < 1:
+                raise ShapeError(
+                    "SB403",
+                    f"nothing of axis {axis} is left: {size} long, and {listed(map(str, window.pads[i]))} are cut off",
+                )
+        return x.resized({CHANNEL: self.channels, **sizes})
+
+    def weights(self, x: Tensor) -> dict[str, Weight]:
+        places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
+        kernel = Weight({"I": x[CHANNEL], "O": plain(self.channels) // plain(self.groups), **places})
+        return {"kernel": kernel} | ({"bias": Weight({"O": self.channels})} if self.bias else {})
+
+    def macs(self, x: Tensor) -> int:
+        kernel = prod(plain(n) for n in self.weights(x)["kernel"].axes.values())
+        return kernel * (x.elements // plain(x[CHANNEL]))
 
 
 @op("linear")

@@ -1,69 +1,183 @@
 """What Keras lacks: helpers copied into an emitted file that uses them."""
 
+import keras
 from keras import layers, ops
 
 
 class PadsItself:
-    """Mixin for a layer whose window slides over an input padded as written out."""
+    """Mixin for a layer whose window slides over an input padded as written out.
 
-    fill = None
+    `padding` is a number, or for each axis a number or (before, after).
+    """
 
-    def __init__(self, size, kernel_size, padding=0, mode="zeros", **kwargs):
-        super().__init__(size, kernel_size, **kwargs)
-        self.pad, self.mode = padding, mode
+    def __init__(self, *args, padding=0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pads = padding
 
     def sides(self):
         """(before, after) for each axis that the window slides over."""
-        pads = [self.pad] * self.rank if isinstance(self.pad, int) else self.pad
+        axes = len(self.strides)
+        pads = [self.pads] * axes if isinstance(self.pads, int) else self.pads
         return [(p, p) if isinstance(p, int) else tuple(p) for p in pads]
 
     def padded_shape(self, shape):
-        places = [
-            n if n is None else n + sum(side)
-            for n, side in zip(shape[1:-1], self.sides())
-        ]
-        return (shape[0], *places, shape[-1])
+        grown = [n and n + sum(s) for n, s in zip(shape[1:-1], self.sides())]
+        return (shape[0], *grown, shape[-1])
 
     def build(self, input_shape):
         super().build(self.padded_shape(input_shape))
 
+    def padded(self, x):
+        return ops.pad(x, [(0, 0), *self.sides(), (0, 0)])
+
     def call(self, x):
-        return super().call(ops.pad(x, [(0, 0), *self.sides(), (0, 0)]))
+        return super().call(self.padded(x))
 
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(self.padded_shape(input_shape))
 
     def get_config(self):
-        return {**super().get_config(), "padding": self.pad, "mode": self.mode}
+        return {**super().get_config(), "padding": self.pads}
 
 
+@keras.saving.register_keras_serializable(package="specbuild")
 class PaddedConv1D(PadsItself, layers.Conv1D):
     """Conv1D with its padding written out."""
 
 
+@keras.saving.register_keras_serializable(package="specbuild")
 class PaddedConv2D(PadsItself, layers.Conv2D):
-    """Conv2D with its padding written out, the same on both sides unless it says so."""
+    """Conv2D with its padding written out."""
 
 
+@keras.saving.register_keras_serializable(package="specbuild")
 class PaddedConv3D(PadsItself, layers.Conv3D):
     """Conv3D with its padding written out."""
 
 
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """MaxPooling2D with its padding written out; what is padded never wins."""
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedDepthwiseConv1D(PadsItself, layers.DepthwiseConv1D):
+    """DepthwiseConv1D with its padding written out."""
 
-    def __init__(self, pool_size, padding, **kwargs):
-        super().__init__(pool_size, **kwargs)
-        self.pad = padding
 
-    def call(self, x):
-        p = (self.pad, self.pad)
-        return super().call(ops.pad(x, ((0, 0), p, p, (0, 0)), constant_values=-float("inf")))
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedDepthwiseConv2D(PadsItself, layers.DepthwiseConv2D):
+    """DepthwiseConv2D with its padding written out."""
 
-    def compute_output_shape(self, input_shape):
-        b, h, w, c = input_shape
-        p = 2 * self.pad
-        return super().compute_output_shape((b, h + p, w + p, c))
+
+class PadsPool(PadsItself):
+    """Mixin for a pooling layer; `ceil_mode`: a last window may reach over the end.
+
+    So much more padding gives that window exactly where it begins inside the input.
+    """
+
+    def __init__(self, *args, ceil_mode=False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.ceil_mode = ceil_mode
+
+    def sides(self):
+        sides = super().sides()
+        if not self.ceil_mode:
+            return sides
+        windows = zip(sides, self.pool_size, self.strides)
+        return [(before, min(after + s, k) - 1) for (before, after), k, s in windows]
 
     def get_config(self):
-        return {**super().get_config(), "padding": self.pad}
+        return {**super().get_config(), "ceil_mode": self.ceil_mode}
+
+
+class PadsMaxPool(PadsPool):
+    """What is padded is never the largest."""
+
+    def padded(self, x):
+        pads = [(0, 0), *self.sides(), (0, 0)]
+        return ops.pad(x, pads, constant_values=-float("inf"))
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling1D(PadsMaxPool, layers.MaxPooling1D):
+    """MaxPooling1D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling2D(PadsMaxPool, layers.MaxPooling2D):
+    """MaxPooling2D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling3D(PadsMaxPool, layers.MaxPooling3D):
+    """MaxPooling3D with its padding written out."""
+
+
+class PadsAveragePool(PadsPool):
+    """What lies beyond the padding never counts, the padding only if it says so."""
+
+    def __init__(self, *args, count_include_pad=True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.count_include_pad = count_include_pad
+
+    def call(self, x):
+        mean = super().call(x)
+        if self.count_include_pad and not self.ceil_mode:
+            return mean
+        counted = ops.ones_like(x[:1, ..., :1])
+        if self.count_include_pad:
+            written, whole = PadsItself.sides(self), self.sides()
+            beyond = [(0, b - a) for (_, a), (_, b) in zip(written, whole)]
+            ones = [(0, 0), *written, (0, 0)]
+            zeros = [(0, 0), *beyond, (0, 0)]
+            counted = ops.pad(ops.pad(counted, ones, constant_values=1.0), zeros)
+            return mean / super(PadsItself, self).call(counted)
+        return mean / super().call(counted)
+
+    def get_config(self):
+        return {**super().get_config(), "count_include_pad": self.count_include_pad}
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling1D(PadsAveragePool, layers.AveragePooling1D):
+    """AveragePooling1D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling2D(PadsAveragePool, layers.AveragePooling2D):
+    """AveragePooling2D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
+    """AveragePooling3D with its padding written out."""
+
+
+def pad_places(x, sides, mode):
+    """Pad the axes between the batch and the channels; `mode` is replicate or circular."""
+    for axis, (before, after) in enumerate(sides, start=1):
+        at = (slice(None),) * axis
+        if mode == "circular":
+            size = ops.shape(x)[axis]
+            first, last = x[(*at, slice(size - before, None))], x[(*at, slice(after))]
+        else:
+            first = ops.repeat(x[(*at, slice(1))], before, axis=axis)
+            last = ops.repeat(x[(*at, slice(-1, None))], after, axis=axis)
+        x = ops.concatenate([first, x, last], axis=axis)
+    return x
+
+
+def window_points(x, kernel, strides, dilation):
+    """For each point of a window, row by row: what it sees as the window slides."""
+    seen = [x]
+    for axis, (k, s, d) in enumerate(zip(kernel, strides, dilation), start=1):
+        at = (slice(None),) * axis
+        steps = [slice(i * d, (i - k + 1) * d or None, s) for i in range(k)]
+        seen = [view[(*at, step)] for view in seen for step in steps]
+    return seen
+
+
+def dilated_max_pool(x, kernel, strides, padding, dilation):
+    """Max pooling whose window has distance between its points."""
+    sides = [(0, 0), *padding, (0, 0)]
+    x = ops.pad(x, sides, constant_values=-float("inf"))
+    first, *rest = window_points(x, kernel, strides, dilation)
+    for points in rest:
+        first = ops.maximum(first, points)
+    return first

@@ -2,49 +2,104 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, fixed, layer, scalar
-from specbuild.backends.keras.base import emits
+from specbuild.backends.keras.base import call, emits
 from specbuild.backends.keras.init import initializer
-from specbuild.emit.lower import Operand, Result, Stored
+from specbuild.emit.code import Call, Expr, Index, Slice
+from specbuild.emit.lower import Operand, Result, Stored, Unsupported
+from specbuild.emit.made import SELF, Construct, literal
 from specbuild.ops.mix import Conv, Linear
 from specbuild.ops.window import Window
-from specbuild.words import plain, words
+from specbuild.words import formula, plain, words
 
-REST = "groups=1, use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros'"
-CONV = {n: External(f"layers.Conv{n}D(filters, kernel_size, strides=1, padding='valid', dilation_rate=1, {REST})") for n in (1, 2, 3)}
-PADDED_CONV = {
-    n: External(f"PaddedConv{n}D(filters, kernel_size, padding, strides=1, mode='zeros', dilation_rate=1, {REST})") for n in (1, 2, 3)
+WEIGHTS = "use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros'"
+SLID = "strides=1, padding='valid', dilation_rate=1"
+CONV = {n: External(f"layers.Conv{n}D(filters, kernel_size, {SLID}, groups=1, {WEIGHTS})") for n in (1, 2, 3)}
+DEPTHWISE = {
+    n: External(
+        f"layers.DepthwiseConv{n}D(kernel_size, strides=1, padding='valid', depth_multiplier=1, dilation_rate=1, "
+        "use_bias=True, depthwise_initializer='glorot_uniform', bias_initializer='zeros')"
+    )
+    for n in (1, 2)
 }
-DENSE = External("layers.Dense(units, use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros')")
+DENSE = External(
+    "layers.Dense(units, use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros')"
+)
 
 
 def places(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """The operand as windows want it: their axes, then C; all others folded into the batch."""
-    others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
-    return x.to(*axes, CHANNEL, folded=others)
+    """The operand as windows want it: their axes, then C (or what stands for it); all others folded into the batch."""
+    if not x.layout.batched:
+        raise Unsupported(
+            "its windows slide over batches, and this value has no batch",
+            "let the value meet a batched one before",
+        )
+    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
+    channel = CHANNEL if CHANNEL in others else others[-1]
+    return x.to(*axes, channel, folded=tuple(a for a in others if a != channel))
 
 
 def padding_of(window: Window, same: bool) -> str | None:
-    """Keras' own word for the padding, where it means the same; None where it has none."""
+    """Keras' own word for the padding, where it means the same; None where it has none.
+
+    `same` says that the padding was given as half the kernel, and so is that in every instance.
+    """
     if window.pads is None:
         return "same"
     if all(fixed(n, 0) for pair in window.pads for n in pair):
         return "valid"
-    steps = all(fixed(s, 1) for s in window.stride)
+    told = [*window.kernel, *window.dilation, *(n for pair in window.pads for n in pair)]
     halves = all(
-        a == b and 2 * plain(a) == plain(d) * (plain(k) - 1) and same
+        a == b and 2 * plain(a) == plain(d) * (plain(k) - 1)
         for (a, b), k, d in zip(window.pads, window.kernel, window.dilation, strict=True)
     )
-    return "same" if steps and halves else None
+    constant = same or not any(words(n) for n in told)
+    return "same" if constant and halves and all(fixed(s, 1) for s in window.stride) else None
 
 
 def sides(window: Window) -> Any:
-    """The padding of each axis: one number, or (before, after)."""
+    """The padding as one number, or as a number or (before, after) for each axis."""
     assert window.pads is not None
-    return scalar(tuple(a if a == b and words(a) == words(b) else (a, b) for a, b in window.pads))
+    if all(a == b and words(a) == words(b) for a, b in window.pads):
+        return scalar(tuple(before for before, _ in window.pads))
+    return tuple(a if a == b and words(a) == words(b) else (a, b) for a, b in window.pads)
+
+
+def padding_itself(make: Construct) -> Construct:
+    """The layer of our own that pads as it is told, and then is this layer of Keras."""
+    return replace(make, function=make.function.replace("layers.", "Padded"))
+
+
+def around(x: Operand, window: Window, mode: str) -> Expr:
+    """The input with padding around it that is not zeros."""
+    assert window.pads is not None
+    if mode != "reflect":
+        return call("pad_places", x.expr, window.pads, mode)
+    return call("ops.pad", x.expr, ((0, 0), *window.pads, (0, 0)), mode=mode)
+
+
+def depthwise(op: Conv, x: Operand) -> bool:
+    """Whether each channel has a window of its own, here and wherever the block is used, and Keras has a layer for it.
+
+    Its layers have one or two axes, and TensorFlow strides alike along both.
+    """
+    strides = op.window(x.type).stride
+    own = x[CHANNEL] == op.groups and words(x[CHANNEL]) == words(op.groups)
+    return own and len(strides) in DEPTHWISE and len({(plain(s), words(s)) for s in strides}) == 1
+
+
+def multiplier(channels: int, per: int) -> int:
+    """How many channels come out for each: the factor itself if the author wrote one."""
+    told, one = words(channels), words(per)
+    if told == one:
+        return plain(channels) // plain(per)
+    if told and one and told.startswith(f"{one} * ") and told[len(one) + 3 :].isdigit():
+        return plain(channels) // plain(per)
+    return formula("channels // per", channels=channels, per=per)  # type: ignore[no-any-return]
 
 
 @emits(Conv)
@@ -52,22 +107,44 @@ def conv(op: Conv, x: Operand, out: Tensor) -> Result:
     window = op.window(x.type)
     n = len(window.axes)
     here = places(x, window.axes)
+    zeros = op.padding_mode == "zeros"
+    alone = depthwise(op, here)
+    causal = n == 1 and op.padding == "causal" and not alone
+    word = "causal" if causal else padding_of(window, same=op.padding == "same")
+    value = here.expr
+    if not zeros and word != "valid":
+        value, word = around(here, window, op.padding_mode), "valid"
+    # Keras' own layers do not stride over a dilated window; one that does not stride is right at every place
+    apart = any(s > 1 for s in window.stride) and any(d > 1 for d in window.dilation)
+    if apart and word == "same":
+        raise Unsupported(
+            "it has no tf_same for windows that are dilated and stride", "give the padding as numbers"
+        )
     common: dict[str, Any] = {
-        "strides": scalar(window.stride),
+        "strides": 1 if apart else scalar(window.stride),
+        "padding": sides(window) if word is None else word,
         "dilation_rate": scalar(window.dilation),
-        "groups": op.groups,
         "use_bias": op.bias,
-        "kernel_initializer": initializer(op.init, "glorot_uniform"),
         "bias_initializer": initializer(op.bias_init, "zeros"),
     }
-    word = padding_of(window, same=op.padding == "same") if op.padding_mode == "zeros" else None
-    kernel = scalar(window.kernel)
-    if word is not None:
-        make = CONV[n].made(op.channels, kernel, padding=word, **common)
+    kernel, begin = scalar(window.kernel), initializer(op.init, "glorot_uniform")
+    if alone:
+        many = multiplier(op.channels, here[CHANNEL])
+        make = DEPTHWISE[n].made(kernel, depth_multiplier=many, depthwise_initializer=begin, **common)
+        held = Stored(
+            "kernel",
+            (*range(2, 2 + n), 0, 1),
+            (plain(here[CHANNEL]), plain(many), *map(plain, window.kernel)),
+        )
     else:
-        make = PADDED_CONV[n].made(op.channels, kernel, sides(window), mode=op.padding_mode, **common)
-    held = {"kernel": Stored("kernel", (*range(2, 2 + n), 1, 0)), "bias": Stored("bias")}
-    return layer(make, here, weights=held if op.bias else {"kernel": held["kernel"]})
+        make = CONV[n].made(op.channels, kernel, groups=op.groups, kernel_initializer=begin, **common)
+        held = Stored("kernel", (*range(2, 2 + n), 1, 0))
+    make = make if word is not None else padding_itself(make)
+    result: Expr = Call(SELF, (value,))
+    if apart:
+        result = Index(result, (Slice(), *(Slice(step=literal(s)) for s in window.stride)))
+    weights = {"kernel": held} | ({"bias": Stored("bias")} if op.bias else {})
+    return Result(result, here.layout, make, weights=weights)
 
 
 @emits(Linear)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, layer, scalar
 from specbuild.backends.torch.base import emits
 from specbuild.emit.code import Call, Expr, Name
-from specbuild.emit.lower import Operand, Result, Stored
+from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import SELF, literal
-from specbuild.ops.mix import Conv, Linear
+from specbuild.ops.kinds import Init
+from specbuild.ops.mix import Conv, ConvTranspose, Linear
 from specbuild.ops.window import Window
 
 CONV = {
     n: External(
         f"nn.Conv{n}d(in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode='zeros')"
+    )
+    for n in (1, 2, 3)
+}
+CONV_TRANSPOSE = {
+    n: External(
+        f"nn.ConvTranspose{n}d(in_channels, out_channels, kernel_size, "
+        "stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1)"
     )
     for n in (1, 2, 3)
 }
@@ -25,9 +34,15 @@ KERNEL = {"kernel": Stored("weight"), "bias": Stored("bias")}
 
 
 def places(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """The operand as convolutions want it: C, then the window's axes; all others folded into the batch."""
-    others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
-    return x.to(CHANNEL, *axes, folded=others)
+    """The operand as windows want it: C (or what stands for it), then the window's axes; all others folded into the batch."""
+    if not x.layout.batched:
+        raise Unsupported(
+            "its windows slide over batches, and this value has no batch",
+            "let the value meet a batched one before",
+        )
+    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
+    channel = CHANNEL if CHANNEL in others else others[-1]
+    return x.to(channel, *axes, folded=tuple(a for a in others if a != channel))
 
 
 def symmetric(window: Window) -> Any:
@@ -37,16 +52,31 @@ def symmetric(window: Window) -> Any:
     return scalar(tuple(before for before, _ in window.pads))
 
 
-def padded(x: Expr, window: Window, **more: Any) -> Expr:
+def padded(x: Expr, window: Window, mode: str = "zeros", value: float = 0.0) -> Expr:
     """The input with padding of its own around it: sides that differ, or TensorFlow's `same`."""
     if window.pads is None:
+        more: dict[str, Any] = {} if all(d == 1 for d in window.dilation) else {"dilation": window.dilation}
+        more |= {"value": value} if value else {}
         return Call(
             Name("pad_same"),
             (x, literal(window.kernel), literal(window.stride)),
-            () if scalar(window.dilation) == 1 else (("dilation", literal(window.dilation)),),
+            tuple((k, literal(v)) for k, v in more.items()),
         )
-    sides = [side for pair in reversed(window.pads) for side in pair]
-    return PAD(x, tuple(sides), **more)
+    sides = tuple(side for pair in reversed(window.pads) for side in pair)
+    return PAD(x, sides, **({"mode": mode} if mode != "zeros" else {"value": value} if value else {}))
+
+
+def begun(op: Conv | ConvTranspose | Linear) -> tuple[tuple[str, Init], ...]:
+    """The weights that begin as the spec says."""
+    return tuple(
+        (name, init)
+        for name, init in (("weight", op.init), ("bias", op.bias_init))
+        if init and (name == "weight" or op.bias)
+    )
+
+
+def kept(op: Conv | ConvTranspose | Linear) -> Mapping[str, Stored]:
+    return KERNEL if op.bias else {"kernel": KERNEL["kernel"]}
 
 
 @emits(Conv)
@@ -63,18 +93,39 @@ def conv(op: Conv, x: Operand, out: Tensor) -> Result:
         dilation=scalar(window.dilation),
         groups=op.groups,
         bias=op.bias,
-        padding_mode=op.padding_mode,
+        padding_mode="zeros" if padding is None else op.padding_mode,
     )
-    inits = tuple((name, init) for name, init in (("weight", op.init), ("bias", op.bias_init)) if init and (name == "weight" or op.bias))
-    if padding is not None:
-        return layer(make, here, inits=inits, weights=KERNEL)
-    mode = {} if op.padding_mode == "zeros" else {"mode": op.padding_mode}
-    return Result(Call(SELF, (padded(here.expr, window, **mode),)), here.layout, make, inits=inits, weights=KERNEL)
+    call = Call(SELF, (here.expr if padding is not None else padded(here.expr, window, op.padding_mode),))
+    return Result(call, here.layout, make, inits=begun(op), weights=kept(op))
+
+
+@emits(ConvTranspose)
+def conv_transpose(op: ConvTranspose, x: Operand, out: Tensor) -> Result:
+    window = op.window(x.type)
+    here = places(x, window.axes)
+    padding = symmetric(window)
+    make = CONV_TRANSPOSE[len(window.axes)].made(
+        here[CHANNEL],
+        op.channels,
+        scalar(window.kernel),
+        stride=scalar(window.stride),
+        padding=0 if padding is None else padding,
+        output_padding=scalar(op.longer(x.type)),
+        groups=op.groups,
+        bias=op.bias,
+        dilation=scalar(window.dilation),
+    )
+    call = Call(SELF, (here.expr,))
+    if padding is None:
+        assert window.pads is not None
+        call = PAD(
+            call, tuple(-side for pair in reversed(window.pads) for side in pair)
+        )  # cuts off what is negative
+    return Result(call, here.layout, make, inits=begun(op), weights=kept(op))
 
 
 @emits(Linear)
 def linear(op: Linear, x: Operand, out: Tensor) -> Result:
     here = x.to(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
     make = LINEAR.made(here[op.over], op.features, bias=op.bias)
-    inits = tuple((name, init) for name, init in (("weight", op.init), ("bias", op.bias_init)) if init and (name == "weight" or op.bias))
-    return layer(make, here, inits=inits, weights=KERNEL)
+    return layer(make, here, inits=begun(op), weights=kept(op))
