@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from specbuild.axes import Tensor
 from specbuild.backends.backend import Backend
@@ -14,7 +14,10 @@ from specbuild.emit.lower import Operand
 def aligned(xs: Sequence[Operand], backend: Backend, out: Tensor) -> tuple[list[Expr], Layout]:
     """The operands as expressions that broadcast against each other, and how the result lies."""
     target = common(xs, backend, out)
-    if target.folded and any(x.layout.batched and x.layout.folded != target.folded for x in xs):
+    if any(
+        x.layout.folded != target.folded and (x.layout.batched or any(a in x.type for a in target.folded))
+        for x in xs
+    ):
         xs = [x.unfolded() for x in xs]
         target = common(xs, backend, out)
     return [broadcast(x, target) for x in xs], target
@@ -42,3 +45,8 @@ def broadcast(x: Operand, target: Layout) -> Expr:
     while items and items[-1] == Slice():
         items = items[:-1]
     return Index(here.expr, tuple(items)) if items else here.expr
+
+
+def unfolded(x: Operand, axes: Iterable[str]) -> Operand:
+    """A value with each of these axes in a dimension of its own."""
+    return x.unfolded() if any(axis in x.layout.folded for axis in axes) else x

@@ -6,24 +6,32 @@ from functools import reduce
 
 from specbuild.axes import Tensor
 from specbuild.backends.align import aligned
+from specbuild.backends.arithmetic import OPERATORS
 from specbuild.backends.backend import inline
 from specbuild.backends.torch.base import backend, emits, method
-from specbuild.emit.code import Attribute, Call, Expr, Index, Infix, ListOf, Literal, Name
+from specbuild.emit.code import Attribute, Call, Expr, Index, ListOf, Literal, Name
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
-from specbuild.ops.merge import Add, Concat, Elementwise, Multiply
+from specbuild.ops.base import Op
+from specbuild.ops.merge import Concat, Elementwise, Maximum, Minimum
 
-SIGNS: dict[type[Elementwise], str] = {Add: "+", Multiply: "*"}
+EXTREMES: dict[type[Elementwise], str] = {Minimum: "torch.minimum", Maximum: "torch.maximum"}
 
 
-@emits(*SIGNS)
-def infix(op: Elementwise, *xs: Operand, out: Tensor) -> Result:
+@emits(*OPERATORS)
+def arithmetic(op: Op, *xs: Operand | None, out: Tensor) -> Result:
+    sides, layout = aligned([x for x in xs if x is not None], backend, out)
+    return inline(OPERATORS[type(op)](op, *sides), layout)
+
+
+@emits(*EXTREMES)
+def extreme(op: Elementwise, *xs: Operand, out: Tensor) -> Result:
     sides, layout = aligned(xs, backend, out)
-    return inline(reduce(lambda a, b: Infix(SIGNS[type(op)], a, b), sides), layout)
+    return inline(reduce(lambda a, b: Call(Name(EXTREMES[type(op)]), (a, b)), sides), layout)
 
 
 def same_order(xs: tuple[Operand, ...], out: Tensor) -> tuple[list[Operand], Layout]:
-    """Values with equal axes in one physical order: that of the first batched one, if all agree, else the natural."""
+    """Values with equal axes in one order: that of all batched ones if they agree, else the natural."""
     batched = [x.unfolded() for x in xs if x.layout.batched] or [x.unfolded() for x in xs]
     order = batched[0].order if all(x.order == batched[0].order for x in batched) else backend.natural(out)
     return [x.unfolded().to(*order) for x in xs], Layout(order, (), out.batched)
@@ -41,4 +49,7 @@ def concat(op: Concat, *xs: Operand, out: Tensor) -> Result:
     batched = next((x for x in here if x.layout.batched), None)
     parts = tuple(x.expr if x.layout.batched or batched is None else expanded(x, batched) for x in here)
     dim = layout.dim(op.over)
-    return inline(Call(Name("torch.cat"), (ListOf(parts),), (("dim", Literal(-1 if dim == layout.rank - 1 else dim)),)), layout)
+    return inline(
+        Call(Name("torch.cat"), (ListOf(parts),), (("dim", Literal(-1 if dim == layout.rank - 1 else dim)),)),
+        layout,
+    )

@@ -1,0 +1,22 @@
+"""Activations that Keras has no layer for: helpers copied into an emitted file that uses them."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class GELU(layers.Layer):
+    """GELU as a layer, exact or in its tanh form."""
+
+    def __init__(self, approximate=False, **kwargs):
+        super().__init__(**kwargs)
+        self.approximate = approximate
+
+    def call(self, x):
+        return ops.gelu(x, approximate=self.approximate)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "approximate": self.approximate}
