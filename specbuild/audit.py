@@ -16,9 +16,9 @@ STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 
 # The builtins that emitted code may use; none of them reaches files, names or code.
 BUILTINS = frozenset(
-    """abs all any bool dict divmod enumerate filter float frozenset int isinstance len list map max min object
-    pow property range reversed round set slice sorted staticmethod classmethod str sum super tuple type zip
-    AttributeError IndexError KeyError NotImplementedError RuntimeError TypeError ValueError""".split()
+    """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance len list map
+    max min object pow property range reversed round set slice sorted staticmethod str sum super tuple type zip
+    AttributeError IndexError KeyError NotImplementedError RuntimeError TypeError ValueError""".split()  # noqa: SIM905
 )
 
 # What leads from a framework to files, processes, the network or other code, by last name and by full path.
@@ -26,7 +26,7 @@ ESCAPES = frozenset(
     """Lambda TFSMLayer builtins classes compile ctypes deserialize deserialize_keras_object
     enable_unsafe_deserialization eval exec export from_file get_file hub importlib jit load load_model
     load_weights multiprocessing open os package save save_model save_weights serialization subprocess sys
-    system""".split()
+    system""".split()  # noqa: SIM905
 )
 ESCAPE_PATHS = frozenset({"torch.ops", "torch.utils", "torch.distributed", "keras.utils"})
 
@@ -157,8 +157,7 @@ class Auditor(ast.NodeVisitor):
                 self.inert(statement.annotation)
         elif not (
             isinstance(statement, ast.Pass)
-            or isinstance(statement, ast.Expr)
-            and isinstance(statement.value, ast.Constant)
+            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
         ):
             raise AuditError(f"line {statement.lineno} runs when the file is imported")
 

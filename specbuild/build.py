@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 from specbuild import backends
 from specbuild.audit import audit
+from specbuild.cost import cost
 from specbuild.elaborate import elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
 from specbuild.graph import Block
+from specbuild.ops.mix import MAX_PARAMETERS
 from specbuild.passes import PASSES
 from specbuild.resolve import Files
 from specbuild.source import Source
@@ -47,6 +49,9 @@ def elaborated(
     whole = model = elaborate(spec, files, params, variant)
     for transform in PASSES:
         model = transform(model)
+    if (count := cost(model).parameters) > MAX_PARAMETERS:
+        hint = f"a model holds at most {MAX_PARAMETERS:,}"
+        raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)
     return Stages(whole, model)
 
 

@@ -31,7 +31,7 @@ class Cost:
 
 
 class Costs:
-    """The costs of every part of one model; a block instance that stands in many places is counted out once."""
+    """The costs of every part of one model; a block instance that stands in many places is counted once."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, tuple[Block, Cost]] = {}  # holds the block, so that its id stays its own
@@ -54,7 +54,13 @@ class Costs:
             sizes = {True: 0, False: 0}
             for weight in node.op.weights(*types).values():
                 sizes[weight.trained] += prod(plain(n) for n in weight.axes.values())
-            found = Cost(sizes[True], sizes[False], plain(node.op.macs(*types)), node.type.elements)
+            values = node.parts.values() or (node.type,)
+            found = Cost(
+                sizes[True],
+                sizes[False],
+                plain(node.op.macs(*types)),
+                sum(value.elements for value in values),
+            )
         return Cost(macs=found.macs, activations=found.activations) if node.reuses else found
 
 

@@ -103,7 +103,7 @@ def value(attribute: Attribute, usual: Sizes) -> Any:
     if isinstance(kind, Axis):
         return places[0]
     if isinstance(kind, Fixed):
-        return {axis: 2 for axis in places}
+        return dict.fromkeys(places, 2)
     if isinstance(kind, PerAxis):
         return 2
     if isinstance(kind, Integer):

@@ -65,7 +65,7 @@ def guess(word: str, known: Mapping[str, Any], what: str) -> str:
 
 
 def from_flags(settings: list[str], variant: str | None) -> Given:
-    """`--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML. The last of two for one name holds."""
+    """`--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML. The last one for a name holds."""
     params = {}
     for setting in settings:
         name, sign, text = setting.partition("=")

@@ -27,7 +27,7 @@ def live(source: str, graph: Block, backend: str) -> Any:
 
 
 def imported(source: str, name: str) -> ModuleType:
-    """The source as a module, made once: classes can be inspected, traced, and pickled within this process."""
+    """The source as a module, made once: classes can be inspected, traced and pickled in this process."""
     name = f"specbuild_{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]

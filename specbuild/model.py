@@ -14,7 +14,6 @@ from specbuild.build import Stages, compile_source, elaborated, opened
 from specbuild.cost import Cost, cost
 from specbuild.errors import SpecError, SpecErrors, nearest
 from specbuild.given import Given, from_arguments
-from specbuild.graph import Block
 from specbuild.live import live
 from specbuild.resolve import Files
 from specbuild.source import Source
@@ -64,7 +63,7 @@ class Model:
 
 
 def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
-    """The model of a spec file, or of a spec's own text; raises SpecError, or SpecErrors for several faults."""
+    """The model of a spec file, or of a spec's own text; raises SpecError, or SpecErrors for several."""
     return made(source, from_arguments(params, variant))
 
 

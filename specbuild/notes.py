@@ -17,12 +17,11 @@ class Note:
     """A remark, and the place that it is about."""
 
     message: str
-    place: Place
+    place: Place | None
 
     def __str__(self) -> str:
-        return printable(
-            f"{self.place.file}:{self.place.line}:{self.place.column}: note: {self.message}", 1000
-        )
+        where = f"{self.place.file}:{self.place.line}:{self.place.column}: " if self.place else ""
+        return printable(f"{where}note: {self.message}", 1000)
 
 
 def dropped(whole: Block, kept: Block) -> list[Note]:

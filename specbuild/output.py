@@ -1,4 +1,4 @@
-"""Files that are written: their head, whether somebody has edited them, and how they get to the disk whole."""
+"""Files that are written: their head, whether somebody edited them, and how they reach the disk whole."""
 
 from __future__ import annotations
 

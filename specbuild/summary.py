@@ -12,6 +12,7 @@ from specbuild.graph import Block, Node, Skip
 
 HEADINGS = ("step", "op or block", "output", "parameters", "multiply-adds")
 NUMBERS = (3, 4)  # the columns set to the right
+NOTHING = Cost()
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Row:
     name: str
     what: str
     output: str
-    cost: Cost = Cost()
+    cost: Cost = NOTHING
     inner: tuple[Row, ...] = ()
     times: int = 1
 
@@ -80,7 +81,7 @@ class Rows:
             return replace(members[0], name=name)
         kinds = {member.what for member in members}
         count = sum(member.times for member in members)
-        total = sum((member.cost for member in members), Cost())
+        total = sum((member.cost for member in members), NOTHING)
         return Row(
             name,
             f"{kinds.pop()} x{count}" if len(kinds) == 1 < count else "do",
@@ -138,15 +139,15 @@ def summary(model: Block, depth: int | None = 2) -> str:
         for row in table
     ]
     lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
-    return "\n".join([*lines, "", *totals(model, sum((row.cost for row in found), Cost()))]) + "\n"
+    return "\n".join([*lines, "", *totals(model, sum((row.cost for row in found), NOTHING))]) + "\n"
 
 
 def totals(model: Block, total: Cost) -> list[str]:
     """What the whole takes, and what comes out if there are several outputs."""
     named = [f"{name}: {output.type}" for name, output in model.outputs.items() if name]
     kept = f" (and {total.buffers:,} in running statistics)" if total.buffers else ""
-    told = f"{model.kind}: {total.parameters:,} parameters{kept}, {short(total.macs)} multiply-adds for one sample"
-    return [told, *([printable(f"outputs: {', '.join(named)}")] if named else [])]
+    told = f"{model.kind}: {total.parameters:,} parameters{kept}, {short(total.macs)} multiply-adds"
+    return [f"{told} for one sample", *([printable(f"outputs: {', '.join(named)}")] if named else [])]
 
 
 def number(n: int) -> str:

@@ -52,7 +52,9 @@ def imports(path: Path) -> list[tuple[str, int]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.append((node.module, node.lineno))
-            found += [(f"{node.module}.{a.name}", node.lineno) for a in node.names if node.module == "specbuild"]
+            found += [
+                (f"{node.module}.{a.name}", node.lineno) for a in node.names if node.module == "specbuild"
+            ]
         elif isinstance(node, ast.Import):
             found += [(a.name, node.lineno) for a in node.names]
     return found
@@ -67,7 +69,9 @@ def test_imports_go_down(path: Path) -> None:
         if parts[0] == "specbuild" and len(parts) > 1 and parts[1] in LEVEL:
             there = parts[1]
             assert LEVEL[there] <= LEVEL[here], f"{path.name}:{line} imports {there} from above {here}"
-            assert there == here or not {here, there} <= SIBLINGS, f"{path.name}:{line}: {here} and {there} do not meet"
+            assert there == here or not {here, there} <= SIBLINGS, (
+                f"{path.name}:{line}: {here} and {there} do not meet"
+            )
         if parts[0] in FRAMEWORKS:
             assert here == "parity" or path.name in ("live.py",), f"{path.name}:{line} imports {parts[0]}"
 
@@ -76,7 +80,9 @@ def test_no_circles() -> None:
     """Every module of the package can be imported by itself: no circle hides behind an order of imports."""
     graph = {}
     for path in modules():
-        name = ".".join(["specbuild", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
+        name = ".".join(["specbuild", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        )
         tree = ast.parse(path.read_text(encoding="utf-8"))
         found = set()
         for node in tree.body:
@@ -103,7 +109,9 @@ def test_no_circles() -> None:
 def test_every_op_is_written_or_refused(name: str) -> None:
     backend = backends.load(name)
     for op in OPS.values():
-        assert (op in backend.table) != (op in backend.refused), f"{name} neither writes nor refuses {op.name}"
+        assert (op in backend.table) != (op in backend.refused), (
+            f"{name} neither writes nor refuses {op.name}"
+        )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Named neural networks in YAML, compiled to native PyTorch and Keras source.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog="Ends with 0: fine, 1: a check found something, 2: usage, 3: the spec is invalid, "
+    "4: a backend or device is missing, 70: a bug of specbuild.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (check, compile, show, schema, init, explain, doctor):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from specbuild import notes
+from specbuild.backends import NAMES
 from specbuild.build import opened
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, log, out, report
@@ -26,7 +27,7 @@ def check(
 ) -> None:
     """Check specs: their form, every name, every shape.
 
-    Faults are told on standard output, each with its place, a code and what to do. Ends with 3 if there are any.
+    Faults go to standard output, each with its place, a code, and what to do.
     """
     faults: list[SpecError] = []
     for spec in options.once(specs):
@@ -49,13 +50,20 @@ def check(
 
 
 def examined(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
-    """One line on a spec that is fine; notes go to the log."""
+    """One line on a spec that is fine; notes go to the log, such as that a backend cannot express it."""
     opened_spec, files = opened(options.source(spec), root)
     if opened_spec.model is None:
-        blocks = len(opened_spec.blocks)
-        return f"{printable(spec)}: {blocks} block{'s' * (blocks != 1)} and no model; their form is fine, shapes were not checked"
+        count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"
+        return f"{printable(spec)}: {count} and no model; the form is fine, shapes were not checked"
     model = built(opened_spec, files, from_flags(settings or [], variant))
     for note in [*notes.names(model.spec, model.whole), *notes.dropped(model.whole, model.graph)]:
         log(str(note))
-    cost = model.cost
-    return f"{printable(spec)}: {model.name} is fine: {cost.parameters:,} parameters, {short(cost.macs)} multiply-adds"
+    for backend in NAMES:
+        try:
+            model.source(backend)
+        except SpecError as error:
+            if error.code != "SB601":
+                raise
+            log(str(notes.Note(error.message, error.place)))
+    took = f"{model.parameters:,} parameters, {short(model.cost.macs)} multiply-adds"
+    return f"{printable(spec)}: {model.name} is fine: {took}"

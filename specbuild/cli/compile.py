@@ -94,8 +94,9 @@ def compile(
 ) -> None:
     """Compile specs to PyTorch or Keras source.
 
-    One spec for one backend goes to standard output unless -o says where; several files, or both backends, go to
-    files named after the models, such as res_net_torch.py, in the folder that -o names or the current one.
+    One file goes to standard output, or where -o says.
+
+    Several go to files named after the models, in the folder that -o names or in the current one.
     """
     chosen = NAMES if backend == "all" else (backend,)
     several = len(specs) > 1 or len(chosen) > 1

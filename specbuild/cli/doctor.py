@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import yaml
 
@@ -80,6 +79,11 @@ def examined() -> Iterator[Finding]:
 
 def installed(name: str) -> str | None:
     """The version of a package, from its metadata: nothing is imported."""
+    from importlib.metadata import (
+        PackageNotFoundError,
+        version,
+    )  # only here: it brings half of the email package
+
     for known in (name, *OTHER_NAMES.get(name, ())):
         try:
             return version(known)

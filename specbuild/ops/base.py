@@ -51,7 +51,8 @@ class Op:
         return hash((type(self), *self.__dict__.values()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+        values = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({values})"
 
     def infer(self, *inputs: Any) -> Tensor:
         """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
