@@ -26,10 +26,10 @@ def validate(source: Source, library: Collection[str] | None = None) -> None:
     checker = Checker(
         document, {"step": one_kind(known_blocks(source, library) if library is not None else None)}
     )
-    checker.check(document, source.data)
-    if checker.faults:
+    faults = checker.faults(document, source.data)
+    if faults:
         blocks = {*own, *(library or ())}
-        raise SpecErrors(told(Telling(source, blocks), checker.faults))
+        raise SpecErrors(told(Telling(source, blocks), faults))
 
 
 def told(telling: Telling, faults: list[Fault]) -> Iterator[SpecError]:

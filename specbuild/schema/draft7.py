@@ -17,6 +17,8 @@ from typing import Any
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
+MOST_FAULTS = 1_000  # after which a value is not looked at further
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -32,8 +34,12 @@ class Fault:
     key: str = ""
 
 
+class Enough(Exception):
+    """As many faults are found as were asked for."""
+
+
 class Checker:
-    """Collects the faults of values against the schemas of one document.
+    """Finds the faults of values against the schemas of one document.
 
     `also` has more rules for some of its definitions. It recurses as deep as the value is nested, which
     the loader bounds.
@@ -41,19 +47,38 @@ class Checker:
 
     def __init__(self, document: Schema, also: Mapping[str, Rule] | None = None) -> None:
         self.document = document
-        self.faults: list[Fault] = []
+        self._faults: list[Fault] = []
+        self._most = MOST_FAULTS
         self._rules: dict[int, tuple[Rule, ...]] = {}
         for name, rule in (also or {}).items():
             definition = document["definitions"][name]
             self._rules[id(definition)] = (*rules(definition), rule)
 
-    def check(self, schema: Schema | bool, value: Any, path: Path = ()) -> None:
+    def faults(self, schema: Schema | bool, value: Any, most: int = MOST_FAULTS) -> list[Fault]:
+        """The faults of a value, in the order of the keywords' table; no more than asked for."""
+        kept = self._faults, self._most
+        found: list[Fault] = []
+        self._faults, self._most = found, most
+        try:
+            self.check(schema, value, ())
+        except Enough:
+            pass
+        finally:
+            self._faults, self._most = kept
+        return found
+
+    def fits(self, schema: Schema | bool, value: Any) -> bool:
+        return not self.faults(schema, value, most=1)
+
+    def check(self, schema: Schema | bool, value: Any, path: Path) -> None:
+        """Ask every keyword of a schema; for rules, which ask on."""
         if isinstance(schema, bool):
             if not schema:
-                self.faults.append(Fault("false", {}, value, path))
+                self.found("false", {}, value, path)
             return
         if "$ref" in schema:
-            schema = self.resolved(schema["$ref"])
+            definition: Schema = self.document["definitions"][schema["$ref"].removeprefix("#/definitions/")]
+            schema = definition
         asked = self._rules.get(id(schema))
         if asked is None:
             asked = self._rules[id(schema)] = rules(schema)
@@ -61,20 +86,10 @@ class Checker:
             if rule(self, schema, value, path):
                 return
 
-    def resolved(self, reference: str) -> Schema:
-        """The definition of a name; no definition is itself a reference."""
-        found: Schema = self.document["definitions"][reference.removeprefix("#/definitions/")]
-        return found
-
-    def fits(self, schema: Schema | bool, value: Any) -> bool:
-        """Whether a value has no fault; none is kept."""
-        kept, self.faults = self.faults, []
-        self.check(schema, value)
-        found, self.faults = self.faults, kept
-        return not found
-
     def found(self, keyword: str, schema: Schema, value: Any, path: Path, key: str = "") -> None:
-        self.faults.append(Fault(keyword, schema, value, path, key))
+        self._faults.append(Fault(keyword, schema, value, path, key))
+        if len(self._faults) >= self._most:
+            raise Enough
 
 
 # A rule is silent on values that its keyword does not speak of. If it returns true, no other is asked.

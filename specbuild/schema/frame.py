@@ -134,6 +134,8 @@ def parameters() -> Schema:
         "additionalProperties": False,
         "minProperties": 1,
         "examples": list(PARAM_TYPES),
+        "if": {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["block"]}}},
+        "then": {"properties": {"default": {"$ref": "#/definitions/choice"}}},
     }
     return {
         "title": "parameters",

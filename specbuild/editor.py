@@ -1,0 +1,38 @@
+"""The JSON Schema that an editor completes and checks by: every op, the library's blocks, a project's own."""
+
+from __future__ import annotations
+
+import json
+
+from specbuild.resolve import LIBRARY, Files, library_index
+from specbuild.schema import schema
+from specbuild.schema.entries import Schema
+from specbuild.spec import BlockDef, Spec
+
+
+def editor_schema(spec: Spec | None = None, files: Files | None = None) -> Schema:
+    """The schema for any spec; with one, for specs like it, which have its blocks and imports at hand.
+
+    A block of the spec stands before one of the library's with the same name. Raises SpecError for an import
+    that cannot be opened.
+    """
+    blocks = library_blocks()
+    if spec is not None and files is not None:
+        blocks |= {name: files.imported(spec, name) for name in spec.imports}
+        blocks |= spec.blocks
+    return schema(blocks)
+
+
+def library_blocks() -> dict[str, BlockDef]:
+    """The definition of every block and model of the library, by name."""
+    files = Files(LIBRARY)
+    specs = {path: files.read(path) for path in dict.fromkeys(library_index().values())}
+    found = {}
+    for name, path in sorted(library_index().items()):
+        spec = specs[path]
+        found[name] = spec.model if spec.model is not None and spec.model.name == name else spec.blocks[name]
+    return found
+
+
+def as_json(document: Schema) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,460 @@
+"""The schema of a spec: what it says, that `jsonschema` reads it alike, and what an author is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from specbuild import spec
+from specbuild.build import graph
+from specbuild.editor import as_json, editor_schema
+from specbuild.errors import SpecError, SpecErrors
+from specbuild.ops import OPS
+from specbuild.ops.base import attributes
+from specbuild.resolve import LIBRARY, Files
+from specbuild.schema import schema, validate
+from specbuild.schema.check import own_blocks
+from specbuild.schema.draft7 import ANNOTATIONS, KEYWORDS
+from specbuild.source import Source
+
+ROOT = Path(__file__).parents[1]
+COMMITTED = ROOT / "schemas" / "specbuild.schema.json"
+FILES = sorted([*(ROOT / "specs").rglob("*.yaml"), *LIBRARY.rglob("*.yaml")])
+
+HEAD = "model: Net\ninputs: {x: {C: 3, H: 8, W: 8}}\n"
+
+
+def faults(text: str) -> list[tuple[str, int, int, str, str]]:
+    """What `validate` finds in a text: code, line, column, message, hint."""
+    try:
+        validate(Source(text))
+    except SpecErrors as found:
+        return [(e.code, e.place.line, e.place.column, e.message, e.hint) for e in found.errors if e.place]
+    return []
+
+
+# -- the document --------------------------------------------------------------------------------
+
+
+def test_the_committed_schema_is_the_generated_one() -> None:
+    message = "run: python -m specbuild schema > schemas/specbuild.schema.json"
+    assert COMMITTED.read_text(encoding="utf-8") == as_json(editor_schema()), message
+
+
+def test_it_is_draft_07() -> None:
+    document = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    assert document["$schema"] == "http://json-schema.org/draft-07/schema#"
+    Draft7Validator.check_schema(document)
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every schema in a schema."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    inside = [
+        schema.get(k) for k in ("items", "not", "if", "then", "else", "propertyNames", "additionalProperties")
+    ]
+    inside += [one for k in ("anyOf", "allOf", "oneOf") for one in schema.get(k, ())]
+    for k in ("properties", "patternProperties", "definitions", "dependencies"):
+        inside += schema.get(k, {}).values()
+    for one in inside:
+        yield from nodes(one)
+
+
+def test_every_keyword_is_one_that_is_checked_or_only_told() -> None:
+    asked = {"then", "else", "$ref"} | KEYWORDS.keys() | ANNOTATIONS
+    assert {key for node in nodes(editor_schema()) for key in node} <= asked
+
+
+def test_editors_need_no_guess() -> None:
+    """No alternatives between objects: completion and the place of a fault would be anybody's guess."""
+    for node in nodes(editor_schema()):
+        assert "oneOf" not in node
+        for alternative in node.get("anyOf", ()):
+            assert not alternative.keys() - {"enum", "pattern", "type"}
+            assert alternative.get("type", "string") == "string"
+
+
+def test_everything_is_described() -> None:
+    document = editor_schema()
+    told = {
+        id(one) for node in nodes(document) for one in node.get("properties", {}).values() if one is not True
+    }
+    for node in nodes(document):
+        for key, one in node.get("properties", {}).items():
+            if isinstance(one, dict) and "doNotSuggest" not in one:
+                definition = document["definitions"][one["$ref"].split("/")[-1]] if "$ref" in one else {}
+                assert one.get("description") or definition.get("description"), key
+    assert told
+
+
+def test_it_speaks_of_the_keys_that_are_parsed() -> None:
+    document = schema()
+    step = document["definitions"]["step"]
+    block = document["definitions"]["block"]
+    [parameter] = document["definitions"]["parameters"]["patternProperties"].values()
+    assert tuple(document["properties"]) == spec.FILE_KEYS
+    assert tuple(block["properties"]) == spec.BLOCK_KEYS
+    assert set(step["then"]["properties"]) == set(spec.STEP_KEYS)
+    assert set(step["else"]["properties"]) == {*OPS, *spec.STRUCTURE}
+    assert set(step["properties"]) == {*OPS, *spec.STRUCTURE, *spec.STEP_KEYS}
+    assert tuple(parameter["properties"]["type"]["enum"]) == spec.PARAM_TYPES
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_an_op_has_its_own_attributes_and_inputs(op: str) -> None:
+    value = schema()["definitions"][f"op.{op}"]
+    inputs = {take.name for take in OPS[op].takes} - {"x"}
+    declared = attributes(OPS[op])
+    assert set(value["properties"]) == {*declared, *inputs}
+    assert set(value.get("required", ())) == {name for name, a in declared.items() if a.required}
+    assert value["additionalProperties"] is False
+    assert not set(declared) & (inputs | set(spec.STEP_KEYS))
+
+
+# -- agreement with jsonschema -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_spec_and_library_file_fits(path: Path) -> None:
+    source = Source.read(path)
+    files = Files(LIBRARY if path.is_relative_to(LIBRARY) else ROOT)
+    document = editor_schema(files.read(path), files)
+    assert not [error.message for error in Draft7Validator(document).iter_errors(source.data)]
+
+
+TYPOS = {
+    "an attribute": ("steps:\n  - conv: {chanels: 64}\n", "SB101", 4, 12, "channels"),
+    "an attribute in a block of lines": (
+        "steps:\n  - conv:\n      channels: 3\n      kernl: 3\n",
+        "SB101",
+        6,
+        7,
+        "kernel",
+    ),
+    "an op": ("steps:\n  - covn: {channels: 64}\n", "SB201", 4, 5, "conv"),
+    "a bare op": ("steps:\n  - rleu\n", "SB201", 4, 5, "relu"),
+    "a key of the step": ("steps:\n  - relu: {}\n    frm: x\n", "SB101", 5, 5, "from"),
+    "a key of the file": ("step:\n  - relu\n", "SB101", 3, 1, "steps"),
+    "a key of a block": ("steps: [relu]\nblocks:\n  A:\n    step: [relu]\n", "SB101", 6, 5, "steps"),
+    "a key of a parameter": ("steps: [relu]\nparams:\n  a: {defualt: 3}\n", "SB101", 5, 7, "default"),
+    "the type of a parameter": ("steps: [relu]\nparams:\n  a: {type: itn}\n", "SB304", 5, 13, "int"),
+    "a word": ("steps:\n  - conv: {channels: 3, padding_mode: zeroes}\n", "SB304", 4, 39, "zeros"),
+    "a parameter of an own block": (
+        "steps: [A: {widht: 3}]\nblocks:\n  A:\n    params: {width: int}\n    steps: [relu]\n",
+        "SB101",
+        3,
+        13,
+        "width",
+    ),
+    "the op of a merge": (
+        "steps:\n  - parallel: {a: [relu], b: [relu]}\n    merge: {ad: {}}\n",
+        "SB201",
+        5,
+        13,
+        "add",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column", "meant"), TYPOS.values(), ids=TYPOS.keys())
+def test_a_typo_is_refused_at_its_key(text: str, code: str, line: int, column: int, meant: str) -> None:
+    found = faults(HEAD + text)
+    assert [(*fault[:3], fault[4]) for fault in found] == [(code, line, column, f"did you mean {meant!r}?")]
+    source = Source(HEAD + text)
+    assert not Draft7Validator(schema(own_blocks(source))).is_valid(source.data)
+
+
+STRICTER = {  # what is refused here although draft-07 cannot, or does not, refuse it
+    "two ops in one step": "steps:\n  - relu: {}\n    gelu: {}\n",
+    "no op in a step": "steps:\n  - as: x\n",
+    "a whole number with a point": "steps:\n  - conv: {channels: 64.0}\n",
+    "a line feed at the end of a name": 'steps:\n  - "A\\n": {}\n',
+}
+
+
+@pytest.mark.parametrize("text", STRICTER.values(), ids=STRICTER.keys())
+def test_where_draft_07_is_laxer(text: str) -> None:
+    source = Source(HEAD + text)
+    assert Draft7Validator(schema()).is_valid(source.data)
+    assert faults(HEAD + text)
+
+
+# -- anything at all -----------------------------------------------------------------------------
+
+SEED = {
+    "specbuild": 1,
+    "model": "Net",
+    "doc": "A net.",
+    "license": "MIT",
+    "imports": {},
+    "params": {
+        "width": 8,
+        "depths": [1, 2],
+        "rate": {"type": "float", "default": 0.5, "min": 0, "max": 1, "doc": "a rate"},
+        "mode": {"enum": ["a", "b"], "default": "a"},
+        "deep": {"type": "bool", "default": True},
+        "gate": {"type": "block", "default": {"Gate": {"reduction": 2}}},
+    },
+    "variants": {"small": {"width": 4}},
+    "inputs": {"image": {"C": 3, "H": 8, "W": 8}, "tokens": {"axes": {"C": 3, "T": 4}, "dtype": "float"}},
+    "blocks": {
+        "Gate": {
+            "doc": "Scales.",
+            "params": {"reduction": {"type": "int", "default": 4, "min": 1}},
+            "inputs": {"x": ["C", "..."]},
+            "steps": [
+                {"mean": {"over": ["H", "W"]}},
+                {"linear": {"features": "x.C // reduction"}, "as": "squeeze"},
+                "relu",
+                {"linear": {"features": "x.C"}},
+                "sigmoid",
+                {"multiply": ["x", "prev"], "as": "scaled"},
+            ],
+            "outputs": "scaled",
+        },
+        "Two": {"inputs": ["a", "b"], "steps": [{"add": ["a", "b"]}], "outputs": ["add"]},
+    },
+    "steps": [
+        {
+            "conv": {"channels": "width", "kernel": [3, 3], "padding": {"H": 1, "W": [0, 1]}, "bias": False},
+            "from": "image",
+            "as": "stem",
+            "expect": {"C": "width", "H": 8, "W": 7},
+            "doc": "the stem",
+        },
+        {"relu": None, "when": "deep"},
+        {
+            "do": [{"conv": {"channels": 8, "init": "normal(0.02)"}}, "relu"],
+            "repeat": "depths[1]",
+            "as": "stage",
+        },
+        {
+            "parallel": {"left": ["relu"], "right": [{"Gate": {"reduction": 2}}]},
+            "merge": {"add": None},
+            "as": "both",
+        },
+        {"use": "gate", "with": {"reduction": 1}, "as": "gated"},
+        {"Two": None, "from": {"a": "both", "b": "gated"}},
+        {"softmax": {"over": "C"}},
+        {"concat": {"of": ["prev", "both"], "over": "C"}},
+        {"conv": {"channels": 8}, "as": "head"},
+        {"reuse": "head", "from": "concat"},
+        {"mean": {"over": ["H", "W"], "keep": True}},
+        {"flatten": {"axes": ["C", "H", "W"]}, "as": "flat"},
+    ],
+    "outputs": {"scores": "flat", "map": "both"},
+}
+
+HOSTILE = st.one_of(
+    st.sampled_from(
+        [
+            None,
+            True,
+            False,
+            0,
+            1,
+            -1,
+            64.0,
+            1e-05,
+            10**17,
+            "",
+            " ",
+            "x",
+            "prev",
+            "C",
+            "x.C",
+            "conv",
+            "relu",
+            "Gate",
+            "CBAM",
+            "none",
+            "do",
+            "width",
+            "1 / 0",
+            "${width}",
+            "int",
+            "a b",
+            "class",
+            "\n",
+            "é",
+            "0",
+            "...",
+            [],
+            {},
+            [None],
+            [[]],
+            [1, 2],
+            ["x"],
+            {"": None},
+            {"C": 3},
+            {"axes": 3},
+            {"axes": {"C": 1}, "dtype": "x"},
+            {"CBAM": 5},
+            {"Gate": [1]},
+            {"Gate": {"reduction": {"a": 1}}},
+            {"default": {"Gate": 3}, "type": "block"},
+            {"type": "list", "default": [{"a": []}]},
+            {"enum": [{}], "default": {}},
+            {"Two": None},
+            ["relu"],
+            [{"relu": 3}],
+        ]
+    ),
+    st.text(max_size=5),
+    st.integers(-3, 9),
+).map(deepcopy)
+KEYS = st.one_of(
+    st.sampled_from(
+        [
+            *spec.FILE_KEYS,
+            *spec.STEP_KEYS,
+            *spec.STRUCTURE,
+            *OPS,
+            *{a for op in OPS.values() for a in attributes(op)},
+            "Gate",
+            "Two",
+            "type",
+            "default",
+            "min",
+            "enum",
+            "C",
+            "H",
+            "T",
+            "x",
+            "axes",
+            "dtype",
+            "self",
+            "Q",
+            "A\n",
+            "",
+        ]
+    ),
+    st.text(max_size=3),
+)
+
+
+def paths(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in pairs:
+        yield from paths(value, (*path, key))
+
+
+@st.composite
+def mutants(draw: st.DrawFn) -> Any:
+    """The seed with a few things in it replaced, removed, renamed, added or moved."""
+    data = deepcopy(SEED)
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+        *way, key = draw(st.sampled_from(list(paths(data))))
+        owner = data
+        for one in way:
+            owner = owner[one]
+        change = draw(st.sampled_from(["replace", "replace", "remove", "rename", "add", "copy"]))
+        if change == "replace":
+            owner[key] = draw(HOSTILE)
+        elif change == "remove":
+            del owner[key]
+        elif change == "copy":
+            *there, _ = draw(st.sampled_from(list(paths(SEED))))
+            value: Any = SEED
+            for one in there:
+                value = value[one]
+            owner[key] = deepcopy(value)
+        elif isinstance(owner, list):
+            owner.insert(key, draw(HOSTILE))
+        else:
+            owner[draw(KEYS)] = owner.pop(key) if change == "rename" else draw(HOSTILE)
+    return data
+
+
+def written(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"  # JSON is YAML
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mutants())
+def test_what_jsonschema_refuses_is_refused(data: Any) -> None:
+    try:
+        source = Source(written(data))
+    except SpecError:
+        return
+    document = schema(own_blocks(source))
+    refused = not Draft7Validator(document).is_valid(source.data)
+    found = faults(written(data))
+    if refused:
+        assert found
+    elif found:  # only for what draft-07 cannot say
+        assert any(
+            code in ("SB103", "SB104") or "is a whole number" in message or "\\n" in message
+            for code, _, _, message, _ in found
+        )
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mutants())
+def test_no_spec_gives_a_traceback(data: Any) -> None:
+    try:
+        graph(written(data))
+    except (SpecError, SpecErrors) as error:
+        assert str(error)
+
+
+def test_the_seed_is_a_spec() -> None:
+    graph(written(SEED))
+
+
+@pytest.mark.parametrize("value", [None, 3, "relu", [], {}, [[]], True], ids=repr)
+@pytest.mark.parametrize("key", [*spec.FILE_KEYS, *spec.BLOCK_KEYS])
+def test_anything_in_the_place_of_a_section(key: str, value: Any) -> None:
+    for data in ({**SEED, key: value}, {**SEED, "blocks": {"A": {"steps": ["relu"], key: value}}}):
+        try:
+            graph(written(data))
+        except (SpecError, SpecErrors) as error:
+            assert str(error)
+
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+def test_a_long_file_is_checked_at_once() -> None:
+    steps = "".join(f"  - conv: {{channels: 3, kernel: 3}}\n    as: c{i}\n" for i in range(10_000))
+    source = Source(HEAD + "steps:\n" + steps)
+    begin = time.perf_counter()
+    validate(source)
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_file_of_faults_is_refused_at_once() -> None:
+    text = HEAD + "steps: [" + ", ".join(f"a{i}" for i in range(99_000)) + "]\n"
+    begin = time.perf_counter()
+    with pytest.raises(SpecErrors) as found:
+        validate(Source(text))
+    assert time.perf_counter() - begin < 2
+    assert len(found.value.errors) == 50
+    assert found.value.left_out == 950
+
+
+def test_nothing_heavy_is_imported() -> None:
+    script = (
+        "import sys, specbuild.schema; print(*({'jsonschema', 'torch', 'keras', 'numpy'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        == ""
+    )
