@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -51,6 +51,15 @@ class Frame:
         return told_outside(node.op.outputs[output].type, node.args)
 
 
+@dataclass(frozen=True)
+class Argument:
+    """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
+
+    raw: Any
+    at: At
+    env: Mapping[str, Any] | None = None
+
+
 def told_outside(x: Tensor, args: Mapping[str, Any]) -> Tensor:
     """A type from inside a block instance, its sizes in the words of the block around it."""
     return Tensor({axis: translate(size, args) for axis, size in x.sizes.items()}, x.dtype, x.batched)
@@ -66,6 +75,7 @@ class Elaborator:
         self.files = files
         self.made: dict[Any, Block] = {}
         self.open: list[str] = []  # kinds being elaborated, outermost first
+        self.defined: dict[At, BlockDef] = {}  # by where they stand
 
     # -- blocks ------------------------------------------------------------------------------
 
@@ -73,23 +83,27 @@ class Elaborator:
         definition = spec.model
         if definition is None:
             raise spec.source.at().error("SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`")
-        given = self.with_variant(definition, given, variant, spec.source.at())
-        params = self.parameters(definition, given, lambda name: spec.source.at(("params", name)), None)
+        at = spec.source.at(("params",))
+        arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
+        params = self.parameters(definition, self.with_variant(definition, arguments, variant, spec.source.at()), at)
         env = {name: named(plain(value), name) if not isinstance(value, Chosen) else value for name, value in params.items()}
         if not definition.inputs or "inputs" not in spec.source.data:
             raise spec.source.at().error("SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say")
         inputs = {name: self.declared(raw, definition.at.child("inputs", name), env) for name, raw in definition.inputs.items()}
         return self.body(definition, env, params, inputs)
 
-    def with_variant(self, definition: BlockDef, given: dict[str, Any], variant: str | None, at: At) -> dict[str, Any]:
+    def with_variant(self, definition: BlockDef, given: dict[str, Argument], variant: str | None, at: At) -> dict[str, Argument]:
+        """The arguments of a variant, in the scope of its own file, and over them those given."""
         if variant is None:
             return given
-        variants = definition.model.variants if definition.model else {}
-        if variant not in variants:
+        spec = definition.model
+        variants = spec.variants if spec else {}
+        if spec is None or variant not in variants:
             guess = nearest(variant, variants)
             hint = f"did you mean {guess!r}?" if guess else f"its variants are {listed(variants)}"
             raise at.error("SB202", f"{definition.name} has no variant {variant!r}", hint)
-        return {**variants[variant], **given}
+        own = spec.source.at(("variants", variant))
+        return {**{name: Argument(raw, own.child(name)) for name, raw in variants[variant].items()}, **given}
 
     def declared(self, raw: Any, at: At, env: dict[str, Any]) -> Tensor:
         """The type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
@@ -105,29 +119,26 @@ class Elaborator:
         with shapes_at(at):
             return Tensor(sizes, dtype)
 
-    def parameters(
-        self, definition: BlockDef, given: Mapping[str, Any], at: Callable[[str], At], caller: Frame | None
-    ) -> dict[str, Any]:
+    def parameters(self, definition: BlockDef, given: Mapping[str, Argument], at: At) -> dict[str, Any]:
         """The value of every parameter, in the caller's words where the caller gave it."""
-        for name in given:
+        for name, argument in given.items():
             if name not in definition.params:
                 guess = nearest(name, definition.params)
                 hint = f"did you mean {guess!r}?" if guess else f"its parameters are {listed(definition.params)}"
-                raise at(name).error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
+                raise argument.at.error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
         values: dict[str, Any] = {}
         for name, param in definition.params.items():
             check_name(name, param.at, "a parameter")
-            if name in given:
-                values[name] = self.parameter(param, given[name], at(name), caller.env if caller else values, caller)
-            elif param.required:
-                raise at(name).error("SB103", f"{definition.name} needs a value for {name!r} ({param.type})", param.doc)
-            else:
-                values[name] = plain_or_block(self.parameter(param, param.default, param.at.child("default"), values, None))
+            argument = given.get(name) or Argument(param.default, param.at.child("default"))
+            if param.required and name not in given:
+                raise at.child(name).error("SB103", f"{definition.name} needs a value for {name!r} ({param.type})", param.doc)
+            value = self.parameter(param, argument.raw, argument.at, values if argument.env is None else argument.env)
+            values[name] = plain_or_block(value) if argument.env is None else value
         return values
 
-    def parameter(self, param: ParamDef, raw: Any, at: At, env: Mapping[str, Any], caller: Frame | None) -> Any:
+    def parameter(self, param: ParamDef, raw: Any, at: At, env: Mapping[str, Any]) -> Any:
         if param.type == "block":
-            return self.chosen(raw, at, env, caller)
+            return self.chosen(raw, at, env)
         if param.type == "list":
             value = self.evaluated(raw, at, env) if isinstance(raw, str) else raw
             if not isinstance(value, list | tuple):
@@ -150,16 +161,18 @@ class Elaborator:
             return [self.item(part, at.child(i), env) for i, part in enumerate(raw)]
         return self.evaluated(raw, at, env) if isinstance(raw, str) else raw
 
-    def chosen(self, raw: Any, at: At, env: Mapping[str, Any], caller: Frame | None) -> Chosen:
+    def chosen(self, raw: Any, at: At, env: Mapping[str, Any]) -> Chosen:
         """A block given as a parameter: `CBAM`, `{CBAM: {reduction: 8}}`, `relu`, `none`, or a parameter handed on."""
         if isinstance(raw, str) and isinstance(env.get(raw), Chosen):
             found: Chosen = env[raw]
             return found
+        if isinstance(raw, str):
+            return Chosen(raw, {}, at, {})
         if isinstance(raw, Mapping) and len(raw) == 1:
             [(kind, arguments)] = raw.items()
-            return Chosen(kind, arguments, at.child(kind), caller)
-        if isinstance(raw, str):
-            return Chosen(raw, None, at, caller)
+            read = set(re.findall(r"\w+", repr(arguments)))
+            scope = {name: wordless(value) for name, value in env.items() if name in read}
+            return Chosen(kind, arguments or {}, at.child(kind), scope)
         raise at.error("SB305", "this parameter is a block", "write CBAM, {CBAM: {reduction: 8}} or none")
 
     def instance(self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str) -> Block:
@@ -178,6 +191,7 @@ class Elaborator:
         if len(self.open) >= MAX_DEPTH:
             raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} deep")
         self.open.append(definition.name)
+        self.defined[definition.at] = definition
         try:
             several = len(inputs) > 1
             env: dict[str, Any] = {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}
@@ -377,7 +391,7 @@ class Elaborator:
         elif step.kind == "reuse":
             node = self.reuse(frame, step, path, sources)
         elif step.kind == "use":
-            return self.use(frame, step, path)
+            node = self.use(frame, step, path, sources)
         elif step.kind in OPS:
             node = self.op(frame, step, path, sources)
         else:
@@ -389,7 +403,7 @@ class Elaborator:
             raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
         return path
 
-    def op(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def op(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None], scopes: Mapping[str, Argument] | None = None) -> Node:
         cls = OPS[step.kind]
         taken = {t.name for t in cls.takes}
         raw = {} if step.value is None or isinstance(step.value, list) else step.value
@@ -402,7 +416,8 @@ class Elaborator:
         values = {}
         for name, a in declared.items():
             if name in raw:
-                values[name] = self.read(a.kind, raw[name], step.value_at.child(name), frame.env)
+                argument = (scopes or {}).get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
+                values[name] = self.read(a.kind, argument.raw, argument.at, argument.env or {})
             elif a.required:
                 raise step.error("SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`")
         made = cls(**values)
@@ -423,24 +438,17 @@ class Elaborator:
         return type_, parts
 
     def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        definition = self.files.lookup(frame.definition, step.kind, step.value_at if step.value_at.path else step.at)
-        return self.call(frame, definition, step, dict(step.value or {}), step.value_at, frame, path, sources)
+        definition = self.files.lookup(frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at)
+        given = {name: Argument(raw, step.value_at.child(name), frame.env) for name, raw in (step.value or {}).items()}
+        return self.call(frame, definition, step, given, path, sources)
 
     def call(
-        self,
-        frame: Frame,
-        definition: BlockDef,
-        step: StepDef,
-        given: dict[str, Any],
-        given_at: At,
-        caller: Frame,
-        path: str,
-        sources: list[Ref | None],
+        self, frame: Frame, definition: BlockDef, step: StepDef, given: dict[str, Argument], path: str, sources: list[Ref | None]
     ) -> Node:
-        variant = given.pop("variant", None) if definition.model is not None else None
-        variant = self.read(Word(), variant, given_at.child("variant"), caller.env) if variant is not None else None
-        given = self.with_variant(definition, given, variant, given_at.child("variant") if variant else given_at)
-        params = self.parameters(definition, given, given_at.child, caller)
+        chosen = given.pop("variant", None) if definition.model is not None else None
+        variant = self.read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
+        given = self.with_variant(definition, given, variant, chosen.at if chosen is not None else step.value_at)
+        params = self.parameters(definition, given, step.value_at)
         inputs = {}
         for name, source in zip(definition.inputs, sources, strict=True):
             assert source is not None
@@ -474,7 +482,7 @@ class Elaborator:
         origin = frame.nodes[origin.reuses] if origin.reuses else origin
         types = [None if s is None else frame.typed(s) for s in sources]
         if isinstance(origin.op, Block):
-            definition = self.files.lookup(frame.definition, origin.op.kind, at)
+            definition = self.defined[origin.op.at]
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
             params = {p: origin.args[p] for p in definition.params}
             built = self.instance(definition, params, inputs, step.at, path)
@@ -488,29 +496,26 @@ class Elaborator:
             raise step.error("SB401", f"{step.value} cannot be used again here: its weights would have other shapes")
         return Node(path, origin.op, tuple(sources), type_, step.at, step.name is not None, reuses=origin.name, doc=step.doc, parts=parts)
 
-    def use(self, frame: Frame, step: StepDef, path: str) -> Ref:
+    def use(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         """A parameter that is a block, in the place of a step."""
+        choice = self.choice(frame, step)
+        if choice.kind == "none":
+            assert sources[0] is not None
+            return Node(path, Skip(), (sources[0],), frame.typed(sources[0]), step.at, step.name is not None, doc=step.doc)
+        given = {name: Argument(raw, choice.at.child(name), choice.scope) for name, raw in choice.arguments.items()}
+        beside = step.at.child("with")
+        given |= {name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()}
+        stand_in = replace(step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at)
+        if choice.kind in OPS:
+            return self.op(frame, stand_in, path, sources, given)
+        return self.call(frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources)
+
+    def choice(self, frame: Frame, step: StepDef) -> Chosen:
         choice = frame.env.get(step.value) if isinstance(step.value, str) else None
         if not isinstance(choice, Chosen):
             blocks = [p for p, v in frame.env.items() if isinstance(v, Chosen)]
             raise step.value_at.error("SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {listed(blocks)}")
-        if choice.kind == "none":
-            source = self.reference(frame, step.sources, step.at.child("from")) if step.sources is not None else frame.last
-            assert source is not None
-            frame.nodes[path] = Node(path, Skip(), (source,), frame.typed(source), step.at, step.name is not None)
-            return path
-        arguments = {**(choice.arguments or {}), **(step.arguments or {})}
-        stand_in = replace(step, kind=choice.kind, value=arguments or None, value_at=choice.at)
-        if choice.kind in OPS:
-            return self.one(frame, stand_in, path, self.sources(frame, stand_in))
-        owner = choice.frame or frame
-        definition = self.files.lookup(owner.definition, choice.kind, choice.at)
-        sources = self.block_sources(frame, stand_in, definition)
-        caller = replace(frame, env={**owner.env, **frame.env})
-        node = self.call(frame, definition, stand_in, dict(arguments), choice.at, caller, path, sources)
-        frame.nodes[path] = node
-        frame.steps += 1 + (node.op.steps if isinstance(node.op, Block) else 0)
-        return path
+        return choice
 
     # -- references --------------------------------------------------------------------------
 
@@ -523,12 +528,16 @@ class Elaborator:
             if origin is not None and isinstance(origin.op, Op):
                 return self.op_sources(frame, step, type(origin.op), {})
             return self.many(frame, step, ["x"], {})
+        user = frame.definition.source
         if step.kind == "use":
-            return []
+            choice = self.choice(frame, step)
+            if choice.kind == "none":
+                return self.many(frame, step, ["x"], {})
+            step, user = replace(step, kind=choice.kind, value=choice.arguments, value_at=choice.at), choice.at.source
         if step.kind in OPS:
             raw = step.value if isinstance(step.value, Mapping) else {}
             return self.op_sources(frame, step, OPS[step.kind], raw)
-        definition = self.files.lookup(frame.definition, step.kind, step.value_at if step.value_at.path else step.at)
+        definition = self.files.lookup(user, step.kind, step.value_at if step.value_at.path else step.at)
         return self.block_sources(frame, step, definition)
 
     def origin(self, frame: Frame, step: StepDef) -> Node | None:
@@ -715,6 +724,11 @@ def block_reference(block: Block, path: str) -> Ref | None:
 
 def plain_or_block(value: Any) -> Any:
     return value if isinstance(value, Chosen) else plain(value)
+
+
+def wordless(value: Any) -> Any:
+    """What a name stands for, sizes of an input included, without the words of where it was said."""
+    return {axis: plain(size) for axis, size in value.items()} if isinstance(value, Mapping) else plain_or_block(value)
 
 
 def label(step: StepDef) -> str:

@@ -18,15 +18,17 @@ Ref = str
 
 @dataclass(frozen=True)
 class Chosen:
-    """The value of a parameter that is a block: which one, its arguments, and the scope they are meant in."""
+    """The value of a parameter that is a block: which one, its arguments, and what the names in them stand for."""
 
     kind: str  # "none" passes the input through
-    arguments: Any
+    arguments: Mapping[str, Any]  # raw YAML
     at: At
-    frame: Any  # the elaborator's own
+    scope: Mapping[str, Any]
 
     def key(self) -> Any:
-        return (self.kind, repr(self.arguments), id(self.frame) if self.arguments else None)
+        """Equal for two that mean the same."""
+        scope = tuple((name, value.key() if isinstance(value, Chosen) else repr(value)) for name, value in self.scope.items())
+        return (self.kind, id(self.at.source), repr(self.arguments), scope)
 
     def __str__(self) -> str:
         return self.kind

@@ -42,9 +42,9 @@ class Files:
         self.size += len(source.text)
         return spec
 
-    def lookup(self, user: BlockDef, name: str, at: At) -> BlockDef:
-        """The definition that `name` has in the file of `user`."""
-        spec = self.owners[id(user.source)]
+    def lookup(self, user: Source, name: str, at: At) -> BlockDef:
+        """The definition that `name` has in a file."""
+        spec = self.owners[id(user)]
         if name in spec.blocks:
             return spec.blocks[name]
         if name in spec.imports:

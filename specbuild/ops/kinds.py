@@ -124,6 +124,15 @@ class Word(Kind):
             raise KindError(f"{shown(raw)} is not {self}", "put text that reads as a number in quotes")
         return raw
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def read(self, raw: Any, evaluate: Evaluate) -> str:
+        return self.text(raw, evaluate)
+
+    def __str__(self) -> str:
+        return "text"
+
 
 @dataclass(frozen=True)
 class Choice(Word):
