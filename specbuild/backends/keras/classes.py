@@ -183,6 +183,9 @@ def function(unit: Unit) -> Function:
             made.add(step.holder)
     flow = Flow(unit, held, lambda step: Name(flag_name(step)), indent=4)
     outputs = flow.run()
+    if len(outputs) == 1 and not isinstance(outputs[0], Name):
+        flow.statements.append(Assign("x", outputs[0]))
+        outputs = [Name("x")]
     results = list(unit.first.outputs)
     joined = (
         inputs[0] if len(inputs) == 1 else ListOf(tuple(inputs)),
