@@ -47,7 +47,10 @@ class Torch(Backend):
         return page.module(self, units, doc, header)
 
     def prelude(self) -> dict[str, str]:
-        return classes(Path(__file__).with_name("helpers.py").read_text(encoding="utf-8"))
+        found: dict[str, str] = {}
+        for file in sorted(Path(__file__).parent.glob("*helpers.py")):
+            found |= classes(file.read_text(encoding="utf-8"))
+        return found
 
 
 def method(value: Expr, name: str, *args: object, **keywords: object) -> Call:
