@@ -177,7 +177,7 @@ class Flow:
 
 def owned(expr: Expr, unit: Unit, owner: str) -> Expr:
     """A name as it is read outside the constructor, where the unit's parameters are attributes of `owner`."""
-    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in unit.params:
+    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in (*unit.params, *unit.derived):
         return Name(f"{owner}.{expr.text}")
     return expr
 
@@ -186,4 +186,4 @@ def read_by_calls(unit: Unit) -> list[str]:
     """The parameters that the flow of a unit reads, not only its constructor."""
     calls = [step.call for step in unit.steps]
     used = {part.text.partition(".")[0] for call in calls for part in walk(call) if isinstance(part, Name)}
-    return [name for name in unit.params if name in used]
+    return [name for name in (*unit.params, *unit.derived) if name in used]

@@ -108,6 +108,7 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
         holder=group,
         light=False,
         named=True,
+        when=lowered.block.groups[group].when,
         doc=lowered.block.groups[group].doc,
         node=group,
     )

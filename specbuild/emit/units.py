@@ -14,8 +14,8 @@ from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.layout import Layout
 from specbuild.emit.made import Argument, Construct, Container, Made, Run, constant, literal, literals, uncounted
 from specbuild.emit.rows import rows
-from specbuild.graph import Block, Chosen, channel_word
-from specbuild.words import names, plain, words
+from specbuild.graph import Block, Chosen, size_words
+from specbuild.words import WordsError, evaluate, named, plain, retell, words
 
 REQUIRED = ...
 
@@ -35,6 +35,7 @@ class Unit:
     name: str
     block: Block
     params: dict[str, Param]
+    derived: dict[str, Expr]  # parameters that no instance was given: what they are worked out from
     steps: list[Step]
     flags: dict[str, Expr]  # step key -> the condition under which it is done, where instances differ
     instances: list[Lowered]
@@ -179,9 +180,10 @@ class Merger:
                 steps.append(step)
         for position, lowered in enumerate(self.group):
             self.table.extra[id(lowered)] = {name: column[position] for name, column in self.hole_values.items()}
-        unit = Unit(
-            self.name(), first.block, self.params(first.block), steps, flags, self.group, self.table.numbers[identity(first.block)]
-        )
+        derived = {} if self.model else self.derived()
+        params = {name: param for name, param in self.params(first.block).items() if name not in derived}
+        numbers = self.table.numbers[identity(first.block)]
+        unit = Unit(self.name(), first.block, params, derived, steps, flags, self.group, numbers)
         for lowered in self.group:
             self.table.unit_of[id(lowered)] = unit
         return unit
@@ -195,14 +197,41 @@ class Merger:
         self.table.names.add(name)
         return name
 
+    def derived(self) -> dict[str, Expr]:
+        """Parameters whose default is an expression over others, where no instance was given anything else."""
+        found: dict[str, Expr] = {}
+        for name, default in reversed(self.group[0].block.defaults.items()):
+            if name not in self.used or not isinstance(default, str):
+                continue
+            text = self.told(name, default)
+            if text is not None:
+                found[name] = from_words(text)
+                self.use(found[name])
+        return dict(reversed(found.items()))
+
+    def told(self, name: str, default: str) -> str | None:
+        """The default in the words of the constructor, if it gives every instance's value."""
+        text = None
+        for lowered in self.group:
+            params = lowered.block.params
+            if isinstance(params[name], str):
+                return None
+            scope: dict[str, Any] = {p: named(plain(v), p) for p, v in params.items() if not isinstance(v, Chosen)}
+            scope |= {i: x.sizes for i, x in lowered.block.inputs.items()}
+            try:
+                if evaluate(default, scope) != params[name]:
+                    return None
+                text = retell(default, scope, own=True)
+            except WordsError:
+                return None
+        return text
+
     def params(self, block: Block) -> dict[str, Param]:
-        """Channels first, then what must be given, then what has a default."""
-        several = len(block.inputs) > 1
+        """Sizes of the inputs first, then what must be given, then what has a default."""
         columns: dict[str, tuple[Any, list[Any]]] = {}
-        for i, x in block.inputs.items():
-            word = channel_word(i, several)
-            if "C" in x and word in self.used:
-                columns[word] = (REQUIRED, [lowered.block.inputs[i]["C"] for lowered in self.group])
+        for word, (i, axis) in size_words(block.inputs, block.params).items():
+            if word in self.used and not self.model:
+                columns[word] = (REQUIRED, [lowered.block.inputs[i][axis] for lowered in self.group])
         declared = {p: [lowered.block.params[p] for lowered in self.group] for p in block.params if p in self.used}
         for p, column in declared.items():
             default = plain(column[0]) if self.model else block.defaults.get(p, REQUIRED)
@@ -308,10 +337,10 @@ class Merger:
         """The name of what varies: a parameter of the block that varies just so, else a new one."""
         blocks = [lowered.block for lowered in self.group]
         known = {p: [literal(b.params[p]) for b in blocks] for p in blocks[0].params if not isinstance(blocks[0].params[p], Chosen)}
-        several = len(blocks[0].inputs) > 1
-        for i, x in blocks[0].inputs.items():
-            if "C" in x:
-                known[channel_word(i, several)] = [Literal(plain(b.inputs[i]["C"])) for b in blocks]
+        sizes = size_words(blocks[0].inputs, blocks[0].params)
+        for word, (i, axis) in sizes.items():
+            if axis == CHANNEL:
+                known[word] = [Literal(plain(b.inputs[i][axis])) for b in blocks]
         fits = [p for p, values in known.items() if all(values[i] == c for i, c in zip(self.alive, column, strict=True))]
         if fits:
             name = hint if hint in fits else fits[0]
@@ -320,7 +349,7 @@ class Merger:
             key = tuple(repr(held.get(i)) for i in range(len(blocks)))
             if key not in self.holes:
                 attributes = {node.name.partition(".")[0] for node in blocks[0].nodes}
-                taken = {*known, *blocks[0].params, *self.holes.values(), *blocks[0].inputs, *attributes}
+                taken = {*known, *sizes, *blocks[0].params, *self.holes.values(), *blocks[0].inputs, *attributes}
                 self.holes[key] = next(n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken)
                 fallback = column[0]
                 self.hole_values[self.holes[key]] = [value_of(held.get(i, fallback)) for i in range(len(blocks))]

@@ -29,7 +29,7 @@ from specbuild.emit.code import (
     TupleOf,
     rebuild,
 )
-from specbuild.emit.flow import Flow, owned
+from specbuild.emit.flow import Flow, owned, read_by_calls
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Construct, Container, Made, literal
 from specbuild.emit.units import Unit
@@ -70,6 +70,8 @@ def init(unit: Unit) -> Function:
     kwargs = Parameter("kwargs", None, None, variadic="**")
     body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))]
     body += [Assign(f"self.{name}", Name(name)) for name in unit.params]
+    body += [Assign(name, expr) for name, expr in unit.derived.items()]
+    body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit) if name in unit.derived]
     for step in unit.steps:
         if step.make is None or is_weight(step):
             continue

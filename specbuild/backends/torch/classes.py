@@ -60,6 +60,7 @@ def written_class(unit: Unit, model: bool) -> Class:
 
 def init(unit: Unit) -> Function | None:
     body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__")))]
+    body += [Assign(name, expr) for name, expr in unit.derived.items()]
     body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit)]
     body += held(unit)
     for step in unit.steps:
