@@ -10,7 +10,7 @@ from typing import Any
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
 from specbuild.errors import SpecError, nearest
-from specbuild.graph import Block, Chosen, Group, Node, Output, Ref, Skip, channel_word
+from specbuild.graph import Block, Chosen, Group, Node, Output, Ref, Skip, size_arguments, size_words
 from specbuild.names import check_name, snake
 from specbuild.ops import OPS
 from specbuild.ops.base import Op, attributes
@@ -90,7 +90,7 @@ class Elaborator:
         if not definition.inputs or "inputs" not in spec.source.data:
             raise spec.source.at().error("SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say")
         inputs = {name: self.declared(raw, definition.at.child("inputs", name), env) for name, raw in definition.inputs.items()}
-        return self.body(definition, env, params, inputs)
+        return self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
 
     def with_variant(self, definition: BlockDef, given: dict[str, Argument], variant: str | None, at: At) -> dict[str, Argument]:
         """The arguments of a variant, in the scope of its own file, and over them those given."""
@@ -193,26 +193,36 @@ class Elaborator:
         self.open.append(definition.name)
         self.defined[definition.at] = definition
         try:
-            several = len(inputs) > 1
             env: dict[str, Any] = {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}
+            read = {i: {a: plain(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
+            for word, (i, axis) in size_words(inputs, params).items():
+                read[i][axis] = named(read[i][axis], word)
             told = {}
             for i, x in inputs.items():
-                sizes = {a: named(plain(n), channel_word(i, several)) if a == CHANNEL else plain(n) for a, n in x.sizes.items()}
+                sizes = {a: n if a == CHANNEL else plain(n) for a, n in read[i].items()}
                 told[i] = Tensor(sizes, x.dtype, x.batched)
-            self.made[key] = self.body(definition, env, params, told)
+            self.made[key] = self.body(definition, env, params, told, read)
         except SpecError as e:
             raise SpecError(e.code, e.message, e.place, e.hint, (*e.trail, trail)) from None
         finally:
             self.open.pop()
         return self.made[key]
 
-    def body(self, definition: BlockDef, env: dict[str, Any], params: dict[str, Any], inputs: dict[str, Tensor]) -> Block:
+    def body(
+        self,
+        definition: BlockDef,
+        env: dict[str, Any],
+        params: dict[str, Any],
+        inputs: dict[str, Tensor],
+        read: Mapping[str, Mapping[str, int]],
+    ) -> Block:
+        """The instance itself; `read` has the sizes of its inputs as its expressions read them."""
         frame = Frame(definition, env, inputs)
-        for name, x in inputs.items():
+        for name in inputs:
             check_name(name, definition.at.child("inputs", name), "an input")
             if name in env:
                 raise definition.at.child("inputs", name).error("SB204", f"{name!r} is a parameter and an input", key=True)
-            env[name] = x.sizes
+            env[name] = read[name]
         frame.scopes.append({name: name for name in inputs})
         frame.last = next(iter(inputs), None)
         if not definition.steps:
@@ -455,9 +465,7 @@ class Elaborator:
             inputs[name] = x = frame.typed(source)
             self.fits(definition, name, x, step)
         built = self.instance(definition, params, inputs, step.at, path)
-        args = {p: v for p, v in params.items()}
-        several = len(inputs) > 1
-        args |= {channel_word(n, several): x[CHANNEL] for n, x in inputs.items() if CHANNEL in x}
+        args = params | size_arguments(inputs, params)
         type_ = told_outside(built.type, args)
         return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
 
@@ -486,8 +494,7 @@ class Elaborator:
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
             params = {p: origin.args[p] for p in definition.params}
             built = self.instance(definition, params, inputs, step.at, path)
-            several = len(inputs) > 1
-            args = dict(params) | {channel_word(n, several): x[CHANNEL] for n, x in inputs.items() if CHANNEL in x}
+            args = params | size_arguments(inputs, params)
             return Node(path, built, tuple(sources), told_outside(built.type, args), step.at, step.name is not None, args, origin.name, doc=step.doc)
         assert isinstance(origin.op, Op)
         type_, parts = self.infer(step, origin.op, types)

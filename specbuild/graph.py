@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from specbuild.axes import Tensor
+from specbuild.axes import CHANNEL, Tensor
 from specbuild.ops.base import Op
 from specbuild.source import At
 from specbuild.words import translate
@@ -122,9 +122,27 @@ class Block:
         return replace(self, outputs=outputs)
 
 
-def channel_word(name: str, several: bool) -> str:
-    """The word by which a block's code speaks of an input's channels."""
-    return f"{name}_channels" if several else "in_channels"
+SIZE_WORDS = {"D": "depth", "H": "height", "W": "width", "T": "length"}
+
+
+def size_words(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The words by which a block's code speaks of the sizes of its inputs: of which input, and of which axis."""
+    found = {}
+    for name, x in inputs.items():
+        for axis in x.axes:
+            word = SIZE_WORDS.get(axis, axis)
+            if axis == CHANNEL:
+                word = "in_channels" if len(inputs) == 1 else f"{name}_channels"
+            elif len(inputs) > 1:
+                word = f"{name}_{word}"
+            if axis == CHANNEL or word not in (*params, *inputs):
+                found[word] = (name, axis)
+    return found
+
+
+def size_arguments(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str, int]:
+    """What those words mean where a block is used."""
+    return {word: inputs[name][axis] for word, (name, axis) in size_words(inputs, params).items()}
 
 
 def retold(node: Node, output: str) -> Tensor:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from specbuild.axes import CHANNEL
 from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, rebuild, walk
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.layout import Layout
-from specbuild.emit.made import Argument, Construct, Container, Made, Run, constant, literal, literals, uncounted
+from specbuild.emit.made import Argument, Computed, Construct, Container, Made, Run, constant, literal, literals, uncounted
 from specbuild.emit.rows import rows
 from specbuild.graph import Block, Chosen, size_words
 from specbuild.words import WordsError, evaluate, named, plain, retell, words
@@ -272,6 +273,11 @@ class Merger:
         elif isinstance(expr, Container):
             for part in (*expr.members.head, expr.members.tail, expr.members.length):
                 self.use(part)
+        elif isinstance(expr, Computed):
+            own = {name for name, _ in expr.variables} - self.used
+            for part in (*(e for _, e in expr.variables), expr.value):
+                self.use(part)
+            self.used -= own
         elif expr is not None:
             self.used |= {part.text.partition(".")[0] for part in walk(expr) if isinstance(part, Name)}
 
