@@ -345,7 +345,7 @@ class Merger:
         known = {p: [literal(b.params[p]) for b in blocks] for p in blocks[0].params if not isinstance(blocks[0].params[p], Chosen)}
         sizes = size_words(blocks[0].inputs, blocks[0].params)
         for word, (i, axis) in sizes.items():
-            if axis == CHANNEL:
+            if axis == CHANNEL or word == hint:
                 known[word] = [Literal(plain(b.inputs[i][axis])) for b in blocks]
         fits = [p for p, values in known.items() if all(values[i] == c for i, c in zip(self.alive, column, strict=True))]
         if fits:
