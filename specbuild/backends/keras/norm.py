@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from specbuild.axes import Tensor
-from specbuild.backends.backend import External, layer
+from typing import Any
+
+from specbuild.axes import CHANNEL, Tensor
+from specbuild.backends.align import unfolded
+from specbuild.backends.backend import External, inline, layer
 from specbuild.backends.keras.base import emits
 from specbuild.backends.keras.init import initializer
 from specbuild.emit.lower import Operand, Result, Stored
-from specbuild.ops.norm import BatchNorm, LayerNorm
+from specbuild.ops.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RmsNorm,
+    places,
+)
 from specbuild.words import formula
 
-BATCH_NORM = External(
-    "layers.BatchNormalization(momentum=0.99, epsilon=1e-3, center=True, scale=True, gamma_initializer='ones')"
-)
-LAYER_NORM = External("layers.LayerNormalization(axis=-1, epsilon=1e-3, center=True, scale=True, gamma_initializer='ones')")
-AFFINE = {"scale": Stored("gamma"), "shift": Stored("beta")}
+AFFINE = "center=True, scale=True, beta_initializer='zeros', gamma_initializer='ones'"
+BATCH_NORM = External(f"layers.BatchNormalization(axis=-1, momentum=0.99, epsilon=1e-3, {AFFINE})")
+LAYER_NORM = External(f"layers.LayerNormalization(axis=-1, epsilon=1e-3, {AFFINE})")
+GROUP_NORM = External(f"layers.GroupNormalization(groups=32, axis=-1, epsilon=1e-3, {AFFINE})")
+RMS_NORM = External("layers.RMSNormalization(axis=-1, epsilon=1e-6)")
+RMS_NORMALIZATION = External("ops.rms_normalization(x, scale=None, axis=-1, epsilon=None)")
+LOCAL_RESPONSE_NORM = External("LocalResponseNormalization(size, alpha=1e-4, beta=0.75, k=1.0)")
 STATISTICS = {"mean": Stored("moving_mean"), "variance": Stored("moving_variance")}
+
+
+def held(affine: bool, order: tuple[int, ...] | None = None, bias: bool = True) -> dict[str, Stored]:
+    """Where the learned scale and shift are kept."""
+    scale = {"scale": Stored("gamma", order)} if affine else {}
+    return scale | ({"shift": Stored("beta", order)} if affine and bias else {})
 
 
 @emits(BatchNorm)
 def batch_norm(op: BatchNorm, x: Operand, out: Tensor) -> Result:
+    x = unfolded(x, (op.over,))
     here = x.to(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
     make = BATCH_NORM.made(
         momentum=kept(op.momentum),
@@ -28,7 +48,7 @@ def batch_norm(op: BatchNorm, x: Operand, out: Tensor) -> Result:
         scale=op.affine,
         gamma_initializer=initializer(op.init, "ones"),
     )
-    return layer(make, here, weights=(AFFINE if op.affine else {}) | STATISTICS)
+    return layer(make, here, weights=held(op.affine) | STATISTICS)
 
 
 def kept(momentum: float) -> float:
@@ -37,16 +57,59 @@ def kept(momentum: float) -> float:
     return value if abs(value - round(value, 12)) > 1e-15 else round(value, 12)
 
 
+def dimensions(x: Operand, axes: tuple[str, ...]) -> tuple[Any, tuple[int, ...] | None]:
+    """Where axes stand, counted from the end; and how weights that name them in order lie."""
+    dims = tuple(d - x.layout.rank for d in x.dims(axes))
+    order = tuple(axes.index(a) for a in x.order if a in axes)
+    return dims if len(dims) > 1 else dims[0], None if order == tuple(range(len(axes))) else order
+
+
 @emits(LayerNorm)
 def layer_norm(op: LayerNorm, x: Operand, out: Tensor) -> Result:
-    here = x.to(*(a for a in x.order if a not in op.over), *op.over, folded=x.layout.folded)
-    n = len(op.over)
+    here = unfolded(x, op.over)
+    axis, order = dimensions(here, op.over)
     make = LAYER_NORM.made(
-        axis=-1 if n == 1 else tuple(range(-n, 0)),
+        axis=axis,
         epsilon=op.epsilon,
         center=op.affine and op.bias,
         scale=op.affine,
         gamma_initializer=initializer(op.init, "ones"),
     )
-    held = {} if not op.affine else AFFINE if op.bias else {"scale": AFFINE["scale"]}
-    return layer(make, here, weights=held)
+    return layer(make, here, weights=held(op.affine, order, op.bias))
+
+
+@emits(RmsNorm)
+def rms_norm(op: RmsNorm, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    if set(here.order[-len(op.over) :]) != set(
+        op.over
+    ):  # its scale meets the last axes, whatever `axis` says
+        here = here.to(*(a for a in here.order if a not in op.over), *op.over, folded=here.layout.folded)
+    axis, order = dimensions(here, op.over)
+    if not op.affine:
+        return inline(RMS_NORMALIZATION(here.expr, axis=axis, epsilon=op.epsilon), here.layout)
+    return layer(
+        RMS_NORM.made(axis=axis, epsilon=op.epsilon), here, weights={"scale": Stored("scale", order)}
+    )
+
+
+@emits(GroupNorm, InstanceNorm)
+def group_norm(op: GroupNorm | InstanceNorm, x: Operand, out: Tensor) -> Result:
+    axes = places(x.type, op.over)
+    others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
+    here = unfolded(x, axes)
+    here = here.to(*(a for a in here.order if a in axes), CHANNEL, folded=others)
+    make = GROUP_NORM.made(
+        groups=op.groups if isinstance(op, GroupNorm) else -1,  # a group for each channel
+        epsilon=op.epsilon,
+        center=op.affine,
+        scale=op.affine,
+        gamma_initializer=initializer(op.init, "ones"),
+    )
+    return layer(make, here, weights=held(op.affine))
+
+
+@emits(LocalResponseNorm)
+def local_response_norm(op: LocalResponseNorm, x: Operand, out: Tensor) -> Result:
+    here = x.to(*(a for a in x.order if a != CHANNEL), CHANNEL, folded=x.layout.folded)
+    return layer(LOCAL_RESPONSE_NORM.made(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)
