@@ -230,7 +230,7 @@ class Fixed(Kind):
 class PerAxis(Kind):
     """One value for all axes, a list with a value for each, or a mapping by axis."""
 
-    kind: Integer
+    kind: Integer | Real
 
     def schema(self) -> dict[str, Any]:
         inner = self.kind.schema()

@@ -1,0 +1,97 @@
+"""Resizing in Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from specbuild.axes import Tensor
+from specbuild.backends.backend import External, inline, layer, scalar
+from specbuild.backends.keras.base import call, emits
+from specbuild.backends.keras.mix import places
+from specbuild.emit.code import Attribute, Call, Expr, Index, Infix, Literal, Name, Slice, TupleOf
+from specbuild.emit.layout import Layout
+from specbuild.emit.lower import Operand, Result, Unsupported
+from specbuild.emit.made import literal
+from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
+
+UP_SAMPLING = {
+    1: External("layers.UpSampling1D(size)"),
+    2: External("layers.UpSampling2D(size, data_format=None, interpolation='nearest')"),
+    3: External("layers.UpSampling3D(size)"),
+}
+IMAGE_RESIZE = External("ops.image.resize(images, size, interpolation='bilinear')")
+RESIZE = External("resize(x, size, mode='nearest', align_corners=False)")
+
+
+def framed(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]:
+    """The operand with a batch, the axes that are resized and C, and how it lies; a table gets a batch of one."""
+    if x.layout.batched:
+        here = places(x, axes)
+        return here.expr, here.layout
+    others = [a for a in x.order if a not in axes]
+    if len(others) > 1:
+        raise Unsupported(
+            f"{x.type} without a batch has more than one axis beside those", "flatten the others before"
+        )
+    here = x.to(*axes, *others)
+    return call("ops.expand_dims", here.expr, axis=0), here.layout
+
+
+def size_of(like: Operand, axes: tuple[str, ...]) -> Expr:
+    """The sizes of these axes, read off a value."""
+    here = like.unfolded() if any(a in like.layout.folded for a in axes) else like
+    shape, dims = Attribute(here.expr, "shape"), tuple(here.dim(a) for a in axes)
+    if len(axes) > 1 and dims == tuple(range(dims[0], dims[0] + len(dims))):
+        return Index(
+            shape,
+            (
+                Slice(
+                    Literal(dims[0]),
+                    Literal(-1) if dims[-1] == here.layout.rank - 2 else literal(dims[-1] + 1),
+                ),
+            ),
+        )
+    return TupleOf(tuple(Index(shape, (Literal(d),)) for d in dims))
+
+
+def scaled(x: Operand, axes: tuple[str, ...], scales: tuple[float, ...]) -> Expr:
+    """The sizes of these axes times a factor each, rounded down."""
+    sizes = []
+    for axis, scale in zip(axes, scales, strict=True):
+        longer = Infix("*", literal(scale), Index(Attribute(x.expr, "shape"), (Literal(x.dim(axis)),)))
+        sizes.append(longer if isinstance(scale, int) else Call(Name("int"), (longer,)))
+    return TupleOf(tuple(sizes))
+
+
+@emits(Resize)
+def resize(op: Resize, x: Operand, like: Operand | None, out: Tensor) -> Result:
+    axes = op.axes(x.type)
+    n = len(axes)
+    whole = op.scale is not None and all(isinstance(s, int) for s in op.scales(x.type))
+    native = op.mode == "bilinear" and not op.align_corners and n == 2
+    if whole and x.layout.batched and (native or op.mode.startswith("nearest")):
+        made = UP_SAMPLING[n].made(
+            scalar(op.scales(x.type)), **({"interpolation": "bilinear"} if op.mode == "bilinear" else {})
+        )
+        return layer(made, places(x, axes))
+    value, layout = framed(x, axes)
+    if like is not None:
+        size = size_of(like, axes)
+    elif op.size is not None:
+        size = literal(op.sizes(x.type))
+    else:
+        size = scaled(places(x, axes) if layout.batched else x.to(*layout.order), axes, op.scales(x.type))
+    if native:
+        result: Expr = IMAGE_RESIZE(value, size)
+    else:
+        how: dict[str, Any] = {"mode": op.mode.removeprefix("bi")}
+        if op.align_corners:
+            how["align_corners"] = True
+        result = RESIZE(value, size, **how)
+    return inline(result if layout.batched else Index(result, (Literal(0),)), layout)
+
+
+@emits(PixelShuffle, PixelUnshuffle)
+def shuffle(op: PixelShuffle | PixelUnshuffle, x: Operand, out: Tensor) -> Result:
+    here = places(x, op.axes(x.type))
+    return inline(call(op.name, here.expr, op.factor), here.layout)
