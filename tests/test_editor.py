@@ -86,5 +86,7 @@ def test_a_typo_is_marked_at_its_key(editor: LanguageServer, step: str, mark: tu
 
 
 def test_what_is_right_is_not_marked(editor: LanguageServer) -> None:
-    text = HEAD + "  - conv: {channels: x.C * 2, padding: [[0, 1], 1]}\n    as: stem\n  - relu\n  - MyBlock: {a: 1}\n"
-    assert editor.diagnostics(text) == []
+    steps = (
+        "  - conv: {channels: x.C * 2, padding: [[0, 1], 1]}\n    as: stem\n  - relu\n  - MyBlock: {a: 1}\n"
+    )
+    assert editor.diagnostics(HEAD + steps) == []

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from specbuild import spec
-from specbuild.build import graph
+from specbuild.build import compile_source, graph
 from specbuild.editor import as_json, editor_schema
 from specbuild.errors import SpecError, SpecErrors
 from specbuild.ops import OPS
@@ -177,6 +177,94 @@ def test_a_typo_is_refused_at_its_key(text: str, code: str, line: int, column: i
     assert not Draft7Validator(schema(own_blocks(source))).is_valid(source.data)
 
 
+TOLD = {
+    "conv: {kernel: 3}": ("conv needs 'channels': channels that come out", "write `conv: {channels: ...}`"),
+    "conv": ("conv needs 'channels': channels that come out", "write `conv: {channels: ...}`"),
+    "conv: 64": ("'conv' is a mapping, not 64", "write `conv: {channels: 64}`"),
+    "conv: {channels: [3]}": (
+        "'channels' is a whole number of at least 1 or an expression, not a list",
+        "channels that come out",
+    ),
+    "conv: {channels: 64.0}": (
+        "'channels' is a whole number of at least 1 or an expression, not 64.0",
+        "write 64",
+    ),
+    "conv: {channels: 0}": ("'channels' is at least 1, not 0", "channels that come out"),
+    "conv: {channels: 3, bias: 1}": (
+        "'bias' is true, false or an expression, not 1",
+        "whether to add a learned number to each channel",
+    ),
+    "conv: {channels: 3, as: stem}": (
+        "'as' is a key of the step, not of 'conv'",
+        "put it outside of the braces, beside 'conv'",
+    ),
+    "conv:\n      channels: 3\n      as: stem": (
+        "'as' is a key of the step, not of 'conv'",
+        "indent it as far as 'conv' stands",
+    ),
+    "conv:\n    channels: 3": (
+        "'channels' is an attribute of 'conv', not a key of the step",
+        "indent it further than 'conv', or put it into its braces",
+    ),
+    "relu: {}\n    gelu: {}": (
+        "a step is one op or block; this one has 'relu' and 'gelu'",
+        "start a new step with `- ` for each",
+    ),
+    "as: x": ("this step has no op and no block", "name one, such as `- relu` or `- conv: {channels: 64}`"),
+    "relu: {}\n    merge: add": (
+        "'merge' belongs to 'parallel', and this step has none",
+        "remove it, or write `parallel` beside it",
+    ),
+    "3": ("a step is the name of an op or block, or a mapping, not 3", None),
+    "": ("a step has no value", "write one after it, or remove it"),
+    "add: [a, 3]": ("an item of 'add' is text, not 3", "put text that reads as something else in quotes"),
+    "softmax: {over: [C, C]}": ("'C' is given twice", "remove one of them"),
+    "relu: {}\n    as: a b": ("'a b' is not a name", None),
+    "relu: {}\n    expect: {axes: {C: 3}, H: 3}": (
+        "'H' cannot stand beside 'axes'",
+        "axes and their sizes go under `axes`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("step", "told"), TOLD.items(), ids=TOLD)
+def test_an_author_is_told_in_plain_words(step: str, told: tuple[str, str | None]) -> None:
+    [(_, line, _, message, hint), *_] = faults(f"{HEAD}steps:\n  - relu\n  - {step}\n")
+    assert (message, hint) == (told[0], hint if told[1] is None else told[1])
+    assert 5 <= line <= 7
+
+
+def test_all_faults_are_told_at_once_in_order() -> None:
+    found = faults(
+        HEAD + "steps:\n  - conv: {kernl: 3}\n  - rleu\n  - conv: {channels: 0}\n    frm: x\noutputs: []\n"
+    )
+    assert [(code, line) for code, line, *_ in found] == [
+        ("SB101", 4),  # what is unknown before what is missing
+        ("SB103", 4),
+        ("SB201", 5),
+        ("SB101", 7),
+        ("SB304", 6),
+        ("SB103", 8),
+    ]
+
+
+def test_a_mistyped_key_is_not_missing_as_well() -> None:
+    assert [code for code, *_ in faults(HEAD + "steps:\n  - conv: {chanels: 3}\n")] == ["SB101"]
+
+
+def test_blocks_that_nobody_has_are_refused_with_the_names_of_the_library() -> None:
+    text = (
+        HEAD
+        + "imports: {Mine: ./mine.yaml}\nsteps: [CBMA, CBAM, Mine, Own]\nblocks: {Own: {steps: [relu]}}\n"
+    )
+    validate(Source(text))
+    with pytest.raises(SpecErrors) as found:
+        validate(Source(text), ["CBAM"])
+    assert [(e.code, e.message, e.hint) for e in found.value.errors] == [
+        ("SB201", "there is no block 'CBMA'", "did you mean 'CBAM'?")
+    ]
+
+
 STRICTER = {  # what is refused here although draft-07 cannot, or does not, refuse it
     "two ops in one step": "steps:\n  - relu: {}\n    gelu: {}\n",
     "no op in a step": "steps:\n  - as: x\n",
@@ -259,89 +347,39 @@ SEED = {
 }
 
 HOSTILE = st.one_of(
+    st.sampled_from([None, True, False, 0, 1, -1, 64.0, 1e-5, 10**17]),
+    st.sampled_from("x prev C x.C conv relu Gate CBAM none do width ${width} int class é 0 ...".split()),
+    st.sampled_from(["", " ", "1 / 0", "a b", "\n"]),
     st.sampled_from(
         [
-            None,
-            True,
-            False,
-            0,
-            1,
-            -1,
-            64.0,
-            1e-05,
-            10**17,
-            "",
-            " ",
-            "x",
-            "prev",
-            "C",
-            "x.C",
-            "conv",
-            "relu",
-            "Gate",
-            "CBAM",
-            "none",
-            "do",
-            "width",
-            "1 / 0",
-            "${width}",
-            "int",
-            "a b",
-            "class",
-            "\n",
-            "é",
-            "0",
-            "...",
-            [],
-            {},
-            [None],
-            [[]],
-            [1, 2],
-            ["x"],
-            {"": None},
-            {"C": 3},
-            {"axes": 3},
-            {"axes": {"C": 1}, "dtype": "x"},
-            {"CBAM": 5},
-            {"Gate": [1]},
+            *(
+                [],
+                {},
+                [None],
+                [[]],
+                [1, 2],
+                ["x"],
+                {"": None},
+                {"C": 3},
+                ["relu"],
+                [{"relu": 3}],
+                {"Two": None},
+            ),
+            *({"axes": 3}, {"axes": {"C": 1}, "dtype": "x"}, {"CBAM": 5}, {"Gate": [1]}),
             {"Gate": {"reduction": {"a": 1}}},
             {"default": {"Gate": 3}, "type": "block"},
             {"type": "list", "default": [{"a": []}]},
             {"enum": [{}], "default": {}},
-            {"Two": None},
-            ["relu"],
-            [{"relu": 3}],
         ]
     ),
     st.text(max_size=5),
     st.integers(-3, 9),
 ).map(deepcopy)
 KEYS = st.one_of(
-    st.sampled_from(
-        [
-            *spec.FILE_KEYS,
-            *spec.STEP_KEYS,
-            *spec.STRUCTURE,
-            *OPS,
-            *{a for op in OPS.values() for a in attributes(op)},
-            "Gate",
-            "Two",
-            "type",
-            "default",
-            "min",
-            "enum",
-            "C",
-            "H",
-            "T",
-            "x",
-            "axes",
-            "dtype",
-            "self",
-            "Q",
-            "A\n",
-            "",
-        ]
-    ),
+    st.sampled_from([*spec.FILE_KEYS, *spec.STEP_KEYS, *spec.STRUCTURE, *OPS]),
+    st.sampled_from(sorted({attribute for op in OPS.values() for attribute in attributes(op)})),
+    st.sampled_from(["Gate", "Two", "type", "default", "min", "enum", "C", "H", "T", "x", "axes", "dtype"]),
+    st.sampled_from(["self", "Q", "A\n", ""]),
     st.text(max_size=3),
 )
 
@@ -409,6 +447,69 @@ def test_what_jsonschema_refuses_is_refused(data: Any) -> None:
 def test_no_spec_gives_a_traceback(data: Any) -> None:
     try:
         graph(written(data))
+    except (SpecError, SpecErrors) as error:
+        assert str(error)
+
+
+TEXTS = st.sampled_from(
+    "C H W T Q x image prev same valid causal x.C H.W width depths i 2 -1 zeros relu ${mode}".split()
+    + ["1 / 2", "image.C // 2", "[1, 2]", "normal(0.02)", "uniform(1)", "", "a b"]
+)
+
+
+def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values of the form that a schema of an attribute asks for, whatever they mean."""
+    schema = schema | {key: value for one in schema.get("allOf", ()) for key, value in one.items()}
+    if "anyOf" in schema:
+        return st.sampled_from([word for one in schema["anyOf"] for word in one.get("enum", ["${mode}"])])
+    inner = values(schema["items"]) if "type" in schema.get("items", ()) else TEXTS
+    under = values(schema["additionalProperties"]) if schema.get("additionalProperties") else TEXTS
+    kinds = {
+        "string": st.sampled_from([*schema["enum"]]) if "enum" in schema else TEXTS,
+        "integer": st.integers(schema.get("minimum", -1), 5),
+        "number": st.floats(schema.get("minimum", -1), schema.get("maximum", 2), allow_nan=False),
+        "boolean": st.booleans(),
+        "null": st.none(),
+        "array": st.lists(inner, min_size=schema.get("minItems", 0), max_size=schema.get("maxItems", 3)),
+        "object": st.dictionaries(st.sampled_from(["C", "H", "W", "T"]), under, min_size=1, max_size=3),
+    }
+    types = schema.get("type", "string")
+    return st.one_of(*(kinds[one] for one in ([types] if isinstance(types, str) else types)))
+
+
+@st.composite
+def drawn_steps(draw: st.DrawFn) -> Any:
+    """A few steps with ops of the table, and attributes of the right form."""
+    steps = []
+    for op in draw(st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=4)):
+        value = schema()["definitions"][f"op.{op}"]
+        required = set(value.get("required", ()))
+        given = [key for key in value["properties"] if key in required or draw(st.booleans())]
+        step: dict[str, Any] = {op: {key: draw(values(value["properties"][key])) for key in given}}
+        if OPS[op].takes and OPS[op].takes[0].many and "of" not in given:
+            step = {op: draw(st.lists(TEXTS, min_size=1, max_size=3))}
+        if draw(st.booleans()):
+            step["from"] = draw(st.sampled_from(["x", "image", ["image", "x"], {"x": "image"}]))
+        steps.append(step)
+    inputs = {
+        "image": {"C": 4, "H": 6, "W": 6},
+        "x": {"axes": {"C": 4, "T": 5}, "dtype": draw(st.sampled_from(["float", "int32", "bool"]))},
+    }
+    return {
+        "model": "Net",
+        "params": {"width": 4, "depths": [1, 2], "mode": "C"},
+        "inputs": inputs,
+        "steps": steps,
+    }
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(drawn_steps())
+def test_no_attributes_of_any_op_give_a_traceback(data: Any) -> None:
+    try:
+        model = graph(written(data))
+        for backend in ("torch", "keras"):
+            compile_source(model, backend)
     except (SpecError, SpecErrors) as error:
         assert str(error)
 

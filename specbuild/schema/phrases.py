@@ -61,6 +61,14 @@ def shown(value: Any) -> str:
 
 def advice(value: Any, schema: Schema) -> str:
     """What to write instead of a value of the wrong type."""
+    title, required = schema.get("title", ""), schema.get("required", [])
+    attributes = [*required, *schema.get("properties", ())]
+    if attributes and not title.startswith("a ") and title != "parameters":
+        given = "[...]" if isinstance(value, list) else shown(value).strip("'")
+        keys = [f"{attributes[0]}: {given}"]
+        if isinstance(value, list) and "of" in attributes:
+            keys = [f"of: {given}", *(f"{key}: ..." for key in required)]
+        return f"write `{title}: {{{', '.join(keys)}}}`"
     if isinstance(value, float) and value.is_integer() and "integer" in schema["type"]:
         return f"write {int(value)}"
     if schema["type"] == "string" and not isinstance(value, dict | list):
