@@ -20,7 +20,8 @@ from specbuild.backends import load
 from specbuild.backends.backend import Backend
 from specbuild.build import compile_source
 from specbuild.emit.layout import Layout
-from specbuild.graph import Block
+from specbuild.graph import Block, instances
+from specbuild.ops.norm import BatchNorm
 from specbuild.weights import Held, held
 from specbuild.words import plain
 
@@ -100,7 +101,7 @@ class Written:
             np.savez(self.place / f"{name}_weights.npz", **{h.kept: cast(h.to_framework(weights[h.path]), case.dtype) for h in self.held[name]})
             np.savez(self.place / f"{name}_inputs.npz", **{n: cast(laid(v, case.model.inputs[n], backend), case.dtype) for n, v in inputs.items()})
             np.savez(self.place / f"{name}_heads.npz", **{n: cast(laid(v, outputs[n], backend), case.dtype) for n, v in heads.items()})
-        self.outputs = outputs
+        self.outputs, self.weights = outputs, weights
         self.job = {
             "name": case.name,
             "model": case.model.kind,
@@ -132,7 +133,7 @@ class Written:
         for name in ("torch", "keras"):
             if (self.place / f"{name}_error.txt").exists():
                 return Report(self.case.name, f"{name}: {(self.place / f'{name}_error.txt').read_text()}")
-        a, b = self.canonical("torch"), self.canonical("keras")
+        a, b = biased(self.canonical("torch"), self.case, self.weights), self.canonical("keras")
         shared = [k for k in a if k in b]
         lacking = [k for k in a if k.startswith("output.") and k not in b]
         if lacking:
@@ -142,6 +143,19 @@ class Written:
             kind = key.partition(".")[0]
             floors[kind] = max(floors.get(kind, 0.0), float(np.max(np.abs(a[key]), initial=0.0)) * NOTHING)
         return Report(self.case.name, "", {k: relative(a[k], b[k], floors[k.partition(".")[0]]) for k in shared})
+
+
+def biased(found: Mapping[str, Any], case: Case, weights: Arrays) -> Arrays:
+    """PyTorch's running variances as Keras keeps them: it counts n values, where PyTorch counts n - 1."""
+    result = dict(found)
+    for path, node, block in instances(case.model):
+        key = f"state.{path}.variance"
+        if key in result and isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
+            x = block.typed(node.inputs[0])
+            n = case.batch * x.elements // plain(x[node.op.over])
+            kept = (1 - plain(node.op.momentum)) * weights[f"{path}.variance"]
+            result[key] = (result[key] - kept) * (n - 1) / n + kept
+    return result
 
 
 def relative(a: Any, b: Any, floor: float = 0.0) -> float:
