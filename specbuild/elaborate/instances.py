@@ -1,0 +1,128 @@
+"""Block instances: the same definition, values and types give the same object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from specbuild.axes import CHANNEL, Tensor
+from specbuild.elaborate.frame import Argument, Frame
+from specbuild.elaborate.references import reference, single
+from specbuild.elaborate.values import declared, parameters, with_variant
+from specbuild.errors import SpecError
+from specbuild.graph import Block, Chosen, Output, size_words
+from specbuild.names import check_name
+from specbuild.source import At
+from specbuild.spec import BlockDef, Spec, StepDef
+from specbuild.words import named, plain
+
+MAX_DEPTH = 64
+
+
+class Instances:
+    """Every instance made so far. `run` elaborates the steps of a block into its frame."""
+
+    def __init__(self, run: Callable[[Frame, tuple[StepDef, ...]], None]):
+        self.run = run
+        self.made: dict[Any, Block] = {}
+        self.open: list[str] = []  # kinds being elaborated, outermost first
+        self.defined: dict[At, BlockDef] = {}  # by where they stand
+
+    def model(self, spec: Spec, given: dict[str, Any], variant: str | None) -> Block:
+        definition = spec.model
+        if definition is None:
+            raise spec.source.at().error("SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`")
+        at = spec.source.at(("params",))
+        arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
+        params = parameters(definition, with_variant(definition, arguments, variant, spec.source.at()), at)
+        env = {name: named(plain(value), name) if not isinstance(value, Chosen) else value for name, value in params.items()}
+        if not definition.inputs or "inputs" not in spec.source.data:
+            raise spec.source.at().error("SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say")
+        inputs = {name: declared(raw, definition.at.child("inputs", name), env) for name, raw in definition.inputs.items()}
+        return self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
+
+    def instance(self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str) -> Block:
+        """A block instance; the same definition, values and types give the same object."""
+        key = (
+            id(definition),
+            tuple((p, v.key() if isinstance(v, Chosen) else repr(plain(v))) for p, v in params.items()),
+            tuple((n, tuple((a, plain(s)) for a, s in x.sizes.items()), x.dtype, x.batched) for n, x in inputs.items()),
+        )
+        if key in self.made:
+            return self.made[key]
+        trail = f"in {definition.name} at {name} ({at.place.file}:{at.place.line}:{at.place.column})"
+        if definition.name in self.open and any(o == definition.name for o in self.open):
+            cycle = " > ".join([*self.open[self.open.index(definition.name) :], definition.name])
+            raise at.error("SB206", f"a block cannot contain itself: {cycle}")
+        if len(self.open) >= MAX_DEPTH:
+            raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} deep")
+        self.open.append(definition.name)
+        self.defined[definition.at] = definition
+        try:
+            env: dict[str, Any] = {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}
+            read = {i: {a: plain(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
+            for word, (i, axis) in size_words(inputs, params).items():
+                read[i][axis] = named(read[i][axis], word)
+            told = {}
+            for i, x in inputs.items():
+                sizes = {a: n if a == CHANNEL else plain(n) for a, n in read[i].items()}
+                told[i] = Tensor(sizes, x.dtype, x.batched)
+            self.made[key] = self.body(definition, env, params, told, read)
+        except SpecError as e:
+            raise SpecError(e.code, e.message, e.place, e.hint, (*e.trail, trail)) from None
+        finally:
+            self.open.pop()
+        return self.made[key]
+
+    def body(
+        self,
+        definition: BlockDef,
+        env: dict[str, Any],
+        params: dict[str, Any],
+        inputs: dict[str, Tensor],
+        read: Mapping[str, Mapping[str, int]],
+    ) -> Block:
+        """The instance itself; `read` has the sizes of its inputs as its expressions read them."""
+        frame = Frame(definition, env, inputs)
+        for name in inputs:
+            check_name(name, definition.at.child("inputs", name), "an input")
+            if name in env:
+                raise definition.at.child("inputs", name).error("SB204", f"{name!r} is a parameter and an input", key=True)
+            env[name] = read[name]
+        frame.scopes.append({name: name for name in inputs})
+        frame.last = next(iter(inputs), None)
+        if not definition.steps:
+            raise definition.at.error("SB103", f"{definition.name} has no steps")
+        self.run(frame, definition.steps)
+        outputs = self.outputs(frame)  # a tap among them opens a node
+        return Block(
+            definition.name,
+            definition.doc,
+            {p: v if isinstance(v, Chosen) else plain(v) for p, v in params.items()},
+            {p: d.default for p, d in definition.params.items() if not d.required},
+            inputs,
+            tuple(frame.nodes.values()),
+            frame.groups,
+            outputs,
+            definition.at,
+            frame.steps,
+            {p: d.doc for p, d in definition.params.items() if d.doc},
+        )
+
+    def outputs(self, frame: Frame) -> dict[str, Output]:
+        raw, at = frame.definition.outputs, frame.definition.at.child("outputs")
+        if raw is None:
+            assert frame.last is not None
+            ref = single(frame, frame.last, frame.definition.at)
+            return {"": Output(ref, frame.typed(ref))}
+        if isinstance(raw, str):
+            ref = reference(frame, raw, at)
+            return {"": Output(ref, frame.typed(ref))}
+        pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
+        found = {}
+        for i, (name, target) in enumerate(pairs):
+            place = at.child(name) if isinstance(raw, Mapping) else at.child(i)
+            check_name(name, place, "an output")
+            ref = reference(frame, target, place)
+            found[name] = Output(ref, frame.typed(ref))
+        return found

@@ -1,0 +1,111 @@
+"""What a name speaks of: a step, an input, a part of a step, or a tap into a block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from specbuild.axes import listed
+from specbuild.elaborate.frame import Frame
+from specbuild.errors import nearest
+from specbuild.graph import Block, Node, Output, Ref
+from specbuild.source import At
+from specbuild.spec import StepDef
+
+
+def reference(frame: Frame, text: Any, at: At) -> Ref:
+    """The value that a name speaks of: a step, an input, `prev`, a step's output, or a tap into a block."""
+    return single(frame, found(frame, text, at), at)
+
+
+def found(frame: Frame, text: Any, at: At) -> Ref:
+    if not isinstance(text, str):
+        raise at.error("SB102", "this is the name of a step or an input")
+    if text == "prev":
+        if frame.last is None:
+            raise at.error("SB202", "there is no value before this step")
+        return frame.last
+    for scope in reversed(frame.scopes):
+        if text in scope:
+            return scope[text]
+    if text in frame.nodes:
+        return text
+    if text in frame.groups:
+        members = [n for n in frame.nodes if n.startswith(text + ".")]
+        if members:
+            return members[-1]
+    parts = text.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        head = ".".join(parts[:cut])
+        ref = next((s[head] for s in reversed(frame.scopes) if head in s), head)
+        node = frame.nodes.get(ref)
+        if node is not None and isinstance(node.op, Block):
+            return tap(frame, node, ".".join(parts[cut:]), at)
+        if node is not None and ".".join(parts[cut:]) in node.parts:
+            return f"{node.name}@{'.'.join(parts[cut:])}"
+    known = [n for s in frame.scopes for n in s]
+    guess = nearest(text, known)
+    later = any(s.name == text for s in frame.definition.steps)
+    hint = f"did you mean {guess!r}?" if guess else f"here are: {listed(known[:12])}"
+    message = f"{text!r} comes only after this step" if later else f"nothing above is named {text!r}"
+    raise at.error("SB202", message, hint)
+
+
+def single(frame: Frame, ref: Ref, at: At) -> Ref:
+    """A reference to one value; a step that gives several is not one."""
+    node = frame.nodes.get(ref)
+    if node is None or not node.parts:
+        return ref
+    parts = [f"{node.name}.{part}" for part in node.parts]
+    raise at.error("SB202", f"{node.name} gives several values: {listed(parts)}", "name the one that is meant")
+
+
+def previous(frame: Frame, step: StepDef) -> Ref:
+    if frame.last is None:
+        raise step.error("SB202", "there is no value before this step", "name its input with `from`")
+    return single(frame, frame.last, step.at)
+
+
+def tap(frame: Frame, node: Node, path: str, at: At) -> Ref:
+    """A value inside a block instance becomes one of its outputs."""
+    assert isinstance(node.op, Block)
+    if path in node.op.outputs:
+        return node.name if next(iter(node.op.outputs)) == path else f"{node.name}@{path}"
+    opened = expose(node.op, path, at)
+    origin = node.reuses or node.name
+    for name, other in frame.nodes.items():
+        if name == origin or other.reuses == origin:
+            assert isinstance(other.op, Block)
+            frame.nodes[name] = replace(other, op=opened if name == node.name else expose(other.op, path, at))
+    return f"{node.name}@{path}"
+
+
+def expose(block: Block, path: str, at: At) -> Block:
+    """The same instance with one more output: the value at `path` inside it."""
+    if path in block.outputs:
+        return block
+    ref = block_reference(block, path)
+    if ref is None:
+        head = next((n for n in sorted(block._by_name, key=len, reverse=True) if path.startswith(n + ".")), None)
+        node = block.node(head) if head else None
+        if node is None or not isinstance(node.op, Block):
+            known = [*block._by_name, *block.groups]
+            guess = nearest(path, known)
+            hint = f"did you mean {guess!r}?" if guess else f"inside are: {listed(known[:12])}"
+            raise at.error("SB202", f"there is no {path!r} in {block.kind}", hint)
+        rest = path[len(node.name) + 1 :]
+        opened = replace(node, op=expose(node.op, rest, at))
+        block = replace(block, nodes=tuple(opened if n.name == node.name else n for n in block.nodes))
+        ref = f"{node.name}@{rest}"
+    return replace(block, outputs={**block.outputs, path: Output(ref, block.typed(ref))})
+
+
+def block_reference(block: Block, path: str) -> Ref | None:
+    if block.node(path) is not None or path in block.inputs:
+        return path
+    members = [n.name for n in block.nodes if n.name.startswith(path + ".")] if path in block.groups else []
+    if members:
+        return members[-1]
+    name, _, part = path.rpartition(".")
+    node = block.node(name)
+    return f"{name}@{part}" if node is not None and part in node.parts else None
