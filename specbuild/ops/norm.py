@@ -28,7 +28,10 @@ def places(x: Tensor, over: tuple[str, ...] | None) -> tuple[str, ...]:
 
 @op("norm")
 class BatchNorm(Op):
-    """Normalise each channel over the batch and all places; at inference by running statistics (arXiv 1502.03167)."""
+    """Normalise each channel over the batch and all places (arXiv 1502.03167).
+
+    Outside of training by running statistics: means and unbiased variances of the batches seen.
+    """
 
     light = True
     epsilon: float = attr(Real(0), "added to the variance", 1e-5)
@@ -71,7 +74,7 @@ class LayerNorm(Op):
 
 @op("norm")
 class RmsNorm(Op):
-    """Divide by the root of the mean square over the axes named, place by place for the others (arXiv 1910.07467)."""
+    """Divide by the root mean square over the axes named, place by place for others (arXiv 1910.07467)."""
 
     light = True
     over: tuple[str, ...] = attr(Axes(), "axes whose mean square is taken", (CHANNEL,))
@@ -137,7 +140,10 @@ class InstanceNorm(Op):
 
 @op("norm")
 class LocalResponseNorm(Op):
-    """x / (k + alpha m)^beta, m the mean square over `size` neighbouring channels, zeros beyond the ends (AlexNet)."""
+    """x / (k + alpha m)^beta, m the mean square over `size` neighbouring channels: AlexNet's normalisation.
+
+    Beyond the first and the last channel there are zeros, which count in the mean.
+    """
 
     light = True
     size: int = attr(Integer(1), "neighbouring channels, of which x is in the middle", 5)

@@ -66,6 +66,7 @@ CASES = {
     "local_response_norm_sequence": (SEQUENCE, "- local_response_norm: {size: 5, alpha: 0.5}"),
     "norm_row": (
         MAP,
-        "- do: [{conv: {channels: 4}}, batch_norm, {group_norm: {groups: 2}}, instance_norm, local_response_norm]",
+        "- do: [{conv: {channels: 4}}, batch_norm, {group_norm: {groups: 2}}, instance_norm, "
+        "local_response_norm]",
     ),
 }

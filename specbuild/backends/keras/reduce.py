@@ -5,21 +5,77 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.axes import Tensor
-from specbuild.backends.backend import inline
+from specbuild.backends.align import unfolded
+from specbuild.backends.backend import External, fixed, inline
+from specbuild.backends.keras.activation import dimensions
 from specbuild.backends.keras.base import call, emits
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
-from specbuild.ops.reduce import Max, Mean, Reduction, Sum
+from specbuild.emit.made import literal
+from specbuild.ops import reduce as ops
+from specbuild.ops.reduce import Argmax, Cumsum, L2Norm, Normalize, Reduction, Spread, Std
 
-FUNCTIONS: dict[type[Reduction], str] = {Mean: "ops.mean", Max: "ops.max", Sum: "ops.sum"}
+FUNCTIONS: dict[type[Reduction], str] = {
+    ops.Sum: "ops.sum",
+    ops.Mean: "ops.mean",
+    ops.Max: "ops.max",
+    ops.Min: "ops.min",
+    ops.Prod: "ops.prod",
+    ops.LogSumExp: "ops.logsumexp",
+}
+NORMALIZE = External("ops.normalize(x, axis=-1, order=2, epsilon=None)")
+
+
+def reduced(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
+    order = x.order if keep else tuple(a for a in x.order if a not in axes)
+    return Layout(order, x.layout.folded, x.layout.batched)
+
+
+def keepdims(keep: bool) -> dict[str, Any]:
+    return {"keepdims": True} if keep else {}
 
 
 @emits(*FUNCTIONS)
 def reduction(op: Reduction, x: Operand, out: Tensor) -> Result:
-    here = x.unfolded() if any(a in x.layout.folded for a in op.over) else x
-    dims = here.dims(op.over)
-    order = here.order if op.keep else tuple(a for a in here.order if a not in op.over)
-    axis: Any = dims[0] if len(dims) == 1 else dims
-    axis = -1 if axis == here.layout.rank - 1 else axis
-    keep = {"keepdims": True} if op.keep else {}
-    return inline(call(FUNCTIONS[type(op)], here.expr, axis=axis, **keep), Layout(order, here.layout.folded, here.layout.batched))
+    here = unfolded(x, op.over)
+    summary = call(FUNCTIONS[type(op)], here.expr, axis=dimensions(here, op.over), **keepdims(op.keep))
+    return inline(summary, reduced(here, op.over, op.keep))
+
+
+@emits(L2Norm)
+def l2_norm(op: L2Norm, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    squares = call("ops.square", here.expr)
+    total = call("ops.sum", squares, axis=dimensions(here, op.over), **keepdims(op.keep))
+    return inline(call("ops.sqrt", total), reduced(here, op.over, op.keep))
+
+
+@emits(ops.Variance, ops.Std)
+def spread(op: Spread, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    axis, layout = dimensions(here, op.over), reduced(here, op.over, op.keep)
+    if fixed(op.correction, 0):
+        function = "ops.std" if isinstance(op, Std) else "ops.var"
+        return inline(call(function, here.expr, axis=axis, **keepdims(op.keep)), layout)
+    more = {} if fixed(op.correction, 1) else {"correction": literal(op.correction)}
+    variance = call("corrected_variance", here.expr, axis=axis, **more, **keepdims(op.keep))
+    return inline(call("ops.sqrt", variance) if isinstance(op, Std) else variance, layout)
+
+
+@emits(Normalize)
+def normalize(op: Normalize, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    return inline(NORMALIZE(here.expr, axis=dimensions(here, op.over), epsilon=op.epsilon), here.layout)
+
+
+@emits(Argmax)
+def argmax(op: Argmax, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, (op.over,))
+    place = call("ops.argmax", here.expr, axis=dimensions(here, (op.over,)), **keepdims(op.keep))
+    return inline(place, reduced(here, (op.over,), op.keep))
+
+
+@emits(Cumsum)
+def cumsum(op: Cumsum, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, (op.over,))
+    return inline(call("ops.cumsum", here.expr, axis=dimensions(here, (op.over,))), here.layout)

@@ -19,7 +19,6 @@ from specbuild.ops.norm import (
     RmsNorm,
     places,
 )
-from specbuild.words import plain
 
 BATCH_NORM = {
     n: External(f"nn.BatchNorm{n}d(num_features, eps=1e-5, momentum=0.1, affine=True)") for n in (1, 2, 3)
@@ -58,7 +57,7 @@ def batch_norm(op: BatchNorm, x: Operand, out: Tensor) -> Result:
 
 
 def last(x: Operand, axes: tuple[str, ...]) -> tuple[Operand, tuple[int, ...] | None]:
-    """A value with these axes last, left as it is if they are; and how weights that name them in order lie."""
+    """A value with these axes last, in whatever order; and how weights that name them in theirs lie."""
     here = unfolded(x, axes)
     if set(here.order[-len(axes) :]) != set(axes):
         here = here.to(*(a for a in here.order if a not in axes), *axes, folded=here.layout.folded)

@@ -2,21 +2,91 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from specbuild.axes import Tensor
-from specbuild.backends.backend import inline
+from specbuild.backends.align import unfolded
+from specbuild.backends.backend import External, inline
+from specbuild.backends.torch.activation import dimension
 from specbuild.backends.torch.base import emits, method
+from specbuild.emit.code import Call, Expr, Infix, Literal, Name
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
-from specbuild.ops.reduce import Max, Mean, Reduction, Sum
+from specbuild.emit.made import literal
+from specbuild.ops import reduce as ops
+from specbuild.ops.reduce import Argmax, Cumsum, L2Norm, Normalize, Prod, Reduction, Spread
 
-METHODS: dict[type[Reduction], str] = {Mean: "mean", Max: "amax", Sum: "sum"}
+METHODS: dict[type[Reduction], str] = {
+    ops.Sum: "sum",
+    ops.Mean: "mean",
+    ops.Max: "amax",
+    ops.Min: "amin",
+    ops.LogSumExp: "logsumexp",
+    ops.Variance: "var",
+    ops.Std: "std",
+}
+NORMALIZE = External("F.normalize(input, p=2.0, dim=1, eps=1e-12)")
+
+
+def reduced(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
+    order = x.order if keep else tuple(a for a in x.order if a not in axes)
+    return Layout(order, x.layout.folded, x.layout.batched)
+
+
+def dimensions(x: Operand, axes: tuple[str, ...]) -> Any:
+    """Where axes stand: one number, or a tuple."""
+    dims = x.dims(axes)
+    return dims if len(dims) > 1 else dims[0]
 
 
 @emits(*METHODS)
 def reduction(op: Reduction, x: Operand, out: Tensor) -> Result:
-    here = x.unfolded() if any(a in x.layout.folded for a in op.over) else x
-    dims = here.dims(op.over)
+    here = unfolded(x, op.over)
+    more: dict[str, Any] = (
+        {"correction": literal(op.correction)} if isinstance(op, Spread) and op.correction != 1 else {}
+    )
     keep = {"keepdim": True} if op.keep else {}
-    order = here.order if op.keep else tuple(a for a in here.order if a not in op.over)
-    call = method(here.expr, METHODS[type(op)], dims[0] if len(dims) == 1 else dims, **keep)
-    return inline(call, Layout(order, here.layout.folded, here.layout.batched))
+    call = method(here.expr, METHODS[type(op)], dimensions(here, op.over), **more, **keep)
+    return inline(call, reduced(here, op.over, op.keep))
+
+
+@emits(Prod)
+def prod(op: Prod, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    call: Expr = here.expr
+    for dim in reversed(here.dims(op.over)):  # it takes one at a time
+        call = method(call, "prod", dim, **({"keepdim": True} if op.keep else {}))
+    return inline(call, reduced(here, op.over, op.keep))
+
+
+def vector_norm(x: Expr, dims: Any, keep: bool) -> Call:
+    keywords = (("dim", literal(dims)), *((("keepdim", Literal(True)),) if keep else ()))
+    return Call(Name("torch.linalg.vector_norm"), (x,), keywords)
+
+
+@emits(L2Norm)
+def l2_norm(op: L2Norm, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    return inline(vector_norm(here.expr, dimensions(here, op.over), op.keep), reduced(here, op.over, op.keep))
+
+
+@emits(Normalize)
+def normalize(op: Normalize, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, op.over)
+    if len(op.over) == 1:
+        return inline(NORMALIZE(here.expr, dim=dimension(here, op.over[0]), eps=op.epsilon), here.layout)
+    norm = method(vector_norm(here.expr, here.dims(op.over), True), "clamp", min=literal(op.epsilon))
+    return inline(Infix("/", here.expr, norm), here.layout)
+
+
+@emits(Argmax)
+def argmax(op: Argmax, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, (op.over,))
+    call = method(here.expr, "argmax", here.dim(op.over), **({"keepdim": True} if op.keep else {}))
+    return inline(call, reduced(here, (op.over,), op.keep))
+
+
+@emits(Cumsum)
+def cumsum(op: Cumsum, x: Operand, out: Tensor) -> Result:
+    here = unfolded(x, (op.over,))
+    return inline(method(here.expr, "cumsum", dimension(here, op.over)), here.layout)

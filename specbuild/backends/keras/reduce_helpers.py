@@ -1,0 +1,10 @@
+"""Reductions that Keras lacks: helpers copied into an emitted file that uses them."""
+
+from keras import ops
+
+
+def corrected_variance(x, axis, correction=1, keepdims=False):
+    """Variance over `axis`, divided by the number of values less `correction`."""
+    squares = ops.square(x - ops.mean(x, axis=axis, keepdims=True))
+    count = ops.sum(ops.ones_like(x), axis=axis, keepdims=keepdims)
+    return ops.sum(squares, axis=axis, keepdims=keepdims) / (count - correction)
