@@ -86,7 +86,7 @@ class Spread(Reduction):
         if count <= self.correction:
             raise ShapeError(
                 "SB401",
-                f"{self.name} of {count} values with a correction of {plain(self.correction)} divides by zero",
+                f"{self.name} of {count} values with correction {plain(self.correction)} divides by zero",
                 "say `correction: 0`" if self.correction == 1 else "",
             )
         return found
