@@ -29,6 +29,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
             readers[key] = readers.get(key, 0) + 1
     for value in lowered.outputs.values():
         readers[value.key] = readers.get(value.key, 0) + 1
+    shared = {step.holder for step in lowered.steps if step.make is None and step.holder}  # called again elsewhere
     kept: list[Step] = []
     at = 0
     steps = lowered.steps
@@ -42,7 +43,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if chain(members, readers, group) or loop(members, readers, lowered):
+        if not shared & {m.node for m in members} and (chain(members, readers, group) or loop(members, readers)):
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group
         else:
@@ -68,7 +69,7 @@ def chain(members: list[Step], readers: Mapping[str, int], group: str) -> bool:
     return local == [str(i) for i in range(len(members))] or not any(name.isdigit() for name in local)
 
 
-def loop(members: list[Step], readers: Mapping[str, int], lowered: Lowered) -> bool:
+def loop(members: list[Step], readers: Mapping[str, int]) -> bool:
     """Whether the members of a repeat are called alike: on the one before, and on the same other values."""
     rest = members[0].inputs[1:]
     own = {m.key for m in members}
