@@ -24,14 +24,16 @@ def editor_schema(spec: Spec | None = None, files: Files | None = None) -> Schem
 
 
 def library_blocks() -> dict[str, BlockDef]:
-    """The definition of every block and model of the library, by name."""
+    """The library's models and blocks by name, without the blocks that a model is made of.
+
+    Those have names such as Stem, which specs give to blocks of their own: an editor would mark these.
+    """
     files = Files(LIBRARY)
-    specs = {path: files.read(path) for path in dict.fromkeys(library_index().values())}
-    found = {}
-    for name, path in sorted(library_index().items()):
-        spec = specs[path]
-        found[name] = spec.model if spec.model is not None and spec.model.name == name else spec.blocks[name]
-    return found
+    found: dict[str, BlockDef] = {}
+    for path in sorted(set(library_index().values())):
+        spec = files.read(path)
+        found |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
+    return dict(sorted(found.items()))
 
 
 def as_json(document: Schema) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from specbuild.editor import library_blocks
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
-from specbuild.resolve import library_index
 from specbuild.spec import FILE_KEYS, STEP_KEYS, STRUCTURE
 from tests.language_server import LanguageServer
 
@@ -40,7 +40,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
 
 @pytest.mark.parametrize("step", ["  - |\n", "  - relu\n  - |\n  - gelu\n", "  - co|\n"])
 def test_a_new_step_is_offered_ops_and_blocks(editor: LanguageServer, step: str) -> None:
-    assert set(editor.completions(HEAD + step)) == {*OPS, *library_index(), *STRUCTURE}
+    assert set(editor.completions(HEAD + step)) == {*OPS, *library_blocks(), *STRUCTURE}
 
 
 @pytest.mark.parametrize("step", ["  - conv: {channels: 3}\n    |\n", "  - CBAM:\n    a|\n"])
@@ -62,7 +62,7 @@ def test_values_are_offered(editor: LanguageServer) -> None:
     modes = editor.completions(HEAD + "  - conv:\n      channels: 3\n      padding_mode: |\n")
     assert modes == ["zeros", "reflect", "replicate", "circular"]
     merges = editor.completions(HEAD + "  - parallel: {a: [relu], b: [relu]}\n    merge: |\n")
-    assert {"add", "concat"} <= set(merges) <= {*OPS, *library_index()}
+    assert {"add", "concat"} <= set(merges) <= {*OPS, *library_blocks()}
 
 
 def test_the_file_offers_its_keys(editor: LanguageServer) -> None:
