@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
+from specbuild.axes import CHANNEL, ShapeError, Tensor
 from specbuild.ops.base import Op, Weight, attr, op
 from specbuild.ops.kinds import Axes, Axis, Choice, Flag, Init, InitKind, Integer, Padding, PerAxis
-from specbuild.ops.window import Window, fill, slid, spread, transposed, window
+from specbuild.ops.window import Window, fill, spread, transposed, window
 from specbuild.words import plain
 
 MAX_PARAMETERS = 10**11
@@ -91,32 +91,30 @@ class ConvTranspose(Op):
     def window(self, x: Tensor) -> Window:
         """The window; its `pads` are what is cut off."""
         found = window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
-        return found if found.pads is not None else replace(found, pads=transposed(found))
+        return found if found.pads is not None else replace(found, pads=transposed(found)[0])
 
     def longer(self, x: Tensor) -> tuple[int, ...]:
         """What the result is longer by at its end, for each axis."""
-        return spread(self.output_padding, slid(x, self.over), "output_padding")
+        found = window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
+        given = spread(self.output_padding, found.axes, "output_padding")
+        if found.pads is None and any(given):
+            raise ShapeError("SB404", "tf_same says what the result's size is", "leave output_padding out")
+        return given if found.pads is not None else transposed(found)[1]
 
     def infer(self, x: Tensor) -> Tensor:
         divides(self.groups, x[CHANNEL], "input channels")
         divides(self.groups, self.channels, "output channels")
         window, longer = self.window(x), self.longer(x)
-        assert window.pads is not None
         sizes = {}
-        for i, axis in enumerate(window.axes):
+        for i, (axis, pads) in enumerate(zip(window.axes, window.pads or (), strict=True)):
             if longer[i] and longer[i] >= max(window.stride[i], window.dilation[i]):
+                raise ShapeError("SB403", "output_padding must be less than the stride or the dilation")
+            if max(pads) >= window.reach(i):
                 raise ShapeError(
-                    "SB403",
-                    "output_padding must be less than the stride or the dilation",
-                    "use a longer stride",
+                    "SB403", f"padding of {plain(max(pads))} cuts off more than a window of {window.reach(i)}"
                 )
             size = (plain(x[axis]) - 1) * plain(window.stride[i]) + window.reach(i) + plain(longer[i])
-            sizes[axis] = size - sum(map(plain, window.pads[i]))
-            if sizes[axis] < 1:
-                raise ShapeError(
-                    "SB403",
-                    f"nothing of axis {axis} is left: {size} long, and {listed(map(str, window.pads[i]))} are cut off",
-                )
+            sizes[axis] = size - sum(map(plain, pads))
         return x.resized({CHANNEL: self.channels, **sizes})
 
     def weights(self, x: Tensor) -> dict[str, Weight]:

@@ -121,10 +121,10 @@ def padded(
     return tuple(p if isinstance(p, tuple) else (p, p) for p in spread(padding, axes, "padding"))
 
 
-def transposed(window: Window) -> tuple[Pair, ...]:
-    """What Keras' `same` cuts off a transposed convolution, so that n * stride is left; where that is longer, less than 0."""
+def transposed(window: Window) -> tuple[tuple[Pair, ...], tuple[int, ...]]:
+    """What Keras' `same` cuts off each side of a transposed convolution, and adds at its end: n * stride is left."""
     more = [window.reach(i) - plain(stride) for i, stride in enumerate(window.stride)]
-    return tuple((max(n, 0) // 2, n - max(n, 0) // 2) for n in more)
+    return tuple((max(n, 0) // 2, (max(n, 0) + 1) // 2) for n in more), tuple(max(-n, 0) for n in more)
 
 
 def fill(mode: str, x: Tensor, axes: tuple[str, ...], pads: tuple[Pair, ...] | None) -> None:

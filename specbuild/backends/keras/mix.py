@@ -9,10 +9,10 @@ from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, fixed, layer, scalar
 from specbuild.backends.keras.base import call, emits
 from specbuild.backends.keras.init import initializer
-from specbuild.emit.code import Call, Expr, Index, Slice
+from specbuild.emit.code import Call, Expr, Index, Literal, Prefix, Slice
 from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import SELF, Construct, literal
-from specbuild.ops.mix import Conv, Linear
+from specbuild.ops.mix import Conv, ConvTranspose, Linear
 from specbuild.ops.window import Window
 from specbuild.words import formula, plain, words
 
@@ -26,6 +26,16 @@ DEPTHWISE = {
     )
     for n in (1, 2)
 }
+CONV_TRANSPOSE = {
+    n: External(
+        f"layers.Conv{n}DTranspose(filters, kernel_size, strides=1, padding='valid', output_padding=None, {WEIGHTS})"
+    )
+    for n in (1, 2, 3)
+}
+GROUPED_CONV_TRANSPOSE = External(
+    "GroupedConvTranspose(filters, kernel_size, strides=1, padding=0, output_padding=0, dilation_rate=1, groups=1, "
+    f"{WEIGHTS})"
+)
 DENSE = External(
     "layers.Dense(units, use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros')"
 )
@@ -145,6 +155,68 @@ def conv(op: Conv, x: Operand, out: Tensor) -> Result:
         result = Index(result, (Slice(), *(Slice(step=literal(s)) for s in window.stride)))
     weights = {"kernel": held} | ({"bias": Stored("bias")} if op.bias else {})
     return Result(result, here.layout, make, weights=weights)
+
+
+@emits(ConvTranspose)
+def conv_transpose(op: ConvTranspose, x: Operand, out: Tensor) -> Result:
+    window, longer = op.window(x.type), op.longer(x.type)
+    here = places(x, window.axes)
+    common: dict[str, Any] = {
+        "strides": scalar(window.stride),
+        "use_bias": op.bias,
+        "kernel_initializer": initializer(op.init, "glorot_uniform"),
+        "bias_initializer": initializer(op.bias_init, "zeros"),
+    }
+    n, kernel = len(window.axes), scalar(window.kernel)
+    held = {"kernel": Stored("kernel", (*range(2, 2 + n), 1, 0))} | (
+        {"bias": Stored("bias")} if op.bias else {}
+    )
+    if not fixed(op.groups, 1) or not all(fixed(d, 1) for d in window.dilation):
+        make = GROUPED_CONV_TRANSPOSE.made(
+            op.channels,
+            kernel,
+            padding=sides(window),
+            output_padding=scalar(longer),
+            dilation_rate=scalar(window.dilation),
+            groups=op.groups,
+            **common,
+        )
+        return layer(make, here, weights=held)
+    call: Expr = Call(SELF, (here.expr,))
+    if op.padding == "tf_same" or multiplies(window, longer):
+        return Result(
+            call,
+            here.layout,
+            CONV_TRANSPOSE[n].made(op.channels, kernel, padding="same", **common),
+            weights=held,
+        )
+    short = any(
+        k < s for k, s in zip(window.kernel, window.stride, strict=True)
+    )  # Keras' own end is longer then
+    if short or not all(fixed(m, 0) for m in longer):
+        common["output_padding"] = scalar(longer)
+    assert window.pads is not None
+    if any(side for pair in window.pads for side in pair):
+        call = Index(call, (Slice(), *(cut(before, after) for before, after in window.pads)))
+    return Result(call, here.layout, CONV_TRANSPOSE[n].made(op.channels, kernel, **common), weights=held)
+
+
+def multiplies(window: Window, longer: tuple[int, ...]) -> bool:
+    """Whether each size is multiplied by the stride, as with Keras' `same`, wherever the block is used."""
+    assert window.pads is not None
+    told = [*window.kernel, *window.stride, *longer, *(n for pair in window.pads for n in pair)]
+    if any(words(n) for n in told) or any(longer):
+        return False
+    return all(
+        a == b and 2 * a == k - s
+        for (a, b), k, s in zip(window.pads, window.kernel, window.stride, strict=True)
+    )
+
+
+def cut(before: int, after: int) -> Slice:
+    """What is left of an axis."""
+    end: Expr = Prefix("-", literal(after)) if words(after) else Literal(-after)
+    return Slice(literal(before) if before else None, end if after else None)
 
 
 @emits(Linear)

@@ -116,11 +116,9 @@ def conv_transpose(op: ConvTranspose, x: Operand, out: Tensor) -> Result:
         dilation=scalar(window.dilation),
     )
     call = Call(SELF, (here.expr,))
-    if padding is None:
-        assert window.pads is not None
-        call = PAD(
-            call, tuple(-side for pair in reversed(window.pads) for side in pair)
-        )  # cuts off what is negative
+    if padding is None:  # padding less than nothing cuts off
+        sides = tuple(-side for pair in reversed(window.pads or ()) for side in pair)
+        call = PAD(call, sides)
     return Result(call, here.layout, make, inits=begun(op), weights=kept(op))
 
 
