@@ -5,7 +5,7 @@ The least general class of which every instance is a case (Plotkin's anti-unific
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -80,13 +80,31 @@ def units(model: Block, backend: Backend) -> list[Unit]:
     for lowered in table.order:
         kinds.setdefault(identity(lowered.block), []).append(lowered)
     made: list[Unit] = []
-    for kind, found in kinds.items():
+    for kind in inner_first(kinds):
+        found = kinds[kind]
         for lowered in found:
             filled(lowered, table)
             rows(lowered, table.numbers[kind])
         for group in alike(found):
             made += merged(group, table, model=group[0] is top)
     return made
+
+
+def inner_first(kinds: Mapping[str, Sequence[Lowered]]) -> list[str]:
+    """Blocks in the order of their first use, each after those that any of its instances uses."""
+    ordered: dict[str, None] = {}
+
+    def visit(kind: str) -> None:
+        for lowered in kinds[kind]:
+            for child in lowered.children.values():
+                if (inner := identity(child.block)) not in ordered:
+                    visit(inner)
+        ordered[kind] = None
+
+    for kind in kinds:
+        if kind not in ordered:
+            visit(kind)
+    return list(ordered)
 
 
 def lowered_alike(model: Block, backend: Backend) -> tuple[Units, Lowered]:
