@@ -1,7 +1,8 @@
 """Every error code: what it means and what to do. A code, once released, keeps its meaning.
 
 SB0xx the file and its YAML, SB1xx the structure of the document, SB2xx names and references,
-SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files.
+SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files,
+SB8xx published weights.
 """
 
 from __future__ import annotations
@@ -249,5 +250,16 @@ CODES: dict[str, Explanation] = {
         "an output file cannot be written",
         "The folder is not there or may not be written to, the path is no regular file, two results have the "
         "same path, or a new file would take the place of one that is there.",
+    ),
+    "SB801": Explanation(
+        "published weights do not fit",
+        "Entries of the file are left over, weights of the model get none, or shapes differ. Either the file "
+        "is of another model, or a rule is missing under `weights` in the spec.",
+    ),
+    "SB802": Explanation(
+        "a rule for weights that cannot be read",
+        "A rule's left side is a published name with fields in braces: `{rest}` for all that follows, `{i}` "
+        "for a number, `{i < 5}` for some numbers. Its right side is the model's own name, or one of "
+        "`{to: name}`, `{split: 0, into: [a, b]}` and `{ignore: true}`.",
     ),
 }

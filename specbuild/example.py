@@ -26,30 +26,34 @@ def example(entry: type[Op] | BlockDef) -> list[str] | None:
     """The step, then what goes in, what comes out and what it takes; None where nothing usual fits."""
     for inputs, arguments in attempts(entry):
         try:
-            return worked(entry.name, inputs, arguments)
+            return worked(entry, inputs, arguments)
         except (SpecError, SpecErrors):
             continue
     return None
 
 
-def worked(name: str, inputs: dict[str, Sizes], arguments: dict[str, Any]) -> list[str]:
-    several = len(inputs) > 1
-    step = {name: arguments or None, **({"from": list(inputs)} if several else {})}
+def worked(entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict[str, Any]) -> list[str]:
+    value: Any = arguments
+    sources = list(inputs) if len(inputs) > 1 else None
+    if sources and not isinstance(entry, BlockDef) and entry.takes[0].many:
+        value = {entry.takes[0].name: sources, **arguments} if arguments else sources
+        sources = None
+    step = {entry.name: value or None, **({"from": sources} if sources else {})}
     text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
     model = graph(text)
+    given = ", ".join(f"{name} {flow(x)}" if len(inputs) > 1 else flow(x) for name, x in inputs.items())
     took = cost(model)
-    shown = f"- {name}: {flow(arguments)}" if arguments else f"- {name}"
-    given = ", ".join(f"{i} {flow(x)}" if several else flow(x) for i, x in inputs.items())
-    lines = [shown, *([f"  from: [{', '.join(inputs)}]"] if several else [])]
     return [
-        *lines,
-        f"{given} -> {model.type}: {took.parameters:,} parameters, {short(took.macs)} multiply-adds",
+        f"- {entry.name}: {flow(value)}" if value else f"- {entry.name}",
+        *([f"  from: {flow(sources)}"] if sources else []),
+        given,
+        f"-> {model.type}: {took.parameters:,} parameters, {short(took.macs)} multiply-adds",
     ]
 
 
-def flow(mapping: dict[str, Any]) -> str:
-    """A mapping as an author writes it."""
-    return json.dumps(mapping).replace('"', "")
+def flow(value: Any) -> str:
+    """A mapping or list as an author writes it."""
+    return json.dumps(value).replace('"', "")
 
 
 def attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, Sizes], dict[str, Any]]]:

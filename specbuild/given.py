@@ -28,33 +28,36 @@ class Given:
 
     params: Mapping[str, Choice] = field(default_factory=dict)
     variant: Choice | None = None
+    how: str = "{}=..."  # how the caller gives a value
 
     @property
     def values(self) -> dict[str, Any]:
         return {name: choice.value for name, choice in self.params.items()}
 
     def check(self, spec: Spec) -> None:
-        """Whether the model has what is chosen."""
-        if spec.model is None:
+        """Whether the model has what is chosen, and all is chosen that it needs."""
+        model, variant = spec.model, self.variant
+        if model is None:
             return
-        if self.variant is not None and self.variant.value not in spec.variants:
-            message = f"{spec.model.name} has no variant {self.variant.value!r}"
-            raise SpecError(
-                "SB202", message, self.variant.place, guess(self.variant.value, spec.variants, "variants")
-            )
+        if variant is not None and variant.value not in spec.variants:
+            message = f"{model.name} has no variant {variant.value!r}"
+            raise SpecError("SB202", message, variant.place, guess(variant.value, spec.variants, "variants"))
         for name, choice in self.params.items():
-            if name not in spec.model.params:
-                message = f"{spec.model.name} has no parameter {name!r}"
-                raise SpecError("SB101", message, choice.place, guess(name, spec.model.params, "parameters"))
+            if name not in model.params:
+                message = f"{model.name} has no parameter {name!r}"
+                raise SpecError("SB101", message, choice.place, guess(name, model.params, "parameters"))
+        given = {*self.params, *(spec.variants[variant.value] if variant else ())}
+        for name, param in model.params.items():
+            if param.required and name not in given:
+                message = f"{model.name} needs a value for {name!r} ({param.type})"
+                hint = f"give it: {self.how.format(name)}" + (f" ({param.doc})" if param.doc else "")
+                raise param.at.error("SB103", message, hint, key=True)
 
     def blamed(self, error: SpecError, spec: Spec) -> SpecError:
         """A fault of a parameter that the caller gave, placed where it was given; any other as it is."""
         for name, choice in self.params.items():
-            path = ("params", name)
-            if error.code != "SB203" and error.place in (
-                spec.source.place(path),
-                spec.source.key_place(path),
-            ):
+            places = spec.source.place(("params", name)), spec.source.key_place(("params", name))
+            if error.place in places and error.code != "SB203":
                 return SpecError(error.code, error.message, choice.place, error.hint, error.trail)
         return error
 
@@ -79,13 +82,14 @@ def from_flags(settings: list[str], variant: str | None) -> Given:
                 "write --set classes=10, say",
             )
         params[name] = Choice(Source(text, shown).data, Place(shown, 1, 1, text))
-    return Given(params, None if variant is None else Choice(variant, Place("--variant", 1, 1, variant)))
+    chosen = None if variant is None else Choice(variant, Place("--variant", 1, 1, variant))
+    return Given(params, chosen, "--set {}=...")
 
 
 def from_arguments(params: Mapping[str, Any], variant: str | None) -> Given:
     """Keyword arguments of the Python functions."""
     found = {name: Choice(plain_data(value, name), said(name, value)) for name, value in params.items()}
-    return Given(found, None if variant is None else Choice(variant, said("variant", variant)))
+    return Given(found, None if variant is None else Choice(str(variant), said("variant", variant)))
 
 
 def said(name: str, value: Any) -> Place:

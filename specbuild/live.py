@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import linecache
 import sys
 from importlib.util import find_spec
@@ -22,8 +23,11 @@ def live(source: str, graph: Block, backend: str) -> Any:
         module = imported(source, f"{snake(graph.kind)}_{backend}")
     except ModuleNotFoundError as error:
         raise missing(backend, error.name or "a module") from error
-    required = {name: value for name, value in graph.params.items() if name not in graph.defaults}
-    return getattr(module, graph.kind)(**required)
+    maker = getattr(module, graph.kind)
+    arguments = inspect.signature(maker).parameters.values()
+    return maker(
+        **{a.name: graph.params[a.name] for a in arguments if a.default is a.empty and a.name in graph.params}
+    )
 
 
 def imported(source: str, name: str) -> ModuleType:

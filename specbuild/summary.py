@@ -147,7 +147,7 @@ def totals(model: Block, total: Cost) -> list[str]:
     named = [f"{name}: {output.type}" for name, output in model.outputs.items() if name]
     kept = f" (and {total.buffers:,} in running statistics)" if total.buffers else ""
     told = f"{model.kind}: {total.parameters:,} parameters{kept}, {short(total.macs)} multiply-adds"
-    return [f"{told} for one sample", *([printable(f"outputs: {', '.join(named)}")] if named else [])]
+    return [f"{told} a sample", *([printable(f"outputs: {', '.join(named)}")] if named else [])]
 
 
 def number(n: int) -> str:

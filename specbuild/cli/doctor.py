@@ -40,7 +40,7 @@ class Finding:
 
 
 def doctor() -> None:
-    """Say what is installed, what is missing, and how to install it. No framework is imported."""
+    """Say what is installed, what is missing, and how to install it."""
     findings = list(examined())
     names = max(len(f.name) for f in findings)
     states = max(len(f.state) for f in findings)

@@ -34,7 +34,7 @@ def init(
         ),
     ] = "image",
 ) -> None:
-    """Write a small spec with comments, to start from. Nothing is overwritten."""
+    """Write a small spec with comments, to start from."""
     text = TEMPLATES[template].read_text(encoding="utf-8")
     if path == "-":
         out(text)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from specbuild.cli import options
-from specbuild.cli.terminal import out
+from specbuild.cli.terminal import out, styled
 from specbuild.cost import Cost
 from specbuild.model import Model
 from specbuild.summary import HEADINGS, NUMBERS, record, rows, totals, walk
@@ -27,7 +27,7 @@ def show(
     model = options.model(spec, variant, settings, root)
     if as_json:
         out(json.dumps(document(model), indent=2) + "\n")
-    elif sys.stdout.isatty():
+    elif styled(sys.stdout):
         draw(model, depth)
     else:
         out(model.summary(depth))
@@ -64,6 +64,6 @@ def draw(model: Model, depth: int) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     console.print(table)
     for line in totals(model.graph, model.cost):
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
     if any(row.inner for row, level in walk(found, depth) if level + 1 == depth):
         console.print(Text(f"deeper: --depth {depth + 1}", style="dim"))

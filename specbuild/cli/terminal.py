@@ -56,11 +56,16 @@ def written(text: str, stream: TextIO) -> None:
         raise typer.Exit(141) from None
 
 
+def styled(stream: TextIO) -> bool:
+    """Whether what is written there may have colours and weights: a terminal, whose user has not said no."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def report(error: SpecError | SpecErrors, stream: TextIO | None = None) -> None:
     """A fault as text, in colour on a terminal."""
     stream = stream or sys.stderr
     text = render(error)
-    if not stream.isatty():
+    if not styled(stream):
         written(text + "\n", stream)
         return
     from rich.console import Console  # only here: it takes a third of the time of a command
