@@ -1,0 +1,245 @@
+"""Published weights under a model's own names, by the rules of its file's `weights` section.
+
+    weights:
+      torchvision:
+        features.0.{rest}: stem.{rest}
+        layers.{i}.in_proj_{rest}: {split: 0, into: [blocks.{i + 1}.query.{rest}, blocks.{i + 1}.key.{rest}]}
+        layers.{i}.layer_scale: {to: "blocks.{i + 1}.scale", reshape: true}
+        layers.{i}.{rest}: blocks.{i + 1}.{rest}
+        head.weight: {to: classifier.weight, transpose: [1, 0]}
+        position_index: {ignore: true}
+
+Left stands a name in the published file, right the model's own in the same framework: a key of the
+state_dict in PyTorch, the path of a variable in Keras (for a layout whose name begins with `keras`).
+On the left, `{rest}` takes all that follows, `{i}` a number, and `{i < 5}` only a number of which that is
+true; on the right stand expressions in them. The first rule that fits is taken. A name that no rule fits
+stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from specbuild.axes import listed
+from specbuild.errors import nearest
+from specbuild.graph import Block
+from specbuild.source import At
+from specbuild.weights import Held, held
+from specbuild.words import WordsError, evaluate, names
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array: TypeAlias = np.ndarray[Any, Any]
+
+Shape: TypeAlias = tuple[int, ...]
+Fields: TypeAlias = Mapping[str, int | str]
+
+FIELD = re.compile(r"\{([^{}]*)\}")
+REST = "rest"
+RULE_KEYS = ("to", "split", "into", "transpose", "reshape", "ignore")
+
+
+def carry(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, Array]:
+    """The entries of a published file as the emitted model names and shapes them: a value for every weight.
+
+    Raises SpecError, which names all that is left over, missing or of another shape.
+    """
+    backend = "keras" if layout.startswith("keras") else "torch"
+    wanted = {h.kept: kept_shape(h) for h in held(model, backend)}
+    # PyTorch's batch norm also counts its steps: no weight of the spec's, but a key of the state_dict
+    counters = {
+        n.removesuffix("running_mean") + "num_batches_tracked" for n in wanted if n.endswith(".running_mean")
+    }
+    table = rules(model, layout)
+    found: dict[str, Array] = {}
+    twice, left, misshapen = [], [], []
+    for name, value in entries.items():
+        placed = next(
+            (rule.place(f, value, wanted) for rule in table if (f := rule.fields(name)) is not None),
+            {name: value},
+        )
+        for own, part in placed.items():
+            if own in found:
+                twice.append(own)
+            elif own not in wanted and own not in counters:
+                left.append(name if own == name else f"{name} (as {own})")
+            elif part.shape != wanted.get(own, ()):
+                misshapen.append(f"{name} gives {part.shape} for {own} {wanted.get(own, ())}")
+            found[own] = part
+    missing = [name for name in wanted if name not in found]
+    faults = {"left over": left, "missing": missing, "of another shape": misshapen, "given twice": twice}
+    if any(faults.values()):
+        counts = listed([f"{len(of)} {what}" for what, of in faults.items() if of])
+        trail = tuple(f"{what}: {', '.join(of)}" for what, of in faults.items() if of)
+        raise section(model, layout).error(
+            "SB801", f"the weights of {layout} do not fit {model.kind}: {counts}", trail=trail
+        )
+    return found
+
+
+def kept_shape(weight: Held) -> Shape:
+    """The shape of a weight in the framework."""
+    shape = weight.stored.shape or weight.shape
+    return shape if weight.stored.order is None else tuple(shape[i] for i in weight.stored.order)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of the entries whose names fit a template."""
+
+    pattern: re.Pattern[str]
+    conditions: tuple[str, ...]
+    targets: tuple[str, ...]  # none: the entry is left out
+    split: int | None
+    transpose: tuple[int, ...] | None
+    reshape: bool
+    at: At
+
+    def fields(self, name: str) -> Fields | None:
+        """The fields of a name that fits."""
+        match = self.pattern.fullmatch(name)
+        if match is None:
+            return None
+        fields = {key: text if key == REST else int(text) for key, text in match.groupdict().items()}
+        return fields if all(computed(c, fields, self.at) for c in self.conditions) else None
+
+    def place(self, fields: Fields, value: Array, wanted: Mapping[str, Shape]) -> dict[str, Array]:
+        """The value, or its parts, under the model's own names."""
+        if not self.targets:
+            return {}
+        own = [filled(target, fields, self.at) for target in self.targets]
+        parts = [value] if self.split is None else divided(value, self.split, len(own), self.at)
+        found = {}
+        for name, part in zip(own, parts, strict=True):
+            if self.transpose is not None and len(self.transpose) == part.ndim:
+                part = part.transpose(self.transpose)
+            if self.reshape and name in wanted and prod(wanted[name]) == part.size:
+                part = part.reshape(wanted[name])
+            found[name] = part
+        return found
+
+
+def rules(model: Block, layout: str) -> list[Rule]:
+    """The rules of a model's file for one layout; raises SpecError."""
+    at = section(model, layout)
+    layouts = at.source.data.get("weights") or {}
+    if layout not in layouts:
+        guess = nearest(layout, layouts)
+        hint = (
+            f"did you mean {guess!r}?"
+            if guess
+            else f"its layouts are {listed(layouts)}"
+            if layouts
+            else "it has no `weights`"
+        )
+        raise at.error("SB202", f"{at.source.file} has no weights of {layout!r}", hint)
+    return [rule(template, raw, at.child(template)) for template, raw in (layouts[layout] or {}).items()]
+
+
+def section(model: Block, layout: str) -> At:
+    return model.at.source.at(("weights", layout))
+
+
+def rule(template: str, raw: Any, at: At) -> Rule:
+    """One rule as written: a name, or {to} or {split, into} with {transpose, reshape}, or {ignore}."""
+    given = {"to": raw} if isinstance(raw, str) else raw
+    if not isinstance(given, Mapping):
+        raise at.error("SB102", "a rule is a name, or a mapping such as {split: 0, into: [a, b]}")
+    for key in given:
+        if key not in RULE_KEYS:
+            guess = nearest(key, RULE_KEYS)
+            hint = f"did you mean {guess!r}?" if guess else f"rules have {listed(RULE_KEYS)}"
+            raise at.child(key).error("SB101", f"a rule has no key {key!r}", hint, key=True)
+    ways = [key for key in ("to", "into", "ignore") if key in given]
+    if len(ways) != 1 or ("split" in given) != ("into" in given):
+        raise at.error("SB802", "a rule says one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
+    split, transpose, reshape = given.get("split"), given.get("transpose"), given.get("reshape", False)
+    to = {"to": [given.get("to")], "into": given.get("into"), "ignore": []}[ways[0]]
+    if (
+        not isinstance(to, list)
+        or not all(isinstance(name, str) for name in to)
+        or given.get("ignore", True) is not True
+    ):
+        raise at.child(ways[0]).error("SB102", "`to` is a name, `into` a list of names, `ignore` is true")
+    if not isinstance(split, int | None) or not isinstance(reshape, bool):
+        raise at.error("SB102", "`split` is the number of a dimension, `reshape` is true or false")
+    if transpose is not None and (
+        not isinstance(transpose, list)
+        or sorted(map(str, transpose)) != sorted(map(str, range(len(transpose))))
+    ):
+        raise at.child("transpose").error(
+            "SB102", "`transpose` is the dimensions in their new order, such as [1, 0]"
+        )
+    pattern, conditions = read(template, at)
+    known = {*pattern.groupindex}
+    for unknown in (
+        n
+        for target in to
+        for field in FIELD.findall(target)
+        for n in field_names(field, at)
+        if n not in known
+    ):
+        raise at.error(
+            "SB302",
+            f"{template} has no field {unknown!r}",
+            f"it has {listed(sorted(known))}" if known else "",
+        )
+    return Rule(
+        pattern, conditions, tuple(to), split, None if transpose is None else tuple(transpose), reshape, at
+    )
+
+
+def read(template: str, at: At) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A template as a pattern, and the conditions on its fields."""
+    pieces, conditions = [], []
+    seen: set[str] = set()
+    for i, piece in enumerate(FIELD.split(template)):
+        if i % 2 == 0:
+            pieces.append(re.escape(piece))
+            continue
+        found = field_names(piece, at)
+        if len(found) != 1:
+            raise at.error("SB802", f"{{{piece}}} is no field", "fields are {rest}, {i} or {i < 5}", key=True)
+        [name] = found
+        if piece.strip() != name:
+            conditions.append(piece)
+        pieces.append(f"(?P={name})" if name in seen else f"(?P<{name}>{'.+' if name == REST else '[0-9]+'})")
+        seen.add(name)
+    return re.compile("".join(pieces)), tuple(conditions)
+
+
+def filled(template: str, fields: Fields, at: At) -> str:
+    """A template with the value of each of its expressions."""
+    return FIELD.sub(lambda field: str(computed(field[1], fields, at)), template)
+
+
+def computed(expression: str, fields: Fields, at: At) -> Any:
+    try:
+        return evaluate(expression, fields)
+    except WordsError as e:
+        raise at.error(e.code, e.message, e.hint) from None
+
+
+def field_names(expression: str, at: At) -> list[str]:
+    try:
+        return sorted(names(expression))
+    except WordsError as e:
+        raise at.error(e.code, e.message, e.hint, key=True) from None
+
+
+def divided(value: Array, dimension: int, count: int, at: At) -> Iterator[Array]:
+    """Equal parts of a value along one dimension."""
+    length = value.shape[dimension] if 0 <= dimension < value.ndim else 0
+    if not length or length % count:
+        raise at.error(
+            "SB801",
+            f"a value of shape {value.shape} does not split into {count} parts along dimension {dimension}",
+        )
+    for i in range(count):
+        part = slice(i * length // count, (i + 1) * length // count)
+        yield value[(slice(None),) * dimension + (part,)]
