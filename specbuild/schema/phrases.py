@@ -35,7 +35,7 @@ def subject(path: Path) -> str:
 
 def expected(schema: Schema) -> str:
     """The types that a schema allows; text beside a number is an expression."""
-    if schema.get("title") == "a step":
+    if schema.get("title") in ("a step", "a block or an op"):
         return "the name of an op or block, or a mapping"
     names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     computed = {"integer", "number", "boolean"} & set(names)

@@ -12,6 +12,8 @@ from specbuild.schema.entries import REFERENCE, Schema, any_block, one_or_many, 
 from specbuild.schema.frame import BLOCK_NAME, NAME, STEPS, name
 from specbuild.spec import STEP_KEYS
 
+CHOICE = "a block or an op"
+
 
 def step(usable: Mapping[str, Schema]) -> Schema:
     """A step: the name of an op or block, or a mapping with one of them and the keys of steps.
@@ -115,6 +117,7 @@ def step_keys() -> dict[str, Schema]:
 def chosen(entries: Mapping[str, Schema], examples: list[str], description: str) -> Schema:
     """One op or block by name, or with its arguments."""
     return {
+        "title": CHOICE,
         "description": description,
         "type": ["string", "object"],
         "examples": examples,

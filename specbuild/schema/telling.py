@@ -12,6 +12,7 @@ from specbuild.schema.draft7 import Fault, Path
 from specbuild.schema.entries import ops
 from specbuild.schema.frame import AXIS_OR_REST, BLOCK_NAME, file_keys
 from specbuild.schema.phrases import about, advice, clause, expected, meant, shown, some, subject
+from specbuild.schema.steps import CHOICE
 from specbuild.source import Source
 from specbuild.spec import STEP_KEYS, STRUCTURE
 
@@ -31,9 +32,7 @@ class Telling:
     def __init__(self, source: Source, blocks: Collection[str]) -> None:
         self.source = source
         self.blocks = sorted(blocks)
-        self.meant: set[tuple[Path, str]] = (
-            set()
-        )  # keys that a mistyped one was taken for: they are not missing
+        self.meant: set[tuple[Path, str]] = set()  # what mistyped keys were taken for: it is not missing
 
     def errors(self, fault: Fault) -> Iterator[SpecError]:
         return TOLD[fault.keyword](self, fault)
@@ -45,7 +44,7 @@ class Telling:
 
     def unknown_key(self, fault: Fault) -> Iterator[SpecError]:
         title, key, path = fault.schema.get("title", ""), fault.key, (*fault.path, fault.key)
-        if title == "a step" or (not title and "maxProperties" in fault.schema):
+        if title in ("a step", CHOICE):
             yield self.unknown_kind(fault, path)
         elif not title or title == "parameters":
             yield self.bad_name(key, path, BLOCK_NAME in fault.schema.get("patternProperties", {}), key=True)
@@ -65,16 +64,11 @@ class Telling:
         kinds = [key for key in fault.value if key != fault.key and key not in STEP_KEYS]
         for kind in kinds:
             if kind in OPS and fault.key in attributes(OPS[kind]):
+                message = f"{fault.key!r} is an attribute of {kind!r}, not a key of the step"
                 hint = f"indent it further than {kind!r}, or put it into its braces"
-                return self.error(
-                    "SB101",
-                    path,
-                    f"{fault.key!r} is an attribute of {kind!r}, not a key of the step",
-                    hint,
-                    key=True,
-                )
+                return self.error("SB101", path, message, hint, key=True)
         step_key = nearest(fault.key, STEP_KEYS)
-        if step_key and kinds and "maxProperties" not in fault.schema:
+        if step_key and kinds and fault.schema["title"] != CHOICE:
             return self.error("SB101", path, f"a step has no key {fault.key!r}", meant(step_key), key=True)
         return self.no_kind(fault.key, path)
 
@@ -88,11 +82,9 @@ class Telling:
         """A key of steps among the attributes of an op."""
         place = self.source.place(path[:-1])
         braces = place.text[place.column - 1 : place.column] == "{"
-        hint = (
-            f"put it outside of the braces, beside {kind!r}"
-            if braces
-            else f"indent it as far as {kind!r} stands"
-        )
+        hint = f"indent it as far as {kind!r} stands"
+        if braces:
+            hint = f"put it outside of the braces, beside {kind!r}"
         return self.error("SB105", path, f"{key!r} is a key of the step, not of {kind!r}", hint, key=True)
 
     def refused_key(self, fault: Fault) -> Iterator[SpecError]:
@@ -108,13 +100,13 @@ class Telling:
         yield from self.missing(fault, [fault.key])
 
     def missing(self, fault: Fault, keys: Iterable[str]) -> Iterator[SpecError]:
-        title = fault.schema.get("title") or subject(fault.path)
+        title = fault.schema.get("title", "")
         known = fault.schema.get("properties", {}) if fault.path else file_keys()
         for key in keys:
             if (fault.path, key) in self.meant:
                 continue
-            whole = title if fault.path else "a spec" if key == "model" else "a model"
-            example = EXAMPLES.get(key) or f"{title}: {{{key}: ...}}"
+            whole = title or subject(fault.path) if fault.path else "a spec" if key == "model" else "a model"
+            example = EXAMPLES.get(key) or f"{title or fault.path[-1]}: {{{key}: ...}}"
             message = f"{whole} needs {key!r}{clause(known[key]['description'])}"
             yield self.error("SB103", fault.path, message, f"write `{example}`", key=True)
 
@@ -122,13 +114,8 @@ class Telling:
         needed = [key for key in fault.schema["dependencies"][fault.key] if key not in fault.value]
         if fault.schema.get("title") == "a step":
             message = f"{fault.key!r} belongs to {needed[0]!r}, and this step has none"
-            yield self.error(
-                "SB101",
-                (*fault.path, fault.key),
-                message,
-                f"remove it, or write `{needed[0]}` beside it",
-                key=True,
-            )
+            hint = f"remove it, or write `{needed[0]}` beside it"
+            yield self.error("SB101", (*fault.path, fault.key), message, hint, key=True)
         else:
             yield from self.missing(fault, needed)
 
@@ -225,8 +212,8 @@ class Telling:
         limit = fault.schema[fault.keyword]
         if not fault.value:
             yield self.error("SB103", fault.path, f"{subject(fault.path)} is empty", about(fault.schema))
-        elif fault.keyword == "maxProperties":
-            message = f"{subject(fault.path)} is one op or block; this has {some(map(repr, fault.value))}"
+        elif fault.schema.get("title") == CHOICE:
+            message = f"{subject(fault.path)} is one block or op; this has {some(map(repr, fault.value))}"
             yield self.error("SB104", fault.path, message, "keep one of them")
         else:
             bound = "at least" if fault.keyword.startswith("min") else "at most"
