@@ -43,18 +43,29 @@ def label(case: Variant) -> str:
 CASES = {label(case): case for case in variants(SYSTEMS + LANGUAGE)}
 
 # Learned numbers, counted by hand from the layers' sizes.
+STAGES = 3 * 9 * 32 + 32 * 9 * 64 + 64 * 9 * 128 + 2 * (32 + 64 + 128)  # three convolutions with their norms
+XCEPTION = 20_861_480 - 54_528  # without top, as keras.applications counts it, less the running statistics
+HEAD = 2 * 2048 + (2048 * 512 + 512) + (512 * 10 + 10)
+ENCODERS = 5 * 9 * 16 + 3 * (16 * 9 * 32 + 32 * 9 * 64 + 2 * (16 + 32 + 64) + 64 * 128 + 128)
 PARAMETERS = {
-    # 3 -> 32 -> 64 -> 128 by 3x3 without bias, with two numbers a channel for the norm; 128 -> 5
-    "micro_expression_channel_attention": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + (128 * 128 + 128) + (128 * 5 + 5),
-    "micro_expression_channel_attention-squeezed": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128)
-    + 2 * 224
-    + (128 * 8 + 8 + 8 * 128 + 128)
-    + (128 * 5 + 5),
-    "micro_expression_spatial_attention": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + (9 * 128 + 1) + (128 * 5 + 5),
-    "micro_expression_spatial_attention-pooled": (27 * 32 + 9 * 32 * 64 + 9 * 64 * 128) + 2 * 224 + 2 * 49 + (128 * 5 + 5),
-    "spatial_attention_net": 10_709_578,
-    "spatial_attention_net-pooled": 10_709_578 - 9 * (128 + 256) + 2 * (2 * 49),
+    "additive_feature_fusion": (64 * 64 + 64) + (128 * 64 + 64) + (64 * 64 + 64) + 64,
+    "additive_feature_fusion-summed": (64 * 64 + 64) + (128 * 64 + 64) + (64 * 64 + 64),
     "behavior_net": 390_853,
+    "conv1d_multihead_timeseries": (5 * 3 * 32 + 32) + 4 * (32 * 32 + 32) + 2 * 32 + (32 + 1),
+    "face_antispoof_fusion": ENCODERS + 128 + (128 * 2 + 2),
+    "face_antispoof_fusion-mean_query": ENCODERS + (128 * 2 + 2),
+    "face_recognition_spatial_attention": 7 * 7 + STAGES - 2 * 9 * 32 + (128 * 9 * 256 + 2 * 256) + 256 * 128,
+    "micro_expression_channel_attention": STAGES + (128 * 128 + 128) + (128 * 5 + 5),
+    "micro_expression_channel_attention-squeezed": STAGES + (128 * 8 + 8 + 8 * 128 + 128) + (128 * 5 + 5),
+    "micro_expression_self_attention": 3 * (64 * 128 + 128) + (128 * 64 + 64) + 2 * 64 + (64 * 5 + 5),
+    "micro_expression_self_attention-weighted": 3 * (64 * 128 + 128) + (128 * 64 + 64) + 2 * 64 + 64 + (64 * 5 + 5),
+    "micro_expression_spatial_attention": STAGES + (128 * 9 + 1) + (128 * 5 + 5),
+    "micro_expression_spatial_attention-pooled": STAGES + 2 * 49 + (128 * 5 + 5),
+    "multi_attention_xception": XCEPTION + 1_050_880 + 2 * 49 + 2048 + HEAD,
+    "multi_attention_xception-faithful": XCEPTION + 1_050_880 + 2 * 24_336 + 2048 + HEAD,
+    "self_attention_fusion": (512 + 256 + 136 + 3) * 128 + 3 * 128 * 128 + 2 * 128,
+    "spatial_attention_net": 10_709_578,
+    "spatial_attention_net-pooled": 10_706_318,
 }
 
 # Permutes that a file needs: where Keras flattens a map in the canonical order, channels first.
@@ -97,6 +108,12 @@ def test_parameters(name: str) -> None:
     path, variant = CASES[name]
     model = on_meta(graph(path, variant=variant))
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+def test_parameters_and_statistics_as_keras_counts_them() -> None:
+    path, _ = CASES["multi_attention_xception"]
+    held = on_meta(graph(path, variant="faithful")).state_dict()
+    assert sum(x.numel() for name, x in held.items() if not name.endswith("num_batches_tracked")) == 23_025_490
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
