@@ -129,7 +129,7 @@ def size_words(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str,
     """The words by which a block's code speaks of the sizes of its inputs: of which input, and of which axis."""
     found = {}
     for name, x in inputs.items():
-        for axis in x.axes:
+        for axis in sorted(x.axes, key=lambda axis: axis != CHANNEL):
             word = SIZE_WORDS.get(axis, axis)
             if axis == CHANNEL:
                 word = "in_channels" if len(inputs) == 1 else f"{name}_channels"

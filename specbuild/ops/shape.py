@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from math import prod
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor
 from specbuild.ops.base import Op, attr, op
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Renames
-from specbuild.words import formula, plain
+from specbuild.words import formula, named, plain, words
 
 
 @op("shape")
@@ -22,7 +23,18 @@ class Flatten(Op):
     def infer(self, x: Tensor) -> Tensor:
         names = [f"x{i}" for i in range(len(self.axes))]
         size = formula(" * ".join(names), **{n: x[a] for n, a in zip(names, self.axes, strict=True)})
+        if len(self.axes) == 2 and (whole := divided(x[self.axes[1]], x[self.axes[0]])):
+            size = named(size, whole)
         return x.replaced(self.axes, {self.into: size})
+
+
+def divided(part: int, by: int) -> str | None:
+    """What was divided, where a size is told as `whole // by`: an axis that was split in two, and is joined again."""
+    told = words(part)
+    match ast.parse(told, mode="eval").body if told else None:
+        case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (words(by) or str(by)):
+            return ast.unparse(whole)
+    return None
 
 
 @op("shape")
@@ -40,7 +52,9 @@ class Unflatten(Op):
             raise ShapeError("SB403", "only one size can be -1, and none 0")
         if (whole % known if unknown else whole != known):
             raise ShapeError("SB401", f"axis {self.axis} of size {whole} cannot be split into {self.told()}")
-        return x.replaced(self.axis, {a: whole // known if n == -1 else n for a, n in self.into.items()})
+        told = {f"x{i}": n for i, n in enumerate(n for n in self.into.values() if n != -1)}
+        rest = formula(f"whole // ({' * '.join(told)})" if len(told) > 1 else "whole // x0", whole=x[self.axis], **told) if told else x[self.axis]
+        return x.replaced(self.axis, {a: rest if n == -1 else n for a, n in self.into.items()})
 
     def told(self) -> str:
         return " x ".join("?" if n == -1 else str(plain(n)) for n in self.into.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from specbuild.axes import Tensor
+from specbuild.axes import SPATIAL, Tensor
 from specbuild.backends.align import aligned
 from specbuild.backends.arithmetic import OPERATORS
 from specbuild.backends.backend import inline
@@ -31,9 +31,12 @@ def extreme(op: Elementwise, *xs: Operand, out: Tensor) -> Result:
 
 
 def same_order(xs: tuple[Operand, ...], out: Tensor) -> tuple[list[Operand], Layout]:
-    """Values with equal axes in one order: that of all batched ones if they agree, else the natural."""
-    batched = [x.unfolded() for x in xs if x.layout.batched] or [x.unfolded() for x in xs]
-    order = batched[0].order if all(x.order == batched[0].order for x in batched) else backend.natural(out)
+    """Values with equal axes in one order: that of all of them if they agree, else the natural.
+
+    Maps beside a weight keep theirs: it is the weight that is turned.
+    """
+    asked = [x.unfolded() for x in xs if x.layout.batched or not out.batched or not any(a in out for a in SPATIAL)]
+    order = asked[0].order if all(x.order == asked[0].order for x in asked) else backend.natural(out)
     return [x.unfolded().to(*order) for x in xs], Layout(order, (), out.batched)
 
 
