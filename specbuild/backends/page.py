@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from specbuild.emit.code import (
+    Assign,
     Call,
     Class,
     Expr,
@@ -23,11 +24,12 @@ from specbuild.emit.code import (
     Parameter,
     Star,
     Statement,
+    rebuild,
 )
 from specbuild.axes import Tensor
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Step
-from specbuild.emit.made import Construct, Made, Run, literal
+from specbuild.emit.made import Computed, Construct, Made, Run, literal
 from specbuild.emit.units import REQUIRED, Unit
 from specbuild.words import plain
 
@@ -155,6 +157,19 @@ def listing(members: tuple[Expr, ...]) -> Expr:
         made = members[0].of
         return ListComprehension(made.element, made.target, made.iterable)
     return ListOf(members)
+
+
+def computed(made: Computed, taken: Iterable[str]) -> tuple[list[Statement], Expr]:
+    """A table's variables as statements, under names that are free, and its value."""
+    names: dict[str, str] = {}
+    for name, _ in made.variables:
+        used = {*taken, *names.values()}
+        names[name] = next(n for n in (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100))) if n not in used)
+
+    def put(expr: Expr) -> Expr:
+        return Name(names.get(expr.text, expr.text)) if isinstance(expr, Name) else rebuild(expr, put)
+
+    return [Assign(names[name], value) for name, value in made.variables], put(made.value)
 
 
 def flag_name(step: Step) -> str:

@@ -21,9 +21,12 @@ def indexed(x: Operand, axis: str, item: Expr) -> Expr:
     return Index(x.expr, (*[ALL] * dim, item))
 
 
-def widened(x: Operand, axes: tuple[str, ...], order: tuple[str, ...]) -> Expr:
-    """`x` with a dimension of size 1 for each of the axes that it lacks, where they stand in `order`."""
-    items = ([ALL] if x.layout.batched else []) + [NEW if axis in axes else ALL for axis in order]
+def widened(x: Operand, order: tuple[str, ...], batched: bool) -> Expr:
+    """`x` with a dimension of size 1 for the batch and for each axis of `order` that it lacks."""
+    items = [ALL if x.layout.batched else NEW] if batched else []
+    items += [ALL if axis in x.order else NEW for axis in order]
+    if NEW not in items:
+        return x.expr
     while items and items[-1] == ALL:
         items.pop()
     if items == [NEW] and x.order:

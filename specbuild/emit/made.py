@@ -60,8 +60,15 @@ class Container:
     loop: bool = False
 
 
-Made: TypeAlias = Expr | Construct | Container
+@dataclass(frozen=True)
+class Computed:
+    """A table: `variables` are worked out first, in their order, then its value."""
 
+    variables: tuple[tuple[str, Expr], ...]
+    value: Expr
+
+
+Made: TypeAlias = Expr | Construct | Container | Computed
 
 
 def literal(value: Any) -> Expr:
@@ -94,6 +101,9 @@ def literals(made: Made) -> Iterator[Any]:
     elif isinstance(made, Container):
         for member in (*made.members.head, made.members.tail):
             yield from literals(member)
+    elif isinstance(made, Computed):
+        for expr in (*(e for _, e in made.variables), made.value):
+            yield from literals(expr)
     else:
         yield from (part.value for part in walk(made) if isinstance(part, Literal))
 
@@ -106,6 +116,8 @@ def changed(made: Made, change: Callable[[Expr], Expr]) -> Made:
         run = made.members
         head = tuple(changed(member, change) for member in run.head)
         return replace(made, members=replace(run, head=head, tail=changed(run.tail, change), length=change(run.length)))
+    if isinstance(made, Computed):
+        return Computed(tuple((name, change(e)) for name, e in made.variables), change(made.value))
     return change(made)
 
 

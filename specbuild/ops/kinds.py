@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from specbuild.ops import expression
+from specbuild.ops.expression import Expression
 from specbuild.words import plain
 
 Evaluate = Callable[[str], Any]
@@ -266,7 +268,7 @@ class Padding(Kind):
         return {
             "type": ["integer", "string", "array", "object"],
             "minimum": 0,
-            "examples": list(self.words),
+            **({"examples": list(self.words)} if self.words else {}),
             "items": pair,
             "additionalProperties": pair,
         }
@@ -294,7 +296,8 @@ class Padding(Kind):
         return within(key, Integer(0), raw, evaluate)
 
     def __str__(self) -> str:
-        return f"{', '.join(self.words)}, an integer of at least 0, or one (or [before, after]) for each axis"
+        numbers = "an integer of at least 0, or one (or [before, after]) for each axis"
+        return ", ".join([*self.words, numbers])
 
 
 @dataclass(frozen=True)
@@ -393,8 +396,9 @@ class Table(Word):
     def schema(self) -> dict[str, Any]:
         return {"type": ["string", "number"]}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> str:
-        return str(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else self.text(raw, evaluate)
+    def read(self, raw: Any, evaluate: Evaluate) -> Expression:
+        number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        return expression.read(str(raw) if number else self.text(raw, evaluate), evaluate)
 
     def __str__(self) -> str:
         return "an expression in the table's axes"

@@ -74,7 +74,7 @@ def stack(op: Stack, *xs: Operand, out: Tensor) -> Result:
 def expand(op: Expand, x: Operand, out: Tensor) -> Result:
     here = x.unfolded()
     layout = Layout(with_axes(here, tuple(op.axes), out, backend), (), out.batched)
-    call: Expr = widened(here, tuple(op.axes), layout.order)
+    call: Expr = widened(here, layout.order, out.batched)
     for axis, size in op.axes.items():
         if not fixed(size, 1):
             call = REPEAT(call, size, axis=axis_of(layout, axis))

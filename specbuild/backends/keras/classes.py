@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
-from specbuild.backends.page import assembled, constructed, documented, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -31,7 +31,7 @@ from specbuild.emit.code import (
 )
 from specbuild.emit.flow import Flow, owned, read_by_calls
 from specbuild.emit.lower import Step
-from specbuild.emit.made import Construct, Container, Made, literal
+from specbuild.emit.made import Computed, Construct, Container, Made, literal
 from specbuild.emit.units import Unit
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ def init(unit: Unit) -> Function:
     body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit) if name in unit.derived]
     for step in unit.steps:
         if step.make is None or is_weight(step):
+            continue
+        if isinstance(step.make, Computed):
+            before, value = computed(step.make, {"self", "kwargs", *unit.params})
+            floats = unit.first.block.typed(step.key).dtype == "float"
+            cast = Call(Name("ops.cast"), (value, Name("self.compute_dtype"))) if floats else value
+            body += [*before, Assign(f"self.{attribute(step)}", cast)]
             continue
         made = named(step.make, Literal(attribute(step)))
         if step.key in unit.flags:
@@ -177,17 +183,24 @@ def function(unit: Unit) -> Function:
         assert step.make is not None
         if is_weight(step):
             return Call(weight(step), (inputs[0],))
+        if isinstance(step.make, Computed):
+            return Name(attribute(step))
         return named(step.make, Literal(attribute(step)))
 
     for step in unit.steps:
-        if step.make is not None and step.holder in shared and step.holder not in made:
+        if isinstance(step.make, Computed):
+            before, value = computed(step.make, {*unit.params, *unit.first.inputs, *(s.key for s in unit.steps)})
+            body += [*before, Assign(attribute(step), value)]
+        elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
     flow = Flow(unit, held, lambda step: Name(flag_name(step)), indent=4)
+    flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
     if len(outputs) == 1 and not isinstance(outputs[0], Name):
-        flow.statements.append(Assign("x", outputs[0]))
-        outputs = [Name("x")]
+        last = next(name for name in ("x", "out", "result") if name not in unit.first.inputs)
+        flow.statements.append(Assign(last, outputs[0]))
+        outputs = [Name(last)]
     results = list(unit.first.outputs)
     joined = (
         inputs[0] if len(inputs) == 1 else ListOf(tuple(inputs)),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from specbuild.axes import Tensor
 from specbuild.backends.backend import External
-from specbuild.backends.keras.base import backend, emits
+from specbuild.backends.keras.base import backend, call, emits
 from specbuild.backends.keras.init import initializer
+from specbuild.backends.tables import Tables
+from specbuild.emit.code import Expr, Literal, TupleOf
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Result, Stored
 from specbuild.emit.made import SELF
-from specbuild.ops.table import Weight
+from specbuild.ops import expression
+from specbuild.ops.expression import Expression
+from specbuild.ops.table import Const, Weight
 
 WEIGHT = External("self.add_weight(shape=None, initializer=None, dtype=None, trainable=True)")
 
@@ -22,3 +26,34 @@ def weight(op: Weight, out: Tensor) -> Result:
     )
     held = tuple(out.axes.index(a) for a in order)
     return Result(SELF, Layout(order, (), False), make, weights={"value": Stored("", held)})
+
+
+class KerasTables(Tables):
+    where = "ops.where"
+    functions = {name: f"ops.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")}
+
+    def arange(self, size: Expr, floats: bool) -> Expr:
+        return call("ops.arange", *((Literal(0.0), size) if floats else (size,)))
+
+    def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
+        return call(f"ops.{function}", left, right)
+
+    def filled(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
+        named = {} if dtype == "float" else {"dtype": dtype}
+        return call("ops.full", TupleOf(sizes), value, **named)
+
+    def expanded(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
+        return call("ops.broadcast_to", value, TupleOf(sizes))
+
+    def whole(self, value: Expr) -> Expr:
+        return call("ops.cast", value, "int32")
+
+    def floats(self, e: Expression, dtype: str) -> bool:
+        """The runtimes do not agree on what an integer divided by another is."""
+        return dtype == "float" or expression.real(e)
+
+
+@emits(Const)
+def const(op: Const, out: Tensor) -> Result:
+    order = backend.natural(out)
+    return Result(SELF, Layout(order, (), False), KerasTables().table(op, order), buffer=True)

@@ -59,7 +59,7 @@ def stack(op: Stack, *xs: Operand, out: Tensor) -> Result:
 def expand(op: Expand, x: Operand, out: Tensor) -> Result:
     here = x.unfolded()
     layout = Layout(with_axes(here, tuple(op.axes), out, backend), (), out.batched)
-    call: Expr = widened(here, tuple(op.axes), layout.order)
+    call: Expr = widened(here, layout.order, out.batched)
     if any(not fixed(n, 1) for n in op.axes.values()):
         batch = (-1,) if out.batched else ()
         call = method(call, "expand", *batch, *(op.axes.get(a, -1) for a in layout.order))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from specbuild.backends.page import assembled, constructed, documented, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -28,7 +29,7 @@ from specbuild.emit.code import (
 )
 from specbuild.emit.flow import Flow, read_by_calls
 from specbuild.emit.lower import Step
-from specbuild.emit.made import Construct, Container, Made, Run, literal
+from specbuild.emit.made import Computed, Construct, Container, Made, Run, literal
 from specbuild.emit.units import REQUIRED, Unit
 from specbuild.ops.kinds import Init
 
@@ -76,31 +77,48 @@ def init(unit: Unit) -> Function | None:
 def held(unit: Unit) -> list[Statement]:
     """What the constructor makes; members of a group that is no row stand in a list or a dict under its name."""
     groups: dict[str, dict[str, Expr]] = {}
-    order: list[tuple[str, Expr | None]] = []
-    buffers: dict[str, tuple[tuple[str, Expr], ...]] = {}
+    order: list[tuple[str, list[Statement] | None]] = []
     for step in unit.steps:
         if step.make is None:
+            continue
+        if is_tensor(step):
+            order.append((step.holder, list(tensor(step, unit))))
             continue
         made = finished(step.make)
         if step.key in unit.flags:
             made = Conditional(unit.flags[step.key], made, Call(Name("nn.Identity")))
-        if step.buffer:
-            buffers[step.holder] = () if step.inits else (("persistent", Literal(False)),)  # a table is computed anew
         top, _, rest = step.holder.partition(".")
         if rest:
             if top not in groups:
                 order.append((top, None))
             groups.setdefault(top, {})[rest] = made
         else:
-            order.append((step.holder, made))
+            order.append((step.holder, [Assign(f"self.{step.holder}", made)]))
     statements: list[Statement] = []
-    for name, expr in order:
-        value = nested(groups[name]) if expr is None else expr
-        if name in buffers:
-            statements.append(Do(Call(Name("self.register_buffer"), (Literal(name), value), buffers[name])))
-        else:
-            statements.append(Assign(f"self.{name}", value))
+    for name, written in order:
+        statements += [Assign(f"self.{name}", nested(groups[name]))] if written is None else written
     return statements
+
+
+def is_tensor(step: Step) -> bool:
+    """Whether what a step holds is no module, so that no list or dict of modules can hold it."""
+    return step.buffer or (isinstance(step.make, Construct) and step.make.function == "nn.Parameter")
+
+
+def tensor(step: Step, unit: Unit) -> Iterator[Statement]:
+    """A parameter, or a buffer: a table's is computed anew wherever a model is made, so it is not saved."""
+    assert step.make is not None
+    name = step.holder.replace(".", "_")
+    if not step.buffer:
+        yield Assign(f"self.{name}", finished(step.make))
+        return
+    if isinstance(step.make, Computed):
+        before, value = computed(step.make, {"self", *unit.params})
+        yield from before
+    else:
+        value = finished(step.make)
+    kept = () if step.inits else (("persistent", Literal(False)),)
+    yield Do(Call(Name("self.register_buffer"), (Literal(name), value), kept))
 
 
 def nested(members: dict[str, Expr]) -> Expr:
@@ -122,6 +140,8 @@ def nested(members: dict[str, Expr]) -> Expr:
 
 def spoken(unit: Unit, holder: str) -> Expr:
     """How forward speaks of what a step made: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`."""
+    if any(step.holder == holder and is_tensor(step) for step in unit.steps):
+        return Name(f"self.{holder.replace('.', '_')}")
     top, *rest = holder.split(".")
     expr: Expr = Name(f"self.{top}")
     prefix = top
@@ -146,6 +166,7 @@ def finished(made: Made) -> Expr:
         if made.loop:
             return Call(Name("nn.ModuleList"), (listing(row(made.members, lambda member, _: finished(member))),))
         return Call(Name("nn.Sequential"), row(made.members, lambda member, _: finished(member)))
+    assert not isinstance(made, Computed)
     return made
 
 

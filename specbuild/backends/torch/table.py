@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from specbuild.axes import Tensor
-from specbuild.backends.torch.base import backend, emits
-from specbuild.emit.code import Call, Name
+from specbuild.backends.tables import Tables
+from specbuild.backends.torch.base import backend, emits, method
+from specbuild.emit.code import Call, Expr, Literal, Name, TupleOf
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Result, Stored
 from specbuild.emit.made import SELF, Argument, Construct, literal
-from specbuild.ops.table import Weight
+from specbuild.ops import expression
+from specbuild.ops.expression import Expression
+from specbuild.ops.table import Const, Weight
 
 
 @emits(Weight)
@@ -20,3 +23,35 @@ def weight(op: Weight, out: Tensor) -> Result:
     make = Construct("nn.Parameter", (Argument("data", empty),)) if op.trained else empty
     layout, inits = Layout(order, (), False), (("", op.init),)
     return Result(SELF, layout, make, inits=inits, buffer=not op.trained, weights={"value": Stored("", held)})
+
+
+class TorchTables(Tables):
+    where = "torch.where"
+    functions = {name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")}
+
+    def arange(self, size: Expr, floats: bool) -> Expr:
+        return Call(Name("torch.arange"), (Literal(0.0), size) if floats else (size,))
+
+    def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
+        if scalar:
+            return method(left, "clamp", **{"max" if function == "minimum" else "min": right})
+        return Call(Name(f"torch.{function}"), (left, right))
+
+    def filled(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
+        return Call(Name("torch.full"), (TupleOf(sizes), value)) if sizes else Call(Name("torch.tensor"), (value,))
+
+    def expanded(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
+        return method(value, "expand", *sizes)
+
+    def whole(self, value: Expr) -> Expr:
+        return method(value, "long")
+
+    def floats(self, e: Expression, dtype: str) -> bool:
+        """PyTorch makes floats of integers where a function gives some."""
+        return dtype == "float" and expression.kind(e) == expression.INT
+
+
+@emits(Const)
+def const(op: Const, out: Tensor) -> Result:
+    order = backend.natural(out)
+    return Result(SELF, Layout(order, (), False), TorchTables().table(op, order), buffer=True)

@@ -1,0 +1,21 @@
+"""Contractions in Keras."""
+
+from __future__ import annotations
+
+from specbuild.axes import Tensor
+from specbuild.backends.backend import inline
+from specbuild.backends.contraction import equation, product
+from specbuild.backends.keras.base import backend, call, emits
+from specbuild.emit.layout import Layout
+from specbuild.emit.lower import Operand, Result
+from specbuild.ops.contraction import Contract
+
+
+@emits(Contract)
+def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
+    here = [x.unfolded() for x in xs]
+    if found := product(here, op.over):
+        sides = (call("ops.swapaxes", x.expr, -2, -1) if turned else x.expr for x, turned in zip(here, found.turned, strict=True))
+        return inline(call("ops.matmul", *sides), found.layout)
+    order = backend.natural(out)
+    return inline(call("ops.einsum", equation(here, order, out.batched), *(x.expr for x in here)), Layout(order, (), out.batched))

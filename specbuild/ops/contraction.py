@@ -1,0 +1,44 @@
+"""Contraction: products of values summed over axes that they share."""
+
+from __future__ import annotations
+
+from math import prod
+
+from specbuild.axes import ShapeError, Tensor
+from specbuild.ops.base import Op, Takes, attr, floats, op
+from specbuild.ops.kinds import Axes
+from specbuild.words import plain
+
+
+@op("contraction")
+class Contract(Op):
+    """The product of values that meet by axis name, summed over axes: einsum by names.
+
+    An axis that only one has stays; one that several have is met place by place; those in `over` go.
+    Matrix products, attention scores, bilinear forms and outer products are contractions.
+    """
+
+    takes = (Takes("of", "the values", many=True),)
+    over: tuple[str, ...] = attr(Axes(), "axes that are summed away; none makes an outer product", ())
+
+    def infer(self, *xs: Tensor) -> Tensor:
+        if len(xs) < 2:
+            raise ShapeError("SB401", "contract needs two values or more", "`sum` is for one")
+        sizes = self.sizes(*xs)
+        for axis in self.over:
+            if sum(axis in x for x in xs) < 2:
+                raise ShapeError("SB404", f"axis {axis} is not shared by {' and '.join(map(str, xs))}", "`sum` it away before")
+        return Tensor({a: n for a, n in sizes.items() if a not in self.over}, "float", any(x.batched for x in xs))
+
+    def sizes(self, *xs: Tensor) -> dict[str, int]:
+        """Every axis of the values with its size."""
+        sizes: dict[str, int] = {}
+        for x in xs:
+            floats(self.name, x)
+            for axis, size in x.sizes.items():
+                if sizes.setdefault(axis, size) != size:
+                    raise ShapeError("SB401", f"axis {axis} has size {plain(sizes[axis])} and {plain(size)} in {' and '.join(map(str, xs))}")
+        return sizes
+
+    def macs(self, *xs: Tensor) -> int:
+        return prod(plain(n) for n in self.sizes(*xs).values())
