@@ -41,7 +41,6 @@ Fields: TypeAlias = Mapping[str, int | str]
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 REST = "rest"
-RULE_KEYS = ("to", "split", "into", "transpose", "reshape", "ignore")
 
 
 def carry(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, Array]:
@@ -146,52 +145,27 @@ def section(model: Block, layout: str) -> At:
 
 
 def rule(template: str, raw: Any, at: At) -> Rule:
-    """One rule as written: a name, or {to} or {split, into} with {transpose, reshape}, or {ignore}."""
-    given = {"to": raw} if isinstance(raw, str) else raw
-    if not isinstance(given, Mapping):
-        raise at.error("SB102", "a rule is a name, or a mapping such as {split: 0, into: [a, b]}")
-    for key in given:
-        if key not in RULE_KEYS:
-            guess = nearest(key, RULE_KEYS)
-            hint = f"did you mean {guess!r}?" if guess else f"rules have {listed(RULE_KEYS)}"
-            raise at.child(key).error("SB101", f"a rule has no key {key!r}", hint, key=True)
-    ways = [key for key in ("to", "into", "ignore") if key in given]
-    if len(ways) != 1 or ("split" in given) != ("into" in given):
-        raise at.error("SB802", "a rule says one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
-    split, transpose, reshape = given.get("split"), given.get("transpose"), given.get("reshape", False)
-    to = {"to": [given.get("to")], "into": given.get("into"), "ignore": []}[ways[0]]
-    if (
-        not isinstance(to, list)
-        or not all(isinstance(name, str) for name in to)
-        or given.get("ignore", True) is not True
-    ):
-        raise at.child(ways[0]).error("SB102", "`to` is a name, `into` a list of names, `ignore` is true")
-    if not isinstance(split, int | None) or not isinstance(reshape, bool):
-        raise at.error("SB102", "`split` is the number of a dimension, `reshape` is true or false")
-    if transpose is not None and (
-        not isinstance(transpose, list)
-        or sorted(map(str, transpose)) != sorted(map(str, range(len(transpose))))
-    ):
+    """One rule as written; the schema has already vouched for its form."""
+    given: Mapping[str, Any] = {"to": raw} if isinstance(raw, str) else raw
+    if len({"to", "into", "ignore"} & set(given)) != 1:
+        raise at.error("SB802", "a rule has one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
+    targets = tuple(given.get("into", [given["to"]] if "to" in given else []))
+    transpose = tuple(given["transpose"]) if "transpose" in given else None
+    if transpose is not None and sorted(transpose) != list(range(len(transpose))):
         raise at.child("transpose").error(
-            "SB102", "`transpose` is the dimensions in their new order, such as [1, 0]"
+            "SB802", f"{list(transpose)} is not an order of dimensions", "write [1, 0], say"
         )
     pattern, conditions = read(template, at)
-    known = {*pattern.groupindex}
-    for unknown in (
-        n
-        for target in to
-        for field in FIELD.findall(target)
-        for n in field_names(field, at)
-        if n not in known
-    ):
-        raise at.error(
-            "SB302",
-            f"{template} has no field {unknown!r}",
-            f"it has {listed(sorted(known))}" if known else "",
-        )
-    return Rule(
-        pattern, conditions, tuple(to), split, None if transpose is None else tuple(transpose), reshape, at
-    )
+    for target in targets:
+        for field in FIELD.findall(target):
+            for name in field_names(field, at):
+                if name not in pattern.groupindex:
+                    raise at.error(
+                        "SB302",
+                        f"{template!r} has no field {name!r}",
+                        f"it has {listed(pattern.groupindex)}" if pattern.groupindex else "",
+                    )
+    return Rule(pattern, conditions, targets, given.get("split"), transpose, given.get("reshape", False), at)
 
 
 def read(template: str, at: At) -> tuple[re.Pattern[str], tuple[str, ...]]:

@@ -66,10 +66,49 @@ def file_keys() -> dict[str, Schema]:
             "type": ["array", "object"],
         },
         "weights": {
-            "description": "Maps from the names of published weights to the names here, by origin.",
+            "description": "Names of published weights and the names here, by who published them.",
             "type": "object",
-            "additionalProperties": {"type": ["array", "object"]},
+            "additionalProperties": {"type": "object", "additionalProperties": weight_rule()},
         },
+    }
+
+
+@cache
+def weight_rule() -> Schema:
+    """What `specbuild.keymap` reads."""
+    return {
+        "title": "a rule for weights",
+        "description": "The name here of the weights that are published under the name on the left.",
+        "type": ["string", "object"],
+        "properties": {
+            "to": {"description": "The name here.", "type": "string"},
+            "split": {
+                "description": "The dimension along which the value is cut into equal parts.",
+                "type": "integer",
+                "minimum": 0,
+            },
+            "into": {
+                "description": "The names of the parts.",
+                "type": "array",
+                "items": {"type": "string"},
+                "minItems": 2,
+                "uniqueItems": True,
+            },
+            "transpose": {
+                "description": "The dimensions in their new order, such as [1, 0].",
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0},
+                "minItems": 2,
+            },
+            "reshape": {
+                "description": "Whether the value takes the shape that the weight has here.",
+                "type": "boolean",
+            },
+            "ignore": {"description": "The value has no place here.", "type": "boolean", "enum": [True]},
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "dependencies": {"split": ["into"], "into": ["split"]},
     }
 
 
