@@ -141,7 +141,7 @@ def others(value: Any) -> list[Any]:
     if isinstance(value, int):
         return [2 * value, value + 1]
     if isinstance(value, tuple):
-        return [tuple(2 * v for v in value)] if all(isinstance(v, int) for v in value) else []
+        return [tuple(2 * v for v in value), (*value, value[-1])] if all(isinstance(v, int) for v in value) else []
     return []
 
 
