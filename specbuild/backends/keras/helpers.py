@@ -150,16 +150,18 @@ class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
 
 
 def pad_places(x, sides, mode):
-    """Pad the axes between the batch and the channels; `mode` is replicate or circular."""
+    """Pad each axis after the batch by (before, after); `mode`: replicate or circular."""
     for axis, (before, after) in enumerate(sides, start=1):
         at = (slice(None),) * axis
-        if mode == "circular":
-            size = ops.shape(x)[axis]
-            first, last = x[(*at, slice(size - before, None))], x[(*at, slice(after))]
-        else:
-            first = ops.repeat(x[(*at, slice(1))], before, axis=axis)
-            last = ops.repeat(x[(*at, slice(-1, None))], after, axis=axis)
-        x = ops.concatenate([first, x, last], axis=axis)
+        circular = mode == "circular"
+        parts = [x]
+        if before:
+            first = x[(*at, slice(-before, None) if circular else slice(1))]
+            parts = [first if circular else ops.repeat(first, before, axis), x]
+        if after:
+            last = x[(*at, slice(after) if circular else slice(-1, None))]
+            parts.append(last if circular else ops.repeat(last, after, axis))
+        x = ops.concatenate(parts, axis=axis)
     return x
 
 
@@ -173,6 +175,13 @@ def window_points(x, kernel, strides, dilation):
     return seen
 
 
+def unfold(x, kernel, strides, padding, dilation):
+    """What a sliding window sees at each place: (B, places ..., points, C)."""
+    pads = [(p, p) if isinstance(p, int) else p for p in padding]
+    x = ops.pad(x, [(0, 0), *pads, (0, 0)])
+    return ops.stack(window_points(x, kernel, strides, dilation), axis=-2)
+
+
 def dilated_max_pool(x, kernel, strides, padding, dilation):
     """Max pooling whose window has distance between its points."""
     sides = [(0, 0), *padding, (0, 0)]
@@ -181,3 +190,28 @@ def dilated_max_pool(x, kernel, strides, padding, dilation):
     for points in rest:
         first = ops.maximum(first, points)
     return first
+
+
+def fold(x, kernel, strides, padding, dilation, size=None):
+    """Add up what windows hold where it lies; x is (B, windows ..., points, C)."""
+    for axis, s in enumerate(strides, start=1):
+        if s > 1:
+            shape = list(ops.shape(x))
+            shape[0], shape[axis] = -1, shape[axis] * s
+            x = ops.expand_dims(x, axis + 1)
+            pads = [(0, 0)] * len(x.shape)
+            pads[axis + 1] = (0, s - 1)
+            x = ops.reshape(ops.pad(x, pads), shape)
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation)]
+    offsets = [()]
+    for k, d in zip(kernel, dilation):
+        offsets = [(*offset, i * d) for offset in offsets for i in range(k)]
+    total = 0.0
+    for point, offset in enumerate(offsets):
+        pads = [(o, r - o) for o, r in zip(offset, reach)]
+        total = total + ops.pad(x[..., point, :], [(0, 0), *pads, (0, 0)])
+    if size is None:
+        ends = [1 - s - cut or None for s, cut in zip(strides, padding)]
+    else:
+        ends = [cut + n for n, cut in zip(size, padding)]
+    return total[(slice(None), *map(slice, padding, ends))]

@@ -1,0 +1,117 @@
+"""Padding, windows and their sums in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from specbuild.axes import CHANNEL, Tensor
+from specbuild.backends.align import unfolded
+from specbuild.backends.backend import External, fixed, inline, scalar
+from specbuild.backends.torch.base import emits, method
+from specbuild.backends.torch.mix import PAD, places
+from specbuild.backends.torch.resize import size_of
+from specbuild.emit.code import Attribute, Expr, Index, Infix, Literal, Name, Slice, TupleOf
+from specbuild.emit.layout import Layout
+from specbuild.emit.lower import Operand, Result, Unsupported
+from specbuild.emit.made import literal
+from specbuild.ops.neighbourhood import Fold, Pad, Unfold
+from specbuild.ops.window import Pair, Window, spread
+from specbuild.words import plain
+
+FOLD = External("F.fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)")
+
+
+def around(x: Expr, layout: Layout, sides: Mapping[str, Pair], **more: Any) -> Expr:
+    """A value with something at both ends of axes, whichever dimensions they are."""
+    if all(fixed(n, 0) for pair in sides.values() for n in pair):
+        return x
+    first = min(layout.order.index(axis) for axis in sides)
+    pads = [n for axis in reversed(layout.order[first:]) for n in sides.get(axis, (0, 0))]
+    return PAD(x, tuple(pads), **more)
+
+
+@emits(Pad)
+def pad(op: Pad, x: Operand, out: Tensor) -> Result:
+    sides = op.sides(x.type)
+    if op.mode == "constant":
+        here = unfolded(x, sides)
+        value = plain(op.value) if x.type.dtype == "float" else int(op.value)
+        return inline(
+            around(here.expr, here.layout, sides, **({"value": value} if value else {})), here.layout
+        )
+    others = [a for a in (*x.layout.folded, *x.order) if a not in sides]
+    if x.layout.batched and others:
+        here = places(x, tuple(sides))
+    elif x.layout.batched or len(others) == 1:
+        here = x.unfolded().to(*others, *sides)  # the first dimension stands for C
+    else:
+        raise Unsupported(f"its {op.mode} padding is for values with a batch or one axis more")
+    return inline(around(here.expr, here.layout, sides, mode=op.mode), here.layout)
+
+
+@emits(Unfold)
+def unfold(op: Unfold, x: Operand, out: Tensor) -> Result:
+    window = op.window(x.type)
+    here = unfolded(x, window.axes)
+    value = around(here.expr, here.layout, dict(zip(window.axes, window.pads or (), strict=True)))
+    for i, axis in enumerate(window.axes):
+        value = method(value, "unfold", here.dim(axis), window.reach(i), window.stride[i])
+        if not fixed(window.dilation[i], 1):
+            value = Index(value, (Name("..."), Slice(step=literal(window.dilation[i]))))
+    n = len(window.axes)
+    value = value if n == 1 else method(value, "flatten", -n)
+    return inline(value, Layout((*here.order, op.into), here.layout.folded, here.layout.batched))
+
+
+@emits(Fold)
+def fold(op: Fold, x: Operand, like: Operand | None, out: Tensor) -> Result:
+    window = op.window(x.type)
+    others = [a for a in (*x.layout.folded, *x.order) if a not in (*window.axes, op.axis)]
+    if not x.layout.batched:
+        raise Unsupported("windows of a value without a batch are not folded")
+    channel = CHANNEL if CHANNEL in others else others[-1]
+    here = x.to(channel, op.axis, *window.axes, folded=tuple(a for a in others if a != channel))
+    axes, halves = window.axes, tuple(before for before, _ in window.pads or ())
+    each = sizes(op, here, like, window)
+    layout = Layout((channel, *axes), here.layout.folded)
+    how: dict[str, tuple[tuple[int, ...], int]] = {
+        "dilation": (window.dilation, 1),
+        "padding": (halves, 0),
+        "stride": (window.stride, 1),
+    }
+    given = {
+        name: value for name, (value, default) in how.items() if not all(fixed(n, default) for n in value)
+    }
+    value: Expr
+    size: Expr
+    if len(axes) == 2:
+        value = method(method(here.expr, "flatten", 3), "flatten", 1, 2)
+        more = {name: scalar(value) for name, value in given.items()}
+        size = TupleOf(tuple(each)) if like is None else size_of(like, axes)
+        return inline(FOLD(value, size, scalar(window.kernel), **more), layout)
+    value = method(here.expr, "flatten", 1, 2)  # F.fold has two axes: the second one is of size 1 here
+    more = {name: (*value, how[name][1]) for name, value in given.items()}
+    size = TupleOf((*each, Literal(1)))
+    return inline(method(FOLD(value, size, (*window.kernel, 1), **more), "squeeze", -1), layout)
+
+
+def sizes(op: Fold, x: Operand, like: Operand | None, window: Window) -> list[Expr]:
+    """The size for each axis: that of another value, the one that is given, or the least, read off the windows."""
+    if like is not None:
+        there = unfolded(like, window.axes)
+        return [Index(Attribute(there.expr, "shape"), (Literal(there.dim(axis)),)) for axis in window.axes]
+    if op.size is not None:
+        return [literal(n) for n in spread(op.size, window.axes, "size")]
+    return [grown(x, window, i) for i in range(len(window.axes))]
+
+
+def grown(x: Operand, window: Window, i: int) -> Expr:
+    """(n - 1) * stride + reach - padding, for n windows."""
+    count: Expr = Index(Attribute(x.expr, "shape"), (Literal(x.dim(window.axes[i])),))
+    more = window.reach(i) - sum(map(plain, (window.pads or ())[i]))
+    if fixed(window.stride[i], 1):
+        more -= 1
+    else:
+        count = Infix("*", Infix("-", count, Literal(1)), literal(window.stride[i]))
+    return Infix("+" if more > 0 else "-", count, Literal(abs(more))) if more else count
