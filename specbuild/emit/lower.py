@@ -285,9 +285,16 @@ class Lowering:
             label = "".join(layout.order) + ("" if not layout.folded else "_" + "".join(layout.folded))
             call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout)
             step = Step(f"{value.key}~{label}", (value.key,), call, layout, named=value.key in self.kept_names)
-            self.steps.append(step)
+            self.steps.insert(self.after(value.key), step)
             self.conversions[key] = Value(step.key, value.type, layout)
         return self.conversions[key]
+
+    def after(self, key: str) -> int:
+        """The place after the step that gives a value: turned at once, it reads as one expression."""
+        for at in range(len(self.steps) - 1, -1, -1):
+            if self.steps[at].key == key or key in self.steps[at].parts:
+                return at + 1
+        return len(self.steps)
 
 
 def identity(block: Block) -> str:

@@ -63,8 +63,8 @@ def call(function: str, *args: object, **keywords: object) -> Call:
 
 
 def size(value: Expr, layout: Layout, axis: str, type_: Tensor) -> Expr:
-    """The size of an axis: in the author's words if it has some, else read off the value."""
-    if words(type_[axis]) is not None or axis in layout.folded:
+    """The size of an axis: in the author's words if it has some, else read off the value; channels are never in doubt."""
+    if words(type_[axis]) is not None or axis in layout.folded or axis == CHANNEL:
         return literal(type_[axis])
     return Index(Attribute(value, "shape"), (Literal(layout.dim(axis)),))
 
