@@ -29,7 +29,7 @@ KERAS = frozenset(
     set_weights stateless_call supports_jit supports_masking symbolic_call trainable trainable_variables
     trainable_weights variable_dtype variables weights""".split()
 )
-OURS = frozenset("self cls torch nn F keras ops math prev i inputs outputs reset_parameters true false none null".split())
+OURS = frozenset("self cls torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split())
 
 RESERVED = TORCH | KERAS | OURS
 

@@ -114,7 +114,7 @@ class Flow:
         [reader] = used
         by = self.unit.steps[reader]
         turned = by.key.startswith(f"{step.key}~")  # the same value with its axes in another order
-        if step.named and step.make is None and not step.holder and not turned:
+        if step.named and not turned and (step.make is None and not step.holder or not step.inputs):
             return False
         if by.doc or by.key in self.unit.flags or self.times(by, step.key) > 1:
             return False

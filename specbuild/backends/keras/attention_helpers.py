@@ -1,0 +1,38 @@
+"""What Keras lacks for attention: helpers copied into an emitted file that uses them."""
+
+from keras import ops
+
+
+def attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False):
+    """softmax(scale * query key^T + bias) value over the last two axes.
+
+    The axes before are met as in a product. `mask` is true where a query may look
+    at a key; a query that may look at none gives 0.
+    """
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
+    scores = ops.matmul(query * scale, ops.swapaxes(key, -2, -1))
+    if bias is not None:
+        scores = scores + bias
+    if is_causal:
+        t, s = ops.arange(ops.shape(query)[-2]), ops.arange(ops.shape(key)[-2])
+        behind = t[:, None] >= s
+        mask = behind if mask is None else ops.logical_and(mask, behind)
+    if mask is None:
+        return ops.matmul(ops.softmax(scores), value)
+    sees = ops.logical_or(mask, ops.logical_not(ops.any(mask, axis=-1, keepdims=True)))
+    weights = ops.softmax(ops.where(sees, scores, -float("inf")))
+    return ops.matmul(ops.where(mask, weights, 0.0), value)
+
+
+def masked_attention(query, key, value, mask, bias=None, scale=None, is_causal=False):
+    """`ops.dot_product_attention`; a query that may look at no key gives 0."""
+    if is_causal:
+        t, s = ops.arange(ops.shape(query)[1]), ops.arange(ops.shape(key)[1])
+        mask = ops.logical_and(mask, t[:, None] >= s)
+    sees = ops.any(mask, axis=-1, keepdims=True)
+    if bias is not None:
+        shown = ops.logical_or(mask, ops.logical_not(sees))
+        mask, bias = None, ops.where(shown, bias, -float("inf"))
+    x = ops.dot_product_attention(query, key, value, bias, mask, scale)
+    return ops.where(ops.swapaxes(sees, 1, 2), x, 0.0)
