@@ -18,7 +18,7 @@ STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 BUILTINS = frozenset(
     """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance len list
     map max min object pow property range reversed round set slice sorted staticmethod str sum super tuple type
-    zip AttributeError IndexError KeyError NotImplementedError RuntimeError TypeError ValueError""".split()  # noqa: SIM905
+    zip AttributeError IndexError KeyError NotImplementedError RuntimeError TypeError ValueError""".split()
 )
 
 # What leads from a framework to files, processes, the network or other code, by last name and by full path.
@@ -26,7 +26,7 @@ ESCAPES = frozenset(
     """Lambda TFSMLayer builtins classes compile ctypes deserialize deserialize_keras_object
     enable_unsafe_deserialization eval exec export from_file get_file hub importlib jit load load_model
     load_weights multiprocessing open os package save save_model save_weights serialization subprocess sys
-    system""".split()  # noqa: SIM905
+    system""".split()
 )
 ESCAPE_PATHS = frozenset({"torch.ops", "torch.utils", "torch.distributed", "keras.utils"})
 

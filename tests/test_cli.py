@@ -444,6 +444,17 @@ def test_init(run: Run, name: str) -> None:
     assert run("init", "-", "-t", name).out == Path("mine.yaml").read_text()
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_run(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    model = specbuild.load(TEMPLATES[name])
+    built = model.build("torch")
+    assert sum(p.numel() for p in built.parameters()) == model.parameters
+    found = built(*(torch.zeros(2, *x.sizes.values()) for x in model.graph.inputs.values()))
+    outputs = [found] if len(model.graph.outputs) == 1 else list(found)
+    assert [list(x.shape) for x in outputs] == [[2, *o.type.sizes.values()] for o in model.graph.outputs.values()]
+
+
 def test_init_overwrites_nothing(run: Run) -> None:
     Path("model.yaml").write_text("mine")
     done = run("init")
