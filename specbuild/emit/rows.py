@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
 from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, uncounted
-from specbuild.words import words
+from specbuild.words import names, words
 
 
 def rows(lowered: Lowered, numbers: dict[str, int]) -> None:
@@ -131,13 +131,18 @@ def compressed(members: list[Made], length: Expr) -> Run:
     count = len(values) - 1
     while count and values[count - 1] == values[-1]:
         count -= 1
-    if len(members) - count < 2 < len(members) and counted(members[-1]):
+    if len(members) - count < 2 < len(members) and counted(members[-1]) or ruled(members[-1]) and len(members) > 1:
         told = {key(m) for m in members}
         if len(told) == 1:
             return Run((), changed(members[-1], spoken), length, index=True)
         if len({key(m) for m in members[1:]}) == 1:
             return Run((values[0],), changed(members[-1], spoken), length, index=True)
     return Run(tuple(values[:count]), values[-1], length)
+
+
+def ruled(made: Made) -> bool:
+    """Whether something in it follows from the index and a parameter, which may be such that it makes no difference."""
+    return any({"i"} < names(w) for value in literals(made) if (w := words(value)))
 
 
 def key(made: Made) -> Any:
