@@ -131,7 +131,8 @@ def compressed(members: list[Made], length: Expr) -> Run:
     count = len(values) - 1
     while count and values[count - 1] == values[-1]:
         count -= 1
-    if len(members) - count < 2 < len(members) and counted(members[-1]) or ruled(members[-1]) and len(members) > 1:
+    differ = len(members) - count < 2 < len(members) and counted(members[-1])
+    if differ or (ruled(members[-1]) and len(members) > 1):
         told = {key(m) for m in members}
         if len(told) == 1:
             return Run((), changed(members[-1], spoken), length, index=True)
@@ -141,7 +142,7 @@ def compressed(members: list[Made], length: Expr) -> Run:
 
 
 def ruled(made: Made) -> bool:
-    """Whether something in it follows from the index and a parameter, which may be such that it makes no difference."""
+    """Whether something in it follows from the index and a parameter, by whose value members may be alike."""
     return any({"i"} < names(w) for value in literals(made) if (w := words(value)))
 
 
