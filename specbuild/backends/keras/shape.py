@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from specbuild.axes import Tensor
+from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, inline
 from specbuild.backends.keras.base import call, emits, size
 from specbuild.backends.torch.shape import adjacent
@@ -58,8 +58,8 @@ def unflatten(op: Unflatten, x: Operand, out: Tensor) -> Result:
     for a in order:
         if a not in op.into:
             sizes.append(size(here.expr, here.layout, a, here.type))
-        elif op.into[a] != -1:
-            sizes.append(literal(op.into[a]))
+        elif op.into[a] != -1 or op.axis == CHANNEL or words(out[a]) is not None:
+            sizes.append(literal(out[a]))
         else:
             known: Expr = literal(prod(plain(n) for n in op.into.values() if n != -1))
             told = [n for n in op.into.values() if n != -1]
