@@ -38,8 +38,9 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
         ]
         if gone:
             inside = f" in {'.'.join(path)}" if path else ""
+            standing = {prefix for node in kept.nodes for prefix in prefixes(node.name)}
             names = list(
-                dict.fromkeys(name for node in gone for name in whole_groups(whole, kept, node.name))
+                dict.fromkeys(next((p for p in prefixes(n.name) if p not in standing), n.name) for n in gone)
             )
             shown = [*names[:6], f"{len(names) - 6} more"] if len(names) > 7 else names
             place = gone[0].at.place
@@ -53,14 +54,10 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
     return list(found.values())
 
 
-def whole_groups(whole: Block, kept: Block, name: str) -> Iterator[str]:
-    """The widest group around a dropped node of which nothing is kept; the node itself if there is none."""
+def prefixes(name: str) -> Iterator[str]:
+    """`layer4`, `layer4.2` for `layer4.2`: the groups around a node, widest first, and the node itself."""
     parts = name.split(".")
-    for n in range(1, len(parts) + 1):
-        prefix = ".".join(parts[:n])
-        if not any(node.name == prefix or node.name.startswith(prefix + ".") for node in kept.nodes):
-            yield prefix
-            return
+    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
 def names(spec: Spec, whole: Block) -> list[Note]:

@@ -20,6 +20,7 @@ from specbuild.model import Model
 from specbuild.names import snake
 
 SAID = {
+    "same": "is up to date",
     "missing": "is not there",
     "outdated": "differs from what the spec compiles to",
     "edited": "was edited since it was generated",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -34,8 +35,6 @@ def explain(
 
 
 def page(code: str, title: str, text: str, example: str) -> list[str]:
-    from textwrap import wrap
-
     lines = [f"{code}: {title}", "", *wrap(text, WIDTH)]
     return (
         [*lines, "", "For example:", "", *(f"    {line}" for line in example.splitlines())]
