@@ -14,6 +14,9 @@ PADS = {
     "volume": (VOLUME, "padding: [1, [0, 2], 2]"),
     "frames": (FRAMES, "padding: 1"),
     "channels": (MAP, "padding: {C: [0, 2]}"),
+    "alone": ("{x: {H: 4, W: 5}}", "padding: {H: 2, W: [1, 0]}"),
+    "alone_1d": ("{x: {T: 9}}", "padding: {T: [2, 1]}"),
+    "outer": (FRAMES, "padding: {T: [2, 0], W: 1}"),
 }
 CASES = {
     f"pad_{mode}_{name}": (inputs, f"- pad: {{mode: {mode}, {how}}}")
@@ -22,6 +25,10 @@ CASES = {
 }
 CASES |= {
     "pad_value": (MAP, "- pad: {padding: {C: 1, W: [0, 1]}, value: -1.5}"),
+    "pad_table": (
+        MAP,
+        "- weight: {axes: {C: 3, W: 4}}\n- pad: {padding: {W: [0, 1]}, mode: circular}\n- multiply: [x, prev]",
+    ),
     "pad_then_conv": (MAP, "- pad: {padding: 1, mode: reflect}\n- conv: {channels: 2, padding: valid}"),
     "pad_folded_frames": (FRAMES, "- conv: {channels: 2}\n- pad: {padding: {T: 1}}\n- conv: {channels: 3}"),
     "unfold": (MAP, "- unfold: {kernel: 3, into: K}"),

@@ -30,8 +30,11 @@ class PadsItself:
     def padded(self, x):
         return ops.pad(x, [(0, 0), *self.sides(), (0, 0)])
 
+    def slide(self, x):
+        return super().call(x)
+
     def call(self, x):
-        return super().call(self.padded(x))
+        return self.slide(self.padded(x))
 
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(self.padded_shape(input_shape))
@@ -120,15 +123,13 @@ class PadsAveragePool(PadsPool):
         mean = super().call(x)
         if self.count_include_pad and not self.ceil_mode:
             return mean
-        counted = ops.ones_like(x[:1, ..., :1])
+        counts, sides = ops.ones_like(x[:1, ..., :1]), self.sides()
         if self.count_include_pad:
-            written, whole = PadsItself.sides(self), self.sides()
-            beyond = [(0, b - a) for (_, a), (_, b) in zip(written, whole)]
-            ones = [(0, 0), *written, (0, 0)]
-            zeros = [(0, 0), *beyond, (0, 0)]
-            counted = ops.pad(ops.pad(counted, ones, constant_values=1.0), zeros)
-            return mean / super(PadsItself, self).call(counted)
-        return mean / super().call(counted)
+            written = PadsItself.sides(self)
+            pads = [(0, 0), *written, (0, 0)]
+            counts = ops.pad(counts, pads, constant_values=1.0)
+            sides = [(0, whole - part) for (_, part), (_, whole) in zip(written, sides)]
+        return mean / self.slide(ops.pad(counts, [(0, 0), *sides, (0, 0)]))
 
     def get_config(self):
         return {**super().get_config(), "count_include_pad": self.count_include_pad}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import SELF, Construct, literal
 from specbuild.ops.mix import Conv, ConvTranspose, Linear
 from specbuild.ops.window import Window
-from specbuild.words import formula, plain, words
+from specbuild.words import formula, named, plain, words
 
 WEIGHTS = "use_bias=True, kernel_initializer='glorot_uniform', bias_initializer='zeros'"
 SLID = "strides=1, padding='valid', dilation_rate=1"
@@ -107,9 +108,11 @@ def multiplier(channels: int, per: int) -> int:
     told, one = words(channels), words(per)
     if told == one:
         return plain(channels) // plain(per)
-    if told and one and told.startswith(f"{one} * ") and told[len(one) + 3 :].isdigit():
-        return plain(channels) // plain(per)
-    return formula("channels // per", channels=channels, per=per)  # type: ignore[no-any-return]
+    factor = re.fullmatch(rf"{re.escape(one or '')} \* (\w+)|(\w+) \* {re.escape(one or '')}", told or "")
+    if factor is None:
+        return formula("channels // per", channels=channels, per=per)  # type: ignore[no-any-return]
+    text, count = factor[1] or factor[2], plain(channels) // plain(per)
+    return count if text.isdigit() else named(count, text)
 
 
 @emits(Conv)

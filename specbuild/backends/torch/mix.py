@@ -8,12 +8,13 @@ from typing import Any
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, layer, scalar
 from specbuild.backends.torch.base import emits
-from specbuild.emit.code import Call, Expr, Name
+from specbuild.emit.code import Call, Expr, Infix, ListOf, Literal, Name
 from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import SELF, literal
 from specbuild.ops.kinds import Init
 from specbuild.ops.mix import Conv, ConvTranspose, Linear
 from specbuild.ops.window import Window
+from specbuild.words import words
 
 CONV = {
     n: External(
@@ -52,6 +53,13 @@ def symmetric(window: Window) -> Any:
     return scalar(tuple(before for before, _ in window.pads))
 
 
+def pads(*sides: int) -> Expr:
+    """Padding as F.pad takes it, from the last dimension on; what is told alike for all sides is told once."""
+    if words(sides[0]) is not None and {words(n) for n in sides} == {words(sides[0])}:
+        return Infix("*", ListOf((literal(sides[0]),)), Literal(len(sides)))
+    return literal(sides)
+
+
 def padded(x: Expr, window: Window, mode: str = "zeros", value: float = 0.0) -> Expr:
     """The input with padding of its own around it: sides that differ, or TensorFlow's `same`."""
     if window.pads is None:
@@ -62,7 +70,7 @@ def padded(x: Expr, window: Window, mode: str = "zeros", value: float = 0.0) -> 
             (x, literal(window.kernel), literal(window.stride)),
             tuple((k, literal(v)) for k, v in more.items()),
         )
-    sides = tuple(side for pair in reversed(window.pads) for side in pair)
+    sides = pads(*(side for pair in reversed(window.pads) for side in pair))
     return PAD(x, sides, **({"mode": mode} if mode != "zeros" else {"value": value} if value else {}))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, fixed, inline, scalar
 from specbuild.backends.torch.base import emits, method
-from specbuild.backends.torch.mix import PAD, places
+from specbuild.backends.torch.mix import PAD, pads, places
 from specbuild.backends.torch.resize import size_of
 from specbuild.emit.code import Attribute, Expr, Index, Infix, Literal, Name, Slice, TupleOf
 from specbuild.emit.layout import Layout
@@ -22,13 +22,16 @@ from specbuild.words import plain
 FOLD = External("F.fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)")
 
 
-def around(x: Expr, layout: Layout, sides: Mapping[str, Pair], **more: Any) -> Expr:
-    """A value with something at both ends of axes, whichever dimensions they are."""
+def around(x: Expr, order: tuple[str, ...], sides: Mapping[str, Pair], **more: Any) -> Expr:
+    """A value with something at both ends of axes; `order` are its last dimensions, of which all may be padded."""
     if all(fixed(n, 0) for pair in sides.values() for n in pair):
         return x
-    first = min(layout.order.index(axis) for axis in sides)
-    pads = [n for axis in reversed(layout.order[first:]) for n in sides.get(axis, (0, 0))]
-    return PAD(x, tuple(pads), **more)
+    return PAD(x, pads(*(n for axis in reversed(order) for n in sides.get(axis, (0, 0)))), **more)
+
+
+def padded_from(x: Operand, axes: Iterable[str]) -> tuple[str, ...]:
+    """The dimensions from the first one of these axes on."""
+    return x.order[min(x.order.index(axis) for axis in axes) :]
 
 
 @emits(Pad)
@@ -37,24 +40,31 @@ def pad(op: Pad, x: Operand, out: Tensor) -> Result:
     if op.mode == "constant":
         here = unfolded(x, sides)
         value = plain(op.value) if x.type.dtype == "float" else int(op.value)
-        return inline(
-            around(here.expr, here.layout, sides, **({"value": value} if value else {})), here.layout
-        )
-    others = [a for a in (*x.layout.folded, *x.order) if a not in sides]
+        more = {"value": value} if value else {}
+        return inline(around(here.expr, padded_from(here, sides), sides, **more), here.layout)
+    here = spread_out(x, tuple(sides))
+    order = here.order if len(here.order) == len(sides) else here.order[1:]
+    return inline(around(here.expr, order, sides, mode=op.mode), here.layout)
+
+
+def spread_out(x: Operand, axes: tuple[str, ...]) -> Operand:
+    """The operand as PyTorch pads it by its own values: one dimension beside one to three that may be padded."""
+    if x.layout.batched and x.order[0] not in axes and set(axes) < set(x.order) and len(x.order) <= 4:
+        return x
+    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
     if x.layout.batched and others:
-        here = places(x, tuple(sides))
-    elif x.layout.batched or len(others) == 1:
-        here = x.unfolded().to(*others, *sides)  # the first dimension stands for C
-    else:
-        raise Unsupported(f"its {op.mode} padding is for values with a batch or one axis more")
-    return inline(around(here.expr, here.layout, sides, mode=op.mode), here.layout)
+        return places(x, axes)
+    if x.layout.batched or len(others) == 1:
+        return x.unfolded().to(*others, *axes)  # the first dimension stands for C
+    raise Unsupported("by its own values it pads only what has a batch or one axis more")
 
 
 @emits(Unfold)
 def unfold(op: Unfold, x: Operand, out: Tensor) -> Result:
     window = op.window(x.type)
     here = unfolded(x, window.axes)
-    value = around(here.expr, here.layout, dict(zip(window.axes, window.pads or (), strict=True)))
+    sides = dict(zip(window.axes, window.pads or (), strict=True))
+    value = around(here.expr, padded_from(here, sides), sides)
     for i, axis in enumerate(window.axes):
         value = method(value, "unfold", here.dim(axis), window.reach(i), window.stride[i])
         if not fixed(window.dilation[i], 1):
