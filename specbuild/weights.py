@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.backends import load
 from specbuild.emit.lower import Lowered, Stored
@@ -13,10 +13,13 @@ from specbuild.emit.made import Container
 from specbuild.emit.units import units
 from specbuild.graph import Block
 from specbuild.ops.base import Op
+from specbuild.ops.table import Weight as Tensor
 from specbuild.words import plain
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Array: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,70 @@ class Held:
     kept: str
     stored: Stored
 
-    def to_framework(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The canonical tensor as the framework keeps it."""
+    def to_framework(self, value: Array) -> Array:
+        """The canonical tensor as the framework keeps it; if it shares a place, its part of what is there."""
+        if self.stored.blocks is not None:
+            value = reordered(value, self.stored.blocks)
         if self.stored.shape is not None:
             value = value.reshape(self.stored.shape)
         return value if self.stored.order is None else value.transpose(self.stored.order)
 
-    def from_framework(self, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def from_framework(self, value: Array) -> Array:
         """The framework's tensor as the canonical one."""
         if self.stored.order is not None:
-            inverse = sorted(range(len(self.stored.order)), key=self.stored.order.__getitem__)
-            value = value.transpose(inverse)
-        return value.reshape(self.shape)
+            value = value.transpose(inverse(self.stored.order))
+        value = value.reshape(self.shape)
+        return value if self.stored.blocks is None else reordered(value, inverse(self.stored.blocks))
+
+
+def reordered(value: Array, blocks: Sequence[int]) -> Array:
+    """The equal parts of the first axis in another order."""
+    parts = value.reshape(len(blocks), -1, *value.shape[1:])
+    return parts[list(blocks)].reshape(value.shape)
+
+
+def inverse(order: Sequence[int]) -> list[int]:
+    return sorted(range(len(order)), key=order.__getitem__)
+
+
+def to_framework(weights: Iterable[Held], values: Mapping[str, Array]) -> dict[str, Array]:
+    """Canonical tensors, by path, as a framework keeps them, by its own paths."""
+    found: dict[str, Array] = {}
+    for place, sharing in shared(weights).items():
+        pieces = [h.to_framework(values[h.path]) for h in sharing]
+        if len(pieces) == 1:
+            found[place] = pieces[0]
+        elif sharing[0].stored.stacked:
+            found[place] = pieces[0][None].repeat(len(pieces), 0)
+            for at, piece in enumerate(pieces):
+                found[place][at] = piece
+        else:
+            found[place] = sum(pieces[1:], pieces[0])
+    return found
+
+
+def from_framework(weights: Iterable[Held], values: Mapping[str, Array], gradients: bool = False) -> dict[str, Array]:
+    """A framework's tensors, as far as they are weights of the model, in canonical form and by canonical path.
+
+    What it keeps as a sum goes to the first of the summands; the gradient of a sum is that of each.
+    """
+    found: dict[str, Array] = {}
+    for place, sharing in shared(weights).items():
+        if place not in values:
+            continue
+        for at, h in enumerate(sharing):
+            piece = values[place][at] if h.stored.stacked else values[place]
+            whole = len(sharing) == 1 or h.stored.stacked or gradients or at == 0
+            found[h.path] = h.from_framework(piece if whole else piece * 0)
+    return found
+
+
+def shared(weights: Iterable[Held]) -> dict[str, list[Held]]:
+    """The weights that each tensor of a framework holds."""
+    found: dict[str, list[Held]] = {}
+    for h in weights:
+        found.setdefault(h.kept, []).append(h)
+    return found
 
 
 def held(model: Block, backend: str) -> list[Held]:
@@ -72,7 +127,8 @@ def visit(lowered: Lowered, path: tuple[str, ...], kept: tuple[str, ...], backen
 def attribute(lowered: Lowered, node: str, backend: str) -> str:
     """How a framework's path speaks of a node: dots in PyTorch; in Keras only a row of layers nests."""
     if backend == "torch":
-        return node
+        held = lowered.block.node(node)
+        return node.replace(".", "_") if held is not None and isinstance(held.op, Tensor) else node
     for step in lowered.steps:
         if isinstance(step.make, Container) and not step.make.loop and node.startswith(step.holder + "."):
             return f"{step.holder.replace('.', '_')}/{node[len(step.holder) + 1 :].replace('.', '/')}"

@@ -18,12 +18,16 @@ from specbuild.ops.kinds import Init
 class Stored:
     """Where a framework keeps a weight: its name there, and how the canonical tensor lies in it.
 
-    The canonical tensor is reshaped to `shape`, if given, then permuted by `order`, if given.
+    `blocks`, if given, are the equal parts of its first axis in the order in which they are kept. Then it is
+    reshaped to `shape`, if given, and permuted by `order`, if given. Weights that share a name are one tensor
+    there: their sum, or `stacked` one after another along a first axis.
     """
 
     name: str
     order: tuple[int, ...] | None = None
     shape: tuple[int, ...] | None = None
+    blocks: tuple[int, ...] | None = None
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

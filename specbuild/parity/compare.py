@@ -22,7 +22,7 @@ from specbuild.build import compile_source
 from specbuild.emit.layout import Layout
 from specbuild.graph import Block, instances
 from specbuild.ops.norm import BatchNorm
-from specbuild.weights import Held, held
+from specbuild.weights import Held, from_framework, held, to_framework
 from specbuild.words import plain
 
 # A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
@@ -98,7 +98,8 @@ class Written:
         for name in ("torch", "keras"):
             backend = load(name)
             (self.place / f"model_{name}.py").write_text(compile_source(case.model, name))
-            np.savez(self.place / f"{name}_weights.npz", **{h.kept: cast(h.to_framework(weights[h.path]), case.dtype) for h in self.held[name]})
+            kept = to_framework(self.held[name], weights)
+            np.savez(self.place / f"{name}_weights.npz", **{place: cast(v, case.dtype) for place, v in kept.items()})
             np.savez(self.place / f"{name}_inputs.npz", **{n: cast(laid(v, case.model.inputs[n], backend), case.dtype) for n, v in inputs.items()})
             np.savez(self.place / f"{name}_heads.npz", **{n: cast(laid(v, outputs[n], backend), case.dtype) for n, v in heads.items()})
         self.outputs, self.weights = outputs, weights
@@ -116,17 +117,19 @@ class Written:
         backend = load(name)
         with np.load(self.place / f"{name}_out.npz") as file:
             raw = {k: file[k] for k in file.files}
-        kept = {h.kept: h for h in self.held[name]}
         found: Arrays = {}
+        kept: dict[str, Arrays] = {}
         for key, value in raw.items():
             kind, _, rest = key.partition(".")
             if kind == "output":
                 found[key] = unlaid(value, self.outputs[rest], backend)
             elif kind == "grad":
                 found[key] = unlaid(value, self.case.model.inputs[rest], backend)
-            elif rest in kept:
-                path = f"{kind}.{kept[rest].path}"
-                found[path] = kept[rest].from_framework(value)
+            else:
+                kept.setdefault(kind, {})[rest] = value
+        for kind, values in kept.items():
+            weights = from_framework(self.held[name], values, gradients=kind == "gradw")
+            found |= {f"{kind}.{path}": value for path, value in weights.items()}
         return found
 
     def report(self) -> Report:
