@@ -24,7 +24,7 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "max": np.max,
     "min": np.min,
     "prod": np.prod,
-    "log_sum_exp": lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims)),
+    "logsumexp": lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims)),
     "l2_norm": lambda x, axis, keepdims: np.sqrt(np.sum(x**2, axis=axis, keepdims=keepdims)),
     "variance": lambda x, axis, keepdims: np.var(x, axis=axis, keepdims=keepdims, ddof=1),
     "std": lambda x, axis, keepdims: np.std(x, axis=axis, keepdims=keepdims, ddof=1),

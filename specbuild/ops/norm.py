@@ -152,5 +152,6 @@ class LocalResponseNorm(Op):
     k: float = attr(Real(), "what the divisor is for channels of zeros", 1.0)
 
     def infer(self, x: Tensor) -> Tensor:
-        x[CHANNEL]
+        if not x.without(CHANNEL).axes:
+            raise ShapeError("SB404", f"{self.name} needs an axis beside C, here is {x}")
         return floats(self.name, x)

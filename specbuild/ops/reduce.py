@@ -65,7 +65,7 @@ class Prod(Reduction):
 
 
 @op("reduction")
-class LogSumExp(Reduction):
+class Logsumexp(Reduction):
     """log(sum(exp(x))) over axes, without overflow: a smooth maximum."""
 
 

@@ -4,7 +4,7 @@ SEQUENCE = "{x: {T: 7, C: 6}}"
 MAP = "{x: {C: 3, H: 5, W: 4}}"
 VECTOR = "{x: {C: 6}}"
 FRAMES = "{clip: {T: 3, C: 4, H: 5, W: 6}}"
-ALL = ("sum", "mean", "max", "min", "prod", "log_sum_exp", "l2_norm", "variance", "std")
+ALL = ("sum", "mean", "max", "min", "prod", "logsumexp", "l2_norm", "variance", "std")
 
 CASES = {
     **{f"{name}_places": (MAP, f"- {name}: {{over: [H, W]}}") for name in ALL},

@@ -21,7 +21,7 @@ FUNCTIONS: dict[type[Reduction], str] = {
     ops.Max: "ops.max",
     ops.Min: "ops.min",
     ops.Prod: "ops.prod",
-    ops.LogSumExp: "ops.logsumexp",
+    ops.Logsumexp: "ops.logsumexp",
 }
 NORMALIZE = External("ops.normalize(x, axis=-1, order=2, epsilon=None)")
 

@@ -113,7 +113,5 @@ def instance_norm(op: InstanceNorm, x: Operand, out: Tensor) -> Result:
 
 @emits(LocalResponseNorm)
 def local_response_norm(op: LocalResponseNorm, x: Operand, out: Tensor) -> Result:
-    if len(x.order) < 2:
-        raise Unsupported("it needs an axis beside C")
     here = x.to(*channels_first(x.order), folded=x.layout.folded)
     return layer(LOCAL_RESPONSE_NORM.made(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)

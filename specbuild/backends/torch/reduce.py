@@ -21,7 +21,7 @@ METHODS: dict[type[Reduction], str] = {
     ops.Mean: "mean",
     ops.Max: "amax",
     ops.Min: "amin",
-    ops.LogSumExp: "logsumexp",
+    ops.Logsumexp: "logsumexp",
     ops.Variance: "var",
     ops.Std: "std",
 }
