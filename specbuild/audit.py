@@ -16,9 +16,10 @@ STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 
 # The builtins that emitted code may use; none of them reaches files, names or code.
 BUILTINS = frozenset(
-    """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance len list
-    map max min object pow property range reversed round set slice sorted staticmethod str sum super tuple
-    type zip AttributeError IndexError KeyError NotImplementedError RuntimeError TypeError ValueError""".split()
+    """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance
+    len list map max min object pow property range reversed round set slice sorted
+    staticmethod str sum super tuple type zip AttributeError IndexError KeyError
+    NotImplementedError RuntimeError TypeError ValueError""".split()
 )
 
 # What leads from a framework to files, processes, the network or other code, by last name and by full path.
