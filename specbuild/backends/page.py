@@ -49,7 +49,7 @@ def assembled(
             used |= set(re.findall(r"[A-Za-z_]\w*", helpers[name]))
     kept = joined([line for name, line in imports.items() if name in used])
     copied = tuple(Helper(source) for name, source in helpers.items() if name in needed)
-    return Module(doc, grouped(kept), (*copied, *written), header)
+    return Module(reflowed(doc), grouped(kept), (*copied, *written), header)
 
 
 def words_of(part: Any) -> set[str]:
@@ -117,7 +117,17 @@ def documented(unit: Unit, model: bool) -> str:
     given = [f"{name} {shape(v.type, v.layout)}".strip() for name, v in unit.first.outputs.items()]
     shapes = f"{'Inputs' if len(taken) > 1 else 'Input'}: {', '.join(taken)}. {'Outputs' if len(given) > 1 else 'Output'}: {', '.join(given)}."
     told = [f"{name}: {block.docs[name]}" for name in unit.params if block.docs.get(name)]
-    return "\n\n".join(part for part in (block.doc.strip(), shapes, "\n".join(told)) if part)
+    return "\n\n".join(part for part in (reflowed(block.doc), shapes, "\n".join(told)) if part)
+
+
+def reflowed(text: str) -> str:
+    """Paragraphs with their lines joined, to be broken anew; lists and indented lines stay as they are."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        lines = paragraph.splitlines()
+        kept = any(re.match(r"\s|[-*+] |\d+[.)] ", line) for line in lines)
+        paragraphs.append(paragraph if kept else " ".join(lines))
+    return "\n\n".join(paragraphs)
 
 
 def count(run: Run) -> int:
@@ -172,5 +182,14 @@ def computed(made: Computed, taken: Iterable[str]) -> tuple[list[Statement], Exp
     return [Assign(names[name], value) for name, value in made.variables], put(made.value)
 
 
-def flag_name(step: Step) -> str:
-    return f"use_{step.node.replace('.', '_')}"
+def flags(unit: Unit) -> dict[str, Expr]:
+    """The attributes that say whether steps are done that hold nothing, with their conditions."""
+    return {flag_name(step, unit): unit.flags[step.key] for step in unit.steps if step.make is None and step.key in unit.flags}
+
+
+def flag_name(step: Step, unit: Unit) -> str:
+    """The attribute that says whether a step is done; steps of one kind under one condition share it."""
+    stem = step.node.rstrip("0123456789")
+    alike = [s for s in unit.steps if s.make is None and s.key in unit.flags and s.node.rstrip("0123456789") == stem]
+    shared = stem and all(unit.flags[s.key] == unit.flags[step.key] for s in alike)
+    return f"use_{(stem if shared else step.node).replace('.', '_')}"

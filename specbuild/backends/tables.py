@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from specbuild.backends.backend import fixed
 from specbuild.emit.code import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix, Slice
 from specbuild.emit.made import Computed, literal
 from specbuild.ops import expression
@@ -95,7 +96,7 @@ class Written:
         value = self.write(self.e.tree)
         if self.op.dtype == "int32" and expression.kind(self.e) == WHOLE:
             value = self.style.whole(value)
-        if set(read) != set(self.order):
+        if self.order[0] not in read or any(axis not in read and not fixed(n, 1) for axis, n in self.op.axes.items()):
             value = self.style.expanded(value, sizes)
         return Computed(tuple(variables), value)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from specbuild.emit.code import Assign, Call, Comment, Conditional, Expr, For, Input, Name, Statement, Unpack, rebuild, walk
+from specbuild.emit.code import Assign, Call, Comment, Conditional, Expr, For, If, Input, Name, Statement, Unpack, rebuild, walk
 from specbuild.emit.lower import Step
 from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
@@ -62,6 +62,10 @@ class Flow:
         elif step.parts:
             names = tuple(self.named(part, step, at, readers) for part in step.parts)
             self.statements.append(Unpack(names, code))
+        elif isinstance(code, Conditional) and self.free(at, "x") == "x" and code.otherwise == Name("x"):
+            self.live["x"] = max(used, default=at)
+            self.text[step.key] = Name("x")
+            self.statements.append(If(code.test, (Assign("x", code.then),)))
         elif isinstance(code, Name) and not (step.named and not step.holder):
             self.text[step.key] = code
             self.extend(code, max(used, default=at))

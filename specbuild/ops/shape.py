@@ -21,11 +21,17 @@ class Flatten(Op):
     into: str = attr(Axis(), "name of the merged axis", CHANNEL)
 
     def infer(self, x: Tensor) -> Tensor:
-        names = [f"x{i}" for i in range(len(self.axes))]
-        size = formula(" * ".join(names), **{n: x[a] for n, a in zip(names, self.axes, strict=True)})
+        parts = {f"x{i}": x[a] for i, a in enumerate(self.axes)}
+        size = lasting(self.into, list(parts.values()), formula(" * ".join(parts), **parts))
         if len(self.axes) == 2 and (whole := divided(x[self.axes[1]], x[self.axes[0]])):
             size = named(size, whole)
         return x.replaced(self.axes, {self.into: size})
+
+
+def lasting(axis: str, parts: list[int], size: int) -> int:
+    """A computed size with its words, unless a part of them is only the size of this input: how many places
+    there are is read off at run time, while channels are the same for every input."""
+    return size if axis == CHANNEL or all(words(n) is not None for n in parts) else plain(size)
 
 
 def divided(part: int, by: int) -> str | None:
@@ -52,8 +58,10 @@ class Unflatten(Op):
             raise ShapeError("SB403", "only one size can be -1, and none 0")
         if (whole % known if unknown else whole != known):
             raise ShapeError("SB401", f"axis {self.axis} of size {whole} cannot be split into {self.told()}")
-        told = {f"x{i}": n for i, n in enumerate(n for n in self.into.values() if n != -1)}
-        rest = formula(f"whole // ({' * '.join(told)})" if len(told) > 1 else "whole // x0", whole=x[self.axis], **told) if told else x[self.axis]
+        known_sizes = {f"x{i}": n for i, n in enumerate(n for n in self.into.values() if n != -1)}
+        by = " * ".join(known_sizes) or "1"
+        rest = formula(f"whole // ({by})", whole=x[self.axis], **known_sizes)
+        rest = lasting(self.axis, [x[self.axis]], rest)
         return x.replaced(self.axis, {a: rest if n == -1 else n for a, n in self.into.items()})
 
     def told(self) -> str:

@@ -194,8 +194,12 @@ class _Substitution(ast.NodeTransformer):
 
 
 def _product(node: ast.AST) -> ast.AST:
-    """`4 * (2 * width)` as `8 * width`."""
+    """`4 * (2 * width)` as `8 * width`, `2 * 2` as `4`."""
     match node:
+        case ast.BinOp(ast.Constant(int() as left), ast.Mult(), ast.Constant(int() as right)) if (
+            abs(left * right) <= MAX_PRODUCT
+        ):
+            return ast.Constant(left * right)
         case ast.BinOp(
             ast.Constant(int() as outer), ast.Mult(), ast.BinOp(ast.Constant(int() as inner), ast.Mult(), rest)
         ) if abs(outer * inner) <= MAX_PRODUCT:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from specbuild.axes import Tensor
+from specbuild.backends.align import broadcast
 from specbuild.backends.backend import External
 from specbuild.backends.keras.base import emits
 from specbuild.backends.places import widened
@@ -29,8 +32,9 @@ def attention(
 
     q, k, v = (laid(x, order(x), x.layout.batched) for x in (query, key, value))
     scores = (*others, op.over, op.keys)
-    added = None if bias is None else laid(bias, scores, out.batched)
-    may = None if mask is None else laid(mask, scores, out.batched)
+    place = partial(laid, order=scores, batched=out.batched) if together else partial(broadcast, target=Layout(scores, (), out.batched))
+    added = None if bias is None else place(bias.unfolded())
+    may = None if mask is None else place(mask.unfolded())
     layout = Layout(order(query), (), out.batched)
     if together and may is not None:
         return Result(MASKED(q, k, v, may, bias=added, scale=op.scale, is_causal=op.causal), layout)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
-from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, flags, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -85,9 +85,7 @@ def init(unit: Unit) -> Function:
         if step.key in unit.flags:
             made = Conditional(unit.flags[step.key], made, Call(Name("layers.Identity")))
         body.append(Assign(f"self.{attribute(step)}", made))
-    for step in unit.steps:
-        if step.key in unit.flags and step.make is None:
-            body.append(Assign(f"self.{flag_name(step)}", unit.flags[step.key]))
+    body += [Assign(f"self.{name}", condition) for name, condition in flags(unit).items()]
     return Function("__init__", (Parameter("self"), *parameters(unit), kwargs), "None", "", tuple(body))
 
 
@@ -122,7 +120,7 @@ def spoken(expr: Expr, unit: Unit) -> Expr:
 
 
 def call(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step)}"), owner="self")
+    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step, unit)}"), owner="self")
     outputs = flow.run()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
     inputs = tuple(Parameter(name) for name in unit.first.inputs)
@@ -194,7 +192,7 @@ def function(unit: Unit) -> Function:
         elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
-    flow = Flow(unit, held, lambda step: Name(flag_name(step)), indent=4)
+    flow = Flow(unit, held, lambda step: Name(flag_name(step, unit)), indent=4)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
     if len(outputs) == 1 and not isinstance(outputs[0], Name):

@@ -38,7 +38,7 @@ def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
 
 def merged(x: Operand, op: Flatten, out: Tensor) -> Expr:
     """The size of the merged axis: in words, or read off what is merged."""
-    if all(words(x[a]) is not None for a in op.axes):
+    if words(out[op.into]) is not None:
         return literal(out[op.into])
     parts = [size(x.expr, x.layout, a, x.type) for a in op.axes]
     if all(isinstance(p, Literal) for p in parts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, listing, parameters, row, spelled_out
+from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, flags, listing, parameters, row, spelled_out
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -64,9 +64,7 @@ def init(unit: Unit) -> Function | None:
     body += [Assign(name, expr) for name, expr in unit.derived.items()]
     body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit)]
     body += held(unit)
-    for step in unit.steps:
-        if step.key in unit.flags and step.make is None:
-            body.append(Assign(f"self.{flag_name(step)}", unit.flags[step.key]))
+    body += [Assign(f"self.{name}", condition) for name, condition in flags(unit).items()]
     if any(step.inits for step in unit.steps):
         body.append(Do(Call(Name("self.reset_parameters"))))
     if len(body) == 1:
@@ -208,7 +206,7 @@ def initialised(weight: Expr, begin: Init) -> Call:
 
 
 def forward(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step)}"), owner="self")
+    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step, unit)}"), owner="self")
     outputs = flow.run()
     names = list(unit.first.outputs)
     if len(outputs) == 1:
