@@ -113,8 +113,10 @@ class Steps:
             if name in frame.scopes[-1]:
                 raise at.error("SB204", f"there is a {name!r} above already", key=True)
             frame.last = begin
-            branch = StepDef("do", None, at, at)
-            self.group(frame, branch, frame.prefix + name, steps)
+            if len(steps) == 1 and steps[0].name is None:  # one step needs no group around it
+                self.step(frame, steps[0], frame.prefix + name)
+            else:
+                self.group(frame, StepDef("do", None, at, at), frame.prefix + name, steps)
             assert frame.last is not None
             frame.scopes[-1][name] = frame.last
             ends.append(name)
