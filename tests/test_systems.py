@@ -27,12 +27,12 @@ Variant = tuple[Path, str | None]
 
 
 def variants(paths: list[Path]) -> Iterator[Variant]:
-    """Every model with its defaults, then each of its variants."""
+    """Every model with its defaults, then each of its variants that changes something."""
     for path in paths:
         data = Source.read(path, path.name).data
         if "model" in data:
             yield path, None
-            yield from ((path, name) for name in data.get("variants", {}))
+            yield from ((path, name) for name, params in data.get("variants", {}).items() if params)
 
 
 def label(case: Variant) -> str:
@@ -68,11 +68,23 @@ PARAMETERS = {
     "spatial_attention_net-pooled": 10_706_318,
 }
 
-# Permutes that a file needs: where Keras flattens a map in the canonical order, channels first.
-PERMUTES = {("spatial_attention_net", "keras"): 1, ("behavior_net", "keras"): 1}
+# Permutes that a file needs: heads beside the batch for PyTorch's attention (and its convolution's channels before
+# time); the canonical order, channels first, where Keras flattens a map.
+PERMUTES = {
+    ("behavior_net", "keras"): 1,
+    ("conv1d_multihead_timeseries", "torch"): 4 + 2,
+    ("micro_expression_self_attention", "torch"): 4,
+    ("spatial_attention_net", "keras"): 1,
+}
 
-# Above 1e-9 only for float32 constants inside Keras: GELU and its fused attention.
-LOOSE: dict[str, float] = {}
+# Looser than 1e-9 where Keras itself rounds a constant to float32.
+LOOSE = {
+    "block_params-smooth": "gelu",
+    "conv1d_multihead_timeseries": "scale of the attention",
+    "defaults-odd": "slope of leaky_relu",
+    "words": "gelu",
+    "words-other": "gelu",
+}
 
 
 def emitted(model: Block, backend: str) -> dict[str, Any]:
@@ -100,7 +112,7 @@ def reports() -> dict[str, Report]:
 def test_both_files_compute_the_same(name: str, reports: dict[str, Report]) -> None:
     report = reports[name]
     assert not report.error, report.error
-    assert report.worst <= LOOSE.get(name, 1e-9), str(report)
+    assert report.worst <= (1e-6 if name in LOOSE else 1e-9), str(report)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
