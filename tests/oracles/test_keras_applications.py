@@ -1,0 +1,58 @@
+"""Backbones of the library against keras.applications': counts, and outputs with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from specbuild import load
+from specbuild.keymap import carry
+from specbuild.live import imported
+from tests.oracles.randomised import Array, difference, randomise_keras
+
+BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
+TOLERANCE = 1e-10
+SIZES = [(299, 299), (99, 131)]
+
+
+@pytest.fixture(autouse=True)
+def float64_keras() -> Iterator[None]:
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.backend.clear_session()  # layers without a name are numbered from the start
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def images(height: int, width: int) -> Array:
+    return np.random.default_rng(height).normal(size=(1, height, width, 3))
+
+
+def xception(height: int, width: int) -> keras.Model:
+    """Keras' own, which with its classifier takes images of one size only."""
+    return keras.applications.Xception(
+        weights=None, classifier_activation=None, input_shape=(height, width, 3)
+    )
+
+
+def test_xception() -> None:
+    assert keras.backend.backend() == "tensorflow"
+    oracle = xception(99, 131)
+    randomise_keras(oracle, images(99, 131))
+    spec = load(BACKBONES / "xception.yaml")
+    assert spec.parameters == sum(int(np.prod(v.shape)) for v in oracle.trainable_weights)
+    carried = carry(spec.graph, "keras", {v.path: np.asarray(v) for v in oracle.weights})
+    ours = imported(spec.source("keras"), "xception").Xception(image_shape=(None, None, 3))
+    assert {v.path for v in ours.weights} == set(carried)
+    for variable in ours.weights:
+        variable.assign(carried[variable.path])
+    for height, width in SIZES:
+        theirs, x = xception(height, width), images(height, width)
+        theirs.set_weights(oracle.get_weights())
+        assert difference(theirs(x, training=False), ours(x, training=False)) < TOLERANCE, (height, width)
