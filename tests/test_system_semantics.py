@@ -40,7 +40,7 @@ def test_channel_attention_scales_whole_channels(variant: str) -> None:
     gain = gains(made("micro_expression_channel_attention", variant).get_submodule("attention"), 128)
     torch.testing.assert_close(gain, gain[:, :, :1, :1].expand_as(gain))
     assert gain[0, :, 0, 0].std() > 1e-3
-    assert 0 < gain.min() and gain.max() < 1
+    assert gain.min() > 0 and gain.max() < 1
 
 
 @pytest.mark.parametrize("variant", ["convolved", "pooled"])
@@ -48,7 +48,7 @@ def test_spatial_attention_keeps_a_map(variant: str) -> None:
     gain = gains(made("spatial_attention_net", variant).get_submodule("attention1"), 128)
     torch.testing.assert_close(gain, gain[:, :1].expand_as(gain))
     assert gain[0, 0].std() > 1e-3
-    assert 0 < gain.min() and gain.max() < 1
+    assert gain.min() > 0 and gain.max() < 1
 
 
 def test_attention_map_comes_out() -> None:
@@ -91,8 +91,10 @@ def test_padding_counts_nothing(variant: str) -> None:
 def test_additive_attention() -> None:
     net = made("additive_feature_fusion").get_submodule("attention")
     h = torch.randn(2, 7, 64)
-    score = torch.tanh(h @ net.hidden.weight.T + net.hidden.bias) @ net.score.weight.T  # type: ignore[operator, union-attr]
-    torch.testing.assert_close(net(h, torch.ones(2, 7, dtype=torch.bool)), (torch.softmax(score, 1) * h).sum(1))
+    score = torch.tanh(h @ net.hidden.weight.T + net.hidden.bias) @ net.score.weight.T
+    torch.testing.assert_close(
+        net(h, torch.ones(2, 7, dtype=torch.bool)), (torch.softmax(score, 1) * h).sum(1)
+    )
 
 
 @pytest.mark.parametrize("variant", ["learned_query", "mean_query"])
@@ -109,11 +111,14 @@ def test_fusion_weighs_the_cameras(variant: str) -> None:
 def test_self_attention_over_sources() -> None:
     net = made("self_attention_fusion").get_submodule("attention")
     x = torch.randn(2, 3, 128)
-    q, k, v = (x @ net.get_submodule(name).weight.T for name in ("query", "key", "value"))  # type: ignore[operator, union-attr]
+    q, k, v = (x @ net.get_submodule(name).weight.T for name in ("query", "key", "value"))
     torch.testing.assert_close(net(x), torch.softmax(q @ k.mT / 128**0.5, -1) @ v)
 
 
-@pytest.mark.parametrize(("name", "length", "width"), [("conv1d_multihead_timeseries", 10, 32), ("micro_expression_self_attention", 30, 64)])
+@pytest.mark.parametrize(
+    ("name", "length", "width"),
+    [("conv1d_multihead_timeseries", 10, 32), ("micro_expression_self_attention", 30, 64)],
+)
 def test_every_step_asks_all_steps(name: str, length: int, width: int) -> None:
     """Heads cut by a mere reshape would mix steps with channels: a step would then see only a few others."""
     net = made(name).get_submodule("attention")
@@ -128,8 +133,8 @@ def test_heads_are_those_of_pytorch() -> None:
     theirs = nn.MultiheadAttention(32, 4, batch_first=True)
     ours = {name: net.get_submodule(name) for name in ("query", "key", "value", "project")}
     with torch.no_grad():
-        theirs.in_proj_weight.copy_(torch.cat([ours[n].weight for n in ("query", "key", "value")]))  # type: ignore[list-item]
-        theirs.in_proj_bias.copy_(torch.cat([ours[n].bias for n in ("query", "key", "value")]))  # type: ignore[list-item]
+        theirs.in_proj_weight.copy_(torch.cat([ours[n].weight for n in ("query", "key", "value")]))
+        theirs.in_proj_bias.copy_(torch.cat([ours[n].bias for n in ("query", "key", "value")]))
         theirs.out_proj.load_state_dict(ours["project"].state_dict())
     x = torch.randn(2, 10, 32)
     torch.testing.assert_close(net(x), theirs(x, x, x)[0])
