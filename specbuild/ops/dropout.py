@@ -21,7 +21,7 @@ class Dropout(Op):
     def infer(self, x: Tensor) -> Tensor:
         for axis in self.over:
             x[axis]
-        if x.axes and set(x.axes) == set(self.over):
+        if self.over and set(x.axes) == set(self.over):
             raise ShapeError("SB404", "this would drop whole samples", "that is what `drop_path` does")
         return floats(self.name, x)
 

@@ -6,7 +6,9 @@ from specbuild.axes import Tensor
 from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, fixed, inline, layer
 from specbuild.backends.torch.base import emits
-from specbuild.emit.lower import Operand, Result, Unsupported
+from specbuild.emit.code import Call, Index, Infix, Literal, Name, Slice
+from specbuild.emit.lower import Operand, Result
+from specbuild.emit.made import SELF
 from specbuild.ops.dropout import Dropout, DropPath
 
 DROPOUT = External("nn.Dropout(p=0.5, inplace=False)")
@@ -21,12 +23,15 @@ def dropout(op: Dropout, x: Operand, out: Tensor) -> Result:
         return inline(x.expr, x.layout, IDENTITY.made())
     if not op.over:
         return layer(DROPOUT.made(p=op.rate), x)
-    if len(op.over) > 3:
-        raise Unsupported("it drops along at most three axes together")
     here = unfolded(x, op.over)
-    *others, one = (a for a in (*here.layout.folded, *here.order) if a not in op.over)
-    here = here.to(one, *(a for a in here.order if a in op.over), folded=tuple(others))
-    return layer(TOGETHER[len(op.over)].made(p=op.rate), here)
+    if len(op.over) in TOGETHER and set(here.order[1:]) == set(op.over) and here.layout.batched:
+        return layer(TOGETHER[len(op.over)].made(p=op.rate), here)
+    first = [Slice(upper=Literal(1)) if a in op.over else Slice() for a in here.order]
+    while first[-1] == Slice():
+        first.pop()
+    place = Index(here.expr, (*([Slice()] if here.layout.batched else []), *first))
+    mask = Call(SELF, (Call(Name("torch.ones_like"), (place,)),))
+    return Result(Infix("*", here.expr, mask), here.layout, DROPOUT.made(p=op.rate))
 
 
 @emits(DropPath)
