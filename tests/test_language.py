@@ -102,9 +102,9 @@ def test_branches_are_named() -> None:
         "narrow.0.weight",
         "wide.0.weight",
         "pooled.1.weight",
-        "value.0.weight",
+        "value.weight",
         "gate.0.weight",
-        "there.0.weight",
+        "there.weight",
     } <= set(made("branches").state_dict())
 
 
@@ -225,7 +225,7 @@ def test_nested_names() -> None:
         "outer.inner.0.weight",
         "outer.norm.weight",
         "body.1.left.0.weight",
-        "body.1.right.0.weight",
+        "body.1.right.weight",
         "deep.0.2.weight",
     } <= set(made("nested").state_dict())
 
