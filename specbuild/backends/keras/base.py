@@ -25,14 +25,15 @@ class Keras(Backend):
         return (*others, *places, *((CHANNEL,) if CHANNEL in x else ()))
 
     def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+        def sizes(order: tuple[str, ...], value: Expr = value, held: Layout = held) -> tuple[Expr, ...]:
+            return tuple(size(value, held, axis, type_) for axis in order)
+
         if held.folded and held.folded != wanted.folded:
             spread = Layout((*held.folded, *held.order), (), held.batched)
-            value = reshaped(value, type_, held, spread)
-            held = spread
+            value, held = reshaped(value, sizes(spread.order), held.batched), spread
         if wanted.folded and held.folded != wanted.folded:
-            spread = Layout((*wanted.folded, *wanted.order), (), held.batched)
-            value = self.permuted(value, held, spread)
-            return reshaped(value, type_, spread, wanted)
+            value = self.permuted(value, held, Layout((*wanted.folded, *wanted.order), (), held.batched))
+            return reshaped(value, sizes(wanted.order), held.batched)
         return self.permuted(value, held, wanted)
 
     def permuted(self, value: Expr, held: Layout, wanted: Layout) -> Expr:
@@ -69,10 +70,9 @@ def size(value: Expr, layout: Layout, axis: str, type_: Tensor) -> Expr:
     return Index(Attribute(value, "shape"), (Literal(layout.dim(axis)),))
 
 
-def reshaped(value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Call:
+def reshaped(value: Expr, sizes: tuple[Expr, ...], batched: bool) -> Call:
     """The same numbers in other dimensions; the batch is worked out."""
-    sizes = tuple(size(value, held, axis, type_) for axis in wanted.order)
-    return call("ops.reshape", value, TupleOf((*((Literal(-1),) if held.batched else ()), *sizes)))
+    return call("ops.reshape", value, TupleOf((*((Literal(-1),) if batched else ()), *sizes)))
 
 
 backend = Keras()
