@@ -29,7 +29,12 @@ KERAS = frozenset(
     set_weights stateless_call supports_jit supports_masking symbolic_call trainable trainable_variables
     trainable_weights variable_dtype variables weights""".split()
 )
-OURS = frozenset("self cls torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split())
+OURS = frozenset("self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split())
+
+# What emitted constructors call, so that no parameter may stand in its way.
+CALLED = frozenset("abs bool dict float int len max min range round str sum super tuple".split())
+# Names of classes that emitted code needs, so that no block may have them.
+CLASSES = frozenset("False None OrderedDict True".split())
 
 RESERVED = TORCH | KERAS | OURS
 
@@ -42,7 +47,7 @@ def fault(name: object) -> tuple[str, str] | None:
         return "is a word of Python's", f"call it {name}_1, say"
     if name in TORCH or name in KERAS:
         return f"belongs to {'PyTorch' if name in TORCH else 'Keras'}", f"call it {name}_1, say"
-    if name in OURS:
+    if name in OURS or name in CLASSES:
         return "is used by the emitted code", f"call it {name}_1, say"
     return None
 
@@ -50,6 +55,8 @@ def fault(name: object) -> tuple[str, str] | None:
 def check_name(name: object, at: At, what: str) -> None:
     """Raise SB203 at its place if `name` cannot be the name of a step, parameter, input or output."""
     found = fault(name)
+    if what == "a parameter" and name in CALLED:
+        found = ("is used by the emitted code", f"call it {name}_1, say")
     if found and not (what == "an output" and found[0] == "is used by the emitted code"):
         raise at.error("SB203", f"{name!r} cannot be the name of {what}: it {found[0]}", found[1], key=what != "a step")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.elaborate.frame import Argument, Frame
 from specbuild.elaborate.references import reference, single
-from specbuild.elaborate.values import declared, parameters, with_variant
+from specbuild.elaborate.values import called, declared, parameters, with_variant
 from specbuild.errors import SpecError
 from specbuild.graph import Block, Chosen, Output, size_words
 from specbuild.names import check_name
@@ -28,8 +29,11 @@ class Instances:
         self.open: list[str] = []  # kinds being elaborated, outermost first
         self.defined: dict[At, BlockDef] = {}  # by where they stand
 
-    def model(self, spec: Spec, given: dict[str, Any], variant: str | None) -> Block:
-        definition = spec.model
+    def model(
+        self, spec: Spec, given: dict[str, Any], variant: str | None, renamed: Callable[[BlockDef], BlockDef | None]
+    ) -> Block:
+        """The model of a file. If it is another one under another name, then with that one's parameters and names."""
+        definition = top = spec.model
         if definition is None:
             raise spec.source.at().error("SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`")
         at = spec.source.at(("params",))
@@ -39,7 +43,14 @@ class Instances:
         if not definition.inputs or "inputs" not in spec.source.data:
             raise spec.source.at().error("SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say")
         inputs = {name: declared(raw, definition.at.child("inputs", name), env) for name, raw in definition.inputs.items()}
-        return self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
+        while (other := renamed(definition)) is not None:
+            [step] = definition.steps
+            arguments = {name: Argument(raw, step.value_at.child(name), env) for name, raw in (step.value or {}).items()}
+            params, definition = called(other, arguments, step.value_at), other
+            env = {name: named(plain(value), name) if not isinstance(value, Chosen) else value for name, value in params.items()}
+            inputs = {name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()}
+        block = self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
+        return block if definition is top else replace(block, kind=top.name, doc=top.doc or block.doc)
 
     def instance(self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str) -> Block:
         """A block instance; the same definition, values and types give the same object."""

@@ -19,7 +19,7 @@ from specbuild.ops.base import Op, attributes
 from specbuild.ops.kinds import Integer, KindError, Word
 from specbuild.resolve import Files
 from specbuild.spec import BlockDef, StepDef
-from specbuild.words import named, plain
+from specbuild.words import named, plain, settled
 
 MAX_REPEAT = 10_000
 MAX_STEPS = 50_000
@@ -178,6 +178,9 @@ class Steps:
         else:
             node = self.block(frame, step, path, sources)
         node = replace(node, when=when)
+        if "i" in frame.env:
+            at = plain(frame.env["i"])
+            node = replace(node, type=counted(node.type, at), parts={n: counted(x, at) for n, x in node.parts.items()})
         frame.nodes[path] = node
         frame.steps += 1 + (node.op.steps if isinstance(node.op, Block) else 0)
         if frame.steps > MAX_STEPS:
@@ -287,6 +290,11 @@ class Steps:
         if choice.kind in OPS:
             return self.op(frame, stand_in, path, sources, given)
         return self.call(frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources)
+
+
+def counted(x: Tensor, i: int) -> Tensor:
+    """A type as later steps read it: its sizes are not told by an index that moves on."""
+    return Tensor({axis: settled(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
 
 
 def label(step: StepDef) -> str:

@@ -32,6 +32,13 @@ def with_variant(definition: BlockDef, given: dict[str, Argument], variant: str 
     return {**{name: Argument(raw, own.child(name)) for name, raw in variants[variant].items()}, **given}
 
 
+def called(definition: BlockDef, given: dict[str, Argument], at: At) -> dict[str, Any]:
+    """The value of every parameter where a block or, perhaps in one of its variants, a model is used."""
+    chosen = given.pop("variant", None) if definition.model is not None else None
+    variant = read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
+    return parameters(definition, with_variant(definition, given, variant, chosen.at if chosen is not None else at), at)
+
+
 def declared(raw: Any, at: At, env: dict[str, Any]) -> Tensor:
     """The type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
     dtype = "float"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
-from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, uncounted
-from specbuild.words import names, words
+from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals
+from specbuild.words import names, settled, words
 
 
 def rows(lowered: Lowered, numbers: dict[str, int]) -> None:
@@ -127,9 +128,10 @@ def walk_inputs(expr: Expr) -> list[Input]:
 
 def compressed(members: list[Made], length: Expr) -> Run:
     """Equal members at the end are told once; members that differ only by the index, once with it."""
-    values = [changed(m, uncounted) for m in members]
+    values = [changed(m, partial(at_index, i=i)) for i, m in enumerate(members)]
+    said = [key(m) for m in values]
     count = len(values) - 1
-    while count and values[count - 1] == values[-1]:
+    while count and said[count - 1] == said[-1]:
         count -= 1
     differ = len(members) - count < 2 < len(members) and counted(members[-1])
     if differ or (ruled(members[-1]) and len(members) > 1):
@@ -144,6 +146,13 @@ def compressed(members: list[Made], length: Expr) -> Run:
 def ruled(made: Made) -> bool:
     """Whether something in it follows from the index and a parameter, by whose value members may be alike."""
     return any({"i"} < names(w) for value in literals(made) if (w := words(value)))
+
+
+def at_index(expr: Expr, i: int) -> Expr:
+    """The same value, told without the index of the repeat."""
+    if isinstance(expr, TupleOf):
+        return TupleOf(tuple(at_index(item, i) for item in expr.items))
+    return Literal(settled(expr.value, "i", i)) if isinstance(expr, Literal) else expr
 
 
 def key(made: Made) -> Any:

@@ -207,6 +207,41 @@ def _product(node: ast.AST) -> ast.AST:
     return node
 
 
+def settled(value: T, name: str, number: int) -> T:
+    """A value told without one name, whose number is known: `width * 2 ** i` at i = 1 as `width * 2`."""
+    text = words(value)
+    if text is None or name not in read(text).names:
+        return value
+    told = ast.unparse(_Settled(name, number).visit(copy.deepcopy(read(text).tree)))
+    return _tell(value, told if read(told).leaves else None)
+
+
+class _Settled(ast.NodeTransformer):
+    """Put a number for a name, and compute what then consists of numbers only."""
+
+    def __init__(self, name: str, number: int) -> None:
+        self.name, self.number = name, number
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Constant(self.number) if node.id == self.name else node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        node = super().generic_visit(node)
+        match node:
+            case ast.IfExp(ast.Constant(test), then, otherwise):
+                return then if test else otherwise
+            case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
+                return rest
+            case ast.BinOp(rest, ast.Add(), ast.Constant(0)) | ast.BinOp(ast.Constant(0), ast.Add(), rest):
+                return rest
+            case ast.BinOp(ast.Constant(), _, ast.Constant()) | ast.Compare(ast.Constant(), [_], [ast.Constant()]):
+                try:
+                    return ast.Constant(compute(node, {}))
+                except WordsError:
+                    return node
+        return node
+
+
 _PLACE = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
 
 
