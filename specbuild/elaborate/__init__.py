@@ -13,9 +13,13 @@ from specbuild.spec import BlockDef, Spec
 __all__ = ["elaborate"]
 
 
-def elaborate(spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None) -> Block:
+def elaborate(
+    spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
+) -> Block:
     """The model of a file as a tree of block instances; raises SpecError."""
-    return Steps(files).instances.model(spec, dict(params or {}), variant, lambda model: renamed(model, files))
+    return Steps(files).instances.model(
+        spec, dict(params or {}), variant, lambda model: renamed(model, files)
+    )
 
 
 def renamed(model: BlockDef, files: Files) -> BlockDef | None:
@@ -27,4 +31,8 @@ def renamed(model: BlockDef, files: Files) -> BlockDef | None:
     if not step.kind[:1].isupper() or any(key is not None for key in beside):
         return None
     other = files.lookup(model.source, step.kind, step.value_at)
-    return other if other.model is not None and other is not model and list(other.inputs) == list(model.inputs) else None
+    return (
+        other
+        if other.model is not None and other is not model and list(other.inputs) == list(model.inputs)
+        else None
+    )

@@ -30,34 +30,62 @@ class Instances:
         self.defined: dict[At, BlockDef] = {}  # by where they stand
 
     def model(
-        self, spec: Spec, given: dict[str, Any], variant: str | None, renamed: Callable[[BlockDef], BlockDef | None]
+        self,
+        spec: Spec,
+        given: dict[str, Any],
+        variant: str | None,
+        renamed: Callable[[BlockDef], BlockDef | None],
     ) -> Block:
         """The model of a file. If it is another one under another name, then with that one's parameters and names."""
-        definition = top = spec.model
+        definition = spec.model
         if definition is None:
-            raise spec.source.at().error("SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`")
+            raise spec.source.at().error(
+                "SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`"
+            )
         at = spec.source.at(("params",))
         arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
         params = parameters(definition, with_variant(definition, arguments, variant, spec.source.at()), at)
-        env = {name: named(plain(value), name) if not isinstance(value, Chosen) else value for name, value in params.items()}
+        env = {
+            name: named(plain(value), name) if not isinstance(value, Chosen) else value
+            for name, value in params.items()
+        }
         if not definition.inputs or "inputs" not in spec.source.data:
-            raise spec.source.at().error("SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say")
-        inputs = {name: declared(raw, definition.at.child("inputs", name), env) for name, raw in definition.inputs.items()}
+            raise spec.source.at().error(
+                "SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say"
+            )
+        inputs = {
+            name: declared(raw, definition.at.child("inputs", name), env)
+            for name, raw in definition.inputs.items()
+        }
+        top = definition
         while (other := renamed(definition)) is not None:
             [step] = definition.steps
-            arguments = {name: Argument(raw, step.value_at.child(name), env) for name, raw in (step.value or {}).items()}
+            arguments = {
+                name: Argument(raw, step.value_at.child(name), env)
+                for name, raw in (step.value or {}).items()
+            }
             params, definition = called(other, arguments, step.value_at), other
-            env = {name: named(plain(value), name) if not isinstance(value, Chosen) else value for name, value in params.items()}
-            inputs = {name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()}
+            env = {
+                name: named(plain(value), name) if not isinstance(value, Chosen) else value
+                for name, value in params.items()
+            }
+            inputs = {
+                name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()
+            }
         block = self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
         return block if definition is top else replace(block, kind=top.name, doc=top.doc or block.doc)
 
-    def instance(self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str) -> Block:
+    def instance(
+        self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str
+    ) -> Block:
         """A block instance; the same definition, values and types give the same object."""
         key = (
             id(definition),
             tuple((p, v.key() if isinstance(v, Chosen) else repr(plain(v))) for p, v in params.items()),
-            tuple((n, tuple((a, plain(s)) for a, s in x.sizes.items()), x.dtype, x.batched) for n, x in inputs.items()),
+            tuple(
+                (n, tuple((a, plain(s)) for a, s in x.sizes.items()), x.dtype, x.batched)
+                for n, x in inputs.items()
+            ),
         )
         if key in self.made:
             return self.made[key]
@@ -70,7 +98,9 @@ class Instances:
         self.open.append(definition.name)
         self.defined[definition.at] = definition
         try:
-            env: dict[str, Any] = {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}
+            env: dict[str, Any] = {
+                p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()
+            }
             read = {i: {a: plain(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
             for word, (i, axis) in size_words(inputs, params).items():
                 read[i][axis] = named(read[i][axis], word)
@@ -98,7 +128,9 @@ class Instances:
         for name in inputs:
             check_name(name, definition.at.child("inputs", name), "an input")
             if name in env:
-                raise definition.at.child("inputs", name).error("SB204", f"{name!r} is a parameter and an input", key=True)
+                raise definition.at.child("inputs", name).error(
+                    "SB204", f"{name!r} is a parameter and an input", key=True
+                )
             env[name] = read[name]
         frame.scopes.append({name: name for name in inputs})
         frame.last = next(iter(inputs), None)

@@ -18,7 +18,9 @@ from specbuild.spec import BlockDef, ParamDef, StepDef
 from specbuild.words import WordsError, evaluate, plain, retell
 
 
-def with_variant(definition: BlockDef, given: dict[str, Argument], variant: str | None, at: At) -> dict[str, Argument]:
+def with_variant(
+    definition: BlockDef, given: dict[str, Argument], variant: str | None, at: At
+) -> dict[str, Argument]:
     """The arguments of a variant, in the scope of its own file, and over them those given."""
     if variant is None:
         return given
@@ -36,7 +38,9 @@ def called(definition: BlockDef, given: dict[str, Argument], at: At) -> dict[str
     """The value of every parameter where a block or, perhaps in one of its variants, a model is used."""
     chosen = given.pop("variant", None) if definition.model is not None else None
     variant = read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
-    return parameters(definition, with_variant(definition, given, variant, chosen.at if chosen is not None else at), at)
+    return parameters(
+        definition, with_variant(definition, given, variant, chosen.at if chosen is not None else at), at
+    )
 
 
 def declared(raw: Any, at: At, env: dict[str, Any]) -> Tensor:
@@ -66,7 +70,9 @@ def parameters(definition: BlockDef, given: Mapping[str, Argument], at: At) -> d
         check_name(name, param.at, "a parameter")
         argument = given.get(name) or Argument(param.default, param.at.child("default"))
         if param.required and name not in given:
-            raise at.child(name).error("SB103", f"{definition.name} needs a value for {name!r} ({param.type})", param.doc)
+            raise at.child(name).error(
+                "SB103", f"{definition.name} needs a value for {name!r} ({param.type})", param.doc
+            )
         value = parameter(param, argument.raw, argument.at, values if argument.env is None else argument.env)
         values[name] = plain_or_block(value) if argument.env is None else value
     return values
@@ -86,10 +92,16 @@ def parameter(param: ParamDef, raw: Any, at: At, env: Mapping[str, Any]) -> Any:
         bounds = (param.minimum, param.maximum)
         kinds = {"int": Integer(*bounds), "float": Real(*bounds), "number": Real(*bounds), "bool": Flag()}  # type: ignore[arg-type]
         if param.type not in kinds:
-            raise param.at.error("SB102", f"{param.type!r} is not a type", f"types are {listed(('int', 'float', 'number', 'bool', 'str', 'list', 'block'))}")
+            raise param.at.error(
+                "SB102",
+                f"{param.type!r} is not a type",
+                f"types are {listed(('int', 'float', 'number', 'bool', 'str', 'list', 'block'))}",
+            )
         value = read(kinds[param.type], raw, at, env)
     if param.choices and value not in param.choices:
-        raise at.error("SB304", f"{param.name} is one of {listed(map(str, param.choices))}, not {plain(value)}")
+        raise at.error(
+            "SB304", f"{param.name} is one of {listed(map(str, param.choices))}, not {plain(value)}"
+        )
     return value
 
 
@@ -147,7 +159,11 @@ def plain_or_block(value: Any) -> Any:
 
 def wordless(value: Any) -> Any:
     """What a name stands for, sizes of an input included, without the words of where it was said."""
-    return {axis: plain(size) for axis, size in value.items()} if isinstance(value, Mapping) else plain_or_block(value)
+    return (
+        {axis: plain(size) for axis, size in value.items()}
+        if isinstance(value, Mapping)
+        else plain_or_block(value)
+    )
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from specbuild.keymap import carry
 from specbuild.model import Model
 from tests.oracles.randomised import difference, randomise
 
-BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
+ROOT = Path(__file__).parents[2]
+BACKBONES = ROOT / "specbuild" / "library" / "backbones"
 RESNETS = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"]
 DEEP = {"resnet101", "resnet152", "wide_resnet50_2"}
 RENAMED = {"mobilenet_v2": "mobilenet_v2"}  # variant -> file
