@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from specbuild.axes import SPATIAL, Tensor
 from specbuild.emit.code import Call, Expr, Input
-from specbuild.emit.made import SELF, Construct, Made, inputs_of
 from specbuild.emit.layout import Layout
+from specbuild.emit.made import SELF, Construct, Made, inputs_of
 from specbuild.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
 from specbuild.ops.kinds import Init
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -84,7 +85,9 @@ class Lowered:
     steps: list[Step]
     outputs: dict[str, Value]
     children: dict[str, Lowered] = field(default_factory=dict)  # node name -> the instance it calls
-    weights: dict[str, Mapping[str, Stored]] = field(default_factory=dict)  # node name -> where its weights are kept
+    weights: dict[str, Mapping[str, Stored]] = field(
+        default_factory=dict
+    )  # node name -> where its weights are kept
 
 
 class Operand:
@@ -109,6 +112,17 @@ class Operand:
     def expr(self) -> Expr:
         return Input(self.lowering.number(self.value.key))
 
+    @property
+    def call(self) -> Expr | None:
+        """The code that the value comes from, if it could as well be written where the value is read."""
+        step = next((s for s in reversed(self.lowering.steps) if s.key == self.value.key), None)
+        plain = (
+            step is not None
+            and step.make is None
+            and not (step.holder or step.when or step.skipped or step.doc)
+        )
+        return step.call if step is not None and plain and step.light else None
+
     def __getitem__(self, axis: str) -> int:
         return self.value.type[axis]
 
@@ -120,7 +134,9 @@ class Operand:
 
     def to(self, *order: str, folded: tuple[str, ...] = ()) -> Operand:
         """The same value with its axes in this physical order; a conversion is made once and shared."""
-        return Operand(self.lowering, self.lowering.converted(self.value, Layout(order, folded, self.layout.batched)))
+        return Operand(
+            self.lowering, self.lowering.converted(self.value, Layout(order, folded, self.layout.batched))
+        )
 
     def unfolded(self) -> Operand:
         """The same value with every axis in a dimension of its own."""
@@ -157,9 +173,16 @@ class Lowering:
         numbers: dict[str, int],
         settled: set[str],
     ):
-        self.block, self.backend, self.lower_block, self.numbers, self.settled = block, backend, lower, numbers, settled
+        self.block, self.backend, self.lower_block, self.numbers, self.settled = (
+            block,
+            backend,
+            lower,
+            numbers,
+            settled,
+        )
         self.values = {
-            name: Value(name, type_, layout) for (name, type_), layout in zip(block.inputs.items(), layouts, strict=True)
+            name: Value(name, type_, layout)
+            for (name, type_), layout in zip(block.inputs.items(), layouts, strict=True)
         }
         self.inputs = dict(self.values)
         self.steps: list[Step] = []
@@ -179,13 +202,16 @@ class Lowering:
         outputs = {name: self.value(output.ref) for name, output in self.block.outputs.items()}
         if natural_outputs:
             outputs = {
-                name: self.converted(v, Layout(self.backend.natural(v.type), (), v.layout.batched)) for name, v in outputs.items()
+                name: self.converted(v, Layout(self.backend.natural(v.type), (), v.layout.batched))
+                for name, v in outputs.items()
             }
         else:
             outputs = {
-                name: Operand(self, v).unfolded().value if v.layout.folded else v for name, v in outputs.items()
+                name: Operand(self, v).unfolded().value if v.layout.folded else v
+                for name, v in outputs.items()
             }
-        return Lowered(self.block, self.inputs, self.steps, outputs, self.children, self.weights)
+        steps = list(read(self.steps, {value.key for value in outputs.values()}))[::-1]
+        return Lowered(self.block, self.inputs, steps, outputs, self.children, self.weights)
 
     def value(self, ref: Ref) -> Value:
         return self.values[ref]
@@ -196,7 +222,17 @@ class Lowering:
         if isinstance(node.op, Skip):
             [source] = sources
             assert source is not None
-            self.add(Step(node.name, (source.key,), Input(self.number(source.key)), source.layout, skipped=True, **common), node.type)
+            self.add(
+                Step(
+                    node.name,
+                    (source.key,),
+                    Input(self.number(source.key)),
+                    source.layout,
+                    skipped=True,
+                    **common,
+                ),
+                node.type,
+            )
         elif isinstance(node.op, Block):
             self.call(node, [s for s in sources if s is not None], common)
         else:
@@ -204,7 +240,9 @@ class Lowering:
             try:
                 result = self.backend.lower(node.op, operands, node.type)
             except Unsupported as e:
-                raise node.at.error("SB601", f"{self.backend.name} cannot express this {node.op.name}: {e}", e.hint) from None
+                raise node.at.error(
+                    "SB601", f"{self.backend.name} cannot express this {node.op.name}: {e}", e.hint
+                ) from None
             if result.weights and not node.reuses:
                 self.weights[node.name] = result.weights
             step = Step(
@@ -223,7 +261,9 @@ class Lowering:
             )
             self.add(step, node.type)
             for part in result.parts:
-                self.values[f"{node.name}@{part}"] = Value(f"{node.name}@{part}", self.block.typed(f"{node.name}@{part}"), result.layout)
+                self.values[f"{node.name}@{part}"] = Value(
+                    f"{node.name}@{part}", self.block.typed(f"{node.name}@{part}"), result.layout
+                )
 
     def call(self, node: Node, sources: list[Value], common: dict[str, Any]) -> None:
         assert isinstance(node.op, Block)
@@ -251,9 +291,15 @@ class Lowering:
         self.add(step, node.type)
         for name, value in child.outputs.items():
             ref = f"{node.name}@{name}"
-            self.values[ref] = Value(ref if several and ref in parts else node.name, self.block.typed(ref) if name else node.type, value.layout)
+            self.values[ref] = Value(
+                ref if several and ref in parts else node.name,
+                self.block.typed(ref) if name else node.type,
+                value.layout,
+            )
         if several:
-            self.values[node.name] = Value(parts[0], self.values[f"{node.name}@{next(iter(child.outputs))}"].type, first.layout)
+            self.values[node.name] = Value(
+                parts[0], self.values[f"{node.name}@{next(iter(child.outputs))}"].type, first.layout
+            )
         elif key:
             self.values[node.name] = self.values[f"{node.name}@{key}"]
 
@@ -288,7 +334,9 @@ class Lowering:
         if key not in self.conversions:
             label = "".join(layout.order) + ("" if not layout.folded else "_" + "".join(layout.folded))
             call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout)
-            step = Step(f"{value.key}~{label}", (value.key,), call, layout, named=value.key in self.kept_names)
+            step = Step(
+                f"{value.key}~{label}", (value.key,), call, layout, named=value.key in self.kept_names
+            )
             self.steps.insert(self.after(value.key), step)
             self.conversions[key] = Value(step.key, value.type, layout)
         return self.conversions[key]
@@ -306,10 +354,18 @@ def identity(block: Block) -> str:
     return f"{block.kind}\0{block.at.source.file}\0{block.at.path}"
 
 
+def read(steps: Sequence[Step], wanted: set[str]) -> Iterator[Step]:
+    """The steps whose values are read, last first, and those that hold something."""
+    wanted = set(wanted)
+    for step in reversed(steps):
+        if step.key in wanted or step.make is not None or step.holder or wanted.intersection(step.parts):
+            wanted.update(step.inputs)
+            yield step
+
+
 class Unsupported(Exception):
     """A backend cannot write an op exactly; the message says why."""
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)
         self.hint = hint
-

@@ -8,7 +8,7 @@ from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, inline
 from specbuild.backends.keras.base import call, emits, size
 from specbuild.backends.torch.shape import adjacent
-from specbuild.emit.code import Expr, Infix, Literal, TupleOf
+from specbuild.emit.code import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, rebuild
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
 from specbuild.emit.made import literal
@@ -19,9 +19,20 @@ FLATTEN = External("layers.Flatten()")
 
 
 def reshape(x: Operand, sizes: list[Expr], layout: Layout) -> Result:
-    """New dimensions after the batch, which is worked out."""
+    """New dimensions after the batch, which is worked out; of what was reshaped before, at once."""
+    source: Expr = x.expr
+    match x.call:
+        case Call(Name("ops.reshape"), (before, TupleOf(held))):
+
+            def seen(expr: Expr) -> Expr:
+                match expr:
+                    case Index(Attribute(of, "shape"), (Literal(int() as dim),)) if of == x.expr:
+                        return held[dim]
+                return rebuild(expr, seen)
+
+            source, sizes = before, [seen(expr) for expr in sizes]
     batch = (Literal(-1),) if layout.batched else ()
-    return inline(call("ops.reshape", x.expr, TupleOf((*batch, *sizes))), layout)
+    return inline(call("ops.reshape", source, TupleOf((*batch, *sizes))), layout)
 
 
 @emits(Flatten)
@@ -31,7 +42,9 @@ def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
     layout = Layout(order, (), here.layout.batched)
     if len(op.axes) == 1:
         return inline(here.expr, layout)
-    sizes = [merged(here, op, out) if a == op.into else size(here.expr, here.layout, a, here.type) for a in order]
+    sizes = [
+        merged(here, op, out) if a == op.into else size(here.expr, here.layout, a, here.type) for a in order
+    ]
     result = reshape(here, sizes, layout)
     return inline(result.call, layout, FLATTEN.made()) if len(order) == 1 and layout.batched else result
 
