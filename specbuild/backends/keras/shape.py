@@ -6,7 +6,7 @@ from math import prod
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, inline
-from specbuild.backends.keras.base import call, emits, size
+from specbuild.backends.keras.base import backend, call, emits, size
 from specbuild.backends.torch.shape import adjacent
 from specbuild.emit.code import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, rebuild
 from specbuild.emit.layout import Layout
@@ -37,7 +37,7 @@ def reshape(x: Operand, sizes: list[Expr], layout: Layout) -> Result:
 
 @emits(Flatten)
 def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
-    here = adjacent(x, op.axes)
+    here = adjacent(x, op.axes, op.into, backend.natural(out))
     order = tuple(op.into if a == op.axes[0] else a for a in here.order if a not in op.axes[1:])
     layout = Layout(order, (), here.layout.batched)
     if len(op.axes) == 1:

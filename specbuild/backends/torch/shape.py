@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.axes import Tensor
 from specbuild.backends.backend import External, inline
-from specbuild.backends.torch.base import emits, method
+from specbuild.backends.torch.base import backend, emits, method
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
 from specbuild.ops.shape import Flatten, Rename, Unflatten
@@ -12,20 +12,19 @@ from specbuild.ops.shape import Flatten, Rename, Unflatten
 FLATTEN = External("nn.Flatten(start_dim=1, end_dim=-1)")
 
 
-def adjacent(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """The axes next to each other in this order: where they stand if they do, else at the place of the last."""
+def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
+    """The axes next to each other in this order: as they stand if they do, else as the framework lays the result."""
     here = x.unfolded()
     start = here.order.index(axes[0])
     if here.order[start : start + len(axes)] == axes:
         return here
-    rest = [a for a in here.order if a not in axes or a == axes[-1]]
-    place = rest.index(axes[-1])
-    return here.to(*rest[:place], *axes, *rest[place + 1 :])
+    at = natural.index(into)
+    return here.to(*natural[:at], *axes, *natural[at + 1 :])
 
 
 @emits(Flatten)
 def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
-    here = adjacent(x, op.axes)
+    here = adjacent(x, op.axes, op.into, backend.natural(out))
     start = here.dim(op.axes[0])
     end = here.dim(op.axes[-1])
     order = tuple(op.into if a == op.axes[0] else a for a in here.order if a not in op.axes[1:])
