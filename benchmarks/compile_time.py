@@ -15,7 +15,16 @@ DEFINE = (
     "[lib.define(f'{n}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor') for n in ('nms', 'qnms')]; "
 )
 COMMANDS = {
-    "specbuild compile ResNet-50": ["-m", "specbuild", "compile", "resnet.yaml", "--backend", "torch", "-o", "-"],
+    "specbuild compile ResNet-50": [
+        "-m",
+        "specbuild",
+        "compile",
+        "resnet.yaml",
+        "--backend",
+        "torch",
+        "-o",
+        "-",
+    ],
     "import torch": ["-c", "import torch"],
     "torchvision.models.resnet50()": ["-c", DEFINE + "import torchvision; torchvision.models.resnet50()"],
 }
@@ -54,7 +63,9 @@ def main() -> None:
         script = Path(folder) / "chain.py"
         script.write_text(CHAIN)
         for n in (100, 1_000, 10_000):
-            done = subprocess.run([sys.executable, str(script), str(n)], check=True, capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, str(script), str(n)], check=True, capture_output=True, text=True
+            )
             seconds, memory = map(float, done.stdout.split())
             print(f"| {n:,} | {seconds:.2f} s | {1e6 * seconds / n:.0f} µs | {memory:.0f} MiB |")
 

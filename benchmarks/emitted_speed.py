@@ -31,7 +31,10 @@ def ratios(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, f
 
 
 def report(name: str, batch: int, kind: str, found: tuple[float, float, float]) -> None:
-    print(f"| {name} | {batch} | {kind} | {1e3 * found[0]:.0f} ms | {1e3 * found[1]:.0f} ms | {found[2]:.2f} |", flush=True)
+    print(
+        f"| {name} | {batch} | {kind} | {1e3 * found[0]:.0f} ms | {1e3 * found[1]:.0f} ms | {found[2]:.2f} |",
+        flush=True,
+    )
 
 
 def torch_models() -> None:
@@ -45,7 +48,10 @@ def torch_models() -> None:
     import specbuild
 
     for name, file in (("resnet50", "resnet"), ("vit_b_16", "vit"), ("swin_t", "swin")):
-        pair = [specbuild.load(LIBRARY / f"{file}.yaml", variant=name).build("torch"), getattr(torchvision.models, name)()]
+        pair = [
+            specbuild.load(LIBRARY / f"{file}.yaml", variant=name).build("torch"),
+            getattr(torchvision.models, name)(),
+        ]
         for batch in (1, 8):
             x = torch.randn(batch, 3, 224, 224)
 

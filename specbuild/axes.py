@@ -38,17 +38,29 @@ class Tensor:
     def __post_init__(self) -> None:
         for axis, size in self.sizes.items():
             if size < 1:
-                raise ShapeError("SB403", f"axis {axis} would have size {plain(size)}", "every axis needs a size of at least 1")
+                raise ShapeError(
+                    "SB403",
+                    f"axis {axis} would have size {plain(size)}",
+                    "every axis needs a size of at least 1",
+                )
             if size > MAX_AXIS:
-                raise ShapeError("SB504", f"axis {axis} would have size {plain(size):,}", f"an axis holds at most {MAX_AXIS:,}")
+                raise ShapeError(
+                    "SB504",
+                    f"axis {axis} would have size {plain(size):,}",
+                    f"an axis holds at most {MAX_AXIS:,}",
+                )
         if prod(plain(size) for size in self.sizes.values()) > MAX_ELEMENTS:
-            raise ShapeError("SB504", f"a value of {self} is too large", f"a value holds at most {MAX_ELEMENTS:,} elements")
+            raise ShapeError(
+                "SB504", f"a value of {self} is too large", f"a value holds at most {MAX_ELEMENTS:,} elements"
+            )
 
     def __getitem__(self, axis: str) -> int:
         try:
             return self.sizes[axis]
         except KeyError:
-            raise ShapeError("SB404", f"there is no axis {axis} in {self}", f"its axes are {listed(self.sizes)}") from None
+            raise ShapeError(
+                "SB404", f"there is no axis {axis} in {self}", f"its axes are {listed(self.sizes)}"
+            ) from None
 
     def __contains__(self, axis: str) -> bool:
         return axis in self.sizes

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from specbuild import backends
 from specbuild.audit import audit
 from specbuild.cost import cost
-from specbuild.elaborate import elaborate
+from specbuild.elaborate import Trial, elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
 from specbuild.graph import Block
 from specbuild.ops.mix import MAX_PARAMETERS
 from specbuild.passes import PASSES
+from specbuild.promises import kept
 from specbuild.resolve import Files
 from specbuild.source import Source
 from specbuild.spec import Spec
@@ -46,9 +47,15 @@ def elaborated(
     spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
 ) -> Stages:
     """The model of an opened spec; raises SpecError."""
-    whole = model = elaborate(spec, files, params, variant)
-    for transform in PASSES:
-        model = transform(model)
+    whole = elaborate(spec, files, params, variant)
+
+    def made(trial: Trial) -> Block:
+        model = elaborate(spec, files, params, variant, trial)
+        for transform in PASSES:
+            model = transform(model)
+        return model
+
+    model = kept(made)
     if (count := cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
         raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)

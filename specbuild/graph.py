@@ -27,7 +27,10 @@ class Chosen:
 
     def key(self) -> Any:
         """Equal for two that mean the same."""
-        scope = tuple((name, value.key() if isinstance(value, Chosen) else repr(value)) for name, value in self.scope.items())
+        scope = tuple(
+            (name, value.key() if isinstance(value, Chosen) else repr(value))
+            for name, value in self.scope.items()
+        )
         return (self.kind, id(self.at.source), repr(self.arguments), scope)
 
     def __str__(self) -> str:
@@ -94,6 +97,7 @@ class Block:
     at: At
     steps: int = 0  # nodes in it, those of inner blocks included
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
+    literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
 
     @property
     def type(self) -> Tensor:

@@ -29,7 +29,9 @@ KERAS = frozenset(
     set_weights stateless_call supports_jit supports_masking symbolic_call trainable trainable_variables
     trainable_weights variable_dtype variables weights""".split()
 )
-OURS = frozenset("self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split())
+OURS = frozenset(
+    "self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split()
+)
 
 # What emitted constructors call, so that no parameter may stand in its way.
 CALLED = frozenset("abs bool dict float int len max min range round str sum super tuple".split())
@@ -58,7 +60,9 @@ def check_name(name: object, at: At, what: str) -> None:
     if what == "a parameter" and name in CALLED:
         found = ("is used by the emitted code", f"call it {name}_1, say")
     if found and not (what == "an output" and found[0] == "is used by the emitted code"):
-        raise at.error("SB203", f"{name!r} cannot be the name of {what}: it {found[0]}", found[1], key=what != "a step")
+        raise at.error(
+            "SB203", f"{name!r} cannot be the name of {what}: it {found[0]}", found[1], key=what != "a step"
+        )
 
 
 def snake(name: str) -> str:

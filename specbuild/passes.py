@@ -38,7 +38,9 @@ def needed(model: Block) -> Block:
             kept.append(node)
             if isinstance(node.op, Block):
                 first = next(iter(node.op.outputs))
-                asked.setdefault(node.reuses or node.name, set()).update(r.partition("@")[2] if "@" in r else first for r in mine)
+                asked.setdefault(node.reuses or node.name, set()).update(
+                    r.partition("@")[2] if "@" in r else first for r in mine
+                )
             for ref in node.inputs:
                 if ref is not None:
                     want(ref)

@@ -57,7 +57,11 @@ class Files:
         own = [*spec.blocks, *spec.imports]
         guess = nearest(name, [*own, *OPS, *library_index(), "do", "parallel", "reuse", "use"])
         what = "block" if name[:1].isupper() else "op"
-        hint = f"did you mean {guess!r}?" if guess else f"`specbuild library list` lists every op and block; this file has {listed(own)}"
+        hint = (
+            f"did you mean {guess!r}?"
+            if guess
+            else f"`specbuild library list` lists every op and block; this file has {listed(own)}"
+        )
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 
     def imported(self, spec: Spec, name: str) -> BlockDef:
@@ -68,7 +72,11 @@ class Files:
             if not path.is_relative_to(LIBRARY.resolve()) or not path.is_file():
                 files = sorted(str(p.relative_to(LIBRARY)) for p in LIBRARY.rglob("*.yaml"))
                 guess = nearest(target.removeprefix("library:"), files)
-                raise at.error("SB001", f"the library has no file {target!r}", f"did you mean 'library:{guess}'?" if guess else "")
+                raise at.error(
+                    "SB001",
+                    f"the library has no file {target!r}",
+                    f"did you mean 'library:{guess}'?" if guess else "",
+                )
         else:
             path = self.local(spec, target, at)
         return self.definition(self.opened(path, at), block or None, at)
@@ -76,15 +84,21 @@ class Files:
     def local(self, spec: Spec, target: str, at: At) -> Path:
         """A file beside the importing one, under the root."""
         if "://" in target or target.startswith(("~", "/")) or "$" in target or "\\" in target:
-            raise at.error("SB207", f"{target!r} is not a relative path", "imports are paths such as ./blocks.yaml")
+            raise at.error(
+                "SB207", f"{target!r} is not a relative path", "imports are paths such as ./blocks.yaml"
+            )
         owner = next((p for p, s in self.specs.items() if s is spec), None)
         base = owner.parent if owner else self.root
         path = (base / target).resolve()
-        inside = LIBRARY.resolve() if owner is not None and owner.is_relative_to(LIBRARY.resolve()) else self.root
+        inside = (
+            LIBRARY.resolve() if owner is not None and owner.is_relative_to(LIBRARY.resolve()) else self.root
+        )
         if not path.is_relative_to(inside):
             raise at.error("SB207", f"{target!r} leads outside the project folder", "move the file into it")
         if not path.is_file():
-            raise at.error("SB001", f"there is no file {target!r}", f"it is looked for beside {spec.source.file}")
+            raise at.error(
+                "SB001", f"there is no file {target!r}", f"it is looked for beside {spec.source.file}"
+            )
         return path
 
     def opened(self, path: Path, at: At) -> Spec:
@@ -94,7 +108,9 @@ class Files:
         if path in self.specs:
             return self.specs[path]
         if len(self.specs) >= MAX_FILES or len(self.opening) >= MAX_IMPORT_DEPTH or self.size > MAX_BYTES:
-            raise at.error("SB505", f"more than {MAX_FILES} files, {MAX_IMPORT_DEPTH} levels or 4 MiB of imports")
+            raise at.error(
+                "SB505", f"more than {MAX_FILES} files, {MAX_IMPORT_DEPTH} levels or 4 MiB of imports"
+            )
         in_library = path.is_relative_to(LIBRARY)
         shown = f"library:{path.relative_to(LIBRARY)}" if in_library else str(path.relative_to(self.root))
         self.opening.append(path)
@@ -110,7 +126,11 @@ class Files:
         """A block of a file by name, or the file's model."""
         if name is None or (spec.model is not None and spec.model.name == name):
             if spec.model is None:
-                raise at.error("SB202", f"{spec.source.file} has no model, only blocks", f"name one: #{next(iter(spec.blocks), 'Block')}")
+                raise at.error(
+                    "SB202",
+                    f"{spec.source.file} has no model, only blocks",
+                    f"name one: #{next(iter(spec.blocks), 'Block')}",
+                )
             return spec.model
         if name not in spec.blocks:
             guess = nearest(name, spec.blocks)
@@ -133,4 +153,3 @@ def library_index() -> dict[str, Path]:
             elif section == "blocks" and (block := re.match(r"  ([A-Z][A-Za-z0-9_]*):", line)):
                 found[block[1]] = path
     return found
-

@@ -14,7 +14,21 @@ from specbuild.source import At, Source
 
 STEP_KEYS = ("from", "as", "when", "repeat", "expect", "doc", "merge", "with")
 STRUCTURE = ("do", "parallel", "reuse", "use")
-FILE_KEYS = ("specbuild", "model", "doc", "license", "imports", "params", "variants", "inputs", "blocks", "steps", "outputs", "edits", "weights")
+FILE_KEYS = (
+    "specbuild",
+    "model",
+    "doc",
+    "license",
+    "imports",
+    "params",
+    "variants",
+    "inputs",
+    "blocks",
+    "steps",
+    "outputs",
+    "edits",
+    "weights",
+)
 BLOCK_KEYS = ("doc", "params", "inputs", "steps", "outputs")
 PARAM_TYPES = ("int", "float", "number", "bool", "str", "list", "block")
 
@@ -56,7 +70,11 @@ class StepDef:
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
-        return self.value_at.error(code, message, hint, key=True) if self.value_at.path != self.at.path else self.at.error(code, message, hint)
+        return (
+            self.value_at.error(code, message, hint, key=True)
+            if self.value_at.path != self.at.path
+            else self.at.error(code, message, hint)
+        )
 
 
 @dataclass(frozen=True)
@@ -94,8 +112,15 @@ class Spec:
 def parse(source: Source) -> Spec:
     """The typed document; the schema has already vouched for its form."""
     data, root = source.data, source.at()
-    blocks = {name: block(name, raw or {}, root.child("blocks", name)) for name, raw in (data.get("blocks") or {}).items()}
-    model = block(data["model"], {key: data[key] for key in BLOCK_KEYS if key in data}, root) if "model" in data else None
+    blocks = {
+        name: block(name, raw or {}, root.child("blocks", name))
+        for name, raw in (data.get("blocks") or {}).items()
+    }
+    model = (
+        block(data["model"], {key: data[key] for key in BLOCK_KEYS if key in data}, root)
+        if "model" in data
+        else None
+    )
     spec = Spec(
         source,
         model,
@@ -110,14 +135,25 @@ def parse(source: Source) -> Spec:
         object.__setattr__(model, "model", spec)
     for name in blocks:
         if name in OPS or not name[0].isupper():
-            raise root.child("blocks", name).error("SB203", f"a block's name is CamelCase; {name!r} is not", f"call it {name[0].upper() + name[1:]}", key=True)
+            raise root.child("blocks", name).error(
+                "SB203",
+                f"a block's name is CamelCase; {name!r} is not",
+                f"call it {name[0].upper() + name[1:]}",
+                key=True,
+            )
     return spec
 
 
 def block(name: str, raw: Mapping[str, Any], at: At) -> BlockDef:
     params = {p: parameter(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()}
     declared = raw.get("inputs")
-    inputs = declared if isinstance(declared, Mapping) else {"x": None} if declared is None else dict.fromkeys(declared)
+    inputs = (
+        declared
+        if isinstance(declared, Mapping)
+        else {"x": None}
+        if declared is None
+        else dict.fromkeys(declared)
+    )
     found = steps(raw.get("steps") or [], at.child("steps"))
     return BlockDef(name, raw.get("doc") or "", params, inputs, found, raw.get("outputs"), at)
 
@@ -168,7 +204,11 @@ def step(raw: Any, at: At) -> StepDef:
                     key=True,
                 )
     inner = steps(value, value_at) if kind == "do" else ()
-    branches = {name: steps(branch, value_at.child(name)) for name, branch in value.items()} if kind == "parallel" else None
+    branches = (
+        {name: steps(branch, value_at.child(name)) for name, branch in value.items()}
+        if kind == "parallel"
+        else None
+    )
     return StepDef(
         kind,
         value,
@@ -189,8 +229,14 @@ def step(raw: Any, at: At) -> StepDef:
 
 def one_kind(raw: Mapping[str, Any], kinds: list[str], at: At) -> SpecError:
     if not kinds:
-        return at.error("SB103", "this step has no op and no block", "name one, such as `- relu` or `- conv: {channels: 64}`")
+        return at.error(
+            "SB103",
+            "this step has no op and no block",
+            "name one, such as `- relu` or `- conv: {channels: 64}`",
+        )
     stray = next((k for k in kinds if k not in OPS and k not in STRUCTURE and not k[:1].isupper()), kinds[1])
     guess = nearest(stray, STEP_KEYS)
     hint = f"did you mean {guess!r}?" if guess else "start a new step with `- ` for each"
-    return at.child(stray).error("SB104", f"a step is one op or block; this one has {listed(map(repr, kinds))}", hint, key=True)
+    return at.child(stray).error(
+        "SB104", f"a step is one op or block; this one has {listed(map(repr, kinds))}", hint, key=True
+    )

@@ -75,7 +75,9 @@ def to_framework(weights: Iterable[Held], values: Mapping[str, Array]) -> dict[s
     return found
 
 
-def from_framework(weights: Iterable[Held], values: Mapping[str, Array], gradients: bool = False) -> dict[str, Array]:
+def from_framework(
+    weights: Iterable[Held], values: Mapping[str, Array], gradients: bool = False
+) -> dict[str, Array]:
     """A framework's tensors, as far as they are weights of the model, in canonical form and by canonical path.
 
     What it keeps as a sum goes to the first of the summands; the gradient of a sum is that of each.
@@ -121,7 +123,14 @@ def visit(lowered: Lowered, path: tuple[str, ...], kept: tuple[str, ...], backen
                 parts = [*kept, here, *([stored.name] if stored.name else [])]
                 if backend == "keras" and not stored.name and not kept:
                     parts.append("value")
-                yield Held(".".join((*path, node.name, name)), name, shape, weight.trained, ("." if backend == "torch" else "/").join(parts), stored)
+                yield Held(
+                    ".".join((*path, node.name, name)),
+                    name,
+                    shape,
+                    weight.trained,
+                    ("." if backend == "torch" else "/").join(parts),
+                    stored,
+                )
 
 
 def attribute(lowered: Lowered, node: str, backend: str) -> str:

@@ -35,8 +35,12 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file = folder / f"{path.stem}_{name}.py"
             file.write_text(compile_source(model, name))
             job[name] = str(file)
-            job[f"{name}_inputs"] = [([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()]
-            job[f"{name}_outputs"] = [[plain(o.type[a]) for a in backend.natural(o.type)] for o in model.outputs.values()]
+            job[f"{name}_inputs"] = [
+                ([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()
+            ]
+            job[f"{name}_outputs"] = [
+                [plain(o.type[a]) for a in backend.natural(o.type)] for o in model.outputs.values()
+            ]
         found.append(job)
     (folder / "jobs.json").write_text(json.dumps(found))
     return folder / "jobs.json"

@@ -18,6 +18,7 @@ FLOORS = (
     ("parity", "keymap"),
     ("model", "example"),
     ("build",),
+    ("promises",),
     ("weights", "output", "audit", "given", "notes", "summary", "live", "editor"),
     ("elaborate", "edits", "backends"),
     ("resolve",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.emit.code import Call, Expr, Module, Name
@@ -63,7 +63,7 @@ class Backend:
 class External:
     """A framework's callable, known by its real signature: `External("nn.Linear(in_features, out_features, bias=True)")`."""
 
-    known: list[External] = []
+    known: ClassVar[list[External]] = []
 
     def __init__(self, signature: str):
         self.signature = signature
@@ -87,7 +87,11 @@ class External:
         """A call of it."""
         arguments = self.arguments(args, kwargs)
         positional = tuple(a.value for a in arguments if a.default is ...)
-        return Call(Name(self.function), positional, tuple((a.name, a.value) for a in arguments if a.default is not ... and not a.silent))
+        return Call(
+            Name(self.function),
+            positional,
+            tuple((a.name, a.value) for a in arguments if a.default is not ... and not a.silent),
+        )
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Argument, ...]:
         given = dict(zip(self.defaults, args, strict=False)) | kwargs
@@ -98,7 +102,11 @@ class External:
 
 def code(value: Any) -> Expr:
     """A value as code, if it is not code already."""
-    return literal(value) if value is None or isinstance(value, int | float | str | bool | tuple | list) else value
+    return (
+        literal(value)
+        if value is None or isinstance(value, int | float | str | bool | tuple | list)
+        else value
+    )
 
 
 def layer(make: Construct, x: Operand, order: tuple[str, ...] | None = None, **more: Any) -> Result:

@@ -27,8 +27,10 @@ def product(xs: Sequence[Operand], over: tuple[str, ...]) -> Product | None:
     shared = tuple(a for a in left.order if a in right.type and a != inner)
     rows, columns = ([a for a in x.order if a not in shared and a != inner] for x in xs)
     alike = all(x.order[: len(shared)] == shared for x in xs) and left.layout.batched == right.layout.batched
-    matrix = not right.layout.batched and not shared and left.order[-1] == inner  # a weight, whatever is on the left
-    if len(columns) != 1 or not (matrix or alike and len(rows) == 1):
+    matrix = (
+        not right.layout.batched and not shared and left.order[-1] == inner
+    )  # a weight, whatever is on the left
+    if len(columns) != 1 or not (matrix or (alike and len(rows) == 1)):
         return None
     turned = left.order[-1] != inner, right.order[-2] != inner
     if all(turned):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from specbuild.axes import Tensor
 from specbuild.emit.code import (
     Assign,
     Call,
@@ -26,7 +27,6 @@ from specbuild.emit.code import (
     Statement,
     rebuild,
 )
-from specbuild.axes import Tensor
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Computed, Construct, Made, Run, literal
@@ -38,7 +38,11 @@ STANDARD = ("import math", "from collections import OrderedDict")
 
 
 def assembled(
-    written: tuple[Statement, ...], helpers: Mapping[str, str], imports: Mapping[str, str], doc: str, header: tuple[str, ...]
+    written: tuple[Statement, ...],
+    helpers: Mapping[str, str],
+    imports: Mapping[str, str],
+    doc: str,
+    header: tuple[str, ...],
 ) -> Module:
     """The whole file: imports that are used, helpers that are used, then classes, the model last."""
     used = words_of(written)
@@ -102,7 +106,10 @@ def constructed(made: Construct, **more: Expr) -> Call:
 
 
 def parameters(unit: Unit) -> tuple[Parameter, ...]:
-    return tuple(Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default)) for name, p in unit.params.items())
+    return tuple(
+        Parameter(name, p.annotation, None if p.default is REQUIRED else literal(p.default))
+        for name, p in unit.params.items()
+    )
 
 
 def documented(unit: Unit, model: bool) -> str:
@@ -147,9 +154,8 @@ def row(run: Run, write: Callable[[Made, Expr], Expr], numbered: bool = False) -
     `write` gets a member and its number as code; `numbered` says that it makes use of the number.
     """
     head = [write(member, Literal(i)) for i, member in enumerate(run.head)]
-    if isinstance(run.length, Literal) and not run.index:
-        if count(run) - len(head) <= SPELLED_OUT:
-            return tuple(write(member, Literal(i)) for i, member in enumerate(spelled_out(run)))
+    if isinstance(run.length, Literal) and not run.index and count(run) - len(head) <= SPELLED_OUT:
+        return tuple(write(member, Literal(i)) for i, member in enumerate(spelled_out(run)))
     counts = run.index or numbered
     tail = write(run.tail, Name("i"))
     if counts or not head:
@@ -174,7 +180,9 @@ def computed(made: Computed, taken: Iterable[str]) -> tuple[list[Statement], Exp
     names: dict[str, str] = {}
     for name, _ in made.variables:
         used = {*taken, *names.values()}
-        names[name] = next(n for n in (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100))) if n not in used)
+        names[name] = next(
+            n for n in (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100))) if n not in used
+        )
 
     def put(expr: Expr) -> Expr:
         return Name(names.get(expr.text, expr.text)) if isinstance(expr, Name) else rebuild(expr, put)
@@ -184,12 +192,20 @@ def computed(made: Computed, taken: Iterable[str]) -> tuple[list[Statement], Exp
 
 def flags(unit: Unit) -> dict[str, Expr]:
     """The attributes that say whether steps are done that hold nothing, with their conditions."""
-    return {flag_name(step, unit): unit.flags[step.key] for step in unit.steps if step.make is None and step.key in unit.flags}
+    return {
+        flag_name(step, unit): unit.flags[step.key]
+        for step in unit.steps
+        if step.make is None and step.key in unit.flags
+    }
 
 
 def flag_name(step: Step, unit: Unit) -> str:
     """The attribute that says whether a step is done; steps of one kind under one condition share it."""
     stem = step.node.rstrip("0123456789")
-    alike = [s for s in unit.steps if s.make is None and s.key in unit.flags and s.node.rstrip("0123456789") == stem]
+    alike = [
+        s
+        for s in unit.steps
+        if s.make is None and s.key in unit.flags and s.node.rstrip("0123456789") == stem
+    ]
     shared = stem and all(unit.flags[s.key] == unit.flags[step.key] for s in alike)
     return f"use_{(stem if shared else step.node).replace('.', '_')}"

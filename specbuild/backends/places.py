@@ -45,4 +45,6 @@ def with_axes(x: Operand, axes: tuple[str, ...], out: Tensor, backend: Backend) 
 def span(op: Cut) -> Expr:
     """`start:stop:step`, of which what says nothing is left out."""
     start = None if fixed(op.start, 0) else literal(op.start)
-    return Slice(start, None if op.stop is None else literal(op.stop), None if fixed(op.step, 1) else literal(op.step))
+    return Slice(
+        start, None if op.stop is None else literal(op.stop), None if fixed(op.step, 1) else literal(op.step)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from specbuild.backends.backend import fixed
 from specbuild.emit.code import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix, Slice
@@ -40,7 +40,7 @@ SCALARS = {"abs": "abs", "minimum": "min", "maximum": "max"}  # the others are i
 class Tables:
     """How a framework writes a table; a subclass knows its functions."""
 
-    functions: dict[str, str]
+    functions: ClassVar[dict[str, str]]
     where: str
 
     def arange(self, size: Expr, floats: bool) -> Expr:
@@ -96,7 +96,9 @@ class Written:
         value = self.write(self.e.tree)
         if self.op.dtype == "int32" and expression.kind(self.e) == WHOLE:
             value = self.style.whole(value)
-        if self.order[0] not in read or any(axis not in read and not fixed(n, 1) for axis, n in self.op.axes.items()):
+        if self.order[0] not in read or any(
+            axis not in read and not fixed(n, 1) for axis, n in self.op.axes.items()
+        ):
             value = self.style.expanded(value, sizes)
         return Computed(tuple(variables), value)
 
@@ -108,7 +110,9 @@ class Written:
                 return self.indices[axis]
             case ast.BinOp(left, operator, right):
                 base, exponent = self.write(left), self.write(right)
-                if isinstance(operator, ast.Pow) and expression.kind(self.e, node) == REAL != expression.kind(self.e, right):
+                if isinstance(operator, ast.Pow) and expression.kind(self.e, node) == REAL != expression.kind(
+                    self.e, right
+                ):
                     base = real(base)
                 return Infix(OPERATORS[type(operator)], base, exponent)
             case ast.UnaryOp(ast.UAdd(), operand):
@@ -128,7 +132,9 @@ class Written:
             case ast.Call(ast.Name("minimum" | "maximum" as function), [left, right]):
                 if not self.e.axes(left):
                     left, right = right, left
-                return self.style.extreme(function, self.write(left), self.write(right), not self.e.axes(right))
+                return self.style.extreme(
+                    function, self.write(left), self.write(right), not self.e.axes(right)
+                )
             case ast.Call(ast.Name(function), [argument]):
                 return Call(Name(self.style.functions[function]), (self.write(argument),))
         raise AssertionError(ast.unparse(node))
@@ -137,7 +143,10 @@ class Written:
         if not self.e.axes(test):
             return Conditional(self.number(test), self.write(body), self.write(otherwise))
         plain = not self.e.axes(body) and not self.e.axes(otherwise)
-        sides = (self.number(part, self.op.dtype == "float") if plain else self.write(part) for part in (body, otherwise))
+        sides = (
+            self.number(part, self.op.dtype == "float") if plain else self.write(part)
+            for part in (body, otherwise)
+        )
         return Call(Name(self.style.where), (self.write(test), *sides))
 
     def number(self, node: ast.expr, floats: bool = False) -> Expr:
@@ -147,11 +156,14 @@ class Written:
             return real(literal(value)) if floats and type(value) is not bool else literal(value)
         match node:
             case ast.Call(ast.Name("where"), [test, body, otherwise]) | ast.IfExp(test, body, otherwise):
-                return Conditional(self.number(test), self.number(body, floats), self.number(otherwise, floats))
+                return Conditional(
+                    self.number(test), self.number(body, floats), self.number(otherwise, floats)
+                )
             case ast.Call(ast.Name(function), arguments):
                 inner = [self.number(argument) for argument in arguments]
                 told = Call(Name(SCALARS.get(function, f"math.{function}")), tuple(inner))
-                return folded(told, getattr(math, function, None) or {"abs": abs, "minimum": min, "maximum": max}.get(function))
+                known: dict[str, Callable[..., Any]] = {"abs": abs, "minimum": min, "maximum": max}
+                return folded(told, known.get(function) or getattr(math, function, None))
             case ast.BinOp(left, operator, right):
                 return Infix(OPERATORS[type(operator)], self.number(left), self.number(right))
             case ast.UnaryOp(ast.USub(), operand):
@@ -161,7 +173,10 @@ class Written:
             case ast.UnaryOp(_, operand):
                 return Prefix("not", self.number(operand))
             case ast.BoolOp(operator, operands):
-                return joined("and" if isinstance(operator, ast.And) else "or", [self.number(operand) for operand in operands])
+                return joined(
+                    "and" if isinstance(operator, ast.And) else "or",
+                    [self.number(operand) for operand in operands],
+                )
             case ast.Compare(left, operators, rights):
                 sides = [self.number(side) for side in (left, *rights)]
                 pairs = zip(operators, sides, sides[1:], strict=False)
@@ -187,5 +202,3 @@ def folded(call: Call, function: Callable[..., Any] | None) -> Expr:
     """A function of plain numbers, computed."""
     values = [a.value for a in call.args if isinstance(a, Literal) and words(a.value) is None]
     return Literal(function(*values)) if function and len(values) == len(call.args) else call
-
-

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from specbuild.elaborate.instances import Trial
 from specbuild.elaborate.steps import Steps
 from specbuild.graph import Block
 from specbuild.resolve import Files
 from specbuild.spec import BlockDef, Spec
 
-__all__ = ["elaborate"]
+__all__ = ["Trial", "elaborate"]
 
 
 def elaborate(
-    spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
+    spec: Spec,
+    files: Files,
+    params: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+    trial: Trial | None = None,
 ) -> Block:
     """The model of a file as a tree of block instances; raises SpecError."""
-    return Steps(files).instances.model(
-        spec, dict(params or {}), variant, lambda model: renamed(model, files)
+    instances = Steps(files).instances
+    return instances.model(
+        spec, dict(params or {}), variant, lambda model: renamed(model, files), trial or Trial()
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
@@ -18,6 +18,20 @@ from specbuild.spec import BlockDef, Spec, StepDef
 from specbuild.words import named, plain
 
 MAX_DEPTH = 64
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model made a little otherwise, to see whether its code would still be true.
+
+    `changed` gives parameters of the model other values.
+    """
+
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    def arguments(self, definition: BlockDef, at: At) -> dict[str, Argument]:
+        found = {name: raw for name, raw in self.changed.items() if name in definition.params}
+        return {name: Argument(raw, at.child(name)) for name, raw in found.items()}
 
 
 class Instances:
@@ -35,6 +49,7 @@ class Instances:
         given: dict[str, Any],
         variant: str | None,
         renamed: Callable[[BlockDef], BlockDef | None],
+        trial: Trial,
     ) -> Block:
         """The model of a file. If it is another one under another name, then with that one's parameters and names."""
         definition = spec.model
@@ -44,11 +59,10 @@ class Instances:
             )
         at = spec.source.at(("params",))
         arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
+        if renamed(definition) is None:
+            arguments |= trial.arguments(definition, at)
         params = parameters(definition, with_variant(definition, arguments, variant, spec.source.at()), at)
-        env = {
-            name: named(plain(value), name) if not isinstance(value, Chosen) else value
-            for name, value in params.items()
-        }
+        env = scope(params)
         if not definition.inputs or "inputs" not in spec.source.data:
             raise spec.source.at().error(
                 "SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say"
@@ -64,11 +78,10 @@ class Instances:
                 name: Argument(raw, step.value_at.child(name), env)
                 for name, raw in (step.value or {}).items()
             }
+            if renamed(other) is None:
+                arguments |= trial.arguments(other, step.value_at)
             params, definition = called(other, arguments, step.value_at), other
-            env = {
-                name: named(plain(value), name) if not isinstance(value, Chosen) else value
-                for name, value in params.items()
-            }
+            env = scope(params)
             inputs = {
                 name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()
             }
@@ -169,3 +182,8 @@ class Instances:
             ref = reference(frame, target, place)
             found[name] = Output(ref, frame.typed(ref))
         return found
+
+
+def scope(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as the expressions of their own block read them: numbers go by their names."""
+    return {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}

@@ -57,7 +57,9 @@ def single(frame: Frame, ref: Ref, at: At) -> Ref:
     if node is None or not node.parts:
         return ref
     parts = [f"{node.name}.{part}" for part in node.parts]
-    raise at.error("SB202", f"{node.name} gives several values: {listed(parts)}", "name the one that is meant")
+    raise at.error(
+        "SB202", f"{node.name} gives several values: {listed(parts)}", "name the one that is meant"
+    )
 
 
 def previous(frame: Frame, step: StepDef) -> Ref:
@@ -86,7 +88,9 @@ def expose(block: Block, path: str, at: At) -> Block:
         return block
     ref = block_reference(block, path)
     if ref is None:
-        head = next((n for n in sorted(block._by_name, key=len, reverse=True) if path.startswith(n + ".")), None)
+        head = next(
+            (n for n in sorted(block._by_name, key=len, reverse=True) if path.startswith(n + ".")), None
+        )
         node = block.node(head) if head else None
         if node is None or not isinstance(node.op, Block):
             known = [*block._by_name, *block.groups]

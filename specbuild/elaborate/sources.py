@@ -31,7 +31,10 @@ def sources(files: Files, frame: Frame, step: StepDef) -> list[Ref | None]:
         choice = chosen_by(frame, step)
         if choice.kind == "none":
             return many(frame, step, ["x"])
-        step, user = replace(step, kind=choice.kind, value=choice.arguments, value_at=choice.at), choice.at.source
+        step, user = (
+            replace(step, kind=choice.kind, value=choice.arguments, value_at=choice.at),
+            choice.at.source,
+        )
     if step.kind in OPS:
         raw = step.value if isinstance(step.value, Mapping) else {}
         return op_sources(frame, step, OPS[step.kind], raw)
@@ -49,7 +52,9 @@ def chosen_by(frame: Frame, step: StepDef) -> Chosen:
     choice = frame.env.get(step.value) if isinstance(step.value, str) else None
     if not isinstance(choice, Chosen):
         blocks = [p for p, v in frame.env.items() if isinstance(v, Chosen)]
-        raise step.value_at.error("SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {listed(blocks)}")
+        raise step.value_at.error(
+            "SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {listed(blocks)}"
+        )
     return choice
 
 
@@ -57,16 +62,27 @@ def many(frame: Frame, step: StepDef, wanted: list[str]) -> list[Ref | None]:
     raw, at = step.sources, step.at.child("from")
     if raw is None or isinstance(raw, str):
         if len(wanted) != 1:
-            raise step.error("SB103", f"{step.kind} takes {len(wanted)} inputs: {listed(wanted)}", f"write `from: {{{wanted[0]}: ..., {wanted[-1]}: ...}}`")
+            raise step.error(
+                "SB103",
+                f"{step.kind} takes {len(wanted)} inputs: {listed(wanted)}",
+                f"write `from: {{{wanted[0]}: ..., {wanted[-1]}: ...}}`",
+            )
         return [previous(frame, step) if raw is None else reference(frame, raw, at)]
     if isinstance(raw, list):
         if len(raw) != len(wanted):
-            raise at.error("SB103", f"{step.kind} takes {len(wanted)} inputs ({listed(wanted)}), here are {len(raw)}")
+            raise at.error(
+                "SB103", f"{step.kind} takes {len(wanted)} inputs ({listed(wanted)}), here are {len(raw)}"
+            )
         return [reference(frame, r, at.child(i)) for i, r in enumerate(raw)]
     for name in raw:
         if name not in wanted:
             guess = nearest(name, wanted)
-            raise at.child(name).error("SB101", f"{step.kind} has no input {name!r}", f"did you mean {guess!r}?" if guess else f"its inputs are {listed(wanted)}", key=True)
+            raise at.child(name).error(
+                "SB101",
+                f"{step.kind} has no input {name!r}",
+                f"did you mean {guess!r}?" if guess else f"its inputs are {listed(wanted)}",
+                key=True,
+            )
     lacking = [name for name in wanted if name not in raw]
     if lacking:
         raise at.error("SB103", f"{step.kind} also needs the input {listed(lacking)}", key=True)
@@ -75,10 +91,14 @@ def many(frame: Frame, step: StepDef, wanted: list[str]) -> list[Ref | None]:
 
 def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any]) -> list[Ref | None]:
     if cls.takes and cls.takes[0].many:
-        listed_refs, at = (step.value, step.value_at) if isinstance(step.value, list) else (None, step.value_at)
+        listed_refs, at = (
+            (step.value, step.value_at) if isinstance(step.value, list) else (None, step.value_at)
+        )
         if listed_refs is None:
             first = cls.takes[0].name
-            listed_refs, at = (raw[first], at.child(first)) if first in raw else (step.sources, step.at.child("from"))
+            listed_refs, at = (
+                (raw[first], at.child(first)) if first in raw else (step.sources, step.at.child("from"))
+            )
         if not isinstance(listed_refs, list) or not listed_refs:
             raise step.error("SB103", f"{cls.name} needs its inputs", f"write `{cls.name}: [a, b]`")
         return [reference(frame, r, at.child(i)) for i, r in enumerate(listed_refs)]
@@ -89,7 +109,9 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
         names = [t.name for t in cls.takes]
         for name in step.sources:
             if name not in names:
-                raise step.at.child("from", name).error("SB101", f"{cls.name} has no input {name!r}", f"its inputs are {listed(names)}", key=True)
+                raise step.at.child("from", name).error(
+                    "SB101", f"{cls.name} has no input {name!r}", f"its inputs are {listed(names)}", key=True
+                )
     found: list[Ref | None] = []
     for index, take in enumerate(cls.takes):
         if isinstance(step.sources, Mapping) and take.name in step.sources:
@@ -102,9 +124,19 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
             found.append(None)
         elif index == 0:
             raw_from = step.sources if isinstance(step.sources, str) else None
-            found.append(previous(frame, step) if raw_from is None else reference(frame, raw_from, step.at.child("from")))
+            found.append(
+                previous(frame, step)
+                if raw_from is None
+                else reference(frame, raw_from, step.at.child("from"))
+            )
         else:
-            raise step.error("SB103", f"{cls.name} needs the input {take.name!r}: {take.doc}", f"write `{cls.name}: {{{take.name}: ...}}`")
+            raise step.error(
+                "SB103",
+                f"{cls.name} needs the input {take.name!r}: {take.doc}",
+                f"write `{cls.name}: {{{take.name}: ...}}`",
+            )
     if isinstance(step.sources, list) and len(step.sources) > len(cls.takes):
-        raise step.at.child("from").error("SB103", f"{cls.name} takes {len(cls.takes)} input, here are {len(step.sources)}")
+        raise step.at.child("from").error(
+            "SB103", f"{cls.name} takes {len(cls.takes)} input, here are {len(step.sources)}"
+        )
     return found

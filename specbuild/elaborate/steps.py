@@ -42,7 +42,9 @@ class Steps:
                 check_name(name, step.at.child("as"), "a step")
                 if name in frame.env and not isinstance(frame.env[name], Chosen) and not frame.prefix:
                     what = "an input" if name in frame.inputs else "a parameter"
-                    raise step.at.child("as").error("SB204", f"{name!r} is the name of {what}", "give the step another name")
+                    raise step.at.child("as").error(
+                        "SB204", f"{name!r} is the name of {what}", "give the step another name"
+                    )
             elif numbered:
                 name = str(index)
             else:
@@ -54,7 +56,9 @@ class Steps:
                     name = f"{tag}{seen[tag]}"
             path = frame.prefix + name
             if path in frame.nodes or path in frame.groups or (step.name and name in frame.scopes[-1]):
-                raise step.at.child("as").error("SB204", f"there is a {name!r} above already", "give it another name with `as`")
+                raise step.at.child("as").error(
+                    "SB204", f"there is a {name!r} above already", "give it another name with `as`"
+                )
             self.step(frame, step, path)
             assert frame.last is not None or step.kind == "parallel"
             if frame.last is not None:
@@ -67,7 +71,8 @@ class Steps:
 
     def step(self, frame: Frame, step: StepDef, path: str) -> None:
         if step.repeat is not None:
-            return self.repeat(frame, step, path)
+            self.repeat(frame, step, path)
+            return
         if step.kind == "do":
             self.group(frame, step, path, step.steps)
         elif step.kind == "parallel":
@@ -85,15 +90,28 @@ class Steps:
         if not wanted.same_sizes(found):
             raise at.error("SB402", f"expected {wanted}, but here it is {found}", key=True)
 
-    def group(self, frame: Frame, step: StepDef, path: str, steps: tuple[StepDef, ...], length: int | None = None) -> None:
+    def group(
+        self, frame: Frame, step: StepDef, path: str, steps: tuple[StepDef, ...], length: int | None = None
+    ) -> None:
         """Steps under one name; `from` and `when` of a `do` hold for the whole of it."""
         if step.sources is not None and step.kind == "do":
             frame.last = reference(frame, step.sources, step.at.child("from"))
         when = condition(frame, step) if step.when is not None else None
         if step.when is not None and not holds(frame, step):
             if frame.last is None:
-                raise step.at.child("when").error("SB401", "nothing can pass through here: this step has no input")
-            frame.nodes[path] = Node(path, Skip(), (frame.last,), frame.typed(frame.last), step.at, step.name is not None, when=when, doc=step.doc)
+                raise step.at.child("when").error(
+                    "SB401", "nothing can pass through here: this step has no input"
+                )
+            frame.nodes[path] = Node(
+                path,
+                Skip(),
+                (frame.last,),
+                frame.typed(frame.last),
+                step.at,
+                step.name is not None,
+                when=when,
+                doc=step.doc,
+            )
             frame.last = path
             return
         frame.groups[path] = Group(path, step.at, length, step.doc, when)
@@ -105,7 +123,9 @@ class Steps:
 
     def parallel(self, frame: Frame, step: StepDef, path: str) -> None:
         """Branches side by side from one value, then `merge`."""
-        begin = reference(frame, step.sources, step.at.child("from")) if step.sources is not None else frame.last
+        begin = (
+            reference(frame, step.sources, step.at.child("from")) if step.sources is not None else frame.last
+        )
         ends = []
         for name, steps in (step.branches or {}).items():
             at = step.value_at.child(name)
@@ -124,7 +144,9 @@ class Steps:
         if step.merge is not None:
             at = step.at.child("merge")
             kind, value = (step.merge, {}) if isinstance(step.merge, str) else next(iter(step.merge.items()))
-            merged = StepDef(kind, value, at, at.child(kind) if not isinstance(step.merge, str) else at, sources=ends)
+            merged = StepDef(
+                kind, value, at, at.child(kind) if not isinstance(step.merge, str) else at, sources=ends
+            )
             frame.last = self.one(frame, merged, path, sources(self.files, frame, merged))
 
     def repeat(self, frame: Frame, step: StepDef, path: str) -> None:
@@ -137,7 +159,9 @@ class Steps:
         if step.when is not None and not holds(frame, step):
             length = 0
         frame.groups[path] = Group(path, step.at, length, step.doc)
-        found = None if step.kind in ("do", "parallel") else sources(self.files, frame, replace(step, when=None))
+        found = (
+            None if step.kind in ("do", "parallel") else sources(self.files, frame, replace(step, when=None))
+        )
         if found is None and step.sources is not None:
             frame.last = reference(frame, step.sources, step.at.child("from"))
             once = replace(once, sources=None)
@@ -167,8 +191,19 @@ class Steps:
         when = condition(frame, step) if step.when is not None else None
         if skipped:
             if not sources or sources[0] is None:
-                raise step.at.child("when").error("SB401", "nothing can pass through here: this step has no input")
-            node = Node(path, Skip(), (sources[0],), frame.typed(sources[0]), step.at, step.name is not None, when=when, doc=step.doc)
+                raise step.at.child("when").error(
+                    "SB401", "nothing can pass through here: this step has no input"
+                )
+            node = Node(
+                path,
+                Skip(),
+                (sources[0],),
+                frame.typed(sources[0]),
+                step.at,
+                step.name is not None,
+                when=when,
+                doc=step.doc,
+            )
         elif step.kind == "reuse":
             node = self.reuse(frame, step, path, sources)
         elif step.kind == "use":
@@ -180,14 +215,23 @@ class Steps:
         node = replace(node, when=when)
         if "i" in frame.env:
             at = plain(frame.env["i"])
-            node = replace(node, type=counted(node.type, at), parts={n: counted(x, at) for n, x in node.parts.items()})
+            node = replace(
+                node, type=counted(node.type, at), parts={n: counted(x, at) for n, x in node.parts.items()}
+            )
         frame.nodes[path] = node
         frame.steps += 1 + (node.op.steps if isinstance(node.op, Block) else 0)
         if frame.steps > MAX_STEPS:
             raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
         return path
 
-    def op(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None], scopes: Mapping[str, Argument] | None = None) -> Node:
+    def op(
+        self,
+        frame: Frame,
+        step: StepDef,
+        path: str,
+        sources: list[Ref | None],
+        scopes: Mapping[str, Argument] | None = None,
+    ) -> Node:
         cls = OPS[step.kind]
         taken = {t.name for t in cls.takes}
         raw = {} if step.value is None or isinstance(step.value, list) else step.value
@@ -195,26 +239,40 @@ class Steps:
         for key in raw:
             if key not in declared and key not in taken:
                 guess = nearest(key, [*declared, *taken])
-                hint = f"did you mean {guess!r}?" if guess else f"{cls.name} has {listed([*taken - {'x'}, *declared])}"
-                raise step.value_at.child(key).error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
+                hint = (
+                    f"did you mean {guess!r}?"
+                    if guess
+                    else f"{cls.name} has {listed([*taken - {'x'}, *declared])}"
+                )
+                raise step.value_at.child(key).error(
+                    "SB101", f"{cls.name} has no attribute {key!r}", hint, key=True
+                )
         values = {}
         for name, a in declared.items():
             if name in raw:
-                argument = (scopes or {}).get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
+                argument = (scopes or {}).get(name) or Argument(
+                    raw[name], step.value_at.child(name), frame.env
+                )
                 values[name] = read(a.kind, argument.raw, argument.at, argument.env or {})
             elif a.required:
-                raise step.error("SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`")
+                raise step.error(
+                    "SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`"
+                )
         made = cls(**values)
         types = [None if s is None else frame.typed(s) for s in sources]
         type_, parts = self.infer(step, made, types)
-        return Node(path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts)
+        return Node(
+            path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
+        )
 
     def infer(self, step: StepDef, made: Op, types: list[Tensor | None]) -> tuple[Tensor, dict[str, Tensor]]:
         """The type of a result, and of its parts if it has several."""
         try:
             type_, parts = made.infer(*types), made.parts(*types)
         except KindError as e:
-            raise (step.value_at.child(*e.path).error if e.path else step.error)(e.code, e.message, e.hint) from None
+            raise (step.value_at.child(*e.path).error if e.path else step.error)(
+                e.code, e.message, e.hint
+            ) from None
         except ShapeError as e:
             raise step.error(e.code, e.message, e.hint) from None
         for part in parts:
@@ -222,12 +280,23 @@ class Steps:
         return type_, parts
 
     def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        definition = self.files.lookup(frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at)
-        given = {name: Argument(raw, step.value_at.child(name), frame.env) for name, raw in (step.value or {}).items()}
+        definition = self.files.lookup(
+            frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at
+        )
+        given = {
+            name: Argument(raw, step.value_at.child(name), frame.env)
+            for name, raw in (step.value or {}).items()
+        }
         return self.call(frame, definition, step, given, path, sources)
 
     def call(
-        self, frame: Frame, definition: BlockDef, step: StepDef, given: dict[str, Argument], path: str, sources: list[Ref | None]
+        self,
+        frame: Frame,
+        definition: BlockDef,
+        step: StepDef,
+        given: dict[str, Argument],
+        path: str,
+        sources: list[Ref | None],
     ) -> Node:
         chosen = given.pop("variant", None) if definition.model is not None else None
         variant = read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
@@ -253,7 +322,9 @@ class Steps:
         wanted = [a for a in wanted if a != "..."]
         lacking, extra = [a for a in wanted if a not in x], [a for a in x.axes if a not in wanted]
         if lacking or (extra and not more):
-            raise step.error("SB404", f"{definition.name} takes {name} with axes {listed(wanted)}, but here it is {x}")
+            raise step.error(
+                "SB404", f"{definition.name} takes {name} with axes {listed(wanted)}, but here it is {x}"
+            )
 
     def reuse(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         at = step.value_at
@@ -269,27 +340,65 @@ class Steps:
             params = {p: origin.args[p] for p in definition.params}
             built = self.instances.instance(definition, params, inputs, step.at, path)
             args = params | size_arguments(inputs, params)
-            return Node(path, built, tuple(sources), told_outside(built.type, args), step.at, step.name is not None, args, origin.name, doc=step.doc)
+            return Node(
+                path,
+                built,
+                tuple(sources),
+                told_outside(built.type, args),
+                step.at,
+                step.name is not None,
+                args,
+                origin.name,
+                doc=step.doc,
+            )
         assert isinstance(origin.op, Op)
         type_, parts = self.infer(step, origin.op, types)
         before = origin.op.weights(*[None if s is None else frame.typed(s) for s in origin.inputs])
         if origin.op.weights(*types) != before:
-            raise step.error("SB401", f"{step.value} cannot be used again here: its weights would have other shapes")
-        return Node(path, origin.op, tuple(sources), type_, step.at, step.name is not None, reuses=origin.name, doc=step.doc, parts=parts)
+            raise step.error(
+                "SB401", f"{step.value} cannot be used again here: its weights would have other shapes"
+            )
+        return Node(
+            path,
+            origin.op,
+            tuple(sources),
+            type_,
+            step.at,
+            step.name is not None,
+            reuses=origin.name,
+            doc=step.doc,
+            parts=parts,
+        )
 
     def use(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         """A parameter that is a block, in the place of a step."""
         choice = chosen_by(frame, step)
         if choice.kind == "none":
             assert sources[0] is not None
-            return Node(path, Skip(), (sources[0],), frame.typed(sources[0]), step.at, step.name is not None, doc=step.doc)
-        given = {name: Argument(raw, choice.at.child(name), choice.scope) for name, raw in choice.arguments.items()}
+            return Node(
+                path,
+                Skip(),
+                (sources[0],),
+                frame.typed(sources[0]),
+                step.at,
+                step.name is not None,
+                doc=step.doc,
+            )
+        given = {
+            name: Argument(raw, choice.at.child(name), choice.scope) for name, raw in choice.arguments.items()
+        }
         beside = step.at.child("with")
-        given |= {name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()}
-        stand_in = replace(step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at)
+        given |= {
+            name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()
+        }
+        stand_in = replace(
+            step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
+        )
         if choice.kind in OPS:
             return self.op(frame, stand_in, path, sources, given)
-        return self.call(frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources)
+        return self.call(
+            frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources
+        )
 
 
 def counted(x: Tensor, i: int) -> Tensor:

@@ -6,7 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from specbuild.emit.code import Assign, Call, Comment, Conditional, Expr, For, If, Input, Name, Statement, Unpack, rebuild, walk
+from specbuild.emit.code import (
+    Assign,
+    Call,
+    Comment,
+    Conditional,
+    Expr,
+    For,
+    If,
+    Input,
+    Name,
+    Statement,
+    Unpack,
+    rebuild,
+    walk,
+)
 from specbuild.emit.lower import Step
 from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
@@ -85,7 +99,11 @@ class Flow:
         assert isinstance(code, Call)
         first, *others = code.args
         read = {part.text for other in others for part in walk(other) if isinstance(part, Name)}
-        name = next(n for n in ("x", "out", *(f"x_{k}" for k in range(2, 100))) if n not in read and self.live.get(n, -1) <= at)
+        name = next(
+            n
+            for n in ("x", "out", *(f"x_{k}" for k in range(2, 100)))
+            if n not in read and self.live.get(n, -1) <= at
+        )
         if first != Name(name):
             self.statements.append(Assign(name, first))
         each = self.free(at, "layer")
@@ -118,7 +136,7 @@ class Flow:
         [reader] = used
         by = self.unit.steps[reader]
         turned = by.key.startswith(f"{step.key}~")  # the same value with its axes in another order
-        if step.named and not turned and (step.make is None and not step.holder or not step.inputs):
+        if step.named and not turned and ((step.make is None and not step.holder) or not step.inputs):
             return False
         if by.doc or by.key in self.unit.flags or self.times(by, step.key) > 1:
             return False
@@ -157,7 +175,7 @@ class Flow:
         several = used and used[0] < len(self.unit.steps) and len(self.unit.steps[used[0]].inputs) > 1
         branch = self.unit.steps[at - 1].key not in step.inputs if at else len(self.unit.first.inputs) > 1
         aside = len(used) > 1 or (step.named and several and branch)
-        kept = not step.inputs or step.named and (step.holder == "" or aside)
+        kept = not step.inputs or (step.named and (step.holder == "" or aside))
         return self.free(at, *((own,) if kept else ()), "x", "out", own)
 
     def free(self, at: int, *names: str) -> str:

@@ -22,7 +22,11 @@ class Argument:
 
     @property
     def silent(self) -> bool:
-        return self.default is not ... and isinstance(self.value, Literal) and same(self.value.value, self.default)
+        return (
+            self.default is not ...
+            and isinstance(self.value, Literal)
+            and same(self.value.value, self.default)
+        )
 
 
 def same(a: Any, b: Any) -> bool:
@@ -115,10 +119,21 @@ def changed(made: Made, change: Callable[[Expr], Expr]) -> Made:
     if isinstance(made, Container):
         run = made.members
         head = tuple(changed(member, change) for member in run.head)
-        return replace(made, members=replace(run, head=head, tail=changed(run.tail, change), length=change(run.length)))
+        return replace(
+            made, members=replace(run, head=head, tail=changed(run.tail, change), length=change(run.length))
+        )
     if isinstance(made, Computed):
         return Computed(tuple((name, change(e)) for name, e in made.variables), change(made.value))
     return change(made)
+
+
+def unspoken(expr: Expr, names_lost: frozenset[str]) -> Expr:
+    """The same value without words that speak of these names."""
+    if isinstance(expr, TupleOf):
+        return TupleOf(tuple(unspoken(item, names_lost) for item in expr.items))
+    text = words(expr.value) if isinstance(expr, Literal) else None
+    lost = isinstance(expr, Literal) and text and names(text) & names_lost
+    return Literal(plain(expr.value)) if lost and isinstance(expr, Literal) else expr
 
 
 def uncounted(expr: Expr) -> Expr:

@@ -9,7 +9,7 @@ from typing import Any
 
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
-from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals
+from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, unspoken
 from specbuild.words import names, settled, words
 
 
@@ -30,7 +30,9 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
             readers[key] = readers.get(key, 0) + 1
     for value in lowered.outputs.values():
         readers[value.key] = readers.get(value.key, 0) + 1
-    shared = {step.holder for step in lowered.steps if step.make is None and step.holder}  # called again elsewhere
+    shared = {
+        step.holder for step in lowered.steps if step.make is None and step.holder
+    }  # called again elsewhere
     kept: list[Step] = []
     at = 0
     steps = lowered.steps
@@ -44,7 +46,9 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if not shared & {m.node for m in members} and (chain(members, readers, group) or loop(members, readers)):
+        if not shared & {m.node for m in members} and (
+            chain(members, readers, group) or loop(members, readers)
+        ):
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group
         else:
@@ -75,21 +79,40 @@ def loop(members: list[Step], readers: Mapping[str, int]) -> bool:
     rest = members[0].inputs[1:]
     own = {m.key for m in members}
     for index, step in enumerate(members):
-        if not isinstance(step.make, Construct) or not step.make.unit or step.when or step.skipped or step.parts:
+        if (
+            not isinstance(step.make, Construct)
+            or not step.make.unit
+            or step.when
+            or step.skipped
+            or step.parts
+        ):
             return False
-        if len(step.inputs) < 2 or step.inputs[1:] != rest or own & set(rest) or step.inputs[0] in rest and index:
+        if (
+            len(step.inputs) < 2
+            or step.inputs[1:] != rest
+            or own & set(rest)
+            or (step.inputs[0] in rest and index)
+        ):
             return False
         if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
             return False
-    return len(members) > 1 and [m.node.rpartition(".")[2] for m in members] == [str(i) for i in range(len(members))]
+    return len(members) > 1 and [m.node.rpartition(".")[2] for m in members] == [
+        str(i) for i in range(len(members))
+    ]
 
 
 def form(step: Step) -> Made | None:
     """The layer that a step is, if it is no more than a layer."""
     if step.make is None:
         return step.module
-    plain_call = isinstance(step.call, Call) and step.call.function == SELF and all(isinstance(a, Input) for a in step.call.args)
-    return step.make if plain_call and not step.buffer and not step.inits and step.holder == step.node else None
+    plain_call = (
+        isinstance(step.call, Call)
+        and step.call.function == SELF
+        and all(isinstance(a, Input) for a in step.call.args)
+    )
+    return (
+        step.make if plain_call and not step.buffer and not step.inits and step.holder == step.node else None
+    )
 
 
 def row(members: list[Step], group: str, lowered: Lowered) -> Step:
@@ -97,7 +120,8 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
     made = [form(step) for step in members]
     local = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
-    run = compressed([m for m in made if m is not None], Literal(len(members) if length is None else length))
+    told = unspoken(Literal(len(members) if length is None else length), lowered.block.literal)
+    run = compressed([m for m in made if m is not None], told)
     looped = isinstance(first.make, Construct) and len(first.inputs) > 1
     container = Container(run, None if local[0].isdigit() else local, looped)
     call = first.call if looped else Call(SELF, (substitute_first(first),))
@@ -157,7 +181,10 @@ def at_index(expr: Expr, i: int) -> Expr:
 
 def key(made: Made) -> Any:
     """What a member says, by its words where it has some."""
-    return (repr(changed(made, lambda e: Literal(None) if isinstance(e, Literal | TupleOf) else e)), tuple(words(v) or repr(v) for v in literals(made)))
+    return (
+        repr(changed(made, lambda e: Literal(None) if isinstance(e, Literal | TupleOf) else e)),
+        tuple(words(v) or repr(v) for v in literals(made)),
+    )
 
 
 def spoken(expr: Expr) -> Expr:

@@ -5,15 +5,29 @@ The least general class of which every instance is a case (Plotkin's anti-unific
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 from specbuild.axes import CHANNEL
 from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, rebuild, walk
-from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.layout import Layout
-from specbuild.emit.made import Argument, Computed, Construct, Container, Made, Run, constant, literal, literals, uncounted
+from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
+from specbuild.emit.made import (
+    Argument,
+    Computed,
+    Construct,
+    Container,
+    Made,
+    Run,
+    changed,
+    constant,
+    literal,
+    literals,
+    uncounted,
+    unspoken,
+)
 from specbuild.emit.rows import rows
 from specbuild.graph import Block, Chosen, size_words
 from specbuild.words import WordsError, evaluate, named, plain, retell, words
@@ -61,13 +75,22 @@ class Units:
     order: list[Lowered] = field(default_factory=list)
     numbers: dict[str, dict[str, int]] = field(default_factory=dict)  # kind -> numbers of its values
     unit_of: dict[int, Unit] = field(default_factory=dict)
-    extra: dict[int, dict[str, Any]] = field(default_factory=dict)  # instance -> arguments that only merging found
+    extra: dict[int, dict[str, Any]] = field(
+        default_factory=dict
+    )  # instance -> arguments that only merging found
     names: set[str] = field(default_factory=set)
 
     def lower(self, block: Block, layouts: tuple[Layout, ...], model: bool = False) -> Lowered:
         key = (id(block), layouts)
         if key not in self.lowered:
-            lowering = Lowering(block, layouts, self.backend, self.lower, self.numbers.setdefault(identity(block), {}), self.settled)
+            lowering = Lowering(
+                block,
+                layouts,
+                self.backend,
+                self.lower,
+                self.numbers.setdefault(identity(block), {}),
+                self.settled,
+            )
             self.lowered[key] = lowering.run(natural_outputs=model)
             self.order.append(self.lowered[key])
         return self.lowered[key]
@@ -116,7 +139,9 @@ def lowered_alike(model: Block, backend: Backend) -> tuple[Units, Lowered]:
         top = table.lower(model, layouts, model=True)
         orders: dict[str, set[tuple[Layout, ...]]] = {}
         for lowered in table.order:
-            orders.setdefault(identity(lowered.block), set()).add(tuple(v.layout for v in lowered.inputs.values()))
+            orders.setdefault(identity(lowered.block), set()).add(
+                tuple(v.layout for v in lowered.inputs.values())
+            )
         mixed = {kind for kind, found in orders.items() if len(found) > 1} - settled
         if not mixed:
             return table, top
@@ -132,9 +157,20 @@ def filled(lowered: Lowered, table: Units) -> None:
             assert node is not None
             extra = table.extra[id(child)]
             arguments = tuple(
-                Argument(p, literal(extra[p] if p in extra else node.args[p]), param.default) for p, param in unit.params.items()
+                Argument(p, literal(extra[p] if p in extra else node.args[p]), param.default)
+                for p, param in unit.params.items()
             )
             lowered.steps[index] = replace(step, make=Construct(unit.name, arguments, unit=True))
+    if lost := lowered.block.literal:
+        told = partial(unspoken, names_lost=lost)
+        for index, step in enumerate(lowered.steps):
+            make = None if step.make is None else changed(step.make, told)
+            lowered.steps[index] = replace(step, make=make, call=rebuilt(step.call, told))
+
+
+def rebuilt(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """An expression with every value in it changed."""
+    return change(expr) if constant(expr) else rebuild(expr, lambda part: rebuilt(part, change))
 
 
 def alike(found: list[Lowered]) -> list[list[Lowered]]:
@@ -146,7 +182,9 @@ def alike(found: list[Lowered]) -> list[list[Lowered]]:
         mine = [None if s.skipped else skeleton(s) for s in lowered.steps]
         keys = [s.key for s in lowered.steps]
         for shapes, members in groups:
-            same_keys = [s.key for s in members[0].steps] == keys and list(members[0].outputs) == list(lowered.outputs)
+            same_keys = [s.key for s in members[0].steps] == keys and list(members[0].outputs) == list(
+                lowered.outputs
+            )
             if same_keys and all(a == b or a is None or b is None for a, b in zip(shapes, mine, strict=True)):
                 shapes[:] = [a if a is not None else b for a, b in zip(shapes, mine, strict=True)]
                 members.append(lowered)
@@ -198,8 +236,10 @@ class Merger:
             if step is not None:
                 steps.append(step)
         for position, lowered in enumerate(self.group):
-            self.table.extra[id(lowered)] = {name: column[position] for name, column in self.hole_values.items()}
-        derived = {} if self.model else self.derived()
+            self.table.extra[id(lowered)] = {
+                name: column[position] for name, column in self.hole_values.items()
+            }
+        derived = self.derived()
         params = {name: param for name, param in self.params(first.block).items() if name not in derived}
         numbers = self.table.numbers[identity(first.block)]
         unit = Unit(self.name(), first.block, params, derived, steps, flags, self.group, numbers)
@@ -210,8 +250,16 @@ class Merger:
     def name(self) -> str:
         """The block's name; a second class of the same block says what sets it apart."""
         block = self.group[0].block
-        chosen = [v.kind for v in block.params.values() if isinstance(v, Chosen) and v.kind != "none" and v.kind[0].isupper()]
-        candidates = [block.kind, *(f"{block.kind}With{c}" for c in chosen), *(f"{block.kind}{n}" for n in range(2, 10_000))]
+        chosen = [
+            v.kind
+            for v in block.params.values()
+            if isinstance(v, Chosen) and v.kind != "none" and v.kind[0].isupper()
+        ]
+        candidates = [
+            block.kind,
+            *(f"{block.kind}With{c}" for c in chosen),
+            *(f"{block.kind}{n}" for n in range(2, 10_000)),
+        ]
         name = next(c for c in candidates if c not in self.table.names)
         self.table.names.add(name)
         return name
@@ -219,7 +267,7 @@ class Merger:
     def derived(self) -> dict[str, Expr]:
         """Parameters whose default is an expression over others, where no instance was given anything else."""
         found: dict[str, Expr] = {}
-        for name, default in reversed(self.group[0].block.defaults.items()):
+        for name, default in reversed(list(self.group[0].block.defaults.items())):
             if name not in self.used or not isinstance(default, str):
                 continue
             text = self.told(name, default)
@@ -235,7 +283,9 @@ class Merger:
             params = lowered.block.params
             if isinstance(params[name], str):
                 return None
-            scope: dict[str, Any] = {p: named(plain(v), p) for p, v in params.items() if not isinstance(v, Chosen)}
+            scope: dict[str, Any] = {
+                p: named(plain(v), p) for p, v in params.items() if not isinstance(v, Chosen)
+            }
             scope |= {i: x.sizes for i, x in lowered.block.inputs.items()}
             try:
                 if evaluate(default, scope) != params[name]:
@@ -251,7 +301,9 @@ class Merger:
         for word, (i, axis) in size_words(block.inputs, block.params).items():
             if word in self.used and not self.model:
                 columns[word] = (REQUIRED, [lowered.block.inputs[i][axis] for lowered in self.group])
-        declared = {p: [lowered.block.params[p] for lowered in self.group] for p in block.params if p in self.used}
+        declared = {
+            p: [lowered.block.params[p] for lowered in self.group] for p in block.params if p in self.used
+        }
         for p, column in declared.items():
             default = plain(column[0]) if self.model else block.defaults.get(p, REQUIRED)
             if isinstance(default, str) and not isinstance(column[0], str):
@@ -326,7 +378,10 @@ class Merger:
     def run(self, runs: Sequence[Run], hint: str) -> Run:
         """Rows of layers, as long as each instance has them."""
         written = max(len(r.head) for r in runs)
-        lengths = [r.length.value if isinstance(r.length, Literal) and isinstance(r.length.value, int) else -1 for r in runs]
+        lengths = [
+            r.length.value if isinstance(r.length, Literal) and isinstance(r.length.value, int) else -1
+            for r in runs
+        ]
         if any(r.index for r in runs) and any(r != runs[0] for r in runs):
             raise Mismatch
         heads: list[tuple[Made, ...]] = []
@@ -345,7 +400,10 @@ class Merger:
     def leaf(self, parts: Sequence[Expr], hint: str) -> Expr:
         parts = [uncounted(p) for p in parts]
         first = parts[0]
-        if all(isinstance(p, TupleOf) and isinstance(first, TupleOf) and len(p.items) == len(first.items) for p in parts):
+        if all(
+            isinstance(p, TupleOf) and isinstance(first, TupleOf) and len(p.items) == len(first.items)
+            for p in parts
+        ):
             assert isinstance(first, TupleOf)
             if all(p == first for p in parts) or any(words(v) for p in parts for v in literals(p)):
                 columns = zip(*(p.items for p in parts if isinstance(p, TupleOf)), strict=True)
@@ -360,23 +418,42 @@ class Merger:
     def parameter(self, column: Sequence[Expr], hint: str) -> str:
         """The name of what varies: a parameter of the block that varies just so, else a new one."""
         blocks = [lowered.block for lowered in self.group]
-        known = {p: [literal(b.params[p]) for b in blocks] for p in blocks[0].params if not isinstance(blocks[0].params[p], Chosen)}
+        known = {
+            p: [literal(b.params[p]) for b in blocks]
+            for p in blocks[0].params
+            if not isinstance(blocks[0].params[p], Chosen)
+        }
         sizes = size_words(blocks[0].inputs, blocks[0].params)
         for word, (i, axis) in sizes.items():
             if axis == CHANNEL or word == hint:
                 known[word] = [Literal(plain(b.inputs[i][axis])) for b in blocks]
-        fits = [p for p, values in known.items() if all(values[i] == c for i, c in zip(self.alive, column, strict=True))]
+        fits = [
+            p
+            for p, values in known.items()
+            if all(values[i] == c for i, c in zip(self.alive, column, strict=True))
+        ]
         if fits:
             name = hint if hint in fits else fits[0]
         else:
-            held = {i: c for i, c in zip(self.alive, column, strict=True)}
+            held = dict(zip(self.alive, column, strict=True))
             key = tuple(repr(held.get(i)) for i in range(len(blocks)))
             if key not in self.holes:
                 attributes = {node.name.partition(".")[0] for node in blocks[0].nodes}
-                taken = {*known, *sizes, *blocks[0].params, *self.holes.values(), *blocks[0].inputs, *attributes}
-                self.holes[key] = next(n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken)
+                taken = {
+                    *known,
+                    *sizes,
+                    *blocks[0].params,
+                    *self.holes.values(),
+                    *blocks[0].inputs,
+                    *attributes,
+                }
+                self.holes[key] = next(
+                    n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken
+                )
                 fallback = column[0]
-                self.hole_values[self.holes[key]] = [value_of(held.get(i, fallback)) for i in range(len(blocks))]
+                self.hole_values[self.holes[key]] = [
+                    value_of(held.get(i, fallback)) for i in range(len(blocks))
+                ]
             name = self.holes[key]
         self.used.add(name)
         return name

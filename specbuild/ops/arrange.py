@@ -28,9 +28,17 @@ class Slice(Op):
         size = plain(x[self.over])
         if self.at is not None:
             if (self.start, self.stop, self.step) != (0, None, 1):
-                raise ShapeError("SB102", "`at` keeps one place; `start`, `stop` and `step` keep several", "write one or the other")
+                raise ShapeError(
+                    "SB102",
+                    "`at` keeps one place; `start`, `stop` and `step` keep several",
+                    "write one or the other",
+                )
             if not -size <= self.at < size:
-                raise ShapeError("SB403", f"axis {self.over} of size {size} has no place {plain(self.at)}", "places are counted from 0")
+                raise ShapeError(
+                    "SB403",
+                    f"axis {self.over} of size {size} has no place {plain(self.at)}",
+                    "places are counted from 0",
+                )
             return x.without(self.over)
         return x.resized({self.over: self.length(x[self.over])})
 
@@ -51,7 +59,8 @@ class Split(Op):
     light = True
     over: str = attr(Axis(), "axis that is cut", CHANNEL)
     into: Mapping[str, int] | tuple[str, ...] = attr(
-        Parts(), "names of the parts, if they are equal; or each with its size, one of which may be -1, to be worked out"
+        Parts(),
+        "names of the parts, if they are equal; or each with its size, one of which may be -1, to be worked out",
     )
 
     def infer(self, x: Tensor) -> Tensor:
@@ -66,7 +75,10 @@ class Split(Op):
         if not isinstance(self.into, Mapping):
             count = len(self.into)
             if plain(whole) % count:
-                raise ShapeError("SB401", f"axis {self.over} of size {plain(whole)} does not split into {count} equal parts")
+                raise ShapeError(
+                    "SB401",
+                    f"axis {self.over} of size {plain(whole)} does not split into {count} equal parts",
+                )
             return dict.fromkeys(self.into, formula("whole // count", whole=whole, count=count))
         known = [n for n in self.into.values() if n != -1]
         if len(known) < len(self.into) - 1:
@@ -94,7 +106,11 @@ class Stack(Op):
             if not x.same_sizes(xs[0]) or x.dtype != xs[0].dtype:
                 raise ShapeError("SB401", f"stack needs values that are alike, here are {xs[0]} and {x}")
         if self.axis in xs[0]:
-            raise ShapeError("SB401", f"there is an axis {self.axis} already in {xs[0]}", "`concat` joins along an axis that there is")
+            raise ShapeError(
+                "SB401",
+                f"there is an axis {self.axis} already in {xs[0]}",
+                "`concat` joins along an axis that there is",
+            )
         return Tensor({self.axis: len(xs), **xs[0].sizes}, xs[0].dtype, any(x.batched for x in xs))
 
 
@@ -122,7 +138,11 @@ class Squeeze(Op):
     def infer(self, x: Tensor) -> Tensor:
         for axis in self.over:
             if x[axis] != 1:
-                raise ShapeError("SB401", f"axis {axis} has size {plain(x[axis])}, not 1", "`mean` or `slice` takes away a longer one")
+                raise ShapeError(
+                    "SB401",
+                    f"axis {axis} has size {plain(x[axis])}, not 1",
+                    "`mean` or `slice` takes away a longer one",
+                )
         return x.without(*self.over)
 
 
@@ -177,5 +197,3 @@ class RepeatInterleave(Repetition):
 
     over: str = attr(Axis(), "axis whose places are repeated")
     times: int = attr(Integer(1), "how often each")
-
-

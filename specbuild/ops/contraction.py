@@ -27,8 +27,14 @@ class Contract(Op):
         sizes = self.sizes(*xs)
         for axis in self.over:
             if sum(axis in x for x in xs) < 2:
-                raise ShapeError("SB404", f"axis {axis} is not shared by {' and '.join(map(str, xs))}", "`sum` it away before")
-        return Tensor({a: n for a, n in sizes.items() if a not in self.over}, "float", any(x.batched for x in xs))
+                raise ShapeError(
+                    "SB404",
+                    f"axis {axis} is not shared by {' and '.join(map(str, xs))}",
+                    "`sum` it away before",
+                )
+        return Tensor(
+            {a: n for a, n in sizes.items() if a not in self.over}, "float", any(x.batched for x in xs)
+        )
 
     def sizes(self, *xs: Tensor) -> dict[str, int]:
         """Every axis of the values with its size."""
@@ -37,7 +43,10 @@ class Contract(Op):
             floats(self.name, x)
             for axis, size in x.sizes.items():
                 if sizes.setdefault(axis, size) != size:
-                    raise ShapeError("SB401", f"axis {axis} has size {plain(sizes[axis])} and {plain(size)} in {' and '.join(map(str, xs))}")
+                    raise ShapeError(
+                        "SB401",
+                        f"axis {axis} has size {plain(sizes[axis])} and {plain(size)} in {' and '.join(map(str, xs))}",
+                    )
         return sizes
 
     def macs(self, *xs: Tensor) -> int:

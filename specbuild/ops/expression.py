@@ -112,7 +112,8 @@ def kind(e: Expression, node: ast.expr | None = None) -> str:
         case ast.UnaryOp(_, operand):
             return _number(e, operand)
         case ast.BoolOp(_, operands):
-            return [_condition(e, operand) for operand in operands][0]
+            first, *_ = [_condition(e, operand) for operand in operands]  # each is looked at
+            return first
         case ast.Compare(left, operators, rights):
             if any(isinstance(operator, ast.In | ast.NotIn) for operator in operators):
                 raise Mistyped("a table does not look into lists", "compare with each item")
@@ -147,7 +148,9 @@ def _of_value(node: ast.expr, value: Any) -> str:
 def _number(e: Expression, node: ast.expr) -> str:
     found = kind(e, node)
     if found == BOOL:
-        raise Mistyped(f"`{ast.unparse(node)}` is true or false, not a number", f"write where({ast.unparse(node)}, 1, 0)")
+        raise Mistyped(
+            f"`{ast.unparse(node)}` is true or false, not a number", f"write where({ast.unparse(node)}, 1, 0)"
+        )
     return found
 
 

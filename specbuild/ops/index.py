@@ -10,7 +10,11 @@ from specbuild.ops.kinds import Axis, Init, InitKind, Integer
 def integers(name: str, x: Tensor) -> Tensor:
     """The same type, if it holds integers; raises ShapeError."""
     if x.dtype != "int32":
-        raise ShapeError("SB305", f"{name} takes integers, here is {x}", "declare the input as {axes: {T: 16}, dtype: int32}, say")
+        raise ShapeError(
+            "SB305",
+            f"{name} takes integers, here is {x}",
+            "declare the input as {axes: {T: 16}, dtype: int32}, say",
+        )
     return x
 
 
@@ -48,7 +52,7 @@ class Gather(Op):
 
     def along(self, x: Tensor, index: Tensor) -> bool:
         """Whether they meet on any axis, the batch included."""
-        return bool(self.shared(x, index)) or x.batched and index.batched
+        return bool(self.shared(x, index)) or (x.batched and index.batched)
 
 
 @op("index")

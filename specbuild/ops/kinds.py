@@ -43,13 +43,19 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if value is None:
         return "nothing"
-    return repr(value) if isinstance(value, str) else f"a mapping" if isinstance(value, dict) else str(value)
+    return repr(value) if isinstance(value, str) else "a mapping" if isinstance(value, dict) else str(value)
 
 
 def bounds(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum:g} to {maximum:g}"
-    return f" of at least {minimum:g}" if minimum is not None else f" of at most {maximum:g}" if maximum is not None else ""
+    return (
+        f" of at least {minimum:g}"
+        if minimum is not None
+        else f" of at most {maximum:g}"
+        if maximum is not None
+        else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,9 @@ class Integer(Kind):
         if isinstance(value, bool) or not isinstance(value, int):
             hint = "use // to divide into a whole number" if isinstance(value, float) else ""
             raise KindError(f"{shown(value)} is not {self}", hint)
-        if self.minimum is not None and value < self.minimum or self.maximum is not None and value > self.maximum:
+        if (self.minimum is not None and value < self.minimum) or (
+            self.maximum is not None and value > self.maximum
+        ):
             raise KindError(f"{shown(value)} is not {self}", code="SB304")
         return value
 
@@ -91,7 +99,9 @@ class Real(Kind):
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise KindError(f"{shown(value)} is not {self}")
-        if self.minimum is not None and value < self.minimum or self.maximum is not None and value > self.maximum:
+        if (self.minimum is not None and value < self.minimum) or (
+            self.maximum is not None and value > self.maximum
+        ):
             raise KindError(f"{shown(value)} is not {self}", code="SB304")
         return value
 
@@ -129,7 +139,7 @@ class Word(Kind):
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> str:
+    def read(self, raw: Any, evaluate: Evaluate) -> Any:
         return self.text(raw, evaluate)
 
     def __str__(self) -> str:
@@ -168,7 +178,11 @@ class Axis(Word):
     def read(self, raw: Any, evaluate: Evaluate) -> str:
         value = self.text(raw, evaluate)
         if not AXIS.fullmatch(value):
-            raise KindError(f"{shown(value)} is not the name of an axis", "axes are named like C, H or heads", code="SB203")
+            raise KindError(
+                f"{shown(value)} is not the name of an axis",
+                "axes are named like C, H or heads",
+                code="SB203",
+            )
         return value
 
     def __str__(self) -> str:
@@ -214,7 +228,11 @@ class Fixed(Kind):
     empty: bool = False
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "additionalProperties": self.kind.schema(), "minProperties": 0 if self.empty else 1}
+        return {
+            "type": "object",
+            "additionalProperties": self.kind.schema(),
+            "minProperties": 0 if self.empty else 1,
+        }
 
     def read(self, raw: Any, evaluate: Evaluate) -> dict[str, Any]:
         if not isinstance(raw, Mapping) or not (raw or self.empty):
@@ -264,7 +282,13 @@ class Padding(Kind):
 
     def schema(self) -> dict[str, Any]:
         side = {"type": ["integer", "string"], "minimum": 0}
-        pair = {"type": ["integer", "string", "array"], "minimum": 0, "items": side, "minItems": 2, "maxItems": 2}
+        pair = {
+            "type": ["integer", "string", "array"],
+            "minimum": 0,
+            "items": side,
+            "minItems": 2,
+            "maxItems": 2,
+        }
         return {
             "type": ["integer", "string", "array", "object"],
             "minimum": 0,
@@ -329,7 +353,10 @@ class InitKind(Word):
     """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `constant(0.5)`, `truncated_normal(0.02)`, `kaiming_normal` ..."""
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "examples": ["zeros", "ones", "normal(0.02)", "truncated_normal(0.02)", "constant(1e-6)"]}
+        return {
+            "type": "string",
+            "examples": ["zeros", "ones", "normal(0.02)", "truncated_normal(0.02)", "constant(1e-6)"],
+        }
 
     def read(self, raw: Any, evaluate: Evaluate) -> Init:
         text = self.text(raw, evaluate)
@@ -339,7 +366,9 @@ class InitKind(Word):
         args = tuple(Real().read(part, evaluate) for part in (form[2] or "").split(",") if part.strip())
         low, high = INITS[form[1]]
         if not low <= len(args) <= high:
-            raise KindError(f"{form[1]} takes {low if low == high else f'{low} to {high}'} numbers, here are {len(args)}")
+            raise KindError(
+                f"{form[1]} takes {low if low == high else f'{low} to {high}'} numbers, here are {len(args)}"
+            )
         return Init(form[1], args)
 
     def __str__(self) -> str:
@@ -378,7 +407,9 @@ class Parts(Kind):
 
     def read(self, raw: Any, evaluate: Evaluate) -> Any:
         if not isinstance(raw, list | Mapping) or len(raw) < 2:
-            raise KindError(f"{shown(raw)} is not {self}", "write [query, key, value] or {query: 64, rest: -1}, say")
+            raise KindError(
+                f"{shown(raw)} is not {self}", "write [query, key, value] or {query: 64, rest: -1}, say"
+            )
         if isinstance(raw, list):
             if not all(isinstance(name, str) for name in raw) or len(set(raw)) < len(raw):
                 raise KindError("the names of parts differ from each other", "write [query, key, value], say")

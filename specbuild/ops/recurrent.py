@@ -29,10 +29,15 @@ class Recurrent(Op):
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
         rows = self.gates * plain(self.units)
-        held = {"kernel": Weight({"O": rows, "I": x[CHANNEL]}), "recurrent_kernel": Weight({"O": rows, "I": self.units})}
+        held = {
+            "kernel": Weight({"O": rows, "I": x[CHANNEL]}),
+            "recurrent_kernel": Weight({"O": rows, "I": self.units}),
+        }
         if self.bias:
             held |= {"bias": Weight({"O": rows}), "recurrent_bias": Weight({"O": rows})}
-        return held | ({f"backward_{name}": weight for name, weight in held.items()} if self.bidirectional else {})
+        return held | (
+            {f"backward_{name}": weight for name, weight in held.items()} if self.bidirectional else {}
+        )
 
     def macs(self, x: Tensor) -> int:
         step = self.gates * plain(self.units) * (plain(x[CHANNEL]) + plain(self.units))
@@ -58,8 +63,12 @@ class Lstm(Recurrent):
     returns: str = attr(RETURNS, RETURNED, "sequence")
     bias: bool = attr(Flag(), BIASES, True)
     over: str = attr(Axis(), "axis of the steps", "T")
-    init: Init | None = attr(InitKind(), "how the input's matrix begins; otherwise as the framework does", None)
-    recurrent_init: Init | None = attr(InitKind(), "how the state's matrix begins; otherwise as the framework does", None)
+    init: Init | None = attr(
+        InitKind(), "how the input's matrix begins; otherwise as the framework does", None
+    )
+    recurrent_init: Init | None = attr(
+        InitKind(), "how the state's matrix begins; otherwise as the framework does", None
+    )
 
 
 @op("recurrent")
@@ -75,5 +84,9 @@ class Gru(Recurrent):
     returns: str = attr(RETURNS, RETURNED, "sequence")
     bias: bool = attr(Flag(), BIASES, True)
     over: str = attr(Axis(), "axis of the steps", "T")
-    init: Init | None = attr(InitKind(), "how the input's matrix begins; otherwise as the framework does", None)
-    recurrent_init: Init | None = attr(InitKind(), "how the state's matrix begins; otherwise as the framework does", None)
+    init: Init | None = attr(
+        InitKind(), "how the input's matrix begins; otherwise as the framework does", None
+    )
+    recurrent_init: Init | None = attr(
+        InitKind(), "how the state's matrix begins; otherwise as the framework does", None
+    )

@@ -56,7 +56,7 @@ class Unflatten(Op):
         unknown = [a for a, n in self.into.items() if n == -1]
         if len(unknown) > 1 or 0 in self.into.values():
             raise ShapeError("SB403", "only one size can be -1, and none 0")
-        if (whole % known if unknown else whole != known):
+        if whole % known if unknown else whole != known:
             raise ShapeError("SB401", f"axis {self.axis} of size {whole} cannot be split into {self.told()}")
         known_sizes = {f"x{i}": n for i, n in enumerate(n for n in self.into.values() if n != -1)}
         by = " * ".join(known_sizes) or "1"

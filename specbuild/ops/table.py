@@ -18,7 +18,9 @@ class Weight(Op):
 
     takes = ()
     light = True
-    axes: Mapping[str, int] = attr(Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number")
+    axes: Mapping[str, int] = attr(
+        Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number"
+    )
     init: Init = attr(InitKind(), "how it begins", Init("zeros"))
     trained: bool = attr(Flag(), "whether it is learned", True)
 
@@ -40,7 +42,9 @@ class Const(Op):
 
     takes = ()
     light = True
-    axes: Mapping[str, int] = attr(Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number")
+    axes: Mapping[str, int] = attr(
+        Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number"
+    )
     value: Expression = attr(Table(), "the number at each place, from the indices of the axes")
     dtype: str = attr(Choice(("float", "int32", "bool")), "what it holds", "float")
 
@@ -48,18 +52,34 @@ class Const(Op):
         for axis in self.axes:
             if axis in self.value.values:
                 hint = "give the axis another name, and `rename` it after"
-                raise KindError(f"{axis!r} is an axis of the table and a parameter", hint, ("value",), "SB204")
+                raise KindError(
+                    f"{axis!r} is an axis of the table and a parameter", hint, ("value",), "SB204"
+                )
         for name in self.value.axes():
             if name not in self.axes:
                 fault = self.value.faults[name]
-                raise KindError(f"{fault.message}, nor is it an axis of the table", f"its axes are {listed(self.axes)}", ("value",), fault.code)
+                raise KindError(
+                    f"{fault.message}, nor is it an axis of the table",
+                    f"its axes are {listed(self.axes)}",
+                    ("value",),
+                    fault.code,
+                )
         try:
             found = expression.kind(self.value)
         except expression.Mistyped as e:
             raise KindError(e.message, e.hint, ("value",)) from None
-        fits = {"float": expression.NUMBERS, "int32": (expression.INT, expression.WHOLE), "bool": (expression.BOOL,)}
+        fits = {
+            "float": expression.NUMBERS,
+            "int32": (expression.INT, expression.WHOLE),
+            "bool": (expression.BOOL,),
+        }
         if found not in fits[self.dtype]:
-            told = {expression.BOOL: "true or false", expression.REAL: "numbers with fractions"}.get(found, "numbers")
-            hint = {expression.BOOL: "say `dtype: bool`", expression.REAL: "say `dtype: float`, or round it by floor"}.get(found, "say `dtype: float`")
+            told = {expression.BOOL: "true or false", expression.REAL: "numbers with fractions"}.get(
+                found, "numbers"
+            )
+            hint = {
+                expression.BOOL: "say `dtype: bool`",
+                expression.REAL: "say `dtype: float`, or round it by floor",
+            }.get(found, "say `dtype: float`")
             raise KindError(f"the table is {self.dtype}, but its value is {told}", hint, ("value",))
         return Tensor(self.axes, self.dtype, batched=False)

@@ -73,10 +73,19 @@ def compare(cases: list[Case], timeout: float = 540, runtime: str = "tensorflow"
         written = [Written(case, root) for case in cases]
         (root / "jobs.json").write_text(json.dumps([w.job for w in written]))
         for worker in ("torch_worker", "keras_worker"):
-            env = {**os.environ, "KERAS_BACKEND": runtime, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+            env = {
+                **os.environ,
+                "KERAS_BACKEND": runtime,
+                "CUDA_VISIBLE_DEVICES": "",
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            }
             env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")])
             done = subprocess.run(
-                [sys.executable, "-m", f"specbuild.parity.{worker}", folder], env=env, capture_output=True, text=True, timeout=timeout
+                [sys.executable, "-m", f"specbuild.parity.{worker}", folder],
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
             )
             if done.returncode:
                 raise RuntimeError(f"{worker} failed:\n{done.stderr[-3000:]}")
@@ -94,14 +103,26 @@ class Written:
         weights = case.weights or {h.path: drawn(h, random) for h in self.held["torch"]}
         inputs = case.inputs or {n: sample(x, case, random) for n, x in case.model.inputs.items()}
         outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
-        heads = {n: random.normal(size=(case.batch, *(plain(s) for s in x.sizes.values()))) for n, x in outputs.items()}
+        heads = {
+            n: random.normal(size=(case.batch, *(plain(s) for s in x.sizes.values())))
+            for n, x in outputs.items()
+        }
         for name in ("torch", "keras"):
             backend = load(name)
             (self.place / f"model_{name}.py").write_text(compile_source(case.model, name))
             kept = to_framework(self.held[name], weights)
-            np.savez(self.place / f"{name}_weights.npz", **{place: cast(v, case.dtype) for place, v in kept.items()})
-            np.savez(self.place / f"{name}_inputs.npz", **{n: cast(laid(v, case.model.inputs[n], backend), case.dtype) for n, v in inputs.items()})
-            np.savez(self.place / f"{name}_heads.npz", **{n: cast(laid(v, outputs[n], backend), case.dtype) for n, v in heads.items()})
+            np.savez(
+                self.place / f"{name}_weights.npz",
+                **{place: cast(v, case.dtype) for place, v in kept.items()},
+            )
+            np.savez(
+                self.place / f"{name}_inputs.npz",
+                **{n: cast(laid(v, case.model.inputs[n], backend), case.dtype) for n, v in inputs.items()},
+            )
+            np.savez(
+                self.place / f"{name}_heads.npz",
+                **{n: cast(laid(v, outputs[n], backend), case.dtype) for n, v in heads.items()},
+            )
         self.outputs, self.weights = outputs, weights
         self.job = {
             "name": case.name,
@@ -145,7 +166,9 @@ class Written:
         for key in shared:
             kind = key.partition(".")[0]
             floors[kind] = max(floors.get(kind, 0.0), float(np.max(np.abs(a[key]), initial=0.0)) * NOTHING)
-        return Report(self.case.name, "", {k: relative(a[k], b[k], floors[k.partition(".")[0]]) for k in shared})
+        return Report(
+            self.case.name, "", {k: relative(a[k], b[k], floors[k.partition(".")[0]]) for k in shared}
+        )
 
 
 def biased(found: Mapping[str, Any], case: Case, weights: Arrays) -> Arrays:
@@ -181,7 +204,7 @@ def drawn(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
     if h.name in ("bias", "shift", "mean") or len(h.shape) < 2:
         return 0.3 * random.normal(size=h.shape)
     fan_in = max(1, prod(h.shape[1:]))
-    return random.normal(size=h.shape) / fan_in**0.5
+    return np.asarray(random.normal(size=h.shape) / fan_in**0.5)
 
 
 def sample(x: Any, case: Case, random: np.random.Generator) -> np.ndarray[Any, Any]:

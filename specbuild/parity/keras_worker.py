@@ -36,50 +36,74 @@ def run(keras: Any, place: Path, job: dict[str, Any]) -> dict[str, Any]:
     weights = np.load(place / "keras_weights.npz")
     variables = {v.path: v for v in model.weights if "seed_generator" not in v.path}
     if set(variables) != set(weights.files):
-        raise RuntimeError(f"weights missing {sorted(set(variables) - set(weights.files))} unexpected {sorted(set(weights.files) - set(variables))}")
+        raise RuntimeError(
+            f"weights missing {sorted(set(variables) - set(weights.files))} unexpected {sorted(set(weights.files) - set(variables))}"
+        )
     for path, variable in variables.items():
         variable.assign(weights[path])
     arrays = np.load(place / "keras_inputs.npz")
     heads = np.load(place / "keras_heads.npz")
     inputs = [arrays[k] for k in job["inputs"]]
     training = job["mode"] == "train"
-    outputs, gradients = differentiated(keras, model, inputs, [heads[n] for n in job["outputs"]], training, job)
+    outputs, gradients = differentiated(
+        keras, model, inputs, [heads[n] for n in job["outputs"]], training, job
+    )
     found = {f"output.{n}": np.asarray(y) for n, y in zip(job["outputs"], outputs, strict=True)}
     found |= gradients
     if training:
-        found |= {f"state.{v.path}": np.asarray(v) for v in model.non_trainable_weights if "seed_generator" not in v.path}
+        found |= {
+            f"state.{v.path}": np.asarray(v)
+            for v in model.non_trainable_weights
+            if "seed_generator" not in v.path
+        }
     return found
 
 
 def listed(result: Any) -> list[Any]:
-    return list(result.values()) if isinstance(result, dict) else list(result) if isinstance(result, list | tuple) else [result]
+    return (
+        list(result.values())
+        if isinstance(result, dict)
+        else list(result)
+        if isinstance(result, list | tuple)
+        else [result]
+    )
 
 
 def numpy(value: Any) -> Any:
     return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
 
 
-def differentiated(keras: Any, model: Any, inputs: list[Any], heads: list[Any], training: bool, job: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def differentiated(
+    keras: Any, model: Any, inputs: list[Any], heads: list[Any], training: bool, job: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
     """Outputs, and on TensorFlow the gradients of a random scalar of them."""
     if keras.backend.backend() != "tensorflow":
         tensors = [keras.ops.convert_to_tensor(x) for x in inputs]
-        return [numpy(y) for y in listed(model(tensors if len(tensors) > 1 else tensors[0], training=training))], {}
+        return [
+            numpy(y) for y in listed(model(tensors if len(tensors) > 1 else tensors[0], training=training))
+        ], {}
     import tensorflow as tf
 
     tensors = [tf.constant(x) for x in inputs]
     floats = [(n, x) for n, x in zip(job["inputs"], tensors, strict=True) if x.dtype.is_floating]
-    variables = [v for v in model.trainable_weights]
+    variables = list(model.trainable_weights)
     with tf.GradientTape() as tape:
         for _, x in floats:
             tape.watch(x)
         outputs = listed(model(tensors if len(tensors) > 1 else tensors[0], training=training))
-        scalar = sum(tf.reduce_sum(y * tf.cast(h, y.dtype)) for y, h in zip(outputs, heads, strict=True) if y.dtype.is_floating)
+        scalar = sum(
+            tf.reduce_sum(y * tf.cast(h, y.dtype))
+            for y, h in zip(outputs, heads, strict=True)
+            if y.dtype.is_floating
+        )
     if isinstance(scalar, int):
         return [y.numpy() for y in outputs], {}
     gradients = tape.gradient(scalar, [x for _, x in floats] + [v.value for v in variables])
     names = [f"grad.{n}" for n, _ in floats] + [f"gradw.{v.path}" for v in variables]
     dense = [tf.convert_to_tensor(g) if g is not None else None for g in gradients]
-    return [y.numpy() for y in outputs], {n: g.numpy() for n, g in zip(names, dense, strict=True) if g is not None}
+    return [y.numpy() for y in outputs], {
+        n: g.numpy() for n, g in zip(names, dense, strict=True) if g is not None
+    }
 
 
 if __name__ == "__main__":

@@ -42,13 +42,27 @@ def run(torch: Any, place: Path, job: dict[str, Any]) -> dict[str, Any]:
         if x.is_floating_point():
             x.requires_grad_(True)
     result = model(*inputs)
-    outputs = list(result.values()) if isinstance(result, dict) else list(result) if isinstance(result, tuple | list) else [result]
+    outputs = (
+        list(result.values())
+        if isinstance(result, dict)
+        else list(result)
+        if isinstance(result, tuple | list)
+        else [result]
+    )
     found = {f"output.{n}": y.detach().numpy() for n, y in zip(job["outputs"], outputs, strict=True)}
     heads = np.load(place / "torch_heads.npz")
-    scalar = sum((y * torch.from_numpy(heads[n]).to(y.dtype)).sum() for n, y in zip(job["outputs"], outputs, strict=True) if y.is_floating_point())
+    scalar = sum(
+        (y * torch.from_numpy(heads[n]).to(y.dtype)).sum()
+        for n, y in zip(job["outputs"], outputs, strict=True)
+        if y.is_floating_point()
+    )
     if isinstance(scalar, torch.Tensor) and scalar.requires_grad:
         scalar.backward()
-        found |= {f"grad.{n}": x.grad.numpy() for n, x in zip(job["inputs"], inputs, strict=True) if x.grad is not None}
+        found |= {
+            f"grad.{n}": x.grad.numpy()
+            for n, x in zip(job["inputs"], inputs, strict=True)
+            if x.grad is not None
+        }
         found |= {f"gradw.{n}": p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
     if job["mode"] == "train":
         found |= {f"state.{n}": b.numpy() for n, b in model.named_buffers() if b.is_floating_point()}

@@ -24,7 +24,9 @@ TABLE_FUNCTIONS = frozenset(
     ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "where", "minimum", "maximum", "sign")
 )
 LEAF = (ast.Name, ast.Attribute, ast.Subscript)  # what reads the scope: a, x.C, depths[0]
-PYTHON_FUNCTIONS = frozenset(("min", "max", "round", "abs", "int", "sum", "len"))  # emitted code needs no import for these
+PYTHON_FUNCTIONS = frozenset(
+    ("min", "max", "round", "abs", "int", "sum", "len")
+)  # emitted code needs no import for these
 
 _ARGUMENTS = {"divisible": 2, "minimum": 2, "maximum": 2, "where": 3}  # the others take one; min and max, any
 _ALLOWED = frozenset(

@@ -201,7 +201,9 @@ def _product(node: ast.AST) -> ast.AST:
         ):
             return ast.Constant(left * right)
         case ast.BinOp(
-            ast.Constant(int() as outer), ast.Mult(), ast.BinOp(ast.Constant(int() as inner), ast.Mult(), rest)
+            ast.Constant(int() as outer),
+            ast.Mult(),
+            ast.BinOp(ast.Constant(int() as inner), ast.Mult(), rest),
         ) if abs(outer * inner) <= MAX_PRODUCT:
             return ast.BinOp(ast.Constant(outer * inner), ast.Mult(), rest)
     return node
@@ -234,9 +236,11 @@ class _Settled(ast.NodeTransformer):
                 return rest
             case ast.BinOp(rest, ast.Add(), ast.Constant(0)) | ast.BinOp(ast.Constant(0), ast.Add(), rest):
                 return rest
-            case ast.BinOp(ast.Constant(), _, ast.Constant()) | ast.Compare(ast.Constant(), [_], [ast.Constant()]):
+            case ast.BinOp(ast.Constant(), _, ast.Constant()) | ast.Compare(
+                ast.Constant(), [_], [ast.Constant()]
+            ):
                 try:
-                    return ast.Constant(compute(node, {}))
+                    return ast.Constant(cast(float, compute(node, {})))
                 except WordsError:
                     return node
         return node

@@ -37,7 +37,13 @@ def inputs(job: dict[str, Any], batch: int = 2) -> Any:
 
 
 def arrays(result: Any, names: list[str] | None = None) -> list[Any]:
-    listed = [result[n] for n in names or sorted(result)] if isinstance(result, dict) else list(result) if isinstance(result, list | tuple) else [result]
+    listed = (
+        [result[n] for n in names or sorted(result)]
+        if isinstance(result, dict)
+        else list(result)
+        if isinstance(result, list | tuple)
+        else [result]
+    )
     return [keras.ops.convert_to_numpy(y) for y in listed]
 
 
@@ -53,7 +59,11 @@ def counts_and_summary(job: dict[str, Any]) -> None:
 def other_batch_sizes(job: dict[str, Any]) -> None:
     model = made(job)
     for batch in (1, 3):
-        for y, shape in zip(arrays(model(inputs(job, batch), training=False), job["outputs"]), job["keras_outputs"], strict=True):
+        for y, shape in zip(
+            arrays(model(inputs(job, batch), training=False), job["outputs"]),
+            job["keras_outputs"],
+            strict=True,
+        ):
             assert list(y.shape) == [batch, *shape], f"{list(y.shape)} for {[batch, *shape]}"
 
 
@@ -75,13 +85,26 @@ def fits(job: dict[str, Any]) -> None:
     x = inputs(job, 4)
     ys = model(x, training=False)
     named = ys if isinstance(ys, dict) else None
-    targets = {k: np.zeros(v.shape, "float32") for k, v in named.items()} if named else np.zeros(arrays(ys)[0].shape, "float32")
-    model.compile(optimizer=keras.optimizers.SGD(1e-4), loss={k: "mse" for k in named} if named else "mse", jit_compile=jit)
+    targets = (
+        {k: np.zeros(v.shape, "float32") for k, v in named.items()}
+        if named
+        else np.zeros(arrays(ys)[0].shape, "float32")
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(1e-4),
+        loss=dict.fromkeys(named, "mse") if named else "mse",
+        jit_compile=jit,
+    )
     history = model.fit(x, targets, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][-1])
 
 
-CHECKS: tuple[Callable[[dict[str, Any]], None], ...] = (counts_and_summary, other_batch_sizes, saves_and_reloads, fits)
+CHECKS: tuple[Callable[[dict[str, Any]], None], ...] = (
+    counts_and_summary,
+    other_batch_sizes,
+    saves_and_reloads,
+    fits,
+)
 
 
 def main() -> None:

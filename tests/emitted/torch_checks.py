@@ -119,7 +119,9 @@ def main() -> None:
             try:
                 check(job)
             except Exception as error:  # every failure of every job is reported
-                failures[f"{job['name']}: {check.__name__}"] = f"{type(error).__name__}: {error}"[:600] or traceback.format_exc()
+                failures[f"{job['name']}: {check.__name__}"] = (
+                    f"{type(error).__name__}: {error}"[:600] or traceback.format_exc()
+                )
     print("FAILURES " + json.dumps(failures))
 
 

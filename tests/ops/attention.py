@@ -59,19 +59,35 @@ CASES = {
     "attention_causal_single": (f"{{{QKV}}}", f"- attention: {{{ASK}, causal: true}}"),
     "attention_mask_keys": (f"{{{HEADS}, {masked('{S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
     "attention_mask_pairs": (f"{{{HEADS}, {masked('{T: 5, S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
-    "attention_mask_heads": (f"{{{HEADS}, {masked('{heads: 3, T: 5, S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
+    "attention_mask_heads": (
+        f"{{{HEADS}, {masked('{heads: 3, T: 5, S: 7}')}}}",
+        f"- attention: {{{ASK}, mask: m}}",
+    ),
     "attention_mask_single": (f"{{{QKV}, {masked('{S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
-    "attention_mask_causal": (f"{{{HEADS}, {masked('{S: 7}')}}}", f"- attention: {{{ASK}, mask: m, causal: true}}"),
+    "attention_mask_causal": (
+        f"{{{HEADS}, {masked('{S: 7}')}}}",
+        f"- attention: {{{ASK}, mask: m, causal: true}}",
+    ),
     "attention_mask_const": (
         f"{{{X}}}",
-        PROJECTED + f"- const: {{axes: {{T: 5, S: 5}}, value: T > S, dtype: bool}}\n  as: m\n- attention: {{{ASK}, mask: m}}" + MERGED,
+        PROJECTED
+        + f"- const: {{axes: {{T: 5, S: 5}}, value: T > S, dtype: bool}}\n  as: m\n- attention: {{{ASK}, mask: m}}"
+        + MERGED,
     ),
     "attention_bias": (
         f"{{{X}}}",
-        PROJECTED + f"- weight: {{axes: {{heads: 3, T: 5, S: 5}}}}\n  as: b\n- attention: {{{ASK}, bias: b}}" + MERGED,
+        PROJECTED
+        + f"- weight: {{axes: {{heads: 3, T: 5, S: 5}}}}\n  as: b\n- attention: {{{ASK}, bias: b}}"
+        + MERGED,
     ),
-    "attention_bias_causal": (f"{{{HEADS}, b: {{T: 5, S: 7}}}}", f"- attention: {{{ASK}, bias: b, causal: true}}"),
-    "attention_bias_mask": (f"{{{HEADS}, b: {{T: 5, S: 7}}, {masked('{S: 7}')}}}", f"- attention: {{{ASK}, bias: b, mask: m}}"),
+    "attention_bias_causal": (
+        f"{{{HEADS}, b: {{T: 5, S: 7}}}}",
+        f"- attention: {{{ASK}, bias: b, causal: true}}",
+    ),
+    "attention_bias_mask": (
+        f"{{{HEADS}, b: {{T: 5, S: 7}}, {masked('{S: 7}')}}}",
+        f"- attention: {{{ASK}, bias: b, mask: m}}",
+    ),
     "attention_all": (
         f"{{{HEADS}, b: {{heads: 3, T: 5, S: 7}}, {masked('{T: 5, S: 7}')}}}",
         f"- attention: {{{ASK}, bias: b, mask: m, causal: true, scale: 0.3}}",
@@ -89,7 +105,10 @@ CASES = {
         "{q: {T: 5, heads: 3, C: 4}, k: {S: 7, heads: 3, C: 4}, v: {S: 7, heads: 3, C: 6}}",
         f"- attention: {{{ASK}}}",
     ),
-    "attention_windows": (f"{{{WINDOWS}}}", f"- attention: {{{ASK}}}\n- flatten: {{axes: [heads, C]}}\n- linear: {{features: 5}}"),
+    "attention_windows": (
+        f"{{{WINDOWS}}}",
+        f"- attention: {{{ASK}}}\n- flatten: {{axes: [heads, C]}}\n- linear: {{features: 5}}",
+    ),
     "attention_windows_bias": (
         f"{{{WINDOWS}, {masked('{Y: 2, X: 2, T: 4, S: 4}')}}}",
         f"- weight: {{axes: {{heads: 3, T: 4, S: 4}}}}\n  as: b\n- attention: {{{ASK}, bias: b, mask: m}}",
@@ -120,5 +139,11 @@ CASES = {
 }
 
 # Keras' dot_product_attention takes the root of the number of features in float32
-LOOSE = {name: 1e-6 for name in CASES if "heads" in name or "mask" in name or "bias" in name or "causal" in name or "packed" in name}
-LOOSE |= dict.fromkeys(("attention_map", "attention_grouped_keys", "attention_frames", "attention_axial", "attention_all"), 1e-6)
+LOOSE = {
+    name: 1e-6
+    for name in CASES
+    if "heads" in name or "mask" in name or "bias" in name or "causal" in name or "packed" in name
+}
+LOOSE |= dict.fromkeys(
+    ("attention_map", "attention_grouped_keys", "attention_frames", "attention_axial", "attention_all"), 1e-6
+)

@@ -16,7 +16,10 @@ CASES = {
         "{x: {T: 5, C: 4}}",
         "- weight: {axes: {C: 4, K: 3}, init: ones}\n  as: w\n- contract: {of: [x, w], over: C}",
     ),
-    "contract_vector": ("{x: {T: 5, C: 4}}", "- weight: {axes: {C: 4}}\n  as: v\n- contract: {of: [x, v], over: C}\n- softmax: {over: T}"),
+    "contract_vector": (
+        "{x: {T: 5, C: 4}}",
+        "- weight: {axes: {C: 4}}\n  as: v\n- contract: {of: [x, v], over: C}\n- softmax: {over: T}",
+    ),
     "contract_bilinear": (
         "{a: {C: 4}, c: {K: 3}}",
         "- weight: {axes: {C: 4, K: 3, O: 2}}\n  as: w\n- contract: {of: [a, w, c], over: [C, K]}\n- rename: {axes: {O: C}}",

@@ -40,5 +40,8 @@ CASES = {
     "one_hot_axis": (TOKENS, "- one_hot: {count: 6, axis: K}\n- sum: {over: T}"),
     "embedding": (TOKENS, "- embedding: {count: 9, features: 4}\n- linear: {features: 2}"),
     "embedding_init": (TOKENS, "- embedding: {count: 9, features: 4, init: normal(0.02)}\n- mean: {over: T}"),
-    "embedding_sentences": ("{x: {axes: {N: 3, T: 6}, dtype: int32}}", "- embedding: {count: 9, features: 4}\n- mean: {over: T}"),
+    "embedding_sentences": (
+        "{x: {axes: {N: 3, T: 6}, dtype: int32}}",
+        "- embedding: {count: 9, features: 4}\n- mean: {over: T}",
+    ),
 }

@@ -43,7 +43,9 @@ def slice_(op: Slice, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, [op.over])
     if op.at is not None:
         order = tuple(a for a in here.order if a != op.over)
-        return inline(indexed(here, op.over, literal(op.at)), Layout(order, here.layout.folded, here.layout.batched))
+        return inline(
+            indexed(here, op.over, literal(op.at)), Layout(order, here.layout.folded, here.layout.batched)
+        )
     return inline(indexed(here, op.over, span(op)), here.layout)
 
 
@@ -94,7 +96,9 @@ def roll(op: Roll, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, op.shift)
     axes = tuple(a for a in here.order if a in op.shift)
     shifts = tuple(op.shift[a] for a in axes)
-    return inline(ROLL(here.expr, shifts[0] if len(axes) == 1 else shifts, axis=axes_of(here.layout, axes)), here.layout)
+    return inline(
+        ROLL(here.expr, shifts[0] if len(axes) == 1 else shifts, axis=axes_of(here.layout, axes)), here.layout
+    )
 
 
 @emits(Flip)

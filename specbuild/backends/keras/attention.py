@@ -14,14 +14,22 @@ from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result
 from specbuild.ops.attention import Attention
 
-FUSED = External("ops.dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False)")
+FUSED = External(
+    "ops.dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False)"
+)
 MASKED = External("masked_attention(query, key, value, mask, bias=None, scale=None, is_causal=False)")
 ATTEND = External("attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False)")
 
 
 @emits(Attention)
 def attention(
-    op: Attention, query: Operand, key: Operand, value: Operand, mask: Operand | None, bias: Operand | None, out: Tensor
+    op: Attention,
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    mask: Operand | None,
+    bias: Operand | None,
+    out: Tensor,
 ) -> Result:
     others = tuple(a for a in query.unfolded().order if a not in (op.over, op.features))
     together = fused(op, query, key, value, others) and not (op.causal and bias is not None and mask is None)
@@ -32,7 +40,11 @@ def attention(
 
     q, k, v = (laid(x, order(x), x.layout.batched) for x in (query, key, value))
     scores = (*others, op.over, op.keys)
-    place = partial(laid, order=scores, batched=out.batched) if together else partial(broadcast, target=Layout(scores, (), out.batched))
+    place = (
+        partial(laid, order=scores, batched=out.batched)
+        if together
+        else partial(broadcast, target=Layout(scores, (), out.batched))
+    )
     added = None if bias is None else place(bias.unfolded())
     may = None if mask is None else place(mask.unfolded())
     layout = Layout(order(query), (), out.batched)

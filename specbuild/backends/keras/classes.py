@@ -6,7 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
-from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, flags, listing, parameters, row, spelled_out
+from specbuild.backends.page import (
+    assembled,
+    computed,
+    constructed,
+    documented,
+    flag_name,
+    flags,
+    listing,
+    parameters,
+    row,
+    spelled_out,
+)
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -63,12 +74,16 @@ def written_class(unit: Unit, package: str) -> Class:
     body: list[Statement] = []
     for member in members:
         body += [Blank(), member] if body else [member]
-    return Class(unit.name, ("layers.Layer",), documented(unit, model=False), tuple(body), (registered(package),))
+    return Class(
+        unit.name, ("layers.Layer",), documented(unit, model=False), tuple(body), (registered(package),)
+    )
 
 
 def init(unit: Unit) -> Function:
     kwargs = Parameter("kwargs", None, None, variadic="**")
-    body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))]
+    body: list[Statement] = [
+        Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))
+    ]
     body += [Assign(f"self.{name}", Name(name)) for name in unit.params]
     body += [Assign(name, expr) for name, expr in unit.derived.items()]
     body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit) if name in unit.derived]
@@ -120,7 +135,12 @@ def spoken(expr: Expr, unit: Unit) -> Expr:
 
 
 def call(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: Name(f"self.{attribute(step)}"), lambda step: Name(f"self.{flag_name(step, unit)}"), owner="self")
+    flow = Flow(
+        unit,
+        lambda step: Name(f"self.{attribute(step)}"),
+        lambda step: Name(f"self.{flag_name(step, unit)}"),
+        owner="self",
+    )
     outputs = flow.run()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
     inputs = tuple(Parameter(name) for name in unit.first.inputs)
@@ -132,7 +152,9 @@ def config(unit: Unit) -> Function | None:
         return None
     parent = Call(Attribute(Call(Name("super")), "get_config"))
     items = tuple((Literal(name), Name(f"self.{name}")) for name in unit.params)
-    return Function("get_config", (Parameter("self"),), "dict", "", (Return(DictOf(((None, parent), *items))),))
+    return Function(
+        "get_config", (Parameter("self"),), "dict", "", (Return(DictOf(((None, parent), *items))),)
+    )
 
 
 def named(made: Made, name: Expr) -> Expr:
@@ -148,6 +170,7 @@ def named(made: Made, name: Expr) -> Expr:
         else:
             inner = row(made.members, lambda m, i: named(m, number(i)), numbered=True)
         return Call(Name("keras.Sequential"), (listing(inner),), (("name", name),))
+    assert not isinstance(made, Computed)
     return made
 
 
@@ -168,12 +191,20 @@ def function(unit: Unit) -> Function:
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
     made: set[str] = set()
     inputs: list[Expr] = [Name(name) for name in unit.first.inputs]
-    body: list[Statement] = []
+    body: list[Statement] = [Assign(name, expr) for name, expr in unit.derived.items()]
     shapes = []
     for name, value in unit.first.inputs.items():
-        shapes.append(Parameter(f"{name}_shape", "tuple[int | None, ...]", literal(sizes(value.type, value.layout.order))))
+        shapes.append(
+            Parameter(
+                f"{name}_shape", "tuple[int | None, ...]", literal(sizes(value.type, value.layout.order))
+            )
+        )
         dtype = () if value.type.dtype == "float" else (("dtype", Literal(value.type.dtype)),)
-        body.append(Assign(name, Call(Name("keras.Input"), (Name(f"{name}_shape"),), (*dtype, ("name", Literal(name))))))
+        body.append(
+            Assign(
+                name, Call(Name("keras.Input"), (Name(f"{name}_shape"),), (*dtype, ("name", Literal(name))))
+            )
+        )
 
     def held(step: Step) -> Expr:
         if step.holder in shared:
@@ -187,8 +218,10 @@ def function(unit: Unit) -> Function:
 
     for step in unit.steps:
         if isinstance(step.make, Computed):
-            before, value = computed(step.make, {*unit.params, *unit.first.inputs, *(s.key for s in unit.steps)})
-            body += [*before, Assign(attribute(step), value)]
+            before, table = computed(
+                step.make, {*unit.params, *unit.first.inputs, *(s.key for s in unit.steps)}
+            )
+            body += [*before, Assign(attribute(step), table)]
         elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
@@ -202,11 +235,17 @@ def function(unit: Unit) -> Function:
     results = list(unit.first.outputs)
     joined = (
         inputs[0] if len(inputs) == 1 else ListOf(tuple(inputs)),
-        outputs[0] if len(outputs) == 1 else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
+        outputs[0]
+        if len(outputs) == 1
+        else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
     )
     model = Call(Name("keras.Model"), joined, (("name", Literal(unit.name)),))
     return Function(
-        unit.name, (*parameters(unit), *shapes), "keras.Model", documented(unit, model=True), (*body, *flow.statements, Return(model))
+        unit.name,
+        (*parameters(unit), *shapes),
+        "keras.Model",
+        documented(unit, model=True),
+        (*body, *flow.statements, Return(model)),
     )
 
 

@@ -15,7 +15,13 @@ from specbuild.ops.contraction import Contract
 def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
     here = [x.unfolded() for x in xs]
     if found := product(here, op.over):
-        sides = (call("ops.swapaxes", x.expr, -2, -1) if turned else x.expr for x, turned in zip(here, found.turned, strict=True))
+        sides = (
+            call("ops.swapaxes", x.expr, -2, -1) if turned else x.expr
+            for x, turned in zip(here, found.turned, strict=True)
+        )
         return inline(call("ops.matmul", *sides), found.layout)
     order = backend.natural(out)
-    return inline(call("ops.einsum", equation(here, order, out.batched), *(x.expr for x in here)), Layout(order, (), out.batched))
+    return inline(
+        call("ops.einsum", equation(here, order, out.batched), *(x.expr for x in here)),
+        Layout(order, (), out.batched),
+    )

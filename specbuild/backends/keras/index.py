@@ -6,9 +6,9 @@ from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, inline, layer
 from specbuild.backends.keras.arrange import axis_of
-from specbuild.backends.places import widened
 from specbuild.backends.keras.base import emits
 from specbuild.backends.keras.init import initializer
+from specbuild.backends.places import widened
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result, Stored
 from specbuild.ops.index import Embedding, Gather, OneHot
@@ -27,7 +27,9 @@ def gather(op: Gather, x: Operand, index: Operand, out: Tensor) -> Result:
         [own] = (a for a in where.order if a not in op.shared(x.type, index.type))
         layout = Layout(tuple(own if a == op.over else a for a in here.order), (), out.batched)
         places = widened(where.to(*(a for a in layout.order if a in where.type)), layout.order, out.batched)
-        return inline(TAKE_ALONG(widened(here, here.order, out.batched), places, axis=axis_of(layout, own)), layout)
+        return inline(
+            TAKE_ALONG(widened(here, here.order, out.batched), places, axis=axis_of(layout, own)), layout
+        )
     axis = axis_of(here.layout, op.over)
     if index.layout.batched:
         here = x.to(op.over, *(a for a in x.order if a != op.over))

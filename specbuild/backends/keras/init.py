@@ -14,7 +14,12 @@ CLASSES = {
     "kaiming_normal": ("HeNormal", ()),
     "orthogonal": ("Orthogonal", ()),
 }
-WORDS = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform", "xavier_normal": "glorot_normal"}
+WORDS = {
+    "zeros": "zeros",
+    "ones": "ones",
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+}
 
 
 def initializer(begin: Init | None, default: str) -> Expr:
@@ -29,4 +34,8 @@ def initializer(begin: Init | None, default: str) -> Expr:
         args = (1.0,)  # Keras' own default is 0.05
     if begin.kind == "uniform" and len(args) == 1:
         args = (-args[0], args[0])
-    return Call(Name(f"keras.initializers.{name}"), (), tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=True)))
+    return Call(
+        Name(f"keras.initializers.{name}"),
+        (),
+        tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=True)),
+    )

@@ -69,7 +69,7 @@ def avg_pool(op: AvgPool, x: Operand, out: Tensor) -> Result:
     here = places(x, window.axes)
     n, kernel = len(window.axes), scalar(window.kernel)
     word = padding_of(window, same=op.padding == "same")
-    if word == "same" and op.count_include_pad or op.ceil_mode and window.pads is not None:
+    if (word == "same" and op.count_include_pad) or (op.ceil_mode and window.pads is not None):
         word = None
     if word is not None:
         return layer(AVG_POOL[n].made(kernel, padding=word, **common(op, x)), here)

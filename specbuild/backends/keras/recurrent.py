@@ -15,7 +15,10 @@ from specbuild.emit.made import SELF
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
 
 REST = "use_bias=True, kernel_initializer='glorot_uniform', recurrent_initializer='orthogonal', return_sequences=False"
-LAYERS: dict[type[Recurrent], External] = {Lstm: External(f"layers.LSTM(units, {REST})"), Gru: External(f"layers.GRU(units, {REST})")}
+LAYERS: dict[type[Recurrent], External] = {
+    Lstm: External(f"layers.LSTM(units, {REST})"),
+    Gru: External(f"layers.GRU(units, {REST})"),
+}
 BIDIRECTIONAL = External("layers.Bidirectional(layer)")
 GATES = (1, 0, 2)  # of a GRU: r, z, n here; z, r, h there
 

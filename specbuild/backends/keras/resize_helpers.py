@@ -43,7 +43,7 @@ def resize_axis(x, axis, new, mode, align_corners):
     for step, weight in weights.items():
         places = ops.clip(ops.cast(first, "int32") + step, 0, old - 1)
         weight = ops.cast(ops.reshape(weight, shape), x.dtype)
-        total = total + weight * ops.take(x, places, axis=axis)
+        total = total + ops.take(x, places, axis=axis) * weight
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from specbuild.axes import Tensor
 from specbuild.backends.backend import External
 from specbuild.backends.keras.base import backend, call, emits
@@ -30,7 +32,9 @@ def weight(op: Weight, out: Tensor) -> Result:
 
 class KerasTables(Tables):
     where = "ops.where"
-    functions = {name: f"ops.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")}
+    functions: ClassVar[dict[str, str]] = {
+        name: f"ops.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
+    }
 
     def arange(self, size: Expr, floats: bool) -> Expr:
         return call("ops.arange", *((Literal(0.0), size) if floats else (size,)))

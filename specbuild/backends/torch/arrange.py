@@ -30,7 +30,9 @@ def slice_(op: Slice, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, [op.over])
     if op.at is not None:
         order = tuple(a for a in here.order if a != op.over)
-        return inline(indexed(here, op.over, literal(op.at)), Layout(order, here.layout.folded, here.layout.batched))
+        return inline(
+            indexed(here, op.over, literal(op.at)), Layout(order, here.layout.folded, here.layout.batched)
+        )
     return inline(indexed(here, op.over, span(op)), here.layout)
 
 
@@ -88,7 +90,9 @@ def roll(op: Roll, x: Operand, out: Tensor) -> Result:
 def flip(op: Flip, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, op.over)
     dims = here.dims(op.over)
-    return inline(method(here.expr, "flip", last(here.layout, dims[0]) if len(dims) == 1 else dims), here.layout)
+    return inline(
+        method(here.expr, "flip", last(here.layout, dims[0]) if len(dims) == 1 else dims), here.layout
+    )
 
 
 @emits(Tile)

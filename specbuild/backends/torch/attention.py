@@ -20,12 +20,24 @@ SDPA = External(
 
 @emits(Attention)
 def attention(
-    op: Attention, query: Operand, key: Operand, value: Operand, mask: Operand | None, bias: Operand | None, out: Tensor
+    op: Attention,
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    mask: Operand | None,
+    bias: Operand | None,
+    out: Tensor,
 ) -> Result:
     others = tuple(a for a in query.unfolded().order if a not in (op.over, op.features))
-    q, k, v = (laid(x, (*others, op.over if x is query else op.positions(x.type), op.features)) for x in (query, key, value))
+    q, k, v = (
+        laid(x, (*others, op.over if x is query else op.positions(x.type), op.features))
+        for x in (query, key, value)
+    )
     if out.batched and not query.layout.batched:
-        q = expanded(query.to(*others, op.over, op.features), next(x for x in (key, value, mask, bias) if x and x.layout.batched))
+        q = expanded(
+            query.to(*others, op.over, op.features),
+            next(x for x in (key, value, mask, bias) if x and x.layout.batched),
+        )
     scores = Layout((*others, op.over, op.keys), (), out.batched)
     may = None if mask is None else broadcast(mask.unfolded(), scores)
     added = None if bias is None else broadcast(bias.unfolded(), scores)
@@ -46,5 +58,9 @@ def laid(x: Operand, order: tuple[str, ...]) -> Expr:
 def behind(query: Expr, key: Expr) -> Expr:
     """True where a key does not come after the query."""
     lengths = (Index(Attribute(x, "shape"), (Literal(-2),)) for x in (query, key))
-    ones = Call(Name("torch.ones"), tuple(lengths), (("dtype", Name("torch.bool")), ("device", Attribute(query, "device"))))
+    ones = Call(
+        Name("torch.ones"),
+        tuple(lengths),
+        (("dtype", Name("torch.bool")), ("device", Attribute(query, "device"))),
+    )
     return method(ones, "tril")

@@ -59,7 +59,9 @@ def method(value: Expr, name: str, *args: object, **keywords: object) -> Call:
     def told(a: object) -> Expr:
         return literal(a) if a is None or isinstance(a, int | float | str | tuple) else a  # type: ignore[return-value]
 
-    return Call(Attribute(value, name), tuple(map(told, args)), tuple((k, told(v)) for k, v in keywords.items()))
+    return Call(
+        Attribute(value, name), tuple(map(told, args)), tuple((k, told(v)) for k, v in keywords.items())
+    )
 
 
 backend = Torch()

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from specbuild.backends.page import assembled, computed, constructed, documented, flag_name, flags, listing, parameters, row, spelled_out
+from specbuild.backends.page import (
+    assembled,
+    computed,
+    constructed,
+    documented,
+    flag_name,
+    flags,
+    listing,
+    parameters,
+    row,
+    spelled_out,
+)
 from specbuild.emit.code import (
     Assign,
     Attribute,
@@ -29,8 +40,8 @@ from specbuild.emit.code import (
 )
 from specbuild.emit.flow import Flow, read_by_calls
 from specbuild.emit.lower import Step
-from specbuild.emit.made import Computed, Construct, Container, Made, Run, literal
-from specbuild.emit.units import REQUIRED, Unit
+from specbuild.emit.made import Computed, Construct, Container, Made
+from specbuild.emit.units import Unit
 from specbuild.ops.kinds import Init
 
 if TYPE_CHECKING:
@@ -145,7 +156,11 @@ def spoken(unit: Unit, holder: str) -> Expr:
     prefix = top
     holders = [s.holder for s in unit.steps if s.make is not None] if rest else []
     for part in rest:
-        siblings = list(dict.fromkeys(h[len(prefix) + 1 :].partition(".")[0] for h in holders if h.startswith(prefix + ".")))
+        siblings = list(
+            dict.fromkeys(
+                h[len(prefix) + 1 :].partition(".")[0] for h in holders if h.startswith(prefix + ".")
+            )
+        )
         numbered = siblings == [str(i) for i in range(len(siblings))]
         expr = Index(expr, (Literal(int(part)) if numbered else Literal(part),))
         prefix = f"{prefix}.{part}"
@@ -162,7 +177,9 @@ def finished(made: Made) -> Expr:
             pairs = tuple(TupleOf((Literal(name), finished(m))) for name, m in members)
             return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
         if made.loop:
-            return Call(Name("nn.ModuleList"), (listing(row(made.members, lambda member, _: finished(member))),))
+            return Call(
+                Name("nn.ModuleList"), (listing(row(made.members, lambda member, _: finished(member))),)
+            )
         return Call(Name("nn.Sequential"), row(made.members, lambda member, _: finished(member)))
     assert not isinstance(made, Computed)
     return made
@@ -202,11 +219,20 @@ def initialised(weight: Expr, begin: Init) -> Call:
         args = (-args[0], args[0])
     if begin.kind == "constant":
         return Call(Name(f"nn.init.{name}"), (weight, Literal(args[0])))
-    return Call(Name(f"nn.init.{name}"), (weight,), tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=False)))
+    return Call(
+        Name(f"nn.init.{name}"),
+        (weight,),
+        tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=False)),
+    )
 
 
 def forward(unit: Unit) -> Function:
-    flow = Flow(unit, lambda step: spoken(unit, step.holder), lambda step: Name(f"self.{flag_name(step, unit)}"), owner="self")
+    flow = Flow(
+        unit,
+        lambda step: spoken(unit, step.holder),
+        lambda step: Name(f"self.{flag_name(step, unit)}"),
+        owner="self",
+    )
     outputs = flow.run()
     names = list(unit.first.outputs)
     if len(outputs) == 1:

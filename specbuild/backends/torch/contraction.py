@@ -16,7 +16,10 @@ from specbuild.ops.contraction import Contract
 def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
     here = [x.unfolded() for x in xs]
     if found := product(here, op.over):
-        left, right = (method(x.expr, "transpose", -2, -1) if turned else x.expr for x, turned in zip(here, found.turned, strict=True))
+        left, right = (
+            method(x.expr, "transpose", -2, -1) if turned else x.expr
+            for x, turned in zip(here, found.turned, strict=True)
+        )
         return inline(Infix("@", left, right), found.layout)
     order = backend.natural(out)
     call = Call(Name("torch.einsum"), (Literal(equation(here, order, out.batched)), *(x.expr for x in here)))

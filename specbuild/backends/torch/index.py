@@ -24,7 +24,10 @@ def gather(op: Gather, x: Operand, index: Operand, out: Tensor) -> Result:
         here = x.unfolded()
         [own] = (a for a in where.order if a not in op.shared(x.type, index.type))
         layout = Layout(tuple(own if a == op.over else a for a in here.order), (), out.batched)
-        places = method(widened(where.to(*(a for a in layout.order if a in where.type)), layout.order, out.batched), "long")
+        places = method(
+            widened(where.to(*(a for a in layout.order if a in where.type)), layout.order, out.batched),
+            "long",
+        )
         return inline(TAKE_ALONG(widened(here, here.order, out.batched), places, layout.dim(own)), layout)
     if index.layout.batched:
         rest = tuple(a for a in x.order if a != op.over)

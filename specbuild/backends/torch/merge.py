@@ -35,7 +35,9 @@ def same_order(xs: tuple[Operand, ...], out: Tensor) -> tuple[list[Operand], Lay
 
     Maps beside a weight keep theirs: it is the weight that is turned.
     """
-    asked = [x.unfolded() for x in xs if x.layout.batched or not out.batched or not any(a in out for a in SPATIAL)]
+    asked = [
+        x.unfolded() for x in xs if x.layout.batched or not out.batched or not any(a in out for a in SPATIAL)
+    ]
     order = asked[0].order if all(x.order == asked[0].order for x in asked) else backend.natural(out)
     return [x.unfolded().to(*order) for x in xs], Layout(order, (), out.batched)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from specbuild.axes import Tensor
 from specbuild.backends.tables import Tables
 from specbuild.backends.torch.base import backend, emits, method
@@ -27,7 +29,9 @@ def weight(op: Weight, out: Tensor) -> Result:
 
 class TorchTables(Tables):
     where = "torch.where"
-    functions = {name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")}
+    functions: ClassVar[dict[str, str]] = {
+        name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
+    }
 
     def arange(self, size: Expr, floats: bool) -> Expr:
         return Call(Name("torch.arange"), (Literal(0.0), size) if floats else (size,))
@@ -38,7 +42,11 @@ class TorchTables(Tables):
         return Call(Name(f"torch.{function}"), (left, right))
 
     def filled(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
-        return Call(Name("torch.full"), (TupleOf(sizes), value)) if sizes else Call(Name("torch.tensor"), (value,))
+        return (
+            Call(Name("torch.full"), (TupleOf(sizes), value))
+            if sizes
+            else Call(Name("torch.tensor"), (value,))
+        )
 
     def expanded(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
         return method(value, "expand", *sizes)

@@ -1,0 +1,54 @@
+"""A library backbone with the weights of torchvision's own, and how far their outputs are apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+
+from specbuild import load
+from specbuild.keymap import carry
+from tests.oracles.randomised import difference, randomise
+
+BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
+TOLERANCE = 1e-10
+
+
+def images(height: int, width: int) -> torch.Tensor:
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(height))
+
+
+def published(name: str, *tables: str) -> nn.Module:
+    """torchvision's own model, every weight of it random; `tables` are added as they are, and made large.
+
+    Position tables and tokens have no fan-in: drawn like kernels they would be next to nothing.
+    """
+    model: nn.Module = torchvision.models.get_model(name, weights=None)
+    randomise(model, images(224, 224))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            if path.endswith(tables):
+                parameter.normal_(generator=generator)
+    return model.eval()
+
+
+def compiled(file: str, variant: str, theirs: nn.Module, **parameters: int) -> nn.Module:
+    """The emitted model with the same weights: each of them used, and each of its own given."""
+    spec = load(BACKBONES / f"{file}.yaml", variant=variant, **parameters)
+    assert spec.parameters == sum(p.numel() for p in theirs.parameters())
+    ours: nn.Module = spec.build("torch")
+    entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
+    state = {key: torch.from_numpy(value) for key, value in carry(spec.graph, "torchvision", entries).items()}
+    ours.load_state_dict(state, strict=True)
+    assert sum(p.numel() for p in ours.parameters()) == spec.parameters
+    return ours.eval()
+
+
+@torch.no_grad()
+def apart(a: nn.Module, b: nn.Module, height: int, width: int) -> float:
+    """The largest difference of their outputs over the largest output."""
+    x = images(height, width)
+    return difference(a(x), b(x))

@@ -1,0 +1,39 @@
+"""The vision transformer against torchvision's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tests.oracles.carried import TOLERANCE, apart, compiled, published
+
+TABLES = ("pos_embedding", "class_token")
+VARIANTS = [
+    "vit_b_16",
+    "vit_b_32",
+    pytest.param("vit_l_16", marks=pytest.mark.slow),
+    pytest.param("vit_l_32", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_same_outputs(variant: str) -> None:
+    theirs = published(variant, *TABLES)
+    assert apart(theirs, compiled("vit", variant, theirs), 224, 224) < TOLERANCE
+
+
+@torch.no_grad()
+def test_what_the_random_weights_tell_apart() -> None:
+    """Another epsilon, and queries in the place of keys."""
+    theirs, other = published("vit_b_32", *TABLES), published("vit_b_32", *TABLES)
+    assert apart(theirs, other, 224, 224) == 0
+    for module in other.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 1e-5
+    assert apart(theirs, other, 224, 224) > 1e-7
+    other = published("vit_b_32", *TABLES)
+    packed = other.encoder.layers.encoder_layer_3.self_attention.in_proj_bias
+    query, key, value = packed.chunk(3)
+    packed.copy_(torch.cat([key, query, value]))
+    assert apart(theirs, other, 224, 224) > 1e-4
