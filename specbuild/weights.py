@@ -144,6 +144,7 @@ def attribute(lowered: Lowered, node: str, backend: str) -> str:
     return node.replace(".", "_")
 
 
-def parameters(model: Block) -> int:
-    """How many numbers a model learns."""
-    return sum(prod(h.shape) for h in held(model, "torch") if h.trained)
+def parameters(model: Block, backend: str = "torch") -> int:
+    """How many numbers a model learns; one framework may keep as a sum what another keeps apart."""
+    trained = shared(h for h in held(model, backend) if h.trained).values()
+    return sum(prod(h.shape) for sharing in trained for at, h in enumerate(sharing) if at == 0 or h.stored.stacked)

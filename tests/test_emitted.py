@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from specbuild.backends import load
 from specbuild.build import compile_source, graph
-from specbuild.weights import held
+from specbuild.weights import parameters
 from specbuild.words import plain
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
@@ -29,12 +28,12 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in SPECS:
         model = graph(path)
         job: dict[str, Any] = {"name": path.stem, "model": model.kind, "outputs": list(model.outputs)}
-        job["parameters"] = sum(prod(h.shape) for h in held(model, "torch") if h.trained)
         for name in ("torch", "keras"):
             backend = load(name)
             file = folder / f"{path.stem}_{name}.py"
             file.write_text(compile_source(model, name))
             job[name] = str(file)
+            job[f"{name}_parameters"] = parameters(model, name)
             job[f"{name}_inputs"] = [
                 ([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()
             ]

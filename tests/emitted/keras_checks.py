@@ -53,7 +53,7 @@ def counts_and_summary(job: dict[str, Any]) -> None:
     model.summary(print_fn=lambda line, **_: lines.append(line))
     assert lines
     found = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert found == job["parameters"], f"{found} for {job['parameters']}"
+    assert found == job["keras_parameters"], f"{found} for {job['keras_parameters']}"
 
 
 def other_batch_sizes(job: dict[str, Any]) -> None:
