@@ -64,7 +64,7 @@ def carry(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, 
         )
         for own, part in placed.items():
             if own in found:
-                twice.append(own)
+                twice.append(f"{own} (by {name})")
             elif own not in wanted and own not in counters:
                 left.append(name if own == name else f"{name} (as {own})")
             elif part.shape != wanted.get(own, ()):
@@ -76,7 +76,7 @@ def carry(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, 
         counts = listed([f"{len(of)} {what}" for what, of in faults.items() if of])
         trail = tuple(f"{what}: {', '.join(of)}" for what, of in faults.items() if of)
         raise section(model, layout).error(
-            "SB801", f"the weights of {layout} do not fit {model.kind}: {counts}", trail=trail
+            "SB801", f"the weights of {layout} do not fit {model.kind}: {counts}", key=True, trail=trail
         )
     return found
 

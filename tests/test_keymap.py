@@ -1,0 +1,184 @@
+"""The rules by which published weights become a model's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from specbuild.build import graph
+from specbuild.errors import SpecError, SpecErrors
+from specbuild.keymap import carry
+
+Array = np.ndarray[Any, Any]
+
+NET = """
+specbuild: 1
+model: Net
+blocks:
+  Layer:
+    inputs: {x: [T, C]}
+    steps:
+      - linear: {features: x.C}
+        as: query
+      - linear: {features: x.C}
+        from: x
+        as: key
+      - multiply: [query, key]
+        as: product
+      - weight: {axes: {C: x.C}}
+        as: scale
+      - multiply: [product, scale]
+inputs: {tokens: {T: 5, C: 6}}
+steps:
+  - Layer:
+    repeat: 2
+    as: stack
+  - linear: {features: 3, bias: false}
+    as: head
+weights:
+"""
+
+RULES = """
+  published:
+    encoder_layer_{i}.in_proj_{rest}: {split: 0, into: ["stack.{i - 1}.query.{rest}", "stack.{i - 1}.key.{rest}"]}
+    encoder_layer_{i}.gamma: {to: "stack.{i - 1}.scale", reshape: true}
+    classifier.{n > 2}.kernel: {to: head.weight, transpose: [1, 0]}
+    classifier.{n}.kernel: {ignore: true}
+    encoder_layer_{i}.index: {ignore: true}
+"""
+
+
+def entries() -> dict[str, Array]:
+    random = np.random.default_rng(0)
+    given = {}
+    for i in (1, 2):
+        given |= {
+            f"encoder_layer_{i}.in_proj_weight": random.normal(size=(12, 6)),
+            f"encoder_layer_{i}.in_proj_bias": random.normal(size=12),
+            f"encoder_layer_{i}.gamma": random.normal(size=(6, 1, 1)),
+            f"encoder_layer_{i}.index": np.arange(4),
+        }
+    return given | {"classifier.1.kernel": np.zeros(1), "classifier.3.kernel": random.normal(size=(6, 3))}
+
+
+def fault(rules: str, given: dict[str, Array] | None = None, layout: str = "published") -> SpecError:
+    with pytest.raises((SpecError, SpecErrors)) as found:
+        carry(graph(NET + rules), layout, entries() if given is None else given)
+    return found.value.errors[0] if isinstance(found.value, SpecErrors) else found.value
+
+
+def test_every_kind_of_rule() -> None:
+    given = entries()
+    found = carry(graph(NET + RULES), "published", given)
+    packed, bias = given["encoder_layer_2.in_proj_weight"], given["encoder_layer_2.in_proj_bias"]
+    assert len(found) == 2 * 5 + 1
+    np.testing.assert_array_equal(found["stack.1.query.weight"], packed[:6])
+    np.testing.assert_array_equal(found["stack.1.key.weight"], packed[6:])
+    np.testing.assert_array_equal(found["stack.1.key.bias"], bias[6:])
+    np.testing.assert_array_equal(found["stack.0.scale"], given["encoder_layer_1.gamma"].reshape(6))
+    np.testing.assert_array_equal(found["head.weight"], given["classifier.3.kernel"].T)
+
+
+def test_what_is_carried_loads_strictly_and_names_without_a_rule_stay() -> None:
+    torch = pytest.importorskip("torch")
+    from specbuild import load
+
+    model = load(NET + "  published: {}\n")
+    net = model.build("torch")
+    held = {name: value.numpy() for name, value in net.state_dict().items()}
+    found = carry(model.graph, "published", held)
+    assert set(found) == set(held)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in found.items()}, strict=True)
+
+
+def test_counters_of_batch_norm_are_taken_but_not_needed() -> None:
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 2, H: 3, W: 3}}\nsteps:\n  - batch_norm:\n    as: norm\n"
+        "weights:\n  published:\n    bn.{rest}: norm.{rest}\n"
+    )
+    given = {f"bn.{name}": np.ones(2) for name in ("weight", "bias", "running_mean", "running_var")}
+    assert len(carry(graph(text), "published", given)) == 4
+    counted = carry(graph(text), "published", given | {"bn.num_batches_tracked": np.array(7)})
+    assert counted["norm.num_batches_tracked"] == 7
+
+
+def test_paths_of_keras() -> None:
+    rules = """
+  keras:
+    encoder_{i}/{rest}: stack/{i - 1}/{rest}
+"""
+    given = {}
+    for i in (1, 2):
+        for part in ("query", "key"):
+            given |= {f"encoder_{i}/{part}/kernel": np.zeros((6, 6)), f"encoder_{i}/{part}/bias": np.zeros(6)}
+        given[f"encoder_{i}/scale"] = np.zeros(6)
+    found = carry(graph(NET + rules), "keras", given | {"head/kernel": np.zeros((6, 3))})
+    assert "stack/1/query/kernel" in found
+
+
+def test_all_that_does_not_fit_is_named() -> None:
+    given = entries()
+    del given["encoder_layer_1.gamma"]
+    given["encoder_layer_3.gamma"] = np.zeros(6)
+    given["stranger"] = np.zeros(1)
+    given["classifier.3.kernel"] = np.zeros((6, 4))
+    given["classifier.4.kernel"] = np.zeros((6, 3))
+    error = fault(RULES, given)
+    assert error.code == "SB801"
+    assert error.message == (
+        "the weights of published do not fit Net: 2 left over, 1 missing, 1 of another shape and 1 given twice"
+    )
+    assert error.trail == (
+        "left over: encoder_layer_3.gamma (as stack.2.scale), stranger",
+        "missing: stack.0.scale",
+        "of another shape: classifier.3.kernel gives (4, 6) for head.weight (3, 6)",
+        "given twice: head.weight (by classifier.4.kernel)",
+    )
+    assert error.place is not None
+    assert "published" in error.place.text
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "said"),
+    [
+        ("  published:\n    a.{i}: b.{j}", "SB302", "has no field 'j'"),
+        ("  published:\n    a.{i + j}: b.{i}", "SB802", "is no field"),
+        ("  published:\n    a.{}: b", "SB301", ""),
+        ("  published:\n    a.{i}: b.{i +}", "SB301", ""),
+        ("  published:\n    a: {to: b, ignore: true}", "SB802", "a rule has one of"),
+        ("  published:\n    a: {to: b, transpose: [1, 2]}", "SB802", "is not an order of dimensions"),
+        ("  published:\n    a: {two: b}", "SB101", "two"),
+        ("  published:\n    a: {split: 0}", "SB103", "into"),
+        ("  published:\n    a: {ignore: false}", "SB304", ""),
+        ("  published:\n    a: 3", "SB102", ""),
+        (
+            "  published:\n    encoder_layer_{i}.gamma: {split: 0, into: [a, b, c, d]}",
+            "SB801",
+            "does not split into 4 parts along dimension 0",
+        ),
+        (
+            "  published:\n    encoder_layer_{i}.gamma: {split: 3, into: [a, b]}",
+            "SB801",
+            "along dimension 3",
+        ),
+        (
+            "  published:\n    encoder_layer_{i}.gamma: stack.{i / 0}.scale",
+            "SB303",
+            "",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_followed(rules: str, code: str, said: str) -> None:
+    error = fault(rules + "\n")
+    assert error.code == code, str(error)
+    assert said in error.message
+    assert error.place is not None
+    assert error.place.line > NET.count("\n")
+
+
+def test_a_layout_that_is_not_there() -> None:
+    error = fault(RULES, layout="publishd")
+    assert error.code == "SB202"
+    assert error.hint == "did you mean 'published'?"
