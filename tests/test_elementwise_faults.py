@@ -36,12 +36,10 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
     (SEQUENCE, "- variance: {over: T, correction: 4}"): (
         "SB401",
         "variance of 4 values with correction 4",
-        5,
     ),
     ("{x: {C: 5, H: 1}}", "- std: {over: H}"): (
         "SB401",
         "std of 1 values with correction 1 divides by zero",
-        5,
     ),
     (SEQUENCE, "- group_norm: {groups: 2}"): ("SB401", "5 channels cannot be split into 2 groups"),
     (SEQUENCE, "- group_norm: {groups: 5, over: C}"): ("SB404", "`over` names the axes beside C"),

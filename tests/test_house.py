@@ -39,7 +39,7 @@ FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "torchvision", "timm"}
 
 
 def modules() -> list[Path]:
-    return sorted(p for p in ROOT.rglob("*.py") if p.name != "helpers.py")
+    return sorted(p for p in ROOT.rglob("*.py") if not p.name.endswith("helpers.py"))
 
 
 def floor(path: Path) -> str:
