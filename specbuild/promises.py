@@ -26,19 +26,26 @@ def kept(make: Make) -> Block:
     """The model with every parameter that its constructor cannot keep written out as a plain number."""
     model = make(Trial())
     before = code(model)
-    other = {name: changed(model.params[name]) for name in before[-1][1] if name in model.params}
-    if not other or same(make, other, before):
+    names = [name for name in before[-1][1] if name in model.params]
+    doubled = {name: changed(model.params[name], double) for name in names}
+    next_up = {name: changed(model.params[name], up) for name in names}
+    if not names or (same(make, doubled, before) is True and same(make, next_up, before) is not False):
         return model
-    lost = frozenset(name for name in other if not same(make, {name: other[name]}, before))
+    lost = frozenset(
+        name
+        for name in names
+        if same(make, {name: doubled[name]}, before) is not True
+        or same(make, {name: next_up[name]}, before) is False
+    )
     return replace(model, literal=lost)
 
 
-def same(make: Make, changed: Mapping[str, Any], before: list[Any]) -> bool:
-    """Whether the model with these values has the same code."""
+def same(make: Make, changed: Mapping[str, Any], before: list[Any]) -> bool | None:
+    """Whether the model with these values has the same code; None if there is no such model."""
     try:
         return code(make(Trial(changed))) == before
     except (SpecError, SpecErrors):
-        return False
+        return None
 
 
 def code(model: Block) -> list[Any]:
@@ -53,16 +60,26 @@ def statements(unit: Unit) -> list[Any]:
     return [(step.key, step.make, substitute(step.call, names)) for step in unit.steps]  # type: ignore[arg-type]
 
 
-def changed(value: Any) -> Any:
-    """Another value of the same kind, one that sizes which must divide each other are likely to bear."""
+def double(value: int) -> int:
+    """Sizes that must divide each other are likely to bear it."""
+    return 2 * value or 1
+
+
+def up(value: int) -> int:
+    """What only happens to be even or divisible is no longer so."""
+    return value + 1
+
+
+def changed(value: Any, count: Callable[[int], int]) -> Any:
+    """Another value of the same kind."""
     value = plain(value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return 2 * value or 1
+        return count(value)
     if isinstance(value, float):
         return value / 2
     if isinstance(value, list | tuple) and value:
-        items = [changed(item) for item in value]
+        items = [changed(item, count) for item in value]
         return [*items, items[-1]]
     return value

@@ -147,4 +147,6 @@ def attribute(lowered: Lowered, node: str, backend: str) -> str:
 def parameters(model: Block, backend: str = "torch") -> int:
     """How many numbers a model learns; one framework may keep as a sum what another keeps apart."""
     trained = shared(h for h in held(model, backend) if h.trained).values()
-    return sum(prod(h.shape) for sharing in trained for at, h in enumerate(sharing) if at == 0 or h.stored.stacked)
+    return sum(
+        prod(h.shape) for sharing in trained for at, h in enumerate(sharing) if at == 0 or h.stored.stacked
+    )

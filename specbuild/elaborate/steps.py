@@ -10,13 +10,13 @@ from specbuild.elaborate.frame import Argument, Frame, told_outside
 from specbuild.elaborate.instances import Instances
 from specbuild.elaborate.references import reference
 from specbuild.elaborate.sources import chosen_by, sources
-from specbuild.elaborate.values import condition, declared, holds, parameters, read, with_variant
+from specbuild.elaborate.values import called, condition, declared, holds, read
 from specbuild.errors import nearest
 from specbuild.graph import Block, Chosen, Group, Node, Ref, Skip, size_arguments
 from specbuild.names import check_name, snake
 from specbuild.ops import OPS
 from specbuild.ops.base import Op, attributes
-from specbuild.ops.kinds import Integer, KindError, Word
+from specbuild.ops.kinds import Integer, KindError
 from specbuild.resolve import Files
 from specbuild.spec import BlockDef, StepDef
 from specbuild.words import named, plain, settled
@@ -298,10 +298,7 @@ class Steps:
         path: str,
         sources: list[Ref | None],
     ) -> Node:
-        chosen = given.pop("variant", None) if definition.model is not None else None
-        variant = read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
-        given = with_variant(definition, given, variant, chosen.at if chosen is not None else step.value_at)
-        params = parameters(definition, given, step.value_at)
+        params = called(definition, given, step.value_at)
         inputs = {}
         for name, source in zip(definition.inputs, sources, strict=True):
             assert source is not None

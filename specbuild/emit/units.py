@@ -30,7 +30,7 @@ from specbuild.emit.made import (
 )
 from specbuild.emit.rows import rows
 from specbuild.graph import Block, Chosen, size_words
-from specbuild.words import WordsError, evaluate, named, plain, retell, words
+from specbuild.words import WordsError, evaluate, named, names, plain, retell, words
 
 REQUIRED = ...
 
@@ -271,7 +271,7 @@ class Merger:
             if name not in self.used or not isinstance(default, str):
                 continue
             text = self.told(name, default)
-            if text is not None:
+            if text is not None and not names(text) & self.group[0].block.literal:
                 found[name] = from_words(text)
                 self.use(found[name])
         return dict(reversed(found.items()))

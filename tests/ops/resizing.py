@@ -65,5 +65,3 @@ CASES |= {
         "- pixel_unshuffle: {factor: 3}\n- conv: {channels: 2, kernel: 1}",
     ),
 }
-# Keras resizes by its own bilinear in float32, whatever the type of the values
-LOOSE = {name: 1e-5 for name in CASES if name.startswith("resize_bilinear")}

@@ -26,7 +26,8 @@ def published(name: str, *tables: str) -> nn.Module:
     Position tables and tokens have no fan-in: drawn like kernels they would be next to nothing.
     """
     model: nn.Module = torchvision.models.get_model(name, weights=None)
-    randomise(model, images(224, 224))
+    side = getattr(model, "image_size", 64)
+    randomise(model, images(side, side))
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for path, parameter in model.named_parameters():

@@ -18,11 +18,16 @@ def attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False)
         t, s = ops.arange(ops.shape(query)[-2]), ops.arange(ops.shape(key)[-2])
         behind = t[:, None] >= s
         mask = behind if mask is None else ops.logical_and(mask, behind)
-    if mask is None:
-        return ops.matmul(ops.softmax(scores), value)
-    sees = ops.logical_or(mask, ops.logical_not(ops.any(mask, axis=-1, keepdims=True)))
-    weights = ops.softmax(ops.where(sees, scores, -float("inf")))
-    return ops.matmul(ops.where(mask, weights, 0.0), value)
+    if mask is not None:
+        blind = ops.logical_not(ops.any(mask, axis=-1, keepdims=True))
+        scores = ops.where(ops.logical_or(mask, blind), scores, -float("inf"))
+    # TensorFlow's own softmax takes at most five dimensions
+    largest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
+    weights = ops.exp(scores - largest)
+    weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    if mask is not None:
+        weights = ops.where(mask, weights, 0.0)
+    return ops.matmul(weights, value)
 
 
 def masked_attention(query, key, value, mask, bias=None, scale=None, is_causal=False):

@@ -193,6 +193,19 @@ def dilated_max_pool(x, kernel, strides, padding, dilation):
     return first
 
 
+def adaptive_pool(x, size, reduce):
+    """Reduce each axis between the batch and the channels to `size` even windows."""
+    for axis, count in enumerate(size, start=1):
+        length = x.shape[axis]
+        windows = []
+        for i in range(count):
+            window = slice(i * length // count, -(-(i + 1) * length // count))
+            seen = x[(slice(None),) * axis + (window,)]
+            windows.append(reduce(seen, axis=axis, keepdims=True))
+        x = ops.concatenate(windows, axis=axis)
+    return x
+
+
 def fold(x, kernel, strides, padding, dilation, size=None):
     """Add up what windows hold where it lies; x is (B, windows ..., points, C)."""
     for axis, s in enumerate(strides, start=1):

@@ -8,6 +8,7 @@ from specbuild.axes import Tensor
 from specbuild.backends.backend import External, fixed, inline, layer, scalar
 from specbuild.backends.keras.base import call, emits
 from specbuild.backends.keras.mix import padding_of, places, sides
+from specbuild.emit.code import Name
 from specbuild.emit.lower import Operand, Result, Unsupported
 from specbuild.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, AvgPool, MaxPool, Pool
 
@@ -23,10 +24,6 @@ PADDED_AVG_POOL = {
         f"PaddedAveragePooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False, count_include_pad=True)"
     )
     for n in RANKS
-}
-ADAPTIVE_POOL: dict[type[AdaptivePool], dict[int, External]] = {
-    AdaptiveAvgPool: {n: External(f"layers.AdaptiveAveragePooling{n}D(output_size)") for n in RANKS},
-    AdaptiveMaxPool: {n: External(f"layers.AdaptiveMaxPooling{n}D(output_size)") for n in RANKS},
 }
 GLOBAL: dict[type[AdaptivePool], tuple[str, dict[int, External]]] = {
     AdaptiveAvgPool: (
@@ -98,5 +95,6 @@ def adaptive_pool(op: AdaptivePool, x: Operand, out: Tensor) -> Result:
             here.layout,
             layers[len(axes)].made(keepdims=True) if first else None,
         )
+    # Keras' own layers fail in a graph where a size of 1 comes out, and in float64 over three axes
     here = places(x, axes)
-    return layer(ADAPTIVE_POOL[type(op)][len(axes)].made(scalar(sizes)), here)
+    return inline(call("adaptive_pool", here.expr, sizes, Name(GLOBAL[type(op)][0])), here.layout)

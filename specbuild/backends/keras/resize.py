@@ -14,12 +14,9 @@ from specbuild.emit.lower import Operand, Result, Unsupported
 from specbuild.emit.made import literal
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 
-UP_SAMPLING = {
-    1: External("layers.UpSampling1D(size)"),
-    2: External("layers.UpSampling2D(size, data_format=None, interpolation='nearest')"),
-    3: External("layers.UpSampling3D(size)"),
-}
-IMAGE_RESIZE = External("ops.image.resize(images, size, interpolation='bilinear')")
+UP_SAMPLING = {n: External(f"layers.UpSampling{n}D(size)") for n in (1, 2, 3)}
+# Keras' own ops.image.resize is in float32, and TensorFlow's XLA gets it wrong for many pairs of sizes (5 to 9, say)
+RESIZE = External("ops.image.resize(images, size, interpolation='bilinear')")
 RESIZE = External("resize(x, size, mode='nearest', align_corners=False)")
 
 
@@ -68,12 +65,8 @@ def resize(op: Resize, x: Operand, like: Operand | None, out: Tensor) -> Result:
     axes = op.axes(x.type)
     n = len(axes)
     whole = op.scale is not None and all(isinstance(s, int) for s in op.scales(x.type))
-    native = op.mode == "bilinear" and not op.align_corners and n == 2
-    if whole and x.layout.batched and (native or op.mode.startswith("nearest")):
-        made = UP_SAMPLING[n].made(
-            scalar(op.scales(x.type)), **({"interpolation": "bilinear"} if op.mode == "bilinear" else {})
-        )
-        return layer(made, places(x, axes))
+    if whole and x.layout.batched and op.mode.startswith("nearest"):
+        return layer(UP_SAMPLING[n].made(scalar(op.scales(x.type))), places(x, axes))
     value, layout = framed(x, axes)
     if like is not None:
         size = size_of(like, axes)
@@ -81,13 +74,10 @@ def resize(op: Resize, x: Operand, like: Operand | None, out: Tensor) -> Result:
         size = literal(op.sizes(x.type))
     else:
         size = scaled(places(x, axes) if layout.batched else x.to(*layout.order), axes, op.scales(x.type))
-    if native:
-        result: Expr = IMAGE_RESIZE(value, size)
-    else:
-        how: dict[str, Any] = {"mode": op.mode.removeprefix("bi")}
-        if op.align_corners:
-            how["align_corners"] = True
-        result = RESIZE(value, size, **how)
+    how: dict[str, Any] = {"mode": op.mode.removeprefix("bi")}
+    if op.align_corners:
+        how["align_corners"] = True
+    result: Expr = RESIZE(value, size, **how)
     return inline(result if layout.batched else Index(result, (Literal(0),)), layout)
 
 
