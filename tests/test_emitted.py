@@ -69,5 +69,7 @@ def test_the_formatter_leaves_files_alone(path: Path, backend: str, tmp_path: Pa
     file = tmp_path / f"{path.stem}_{backend}.py"
     file.write_text(compile_source(graph(path), backend))
     for command in (["check"], ["format", "--diff"]):
-        done = subprocess.run(["ruff", *command, "--isolated", str(file)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", str(file)], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -23,6 +23,7 @@ class Recurrent(Op):
     def infer(self, x: Tensor) -> Tensor:
         floats(self.name, x)
         x[CHANNEL]
+        x[self.over]
         size = formula("2 * units", units=self.units) if self.bidirectional else self.units
         found = x.resized({CHANNEL: size})
         return found if self.returns == "sequence" else found.without(self.over)
