@@ -22,14 +22,13 @@ class Argument:
 
     @property
     def silent(self) -> bool:
-        return (
-            self.default is not ...
-            and isinstance(self.value, Literal)
-            and same(self.value.value, self.default)
-        )
+        return self.default is not ... and constant(self.value) and same(value_of(self.value), self.default)
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether two values are equal and of one type; a list is as a tuple."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
     return type(plain(a)) is type(plain(b)) and bool(plain(a) == plain(b))
 
 
@@ -90,6 +89,11 @@ def inputs_of(expr: Expr) -> list[int]:
 def constant(expr: Any) -> bool:
     """Whether an expression is a plain value, or a tuple of them."""
     return isinstance(expr, Literal) or (isinstance(expr, TupleOf) and all(map(constant, expr.items)))
+
+
+def value_of(expr: Expr) -> Any:
+    """The value of a constant expression."""
+    return tuple(map(value_of, expr.items)) if isinstance(expr, TupleOf) else plain(expr.value)  # type: ignore[union-attr]
 
 
 def counted(expr: Made) -> bool:

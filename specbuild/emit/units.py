@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from specbuild.axes import CHANNEL
-from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, from_words, rebuild, walk
+from specbuild.emit.code import Expr, Index, Input, Literal, Name, TupleOf, from_words, rebuild, walk
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.made import (
@@ -26,6 +26,7 @@ from specbuild.emit.made import (
     literal,
     literals,
     uncounted,
+    value_of,
     unspoken,
 )
 from specbuild.emit.rows import rows
@@ -407,13 +408,25 @@ class Merger:
             assert isinstance(first, TupleOf)
             if all(p == first for p in parts) or any(words(v) for p in parts for v in literals(p)):
                 columns = zip(*(p.items for p in parts if isinstance(p, TupleOf)), strict=True)
-                return TupleOf(tuple(self.leaf(column, hint) for column in columns))
+                items = tuple(self.leaf(column, hint) for column in columns)
+                return self.whole(items) or TupleOf(items)
         said = {words(p.value) if isinstance(p, Literal) else None for p in parts}
         if len(said) == 1 and None not in said:
             return from_words(said.pop() or "")
         if all(p == first for p in parts):
             return Literal(plain(first.value)) if isinstance(first, Literal) else first
         return Name(self.parameter(parts, hint))
+
+    def whole(self, items: tuple[Expr, ...]) -> Expr | None:
+        """The parameter that a tuple repeats item by item, if there is one: `shift` for `(shift[0], shift[1])`."""
+        match items:
+            case (Index(Name(name)), *_) if items == tuple(
+                Index(Name(name), (Literal(i),)) for i in range(len(items))
+            ):
+                lists = [lowered.block.params.get(name) for lowered in self.group]
+                if all(isinstance(p, list | tuple) and len(p) == len(items) for p in lists):
+                    return Name(name)
+        return None
 
     def parameter(self, column: Sequence[Expr], hint: str) -> str:
         """The name of what varies: a parameter of the block that varies just so, else a new one."""
@@ -457,10 +470,6 @@ class Merger:
             name = self.holes[key]
         self.used.add(name)
         return name
-
-
-def value_of(expr: Expr) -> Any:
-    return tuple(value_of(item) for item in expr.items) if isinstance(expr, TupleOf) else plain(expr.value)  # type: ignore[union-attr]
 
 
 def annotation(values: Sequence[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.axes import Tensor
+from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.backend import External, inline
 from specbuild.backends.torch.base import backend, emits, method
 from specbuild.emit.layout import Layout
@@ -18,6 +18,8 @@ def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, .
     start = here.order.index(axes[0])
     if here.order[start : start + len(axes)] == axes:
         return here
+    if here.order[-1] == CHANNEL != axes[-1] and into != CHANNEL:  # a map with its channels last keeps them there
+        natural = (*(a for a in natural if a != CHANNEL), CHANNEL)
     at = natural.index(into)
     return here.to(*natural[:at], *axes, *natural[at + 1 :])
 
