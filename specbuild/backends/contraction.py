@@ -38,15 +38,14 @@ def product(xs: Sequence[Operand], over: tuple[str, ...]) -> Product | None:
     return Product(turned, Layout((*shared, *rows, *columns), (), left.layout.batched))
 
 
-def equation(xs: Sequence[Operand], order: Iterable[str], batched: bool) -> str:
+def equation(xs: Sequence[Layout], out: Layout) -> str:
     """The letters of an einsum: `bthc,bshc->bhts`."""
     letters = lettered(a for x in xs for a in x.order)
 
-    def told(axes: Iterable[str], batch: bool) -> str:
-        return BATCH * batch + "".join(letters[a] for a in axes)
+    def told(x: Layout) -> str:
+        return BATCH * x.batched + "".join(letters[a] for a in x.order)
 
-    sides = ",".join(told(x.order, x.layout.batched) for x in xs)
-    return f"{sides}->{told(order, batched)}"
+    return f"{','.join(map(told, xs))}->{told(out)}"
 
 
 def lettered(axes: Iterable[str]) -> dict[str, str]:

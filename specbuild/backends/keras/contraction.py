@@ -20,8 +20,6 @@ def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
             for x, turned in zip(here, found.turned, strict=True)
         )
         return inline(call("ops.matmul", *sides), found.layout)
-    order = backend.natural(out)
-    return inline(
-        call("ops.einsum", equation(here, order, out.batched), *(x.expr for x in here)),
-        Layout(order, (), out.batched),
-    )
+    layout = Layout(backend.natural(out), (), out.batched)
+    letters = equation([x.layout for x in here], layout)
+    return inline(call("ops.einsum", letters, *(x.expr for x in here)), layout)

@@ -7,34 +7,48 @@ from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, inline, layer
 from specbuild.backends.places import indexed, widened
 from specbuild.backends.torch.base import emits, method
-from specbuild.emit.code import Call, Index, Name
+from specbuild.emit.code import Attribute, Call, Expr, Index, Literal, Name
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result, Stored
 from specbuild.ops.index import Embedding, Gather, OneHot
 
 EMBEDDING = External("nn.Embedding(num_embeddings, embedding_dim)")
-TAKE_ALONG = External("torch.take_along_dim(input, indices, dim)")
 ONE_HOT = External("F.one_hot(input, num_classes)")
 
 
 @emits(Gather)
 def gather(op: Gather, x: Operand, index: Operand, out: Tensor) -> Result:
-    here, where = unfolded(x, [op.over]), index.unfolded()
     if op.along(x.type, index.type):
-        here = x.unfolded()
-        [own] = (a for a in where.order if a not in op.shared(x.type, index.type))
-        layout = Layout(tuple(own if a == op.over else a for a in here.order), (), out.batched)
-        places = method(
-            widened(where.to(*(a for a in layout.order if a in where.type)), layout.order, out.batched),
-            "long",
-        )
-        return inline(TAKE_ALONG(widened(here, here.order, out.batched), places, layout.dim(own)), layout)
+        return gathered(op, x.unfolded(), index.unfolded(), out)
+    here, where = unfolded(x, [op.over]), index.unfolded()
     if index.layout.batched:
         rest = tuple(a for a in x.order if a != op.over)
         return inline(Index(x.to(op.over, *rest).expr, (where.expr,)), Layout((*where.order, *rest)))
     at = here.order.index(op.over)
     order = (*here.order[:at], *where.order, *here.order[at + 1 :])
     return inline(indexed(here, op.over, where.expr), Layout(order, here.layout.folded, here.layout.batched))
+
+
+def gathered(op: Gather, x: Operand, index: Operand, out: Tensor) -> Result:
+    """An index that meets the value place by place, repeated along the axes that it lacks."""
+    [own] = (a for a in index.order if a not in op.shared(x.type, index.type))
+    layout = Layout(tuple(own if a == op.over else a for a in x.order), (), out.batched)
+    laid = index.to(*(a for a in layout.order if a in index.type))
+    value, places = widened(x, x.order, out.batched), method(widened(laid, layout.order, out.batched), "long")
+    if out.batched and not x.layout.batched:
+        count = Index(Attribute(index.expr, "shape"), (Literal(0),))
+        value = method(value, "expand", count, *[-1] * len(x.order))
+    batch = [(x if x.layout.batched else index).expr] if out.batched else []
+    sizes: list[Expr] = [
+        Literal(-1) if index.layout.batched else Index(Attribute(of, "shape"), (Literal(0),)) for of in batch
+    ]
+    sizes += [
+        Literal(-1) if axis in index.type else Index(Attribute(x.expr, "shape"), (Literal(x.dim(axis)),))
+        for axis in layout.order
+    ]
+    if any(size != Literal(-1) for size in sizes):
+        places = method(places, "expand", *sizes)
+    return inline(method(value, "gather", layout.dim(own), places), layout)
 
 
 @emits(OneHot)
