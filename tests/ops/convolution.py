@@ -65,6 +65,8 @@ CASES = {
     "conv_causal_2d": (MAP, "- conv: {channels: 3, padding: causal}"),
     "conv_3d": (VOLUME, "- conv: {channels: 3, kernel: [1, 3, 3]}"),
     "conv_3d_s2": (VOLUME, "- conv: {channels: 6, stride: 2, groups: 2}"),
+    "conv_3d_reflect": (VOLUME, "- conv: {channels: 2, padding_mode: reflect}"),
+    "conv_3d_replicate": (VOLUME, "- conv: {channels: 2, padding_mode: replicate, stride: 2}"),
     "conv_3d_sides": (VOLUME, "- conv: {channels: 2, padding: [[0, 1], 1, [1, 2]]}"),
     "conv_then_linear": (
         MAP,

@@ -151,17 +151,22 @@ class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
 
 
 def pad_places(x, sides, mode):
-    """Pad each axis after the batch by (before, after); `mode`: replicate or circular."""
+    """Pad each axis after the batch; `mode`: reflect, replicate or circular."""
     for axis, (before, after) in enumerate(sides, start=1):
         at = (slice(None),) * axis
-        circular = mode == "circular"
         parts = [x]
-        if before:
-            first = x[(*at, slice(-before, None) if circular else slice(1))]
-            parts = [first if circular else ops.repeat(first, before, axis), x]
-        if after:
-            last = x[(*at, slice(after) if circular else slice(-1, None))]
-            parts.append(last if circular else ops.repeat(last, after, axis))
+        if before and mode == "circular":
+            parts.insert(0, x[(*at, slice(-before, None))])
+        elif before and mode == "reflect":
+            parts.insert(0, ops.flip(x[(*at, slice(1, before + 1))], axis))
+        elif before:
+            parts.insert(0, ops.repeat(x[(*at, slice(1))], before, axis))
+        if after and mode == "circular":
+            parts.append(x[(*at, slice(after))])
+        elif after and mode == "reflect":
+            parts.append(ops.flip(x[(*at, slice(-after - 1, -1))], axis))
+        elif after:
+            parts.append(ops.repeat(x[(*at, slice(-1, None))], after, axis))
         x = ops.concatenate(parts, axis=axis)
     return x
 

@@ -88,7 +88,7 @@ def padding_itself(make: Construct) -> Construct:
 def around(x: Operand, window: Window, mode: str) -> Expr:
     """The input with padding around it that is not zeros."""
     assert window.pads is not None
-    if mode != "reflect":
+    if mode != "reflect" or len(window.axes) == 3:  # Keras on PyTorch reflects at most two axes
         return call("pad_places", x.expr, window.pads, mode)
     return call("ops.pad", x.expr, ((0, 0), *window.pads, (0, 0)), mode=mode)
 

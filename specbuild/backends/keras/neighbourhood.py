@@ -30,16 +30,23 @@ def around(x: Expr, layout: Layout, sides: Mapping[str, Pair], **more: Any) -> E
     return PAD(x, ((0, 0), *pads) if layout.batched else pads, **more)
 
 
+def reflects(x: Operand, sides: Mapping[str, Pair]) -> bool:
+    """Whether Keras itself reflects this on every runtime: on PyTorch's only maps, and not their channels."""
+    return x.layout.batched and len(x.order) <= 3 and x.order[-1] not in sides
+
+
 @emits(Pad)
 def pad(op: Pad, x: Operand, out: Tensor) -> Result:
     sides = op.sides(x.type)
     here = unfolded(x, sides)
-    if op.mode in ("constant", "reflect"):
+    if op.mode == "constant":
         value = plain(op.value) if x.type.dtype == "float" else int(op.value)
-        how: dict[str, Any] = (
-            {"mode": "reflect"} if op.mode == "reflect" else {"constant_values": value} if value else {}
+        return inline(
+            around(here.expr, here.layout, sides, **({"constant_values": value} if value else {})),
+            here.layout,
         )
-        return inline(around(here.expr, here.layout, sides, **how), here.layout)
+    if op.mode == "reflect" and reflects(here, sides):
+        return inline(around(here.expr, here.layout, sides, mode="reflect"), here.layout)
     last = max(here.order.index(axis) for axis in sides)
     pads = tuple(sides.get(axis, (0, 0)) for axis in here.order[: last + 1])
     batch = here.expr if here.layout.batched else call("ops.expand_dims", here.expr, axis=0)
