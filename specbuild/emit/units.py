@@ -26,8 +26,8 @@ from specbuild.emit.made import (
     literal,
     literals,
     uncounted,
-    value_of,
     unspoken,
+    value_of,
 )
 from specbuild.emit.rows import rows
 from specbuild.graph import Block, Chosen, size_words
