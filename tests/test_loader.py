@@ -153,16 +153,19 @@ def test_refusals_are_quick(name: str) -> None:
     assert time.process_time() - start < 2
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads the peak off /proc, which only Linux has"
+)
 def test_refusals_are_small() -> None:
     """The peak of one process that meets them all, interpreter and test texts included, in MiB."""
-    pytest.importorskip("resource")
     program = (
-        "import resource; from test_loader import NASTY, Source, SpecError\n"
+        "from test_loader import NASTY, Source, SpecError\n"
         "NASTY.pop('too long')\n"
         "for text in NASTY.values():\n"
         "    try: Source(text)\n"
         "    except SpecError as error: str(error)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        # not ru_maxrss: that counts what the parent held when it forked
+        "print([int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line[:6] == 'VmHWM:'][0])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-c", program]

@@ -120,6 +120,10 @@ def chosen(raw: Any, at: At, env: Mapping[str, Any]) -> Chosen:
         return Chosen(raw, {}, at, {})
     if isinstance(raw, Mapping) and len(raw) == 1:
         [(kind, arguments)] = raw.items()
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise at.child(kind).error(
+                "SB305", f"{kind} takes its arguments by name", f"write {{{kind}: {{...}}}}"
+            )
         read = set(re.findall(r"\w+", repr(arguments)))
         scope = {name: wordless(value) for name, value in env.items() if name in read}
         return Chosen(kind, arguments or {}, at.child(kind), scope)

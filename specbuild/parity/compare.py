@@ -66,7 +66,7 @@ class Report:
         return f"{self.name}: {self.worst:.1e} at {name} ({len(self.differences)} tensors)"
 
 
-def compare(cases: list[Case], timeout: float = 540, runtime: str = "tensorflow") -> list[Report]:
+def compare(cases: list[Case], timeout: float = 2400, runtime: str = "tensorflow") -> list[Report]:
     """Run every case in one process for each framework."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
