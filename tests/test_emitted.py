@@ -13,6 +13,7 @@ import pytest
 
 from specbuild.backends import load
 from specbuild.build import compile_source, graph
+from specbuild.graph import Block
 from specbuild.weights import parameters
 from specbuild.words import plain
 
@@ -20,27 +21,29 @@ SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
 CHECKS = Path(__file__).parent / "emitted"
 
 
+def job(name: str, model: Block, folder: Path) -> dict[str, Any]:
+    """One model compiled, with the shapes that its files must take and give."""
+    found: dict[str, Any] = {"name": name, "model": model.kind, "outputs": list(model.outputs)}
+    for framework in ("torch", "keras"):
+        backend = load(framework)
+        file = folder / f"{name}_{framework}.py"
+        file.write_text(compile_source(model, framework))
+        found[framework] = str(file)
+        found[f"{framework}_parameters"] = parameters(model, framework)
+        found[f"{framework}_inputs"] = [
+            ([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()
+        ]
+        found[f"{framework}_outputs"] = [
+            [plain(o.type[a]) for a in backend.natural(o.type)] for o in model.outputs.values()
+        ]
+    return found
+
+
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every spec compiled, with the shapes that its files must take and give."""
+    """Every spec compiled."""
     folder = tmp_path_factory.mktemp("emitted")
-    found = []
-    for path in SPECS:
-        model = graph(path)
-        job: dict[str, Any] = {"name": path.stem, "model": model.kind, "outputs": list(model.outputs)}
-        for name in ("torch", "keras"):
-            backend = load(name)
-            file = folder / f"{path.stem}_{name}.py"
-            file.write_text(compile_source(model, name))
-            job[name] = str(file)
-            job[f"{name}_parameters"] = parameters(model, name)
-            job[f"{name}_inputs"] = [
-                ([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()
-            ]
-            job[f"{name}_outputs"] = [
-                [plain(o.type[a]) for a in backend.natural(o.type)] for o in model.outputs.values()
-            ]
-        found.append(job)
+    found = [job(path.stem, graph(path), folder) for path in SPECS]
     (folder / "jobs.json").write_text(json.dumps(found))
     return folder / "jobs.json"
 
