@@ -118,6 +118,14 @@ CODES: dict[str, Explanation] = {
         "the op's attributes. Move the key two columns to the left, or out of the braces.",
         "steps:\n  - conv:\n      channels: 64\n      as: stem\n",
     ),
+    "SB106": Explanation(
+        "a selector that cannot be read",
+        "A selector is a path of names with dots between them. `*` stands for any part of one name, `**` for "
+        "any number of names, `[1-3]` or `[0,2]` for numbers; `:relu` after a name says which op or block the "
+        "step is. A step without a name goes by its label: `relu` is every such step of a block, `relu2` the "
+        "second, as `specbuild show --depth 3` lists them.",
+        "edits:\n  - remove: backbone..relu\n",
+    ),
     "SB201": Explanation(
         "unknown op or block",
         "No op, block, import or library block has this name. Ops are lower_snake, blocks are CamelCase.",
@@ -157,6 +165,19 @@ CODES: dict[str, Explanation] = {
         "Only files under the project folder are read, after symbolic links are resolved. Copy the file "
         "into the project, or name a wider root on the command line.",
         "imports: {Net: ../../etc/passwd}\n",
+    ),
+    "SB208": Explanation(
+        "an edit that meets no step",
+        "The selector of an edit is a path from the model of its file, through the names of steps: "
+        "`backbone.layer1.0.bn3`. Edits are done in their order, so that a step which an earlier one removed "
+        "is no longer there, and one that it inserted is.",
+        "edits:\n  - remove: backbone.layer9\n",
+    ),
+    "SB209": Explanation(
+        "an edit that cannot be done",
+        "A step that is removed or inserted before needs an input that can pass on; what replaces a step has "
+        "as many inputs as that one, or names them with `from`; only an op or a block has attributes to set.",
+        "edits:\n  - remove: class_token\n",
     ),
     "SB301": Explanation(
         "an expression that cannot be parsed",
@@ -225,6 +246,10 @@ CODES: dict[str, Explanation] = {
     "SB505": Explanation(
         "too many imports",
         "A spec imports at most 100 files, 20 deep, 4 MiB together.",
+    ),
+    "SB506": Explanation(
+        "too many edits",
+        "A spec has at most 100 edits. A selector with `*`, `**` or `[1-3]` says many steps at once.",
     ),
     "SB601": Explanation(
         "a backend cannot express this",

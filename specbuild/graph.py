@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
+from specbuild.edits import Touches
 from specbuild.ops.base import Op
 from specbuild.source import At
 from specbuild.words import translate
@@ -98,6 +99,7 @@ class Block:
     steps: int = 0  # nodes in it, those of inner blocks included
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
     literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
+    touched: Touches = ()  # edits in it, each with the path of a step that it was about
 
     @property
     def type(self) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.axes import listed
+from specbuild.edits import EditDef, edits
 from specbuild.errors import SpecError, nearest
 from specbuild.ops import OPS
 from specbuild.source import At, Source
@@ -51,11 +52,20 @@ class ParamDef:
 
 
 @dataclass(frozen=True)
+class Argument:
+    """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
+
+    raw: Any
+    at: At
+    env: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class StepDef:
     """One step: an op, a block, or a structure (`do`, `parallel`, `reuse`, `use`)."""
 
     kind: str
-    value: Any  # raw YAML under the op's key
+    value: Any  # raw YAML under the op's key; for a step that an edit made, the block or op chosen
     at: At
     value_at: At
     name: str | None = None
@@ -68,6 +78,12 @@ class StepDef:
     arguments: Any = None  # raw YAML of `with`
     steps: tuple[StepDef, ...] = ()  # of a `do`
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
+    settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits have set
+    sources_at: At | None = None  # where its inputs are named, if an edit did that
+
+    @property
+    def from_at(self) -> At:
+        return self.sources_at or self.at.child("from")
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
         return (
@@ -106,7 +122,7 @@ class Spec:
     variants: Mapping[str, Mapping[str, Any]]
     license: str
     weights: Mapping[str, Any]
-    edits: Any
+    edits: tuple[EditDef, ...]
 
 
 def parse(source: Source) -> Spec:
@@ -129,7 +145,7 @@ def parse(source: Source) -> Spec:
         data.get("variants") or {},
         data.get("license") or "",
         data.get("weights") or {},
-        data.get("edits"),
+        edits(data.get("edits") or [], root.child("edits")),
     )
     if model is not None:
         object.__setattr__(model, "model", spec)

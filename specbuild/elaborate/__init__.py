@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from specbuild.edits import EditDef
+from specbuild.elaborate.faults import misfit, unmet
 from specbuild.elaborate.instances import Trial
 from specbuild.elaborate.steps import Steps
+from specbuild.errors import SpecError
 from specbuild.graph import Block
 from specbuild.resolve import Files
 from specbuild.spec import BlockDef, Spec
@@ -21,11 +24,29 @@ def elaborate(
     variant: str | None = None,
     trial: Trial | None = None,
 ) -> Block:
-    """The model of a file as a tree of block instances; raises SpecError."""
-    instances = Steps(files).instances
-    return instances.model(
-        spec, dict(params or {}), variant, lambda model: renamed(model, files), trial or Trial()
-    )
+    """The model of a file as a tree of block instances; raises SpecError, for an edit that does not fit at the edit."""
+    edits: list[EditDef] = []
+
+    def made(trial: Trial) -> Block:
+        instances = Steps(files).instances
+        try:
+            return instances.model(
+                spec, dict(params or {}), variant, lambda model: renamed(model, files), trial
+            )
+        finally:
+            edits[:] = [e for of_file in reversed(instances.edits.values()) for e in of_file]
+
+    try:
+        block = made(trial or Trial())
+    except SpecError as error:
+        if not edits or trial is not None:
+            raise
+        found = list(edits)
+        raise misfit(error, found, lambda some: made(Trial(edits=some))) from None
+    for edit in edits:
+        if not any(edit is done for done, _ in block.touched):
+            raise unmet(edit, block)
+    return block
 
 
 def renamed(model: BlockDef, files: Files) -> BlockDef | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.axes import Tensor
+from specbuild.edits import EditDef
+from specbuild.elaborate.pending import Pending
 from specbuild.graph import Block, Group, Node, Ref
-from specbuild.source import At
 from specbuild.spec import BlockDef
 from specbuild.words import translate
 
@@ -26,6 +27,16 @@ class Frame:
     prefix: str = ""  # of the group being filled
     last: Ref | None = None
     steps: int = 0
+    pending: Pending = field(
+        default_factory=Pending
+    )  # edits that may meet the steps of the group being filled
+    inside: dict[str, Pending] = field(
+        default_factory=dict
+    )  # those that may meet steps inside a block's instance
+    touched: list[tuple[EditDef, str]] = field(
+        default_factory=list
+    )  # edits with the paths of steps they were about
+    moved: dict[str, Ref] = field(default_factory=dict)  # paths whose readers an edit gave another value
 
     def typed(self, ref: Ref) -> Tensor:
         if ref in self.inputs:
@@ -37,15 +48,6 @@ class Frame:
         if not isinstance(node.op, Block):
             return node.parts[output]
         return told_outside(node.op.outputs[output].type, node.args)
-
-
-@dataclass(frozen=True)
-class Argument:
-    """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
-
-    raw: Any
-    at: At
-    env: Mapping[str, Any] | None = None
 
 
 def told_outside(x: Tensor, args: Mapping[str, Any]) -> Tensor:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
-from specbuild.elaborate.frame import Argument, Frame
+from specbuild.edits import EditDef
+from specbuild.elaborate.frame import Frame
+from specbuild.elaborate.pending import Pending, started
 from specbuild.elaborate.references import reference, single
-from specbuild.elaborate.values import called, declared, parameters, with_variant
+from specbuild.elaborate.values import called, declared, parameters, plain_or_block, with_variant
 from specbuild.errors import SpecError
 from specbuild.graph import Block, Chosen, Output, size_words
 from specbuild.names import check_name
 from specbuild.source import At
-from specbuild.spec import BlockDef, Spec, StepDef
+from specbuild.spec import Argument, BlockDef, Spec, StepDef
 from specbuild.words import named, plain
 
 MAX_DEPTH = 64
@@ -24,10 +26,11 @@ MAX_DEPTH = 64
 class Trial:
     """A model made a little otherwise, to see whether its code would still be true.
 
-    `changed` gives parameters of the model other values.
+    `changed` gives parameters of the model other values; of the edits only some may be done.
     """
 
     changed: Mapping[str, Any] = field(default_factory=dict)
+    edits: Collection[EditDef] | None = None  # those that are done; all if not said
 
     def arguments(self, definition: BlockDef, at: At) -> dict[str, Argument]:
         found = {name: raw for name, raw in self.changed.items() if name in definition.params}
@@ -42,6 +45,8 @@ class Instances:
         self.made: dict[Any, Block] = {}
         self.open: list[str] = []  # kinds being elaborated, outermost first
         self.defined: dict[At, BlockDef] = {}  # by where they stand
+        self.edits: dict[At, tuple[EditDef, ...]] = {}  # every edit that was come across, by its file
+        self.done: Collection[EditDef] | None = None  # the edits that are done; None: all
 
     def model(
         self,
@@ -52,6 +57,7 @@ class Instances:
         trial: Trial,
     ) -> Block:
         """The model of a file. If it is another one under another name, then with that one's parameters and names."""
+        self.done = trial.edits
         definition = spec.model
         if definition is None:
             raise spec.source.at().error(
@@ -72,6 +78,7 @@ class Instances:
             for name, raw in definition.inputs.items()
         }
         top = definition
+        pending = self.started(definition, params, Pending())
         while (other := renamed(definition)) is not None:
             [step] = definition.steps
             arguments = {
@@ -82,18 +89,37 @@ class Instances:
                 arguments |= trial.arguments(other, step.value_at)
             params, definition = called(other, arguments, step.value_at), other
             env = scope(params)
+            pending = self.started(definition, params, pending)
             inputs = {
                 name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()
             }
-        block = self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
+        block = self.body(
+            definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()}, pending
+        )
         return block if definition is top else replace(block, kind=top.name, doc=top.doc or block.doc)
 
+    def started(self, definition: BlockDef, params: Mapping[str, Any], around: Pending) -> Pending:
+        """The edits that may meet the steps of a block: those of its file if it is a model, then those around it."""
+        if definition.model is None or not definition.model.edits:
+            return around
+        self.edits[definition.at] = definition.model.edits
+        done = [e for e in definition.model.edits if self.done is None or e in self.done]
+        return started(done, {p: plain_or_block(v) for p, v in params.items()}, around)
+
     def instance(
-        self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str
+        self,
+        definition: BlockDef,
+        params: dict[str, Any],
+        inputs: dict[str, Tensor],
+        at: At,
+        name: str,
+        around: Pending,
     ) -> Block:
-        """A block instance; the same definition, values and types give the same object."""
+        """A block instance; the same definition, values, types and edits give the same object."""
+        pending = self.started(definition, params, around)
         key = (
             id(definition),
+            pending.key(),
             tuple((p, v.key() if isinstance(v, Chosen) else repr(plain(v))) for p, v in params.items()),
             tuple(
                 (n, tuple((a, plain(s)) for a, s in x.sizes.items()), x.dtype, x.batched)
@@ -121,7 +147,7 @@ class Instances:
             for i, x in inputs.items():
                 sizes = {a: n if a == CHANNEL else plain(n) for a, n in read[i].items()}
                 told[i] = Tensor(sizes, x.dtype, x.batched)
-            self.made[key] = self.body(definition, env, params, told, read)
+            self.made[key] = self.body(definition, env, params, told, read, pending)
         except SpecError as e:
             raise SpecError(e.code, e.message, e.place, e.hint, (*e.trail, trail)) from None
         finally:
@@ -135,9 +161,10 @@ class Instances:
         params: dict[str, Any],
         inputs: dict[str, Tensor],
         read: Mapping[str, Mapping[str, int]],
+        pending: Pending,
     ) -> Block:
         """The instance itself; `read` has the sizes of its inputs as its expressions read them."""
-        frame = Frame(definition, env, inputs)
+        frame = Frame(definition, env, inputs, pending=pending)
         for name in inputs:
             check_name(name, definition.at.child("inputs", name), "an input")
             if name in env:
@@ -163,6 +190,7 @@ class Instances:
             definition.at,
             frame.steps,
             {p: d.doc for p, d in definition.params.items() if d.doc},
+            touched=tuple(frame.touched),
         )
 
     def outputs(self, frame: Frame) -> dict[str, Output]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,8 @@ def found(frame: Frame, text: Any, at: At) -> Ref:
     for scope in reversed(frame.scopes):
         if text in scope:
             return scope[text]
+    if text in frame.moved:
+        return frame.moved[text]
     if text in frame.nodes:
         return text
     if text in frame.groups:
@@ -37,7 +40,8 @@ def found(frame: Frame, text: Any, at: At) -> Ref:
     parts = text.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         head = ".".join(parts[:cut])
-        ref = next((s[head] for s in reversed(frame.scopes) if head in s), head)
+        inner = next((p + head for p in prefixes(frame.prefix) if p + head in frame.nodes), None)
+        ref = inner or next((s[head] for s in reversed(frame.scopes) if head in s), head)
         node = frame.nodes.get(ref)
         if node is not None and isinstance(node.op, Block):
             return tap(frame, node, ".".join(parts[cut:]), at)
@@ -49,6 +53,14 @@ def found(frame: Frame, text: Any, at: At) -> Ref:
     hint = f"did you mean {guess!r}?" if guess else f"here are: {listed(known[:12])}"
     message = f"{text!r} comes only after this step" if later else f"nothing above is named {text!r}"
     raise at.error("SB202", message, hint)
+
+
+def prefixes(prefix: str) -> Iterator[str]:
+    """`a.b.`, `a.` and nothing for `a.b.`: where a name may stand, innermost first."""
+    while prefix:
+        yield prefix
+        prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
+    yield ""
 
 
 def single(frame: Frame, ref: Ref, at: At) -> Ref:

@@ -49,6 +49,8 @@ def reused(frame: Frame, step: StepDef) -> Node | None:
 
 
 def chosen_by(frame: Frame, step: StepDef) -> Chosen:
+    if isinstance(step.value, Chosen):
+        return step.value
     choice = frame.env.get(step.value) if isinstance(step.value, str) else None
     if not isinstance(choice, Chosen):
         blocks = [p for p, v in frame.env.items() if isinstance(v, Chosen)]
@@ -59,7 +61,7 @@ def chosen_by(frame: Frame, step: StepDef) -> Chosen:
 
 
 def many(frame: Frame, step: StepDef, wanted: list[str]) -> list[Ref | None]:
-    raw, at = step.sources, step.at.child("from")
+    raw, at = step.sources, step.from_at
     if raw is None or isinstance(raw, str):
         if len(wanted) != 1:
             raise step.error(
@@ -96,9 +98,7 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
         )
         if listed_refs is None:
             first = cls.takes[0].name
-            listed_refs, at = (
-                (raw[first], at.child(first)) if first in raw else (step.sources, step.at.child("from"))
-            )
+            listed_refs, at = (raw[first], at.child(first)) if first in raw else (step.sources, step.from_at)
         if not isinstance(listed_refs, list) or not listed_refs:
             raise step.error("SB103", f"{cls.name} needs its inputs", f"write `{cls.name}: [a, b]`")
         return [reference(frame, r, at.child(i)) for i, r in enumerate(listed_refs)]
@@ -109,25 +109,23 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
         names = [t.name for t in cls.takes]
         for name in step.sources:
             if name not in names:
-                raise step.at.child("from", name).error(
+                raise step.from_at.child(name).error(
                     "SB101", f"{cls.name} has no input {name!r}", f"its inputs are {listed(names)}", key=True
                 )
     found: list[Ref | None] = []
     for index, take in enumerate(cls.takes):
         if isinstance(step.sources, Mapping) and take.name in step.sources:
-            found.append(reference(frame, step.sources[take.name], step.at.child("from", take.name)))
+            found.append(reference(frame, step.sources[take.name], step.from_at.child(take.name)))
         elif take.name in given and take.name != "x":
             found.append(reference(frame, given[take.name], step.value_at.child(take.name)))
         elif isinstance(step.sources, list) and index < len(step.sources):
-            found.append(reference(frame, step.sources[index], step.at.child("from", index)))
+            found.append(reference(frame, step.sources[index], step.from_at.child(index)))
         elif take.optional:
             found.append(None)
         elif index == 0:
             raw_from = step.sources if isinstance(step.sources, str) else None
             found.append(
-                previous(frame, step)
-                if raw_from is None
-                else reference(frame, raw_from, step.at.child("from"))
+                previous(frame, step) if raw_from is None else reference(frame, raw_from, step.from_at)
             )
         else:
             raise step.error(
@@ -136,7 +134,7 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
                 f"write `{cls.name}: {{{take.name}: ...}}`",
             )
     if isinstance(step.sources, list) and len(step.sources) > len(cls.takes):
-        raise step.at.child("from").error(
+        raise step.from_at.error(
             "SB103", f"{cls.name} takes {len(cls.takes)} input, here are {len(step.sources)}"
         )
     return found

@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from specbuild.axes import ShapeError, Tensor, listed
-from specbuild.elaborate.frame import Argument, Frame, told_outside
+from specbuild.elaborate.edits import edited
+from specbuild.elaborate.entries import Entry, entries, kind
+from specbuild.elaborate.frame import Frame, told_outside
 from specbuild.elaborate.instances import Instances
+from specbuild.elaborate.pending import Pending
 from specbuild.elaborate.references import reference
 from specbuild.elaborate.sources import chosen_by, sources
 from specbuild.elaborate.values import called, condition, declared, holds, read
 from specbuild.errors import nearest
 from specbuild.graph import Block, Chosen, Group, Node, Ref, Skip, size_arguments
-from specbuild.names import check_name, snake
+from specbuild.names import check_name
 from specbuild.ops import OPS
 from specbuild.ops.base import Op, attributes
 from specbuild.ops.kinds import Integer, KindError
 from specbuild.resolve import Files
-from specbuild.spec import BlockDef, StepDef
+from specbuild.spec import Argument, BlockDef, StepDef
 from specbuild.words import named, plain, settled
 
 MAX_REPEAT = 10_000
@@ -34,51 +37,117 @@ class Steps:
 
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> None:
         """Steps one after another; those of a group are numbered unless they have a name."""
-        labels = [label(s) for s in steps if s.name is None]
-        seen: dict[str, int] = {}
-        for index, step in enumerate(steps):
-            name = step.name
-            if name is not None:
-                check_name(name, step.at.child("as"), "a step")
-                if name in frame.env and not isinstance(frame.env[name], Chosen) and not frame.prefix:
-                    what = "an input" if name in frame.inputs else "a parameter"
-                    raise step.at.child("as").error(
-                        "SB204", f"{name!r} is the name of {what}", "give the step another name"
-                    )
-            elif numbered:
-                name = str(index)
-            else:
-                tag = label(step)
-                seen[tag] = seen.get(tag, 0) + 1
-                name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or self.taken(frame, tag) else tag
-                while self.taken(frame, name):
-                    seen[tag] += 1
-                    name = f"{tag}{seen[tag]}"
-            path = frame.prefix + name
-            if path in frame.nodes or path in frame.groups or (step.name and name in frame.scopes[-1]):
-                raise step.at.child("as").error(
-                    "SB204", f"there is a {name!r} above already", "give it another name with `as`"
-                )
-            self.step(frame, step, path)
-            assert frame.last is not None or step.kind == "parallel"
-            if frame.last is not None:
-                frame.scopes[-1][name] = frame.last
+        for entry in edited(frame, entries(frame, steps, numbered)):
+            self.entry(frame, entry)
 
-    def taken(self, frame: Frame, name: str) -> bool:
-        """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
-        parameter = name in frame.env and not isinstance(frame.env[name], Chosen)
-        return frame.prefix + name in frame.nodes or name in frame.scopes[-1] or parameter
+    def entry(self, frame: Frame, entry: Entry, inputs: list[Ref | None] | None = None) -> None:
+        """A step with what edits put around it. `inputs` are given to the members of a repeat."""
+        step, path = entry.step, frame.prefix + entry.name
+        self.named(frame, entry, path)
+        if entry.before or entry.removed or entry.origin is not None:
+            inputs = self.inputs(frame, entry, inputs)
+        if entry.before:
+            assert inputs is not None
+            frame.last = inputs[0]
+            for other in entry.before:
+                self.entry(frame, other)
+            inputs = [frame.last, *inputs[1:]]
+        if entry.removed:
+            assert inputs is not None
+            frame.last = inputs[0]
+        else:
+            outer, what = frame.pending, kind(frame, step)
+            frame.inside[path] = outer.below(entry.names, what, entry.by)
+            if what != "parallel":  # whose branches stand beside it
+                frame.pending = frame.inside[path]
+            begin = frame.last
+            self.step(frame, step, path, inputs)
+            frame.pending = outer
+            if entry.by is not None and entry.by.definition.identity and begin is not None:
+                self.from_identity(frame, entry, path, begin)
+        if frame.last is not None:
+            frame.scopes[-1][entry.name] = frame.last
+        for other in entry.after:
+            self.entry(frame, other)
+        if (entry.after or entry.removed) and frame.last is not None:
+            frame.scopes[-1][entry.name] = frame.last
+            if path not in frame.nodes or entry.after:
+                frame.moved[path] = frame.last
 
-    def step(self, frame: Frame, step: StepDef, path: str) -> None:
+    def named(self, frame: Frame, entry: Entry, path: str) -> None:
+        """Whether a step can have its name."""
+        name, at = entry.step.name, entry.step.at.child("as")
+        if name is not None:
+            check_name(name, at, "a step")
+            if name in frame.env and not isinstance(frame.env[name], Chosen) and not frame.prefix:
+                what = "an input" if name in frame.inputs else "a parameter"
+                raise at.error("SB204", f"{name!r} is the name of {what}", "give the step another name")
+        above = name is not None and name in frame.scopes[-1] and entry.by is None
+        if not entry.removed and (path in frame.nodes or path in frame.groups or above):
+            raise at.error(
+                "SB204", f"there is a {entry.name!r} above already", "give it another name with `as`"
+            )
+
+    def inputs(self, frame: Frame, entry: Entry, given: list[Ref | None] | None) -> list[Ref | None]:
+        """What goes into a step that edits were about, before it is done."""
+        step = entry.origin or entry.step
+        if given is None and step.kind in ("do", "parallel"):
+            given = [frame.last if step.sources is None else reference(frame, step.sources, step.from_at)]
+        elif given is None:
+            given = sources(self.files, frame, step)
+        if not given or given[0] is None:
+            raise entry.error(
+                "SB209", f"nothing goes into {entry.name} that could pass on", "replace it instead"
+            )
+        return given if entry.origin is None else self.taken_over(frame, entry, given)
+
+    def taken_over(self, frame: Frame, entry: Entry, given: list[Ref | None]) -> list[Ref | None]:
+        """The inputs of a replaced step as those of what stands in its place."""
+        choice = chosen_by(frame, entry.step)
+        if choice.kind == "none":
+            return given[:1]
+        least = most = 0
+        if choice.kind in OPS:
+            takes = OPS[choice.kind].takes
+            if takes and takes[0].many:
+                return given
+            least, most = sum(not take.optional for take in takes), len(takes)
+        else:
+            least = most = len(self.files.lookup(choice.at.source, choice.kind, choice.at).inputs)
+        if least > len(given):
+            message = (
+                f"{choice.kind} takes {least} inputs, and the step in whose place it stands has {len(given)}"
+            )
+            raise entry.error("SB209", message, "name them with `from`")
+        return [*given[:most], *[None] * (most - len(given))]
+
+    def from_identity(self, frame: Frame, entry: Entry, path: str, begin: Ref) -> None:
+        """What was inserted, scaled by a number that is learned and begins at 0, and added to what went in."""
+        at, made = entry.step.at, frame.last
+        assert made is not None
+        if not frame.typed(begin).same_sizes(frame.typed(made)):
+            raise at.child("start").error(
+                "SB401",
+                f"{entry.name} makes {frame.typed(made)} of {frame.typed(begin)}, so it cannot begin as the identity",
+            )
+        scale = StepDef("weight", {"axes": {}, "init": "zeros"}, at, at, name=f"{entry.name}_scale")
+        frame.last = self.one(frame, scale, f"{path}_scale", [])
+        frame.last = self.one(frame, StepDef("multiply", [], at, at), f"{path}_scaled", [frame.last, made])
+        frame.last = self.one(frame, StepDef("add", [], at, at), f"{path}_added", [begin, frame.last])
+
+    def step(self, frame: Frame, step: StepDef, path: str, inputs: list[Ref | None] | None = None) -> None:
         if step.repeat is not None:
-            self.repeat(frame, step, path)
+            self.repeat(frame, step, path, inputs)
             return
+        if inputs is not None and step.kind in ("do", "parallel"):
+            frame.last, step = inputs[0], replace(step, sources=None)
         if step.kind == "do":
             self.group(frame, step, path, step.steps)
         elif step.kind == "parallel":
             self.parallel(frame, step, path)
         else:
-            frame.last = self.one(frame, step, path, sources(self.files, frame, step))
+            found = sources(self.files, frame, step) if inputs is None else inputs
+            frame.last = self.one(frame, step, path, found)
         self.expected(frame, step)
 
     def expected(self, frame: Frame, step: StepDef) -> None:
@@ -95,7 +164,7 @@ class Steps:
     ) -> None:
         """Steps under one name; `from` and `when` of a `do` hold for the whole of it."""
         if step.sources is not None and step.kind == "do":
-            frame.last = reference(frame, step.sources, step.at.child("from"))
+            frame.last = reference(frame, step.sources, step.from_at)
         when = condition(frame, step) if step.when is not None else None
         if step.when is not None and not holds(frame, step):
             if frame.last is None:
@@ -123,23 +192,20 @@ class Steps:
 
     def parallel(self, frame: Frame, step: StepDef, path: str) -> None:
         """Branches side by side from one value, then `merge`."""
-        begin = (
-            reference(frame, step.sources, step.at.child("from")) if step.sources is not None else frame.last
-        )
+        begin = reference(frame, step.sources, step.from_at) if step.sources is not None else frame.last
         ends = []
+        branches = []
         for name, steps in (step.branches or {}).items():
             at = step.value_at.child(name)
             check_name(name, at, "a branch")
             if name in frame.scopes[-1]:
                 raise at.error("SB204", f"there is a {name!r} above already", key=True)
+            alone = len(steps) == 1 and steps[0].name is None  # one step needs no group around it
+            branches.append(Entry(name, steps[0] if alone else StepDef("do", None, at, at, steps=steps)))
+        for entry in edited(frame, branches):
             frame.last = begin
-            if len(steps) == 1 and steps[0].name is None:  # one step needs no group around it
-                self.step(frame, steps[0], frame.prefix + name)
-            else:
-                self.group(frame, StepDef("do", None, at, at), frame.prefix + name, steps)
-            assert frame.last is not None
-            frame.scopes[-1][name] = frame.last
-            ends.append(name)
+            self.entry(frame, entry)
+            ends.append(entry.name)
         frame.last = None
         if step.merge is not None:
             at = step.at.child("merge")
@@ -149,7 +215,7 @@ class Steps:
             )
             frame.last = self.one(frame, merged, path, sources(self.files, frame, merged))
 
-    def repeat(self, frame: Frame, step: StepDef, path: str) -> None:
+    def repeat(self, frame: Frame, step: StepDef, path: str, inputs: list[Ref | None] | None) -> None:
         """`repeat: n`: the step n times, each fed by the one before; `i` counts from 0."""
         at = step.at.child("repeat")
         length = read(Integer(0), step.repeat, at, frame.env)
@@ -159,25 +225,27 @@ class Steps:
         if step.when is not None and not holds(frame, step):
             length = 0
         frame.groups[path] = Group(path, step.at, length, step.doc)
-        found = (
-            None if step.kind in ("do", "parallel") else sources(self.files, frame, replace(step, when=None))
-        )
-        if found is None and step.sources is not None:
-            frame.last = reference(frame, step.sources, step.at.child("from"))
-            once = replace(once, sources=None)
+        found = inputs
+        if step.kind in ("do", "parallel"):
+            if inputs is not None:
+                frame.last = inputs[0]
+            elif step.sources is not None:
+                frame.last = reference(frame, step.sources, step.from_at)
+            found, once = None, replace(once, sources=None)
+        elif inputs is None:
+            found = sources(self.files, frame, replace(step, when=None))
         if found and found[0] is not None:
             frame.last = found[0]
         before = frame.env.get("i")
         outer, frame.prefix = frame.prefix, path + "."
-        for i in range(plain(length)):
-            frame.env["i"] = named(i, "i")
-            inner = f"{path}.{i}"
-            if found is None:
-                self.step(frame, once, inner)
-            else:
-                frame.last = self.one(frame, once, inner, [frame.last, *found[1:]])
+        frame.scopes.append({})
+        for entry in edited(frame, [Entry(str(i), once, number=i) for i in range(plain(length))]):
+            if entry.number is not None:
+                frame.env["i"] = named(entry.number, "i")
+            self.entry(frame, entry, None if found is None else [frame.last, *found[1:]])
             if frame.steps > MAX_STEPS:
                 raise at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
+        frame.scopes.pop()
         frame.prefix = outer
         if before is None:
             frame.env.pop("i", None)
@@ -234,7 +302,9 @@ class Steps:
     ) -> Node:
         cls = OPS[step.kind]
         taken = {t.name for t in cls.takes}
+        scopes = {**(scopes or {}), **self.set(frame, step, sources)}
         raw = {} if step.value is None or isinstance(step.value, list) else step.value
+        raw = {**raw, **{name: argument.raw for name, argument in scopes.items()}}
         declared = attributes(cls)
         for key in raw:
             if key not in declared and key not in taken:
@@ -244,15 +314,12 @@ class Steps:
                     if guess
                     else f"{cls.name} has {listed([*taken - {'x'}, *declared])}"
                 )
-                raise step.value_at.child(key).error(
-                    "SB101", f"{cls.name} has no attribute {key!r}", hint, key=True
-                )
+                at = scopes[key].at if key in scopes else step.value_at.child(key)
+                raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
         values = {}
         for name, a in declared.items():
             if name in raw:
-                argument = (scopes or {}).get(name) or Argument(
-                    raw[name], step.value_at.child(name), frame.env
-                )
+                argument = scopes.get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
                 values[name] = read(a.kind, argument.raw, argument.at, argument.env or {})
             elif a.required:
                 raise step.error(
@@ -286,7 +353,7 @@ class Steps:
         given = {
             name: Argument(raw, step.value_at.child(name), frame.env)
             for name, raw in (step.value or {}).items()
-        }
+        } | self.set(frame, step, sources)
         return self.call(frame, definition, step, given, path, sources)
 
     def call(
@@ -304,7 +371,9 @@ class Steps:
             assert source is not None
             inputs[name] = x = frame.typed(source)
             self.fits(definition, name, x, step)
-        built = self.instances.instance(definition, params, inputs, step.at, path)
+        around = frame.inside.get(path, Pending())
+        built = self.instances.instance(definition, params, inputs, step.at, path, around)
+        frame.touched += [(edit, f"{path}.{inside}") for edit, inside in built.touched]
         args = params | size_arguments(inputs, params)
         type_ = told_outside(built.type, args)
         return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
@@ -335,7 +404,9 @@ class Steps:
             definition = self.instances.defined[origin.op.at]
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
             params = {p: origin.args[p] for p in definition.params}
-            built = self.instances.instance(definition, params, inputs, step.at, path)
+            built = self.instances.instance(
+                definition, params, inputs, step.at, path, frame.inside.get(origin.name, Pending())
+            )
             args = params | size_arguments(inputs, params)
             return Node(
                 path,
@@ -367,6 +438,11 @@ class Steps:
             parts=parts,
         )
 
+    def set(self, frame: Frame, step: StepDef, sources: list[Ref | None]) -> dict[str, Argument]:
+        """What edits have set; they may speak of what goes into the step as `x`."""
+        x = {} if not sources or sources[0] is None else {"x": frame.typed(sources[0]).sizes}
+        return {name: replace(a, env={**x, **(a.env or {})}) for name, a in step.settings.items()}
+
     def use(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         """A parameter that is a block, in the place of a step."""
         choice = chosen_by(frame, step)
@@ -381,9 +457,10 @@ class Steps:
                 step.name is not None,
                 doc=step.doc,
             )
-        given = {
-            name: Argument(raw, choice.at.child(name), choice.scope) for name, raw in choice.arguments.items()
-        }
+        scope = dict(choice.scope)
+        if isinstance(step.value, Chosen) and sources and sources[0] is not None:
+            scope.setdefault("x", frame.typed(sources[0]).sizes)  # an edit may speak of what goes in
+        given = {name: Argument(raw, choice.at.child(name), scope) for name, raw in choice.arguments.items()}
         beside = step.at.child("with")
         given |= {
             name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()
@@ -391,8 +468,9 @@ class Steps:
         stand_in = replace(
             step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
         )
+        given |= self.set(frame, step, sources)
         if choice.kind in OPS:
-            return self.op(frame, stand_in, path, sources, given)
+            return self.op(frame, replace(stand_in, settings={}), path, sources, given)
         return self.call(
             frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources
         )
@@ -401,10 +479,3 @@ class Steps:
 def counted(x: Tensor, i: int) -> Tensor:
     """A type as later steps read it: its sizes are not told by an index that moves on."""
     return Tensor({axis: settled(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
-
-
-def label(step: StepDef) -> str:
-    """What a step without a name is called."""
-    if step.kind == "use" and isinstance(step.value, str):
-        return step.value
-    return step.kind if step.kind in OPS else snake(step.kind)

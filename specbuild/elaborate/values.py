@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from specbuild.axes import ShapeError, Tensor, listed
-from specbuild.elaborate.frame import Argument, Frame
+from specbuild.elaborate.frame import Frame
 from specbuild.errors import nearest
 from specbuild.graph import Chosen
 from specbuild.names import check_name
 from specbuild.ops.kinds import Flag, Integer, KindError, Real, Word
 from specbuild.source import At
-from specbuild.spec import BlockDef, ParamDef, StepDef
+from specbuild.spec import Argument, BlockDef, ParamDef, StepDef
 from specbuild.words import WordsError, evaluate, plain, retell
 
 

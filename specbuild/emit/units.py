@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any
 
 from specbuild.axes import CHANNEL
+from specbuild.edits import EditDef
+from specbuild.edits import words as edit_words
 from specbuild.emit.code import Expr, Index, Input, Literal, Name, TupleOf, from_words, rebuild, walk
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
@@ -109,9 +111,18 @@ def units(model: Block, backend: Backend) -> list[Unit]:
         for lowered in found:
             filled(lowered, table)
             rows(lowered, table.numbers[kind])
-        for group in alike(found):
-            made += merged(group, table, model=group[0] is top)
+        groups = alike(found)
+        for group in groups:
+            apart = edit_words(apart_by(group, found)) if len(groups) > 1 else ()
+            made += merged(group, table, group[0] is top, apart)
     return made
+
+
+def apart_by(group: list[Lowered], found: list[Lowered]) -> list[EditDef]:
+    """The edits that were about some instances of a block only, these among them."""
+    about = [dict.fromkeys(edit for edit, _ in lowered.block.touched) for lowered in found]
+    mine = dict.fromkeys(edit for lowered in group for edit, _ in lowered.block.touched)
+    return [edit for edit in mine if not all(edit in edits for edits in about)]
 
 
 def inner_first(kinds: Mapping[str, Sequence[Lowered]]) -> list[str]:
@@ -212,17 +223,18 @@ def skeleton(part: Any) -> Any:
     return part
 
 
-def merged(group: list[Lowered], table: Units, model: bool) -> list[Unit]:
+def merged(group: list[Lowered], table: Units, model: bool, apart: Sequence[str] = ()) -> list[Unit]:
     """One class for these instances; if they cannot be told by one after all, one for each."""
     try:
-        return [Merger(group, table, model).unit()]
+        return [Merger(group, table, model, apart).unit()]
     except Mismatch:
-        return [Merger([lowered], table, model).unit() for lowered in group]
+        return [Merger([lowered], table, model, apart).unit() for lowered in group]
 
 
 class Merger:
-    def __init__(self, group: list[Lowered], table: Units, model: bool):
+    def __init__(self, group: list[Lowered], table: Units, model: bool, apart: Sequence[str] = ()):
         self.group, self.table, self.model = group, table, model
+        self.apart = apart  # what edits made of these instances only, for the name
         self.holes: dict[tuple[str, ...], str] = {}
         self.hole_values: dict[str, list[Any]] = {}
         self.used: set[str] = set()
@@ -257,6 +269,7 @@ class Merger:
             if isinstance(v, Chosen) and v.kind != "none" and v.kind[0].isupper()
         ]
         candidates = [
+            *(f"{block.kind}{word}" for word in self.apart),
             block.kind,
             *(f"{block.kind}With{c}" for c in chosen),
             *(f"{block.kind}{n}" for n in range(2, 10_000)),

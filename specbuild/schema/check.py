@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from specbuild.edits import EDITS
 from specbuild.errors import MOST_REPORTED, SpecError, SpecErrors
 from specbuild.ops import OPS
 from specbuild.schema.document import schema
@@ -24,7 +25,11 @@ def validate(source: Source, library: Collection[str] | None = None) -> None:
     own = own_blocks(source)
     document = schema(own)
     checker = Checker(
-        document, {"step": one_kind(known_blocks(source, library) if library is not None else None)}
+        document,
+        {
+            "step": one_kind(known_blocks(source, library) if library is not None else None),
+            "edit": one_verb,
+        },
     )
     faults = checker.faults(document, source.data)
     if faults:
@@ -66,6 +71,25 @@ def known_blocks(source: Source, library: Collection[str]) -> set[str]:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def one_verb(checker: Checker, edit: Schema, value: Any, path: Path) -> None:
+    """What the schema cannot say of an edit: it has exactly one verb, and nothing that does not go with it."""
+    if not isinstance(value, dict):
+        return
+    verbs = [key for key in value if key in EDITS]
+    if not verbs:
+        checker.found("no verb", edit, value, path)
+        return
+    for verb in verbs[1:2]:
+        checker.found("verbs", edit, value, path, verb)
+    [verb, *others] = verbs
+    for key in value:
+        strange = key in edit["properties"] and key not in EDITS[verb] and key not in EDITS
+        if strange and key not in edit["dependencies"] and not others:
+            checker.found("strange", edit, value, path, key)
+    if verb == "insert" and ("after" in value) == ("before" in value):
+        checker.found("where", edit, value, path, "before")
 
 
 def one_kind(blocks: Collection[str] | None) -> Rule:

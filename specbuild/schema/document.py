@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from specbuild.schema.edits import edit
 from specbuild.schema.entries import Schema, block_value, merges, ops
 from specbuild.schema.frame import block, file_keys, parameters, shape
 from specbuild.schema.steps import bare, chosen, definition, references, step
@@ -48,6 +49,7 @@ def schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
             "shape": shape(),
             "parameters": parameters(),
             "block": block(),
+            "edit": edit(),
             "step": step(usable),
             "choice": chosen(
                 references(usable),

@@ -62,8 +62,10 @@ def file_keys() -> dict[str, Schema]:
         "steps": {"description": "What is computed, one step after another.", **STEPS},
         "outputs": outputs("model"),
         "edits": {
-            "description": "Changes to an imported model: steps inserted, replaced or removed by name.",
-            "type": ["array", "object"],
+            "description": "Changes to the models that this one is made of, one after another.",
+            "type": "array",
+            "items": {"$ref": "#/definitions/edit"},
+            "minItems": 1,
         },
         "weights": {
             "description": "Names of published weights and the names here, by who published them.",

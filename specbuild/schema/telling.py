@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from specbuild import names
+from specbuild.edits import EDITS
 from specbuild.errors import SpecError, nearest
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
 from specbuild.schema.draft7 import Fault, Path
+from specbuild.schema.edits import EDIT, SELECTOR, beside
 from specbuild.schema.entries import ops
 from specbuild.schema.frame import AXIS_OR_REST, BLOCK_NAME, file_keys
 from specbuild.schema.phrases import about, advice, clause, expected, meant, shown, some, subject
@@ -48,7 +50,7 @@ class Telling:
             yield self.unknown_kind(fault, path)
         elif not title or title == "parameters":
             yield self.bad_name(key, path, BLOCK_NAME in fault.schema.get("patternProperties", {}), key=True)
-        elif key in STEP_KEYS and not title.startswith("a "):
+        elif key in STEP_KEYS and not title.startswith(("a ", "an ")):
             yield self.indented(key, path, title)
         else:
             what = "attribute" if title in OPS else "parameter" if title[0].isupper() else "key"
@@ -112,8 +114,14 @@ class Telling:
 
     def depends(self, fault: Fault) -> Iterator[SpecError]:
         needed = [key for key in fault.schema["dependencies"][fault.key] if key not in fault.value]
-        if fault.schema.get("title") == "a step":
-            message = f"{fault.key!r} belongs to {needed[0]!r}, and this step has none"
+        title = fault.schema.get("title", "")
+        if title == EDIT and fault.key in EDITS:
+            message = f"{fault.key!r} needs {needed[0]!r}{clause(beside()[needed[0]]['description'])}"
+            yield self.error(
+                "SB103", (*fault.path, fault.key), message, f"write `{needed[0]}` beside it", key=True
+            )
+        elif title in ("a step", EDIT):
+            message = f"{fault.key!r} belongs to {needed[0]!r}, and this {title.split()[1]} has none"
             hint = f"remove it, or write `{needed[0]}` beside it"
             yield self.error("SB101", (*fault.path, fault.key), message, hint, key=True)
         else:
@@ -148,6 +156,32 @@ class Telling:
             fault.key, fault.path if isinstance(fault.value, str) else (*fault.path, fault.key)
         )
 
+    # -- edits -------------------------------------------------------------------------------
+
+    def verbless(self, fault: Fault) -> Iterator[SpecError]:
+        yield self.error("SB103", fault.path, "this edit does nothing", f"begin it with one of {some(EDITS)}")
+
+    def several_verbs(self, fault: Fault) -> Iterator[SpecError]:
+        found = [key for key in fault.value if key in EDITS]
+        message = f"an edit does one thing; this one has {some(map(repr, found))}"
+        yield self.error(
+            "SB104", (*fault.path, fault.key), message, "start a new edit with `- ` for each", key=True
+        )
+
+    def strange_key(self, fault: Fault) -> Iterator[SpecError]:
+        verb = next(key for key in fault.value if key in EDITS)
+        hint = f"beside it stands {some(EDITS[verb])}" if EDITS[verb] else "nothing stands beside it"
+        message = f"{fault.key!r} does not go with {verb!r}"
+        yield self.error("SB101", (*fault.path, fault.key), message, hint, key=True)
+
+    def no_where(self, fault: Fault) -> Iterator[SpecError]:
+        several = fault.key in fault.value
+        message = "'insert' needs one of 'after' and 'before'" + ", not both" * several
+        path = (*fault.path, fault.key if several else "insert")
+        yield self.error(
+            "SB104" if several else "SB103", path, message, "write `after: backbone.layer1`, say", key=True
+        )
+
     # -- values ------------------------------------------------------------------------------
 
     def wrong_type(self, fault: Fault) -> Iterator[SpecError]:
@@ -180,7 +214,10 @@ class Telling:
 
     def wrong_text(self, fault: Fault) -> Iterator[SpecError]:
         text, path, wanted = fault.value, fault.path, fault.schema["pattern"]
-        if fault.schema.get("title") != "a step":
+        if fault.schema.get("title") == SELECTOR:
+            hint = "write names with dots between them, such as `backbone.layer[1-3].*.bn3`"
+            yield self.error("SB106", path, f"{shown(text)} is not a selector", hint)
+        elif fault.schema.get("title") != "a step":
             yield self.bad_name(text, path, wanted == BLOCK_NAME, axis=wanted == AXIS_OR_REST)
         elif text in OPS:
             yield from self.missing(Fault("required", ops()[text], text, path), ops()[text]["required"])
@@ -230,6 +267,10 @@ TOLD: dict[str, Callable[[Telling, Fault], Iterator[SpecError]]] = {
     "kinds": Telling.several_kinds,
     "no kind": Telling.kindless,
     "no block": Telling.no_block,
+    "no verb": Telling.verbless,
+    "verbs": Telling.several_verbs,
+    "strange": Telling.strange_key,
+    "where": Telling.no_where,
     "type": Telling.wrong_type,
     "enum": Telling.not_one_of,
     "anyOf": Telling.not_one_of,
