@@ -36,11 +36,15 @@ class EditDef:
     identity: bool = False  # whether what is inserted changes nothing at the start
     doc: str = ""
 
+    @property
+    def kind(self) -> str:
+        """The block or op that it brings; nothing if it brings none."""
+        return self.new if isinstance(self.new, str) else next(iter(self.new or ()), "")
+
     def word(self) -> str:
         """What the edit made of a block, as a part of the name of its class."""
-        if self.verb in ("insert", "replace"):
-            kind = self.new if isinstance(self.new, str) else next(iter(self.new))
-            return f"With{camel(self.name or kind)}"
+        if self.kind:
+            return f"With{camel(self.name or self.kind)}"
         name = self.selector.parts[-1].text
         return f"Without{camel(name)}" if self.verb == "remove" and name.isidentifier() else ""
 

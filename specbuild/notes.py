@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from specbuild.axes import listed
+from specbuild.edits import EditDef
 from specbuild.errors import Place, printable
 from specbuild.graph import Block, Skip, blocks
 from specbuild.resolve import library_index
@@ -52,6 +53,36 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
 
     visit(whole, kept, ())
     return list(found.values())
+
+
+def edited(whole: Block) -> list[Note]:
+    """What each edit was about."""
+    about: dict[EditDef, list[str]] = {}
+    for edit, path in whole.touched:
+        about.setdefault(edit, []).append(path)
+    placed = [(edit.at.place, edit, paths) for edit, paths in about.items()]
+    return [Note(told(edit, paths), place) for place, edit, paths in sorted(placed, key=in_file)]
+
+
+def in_file(found: tuple[Place, EditDef, list[str]]) -> tuple[str, int]:
+    """Edits of one file in the order in which they stand."""
+    return found[0].file, found[0].line
+
+
+def told(edit: EditDef, paths: list[str]) -> str:
+    """`inserted CBAM after 16 steps: ...`."""
+    shown = [*paths[:3], f"{len(paths) - 4} more", paths[-1]] if len(paths) > 5 else paths
+    steps = f"{len(paths)} steps: {', '.join(shown)}" if len(paths) > 1 else paths[0]
+    match edit.verb:
+        case "insert":
+            return f"inserted {edit.kind} {'before' if edit.before else 'after'} {steps}"
+        case "replace":
+            return f"put {edit.kind} in the place of {steps}"
+        case "remove":
+            return f"removed {steps}"
+        case "rewire":
+            return f"rewired {steps}"
+    return f"set {listed(list(edit.settings))} of {steps}"
 
 
 def prefixes(name: str) -> Iterator[str]:

@@ -56,7 +56,8 @@ def examined(spec: str, variant: str | None, settings: list[str] | None, root: o
         count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"
         return f"{printable(spec)}: {count} and no model; the form is fine, shapes were not checked"
     model = built(opened_spec, files, from_flags(settings or [], variant))
-    for note in [*notes.names(model.spec, model.whole), *notes.dropped(model.whole, model.graph)]:
+    found = [*notes.names(model.spec, model.whole), *notes.edited(model.whole)]
+    for note in [*found, *notes.dropped(model.whole, model.graph)]:
         log(str(note))
     for backend in NAMES:
         try:

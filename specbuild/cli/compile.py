@@ -171,7 +171,7 @@ def emitted(
         except SpecErrors as errors:
             yield from errors.errors
             continue
-        for note in notes.dropped(model.whole, model.graph):
+        for note in [*notes.edited(model.whole), *notes.dropped(model.whole, model.graph)]:
             log(str(note))
         for backend in backends:
             try:

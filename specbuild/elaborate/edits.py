@@ -51,7 +51,7 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, found: list[Ent
         case "insert":
             base = definition.name or label(made(edit, None))
             name = free(edit, f"{base}{number}" if number else base, frame, found)
-            new = Entry(name, made(edit, name, doc=definition.doc), by=edit)
+            new = Entry(name, made(edit, definition.name and name, doc=definition.doc), by=edit)
             if definition.before:
                 entry.before.append(new)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 from specbuild.edits import EditDef
@@ -66,12 +67,14 @@ def unmet(edit: EditDef, block: Block) -> SpecError:
                 kinds.add(inside.kind)
             if left := selector.after(states, (name, name.rstrip("0123456789")), inside.kind):
                 places.append((whole, inside, left))
-    part = selector.parts[min(deepest, len(selector.parts) - 1)]
+    at = min(deepest, len(selector.parts) - 1)
+    part = selector.parts[at]
     message = f"no step is meant by {selector.text!r}"
     if part.kind and (guess := nearest(part.kind, kinds)):
         return edit.selector_at.error("SB208", message, f"did you mean `:{guess}`?")
     if guess := nearest(part.text, found):
-        return edit.selector_at.error("SB208", message, f"did you mean {found[guess]!r}?")
+        meant = [*selector.parts[:at], replace(part, text=guess), *selector.parts[at + 1 :]]
+        return edit.selector_at.error("SB208", message, f"did you mean {'.'.join(map(str, meant))!r}?")
     shown = [*list(found)[:MOST_NAMED], *(["..."] if len(found) > MOST_NAMED else [])]
     parent = next(iter(found.values()), "").rpartition(".")[0]
     where = f"in {parent}" if parent else "here"

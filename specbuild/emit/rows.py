@@ -9,8 +9,21 @@ from typing import Any
 
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
-from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, unspoken
-from specbuild.words import names, settled, words
+from specbuild.emit.made import (
+    SELF,
+    Construct,
+    Container,
+    Made,
+    Run,
+    changed,
+    constant,
+    counted,
+    literal,
+    literals,
+    unspoken,
+    value_of,
+)
+from specbuild.words import names, plain, settled, words
 
 
 def rows(lowered: Lowered, numbers: dict[str, int]) -> None:
@@ -46,9 +59,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if not shared & {m.node for m in members} and (
-            chain(members, readers, group) or loop(members, readers)
-        ):
+        if not shared & {m.node for m in members} and (chain(members, readers) or loop(members, readers)):
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group
         else:
@@ -63,15 +74,14 @@ def parent(step: Step, lowered: Lowered, depth: int) -> str | None:
     return group if group in lowered.block.groups and group.count(".") == depth else None
 
 
-def chain(members: list[Step], readers: Mapping[str, int], group: str) -> bool:
+def chain(members: list[Step], readers: Mapping[str, int]) -> bool:
     """Whether each member is a layer that reads only the one before, and nobody else reads in between."""
     for index, step in enumerate(members):
         if form(step) is None or step.when or step.skipped or step.parts or len(step.inputs) != 1:
             return False
         if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
             return False
-    local = [m.node[len(group) + 1 :] for m in members]
-    return local == [str(i) for i in range(len(members))] or not any(name.isdigit() for name in local)
+    return True
 
 
 def loop(members: list[Step], readers: Mapping[str, int]) -> bool:
@@ -120,10 +130,13 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
     made = [form(step) for step in members]
     local = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
-    told = unspoken(Literal(len(members) if length is None else length), lowered.block.literal)
-    run = compressed([m for m in made if m is not None], told)
+    whole = length is not None and length == len(members)
+    told = unspoken(Literal(length if whole else len(members)), lowered.block.literal)
+    numbered = local == tuple(str(i) for i in range(len(members)))
+    write = spelled if not numbered and any(name.isdigit() for name in local) else compressed
+    run = write([m for m in made if m is not None], told)
     looped = isinstance(first.make, Construct) and len(first.inputs) > 1
-    container = Container(run, None if local[0].isdigit() else local, looped)
+    container = Container(run, None if numbered else local, looped)
     call = first.call if looped else Call(SELF, (substitute_first(first),))
     return Step(
         last.key,
@@ -165,6 +178,15 @@ def compressed(members: list[Made], length: Expr) -> Run:
         if len({key(m) for m in members[1:]}) == 1:
             return Run((values[0],), changed(members[-1], spoken), length, index=True)
     return Run(tuple(values[:count]), values[-1], length)
+
+
+def spelled(members: list[Made], length: Expr) -> Run:
+    """Every member written out: numbered ones with others between them."""
+    told = [
+        changed(m, lambda e: literal(plain(value_of(e))) if constant(e) and counted(e) else e)
+        for m in members
+    ]
+    return Run(tuple(told[:-1]), told[-1], length)
 
 
 def ruled(made: Made) -> bool:

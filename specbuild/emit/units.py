@@ -119,10 +119,11 @@ def units(model: Block, backend: Backend) -> list[Unit]:
 
 
 def apart_by(group: list[Lowered], found: list[Lowered]) -> list[EditDef]:
-    """The edits that were about some instances of a block only, these among them."""
-    about = [dict.fromkeys(edit for edit, _ in lowered.block.touched) for lowered in found]
-    mine = dict.fromkeys(edit for lowered in group for edit, _ in lowered.block.touched)
-    return [edit for edit in mine if not all(edit in edits for edits in about)]
+    """The edits that were about all of these instances of a block, and not about every other."""
+    mine, about = ([dict.fromkeys(e for e, _ in x.block.touched) for x in some] for some in (group, found))
+    return [
+        e for e in mine[0] if all(e in edits for edits in mine) and not all(e in edits for edits in about)
+    ]
 
 
 def inner_first(kinds: Mapping[str, Sequence[Lowered]]) -> list[str]:
@@ -237,17 +238,18 @@ class Merger:
         self.apart = apart  # what edits made of these instances only, for the name
         self.holes: dict[tuple[str, ...], str] = {}
         self.hole_values: dict[str, list[Any]] = {}
+        self.hints: dict[tuple[str, ...], list[str]] = {}  # what each could be called
+        self.better: dict[tuple[str, ...], str] = {}
         self.used: set[str] = set()
         self.alive: list[int] = []  # the instances that a step is not skipped in
 
     def unit(self) -> Unit:
         first = self.group[0]
-        steps: list[Step] = []
-        flags: dict[str, Expr] = {}
-        for index in range(len(first.steps)):
-            step = self.step([lowered.steps[index] for lowered in self.group], flags)
-            if step is not None:
-                steps.append(step)
+        steps, flags = self.steps()
+        better = {key: hints[1] for key, hints in self.hints.items() if hints[0] == "padding" and hints[1:]}
+        if better:  # padding follows from what it goes with
+            self.holes, self.hole_values, self.used, self.better = {}, {}, set(), better
+            steps, flags = self.steps()
         for position, lowered in enumerate(self.group):
             self.table.extra[id(lowered)] = {
                 name: column[position] for name, column in self.hole_values.items()
@@ -259,6 +261,15 @@ class Merger:
         for lowered in self.group:
             self.table.unit_of[id(lowered)] = unit
         return unit
+
+    def steps(self) -> tuple[list[Step], dict[str, Expr]]:
+        steps: list[Step] = []
+        flags: dict[str, Expr] = {}
+        for index in range(len(self.group[0].steps)):
+            step = self.step([lowered.steps[index] for lowered in self.group], flags)
+            if step is not None:
+                steps.append(step)
+        return steps, flags
 
     def name(self) -> str:
         """The block's name; a second class of the same block says what sets it apart."""
@@ -325,7 +336,8 @@ class Merger:
             columns[p] = (default, column)
         for p, column in self.hole_values.items():
             if p in self.used:
-                columns[p] = (REQUIRED, column)
+                flag = all(isinstance(value, bool) for value in column)
+                columns[p] = (False if flag else REQUIRED, column)
         ordered = sorted(columns, key=lambda p: columns[p][0] is not REQUIRED)
         return {p: Param(columns[p][0], annotation([*columns[p][1], columns[p][0]])) for p in ordered}
 
@@ -463,6 +475,9 @@ class Merger:
         else:
             held = dict(zip(self.alive, column, strict=True))
             key = tuple(repr(held.get(i)) for i in range(len(blocks)))
+            self.hints.setdefault(key, [])
+            self.hints[key] += [hint] * (hint not in self.hints[key])
+            hint = self.better.get(key, hint)
             if key not in self.holes:
                 attributes = {node.name.partition(".")[0] for node in blocks[0].nodes}
                 taken = {

@@ -78,14 +78,15 @@ def one_verb(checker: Checker, edit: Schema, value: Any, path: Path) -> None:
     if not isinstance(value, dict):
         return
     verbs = [key for key in value if key in EDITS]
-    if not verbs:
+    if not verbs and not any(key in edit["dependencies"] for key in value):
         checker.found("no verb", edit, value, path)
+    if not verbs or any(key not in edit["properties"] for key in value):
         return
     for verb in verbs[1:2]:
         checker.found("verbs", edit, value, path, verb)
     [verb, *others] = verbs
     for key in value:
-        strange = key in edit["properties"] and key not in EDITS[verb] and key not in EDITS
+        strange = key not in EDITS[verb] and key not in EDITS
         if strange and key not in edit["dependencies"] and not others:
             checker.found("strange", edit, value, path, key)
     if verb == "insert" and ("after" in value) == ("before" in value):

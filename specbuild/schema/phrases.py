@@ -30,6 +30,8 @@ def subject(path: Path) -> str:
         return repr(path[-1])
     owners = [key for key in path if isinstance(key, str)]
     is_step = owners and (owners[-1] in ("steps", "do") or owners[-2:-1] == ["parallel"])
+    if owners and owners[-1] == "edits":
+        return "an edit"
     return "a step" if is_step else f"an item of {owners[-1]!r}" if owners else "an item"
 
 
@@ -63,7 +65,7 @@ def advice(value: Any, schema: Schema) -> str:
     """What to write instead of a value of the wrong type."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
-    if attributes and not title.startswith("a ") and title != "parameters":
+    if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
         given = "[...]" if isinstance(value, list) else shown(value).strip("'")
         keys = [f"{attributes[0]}: {given}"]
         if isinstance(value, list) and "of" in attributes:
