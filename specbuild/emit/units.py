@@ -13,7 +13,7 @@ from typing import Any
 from specbuild.axes import CHANNEL
 from specbuild.edits import EditDef
 from specbuild.edits import words as edit_words
-from specbuild.emit.code import Expr, Index, Input, Literal, Name, TupleOf, from_words, rebuild, walk
+from specbuild.emit.code import Expr, Index, Infix, Input, Literal, Name, TupleOf, from_words, rebuild, walk
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Backend, Lowered, Lowering, Step, identity
 from specbuild.emit.made import (
@@ -336,10 +336,20 @@ class Merger:
             columns[p] = (default, column)
         for p, column in self.hole_values.items():
             if p in self.used:
-                flag = all(isinstance(value, bool) for value in column)
-                columns[p] = (False if flag else REQUIRED, column)
+                columns[p] = (self.usual(p, column), column)
         ordered = sorted(columns, key=lambda p: columns[p][0] is not REQUIRED)
         return {p: Param(columns[p][0], annotation([*columns[p][1], columns[p][0]])) for p in ordered}
+
+    def usual(self, name: str, column: Sequence[Any]) -> Any:
+        """The default of a parameter that only merging found: of a flag, and of what edits set for some instances."""
+        if all(isinstance(value, bool) for value in column):
+            return False
+        rest = [
+            value
+            for value, lowered in zip(column, self.group, strict=True)
+            if not any(name in edit.settings for edit, _ in lowered.block.touched)
+        ]
+        return rest[0] if len(rest) < len(column) and rest and rest.count(rest[0]) == len(rest) else REQUIRED
 
     def step(self, steps: list[Step], flags: dict[str, Expr]) -> Step | None:
         self.alive = [i for i, s in enumerate(steps) if not s.skipped]
@@ -440,7 +450,18 @@ class Merger:
             return from_words(said.pop() or "")
         if all(p == first for p in parts):
             return Literal(plain(first.value)) if isinstance(first, Literal) else first
-        return Name(self.parameter(parts, hint))
+        return self.halved(parts, hint) or Name(self.parameter(parts, hint))
+
+    def halved(self, column: Sequence[Expr], hint: str) -> Expr | None:
+        """The padding that goes with a kernel which differs among the instances, if it always is half of it."""
+        for name in ("kernel", "kernel_size") if hint == "padding" else ():
+            if name in self.hole_values:
+                kernels = [self.hole_values[name][i] for i in self.alive]
+                if all(
+                    isinstance(k, int) and c == Literal(k // 2) for k, c in zip(kernels, column, strict=True)
+                ):
+                    return Infix("//", Name(name), Literal(2))
+        return None
 
     def whole(self, items: tuple[Expr, ...]) -> Expr | None:
         """The parameter that a tuple repeats item by item, if there is one: `shift` for `(shift[0], shift[1])`."""
