@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from specbuild.editor import library_blocks
+from specbuild.edits import EDITS as VERBS
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
 from specbuild.spec import FILE_KEYS, STEP_KEYS, STRUCTURE
@@ -67,6 +68,38 @@ def test_values_are_offered(editor: LanguageServer) -> None:
 
 def test_the_file_offers_its_keys(editor: LanguageServer) -> None:
     assert editor.completions("specbuild: 1\n|\n") == list(FILE_KEYS[1:])
+
+
+EDITS = HEAD.replace("steps:", "steps: [relu]\nedits:")
+
+
+def test_a_new_edit_is_offered_verbs(editor: LanguageServer) -> None:
+    assert editor.completions(EDITS + "  - |\n") == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_beside_a_verb_is_offered_what_goes_with_it(editor: LanguageServer, verb: str) -> None:
+    assert set(editor.completions(f"{EDITS}  - {verb}: relu\n    |\n")) == set(VERBS[verb])
+
+
+def test_what_is_inserted_is_an_op_or_a_block(editor: LanguageServer) -> None:
+    offered = editor.completions(EDITS + "  - insert: |\n    after: backbone.layer1\n")
+    assert {"CBAM", "SqueezeExcitation"} <= set(offered)
+    offered = editor.completions(EDITS + "  - after: backbone.layer1\n    insert:\n      CBAM:\n        |\n")
+    assert offered == ["reduction", "kernel"]
+
+
+EDIT_TYPOS = {
+    "  - insrt: CBAM\n": ("insrt", "Property insrt is not allowed."),
+    "  - insert: {CBAM: {}}\n    aftr: fc\n": ("aftr", "Property aftr is not allowed."),
+    "  - remove: a..b\n": ("a..b", "Names with dots between them, such as backbone.layer[1-3].*.bn3."),
+    "  - insert: {conv: {channels: 0}}\n    after: fc\n": ("0", "Value is below the minimum of 1."),
+}
+
+
+@pytest.mark.parametrize(("edit", "mark"), EDIT_TYPOS.items(), ids=[mark for mark, _ in EDIT_TYPOS.values()])
+def test_a_typo_in_an_edit_is_marked(editor: LanguageServer, edit: str, mark: tuple[str, str]) -> None:
+    assert editor.diagnostics(EDITS + edit) == [mark]
 
 
 TYPOS = {

@@ -29,12 +29,12 @@ def edit() -> Schema:
         "dependencies": {**COMPANIONS, **owners()},
         "allOf": [
             {
-                "if": {"required": [verb]},
+                "if": {"type": "object", "required": [verb]},
                 "then": {"properties": {verb: keys[verb], **{key: keys[key] for key in EDITS[verb]}}},
             }
             for verb in EDITS
         ],
-        "if": {"not": {"propertyNames": {"not": {"enum": list(EDITS)}}}},
+        "if": {"type": "object", "not": {"propertyNames": {"not": {"enum": list(EDITS)}}}},
         "then": True,
         "else": {"properties": verbs()},
     }
