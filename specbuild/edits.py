@@ -16,6 +16,7 @@ EDITS: dict[str, tuple[str, ...]] = {
     "remove": (),
     "rewire": ("from",),
     "set": ("to",),
+    "freeze": (),
 }
 MOST_EDITS = 100
 
@@ -46,6 +47,8 @@ class EditDef:
         if self.kind:
             return f"With{camel(self.name or self.kind)}"
         name = self.selector.parts[-1].text
+        if self.verb == "freeze":
+            return f"WithFrozen{camel(name)}" if name.isidentifier() else "Frozen"
         return f"Without{camel(name)}" if self.verb == "remove" and name.isidentifier() else ""
 
 

@@ -99,6 +99,7 @@ class Block:
     steps: int = 0  # nodes in it, those of inner blocks included
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
     literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
+    frozen: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
     touched: Touches = ()  # edits in it, each with the path of a step that it was about
 
     @property

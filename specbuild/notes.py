@@ -80,6 +80,8 @@ def told(edit: EditDef, paths: list[str]) -> str:
             return f"put {edit.kind} in the place of {steps}"
         case "remove":
             return f"removed {steps}"
+        case "freeze":
+            return f"froze {steps}"
         case "rewire":
             return f"rewired {steps}"
     return f"set {listed(list(edit.settings))} of {steps}"

@@ -51,7 +51,7 @@ def same(make: Make, changed: Mapping[str, Any], before: list[Any]) -> bool | No
 def code(model: Block) -> list[Any]:
     """All that the classes of a model say, but for the defaults of parameters."""
     found = units(model, backends.load("torch"))
-    return [(u.name, tuple(u.params), u.derived, statements(u), u.flags) for u in found]
+    return [(u.name, tuple(u.params), u.derived, statements(u), u.flags, u.block.frozen) for u in found]
 
 
 def statements(unit: Unit) -> list[Any]:

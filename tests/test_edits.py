@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,6 +40,11 @@ ATTENTION = """
     as: attention
 """
 IDENTITY = ATTENTION + "    start: identity\n"
+FROZEN = """
+  - freeze: "*1"
+  - freeze: layer[2-3]
+  - freeze: layer4.0
+"""
 
 
 def edited(edits: str, variant: str = "resnet18") -> Model:
@@ -67,26 +73,38 @@ def test_what_begins_as_the_identity_learns() -> None:
     assert len(scales) == 8 and all(grad is not None and grad.abs() > 0 for grad in scales)
 
 
-def test_keras_takes_the_weights_of_the_original_by_their_paths(tmp_path: Path) -> None:
-    edits = "\n  - insert: {SqueezeExcitation: {}}\n    after: layer[3-4].*.bn2\n    as: attention\n    start: identity"
-    files = [tmp_path / "original.yaml", tmp_path / "edited.yaml"]
+@pytest.fixture(scope="module")
+def in_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A ResNet-18 with attention that begins as the identity beside the original; two with frozen parts."""
+    folder = tmp_path_factory.mktemp("edited")
+    edits = IDENTITY.replace("layer*.*.bn3", "layer[3-4].*.bn2").replace("CBAM", "SqueezeExcitation")
     text = HEAD.format(variant="resnet18", edits=edits)
-    files[0].write_text(text[: text.index("edits:")])
-    files[1].write_text(text)
-    command = [sys.executable, "-m", "tests.edited_keras", *files]
+    nested = HEAD.format(
+        variant="resnet18", edits=FROZEN.replace('"*1"', "*1").replace("freeze: ", "freeze: net.")
+    )
+    texts = {
+        "original": text[: text.index("edits:")],
+        "edited": text,
+        "flat": HEAD.format(variant="resnet18", edits=FROZEN),
+        "nested": nested.replace("{variant: resnet18}", "{variant: resnet18}\n    as: net"),
+    }
+    for name, written in texts.items():
+        (folder / f"{name}.yaml").write_text(written)
+    command = [sys.executable, "-m", "tests.edited_keras", *(folder / f"{name}.yaml" for name in texts)]
     done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    names = [
-        "attention/fc1/bias",
-        "attention/fc1/kernel",
-        "attention/fc2/bias",
-        "attention/fc2/kernel",
-        "attention_scale",
-    ]
-    assert found["new"] == [f"layer{n}/{i}/{name}" for n in (3, 4) for i in (0, 1) for name in names]
-    assert found["lost"] == []
-    assert found["same"] and found["spread"] > 0
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_keras_takes_the_weights_of_the_original_by_their_paths(in_keras: dict[str, Any]) -> None:
+    inner = [f"attention/fc{n}/{part}" for n in (1, 2) for part in ("bias", "kernel")]
+    names = [*inner, "attention_scale"]
+    assert in_keras["identity"] == {
+        "new": [f"layer{n}/{i}/{name}" for n in (3, 4) for i in (0, 1) for name in names],
+        "lost": [],
+        "same": True,
+    }
 
 
 KEPT = {
@@ -328,3 +346,51 @@ def test_a_fault_of_the_spec_is_not_blamed_on_an_edit() -> None:
     with pytest.raises(SpecError) as caught:
         load(HEAD.format(variant="resnet19", edits="  - {remove: fc}"))
     assert caught.value.place is not None and "resnet19" in caught.value.place.text
+
+
+# -- what is not trained -------------------------------------------------------------------------
+
+LEFT = ("layer4.1.", "fc.")  # what `FROZEN` leaves
+
+
+def test_frozen_parts_stay_in_torch() -> None:
+    model = edited(FROZEN).build("torch")
+    for mode in (model, model.train(), model.eval().train()):
+        before = {name: x.clone() for name, x in mode.named_buffers() if "num_batches" not in name}
+        mode(torch.randn(2, 3, 64, 64))
+        moved = {
+            name for name, x in mode.named_buffers() if name in before and not torch.equal(x, before[name])
+        }
+        assert moved == {name for name in before if name.startswith(LEFT)}
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name, _ in model.named_parameters() if name.startswith(LEFT)}
+
+
+def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
+    torch_model = edited(FROZEN)
+    for found, around in zip(in_keras["frozen"], ("", "net/"), strict=True):
+        left = tuple(around + name.replace(".", "/") for name in LEFT)
+        kept = [(around + h.kept, h.trained) for h in held(torch_model.graph, "keras")]
+        assert found["trained"] == sorted(name for name, trained in kept if trained and name.startswith(left))
+        assert found["moved"] == sorted(
+            name for name, trained in kept if not trained and name.startswith(left)
+        )
+        assert found["after loading"] == len(found["trained"])
+
+
+def test_what_stands_in_a_frozen_block_is_not_named_again() -> None:
+    source = edited("{freeze: 'layer[1-4].**'}").source("torch")
+    assert source.count("requires_grad_") == 1 and "self.layer1," in source and "self.layer1[0]" not in source
+
+
+def test_a_frozen_step_that_is_replaced_is_trained() -> None:
+    assert "requires_grad_" not in edited(
+        "{freeze: fc}\n{replace: fc, with: {linear: {features: 3}}}"
+    ).source("torch")
+    assert "requires_grad_" in edited("{replace: fc, with: {linear: {features: 3}}}\n{freeze: fc}").source(
+        "torch"
+    )
+
+
+def test_freezing_within_some_instances_makes_a_second_class() -> None:
+    assert classes("{freeze: layer1.*.bn1}") == ["BasicBlockWithFrozenBn1", "BasicBlock", "Edited"]

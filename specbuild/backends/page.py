@@ -13,6 +13,7 @@ from specbuild.emit.code import (
     Call,
     Class,
     Expr,
+    For,
     Function,
     Generator,
     Helper,
@@ -25,6 +26,7 @@ from specbuild.emit.code import (
     Parameter,
     Star,
     Statement,
+    TupleOf,
     rebuild,
 )
 from specbuild.emit.layout import Layout
@@ -188,6 +190,32 @@ def computed(made: Computed, taken: Iterable[str]) -> tuple[list[Statement], Exp
         return Name(names.get(expr.text, expr.text)) if isinstance(expr, Name) else rebuild(expr, put)
 
     return [Assign(names[name], value) for name, value in made.variables], put(made.value)
+
+
+def frozen(unit: Unit) -> list[tuple[Step, str]]:
+    """What is held and not trained: whole steps, or what a row of layers has under a path."""
+    weights = {name for lowered in unit.instances for name in (*lowered.weights, *lowered.children)}
+    found = []
+    for path in unit.block.frozen:
+        if not any(f"{name}.".startswith(f"{path}.") for name in weights):
+            continue
+        for step in unit.steps:
+            if step.make is not None and f"{step.holder}.".startswith(f"{path}."):
+                found.append((step, ""))
+            elif step.make is not None and path.startswith(f"{step.holder}."):
+                found.append((step, path[len(step.holder) + 1 :]))
+    return found
+
+
+def each(parts: list[Expr], name: str, do: Callable[[Name], Statement]) -> list[Statement]:
+    """A statement for every part, in a loop if there are several."""
+    if len(parts) == 1 and isinstance(parts[0], Star):
+        return [For(name, parts[0].of, (do(Name(name)),))]
+    if len(parts) > 1:
+        return [For(name, TupleOf(tuple(parts)), (do(Name(name)),))]
+    if parts and not isinstance(parts[0], Name):
+        return [Assign(name, parts[0]), do(Name(name))]
+    return [do(part) for part in parts if isinstance(part, Name)]
 
 
 def flags(unit: Unit) -> dict[str, Expr]:

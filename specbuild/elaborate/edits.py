@@ -40,6 +40,12 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, found: list[Ent
     match definition.verb:
         case "remove":
             entry.removed = True
+        case "freeze":
+            if step.kind == "parallel":
+                raise edit.definition.selector_at.error(
+                    "SB209", "a `parallel` holds nothing itself", "freeze its branches"
+                )
+            entry.frozen.append(edit)
         case "rewire":
             entry.step, entry.origin = rewired(step, edit), None
         case "set":
@@ -47,7 +53,7 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, found: list[Ent
         case "replace":
             entry.origin = None if definition.sources is not None else entry.origin or step
             entry.step = made(edit, step.name, when=step.when, doc=definition.doc or step.doc)
-            entry.by = edit
+            entry.by, entry.frozen = edit, []
         case "insert":
             base = definition.name or label(made(edit, None))
             name = free(edit, f"{base}{number}" if number else base, frame, found)

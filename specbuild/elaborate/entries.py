@@ -27,6 +27,7 @@ class Entry:
     after: list[Entry] = field(default_factory=list)
     removed: bool = False
     origin: StepDef | None = None  # the step in whose place it stands, and whose inputs it takes
+    frozen: list[Edit] = field(default_factory=list)  # the edits by which it is not trained
     by: Edit | None = None  # the edit that put it here
     latest: Edit | None = None  # the last edit that was about it
 

@@ -36,6 +36,7 @@ class Frame:
     touched: list[tuple[EditDef, str]] = field(
         default_factory=list
     )  # edits with the paths of steps they were about
+    frozen: list[str] = field(default_factory=list)  # paths of what is not trained
     moved: dict[str, Ref] = field(default_factory=dict)  # paths whose readers an edit gave another value
 
     def typed(self, ref: Ref) -> Tensor:

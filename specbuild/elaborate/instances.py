@@ -191,6 +191,7 @@ class Instances:
             frame.steps,
             {p: d.doc for p, d in definition.params.items() if d.doc},
             touched=tuple(frame.touched),
+            frozen=tuple(frame.frozen),
         )
 
     def outputs(self, frame: Frame) -> dict[str, Output]:

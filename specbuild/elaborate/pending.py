@@ -30,9 +30,14 @@ class Pending:
 
     edits: tuple[tuple[Edit, States], ...] = ()
 
-    def below(self, names: Collection[str], kind: str, by: Edit | None) -> Pending:
-        """Those that may meet a step inside of one step; if an edit made that one, only later edits."""
-        edits = self.edits
+    def below(
+        self, names: Collection[str], kind: str, by: Edit | None, done: Collection[Edit] = ()
+    ) -> Pending:
+        """Those that may meet a step inside of one step; if an edit made that one, only later edits.
+
+        Those that are `done` with it have nothing to do inside.
+        """
+        edits = tuple(pair for pair in self.edits if pair[0] is by or pair[0] not in done)
         if by is not None:
             edits = edits[[edit for edit, _ in edits].index(by) + 1 :]
         moved = ((edit, edit.definition.selector.after(states, names, kind)) for edit, states in edits)

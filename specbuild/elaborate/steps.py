@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from specbuild.axes import ShapeError, Tensor, listed
 from specbuild.elaborate.edits import edited
-from specbuild.elaborate.entries import Entry, entries, kind
+from specbuild.elaborate.entries import Entry, entries, flat, kind
 from specbuild.elaborate.frame import Frame, told_outside
 from specbuild.elaborate.instances import Instances
 from specbuild.elaborate.pending import Pending
@@ -37,8 +37,16 @@ class Steps:
 
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> None:
         """Steps one after another; those of a group are numbered unless they have a name."""
-        for entry in edited(frame, entries(frame, steps, numbered)):
+        found = edited(frame, entries(frame, steps, numbered))
+        for entry in found:
             self.entry(frame, entry)
+        self.gather(frame, found)
+
+    def gather(self, frame: Frame, found: list[Entry]) -> None:
+        """A group of which all is frozen is frozen itself."""
+        paths = {frame.prefix + entry.name for entry in flat(found) if not entry.removed}
+        if frame.prefix and paths and paths <= set(frame.frozen):
+            frame.frozen = [path for path in frame.frozen if path not in paths] + [frame.prefix[:-1]]
 
     def entry(self, frame: Frame, entry: Entry, inputs: list[Ref | None] | None = None) -> None:
         """A step with what edits put around it. `inputs` are given to the members of a repeat."""
@@ -57,9 +65,13 @@ class Steps:
             frame.last = inputs[0]
         else:
             outer, what = frame.pending, kind(frame, step)
-            frame.inside[path] = outer.below(entry.names, what, entry.by)
+            frame.inside[path] = outer.below(entry.names, what, entry.by, entry.frozen)
             if what != "parallel":  # whose branches stand beside it
                 frame.pending = frame.inside[path]
+            if entry.frozen:
+                frame.frozen.append(path)
+            if what == "weight" and any(f"{path}.".startswith(f"{frozen}.") for frozen in frame.frozen):
+                step = replace(step, settings={**step.settings, "trained": Argument(False, step.at, {})})
             begin = frame.last
             self.step(frame, step, path, inputs)
             frame.pending = outer
@@ -239,12 +251,14 @@ class Steps:
         before = frame.env.get("i")
         outer, frame.prefix = frame.prefix, path + "."
         frame.scopes.append({})
-        for entry in edited(frame, [Entry(str(i), once, number=i) for i in range(plain(length))]):
+        members = edited(frame, [Entry(str(i), once, number=i) for i in range(plain(length))])
+        for entry in members:
             if entry.number is not None:
                 frame.env["i"] = named(entry.number, "i")
             self.entry(frame, entry, None if found is None else [frame.last, *found[1:]])
             if frame.steps > MAX_STEPS:
                 raise at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
+        self.gather(frame, members)
         frame.scopes.pop()
         frame.prefix = outer
         if before is None:

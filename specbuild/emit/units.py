@@ -195,8 +195,10 @@ def alike(found: list[Lowered]) -> list[list[Lowered]]:
         mine = [None if s.skipped else skeleton(s) for s in lowered.steps]
         keys = [s.key for s in lowered.steps]
         for shapes, members in groups:
-            same_keys = [s.key for s in members[0].steps] == keys and list(members[0].outputs) == list(
-                lowered.outputs
+            same_keys = (
+                [s.key for s in members[0].steps] == keys
+                and list(members[0].outputs) == list(lowered.outputs)
+                and members[0].block.frozen == lowered.block.frozen
             )
             if same_keys and all(a == b or a is None or b is None for a, b in zip(shapes, mine, strict=True)):
                 shapes[:] = [a if a is not None else b for a, b in zip(shapes, mine, strict=True)]

@@ -177,6 +177,8 @@ def biased(found: Mapping[str, Any], case: Case, weights: Arrays) -> Arrays:
     for path, node, block in instances(case.model):
         key = f"state.{path}.variance"
         if key in result and isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
+            if np.array_equal(result[key], weights[f"{path}.variance"]):
+                continue  # it is frozen
             x = block.typed(node.inputs[0])
             n = case.batch * x.elements // plain(x[node.op.over])
             kept = (1 - plain(node.op.momentum)) * weights[f"{path}.variance"]

@@ -58,6 +58,7 @@ def verbs() -> dict[str, Schema]:
         "remove": {**selector(), "description": "Steps to be left out: what goes into them passes on."},
         "rewire": {**selector(), "description": "Steps that get another input."},
         "set": {**selector(), "description": "Steps whose attributes get other values."},
+        "freeze": {**selector(), "description": "Steps that are not trained: weights and statistics stay."},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from specbuild.backends.page import (
     computed,
     constructed,
     documented,
+    each,
     flag_name,
     flags,
+    frozen,
     listing,
     parameters,
     row,
@@ -29,6 +32,7 @@ from specbuild.emit.code import (
     Do,
     Expr,
     Function,
+    Index,
     Infix,
     ListOf,
     Literal,
@@ -36,6 +40,7 @@ from specbuild.emit.code import (
     Name,
     Parameter,
     Return,
+    Star,
     Statement,
     TupleOf,
     rebuild,
@@ -61,16 +66,28 @@ def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...
     """The whole file."""
     *blocks, model = units
     package = model.name
-    written: tuple[Statement, ...] = (*(written_class(unit, package) for unit in blocks), function(model))
+    stilled = {made for step, _ in frozen(model) for made in functions(step.make)}
+    classes = (written_class(unit, package, unit.name in stilled) for unit in blocks)
+    written: tuple[Statement, ...] = (*classes, function(model))
     return assembled(written, backend.prelude(), IMPORTS, doc, header)
+
+
+def functions(made: Made | None) -> Iterator[str]:
+    """What is called to make a layer or a row of layers."""
+    if isinstance(made, Construct):
+        yield made.function
+    elif isinstance(made, Container):
+        for member in (*made.members.head, made.members.tail):
+            yield from functions(member)
 
 
 def registered(package: str) -> Call:
     return Call(Name("keras.saving.register_keras_serializable"), (), (("package", Literal(package)),))
 
 
-def written_class(unit: Unit, package: str) -> Class:
-    members = tuple(m for m in (init(unit), build(unit), call(unit), config(unit)) if m is not None)
+def written_class(unit: Unit, package: str, stilled: bool) -> Class:
+    """A block's class; `stilled` says that the model has frozen instances of it."""
+    members = tuple(m for m in (init(unit, stilled), build(unit), call(unit), config(unit)) if m is not None)
     body: list[Statement] = []
     for member in members:
         body += [Blank(), member] if body else [member]
@@ -79,7 +96,7 @@ def written_class(unit: Unit, package: str) -> Class:
     )
 
 
-def init(unit: Unit) -> Function:
+def init(unit: Unit, stilled: bool) -> Function:
     kwargs = Parameter("kwargs", None, None, variadic="**")
     body: list[Statement] = [
         Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))
@@ -100,8 +117,34 @@ def init(unit: Unit) -> Function:
         if step.key in unit.flags:
             made = Conditional(unit.flags[step.key], made, Call(Name("layers.Identity")))
         body.append(Assign(f"self.{attribute(step)}", made))
+    body += made_still(untrained(unit, "self.{}"))
     body += [Assign(f"self.{name}", condition) for name, condition in flags(unit).items()]
-    return Function("__init__", (Parameter("self"), *parameters(unit), kwargs), "None", "", tuple(body))
+    given = parameters(unit)
+    if stilled:  # an instance that is loaded from a file is told so here, and is to tell its layers
+        given = (*given, Parameter("trainable", "bool", Literal(True)))
+        body.append(Assign("self.trainable", Name("trainable")))
+    return Function("__init__", (Parameter("self"), *given, kwargs), "None", "", tuple(body))
+
+
+def untrained(unit: Unit, held: str) -> list[Expr]:
+    """The layers of a class or of the model that are frozen; `held` is how one is spoken of by its name."""
+    found: list[Expr] = []
+    for step, inside in frozen(unit):
+        if is_weight(step) or isinstance(step.make, Computed):
+            continue
+        layer: Expr = Name(held.format(attribute(step)))
+        if isinstance(step.make, Container) and step.make.loop:
+            found.append(Index(layer, (Literal(int(inside)),)) if inside else Star(layer))
+            continue
+        for name in inside.split(".") if inside else ():
+            layer = Call(Attribute(layer, "get_layer"), (Literal(name),))
+        found.append(layer)
+    return found
+
+
+def made_still(parts: list[Expr]) -> list[Statement]:
+    """Layers whose weights and statistics stay."""
+    return each(parts, "layer", lambda layer: Assign(f"{layer.text}.trainable", Literal(False)))
 
 
 def is_weight(step: Step) -> bool:
@@ -189,6 +232,7 @@ def number(index: Expr) -> Expr:
 def function(unit: Unit) -> Function:
     """The model: a function that joins layers into a keras.Model."""
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
+    shared |= {step.holder for step, _ in frozen(unit)}
     made: set[str] = set()
     inputs: list[Expr] = [Name(name) for name in unit.first.inputs]
     body: list[Statement] = [Assign(name, expr) for name, expr in unit.derived.items()]
@@ -225,6 +269,7 @@ def function(unit: Unit) -> Function:
         elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
+    body += made_still(untrained(unit, "{}_layer"))
     flow = Flow(unit, held, lambda step: Name(flag_name(step, unit)), indent=4)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()

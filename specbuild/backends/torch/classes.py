@@ -10,8 +10,10 @@ from specbuild.backends.page import (
     computed,
     constructed,
     documented,
+    each,
     flag_name,
     flags,
+    frozen,
     listing,
     parameters,
     row,
@@ -63,7 +65,7 @@ def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...
 
 
 def written_class(unit: Unit, model: bool) -> Class:
-    members = tuple(m for m in (init(unit), reset(unit), forward(unit)) if m is not None)
+    members = tuple(m for m in (init(unit), reset(unit), train(unit), forward(unit)) if m is not None)
     body: list[Statement] = []
     for member in members:
         body += [Blank(), member] if body else [member]
@@ -76,11 +78,45 @@ def init(unit: Unit) -> Function | None:
     body += [Assign(f"self.{name}", Name(name)) for name in read_by_calls(unit)]
     body += held(unit)
     body += [Assign(f"self.{name}", condition) for name, condition in flags(unit).items()]
+    body += each(untrained(unit), "part", lambda part: Do(Call(Attribute(stilled(part), "eval"))))
     if any(step.inits for step in unit.steps):
         body.append(Do(Call(Name("self.reset_parameters"))))
     if len(body) == 1:
         return None
     return Function("__init__", (Parameter("self"), *parameters(unit)), "None", "", tuple(body))
+
+
+def untrained(unit: Unit) -> list[Expr]:
+    """The modules of a class that are frozen."""
+    found: list[Expr] = []
+    for step, inside in frozen(unit):
+        if is_tensor(step):
+            continue
+        module = spoken(unit, step.holder)
+        if inside.isdigit() and isinstance(step.make, Container) and step.make.names is None:
+            module = Index(module, (Literal(int(inside)),))
+        elif inside:
+            module = Call(Attribute(module, "get_submodule"), (Literal(inside),))
+        found.append(module)
+    return found
+
+
+def stilled(module: Expr) -> Expr:
+    return Call(Attribute(module, "requires_grad_"), (Literal(False),))
+
+
+def train(unit: Unit) -> Function | None:
+    """What is frozen keeps its statistics: it stays as in evaluation."""
+    parts = untrained(unit)
+    if not parts:
+        return None
+    body = (
+        Do(Call(Attribute(Call(Name("super")), "train"), (Name("mode"),))),
+        *each(parts, "part", lambda part: Do(Call(Attribute(part, "eval")))),
+        Return(Name("self")),
+    )
+    mode = Parameter("mode", "bool", Literal(True))
+    return Function("train", (Parameter("self"), mode), "nn.Module", "", body)
 
 
 def held(unit: Unit) -> list[Statement]:
