@@ -176,7 +176,8 @@ CODES: dict[str, Explanation] = {
     "SB209": Explanation(
         "an edit that cannot be done",
         "A step that is removed or inserted before needs an input that can pass on; what replaces a step has "
-        "as many inputs as that one, or names them with `from`; only an op or a block has attributes to set.",
+        "as many inputs as that one, or names them with `from`; only an op or a block has attributes to set; "
+        "of a `parallel`, the branches are frozen.",
         "edits:\n  - remove: class_token\n",
     ),
     "SB301": Explanation(
@@ -233,7 +234,7 @@ CODES: dict[str, Explanation] = {
     "SB502": Explanation(
         "too many steps",
         "A repeat counts to at most 10,000, and a model has at most 50,000 steps once every block and "
-        "repeat is written out.",
+        "repeat is written out. Edits are about the steps of one block at most 1,000 times.",
     ),
     "SB503": Explanation(
         "blocks nested too deep",

@@ -16,9 +16,12 @@ from specbuild.elaborate.values import chosen
 from specbuild.ops import OPS
 from specbuild.spec import Argument, StepDef
 
+MAX_TIMES = 1_000  # that edits are about steps of one block, side by side
+
 
 def edited(frame: Frame, found: list[Entry]) -> list[Entry]:
     """The steps of a block, of a group or of a repeat after every edit that is about one of them."""
+    times = 0
     for edit, states in frame.pending.edits:
         selector = edit.definition.selector
         meant = [
@@ -27,13 +30,20 @@ def edited(frame: Frame, found: list[Entry]) -> list[Entry]:
             if not entry.removed
             and selector.met(selector.after(states, entry.names, kind(frame, entry.step)))
         ]
+        times += len(meant)
+        if times > MAX_TIMES:
+            raise edit.definition.selector_at.error(
+                "SB502",
+                f"the edits are about steps of {frame.definition.name} more than {MAX_TIMES:,} times",
+            )
+        beside = {entry.name: entry for entry in flat(found)}
         for number, entry in enumerate(meant, 1):
             frame.touched.append((edit.definition, frame.prefix + entry.name))
-            applied(edit, entry, number if len(meant) > 1 else 0, frame, found)
+            applied(edit, entry, number if len(meant) > 1 else 0, frame, beside)
     return found
 
 
-def applied(edit: Edit, entry: Entry, number: int, frame: Frame, found: list[Entry]) -> None:
+def applied(edit: Edit, entry: Entry, number: int, frame: Frame, beside: dict[str, Entry]) -> None:
     """One edit of one step; `number` counts the steps that it is about, if there are several side by side."""
     definition, step = edit.definition, entry.step
     entry.latest = edit
@@ -56,8 +66,10 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, found: list[Ent
             entry.by, entry.frozen = edit, []
         case "insert":
             base = definition.name or label(made(edit, None))
-            name = free(edit, f"{base}{number}" if number else base, frame, found)
-            new = Entry(name, made(edit, definition.name and name, doc=definition.doc), by=edit)
+            name = free(edit, f"{base}{number}" if number else base, frame, beside)
+            new = beside[name] = Entry(
+                name, made(edit, definition.name and name, doc=definition.doc), by=edit
+            )
             if definition.before:
                 entry.before.append(new)
             else:
@@ -96,10 +108,9 @@ def settings(edit: Edit, step: StepDef) -> dict[str, Argument]:
     return {name: Argument(raw, at.child(name), edit.scope) for name, raw in edit.definition.settings.items()}
 
 
-def free(edit: Edit, name: str, frame: Frame, found: list[Entry]) -> str:
+def free(edit: Edit, name: str, frame: Frame, beside: dict[str, Entry]) -> str:
     """A name for a new step that no step beside it has; a parameter that is no block here gives its name up."""
     definition = edit.definition
-    beside = {entry.name: entry for entry in flat(found)}
     other = beside.get(name)
     if other is not None and definition.name is None:
         return next(n for n in (f"{name}{k}" for k in range(2, 10_000)) if n not in beside)

@@ -17,15 +17,34 @@ MOST_NAMED = 12
 
 
 def misfit(error: SpecError, edits: list[EditDef], make: Callable[[Collection[EditDef]], Block]) -> SpecError:
-    """A fault as the last edit's after which it stays: without that one, and those after it, the model is fine."""
-    for count in range(len(edits) - 1, -1, -1):
+    """A fault as that of the edit with which it begins: with those before it alone, the model is fine.
+
+    It is looked for from the end, in steps that double, and then by halves: each look makes the model anew.
+    """
+
+    def fault(count: int) -> SpecError | None:
         try:
             make(edits[:count])
-        except SpecError as before:
-            error = before
-            continue
-        return at_edit(error, edits[count])
-    return error
+        except SpecError as found:
+            return found
+        return None
+
+    bad, good, step = len(edits), -1, 1
+    while good < 0 < bad:
+        count = max(bad - step, 0)
+        if (found := fault(count)) is None:
+            good = count
+        else:
+            error, bad, step = found, count, 2 * step
+    if good < 0:
+        return error
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if (found := fault(middle)) is None:
+            good = middle
+        else:
+            error, bad = found, middle
+    return at_edit(error, edits[good])
 
 
 def at_edit(error: SpecError, edit: EditDef) -> SpecError:
