@@ -14,12 +14,14 @@ from specbuild.selector import States
 from specbuild.source import At
 
 MOST_NAMED = 12
+ONE_BY_ONE = 8
 
 
 def misfit(error: SpecError, edits: list[EditDef], make: Callable[[Collection[EditDef]], Block]) -> SpecError:
     """A fault as that of the edit with which it begins: with those before it alone, the model is fine.
 
-    It is looked for from the end, in steps that double, and then by halves: each look makes the model anew.
+    It is looked for from the end, one by one, then in steps that double, and then by halves: each look makes
+    the model anew.
     """
 
     def fault(count: int) -> SpecError | None:
@@ -35,7 +37,7 @@ def misfit(error: SpecError, edits: list[EditDef], make: Callable[[Collection[Ed
         if (found := fault(count)) is None:
             good = count
         else:
-            error, bad, step = found, count, 2 * step
+            error, bad, step = found, count, 1 if len(edits) - count < ONE_BY_ONE else 2 * step
     if good < 0:
         return error
     while bad - good > 1:
