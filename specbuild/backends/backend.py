@@ -61,11 +61,15 @@ class Backend:
 
 
 class External:
-    """A framework's callable, known by its real signature: `External("nn.Linear(in_features, out_features, bias=True)")`."""
+    """A framework's callable, known by its real signature: `External("nn.Linear(in_features, out_features, bias=True)")`.
+
+    Arguments that equal their default are left out, but for those that are always `written`.
+    """
 
     known: ClassVar[list[External]] = []
 
-    def __init__(self, signature: str):
+    def __init__(self, signature: str, written: tuple[str, ...] = ()):
+        self.written = written
         self.signature = signature
         self.function, _, rest = signature.partition("(")
         [definition] = ast.parse(f"def f({rest}: pass").body
@@ -97,7 +101,11 @@ class External:
         given = dict(zip(self.defaults, args, strict=False)) | kwargs
         unknown = set(given) - set(self.defaults)
         assert not unknown, f"{self.function} has no {unknown}"
-        return tuple(Argument(p, code(given[p]), d) for p, d in self.defaults.items() if p in given)
+        defaults = {p: WRITTEN if p in self.written else d for p, d in self.defaults.items()}
+        return tuple(Argument(p, code(given[p]), d) for p, d in defaults.items() if p in given)
+
+
+WRITTEN = object()  # the default of an argument that is given whatever its value
 
 
 def code(value: Any) -> Expr:
