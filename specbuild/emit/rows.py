@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
 from specbuild.emit.lower import Lowered, Step, Value
 from specbuild.emit.made import SELF, Construct, Container, Made, Run, changed, counted, literals, unspoken
-from specbuild.words import names, settled, words
+from specbuild.words import names, plain, settled, words
 
 
 def rows(lowered: Lowered, numbers: dict[str, int]) -> None:
@@ -120,7 +120,8 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
     made = [form(step) for step in members]
     local = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
-    told = unspoken(Literal(len(members) if length is None else length), lowered.block.literal)
+    lost = {name: plain(lowered.block.params[name]) for name in lowered.block.literal}
+    told = unspoken(Literal(len(members) if length is None else length), lost)
     run = compressed([m for m in made if m is not None], told)
     looped = isinstance(first.make, Construct) and len(first.inputs) > 1
     container = Container(run, None if local[0].isdigit() else local, looped)

@@ -163,7 +163,7 @@ def filled(lowered: Lowered, table: Units) -> None:
             )
             lowered.steps[index] = replace(step, make=Construct(unit.name, arguments, unit=True))
     if lost := lowered.block.literal:
-        told = partial(unspoken, names_lost=lost)
+        told = partial(unspoken, lost={name: plain(lowered.block.params[name]) for name in lost})
         for index, step in enumerate(lowered.steps):
             make = None if step.make is None else changed(step.make, told)
             lowered.steps[index] = replace(step, make=make, call=rebuilt(step.call, told))

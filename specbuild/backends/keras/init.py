@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from specbuild.emit.code import Call, Expr, Literal, Name
 from specbuild.ops.kinds import Init
 
@@ -33,7 +35,7 @@ def initializer(begin: Init | None, default: str) -> Expr:
     if begin.kind in SCALED:
         scale, distribution = SCALED[begin.kind]
         mode = "fan_avg" if begin.kind == "xavier_normal" else begin.mode
-        given = {"scale": scale, "mode": mode, "distribution": distribution}
+        given: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution}
         return Call(
             Name("keras.initializers.VarianceScaling"), (), tuple((k, Literal(v)) for k, v in given.items())
         )
