@@ -73,6 +73,7 @@ def graph(
 def compile_source(model: Block, backend: str, header: tuple[str, ...] = ()) -> str:
     """The model as the source of a file for one framework, audited; `header` becomes comments at its head."""
     target = backends.load(backend)
-    text = module(target.module(units(model, target), model.doc, header))
+    summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
+    text = module(target.module(units(model, target), summary, header))
     audit(text, target.name)
     return text

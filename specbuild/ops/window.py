@@ -44,7 +44,10 @@ class Window:
 
     def reach(self, i: int) -> int:
         """How far the window reaches along the i-th axis."""
-        return plain(self.dilation[i]) * (plain(self.kernel[i]) - 1) + 1
+        kernel, dilation = self.kernel[i], self.dilation[i]
+        if words(dilation) is None and dilation == 1:
+            return kernel
+        return formula("d * (k - 1) + 1", d=dilation, k=kernel)  # type: ignore[no-any-return]
 
     def ceiled(self) -> Window:
         """The window that also takes a last step beyond the end, if it begins before the padding there.
