@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
     shared = {
         step.holder for step in lowered.steps if step.make is None and step.holder
     }  # called again elsewhere
+    inside = Counter(".".join(step.node.split(".")[: depth + 1]) for step in lowered.steps if step.node)
     kept: list[Step] = []
     at = 0
     steps = lowered.steps
@@ -46,7 +48,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        whole = len(members) == sum(step.node.startswith(f"{group}.") for step in steps)
+        whole = len(members) == inside[group]
         if (
             whole
             and not shared & {m.node for m in members}
