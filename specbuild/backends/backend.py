@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -49,7 +49,10 @@ class Backend:
     def natural(self, x: Tensor) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+    def convert(
+        self, value: Expr, type_: Tensor, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+    ) -> Expr:
+        """A value in another physical order; `seen` are sizes of folded axes that can be read off elsewhere."""
         raise NotImplementedError
 
     def module(self, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
