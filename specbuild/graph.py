@@ -98,6 +98,7 @@ class Block:
     steps: int = 0  # nodes in it, those of inner blocks included
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
     literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
+    known_as: str = ""  # of a model that is only another one under its own name: what its file calls that one
 
     @property
     def type(self) -> Tensor:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -221,8 +222,9 @@ def test_every_tap_can_be_tapped(path: Path) -> None:
     found = taps(model)
     assert len({tap.path for tap in found}) == len(found)
     for tap in found[:: max(1, len(found) // 60)]:
-        opened = expose(model, tap.path, model.at)
-        assert opened.outputs[tap.path].type == tap.type, tap.path
+        inner = tap.path.removeprefix(model.known_as).removeprefix("." if model.known_as else "")
+        if inner:
+            assert expose(model, inner, model.at).outputs[inner].type == tap.type, tap.path
 
 
 def test_strides_of_a_backbone() -> None:
@@ -286,3 +288,34 @@ def test_taps_of_parts_and_of_what_no_output_needs() -> None:
         more="outputs: r\n",
     )
     assert [tap.path for tap in taps(specbuild.load(text).whole)] == ["s.a", "s.b", "r", "relu"]
+
+
+def test_a_model_under_another_name_is_tapped_by_what_its_file_calls_it(tmp_path: Path) -> None:
+    own = ROOT / "specs" / "cbam_resnet50.yaml"
+    found = {tap.path: tap for tap in taps(specbuild.load(own).whole)}
+    assert {"res_net", "res_net.layer1", "res_net.layer1.0.conv1"} <= set(found)
+    assert found["res_net"].what == "= res_net.fc"
+    shutil.copy(own, tmp_path)
+    for tapped in ("res_net.layer1", "res_net"):
+        (tmp_path / "net.yaml").write_text(
+            "specbuild: 1\nmodel: Net\nimports: {Own: ./cbam_resnet50.yaml}\ninputs: {image: {C: 3, H: 224, W: 224}}\n"
+            f"steps:\n  - Own:\n    as: cnn\noutputs: [cnn.{tapped}]\n"
+        )
+        assert specbuild.load(tmp_path / "net.yaml").graph.type == found[tapped].type
+
+
+def test_a_tap_into_what_is_used_again_inside_a_block() -> None:
+    """Both uses of the weights give the tapped value then: they are one module."""
+    torch = pytest.importorskip("torch")
+    blocks = (
+        "blocks:\n  Inner:\n    steps:\n      - conv: {channels: x.C}\n        as: c\n      - relu\n"
+        "  Outer:\n    steps:\n      - Inner:\n        as: a\n      - reuse: a\n        as: again\n"
+    )
+    text = spec("  - Outer:\n    as: o\n", more=blocks + "outputs: {tapped: o.again.c, whole: o}\n")
+    model = specbuild.load(text)
+    assert {"o.a.c", "o.again.c"} <= {tap.path for tap in taps(model.whole)}
+    net = model.build("torch")
+    tapped, whole = net(x := torch.rand(1, 4, 8, 8))
+    convolve = net.o.a.c
+    assert torch.equal(tapped, convolve(convolve(x).relu()))
+    assert torch.equal(whole, tapped.relu())

@@ -12,7 +12,7 @@ from specbuild.elaborate.references import reference, single
 from specbuild.elaborate.values import called, declared, parameters, with_variant
 from specbuild.errors import SpecError
 from specbuild.graph import Block, Chosen, Output, size_words
-from specbuild.names import check_name
+from specbuild.names import check_name, snake
 from specbuild.source import At
 from specbuild.spec import BlockDef, Spec, StepDef
 from specbuild.words import named, plain
@@ -71,9 +71,10 @@ class Instances:
             name: declared(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
-        top = definition
+        top, known_as = definition, []
         while (other := renamed(definition)) is not None:
             [step] = definition.steps
+            known_as.append(snake(step.kind))
             arguments = {
                 name: Argument(raw, step.value_at.child(name), env)
                 for name, raw in (step.value or {}).items()
@@ -86,7 +87,9 @@ class Instances:
                 name: x.resized({axis: plain(n) for axis, n in x.sizes.items()}) for name, x in inputs.items()
             }
         block = self.body(definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()})
-        return block if definition is top else replace(block, kind=top.name, doc=top.doc or block.doc)
+        if definition is top:
+            return block
+        return replace(block, kind=top.name, doc=top.doc or block.doc, known_as=".".join(known_as))
 
     def instance(
         self, definition: BlockDef, params: dict[str, Any], inputs: dict[str, Tensor], at: At, name: str

@@ -75,14 +75,17 @@ def taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
         for name, x in model.inputs.items()
     }
     found: list[Tap] = []
-    visit(model, given, "", found)
+    if model.known_as:
+        results = visit(model, given, f"{model.known_as}.", found)
+        ref, type_ = next((o.ref, o.type) for o in model.outputs.values())
+        found.append(Tap(model.known_as, f"= {model.known_as}.{ref}", type_, results[ref]))
+    else:
+        visit(model, given, "", found)
     return tuple(tap for tap in found if depth is None or tap.level < depth)
 
 
-def visit(
-    block: Block, given: Mapping[Ref, Strides], above: str, into: list[Tap] | None
-) -> dict[Ref, Strides]:
-    """Enters the values of a block, if taps reach it, and gives how each lies on the input of the model."""
+def visit(block: Block, given: Mapping[Ref, Strides], above: str, into: list[Tap]) -> dict[Ref, Strides]:
+    """Enters the values of a block, and gives how each lies on the input of the model."""
     found = dict(given)
     ends: dict[str, list[str]] = {}  # the groups that a node is the last of, innermost first
     last = {group: node.name for node in block.nodes for group in around(node.name) if group in block.groups}
@@ -93,8 +96,7 @@ def visit(
         if isinstance(node.op, Block):
             pairs = zip(node.op.inputs, node.inputs, strict=True)
             given = {name: found[ref] for name, ref in pairs if ref is not None}
-            # what is in a step that uses weights again is tapped where the weights are
-            results = visit(node.op, given, f"{path}.", None if node.reuses else into)
+            results = visit(node.op, given, f"{path}.", into)
             for output, value in node.op.outputs.items():
                 found.setdefault(node.name, results[value.ref])
                 found[f"{node.name}@{output}"] = results[value.ref]
@@ -106,8 +108,6 @@ def visit(
             found[node.name] = strides(node.op, types, sources, node.type)
             for part, type_ in node.parts.items():
                 found[f"{node.name}@{part}"] = strides(node.op, types, sources, type_)
-        if into is None:
-            continue
         if node.parts:
             into += (
                 Tap(f"{path}.{part}", what(node), type_, found[f"{node.name}@{part}"])
