@@ -17,6 +17,7 @@ FLOORS = (
     ("cli", "__main__", ""),
     ("parity", "keymap"),
     ("model", "example"),
+    ("diff",),
     ("build",),
     ("promises",),
     ("weights", "output", "audit", "given", "notes", "summary", "live", "editor"),
