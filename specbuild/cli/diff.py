@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -12,9 +13,10 @@ import typer
 from specbuild.build import opened
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, out, styled
-from specbuild.errors import SpecError, SpecErrors, printable
-from specbuild.given import from_flags
+from specbuild.errors import Place, SpecError, SpecErrors, printable
+from specbuild.given import Choice, Given, from_flags
 from specbuild.model import Model, built
+from specbuild.names import IDENTIFIER
 
 if TYPE_CHECKING:
     from specbuild.diff.report import Told
@@ -35,9 +37,19 @@ STYLES = {
 class Side(NamedTuple):
     """One of the two, as it was named: a file or -, and a variant."""
 
+    label: str
     file: str
     variant: str | None
     settings: list[str]
+
+    @property
+    def given(self) -> Given:
+        """What was chosen for it, and where that was said."""
+        found = from_flags(self.settings, None, f"--set-{self.label.lower()}")
+        if self.variant is None:
+            return found
+        said = f"{self.file}@{self.variant}"
+        return replace(found, variant=Choice(self.variant, Place(self.label, 1, len(self.file) + 2, said)))
 
     @property
     def said(self) -> str:
@@ -81,8 +93,8 @@ def diff(
     Ends with 0 if they are the same, with 1 if they differ. Two variants: specbuild diff net.yaml@small net.yaml@large.
     Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml.
     """
-    options.once([side(a, []).file, side(b, []).file])
-    sides = side(a, set_a or []), side(b, set_b or [])
+    sides = side("A", a, set_a or []), side("B", b, set_b or [])
+    options.once([s.file for s in sides])
     models, faults = [], []
     for mine, other in (sides, sides[::-1]):
         try:
@@ -92,7 +104,7 @@ def diff(
         except SpecErrors as errors:
             faults += errors.errors
     if faults:
-        raise SpecErrors(dict.fromkeys(faults))
+        raise SpecErrors({str(fault): fault for fault in faults}.values())
     from specbuild.diff import diff as compared
     from specbuild.diff import document, report
 
@@ -108,18 +120,17 @@ def diff(
         raise typer.Exit(Exit.FOUND)
 
 
-def side(said: str, settings: list[str]) -> Side:
+def side(label: str, said: str, settings: list[str]) -> Side:
     """`file@variant` apart; a file of the whole name is itself."""
-    file, sign, variant = said.rpartition("@")
-    whole = not sign or not file or Path(said).exists()
-    return Side(said, None, settings) if whole else Side(file, variant, settings)
+    file, _, variant = said.rpartition("@")
+    apart = file and IDENTIFIER.fullmatch(variant) and not Path(said).exists()
+    return Side(label, file, variant, settings) if apart else Side(label, said, None, settings)
 
 
 def model(mine: Side, other: Side, root: Path | None) -> Model:
     """A side's model; what comes from standard input imports as the other side's file does."""
     beside = Path(other.file) if mine.file == "-" and other.file != "-" else None
-    given = from_flags(mine.settings, mine.variant)
-    return built(*opened(options.source(mine.file), root, beside), given)
+    return built(*opened(options.source(mine.file), root, beside), mine.given)
 
 
 def draw(lines: list[Told]) -> None:

@@ -94,6 +94,12 @@ class Diff:
     def of(self, fate: Fate) -> list[WeightFate]:
         return [w for w in self.weights if w.fate == fate]
 
+    @property
+    def mixed_up(self) -> list[WeightFate]:
+        """Weights that moved to a path and shape that another one had: loaded by name, they would get that one's values."""
+        had = {w.before: w.was for w in self.weights}
+        return [w for w in self.of("moved") if had.get(w.after) == w.now]
+
     def marks(self) -> tuple[dict[str, set[Mark]], dict[str, set[Mark]]]:
         """What is to be said of each path: in the old model, and in the new."""
         old: dict[str, set[Mark]] = {step.path: {"removed"} for step in self.removed}

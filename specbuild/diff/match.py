@@ -35,7 +35,18 @@ class Matching:
         before, after = list(self.before.outputs), list(self.after.outputs)
         if len(before) == len(after) == 1:
             return {after[0]: before[0]}
-        return {name: name for name in after if name in self.before.outputs}
+        return {name: name for name in after if name in before}
+
+    def named_outputs(self) -> None:
+        """An only output without a name may be one of several with names now, or the other way round."""
+        for name, source in self.after.outputs.items():
+            if name not in self.outputs:
+                old = self.source(source)
+                free = (
+                    n for n, s in self.before.outputs.items() if s == old and n not in self.outputs.values()
+                )
+                if (was := next(free, None)) is not None:
+                    self.outputs[name] = was
 
     def pair(self, before: str, after: str) -> None:
         self.new[before], self.old[after] = after, before
@@ -100,11 +111,14 @@ class Matching:
     def along(self, apart: bool) -> bool:
         """Steps that do the same with the same inputs, from the first to the last."""
 
+        def known(step: Step) -> bool:
+            return step.named or bool(step.weights)
+
         def before(step: Step) -> Hashable:
-            return self.beside(step, self.after, apart, step.sources or None)
+            return self.beside(step, self.after, apart, known(step), step.sources or None)
 
         def after(step: Step) -> Hashable:
-            return self.beside(step, self.before, apart, self.sources(step) or None)
+            return self.beside(step, self.before, apart, known(step), self.sources(step) or None)
 
         return self.paired(self.left_before(), self.left_after(), before, after)
 
@@ -112,22 +126,22 @@ class Matching:
         """Steps that do the same for the same readers, from the last to the first."""
 
         def before(step: Step) -> Hashable:
-            return self.beside(step, self.after, apart, self.readers_before(step) or None)
+            return self.beside(step, self.after, apart, step.named, self.readers_before(step) or None)
 
         def after(step: Step) -> Hashable:
-            return self.beside(step, self.before, apart, self.readers(step) or None)
+            return self.beside(step, self.before, apart, step.named, self.readers(step) or None)
 
         return self.paired(self.left_before(), list(reversed(self.left_after())), before, after)
 
-    def beside(self, step: Step, other: Flat, apart: bool, neighbours: Hashable) -> Hashable:
+    def beside(self, step: Step, other: Flat, apart: bool, known: bool, neighbours: Hashable) -> Hashable:
         """What a step is known by: its form, its neighbours, and the block or group around it if both models have that.
 
-        With `apart`, a step that the author named is known wherever it went.
+        With `apart`, wherever it went, if it is `known` beyond that: by a name that its author gave, or by weights.
         """
-        if neighbours is None or (apart and not step.named):
+        if neighbours is None or (apart and not known):
             return None
         around = step.path.rpartition(".")[0]
-        return step.form, neighbours, apart or around if around in other.around else apart
+        return step.form, neighbours, around if around in other.around and not apart else None
 
     def around(self) -> None:
         """What follows from all that is known, until nothing more does."""
@@ -166,21 +180,6 @@ class Matching:
                     break
         return found
 
-    def by_last_name(self) -> None:
-        """Steps with weights that moved away from all that they knew, but are the only ones of their name and form."""
-
-        def unique(steps: Iterable[Step]) -> dict[Hashable, Step]:
-            table: dict[Hashable, list[Step]] = {}
-            for step in steps:
-                if step.weights:
-                    table.setdefault((step.path.rpartition(".")[2], step.form), []).append(step)
-            return {key: found[0] for key, found in table.items() if len(found) == 1}
-
-        before, after = unique(self.left_before()), unique(self.left_after())
-        for key, step in before.items():
-            if key in after:
-                self.pair(step.path, after[key].path)
-
     def in_one_place(self) -> None:
         """Another op where one stood: read by the same, and reading the same."""
         self.paired(
@@ -214,14 +213,15 @@ def match(before: Flat, after: Flat) -> Matching:
     found.around()
     found.by_path(lambda old, new: old.op.name == new.op.name and not new.path[-1].isdigit())
     found.around()
+    found.by_path(lambda old, new: old.op.name == new.op.name and bool(new.weights))
+    found.around()
     found.by_path(lambda old, new: old.op.name == new.op.name)
     found.around()
     for _ in range(MAX_ROUNDS):
         if not found.by_renamed_blocks():
             break
         found.around()
-    found.by_last_name()
-    found.around()
     found.in_one_place()
     found.by_path(lambda old, new: old.named and new.named)
+    found.named_outputs()
     return found

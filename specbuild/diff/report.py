@@ -58,14 +58,10 @@ def aligned(lines: Sequence[Line]) -> list[Told]:
         text = f"{line.path:{width}}  {printable(line.told, MOST)}"
         if line.steps and (line.steps > 1 or line.parameters):
             each = line.steps // line.times
-            steps = (
-                f"{each} step{'s' * (each != 1)}"
-                if each * line.times == line.steps
-                else f"{line.steps} steps"
-            )
-            many = f"{line.times} x " if line.times > 1 and each * line.times == line.steps else ""
+            alike = line.times > 1 < each and each * line.times == line.steps
+            steps = f"{line.times} x {each} steps" if alike else f"{line.steps} step{'s' * (line.steps != 1)}"
             took = f", {line.parameters:,} parameters" if line.parameters else ""
-            text += f"  ({many}{steps}{took})"
+            text += f"  ({steps}{took})"
         found.append(Told(line.word, text.rstrip()))
     return found
 
@@ -122,6 +118,13 @@ def weights(diff: Diff) -> Iterator[Told]:
     if detail := weight_lines(diff):
         yield Told("", "")
         yield from aligned(detail)
+    if mixed := diff.mixed_up:
+        yield Told("", "")
+        yield Told(
+            "",
+            f"careful: {len(mixed)} of those that moved have a path that was another's; "
+            "loaded by name, they would get its values",
+        )
     if moved := rules(diff):
         yield Told("", "")
         yield Told("", "what moved is carried by this in the new spec:")

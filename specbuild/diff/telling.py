@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from specbuild.diff.compare import Change, Diff, Fate, WeightFate
-from specbuild.diff.flat import Flat, Step, prefixes, step_of, told
+from specbuild.diff.flat import Flat, Instance, Step, prefixes, step_of, told
 from specbuild.diff.folding import Line, Path, Places, fold
 from specbuild.diff.renames import widest
 from specbuild.ops.base import attributes
@@ -57,6 +57,9 @@ def whole(side: Flat, steps: Iterable[Step], word: str, place: Mapping[str, floa
     """Steps that one model alone has; a block or a group that is wholly so as one."""
     alone = {step.path: step for step in steps}
     total, mine = counted(side.steps), counted(alone)
+    within: dict[str, list[Instance]] = {}
+    for path, instance in side.instances.items():
+        within.setdefault(path.rpartition(".")[0], []).append(instance)
     found: dict[str, list[Step]] = {}
     for path, step in alone.items():
         outermost = next((p for p in prefixes(path) if mine[p] == total[p]), path)
@@ -69,7 +72,7 @@ def whole(side: Flat, steps: Iterable[Step], word: str, place: Mapping[str, floa
             for source in step.sources
             if source is not None and step_of(source) not in inside
         )
-        text: list[str | Path] = [described(side, path, members[0])]
+        text: list[str | Path] = [described(side, path, members[0], within)]
         if not path.rpartition(".")[2].isdigit():
             for i, source in enumerate(reads):
                 text += [", " if i else "  from ", Path(source)]
@@ -91,7 +94,7 @@ def counted(paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def described(side: Flat, path: str, step: Step) -> str:
+def described(side: Flat, path: str, step: Step, within: Mapping[str, list[Instance]]) -> str:
     """A block with its parameters, an op with those of its attributes that are not as they would be, or a group."""
     if path in side.instances:
         instance = side.instances[path]
@@ -101,7 +104,8 @@ def described(side: Flat, path: str, step: Step) -> str:
         own = {name: value for name, value in step.attributes.items() if usual.get(name) != value}
         again = f" ({step.reuses} again)" if step.reuses else ""
         return f"{step.op.name}{given(own)}{again}"
-    return "group"
+    kinds = {instance.kind for instance in within.get(path, ())}
+    return f"{kinds.pop()} x{len(within[path])}" if len(kinds) == 1 else "group"
 
 
 def given(values: Mapping[str, str]) -> str:
