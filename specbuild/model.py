@@ -48,7 +48,7 @@ class Model:
         return self.cost.parameters
 
     def summary(self, depth: int | None = 2) -> str:
-        """A table of steps, output sizes, parameters and multiply-adds, `depth` levels deep."""
+        """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)
 
     def source(self, backend: str) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import specbuild
 from specbuild.build import graph
 from specbuild.cost import Cost, families
 from specbuild.elaborate.references import expose
+from specbuild.model import Model
 from specbuild.summary.budget import amount
 from specbuild.summary.rows import ordered, rows, total, walk
 from specbuild.summary.table import bar, memory, percent, short
@@ -31,6 +33,11 @@ GOLDEN = Path(__file__).parent / "golden_show"
 
 def spec(steps: str, inputs: str = "{x: {C: 4, H: 8, W: 8}}", more: str = "") -> str:
     return f"specbuild: 1\nmodel: Net\ninputs: {inputs}\n{more}steps:\n{steps}"
+
+
+@cache
+def loaded(path: Path) -> Model:
+    return specbuild.load(path)
 
 
 # ---------------------------------------------------------------------------------------------------------- the table
@@ -60,7 +67,7 @@ def test_as_people_read_it(run: Run, file: str, arguments: list[str]) -> None:
 
 
 def test_sorting(run: Run) -> None:
-    model = graph(BACKBONES / "resnet.yaml")
+    model = loaded(BACKBONES / "resnet.yaml").graph
     whole = rows(model)
     for key in ("parameters", "multiply-adds", "memory"):
         found = ordered(whole, key)
@@ -119,7 +126,7 @@ def test_separated_values_add_up(run: Run) -> None:
     ids=lambda p: p.stem,
 )
 def test_families_add_up(path: Path) -> None:
-    model = graph(path)
+    model = loaded(path).graph
     found = families(model)
     assert sum((share.cost for share in found.values()), Cost()) == total(rows(model))
 
@@ -218,7 +225,7 @@ def test_choices_that_exclude_each_other(run: Run) -> None:
 )
 def test_every_tap_can_be_tapped(path: Path) -> None:
     """What is listed is what a reference reaches, and has the shape that is told."""
-    model = specbuild.load(path).whole
+    model = loaded(path).whole
     found = taps(model)
     assert len({tap.path for tap in found}) == len(found)
     for tap in found[:: max(1, len(found) // 60)]:
@@ -228,7 +235,7 @@ def test_every_tap_can_be_tapped(path: Path) -> None:
 
 
 def test_strides_of_a_backbone() -> None:
-    found = {tap.path: tap for tap in taps(specbuild.load(BACKBONES / "resnet.yaml").whole)}
+    found = {tap.path: tap for tap in taps(loaded(BACKBONES / "resnet.yaml").whole)}
     assert [found[name].stride for name in ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "mean")] == [
         "2", "4", "4", "8", "16", "32", ""
     ]  # fmt: skip
@@ -239,9 +246,9 @@ def test_strides_of_a_backbone() -> None:
 
 def test_strides_where_windows_are_cut() -> None:
     """Swin: axes are split, merged and renamed on the way; Xception: nothing is padded, so sizes do not divide."""
-    swin = {tap.path: tap.stride for tap in taps(specbuild.load(BACKBONES / "swin.yaml").whole)}
+    swin = {tap.path: tap.stride for tap in taps(loaded(BACKBONES / "swin.yaml").whole)}
     assert {"4", "8", "16", "32"} <= set(swin.values())
-    xception = [tap for tap in taps(specbuild.load(BACKBONES / "xception.yaml").whole) if tap.level == 0]
+    xception = [tap for tap in taps(loaded(BACKBONES / "xception.yaml").whole) if tap.level == 0]
     assert [t.stride for t in xception if "H" in t.type][-1] == "32"
 
 
@@ -292,7 +299,7 @@ def test_taps_of_parts_and_of_what_no_output_needs() -> None:
 
 def test_a_model_under_another_name_is_tapped_by_what_its_file_calls_it(tmp_path: Path) -> None:
     own = ROOT / "specs" / "cbam_resnet50.yaml"
-    found = {tap.path: tap for tap in taps(specbuild.load(own).whole)}
+    found = {tap.path: tap for tap in taps(loaded(own).whole)}
     assert {"res_net", "res_net.layer1", "res_net.layer1.0.conv1"} <= set(found)
     assert found["res_net"].what == "= res_net.fc"
     shutil.copy(own, tmp_path)

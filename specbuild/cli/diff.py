@@ -90,8 +90,11 @@ def diff(
 ) -> None:
     """Compare two models: steps, wiring, sizes, and which trained weights survive.
 
-    Ends with 0 if they are the same, with 1 if they differ. Two variants: specbuild diff net.yaml@small net.yaml@large.
-    Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml.
+    Ends with 0 if they are the same, with 1 if they differ.
+
+    Two variants: specbuild diff net.yaml@small net.yaml@large
+
+    Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml
     """
     sides = side("A", a, set_a or []), side("B", b, set_b or [])
     options.once([s.file for s in sides])
