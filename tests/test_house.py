@@ -20,7 +20,7 @@ FLOORS = (
     ("diff",),
     ("build",),
     ("promises",),
-    ("weights", "output", "audit", "given", "notes", "summary", "live", "editor"),
+    ("weights", "output", "audit", "given", "notes", "summary", "live", "editor", "picture"),
     ("elaborate", "edits", "backends"),
     ("resolve",),
     ("schema",),
