@@ -28,19 +28,30 @@ class Stages(NamedTuple):
     model: Block
 
 
-def opened(source: str | Path | Source, root: Path | None = None) -> tuple[Spec, Files]:
+def opened(
+    source: str | Path | Source, root: Path | None = None, beside: Path | None = None
+) -> tuple[Spec, Files]:
     """The spec at a path, or of a text (a str with a line break), and the files of its compilation.
 
     Imports stay under `root`: by default the current folder, or the spec's own if it lies elsewhere.
+    A text imports as if it lay `beside` a file: by default as if in the root.
     """
     if isinstance(source, str):
         source = Source(source) if "\n" in source else Path(source)
     if isinstance(source, Source):
-        files = Files(root or Path.cwd())
-        return files.add(source), files
-    inside = source.resolve().is_relative_to(Path.cwd())
-    files = Files(root or (Path.cwd() if inside else source.resolve().parent))
+        if beside is None:
+            files = Files(root or Path.cwd())
+            return files.add(source), files
+        files = Files(root or root_of(beside))
+        return files.add(source, beside.resolve().with_name(source.file)), files
+    files = Files(root or root_of(source))
     return files.read(source), files
+
+
+def root_of(file: Path) -> Path:
+    """Where a file's imports stay unless told otherwise."""
+    inside = file.resolve().is_relative_to(Path.cwd())
+    return Path.cwd() if inside else file.resolve().parent
 
 
 def elaborated(
@@ -73,6 +84,7 @@ def graph(
 def compile_source(model: Block, backend: str, header: tuple[str, ...] = ()) -> str:
     """The model as the source of a file for one framework, audited; `header` becomes comments at its head."""
     target = backends.load(backend)
-    text = module(target.module(units(model, target), model.doc, header))
+    summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
+    text = module(target.module(units(model, target), summary, header))
     audit(text, target.name)
     return text

@@ -2,7 +2,7 @@
 
 SB0xx the file and its YAML, SB1xx the structure of the document, SB2xx names and references,
 SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files,
-SB8xx published weights.
+SB8xx published weights, SB9xx drawings.
 """
 
 from __future__ import annotations
@@ -287,5 +287,21 @@ CODES: dict[str, Explanation] = {
         "A rule's left side is a published name with fields in braces: `{rest}` for all that follows, `{i}` "
         "for a number, `{i < 5}` for some numbers. Its right side is the model's own name, or one of "
         "`{to: name}`, `{split: 0, into: [a, b]}` and `{ignore: true}`.",
+    ),
+    "SB901": Explanation(
+        "Graphviz is missing",
+        "SVG, PNG and PDF need Graphviz, which places the boxes. pygraphviz 2 or later brings it along "
+        "(`pip install '.[draw]'` in a checkout of specbuild); a `dot` on the PATH serves as well. DOT and "
+        "Mermaid are written without it.",
+    ),
+    "SB902": Explanation(
+        "a picture that takes too long",
+        "Placing the boxes did not end in time, even with the outermost blocks alone. Draw one block with "
+        "`--open`, or write DOT and let another program place it.",
+    ),
+    "SB903": Explanation(
+        "there is nothing to open",
+        "`--open` takes the path of a block in the model, such as `layer1.0`; `specbuild show` lists the paths. "
+        "An op has no inside.",
     ),
 }

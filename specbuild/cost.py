@@ -18,6 +18,16 @@ class Cost:
     macs: int = 0  # multiply-adds; elementwise work is not counted
     activations: int = 0  # numbers that its steps give: what training keeps at most
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the activations take where each is kept, as float32."""
+        return 4 * self.activations
+
+    @property
+    def again(self) -> Cost:
+        """What it takes to be used once more, with the weights that are there."""
+        return Cost(macs=self.macs, activations=self.activations)
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.parameters + other.parameters,
@@ -59,11 +69,51 @@ class Costs:
                 sizes[True],
                 sizes[False],
                 plain(node.op.macs(*types)),
-                sum(value.elements for value in values),
+                sum(value.elements for value in values if value.batched),
             )
-        return Cost(macs=found.macs, activations=found.activations) if node.reuses else found
+        return found.again if node.reuses else found
 
 
 def cost(model: Block) -> Cost:
     """The whole model."""
     return Costs().block(model)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the ops of one family take together; `steps` counts them, used again or not."""
+
+    steps: int = 0
+    cost: Cost = Cost()
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.steps + other.steps, self.cost + other.cost)
+
+
+def families(model: Block) -> dict[str, Share]:
+    """What each family of ops takes in a model, that with the most work first."""
+    costs = Costs()
+    made: dict[int, dict[str, Share]] = {}
+
+    def visit(block: Block) -> dict[str, Share]:
+        if id(block) not in made:
+            found: dict[str, Share] = {}
+            for node in block.nodes:
+                if isinstance(node.op, Skip):
+                    continue
+                if isinstance(node.op, Block):
+                    inside = visit(node.op)
+                    if node.reuses:
+                        inside = {name: Share(s.steps, s.cost.again) for name, s in inside.items()}
+                else:
+                    inside = {node.op.family: Share(1, costs.node(node, block))}
+                for name, share in inside.items():
+                    found[name] = found.get(name, Share()) + share
+            made[id(block)] = found
+        return made[id(block)]
+
+    def weight(item: tuple[str, Share]) -> tuple[int, int, int, int, str]:
+        name, share = item
+        return -share.cost.macs, -share.cost.parameters, -share.cost.activations, -share.steps, name
+
+    return dict(sorted(visit(model).items(), key=weight))

@@ -8,6 +8,7 @@ from typing import Any
 from specbuild.build import graph
 from specbuild.cost import cost
 from specbuild.errors import SpecError, SpecErrors
+from specbuild.graph import Block
 from specbuild.ops import Op
 from specbuild.ops.base import Attribute, attributes
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, PerAxis, Real
@@ -32,15 +33,19 @@ def example(entry: type[Op] | BlockDef) -> list[str] | None:
     return None
 
 
+def alone(entry: BlockDef) -> Block | None:
+    """A block by itself, with usual sizes; None where nothing usual fits."""
+    for inputs, arguments in attempts(entry):
+        try:
+            found = model_of(entry, inputs, arguments)[1].nodes[0].op
+        except (SpecError, SpecErrors):
+            continue
+        return found if isinstance(found, Block) else None
+    return None
+
+
 def worked(entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict[str, Any]) -> list[str]:
-    value: Any = arguments
-    sources = list(inputs) if len(inputs) > 1 else None
-    if sources and not isinstance(entry, BlockDef) and entry.takes[0].many:
-        value = {entry.takes[0].name: sources, **arguments} if arguments else sources
-        sources = None
-    step = {entry.name: value or None, **({"from": sources} if sources else {})}
-    text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
-    model = graph(text)
+    value, model, sources = model_of(entry, inputs, arguments)
     given = ", ".join(f"{name} {flow(x)}" if len(inputs) > 1 else flow(x) for name, x in inputs.items())
     took = cost(model)
     return [
@@ -49,6 +54,20 @@ def worked(entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict
         given,
         f"-> {model.type}: {took.parameters:,} parameters, {short(took.macs)} multiply-adds",
     ]
+
+
+def model_of(
+    entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict[str, Any]
+) -> tuple[Any, Block, list[str] | None]:
+    """What stands under the entry's name in a step, the model of that step alone, and the step's sources."""
+    value: Any = arguments
+    sources = list(inputs) if len(inputs) > 1 else None
+    if sources and not isinstance(entry, BlockDef) and entry.takes[0].many:
+        value = {entry.takes[0].name: sources, **arguments} if arguments else sources
+        sources = None
+    step = {entry.name: value or None, **({"from": sources} if sources else {})}
+    text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
+    return value, graph(text), sources
 
 
 def flow(value: Any) -> str:

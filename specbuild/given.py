@@ -67,23 +67,23 @@ def guess(word: str, known: Mapping[str, Any], what: str) -> str:
     return f"did you mean {near!r}?" if near else f"its {what} are {listed(known)}"
 
 
-def from_flags(settings: list[str], variant: str | None) -> Given:
+def from_flags(settings: list[str], variant: str | None, flag: str = "--set") -> Given:
     """`--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML. The last one for a name holds."""
     params = {}
     for setting in settings:
         name, sign, text = setting.partition("=")
         name = name.strip()
-        shown = f"--set {printable(name)}"
+        shown = f"{flag} {printable(name)}"
         if not sign or not name:
             raise SpecError(
                 "SB003",
-                "`--set` takes name=value",
-                Place("--set", 1, 1, setting),
-                "write --set classes=10, say",
+                f"`{flag}` takes name=value",
+                Place(flag, 1, 1, setting),
+                f"write {flag} classes=10, say",
             )
         params[name] = Choice(Source(text, shown).data, Place(shown, 1, 1, text))
     chosen = None if variant is None else Choice(variant, Place("--variant", 1, 1, variant))
-    return Given(params, chosen, "--set {}=...")
+    return Given(params, chosen, f"{flag} {{}}=...")
 
 
 def from_arguments(params: Mapping[str, Any], variant: str | None) -> Given:

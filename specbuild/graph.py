@@ -101,6 +101,7 @@ class Block:
     literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
     frozen: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
     touched: Touches = ()  # edits in it, each with the path of a step that it was about
+    known_as: str = ""  # of a model that is only another one under its own name: what its file calls that one
 
     @property
     def type(self) -> Tensor:

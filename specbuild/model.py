@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from specbuild import output
 from specbuild.backends import NAMES
@@ -20,12 +22,16 @@ from specbuild.source import Source
 from specbuild.spec import Spec
 from specbuild.summary import summary
 
+if TYPE_CHECKING:
+    from specbuild.draw import Detail, Look
+
 
 class Model:
     """A spec that has been checked, with its parameters chosen."""
 
-    def __init__(self, spec: Spec, stages: Stages, digest: str) -> None:
+    def __init__(self, spec: Spec, stages: Stages, digest: str, variant: str | None = None) -> None:
         self.spec = spec
+        self.variant = variant
         self.whole = stages.whole  # as written, with steps that no output needs
         self.graph = stages.model
         self.digest = digest  # SHA-256 of all that went in: documents, parameters, variant
@@ -48,7 +54,7 @@ class Model:
         return self.cost.parameters
 
     def summary(self, depth: int | None = 2) -> str:
-        """A table of steps, output sizes, parameters and multiply-adds, `depth` levels deep."""
+        """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)
 
     def source(self, backend: str) -> str:
@@ -56,6 +62,52 @@ class Model:
         return output.stamped(
             compile_source(self.graph, known(backend), output.header(self.digest, self.spec.license))
         )
+
+    def picture(
+        self,
+        format: str = "svg",
+        detail: Detail | None = None,
+        look: Look | None = None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> bytes:
+        """The model as the bytes of a picture: svg, png, pdf, dot or mermaid."""
+        from specbuild.draw import Look  # only here: most of what is done with a model is no drawing
+        from specbuild.picture import picture
+
+        look = look or Look()
+        if not look.title and self.variant:
+            look = replace(look, title=f"{self.name} · {self.variant}")
+        return picture(self.graph, format, detail, look, log)
+
+    def draw(
+        self,
+        path: str | Path,
+        *,
+        depth: int | None = None,
+        open: str = "",
+        ops: bool = False,
+        direction: Literal["LR", "TB"] = "LR",
+        theme: Literal["auto", "light", "dark"] = "auto",
+        title: str = "",
+        link_base: str = "",
+    ) -> None:
+        """Write a picture; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd).
+
+        `depth` counts the levels of blocks that are opened (by default what fits a page), `open` names one
+        block to draw, `ops` gives every op its own box.
+        """
+        from specbuild.draw import Detail, Look, format_of  # only here, as above
+
+        look = Look(direction, theme, title, link_base)
+        data = self.picture(format_of(str(path)), Detail(depth, open, ops), look)
+        output.put(Path(path), data)
+
+    def _repr_svg_(self) -> str | None:
+        """How notebooks show a model, if Graphviz is here; otherwise as its name."""
+        try:
+            return self.picture("svg").decode()
+        except SpecError:
+            return None
 
     def build(self, backend: str) -> Any:
         """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""
@@ -89,7 +141,7 @@ def built(spec: Spec, files: Files, given: Given) -> Model:
         raise SpecErrors(given.blamed(error, spec) for error in errors.errors) from None
     documents = [read.source.data for read in files.owners.values()]
     content = json.dumps([documents, variant, given.values], separators=(",", ":"))
-    return Model(spec, stages, hashlib.sha256(content.encode()).hexdigest())
+    return Model(spec, stages, hashlib.sha256(content.encode()).hexdigest(), variant)
 
 
 def known(backend: str) -> str:

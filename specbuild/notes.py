@@ -100,7 +100,7 @@ def names(spec: Spec, whole: Block) -> list[Note]:
     for section, own in (("blocks", spec.blocks), ("imports", spec.imports)):
         for name in own:
             place = spec.source.key_place((section, name))
-            if name in library_index():
+            if name in library_index() and not spec.imports.get(name, "").startswith("library:"):
                 found.append(Note(f"{name} is this file's own, not the library's {name}", place))
             if section == "blocks" and name not in used:
                 found.append(Note(f"nothing uses the block {name}", place))

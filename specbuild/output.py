@@ -79,7 +79,7 @@ def write(path: Path, text: str, *, force: bool = False) -> bool:
     return True
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """Put `text` at `path` in one step: written beside it, flushed to the disk, then moved onto it.
 
     A symbolic link is replaced, not followed: nothing but `path` itself changes.
@@ -93,7 +93,7 @@ def replace(path: Path, text: str) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".specbuild-", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(text.encode())
+                stream.write(text.encode() if isinstance(text, str) else text)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(name, mode)
@@ -102,6 +102,17 @@ def replace(path: Path, text: str) -> None:
             os.unlink(name)
             raise
         _sync(path.parent)
+
+
+def put(path: Path, data: bytes) -> bool:
+    """Write a picture in place of one that may be there; whether anything changed."""
+    with _faults(path):
+        if path.is_symlink() or (path.exists() and not stat.S_ISREG(path.stat().st_mode)):
+            raise refused(path, "it is not a regular file", "use `-o -` to write to standard output")
+        if path.exists() and path.read_bytes() == data:
+            return False
+        replace(path, data)
+    return True
 
 
 def create(path: Path, text: str) -> None:

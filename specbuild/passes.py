@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from specbuild.graph import Block, Node
+from specbuild.graph import Block, Node, retold
 
 Pass = Callable[[Block], Block]
 
@@ -52,6 +52,7 @@ def needed(model: Block) -> Block:
                 names = asked[node.reuses or node.name]
                 wanted_here = tuple(name for name in node.op.outputs if name in names)
                 node = replace(node, op=visit(node.op, wanted_here))
+                node = replace(node, type=retold(node, wanted_here[0]))
             nodes.append(node)
         return replace(block, nodes=tuple(nodes), outputs=outputs)
 

@@ -495,7 +495,7 @@ def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"specbuild {specbuild.__version__}\n"
     done = run("--help")
     assert done.code == 0
-    for verb in ("check", "compile", "show", "schema", "library", "init", "explain", "doctor"):
+    for verb in ("check", "compile", "show", "diff", "schema", "library", "init", "explain", "doctor"):
         assert f" {verb} " in done.out
         assert run(verb, "--help").code == 0
 

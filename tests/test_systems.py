@@ -17,6 +17,7 @@ from specbuild.build import compile_source, graph
 from specbuild.errors import SpecError
 from specbuild.graph import Block
 from specbuild.parity.compare import Case, Report, compare
+from specbuild.resolve import LIBRARY
 from specbuild.source import Source
 
 ROOT = Path(__file__).parent
@@ -41,6 +42,7 @@ def label(case: Variant) -> str:
 
 
 CASES = {label(case): case for case in variants(SYSTEMS + LANGUAGE)}
+BACKBONES = {label(case): case for case in variants(sorted((LIBRARY / "backbones").glob("*.yaml")))}
 
 # Learned numbers, counted by hand from the layers' sizes.
 STAGES = 3 * 9 * 32 + 32 * 9 * 64 + 64 * 9 * 128 + 2 * (32 + 64 + 128)  # three convolutions with their norms
@@ -183,10 +185,10 @@ def others(value: Any) -> list[Any]:
     return []
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *BACKBONES])
 def test_constructor_means_what_the_spec_means(name: str) -> None:
     """`Net(depth=5)` from the emitted file is the network that the spec describes with depth 5."""
-    path, variant = CASES[name]
+    path, variant = (CASES | BACKBONES)[name]
     model = graph(path, variant=variant)
     signature = inspect.signature(emitted(model, "torch")[model.kind])
     for parameter in signature.parameters.values():

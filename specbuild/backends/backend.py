@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -49,7 +49,10 @@ class Backend:
     def natural(self, x: Tensor) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+    def convert(
+        self, value: Expr, type_: Tensor, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+    ) -> Expr:
+        """A value in another physical order; `seen` are sizes of folded axes that can be read off elsewhere."""
         raise NotImplementedError
 
     def module(self, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
@@ -61,11 +64,15 @@ class Backend:
 
 
 class External:
-    """A framework's callable, known by its real signature: `External("nn.Linear(in_features, out_features, bias=True)")`."""
+    """A framework's callable, known by its real signature: `External("nn.Linear(in_features, out_features, bias=True)")`.
+
+    Arguments that equal their default are left out, but for those that are always `written`.
+    """
 
     known: ClassVar[list[External]] = []
 
-    def __init__(self, signature: str):
+    def __init__(self, signature: str, written: tuple[str, ...] = ()):
+        self.written = written
         self.signature = signature
         self.function, _, rest = signature.partition("(")
         [definition] = ast.parse(f"def f({rest}: pass").body
@@ -97,7 +104,11 @@ class External:
         given = dict(zip(self.defaults, args, strict=False)) | kwargs
         unknown = set(given) - set(self.defaults)
         assert not unknown, f"{self.function} has no {unknown}"
-        return tuple(Argument(p, code(given[p]), d) for p, d in self.defaults.items() if p in given)
+        defaults = {p: WRITTEN if p in self.written else d for p, d in self.defaults.items()}
+        return tuple(Argument(p, code(given[p]), d) for p, d in defaults.items() if p in given)
+
+
+WRITTEN = object()  # the default of an argument that is given whatever its value
 
 
 def code(value: Any) -> Expr:

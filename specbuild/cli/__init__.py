@@ -10,7 +10,9 @@ import typer
 from specbuild import __version__
 from specbuild.cli.check import check
 from specbuild.cli.compile import compile
+from specbuild.cli.diff import diff
 from specbuild.cli.doctor import doctor
+from specbuild.cli.draw import draw
 from specbuild.cli.explain import explain
 from specbuild.cli.init import init
 from specbuild.cli.library import library
@@ -28,7 +30,7 @@ app = typer.Typer(
     "4: a backend or device is missing, 70: a bug of specbuild.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (check, compile, show, schema, init, explain, doctor):
+for verb in (check, compile, show, draw, diff, schema, init, explain, doctor):
     app.command()(verb)
 app.add_typer(library, name="library")
 

@@ -26,7 +26,15 @@ class Exit(IntEnum):
     BUG = 70
 
 
-CODES = {"SB602": Exit.MISSING, "SB603": Exit.MISSING, "SB701": Exit.FOUND, "SB702": Exit.USAGE}
+CODES = {
+    "SB602": Exit.MISSING,
+    "SB603": Exit.MISSING,
+    "SB701": Exit.FOUND,
+    "SB702": Exit.USAGE,
+    "SB901": Exit.MISSING,
+    "SB902": Exit.FOUND,
+    "SB903": Exit.USAGE,
+}
 
 
 def exit_code(error: SpecError | SpecErrors) -> Exit:

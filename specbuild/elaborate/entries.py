@@ -48,7 +48,7 @@ def entries(frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) ->
     """Steps with their names; those of a group are numbered unless they have one."""
     labels = [label(s) for s in steps if s.name is None]
     seen: dict[str, int] = {}
-    known = set(frame.scopes[-1])
+    known = {*frame.scopes[-1], *(name for s in steps for name in (s.name, *(s.branches or ())) if name)}
     found = []
 
     def taken(name: str) -> bool:

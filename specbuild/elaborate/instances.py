@@ -14,7 +14,7 @@ from specbuild.elaborate.references import reference, single
 from specbuild.elaborate.values import called, declared, parameters, plain_or_block, with_variant
 from specbuild.errors import SpecError
 from specbuild.graph import Block, Chosen, Output, size_words
-from specbuild.names import check_name
+from specbuild.names import check_name, snake
 from specbuild.source import At
 from specbuild.spec import Argument, BlockDef, Spec, StepDef
 from specbuild.words import named, plain
@@ -77,10 +77,11 @@ class Instances:
             name: declared(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
-        top = definition
+        top, known_as = definition, []
         pending = self.started(definition, params, Pending())
         while (other := renamed(definition)) is not None:
             [step] = definition.steps
+            known_as.append(snake(step.kind))
             arguments = {
                 name: Argument(raw, step.value_at.child(name), env)
                 for name, raw in (step.value or {}).items()
@@ -96,7 +97,9 @@ class Instances:
         block = self.body(
             definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()}, pending
         )
-        return block if definition is top else replace(block, kind=top.name, doc=top.doc or block.doc)
+        if definition is top:
+            return block
+        return replace(block, kind=top.name, doc=top.doc or block.doc, known_as=".".join(known_as))
 
     def started(self, definition: BlockDef, params: Mapping[str, Any], around: Pending) -> Pending:
         """The edits that may meet the steps of a block: those of its file if it is a model, then those around it."""

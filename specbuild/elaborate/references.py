@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -85,12 +85,8 @@ def tap(frame: Frame, node: Node, path: str, at: At) -> Ref:
     assert isinstance(node.op, Block)
     if path in node.op.outputs:
         return node.name if next(iter(node.op.outputs)) == path else f"{node.name}@{path}"
-    opened = expose(node.op, path, at)
-    origin = node.reuses or node.name
-    for name, other in frame.nodes.items():
-        if name == origin or other.reuses == origin:
-            assert isinstance(other.op, Block)
-            frame.nodes[name] = replace(other, op=opened if name == node.name else expose(other.op, path, at))
+    for other in opened(frame.nodes.values(), node.reuses or node.name, path, at):
+        frame.nodes[other.name] = other
     return f"{node.name}@{path}"
 
 
@@ -110,10 +106,19 @@ def expose(block: Block, path: str, at: At) -> Block:
             hint = f"did you mean {guess!r}?" if guess else f"inside are: {listed(known[:12])}"
             raise at.error("SB202", f"there is no {path!r} in {block.kind}", hint)
         rest = path[len(node.name) + 1 :]
-        opened = replace(node, op=expose(node.op, rest, at))
-        block = replace(block, nodes=tuple(opened if n.name == node.name else n for n in block.nodes))
+        block = replace(block, nodes=opened(block.nodes, node.reuses or node.name, rest, at))
         ref = f"{node.name}@{rest}"
     return replace(block, outputs={**block.outputs, path: Output(ref, block.typed(ref))})
+
+
+def opened(nodes: Iterable[Node], origin: str, path: str, at: At) -> tuple[Node, ...]:
+    """The nodes, where one and all that use its weights again have one more output."""
+    return tuple(
+        replace(node, op=expose(node.op, path, at))
+        if origin in (node.name, node.reuses) and isinstance(node.op, Block)
+        else node
+        for node in nodes
+    )
 
 
 def block_reference(block: Block, path: str) -> Ref | None:

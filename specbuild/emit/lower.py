@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from specbuild.axes import SPATIAL, Tensor
-from specbuild.emit.code import Call, Expr, Input
+from specbuild.emit.code import Attribute, Call, Expr, Index, Input, Literal
 from specbuild.emit.layout import Layout
 from specbuild.emit.made import SELF, Construct, Made, inputs_of
 from specbuild.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
 from specbuild.ops.kinds import Init
+from specbuild.words import words
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ class Backend(Protocol):
 
     def natural(self, x: Tensor) -> tuple[str, ...]: ...
     def lower(self, op: Op, inputs: list[Operand | None], type_: Tensor) -> Result: ...
-    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr: ...
+    def convert(
+        self, value: Expr, type_: Tensor, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+    ) -> Expr: ...
 
 
 Lower = Callable[[Block, tuple[Layout, ...]], Lowered]
@@ -333,13 +336,25 @@ class Lowering:
         key = (value.key, layout)
         if key not in self.conversions:
             label = "".join(layout.order) + ("" if not layout.folded else "_" + "".join(layout.folded))
-            call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout)
-            step = Step(
-                f"{value.key}~{label}", (value.key,), call, layout, named=value.key in self.kept_names
-            )
+            seen = self.seen(value) if value.layout.folded != layout.folded else {}
+            call = self.backend.convert(Input(self.number(value.key)), value.type, value.layout, layout, seen)
+            reads = tuple(self.read_by(call))
+            step = Step(f"{value.key}~{label}", reads, call, layout, named=value.key in self.kept_names)
             self.steps.insert(self.after(value.key), step)
             self.conversions[key] = Value(step.key, value.type, layout)
         return self.conversions[key]
+
+    def seen(self, value: Value) -> dict[str, Expr]:
+        """The sizes of axes that are merged into the batch, as an input of the block shows them; what has words
+        needs none."""
+        found: dict[str, Expr] = {}
+        for axis in value.layout.folded:
+            for x in self.inputs.values():
+                shown = x.layout.batched and axis in x.layout.order and axis not in found
+                if shown and x.type[axis] == value.type[axis] and words(value.type[axis]) is None:
+                    shape = Attribute(Input(self.number(x.key)), "shape")
+                    found[axis] = Index(shape, (Literal(x.layout.dim(axis)),))
+        return found
 
     def after(self, key: str) -> int:
         """The place after the step that gives a value: turned at once, it reads as one expression."""

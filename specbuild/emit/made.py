@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from specbuild.emit.code import Expr, Input, Literal, Name, TupleOf, walk
-from specbuild.words import names, plain, words
+from specbuild.words import names, plain, settled, words
 
 SELF = Name("made_here")  # stands for the attribute that holds what a step makes
 
@@ -131,13 +131,17 @@ def changed(made: Made, change: Callable[[Expr], Expr]) -> Made:
     return change(made)
 
 
-def unspoken(expr: Expr, names_lost: frozenset[str]) -> Expr:
-    """The same value without words that speak of these names."""
+def unspoken(expr: Expr, lost: Mapping[str, Any]) -> Expr:
+    """The same value told with the numbers that some names stand for: `3 * (i % 2)` for `window // 2 * (i % 2)`."""
     if isinstance(expr, TupleOf):
-        return TupleOf(tuple(unspoken(item, names_lost) for item in expr.items))
-    text = words(expr.value) if isinstance(expr, Literal) else None
-    lost = isinstance(expr, Literal) and text and names(text) & names_lost
-    return Literal(plain(expr.value)) if lost and isinstance(expr, Literal) else expr
+        return TupleOf(tuple(unspoken(item, lost) for item in expr.items))
+    if not isinstance(expr, Literal):
+        return expr
+    value = expr.value
+    for name in sorted(names(words(value) or "0") & lost.keys()):
+        number = isinstance(lost[name], int | float) and not isinstance(lost[name], bool)
+        value = settled(value, name, lost[name]) if number else plain(value)
+    return Literal(value)
 
 
 def uncounted(expr: Expr) -> Expr:

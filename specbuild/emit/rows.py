@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,7 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
     shared = {
         step.holder for step in lowered.steps if step.make is None and step.holder
     }  # called again elsewhere
+    inside = Counter(".".join(step.node.split(".")[: depth + 1]) for step in lowered.steps if step.node)
     kept: list[Step] = []
     at = 0
     steps = lowered.steps
@@ -59,7 +61,9 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if not shared & {m.node for m in members} and (chain(members, readers) or loop(members, readers)):
+        whole = len(members) == inside[group]
+        row_like = chain(members, readers) or loop(members, readers)
+        if whole and row_like and not shared & {m.node for m in members}:
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group
         else:
@@ -131,7 +135,8 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
     local = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
     whole = length is not None and length == len(members)
-    told = unspoken(Literal(length if whole else len(members)), lowered.block.literal)
+    lost = {name: plain(lowered.block.params[name]) for name in lowered.block.literal}
+    told = unspoken(Literal(length if whole else len(members)), lost)
     numbered = local == tuple(str(i) for i in range(len(members)))
     write = spelled if not numbered and any(name.isdigit() for name in local) else compressed
     run = write([m for m in made if m is not None], told)

@@ -175,7 +175,7 @@ def filled(lowered: Lowered, table: Units) -> None:
             )
             lowered.steps[index] = replace(step, make=Construct(unit.name, arguments, unit=True))
     if lost := lowered.block.literal:
-        told = partial(unspoken, names_lost=lost)
+        told = partial(unspoken, lost={name: plain(lowered.block.params[name]) for name in lost})
         for index, step in enumerate(lowered.steps):
             make = None if step.make is None else changed(step.make, told)
             lowered.steps[index] = replace(step, make=make, call=rebuilt(step.call, told))
@@ -447,9 +447,9 @@ class Merger:
                 columns = zip(*(p.items for p in parts if isinstance(p, TupleOf)), strict=True)
                 items = tuple(self.leaf(column, hint) for column in columns)
                 return self.whole(items) or TupleOf(items)
-        said = {words(p.value) if isinstance(p, Literal) else None for p in parts}
-        if len(said) == 1 and None not in said:
-            return from_words(said.pop() or "")
+        said = dict.fromkeys(words(p.value) if isinstance(p, Literal) else None for p in parts)
+        if None not in said and (text := self.common([text for text in said if text], parts)):
+            return from_words(text)
         if all(p == first for p in parts):
             return Literal(plain(first.value)) if isinstance(first, Literal) else first
         return self.halved(parts, hint) or Name(self.parameter(parts, hint))
@@ -464,6 +464,26 @@ class Merger:
                 ):
                     return Infix("//", Name(name), Literal(2))
         return None
+
+    def common(self, said: list[str], parts: Sequence[Expr]) -> str | None:
+        """The words that are true of every instance: where a step was skipped, sizes are told more shortly."""
+        if len(said) == 1:
+            return said[0]
+        blocks = [self.group[i].block for i in self.alive]
+        scopes = []
+        for block in blocks:
+            sizes = size_words(block.inputs, block.params).items()
+            scope = {word: plain(block.inputs[i][axis]) for word, (i, axis) in sizes}
+            scopes.append(scope | {p: plain(v) for p, v in block.params.items() if not isinstance(v, Chosen)})
+        values = [plain(part.value) for part in parts if isinstance(part, Literal)]
+
+        def true(text: str) -> bool:
+            try:
+                return all(evaluate(text, s) == v for s, v in zip(scopes, values, strict=True))
+            except WordsError:
+                return False
+
+        return next(filter(true, said), None)
 
     def whole(self, items: tuple[Expr, ...]) -> Expr | None:
         """The parameter that a tuple repeats item by item, if there is one: `shift` for `(shift[0], shift[1])`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor
-from specbuild.ops.base import Op, Takes, attr, op
+from specbuild.ops.base import Op, Places, Takes, attr, op
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Parts
 from specbuild.words import formula, plain
 
@@ -41,6 +41,9 @@ class Slice(Op):
                 )
             return x.without(self.over)
         return x.resized({self.over: self.length(x[self.over])})
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return {} if self.at is not None else {self.over: Places(self.over, plain(self.step))}
 
     def length(self, size: int) -> int:
         """How many places are kept, in words where all has some."""
@@ -197,3 +200,6 @@ class RepeatInterleave(Repetition):
 
     over: str = attr(Axis(), "axis whose places are repeated")
     times: int = attr(Integer(1), "how often each")
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return {self.over: Places(self.over, 1, plain(self.times))}

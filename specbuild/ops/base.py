@@ -33,6 +33,15 @@ class Takes:
     many: bool = False
 
 
+@dataclass(frozen=True)
+class Places:
+    """How the places along an axis lie on one of the input's: one for every `steps / of` of `axis`."""
+
+    axis: str
+    steps: int
+    of: int = 1
+
+
 class Op:
     """A primitive. Dataclass fields are its attributes; what most ops share stands here."""
 
@@ -61,6 +70,10 @@ class Op:
 
     def parts(self, *inputs: Any) -> dict[str, Tensor]:
         """The several values that come out, by name; none where it is one. `infer` then gives the first."""
+        return {}
+
+    def places(self, *inputs: Any) -> dict[str, Places]:
+        """Axes whose places lie otherwise than those of the same axis in the input; most ops keep all."""
         return {}
 
     def weights(self, *inputs: Any) -> dict[str, Weight]:

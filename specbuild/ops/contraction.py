@@ -50,4 +50,12 @@ class Contract(Op):
         return sizes
 
     def macs(self, *xs: Tensor) -> int:
-        return prod(plain(n) for n in self.sizes(*xs).values())
+        """Two at a time, in the order written; a product that sums nothing is elementwise work."""
+        total, held = 0, dict(xs[0].sizes)
+        for i, x in enumerate(xs[1:], 1):
+            held |= x.sizes
+            later = {axis for y in xs[i + 1 :] for axis in y.axes}
+            summed = [axis for axis in self.over if axis in held and axis not in later]
+            total += prod(map(plain, held.values())) if summed else 0
+            held = {axis: n for axis, n in held.items() if axis not in summed}
+        return total

@@ -326,11 +326,18 @@ class Padding(Kind):
 
 @dataclass(frozen=True)
 class Init:
-    """How weights begin: a distribution and its numbers."""
+    """How weights begin: a distribution and its numbers.
+
+    A truncated normal is cut at two standard deviations. `mode` says by what Kaiming's scales: the numbers that
+    go into each of the layer's (fan_in), or those that each goes into (fan_out).
+    """
 
     kind: str
     args: tuple[float, ...] = ()
+    mode: str = "fan_in"
 
+
+MODES = ("fan_in", "fan_out")
 
 # kind: how many numbers it takes, at least and at most
 INITS = {
@@ -346,16 +353,21 @@ INITS = {
     "kaiming_normal": (0, 0),
     "orthogonal": (0, 0),
 }
+# those that look at the rows and columns of a matrix
+OF_A_MATRIX = frozenset(name for name in INITS if name.startswith(("xavier", "kaiming", "orthogonal")))
 
 
 @dataclass(frozen=True)
 class InitKind(Word):
-    """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `constant(0.5)`, `truncated_normal(0.02)`, `kaiming_normal` ..."""
+    """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `truncated_normal(0.02)`, `kaiming_normal(fan_out)` ..."""
 
     def schema(self) -> dict[str, Any]:
         return {
             "type": "string",
-            "examples": ["zeros", "ones", "normal(0.02)", "truncated_normal(0.02)", "constant(1e-6)"],
+            "examples": [
+                *("zeros", "ones", "normal(0.02)", "truncated_normal(0.02)", "constant(1e-6)"),
+                "kaiming_normal(fan_out)",
+            ],
         }
 
     def read(self, raw: Any, evaluate: Evaluate) -> Init:
@@ -363,7 +375,10 @@ class InitKind(Word):
         form = re.fullmatch(r"\s*([a-z_]+)\s*(?:\((.*)\))?\s*", text)
         if not form or form[1] not in INITS:
             raise KindError(f"{shown(text)} is not {self}")
-        args = tuple(Real().read(part, evaluate) for part in (form[2] or "").split(",") if part.strip())
+        parts = [part for part in (form[2] or "").split(",") if part.strip()]
+        if form[1].startswith("kaiming") and len(parts) == 1 and parts[0].strip() in MODES:
+            return Init(form[1], mode=parts[0].strip())
+        args = tuple(Real().read(part, evaluate) for part in parts)
         low, high = INITS[form[1]]
         if not low <= len(args) <= high:
             raise KindError(

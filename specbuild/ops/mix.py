@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor
-from specbuild.ops.base import Op, Weight, attr, op
+from specbuild.ops.base import Op, Places, Weight, attr, op
 from specbuild.ops.kinds import Axes, Axis, Choice, Flag, Init, InitKind, Integer, Padding, PerAxis
 from specbuild.ops.window import Window, fill, spread, transposed, window
 from specbuild.words import plain
@@ -57,6 +57,9 @@ class Conv(Op):
         places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
         kernel = Weight({"O": self.channels, "I": plain(x[CHANNEL]) // plain(self.groups), **places})
         return {"kernel": kernel} | ({"bias": Weight({"O": self.channels})} if self.bias else {})
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return self.window(x).places()
 
     def macs(self, x: Tensor) -> int:
         kernel = prod(plain(n) for n in self.weights(x)["kernel"].axes.values())
@@ -121,6 +124,9 @@ class ConvTranspose(Op):
         places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
         kernel = Weight({"I": x[CHANNEL], "O": plain(self.channels) // plain(self.groups), **places})
         return {"kernel": kernel} | ({"bias": Weight({"O": self.channels})} if self.bias else {})
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return self.window(x).spread_places()
 
     def macs(self, x: Tensor) -> int:
         kernel = prod(plain(n) for n in self.weights(x)["kernel"].axes.values())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import reduce
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor
-from specbuild.ops.base import Op, Takes, attr, op
+from specbuild.ops.base import Op, Places, Takes, attr, op
 from specbuild.ops.kinds import Axes, Axis, Choice, Integer, Padding, PerAxis, Real
 from specbuild.ops.window import Pair, Window, beside, fill, slid, spread, window
 from specbuild.words import formula, plain, words
@@ -84,6 +84,9 @@ class Unfold(Op):
             dict([*sizes[:at], (self.into, points(window.kernel)), *sizes[at:]]), x.dtype, x.batched
         )
 
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return self.window(x).places()
+
 
 @op("neighbourhood")
 class Fold(Op):
@@ -136,6 +139,9 @@ class Fold(Op):
                 message = f"axis {axis} of size {plain(out[axis])} has {plain(size)} windows, but here are {plain(x[axis])}"
                 raise ShapeError("SB401", message)
         return out
+
+    def places(self, x: Tensor, like: Tensor | None = None) -> dict[str, Places]:
+        return self.window(x).spread_places()
 
     def smallest(self, window: Window, x: Tensor) -> dict[str, int]:
         """The least size that has so many windows."""

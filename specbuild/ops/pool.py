@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from specbuild.axes import ShapeError, Tensor
-from specbuild.ops.base import Op, attr, op
+from specbuild.ops.base import Op, Places, attr, op
 from specbuild.ops.kinds import Axes, Flag, Integer, Padding, PerAxis
 from specbuild.ops.window import Window, beside, slid, spread, window
+from specbuild.words import plain
 
 
 class Pool(Op):
@@ -26,6 +27,9 @@ class Pool(Op):
         beside(x, window.axes)
         window.covers()
         return x.resized((window.ceiled() if self.ceil_mode else window).sizes(x))
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return self.window(x).places()
 
 
 @op("pooling")
@@ -82,6 +86,10 @@ class AdaptivePool(Op):
     def infer(self, x: Tensor) -> Tensor:
         beside(x, self.axes(x))
         return x.resized(dict(zip(self.axes(x), self.sizes(x), strict=True)))
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        sizes = zip(self.axes(x), self.sizes(x), strict=True)
+        return {axis: Places(axis, plain(x[axis]), plain(size)) for axis, size in sizes}
 
 
 @op("pooling")

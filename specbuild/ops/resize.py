@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
-from specbuild.ops.base import Op, Takes, attr, op
+from specbuild.ops.base import Op, Places, Takes, attr, op
 from specbuild.ops.kinds import Axes, Choice, Flag, Integer, PerAxis, Real
 from specbuild.ops.window import beside, slid, spread
 from specbuild.words import formula, plain, words
@@ -74,6 +74,10 @@ class Resize(Op):
             raise ShapeError("SB404", "bicubic is over two axes", "use bilinear, which is over one to three")
         return x.resized(dict(zip(self.axes(x), self.sizes(x, like), strict=True)))
 
+    def places(self, x: Tensor, like: Tensor | None = None) -> dict[str, Places]:
+        sizes = zip(self.axes(x), self.sizes(x, like), strict=True)
+        return {axis: Places(axis, plain(x[axis]), plain(size)) for axis, size in sizes}
+
 
 def scaled(size: int, scale: float) -> int:
     """A size times a scale; told in words if both have some to tell."""
@@ -111,6 +115,9 @@ class PixelShuffle(Shuffle):
         sizes = {axis: scaled(x[axis], self.factor) for axis in self.axes(x)}
         return x.resized({CHANNEL: channels, **sizes})
 
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return {axis: Places(axis, 1, plain(self.factor)) for axis in self.axes(x)}
+
 
 @op("resize")
 class PixelUnshuffle(Shuffle):
@@ -131,3 +138,6 @@ class PixelUnshuffle(Shuffle):
                 else plain(x[axis]) // plain(self.factor)
             )
         return x.resized({CHANNEL: formula("c * f ** 2", c=x[CHANNEL], f=self.factor), **sizes})
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return {axis: Places(axis, plain(self.factor)) for axis in self.axes(x)}

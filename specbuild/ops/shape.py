@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import prod
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor
-from specbuild.ops.base import Op, attr, op
+from specbuild.ops.base import Op, Places, attr, op
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Renames
 from specbuild.words import formula, named, plain, words
 
@@ -64,6 +64,14 @@ class Unflatten(Op):
         rest = lasting(self.axis, [x[self.axis]], rest)
         return x.replaced(self.axis, {a: rest if n == -1 else n for a, n in self.into.items()})
 
+    def places(self, x: Tensor) -> dict[str, Places]:
+        found: dict[str, Places] = {}
+        steps, sizes = 1, self.infer(x).sizes
+        for axis in reversed(list(self.into)):
+            found[axis] = Places(self.axis, steps)
+            steps *= plain(sizes[axis])
+        return found
+
     def told(self) -> str:
         return " x ".join("?" if n == -1 else str(plain(n)) for n in self.into.values())
 
@@ -82,3 +90,6 @@ class Rename(Op):
         if len(set(names)) < len(names):
             raise ShapeError("SB401", f"two axes of {x} would have the same name")
         return Tensor(dict(zip(names, x.sizes.values(), strict=True)), x.dtype, x.batched)
+
+    def places(self, x: Tensor) -> dict[str, Places]:
+        return {new: Places(old, 1) for old, new in self.axes.items()}

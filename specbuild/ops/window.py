@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor, listed, spatial
+from specbuild.ops.base import Places
 from specbuild.words import formula, plain, words
 
 Pair = tuple[int, int]
@@ -42,9 +43,20 @@ class Window:
             found[axis] = room // stride + 1
         return found
 
+    def places(self) -> dict[str, Places]:
+        """How the places that come out lie on those that the window slides over."""
+        return {axis: Places(axis, plain(n)) for axis, n in zip(self.axes, self.stride, strict=True)}
+
+    def spread_places(self) -> dict[str, Places]:
+        """The same where windows are spread over a longer axis, as a transposed convolution does."""
+        return {axis: Places(axis, 1, plain(n)) for axis, n in zip(self.axes, self.stride, strict=True)}
+
     def reach(self, i: int) -> int:
         """How far the window reaches along the i-th axis."""
-        return plain(self.dilation[i]) * (plain(self.kernel[i]) - 1) + 1
+        kernel, dilation = self.kernel[i], self.dilation[i]
+        if words(dilation) is None and dilation == 1:
+            return kernel
+        return formula("d * (k - 1) + 1", d=dilation, k=kernel)  # type: ignore[no-any-return]
 
     def ceiled(self) -> Window:
         """The window that also takes a last step beyond the end, if it begins before the padding there.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from itertools import chain
 from typing import Any
 
 from specbuild.edits import EDITS
 from specbuild.errors import MOST_REPORTED, SpecError, SpecErrors
+from specbuild.names import IDENTIFIER
 from specbuild.ops import OPS
 from specbuild.schema.document import schema
-from specbuild.schema.draft7 import Checker, Fault, Path, Rule, Schema
+from specbuild.schema.edits import edit
+from specbuild.schema.faults import Checker, Fault, Rule
 from specbuild.schema.telling import Telling
 from specbuild.source import Source
 from specbuild.spec import STEP_KEYS, STRUCTURE, BlockDef, parameter
@@ -24,14 +27,8 @@ def validate(source: Source, library: Collection[str] | None = None) -> None:
     """
     own = own_blocks(source)
     document = schema(own)
-    checker = Checker(
-        document,
-        {
-            "step": one_kind(known_blocks(source, library) if library is not None else None),
-            "edit": one_verb,
-        },
-    )
-    faults = checker.faults(document, source.data)
+    rule = one_kind(known_blocks(source, library) if library is not None else None)
+    faults = Checker(document, {"step": rule, "edit": one_verb}).faults(source.data)
     if faults:
         blocks = {*own, *(library or ())}
         raise SpecErrors(told(Telling(source, blocks), faults))
@@ -49,18 +46,23 @@ def told(telling: Telling, faults: list[Fault]) -> Iterator[SpecError]:
 
 
 def own_blocks(source: Source) -> dict[str, BlockDef]:
-    """The file's blocks with their parameters, where these have no fault themselves."""
-    frame = schema()
-    checker = Checker(frame)
+    """The file's blocks with their parameters, where these and the name have no fault themselves."""
     found = {}
     for name, raw in mapping(mapping(source.data).get("blocks")).items():
         params = mapping(raw).get("params", {})
-        if isinstance(raw, Mapping) and checker.fits(frame["definitions"]["parameters"], params):
+        if IDENTIFIER.fullmatch(name) and isinstance(raw, Mapping) and parameters().fits(params):
             at = source.at(("blocks", name))
             declared = {p: parameter(p, value, at.child("params", p)) for p, value in params.items()}
             doc = raw.get("doc")
             found[name] = BlockDef(name, doc if isinstance(doc, str) else "", declared, {}, (), None, at)
     return found
+
+
+@cache
+def parameters() -> Checker:
+    """Of the parameters of a block."""
+    frame = schema()
+    return Checker({**frame["definitions"]["parameters"], "definitions": frame["definitions"]})
 
 
 def known_blocks(source: Source, library: Collection[str]) -> set[str]:
@@ -73,38 +75,39 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def one_verb(checker: Checker, edit: Schema, value: Any, path: Path) -> None:
+def one_verb(value: Any) -> Iterator[tuple[str, str]]:
     """What the schema cannot say of an edit: it has exactly one verb, and nothing that does not go with it."""
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         return
+    known, owned = edit()["properties"], edit()["dependencies"]
     verbs = [key for key in value if key in EDITS]
-    if not verbs and not any(key in edit["dependencies"] for key in value):
-        checker.found("no verb", edit, value, path)
-    if not verbs or any(key not in edit["properties"] for key in value):
+    if not verbs and not any(key in owned for key in value):
+        yield "no verb", ""
+    if not verbs or any(key not in known for key in value):
         return
     for verb in verbs[1:2]:
-        checker.found("verbs", edit, value, path, verb)
+        yield "verbs", verb
     [verb, *others] = verbs
     for key in value:
-        strange = key not in EDITS[verb] and key not in EDITS
-        if strange and key not in edit["dependencies"] and not others:
-            checker.found("strange", edit, value, path, key)
+        if key not in EDITS[verb] and key not in EDITS and key not in owned and not others:
+            yield "strange", key
     if verb == "insert" and ("after" in value) == ("before" in value):
-        checker.found("where", edit, value, path, "before")
+        yield "where", "before"
 
 
 def one_kind(blocks: Collection[str] | None) -> Rule:
     """What the schema cannot say of a step: it has exactly one op or block, and that block exists."""
 
-    def rule(checker: Checker, step: Schema, value: Any, path: Path) -> None:
-        kinds = [value] if isinstance(value, str) else [key for key in value if key not in STEP_KEYS]
-        known = [kind for kind in kinds if kind in OPS or kind in STRUCTURE or kind[:1].isupper()]
+    def rule(step: Any) -> Iterator[tuple[str, str]]:
+        kinds = [key for key in step if key not in STEP_KEYS] if isinstance(step, Mapping) else [step]
+        known = [kind for kind in kinds if isinstance(kind, str)]
+        known = [kind for kind in known if kind in OPS or kind in STRUCTURE or kind[:1].isupper()]
         if not kinds:
-            checker.found("no kind", step, value, path)
+            yield "no kind", ""
         for kind in known[1:2]:
-            checker.found("kinds", step, value, path, kind)
+            yield "kinds", kind
         for kind in known:
             if blocks is not None and kind[:1].isupper() and kind not in blocks:
-                checker.found("no block", step, value, path, kind)
+                yield "no block", kind
 
     return rule

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from specbuild.axes import listed
-from specbuild.schema.draft7 import Path, Schema
+from specbuild.schema.faults import Path, Schema
 
 MOST_LISTED = 16
 

@@ -9,9 +9,9 @@ from specbuild.edits import EDITS
 from specbuild.errors import SpecError, nearest
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
-from specbuild.schema.draft7 import Fault, Path
 from specbuild.schema.edits import EDIT, SELECTOR, beside
 from specbuild.schema.entries import ops
+from specbuild.schema.faults import Fault, Path
 from specbuild.schema.frame import AXIS_OR_REST, BLOCK_NAME, file_keys
 from specbuild.schema.phrases import about, advice, clause, expected, meant, shown, some, subject
 from specbuild.schema.steps import CHOICE

@@ -209,7 +209,7 @@ def _product(node: ast.AST) -> ast.AST:
     return node
 
 
-def settled(value: T, name: str, number: int) -> T:
+def settled(value: T, name: str, number: float) -> T:
     """A value told without one name, whose number is known: `width * 2 ** i` at i = 1 as `width * 2`."""
     text = words(value)
     if text is None or name not in read(text).names:
@@ -221,7 +221,7 @@ def settled(value: T, name: str, number: int) -> T:
 class _Settled(ast.NodeTransformer):
     """Put a number for a name, and compute what then consists of numbers only."""
 
-    def __init__(self, name: str, number: int) -> None:
+    def __init__(self, name: str, number: float) -> None:
         self.name, self.number = name, number
 
     def visit_Name(self, node: ast.Name) -> ast.AST:

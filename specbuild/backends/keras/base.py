@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from specbuild.axes import CHANNEL, SPATIAL, Tensor
@@ -24,9 +25,11 @@ class Keras(Backend):
         others = tuple(a for a in x.axes if a != CHANNEL and a not in places)
         return (*others, *places, *((CHANNEL,) if CHANNEL in x else ()))
 
-    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+    def convert(
+        self, value: Expr, type_: Tensor, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+    ) -> Expr:
         def sizes(order: tuple[str, ...], value: Expr = value, held: Layout = held) -> tuple[Expr, ...]:
-            return tuple(size(value, held, axis, type_) for axis in order)
+            return tuple(seen.get(axis) or size(value, held, axis, type_) for axis in order)
 
         if held.folded and held.folded != wanted.folded:
             spread = Layout((*held.folded, *held.order), (), held.batched)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
+from specbuild.backends.keras.automatic import reserved
 from specbuild.backends.page import (
     assembled,
     computed,
@@ -65,11 +66,10 @@ WEIGHT = "self.add_weight"
 def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
     """The whole file."""
     *blocks, model = units
-    package = model.name
+    package, helpers = model.name, backend.prelude()
     stilled = {made for step, _ in frozen(model) for made in functions(step.make)}
     classes = (written_class(unit, package, unit.name in stilled) for unit in blocks)
-    written: tuple[Statement, ...] = (*classes, function(model))
-    return assembled(written, backend.prelude(), IMPORTS, doc, header)
+    return assembled((*classes, function(model, helpers)), helpers, IMPORTS, doc, header)
 
 
 def functions(made: Made | None) -> Iterator[str]:
@@ -229,7 +229,7 @@ def number(index: Expr) -> Expr:
     return Literal(str(index.value)) if isinstance(index, Literal) else Call(Name("str"), (index,))
 
 
-def function(unit: Unit) -> Function:
+def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
     """The model: a function that joins layers into a keras.Model."""
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
     shared |= {step.holder for step, _ in frozen(unit)}
@@ -260,16 +260,22 @@ def function(unit: Unit) -> Function:
             return Name(attribute(step))
         return named(step.make, Literal(attribute(step)))
 
+    tables: list[Statement] = []
+    layered = read_by_layers(unit)
     for step in unit.steps:
         if isinstance(step.make, Computed):
             before, table = computed(
                 step.make, {*unit.params, *unit.first.inputs, *(s.key for s in unit.steps)}
             )
-            body += [*before, Assign(attribute(step), table)]
+            if step.key in layered:
+                named_table = Call(Name("Table"), (table,), (("name", Literal(attribute(step))),))
+                table = Call(named_table, (inputs[0],))
+            tables += [*before, Assign(attribute(step), table)]
         elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
     body += made_still(untrained(unit, "{}_layer"))
+    body += tables
     flow = Flow(unit, held, lambda step: Name(flag_name(step, unit)), indent=4)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
@@ -284,6 +290,11 @@ def function(unit: Unit) -> Function:
         if len(outputs) == 1
         else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
     )
+    names = (
+        *unit.first.inputs,
+        *(attribute(s) for s in unit.steps if s.make and not isinstance(s.make, Computed)),
+    )
+    body = reserved(names, flow.statements, helpers) + body
     model = Call(Name("keras.Model"), joined, (("name", Literal(unit.name)),))
     return Function(
         unit.name,
@@ -292,6 +303,24 @@ def function(unit: Unit) -> Function:
         documented(unit, model=True),
         (*body, *flow.statements, Return(model)),
     )
+
+
+def read_by_layers(unit: Unit) -> set[str]:
+    """The tables that must be part of the model: what follows from them alone goes into a layer, or comes out."""
+    behind: dict[str, set[str]] = {}  # value that follows from tables alone -> those tables
+    found: set[str] = set()
+    for step in unit.steps:
+        before = [behind.get(key) for key in step.inputs]
+        if isinstance(step.make, Computed):
+            behind[step.key] = {step.key}
+        elif before and all(before):
+            read = set().union(*(b for b in before if b))
+            if step.holder:
+                found |= read
+            behind |= dict.fromkeys((step.key, *step.parts), read)
+    for value in unit.first.outputs.values():
+        found |= behind.get(value.key, set())
+    return found
 
 
 def weight(step: Step) -> Expr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from specbuild.emit.code import Call, Expr, Literal, Name
 from specbuild.ops.kinds import Init
 
@@ -10,15 +12,15 @@ CLASSES = {
     "normal": ("RandomNormal", ("stddev",)),
     "truncated_normal": ("TruncatedNormal", ("stddev",)),
     "uniform": ("RandomUniform", ("minval", "maxval")),
-    "kaiming_uniform": ("HeUniform", ()),
-    "kaiming_normal": ("HeNormal", ()),
     "orthogonal": ("Orthogonal", ()),
 }
-WORDS = {
-    "zeros": "zeros",
-    "ones": "ones",
-    "xavier_uniform": "glorot_uniform",
-    "xavier_normal": "glorot_normal",
+WORDS = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform"}
+
+# Keras' HeNormal and GlorotNormal are cut at two standard deviations; PyTorch's are not.
+SCALED = {
+    "kaiming_uniform": (2.0, "uniform"),
+    "kaiming_normal": (2.0, "untruncated_normal"),
+    "xavier_normal": (1.0, "untruncated_normal"),
 }
 
 
@@ -28,6 +30,15 @@ def initializer(begin: Init | None, default: str) -> Expr:
         return Literal(default)
     if begin.kind in WORDS:
         return Literal(WORDS[begin.kind])
+    if begin == Init("kaiming_uniform"):
+        return Literal("he_uniform")
+    if begin.kind in SCALED:
+        scale, distribution = SCALED[begin.kind]
+        mode = "fan_avg" if begin.kind == "xavier_normal" else begin.mode
+        given: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution}
+        return Call(
+            Name("keras.initializers.VarianceScaling"), (), tuple((k, Literal(v)) for k, v in given.items())
+        )
     name, keywords = CLASSES[begin.kind]
     args = begin.args
     if begin.kind in ("normal", "truncated_normal") and not args:

@@ -22,10 +22,15 @@ from specbuild.ops.norm import (
 from specbuild.words import formula
 
 AFFINE = "center=True, scale=True, beta_initializer='zeros', gamma_initializer='ones'"
-BATCH_NORM = External(f"layers.BatchNormalization(axis=-1, momentum=0.99, epsilon=1e-3, {AFFINE})")
-LAYER_NORM = External(f"layers.LayerNormalization(axis=-1, epsilon=1e-3, {AFFINE})")
-GROUP_NORM = External(f"layers.GroupNormalization(groups=32, axis=-1, epsilon=1e-3, {AFFINE})")
-RMS_NORM = External("layers.RMSNormalization(axis=-1, epsilon=1e-6)")
+BATCH_NORM = External(
+    f"layers.BatchNormalization(axis=-1, momentum=0.99, epsilon=1e-3, {AFFINE})",
+    written=("momentum", "epsilon"),
+)
+LAYER_NORM = External(f"layers.LayerNormalization(axis=-1, epsilon=1e-3, {AFFINE})", written=("epsilon",))
+GROUP_NORM = External(
+    f"layers.GroupNormalization(groups=32, axis=-1, epsilon=1e-3, {AFFINE})", written=("epsilon",)
+)
+RMS_NORM = External("layers.RMSNormalization(axis=-1, epsilon=1e-6)", written=("epsilon",))
 RMS_NORMALIZATION = External("ops.rms_normalization(x, scale=None, axis=-1, epsilon=None)")
 LOCAL_RESPONSE_NORM = External("LocalResponseNormalization(size, alpha=1e-4, beta=0.75, k=1.0)")
 STATISTICS = {"mean": Stored("moving_mean"), "variance": Stored("moving_variance")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from specbuild.axes import CHANNEL, SPATIAL, Tensor
@@ -24,9 +25,11 @@ class Torch(Backend):
         channel = (CHANNEL,) if CHANNEL in x else ()
         return (*others, *channel, *places)
 
-    def convert(self, value: Expr, type_: Tensor, held: Layout, wanted: Layout) -> Expr:
+    def convert(
+        self, value: Expr, type_: Tensor, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+    ) -> Expr:
         if held.folded and held.folded != wanted.folded:
-            sizes = TupleOf((Literal(-1), *(literal(type_[a]) for a in held.folded)))
+            sizes = TupleOf((Literal(-1), *(seen.get(a) or literal(type_[a]) for a in held.folded)))
             value = method(value, "unflatten", 0, sizes)
             held = Layout((*held.folded, *held.order), (), held.batched)
         if wanted.folded and held.folded != wanted.folded:

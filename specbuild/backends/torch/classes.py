@@ -226,7 +226,7 @@ INITS = {
     "ones": ("ones_", ()),
     "constant": ("constant_", ("val",)),
     "normal": ("normal_", ("std",)),
-    "truncated_normal": ("trunc_normal_", ("std",)),
+    "truncated_normal": ("trunc_normal_", ("std", "a", "b")),
     "uniform": ("uniform_", ("a", "b")),
     "xavier_uniform": ("xavier_uniform_", ()),
     "xavier_normal": ("xavier_normal_", ()),
@@ -253,6 +253,11 @@ def initialised(weight: Expr, begin: Init) -> Call:
     args = begin.args
     if begin.kind == "uniform" and len(args) == 1:
         args = (-args[0], args[0])
+    if begin.kind == "truncated_normal":
+        std = args[0] if args else 1.0
+        args = (std, -2 * std, 2 * std) if std != 1.0 else ()  # its own bounds are -2 and 2, whatever std is
+    if begin.mode != "fan_in":
+        return Call(Name(f"nn.init.{name}"), (weight,), (("mode", Literal(begin.mode)),))
     if begin.kind == "constant":
         return Call(Name(f"nn.init.{name}"), (weight, Literal(args[0])))
     return Call(

@@ -13,7 +13,7 @@ from specbuild.emit.lower import Operand, Result, Stored
 from specbuild.ops.index import Embedding, Gather, OneHot
 
 EMBEDDING = External("nn.Embedding(num_embeddings, embedding_dim)")
-ONE_HOT = External("F.one_hot(input, num_classes)")
+ONE_HOT = External("F.one_hot(tensor, num_classes)")
 
 
 @emits(Gather)

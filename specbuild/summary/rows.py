@@ -1,23 +1,26 @@
-"""A model as a table: its steps, what comes out of each, what each takes. Plain text; the same everywhere."""
+"""A model as rows: its steps, what comes out of each, what each takes, and what is in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Literal, TypeAlias
 
 from specbuild.cost import Cost, Costs
 from specbuild.errors import printable
 from specbuild.graph import Block, Node, Skip
 
-HEADINGS = ("step", "op or block", "output", "parameters", "multiply-adds")
-NUMBERS = (3, 4)  # the columns set to the right
 NOTHING = Cost()
+
+Key: TypeAlias = Literal["parameters", "multiply-adds", "memory", "name"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One step, or several alike that follow each other: `times` of them, whose cost is taken together."""
+    """One step, or several alike that follow each other: `times` of them, whose cost is taken together.
+
+    A group whose members are of one kind is of that kind too; `members` counts them.
+    """
 
     name: str
     what: str
@@ -25,16 +28,23 @@ class Row:
     cost: Cost = NOTHING
     inner: tuple[Row, ...] = ()
     times: int = 1
+    members: int = 1
+    numbers: str = ""  # of members that are all alike, and so told as one with their group: 0-2
 
-    def cells(self, depth: int = 0) -> tuple[str, str, str, str, str]:
-        what = f"{self.what} x{self.times}" if self.times > 1 else self.what
-        return (
-            "  " * depth + self.name,
-            what,
-            self.output,
-            number(self.cost.parameters),
-            number(self.cost.macs),
-        )
+    @property
+    def part(self) -> str:
+        """Its part of a path."""
+        return f"{self.name}.{self.numbers}" if self.numbers else self.name
+
+    @property
+    def count(self) -> int:
+        """How many of its kind stand here."""
+        return self.times * self.members
+
+    @property
+    def kind(self) -> str:
+        """What it is, and how many of it."""
+        return f"{self.what} x{self.count}" if self.count > 1 else self.what
 
 
 @dataclass
@@ -78,16 +88,18 @@ class Rows:
             return Row(name, what(node), printable(str(node.type)), self.costs.node(node, block), inner)
         members = tuple(folded(self.row(part, inside, block) for part, inside in branch.inside.items()))
         if len(members) == 1 and members[0].times > 1:
-            return replace(members[0], name=name)
+            return replace(members[0], name=name, numbers=members[0].name)
         kinds = {member.what for member in members}
-        count = sum(member.times for member in members)
+        count = sum(member.count for member in members)
         total = sum((member.cost for member in members), NOTHING)
+        alike = len(kinds) == 1 < count
         return Row(
             name,
-            f"{kinds.pop()} x{count}" if len(kinds) == 1 < count else "do",
+            kinds.pop() if alike else "do",
             members[-1].output,
             total,
             members,
+            members=count if alike else 1,
         )
 
 
@@ -118,61 +130,47 @@ def alike(held: Row, row: Row) -> bool:
     return same and row.times == 1 and held.cost == row.cost * held.times and held.name[0].isdigit()
 
 
-def walk(found: Iterable[Row], depth: int | None, level: int = 0) -> Iterator[tuple[Row, int]]:
-    """Rows with their level, `depth` levels in all; every level if None."""
+@dataclass(frozen=True)
+class Placed:
+    """A row where it stands: how deep, and under which path."""
+
+    row: Row
+    level: int
+    path: str
+
+
+def walk(found: Iterable[Row], depth: int | None, level: int = 0, above: str = "") -> Iterator[Placed]:
+    """Rows in their places, `depth` levels in all; every level if None."""
     for row in found:
-        yield row, level
+        path = f"{above}{row.part}"
+        yield Placed(row, level, path)
         if depth is None or level + 1 < depth:
-            yield from walk(row.inner, depth, level + 1)
+            yield from walk(row.inner, depth, level + 1, path + ".")
 
 
-def summary(model: Block, depth: int | None = 2) -> str:
-    """The table, and a line of totals."""
-    found = rows(model)
-    table = [HEADINGS, *(row.cells(level) for row, level in walk(found, depth))]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(w) if i in NUMBERS else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
-    lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
-    return "\n".join([*lines, "", *totals(model, sum((row.cost for row in found), NOTHING))]) + "\n"
+MEASURES: dict[str, Callable[[Cost], int]] = {
+    "parameters": lambda cost: cost.parameters,
+    "multiply-adds": lambda cost: cost.macs,
+    "memory": lambda cost: cost.memory,
+}
 
 
-def totals(model: Block, total: Cost) -> list[str]:
-    """What the whole takes, and what comes out if there are several outputs."""
-    named = [f"{name}: {output.type}" for name, output in model.outputs.items() if name]
-    kept = f" (and {total.buffers:,} in running statistics)" if total.buffers else ""
-    told = f"{model.kind}: {total.parameters:,} parameters{kept}, {short(total.macs)} multiply-adds"
-    return [f"{told} a sample", *([printable(f"outputs: {', '.join(named)}")] if named else [])]
+def ordered(found: Iterable[Row], key: Key) -> tuple[Row, ...]:
+    """The rows of every level by name, or by what takes the most; the inputs stay first."""
+
+    def rank(row: Row) -> tuple[bool, int, str]:
+        return row.what != "input", 0 if key == "name" else -MEASURES[key](row.cost), row.name
+
+    made: dict[int, Row] = {}  # rows that stand in many places are ordered once
+
+    def inside(row: Row) -> Row:
+        if id(row) not in made:
+            made[id(row)] = replace(row, inner=tuple(sorted(map(inside, row.inner), key=rank)))
+        return made[id(row)]
+
+    held = tuple(found)  # keeps their ids their own
+    return tuple(sorted(map(inside, held), key=rank))
 
 
-def number(n: int) -> str:
-    """With thousands apart; nothing for none."""
-    return f"{n:,}" if n else ""
-
-
-def short(n: int) -> str:
-    """Three digits and a unit: 4.09 G."""
-    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6)):
-        if n >= size:
-            return f"{n / size:.3g} {unit}"
-    return f"{n:,}"
-
-
-def record(row: Row) -> dict[str, Any]:
-    """A row for JSON, with all that is in it."""
-    return {
-        "name": row.name,
-        "kind": row.what,
-        "output": row.output,
-        "times": row.times,
-        "parameters": row.cost.parameters,
-        "buffers": row.cost.buffers,
-        "multiply_adds": row.cost.macs,
-        "activations": row.cost.activations,
-        "steps": [record(inner) for inner in row.inner],
-    }
+def total(found: Iterable[Row]) -> Cost:
+    return sum((row.cost for row in found), NOTHING)

@@ -1,0 +1,154 @@
+"""`specbuild draw`: a model, or a block of the library, as a picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from specbuild import output
+from specbuild.cli import options
+from specbuild.cli.terminal import log, out
+from specbuild.errors import nearest, printable
+from specbuild.names import snake
+
+if TYPE_CHECKING:
+    from specbuild.draw import Detail, Look
+
+ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # of files that are drawings
+
+
+def depth(value: str) -> str:
+    """A number of levels, or all."""
+    if value in ("", "all") or (value.isascii() and value.isdigit() and 0 < int(value) < 100):
+        return value
+    raise typer.BadParameter(f"{printable(value)!r} is neither a number from 1 to 99 nor all")
+
+
+def address(value: str) -> str:
+    """The start of a web address."""
+    if not value or (value.startswith(("https://", "http://")) and value.isprintable() and " " not in value):
+        return value
+    raise typer.BadParameter(f"{printable(value)!r} does not start with https://")
+
+
+def draw(
+    spec: Annotated[
+        str | None,
+        typer.Argument(metavar="SPEC", help="A spec file; - reads standard input.", show_default=False),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The file; its ending is the format. - is standard output.",
+            show_default="the model's name, .svg",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["svg", "png", "pdf", "dot", "mermaid"] | None,
+        typer.Option(help="What is written.", show_default=False),
+    ] = None,
+    block: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Draw this block of the library.", show_default=False)
+    ] = None,
+    open: Annotated[
+        str, typer.Option(metavar="PATH", help="Draw one block of the model, such as layer1.0.")
+    ] = "",
+    depth: Annotated[
+        str,
+        typer.Option(
+            metavar="N|all",
+            help="Levels of blocks that are opened; 1: none.",
+            callback=depth,
+            show_default="a page",
+        ),
+    ] = "",
+    ops: Annotated[bool, typer.Option("--ops", help="Draw every op in its own box, at every level.")] = False,
+    direction: Annotated[Literal["LR", "TB"], typer.Option(help="To the right, or down.")] = "LR",
+    theme: Annotated[
+        Literal["auto", "light", "dark"], typer.Option(help="auto: as the reader's browser is; SVG only.")
+    ] = "auto",
+    title: Annotated[str, typer.Option(metavar="TEXT", help="Instead of the model's name.")] = "",
+    link_base: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Each box of an SVG leads to its line of the spec below this address.",
+            callback=address,
+        ),
+    ] = "",
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    root: options.Root = None,
+) -> None:
+    """Draw a model: its steps as boxes, and each block that it is made of once, opened.
+
+    SVG, PNG, PDF, DOT or Mermaid. DOT and Mermaid need no Graphviz.
+    """
+    from specbuild.draw import Detail, Look, format_of  # only here: no other command draws
+
+    if (spec is None) == (block is None):
+        raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
+    chosen = format or ("svg" if target in (None, "-") else format_of(str(target)))
+    levels = None if not depth else 99 if depth == "all" else int(depth)
+    detail, look = Detail(levels, open, ops), Look(direction, theme, title, link_base)
+    if block is not None:
+        name = known(block)
+        data = block_picture(name, chosen, detail, look)
+    else:
+        model = options.model(str(spec), variant, settings, root)
+        name = model.name
+        data = model.picture(chosen, detail, look, log)
+    if target == "-":
+        sent(data, chosen)
+        return
+    path = Path(target or f"{snake(name)}.{ {'mermaid': 'mmd'}.get(chosen, chosen) }")
+    if path.exists() and path.suffix.lower() not in ENDINGS:
+        raise output.refused(path, "there is a file that may be no drawing", "give another path")
+    log(f"{'wrote' if output.put(path, data) else 'unchanged'} {path}")
+
+
+def block_picture(name: str, format: str, detail: Detail, look: Look) -> bytes:
+    """A block of the library by itself, with usual sizes."""
+    from specbuild.editor import library_blocks
+    from specbuild.example import alone
+    from specbuild.picture import picture
+
+    entry = library_blocks()[name]
+    found = alone(entry)
+    if found is None:
+        raise typer.BadParameter(
+            f"{name} needs inputs of its own; draw a spec that uses it", param_hint="--block"
+        )
+    return picture(found, format, detail, look, log)
+
+
+def known(name: str) -> str:
+    """A block of the library."""
+    from specbuild.editor import library_blocks
+
+    names = library_blocks()
+    if name in names:
+        return name
+    near = nearest(name, names)
+    raise typer.BadParameter(
+        f"there is no block {printable(name)!r} in the library"
+        + (f"; did you mean {near}?" if near else "; `specbuild library list` lists them"),
+        param_hint="--block",
+    )
+
+
+def sent(data: bytes, format: str) -> None:
+    """A picture to standard output, unless that is a terminal and the picture no text."""
+    if format not in ("png", "pdf"):
+        out(data.decode())
+    elif sys.stdout.isatty():
+        raise typer.BadParameter(f"a terminal shows no {format}; name a file", param_hint="--output")
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()

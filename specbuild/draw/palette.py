@@ -1,0 +1,104 @@
+"""Colours as data: one light and one dark value for each token, and the kind of every op from its family.
+
+Strokes of different kinds stay apart for readers who confuse red, green or blue, and all text has contrast
+on every fill; a test computes both. Nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Tone(NamedTuple):
+    """One token in both themes."""
+
+    light: str
+    dark: str
+
+
+TOKENS = {
+    "page": Tone("#ffffff", "#0d1117"),
+    "panel": Tone("#f8fafc", "#151b24"),
+    "frame": Tone("#cbd5e1", "#3a4556"),
+    "port": Tone("#e9eef5", "#273142"),
+    "ink": Tone("#0f172a", "#e6edf3"),
+    "soft": Tone("#3f4c5f", "#c0cad6"),
+    "mute": Tone("#5a6779", "#9aa7b8"),
+    "edge": Tone("#52617a", "#8794a6"),
+    "badge": Tone("#334155", "#dbe4ee"),
+    "badge_ink": Tone("#fffffe", "#0d1116"),
+    "pill": Tone("#0f172b", "#e6edf4"),
+    "pill_ink": Tone("#fffffd", "#0d1118"),
+    "pill_soft": Tone("#cbd5e0", "#475569"),
+    "shared": Tone("#79560b", "#ebd372"),
+    "track": Tone("#e2e8f0", "#2c3646"),
+}
+
+# What a kind of op is drawn with: its line, and what fills its box.
+STROKES = {
+    "convolution": Tone("#1c2fcf", "#96c0fe"),
+    "linear": Tone("#9070ee", "#c732f6"),
+    "attention": Tone("#d91e90", "#f23438"),
+    "elementwise": Tone("#c38305", "#ff8619"),
+    "pooling": Tone("#169ec3", "#2186a5"),
+    "fusion": Tone("#065c34", "#5feaaa"),
+    "norm": Tone("#454856", "#cfd6e5"),
+    "layout": Tone("#9a8c72", "#858279"),
+    "weight": Tone("#79560a", "#ebd371"),
+    "block": Tone("#475568", "#94a3b9"),
+}
+FILLS = {
+    "convolution": Tone("#eef2ff", "#232d3c"),
+    "linear": Tone("#f6f3ff", "#2b163b"),
+    "attention": Tone("#fdf1f8", "#32171c"),
+    "elementwise": Tone("#fffaeb", "#342417"),
+    "pooling": Tone("#ecfbff", "#10242e"),
+    "fusion": Tone("#ecfbf4", "#1a342f"),
+    "norm": Tone("#f2f5f9", "#2c3138"),
+    "layout": Tone("#faf8f4", "#202327"),
+    "weight": Tone("#fdf9e7", "#313025"),
+    "block": Tone("#fefefe", "#1a212c"),
+}
+
+# The kind of each family of ops (`family` in specbuild.ops), and the word for the family in a legend.
+FAMILIES = {
+    "convolution": ("convolution", "convolution"),
+    "linear": ("linear", "linear"),
+    "recurrent": ("linear", "recurrent"),
+    "attention": ("attention", "attention"),
+    "activation": ("elementwise", "activation"),
+    "math": ("elementwise", "arithmetic"),
+    "logic": ("elementwise", "logic"),
+    "pooling": ("pooling", "pooling"),
+    "reduction": ("pooling", "reduction"),
+    "resize": ("pooling", "resampling"),
+    "merge": ("fusion", "fusion"),
+    "contraction": ("fusion", "contraction"),
+    "norm": ("norm", "normalisation"),
+    "dropout": ("norm", "dropout"),
+    "shape": ("layout", "reshape"),
+    "arrangement": ("layout", "arrangement"),
+    "neighbourhood": ("layout", "neighbourhood"),
+    "index": ("layout", "lookup"),
+    "weight": ("weight", "free weight"),
+    "table": ("weight", "constant"),
+}
+
+
+def kind_of(family: str) -> str:
+    """What an op of this family is drawn as; one of a plugin's own family has the colour of a block."""
+    return FAMILIES.get(family, ("block", family))[0]
+
+
+def tone(token: str) -> Tone:
+    """The colours behind a token: a name of the page's, or `line:KIND` and `fill:KIND`."""
+    part, _, kind = token.partition(":")
+    if part == "line":
+        return STROKES[kind]
+    if part == "fill":
+        return FILLS[kind]
+    return TOKENS[token]
+
+
+def every_token() -> list[str]:
+    return [*TOKENS, *(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]

@@ -1,0 +1,133 @@
+"""Which panels a picture has: the model as its blocks, then each block that they open, while it stays readable."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from specbuild.draw import caption
+from specbuild.draw.bound import bounded
+from specbuild.draw.fold import Folder
+from specbuild.draw.metrics import shown
+from specbuild.draw.view import Costing, Kind, Panel, Scope, View
+from specbuild.errors import SpecError, nearest, printable
+from specbuild.graph import Block, Node, Skip, blocks
+
+READABLE_BOXES = 80  # of a picture whose depth nobody chose
+READABLE_PANELS = 9
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much is shown. `depth` counts levels of panels; None: as many as stay readable."""
+
+    depth: int | None = None
+    open: str = ""
+    ops: bool = False  # every op in its own box
+
+
+def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
+    """A model as a picture; raises SpecError for a path that is not there."""
+    folder = Folder(costs, detail.ops)
+    root, path = opened(model, detail.open)
+    for block in blocks(root):
+        if block is not root:
+            folder.kind(block)
+    main = Kind("main", root.kind, root.doc, [Scope.of(root)], root.at)
+    notes: list[str] = []
+    panels = [bounded(folder.panel(main, main=True), notes)]
+    depth = detail.depth if detail.depth is not None or not detail.ops else 64
+    waiting = [(key, 2) for key in panels[0].opens]
+    seen = set(panels[0].opens)
+    left_out: list[str] = []
+    count = len(panels[0].boxes)
+    while waiting:
+        key, level = waiting.pop(0)
+        kind = folder.kinds[key]
+        panel = bounded(folder.panel(kind, main=False), notes)
+        full = depth is None and (count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS)
+        if full or (depth is not None and level > depth):
+            left_out.append(kind.title)
+            continue
+        count += len(panel.boxes)
+        panels.append(panel)
+        waiting += [(inner, level + 1) for inner in panel.opens if inner not in seen]
+        seen |= set(panel.opens)
+    parameters, macs = total(root, costs)
+    facts = [f"{caption.short(parameters)} parameters", f"{caption.short(macs)} multiply-adds a sample"]
+    where = f"{shown(model.kind)} · {shown(path)}" if path else ""
+    counts = uses(root, folder)
+    panels[1:] = [replace(p, uses=counts.get(p.key, 0)) for p in panels[1:]]
+    return View(
+        shown(title or root.kind, 120),
+        " · ".join([*([where] if where else []), *facts]),
+        tuple(numbered(panels)),
+        tuple(dict.fromkeys(left_out)),
+        macs,
+        depth is None,
+        tuple(notes),
+    )
+
+
+def uses(root: Block, folder: Folder) -> Counter[str]:
+    """How often each kind of block stands in the model."""
+    made: dict[int, Counter[str]] = {}
+
+    def inside(block: Block) -> Counter[str]:
+        if id(block) not in made:
+            found: Counter[str] = Counter()
+            for node in block.nodes:
+                if isinstance(node.op, Block) and not node.reuses:
+                    found[folder.kind(node.op)] += 1
+                    found.update(inside(node.op))
+            made[id(block)] = found
+        return made[id(block)]
+
+    return inside(root)
+
+
+def numbered(panels: list[Panel]) -> list[Panel]:
+    """Panels under which nothing opens what is not drawn."""
+    drawn = {panel.key for panel in panels}
+    return [
+        replace(p, boxes=tuple(b if b.opens in drawn else replace(b, opens="") for b in p.boxes))
+        for p in panels
+    ]
+
+
+def total(root: Block, costs: Costing) -> tuple[int, int]:
+    found = [costs(node, root) for node in root.nodes]
+    return sum(c[0] for c in found), sum(c[1] for c in found)
+
+
+def opened(model: Block, path: str) -> tuple[Block, str]:
+    """The block at a path such as `layer1.0`; the first of a repeat for `layer1`."""
+    block, rest, walked = model, path, ""
+    while rest:
+        found = [n for n in block.nodes if rest == n.name or rest.startswith(n.name + ".")]
+        node: Node | None = max(found, key=lambda n: len(n.name)) if found else None
+        if node is None:
+            node = next((n for n in block.nodes if n.name.startswith(rest + ".")), None)
+            rest = node.name if node else rest
+        if node is None or not isinstance(node.op, Block):
+            raise missing(block, node, path, walked)
+        walked = f"{walked}.{node.name}" if walked else node.name
+        block, rest = node.op, rest[len(node.name) + 1 :]
+    return block, walked
+
+
+def missing(block: Block, node: Node | None, path: str, walked: str) -> SpecError:
+    within = f"`{printable(walked)}`" if walked else block.kind
+    names = [n.name for n in block.nodes if isinstance(n.op, Block)]
+    names += [n.split(".")[0] for n in names if "." in n]
+    if node is not None:
+        what = "was skipped" if isinstance(node.op, Skip) else "is no block"
+        message = f"`{printable(path)}` {what}: there is nothing to open"
+    else:
+        message = f"there is no step `{printable(path)}` to open"
+    last = path[len(walked) :].lstrip(".")
+    near = nearest(last, names)
+    some = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
+    return SpecError(
+        "SB903", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {printable(some)}"
+    )
