@@ -26,7 +26,17 @@ class Exit(IntEnum):
     BUG = 70
 
 
-CODES = {"SB602": Exit.MISSING, "SB603": Exit.MISSING, "SB701": Exit.FOUND, "SB702": Exit.USAGE}
+CODES = {
+    "SB602": Exit.MISSING,
+    "SB603": Exit.MISSING,
+    "SB701": Exit.FOUND,
+    "SB702": Exit.USAGE,
+    "SB801": Exit.FOUND,
+    "SB803": Exit.USAGE,
+    "SB804": Exit.FOUND,
+    "SB805": Exit.FOUND,
+    "SB806": Exit.USAGE,
+}
 
 
 def exit_code(error: SpecError | SpecErrors) -> Exit:
