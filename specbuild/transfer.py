@@ -16,7 +16,7 @@ from specbuild.model import Model
 from specbuild.weights import files, process
 from specbuild.weights.carry import CANONICAL, Carried, Declared, Naming, carried, namings
 from specbuild.weights.files import Entries, Kind
-from specbuild.weights.held import held, shared, stacked, to_framework
+from specbuild.weights.held import from_framework, held, shared, stacked, to_framework
 from specbuild.weights.initial import initial
 from specbuild.weights.report import Report, report
 from specbuild.words import plain
@@ -244,11 +244,11 @@ def compared(
     if model is None:
         a, b = named(first), named(second)
     else:
-        allowed = Choices(choices.origin, into=choices.into, not_finite=True)
-        a, b = (
-            taken(model, first, allowed)[0].values,
-            taken(model, second, Choices(not_finite=True))[0].values,
-        )
+        chosen = Choices(choices.origin, into=choices.into, not_finite=True)
+        found = taken(model, first, chosen)[0], taken(model, second, Choices(not_finite=True))[0]
+        a, b = found[0].values, found[1].values
+        if any(f.naming.framework == "keras" for f in found):
+            a, b = folded(model.graph, a), folded(model.graph, b)
     for name in [*a, *(n for n in b if n not in a)]:
         if name not in a or name not in b:
             yield Difference(name, None, f"only in {printable(str(first if name in a else second))}")
@@ -256,6 +256,13 @@ def compared(
             yield Difference(name, None, f"{a[name].shape} and {b[name].shape}")
         else:
             yield Difference(name, relative(a[name], b[name]))
+
+
+def folded(model: Block, values: Mapping[str, Array]) -> dict[str, Array]:
+    """What Keras keeps of weights: of two that it adds, the first gets all."""
+    sharing = shared(held(model, "keras")).values()
+    whole = [h for hs in sharing if all(h.path in values for h in hs) for h in hs]
+    return {**values, **from_framework(whole, to_framework(whole, values))}
 
 
 def relative(a: Array, b: Array) -> float:
