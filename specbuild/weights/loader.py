@@ -46,7 +46,7 @@ def with_loader(page: Module, model: Block) -> Module:
     features = frozenset(
         name
         for name, needed in (
-            ("several", any(len(r.keys) > 1 for r in rules.values())),
+            ("several", any(len(r.keys) > 1 or r.blocks for r in rules.values())),
             ("stacked", any(r.stacked for r in rules.values())),
             ("reshaped", any(r.reshaped for r in rules.values())),
             ("blocks", any(r.blocks for r in rules.values())),
@@ -138,8 +138,13 @@ def function(features: frozenset[str]) -> str:
                 "            gates = [p.reshape(len(blocks), -1, *p.shape[1:]) for p in parts]",
                 "            parts = [g[list(blocks)].reshape(p.shape) for g, p in zip(gates, parts)]",
             ]
-        whole = "ops.stack(parts) if len(parts) > 1 else parts[0]" if "stacked" in features else "sum(parts)"
-        lines.append(f"        value = {whole}")
+        if "stacked" in features:
+            lines += [
+                "        parts = [part.transpose(order) for part in parts]",
+                "        value = keras.ops.stack(parts) if len(parts) > 1 else parts[0]",
+            ]
+        else:
+            lines.append("        value = sum(parts)")
     else:
         lines.append("        value = values.pop(head + key)")
     if "reshaped" in features:
@@ -148,7 +153,7 @@ def function(features: frozenset[str]) -> str:
             "            sizes = [variable.shape[order.index(i)] for i in range(len(order))]",
             "            value = value.reshape(sizes)",
         ]
-    assigned = "ops.transpose(value, order)" if "stacked" in features else "value.transpose(order)"
+    assigned = "value" if "stacked" in features else "value.transpose(order)"
     lines += [
         f"        variable.assign({assigned})",
         "    if values:",
