@@ -142,8 +142,8 @@ def unwrapped(entries: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, 
     found = {name.replace(COMPILED, ""): value for name, value in entries.items() if name != AVERAGED}
     own = tuple(wanted)
     while head := next((h for h in HEADS if found and all(name.startswith(h) for name in found)), None):
-        if any(name.startswith(head) for name in own):
-            break
+        if any(name.startswith(head) for name in own) and not all(n.startswith(2 * head) for n in found):
+            break  # it is a step's own name
         found = {name.removeprefix(head): value for name, value in found.items()}
     return found
 

@@ -121,18 +121,29 @@ def report(found: Carried, declared: Declared, paths: list[str], notes: Iterable
         tuple(u for u in found.mismatched if u.path in lacking),
         tuple(entry for entry in found.left_over if not declared.unused(entry[0])),
         tuple(entry for entry in found.left_over if declared.unused(entry[0])),
-        tuple(places(new, paths)),
-        tuple(p if any(q.startswith(f"{p}.") for q in paths) else f"*.{p}" for p in places(lacking, paths)),
+        tuple(dict.fromkeys(map(named, outermost(new, paths)))),
+        tuple(patterns(outermost(lacking, paths))),
         (*notes, *idle),
     )
 
 
-def places(new: set[str], paths: list[str]) -> list[str]:
-    """The names of the outermost steps of which every weight is new, numbers of repeats left out."""
-    old = {head for path in paths if path not in new for head in heads(path)}
-    found = [next((h for h in heads(path) if h not in old), path) for path in paths if path in new]
-    named = [next((part for part in reversed(p.split(".")) if not part.isdigit()), p) for p in found]
-    return list(dict.fromkeys(named))
+def outermost(some: set[str], paths: list[str]) -> list[str]:
+    """The widest steps whose every weight is among some, and weights that stand in none."""
+    others = {head for path in paths if path not in some for head in heads(path)}
+    found = [next((h for h in heads(path) if h not in others), path) for path in paths if path in some]
+    return list(dict.fromkeys(found))
+
+
+def named(step: str) -> str:
+    """The name of a step in its path, without numbers of repeats."""
+    return next((part for part in reversed(step.split(".")) if not part.isdigit()), step)
+
+
+def patterns(steps: list[str]) -> list[str]:
+    """What declares these steps: themselves, or where they are many, their names."""
+    if len(steps) <= MOST_PLACES:
+        return steps
+    return list(dict.fromkeys(f"*.{named(s)}" if named(s) != s else s for s in steps))
 
 
 def heads(path: str) -> list[str]:
