@@ -77,14 +77,14 @@ def taken(model: Model, source: Path, choices: Choices) -> tuple[Carried, Report
     kind = files.kind_of(source)
     possible = namings(model.graph, kind, choices.origin, choices.into)
     entries = opened(source, kind, program(model) if any(n.name == "keras" for n in possible) else None)
-    if entries.metadata.get("format") == files.ORIGIN and choices.origin is None:
+    if files.ORIGIN in entries.metadata and choices.origin is None:
         possible = [Naming(CANONICAL)]
     found = carried(model.graph, entries.values, possible)
     if not choices.not_finite:
         finite(found.values, source)
     notes = []
     if kind in FRAMEWORK and (summed := sums(model.graph)) and found.naming.framework == "keras":
-        notes.append(f"Keras keeps {summed} as sums: the first of two gets all, the second nothing")
+        notes.append(f"Keras keeps {summed} as the sum of two: the first gets all, the second nothing")
     return found, report(found, choices.declared, [h.path for h in held(model.graph, "torch")], notes)
 
 

@@ -34,6 +34,7 @@ def apart(folder: Path, a: str, b: str) -> float:
     return float(np.abs(x - y).max() / np.abs(x).max())
 
 
+@pytest.mark.slow
 def test_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from sklearn.datasets import load_digits
 

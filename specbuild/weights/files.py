@@ -26,7 +26,7 @@ ENDINGS: dict[str, Kind] = {
     ".weights.h5": "h5",
     ".keras": "keras",
 }
-ORIGIN = "specbuild"  # the format that our own files name
+ORIGIN = "specbuild"  # under which our own files say who wrote them, and for which model
 
 # A file in a file that is larger than this and than so many times what is stored of it is no weights.
 BOMB_FLOOR = 1 << 28
@@ -153,8 +153,8 @@ def write(path: Path, values: Mapping[str, Array], metadata: Mapping[str, str]) 
 
 
 def told(model: str) -> dict[str, str]:
-    """What our own canonical file says of itself."""
-    return {"format": ORIGIN, "model": model, "version": __version__}
+    """What our own canonical file says of itself: in one entry, for safetensors has no order of several."""
+    return {ORIGIN: f"{__version__} {model}"}
 
 
 def absent(path: Path, reason: str) -> SpecError:
