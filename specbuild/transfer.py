@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +14,7 @@ from specbuild.keymap import counters
 from specbuild.model import Model
 from specbuild.weights import files, process
 from specbuild.weights.carry import CANONICAL, Carried, Declared, Naming, carried, namings
+from specbuild.weights.figures import Difference, Line, line, relative
 from specbuild.weights.files import Entries, Kind
 from specbuild.weights.held import from_framework, held, shared, stacked, to_framework
 from specbuild.weights.initial import initial
@@ -159,38 +159,19 @@ def counted(kept: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def program(model: Model) -> process.Program:
-    """The emitted Keras file, and what its model must be given."""
-    text, params = model.source("keras"), model.graph.params
-    required = {name: simple(value) for name, value in params.items() if name not in model.graph.defaults}
-    return process.Program(text, model.name, required)
+    """The emitted Keras file, and the parameters that its model may have to be given."""
+    given = {name: simple(value) for name, value in model.graph.params.items()}
+    return process.Program(model.source("keras"), model.name, given)
 
 
 def simple(value: Any) -> Any:
-    return [simple(v) for v in value] if isinstance(value, list | tuple) else plain(value)
+    """A parameter as JSON has it; nothing for one that is a block, which no constructor takes."""
+    if isinstance(value, list | tuple):
+        return [simple(v) for v in value]
+    return plain(value) if isinstance(value, int | float | str | bool) else None
 
 
 # ------------------------------------------------------------------------------------------------- looking at files
-
-
-@dataclass(frozen=True)
-class Line:
-    """One tensor of a file, in numbers."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    low: float | None
-    high: float | None
-    mean: float | None
-    deviation: float | None
-    not_finite: int
-
-    @property
-    def count(self) -> int:
-        return prod(self.shape)
-
-    def record(self) -> dict[str, Any]:
-        return {**self.__dict__, "shape": list(self.shape)}
 
 
 def inspected(
@@ -207,34 +188,6 @@ def inspected(
 def named(source: Path) -> dict[str, Array]:
     """What a file holds by its own names."""
     return opened(source, files.kind_of(source)).values
-
-
-def line(name: str, value: Array) -> Line:
-    import numpy as np
-
-    good = value[np.isfinite(value)].astype("float64")
-    numbers = (
-        [float(f(good)) for f in (np.min, np.max, np.mean, np.std)] if good.size else [None, None, None, None]
-    )
-    low, high, mean, deviation = numbers
-    bad = int(value.size - good.size)
-    return Line(name, tuple(value.shape), str(value.dtype), low, high, mean, deviation, bad)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far one tensor is apart in two files: `relative` to its largest number; None where one file lacks it."""
-
-    name: str
-    relative: float | None
-    said: str = ""
-
-    def __str__(self) -> str:
-        return self.said or f"{self.relative:.1e}"
-
-    def record(self) -> dict[str, Any]:
-        finite = self.relative is not None and self.relative < float("inf")
-        return {"name": self.name, "relative": self.relative if finite else None, "said": self.said}
 
 
 def compared(
@@ -263,15 +216,3 @@ def folded(model: Block, values: Mapping[str, Array]) -> dict[str, Array]:
     sharing = shared(held(model, "keras")).values()
     whole = [h for hs in sharing if all(h.path in values for h in hs) for h in hs]
     return {**values, **from_framework(whole, to_framework(whole, values))}
-
-
-def relative(a: Array, b: Array) -> float:
-    """The largest difference over the largest number; equal NaN are equal."""
-    import numpy as np
-
-    a, b = a.astype("float64"), b.astype("float64")
-    if np.array_equal(a, b, equal_nan=True):
-        return 0.0
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return float("inf")
-    return float(np.max(np.abs(a - b)) / max(float(np.max(np.abs(a))), 1e-30))

@@ -22,6 +22,7 @@ PACKAGES = (
     ("keras", "builds and compares Keras models", "keras"),
     ("tensorflow", "runs Keras models", "keras"),
     ("jax", "runs Keras models", ""),
+    ("safetensors", "reads and writes weights", "weights"),
     ("graphviz", "draws models", "draw"),
     ("pygraphviz", "renders drawings without a system Graphviz", "draw"),
 )

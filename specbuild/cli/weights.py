@@ -13,7 +13,8 @@ from specbuild.cli.terminal import Exit, exit_code, out, report
 from specbuild.errors import SpecError, SpecErrors, printable, render
 
 if TYPE_CHECKING:
-    from specbuild.transfer import Choices, Difference, Line
+    from specbuild.transfer import Choices
+    from specbuild.weights.figures import Difference, Line
 
 weights = typer.Typer(
     help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",

@@ -8,6 +8,7 @@ A file that is read is opened by h5py alone: no configuration in it is looked at
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -61,7 +62,9 @@ def made(job: dict[str, Any]) -> Any:
     source = Path(job["source"])
     scope: dict[str, Any] = {"__name__": source.stem}
     exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), scope)
-    return scope[job["model"]](**job["arguments"])
+    maker = scope[job["model"]]
+    needed = [p.name for p in inspect.signature(maker).parameters.values() if p.default is p.empty]
+    return maker(**{name: job["arguments"][name] for name in needed})
 
 
 def learned(model: Any) -> dict[str, str]:
