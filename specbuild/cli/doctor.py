@@ -22,9 +22,9 @@ PACKAGES = (
     ("keras", "builds and compares Keras models", "keras"),
     ("tensorflow", "runs Keras models", "keras"),
     ("jax", "runs Keras models", ""),
-    ("safetensors", "reads and writes weights", "weights"),
     ("graphviz", "draws models", "draw"),
     ("pygraphviz", "renders drawings without a system Graphviz", "draw"),
+    ("safetensors", "reads and writes weights", "weights"),
 )
 # One package that comes under several names.
 OTHER_NAMES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")}
