@@ -194,6 +194,14 @@ def test_every_exception_is_named(net: Block) -> None:
     assert idle.notes == ("nothing that is missing or left over matches 'hed.*'",)
 
 
+def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
+    answer = told(net, taken(net, {"a.weight": np.zeros(3, "float32")}))
+    assert answer.summary() == "0 of 16 carried, 0 new, 16 missing, 0 mismatched, 1 left over"
+    assert (
+        answer.fault("a.pt").hint == "no name in it is one of the model's; --from says whose names they are"
+    )
+
+
 def test_shapes_of_keras_are_told_in_its_own_order(net: Block) -> None:
     entries = {**state(net, "keras"), "head/kernel": np.zeros((4, 5), "float32")}
     answer = told(net, taken(net, entries, "h5"))

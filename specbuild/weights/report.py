@@ -78,9 +78,11 @@ class Report:
         }
         said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         hints = []
-        if self.lacking:
+        if not self.carried:
+            hints.append("no name in it is one of the model's; --from says whose names they are")
+        elif self.lacking:
             hints.append(f"{allowed('missing', self.lacking)} to let them begin anew")
-        if self.left_over:
+        if self.left_over and self.carried:
             hints.append(f"{allowed('unused', (self.left_over[0][0],))} to leave such entries out")
         return SpecError(
             "SB801",
