@@ -177,7 +177,7 @@ def test_depth_and_open() -> None:
     ):
         with pytest.raises(SpecError, match=re.escape(said)) as refused:
             seen(model, Detail(None, path))
-        assert refused.value.code == "SB903"
+        assert refused.value.code == "SB953"
 
 
 def test_repeats_shared_weights_and_conditions_are_told() -> None:
@@ -229,7 +229,7 @@ def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked[1] < asked[0] and "outermost blocks" in said[0]
     with pytest.raises(SpecError) as refused:
         model.picture("svg")
-    assert refused.value.code == "SB902"
+    assert refused.value.code == "SB952"
 
 
 def test_the_child_is_ended_in_time() -> None:
@@ -396,7 +396,7 @@ def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
     for format in ("svg", "png", "pdf"):
         with pytest.raises(SpecError, match="pip install") as refused:
             model.picture(format)
-        assert refused.value.code == "SB901"
+        assert refused.value.code == "SB951"
     assert model._repr_svg_() is None
 
 

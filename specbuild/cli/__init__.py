@@ -19,6 +19,7 @@ from specbuild.cli.library import library
 from specbuild.cli.schema import schema
 from specbuild.cli.show import show
 from specbuild.cli.terminal import bug, exit_code, out, report
+from specbuild.cli.weights import weights
 from specbuild.errors import SpecError, SpecErrors
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for verb in (check, compile, show, draw, diff, schema, init, explain, doctor):
     app.command()(verb)
+app.add_typer(weights, name="weights")
 app.add_typer(library, name="library")
 
 

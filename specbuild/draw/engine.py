@@ -39,7 +39,7 @@ def run(graphs: Sequence[str], program: str, format: str, seconds: float = SECON
         except subprocess.TimeoutExpired:
             raise TooSlow from None
     raise SpecError(
-        "SB901",
+        "SB951",
         "Graphviz is not installed, which places the boxes of SVG, PNG and PDF",
         hint="in a checkout of specbuild: pip install '.[draw]'; or install Graphviz, so that `dot` is on the "
         "PATH; `--format dot` and `--format mermaid` need neither",
@@ -82,7 +82,7 @@ def by_tool(
 def failed(told: bytes) -> SpecError:
     lines = told.decode("utf-8", "replace").strip().splitlines()
     return SpecError(
-        "SB901",
+        "SB951",
         f"Graphviz failed: {lines[-1] if lines else 'it said nothing'}",
         hint="`--format dot` and `--format mermaid` work without it",
     )

@@ -129,5 +129,5 @@ def missing(block: Block, node: Node | None, path: str, walked: str) -> SpecErro
     near = nearest(last, names)
     some = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
     return SpecError(
-        "SB903", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {printable(some)}"
+        "SB953", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {printable(some)}"
     )
