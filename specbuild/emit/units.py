@@ -44,6 +44,15 @@ class Param:
     annotation: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Which step a piece of a unit's code is: its `value`, the layer that it `calls`, or the row that it calls `each` of."""
+
+    expr: Expr  # this very object
+    kind: str
+    step: Step
+
+
 @dataclass
 class Unit:
     """A class to be written."""
@@ -56,6 +65,7 @@ class Unit:
     flags: dict[str, Expr]  # step key -> the condition under which it is done, where instances differ
     instances: list[Lowered]
     numbers: dict[str, int]
+    marks: list[Mark] = field(default_factory=list)  # made as its code is written
 
     @property
     def first(self) -> Lowered:
