@@ -108,7 +108,7 @@ class Flow:
             self.statements.append(Assign(name, first))
         each = self.free(at, "layer")
         again = Assign(name, Call(Name(each), (Name(name), *others)))
-        self.statements.append(For(each, self.marked(code.function, "each", step), (again,)))
+        self.statements.append(For(each, code.function, (again,)))
         self.live[name] = max(used, default=at)
         self.text[step.key] = Name(name)
 
@@ -123,7 +123,8 @@ class Flow:
             if expr == SELF:
                 return self.made(step)
             if isinstance(expr, Call) and expr.function == SELF:
-                called = self.marked(self.held(step), "calls", step)
+                row = isinstance(step.make, Container) and step.make.loop
+                called = self.marked(self.held(step), "each" if row else "calls", step)
                 return replace(rebuild(expr, put), function=called)
             return rebuild(owned(expr, self.unit, self.owner), put)
 
@@ -141,7 +142,8 @@ class Flow:
 
     def marked(self, code: Expr, kind: str, step: Step) -> Expr:
         """The same code, of which the unit now knows that it is this step."""
-        code = replace(code)  # an object of its own
+        if isinstance(code, Name):
+            code = replace(code)  # an object of its own
         self.unit.marks.append(Mark(code, kind, step))
         return code
 

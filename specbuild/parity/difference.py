@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.graph import instances
+from specbuild.graph import Block
 from specbuild.ops.norm import BatchNorm
 from specbuild.parity.case import Case
 from specbuild.words import plain
@@ -83,16 +83,35 @@ def related(found: list[Difference], dtype: str) -> None:
 
 
 def counted_alike(statistics: Arrays, case: Case, weights: Arrays) -> Arrays:
-    """PyTorch's running variances as Keras keeps them: it divides by n, where PyTorch divides by n - 1."""
+    """PyTorch's running variances as Keras keeps them: it divides by n, where PyTorch divides by n - 1.
+
+    The statistics of a norm that is used several times are left out: they hang on which use comes last, and a
+    functional model of Keras calls its layers in an order of its own.
+    """
     result = dict(statistics)
-    for path, node, block in instances(case.model):
-        key = f"{path}.variance"
-        if key in result and isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
-            n = values_per_statistic(node.op, block.typed(node.inputs[0]), case.batch)
-            kept = (1 - plain(node.op.momentum)) * weights[key]
-            result[key] = (result[key] - kept) * (n - 1) / n + kept
+    for path, (op, counts) in uses(case.model, case.batch).items():
+        if len(counts) > 1:
+            for name in ("mean", "variance"):
+                result.pop(f"{path}.{name}", None)
+        elif (key := f"{path}.variance") in result:
+            kept = (1 - plain(op.momentum)) * weights[key]
+            result[key] = (result[key] - kept) * (counts[0] - 1) / counts[0] + kept
     return result
 
 
-def values_per_statistic(op: BatchNorm, x: Any, batch: int) -> int:
-    return int(batch * x.elements // plain(x[op.over]))
+def uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
+    """Every batch norm by its path, with the number of values that each use of it sees."""
+    found: dict[str, tuple[BatchNorm, list[int]]] = {}
+
+    def visit(block: Block, path: tuple[str, ...]) -> None:
+        for node in block.nodes:
+            here = (*path, node.reuses or node.name)
+            if isinstance(node.op, Block):
+                visit(node.op, here)
+            elif isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
+                x = block.typed(node.inputs[0])
+                count = batch * x.elements // plain(x[node.op.over])
+                found.setdefault(".".join(here), (node.op, []))[1].append(count)
+
+    visit(model, ())
+    return found

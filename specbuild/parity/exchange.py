@@ -17,7 +17,7 @@ from specbuild.parity.case import Case
 from specbuild.parity.difference import counted_alike
 from specbuild.parity.plan import Plan, plan
 from specbuild.parity.steps import Traced, traced
-from specbuild.weights import Held, from_framework, held, to_framework
+from specbuild.weights import Held, from_framework, held, shared, to_framework
 
 if TYPE_CHECKING:
     from specbuild.parity.case import Arrays
@@ -124,9 +124,13 @@ class Exchange:
         return found
 
     def summed(self, weights: Arrays) -> Arrays:
-        """Weights that Keras keeps as a sum, as from there."""
-        there = to_framework([h for h in self.held["keras"] if h.path in weights], weights)
-        return from_framework(self.held["keras"], there)
+        """PyTorch's weights as Keras keeps them: what is a sum there has one gradient, here each summand has it."""
+        keras = [h for h in self.held["keras"] if h.path in weights]
+        after, before = to_framework(keras, weights), to_framework(keras, self.weights)
+        for place, sharing in shared(keras).items():
+            if len(sharing) > 1 and not sharing[0].stored.stacked:
+                after[place] = before[place] + (after[place] - before[place]) / len(sharing)
+        return from_framework(keras, after)
 
     def canonical(self, kind: str, path: str, name: str, value: Any) -> Any:
         backend = load(name)

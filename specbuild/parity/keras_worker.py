@@ -202,7 +202,7 @@ class Worker:
 
     def trained(self, model: Any, arrays: Found) -> Found:
         """One step of plain gradient descent, with dropout off."""
-        dropouts = [x for x in model._flatten_layers() if isinstance(getattr(x, "rate", None), int | float)]
+        dropouts = [x for x in model._flatten_layers() if isinstance(x, self.keras.layers.Dropout)]
         rates = [float(x.rate) for x in dropouts]
         for x in dropouts:
             x.rate = 0.0

@@ -50,7 +50,9 @@ def plan(model: Block, backend: Any) -> Plan:
     """The file of a model without its head, and where its steps stand in it."""
     made = units(model, backend)
     tree = backend.module(made, model.doc, ())
-    marks = {id(mark.expr): mark for unit in made for mark in unit.marks}
+    marks: dict[int, list[Mark]] = {}
+    for mark in (mark for unit in made for mark in unit.marks):
+        marks.setdefault(id(mark.expr), []).append(mark)
     text = printed(tree)
     probed = ast.parse(printed(wrapped(tree, marks)))
     found = Stripped()
@@ -62,7 +64,7 @@ def plan(model: Block, backend: Any) -> Plan:
     return Plan(text, made[-1].first, probes)
 
 
-def wrapped(part: Any, marks: dict[int, Mark]) -> Any:
+def wrapped(part: Any, marks: dict[int, list[Mark]]) -> Any:
     """A code tree with a call around each piece that is a step."""
     if isinstance(part, tuple):
         return tuple(wrapped(item, marks) for item in part)
@@ -70,13 +72,12 @@ def wrapped(part: Any, marks: dict[int, Mark]) -> Any:
         return part
     values = {f.name: wrapped(getattr(part, f.name), marks) for f in fields(part)}
     done = replace(part, **values)
-    mark = marks.get(id(part))
-    if mark is None:
-        return done
-    step = mark.step
-    keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
-    names: Expr = TupleOf(tuple(map(Literal, keys)))
-    return Call(Name(MARKS[mark.kind]), (names, done))
+    for mark in marks.get(id(part), ()):
+        step = mark.step
+        keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
+        names: Expr = TupleOf(tuple(map(Literal, keys)))
+        done = Call(Name(MARKS[mark.kind]), (names, done))
+    return done
 
 
 class Stripped(ast.NodeTransformer):

@@ -48,7 +48,14 @@ def traced(tops: Mapping[str, Lowered], path: tuple[str, ...] = ()) -> Iterator[
             layouts = {b: low.layouts[key] for b, low in tops.items() if key in low.layouts}
             if len(layouts) == len(tops):
                 named = node.named or isinstance(node.op, Block)
-                yield Traced(".".join((*path, key)), node, block.typed(key), layouts, named)
+                yield Traced(".".join((*path, key)), node, typed(block, node, key), layouts, named)
+
+
+def typed(block: Block, node: Node, key: str) -> Tensor:
+    """The type of a value; of a block that is only there for one tapped value, of that one."""
+    if isinstance(node.op, Block) and len(node.op.outputs) == 1:
+        return node.op.type
+    return block.typed(key)
 
 
 def keys(node: Node) -> tuple[str, ...]:

@@ -134,8 +134,9 @@ class Worker:
         """One step of plain gradient descent, with dropout off."""
         rates = []
         for module in model.modules():
-            name = "p" if isinstance(module, self.torch.nn.modules.dropout._DropoutNd) else "rate"
-            if isinstance(getattr(module, name, None), int | float):
+            known = isinstance(module, self.torch.nn.modules.dropout._DropoutNd)
+            if known or type(module).__name__ == "DropPath":  # the file's own
+                name = "p" if known else "rate"
                 rates.append(float(getattr(module, name)))
                 setattr(module, name, 0.0)
         found = self.gradients(model, arrays, "trained_")
