@@ -26,7 +26,16 @@ class Exit(IntEnum):
     BUG = 70
 
 
-CODES = {"SB602": Exit.MISSING, "SB603": Exit.MISSING, "SB701": Exit.FOUND, "SB702": Exit.USAGE}
+CODES = {
+    "SB602": Exit.MISSING,
+    "SB603": Exit.MISSING,
+    "SB604": Exit.MISSING,
+    "SB701": Exit.FOUND,
+    "SB702": Exit.USAGE,
+    "SB901": Exit.FOUND,
+    "SB902": Exit.FOUND,
+    "SB903": Exit.FOUND,
+}
 
 
 def exit_code(error: SpecError | SpecErrors) -> Exit:

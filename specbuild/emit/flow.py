@@ -125,7 +125,8 @@ class Flow:
             if isinstance(expr, Call) and expr.function == SELF:
                 row = isinstance(step.make, Container) and step.make.loop
                 called = self.marked(self.held(step), "each" if row else "calls", step)
-                return replace(rebuild(expr, put), function=called)
+                keywords = tuple((name, put(value)) for name, value in expr.keywords)
+                return Call(called, tuple(map(put, expr.args)), keywords)
             return rebuild(owned(expr, self.unit, self.owner), put)
 
         code = self.marked(put(step.call), "value", step)

@@ -70,6 +70,11 @@ class Report:
         known = [d for d in self.failing() if step(d) in order]
         return step(max(known, key=place)) if known else ""
 
+    def numberless(self) -> Difference | None:
+        """The first step that is not a number, in the order of the graph."""
+        found = {d.path: d for d in self.found if d.kind == "step" and "NaN" in d.broken}
+        return next((found[path] for path in self.steps if path in found), None)
+
     def __str__(self) -> str:
         if self.error:
             return f"{self.name}: {self.error}"
@@ -116,9 +121,7 @@ class Lane:
         if faults:
             raise faults[0]
 
-    def case(
-        self, exchange: Exchange, handed: queue.Queue[Any], done: Callable[[Report], None]
-    ) -> None:
+    def case(self, exchange: Exchange, handed: queue.Queue[Any], done: Callable[[Report], None]) -> None:
         job = exchange.job("torch")
         try:
             self.torch.ask(job)
@@ -152,17 +155,12 @@ class Lane:
         report = self.report(exchange, runtime)
         report.found = [difference(*pair) for pair in exchange.pairs(torch, keras)]
         related(report.found, exchange.case.dtype)
-        report.found += rates(report.found, exchange.case)
         if exchange.case.steps:
             report.lacking = exchange.lacking(torch, keras)
         outputs = [d for d in report.found if d.kind in ("output", "trained_output") and "NaN" in d.broken]
         if outputs:
             report.error = f"output `{outputs[0].path}`: {outputs[0].broken}"
         return report
-
-
-def rates(found: list[Difference], case: Case) -> list[Difference]:
-    return []
 
 
 def compare(cases: list[Case], timeout: float = 2400, runtime: Runtime = "tensorflow") -> list[Report]:

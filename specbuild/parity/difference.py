@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
 # in front of a batch norm, say. It is measured by this share of the largest.
-NOTHING = {"float64": 1e-6, "float32": 1e-2, "bfloat16": 1.0, "float16": 1.0}
+NOTHING = {"float64": 1e-4, "float32": 1e-2, "bfloat16": 1.0, "float16": 1.0}
+SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
 
 # What is compared, and how a report speaks of it.
 KINDS = {
@@ -77,7 +78,7 @@ def related(found: list[Difference], dtype: str) -> None:
     for d in found:
         largest[d.kind] = max(largest.get(d.kind, 0.0), d.size)
     for d in found:
-        share = NOTHING["float64"] if d.kind in BY_SIZE else NOTHING[dtype]
+        share = SMALL if d.kind in BY_SIZE else NOTHING[dtype]
         scale = max(d.size, share * largest[d.kind], 1e-30)
         d.relative = float("inf") if d.broken else d.absolute / scale if d.absolute else 0.0
 

@@ -63,8 +63,6 @@ def vocabulary(case: Case) -> int:
 def heads(case: Case, random: np.random.Generator) -> Arrays:
     """By what each output is multiplied before all is summed: the scalar whose gradients are taken."""
     return {
-        name or "output": random.normal(
-            size=(case.batch, *(plain(n) for n in output.type.sizes.values()))
-        )
+        name or "output": random.normal(size=(case.batch, *(plain(n) for n in output.type.sizes.values())))
         for name, output in case.model.outputs.items()
     }

@@ -10,14 +10,18 @@ import numpy as np
 
 from specbuild.axes import Tensor
 from specbuild.backends import NAMES, load
-from specbuild.backends.backend import Backend
+from specbuild.backends.backend import Backend, fixed
+from specbuild.build import compile_source
 from specbuild.emit.layout import Layout
+from specbuild.graph import Block, instances
+from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.parity import draw
 from specbuild.parity.case import Case
 from specbuild.parity.difference import counted_alike
 from specbuild.parity.plan import Plan, plan
 from specbuild.parity.steps import Traced, traced
 from specbuild.weights import Held, from_framework, held, shared, to_framework
+from specbuild.words import plain
 
 if TYPE_CHECKING:
     from specbuild.parity.case import Arrays
@@ -37,15 +41,15 @@ class Exchange:
         self.inputs = case.inputs or {n: draw.sample(x, case, random) for n, x in case.model.inputs.items()}
         self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
         self.heads = draw.heads(case, random)
-        self.plans: dict[str, Plan] = {b: plan(case.model, load(b)) for b in NAMES}
+        self.plans: dict[str, Plan] = {b: plan(case.model, load(b)) for b in NAMES} if case.steps else {}
         tops = {b: p.top for b, p in self.plans.items()}
-        self.steps: dict[str, Traced] = {s.path: s for s in traced(tops)}
+        self.steps: dict[str, Traced] = {s.path: s for s in traced(tops)} if tops else {}
 
     def job(self, name: str, label: str = "") -> dict[str, Any]:
         """Write what a framework needs; the job that says where. `label` tells jobs of one framework apart."""
         case, backend = self.case, load(name)
         file = self.folder / f"model_{name}.py"
-        file.write_text(case.sources.get(name, self.plans[name].text), encoding="utf-8")
+        file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
         kept = to_framework(self.held[name], self.weights)
         weights = self.saved(f"weights_{name}{label}", {k: rounded(v, case.dtype) for k, v in kept.items()})
         arrays = {f"input:{n}": laid(v, case.model.inputs[n], backend) for n, v in self.inputs.items()}
@@ -94,14 +98,25 @@ class Exchange:
             for path in a:
                 if path in b:
                     yield kind, path, a[path], b[path]
+        yield from self.rates(found)
         for key in found["torch"].keys:
             kind, _, path = key.partition(":")
-            if kind in WEIGHTS or key not in found["keras"].keys:
+            if kind in (*WEIGHTS, "rate") or key not in found["keras"].keys:
                 continue
             if kind == "step" and path not in self.steps:
                 continue
             a, b = (self.canonical(kind, path, name, found[name][key]) for name in NAMES)
             yield kind, path, a, b
+
+    def rates(self, found: dict[str, Values]) -> Iterator[tuple[str, str, Any, Any]]:
+        """The rates of dropout as each file has them, in the order of the graph."""
+        a, b = (v.listed("rate") for v in found.values())
+        spec = dropouts(self.case.model)
+        if len(a) != len(b):
+            yield "rate", "dropout", np.array(a), np.array(b)
+            return
+        paths = list(spec) if len(spec) == len(a) else [f"dropout.{i}" for i in range(len(a))]
+        yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
 
     def lacking(self, torch: dict[str, Any], keras: dict[str, Any]) -> list[str]:
         """Steps that only one of the files has shown."""
@@ -117,8 +132,7 @@ class Exchange:
         found = {}
         for kind, tensors in kept.items():
             gradients = kind not in ("statistic", "weight")
-            weights = from_framework(self.held[name], tensors, gradients=gradients)
-            found[kind] = {path: v for path, v in weights.items()}
+            found[kind] = from_framework(self.held[name], tensors, gradients=gradients)
         if name == "torch" and "weight" in found:
             found["weight"] = self.summed(found["weight"])
         return found
@@ -144,14 +158,29 @@ class Exchange:
         return value
 
 
+def dropouts(model: Block) -> dict[str, float]:
+    """Every dropout that has a layer, by its path, with its rate."""
+    return {
+        path: plain(node.op.rate)
+        for path, node, _ in instances(model)
+        if isinstance(node.op, Dropout | DropPath) and node.reuses is None and not fixed(node.op.rate, 0)
+    }
+
+
 class Values:
     """Arrays of a file, read one by one."""
 
     def __init__(self, file: str):
-        from safetensors import safe_open
+        import safetensors
 
-        self.file = safe_open(file, framework="np")  # type: ignore[no-untyped-call]
+        opened: Any = safetensors.safe_open
+        self.file = opened(file, framework="np")
         self.keys = dict.fromkeys(self.file.keys())
+
+    def listed(self, kind: str) -> list[Any]:
+        """What has numbers for paths, in their order."""
+        count = sum(key.startswith(f"{kind}:") for key in self.keys)
+        return [self[f"{kind}:{i}"] for i in range(count)]
 
     def __getitem__(self, key: str) -> Any:
         return self.file.get_tensor(key)
@@ -180,6 +209,4 @@ def unfolded(value: Any, x: Tensor, layout: Layout, batch: int) -> Any:
     shape = (*lead, *(int(x[a]) for a in axes))
     if value.size != int(np.prod(shape)) or value.ndim != len(layout.order) + layout.batched:
         return value
-    return value.reshape(shape).transpose(
-        *range(len(lead)), *(len(lead) + axes.index(a) for a in x.axes)
-    )
+    return value.reshape(shape).transpose(*range(len(lead)), *(len(lead) + axes.index(a) for a in x.axes))

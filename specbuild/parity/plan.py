@@ -71,7 +71,7 @@ def wrapped(part: Any, marks: dict[int, list[Mark]]) -> Any:
     if not is_dataclass(part) or isinstance(part, type):
         return part
     values = {f.name: wrapped(getattr(part, f.name), marks) for f in fields(part)}
-    done = replace(part, **values)
+    done: Any = replace(part, **values)
     for mark in marks.get(id(part), ()):
         step = mark.step
         keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
@@ -109,4 +109,3 @@ def walk(node: ast.AST, where: Where | None = None) -> list[tuple[Where, ast.AST
                 elif isinstance(item, ast.AST):
                     found += walk(item, [*where, name, index])
     return found
-

@@ -18,7 +18,8 @@ def probed(text: str, probes: list[dict[str, Any]]) -> ast.Module:
         found = node_at(tree, probe["where"])
         if isinstance(found, ast.expr):
             marks.setdefault(id(found), []).append(probe)
-    return ast.fix_missing_locations(Setter(marks).visit(tree))
+    Setter(marks).visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 def node_at(tree: ast.AST, where: Iterable[str | int]) -> Any:
@@ -43,7 +44,7 @@ class Setter(ast.NodeTransformer):
         self.marks = marks
 
     def visit(self, node: ast.AST) -> Any:
-        found = self.generic_visit(node)
+        found: Any = self.generic_visit(node)
         for probe in self.marks.get(id(node), ()):
             names = ast.Tuple([ast.Constant(key) for key in probe["keys"]], ast.Load())
             called = ast.Name(f"probe_{probe['kind']}", ast.Load())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -47,7 +48,7 @@ class Process:
         if self.runtime is not None:
             env["KERAS_BACKEND"] = self.runtime
         worker = "torch_worker" if self.runtime is None else "keras_worker"
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self.child = subprocess.Popen(
             [sys.executable, "-P", "-m", f"specbuild.parity.{worker}", json.dumps(asdict(self.place))],
             env=env,
@@ -106,10 +107,8 @@ class Process:
         if kill:
             child.kill()
         if child.stdin is not None:
-            try:
+            with suppress(BrokenPipeError):
                 child.stdin.close()
-            except BrokenPipeError:
-                pass
         try:
             child.wait(timeout=10)
         except subprocess.TimeoutExpired:

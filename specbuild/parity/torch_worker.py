@@ -143,9 +143,7 @@ class Worker:
         if any(p.grad is not None for p in model.parameters()):
             self.torch.optim.SGD(model.parameters(), lr=RATE).step()
         found |= {f"weight:{n}": self.numpy(p) for n, p in model.named_parameters()}
-        found |= {
-            f"statistic:{n}": self.numpy(b) for n, b in model.named_buffers() if b.is_floating_point()
-        }
+        found |= {f"statistic:{n}": self.numpy(b) for n, b in model.named_buffers() if b.is_floating_point()}
         return found | {f"rate:{i}": self.numpy(self.torch.tensor(r)) for i, r in enumerate(rates)}
 
     def named(self, kind: str, outputs: list[Any]) -> Found:
