@@ -95,9 +95,11 @@ class Exchange:
             a, b = (tensors[name].get(kind, {}) for name in NAMES)
             if kind == "statistic":
                 a = counted_alike(a, self.case, self.weights)
-            for path in a:
-                if path in b:
+            for path in a | b:
+                if path in a and path in b:
                     yield kind, path, a[path], b[path]
+                elif kind.endswith("gradient"):  # nothing flows there: zero
+                    yield kind, path, *(x[path] if path in x else 0 * (a | b)[path] for x in (a, b))
         yield from self.rates(found)
         for key in found["torch"].keys:
             kind, _, path = key.partition(":")
