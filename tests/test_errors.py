@@ -200,7 +200,7 @@ def test_whatever_is_said_is_inert(text: str, column: int, form: str) -> None:
 
 def test_codes_are_explained() -> None:
     for code, explanation in CODES.items():
-        assert re.fullmatch(r"SB[0-8]\d\d", code)
+        assert re.fullmatch(r"SB[0-9]\d\d", code)
         assert explanation.title and not explanation.title.endswith(".")
         assert explanation.text.endswith(".")
     assert list(CODES) == sorted(CODES)

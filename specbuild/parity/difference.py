@@ -48,6 +48,7 @@ class Difference:
     size: float
     elements: int = 0
     broken: str = ""  # why no difference can be told
+    spread: float = 0.0  # the standard deviation of a
     relative: float = 0.0
 
     @property
@@ -68,8 +69,11 @@ def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
             return Difference(kind, path, float("inf"), 0.0, a.size, f"{name} gives NaN")
     with np.errstate(invalid="ignore"):
         apart = np.where(a == b, 0.0, np.abs(a - b))
-    finite = np.abs(a[np.isfinite(a)])
-    return Difference(kind, path, float(apart.max()), float(finite.max(initial=0.0)), a.size)
+    finite = a[np.isfinite(a)]
+    spread = float(finite.std()) if finite.size else 0.0
+    return Difference(
+        kind, path, float(apart.max()), float(np.abs(finite).max(initial=0.0)), a.size, spread=spread
+    )
 
 
 def related(found: list[Difference], dtype: str) -> None:

@@ -99,7 +99,8 @@ class Exchange:
                 if path in a and path in b:
                     yield kind, path, a[path], b[path]
                 elif kind.endswith("gradient"):  # nothing flows there: zero
-                    yield kind, path, *(x[path] if path in x else 0 * (a | b)[path] for x in (a, b))
+                    zero = 0 * (a | b)[path]
+                    yield kind, path, a.get(path, zero), b.get(path, zero)
         yield from self.rates(found)
         for key in found["torch"].keys:
             kind, _, path = key.partition(":")

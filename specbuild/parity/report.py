@@ -204,6 +204,7 @@ class Result:
                     "path": d.path,
                     "absolute": number(d.absolute),
                     "relative": number(d.relative),
+                    "spread": number(d.spread),
                     "verdict": self.judged(d.relative),
                 }
                 for d in self.found.values()

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from specbuild.axes import listed
 from specbuild.errors import SpecError
 from specbuild.live import missing
 from specbuild.parity.case import Case, Place, Runtime
@@ -73,9 +74,8 @@ def run(
         for process in (running[0].torch, *running[0].keras.values()):
             process.stop()
         lacking = [hello["framework"] for hello in told if hello["device"] is None]
-        raise SpecError(
-            "SB604", f"{' and '.join(lacking)} sees no GPU here", hint="compare on the CPU: --device cpu"
-        )
+        message = f"there is no GPU here for {listed(lacking)}"
+        raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
     faults: list[BaseException] = []
     lock = threading.Lock()
 
