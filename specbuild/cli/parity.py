@@ -167,7 +167,8 @@ def told(results: list[Result], hellos: list[dict[str, Any]], depth: int, form: 
     for result in results:
         case = result.case
         title = f"{printable(result.spec)}: {result.model.kind}, Keras on {result.runtime}: {result.verdict}"
-        how = f"{case.dtype} on {result.place.device}, batch {case.batch}, {len(result.reports)} seed(s)"
+        how = f"{case.dtype} on {result.place.device}, batch {case.batch}"
+        how += f", {len(result.reports)} seeds" if len(result.reports) > 1 else f", seed {case.seed}"
         show(f"{title} ({how})", result.kinds(), [])
         if result.steps:
             show("", result.named(depth), list(result.notes()))

@@ -135,9 +135,9 @@ class Result:
             own = self.found.get(f"step:{path}")
             forward = (short(own.absolute), short(own.relative)) if own else ("", "")
             others = [d.relative for d in inside if d.kind != "step"]
-            worst = max((d.relative for d in inside), default=0.0)
+            verdict = self.judged(max(d.relative for d in inside)) if inside else "not seen"
             cells = (printable(path, 60), step.kind, printable(str(step.type), 48))
-            rows.append((*cells, *forward, short(max(others)) if others else "", self.judged(worst)))
+            rows.append((*cells, *forward, short(max(others)) if others else "", verdict))
         headings = ("step", "op or block", "output", "largest |a - b|", "relative", "its weights", "verdict")
         return Table(headings, rows, (3, 4, 5))
 
