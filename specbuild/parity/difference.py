@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
 # in front of a batch norm, say. It is measured by this share of the largest.
-NOTHING = {"float64": 1e-4, "float32": 1e-2, "bfloat16": 1.0, "float16": 1.0}
+NOTHING = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
 SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
 
 # What is compared, and how a report speaks of it.

@@ -118,7 +118,8 @@ class Worker:
         return found
 
     def called(self, model: Any, inputs: list[Any], training: bool) -> list[Any]:
-        return listed(model(inputs if len(inputs) > 1 else inputs[0], training=training))
+        result = model(inputs if len(inputs) > 1 else inputs[0], training=training)
+        return listed(result, self.job["outputs"])
 
     def gradients(self, model: Any, arrays: Found, prefix: str) -> Found:
         """The gradients of inputs and weights; in training, the outputs too. Statistics are left as they become."""
@@ -189,7 +190,7 @@ class Worker:
                 whole if len(whole) > 1 else whole[0],
                 training=training,
             )
-            outputs = listed(result)
+            outputs = listed(result, self.job["outputs"])
             total = self.scalar(outputs, arrays)
             return (0.0 if total is None else total), (outputs, others)
 

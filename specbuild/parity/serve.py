@@ -58,7 +58,8 @@ def executed(code: Any, job: Job, scope: dict[str, Any]) -> dict[str, Any]:
     return scope
 
 
-def listed(result: Any) -> list[Any]:
+def listed(result: Any, names: list[str]) -> list[Any]:
+    """The outputs in the order of the spec; a framework may give them in another."""
     if isinstance(result, dict):
-        return list(result.values())
+        return [result[name] for name in names]
     return list(result) if isinstance(result, list | tuple) else [result]

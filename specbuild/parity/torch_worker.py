@@ -48,7 +48,7 @@ class Worker:
         model = self.model(self.file(), self.dtype, weights, {})
         if "forward" in self.job["modes"]:
             with self.torch.no_grad():
-                found |= self.named("output", listed(model.eval()(*self.inputs(arrays, self.dtype))))
+                found |= self.named("output", self.called(model.eval(), self.inputs(arrays, self.dtype)))
         if self.job["steps"]:
             found |= self.steps(arrays, weights)
         if "gradients" in self.job["modes"]:
@@ -98,6 +98,9 @@ class Worker:
         tensors = [self.torch.from_numpy(arrays[f"input:{n}"]) for n in self.job["inputs"]]
         return [(x.to(dtype) if x.is_floating_point() else x).to(self.device) for x in tensors]
 
+    def called(self, model: Any, inputs: list[Any]) -> list[Any]:
+        return listed(model(*inputs), self.job["outputs"])
+
     def scalar(self, outputs: list[Any], arrays: Found) -> Any:
         """A random scalar of all outputs; None if none of them is of floats."""
         parts = [
@@ -113,7 +116,7 @@ class Worker:
         inputs = self.inputs(arrays, self.dtype)
         floats = [x.requires_grad_(True) for x in inputs if x.is_floating_point()]
         model.zero_grad(set_to_none=True)
-        outputs = listed(model(*inputs))
+        outputs = self.called(model, inputs)
         found = self.named(f"{prefix}output", outputs) if prefix else {}
         scalar = self.scalar(outputs, arrays)
         if scalar is not None:
