@@ -241,6 +241,11 @@ CODES: dict[str, Explanation] = {
         "one of TensorFlow, JAX and PyTorch beneath it. `specbuild doctor` says what is missing and how to "
         "install it.",
     ),
+    "SB604": Explanation(
+        "a device is not there",
+        "The framework sees no such device on this machine: no GPU, no driver, or a build of the framework "
+        "without support for it. `specbuild parity --device cpu` needs none.",
+    ),
     "SB701": Explanation(
         "a file edited by hand would be overwritten",
         "The output file was changed since it was generated, or specbuild did not write it. Write to another "
@@ -285,6 +290,23 @@ CODES: dict[str, Explanation] = {
         "The ending of the file says what is written: .safetensors, .pt, .pth, .weights.h5 or .keras. `--from` "
         "and `--to` take specbuild, torch or keras; `--from` also takes the layouts that the spec, or a model "
         "that it imports, has rules for under `weights`.",
+    ),
+    "SB901": Explanation(
+        "the two files compute different functions",
+        "On the same inputs and weights the emitted PyTorch and Keras files give numbers that are further apart "
+        "than rounding explains. The place is the first step that differs. This is a fault of specbuild, or of "
+        "a framework: please report it with the spec.",
+    ),
+    "SB902": Explanation(
+        "an emitted file cannot be run",
+        "The framework refused the file, or its process died or gave no answer in time. The message says which; "
+        "a smaller `--batch` needs less memory, and `--timeout` gives more time.",
+    ),
+    "SB903": Explanation(
+        "an output that is not a number",
+        "With random weights and inputs a framework gives NaN, so that nothing can be compared. The place is the "
+        "first step that does; a logarithm or a root of a negative number, and a division by zero, are the "
+        "usual causes.",
     ),
     "SB951": Explanation(
         "Graphviz is missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
 from specbuild.emit.code import (
@@ -24,7 +24,7 @@ from specbuild.emit.code import (
 from specbuild.emit.lower import Step
 from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
-from specbuild.emit.units import Unit
+from specbuild.emit.units import Mark, Unit
 
 WIDTH = 88
 INDENT = 8
@@ -121,12 +121,31 @@ class Flow:
             if isinstance(expr, Input):
                 return operands[expr.index]
             if expr == SELF:
-                return self.held(step)
+                return self.made(step)
+            if isinstance(expr, Call) and expr.function == SELF:
+                row = isinstance(step.make, Container) and step.make.loop
+                called = self.marked(self.held(step), "each" if row else "calls", step)
+                keywords = tuple((name, put(value)) for name, value in expr.keywords)
+                return Call(called, tuple(map(put, expr.args)), keywords)
             return rebuild(owned(expr, self.unit, self.owner), put)
 
-        code = put(step.call)
+        code = self.marked(put(step.call), "value", step)
         if step.key in self.unit.flags and step.make is None:
             return Conditional(self.flag(step), code, self.text[step.inputs[0]])
+        return code
+
+    def made(self, step: Step) -> Expr:
+        """What a step holds, where it is read and not called; Keras calls a layer for it all the same."""
+        code = self.held(step)
+        if isinstance(code, Call) and isinstance(code.function, Call):
+            return replace(code, function=self.marked(code.function, "calls", step))
+        return code
+
+    def marked(self, code: Expr, kind: str, step: Step) -> Expr:
+        """The same code, of which the unit now knows that it is this step."""
+        if isinstance(code, Name):
+            code = replace(code)  # an object of its own
+        self.unit.marks.append(Mark(code, kind, step))
         return code
 
     def folds(self, at: int, step: Step, code: Expr, heavy: bool, used: list[int]) -> bool:
