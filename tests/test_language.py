@@ -230,6 +230,11 @@ def test_nested_names() -> None:
     } <= set(made("nested").state_dict())
 
 
+def test_steps_without_a_name_leave_names_to_the_author() -> None:
+    """Whether the author's comes before or after."""
+    assert holders(made("given_names")) == {"conv1", "conv", "conv2", "conv3"}
+
+
 def test_maps_and_sequences() -> None:
     assert made("sequence")(torch.randn(2, 3, 8, 6)).shape == (2, 2, 8, 6)
 

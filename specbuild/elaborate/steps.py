@@ -35,6 +35,7 @@ class Steps:
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> None:
         """Steps one after another; those of a group are numbered unless they have a name."""
         labels = [label(s) for s in steps if s.name is None]
+        named = {name for s in steps for name in (s.name, *(s.branches or ()))}
         seen: dict[str, int] = {}
         for index, step in enumerate(steps):
             name = step.name
@@ -50,8 +51,9 @@ class Steps:
             else:
                 tag = label(step)
                 seen[tag] = seen.get(tag, 0) + 1
-                name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or self.taken(frame, tag) else tag
-                while self.taken(frame, name):
+                alone = labels.count(tag) == 1 and tag not in named and not self.taken(frame, tag)
+                name = tag if alone else f"{tag}{seen[tag]}"
+                while name in named or self.taken(frame, name):
                     seen[tag] += 1
                     name = f"{tag}{seen[tag]}"
             path = frame.prefix + name
