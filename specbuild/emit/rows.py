@@ -46,8 +46,11 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         while end < len(steps) and parent(steps[end], lowered, depth) == group:
             end += 1
         members = steps[at:end]
-        if not shared & {m.node for m in members} and (
-            chain(members, readers, group) or loop(members, readers)
+        whole = len(members) == sum(step.node.startswith(f"{group}.") for step in steps)
+        if (
+            whole
+            and not shared & {m.node for m in members}
+            and (chain(members, readers, group) or loop(members, readers))
         ):
             kept.append(row(members, group, lowered))
             renamed[members[-1].key] = group

@@ -19,7 +19,7 @@ def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, .
     if here.order[start : start + len(axes)] == axes:
         return here
     if (
-        here.order[-1] == CHANNEL != axes[-1] and into != CHANNEL
+        here.order[-1] == CHANNEL and CHANNEL not in (*axes, into)
     ):  # a map with its channels last keeps them there
         natural = (*(a for a in natural if a != CHANNEL), CHANNEL)
     at = natural.index(into)
