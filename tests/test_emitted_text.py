@@ -85,6 +85,15 @@ def test_text_is_wrapped_at_the_width() -> None:
     assert max(len(line) for line in text.comment(words, 4) if "xxx" not in line) <= 88
 
 
+@pytest.mark.parametrize("width", range(70, 90))
+def test_closing_quotes_stand_alone_only_under_several_lines(width: int) -> None:
+    """As the formatter has them."""
+    for words in ("a " * (width // 2) + "b" * (width % 2), "x" * width):
+        lines = text.docstring(words, 4)
+        assert len(lines) != 2
+        assert len(lines) == 1 or max(map(len, lines)) <= 88
+
+
 @pytest.mark.parametrize("words", ["coding: utf-7", "-*- coding=utf-7 -*-", "vim: set fileencoding:utf-7"])
 @pytest.mark.parametrize(
     "place", [lambda c: Module("", (), (), ("x", c)), lambda c: Module("", (), (Comment(c), Do(Name("x"))))]

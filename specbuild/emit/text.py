@@ -115,6 +115,10 @@ def docstring(text: str, indent: int) -> list[str]:
             return [f'{margin}"""{only}"""']
     escaped = [_inert(_QUOTES.sub(r"\"", line)) for line in lines]
     first, *rest = _wrap(escaped[0], WIDTH - indent, 3)
+    if len(lines) == 1 and not rest:  # ruff sets the closing quotes behind a single line at any width
+        first, *rest = _wrap(escaped[0], WIDTH - indent - 3, 3)
+        if not rest:
+            return [f'{margin}"""{only}"""']
     rest += [part for line in escaped[1:] for part in _wrap(line, WIDTH - indent, 0)]
     return [f'{margin}"""{first}', *((margin + line).rstrip() for line in rest), f'{margin}"""']
 
