@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
+from specbuild.backends.keras.automatic import reserved
 from specbuild.backends.page import (
     assembled,
     computed,
@@ -60,9 +62,9 @@ WEIGHT = "self.add_weight"
 def module(backend: Backend, units: list[Unit], doc: str, header: tuple[str, ...]) -> Module:
     """The whole file."""
     *blocks, model = units
-    package = model.name
-    written: tuple[Statement, ...] = (*(written_class(unit, package) for unit in blocks), function(model))
-    return assembled(written, backend.prelude(), IMPORTS, doc, header)
+    package, helpers = model.name, backend.prelude()
+    classes = (written_class(unit, package) for unit in blocks)
+    return assembled((*classes, function(model, helpers)), helpers, IMPORTS, doc, header)
 
 
 def registered(package: str) -> Call:
@@ -186,7 +188,7 @@ def number(index: Expr) -> Expr:
     return Literal(str(index.value)) if isinstance(index, Literal) else Call(Name("str"), (index,))
 
 
-def function(unit: Unit) -> Function:
+def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
     """The model: a function that joins layers into a keras.Model."""
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
     made: set[str] = set()
@@ -239,6 +241,11 @@ def function(unit: Unit) -> Function:
         if len(outputs) == 1
         else DictOf(tuple((Literal(n), o) for n, o in zip(results, outputs, strict=True))),
     )
+    names = (
+        *unit.first.inputs,
+        *(attribute(s) for s in unit.steps if s.make and not isinstance(s.make, Computed)),
+    )
+    body = reserved(names, flow.statements, helpers) + body
     model = Call(Name("keras.Model"), joined, (("name", Literal(unit.name)),))
     return Function(
         unit.name,
