@@ -115,8 +115,7 @@ def docstring(text: str, indent: int) -> list[str]:
             return [f'{margin}"""{only}"""']
     escaped = [_inert(_QUOTES.sub(r"\"", line)) for line in lines]
     first, *rest = _wrap(escaped[0], WIDTH - indent, 3)
-    if len(lines) == 1 and not rest and width(only) + 6 <= WIDTH:
-        # the formatter would set the quotes behind it: it does not count the margin of a single line
+    if len(lines) == 1 and not rest:  # the formatter would set the closing quotes behind a single line
         first, *rest = _wrap(escaped[0], WIDTH - indent - 3, 3)
         if not rest:
             return [f'{margin}"""{only}"""']
