@@ -15,8 +15,8 @@ from specbuild.errors import nearest
 from specbuild.graph import Block, Chosen, Group, Node, Ref, Skip, size_arguments
 from specbuild.names import check_name, snake
 from specbuild.ops import OPS
-from specbuild.ops.base import Op, attributes
-from specbuild.ops.kinds import Integer, KindError
+from specbuild.ops.base import Op, Weight, attributes
+from specbuild.ops.kinds import OF_A_MATRIX, Init, Integer, KindError
 from specbuild.resolve import Files
 from specbuild.spec import BlockDef, StepDef
 from specbuild.words import named, plain, settled
@@ -263,6 +263,9 @@ class Steps:
         made = cls(**values)
         types = [None if s is None else frame.typed(s) for s in sources]
         type_, parts = self.infer(step, made, types)
+        for name, value in values.items():
+            if isinstance(value, Init):
+                self.begins(step, name, value, made.weights(*types))
         return Node(
             path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
         )
@@ -280,6 +283,17 @@ class Steps:
         for part in parts:
             check_name(part, step.value_at, "a part")
         return type_, parts
+
+    def begins(self, step: StepDef, name: str, begin: Init, weights: Mapping[str, Weight]) -> None:
+        """Refuse a beginning that only a matrix can have: `init` is the first weight's, `bias_init` the bias'."""
+        part = name.removesuffix("init").rstrip("_")
+        weight = next((w for key, w in weights.items() if key.startswith(part)), None)
+        if begin.kind in OF_A_MATRIX and weight is not None and len(weight.axes) < 2:
+            raise step.value_at.child(name).error(
+                "SB305",
+                f"{begin.kind} begins weights of two axes or more, here {len(weight.axes)}",
+                "use zeros, ones, constant, normal or uniform",
+            )
 
     def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         definition = self.files.lookup(

@@ -346,6 +346,8 @@ INITS = {
     "kaiming_normal": (0, 0),
     "orthogonal": (0, 0),
 }
+# those that look at the rows and columns of a matrix
+OF_A_MATRIX = frozenset(name for name in INITS if name.startswith(("xavier", "kaiming", "orthogonal")))
 
 
 @dataclass(frozen=True)
