@@ -218,15 +218,21 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
             return Name(attribute(step))
         return named(step.make, Literal(attribute(step)))
 
+    tables: list[Statement] = []
+    layered = read_by_layers(unit)
     for step in unit.steps:
         if isinstance(step.make, Computed):
             before, table = computed(
                 step.make, {*unit.params, *unit.first.inputs, *(s.key for s in unit.steps)}
             )
-            body += [*before, Assign(attribute(step), table)]
+            if step.key in layered:
+                named_table = Call(Name("Table"), (table,), (("name", Literal(attribute(step))),))
+                table = Call(named_table, (inputs[0],))
+            tables += [*before, Assign(attribute(step), table)]
         elif step.make is not None and step.holder in shared and step.holder not in made:
             body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
+    body += tables
     flow = Flow(unit, held, lambda step: Name(flag_name(step, unit)), indent=4)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
@@ -254,6 +260,24 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
         documented(unit, model=True),
         (*body, *flow.statements, Return(model)),
     )
+
+
+def read_by_layers(unit: Unit) -> set[str]:
+    """The tables that must be part of the model: what follows from them alone goes into a layer, or comes out."""
+    behind: dict[str, set[str]] = {}  # value that follows from tables alone -> those tables
+    found: set[str] = set()
+    for step in unit.steps:
+        before = [behind.get(key) for key in step.inputs]
+        if isinstance(step.make, Computed):
+            behind[step.key] = {step.key}
+        elif before and all(before):
+            read = set().union(*(b for b in before if b))
+            if step.holder:
+                found |= read
+            behind |= dict.fromkeys((step.key, *step.parts), read)
+    for value in unit.first.outputs.values():
+        found |= behind.get(value.key, set())
+    return found
 
 
 def weight(step: Step) -> Expr:

@@ -5,6 +5,24 @@ from keras import layers, ops
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
+class Table(layers.Layer):
+    """A table for layers to read; the value that it is called on only puts it into the model."""
+
+    def __init__(self, value, **kwargs):
+        super().__init__(**kwargs)
+        self.value = ops.convert_to_numpy(ops.convert_to_tensor(value))
+
+    def call(self, x):
+        return ops.convert_to_tensor(self.value)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(self.value.shape, self.value.dtype.name)
+
+    def get_config(self):
+        return {**super().get_config(), "value": self.value.tolist()}
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
 class Weight(layers.Layer):
     """A tensor by itself; the value that it is called on only puts it into the model."""
 

@@ -18,8 +18,9 @@ def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, .
     start = here.order.index(axes[0])
     if here.order[start : start + len(axes)] == axes:
         return here
-    if (
-        here.order[-1] == CHANNEL and CHANNEL not in (*axes, into)
+    if here.order[-1] == CHANNEL and CHANNEL not in (
+        *axes,
+        into,
     ):  # a map with its channels last keeps them there
         natural = (*(a for a in natural if a != CHANNEL), CHANNEL)
     at = natural.index(into)
