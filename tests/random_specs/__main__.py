@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 from specbuild.ops import OPS
-from tests.random_specs.running import Outcome, coverage, kept, run
+from tests.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.random_specs.shrinking import smaller
 from tests.random_specs.structure import spec
 
@@ -23,12 +24,19 @@ def main() -> int:
     given = parser.parse_args()
     began = time.process_time()
     drawn = {f"r{n}": spec(given.seed, n) for n in range(given.first, given.first + given.count)}
-    outcomes = run((name, one.data) for name, one in drawn.items())
+    outcomes: list[Outcome] = []
+    names = list(drawn)
+    for start in range(0, len(names), BATCH):
+        some = run([(name, drawn[name].data) for name in names[start : start + BATCH]])
+        outcomes += some
+        for outcome in some:
+            if outcome.failed:
+                path = kept(outcome, given.failures)
+                print(f"{outcome.name} {outcome.kind}: {outcome.told[:300]} -> {path}", flush=True)
+        print(f"{len(outcomes)} of {len(names)}", file=sys.stderr, flush=True)
     unfit = Counter(why.partition(":")[0] for one in drawn.values() for why in one.refused)
     print(record(given.seed, outcomes, unfit))
     failed = [o for o in outcomes if o.failed]
-    for outcome in failed:
-        print(f"{outcome.name} {outcome.kind}: {outcome.told[:300]} -> {kept(outcome, given.failures)}")
     for outcome in failed[: given.shrink]:
         small = smaller(outcome)
         print(f"{outcome.name} made small: {small.told[:300]} -> {kept(small, given.failures / 'small')}")

@@ -26,7 +26,7 @@ LOOSE = frozenset(
     "gelu leaky_relu hard_sigmoid hard_silu celu attention resize softplus local_response_norm".split()
 )
 BOUND, LOOSE_BOUND, SINGLE_BOUND = 1e-8, 1e-5, 2e-3
-BATCH = 250  # specs a process of each framework
+BATCH = 125  # specs a process of each framework
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class Outcome:
     @property
     def failed(self) -> bool:
         return self.kind not in ("passed", "refused")
+
+    @property
+    def text(self) -> str:
+        return text(self.data)
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,12 @@ def spec(seed: int, index: int) -> Drawn:
     refused: list[str] = []
     turn = list(OPS)[index % len(OPS)]
     at = random.randint(0, scope.room - 1)
-    tries = 0
-    while scope.room > 0 and tries < 40:
+    tries, shown = 0, ""
+    while (scope.room > 0 or turn) and tries < 40:
         tries += 1
         try:
             if turn and scope.room <= at + 1:
-                featured(scope, turn)
+                shown = joined(scope, featured(scope, turn))
                 turn = ""
             else:
                 step(scope)
@@ -69,10 +69,11 @@ def spec(seed: int, index: int) -> Drawn:
     if params:
         data["params"] = params
     data["inputs"] = scope.inputs
-    if blocks:
+    outputs = ends(scope, shown)
+    if blocks := used(blocks, scope.steps):
         data["blocks"] = blocks
     data["steps"] = scope.steps
-    if (outputs := ends(scope)) is not None:
+    if outputs is not None:
         data["outputs"] = outputs
     return Drawn(data, tuple(refused))
 
@@ -104,14 +105,50 @@ def beginning(random: Random) -> Tensor:
     ]))
 
 
-def ends(scope: Scope) -> Any:
+def joined(scope: Scope, value: Value) -> str:
+    """The name of a value as an output; what is the same for every sample meets one that is not."""
+    if not value.type.batched:
+        other = next(v for v in scope.values if v.type.batched and v.floats)
+        if value.floats and value.sizes:
+            value = apply(scope, "mean", [value], {"over": list(value.sizes)})
+        elif value.sizes:
+            value = apply(scope, "slice", [value], {"over": next(iter(value.sizes)), "at": 0})
+            value = apply(scope, "sum", [value], {"over": list(value.sizes)}) if value.sizes else value
+        if value.type.dtype == "bool":
+            value = apply(scope, "where", [other, value, None], {"value": 0})
+        else:
+            value = apply(scope, "multiply", [other, value], {})
+    name = value.name or (value.written and (value.written.name or value.written.named(scope.fresh())))
+    assert name
+    if all(v.name != name for v in scope.values):
+        scope.values.append(replace(value, name=name))
+        scope.last = scope.values[-1] if scope.last is value else scope.last
+    return name
+
+
+def used(blocks: Raw, steps: list[Any]) -> Raw:
+    """The blocks that these steps use, and those that they use."""
+
+    def kinds(part: Any) -> set[str]:
+        if isinstance(part, dict):
+            return {k for k in part if k in blocks}.union(*map(kinds, part.values()))
+        return set().union(*map(kinds, part)) if isinstance(part, list) else {part} & set(blocks) if isinstance(part, str) else set()
+
+    found, new = set[str](), kinds(steps)
+    while new:
+        found |= new
+        new = set[str]().union(*(kinds(blocks[k]) for k in new)) - found
+    return {k: block for k, block in blocks.items() if k in found}
+
+
+def ends(scope: Scope, shown: str = "") -> Any:
     """What the model gives: the last value, or several of which no other step has made use."""
     unread = [v for v in scope.values if v.name and v.name not in scope.read and given(scope, v)]
     chosen = scope.random.sample(unread, min(len(unread), scope.random.randint(0, 4)))
-    names = [v.name for v in chosen if v.name is not None]
+    names = list(dict.fromkeys([*([shown] if shown else []), *(v.name for v in chosen if v.name is not None)]))
     last = scope.last if scope.last is None or given(scope, scope.last) else None
     if last is not None and last.name is None:
-        if not names or scope.chance(0.4):
+        if not names or (scope.chance(0.4) and not shown):
             return None
         names = [*names, "prev"] if scope.chance(0.7) else names
     elif last is not None and last.name not in names and (not names or scope.chance(0.5)):
@@ -126,7 +163,7 @@ def ends(scope: Scope) -> Any:
         return names[0]
     if scope.chance(0.5) and "prev" not in names and len({n.replace(".", "_") for n in names}) == len(names):
         return names
-    labels = scope.random.sample(["scores", "features", "logits", "side", "rest"], len(names))
+    labels = scope.random.sample(["scores", "features", "logits", "side", "rest", "more", "aux"], len(names))
     return dict(zip(labels, names, strict=True))
 
 
