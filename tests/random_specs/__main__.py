@@ -49,11 +49,19 @@ def record(seed: int, outcomes: list[Outcome], unfit: Counter[str]) -> str:
     kinds = Counter(o.kind for o in outcomes)
     passed = [o for o in outcomes if o.kind == "passed"]
     lines = [
-        f"{len(outcomes)} specs of seed {seed}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
+        f"{len(outcomes)} specs of seed {seed}: "
+        + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
         f"{sum(o.tensors for o in passed):,} tensors compared in those that passed, "
         f"{sum(len(o.ops) for o in passed):,} ops; the largest difference is {max((o.worst for o in passed), default=0):.1e}",
         "",
-        "Refused by the compiler: " + (", ".join(f"{n} x {why[:100]}" for why, n in Counter(o.told for o in outcomes if o.kind == "refused").most_common()) or "none"),
+        "Refused by the compiler: "
+        + (
+            ", ".join(
+                f"{n} x {why[:100]}"
+                for why, n in Counter(o.told for o in outcomes if o.kind == "refused").most_common()
+            )
+            or "none"
+        ),
         "",
         "Drawn and thrown away: " + ", ".join(f"{n} x {why}" for why, n in unfit.most_common()),
         "",

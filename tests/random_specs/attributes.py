@@ -51,8 +51,12 @@ def drawn(scope: Scope, op: str, *inputs: Value | None) -> Raw:
         if name in ("alpha", "beta"):  # as a power or a divisor, they are positive
             found[name] = scope.random.choice([None, 0.5, 1.5])
         elif isinstance(a.kind, InitKind):
-            matrix = OPS[op].family in ("convolution", "linear", "recurrent") and name != "bias_init" or op == "embedding"
-            found[name] = scope.random.choice([*INITS, *(OF_A_MATRIX if matrix else [])]) if scope.chance(0.3) else None
+            matrix = (
+                OPS[op].family in ("convolution", "linear", "recurrent") and name != "bias_init"
+            ) or op == "embedding"
+            found[name] = (
+                scope.random.choice([*INITS, *(OF_A_MATRIX if matrix else [])]) if scope.chance(0.3) else None
+            )
         elif a.required or scope.chance(0.4):
             found[name] = of_kind(scope, a.kind, *inputs)
     return {name: value for name, value in found.items() if value is not None}
@@ -105,7 +109,9 @@ def divisor(scope: Scope, *numbers: int) -> int:
 
 def size(scope: Scope) -> int:
     """Channels: a few, often those of a word."""
-    known = [v for v in scope.words.values() if isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 9]
+    known = [
+        v for v in scope.words.values() if isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 9
+    ]
     return scope.random.choice([*known, scope.random.randint(1, 8)])
 
 
@@ -137,14 +143,18 @@ def windowed(scope: Scope, x: Value, words: tuple[str, ...], bridged: bool = Fal
     kernels = [random.randint(1, min(x.sizes[a], 4)) for a in axes]
     if same:
         kernels = [min(kernels)] * len(axes)
-    dilations = [2 if 2 * (k - 1) < x.sizes[a] and scope.chance(0.15) else 1 for k, a in zip(kernels, axes, strict=True)]
+    dilations = [
+        2 if 2 * (k - 1) < x.sizes[a] and scope.chance(0.15) else 1
+        for k, a in zip(kernels, axes, strict=True)
+    ]
     strides = [random.choice([1, 1, 2, 3]) for _ in axes]
     if scope.chance(0.6):
         strides, dilations = [strides[0]] * len(axes), [min(dilations)] * len(axes)
     reach = [d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True)]
     most = [r // 2 if bridged else r - 1 for r in reach]
     pads: list[Any] = [
-        [random.randint(0, m), random.randint(0, m)] if scope.chance(0.2) else random.randint(0, m) for m in most
+        [random.randint(0, m), random.randint(0, m)] if scope.chance(0.2) else random.randint(0, m)
+        for m in most
     ]
     numbers = per_axis(scope, axes, pads if scope.chance(0.5) else [min(most)] * len(axes))
     return {
@@ -227,7 +237,9 @@ def pad(scope: Scope, x: Value) -> Raw:
         pair = [scope.random.randint(0, min(most, 3)), scope.random.randint(0, min(most, 3))]
         sides[axis] = pair if scope.chance(0.6) else pair[0]
     whole = x.type.dtype != "float"
-    value = (scope.random.randint(0, 2) if whole else -0.5) if mode == "constant" and scope.chance(0.3) else None
+    value = (
+        (scope.random.randint(0, 2) if whole else -0.5) if mode == "constant" and scope.chance(0.3) else None
+    )
     return {"padding": sides, "mode": mode if mode != "constant" else None, "value": value}
 
 
@@ -299,7 +311,11 @@ def epsilon(scope: Scope) -> Any:
 
 @chooses("local_response_norm")
 def local_response_norm(scope: Scope, x: Value) -> Raw:
-    return {"size": scope.random.choice([None, 1, 2, 3, 5]), "alpha": scope.random.choice([None, 0.5]), "k": scope.random.choice([None, 2.0])}
+    return {
+        "size": scope.random.choice([None, 1, 2, 3, 5]),
+        "alpha": scope.random.choice([None, 0.5]),
+        "k": scope.random.choice([None, 2.0]),
+    }
 
 
 @chooses("variance", "std")
@@ -392,7 +408,11 @@ def resize(scope: Scope, x: Value, like: Value | None = None) -> Raw:
         axes = over
     modes = ["nearest", "nearest_exact", "bilinear", *(["bicubic"] if len(axes) == 2 else [])]
     mode = scope.random.choice(modes)
-    found: Raw = {"mode": mode, "over": over, "align_corners": True if mode in ("bilinear", "bicubic") and scope.chance(0.3) else None}
+    found: Raw = {
+        "mode": mode,
+        "over": over,
+        "align_corners": True if mode in ("bilinear", "bicubic") and scope.chance(0.3) else None,
+    }
     if like is None and scope.chance(0.5):
         found["size"] = per_axis(scope, axes, [scope.random.randint(1, 7) for _ in axes])
     elif like is None:
@@ -453,7 +473,11 @@ def embedding(scope: Scope, x: Value) -> Raw:
 @chooses("concat")
 def concat(scope: Scope, *values: Value) -> Raw:
     first = values[0]
-    fits = [a for a in first.sizes if all(v.sizes[b] == n for v in values for b, n in first.sizes.items() if b != a)]
+    fits = [
+        a
+        for a in first.sizes
+        if all(v.sizes[b] == n for v in values for b, n in first.sizes.items() if b != a)
+    ]
     over = "C" if "C" in fits and scope.chance(0.6) else scope.random.choice(fits)
     return {"over": over if over != "C" or scope.chance(0.5) else None}
 
@@ -488,18 +512,22 @@ def weight(scope: Scope) -> Raw:
 
 
 @chooses("attention")
-def attention(scope: Scope, query: Value, key: Value, value: Value, mask: Value | None, bias: Value | None) -> Raw:
+def attention(
+    scope: Scope, query: Value, key: Value, value: Value, mask: Value | None, bias: Value | None
+) -> Raw:
     return {}  # drawn together with its inputs
 
 
 @chooses("dropout")
 def dropout(scope: Scope, x: Value) -> Raw:
-    over = subset(scope, list(x.sizes), most=len(x.sizes) - 1) if len(x.sizes) > 1 and scope.chance(0.3) else None
+    over = (
+        subset(scope, list(x.sizes), most=len(x.sizes) - 1)
+        if len(x.sizes) > 1 and scope.chance(0.3)
+        else None
+    )
     return {"rate": scope.random.choice([0, 0.1, 0.5]), "over": over}
 
 
 @chooses("drop_path")
 def drop_path(scope: Scope, x: Value) -> Raw:
     return {"rate": scope.random.choice([0, 0.1, 0.5])}
-
-

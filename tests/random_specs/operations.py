@@ -38,7 +38,9 @@ def shuffled(x: Value) -> bool:
 
 FITS: dict[str, Callable[[Value], bool]] = {
     **dict.fromkeys(("conv", "conv_transpose"), mapped),
-    **dict.fromkeys(("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "unfold", "resize"), places),
+    **dict.fromkeys(
+        ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "unfold", "resize"), places
+    ),
     **dict.fromkeys(("lstm", "gru", "group_norm", "local_response_norm"), mapped),
     "instance_norm": lambda x: mapped(x) and all(n > 1 for a, n in x.sizes.items() if a != CHANNEL),
     "fold": lambda x: x.floats and len(x.sizes) > 2,
@@ -48,14 +50,16 @@ FITS: dict[str, Callable[[Value], bool]] = {
     "split": lambda x: any(n > 1 for n in x.sizes.values()),
     "squeeze": lambda x: 1 in x.sizes.values(),
     **dict.fromkeys(("variance", "std"), lambda x: x.floats and max(x.sizes.values(), default=1) > 1),
-    **dict.fromkeys(("sqrt", "rsqrt", "log", "reciprocal"), lambda x: x.floats and x.low >= 0.02 and x.high < 1e3),
+    **dict.fromkeys(
+        ("sqrt", "rsqrt", "log", "reciprocal"), lambda x: x.floats and x.low >= 0.02 and x.high < 1e3
+    ),
     "exp": lambda x: x.floats and x.high <= 8,
     **dict.fromkeys(("sin", "cos"), lambda x: x.floats and x.most <= 100),
     **dict.fromkeys(("square", "power"), lambda x: x.most <= 1e3),
     "prod": lambda x: x.floats and x.most <= 8,
     **dict.fromkeys(
         ("floor", "threshold", "hard_shrink", "soft_shrink", "sign", "argmax", "compare"),
-        lambda x: x.generic or not x.floats and x.type.dtype != "bool",
+        lambda x: x.generic or (not x.floats and x.type.dtype != "bool"),
     ),
     **dict.fromkeys(("one_hot", "embedding"), lambda x: x.below is not None),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or"), lambda x: x.type.dtype == "bool"),
@@ -65,23 +69,78 @@ FITS: dict[str, Callable[[Value], bool]] = {
     "sum": lambda x: True,
     "where": lambda x: x.type.dtype != "bool",
 }
-WHOLE = ("where", "concat", "stack", "roll", "flip", "slice", "split", "tile", "repeat_interleave", "expand", "squeeze",
-         "flatten", "unflatten", "rename", "sum", "max", "min", "cumsum", "abs", "neg", "sign", "square", "add",
-         "subtract", "multiply", "minimum", "maximum", "clip", "pad", "argmax", "compare", "gather", "stop_gradient")
+WHOLE = (
+    "where",
+    "concat",
+    "stack",
+    "roll",
+    "flip",
+    "slice",
+    "split",
+    "tile",
+    "repeat_interleave",
+    "expand",
+    "squeeze",
+    "flatten",
+    "unflatten",
+    "rename",
+    "sum",
+    "max",
+    "min",
+    "cumsum",
+    "abs",
+    "neg",
+    "sign",
+    "square",
+    "add",
+    "subtract",
+    "multiply",
+    "minimum",
+    "maximum",
+    "clip",
+    "pad",
+    "argmax",
+    "compare",
+    "gather",
+    "stop_gradient",
+)
 
 
 def fits(op: str) -> Callable[[Value], bool]:
     special = FITS.get(op)
-    axes = any(a.required and str(a.kind) in ("the name of an axis", "an axis or a list of axes") for a in attributes(OPS[op]).values())
-    least = 1 if axes or op in ("flatten", "unflatten", "rename", "roll", "flip", "softmax", "log_softmax", "batch_norm",
-                                 "linear", "layer_norm", "rms_norm", "normalize", "slice", "concat") else 0
+    axes = any(
+        a.required and str(a.kind) in ("the name of an axis", "an axis or a list of axes")
+        for a in attributes(OPS[op]).values()
+    )
+    least = (
+        1
+        if axes
+        or op
+        in (
+            "flatten",
+            "unflatten",
+            "rename",
+            "roll",
+            "flip",
+            "softmax",
+            "log_softmax",
+            "batch_norm",
+            "linear",
+            "layer_norm",
+            "rms_norm",
+            "normalize",
+            "slice",
+            "concat",
+        )
+        else 0
+    )
 
     def fit(x: Value) -> bool:
         if len(x.sizes) < least or prod(x.sizes.values()) > 4000:
             return False
         if special is not None and op not in WHOLE:
             return special(x)
-        return (x.floats or op in WHOLE and x.type.dtype == "int32") and (special is None or special(x))
+        return (x.floats or (op in WHOLE and x.type.dtype == "int32")) and (special is None or special(x))
 
     return fit
 
@@ -108,7 +167,9 @@ def made(scope: Scope, op: str) -> Value | None:
     if op in ("logical_not", "logical_and", "logical_or"):
         return condition(scope, scope.pick(lambda v: v.floats))
     if op in ("one_hot", "embedding"):
-        new = scope.declared(Tensor({a: random.randint(1, 5) for a in random.sample("TNK", random.randint(1, 2))}, "int32"))
+        new = scope.declared(
+            Tensor({a: random.randint(1, 5) for a in random.sample("TNK", random.randint(1, 2))}, "int32")
+        )
         return new or picked(scope, 5)
     if op == "squeeze":
         x = scope.pick(lambda v: v.floats and len(v.sizes) > 0)
@@ -116,12 +177,31 @@ def made(scope: Scope, op: str) -> Value | None:
     if op == "fold":
         x = scope.pick(lambda v: places(v) and v.type.batched and "P" not in v.sizes)
         along = [a for a in x.sizes if a != CHANNEL] if x else []
-        return apply(scope, "unfold", [x], {"kernel": random.randint(1, 3), "over": along[:1], "into": "P", "padding": "same"}) if x else None
+        return (
+            apply(
+                scope,
+                "unfold",
+                [x],
+                {"kernel": random.randint(1, 3), "over": along[:1], "into": "P", "padding": "same"},
+            )
+            if x
+            else None
+        )
     shapes: list[dict[str, int]] = [
         {"C": random.choice([2, 4, 6, 8]), "H": random.randint(3, 7), "W": random.randint(3, 7)},
         {"T": random.randint(2, 7), "C": random.choice([2, 3, 4, 6])},
-        {"C": random.choice([2, 4]), "D": random.randint(2, 4), "H": random.randint(2, 5), "W": random.randint(2, 5)},
-        {"T": random.randint(2, 4), "C": random.choice([2, 4]), "H": random.randint(3, 5), "W": random.randint(3, 5)},
+        {
+            "C": random.choice([2, 4]),
+            "D": random.randint(2, 4),
+            "H": random.randint(2, 5),
+            "W": random.randint(2, 5),
+        },
+        {
+            "T": random.randint(2, 4),
+            "C": random.choice([2, 4]),
+            "H": random.randint(3, 5),
+            "W": random.randint(3, 5),
+        },
     ]
     random.shuffle(shapes)
     for sizes in shapes:
@@ -147,18 +227,32 @@ def positive(scope: Scope) -> Value | None:
 def condition(scope: Scope, like: Value | None) -> Value:
     """Something true or false that meets a value by its axes."""
     sizes = dict(like.sizes) if like else {"T": 3}
-    known = scope.pick(lambda v: v.type.dtype == "bool" and all(sizes.get(a) == n for a, n in v.sizes.items()))
+    known = scope.pick(
+        lambda v: v.type.dtype == "bool" and all(sizes.get(a) == n for a, n in v.sizes.items())
+    )
     if known and scope.chance(0.6):
         return known
-    some = {a: sizes[a] for a in scope.random.sample(list(sizes), scope.random.randint(1, len(sizes)))} if sizes else {}
+    some = (
+        {a: sizes[a] for a in scope.random.sample(list(sizes), scope.random.randint(1, len(sizes)))}
+        if sizes
+        else {}
+    )
     if scope.chance(0.3) and (new := scope.declared(Tensor(some, "bool"))):
         return new
-    if scope.chance(0.5) and (x := scope.pick(lambda v: v.generic and v.floats and all(sizes.get(a) == n for a, n in v.sizes.items()))):
+    if scope.chance(0.5) and (
+        x := scope.pick(
+            lambda v: v.generic and v.floats and all(sizes.get(a) == n for a, n in v.sizes.items())
+        )
+    ):
         return apply(scope, "compare", [x])
-    return apply(scope, "const", [], {"axes": some, "value": table(scope, list(some), "bool"), "dtype": "bool"})
+    return apply(
+        scope, "const", [], {"axes": some, "value": table(scope, list(some), "bool"), "dtype": "bool"}
+    )
 
 
-def picked(scope: Scope, below: int, among: dict[str, int] | None = None, own: list[str] | None = None) -> Value:
+def picked(
+    scope: Scope, below: int, among: dict[str, int] | None = None, own: list[str] | None = None
+) -> Value:
     """Integers from 0 to below a number: a table of them, with an axis of its own and maybe some of a value."""
     axis = scope.random.choice(own or ["K", "N"])
     sizes = {axis: scope.random.randint(1, 5)}
@@ -188,6 +282,13 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
     x = x or first(scope, op)
     if op == "attention":
         return [x]
+    if op == "compare":
+        other = scope.pick(
+            lambda v: (
+                v is not x and v.type.dtype == x.type.dtype and meets(v, x) and (v.generic or not v.floats)
+            )
+        )
+        return [x, other if other and other.name != x.name and scope.chance(0.4) else None]
     if op == "gather":
         return [x, index(scope, x)]
     if op == "where":
@@ -210,18 +311,36 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
     if cls.takes[0].many:
         count = 1 if getattr(cls, "pair", False) else random.choice([1, 1, 2])
         loose = op in ("multiply", "divide")
-        found = [(scope.pick(lambda v: v.floats == x.floats and v.type.dtype != "bool" and meets(v, x)) if loose else None) or alike(scope, x) for _ in range(count)]
+        found = [
+            (
+                scope.pick(lambda v: v.floats == x.floats and v.type.dtype != "bool" and meets(v, x))
+                if loose
+                else None
+            )
+            or alike(scope, x)
+            for _ in range(count)
+        ]
         return [x, *found]
     return [x, *[optional(scope, x) if t.optional and scope.chance(0.3) else None for t in cls.takes[1:]]]
 
 
 def optional(scope: Scope, x: Value) -> Value | None:
     """Another value for an optional input, with the same axes if there is one."""
-    return scope.pick(lambda v: v is not x and v.type.dtype == x.type.dtype and set(v.sizes) >= set(x.sizes) and (v.generic or not v.floats))
+    return scope.pick(
+        lambda v: (
+            v is not x
+            and v.type.dtype == x.type.dtype
+            and set(v.sizes) >= set(x.sizes)
+            and (v.generic or not v.floats)
+        )
+    )
 
 
 def meets(v: Value, x: Value) -> bool:
-    return all(x.sizes.get(a, n) in (n, 1) or n == 1 for a, n in v.sizes.items()) and len({*v.sizes, *x.sizes}) < 5
+    return (
+        all(x.sizes.get(a, n) in (n, 1) or n == 1 for a, n in v.sizes.items())
+        and len({*v.sizes, *x.sizes}) < 5
+    )
 
 
 def alike(scope: Scope, x: Value, joined: bool = False) -> Value:
@@ -229,7 +348,11 @@ def alike(scope: Scope, x: Value, joined: bool = False) -> Value:
 
     def same(v: Value) -> bool:
         differ = [a for a in x.sizes if v.sizes.get(a) != x.sizes[a]]
-        return v.type.dtype == x.type.dtype and set(v.sizes) == set(x.sizes) and len(differ) <= (1 if joined else 0)
+        return (
+            v.type.dtype == x.type.dtype
+            and set(v.sizes) == set(x.sizes)
+            and len(differ) <= (1 if joined else 0)
+        )
 
     found = scope.pick(same, [v for v in scope.all() if v is not x] if scope.chance(0.8) else None)
     if found:
@@ -246,10 +369,21 @@ def positive_part(scope: Scope, x: Value) -> Value:
 
 def partner(scope: Scope, x: Value) -> Value:
     """What a value is contracted with: a weight or another value that shares an axis."""
-    found = scope.pick(lambda v: v.floats and v is not x and meets(v, x) and bool(set(v.sizes) & set(x.sizes)) and all(v.sizes[a] == x.sizes[a] for a in v.sizes if a in x.sizes) and prod({**x.sizes, **v.sizes}.values()) < 4000)
+    found = scope.pick(
+        lambda v: (
+            v.floats
+            and v is not x
+            and meets(v, x)
+            and bool(set(v.sizes) & set(x.sizes))
+            and all(v.sizes[a] == x.sizes[a] for a in v.sizes if a in x.sizes)
+            and prod({**x.sizes, **v.sizes}.values()) < 4000
+        )
+    )
     if found and scope.chance(0.6):
         return found
-    axes = scope.random.sample(list(x.sizes), scope.random.randint(1, min(2, len(x.sizes)))) if x.sizes else []
+    axes = (
+        scope.random.sample(list(x.sizes), scope.random.randint(1, min(2, len(x.sizes)))) if x.sizes else []
+    )
     sizes = {a: x.sizes[a] for a in axes} | {scope.axis(x): scope.random.randint(1, 4)}
     return apply(scope, "weight", [], {"axes": sizes, "init": "normal(0.02)"})
 
@@ -310,7 +444,13 @@ def read(scope: Scope, op: str, raw: Raw) -> Any:
     kinds = attributes(cls)
     taken = {t.name for t in cls.takes}
     try:
-        return cls(**{name: kinds[name].kind.read(value, lambda text: evaluate(text, environment(scope))) for name, value in raw.items() if name not in taken})
+        return cls(
+            **{
+                name: kinds[name].kind.read(value, lambda text: evaluate(text, environment(scope)))
+                for name, value in raw.items()
+                if name not in taken
+            }
+        )
     except KindError as e:
         raise Unfit(f"{op}: {e.message}") from None
 
@@ -346,7 +486,9 @@ def written(scope: Scope, op: str, raw: Raw, given: Inputs) -> dict[str, Any]:
     assert head is not None
     rest = {t.name: v for t, v in zip(cls.takes[1:], given[1:], strict=False) if v is not None}
     if rest and scope.chance(0.2):
-        step["from"] = {t.name: scope.reference(v) for t, v in zip(cls.takes, given, strict=False) if v is not None}
+        step["from"] = {
+            t.name: scope.reference(v) for t, v in zip(cls.takes, given, strict=False) if v is not None
+        }
     else:
         values |= {name: scope.reference(v) for name, v in rest.items()}
         if head is not scope.last or scope.chance(0.1):
@@ -361,7 +503,11 @@ def table_of(scope: Scope) -> Raw:
     axes = scope.random.sample(["C", "H", "W", "T", "S", "K"], scope.random.randint(0, 3))
     sizes = {a: scope.random.randint(1, 5) for a in axes if a not in scope.words}
     dtype = scope.random.choice([None, "float", "int32", "bool"])
-    return {"axes": sizes, "value": table(scope, list(sizes), dtype or "float"), **({"dtype": dtype} if dtype else {})}
+    return {
+        "axes": sizes,
+        "value": table(scope, list(sizes), dtype or "float"),
+        **({"dtype": dtype} if dtype else {}),
+    }
 
 
 def attend(scope: Scope, x: Value | None) -> Value:
@@ -396,7 +542,12 @@ def attend(scope: Scope, x: Value | None) -> Value:
         if scope.chance(0.3) and (new := scope.declared(Tensor({a: scores[a] for a in some}, "bool"))):
             mask = new
         else:
-            mask = apply(scope, "const", [], {"axes": {a: scores[a] for a in some}, "value": table(scope, some, "bool"), "dtype": "bool"})
+            mask = apply(
+                scope,
+                "const",
+                [],
+                {"axes": {a: scores[a] for a in some}, "value": table(scope, some, "bool"), "dtype": "bool"},
+            )
     if scope.chance(0.35):
         some = [a for a in scores if scope.chance(0.7)] or [keys]
         random.shuffle(some)
@@ -439,7 +590,18 @@ BOUNDED = {
     **dict.fromkeys(("lstm", "gru"), (-1, 1)),
     **dict.fromkeys(("weight", "const", "embedding"), (-50, 50)),
 }
-MIXING = ("conv", "linear", "conv_transpose", "contract", "sum", "add", "subtract", "average", "fold", "cumsum")
+MIXING = (
+    "conv",
+    "linear",
+    "conv_transpose",
+    "contract",
+    "sum",
+    "add",
+    "subtract",
+    "average",
+    "fold",
+    "cumsum",
+)
 KEEPING = (
     *("flatten", "unflatten", "rename", "roll", "flip", "slice", "split", "squeeze", "max", "min", "mean"),
     *("stop_gradient", "max_pool", "adaptive_max_pool", "adaptive_avg_pool", "concat", "stack", "tile"),
@@ -471,7 +633,10 @@ def known(op: str, raw: Raw, given: Inputs, value: Value) -> Value:
     elif op == "abs":
         low, high = 0, most
     elif op == "scale":
-        ends = [v * raw.get("by", 1.0) + raw.get("plus", 0.0) if abs(v) < inf else -inf if v < 0 else inf for v in (x.low, x.high)]
+        ends = [
+            v * raw.get("by", 1.0) + raw.get("plus", 0.0) if abs(v) < inf else -inf if v < 0 else inf
+            for v in (x.low, x.high)
+        ]
         low, high = (min(ends), max(ends)) if x.most < inf else (-inf, inf)
         if x.most == inf and raw.get("by", 1.0) == 1.0:
             low = x.low + raw.get("plus", 0.0)

@@ -17,12 +17,22 @@ def smaller(outcome: Outcome) -> Outcome:
     """The smallest spec found that fails as this one does."""
     best = outcome
     for _ in range(ROUNDS):
-        tries = [data for data in candidates(best.data) if not isinstance(made("x", data), Outcome) or outcome.kind == "traceback"]
+        tries = [
+            data
+            for data in candidates(best.data)
+            if not isinstance(made("x", data), Outcome) or outcome.kind == "traceback"
+        ]
         if outcome.kind == "traceback":
             found = [made("x", data) for data in tries]
             failing = [one for one in found if isinstance(one, Outcome) and alike(one, outcome)]
         else:
-            failing = [o for o in run([(f"{outcome.name}_{i}", data) for i, data in enumerate(tries)], outcome.kind == "untidy") if alike(o, outcome)]
+            failing = [
+                o
+                for o in run(
+                    [(f"{outcome.name}_{i}", data) for i, data in enumerate(tries)], outcome.kind == "untidy"
+                )
+                if alike(o, outcome)
+            ]
         if not failing:
             break
         least = min(failing, key=lambda o: size(o.data))
@@ -66,7 +76,12 @@ def candidates(data: Raw) -> Iterator[Raw]:
         outputs = data["outputs"]
         for one in outputs if not isinstance(outputs, str) else []:
             yield {**data, "outputs": outputs[one] if isinstance(outputs, dict) else one}
-            yield {**data, "outputs": {k: v for k, v in outputs.items() if k != one} if isinstance(outputs, dict) else [o for o in outputs if o != one]}
+            yield {
+                **data,
+                "outputs": {k: v for k, v in outputs.items() if k != one}
+                if isinstance(outputs, dict)
+                else [o for o in outputs if o != one],
+            }
 
 
 def bodies(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -96,7 +111,13 @@ def without(data: Raw, path: tuple[Any, ...], i: int, step: Any) -> Raw:
     del steps[i]
     if isinstance(step, dict) and "as" in step:
         value = next((v for k, v in step.items() if k not in STEP_KEYS), None)
-        source = step.get("from") if isinstance(step.get("from"), str) else value[0] if isinstance(value, list) and value else "prev"
+        source = (
+            step.get("from")
+            if isinstance(step.get("from"), str)
+            else value[0]
+            if isinstance(value, list) and value
+            else "prev"
+        )
         before = steps[i - 1].get("as") if i and isinstance(steps[i - 1], dict) else None
         source = (before or source) if source == "prev" else source
         owner = at(changed, path[:-1])
@@ -105,7 +126,13 @@ def without(data: Raw, path: tuple[Any, ...], i: int, step: Any) -> Raw:
 
 
 def replaced(data: Any, old: str, new: Any) -> None:
-    pairs = list(data.items()) if isinstance(data, dict) else list(enumerate(data)) if isinstance(data, list) else []
+    pairs = (
+        list(data.items())
+        if isinstance(data, dict)
+        else list(enumerate(data))
+        if isinstance(data, list)
+        else []
+    )
     for key, value in pairs:
         if value == old and key != "as":
             data[key] = new

@@ -98,11 +98,23 @@ def beginning(random: Random) -> Tensor:
         return random.randint(1, most)
 
     c = random.choice([1, 2, 3, 4, 4, 6, 8, 8, 12])
-    return Tensor(random.choice([
-        {"C": c, "H": n(), "W": n()}, {"W": n(), "H": n(), "C": c}, {"T": n(), "C": c}, {"C": c, "T": n()}, {"C": c},
-        {"T": n(4), "C": c, "H": n(5), "W": n(5)}, {"C": c, "D": n(3), "H": n(4), "W": n(4)}, {"N": n(3), "T": n(5), "C": c},
-        {"T": n(5), "heads": n(3), "C": c}, {"C": c, "W": n(9)}, {"T": n(), "S": n()},
-    ]))
+    return Tensor(
+        random.choice(
+            [
+                {"C": c, "H": n(), "W": n()},
+                {"W": n(), "H": n(), "C": c},
+                {"T": n(), "C": c},
+                {"C": c, "T": n()},
+                {"C": c},
+                {"T": n(4), "C": c, "H": n(5), "W": n(5)},
+                {"C": c, "D": n(3), "H": n(4), "W": n(4)},
+                {"N": n(3), "T": n(5), "C": c},
+                {"T": n(5), "heads": n(3), "C": c},
+                {"C": c, "W": n(9)},
+                {"T": n(), "S": n()},
+            ]
+        )
+    )
 
 
 def joined(scope: Scope, value: Value) -> str:
@@ -132,7 +144,13 @@ def used(blocks: Raw, steps: list[Any]) -> Raw:
     def kinds(part: Any) -> set[str]:
         if isinstance(part, dict):
             return {k for k in part if k in blocks}.union(*map(kinds, part.values()))
-        return set().union(*map(kinds, part)) if isinstance(part, list) else {part} & set(blocks) if isinstance(part, str) else set()
+        return (
+            set().union(*map(kinds, part))
+            if isinstance(part, list)
+            else {part} & set(blocks)
+            if isinstance(part, str)
+            else set()
+        )
 
     found, new = set[str](), kinds(steps)
     while new:
@@ -145,7 +163,9 @@ def ends(scope: Scope, shown: str = "") -> Any:
     """What the model gives: the last value, or several of which no other step has made use."""
     unread = [v for v in scope.values if v.name and v.name not in scope.read and given(scope, v)]
     chosen = scope.random.sample(unread, min(len(unread), scope.random.randint(0, 4)))
-    names = list(dict.fromkeys([*([shown] if shown else []), *(v.name for v in chosen if v.name is not None)]))
+    names = list(
+        dict.fromkeys([*([shown] if shown else []), *(v.name for v in chosen if v.name is not None)])
+    )
     last = scope.last if scope.last is None or given(scope, scope.last) else None
     if last is not None and last.name is None:
         if not names or (scope.chance(0.4) and not shown):
@@ -156,7 +176,6 @@ def ends(scope: Scope, shown: str = "") -> Any:
     if not names:
         found = [v for v in scope.values if v.name and given(scope, v)]
         if not found:
-            scope.last = scope.values[0]
             found = [apply(scope, "stop_gradient", [scope.values[0]], {}, named=True)]
         return scope.random.choice(found).name
     if len(names) == 1 and scope.chance(0.5):
@@ -177,7 +196,6 @@ def step(scope: Scope) -> None:
     ways: list[tuple[float, Callable[[Scope], Any]]] = [(9, operation)]
     if scope.depth < 2:
         ways += [(2, called), (1, group), (1, branches), (1.2, repeated)]
-        ways += [(0.7, chosen)] if scope.inputs is None and scope.depth else []
     ways += [(0.8, again), (0.8, conditional), (0.6, tapped)]
     shares, functions = zip(*ways, strict=True)
     scope.random.choices(functions, shares)[0](scope)
@@ -222,20 +240,35 @@ def need(scope: Scope, fits: Callable[[Value], bool]) -> Value:
 
 
 def second(scope: Scope, x: Value) -> list[Value]:
-    other = scope.pick(lambda v: v is not x and v.name is not None and v.type.batched) if scope.chance(0.25) else None
+    other = (
+        scope.pick(lambda v: v is not x and v.name is not None and v.type.batched)
+        if scope.chance(0.25)
+        else None
+    )
     return [other] if other else []
 
 
 def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, Parts]:
     """Write a block for these inputs; the name, its arguments here, and what comes out."""
     random = scope.random
-    kind = next(k for k in [*random.sample(KINDS, len(KINDS)), *[f"Block{n}" for n in range(99)]] if k not in scope.blocks)
+    kind = next(
+        k
+        for k in [*random.sample(KINDS, len(KINDS)), *[f"Block{n}" for n in range(99)]]
+        if k not in scope.blocks
+    )
     scope.blocks[kind] = {}  # its place is before the blocks that it uses
     names = ["x"] if len(given) == 1 else random.choice([["a", "b"], ["query", "memory"], ["x", "skip"]])
     params = {p: random.choice([1, 2, 3, 4]) for p in random.sample(PARAMS, random.randint(0, 2))}
     if scope.chance(0.2):
         params["deep"] = scope.chance(0.5)
-    here = Scope(random, scope.blocks, scope.assumed, words=dict(params), room=random.choice([1, 2, 3, 4]), depth=scope.depth + 1)
+    here = Scope(
+        random,
+        scope.blocks,
+        scope.assumed,
+        words=dict(params),
+        room=random.choice([1, 2, 3, 4]),
+        depth=scope.depth + 1,
+    )
     here.taken |= {*names, *params}
     if keeps or scope.chance(0.7):
         given = [weak(v) for v in given]
@@ -249,12 +282,19 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
     if keeps:
         fit_to(here, here.values[0])
     outputs = ends(here)
-    raw: Raw = {"inputs": {n: [*random.sample(list(v.sizes), len(v.sizes))] for n, v in zip(names, given, strict=True)}}
+    raw: Raw = {
+        "inputs": {
+            n: [*random.sample(list(v.sizes), len(v.sizes))] for n, v in zip(names, given, strict=True)
+        }
+    }
     if len(names) == 1 and scope.chance(0.5):
         raw = {}
     elif scope.chance(0.3):
         raw = {"inputs": names}
-    declared = {p: v if scope.chance(0.6) else {"type": kind_of(v), "default": v} if scope.chance(0.5) else kind_of(v) for p, v in params.items()}
+    declared = {
+        p: v if scope.chance(0.6) else {"type": kind_of(v), "default": v} if scope.chance(0.5) else kind_of(v)
+        for p, v in params.items()
+    }
     body = {**({"params": declared} if declared else {}), **raw, "steps": here.steps}
     if keeps:
         outputs = None
@@ -303,9 +343,11 @@ def place(scope: Scope, kind: str, arguments: Raw, parts: Parts, **keys: Any) ->
         scope.read.add(parts.given[0].name)
     main = next(iter(parts.outputs.values()))
     several = len(parts.outputs) > 1
-    found = scope.add(step, replace(main, name=None), named=True if several or parts.taps and scope.chance(0.5) else None)
+    found = scope.add(
+        step, replace(main, name=None), named=True if several or (parts.taps and scope.chance(0.5)) else None
+    )
     if found.name and not keys:
-        first, *rest = parts.outputs
+        _, *rest = parts.outputs
         for name in rest:
             scope.values.append(replace(parts.outputs[name], name=f"{found.name}.{name}"))
         for name in [t for t in parts.taps if scope.chance(0.3)]:
@@ -322,7 +364,7 @@ def fill(scope: Scope) -> None:
         try:
             step(scope)
         except Unfit:
-            scope.room -= 0
+            continue
 
 
 def fit_to(scope: Scope, target: Value) -> None:
@@ -331,11 +373,15 @@ def fit_to(scope: Scope, target: Value) -> None:
     sizes = target.sizes
     if last.sizes == sizes and last.floats and last.type.batched:
         return
-    if last.type.dtype != "float" or not last.type.batched and not last.sizes:
+    if last.type.dtype != "float" or (not last.type.batched and not last.sizes):
         scope.last = None
         apply(scope, scope.random.choice(["tanh", "sigmoid"]), [target])
         return
-    if set(last.sizes) == set(sizes) and last.type.batched and all(last.sizes[a] == n for a, n in sizes.items() if a != CHANNEL):
+    if (
+        set(last.sizes) == set(sizes)
+        and last.type.batched
+        and all(last.sizes[a] == n for a, n in sizes.items() if a != CHANNEL)
+    ):
         scope.last = last
         found = apply(scope, "linear", [last], {"features": target.sizes[CHANNEL]})
         word = f"{target.name}.C"
@@ -404,8 +450,16 @@ def shared(scope: Scope, x: Value) -> Value | None:
 
 def again(scope: Scope) -> Value | None:
     """The weights of a step on another value."""
-    steps = [s for s in scope.steps if isinstance(s, dict) and "as" in s and len(set(s) - {"from", "as"}) == 1]
-    steps = [s for s in steps if next(iter(s)) in OPS and len(OPS[next(iter(s))].takes) == 1 and not OPS[next(iter(s))].takes[0].many]
+    steps = [
+        s for s in scope.steps if isinstance(s, dict) and "as" in s and len(set(s) - {"from", "as"}) == 1
+    ]
+    steps = [
+        s
+        for s in steps
+        if next(iter(s)) in OPS
+        and len(OPS[next(iter(s))].takes) == 1
+        and not OPS[next(iter(s))].takes[0].many
+    ]
     if not steps:
         raise Unfit("no step to use again")
     origin = scope.random.choice(steps)
@@ -415,7 +469,20 @@ def again(scope: Scope) -> Value | None:
     before = next((v for v in scope.values if v.name == origin["as"]), None)
     if x is None or before is None or op in ("dropout", "drop_path", "split"):
         raise Unfit("no step to use again")
-    other = scope.pick(lambda v: v is not x and v.type.dtype == x.type.dtype and v.type.batched == x.type.batched and v.sizes == x.sizes and v.low >= x.low and v.high <= x.high and v.generic >= x.generic) or x
+    other = (
+        scope.pick(
+            lambda v: (
+                v is not x
+                and v.type.dtype == x.type.dtype
+                and v.type.batched == x.type.batched
+                and v.sizes == x.sizes
+                and v.low >= x.low
+                and v.high <= x.high
+                and v.generic >= x.generic
+            )
+        )
+        or x
+    )
     scope.read.add(origin["as"])
     return scope.add({"reuse": origin["as"], "from": scope.reference(other)}, replace(before, name=None))
 
@@ -495,7 +562,16 @@ def branches(scope: Scope) -> Value:
         scope.read |= here.read
         found[name] = here.steps
         ends.append(replace(here.last, name=name))
-    merge: Any = scope.random.choice(["add", "concat", "multiply", "average", {"concat": {"over": scope.random.choice(list(x.sizes))}}, None])
+    merge: Any = scope.random.choice(
+        [
+            "add",
+            "concat",
+            "multiply",
+            "average",
+            {"concat": {"over": scope.random.choice(list(x.sizes))}},
+            None,
+        ]
+    )
     if merge == "concat" and CHANNEL not in x.sizes:
         merge = "maximum"
     step: Raw = {"parallel": found}
@@ -513,7 +589,9 @@ def branches(scope: Scope) -> Value:
     over = "C" if merge == "concat" else merge["concat"]["over"] if isinstance(merge, dict) else None
     if over:
         sizes[over] *= len(names)
-    result = scope.add(step, Value(None, Tensor(sizes), min(v.low for v in ends) * 3, max(v.high for v in ends) * 3))
+    result = scope.add(
+        step, Value(None, Tensor(sizes), min(v.low for v in ends) * 3, max(v.high for v in ends) * 3)
+    )
     scope.values += ends
     return result
 
@@ -523,7 +601,7 @@ def repeated(scope: Scope) -> Value:
     x = need(scope, whole)
     count = scope.random.choice([1, 2, 2, 3, 4])
     if scope.chance(0.6):
-        kind, arguments, parts = new_block(scope, [x], keeps=True)
+        kind, arguments, _ = new_block(scope, [x], keeps=True)
         raw: Raw = {kind: {p: counted(scope, v) for p, v in arguments.items()} or None}
     else:
         own = weak(replace(x, name=None, written=None))
@@ -548,12 +626,9 @@ def counted(scope: Scope, value: Any) -> Any:
     """An argument that may depend on how often a step was repeated before."""
     if isinstance(value, bool):
         return scope.random.choice([value, "i > 0", "i == 0", "i % 2 == 0"])
-    return scope.random.choice([value, value, f"{value} + i", f"{value} * (i + 1)", f"{value} if i == 0 else {value + 1}"])
-
-
-def chosen(scope: Scope) -> Value:
-    """A parameter that is a block, used as a step; only in a block, for which it is written."""
-    raise Unfit("only a block has parameters that are blocks")
+    return scope.random.choice(
+        [value, value, f"{value} + i", f"{value} * (i + 1)", f"{value} if i == 0 else {value + 1}"]
+    )
 
 
 __all__ = ["Drawn", "spec", "text"]
