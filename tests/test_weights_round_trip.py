@@ -15,7 +15,7 @@ from specbuild.cli import main
 PROGRAMS = Path(__file__).parent / "carried"
 SPEC = str(PROGRAMS / "digits.yaml")
 TRAIN = 1200
-ACCURACY = 0.95
+ACCURACY = 0.93  # of pictures by other writers than those trained on; 0.956 was measured
 TOLERANCE = 1e-5  # float32: 8e-6 is the worst of all specs
 
 
@@ -52,7 +52,6 @@ def test_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("digits_torch.py", "train", "trained.pt", "trained.npy", folder=tmp_path)
     right = (np.load(tmp_path / "trained.npy").argmax(1) == data.target[TRAIN:]).mean()
     assert right > ACCURACY, f"{right:.3f} of the digits are told"
-    print(f"{right:.3f} of {1797 - TRAIN} digits told")
 
     specbuild("compile", SPEC, "-b", "keras", "-o", "digit_net_keras.py", "--with-weights-loader")
     for source, target in (
