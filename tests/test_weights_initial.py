@@ -25,15 +25,16 @@ GIVES: dict[Init, tuple[float | None, float]] = {
     Init("constant", (0.5,)): (0.5, 0),
     Init("normal"): (None, 1),
     Init("normal", (0.02,)): (None, 0.02),
-    Init("truncated_normal", (0.02,)): (2, 0.02),
+    Init("truncated_normal", (0.02,)): (0.04, 0.8796 * 0.02),
     Init("truncated_normal", (1.0,)): (2, 0.8796),
-    Init("truncated_normal", (1e9,)): (2, 2 / sqrt(3)),
     Init("uniform", (0.3,)): (0.3, 0.3 / sqrt(3)),
     Init("uniform", (-1.0, 3.0)): (3, 2 / sqrt(3)),
     Init("xavier_uniform"): (sqrt(6 / (FAN_IN + FAN_OUT)), sqrt(2 / (FAN_IN + FAN_OUT))),
     Init("xavier_normal"): (None, sqrt(2 / (FAN_IN + FAN_OUT))),
     Init("kaiming_uniform"): (sqrt(6 / FAN_IN), sqrt(2 / FAN_IN)),
     Init("kaiming_normal"): (None, sqrt(2 / FAN_IN)),
+    Init("kaiming_uniform", mode="fan_out"): (sqrt(6 / FAN_OUT), sqrt(2 / FAN_OUT)),
+    Init("kaiming_normal", mode="fan_out"): (None, sqrt(2 / FAN_OUT)),
     Init("orthogonal"): (None, 1 / sqrt(FAN_IN)),
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from specbuild.graph import Block, instances
 from specbuild.ops.base import Op
 from specbuild.ops.index import Embedding
-from specbuild.ops.kinds import Init
+from specbuild.ops.kinds import MODES, Init
 from specbuild.ops.recurrent import Recurrent
 from specbuild.weights.held import Held
 from specbuild.words import plain
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 
-CUT = 2.0  # where PyTorch's truncated normal ends
-WIDE = 8.0  # a standard deviation from which it is nearly uniform between its ends
+CUT = 2.0  # standard deviations, where a truncated normal ends
 
 # The attribute that says how a weight begins, by the weight's name.
 SAID = {
@@ -89,7 +88,8 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def drawn(said: Init, shape: Shape, random: Random) -> Array:
     """An initialiser's numbers."""
-    return DRAWN[said.kind](shape, random, *said.args)
+    mode = (said.mode,) if said.kind.startswith("kaiming") else ()
+    return DRAWN[said.kind](shape, random, *said.args, *mode)
 
 
 def constant(shape: Shape, random: Random, value: float) -> Array:
@@ -107,20 +107,15 @@ def uniform(shape: Shape, random: Random, low: float, high: float | None = None)
 
 
 def truncated_normal(shape: Shape, random: Random, deviation: float = 1.0) -> Array:
-    """Numbers of a normal distribution within -2 and 2; others are drawn again."""
+    """Numbers of a normal distribution within two deviations; others are drawn again."""
     import numpy as np
 
     count = prod(shape)
     found = np.empty(0)
     while found.size < count:
-        if deviation < WIDE:
-            more = random.normal(0.0, deviation, count - found.size)
-            kept = np.abs(more) <= CUT
-        else:
-            more = random.uniform(-CUT, CUT, count - found.size)
-            kept = random.random(more.size) < np.exp(-((more / deviation) ** 2) / 2)
-        found = np.concatenate([found, more[kept]])
-    return found.reshape(shape)
+        more = random.normal(size=count - found.size)
+        found = np.concatenate([found, more[np.abs(more) <= CUT]])
+    return deviation * found.reshape(shape)
 
 
 def xavier_uniform(shape: Shape, random: Random) -> Array:
@@ -131,12 +126,12 @@ def xavier_normal(shape: Shape, random: Random) -> Array:
     return normal(shape, random, sqrt(2 / sum(fans(shape))))
 
 
-def kaiming_uniform(shape: Shape, random: Random) -> Array:
-    return uniform(shape, random, sqrt(6 / fans(shape)[0]))
+def kaiming_uniform(shape: Shape, random: Random, mode: str = "fan_in") -> Array:
+    return uniform(shape, random, sqrt(6 / fans(shape)[MODES.index(mode)]))
 
 
-def kaiming_normal(shape: Shape, random: Random) -> Array:
-    return normal(shape, random, sqrt(2 / fans(shape)[0]))
+def kaiming_normal(shape: Shape, random: Random, mode: str = "fan_in") -> Array:
+    return normal(shape, random, sqrt(2 / fans(shape)[MODES.index(mode)]))
 
 
 def orthogonal(shape: Shape, random: Random) -> Array:
