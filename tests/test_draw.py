@@ -23,7 +23,7 @@ from specbuild import Model, SpecError
 from specbuild import load as loaded
 from specbuild.cost import Costs
 from specbuild.draw import Detail, Look, compose, engine
-from specbuild.draw.metrics import advances, shown
+from specbuild.draw.metrics import FONTS, advances, shown
 from specbuild.draw.palette import FILLS
 from specbuild.draw.plan import view
 from specbuild.draw.scene import Group, Rect, Scene, Text
@@ -252,6 +252,12 @@ def test_formats() -> None:
     tree = ET.fromstring(model.picture("svg"))
     assert tree.find(f"{SVG}title").text == "GatedClassifier"  # type: ignore[union-attr]
     assert model._repr_svg_() == model.picture("svg").decode()
+
+
+def test_nothing_is_written_beside_the_fonts() -> None:
+    before = sorted(FONTS.iterdir())
+    load(path_of("gated_classifier")).picture("png", look=Look(title="\u5b66 " * 3))
+    assert sorted(FONTS.iterdir()) == before and not [p for p in before if p.name.startswith(".")]
 
 
 def test_themes() -> None:

@@ -19,18 +19,24 @@ from specbuild.errors import SpecError
 
 WORKER = Path(__file__).with_name("graphviz_worker.py")
 SECONDS = 20.0
+SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
 
 
 class TooSlow(Exception):
     """A layout did not end in time."""
 
 
-def run(graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS) -> list[bytes]:
-    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit."""
+def run(
+    graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS, other_fonts: bool = False
+) -> list[bytes]:
+    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit.
+
+    With `other_fonts`, the system's fonts serve for characters that the bundled one lacks.
+    """
     if not graphs:
         return []
     with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
-        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder)))}
+        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder), other_fonts))}
         try:
             if find_spec("pygraphviz") is not None:
                 return in_python(graphs, program, format, seconds, environment)
@@ -88,10 +94,16 @@ def failed(told: bytes) -> SpecError:
     )
 
 
-def fonts(folder: Path) -> Path:
-    """A font configuration with the bundled font, and the system's for characters that it lacks."""
-    system = ["/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts"]
-    folders = [str(FONTS), *(name for name in system if Path(name).is_dir())]
+def fonts(folder: Path, others: bool) -> Path:
+    """A font configuration with the bundled font, and the system's if it lacks characters.
+
+    The fonts are copied: the font library leaves a file in every folder that it looks into.
+    """
+    own = folder / "fonts"
+    own.mkdir()
+    for path in FONTS.glob("*.otf"):
+        shutil.copyfile(path, own / path.name)
+    folders = [str(own), *(name for name in SYSTEM_FONTS if others and Path(name).is_dir())]
     path = folder / "fonts.conf"
     path.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
