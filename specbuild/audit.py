@@ -14,6 +14,9 @@ from collections.abc import Iterator
 # Of the standard library, what an emitted file may import.
 STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 
+# What a file that can load weights imports besides: numbers by name, and nothing that could run.
+LOADER = "safetensors.numpy.load_file"
+
 # The builtins that emitted code may use; none of them reaches files, names or code.
 BUILTINS = frozenset(
     """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance
@@ -46,8 +49,11 @@ class AuditError(Exception):
     """An emitted file that holds what it must not: a bug of specbuild's, never the fault of a spec."""
 
 
-def audit(text: str, framework: str) -> None:
-    """Refuse a file that is not Python, or holds more than definitions over one framework."""
+def audit(text: str, framework: str, *, loader: bool = False) -> None:
+    """Refuse a file that is not Python, or holds more than definitions over one framework.
+
+    With a `loader`, it may import what reads safetensors.
+    """
     wrong = UNPRINTED.search(text)
     if wrong:
         raise AuditError(f"line {text.count(chr(10), 0, wrong.start()) + 1} holds U+{ord(wrong[0]):04X}")
@@ -61,7 +67,7 @@ def audit(text: str, framework: str) -> None:
     aliases: dict[str, str] = {}
     for node in body(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            aliases |= imported(node, framework)
+            aliases |= imported(node, framework, frozenset({LOADER} if loader else ()))
     Auditor(aliases).visit(tree)
     known = {
         name.get_name()
@@ -77,7 +83,9 @@ def body(tree: ast.Module) -> list[ast.stmt]:
     return tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
 
 
-def imported(node: ast.Import | ast.ImportFrom, framework: str) -> dict[str, str]:
+def imported(
+    node: ast.Import | ast.ImportFrom, framework: str, besides: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """The names that an import binds, each with the full path behind it."""
     found: dict[str, str] = {}
     for name in node.names:
@@ -86,7 +94,7 @@ def imported(node: ast.Import | ast.ImportFrom, framework: str) -> dict[str, str
             if node.level or name.name == "*":
                 raise AuditError(f"line {node.lineno} imports what cannot be told")
             path = f"{node.module}.{name.name}"
-        if path.partition(".")[0] not in STANDARD | {framework}:
+        if path.partition(".")[0] not in STANDARD | {framework} and path not in besides:
             raise AuditError(f"line {node.lineno} imports {path}")
         whole = isinstance(node, ast.ImportFrom) or name.asname
         found[name.asname or name.name.partition(".")[0]] = path if whole else path.partition(".")[0]

@@ -19,6 +19,7 @@ from specbuild.promises import kept
 from specbuild.resolve import Files
 from specbuild.source import Source
 from specbuild.spec import Spec
+from specbuild.weights.loader import with_loader
 
 
 class Stages(NamedTuple):
@@ -81,10 +82,16 @@ def graph(
     return elaborated(spec, files, params, variant).model
 
 
-def compile_source(model: Block, backend: str, header: tuple[str, ...] = ()) -> str:
-    """The model as the source of a file for one framework, audited; `header` becomes comments at its head."""
+def compile_source(model: Block, backend: str, header: tuple[str, ...] = (), *, loader: bool = False) -> str:
+    """The model as the source of a file for one framework, audited; `header` becomes comments at its head.
+
+    With a `loader`, the file of a Keras model has a function that fills it from canonical weights.
+    """
     target = backends.load(backend)
     summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
-    text = module(target.module(units(model, target), summary, header))
-    audit(text, target.name)
+    page = target.module(units(model, target), summary, header)
+    if loader:
+        page = with_loader(page, model)
+    text = module(page)
+    audit(text, target.name, loader=loader)
     return text

@@ -2,7 +2,7 @@
 
 SB0xx the file and its YAML, SB1xx the structure of the document, SB2xx names and references,
 SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files,
-SB8xx published weights, SB9xx drawings.
+SB8xx weights, SB90x parity, SB95x drawings.
 """
 
 from __future__ import annotations
@@ -267,6 +267,11 @@ CODES: dict[str, Explanation] = {
         "one of TensorFlow, JAX and PyTorch beneath it. `specbuild doctor` says what is missing and how to "
         "install it.",
     ),
+    "SB604": Explanation(
+        "a device is not there",
+        "The framework sees no such device on this machine: no GPU, no driver, or a build of the framework "
+        "without support for it. `specbuild parity --device cpu` needs none.",
+    ),
     "SB701": Explanation(
         "a file edited by hand would be overwritten",
         "The output file was changed since it was generated, or specbuild did not write it. Write to another "
@@ -278,9 +283,11 @@ CODES: dict[str, Explanation] = {
         "same path, or a new file would take the place of one that is there.",
     ),
     "SB801": Explanation(
-        "published weights do not fit",
+        "weights do not fit",
         "Entries of the file are left over, weights of the model get none, or shapes differ. Either the file "
-        "is of another model, or a rule is missing under `weights` in the spec.",
+        "is of another model, or a rule is missing under `weights` in the spec. What is meant to differ is "
+        "declared: `--allow-missing PATTERN` for weights that begin anew, `--allow-unused PATTERN` for entries "
+        "that are left out.",
     ),
     "SB802": Explanation(
         "a rule for weights that cannot be read",
@@ -288,18 +295,57 @@ CODES: dict[str, Explanation] = {
         "for a number, `{i < 5}` for some numbers. Its right side is the model's own name, or one of "
         "`{to: name}`, `{split: 0, into: [a, b]}` and `{ignore: true}`.",
     ),
+    "SB803": Explanation(
+        "a file of weights that cannot be opened",
+        "The path names no file, or something that is not a regular file, or one that may not be opened.",
+    ),
+    "SB804": Explanation(
+        "a file that holds no weights",
+        "Weights are read from safetensors, from a state_dict that torch.save wrote (.pt, .pth), and from the "
+        ".weights.h5 and .keras of Keras. The file is none of these, was cut off, holds something other than "
+        "tensors, or says to be far larger than it is. A pickle is never run: save "
+        "`model.state_dict()`, not the model.",
+    ),
+    "SB805": Explanation(
+        "weights that are not numbers",
+        "The file has NaN or infinity, most likely from a training that diverged. `specbuild weights inspect` "
+        "shows where; `--allow-nonfinite` carries them all the same.",
+    ),
+    "SB806": Explanation(
+        "a form of weights that is not known",
+        "The ending of the file says what is written: .safetensors, .pt, .pth, .weights.h5 or .keras. `--from` "
+        "and `--to` take specbuild, torch or keras; `--from` also takes the layouts that the spec, or a model "
+        "that it imports, has rules for under `weights`.",
+    ),
     "SB901": Explanation(
+        "the two files compute different functions",
+        "On the same inputs and weights the emitted PyTorch and Keras files give numbers that are further apart "
+        "than rounding explains. The place is the first step that differs. This is a fault of specbuild, or of "
+        "a framework: please report it with the spec.",
+    ),
+    "SB902": Explanation(
+        "an emitted file cannot be run",
+        "The framework refused the file, or its process died or gave no answer in time. The message says which; "
+        "a smaller `--batch` needs less memory, and `--timeout` gives more time.",
+    ),
+    "SB903": Explanation(
+        "an output that is not a number",
+        "With random weights and inputs a framework gives NaN, so that nothing can be compared. The place is the "
+        "first step that does; a logarithm or a root of a negative number, and a division by zero, are the "
+        "usual causes.",
+    ),
+    "SB951": Explanation(
         "Graphviz is missing",
         "SVG, PNG and PDF need Graphviz, which places the boxes. pygraphviz 2 or later brings it along "
         "(`pip install '.[draw]'` in a checkout of specbuild); a `dot` on the PATH serves as well. DOT and "
         "Mermaid are written without it.",
     ),
-    "SB902": Explanation(
+    "SB952": Explanation(
         "a picture that takes too long",
         "Placing the boxes did not end in time, even with the outermost blocks alone. Draw one block with "
         "`--open`, or write DOT and let another program place it.",
     ),
-    "SB903": Explanation(
+    "SB953": Explanation(
         "there is nothing to open",
         "`--open` takes the path of a block in the model, such as `layer1.0`; `specbuild show` lists the paths. "
         "An op has no inside.",

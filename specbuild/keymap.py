@@ -19,8 +19,8 @@ stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,7 +28,7 @@ from specbuild.axes import listed
 from specbuild.errors import nearest
 from specbuild.graph import Block
 from specbuild.source import At
-from specbuild.weights import Held, held
+from specbuild.weights.held import held, kept_shapes
 from specbuild.words import WordsError, evaluate, names
 
 if TYPE_CHECKING:
@@ -48,43 +48,83 @@ def carry(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, 
 
     Raises SpecError, which names all that is left over, missing or of another shape.
     """
-    backend = "keras" if layout.startswith("keras") else "torch"
-    wanted = {h.kept: kept_shape(h) for h in held(model, backend)}
-    # PyTorch's batch norm also counts its steps: no weight of the spec's, but a key of the state_dict
-    counters = {
-        n.removesuffix("running_mean") + "num_batches_tracked" for n in wanted if n.endswith(".running_mean")
+    wanted = kept_shapes(held(model, framework(layout)))
+    allowed = {**wanted, **dict.fromkeys(counters(wanted), ())}
+    renamed = rename(model, layout, entries, wanted)
+    left = [
+        name if own == name else f"{name} (as {own})"
+        for own, name in renamed.origins.items()
+        if own not in allowed
+    ]
+    misshapen = [
+        f"{renamed.origins[own]} gives {part.shape} for {own} {allowed[own]}"
+        for own, part in renamed.values.items()
+        if own in allowed and part.shape != allowed[own]
+    ]
+    missing = [name for name in wanted if name not in renamed.values]
+    faults = {
+        "left over": left,
+        "missing": missing,
+        "of another shape": misshapen,
+        "given twice": renamed.twice,
     }
-    table = rules(model, layout)
-    found: dict[str, Array] = {}
-    twice, left, misshapen = [], [], []
-    for name, value in entries.items():
-        placed = next(
-            (rule.place(f, value, wanted) for rule in table if (f := rule.fields(name)) is not None),
-            {name: value},
-        )
-        for own, part in placed.items():
-            if own in found:
-                twice.append(f"{own} (by {name})")
-            elif own not in wanted and own not in counters:
-                left.append(name if own == name else f"{name} (as {own})")
-            elif part.shape != wanted.get(own, ()):
-                misshapen.append(f"{name} gives {part.shape} for {own} {wanted.get(own, ())}")
-            found[own] = part
-    missing = [name for name in wanted if name not in found]
-    faults = {"left over": left, "missing": missing, "of another shape": misshapen, "given twice": twice}
     if any(faults.values()):
         counts = listed([f"{len(of)} {what}" for what, of in faults.items() if of])
         trail = tuple(f"{what}: {', '.join(of)}" for what, of in faults.items() if of)
         raise section(model, layout).error(
             "SB801", f"the weights of {layout} do not fit {model.kind}: {counts}", key=True, trail=trail
         )
+    return renamed.values
+
+
+def framework(layout: str) -> str:
+    """The framework whose names a layout speaks of."""
+    return "keras" if layout.startswith("keras") else "torch"
+
+
+def counters(names: Iterable[str]) -> set[str]:
+    """What PyTorch's batch norms count their steps in: no weights of the spec's, but keys of the state_dict."""
+    return {
+        n.removesuffix("running_mean") + "num_batches_tracked" for n in names if n.endswith(".running_mean")
+    }
+
+
+@dataclass
+class Renamed:
+    """Entries of a published file under a model's own names, and the name that each had."""
+
+    values: dict[str, Array] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    twice: list[str] = field(default_factory=list)
+
+
+def rename(
+    model: Block, layout: str, entries: Mapping[str, Array], wanted: Mapping[str, Shape], within: str = ""
+) -> Renamed:
+    """What the rules make of the entries. The names that the rules give stand `within` a part of a model, if
+    `model` is one; `wanted` are the shapes of its weights, by their names in the whole."""
+    table = rules(model, layout)
+    inner = {name.removeprefix(within): shape for name, shape in wanted.items() if name.startswith(within)}
+    found = Renamed()
+    for name, value in entries.items():
+        for own, part in placed(table, name, value, inner).items():
+            whole = f"{within}{own}"
+            if whole in found.values:
+                found.twice.append(f"{whole} (by {name})")
+            else:
+                found.values[whole], found.origins[whole] = part, name
     return found
 
 
-def kept_shape(weight: Held) -> Shape:
-    """The shape of a weight in the framework."""
-    shape = weight.stored.shape or weight.shape
-    return shape if weight.stored.order is None else tuple(shape[i] for i in weight.stored.order)
+def placed(
+    table: Iterable[Rule], name: str, value: Array, wanted: Mapping[str, Shape]
+) -> Mapping[str, Array]:
+    """An entry under the model's own names, by the first rule that fits."""
+    for rule in table:
+        fields = rule.fields(name)
+        if fields is not None:
+            return rule.place(fields, value, wanted)
+    return {name: value}
 
 
 @dataclass(frozen=True)
@@ -157,8 +197,8 @@ def rule(template: str, raw: Any, at: At) -> Rule:
         )
     pattern, conditions = read(template, at)
     for target in targets:
-        for field in FIELD.findall(target):
-            for name in field_names(field, at):
+        for words in FIELD.findall(target):
+            for name in field_names(words, at):
                 if name not in pattern.groupindex:
                     raise at.error(
                         "SB302",

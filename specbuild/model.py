@@ -57,10 +57,11 @@ class Model:
         """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)
 
-    def source(self, backend: str) -> str:
-        """The file that `specbuild compile` writes for this backend."""
+    def source(self, backend: str, *, loader: bool = False) -> str:
+        """The file that `specbuild compile` writes for this backend; for Keras, with a `loader` of weights if asked."""
+        header = output.header(self.digest, self.spec.license)
         return output.stamped(
-            compile_source(self.graph, known(backend), output.header(self.digest, self.spec.license))
+            compile_source(self.graph, known(backend), header, loader=loader and backend == "keras")
         )
 
     def picture(

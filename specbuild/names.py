@@ -30,7 +30,8 @@ KERAS = frozenset(
     trainable_weights variable_dtype variables weights""".split()
 )
 OURS = frozenset(
-    "self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention true false none null".split()
+    """self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention
+    load_file true false none null""".split()
 )
 
 # What emitted constructors call, so that no parameter may stand in its way.

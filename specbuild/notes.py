@@ -35,7 +35,9 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
             return
         seen.add((id(whole), id(kept)))
         gone = [
-            node for node in whole.nodes if kept.node(node.name) is None and not isinstance(node.op, Skip)
+            node
+            for node in whole.nodes
+            if kept.node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
         ]
         if gone:
             inside = f" in {'.'.join(path)}" if path else ""

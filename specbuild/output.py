@@ -80,9 +80,19 @@ def write(path: Path, text: str, *, force: bool = False) -> bool:
 
 
 def replace(path: Path, text: str | bytes) -> None:
-    """Put `text` at `path` in one step: written beside it, flushed to the disk, then moved onto it.
+    """Put `text` at `path` in one step.
 
     A symbolic link is replaced, not followed: nothing but `path` itself changes.
+    """
+    with beside(path) as fresh:
+        fresh.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A file to be filled, which is then flushed to the disk and moved onto `path` in one step.
+
+    Where the filling fails, nothing is left of it.
     """
     with _faults(path):
         mode = (
@@ -92,9 +102,9 @@ def replace(path: Path, text: str | bytes) -> None:
         )
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".specbuild-", suffix=".tmp")
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(text.encode() if isinstance(text, str) else text)
-                stream.flush()
+            os.close(descriptor)
+            yield Path(name)
+            with open(name, "rb+") as stream:
                 os.fsync(stream.fileno())
             os.chmod(name, mode)
             os.replace(name, path)

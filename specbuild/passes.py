@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from specbuild.graph import Block, Node, retold
@@ -31,9 +31,13 @@ def needed(model: Block) -> Block:
             want(output.ref)
         kept: list[Node] = []
         asked: dict[str, set[str]] = {}  # node with the weights -> outputs that somebody reads
+        again: dict[str, str] = {}  # node with the weights -> the first that uses them again
+        heirs: dict[str, str] = {}  # that node, where nobody reads the one with the weights, to its name
         for node in reversed(block.nodes):
             mine = by_node.get(node.name, set())
             if not mine:
+                if node.name in again:
+                    heirs[again[node.name]] = node.name
                 continue
             kept.append(node)
             if isinstance(node.op, Block):
@@ -45,9 +49,14 @@ def needed(model: Block) -> Block:
                 if ref is not None:
                     want(ref)
             if node.reuses:
-                want(node.reuses)
+                again[node.reuses] = node.name
+        outputs = {name: replace(o, ref=inherited(o.ref, heirs)) for name, o in outputs.items()}
         nodes = []
         for node in reversed(kept):
+            if heirs:
+                inputs = tuple(ref and inherited(ref, heirs) for ref in node.inputs)
+                node = replace(node, inputs=inputs, reuses=None if node.name in heirs else node.reuses)
+                node = replace(node, name=inherited(node.name, heirs))
             if isinstance(node.op, Block):
                 names = asked[node.reuses or node.name]
                 wanted_here = tuple(name for name in node.op.outputs if name in names)
@@ -57,6 +66,12 @@ def needed(model: Block) -> Block:
         return replace(block, nodes=tuple(nodes), outputs=outputs)
 
     return visit(model, tuple(model.outputs))
+
+
+def inherited(ref: str, heirs: Mapping[str, str]) -> str:
+    """A reference to a value of the node whose name another takes over."""
+    name, at, output = ref.partition("@")
+    return heirs.get(name, name) + at + output
 
 
 PASSES: tuple[Pass, ...] = (needed,)

@@ -8,7 +8,7 @@ import numpy as np
 
 from specbuild.backends import load
 from specbuild.build import compile_source, graph
-from specbuild.parity.compare import laid, unlaid
+from specbuild.parity.exchange import laid, unlaid
 from specbuild.weights import held
 from tests.test_op_parity import text
 

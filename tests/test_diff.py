@@ -19,7 +19,7 @@ from specbuild.diff.folding import boxes, spans
 from specbuild.diff.renames import rules
 from specbuild.elaborate import elaborate
 from specbuild.graph import Block
-from specbuild.keymap import carry, kept_shape
+from specbuild.keymap import carry
 from specbuild.weights import held
 from tests.test_cli import NET, Run, run, shell, terminal
 
@@ -303,7 +303,7 @@ def test_rules_carry_what_moved(before: str, after: str, expected: dict[str, str
     model = graph(f"{after}weights:\n  former:\n{section}")
     old = {h.path: h for h in held(here.before.model, "torch")}
     new = {h.path: h for h in held(model, "torch")}
-    entries = {h.kept: np.full(kept_shape(h), i, "float32") for i, h in enumerate(old.values())}
+    entries = {h.kept: np.full(h.kept_shape, i, "float32") for i, h in enumerate(old.values())}
     carried = carry(model, "former", entries)
     for w in here.weights:
         assert w.before is not None and w.after is not None

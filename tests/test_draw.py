@@ -23,7 +23,7 @@ from specbuild import Model, SpecError
 from specbuild import load as loaded
 from specbuild.cost import Costs
 from specbuild.draw import Detail, Look, compose, engine
-from specbuild.draw.metrics import advances, shown
+from specbuild.draw.metrics import FONTS, advances, shown
 from specbuild.draw.palette import FILLS
 from specbuild.draw.plan import view
 from specbuild.draw.scene import Group, Rect, Scene, Text
@@ -177,7 +177,7 @@ def test_depth_and_open() -> None:
     ):
         with pytest.raises(SpecError, match=re.escape(said)) as refused:
             seen(model, Detail(None, path))
-        assert refused.value.code == "SB903"
+        assert refused.value.code == "SB953"
 
 
 def test_repeats_shared_weights_and_conditions_are_told() -> None:
@@ -229,7 +229,7 @@ def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked[1] < asked[0] and "outermost blocks" in said[0]
     with pytest.raises(SpecError) as refused:
         model.picture("svg")
-    assert refused.value.code == "SB902"
+    assert refused.value.code == "SB952"
 
 
 def test_the_child_is_ended_in_time() -> None:
@@ -252,6 +252,12 @@ def test_formats() -> None:
     tree = ET.fromstring(model.picture("svg"))
     assert tree.find(f"{SVG}title").text == "GatedClassifier"  # type: ignore[union-attr]
     assert model._repr_svg_() == model.picture("svg").decode()
+
+
+def test_nothing_is_written_beside_the_fonts() -> None:
+    before = sorted(FONTS.iterdir())
+    load(path_of("gated_classifier")).picture("png", look=Look(title="\u5b66 " * 3))
+    assert sorted(FONTS.iterdir()) == before and not [p for p in before if p.name.startswith(".")]
 
 
 def test_themes() -> None:
@@ -396,7 +402,7 @@ def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
     for format in ("svg", "png", "pdf"):
         with pytest.raises(SpecError, match="pip install") as refused:
             model.picture(format)
-        assert refused.value.code == "SB901"
+        assert refused.value.code == "SB951"
     assert model._repr_svg_() is None
 
 

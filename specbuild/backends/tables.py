@@ -150,7 +150,13 @@ class Written:
         return Call(Name(self.style.where), (self.write(test), *sides))
 
     def number(self, node: ast.expr, floats: bool = False) -> Expr:
-        """A part that reads no axis, as Python."""
+        """A part that reads no axis, as Python; `floats` says that a whole number is to be a float."""
+        value = self.python(node, floats)
+        if isinstance(value, Literal | Conditional) or not floats or expression.kind(self.e, node) == REAL:
+            return real(value) if floats else value
+        return value if self.e.known(node) else Call(Name("float"), (value,))
+
+    def python(self, node: ast.expr, floats: bool) -> Expr:
         if self.e.known(node):
             value = self.e.value(node)
             return real(literal(value)) if floats and type(value) is not bool else literal(value)
@@ -159,6 +165,8 @@ class Written:
                 return Conditional(
                     self.number(test), self.number(body, floats), self.number(otherwise, floats)
                 )
+            case ast.Call(ast.Name("sign"), [argument]):
+                return signed(self.number(argument), floats or expression.kind(self.e, node) == REAL)
             case ast.Call(ast.Name(function), arguments):
                 inner = [self.number(argument) for argument in arguments]
                 told = Call(Name(SCALARS.get(function, f"math.{function}")), tuple(inner))
@@ -193,9 +201,17 @@ def joined(operator: str, sides: Sequence[Expr]) -> Expr:
 
 def real(value: Expr) -> Expr:
     """An integer as a float: `2` as `2.0`, `n` as `float(n)`."""
-    if not isinstance(value, Literal) or not isinstance(value.value, int):
+    if not isinstance(value, Literal) or not isinstance(value.value, int) or isinstance(value.value, bool):
         return value
     return Literal(float(value.value)) if words(value.value) is None else Call(Name("float"), (value,))
+
+
+def signed(value: Expr, floats: bool) -> Expr:
+    """-1, 0 or 1: Python has no function for it."""
+    if isinstance(value, Literal) and isinstance(value.value, int | float) and words(value.value) is None:
+        return Literal((float if floats else int)((value.value > 0) - (value.value < 0)))
+    above, below = (Infix(sign, value, Literal(0)) for sign in "><")
+    return Infix("-", Call(Name("float"), (above,)) if floats else above, below)
 
 
 def folded(call: Call, function: Callable[..., Any] | None) -> Expr:

@@ -16,9 +16,11 @@ from specbuild.cli.draw import draw
 from specbuild.cli.explain import explain
 from specbuild.cli.init import init
 from specbuild.cli.library import library
+from specbuild.cli.parity import parity
 from specbuild.cli.schema import schema
 from specbuild.cli.show import show
 from specbuild.cli.terminal import bug, exit_code, out, report
+from specbuild.cli.weights import weights
 from specbuild.errors import SpecError, SpecErrors
 
 app = typer.Typer(
@@ -30,8 +32,9 @@ app = typer.Typer(
     "4: a backend or device is missing, 70: a bug of specbuild.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (check, compile, show, draw, diff, schema, init, explain, doctor):
+for verb in (check, compile, show, draw, diff, parity, schema, init, explain, doctor):
     app.command()(verb)
+app.add_typer(weights, name="weights")
 app.add_typer(library, name="library")
 
 

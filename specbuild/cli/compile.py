@@ -90,6 +90,13 @@ def compile(
         bool, typer.Option("--check", help="Write nothing; end with 1 if a file is not what it would be.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    loader: Annotated[
+        bool,
+        typer.Option(
+            "--with-weights-loader",
+            help="Add a function to the Keras file that reads weights of `specbuild weights`, in safetensors.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Tell what was done as one JSON document.")] = False,
     root: options.Root = None,
 ) -> None:
@@ -105,7 +112,13 @@ def compile(
         raise typer.BadParameter("only one file can go to standard output", param_hint="--output")
     if check and not several and target in (None, "-"):
         raise typer.BadParameter("there is no file to compare with; name it with -o", param_hint="--check")
-    compiled = [*emitted(options.once(specs), chosen, variant, settings, root, place(target, several))]
+    if loader and "keras" not in chosen:
+        raise typer.BadParameter(
+            "a PyTorch file needs none: load_state_dict reads what `specbuild weights` writes",
+            param_hint="--with-weights-loader",
+        )
+    where = place(target, several)
+    compiled = [*emitted(options.once(specs), chosen, variant, settings, root, where, loader)]
     results = [found for found in compiled if isinstance(found, Result)]
     faults = [found for found in compiled if isinstance(found, SpecError)]
     records = []
@@ -160,6 +173,7 @@ def emitted(
     settings: list[str] | None,
     root: Path | None,
     where: Place,
+    loader: bool,
 ) -> Iterator[Result | SpecError]:
     """What each spec gives for each backend; a fault in one does not stop the others."""
     for spec in progress(specs):
@@ -175,7 +189,9 @@ def emitted(
             log(str(note))
         for backend in backends:
             try:
-                yield Result(spec, model, backend, model.source(backend), where.of(model, backend))
+                yield Result(
+                    spec, model, backend, model.source(backend, loader=loader), where.of(model, backend)
+                )
             except SpecError as error:
                 yield error
 

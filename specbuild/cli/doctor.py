@@ -24,6 +24,7 @@ PACKAGES = (
     ("jax", "runs Keras models", ""),
     ("graphviz", "draws models", "draw"),
     ("pygraphviz", "renders drawings without a system Graphviz", "draw"),
+    ("safetensors", "reads and writes weights", "weights"),
 )
 # One package that comes under several names.
 OTHER_NAMES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")}

@@ -29,11 +29,20 @@ class Exit(IntEnum):
 CODES = {
     "SB602": Exit.MISSING,
     "SB603": Exit.MISSING,
+    "SB604": Exit.MISSING,
     "SB701": Exit.FOUND,
     "SB702": Exit.USAGE,
-    "SB901": Exit.MISSING,
+    "SB801": Exit.FOUND,
+    "SB803": Exit.USAGE,
+    "SB804": Exit.FOUND,
+    "SB805": Exit.FOUND,
+    "SB806": Exit.USAGE,
+    "SB901": Exit.FOUND,
     "SB902": Exit.FOUND,
-    "SB903": Exit.USAGE,
+    "SB903": Exit.FOUND,
+    "SB951": Exit.MISSING,
+    "SB952": Exit.FOUND,
+    "SB953": Exit.USAGE,
 }
 
 

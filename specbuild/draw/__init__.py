@@ -84,7 +84,7 @@ def placed(shown: View, model: Block, costs: Costing, detail: Detail, look: Look
         return compose.scene(less, look.direction, linker(look.link_base))
     except engine.TooSlow:
         raise SpecError(
-            "SB902",
+            "SB952",
             "the picture takes too long to place",
             hint="draw one block with `--open`, or take `--format dot`",
         ) from None

@@ -19,18 +19,24 @@ from specbuild.errors import SpecError
 
 WORKER = Path(__file__).with_name("graphviz_worker.py")
 SECONDS = 20.0
+SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
 
 
 class TooSlow(Exception):
     """A layout did not end in time."""
 
 
-def run(graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS) -> list[bytes]:
-    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit."""
+def run(
+    graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS, other_fonts: bool = False
+) -> list[bytes]:
+    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit.
+
+    With `other_fonts`, the system's fonts serve for characters that the bundled one lacks.
+    """
     if not graphs:
         return []
     with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
-        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder)))}
+        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder), other_fonts))}
         try:
             if find_spec("pygraphviz") is not None:
                 return in_python(graphs, program, format, seconds, environment)
@@ -39,7 +45,7 @@ def run(graphs: Sequence[str], program: str, format: str, seconds: float = SECON
         except subprocess.TimeoutExpired:
             raise TooSlow from None
     raise SpecError(
-        "SB901",
+        "SB951",
         "Graphviz is not installed, which places the boxes of SVG, PNG and PDF",
         hint="in a checkout of specbuild: pip install '.[draw]'; or install Graphviz, so that `dot` is on the "
         "PATH; `--format dot` and `--format mermaid` need neither",
@@ -82,16 +88,22 @@ def by_tool(
 def failed(told: bytes) -> SpecError:
     lines = told.decode("utf-8", "replace").strip().splitlines()
     return SpecError(
-        "SB901",
+        "SB951",
         f"Graphviz failed: {lines[-1] if lines else 'it said nothing'}",
         hint="`--format dot` and `--format mermaid` work without it",
     )
 
 
-def fonts(folder: Path) -> Path:
-    """A font configuration with the bundled font, and the system's for characters that it lacks."""
-    system = ["/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts"]
-    folders = [str(FONTS), *(name for name in system if Path(name).is_dir())]
+def fonts(folder: Path, others: bool) -> Path:
+    """A font configuration with the bundled font, and the system's if it lacks characters.
+
+    The fonts are copied: the font library leaves a file in every folder that it looks into.
+    """
+    own = folder / "fonts"
+    own.mkdir()
+    for path in FONTS.glob("*.otf"):
+        shutil.copyfile(path, own / path.name)
+    folders = [str(own), *(name for name in SYSTEM_FONTS if others and Path(name).is_dir())]
     path = folder / "fonts.conf"
     path.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from specbuild.axes import spatial
 from specbuild.draw import caption
-from specbuild.draw.instances import Instances
+from specbuild.draw.grouping import Grouping, Unit, span
+from specbuild.draw.kinds import Kinds
 from specbuild.draw.palette import kind_of
-from specbuild.draw.view import Box, Chip, Costing, Kind, Link, Panel, Scope
+from specbuild.draw.view import Box, Chip, Kind, Link, Panel, Scope
 from specbuild.graph import Block, Group, Node, Ref, Skip
 from specbuild.ops.base import Op
 
@@ -21,91 +22,23 @@ REARRANGES = {"shape", "arrangement"}
 MOST_CHIPS = 4
 
 
-@dataclass
-class Unit:
-    """Steps that become one box, in order; `repeat` for members of a repeat."""
-
-    name: str
-    nodes: list[Node]
-    repeat: list[list[Node]]  # the members, if it is a repeat
-
-    @property
-    def first(self) -> Node:
-        return self.nodes[0]
+def panel(kinds: Kinds, kind: Kind, *, main: bool) -> Panel:
+    """The panel of one kind."""
+    return PanelMaker(kinds, kind, main).made()
 
 
-class Folder:
-    """Makes the panels of one picture."""
-
-    def __init__(self, costs: Costing, ops: bool) -> None:
-        self._costing = costs
-        self._costs: dict[
-            int, tuple[Node, tuple[int, int]]
-        ] = {}  # holds the step, so that its id stays its own
-        self.ops = ops  # every op in its own box
-        self.kinds: dict[str, Kind] = {}
-        self._keys: dict[object, str] = {}
-        self._mixes: dict[int, Counter[str]] = {}
-        self._held: list[Block] = []
-
-    def costs(self, node: Node, holder: Block) -> tuple[int, int]:
-        """What a step takes, asked for once."""
-        if id(node) not in self._costs:
-            self._costs[id(node)] = node, self._costing(node, holder)
-        return self._costs[id(node)][1]
-
-    def kind(self, block: Block) -> str:
-        """The key of a block's kind; instances of one definition have one kind."""
-        identity = (block.kind, id(block.at.source), block.at.path)
-        return self.entered(identity, block.kind, block.doc, Scope.of(block), block)
-
-    def entered(self, identity: object, title: str, doc: str, scope: Scope, block: Block) -> str:
-        if identity not in self._keys:
-            key = self._keys[identity] = f"k{len(self._keys)}"
-            self.kinds[key] = Kind(key, title, doc, [], block.at)
-            self._held.append(block)
-        key = self._keys[identity]
-        if not any(s.holder is scope.holder and s.nodes == scope.nodes for s in self.kinds[key].scopes):
-            self.kinds[key].scopes.append(scope)
-        return key
-
-    def mix(self, node: Node, holder: Block) -> Counter[str]:
-        """Multiply-adds by kind of op."""
-        if isinstance(node.op, Skip):
-            return Counter()
-        if isinstance(node.op, Block):
-            return self.block_mix(node.op)
-        macs = self.costs(node, holder)[1]
-        return Counter({kind_of(node.op.family): macs}) if macs else Counter()
-
-    def block_mix(self, block: Block) -> Counter[str]:
-        if id(block) not in self._mixes:
-            self._held.append(block)
-            total: Counter[str] = Counter()
-            for node in block.nodes:
-                total.update(self.mix(node, block))
-            self._mixes[id(block)] = total
-        return self._mixes[id(block)]
-
-    def panel(self, kind: Kind, *, main: bool) -> Panel:
-        return PanelMaker(self, kind, main).made()
-
-
-class PanelMaker(Instances):
+class PanelMaker(Grouping):
     """Folds the steps of one kind."""
 
-    def __init__(self, folder: Folder, kind: Kind, main: bool) -> None:
+    def __init__(self, kinds: Kinds, kind: Kind, main: bool) -> None:
         super().__init__(kind)
-        self.folder, self.kind, self.main = folder, kind, main
+        self.kinds, self.kind, self.main = kinds, kind, main
         self.made_by: dict[Ref, str] = {}  # a step's name, or an input: the box that gives it
         self.boxes: list[Box] = []
         self.links: dict[tuple[str, str, Ref], Link] = {}
-        self.skipped: dict[Ref, Ref] = {}
-        self.readers: Counter[str] = Counter()
 
     def made(self) -> Panel:
         scope = self.scope
-        self.count_readers()
         for ref, tensor in scope.inputs.items():
             name = scope.names.get(ref, ref)
             others = [s.inputs.get(r) for s in self.scopes for r in s.inputs if s.names.get(r, r) == name]
@@ -137,79 +70,6 @@ class PanelMaker(Instances):
             opened,
         )
 
-    # -- which steps go together
-
-    def units(self) -> Iterator[Unit]:
-        """Steps one by one, and the members of each repeat together."""
-        groups = self.scope.holder.groups
-        held: Unit | None = None
-        for node in self.scope.nodes:
-            group = next(
-                (
-                    g
-                    for g in sorted(groups, key=len)
-                    if groups[g].length is not None
-                    and len(g) >= self.scope.strip
-                    and node.name.startswith(g + ".")
-                ),
-                None,
-            )
-            if group is None and held is not None and self.continues(held, node):
-                held.repeat.append([node])
-                held.nodes.append(node)
-                continue
-            if group is None:
-                if held is not None:
-                    yield held
-                held = Unit(node.name, [node], [[node]])
-                continue
-            if held is None or held.name != group:
-                if held is not None:
-                    yield held
-                held = Unit(group, [], [])
-            index = node.name[len(group) + 1 :].partition(".")[0]
-            if not held.repeat or self.index(held, held.repeat[-1][0]) != index:
-                held.repeat.append([])
-            held.repeat[-1].append(node)
-            held.nodes.append(node)
-        if held is not None:
-            yield held
-
-    def continues(self, held: Unit, node: Node) -> bool:
-        """Whether a member of a group is just as the one before it, which only it reads."""
-        last = held.nodes[-1]
-        group, dot, _ = node.name.rpartition(".")
-        return (
-            held.name not in self.scope.holder.groups
-            and isinstance(node.op, Block)
-            and node.op is last.op
-            and node.inputs == (last.name,)
-            and self.readers[last.name] == 1
-            and bool(dot)
-            and group == last.name.rpartition(".")[0]
-            and not node.reuses
-        )
-
-    @staticmethod
-    def index(unit: Unit, node: Node) -> str:
-        return node.name[len(unit.name) + 1 :].partition(".")[0]
-
-    def count_readers(self) -> None:
-        for node in self.scope.nodes:
-            for ref in node.inputs:
-                if ref is not None:
-                    self.readers[self.resolved(ref)] += 1
-            if isinstance(node.op, Skip) and node.inputs and node.inputs[0] is not None:
-                self.skipped[node.name] = node.inputs[0]
-                self.readers[self.resolved(node.inputs[0])] -= 1
-        for ref in self.scope.outputs.values():
-            self.readers[self.resolved(ref)] += 1
-
-    def resolved(self, ref: Ref) -> Ref:
-        while ref in self.skipped:
-            ref = self.skipped[ref]
-        return ref
-
     # -- boxes
 
     def add(self, box: Box, *names: str) -> str:
@@ -222,7 +82,7 @@ class PanelMaker(Instances):
     def step(self, node: Node) -> None:
         alike = self.alike(node)
         name = self.scope.name(node)
-        if not self.folder.ops and self.rides(node):
+        if not self.kinds.ops and self.rides(node):
             return
         parameters, macs = self.cost(alike)
         base = Box(
@@ -246,8 +106,8 @@ class PanelMaker(Instances):
                 title=(title := self.title(node, node.op.kind)),
                 detail=joined(node.op.kind if title != node.op.kind else "", detail),
                 sizes=self.sizes(node, alike),
-                opens=self.folder.kind(node.op),
-                mix=self.shares(self.folder.mix(node, self.scope.holder)),
+                opens=self.kinds.kind(node.op),
+                mix=self.shares(self.kinds.mix(node, self.scope.holder)),
             )
         else:
             box = self.op_box(node, alike, base)
@@ -286,7 +146,7 @@ class PanelMaker(Instances):
     def alone(self, group: str) -> bool:
         """Whether a group ends up as one box: all but its first step ride."""
         members = [n for n in self.scope.nodes if self.scope.name(n).startswith(group + ".")]
-        return not self.folder.ops and all(
+        return not self.kinds.ops and all(
             isinstance(n.op, Skip) or (isinstance(n.op, Op) and n.op.family in RIDES) for n in members[1:]
         )
 
@@ -304,16 +164,16 @@ class PanelMaker(Instances):
         parameters = macs = 0
         mix: Counter[str] = Counter()
         for node in unit.nodes:
-            cost = self.folder.costs(node, scope.holder)
+            cost = self.kinds.costs(node, scope.holder)
             parameters, macs = parameters + cost[0], macs + cost[1]
-            mix.update(self.folder.mix(node, scope.holder))
+            mix.update(self.kinds.mix(node, scope.holder))
         varies = len(self.scopes) > 1 and (
             not whole or len({self.total(s, unit.name[scope.strip :]) for s in self.scopes}) > 1
         )
         opens, kind, families, detail = "", "block", (), ""
         blocks = [op for op in ops if isinstance(op, Block)]
         if single and len(blocks) == len(ops):
-            keys = [self.folder.kind(b) for b in blocks]
+            keys = [self.kinds.kind(b) for b in blocks]
             opens = keys[0]
             names = list(dict.fromkeys(b.kind for b in blocks))
             detail = joined(
@@ -325,7 +185,7 @@ class PanelMaker(Instances):
         else:
             for i, nodes in enumerate(members):
                 part = self.part(unit, nodes, i)
-                opens = self.folder.entered(
+                opens = self.kinds.entered(
                     (id(scope.holder.at.source), scope.holder.at.path, unit.name),
                     f"{unit.name}, each",
                     group.doc,
@@ -360,19 +220,9 @@ class PanelMaker(Instances):
             if any(r is not None and r.partition("@")[0] not in inside for r in node.inputs):
                 self.wire(node, key)
 
-    def part(self, unit: Unit, nodes: list[Node], index: int) -> Scope:
-        """One member of a repeated group, as something to draw: what it reads from outside comes in."""
-        holder = self.scope.holder
-        strip = len(unit.name) + 1 + len(str(index)) + 1
-        inside = {n.name for n in nodes}
-        refs = [r for n in nodes for r in n.inputs if r is not None and r.partition("@")[0] not in inside]
-        inputs = {r: holder.typed(r) for r in dict.fromkeys(refs)}
-        names = {r: "x" if i == 0 else r.rpartition(".")[2] for i, r in enumerate(inputs)}
-        return Scope(holder, tuple(nodes), inputs, {"": nodes[-1].name}, strip, names)
-
     def total(self, scope: Scope, group: str) -> tuple[int, int]:
         found = [
-            self.folder.costs(n, scope.holder) for n in scope.nodes if scope.name(n).startswith(group + ".")
+            self.kinds.costs(n, scope.holder) for n in scope.nodes if scope.name(n).startswith(group + ".")
         ]
         return sum(c[0] for c in found), sum(c[1] for c in found)
 
@@ -434,7 +284,7 @@ class PanelMaker(Instances):
     # -- what boxes say
 
     def cost(self, alike: Sequence[tuple[Node, Scope]]) -> tuple[int, int]:
-        found = {self.folder.costs(n, s.holder) for n, s in alike}
+        found = {self.kinds.costs(n, s.holder) for n, s in alike}
         return found.pop() if len(found) == 1 else (0, 0)
 
     def shares(self, mix: Counter[str]) -> tuple[tuple[str, int], ...]:
@@ -484,11 +334,6 @@ class PanelMaker(Instances):
 def windows(node: Node) -> int:
     """How many axes a window of this op slides over."""
     return len(getattr(node.op, "over", None) or spatial(node.type))
-
-
-def span(first: str, last: str) -> str:
-    """`features.8–10` for members of one group."""
-    return f"{first}–{last.rpartition('.')[2]}"
 
 
 def sentence(doc: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from specbuild.draw import caption
 from specbuild.draw.bound import bounded
-from specbuild.draw.fold import Folder
+from specbuild.draw.fold import panel as folded
+from specbuild.draw.kinds import Kinds
 from specbuild.draw.metrics import shown
 from specbuild.draw.view import Costing, Kind, Panel, Scope, View
 from specbuild.errors import SpecError, nearest, printable
@@ -28,14 +29,14 @@ class Detail:
 
 def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
     """A model as a picture; raises SpecError for a path that is not there."""
-    folder = Folder(costs, detail.ops)
+    kinds = Kinds(costs, detail.ops)
     root, path = opened(model, detail.open)
     for block in blocks(root):
         if block is not root:
-            folder.kind(block)
+            kinds.kind(block)
     main = Kind("main", root.kind, root.doc, [Scope.of(root)], root.at)
     notes: list[str] = []
-    panels = [bounded(folder.panel(main, main=True), notes)]
+    panels = [bounded(folded(kinds, main, main=True), notes)]
     depth = detail.depth if detail.depth is not None or not detail.ops else 64
     waiting = [(key, 2) for key in panels[0].opens]
     seen = set(panels[0].opens)
@@ -43,8 +44,8 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
     count = len(panels[0].boxes)
     while waiting:
         key, level = waiting.pop(0)
-        kind = folder.kinds[key]
-        panel = bounded(folder.panel(kind, main=False), notes)
+        kind = kinds.found[key]
+        panel = bounded(folded(kinds, kind, main=False), notes)
         full = depth is None and (count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS)
         if full or (depth is not None and level > depth):
             left_out.append(kind.title)
@@ -56,7 +57,7 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
     parameters, macs = total(root, costs)
     facts = [f"{caption.short(parameters)} parameters", f"{caption.short(macs)} multiply-adds a sample"]
     where = f"{shown(model.kind)} · {shown(path)}" if path else ""
-    counts = uses(root, folder)
+    counts = uses(root, kinds)
     panels[1:] = [replace(p, uses=counts.get(p.key, 0)) for p in panels[1:]]
     return View(
         shown(title or root.kind, 120),
@@ -69,7 +70,7 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
     )
 
 
-def uses(root: Block, folder: Folder) -> Counter[str]:
+def uses(root: Block, kinds: Kinds) -> Counter[str]:
     """How often each kind of block stands in the model."""
     made: dict[int, Counter[str]] = {}
 
@@ -78,7 +79,7 @@ def uses(root: Block, folder: Folder) -> Counter[str]:
             found: Counter[str] = Counter()
             for node in block.nodes:
                 if isinstance(node.op, Block) and not node.reuses:
-                    found[folder.kind(node.op)] += 1
+                    found[kinds.kind(node.op)] += 1
                     found.update(inside(node.op))
             made[id(block)] = found
         return made[id(block)]
@@ -129,5 +130,5 @@ def missing(block: Block, node: Node | None, path: str, walked: str) -> SpecErro
     near = nearest(last, names)
     some = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
     return SpecError(
-        "SB903", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {printable(some)}"
+        "SB953", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {printable(some)}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from specbuild.draw import engine
+from specbuild.draw.metrics import advances
 from specbuild.draw.palette import tone
 from specbuild.draw.scene import Point, Rect, Scene, Shape, Text, straight
 from specbuild.draw.svg import arrow
@@ -15,7 +16,12 @@ DPI = 144
 def image(scene: Scene, format: str, theme: str) -> bytes:
     """The bytes of the file."""
     dark = theme == "dark"
-    return engine.run([graph(scene, dark, format)], "nop2", format)[0]
+    others = any(
+        isinstance(s, Text) and not set(s.text) <= set(advances(s.bold))
+        for g in scene.groups
+        for s in g.shapes
+    )
+    return engine.run([graph(scene, dark, format)], "nop2", format, other_fonts=others)[0]
 
 
 def graph(scene: Scene, dark: bool, format: str) -> str:

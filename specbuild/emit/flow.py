@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
 from specbuild.emit.code import (
@@ -16,6 +16,7 @@ from specbuild.emit.code import (
     If,
     Input,
     Name,
+    Prefix,
     Statement,
     Unpack,
     rebuild,
@@ -24,7 +25,7 @@ from specbuild.emit.code import (
 from specbuild.emit.lower import Step
 from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
-from specbuild.emit.units import Unit
+from specbuild.emit.units import Mark, Unit
 
 WIDTH = 88
 INDENT = 8
@@ -50,20 +51,31 @@ class Flow:
     def run(self) -> list[Expr]:
         """The statements of all steps; the expressions of the outputs come back."""
         steps, end = self.unit.steps, len(self.unit.steps)
-        readers: dict[str, list[int]] = {}
-        for at, step in enumerate(steps):
-            for key in step.inputs:
-                readers.setdefault(key, []).append(at)
         outputs = [value.key for value in self.unit.first.outputs.values()]
+        done = self.done(outputs)
+        readers: dict[str, list[int]] = {}
+        for at in done:
+            for key in steps[at].inputs:
+                readers.setdefault(key, []).append(at)
         for key in outputs:
             readers.setdefault(key, []).append(end)
         for name, value in self.unit.first.inputs.items():
             self.text[value.key] = Name(name)
             # a function that joins a model speaks of its inputs again at its end
             self.live[name] = max(readers.get(value.key, [-1])) if self.owner else end
-        for at, step in enumerate(steps):
-            self.step(at, step, readers, alone=outputs == [step.key] and at == end - 1)
+        for at in done:
+            alone = outputs == [steps[at].key] and at == done[-1]
+            self.step(at, steps[at], readers, alone)
         return [self.text[key] for key in outputs]
+
+    def done(self, outputs: list[str]) -> list[int]:
+        """The steps whose values somebody reads; what holds weights only for others to use again is not done."""
+        wanted, found = set(outputs), []
+        for at, step in reversed(list(enumerate(self.unit.steps))):
+            if step.key in wanted or wanted.intersection(step.parts):
+                wanted.update(step.inputs)
+                found.append(at)
+        return found[::-1]
 
     def step(self, at: int, step: Step, readers: Mapping[str, list[int]], alone: bool) -> None:
         code = self.code(step)
@@ -121,12 +133,31 @@ class Flow:
             if isinstance(expr, Input):
                 return operands[expr.index]
             if expr == SELF:
-                return self.held(step)
+                return self.made(step)
+            if isinstance(expr, Call) and expr.function == SELF:
+                row = isinstance(step.make, Container) and step.make.loop
+                called = self.marked(self.held(step), "each" if row else "calls", step)
+                keywords = tuple((name, put(value)) for name, value in expr.keywords)
+                return Call(called, tuple(map(put, expr.args)), keywords)
             return rebuild(owned(expr, self.unit, self.owner), put)
 
-        code = put(step.call)
+        code = self.marked(put(step.call), "value", step)
         if step.key in self.unit.flags and step.make is None:
             return Conditional(self.flag(step), code, self.text[step.inputs[0]])
+        return code
+
+    def made(self, step: Step) -> Expr:
+        """What a step holds, where it is read and not called; Keras calls a layer for it all the same."""
+        code = self.held(step)
+        if isinstance(code, Call) and isinstance(code.function, Call):
+            return replace(code, function=self.marked(code.function, "calls", step))
+        return code
+
+    def marked(self, code: Expr, kind: str, step: Step) -> Expr:
+        """The same code, of which the unit now knows that it is this step."""
+        if isinstance(code, Name):
+            code = replace(code)  # an object of its own
+        self.unit.marks.append(Mark(code, kind, step))
         return code
 
     def folds(self, at: int, step: Step, code: Expr, heavy: bool, used: list[int]) -> bool:
@@ -139,6 +170,8 @@ class Flow:
         if step.named and not turned and ((step.make is None and not step.holder) or not step.inputs):
             return False
         if by.doc or by.key in self.unit.flags or self.times(by, step.key) > 1:
+            return False
+        if isinstance(code, Prefix) and isinstance(by.call, Prefix):  # `--x` reads like another language's
             return False
         if heavy and not (by.light and len(by.inputs) == 1 and reader == at + 1):
             return False

@@ -89,6 +89,7 @@ class Lowered:
     weights: dict[str, Mapping[str, Stored]] = field(
         default_factory=dict
     )  # node name -> where its weights are kept
+    layouts: dict[str, Layout] = field(default_factory=dict)  # value -> how it lies
 
 
 class Operand:
@@ -214,7 +215,8 @@ class Lowering:
                 for name, v in outputs.items()
             }
         steps = list(read(self.steps, {value.key for value in outputs.values()}))[::-1]
-        return Lowered(self.block, self.inputs, steps, outputs, self.children, self.weights)
+        layouts = {key: value.layout for key, value in self.values.items()}
+        return Lowered(self.block, self.inputs, steps, outputs, self.children, self.weights, layouts)
 
     def value(self, ref: Ref) -> Value:
         return self.values[ref]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from specbuild.axes import CHANNEL
@@ -46,6 +47,15 @@ class Param:
     annotation: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Which step a piece of a unit's code is: its `value`, the layer that it `calls`, or the row that it calls `each` of."""
+
+    expr: Expr  # this very object
+    kind: str
+    step: Step
+
+
 @dataclass
 class Unit:
     """A class to be written."""
@@ -58,6 +68,7 @@ class Unit:
     flags: dict[str, Expr]  # step key -> the condition under which it is done, where instances differ
     instances: list[Lowered]
     numbers: dict[str, int]
+    marks: list[Mark] = field(default_factory=list)  # made as its code is written
 
     @property
     def first(self) -> Lowered:
@@ -281,12 +292,12 @@ class Merger:
             for v in block.params.values()
             if isinstance(v, Chosen) and v.kind != "none" and v.kind[0].isupper()
         ]
-        candidates = [
-            *(f"{block.kind}{word}" for word in self.apart),
-            block.kind,
-            *(f"{block.kind}With{c}" for c in chosen),
-            *(f"{block.kind}{n}" for n in range(2, 10_000)),
-        ]
+        candidates = chain(
+            (f"{block.kind}{word}" for word in self.apart),
+            [block.kind],
+            (f"{block.kind}With{c}" for c in chosen),
+            (f"{block.kind}{n}" for n in range(2, 10_000)),
+        )
         name = next(c for c in candidates if c not in self.table.names)
         self.table.names.add(name)
         return name

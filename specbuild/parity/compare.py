@@ -2,62 +2,78 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import queue
+import shutil
 import tempfile
-import zlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from specbuild.parity.case import Case, Place, Runtime
+from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, difference, related
+from specbuild.parity.exchange import Exchange
+from specbuild.parity.process import Failure, Process
+from specbuild.parity.steps import Traced
+from specbuild.parity.tolerance import Tolerance, tolerance
 
-from specbuild.backends import load
-from specbuild.backends.backend import Backend
-from specbuild.build import compile_source
-from specbuild.emit.layout import Layout
-from specbuild.graph import Block, instances
-from specbuild.ops.norm import BatchNorm
-from specbuild.weights import Held, from_framework, held, to_framework
-from specbuild.words import plain
-
-# A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
-# in front of a batch norm, say.
-NOTHING = 1e-6
-
-Arrays = dict[str, "np.ndarray[Any, Any]"]
-
-
-@dataclass
-class Case:
-    """One model to compare. `weights` and `inputs` are canonical; what is not given is drawn at random."""
-
-    name: str
-    model: Block
-    weights: Arrays | None = None
-    inputs: Arrays | None = None
-    mode: str = "forward"  # or "train"
-    dtype: str = "float64"
-    batch: int = 2
-    seed: int = 0
-    integers: int = 5  # integer inputs are drawn below this
+__all__ = ["Case", "Lane", "Place", "Report", "compare"]
 
 
 @dataclass
 class Report:
-    """Largest differences of one case, each relative to the largest number of the tensor."""
+    """What came out of one case on one runtime of Keras."""
 
     name: str
-    error: str = ""
-    differences: dict[str, float] = field(default_factory=dict)
+    error: str = ""  # why a file could not be run, or gives numbers that are none
+    found: list[Difference] = field(default_factory=list)
+    runtime: Runtime = "tensorflow"
+    tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
+    steps: dict[str, Traced] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)  # steps that one of the files has not shown
+
+    @property
+    def differences(self) -> dict[str, float]:
+        return {d.key: d.relative for d in self.found}
 
     @property
     def worst(self) -> float:
-        return max(self.differences.values(), default=0.0)
+        return max((d.relative for d in self.found), default=0.0)
+
+    @property
+    def equal(self) -> bool:
+        return not self.error and self.worst <= self.tolerance.fails
+
+    def failing(self, *kinds: str) -> list[Difference]:
+        return [d for d in self.found if d.relative > self.tolerance.fails and (not kinds or d.kind in kinds)]
+
+    def first(self) -> str:
+        """The path of the step where the files part: the first of those that give other numbers; of gradients, which
+        run backward, the last."""
+        order = {path: at for at, path in enumerate(self.steps)}
+
+        def place(d: Difference) -> int:
+            path = d.path if d.path in order else d.path.rpartition(".")[0]
+            return order.get(path, len(order))
+
+        def step(d: Difference) -> str:
+            return d.path if d.path in order else d.path.rpartition(".")[0]
+
+        forward = [d for d in self.failing(*FORWARD) if step(d) in order]
+        if forward:
+            return step(min(forward, key=place))
+        for kinds in (GRADIENTS, ("statistic",)):
+            known = [d for d in self.failing(*kinds) if step(d) in order]
+            if known:
+                return step(max(known, key=place) if kinds == GRADIENTS else min(known, key=place))
+        known = [d for d in self.failing() if step(d) in order]
+        return step(max(known, key=place)) if known else ""
+
+    def numberless(self) -> Difference | None:
+        """The first step that is not a number, in the order of the graph."""
+        found = {d.path: d for d in self.found if d.kind == "step" and "NaN" in d.broken}
+        return next((found[path] for path in self.steps if path in found), None)
 
     def __str__(self) -> str:
         if self.error:
@@ -66,170 +82,89 @@ class Report:
         return f"{self.name}: {self.worst:.1e} at {name} ({len(self.differences)} tensors)"
 
 
-def compare(cases: list[Case], timeout: float = 2400, runtime: str = "tensorflow") -> list[Report]:
+class Lane:
+    """One process of PyTorch and one of Keras on each runtime, side by side: Keras does a case while PyTorch does
+    the next one."""
+
+    def __init__(self, place: Place, runtimes: Sequence[Runtime]):
+        self.place, self.runtimes = place, runtimes
+        self.torch = Process(place)
+        self.keras = {runtime: Process(place, runtime) for runtime in runtimes}
+
+    def run(self, cases: Iterable[Case], done: Callable[[Report], None]) -> None:
+        """Every case on every runtime; `done` is given each report as it comes."""
+        handed: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
+        faults: list[BaseException] = []
+
+        def second() -> None:
+            while (task := handed.get()) is not None:
+                if not faults:
+                    try:
+                        task()
+                    except BaseException as error:  # raised again below
+                        faults.append(error)
+
+        thread = threading.Thread(target=second, daemon=True)
+        thread.start()
+        try:
+            with tempfile.TemporaryDirectory(prefix="specbuild-parity-") as folder:
+                for number, case in enumerate(cases):
+                    if faults:
+                        break
+                    self.case(Exchange(case, Path(folder) / str(number)), handed, done)
+                handed.put(None)
+                thread.join()
+        finally:
+            handed.put(None) if thread.is_alive() else None
+            for process in (self.torch, *self.keras.values()):
+                process.stop()
+        if faults:
+            raise faults[0]
+
+    def case(self, exchange: Exchange, handed: queue.Queue[Any], done: Callable[[Report], None]) -> None:
+        job = exchange.job("torch")
+        try:
+            self.torch.ask(job)
+        except Failure as failure:
+            for runtime in self.runtimes:
+                done(self.report(exchange, runtime, f"PyTorch: {failure}"))
+            shutil.rmtree(exchange.folder)
+            return
+        exchange.recalibrated(job)
+        handed.put(lambda: self.others(exchange, job, done))
+
+    def others(self, exchange: Exchange, torch: dict[str, Any], done: Callable[[Report], None]) -> None:
+        for runtime in self.runtimes:
+            keras = exchange.job("keras", f"_{runtime}")
+            try:
+                self.keras[runtime].ask(keras)
+            except Failure as failure:
+                done(self.report(exchange, runtime, f"Keras on {runtime}: {failure}"))
+                continue
+            done(self.judged(exchange, runtime, torch, keras))
+        shutil.rmtree(exchange.folder)
+
+    def report(self, exchange: Exchange, runtime: Runtime, error: str = "") -> Report:
+        case = exchange.case
+        allowed = tolerance(case.model, case.dtype, runtime, self.place.tf32)
+        return Report(case.name, error, [], runtime, allowed, exchange.steps)
+
+    def judged(
+        self, exchange: Exchange, runtime: Runtime, torch: dict[str, Any], keras: dict[str, Any]
+    ) -> Report:
+        report = self.report(exchange, runtime)
+        report.found = [difference(*pair) for pair in exchange.pairs(torch, keras)]
+        related(report.found, exchange.case.dtype)
+        if exchange.case.steps:
+            report.lacking = exchange.lacking(torch, keras)
+        outputs = [d for d in report.found if d.kind in ("output", "trained_output") and "NaN" in d.broken]
+        if outputs:
+            report.error = f"output `{outputs[0].path}`: {outputs[0].broken}"
+        return report
+
+
+def compare(cases: list[Case], timeout: float = 2400, runtime: Runtime = "tensorflow") -> list[Report]:
     """Run every case in one process for each framework."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        written = [Written(case, root) for case in cases]
-        (root / "jobs.json").write_text(json.dumps([w.job for w in written]))
-        for worker in ("torch_worker", "keras_worker"):
-            env = {
-                **os.environ,
-                "KERAS_BACKEND": runtime,
-                "CUDA_VISIBLE_DEVICES": "",
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-            }
-            env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")])
-            done = subprocess.run(
-                [sys.executable, "-m", f"specbuild.parity.{worker}", folder],
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-            )
-            if done.returncode:
-                raise RuntimeError(f"{worker} failed:\n{done.stderr[-3000:]}")
-        return [w.report() for w in written]
-
-
-class Written:
-    """One case on disk, in each framework's own form."""
-
-    def __init__(self, case: Case, root: Path):
-        self.case, self.place = case, root / case.name
-        self.place.mkdir()
-        random = np.random.default_rng([case.seed, zlib.crc32(case.name.encode())])
-        self.held: dict[str, list[Held]] = {b: held(case.model, b) for b in ("torch", "keras")}
-        weights = case.weights or {h.path: drawn(h, random) for h in self.held["torch"]}
-        inputs = case.inputs or {n: sample(x, case, random) for n, x in case.model.inputs.items()}
-        outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
-        heads = {
-            n: random.normal(size=(case.batch, *(plain(s) for s in x.sizes.values())))
-            for n, x in outputs.items()
-        }
-        for name in ("torch", "keras"):
-            backend = load(name)
-            (self.place / f"model_{name}.py").write_text(compile_source(case.model, name))
-            kept = to_framework(self.held[name], weights)
-            np.savez(
-                self.place / f"{name}_weights.npz",
-                **{place: cast(v, case.dtype) for place, v in kept.items()},
-            )
-            np.savez(
-                self.place / f"{name}_inputs.npz",
-                **{n: cast(laid(v, case.model.inputs[n], backend), case.dtype) for n, v in inputs.items()},
-            )
-            np.savez(
-                self.place / f"{name}_heads.npz",
-                **{n: cast(laid(v, outputs[n], backend), case.dtype) for n, v in heads.items()},
-            )
-        self.outputs, self.weights = outputs, weights
-        self.job = {
-            "name": case.name,
-            "model": case.model.kind,
-            "dtype": case.dtype,
-            "mode": case.mode,
-            "inputs": list(inputs),
-            "outputs": list(outputs),
-        }
-
-    def canonical(self, name: str) -> Mapping[str, Any]:
-        """What a framework gave, in canonical form and under canonical names."""
-        backend = load(name)
-        with np.load(self.place / f"{name}_out.npz") as file:
-            raw = {k: file[k] for k in file.files}
-        found: Arrays = {}
-        kept: dict[str, Arrays] = {}
-        for key, value in raw.items():
-            kind, _, rest = key.partition(".")
-            if kind == "output":
-                found[key] = unlaid(value, self.outputs[rest], backend)
-            elif kind == "grad":
-                found[key] = unlaid(value, self.case.model.inputs[rest], backend)
-            else:
-                kept.setdefault(kind, {})[rest] = value
-        for kind, values in kept.items():
-            weights = from_framework(self.held[name], values, gradients=kind == "gradw")
-            found |= {f"{kind}.{path}": value for path, value in weights.items()}
-        return found
-
-    def report(self) -> Report:
-        for name in ("torch", "keras"):
-            if (self.place / f"{name}_error.txt").exists():
-                return Report(self.case.name, f"{name}: {(self.place / f'{name}_error.txt').read_text()}")
-        a, b = biased(self.canonical("torch"), self.case, self.weights), self.canonical("keras")
-        shared = [k for k in a if k in b]
-        lacking = [k for k in a if k.startswith("output.") and k not in b]
-        if lacking:
-            return Report(self.case.name, f"keras gives no {lacking}")
-        floors: dict[str, float] = {}
-        for key in shared:
-            kind = key.partition(".")[0]
-            floors[kind] = max(floors.get(kind, 0.0), float(np.max(np.abs(a[key]), initial=0.0)) * NOTHING)
-        return Report(
-            self.case.name, "", {k: relative(a[k], b[k], floors[k.partition(".")[0]]) for k in shared}
-        )
-
-
-def biased(found: Mapping[str, Any], case: Case, weights: Arrays) -> Arrays:
-    """PyTorch's running variances as Keras keeps them: it counts n values, where PyTorch counts n - 1."""
-    result = dict(found)
-    for path, node, block in instances(case.model):
-        key = f"state.{path}.variance"
-        if key in result and isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
-            if np.array_equal(result[key], weights[f"{path}.variance"]):
-                continue  # it is frozen
-            x = block.typed(node.inputs[0])
-            n = case.batch * x.elements // plain(x[node.op.over])
-            kept = (1 - plain(node.op.momentum)) * weights[f"{path}.variance"]
-            result[key] = (result[key] - kept) * (n - 1) / n + kept
-    return result
-
-
-def relative(a: Any, b: Any, floor: float = 0.0) -> float:
-    """Largest difference over the largest number, or over `floor` where all is rounding around zero."""
-    if a.shape != b.shape:
-        return float("inf")
-    if not a.size:
-        return 0.0
-    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    difference = float(np.max(np.abs(a - b)))
-    return difference / max(float(np.max(np.abs(a))), floor, 1e-30) if difference else 0.0
-
-
-def drawn(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """A weight that hides nothing: statistics are not identity, scales keep the spread near one."""
-    if h.name == "variance":
-        return random.uniform(0.5, 1.5, h.shape)
-    if h.name == "scale":
-        return 1 + 0.2 * random.normal(size=h.shape)
-    if h.name in ("bias", "shift", "mean") or len(h.shape) < 2:
-        return 0.3 * random.normal(size=h.shape)
-    fan_in = max(1, prod(h.shape[1:]))
-    return np.asarray(random.normal(size=h.shape) / fan_in**0.5)
-
-
-def sample(x: Any, case: Case, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    shape = (case.batch, *(plain(n) for n in x.sizes.values()))
-    if x.dtype == "int32":
-        return random.integers(0, case.integers, shape).astype("int32")
-    if x.dtype == "bool":
-        mask = random.random(shape) < 0.7
-        mask[..., 0] = True
-        return mask
-    return random.normal(size=shape)
-
-
-def cast(value: Any, dtype: str) -> Any:
-    return np.array(value.astype(dtype) if value.dtype.kind == "f" else value, order="C")
-
-
-def laid(value: Any, x: Any, backend: Backend) -> Any:
-    """A canonical batch as a framework's tensors lie."""
-    layout = Layout(backend.natural(x))
-    return value.transpose(0, *(1 + x.axes.index(a) for a in layout.order))
-
-
-def unlaid(value: Any, x: Any, backend: Backend) -> Any:
-    order = backend.natural(x)
-    return value.transpose(0, *(1 + order.index(a) for a in x.axes))
+    reports: dict[str, Report] = {}
+    Lane(Place(timeout=timeout), [runtime]).run(cases, lambda report: reports.update({report.name: report}))
+    return [reports[case.name] for case in cases]

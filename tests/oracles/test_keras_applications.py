@@ -47,7 +47,7 @@ def test_xception() -> None:
     randomise_keras(oracle, images(99, 131))
     spec = load(BACKBONES / "xception.yaml")
     assert spec.parameters == sum(int(np.prod(v.shape)) for v in oracle.trainable_weights)
-    carried = carry(spec.graph, "keras", {v.path: np.asarray(v) for v in oracle.weights})
+    carried = carry(spec.graph, "keras_applications", {v.path: np.asarray(v) for v in oracle.weights})
     ours = imported(spec.source("keras"), "xception").Xception(image_shape=(None, None, 3))
     assert {v.path for v in ours.weights} == set(carried)
     for variable in ours.weights:

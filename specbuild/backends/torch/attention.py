@@ -39,8 +39,8 @@ def attention(
             next(x for x in (key, value, mask, bias) if x and x.layout.batched),
         )
     scores = Layout((*others, op.over, op.keys), (), out.batched)
-    may = None if mask is None else broadcast(mask.unfolded(), scores)
-    added = None if bias is None else broadcast(bias.unfolded(), scores)
+    may = None if mask is None else masking(mask.unfolded(), scores)
+    added = None if bias is None else masking(bias.unfolded(), scores)
     causal = op.causal and may is None and added is None
     if op.causal and not causal:
         may = behind(q, k) if may is None else Infix("&", may, behind(q, k))
@@ -48,6 +48,14 @@ def attention(
         may = Call(Name("torch.where"), (may, added, Literal(-float("inf"))))
     call = SDPA(q, k, v, attn_mask=added if may is None else may, is_causal=causal, scale=op.scale)
     return Result(call, Layout((*others, op.over, op.features), (), out.batched))
+
+
+def masking(x: Operand, scores: Layout) -> Expr:
+    """A mask or a bias as the scores lie; PyTorch wants the dimensions of queries and keys even of one for all."""
+    expr, rank = broadcast(x, scores), x.layout.rank
+    if x.layout.batched or not {*x.order} <= {scores.order[-1]}:
+        return expr
+    return Index(expr, (Literal(None),) * (2 - rank))
 
 
 def laid(x: Operand, order: tuple[str, ...]) -> Expr:

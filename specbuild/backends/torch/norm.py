@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, channels_first, layer
-from specbuild.backends.torch.base import emits
+from specbuild.backends.torch.base import emits, method
+from specbuild.emit.code import Call
 from specbuild.emit.lower import Operand, Result, Stored, Unsupported
+from specbuild.emit.made import SELF
 from specbuild.ops.kinds import Init
 from specbuild.ops.norm import (
     BatchNorm,
@@ -114,4 +117,8 @@ def instance_norm(op: InstanceNorm, x: Operand, out: Tensor) -> Result:
 @emits(LocalResponseNorm)
 def local_response_norm(op: LocalResponseNorm, x: Operand, out: Tensor) -> Result:
     here = x.to(*channels_first(x.order), folded=x.layout.folded)
-    return layer(LOCAL_RESPONSE_NORM.made(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)
+    made = layer(LOCAL_RESPONSE_NORM.made(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)
+    if here.layout.rank <= 4:
+        return made
+    # of more axes it takes a view, which not every order in memory has
+    return replace(made, call=Call(SELF, (method(here.expr, "contiguous"),)))

@@ -33,6 +33,12 @@ class Held:
     kept: str
     stored: Stored
 
+    @property
+    def kept_shape(self) -> tuple[int, ...]:
+        """The shape of the framework's tensor, or of this weight's part of it."""
+        shape = self.stored.shape or self.shape
+        return shape if self.stored.order is None else tuple(shape[i] for i in self.stored.order)
+
     def to_framework(self, value: Array) -> Array:
         """The canonical tensor as the framework keeps it; if it shares a place, its part of what is there."""
         if self.stored.blocks is not None:
@@ -101,6 +107,19 @@ def shared(weights: Iterable[Held]) -> dict[str, list[Held]]:
     return found
 
 
+def kept_shapes(weights: Iterable[Held]) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a framework that holds weights, by its path there."""
+    return {
+        place: (len(sharing), *sharing[0].kept_shape) if stacked(sharing) else sharing[0].kept_shape
+        for place, sharing in shared(weights).items()
+    }
+
+
+def stacked(sharing: Sequence[Held]) -> bool:
+    """Whether one tensor holds these weights one after another."""
+    return len(sharing) > 1 and sharing[0].stored.stacked
+
+
 def held(model: Block, backend: str) -> list[Held]:
     """Every weight of a model, in the order of the graph; what is used again is told once."""
     target = load(backend)
@@ -131,6 +150,21 @@ def visit(lowered: Lowered, path: tuple[str, ...], kept: tuple[str, ...], backen
                     ("." if backend == "torch" else "/").join(parts),
                     stored,
                 )
+
+
+def placed(model: Block, backend: str) -> Iterator[tuple[str, Block, str]]:
+    """Every block instance of a model: its canonical path, itself, and what its paths begin with in a framework."""
+
+    def inside(lowered: Lowered, path: str, kept: str) -> Iterator[tuple[str, Block, str]]:
+        for node in lowered.block.nodes:
+            if isinstance(node.op, Block) and node.reuses is None:
+                here = f"{path}{node.name}."
+                there = f"{kept}{attribute(lowered, node.name, backend)}{'.' if backend == 'torch' else '/'}"
+                yield here, node.op, there
+                yield from inside(lowered.children[node.name], here, there)
+
+    yield "", model, ""
+    yield from inside(units(model, load(backend))[-1].first, "", "")
 
 
 def attribute(lowered: Lowered, node: str, backend: str) -> str:

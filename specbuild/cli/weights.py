@@ -1,0 +1,268 @@
+"""`specbuild weights`: first weights, weights carried from file to file, and a look into files of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from specbuild.cli import options
+from specbuild.cli.terminal import Exit, exit_code, out, report
+from specbuild.errors import SpecError, SpecErrors, printable, render
+
+if TYPE_CHECKING:
+    from specbuild.transfer import Choices
+    from specbuild.weights.figures import Difference, Line
+
+weights = typer.Typer(
+    help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",
+    no_args_is_help=True,
+)
+
+Names = Literal["specbuild", "torch", "keras"]
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A file of weights: .safetensors, a state_dict in .pt or .pth, .weights.h5 or .keras.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="What to write: .safetensors, .pt, .pth, .weights.h5 or .keras.",
+        show_default=False,
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="NAMES",
+        help="The names in the file: specbuild, torch, keras, or a layout that the spec has rules for, such as "
+        "torchvision. Otherwise those that fit best.",
+        show_default=False,
+    ),
+]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEP", help="The step that a layout's weights are for, if not the model.", show_default=False
+    ),
+]
+To = Annotated[
+    Names | None,
+    typer.Option(
+        "--to", help="The names in a .safetensors that is written; otherwise specbuild.", show_default=False
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-missing",
+        metavar="PATTERN",
+        help="Steps or weights that begin anew where the file has none that fits; may be given again.",
+        show_default=False,
+    ),
+]
+Unused = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-unused",
+        metavar="PATTERN",
+        help="Entries of the file that are left out; may be given again.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the random numbers that new weights begin with.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Carry NaN and infinity as they are.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+SpecOption = Annotated[
+    str | None,
+    typer.Option("--spec", metavar="SPEC", help="The model that the weights are of.", show_default=False),
+]
+
+
+def chosen(
+    origin: str | None = None,
+    target: str | None = None,
+    into: str | None = None,
+    missing: list[str] | None = None,
+    unused: list[str] | None = None,
+    not_finite: bool = False,
+    seed: int = 0,
+    force: bool = False,
+) -> Choices:
+    """What was said on the command line."""
+    from specbuild.transfer import Choices  # only here: all else of specbuild starts without it
+    from specbuild.weights.carry import Declared
+
+    declared = Declared(tuple(missing or ()), tuple(unused or ()))
+    return Choices(origin, target, into, declared, not_finite, seed, force)
+
+
+@weights.command()
+def init(
+    spec: options.Spec,
+    target: Target,
+    seed: Seed = 0,
+    to: To = None,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    force: Force = False,
+    root: options.Root = None,
+) -> None:
+    """Write the weights that a model begins with: the same numbers for both frameworks."""
+    from specbuild import transfer
+
+    model = options.model(spec, variant, settings, root)
+    count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
+    out(f"{printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n")
+
+
+@weights.command()
+def convert(
+    spec: options.Spec,
+    source: File,
+    target: Target,
+    origin: From = None,
+    to: To = None,
+    into: Into = None,
+    missing: Missing = None,
+    unused: Unused = None,
+    nonfinite: Nonfinite = False,
+    seed: Seed = 0,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    force: Force = False,
+    as_json: Json = False,
+    root: options.Root = None,
+) -> None:
+    """Carry weights from a file into another, of the same framework or the other.
+
+    Nothing is written unless every weight of the model gets its tensor and every tensor its place,
+    but for what is declared by --allow-missing and --allow-unused.
+    """
+    from specbuild import transfer
+
+    choices = chosen(origin, to, into, missing, unused, nonfinite, seed, force)
+    try:
+        told = transfer.convert(options.model(spec, variant, settings, root), source, target, choices)
+    except (SpecError, SpecErrors) as error:
+        if as_json:
+            out(json.dumps({"errors": json.loads(render(error, format="json"))}, indent=2) + "\n")
+            raise typer.Exit(exit_code(error)) from None
+        raise
+    fault = None if told.fits else told.fault(str(source))
+    if as_json:
+        errors = json.loads(render(fault, format="json")) if fault else []
+        written = None if fault else printable(str(target), 4096)
+        out(json.dumps({"file": written, **told.record(), "errors": errors}, indent=2) + "\n")
+    else:
+        out("".join(f"{text}\n" for text in told.lines()))
+        if fault is None:
+            out(f"wrote {printable(str(target), 4096)}\n")
+        else:
+            report(fault)
+    if fault:
+        raise typer.Exit(Exit.FOUND)
+
+
+@weights.command()
+def inspect(
+    source: File,
+    spec: SpecOption = None,
+    origin: From = None,
+    into: Into = None,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    as_json: Json = False,
+    root: options.Root = None,
+) -> None:
+    """List what a file of weights holds; with --spec under the model's own paths, and whether all fits."""
+    from specbuild import transfer
+
+    model = options.model(spec, variant, settings, root) if spec else None
+    lines, told = transfer.inspected(source, model, chosen(origin, into=into))
+    bad = sum(line.not_finite for line in lines)
+    if as_json:
+        document = {"weights": [line.record() for line in lines], "report": told and told.record()}
+        out(json.dumps(document, indent=2) + "\n")
+    else:
+        table(lines)
+        out("".join(f"{text}\n" for text in told.lines()) if told else "")
+    if bad or (told and not told.fits):
+        raise typer.Exit(Exit.FOUND)
+
+
+def table(lines: list[Line]) -> None:
+    """One row a tensor, and the sum."""
+    heads = ("weight", "shape", "type", "least", "largest", "mean", "deviation")
+    rows = [
+        (
+            printable(x.name),
+            str(x.shape),
+            x.dtype,
+            *("-" if n is None else f"{n:.4g}" for n in (x.low, x.high, x.mean, x.deviation)),
+        )
+        for x in lines
+    ]
+    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row, line in zip((heads, *rows), (None, *lines), strict=True):
+        cells = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True))]
+        bad = f"  {line.not_finite:,} not finite" if line and line.not_finite else ""
+        out(f"{'  '.join(cells)}{bad}".rstrip() + "\n")
+    numbers = sum(line.count for line in lines)
+    out(f"{len(lines)} tensors, {numbers:,} numbers\n")
+
+
+@weights.command()
+def compare(
+    first: File,
+    second: File,
+    spec: SpecOption = None,
+    origin: From = None,
+    into: Into = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="The largest difference that passes, over the largest number of a tensor."),
+    ] = 0.0,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    as_json: Json = False,
+    root: options.Root = None,
+) -> None:
+    """Compare two files of weights; with --spec they may be of different frameworks."""
+    from specbuild import transfer
+
+    model = options.model(spec, variant, settings, root) if spec else None
+    found = list(transfer.compared(first, second, model, chosen(origin, into=into)))
+    apart = [d for d in found if d.relative is None or d.relative > tolerance]
+    if as_json:
+        out(
+            json.dumps({"equal": len(found) - len(apart), "apart": [d.record() for d in apart]}, indent=2)
+            + "\n"
+        )
+    else:
+        out(said(len(found) - len(apart), found, tolerance))
+        out("".join(f"  {printable(d.name, 400)}  {d}\n" for d in apart))
+    if apart:
+        raise typer.Exit(Exit.FOUND)
+
+
+def said(equal: int, found: list[Difference], tolerance: float) -> str:
+    within = f" within {tolerance:g}" if tolerance else ""
+    worst = max((d for d in found if d.relative is not None), key=lambda d: d.relative or 0.0, default=None)
+    most = (
+        f"; the largest difference is {worst.relative:.1e}, of {printable(worst.name, 400)}"
+        if worst and worst.relative
+        else ""
+    )
+    return f"{equal} of {len(found)} equal{within}{most}\n"

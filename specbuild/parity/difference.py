@@ -1,0 +1,122 @@
+"""How far two tensors are apart, and how their frameworks' conventions are taken into account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.graph import Block
+from specbuild.ops.norm import BatchNorm
+from specbuild.parity.case import Case
+from specbuild.words import plain
+
+if TYPE_CHECKING:
+    from specbuild.parity.case import Arrays
+
+# A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
+# in front of a batch norm, say. It is measured by this share of the largest.
+NOTHING = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
+SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
+
+# What is compared, and how a report speaks of it.
+KINDS = {
+    "output": "outputs",
+    "step": "steps",
+    "gradient": "gradients of inputs",
+    "weight_gradient": "gradients of weights",
+    "trained_output": "outputs in training",
+    "trained_gradient": "gradients of inputs in training",
+    "trained_weight_gradient": "gradients of weights in training",
+    "weight": "weights after one step",
+    "statistic": "running statistics",
+    "rate": "dropout rates",
+}
+BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # each is measured by its own size
+FORWARD = ("output", "step", "rate")
+GRADIENTS = ("gradient", "weight_gradient")
+
+
+@dataclass
+class Difference:
+    """Of one tensor: the largest |a - b|, the largest |a|, and whether one of them holds a number that is none."""
+
+    kind: str
+    path: str
+    absolute: float
+    size: float
+    elements: int = 0
+    broken: str = ""  # why no difference can be told
+    spread: float = 0.0  # the standard deviation of a
+    relative: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+
+def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
+    """Of PyTorch's `a` and Keras' `b`; infinities that agree are equal."""
+    if a.shape != b.shape:
+        said = f"PyTorch has shape {tuple(a.shape)}, Keras {tuple(b.shape)}"
+        return Difference(kind, path, float("inf"), 0.0, a.size, said)
+    if not a.size:
+        return Difference(kind, path, 0.0, 0.0)
+    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+    for name, value in (("PyTorch", a), ("Keras", b)):
+        if np.isnan(value).any():
+            return Difference(kind, path, float("inf"), 0.0, a.size, f"{name} gives NaN")
+    with np.errstate(invalid="ignore"):
+        apart = np.where(a == b, 0.0, np.abs(a - b))
+    finite = a[np.isfinite(a)]
+    spread = float(finite.std()) if finite.size else 0.0
+    return Difference(
+        kind, path, float(apart.max()), float(np.abs(finite).max(initial=0.0)), a.size, spread=spread
+    )
+
+
+def related(found: list[Difference], dtype: str) -> None:
+    """Fill in the relative differences: by the size of the tensor, or by a share of the largest of its kind."""
+    largest: dict[str, float] = {}
+    for d in found:
+        largest[d.kind] = max(largest.get(d.kind, 0.0), d.size)
+    for d in found:
+        share = SMALL if d.kind in BY_SIZE else NOTHING[dtype]
+        scale = max(d.size, share * largest[d.kind], 1e-30)
+        d.relative = float("inf") if d.broken else d.absolute / scale if d.absolute else 0.0
+
+
+def counted_alike(statistics: Arrays, case: Case, weights: Arrays) -> Arrays:
+    """PyTorch's running variances as Keras keeps them: it divides by n, where PyTorch divides by n - 1.
+
+    The statistics of a norm that is used several times are left out: they hang on which use comes last, and a
+    functional model of Keras calls its layers in an order of its own.
+    """
+    result = dict(statistics)
+    for path, (op, counts) in uses(case.model, case.batch).items():
+        if len(counts) > 1:
+            for name in ("mean", "variance"):
+                result.pop(f"{path}.{name}", None)
+        elif (key := f"{path}.variance") in result and not (result[key] == weights[key]).all():  # else frozen
+            kept = (1 - plain(op.momentum)) * weights[key]
+            result[key] = (result[key] - kept) * (counts[0] - 1) / counts[0] + kept
+    return result
+
+
+def uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
+    """Every batch norm by its path, with the number of values that each use of it sees."""
+    found: dict[str, tuple[BatchNorm, list[int]]] = {}
+
+    def visit(block: Block, path: tuple[str, ...]) -> None:
+        for node in block.nodes:
+            here = (*path, node.reuses or node.name)
+            if isinstance(node.op, Block):
+                visit(node.op, here)
+            elif isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
+                x = block.typed(node.inputs[0])
+                count = batch * x.elements // plain(x[node.op.over])
+                found.setdefault(".".join(here), (node.op, []))[1].append(count)
+
+    visit(model, ())
+    return found

@@ -1,0 +1,68 @@
+"""Random weights and inputs that hide nothing: no statistic is the identity, no axis is like another."""
+
+from __future__ import annotations
+
+import zlib
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.axes import Tensor
+from specbuild.graph import instances
+from specbuild.ops.index import Embedding, Gather, OneHot
+from specbuild.parity.case import Case
+from specbuild.weights import Held
+from specbuild.words import plain
+
+if TYPE_CHECKING:
+    from specbuild.parity.case import Arrays
+
+VOCABULARY = 5  # integers are drawn below this where the model does not say how many there are
+
+
+def generator(case: Case) -> np.random.Generator:
+    return np.random.default_rng([case.seed, zlib.crc32(case.name.encode())])
+
+
+def weight(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """One weight: scales are near one, kernels keep the spread of what they are applied to."""
+    if h.name == "variance":
+        return random.uniform(0.5, 1.5, h.shape)
+    if h.name == "scale":
+        return 1 + 0.2 * random.normal(size=h.shape)
+    if h.name in ("bias", "shift", "mean") or len(h.shape) < 2:
+        return 0.3 * random.normal(size=h.shape)
+    fan_in = max(1, prod(h.shape[1:]))
+    return np.asarray(random.normal(size=h.shape) / fan_in**0.5)
+
+
+def sample(x: Tensor, case: Case, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """One input: floats of spread one, integers that the model can take, masks of which something is left."""
+    shape = (case.batch, *(plain(n) for n in x.sizes.values()))
+    if x.dtype == "int32":
+        return random.integers(0, case.integers or vocabulary(case), shape).astype("int32")
+    if x.dtype == "bool":
+        mask = random.random(shape) < 0.7
+        mask[..., 0] = True
+        return mask
+    return random.normal(size=shape)
+
+
+def vocabulary(case: Case) -> int:
+    """How many integers every step knows that is given some."""
+    sizes = []
+    for _, node, block in instances(case.model):
+        if isinstance(node.op, Embedding | OneHot):
+            sizes.append(plain(node.op.count))
+        elif isinstance(node.op, Gather) and node.inputs[0] is not None:
+            sizes.append(plain(block.typed(node.inputs[0])[node.op.over]))
+    return min(sizes, default=VOCABULARY)
+
+
+def heads(case: Case, random: np.random.Generator) -> Arrays:
+    """By what each output is multiplied before all is summed: the scalar whose gradients are taken."""
+    return {
+        name or "output": random.normal(size=(case.batch, *(plain(n) for n in output.type.sizes.values())))
+        for name, output in case.model.outputs.items()
+    }

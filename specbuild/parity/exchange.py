@@ -1,0 +1,215 @@
+"""One case on disk, in each framework's own form, and what came back, in canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from specbuild.axes import Tensor
+from specbuild.backends import NAMES, load
+from specbuild.backends.backend import Backend, fixed
+from specbuild.build import compile_source
+from specbuild.emit.layout import Layout
+from specbuild.graph import Block, instances
+from specbuild.ops.dropout import Dropout, DropPath
+from specbuild.parity import draw
+from specbuild.parity.case import Case
+from specbuild.parity.difference import counted_alike
+from specbuild.parity.plan import Plan, plan
+from specbuild.parity.steps import Traced, traced
+from specbuild.weights import Held, from_framework, held, shared, to_framework
+from specbuild.words import plain
+
+if TYPE_CHECKING:
+    from specbuild.parity.case import Arrays
+
+WEIGHTS = ("weight", "weight_gradient", "trained_weight_gradient", "statistic")
+
+
+class Exchange:
+    """What both frameworks are given, and what they gave."""
+
+    def __init__(self, case: Case, folder: Path):
+        self.case, self.folder = case, folder
+        folder.mkdir()
+        random = draw.generator(case)
+        self.held: dict[str, list[Held]] = {b: held(case.model, b) for b in NAMES}
+        self.weights = case.weights or {h.path: draw.weight(h, random) for h in self.held["torch"]}
+        self.inputs = case.inputs or {n: draw.sample(x, case, random) for n, x in case.model.inputs.items()}
+        self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
+        self.heads = draw.heads(case, random)
+        self.plans: dict[str, Plan] = {b: plan(case.model, load(b)) for b in NAMES} if case.steps else {}
+        tops = {b: p.top for b, p in self.plans.items()}
+        self.steps: dict[str, Traced] = {s.path: s for s in traced(tops)} if tops else {}
+
+    def job(self, name: str, label: str = "") -> dict[str, Any]:
+        """Write what a framework needs; the job that says where. `label` tells jobs of one framework apart."""
+        case, backend = self.case, load(name)
+        file = self.folder / f"model_{name}.py"
+        file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
+        kept = to_framework(self.held[name], self.weights)
+        weights = self.saved(f"weights_{name}{label}", {k: rounded(v, case.dtype) for k, v in kept.items()})
+        arrays = {f"input:{n}": laid(v, case.model.inputs[n], backend) for n, v in self.inputs.items()}
+        arrays |= {f"head:{n}": laid(v, self.outputs[n], backend) for n, v in self.heads.items()}
+        return {
+            "name": case.name,
+            "file": str(file),
+            "model": case.model.kind,
+            "dtype": case.dtype,
+            "modes": case.modes,
+            "steps": case.steps,
+            "calibrate": case.calibrated and case.weights is None and name == "torch",
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "probes": [p.record() for p in self.plans[name].probes] if case.steps else [],
+            "weights": weights,
+            "arrays": self.saved(
+                f"arrays_{name}{label}", {k: rounded(v, case.dtype) for k, v in arrays.items()}
+            ),
+            "out": str(self.folder / f"out_{name}{label}.safetensors"),
+        }
+
+    def saved(self, name: str, arrays: Arrays) -> str:
+        from specbuild.parity.serve import save
+
+        file = str(self.folder / f"{name}.safetensors")
+        save(file, arrays)
+        return file
+
+    def recalibrated(self, job: dict[str, Any]) -> None:
+        """Take over the weights that PyTorch scaled."""
+        if job["calibrate"]:
+            from specbuild.parity.serve import read
+
+            found = from_framework(self.held["torch"], read(job["weights"]))
+            self.weights = {path: np.asarray(found[path], "float64") for path in self.weights}
+
+    def pairs(self, torch: dict[str, Any], keras: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
+        """What both gave, tensor by tensor in canonical form: the kind, the path, PyTorch's and Keras'."""
+        found = {"torch": Values(torch["out"]), "keras": Values(keras["out"])}
+        tensors = {name: self.canonical_weights(name, values) for name, values in found.items()}
+        for kind in WEIGHTS:
+            a, b = (tensors[name].get(kind, {}) for name in NAMES)
+            if kind == "statistic":
+                a = counted_alike(a, self.case, self.weights)
+            for path in a | b:
+                if path in a and path in b:
+                    yield kind, path, a[path], b[path]
+                elif kind.endswith("gradient"):  # nothing flows there: zero
+                    zero = 0 * (a | b)[path]
+                    yield kind, path, a.get(path, zero), b.get(path, zero)
+        yield from self.rates(found)
+        for key in found["torch"].keys:
+            kind, _, path = key.partition(":")
+            if kind in (*WEIGHTS, "rate") or key not in found["keras"].keys:
+                continue
+            if kind == "step" and path not in self.steps:
+                continue
+            a, b = (self.canonical(kind, path, name, found[name][key]) for name in NAMES)
+            yield kind, path, a, b
+
+    def rates(self, found: dict[str, Values]) -> Iterator[tuple[str, str, Any, Any]]:
+        """The rates of dropout as each file has them, in the order of the graph."""
+        a, b = (v.listed("rate") for v in found.values())
+        spec = dropouts(self.case.model)
+        if len(a) != len(b):
+            yield "rate", "dropout", np.array(a), np.array(b)
+            return
+        paths = list(spec) if len(spec) == len(a) else [f"dropout.{i}" for i in range(len(a))]
+        yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
+
+    def lacking(self, torch: dict[str, Any], keras: dict[str, Any]) -> list[str]:
+        """Steps that only one of the files has shown."""
+        keys = [Values(job["out"]).keys for job in (torch, keras)]
+        return [path for path in self.steps if any(f"step:{path}" not in shown for shown in keys)]
+
+    def canonical_weights(self, name: str, values: Values) -> dict[str, Arrays]:
+        kept: dict[str, Arrays] = {}
+        for key in values.keys:
+            kind, _, path = key.partition(":")
+            if kind in WEIGHTS:
+                kept.setdefault(kind, {})[path] = values[key]
+        found = {}
+        for kind, tensors in kept.items():
+            gradients = kind not in ("statistic", "weight")
+            found[kind] = from_framework(self.held[name], tensors, gradients=gradients)
+        if name == "torch" and "weight" in found:
+            found["weight"] = self.summed(found["weight"])
+        return found
+
+    def summed(self, weights: Arrays) -> Arrays:
+        """PyTorch's weights as Keras keeps them: what is a sum there has one gradient, here each summand has it."""
+        keras = [h for h in self.held["keras"] if h.path in weights]
+        after, before = to_framework(keras, weights), to_framework(keras, self.weights)
+        for place, sharing in shared(keras).items():
+            if len(sharing) > 1 and not sharing[0].stored.stacked:
+                after[place] = before[place] + (after[place] - before[place]) / len(sharing)
+        return from_framework(keras, after)
+
+    def canonical(self, kind: str, path: str, name: str, value: Any) -> Any:
+        backend = load(name)
+        if kind == "step":
+            step = self.steps[path]
+            return unfolded(value, step.type, step.layouts[name], self.case.batch)
+        if kind.endswith("output"):
+            return unlaid(value, self.outputs[path], backend)
+        if kind.endswith("gradient"):
+            return unlaid(value, self.case.model.inputs[path], backend)
+        return value
+
+
+def dropouts(model: Block) -> dict[str, float]:
+    """Every dropout that has a layer, by its path, with its rate."""
+    return {
+        path: plain(node.op.rate)
+        for path, node, _ in instances(model)
+        if isinstance(node.op, Dropout | DropPath) and node.reuses is None and not fixed(node.op.rate, 0)
+    }
+
+
+class Values:
+    """Arrays of a file, read one by one."""
+
+    def __init__(self, file: str):
+        import safetensors
+
+        opened: Any = safetensors.safe_open
+        self.file = opened(file, framework="np")
+        self.keys = dict.fromkeys(self.file.keys())
+
+    def listed(self, kind: str) -> list[Any]:
+        """What has numbers for paths, in their order."""
+        count = sum(key.startswith(f"{kind}:") for key in self.keys)
+        return [self[f"{kind}:{i}"] for i in range(count)]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.file.get_tensor(key)
+
+
+def rounded(value: Any, dtype: str) -> Any:
+    """In the type of the comparison; halves are rounded from float32 by the frameworks."""
+    kind = "float64" if dtype == "float64" else "float32"
+    return np.array(value.astype(kind) if value.dtype.kind == "f" else value, order="C")
+
+
+def laid(value: Any, x: Tensor, backend: Backend) -> Any:
+    """A canonical batch as a framework's tensors lie."""
+    return value.transpose(0, *(1 + x.axes.index(a) for a in backend.natural(x)))
+
+
+def unlaid(value: Any, x: Tensor, backend: Backend) -> Any:
+    order = backend.natural(x)
+    return value.transpose(0, *(1 + order.index(a) for a in x.axes))
+
+
+def unfolded(value: Any, x: Tensor, layout: Layout, batch: int) -> Any:
+    """A value as it lies in a framework, in canonical form; as it is, if it has not the shape that it should."""
+    lead = (batch,) if layout.batched else ()
+    axes = (*layout.folded, *layout.order)
+    shape = (*lead, *(int(x[a]) for a in axes))
+    if value.size != int(np.prod(shape)) or value.ndim != len(layout.order) + layout.batched:
+        return value
+    return value.reshape(shape).transpose(*range(len(lead)), *(len(lead) + axes.index(a) for a in x.axes))

@@ -1,0 +1,247 @@
+"""What came out, as data and as tables of text: one result for each spec and runtime, over all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from specbuild.errors import SpecError, printable
+from specbuild.graph import Block, instances
+from specbuild.ops.dropout import Dropout, DropPath
+from specbuild.parity.case import Case, Place, Runtime
+from specbuild.parity.compare import Report
+from specbuild.parity.difference import FORWARD, KINDS, NOTHING, Difference, uses
+from specbuild.parity.steps import Traced
+from specbuild.parity.tolerance import Tolerance
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings, and rows of cells; `numbers` are the columns set to the right."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numbers: tuple[int, ...]
+
+    def text(self) -> str:
+        table = [self.headings, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(self.cells(row, widths)).rstrip() for row in table]
+        lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
+        return "\n".join(lines) + "\n"
+
+    def cells(self, row: Sequence[str], widths: Sequence[int]) -> list[str]:
+        pairs = enumerate(zip(row, widths, strict=True))
+        return [cell.rjust(w) if i in self.numbers else cell.ljust(w) for i, (cell, w) in pairs]
+
+    def markdown(self) -> str:
+        marks = ["---:" if i in self.numbers else "---" for i in range(len(self.headings))]
+        lines = [[cell.replace("|", "\\|") for cell in row] for row in (self.headings, marks, *self.rows)]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+class Result:
+    """One spec on one runtime of Keras: the worst of all seeds."""
+
+    def __init__(self, spec: str, case: Case, reports: Sequence[Report], place: Place):
+        self.spec, self.case, self.place = spec, case, place
+        self.reports = list(reports)
+        worst = max(self.reports, key=lambda r: (bool(r.error), r.worst))
+        self.worst_of: Report = worst
+        self.found: dict[str, Difference] = {}
+        for report in self.reports:
+            for d in report.found:
+                if d.key not in self.found or d.relative > self.found[d.key].relative:
+                    self.found[d.key] = d
+
+    @property
+    def model(self) -> Block:
+        return self.case.model
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.worst_of.runtime
+
+    @property
+    def tolerance(self) -> Tolerance:
+        return self.worst_of.tolerance
+
+    @property
+    def steps(self) -> dict[str, Traced]:
+        return self.worst_of.steps
+
+    @property
+    def verdict(self) -> str:
+        if self.worst_of.error:
+            return "failed"
+        return self.judged(max((d.relative for d in self.found.values()), default=0.0))
+
+    def judged(self, relative: float) -> str:
+        if relative > self.tolerance.fails:
+            return "differs"
+        return "close" if relative > self.tolerance.warns else "equal"
+
+    def fault(self) -> SpecError | None:
+        """What is wrong, at the step where the files part."""
+        report = self.worst_of
+        if report.error:
+            found = report.numberless()
+            if found is None:
+                return SpecError("SB902", f"{self.spec}: {report.error}")
+            message = f"{report.error}; the first step that does is {found.path}"
+            return self.steps[found.path].at.error("SB903", message)
+        failing = report.failing()
+        if not failing:
+            return None
+        worst = max(failing, key=lambda d: d.relative)
+        said = f"{KINDS[worst.kind]}: {worst.path} by {short(worst.relative)} of its size"
+        said = f"{KINDS[worst.kind]}: {worst.path}: {worst.broken}" if worst.broken else said
+        first = report.first()
+        if first not in self.steps:
+            return SpecError("SB901", f"{self.model.kind} differs in Keras on {self.runtime} ({said})")
+        step = self.steps[first]
+        message = f"the first step that differs in Keras on {self.runtime} is {first} ({step.kind}); most apart are {said}"
+        hint = f"allowed is {short(self.tolerance.fails)} ({self.tolerance.why})"
+        if self.case.dtype != "float64" and not report.failing(*FORWARD):
+            hint += "; only gradients differ: a number that rounding moves over the corner of a ReLU or a pooling does that too, float64 decides"
+        return step.at.error("SB901", message, hint)
+
+    # ------------------------------------------------------------------------------------------------ tables
+
+    def kinds(self) -> Table:
+        """A line for each kind of tensor."""
+        rows = []
+        for kind, title in KINDS.items():
+            found = [d for d in self.found.values() if d.kind == kind]
+            if found:
+                worst = max(found, key=lambda d: d.relative)
+                cells = (title, str(len(found)), short(max(d.absolute for d in found)), short(worst.relative))
+                rows.append((*cells, self.judged(worst.relative), printable(worst.path, 60)))
+        headings = ("what", "tensors", "largest |a - b|", "relative", "verdict", "worst")
+        return Table(headings, rows, (1, 2, 3))
+
+    def named(self, depth: int) -> Table:
+        """A line for each step that has a name, `depth` blocks deep, with the worst of all that is in it."""
+        held: dict[str, list[Difference]] = {path: [] for path in self.steps}
+        for d in self.found.values():
+            path = d.path if d.path in held else d.path.rpartition(".")[0]
+            if path in held:
+                held[path].append(d)
+        rows = []
+        for path, step in self.steps.items():
+            if not step.named or self.level(path) >= depth:
+                continue
+            inside = [d for p, ds in held.items() if p == path or p.startswith(f"{path}.") for d in ds]
+            own = self.found.get(f"step:{path}")
+            forward = (short(own.absolute), short(own.relative)) if own else ("", "")
+            others = [d.relative for d in inside if d.kind != "step"]
+            verdict = self.judged(max(d.relative for d in inside)) if inside else "not seen"
+            cells = (printable(path, 60), step.kind, printable(str(step.type), 48))
+            rows.append((*cells, *forward, short(max(others)) if others else "", verdict))
+        headings = ("step", "op or block", "output", "largest |a - b|", "relative", "its weights", "verdict")
+        return Table(headings, rows, (3, 4, 5))
+
+    def level(self, path: str) -> int:
+        """How many blocks a step stands in."""
+        return sum(path.startswith(f"{p}.") for p, s in self.steps.items() if isinstance(s.node.op, Block))
+
+    def notes(self) -> Iterator[str]:
+        """What must be known to read the numbers."""
+        case, model = self.case, self.model
+        yield f"tolerance {short(self.tolerance.fails)}: {self.tolerance.why}"
+        if self.tolerance.warns < self.tolerance.fails:
+            yield f"above {short(self.tolerance.warns)} a difference is told as close"
+        if set(case.modes) - {"forward"}:
+            yield f"a gradient smaller than {NOTHING[case.dtype]:g} of the largest is measured by that share: it is zero but for rounding"
+        nodes = [node for _, node, _ in instances(model)]
+        if "train" in case.modes:
+            yield "training: one step of gradient descent; weights and statistics are compared after it"
+            if any(isinstance(node.op, Dropout | DropPath) for node in nodes):
+                yield "dropout and drop-path: their rates are compared, then set to 0 in both files for the training step"
+            used = uses(model, case.batch)
+            if used:
+                yield "running variance: PyTorch divides by n - 1 and Keras by n; PyTorch's share of the batch is multiplied by (n - 1) / n"
+            if again := [path for path, (_, counts) in used.items() if len(counts) > 1]:
+                yield f"used several times in a step, so that its statistics hang on the order: {', '.join(again)} (left out)"
+        if lacking := self.worst_of.lacking:
+            yield f"written into another step by one of the backends, so not seen: {', '.join(lacking)}"
+
+    def record(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        fault = self.fault()
+        place = fault.place if fault else None
+        return {
+            "spec": printable(self.spec, 4096),
+            "model": self.model.kind,
+            "runtime": self.runtime,
+            "dtype": self.case.dtype,
+            "device": self.place.device,
+            "tf32": self.place.tf32,
+            "modes": list(self.case.modes),
+            "batch": self.case.batch,
+            "seeds": len(self.reports),
+            "verdict": self.verdict,
+            "worst": number(max((d.relative for d in self.found.values()), default=0.0)),
+            "tolerance": {
+                "fails": self.tolerance.fails,
+                "warns": self.tolerance.warns,
+                "why": self.tolerance.why,
+            },
+            "fault": None
+            if fault is None
+            else {
+                "code": fault.code,
+                "message": fault.message,
+                "step": self.worst_of.first() or None,
+                "file": place.file if place else None,
+                "line": place.line if place else None,
+                "column": place.column if place else None,
+            },
+            "notes": list(self.notes()),
+            "tensors": [
+                {
+                    "kind": d.kind,
+                    "path": d.path,
+                    "absolute": number(d.absolute),
+                    "relative": number(d.relative),
+                    "spread": number(d.spread),
+                    "verdict": self.judged(d.relative),
+                }
+                for d in self.found.values()
+            ],
+        }
+
+
+def short(x: float) -> str:
+    """Two digits; 0 for none at all."""
+    return "0" if x == 0 else f"{x:.1e}" if isfinite(x) else "no number"
+
+
+def number(x: float) -> float | None:
+    return x if isfinite(x) else None
+
+
+def summary(results: Iterable[Result]) -> Table:
+    """A line for each spec and runtime."""
+    rows = []
+    for r in results:
+        worst = {
+            kinds: max((d.relative for d in r.found.values() if d.kind in kinds), default=None)
+            for kinds in (
+                ("output", "step"),
+                ("gradient", "weight_gradient"),
+                tuple(
+                    k
+                    for k in KINDS
+                    if k.startswith(("trained", "weight", "statistic")) and k != "weight_gradient"
+                ),
+            )
+        }
+        cells = ("" if w is None else short(w) for w in worst.values())
+        rows.append(
+            (printable(r.spec, 60), r.runtime, r.case.dtype, *cells, short(r.tolerance.fails), r.verdict)
+        )
+    headings = ("spec", "Keras on", "dtype", "forward", "gradients", "training", "allowed", "verdict")
+    return Table(headings, rows, (3, 4, 5, 6))

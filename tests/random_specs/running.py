@@ -1,0 +1,228 @@
+"""Specs through everything that must hold for them: both files made, clean, and equal in what they compute."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from specbuild.build import compile_source, graph
+from specbuild.cost import cost
+from specbuild.errors import SpecError, SpecErrors
+from specbuild.graph import Block, instances
+from specbuild.parity.compare import Case, Report, compare
+from specbuild.weights import held
+from tests.random_specs.structure import Raw, text
+
+# float32 constants inside the frameworks' own functions; tests/ops/ has the measured floor of each
+LOOSE = frozenset(
+    "gelu leaky_relu hard_sigmoid hard_silu celu attention resize softplus local_response_norm".split()
+)
+# Largest differences: of outputs, and of gradients, which cancel where a norm comes after.
+BOUNDS = {"exact": (1e-8, 1e-6), "loose": (1e-6, 1e-5), "single": (1e-4, 2e-3)}
+BATCH = 125  # specs a process of each framework
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one spec. `kind` is passed, refused, differs, error, traceback or untidy."""
+
+    name: str
+    data: Raw
+    kind: str
+    told: str = ""
+    worst: float = 0.0
+    ops: tuple[str, ...] = ()
+    tensors: int = 0
+
+    @property
+    def failed(self) -> bool:
+        return self.kind not in ("passed", "refused")
+
+    @property
+    def text(self) -> str:
+        return text(self.data)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A spec that compiled."""
+
+    name: str
+    data: Raw
+    model: Block
+    files: dict[str, str]
+
+    @property
+    def ops(self) -> tuple[str, ...]:
+        return tuple(node.op.name for _, node, _ in instances(self.model) if hasattr(node.op, "family"))
+
+
+def made(name: str, data: Raw) -> Made | Outcome:
+    """The spec compiled, or why it was not."""
+    try:
+        model = graph(text(data))
+        files = {backend: compile_source(model, backend) for backend in ("torch", "keras")}
+        counts = {sum(math.prod(h.shape) for h in held(model, b) if h.trained) for b in ("torch", "keras")}
+        if counts != {cost(model).parameters}:
+            return Outcome(name, data, "error", f"parameters: {counts} for {cost(model).parameters}")
+    except SpecErrors as errors:
+        return Outcome(name, data, "refused", f"{errors.errors[0].code} {errors.errors[0].message}")
+    except SpecError as error:
+        return Outcome(name, data, "refused", f"{error.code} {error.message}")
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno} {last.name}"
+        return Outcome(name, data, "traceback", f"{type(error).__name__}: {error} ({where})")
+    return Made(name, data, model, files)
+
+
+def case(one: Made, number: int) -> Case:
+    """How it is compared: in training where nothing is left to chance, with several sizes of batch."""
+    nodes = [node.op for _, node, _ in instances(one.model)]
+    chance = any(op.name in ("dropout", "drop_path") and op.rate for op in nodes if hasattr(op, "rate"))  # type: ignore[union-attr]
+    mode = "train" if not chance and number % 3 == 0 else "forward"
+    batch = number % 2 + 3 if mode == "train" else number % 3 + 1
+    return Case(
+        one.name,
+        one.model,
+        mode=mode,
+        batch=batch,
+        seed=number,
+        dtype="float32" if single(one) else "float64",
+    )
+
+
+def single(one: Made) -> bool:
+    """Whether TensorFlow has no float64 for it on a CPU: pooling over three axes."""
+    return any(
+        node.op.name in ("max_pool", "avg_pool")
+        and len(node.op.window(block.typed(node.inputs[0])).axes) == 3  # type: ignore[union-attr, arg-type]
+        for _, node, block in instances(one.model)
+        if hasattr(node.op, "window")
+    )
+
+
+def bound(one: Made, key: str) -> float:
+    outputs, gradients = BOUNDS["single" if single(one) else "loose" if LOOSE & set(one.ops) else "exact"]
+    return gradients if key.startswith("grad") else outputs
+
+
+def judged(one: Made, report: Report) -> Outcome:
+    if report.error:
+        return Outcome(one.name, one.data, "error", report.error, ops=one.ops)
+    found = report.differences
+    wrong = {k: v for k, v in found.items() if not v <= bound(one, k)}
+    worst = max(found.values(), default=0.0)
+    if wrong:
+        told = ", ".join(f"{k} {v:.1e}" for k, v in list(wrong.items())[:5])
+        return Outcome(one.name, one.data, "differs", told, worst, one.ops, len(found))
+    return Outcome(one.name, one.data, "passed", "", worst, one.ops, len(found))
+
+
+def run(specs: Iterable[tuple[str, Raw]], tidy: bool = True) -> list[Outcome]:
+    """Every spec compiled, linted, and compared: one process of each framework for all."""
+    found: dict[str, Outcome] = {}
+    compiled: list[Made] = []
+    numbers: dict[str, int] = {}
+    for number, (name, data) in enumerate(specs):
+        one = made(name, data)
+        found[name] = Outcome(name, data, "passed")
+        numbers[name] = int("".join(c for c in name if c.isdigit()) or 3 * number)
+        if isinstance(one, Made):
+            compiled.append(one)
+        else:
+            found[name] = one
+    for start in range(0, len(compiled), BATCH):
+        some = compiled[start : start + BATCH]
+        for one, report in zip(some, compare([case(m, numbers[m.name]) for m in some]), strict=True):
+            found[one.name] = judged(one, report)
+    zero = [
+        o
+        for o in found.values()
+        if o.kind == "differs" and all("grad." in part for part in o.told.split(", "))
+    ]
+    again = [m for o in zero if isinstance(m := made(o.name, anchored(o.data)), Made)]
+    if again:
+        for one, report in zip(again, compare([case(m, numbers[m.name]) for m in again]), strict=True):
+            if (outcome := judged(one, report)).kind == "passed":
+                found[one.name] = replace(outcome, data=found[one.name].data)
+    if tidy:
+        for name, told in untidy(compiled).items():
+            if not found[name].failed:
+                found[name] = Outcome(name, found[name].data, "untidy", told, ops=found[name].ops)
+    return list(found.values())
+
+
+def anchored(data: Raw) -> Raw:
+    """The spec with its inputs as outputs too, so that no gradient of an input is zero but for rounding."""
+    changed = deepcopy(data)
+    steps = changed["steps"]
+    if "outputs" not in changed:
+        last = steps[-1] if isinstance(steps[-1], dict) else {steps[-1]: None}
+        steps[-1] = {"as": "given_last", **last}
+        changed["outputs"] = [steps[-1]["as"]]
+    outputs = changed["outputs"]
+    named = {"first": outputs} if isinstance(outputs, str) else outputs
+    named = dict(named) if isinstance(named, dict) else {name.replace(".", "_"): name for name in named}
+    if "prev" in named.values():
+        last = steps[-1] if isinstance(steps[-1], dict) else {steps[-1]: None}
+        steps[-1] = {"as": "given_last", **last}
+        named = {k: steps[-1]["as"] if v == "prev" else v for k, v in named.items()}
+    for name, raw in changed["inputs"].items():
+        if raw.get("dtype", "float") == "float":
+            steps.append({"scale": {"by": 2}, "from": name, "as": f"anchor_{name}"})
+            named[f"anchor_{name}"] = f"anchor_{name}"
+    return {**changed, "outputs": named}
+
+
+def untidy(compiled: list[Made]) -> dict[str, str]:
+    """What ruff says of the files: of the linter, and of the formatter, which leaves them alone."""
+    found: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for one in compiled:
+            for backend, source in one.files.items():
+                (Path(folder) / f"{one.name}-{backend}.py").write_text(source, encoding="utf-8")
+        for command in (["check", "--output-format", "concise"], ["format", "--diff"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "ruff", *command, "--isolated", "."],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                for line in done.stdout.splitlines():
+                    name = line.removeprefix("--- ").partition("-")[0]
+                    if line.startswith(("r", "--- ")) and any(m.name == name for m in compiled):
+                        found.setdefault(name, f"ruff {command[0]}: {line}")
+                found = found or {compiled[0].name: done.stdout[:500] + done.stderr[:500]}
+    return found
+
+
+def coverage(outcomes: Iterable[Outcome]) -> Counter[str]:
+    """In how many compared specs each op stands."""
+    found: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.kind in ("passed", "differs"):
+            found.update(set(outcome.ops))
+    return found
+
+
+def kept(outcome: Outcome, folder: Path) -> Path:
+    """The spec of a failure and what was wrong with it, as a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{outcome.name}.yaml"
+    told = "".join(f"# {line}\n" for line in f"{outcome.kind}: {outcome.told}".splitlines())
+    path.write_text(told + text(outcome.data), encoding="utf-8")
+    return path
+
+
+__all__: list[Any] = ["Outcome", "coverage", "kept", "made", "run"]

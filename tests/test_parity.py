@@ -1,0 +1,196 @@
+"""Parity itself: probes, differences, tolerances, processes that die or hang, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from specbuild import backends
+from specbuild.build import graph
+from specbuild.cli import main
+from specbuild.parity import session
+from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.parity.difference import Difference, counted_alike, difference, related
+from specbuild.parity.plan import plan
+from specbuild.parity.report import Result
+from specbuild.parity.steps import traced
+from specbuild.parity.switches import SWITCHES, environment
+from specbuild.parity.tolerance import tolerance
+from specbuild.source import Source
+
+ROOT = Path(__file__).parent
+SPECS = [*sorted((ROOT.parent / "specs").glob("*.yaml")), *sorted((ROOT / "specs").glob("*.yaml"))]
+MODELS = [path for path in SPECS if "model" in Source.read(path, path.name).data]
+NET = ROOT / "mutants" / "vision.yaml"
+
+
+def text(steps: str, inputs: str = "{x: {C: 3}}") -> str:
+    return f"specbuild: 1\nmodel: Net\ninputs: {inputs}\nsteps:\n" + "".join(
+        f"  {line}\n" for line in steps.splitlines()
+    )
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_every_step_has_its_place_in_both_files(path: Path) -> None:
+    """`plan` itself checks that the file with probes is the file, but for the probes."""
+    model = graph(path)
+    plans = {name: plan(model, backends.load(name)) for name in backends.NAMES}
+    steps = list(traced({name: p.top for name, p in plans.items()}))
+    paths = [s.path for s in steps]
+    assert paths and len(set(paths)) == len(paths)
+    for name, found in plans.items():
+        shown = {key.partition("@")[0] for probe in found.probes for key in probe.keys}
+        rows = {key for probe in found.probes if probe.kind != "value" for key in probe.keys}
+        for s in steps:
+            own = s.node.name
+            placed = own in shown or any(own.startswith(f"{row}.") for row in rows)
+            # a change of shape may be written as part of the step that reads it
+            assert placed or (not s.named and s.node.op.family == "shape"), f"{name}: {s.path}"
+        assert all({*x.order, *x.folded} == set(s.type.axes) for s in steps for x in s.layouts.values())
+
+
+def test_differences() -> None:
+    a = np.array([1.0, -4.0, np.inf])
+    assert difference("step", "x", a, a).absolute == 0
+    assert difference("step", "x", a, np.array([1.0, -3.0, np.inf])).absolute == 1
+    assert difference("step", "x", a, np.array([1.0, -4.0, 2.0])).absolute == float("inf")
+    assert "NaN" in difference("step", "x", a, a * np.nan).broken
+    assert "shape" in difference("step", "x", a, a[:2]).broken
+
+
+def test_what_is_zero_but_for_rounding_is_measured_by_the_largest() -> None:
+    found = [
+        Difference("weight_gradient", "large", 0.0, 10.0),
+        Difference("weight_gradient", "nothing", 1e-15, 1e-15),
+        Difference("step", "small", 1e-4, 1e-4),
+    ]
+    related(found, "float64")
+    assert found[1].relative == pytest.approx(1e-12)
+    assert found[2].relative == pytest.approx(1.0)
+
+
+def test_running_variance_is_counted_as_keras_does() -> None:
+    model = graph(Source(text("- batch_norm: {momentum: 0.25}\n  as: norm", "{x: {C: 2, H: 2, W: 3}}")))
+    x = np.random.default_rng(0).normal(size=(4, 2, 2, 3))
+    before = np.array([2.0, 3.0])
+    torch = 0.75 * before + 0.25 * x.var((0, 2, 3), ddof=1)
+    found = counted_alike({"norm.variance": torch}, Case("x", model, batch=4), {"norm.variance": before})
+    assert np.allclose(found["norm.variance"], 0.75 * before + 0.25 * x.var((0, 2, 3)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("steps", "dtype", "runtime", "fails"),
+    [
+        ("- relu", "float64", "tensorflow", 1e-9),
+        ("- gelu", "float64", "tensorflow", 1e-6),
+        ("- relu", "float64", "jax", 1e-4),
+        ("- gelu", "float32", "tensorflow", 1e-4),
+        ("- relu", "bfloat16", "torch", 2e-2),
+    ],
+)
+def test_tolerance_says_why(steps: str, dtype: Any, runtime: Any, fails: float) -> None:
+    found = tolerance(graph(Source(text(steps))), dtype, runtime)
+    assert found.fails == fails
+    assert dtype in found.why
+
+
+def test_switches_are_set_before_a_framework_is_imported() -> None:
+    off = environment(("jax", "keras"), Place("cuda"))
+    assert off["NVIDIA_TF32_OVERRIDE"] == "0" and off["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert "NVIDIA_TF32_OVERRIDE" not in environment(("jax", "keras"), Place("cuda", tf32=True))
+    assert environment(("tensorflow", "keras"), Place("cuda"))["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert environment(("torch",), Place("cpu"))["CUDA_VISIBLE_DEVICES"] == ""
+    assert len({(s.framework, s.name) for s in SWITCHES}) == len(SWITCHES)
+
+
+def broken(old: str, new: str) -> Case:
+    """A model whose PyTorch file has a fault."""
+    model = graph(Source(text("- linear: {features: 4}\n  as: first\n- relu:\n  as: second")))
+    written = plan(model, backends.load("torch")).text
+    assert old in written
+    return Case("broken", model, sources={"torch": written.replace(old, new)}, steps=True, modes=("forward",))
+
+
+def run(case: Case, timeout: float = 60) -> Report:
+    found: list[Report] = []
+    Lane(Place(timeout=timeout), ["tensorflow"]).run([case], found.append)
+    [report] = found
+    return report
+
+
+@pytest.mark.parametrize(
+    ("new", "timeout", "said"),
+    [
+        ("import torch\nimport os\nos._exit(3)", 60, "ended with code 3"),
+        ("import torch\nimport os\nos.kill(os.getpid(), 9)", 60, "was ended by SIGKILL"),
+        ("import torch\nwhile True:\n    pass", 3, "gave no answer within 3 s"),
+        ("import torch\nraise ValueError('no')", 60, "ValueError: no"),
+    ],
+    ids=["dies", "killed", "hangs", "raises"],
+)
+def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> None:
+    report = run(broken("import torch\n", f"{new}\n"), timeout)
+    assert said in report.error and "Traceback" not in report.error
+    assert not report.equal
+    fault = Result("net.yaml", broken("x", "x"), [report], Place()).fault()
+    assert fault is not None and fault.code == "SB902"
+
+
+def test_what_is_no_number_is_told_with_its_step() -> None:
+    case = broken("F.relu(", "torch.log(-1 - 0 * F.relu(")
+    case.sources = {"torch": case.sources["torch"].replace("self.first(x))", "self.first(x)))")}
+    report = run(case)
+    result = Result("net.yaml", case, [report], Place())
+    fault = result.fault()
+    assert fault is not None and fault.code == "SB903" and result.verdict == "failed"
+    assert "PyTorch gives NaN" in fault.message and "second" in fault.message
+    assert fault.place is not None and fault.place.line == 7
+
+
+def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["parity", str(NET), "--seeds", "2", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    [result] = found["results"]
+    assert result["verdict"] == "equal" and result["seeds"] == 2 and result["fault"] is None
+    assert {t["kind"] for t in result["tensors"]} >= {
+        "output",
+        "step",
+        "weight_gradient",
+        "weight",
+        "statistic",
+    }
+    switches = {s["name"]: s["value"] for p in found["processes"] for s in p["switches"]}
+    assert switches["torch.backends.cudnn.allow_tf32"] == "False" and switches["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert not [v for v in switches.values() if "cannot be set" in v or "(not" in v]
+    # weights are scaled so that no step is too small or too large to be seen
+    maps = ("stem", "grouped", "dilated", "upsampled", "head", "stem_norm", "body.0.conv", "body.1.excite")
+    spreads = {t["path"]: t["spread"] for t in result["tensors"] if t["kind"] == "step"}
+    assert all(0.5 < spreads[path] < 2 for path in maps), spreads
+
+
+def test_a_spec_that_is_not_fine(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(text("- rleu"))
+    assert main(["parity", str(tmp_path / "bad.yaml")]) == 3
+    assert "did you mean 'relu'" in capfd.readouterr().err
+
+
+def test_a_runtime_that_is_not_installed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = session.find_spec
+    monkeypatch.setattr(session, "find_spec", lambda name: None if name == "jax" else known(name))
+    assert main(["parity", str(NET), "--keras-runtime", "jax"]) == 4
+    assert "keras needs jax, which is not installed" in capfd.readouterr().err
+
+
+def test_no_gpu_here(capfd: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert main(["parity", str(NET), "--device", "cuda"]) == 4
+    err = capfd.readouterr().err
+    assert "error[SB604]: there is no GPU here for torch" in err and "--device cpu" in err

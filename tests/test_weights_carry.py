@@ -1,0 +1,247 @@
+"""Which tensors of a file become which weights of a model, and how every exception is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import specbuild
+from specbuild.build import graph
+from specbuild.errors import SpecError
+from specbuild.graph import Block
+from specbuild.weights import held, to_framework
+from specbuild.weights.carry import Carried, Declared, Naming, carried, namings
+from specbuild.weights.initial import initial
+from specbuild.weights.report import Report, report
+
+Array = np.ndarray[Any, Any]
+BACKBONES = Path(specbuild.__file__).parent / "library" / "backbones"
+
+NET = """
+specbuild: 1
+model: Net
+blocks:
+  Gate:
+    inputs: {x: [C, H, W]}
+    steps:
+      - mean: {over: [H, W]}
+      - linear: {features: x.C}
+        as: excite
+      - multiply: [x, excite]
+  Stage:
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: x.C, bias: false}
+        as: conv
+      - batch_norm:
+        as: norm
+      - Gate:
+        as: gate
+inputs: {image: {C: 4, H: 6, W: 6}}
+steps:
+  - Stage:
+    repeat: 2
+    as: stages
+  - mean: {over: [H, W]}
+  - linear: {features: 3}
+    as: head
+weights:
+  published:
+    blocks.{i}.conv.{rest}: stages.{i - 1}.conv.{rest}
+    blocks.{i}.bn.{rest}: stages.{i - 1}.norm.{rest}
+    blocks.{i}.se.{rest}: stages.{i - 1}.gate.excite.{rest}
+    classifier.{rest}: head.{rest}
+"""
+USER = """
+specbuild: 1
+model: User
+imports: {ResNet: library:backbones/resnet.yaml}
+inputs: {rgb: {C: 3, H: 32, W: 32}, depth: {C: 3, H: 32, W: 32}}
+steps:
+  - ResNet: {variant: resnet18, classes: 7}
+    from: rgb
+    as: cnn
+  - ResNet: {variant: resnet18, classes: 7}
+    from: depth
+    as: other
+  - add: [cnn, other]
+"""
+
+
+@pytest.fixture(scope="module")
+def net() -> Block:
+    return graph(NET)
+
+
+def values(model: Block) -> dict[str, Array]:
+    return initial(model, held(model, "torch"), seed=3)
+
+
+def state(model: Block, backend: str = "torch") -> dict[str, Array]:
+    return to_framework(held(model, backend), values(model))
+
+
+def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> Carried:
+    return carried(model, entries, namings(model, kind, chosen.get("origin"), chosen.get("into")))
+
+
+def told(model: Block, found: Carried, *missing: str, unused: tuple[str, ...] = ()) -> Report:
+    return report(found, Declared(missing, unused), [h.path for h in held(model, "torch")])
+
+
+def same(model: Block, found: Carried) -> None:
+    assert not found.exceptions
+    wanted = values(model)
+    assert set(found.values) == set(wanted)
+    for path, value in wanted.items():
+        np.testing.assert_array_equal(found.values[path], value)
+
+
+def published(model: Block) -> dict[str, Array]:
+    names = (("stages.0", "blocks.1"), ("stages.1", "blocks.2"), ("norm", "bn"), ("gate.excite", "se"))
+    found = {}
+    for name, value in state(model).items():
+        for own, other in (*names, ("head", "classifier")):
+            name = name.replace(own, other)
+        found[name] = value
+    return found
+
+
+def test_names_are_told_by_what_fits(net: Block) -> None:
+    for entries, kind, name in (
+        (values(net), "safetensors", "specbuild"),
+        (state(net), "safetensors", "torch"),
+        (state(net), "torch", "torch"),
+        (state(net, "keras"), "h5", "keras"),
+        (published(net), "torch", "published"),
+    ):
+        found = taken(net, entries, kind)
+        assert found.naming.name == name
+        same(net, found)
+
+
+@pytest.mark.parametrize(
+    "wrap", ["module.{}", "_orig_mod.{}", "module._orig_mod.{}", "_orig_mod.module.{}", "model.{}"]
+)
+def test_what_wrappers_add_is_left_out(net: Block, wrap: str) -> None:
+    entries = {wrap.format(name): value for name, value in state(net).items()}
+    same(net, taken(net, entries))
+    same(net, taken(net, {wrap.format(name): value for name, value in published(net).items()}))
+    same(net, taken(net, {**entries, "n_averaged": np.zeros((), "int64")}))
+    inside = {name.replace("stages.0.", "stages.0._orig_mod."): v for name, v in state(net).items()}
+    same(net, taken(net, inside))
+
+
+def test_a_step_called_module_is_not_taken_for_a_wrapper() -> None:
+    model = graph(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4}}\nsteps:\n  - do:\n      - linear: {features: 4}\n      - linear: {features: 2}\n    as: model\n"
+    )
+    assert all(name.startswith("model.") for name in state(model))
+    same(model, taken(model, state(model)))
+    same(model, taken(model, {f"model.{name}": value for name, value in state(model).items()}))
+
+
+def test_counters_of_batch_norms_are_no_weights(net: Block) -> None:
+    entries = {**state(net), "stages.0.norm.num_batches_tracked": np.array(7)}
+    same(net, taken(net, entries))
+    found = taken(net, {**entries, "head.num_batches_tracked": np.array(7)})
+    assert found.left_over == [("head.num_batches_tracked", ())]
+
+
+def test_every_exception_is_named(net: Block) -> None:
+    entries = state(net)
+    del entries["stages.0.gate.excite.weight"], entries["stages.0.gate.excite.bias"]
+    entries |= {
+        "head.weight": np.zeros((5, 4), "float32"),
+        "stages.1.conv.weight": np.zeros((4, 4, 3, 3), "int8"),
+    }
+    entries["other.weight"] = np.zeros((2, 2), "float32")
+    found = taken(net, entries)
+    answer = told(net, found)
+    assert not answer.fits
+    assert list(answer.lines()) == [
+        "12 of 16 carried, 0 new, 2 missing, 2 mismatched, 1 left over",
+        "  missing     stages.0.gate.excite.kernel (4, 4)",
+        "  missing     stages.0.gate.excite.bias (4,)",
+        "  mismatched  stages.1.conv.kernel (4, 4, 3, 3); stages.1.conv.weight is (4, 4, 3, 3) of int8 in the file",
+        "  mismatched  head.kernel (3, 4); head.weight is (5, 4) in the file",
+        "  left over   other.weight (2, 2)",
+    ]
+    fault = answer.fault("old.pt")
+    assert fault.code == "SB801"
+    assert (
+        fault.message
+        == "`old.pt` does not fit the model: 2 missing, 2 mismatched, 1 left over; nothing was written"
+    )
+    assert fault.hint == (
+        "--allow-missing 'stages.0.gate' --allow-missing 'stages.1.conv' --allow-missing 'head.kernel' "
+        "to let them begin anew; "
+        "--allow-unused 'other.weight' to leave such entries out"
+    )
+    declared = told(net, found, "stages.0.gate", "head.kernel", "stages.1.conv", unused=("other.*",))
+    assert declared.fits
+    assert (
+        declared.summary()
+        == "12 of 16 carried, 4 new (gate, conv, kernel), 0 mismatched, 0 left over, 1 unused"
+    )
+    assert {u.path for u in declared.new} == {
+        "stages.0.gate.excite.kernel", "stages.0.gate.excite.bias", "head.kernel", "stages.1.conv.kernel",
+    }  # fmt: skip
+    idle = told(net, found, "hed.*")
+    assert idle.notes == ("nothing that is missing or left over matches 'hed.*'",)
+
+
+def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
+    answer = told(net, taken(net, {"a.weight": np.zeros(3, "float32")}))
+    assert answer.summary() == "0 of 16 carried, 0 new, 16 missing, 0 mismatched, 1 left over"
+    assert (
+        answer.fault("a.pt").hint == "no name in it is one of the model's; --from says whose names they are"
+    )
+
+
+def test_shapes_of_keras_are_told_in_its_own_order(net: Block) -> None:
+    entries = {**state(net, "keras"), "head/kernel": np.zeros((4, 5), "float32")}
+    answer = told(net, taken(net, entries, "h5"))
+    assert list(answer.lines())[1:] == [
+        "  mismatched  head.kernel (3, 4); head/kernel, which would be (4, 3), is (4, 5) in the file"
+    ]
+
+
+def test_published_weights_of_an_imported_model() -> None:
+    """A layout that a model inside has rules for; the rest of the model gets nothing of it."""
+    model = graph(USER)
+    backbone = graph(BACKBONES / "resnet.yaml", {"classes": 7}, "resnet18")
+    entries = state(backbone)
+    with pytest.raises(SpecError, match="fits cnn and other") as ambiguous:
+        taken(model, entries, origin="torchvision")
+    assert ambiguous.value.code == "SB806"
+    found = taken(model, entries, origin="torchvision", into="other")
+    assert str(found.naming) == "torchvision (into other)"
+    assert not found.mismatched and not found.left_over
+    assert {u.path.partition(".")[0] for u in found.missing} == {"cnn"}
+    np.testing.assert_array_equal(found.values["other.conv1.kernel"], entries["conv1.weight"])
+    assert (
+        told(model, found, "cnn").summary() == "102 of 204 carried, 102 new (cnn), 0 mismatched, 0 left over"
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "into", "message"),
+    [
+        ("publishd", None, "Net knows no weights of 'publishd'"),
+        ("published", "stages", "no step 'stages' has published names"),
+    ],
+)
+def test_names_that_are_not_known(net: Block, origin: str, into: str | None, message: str) -> None:
+    with pytest.raises(SpecError, match=message) as found:
+        namings(net, "torch", origin, into)
+    assert found.value.code == "SB806"
+
+
+def test_candidates_are_those_of_the_file(net: Block) -> None:
+    assert [n.name for n in namings(net, "h5", None, None)] == ["keras"]
+    assert [n.name for n in namings(net, "torch", None, None)] == ["specbuild", "torch", "keras", "published"]
+    assert namings(net, "torch", "keras", None) == [Naming("keras")]
