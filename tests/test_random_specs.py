@@ -19,7 +19,7 @@ from tests.random_specs.structure import spec
 FOUND = sorted((Path(__file__).parent / "random_specs" / "found").glob("*.yaml"))
 SAME = 140  # specs: one for each op of the table, and more
 NEW = 80 if os.environ.get("SPECBUILD_SEED") else 0  # not yet by default: a long run is not clean so far
-# Of seed 1, not understood so far: a NaN on one side, and a gradient that differs.
+# Of seed 1. 79: NaN, not traced yet. 137: a gradient that is zero but for rounding, since a norm undoes the factor.
 OPEN = {"same79", "same137"}
 SEED = int(os.environ.get("SPECBUILD_SEED") or random.SystemRandom().randrange(10**6))
 
