@@ -148,7 +148,8 @@ def run(specs: Iterable[tuple[str, Raw]], tidy: bool = True) -> list[Outcome]:
     zero = [
         o
         for o in found.values()
-        if o.kind == "differs" and all("grad." in part for part in o.told.split(", "))
+        if o.kind == "differs"
+        and all(part.startswith(("gradient:", "trained_gradient:")) for part in o.told.split(", "))
     ]
     again = [m for o in zero if isinstance(m := made(o.name, anchored(o.data)), Made)]
     if again:
