@@ -14,6 +14,7 @@ from specbuild import __version__
 from specbuild.cli import options
 from specbuild.cli.terminal import exit_code, out, report, styled
 from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.weights.process import numbers
 
 if TYPE_CHECKING:
     from specbuild.parity.case import Case, Runtime
@@ -58,6 +59,7 @@ def parity(
 
     Each framework runs in a process of its own; weights and inputs are random, and well scaled.
     """
+    numbers("parity needs", "torch,keras")
     from specbuild.parity import session
     from specbuild.parity.case import MODES, RUNTIMES, Place
     from specbuild.parity.report import Result

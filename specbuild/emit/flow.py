@@ -53,6 +53,7 @@ class Flow:
         steps, end = self.unit.steps, len(self.unit.steps)
         outputs = [value.key for value in self.unit.first.outputs.values()]
         done = self.done(outputs)
+        self.live |= dict.fromkeys(self.called(), end)
         readers: dict[str, list[int]] = {}
         for at in done:
             for key in steps[at].inputs:
@@ -67,6 +68,11 @@ class Flow:
             alone = outputs == [steps[at].key] and at == done[-1]
             self.step(at, steps[at], readers, alone)
         return [self.text[key] for key in outputs]
+
+    def called(self) -> set[str]:
+        """The functions of the file that the steps call, so that no variable may have their names."""
+        functions = (p.function for step in self.unit.steps for p in walk(step.call) if isinstance(p, Call))
+        return {f.text for f in functions if isinstance(f, Name) and "." not in f.text}
 
     def done(self, outputs: list[str]) -> list[int]:
         """The steps whose values somebody reads; what holds weights only for others to use again is not done."""

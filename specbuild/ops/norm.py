@@ -44,6 +44,12 @@ class BatchNorm(Op):
 
     def infer(self, x: Tensor) -> Tensor:
         x[self.over]
+        if not x.batched:
+            raise ShapeError(
+                "SB401",
+                f"batch_norm takes the statistics of a batch, but {x} is the same for every sample",
+                "`layer_norm` takes those of one value",
+            )
         return floats(self.name, x)
 
     def weights(self, x: Tensor) -> dict[str, Weight]:

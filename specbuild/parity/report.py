@@ -96,16 +96,24 @@ class Result:
         if not failing:
             return None
         worst = max(failing, key=lambda d: d.relative)
-        said = f"{KINDS[worst.kind]}: {worst.path} by {short(worst.relative)} of its size"
-        said = f"{KINDS[worst.kind]}: {worst.path}: {worst.broken}" if worst.broken else said
-        first = report.first()
-        if first not in self.steps:
-            return SpecError("SB901", f"{self.model.kind} differs in Keras on {self.runtime} ({said})")
-        step = self.steps[first]
-        message = f"the first step that differs in Keras on {self.runtime} is {first} ({step.kind}); most apart are {said}"
+        by = worst.broken or f"{short(worst.relative)} of its size"
+        said = f"{KINDS[worst.kind]}: {worst.path}: {by}"
         hint = f"allowed is {short(self.tolerance.fails)} ({self.tolerance.why})"
         if self.case.dtype != "float64" and not report.failing(*FORWARD):
-            hint += "; only gradients differ: a number that rounding moves over the corner of a ReLU or a pooling does that too, float64 decides"
+            hint += "; a number that rounding moves over the corner of a ReLU or of a pooling changes gradients too: float64 decides"
+        first = report.first()
+        if first not in self.steps:
+            at = (
+                self.model.at.child("inputs", worst.path)
+                if worst.path in self.model.inputs
+                else self.model.at
+            )
+            return at.error("SB901", f"Keras on {self.runtime} differs ({said})", hint)
+        step = self.steps[first]
+        where = "the first step that differs"
+        if not report.failing(*FORWARD):
+            where = "all steps agree; the step where gradients or a training step part"
+        message = f"{where} in Keras on {self.runtime} is {first} ({step.kind}); most apart are {said}"
         return step.at.error("SB901", message, hint)
 
     # ------------------------------------------------------------------------------------------------ tables

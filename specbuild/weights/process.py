@@ -110,14 +110,14 @@ def require(kind: Kind, model: bool) -> None:
         runtime()
 
 
-def numbers() -> None:
+def numbers(what: str = "weights need", extras: str = "weights") -> None:
     """SB603 unless there are numpy and safetensors, which every file of weights needs."""
     for package in ("numpy", "safetensors"):
         if find_spec(package) is None:
             raise SpecError(
                 "SB603",
-                f"weights need {package}, which is not installed",
-                hint="in a checkout of specbuild: pip install '.[weights]'",
+                f"{what} {package}, which is not installed",
+                hint=f"in a checkout of specbuild: pip install '.[{extras}]'",
             )
 
 

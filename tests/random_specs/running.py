@@ -89,12 +89,12 @@ def case(one: Made, number: int) -> Case:
     """How it is compared: in training where nothing is left to chance, with several sizes of batch."""
     nodes = [node.op for _, node, _ in instances(one.model)]
     chance = any(op.name in ("dropout", "drop_path") and op.rate for op in nodes if hasattr(op, "rate"))  # type: ignore[union-attr]
-    mode = "train" if not chance and number % 3 == 0 else "forward"
-    batch = number % 2 + 3 if mode == "train" else number % 3 + 1
+    train = not chance and number % 3 == 0
+    batch = number % 2 + 3 if train else number % 3 + 1
     return Case(
         one.name,
         one.model,
-        mode=mode,
+        modes=("train",) if train else ("forward", "gradients"),
         batch=batch,
         seed=number,
         dtype="float32" if single(one) else "float64",
@@ -113,7 +113,7 @@ def single(one: Made) -> bool:
 
 def bound(one: Made, key: str) -> float:
     outputs, gradients = BOUNDS["single" if single(one) else "loose" if LOOSE & set(one.ops) else "exact"]
-    return gradients if key.startswith("grad") else outputs
+    return gradients if "gradient:" in key or key.startswith("weight:") else outputs
 
 
 def judged(one: Made, report: Report) -> Outcome:
@@ -148,7 +148,8 @@ def run(specs: Iterable[tuple[str, Raw]], tidy: bool = True) -> list[Outcome]:
     zero = [
         o
         for o in found.values()
-        if o.kind == "differs" and all("grad." in part for part in o.told.split(", "))
+        if o.kind == "differs"
+        and all(part.startswith(("gradient:", "trained_gradient:")) for part in o.told.split(", "))
     ]
     again = [m for o in zero if isinstance(m := made(o.name, anchored(o.data)), Made)]
     if again:

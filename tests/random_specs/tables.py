@@ -21,6 +21,7 @@ def table(scope: Scope, axes: list[str], dtype: str, depth: int = 0) -> str:
                 ]
             )
         a, b = whole(depth + 1), whole(depth + 1)
+        b = b if a != b else str(random.randint(5, 9))
         return pick(
             [
                 f"{a} + {b}",

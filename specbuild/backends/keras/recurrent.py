@@ -10,7 +10,7 @@ from specbuild.backends.keras.base import emits
 from specbuild.backends.keras.init import initializer
 from specbuild.emit.code import Call, Literal
 from specbuild.emit.layout import Layout
-from specbuild.emit.lower import Operand, Result, Stored
+from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import SELF
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
 
@@ -25,6 +25,8 @@ GATES = (1, 0, 2)  # of a GRU: r, z, n here; z, r, h there
 
 @emits(Lstm, Gru)
 def recurrent(op: Lstm | Gru, x: Operand, out: Tensor) -> Result:
+    if not x.layout.batched:
+        raise Unsupported("its recurrent layers read batches, and this value has no batch")
     others = tuple(a for a in (*x.layout.folded, *x.order) if a not in (op.over, CHANNEL))
     here = x.to(op.over, CHANNEL, folded=others)
     arguments = {

@@ -95,8 +95,15 @@ def channels_and_places(x: Operand, axes: tuple[str, ...]) -> Operand:
     return here.to(*channels_first(tuple(a for a in here.order if a not in others)), folded=others)
 
 
+def batched(x: Operand) -> None:
+    """Raises Unsupported for a value without a batch, whose first axis PyTorch would take for one."""
+    if not x.layout.batched:
+        raise Unsupported("it norms batches, and this value has no batch", "`layer_norm` takes any value")
+
+
 @emits(GroupNorm)
 def group_norm(op: GroupNorm, x: Operand, out: Tensor) -> Result:
+    batched(x)
     here = channels_and_places(x, places(x.type, op.over))
     make = GROUP_NORM.made(op.groups, here[CHANNEL], eps=op.epsilon, affine=op.affine)
     return layer(make, here, inits=begins(op.init, op.affine), weights=held(op.affine))
@@ -104,6 +111,7 @@ def group_norm(op: GroupNorm, x: Operand, out: Tensor) -> Result:
 
 @emits(InstanceNorm)
 def instance_norm(op: InstanceNorm, x: Operand, out: Tensor) -> Result:
+    batched(x)
     axes = places(x.type, op.over)
     if len(axes) > 3:
         raise Unsupported(
@@ -116,6 +124,7 @@ def instance_norm(op: InstanceNorm, x: Operand, out: Tensor) -> Result:
 
 @emits(LocalResponseNorm)
 def local_response_norm(op: LocalResponseNorm, x: Operand, out: Tensor) -> Result:
+    batched(x)
     here = x.to(*channels_first(x.order), folded=x.layout.folded)
     made = layer(LOCAL_RESPONSE_NORM.made(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)
     if here.layout.rank <= 4:
