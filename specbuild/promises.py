@@ -14,7 +14,8 @@ from typing import Any
 from specbuild import backends
 from specbuild.elaborate import Trial
 from specbuild.emit.code import Name, substitute
-from specbuild.emit.units import Unit, units
+from specbuild.emit.unit import Unit
+from specbuild.emit.units import units
 from specbuild.errors import SpecError, SpecErrors
 from specbuild.graph import Block
 from specbuild.words import plain

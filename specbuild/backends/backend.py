@@ -12,7 +12,7 @@ from specbuild.emit.code import Call, Expr, Module, Name
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Operand, Result, Unsupported
 from specbuild.emit.made import SELF, Argument, Construct, literal
-from specbuild.emit.units import Unit
+from specbuild.emit.unit import Unit
 from specbuild.ops.base import Op
 from specbuild.words import words
 

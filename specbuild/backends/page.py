@@ -32,7 +32,7 @@ from specbuild.emit.code import (
 from specbuild.emit.layout import Layout
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Computed, Construct, Made, Run, literal
-from specbuild.emit.units import REQUIRED, Unit
+from specbuild.emit.unit import REQUIRED, Unit
 from specbuild.words import plain
 
 SPELLED_OUT = 3  # so many equal layers are written one by one

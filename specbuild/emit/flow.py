@@ -25,7 +25,7 @@ from specbuild.emit.code import (
 from specbuild.emit.lower import Step
 from specbuild.emit.made import SELF, Container
 from specbuild.emit.printer import expression
-from specbuild.emit.units import Mark, Unit
+from specbuild.emit.unit import Mark, Unit
 
 WIDTH = 88
 INDENT = 8

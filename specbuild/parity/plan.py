@@ -13,7 +13,8 @@ from typing import Any
 from specbuild.emit.code import Call, Expr, Literal, Name, TupleOf
 from specbuild.emit.lower import Lowered
 from specbuild.emit.printer import module as printed
-from specbuild.emit.units import Mark, units
+from specbuild.emit.unit import Mark
+from specbuild.emit.units import units
 from specbuild.graph import Block
 
 MARKS = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}

@@ -11,7 +11,7 @@ from specbuild.backends.keras import classes as page
 from specbuild.emit.code import Attribute, Call, Expr, Index, Literal, Module, Name, TupleOf
 from specbuild.emit.layout import Layout, permutation, swapped
 from specbuild.emit.made import literal
-from specbuild.emit.units import Unit
+from specbuild.emit.unit import Unit
 from specbuild.words import words
 
 

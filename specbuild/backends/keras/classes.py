@@ -49,7 +49,7 @@ from specbuild.emit.code import (
 from specbuild.emit.flow import Flow, owned, read_by_calls
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Computed, Construct, Container, Made, literal
-from specbuild.emit.units import Unit
+from specbuild.emit.unit import Unit
 
 if TYPE_CHECKING:
     from specbuild.backends.backend import Backend

@@ -11,7 +11,7 @@ from specbuild.backends.torch import classes as page
 from specbuild.emit.code import Attribute, Call, Expr, Literal, Module, TupleOf
 from specbuild.emit.layout import Layout, permutation, swapped
 from specbuild.emit.made import literal
-from specbuild.emit.units import Unit
+from specbuild.emit.unit import Unit
 
 
 class Torch(Backend):

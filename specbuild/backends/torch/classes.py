@@ -43,7 +43,7 @@ from specbuild.emit.code import (
 from specbuild.emit.flow import Flow, read_by_calls
 from specbuild.emit.lower import Step
 from specbuild.emit.made import Computed, Construct, Container, Made
-from specbuild.emit.units import Unit
+from specbuild.emit.unit import Unit
 from specbuild.ops.kinds import Init
 
 if TYPE_CHECKING:
