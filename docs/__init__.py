@@ -1,0 +1,1 @@
+"""The documentation: hand-written guides, pages read off the op table and the library, and what builds them."""

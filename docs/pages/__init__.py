@@ -1,0 +1,36 @@
+"""Everything that Sphinx reads, put together in one folder: guides with their examples run, and generated pages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs.pages import blocks, codes, commands, gallery, ops
+from docs.pages.worked import worked
+
+DOCS = Path(__file__).parent.parent
+GENERATED = (ops.pages, blocks.pages, gallery.pages, codes.pages, commands.pages)
+
+
+def assemble(folder: Path) -> None:
+    """Write the sources of the whole site into a folder; what was there before is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(DOCS / "conf.py", folder)
+    shutil.copytree(DOCS / "static", folder / "static")
+    for name, text in pages():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, bytes):
+            path.write_bytes(text)
+        else:
+            path.write_text(text, encoding="utf-8")
+
+
+def pages() -> Iterator[tuple[str, str | bytes]]:
+    """The name and content of every page, and of the pictures on them."""
+    for path in sorted(DOCS.rglob("*.md")):
+        yield str(path.relative_to(DOCS)), worked(path)
+    for generated in GENERATED:
+        yield from generated()

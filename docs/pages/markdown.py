@@ -1,0 +1,90 @@
+"""Text of the library as Markdown: escaped, with papers linked; tables, listings and tabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+SPECIAL = re.compile(r"([\\*_\[\]<>|#$&{}~^`])")
+PAPER = re.compile(r"(?:https://arxiv\.org/abs/|arXiv )(\d{4}\.\d{4,5})|doi (10\.\d+/[\w.]+\w)|https?://[^\s,)]*\w")
+
+
+def prose(text: str) -> str:
+    """A docstring: its words as they are, code in backticks, papers as links, paragraphs apart."""
+    paragraphs = (" ".join(part.split()) for part in text.strip().split("\n\n"))
+    return "\n\n".join(line(part) for part in paragraphs)
+
+
+def line(text: str) -> str:
+    """One paragraph."""
+    parts = re.split(r"(`[^`]+`)", text)
+    return "".join(part if i % 2 else linked(part) for i, part in enumerate(parts))
+
+
+def linked(text: str) -> str:
+    """Text without code, its papers and addresses linked."""
+    found, end = [], 0
+    for match in PAPER.finditer(text):
+        found += [escaped(text[end : match.start()]), link(match)]
+        end = match.end()
+    return "".join([*found, escaped(text[end:])])
+
+
+def link(match: re.Match[str]) -> str:
+    if match[1]:
+        return f"[arXiv {match[1]}](https://arxiv.org/abs/{match[1]})"
+    if match[2]:
+        return f"[doi {match[2]}](https://doi.org/{match[2]})"
+    return f"<{match[0]}>"
+
+
+def escaped(text: str) -> str:
+    return SPECIAL.sub(r"\\\1", text)
+
+
+def sentence(text: str) -> str:
+    """The first sentence of a docstring, for a table."""
+    head = " ".join(text.strip().split("\n\n")[0].split())
+    return line(re.split(r"(?<!et al)\. (?=[A-Z])", head)[0].rstrip("."))
+
+
+def code(text: str) -> str:
+    """Text as code within a line."""
+    return f"`{text}`" if text else ""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, every cell Markdown; nothing where there are no rows."""
+    body = [cells(row) for row in rows]
+    return "\n".join([cells(head), cells(["---"] * len(head)), *body]) + "\n" if body else ""
+
+
+def cells(row: Sequence[str]) -> str:
+    return "| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in row) + " |"
+
+
+def listing(text: str, language: str) -> str:
+    """A block of code."""
+    return f"~~~~{language}\n{text.rstrip()}\n~~~~\n"
+
+
+def tabs(group: str, contents: Iterable[tuple[str, str]]) -> str:
+    """Contents side by side, one shown at a time; a choice holds for all tabs of the group."""
+    items = (f":::{{tab-item}} {title}\n:sync: {title}\n\n{text}\n:::\n" for title, text in contents)
+    return f"::::{{tab-set}}\n:sync-group: {group}\n\n" + "\n".join(items) + "::::\n"
+
+
+def folded(title: str, text: str) -> str:
+    """What is opened by a click."""
+    return f"::::{{dropdown}} {title}\n\n{text}\n::::\n"
+
+
+def page(*parts: str) -> str:
+    """A page of parts with a line between them; empty parts leave nothing."""
+    return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
+
+
+def contents(names: Iterable[str], caption: str = "") -> str:
+    """The pages below this one, in the sidebar only."""
+    options = f":caption: {caption}\n" if caption else ""
+    return "```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(names) + "\n```\n"

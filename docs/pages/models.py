@@ -1,0 +1,67 @@
+"""A whole model on one page: what it is, its variants and what they take, its spec, what it compiles to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docs.pages import markdown
+from docs.pages.samples import TITLES
+from specbuild import load
+from specbuild.backends import NAMES
+from specbuild.model import Model
+from specbuild.summary import short
+
+COUNTS = ("Parameters", "Multiply-adds")
+
+
+@cache
+def loaded(path: Path, variant: str | None = None) -> Model:
+    return load(path, variant)
+
+
+def counts(model: Model) -> tuple[str, str]:
+    """What a model takes, for a table."""
+    return f"{model.parameters:,}", short(model.cost.macs)
+
+
+def flows(model: Model) -> str:
+    """What goes in and what comes out."""
+    went = ", ".join(f"`{name}` {markdown.code(str(x))}" for name, x in model.graph.inputs.items())
+    came = ", ".join(
+        f"`{name}` {markdown.code(str(o.type))}" if name else markdown.code(str(o.type))
+        for name, o in model.graph.outputs.items()
+    )
+    return f"{went} → {came}"
+
+
+def variants(path: Path) -> str:
+    """Every variant, what it sets, and what it takes."""
+    found: Mapping[str, Mapping[str, Any]] = loaded(path).spec.variants
+    rows = [
+        (markdown.code(name), markdown.code(settings(values)), *counts(loaded(path, name)))
+        for name, values in found.items()
+    ]
+    return markdown.table(("Variant", "Sets", *COUNTS), rows)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    from specbuild.example import flow
+
+    return flow(dict(values)) if values else ""
+
+
+def body(path: Path, shown: str) -> Iterator[str]:
+    """What stands below the head of a page: steps, spec, both files. `shown` is how the spec is named on the command line."""
+    model = loaded(path)
+    yield "## Steps"
+    yield markdown.listing(model.summary(), "text")
+    yield "## Spec"
+    yield f"`{shown}`"
+    yield markdown.listing(path.read_text(encoding="utf-8"), "yaml")
+    yield "## What it compiles to"
+    yield markdown.tabs(
+        "framework", ((TITLES[name], markdown.listing(model.source(name), "python")) for name in NAMES)
+    )

@@ -1,0 +1,91 @@
+"""A page for every op, read off the op table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from docs.pages import markdown
+from docs.pages.samples import TITLES, sample, shown
+from specbuild import backends
+from specbuild.ops import OPS, Op
+from specbuild.ops.base import Attribute, attributes
+from specbuild.schema.entries import in_yaml
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """The index, one page for each family, one for each op."""
+    families: dict[str, list[type[Op]]] = {}
+    for op in OPS.values():
+        families.setdefault(op.family, []).append(op)
+    yield "ops/index.md", index(families)
+    for family, members in families.items():
+        title = f"# {family.capitalize()}"
+        names = [op.name for op in members]
+        yield f"ops/{family}/index.md", markdown.page(title, summaries(members, ""), markdown.contents(names))
+    for op in OPS.values():
+        yield f"ops/{op.family}/{op.name}.md", page(op)
+
+
+def index(families: dict[str, list[type[Op]]]) -> str:
+    sections = (
+        markdown.page(f"## {family.capitalize()}", summaries(members, f"{family}/"))
+        for family, members in families.items()
+    )
+    return markdown.page(
+        "# Ops",
+        f"What a step may name, {len(OPS)} ops by family. Every one is written for both frameworks from one "
+        "definition, and compared between them in double precision: what comes out, and every gradient.",
+        *sections,
+        markdown.contents(f"{family}/index" for family in families),
+    )
+
+
+def summaries(members: list[type[Op]], folder: str) -> str:
+    rows = [(f"[`{op.name}`]({folder}{op.name}.md)", markdown.line(op.summary)) for op in members]
+    return markdown.table(("Op", "What it computes"), rows)
+
+
+def page(op: type[Op]) -> str:
+    found = sample(op)
+    return markdown.page(
+        f"# `{op.name}`",
+        markdown.prose(op.__doc__ or ""),
+        inputs(op),
+        parameters(op),
+        refusals(op),
+        "## Example" if found else "",
+        shown(found) if found else "",
+    )
+
+
+def inputs(op: type[Op]) -> str:
+    rows = [
+        (markdown.code(t.name), markdown.line(t.doc), "optional" * t.optional + "two or more" * t.many)
+        for t in op.takes
+    ]
+    return markdown.page("## Inputs", markdown.table(("Input", "", ""), rows)) if rows else ""
+
+
+def parameters(op: type[Op]) -> str:
+    rows = [
+        (markdown.code(a.name), markdown.line(str(a.kind)), default(a), markdown.line(a.doc))
+        for a in attributes(op).values()
+    ]
+    head = ("Attribute", "Holds", "Default", "Meaning")
+    return markdown.page("## Attributes", markdown.table(head, rows)) if rows else "It has no attributes."
+
+
+def default(attribute: Attribute) -> str:
+    if attribute.required:
+        return "required"
+    value = in_yaml(attribute.default)
+    return "" if value is None else markdown.code(value if isinstance(value, str) else json.dumps(value))
+
+
+def refusals(op: type[Op]) -> str:
+    """Why a framework cannot express the op, where one cannot."""
+    found = {name: backends.load(name).refused.get(op) for name in backends.NAMES}
+    return markdown.page(
+        *(f"Refused for {TITLES[name]}: {markdown.line(why)}." for name, why in found.items() if why)
+    )
