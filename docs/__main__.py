@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docs.pages import assemble
 from sphinx.cmd.build import main
+
+from docs.pages import assemble
 
 BUILD = Path("build")
 

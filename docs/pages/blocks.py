@@ -25,7 +25,10 @@ def pages() -> Pages:
     for name, members in sorted(families.items()):
         names = [block.name for block in members]
         title = f"# {name.capitalize()}"
-        yield f"blocks/{name}/index.md", markdown.page(title, summaries(members, ""), markdown.contents(names))
+        yield (
+            f"blocks/{name}/index.md",
+            markdown.page(title, summaries(members, ""), markdown.contents(names)),
+        )
         for block in members:
             picture = diagram("--block", block.name)
             if picture is not None:
@@ -79,25 +82,27 @@ def page(block: BlockDef, pictured: bool) -> str:
 
 
 def inputs(block: BlockDef) -> str:
-    rows = [
-        (markdown.code(name), "any axes" if axes is None else markdown.code(json.dumps(axes).replace('"', "")))
+    rows = (
+        (name, "any axes" if axes is None else markdown.code(json.dumps(axes).replace('"', "")), "")
         for name, axes in block.inputs.items()
-    ]
-    return markdown.page("## Inputs", markdown.table(("Input", "Axes"), rows))
+    )
+    return markdown.page("## Inputs", markdown.entries(rows))
 
 
 def parameters(block: BlockDef) -> str:
     rows = [
-        (markdown.code(p.name), markdown.line(holds(p)), default(p), markdown.line(p.doc))
+        (markdown.code(p.name), default(p), markdown.described(markdown.line(p.doc), markdown.line(holds(p))))
         for p in block.params.values()
     ]
-    head = ("Parameter", "Holds", "Default", "Meaning")
+    head = ("Parameter", "Default", "Meaning")
     return markdown.page("## Parameters", markdown.table(head, rows)) if rows else "It has no parameters."
 
 
 def holds(p: ParamDef) -> str:
     """The type of a parameter, and its range."""
-    limits = [f"at least {p.minimum}"] * (p.minimum is not None) + [f"at most {p.maximum}"] * (p.maximum is not None)
+    limits = [f"at least {p.minimum}"] * (p.minimum is not None) + [f"at most {p.maximum}"] * (
+        p.maximum is not None
+    )
     choices = [f"one of {', '.join(map(str, p.choices))}"] * bool(p.choices)
     return ", ".join([p.type, *limits, *choices])
 

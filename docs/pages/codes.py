@@ -21,12 +21,15 @@ GROUPS = {
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    yield "codes.md", markdown.page(
-        "# Error codes",
-        "Every refusal names its code, the file, line and column of the mistake, and what to do. "
-        "`specbuild explain SB401` tells the same as this page. A code, once released, keeps its meaning.",
-        table(),
-        *(group(prefix) for prefix in sorted({code[:3] for code in CODES})),
+    yield (
+        "codes.md",
+        markdown.page(
+            "# Error codes",
+            "Every refusal names its code, the file, line and column of the mistake, and what to do. "
+            "`specbuild explain SB401` tells the same as this page. A code, once released, keeps its meaning.",
+            table(),
+            *(group(prefix) for prefix in sorted({code[:3] for code in CODES})),
+        ),
     )
 
 

@@ -17,14 +17,17 @@ def pages() -> Iterator[tuple[str, str]]:
     context = root.make_context("specbuild", [], resilient_parsing=True)
     verbs = [verb for name in root.list_commands(context) for verb in tree(root, context, name)]
     rows = [(f"[`{full}`](#{anchor(full)})", markdown.sentence(verb.help or "")) for full, verb, _ in verbs]
-    yield "commands.md", markdown.page(
-        "# Command line",
-        markdown.prose(root.help),
-        f"```text\n{context.get_usage().removeprefix('Usage: ')}\n```",
-        markdown.prose(root.epilog),
-        markdown.table(("Command", ""), rows),
-        options(root, context),
-        *(section(full, verb, inner) for full, verb, inner in verbs),
+    yield (
+        "commands.md",
+        markdown.page(
+            "# Command line",
+            markdown.prose(root.help),
+            f"```text\n{context.get_usage().removeprefix('Usage: ')}\n```",
+            markdown.prose(root.epilog),
+            markdown.table(("Command", ""), rows),
+            options(root, context),
+            *(section(full, verb, inner) for full, verb, inner in verbs),
+        ),
     )
 
 

@@ -1,19 +1,25 @@
-"""Pictures of blocks and models, where `specbuild draw` is there."""
+"""Pictures of blocks and models, where there is a Graphviz to place them."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from specbuild.errors import SpecError
+from specbuild.example import alone
+from specbuild.graph import Block
+from specbuild.picture import picture
+from specbuild.spec import BlockDef
 
-from specbuild.cli import main
+
+def of_block(block: BlockDef) -> bytes | None:
+    """A block of the library by itself, with usual sizes, as SVG."""
+    found = alone(block)
+    return None if found is None else of_model(found)
 
 
-def diagram(*arguments: str) -> bytes | None:
-    """What `specbuild draw` makes of these arguments, as SVG; None where it cannot draw that, or is not there."""
-    if find_spec("specbuild.draw") is None or find_spec("specbuild.cli.draw") is None:
-        return None
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / "diagram.svg"
-        main(["draw", *arguments, "-o", str(target)])
-        return target.read_bytes() if target.is_file() else None
+def of_model(model: Block) -> bytes | None:
+    """A model as SVG; None without Graphviz, so that the pages can be read all the same."""
+    try:
+        return picture(model)
+    except SpecError as error:
+        if error.code == "SB603":
+            return None
+        raise

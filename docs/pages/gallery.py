@@ -10,7 +10,7 @@ from docs.pages.diagrams import diagram
 from specbuild.editor import library_blocks
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
-HEAD = ("Model", "What it is", "In and out", *models.COUNTS)
+HEAD = ("Model", "What it is", *markdown.NUMBERS)
 
 
 def pages() -> Iterator[tuple[str, str | bytes]]:
@@ -47,7 +47,6 @@ def row(path: Path, target: str) -> tuple[str, ...]:
     return (
         f"[{model.name}]({target})",
         markdown.sentence(model.graph.doc),
-        models.flows(model),
         *models.counts(model),
     )
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 SPECIAL = re.compile(r"([\\*_\[\]<>|#$&{}~^`])")
-PAPER = re.compile(r"(?:https://arxiv\.org/abs/|arXiv )(\d{4}\.\d{4,5})|doi (10\.\d+/[\w.]+\w)|https?://[^\s,)]*\w")
+PAPER = re.compile(
+    r"(?:https://arxiv\.org/abs/|arXiv )(\d{4}\.\d{4,5})|doi (10\.\d+/[\w.]+\w)|https?://[^\s,)]*\w"
+)
 
 
 def prose(text: str) -> str:
@@ -53,10 +55,14 @@ def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
+NUMBERS = ("Parameters", "Multiply-adds")  # columns whose entries stand to the right
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, every cell Markdown; nothing where there are no rows."""
     body = [cells(row) for row in rows]
-    return "\n".join([cells(head), cells(["---"] * len(head)), *body]) + "\n" if body else ""
+    rule = cells(["---:" if title in NUMBERS else ":---" for title in head])
+    return "\n".join([cells(head), rule, *body]) + "\n" if body else ""
 
 
 def cells(row: Sequence[str]) -> str:
@@ -74,9 +80,9 @@ def tabs(group: str, contents: Iterable[tuple[str, str]]) -> str:
     return f"::::{{tab-set}}\n:sync-group: {group}\n\n" + "\n".join(items) + "::::\n"
 
 
-def folded(title: str, text: str) -> str:
-    """What is opened by a click."""
-    return f"::::{{dropdown}} {title}\n\n{text}\n::::\n"
+def trail(*links: str) -> str:
+    """Where a page that is not in the sidebar stands; the front matter keeps Sphinx from missing it there."""
+    return "---\norphan: true\n---\n\n" + " / ".join(links)
 
 
 def page(*parts: str) -> str:
@@ -84,7 +90,19 @@ def page(*parts: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
 
 
-def contents(names: Iterable[str], caption: str = "") -> str:
+def contents(names: Iterable[str]) -> str:
     """The pages below this one, in the sidebar only."""
-    options = f":caption: {caption}\n" if caption else ""
-    return "```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(names) + "\n```\n"
+    return "```{toctree}\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
+
+
+def entries(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A list of names, each with what it means and a remark."""
+    return "\n".join(
+        f"* {code(name)}" + (f": {meaning}" if meaning else "") + (f" ({remark})" if remark else "")
+        for name, meaning, remark in rows
+    )
+
+
+def described(meaning: str, holds: str) -> str:
+    """What an attribute means and below it what it may hold, for a table."""
+    return "<br>".join(part for part in (meaning, f"*{holds}*" if holds else "") if part)

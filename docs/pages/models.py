@@ -11,10 +11,9 @@ from docs.pages import markdown
 from docs.pages.samples import TITLES
 from specbuild import load
 from specbuild.backends import NAMES
+from specbuild.example import flow
 from specbuild.model import Model
 from specbuild.summary import short
-
-COUNTS = ("Parameters", "Multiply-adds")
 
 
 @cache
@@ -44,12 +43,10 @@ def variants(path: Path) -> str:
         (markdown.code(name), markdown.code(settings(values)), *counts(loaded(path, name)))
         for name, values in found.items()
     ]
-    return markdown.table(("Variant", "Sets", *COUNTS), rows)
+    return markdown.table(("Variant", "Sets", *markdown.NUMBERS), rows)
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    from specbuild.example import flow
-
     return flow(dict(values)) if values else ""
 
 

@@ -21,10 +21,9 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "ops/index.md", index(families)
     for family, members in families.items():
         title = f"# {family.capitalize()}"
-        names = [op.name for op in members]
-        yield f"ops/{family}/index.md", markdown.page(title, summaries(members, ""), markdown.contents(names))
-    for op in OPS.values():
-        yield f"ops/{op.family}/{op.name}.md", page(op)
+        yield f"ops/{family}/index.md", markdown.page(title, summaries(members, ""))
+        for op in members:
+            yield f"ops/{family}/{op.name}.md", page(op, members)
 
 
 def index(families: dict[str, list[type[Op]]]) -> str:
@@ -46,9 +45,11 @@ def summaries(members: list[type[Op]], folder: str) -> str:
     return markdown.table(("Op", "What it computes"), rows)
 
 
-def page(op: type[Op]) -> str:
+def page(op: type[Op], family: list[type[Op]]) -> str:
     found = sample(op)
+    beside = [f"[`{other.name}`]({other.name}.md)" for other in family if other is not op]
     return markdown.page(
+        markdown.trail("[Ops](../index.md)", f"[{op.family.capitalize()}](index.md)"),
         f"# `{op.name}`",
         markdown.prose(op.__doc__ or ""),
         inputs(op),
@@ -56,23 +57,27 @@ def page(op: type[Op]) -> str:
         refusals(op),
         "## Example" if found else "",
         shown(found) if found else "",
+        f"Beside it: {', '.join(beside)}." if beside else "",
     )
 
 
 def inputs(op: type[Op]) -> str:
     rows = [
-        (markdown.code(t.name), markdown.line(t.doc), "optional" * t.optional + "two or more" * t.many)
-        for t in op.takes
+        (t.name, markdown.line(t.doc), "optional" * t.optional + "two or more" * t.many) for t in op.takes
     ]
-    return markdown.page("## Inputs", markdown.table(("Input", "", ""), rows)) if rows else ""
+    return markdown.page("## Inputs", markdown.entries(rows)) if rows else ""
 
 
 def parameters(op: type[Op]) -> str:
     rows = [
-        (markdown.code(a.name), markdown.line(str(a.kind)), default(a), markdown.line(a.doc))
+        (
+            markdown.code(a.name),
+            default(a),
+            markdown.described(markdown.line(a.doc), markdown.line(str(a.kind))),
+        )
         for a in attributes(op).values()
     ]
-    head = ("Attribute", "Holds", "Default", "Meaning")
+    head = ("Attribute", "Default", "Meaning")
     return markdown.page("## Attributes", markdown.table(head, rows)) if rows else "It has no attributes."
 
 

@@ -20,7 +20,7 @@ from specbuild.graph import Block
 from specbuild.ops import Op
 from specbuild.spec import BlockDef
 from specbuild.summary import short
-from specbuild.weights import held
+from specbuild.weights.held import held
 
 WRITTEN = Path(__file__).with_name("examples.yaml")  # for ops that no usual value fits
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
@@ -70,7 +70,9 @@ def model(text: str) -> Block:
 
 def shown(found: Sample) -> str:
     """The example, its sizes, its weights, and the two files that it becomes."""
-    return markdown.page(markdown.listing(found.text, "yaml"), sizes(found.model), weights(found.model), sources(found.model))
+    return markdown.page(
+        markdown.listing(found.text, "yaml"), sizes(found.model), weights(found.model), sources(found.model)
+    )
 
 
 def sizes(found: Block) -> str:
@@ -89,11 +91,11 @@ def weights(found: Block) -> str:
         (
             markdown.code(weight.kept),
             markdown.code(" × ".join(map(str, weight.shape))),
-            "learned" if weight.trained else "kept, not learned",
+            "yes" if weight.trained else "no",
         )
         for weight in held(found, "torch")
     ]
-    return markdown.table(("Weight", "Shape in PyTorch", ""), rows)
+    return markdown.table(("Weight", "Shape in PyTorch", "Learned"), rows)
 
 
 def sources(found: Block) -> str:

@@ -3,8 +3,11 @@
 A listing whose language is one of these in braces is replaced:
 
 * `{spec} FILE` a whole spec: written to a file of the page, and checked;
+* `{faulty} FILE` a spec that has a fault, which a command below will tell;
+* `{mended} FILE` lines of `OLD -> NEW`: what is changed in a file that is there, which is then checked;
 * `{steps} AXES` steps after an input `x` with these axes: checked as a spec of their own;
-* `{terminal}` lines of `$ specbuild ...`: run where the page's files are, each with what it prints;
+* `{terminal} [VERB]` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out
+  where specbuild has no such verb;
 * `{emitted} FILE BACKEND [NAME]` what the file compiles to, or the class or function of this name in it.
 """
 
@@ -16,7 +19,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import indent
@@ -24,9 +27,11 @@ from unittest.mock import patch
 
 from docs.pages import markdown
 from specbuild import load
-from specbuild.cli import main
+from specbuild.cli import app, main
 
-LISTING = re.compile(r"^```\{(spec|steps|terminal|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+LISTING = re.compile(
+    r"^```\{(spec|faulty|mended|steps|terminal|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
+)
 WIDTH = "96"  # of the terminal
 
 
@@ -41,20 +46,39 @@ def worked(path: Path) -> str:
 
 
 def spec(name: str, text: str) -> str:
-    path = Path(name)
-    path.write_text(text, encoding="utf-8")
-    if re.search("^steps:", text, re.MULTILINE):
-        load(path)
+    written = faulty(name, text)
+    load(Path(name))
+    return written
+
+
+def faulty(name: str, text: str) -> str:
+    Path(name).write_text(text, encoding="utf-8")
     return f"~~~~{{code-block}} yaml\n:caption: {name}\n\n{text}~~~~"
 
 
+def mended(name: str, text: str) -> str:
+    path = Path(name)
+    whole, changes = path.read_text(encoding="utf-8"), []
+    for line in text.splitlines():
+        old, _, new = line.partition(" -> ")
+        assert whole.count(old) == 1, f"{old} is not there once"
+        [before] = [row for row in whole.splitlines() if old in row]
+        changes += [f"-{before}", f"+{before.replace(old, new)}"]
+        whole = whole.replace(old, new)
+    spec(name, whole)
+    return markdown.listing("\n".join(changes), "diff").rstrip()
+
+
 def steps(axes: str, text: str) -> str:
-    inputs = axes if axes.startswith("x:") or "\n" in axes else f"x: {axes}"
-    load(f"specbuild: 1\nmodel: Fragment\ninputs: {{{inputs}}}\nsteps:\n{indent(text, '  ')}")
+    load(f"specbuild: 1\nmodel: Fragment\ninputs: {{x: {axes}}}\nsteps:\n{indent(text, '  ')}")
     return markdown.listing(text, "yaml").rstrip()
 
 
-def terminal(_: str, text: str) -> str:
+def terminal(verb: str, text: str) -> str:
+    if verb and not any(
+        command.callback.__name__ == verb for command in app.registered_commands if command.callback
+    ):
+        return ""
     return markdown.listing("".join(session(text)), "console").rstrip()
 
 
@@ -72,10 +96,11 @@ def run(words: list[str]) -> tuple[str, int]:
     """What one command prints, and its exit code. `cat FILE` is the only one that is not specbuild's."""
     if words[0] == "cat":
         return Path(words[1]).read_text(encoding="utf-8"), 0
-    heard = StringIO()
+    heard = TextIOWrapper(BytesIO(), encoding="utf-8")
     with redirect_stdout(heard), redirect_stderr(heard), patch.dict(os.environ, COLUMNS=WIDTH, NO_COLOR="1"):
         code = main(words[1:])
-    return heard.getvalue(), code
+    heard.seek(0)
+    return heard.read(), code
 
 
 def emitted(words: str, _: str) -> str:
@@ -90,4 +115,11 @@ def emitted(words: str, _: str) -> str:
     return markdown.listing(text, "python").rstrip()
 
 
-ACTIONS = {"spec": spec, "steps": steps, "terminal": terminal, "emitted": emitted}
+ACTIONS = {
+    "spec": spec,
+    "faulty": faulty,
+    "mended": mended,
+    "steps": steps,
+    "terminal": terminal,
+    "emitted": emitted,
+}
