@@ -10,7 +10,7 @@ from docs.pages.diagrams import diagram
 from specbuild.editor import library_blocks
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
-HEAD = ("Model", "What it is", *markdown.NUMBERS)
+HEAD = ("Model", *markdown.NUMBERS)
 
 
 def pages() -> Iterator[tuple[str, str | bytes]]:
@@ -45,8 +45,7 @@ def index(paths: list[Path]) -> str:
 def row(path: Path, target: str) -> tuple[str, ...]:
     model = models.loaded(path)
     return (
-        f"[{model.name}]({target})",
-        markdown.sentence(model.graph.doc),
+        f"[{model.name}]({target})<br>{markdown.sentence(model.graph.doc)}",
         *models.counts(model),
     )
 
