@@ -30,7 +30,7 @@ def assemble(folder: Path) -> None:
 
 def pages() -> Iterator[tuple[str, str | bytes]]:
     """The name and content of every page, and of the pictures on them."""
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]):
         yield str(path.relative_to(DOCS)), worked(path)
     for generated in GENERATED:
         yield from generated()

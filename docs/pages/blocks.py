@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.pages import markdown, models
-from docs.pages.diagrams import diagram
+from docs.pages import diagrams, markdown, models
 from docs.pages.samples import sample, shown
 from specbuild.editor import library_blocks
 from specbuild.resolve import LIBRARY, library_index
@@ -30,7 +29,11 @@ def pages() -> Pages:
             markdown.page(title, summaries(members, ""), markdown.contents(names)),
         )
         for block in members:
-            picture = diagram("--block", block.name)
+            picture = (
+                diagrams.of_model(models.loaded(file(block)).graph)
+                if block.model
+                else diagrams.of_block(block)
+            )
             if picture is not None:
                 yield f"blocks/{name}/{block.name}.svg", picture
             yield f"blocks/{name}/{block.name}.md", page(block, picture is not None)

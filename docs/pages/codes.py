@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from docs.pages import markdown
+from specbuild import codes
 from specbuild.codes import CODES
 
-GROUPS = {
-    "SB0": "The file and its YAML",
-    "SB1": "The structure of the document",
-    "SB2": "Names and references",
-    "SB3": "Expressions and values",
-    "SB4": "Shapes",
-    "SB5": "Limits",
-    "SB6": "Backends",
-    "SB7": "Output files",
-    "SB8": "Published weights",
-}
+GROUPS = dict(
+    re.findall(r"(SB\d+)x+ ([^,.]+)", codes.__doc__ or "")
+)  # the beginning of a code: what it is about
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -28,7 +22,7 @@ def pages() -> Iterator[tuple[str, str]]:
             "Every refusal names its code, the file, line and column of the mistake, and what to do. "
             "`specbuild explain SB401` tells the same as this page. A code, once released, keeps its meaning.",
             table(),
-            *(group(prefix) for prefix in sorted({code[:3] for code in CODES})),
+            *(group(prefix) for prefix in GROUPS),
         ),
     )
 
@@ -40,7 +34,8 @@ def table() -> str:
 
 def group(prefix: str) -> str:
     entries = (entry(code) for code in CODES if code.startswith(prefix))
-    return markdown.page(f"## {GROUPS.get(prefix, f'{prefix}xx')}", *entries)
+    title = " ".join(GROUPS[prefix].split())
+    return markdown.page(f"## {title[:1].upper()}{title[1:]}", *entries)
 
 
 def entry(code: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.pages import blocks, markdown, models
-from docs.pages.diagrams import diagram
+from docs.pages import blocks, diagrams, markdown, models
 from specbuild.editor import library_blocks
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
@@ -17,7 +16,7 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
     paths = sorted(SPECS.glob("*.yaml"))
     yield "zoo/index.md", index(paths)
     for path in paths:
-        picture = diagram(str(path))
+        picture = diagrams.of_model(models.loaded(path).graph)
         if picture is not None:
             yield f"zoo/{path.stem}.svg", picture
         yield f"zoo/{path.stem}.md", page(path, picture is not None)
