@@ -12,6 +12,7 @@ import pytest
 
 from docs.__main__ import build
 from docs.pages.samples import sample, written
+from specbuild import load
 from specbuild.codes import CODES
 from specbuild.editor import library_blocks
 from specbuild.ops import OPS
@@ -108,6 +109,19 @@ def test_every_op_has_an_example_that_uses_it(name: str) -> None:
 @pytest.mark.parametrize("name", BLOCKS)
 def test_every_block_has_an_example(name: str) -> None:
     assert BLOCKS[name].model is not None or sample(BLOCKS[name]) is not None
+
+
+def test_the_program_on_the_page_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "ten_minutes.md").read_text(encoding="utf-8")
+    [spec] = re.findall(r"```\{faulty\} sk_net.yaml\n(.*?)```", text, re.DOTALL)
+    [program] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = load(spec.replace("larg]", "large]")).source("torch")
+    (tmp_path / "sk_net_torch.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    exec(program, {})
+    assert capsys.readouterr().out.strip() == program.rpartition("# ")[2].strip()
 
 
 def test_examples_are_of_ops() -> None:

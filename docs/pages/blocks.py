@@ -76,7 +76,7 @@ def page(block: BlockDef, pictured: bool) -> str:
         variants = models.variants(path)
         title = "## Variants" if variants else ""
         flows = models.flows(models.loaded(path))
-        count, macs = models.counts(models.loaded(path))
+        count, macs = models.counts(models.loaded(path).cost)
         taken = f"{flows}: {count} parameters, {macs} multiply-adds."
         return markdown.page(*head, taken, title, variants, *models.body(path, name))
     found = sample(block)

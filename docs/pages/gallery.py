@@ -45,13 +45,13 @@ def row(path: Path, target: str) -> tuple[str, ...]:
     model = models.loaded(path)
     return (
         f"[{model.name}]({target})<br>{markdown.sentence(model.graph.doc)}",
-        *models.counts(model),
+        *models.counts(model.cost),
     )
 
 
 def page(path: Path, pictured: bool) -> str:
     model = models.loaded(path)
-    count, macs = models.counts(model)
+    count, macs = models.counts(model.cost)
     parameters = blocks.parameters(model.spec.model) if model.spec.model is not None else ""
     variants = models.variants(path)
     return markdown.page(

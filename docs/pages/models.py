@@ -11,19 +11,31 @@ from docs.pages import markdown
 from docs.pages.samples import TITLES
 from specbuild import load
 from specbuild.backends import NAMES
+from specbuild.build import opened
+from specbuild.cost import Cost, cost
+from specbuild.elaborate import elaborate
 from specbuild.example import flow
 from specbuild.model import Model
+from specbuild.passes import PASSES
 from specbuild.summary import short
 
 
 @cache
-def loaded(path: Path, variant: str | None = None) -> Model:
-    return load(path, variant)
+def loaded(path: Path) -> Model:
+    return load(path)
 
 
-def counts(model: Model) -> tuple[str, str]:
+def counts(took: Cost) -> tuple[str, str]:
     """What a model takes, for a table."""
-    return f"{model.parameters:,}", short(model.cost.macs)
+    return f"{took.parameters:,}", short(took.macs)
+
+
+def cost_of(path: Path, variant: str) -> Cost:
+    """What a variant takes; without finding out what its code would look like, which takes longer."""
+    model = elaborate(*opened(path), variant=variant)
+    for transform in PASSES:
+        model = transform(model)
+    return cost(model)
 
 
 def flows(model: Model) -> str:
@@ -40,7 +52,7 @@ def variants(path: Path) -> str:
     """Every variant, what it sets, and what it takes."""
     found: Mapping[str, Mapping[str, Any]] = loaded(path).spec.variants
     rows = [
-        (markdown.code(name), markdown.code(settings(values)), *counts(loaded(path, name)))
+        (markdown.code(name), markdown.code(settings(values)), *counts(cost_of(path, name)))
         for name, values in found.items()
     ]
     return markdown.table(("Variant", "Sets", *markdown.NUMBERS), rows)

@@ -6,8 +6,8 @@ A listing whose language is one of these in braces is replaced:
 * `{faulty} FILE` a spec that has a fault, which a command below will tell;
 * `{mended} FILE` lines of `OLD -> NEW`: what is changed in a file that is there, which is then checked;
 * `{steps} AXES` steps after an input `x` with these axes: checked as a spec of their own;
-* `{terminal} [VERB]` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out
-  where specbuild has no such verb;
+* `{terminal}` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out where
+  a framework is missing that they need;
 * `{emitted} FILE BACKEND [NAME]` what the file compiles to, or the class or function of this name in it.
 """
 
@@ -27,7 +27,8 @@ from unittest.mock import patch
 
 from docs.pages import markdown
 from specbuild import load
-from specbuild.cli import app, main
+from specbuild.cli import main
+from specbuild.cli.terminal import Exit
 
 LISTING = re.compile(
     r"^```\{(spec|faulty|mended|steps|terminal|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
@@ -74,12 +75,15 @@ def steps(axes: str, text: str) -> str:
     return markdown.listing(text, "yaml").rstrip()
 
 
-def terminal(verb: str, text: str) -> str:
-    if verb and not any(
-        command.callback.__name__ == verb for command in app.registered_commands if command.callback
-    ):
+def terminal(_: str, text: str) -> str:
+    try:
+        return markdown.listing("".join(session(text)), "console").rstrip()
+    except Lacking:
         return ""
-    return markdown.listing("".join(session(text)), "console").rstrip()
+
+
+class Lacking(Exception):
+    """A command needs a framework that is not installed."""
 
 
 def session(text: str) -> Iterator[str]:
@@ -87,15 +91,16 @@ def session(text: str) -> Iterator[str]:
     for command in text.splitlines():
         line, _, wanted = command.removeprefix("$ ").partition("  # exits ")
         printed, code = run(shlex.split(line))
+        if code == Exit.MISSING:
+            raise Lacking
         if code != int(wanted or 0):
             raise AssertionError(f"{line} ends with {code}:\n{printed}")
         yield f"$ {line}\n{printed}"
 
 
 def run(words: list[str]) -> tuple[str, int]:
-    """What one command prints, and its exit code. `cat FILE` is the only one that is not specbuild's."""
-    if words[0] == "cat":
-        return Path(words[1]).read_text(encoding="utf-8"), 0
+    """What one command prints, and its exit code."""
+    assert words[0] == "specbuild"
     heard = TextIOWrapper(BytesIO(), encoding="utf-8")
     with redirect_stdout(heard), redirect_stderr(heard), patch.dict(os.environ, COLUMNS=WIDTH, NO_COLOR="1"):
         code = main(words[1:])
