@@ -57,7 +57,7 @@ def page(op: type[Op], family: list[type[Op]]) -> str:
         refusals(op),
         "## Example" if found else "",
         shown(found) if found else "",
-        f"Beside it: {', '.join(beside)}." if beside else "",
+        f"In the same family: {', '.join(beside)}." if beside else "",
     )
 
 
