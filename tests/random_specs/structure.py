@@ -315,6 +315,8 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
             found = {n: by_name[t] for n, t in outputs.items()}
     if outputs is not None:
         body["outputs"] = outputs
+    if not any(found.values()):
+        raise Unfit("a block ends with parts")
     scope.blocks[kind] = body
     scope.assumed[kind] = given
     scope.results[kind] = next(v for v in found.values() if v is not None)
