@@ -146,7 +146,7 @@ CODES: dict[str, Explanation] = {
     "SB204": Explanation(
         "a name given twice",
         "Two steps or inputs of one block have the same name. Names become attributes, so each may be "
-        "used once.",
+        "used once. The third step of a branch `left` is `left.2`, which is held as `left_2`.",
         "steps:\n  - relu:\n    as: a\n  - relu:\n    as: a\n",
     ),
     "SB205": Explanation(

@@ -13,7 +13,7 @@ from specbuild import backends
 from specbuild.build import graph
 from specbuild.cli import main
 from specbuild.parity import session
-from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.parity.compare import Case, Lane, Place, Report, compare
 from specbuild.parity.difference import Difference, counted_alike, difference, related
 from specbuild.parity.plan import plan
 from specbuild.parity.report import Result
@@ -71,6 +71,41 @@ def test_what_is_zero_but_for_rounding_is_measured_by_the_largest() -> None:
     related(found, "float64")
     assert found[1].relative == pytest.approx(1e-12)
     assert found[2].relative == pytest.approx(1.0)
+
+
+def test_gradients_of_inputs_say_when_all_of_weights_is_rounding() -> None:
+    found = [Difference("gradient", "x", 0.0, 10.0), Difference("weight_gradient", "only", 1e-15, 1e-15)]
+    related(found, "float64")
+    assert found[1].relative == pytest.approx(1e-12)
+    wrong = [Difference("gradient", "x", 0.0, 10.0), Difference("weight_gradient", "only", 0.1, 0.1)]
+    related(wrong, "float64")
+    assert wrong[1].relative == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["output", "gradient", "weight_gradient", "statistic"])
+def test_no_number_is_never_the_least_difference(kind: str) -> None:
+    a = np.array([1.0, 2.0])
+    for pair in ((a, a * np.nan), (a * np.nan, a), (a * np.nan, a * np.nan), (a, a * np.inf)):
+        found = [difference(kind, "fine", a, a), difference(kind, "x", *pair), difference(kind, "last", a, a)]
+        related(found, "float64")
+        assert Report("x", found=found).worst == np.inf
+
+
+@pytest.mark.slow
+def test_outputs_without_a_batch() -> None:
+    steps = """
+- weight: {axes: {C: 4, H: 3, W: 2}}
+  as: table
+- const: {axes: {}, value: 3.5}
+  as: number
+- linear: {features: 3}
+  from: x"""
+    outputs = "\noutputs: {table: table, number: number, y: prev}"
+    model = graph(Source(text(steps.strip(), "{x: {C: 4}}") + outputs))
+    case = Case("x", model, modes=("forward", "gradients", "train"), steps=True, calibrated=True)
+    [report] = compare([case])
+    assert not report.error and report.worst < 1e-12
+    assert {"output:table", "output:number", "step:table", "weight:table.value"} <= set(report.differences)
 
 
 def test_running_variance_is_counted_as_keras_does() -> None:

@@ -141,13 +141,25 @@ class Written:
 
     def either(self, test: ast.expr, body: ast.expr, otherwise: ast.expr) -> Expr:
         if not self.e.axes(test):
-            return Conditional(self.number(test), self.write(body), self.write(otherwise))
+            return chosen(self.number(test), self.array(body), self.array(otherwise))
         plain = not self.e.axes(body) and not self.e.axes(otherwise)
         sides = (
             self.number(part, self.op.dtype == "float") if plain else self.write(part)
             for part in (body, otherwise)
         )
         return Call(Name(self.style.where), (self.write(test), *sides))
+
+    def array(self, node: ast.expr) -> Expr:
+        """A part as an array, also where it reads no axis."""
+        if self.e.axes(node):
+            return self.write(node)
+        kind = expression.kind(self.e, node)
+        floats = kind != expression.BOOL and (
+            kind != expression.INT or self.style.floats(self.e, self.op.dtype)
+        )
+        dtype = "bool" if kind == expression.BOOL else "float" if floats else "int32"
+        sizes = tuple(literal(self.op.axes[axis]) for axis in self.order)
+        return self.style.filled(sizes, self.number(node, floats), dtype)
 
     def number(self, node: ast.expr, floats: bool = False) -> Expr:
         """A part that reads no axis, as Python; `floats` says that a whole number is to be a float."""
@@ -162,9 +174,7 @@ class Written:
             return real(literal(value)) if floats and type(value) is not bool else literal(value)
         match node:
             case ast.Call(ast.Name("where"), [test, body, otherwise]) | ast.IfExp(test, body, otherwise):
-                return Conditional(
-                    self.number(test), self.number(body, floats), self.number(otherwise, floats)
-                )
+                return chosen(self.number(test), self.number(body, floats), self.number(otherwise, floats))
             case ast.Call(ast.Name("sign"), [argument]):
                 return signed(self.number(argument), floats or expression.kind(self.e, node) == REAL)
             case ast.Call(ast.Name(function), arguments):
@@ -190,6 +200,13 @@ class Written:
                 pairs = zip(operators, sides, sides[1:], strict=False)
                 return joined("and", [Infix(OPERATORS[type(operator)], a, b) for operator, a, b in pairs])
         raise AssertionError(ast.unparse(node))
+
+
+def chosen(test: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """One of two, as a condition says; it is not asked where the file has no name for what it reads."""
+    if isinstance(test, Literal) and words(test.value) is None:
+        return then if test.value else otherwise
+    return Conditional(test, then, otherwise)
 
 
 def joined(operator: str, sides: Sequence[Expr]) -> Expr:

@@ -13,7 +13,7 @@ from specbuild.elaborate.pending import Pending, started
 from specbuild.elaborate.references import reference, single
 from specbuild.elaborate.values import called, declared, parameters, plain_or_block, with_variant
 from specbuild.errors import SpecError
-from specbuild.graph import Block, Chosen, Output, size_words
+from specbuild.graph import Block, Chosen, Node, Output, size_words
 from specbuild.names import check_name, snake
 from specbuild.source import At
 from specbuild.spec import Argument, BlockDef, Spec, StepDef
@@ -181,6 +181,7 @@ class Instances:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
         self.run(frame, definition.steps)
         outputs = self.outputs(frame)  # a tap among them opens a node
+        check_attributes(frame)
         return Block(
             definition.name,
             definition.doc,
@@ -219,3 +220,18 @@ class Instances:
 def scope(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the expressions of their own block read them: numbers go by their names."""
     return {p: v if isinstance(v, Chosen) else named(plain(v), p) for p, v in params.items()}
+
+
+def check_attributes(frame: Frame) -> None:
+    """Raise SB204 for two steps that would be one attribute: `left.2`, the third step of a branch, and `left_2`."""
+    found: dict[str, Node] = {}
+    for node in frame.nodes.values():
+        name = node.name.replace(".", "_")
+        other = found.setdefault(name, node)
+        if other is not node:
+            simple, nested = sorted((other, node), key=lambda n: n.name.count("."))
+            raise simple.at.error(
+                "SB204",
+                f"{simple.name!r} is held under the same name as {nested.name!r}: {name}",
+                "give it another name with `as`",
+            )

@@ -109,8 +109,10 @@ class Flow:
         else:
             name = self.variable(at, step, used)
             self.live[name] = max(used, default=at)
-            self.text[step.key] = Name(name)
-            self.statements.append(Assign(name, code))
+            same = isinstance(code, Name) and code.text == name
+            self.text[step.key] = code if same else Name(name)
+            if not same:
+                self.statements.append(Assign(name, code))
 
     def loop(self, at: int, step: Step, code: Expr, used: list[int]) -> None:
         """Layers called one by one, each on what the one before gave and on the same other values."""

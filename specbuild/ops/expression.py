@@ -138,6 +138,17 @@ def real(e: Expression, node: ast.expr | None = None) -> bool:
     return not e.known(node) and any(real(e, part) for part in parts(node))
 
 
+def uneven(e: Expression, node: ast.expr | None = None) -> bool:
+    """Whether a condition that reads no axis chooses between integers and other numbers anywhere."""
+    node = node or e.tree
+    match node:
+        case ast.IfExp(test, body, otherwise) | ast.Call(ast.Name("where"), [test, body, otherwise]):
+            kinds = {kind(e, body), kind(e, otherwise)}
+            if not e.known(node) and not e.axes(test) and INT in kinds and len(kinds) > 1:
+                return True
+    return not e.known(node) and any(uneven(e, part) for part in parts(node))
+
+
 def _of_value(node: ast.expr, value: Any) -> str:
     for type_, name in ((bool, BOOL), (int, INT), (float, REAL)):
         if isinstance(value, type_):

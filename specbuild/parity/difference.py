@@ -15,8 +15,9 @@ from specbuild.words import plain
 if TYPE_CHECKING:
     from specbuild.parity.case import Arrays
 
-# A tensor this much smaller than the largest of its kind is zero but for rounding: the gradient of a bias
-# in front of a batch norm, say. It is measured by this share of the largest.
+# A gradient this much smaller than the largest is zero but for rounding: that of a bias in front of a batch norm,
+# say. It is measured by this share of the largest, of inputs or of weights: a norm may undo all that a model's
+# only weight does.
 NOTHING = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
 SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
 
@@ -36,6 +37,7 @@ KINDS = {
 BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # each is measured by its own size
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
+TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
 
 
 @dataclass
@@ -77,10 +79,13 @@ def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
 
 
 def related(found: list[Difference], dtype: str) -> None:
-    """Fill in the relative differences: by the size of the tensor, or by a share of the largest of its kind."""
+    """Fill in the relative differences: by the size of the tensor, or by a share of the largest of its kind;
+    gradients of inputs and of weights are one kind."""
     largest: dict[str, float] = {}
     for d in found:
         largest[d.kind] = max(largest.get(d.kind, 0.0), d.size)
+    for kinds in (GRADIENTS, TRAINED_GRADIENTS):
+        largest |= dict.fromkeys(kinds, max(largest.get(kind, 0.0) for kind in kinds))
     for d in found:
         share = SMALL if d.kind in BY_SIZE else NOTHING[dtype]
         scale = max(d.size, share * largest[d.kind], 1e-30)

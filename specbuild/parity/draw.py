@@ -62,7 +62,10 @@ def vocabulary(case: Case) -> int:
 
 def heads(case: Case, random: np.random.Generator) -> Arrays:
     """By what each output is multiplied before all is summed: the scalar whose gradients are taken."""
-    return {
-        name or "output": random.normal(size=(case.batch, *(plain(n) for n in output.type.sizes.values())))
-        for name, output in case.model.outputs.items()
-    }
+    found = {}
+    for name, output in case.model.outputs.items():
+        lead = (case.batch,) if output.type.batched else ()
+        found[name or "output"] = np.asarray(
+            random.normal(size=(*lead, *(plain(n) for n in output.type.sizes.values())))
+        )
+    return found

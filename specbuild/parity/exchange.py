@@ -196,13 +196,17 @@ def rounded(value: Any, dtype: str) -> Any:
 
 
 def laid(value: Any, x: Tensor, backend: Backend) -> Any:
-    """A canonical batch as a framework's tensors lie."""
-    return value.transpose(0, *(1 + x.axes.index(a) for a in backend.natural(x)))
+    """A canonical value as a framework's tensors lie, the batch first if it has one."""
+    lead = int(x.batched)
+    return value.transpose(*range(lead), *(lead + x.axes.index(a) for a in backend.natural(x)))
 
 
 def unlaid(value: Any, x: Tensor, backend: Backend) -> Any:
-    order = backend.natural(x)
-    return value.transpose(0, *(1 + order.index(a) for a in x.axes))
+    """A framework's tensor in canonical form; as it is, if it has not as many axes as it should."""
+    order, lead = backend.natural(x), int(x.batched)
+    if value.ndim != lead + len(order):
+        return value
+    return value.transpose(*range(lead), *(lead + order.index(a) for a in x.axes))
 
 
 def unfolded(value: Any, x: Tensor, layout: Layout, batch: int) -> Any:

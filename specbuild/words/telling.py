@@ -232,6 +232,8 @@ class _Settled(ast.NodeTransformer):
         match node:
             case ast.IfExp(ast.Constant(test), then, otherwise):
                 return then if test else otherwise
+            case ast.IfExp(_, then, otherwise) if ast.unparse(then) == ast.unparse(otherwise):
+                return then
             case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
                 return rest
             case ast.BinOp(rest, ast.Add(), ast.Constant(0)) | ast.BinOp(ast.Constant(0), ast.Add(), rest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import exp, inf, prod
+from math import prod
 from typing import Any
 
 from specbuild.axes import CHANNEL, ShapeError, Tensor, spatial
@@ -13,6 +13,7 @@ from specbuild.ops.base import attributes
 from specbuild.ops.kinds import Fixed, Integer, KindError, Padding, Parts, PerAxis
 from specbuild.words import evaluate, plain
 from tests.random_specs.attributes import Raw, drawn, subset
+from tests.random_specs.ranges import known, ranged
 from tests.random_specs.scope import Scope, Unfit, Value, worded
 from tests.random_specs.tables import table
 
@@ -426,7 +427,7 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
         raise Unfit(f"{op}: {e.message}") from None
     if prod(plain(n) for n in type_.sizes.values()) > 6000:
         raise Unfit(f"{op}: too large")
-    value = known(op, raw, given, Value(None, type_))
+    value = known(op, raw, given, Value(None, type_), scope.words)
     step = written(scope, op, raw, given)
     if not parts:
         return scope.add(step, value, named)
@@ -566,94 +567,8 @@ def attend(scope: Scope, x: Value | None) -> Value:
         type_ = made.infer(*[None if v is None else v.type for v in given])
     except ShapeError as e:
         raise Unfit(f"attention: {e.message}") from None
-    return scope.add(written(scope, "attention", raw, given), Value(None, type_, value.low, value.high))
-
-
-# What is known of the numbers of a result.
-
-MONOTONE: dict[str, Callable[[float], float]] = {
-    "sigmoid": lambda v: 1 / (1 + exp(-max(min(v, 500), -500))),
-    "tanh": lambda v: max(-1.0, min(1.0, v)),
-    "softsign": lambda v: v / (1 + abs(v)) if abs(v) < inf else (1 if v > 0 else -1),
-    "relu": lambda v: max(v, 0),
-    "relu6": lambda v: max(min(v, 6), 0),
-    "hard_sigmoid": lambda v: max(min(v / 6 + 0.5, 1), 0),
-    "hard_tanh": lambda v: max(min(v, 1), -1),
-    "exp": lambda v: exp(min(v, 700)),
-    "softplus": lambda v: max(v, 0),
-    "sqrt": lambda v: max(v, 0) ** 0.5,
-}
-BOUNDED = {
-    **dict.fromkeys(("softmax", "one_hot"), (0, 1)),
-    **dict.fromkeys(("sin", "cos", "normalize", "sign"), (-1, 1)),
-    **dict.fromkeys(("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"), (-30, 30)),
-    **dict.fromkeys(("lstm", "gru"), (-1, 1)),
-    **dict.fromkeys(("weight", "const", "embedding"), (-50, 50)),
-}
-MIXING = (
-    "conv",
-    "linear",
-    "conv_transpose",
-    "contract",
-    "sum",
-    "add",
-    "subtract",
-    "average",
-    "fold",
-    "cumsum",
-)
-KEEPING = (
-    *("flatten", "unflatten", "rename", "roll", "flip", "slice", "split", "squeeze", "max", "min", "mean"),
-    *("stop_gradient", "max_pool", "adaptive_max_pool", "adaptive_avg_pool", "concat", "stack", "tile"),
-    *("repeat_interleave", "expand", "gather", "minimum", "maximum", "leaky_relu", "unfold"),
-)
-GENERIC = (
-    *("flatten", "unflatten", "rename", "roll", "flip", "slice", "split", "squeeze", "stop_gradient", "tanh"),
-    *("sigmoid", "softsign", "softplus", "linear", "mean", "scale", "neg", "silu", "lstm", "gru"),
-)
-REPEATING = ("tile", "repeat_interleave", "expand", "pad", "resize")
-
-
-def known(op: str, raw: Raw, given: Inputs, value: Value) -> Value:
-    values = [v for v in given if v is not None]
-    x = values[0] if values else value
-    most = max((v.most for v in values), default=inf)
-    low, high = -inf, inf
-    if op in MONOTONE:
-        low, high = MONOTONE[op](x.low), MONOTONE[op](x.high)
-        low = low * 0.99 if low > 0 else low
-    elif op in BOUNDED:
-        low, high = BOUNDED[op]
-    elif op in MIXING:
-        low, high = -10 * most, 10 * most
-    elif op in KEEPING:
-        low, high = min(v.low for v in values), max(v.high for v in values)
-    elif op == "square":
-        low, high = 0, most**2
-    elif op == "abs":
-        low, high = 0, most
-    elif op == "scale":
-        ends = [
-            v * raw.get("by", 1.0) + raw.get("plus", 0.0) if abs(v) < inf else -inf if v < 0 else inf
-            for v in (x.low, x.high)
-        ]
-        low, high = (min(ends), max(ends)) if x.most < inf else (-inf, inf)
-        if x.most == inf and raw.get("by", 1.0) == 1.0:
-            low = x.low + raw.get("plus", 0.0)
-    elif op == "clip":
-        low, high = max(x.low, raw.get("min", -inf)), min(x.high, raw.get("max", inf))
-    elif op == "neg":
-        low, high = -x.high, -x.low
-    elif x.floats and len(values) == 1:
-        low, high = -2 * most, 2 * most
-    below = None
-    if value.type.dtype == "int32":
-        if op == "argmax":
-            below = x.sizes[raw["over"]]
-        elif op in KEEPING and all(v.below is not None for v in values if v.type.dtype == "int32"):
-            below = max((v.below or 0 for v in ([x] if op == "gather" else values)), default=0) or None
-    generic = op in GENERIC and bool(values) and all(v.generic for v in values) and value.floats
-    return replace(value, low=low, high=high, below=below, generic=generic)
+    low, high = ranged("attention", raw, given, type_)
+    return scope.add(written(scope, "attention", raw, given), Value(None, type_, low, high))
 
 
 def featured(scope: Scope, op: str) -> Value:

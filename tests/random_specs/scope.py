@@ -87,6 +87,7 @@ class Scope:
     random: Random
     blocks: dict[str, Any]  # of the whole spec
     assumed: dict[str, list[Value]]  # for which inputs each block was written
+    results: dict[str, Value]  # and what came out of it first
     words: dict[str, Any] = field(default_factory=dict)  # what expressions read: parameters, x.C, i
     values: list[Value] = field(default_factory=list)  # those with names
     last: Value | None = None

@@ -16,11 +16,13 @@ from specbuild.graph import Block
 from specbuild.ops import OPS
 from specbuild.words import plain
 from tests.random_specs.operations import apply, featured, fits
+from tests.random_specs.ranges import grown, hull, ranged, wide
 from tests.random_specs.scope import Dice, Scope, Unfit, Value
 
 Raw = dict[str, Any]
 KINDS = ["Gate", "Mixer", "Encoder", "Layer", "Stem", "Unit", "Fuse", "Cell", "Neck", "Wide"]
 SAME = ["relu", "tanh", "sigmoid", "gelu", "silu", "softsign", "stop_gradient", "batch_norm"]
+ASSUMED = 1e3  # a block for many values is written for numbers up to this
 PARAMS = ["width", "depth", "reduction", "groups", "factor", "hidden"]
 
 
@@ -46,7 +48,7 @@ def spec(seed: int, index: int) -> Drawn:
     random = Dice(f"{seed}/{index}")
     params = parameters(random)
     blocks: Raw = {}
-    scope = Scope(random, blocks, {}, words=dict(params), inputs={}, room=random.choice([2, 4, 6, 8, 12]))
+    scope = Scope(random, blocks, {}, {}, words=dict(params), inputs={}, room=random.choice([2, 4, 6, 8, 12]))
     scope.taken |= set(params)
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         scope.declared(beginning(random))
@@ -265,6 +267,7 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
         random,
         scope.blocks,
         scope.assumed,
+        scope.results,
         words=dict(params),
         room=random.choice([1, 2, 3, 4]),
         depth=scope.depth + 1,
@@ -312,8 +315,11 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
             found = {n: by_name[t] for n, t in outputs.items()}
     if outputs is not None:
         body["outputs"] = outputs
+    if not any(found.values()):
+        raise Unfit("a block ends with parts")
     scope.blocks[kind] = body
     scope.assumed[kind] = given
+    scope.results[kind] = next(v for v in found.values() if v is not None)
     arguments = {p: v for p, v in params.items() if declared[p] == kind_of(v) or scope.chance(0.4)}
     taps = {v.name: v for v in here.values if v.name and v.name not in names and "." not in v.name}
     return kind, arguments, Parts(given, {n: v for n, v in found.items() if v is not None}, taps)
@@ -321,7 +327,7 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
 
 def weak(v: Value) -> Value:
     """A value of which little is known, so that a block written for it takes many."""
-    return replace(v, low=-1e3, high=1e3, generic=False)
+    return replace(v, low=-ASSUMED, high=ASSUMED, generic=False)
 
 
 def kind_of(value: Any) -> str:
@@ -444,7 +450,10 @@ def shared(scope: Scope, x: Value) -> Value | None:
     types = probed(scope, [x], {kind: arguments or None})
     if types is None:
         return None
-    first = Value(None, next(iter(types.values())))
+    low, high = hull(
+        wide(10 * scope.results[kind].most), (0, 0)
+    )  # with other arguments, sums are of more numbers
+    first = Value(None, next(iter(types.values())), low, high)
     return place(scope, kind, arguments, Parts([x], {"": first}, {}))
 
 
@@ -499,11 +508,12 @@ def conditional(scope: Scope) -> Value:
         return found  # steps before it were needed; they stand without a condition
     step = scope.steps[-1] if isinstance(scope.steps[-1], dict) else {scope.steps[-1]: None}
     scope.steps[-1] = {**step, "when": word}
-    if not holds:
-        passed = replace(x, name=found.name, written=found.written)
-        scope.values = [passed if v is found else v for v in scope.values]
-        scope.last = passed
-    return found
+    low, high = hull((x.low, x.high), (found.low, found.high))  # used with other arguments, it is otherwise
+    both = replace(found if holds else x, name=found.name, written=found.written)
+    both = replace(both, low=low, high=high, generic=x.generic and found.generic)
+    scope.values = [both if v is found else v for v in scope.values]
+    scope.last = both
+    return both
 
 
 def featured_on(scope: Scope, x: Value) -> Value:
@@ -589,9 +599,8 @@ def branches(scope: Scope) -> Value:
     over = "C" if merge == "concat" else merge["concat"]["over"] if isinstance(merge, dict) else None
     if over:
         sizes[over] *= len(names)
-    result = scope.add(
-        step, Value(None, Tensor(sizes), min(v.low for v in ends) * 3, max(v.high for v in ends) * 3)
-    )
+    low, high = ranged("concat" if over else str(merge), {}, ends, x.type)
+    result = scope.add(step, Value(None, Tensor(sizes), low, high))
     scope.values += ends
     return result
 
@@ -600,9 +609,12 @@ def repeated(scope: Scope) -> Value:
     """A step one time after another; what it is given may depend on the time."""
     x = need(scope, whole)
     count = scope.random.choice([1, 2, 2, 3, 4])
+    if x.most > ASSUMED:
+        raise Unfit("a repeat of numbers too large")
     if scope.chance(0.6):
-        kind, arguments, _ = new_block(scope, [x], keeps=True)
+        kind, arguments, parts = new_block(scope, [x], keeps=True)
         raw: Raw = {kind: {p: counted(scope, v) for p, v in arguments.items()} or None}
+        low, high = wide(2 * next(iter(parts.outputs.values())).most)  # what is given depends on the time
     else:
         own = weak(replace(x, name=None, written=None))
         here = scope.inside(room=scope.random.randint(1, 2), last=own, depth=scope.depth + 1)
@@ -612,6 +624,8 @@ def repeated(scope: Scope) -> Value:
             raise Unfit("a repeat does not come back to its beginning")
         scope.read |= here.read
         raw = {"do": here.steps}
+        low, high = here.last.low, here.last.high
+    low, high = grown(x, low, high, ASSUMED, count)
     if "do" not in raw and probed(scope, [x], {**raw, "repeat": count}) is None:
         raise Unfit("a repeat that does not fit")
     step = {**raw, "repeat": scope.said(count)}
@@ -619,7 +633,7 @@ def repeated(scope: Scope) -> Value:
         step["from"] = scope.reference(x)
     elif x.name:
         scope.read.add(x.name)
-    return scope.add(step, Value(None, Tensor(x.sizes)))
+    return scope.add(step, Value(None, Tensor(x.sizes), low, high))
 
 
 def counted(scope: Scope, value: Any) -> Any:

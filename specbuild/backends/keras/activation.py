@@ -87,7 +87,8 @@ def elementwise(op: Activation, x: Operand, out: Tensor) -> Result:
 @emits(LeakyRelu)
 def leaky_relu(op: LeakyRelu, x: Operand, out: Tensor) -> Result:
     function, module = LEAKY_RELU
-    return inline(function(x.expr, negative_slope=op.slope), x.layout, module.made(negative_slope=op.slope))
+    layer = module.made(negative_slope=op.slope) if plain(op.slope) >= 0 else None  # it takes no other
+    return inline(function(x.expr, negative_slope=op.slope), x.layout, layer)
 
 
 @emits(Gelu)

@@ -56,7 +56,7 @@ class TorchTables(Tables):
 
     def floats(self, e: Expression, dtype: str) -> bool:
         """PyTorch makes floats of integers where a function gives some."""
-        return dtype == "float" and expression.kind(e) == expression.INT
+        return dtype == "float" and (expression.kind(e) == expression.INT or expression.uneven(e))
 
 
 @emits(Const)
