@@ -207,7 +207,7 @@ def drawn(title: str, table: Table | None, lines: list[str]) -> None:
         grid = Grid(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
         for i, heading in enumerate(table.headings):
             grid.add_column(heading, justify="right" if i in table.numbers else "left", no_wrap=True)
-        styles = {"differs": "bold red", "failed": "bold red", "close": "yellow"}
+        styles = {"differs": "bold red", "failed": "bold red", "close": "yellow", "rounded": "yellow"}
         for row in table.rows:
             style = next((styles[cell] for cell in row if cell in styles), "")
             grid.add_row(*map(Text, row), style=style)

@@ -35,6 +35,7 @@ class Process:
         self.answers: queue.Queue[str] = queue.Queue()
         self.errors: IO[bytes] | None = None
         self.hello: dict[str, Any] = {}
+        self.busy = threading.Lock()
 
     def start(self) -> dict[str, Any]:
         """What the process says of itself; it is started if it does not run."""
@@ -64,7 +65,11 @@ class Process:
         return self.hello
 
     def ask(self, job: dict[str, Any]) -> None:
-        """Have a job done; raises Failure."""
+        """Have a job done, after those that other threads asked for; raises Failure."""
+        with self.busy:
+            self.asked(job)
+
+    def asked(self, job: dict[str, Any]) -> None:
         self.start()
         assert self.child is not None and self.child.stdin is not None
         try:
