@@ -172,6 +172,33 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert all(0.5 < spreads[path] < 2 for path in maps), spreads
 
 
+def test_blocks_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = ["ResNet", "--variant", "resnet18", "--set", "classes=10"]
+    assert main(["parity", "--block", *wanted, "--mode", "forward", "--batch", "1", "--json"]) == 0
+    [result] = json.loads(capfd.readouterr().out)["results"]
+    assert result["spec"] == "ResNet resnet18" and result["model"] == "ResNet"
+    assert "layer4.1.conv2" in {t["path"] for t in result["tensors"] if t["kind"] == "step"}
+    assert main(["parity", "--block", "CBAM", "--block", "SqueezeExcitation", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)["results"]
+    assert [(r["spec"], r["model"], r["verdict"]) for r in found] == [
+        ("CBAM", "CBAM", "equal"),
+        ("SqueezeExcitation", "SqueezeExcitation", "equal"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "name a spec, or a block"),
+        (["--block", "CBAN"], "did you mean CBAM?"),
+        (["--block", "CBAM", "--variant", "resnet18"], "CBAM is no model"),
+    ],
+)
+def test_blocks_that_cannot_be_run(given: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["parity", *given]) == 2
+    assert said in " ".join(capfd.readouterr().err.replace("│", " ").split())
+
+
 def test_a_spec_that_is_not_fine(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(text("- rleu"))
     assert main(["parity", str(tmp_path / "bad.yaml")]) == 3
