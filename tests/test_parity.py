@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from specbuild.parity import session
 from specbuild.parity.compare import Case, Lane, Place, Report
 from specbuild.parity.difference import Difference, counted_alike, difference, related
 from specbuild.parity.plan import plan
+from specbuild.parity.process import Process
 from specbuild.parity.report import Result
 from specbuild.parity.steps import traced
 from specbuild.parity.switches import SWITCHES, environment
@@ -138,6 +142,30 @@ def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> No
     assert not report.equal
     fault = Result("net.yaml", broken("x", "x"), [report], Place()).fault()
     assert fault is not None and fault.code == "SB902"
+
+
+@pytest.mark.parametrize("path", ["", os.pathsep, f"{os.pathsep}/nowhere"])
+def test_nothing_in_the_current_folder_stands_in_for_a_package(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torch", "numpy", "safetensors", "specbuild"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", path)  # an empty place in it is the current folder
+    process = Process(Place(timeout=60))
+    try:
+        assert process.start()["framework"].startswith("torch 2")
+    finally:
+        process.stop()
+
+
+def test_nor_does_it_for_the_command(tmp_path: Path) -> None:
+    for name in ("numpy", "torch", "json", "typer"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    command = [sys.executable, "-m", "specbuild", "parity", "no.yaml"]
+    env = os.environ | {"PYTHONPATH": str(ROOT.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "there is no such file" in done.stderr
 
 
 def test_what_is_no_number_is_told_with_its_step() -> None:

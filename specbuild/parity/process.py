@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any
 
+from specbuild import apart
 from specbuild.errors import printable
 from specbuild.parity.case import Place, Runtime
 from specbuild.parity.switches import environment
@@ -42,16 +40,13 @@ class Process:
         if self.child is not None:
             return self.hello
         frameworks = ("torch",) if self.runtime is None else (self.runtime, "keras")
-        env = environment(frameworks, self.place)
-        env["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")])
-        )
+        env = apart.importing(environment(frameworks, self.place))
         if self.runtime is not None:
             env["KERAS_BACKEND"] = self.runtime
         worker = "torch_worker" if self.runtime is None else "keras_worker"
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self.child = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"specbuild.parity.{worker}", json.dumps(asdict(self.place))],
+            apart.command(f"specbuild.parity.{worker}", json.dumps(asdict(self.place))),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
