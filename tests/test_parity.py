@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from specbuild.parity import session
 from specbuild.parity.compare import Case, Lane, Place, Report, compare
 from specbuild.parity.difference import Difference, counted_alike, difference, related
 from specbuild.parity.plan import plan
+from specbuild.parity.process import Process
 from specbuild.parity.report import Result
 from specbuild.parity.steps import traced
 from specbuild.parity.switches import SWITCHES, environment
@@ -175,6 +179,30 @@ def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> No
     assert fault is not None and fault.code == "SB902"
 
 
+@pytest.mark.parametrize("path", ["", os.pathsep, f"{os.pathsep}/nowhere"])
+def test_nothing_in_the_current_folder_stands_in_for_a_package(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torch", "numpy", "safetensors", "specbuild"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", path)  # an empty place in it is the current folder
+    process = Process(Place(timeout=60))
+    try:
+        assert process.start()["framework"].startswith("torch 2")
+    finally:
+        process.stop()
+
+
+def test_nor_does_it_for_the_command(tmp_path: Path) -> None:
+    for name in ("numpy", "torch", "json", "typer"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    command = [sys.executable, "-m", "specbuild", "parity", "no.yaml"]
+    env = os.environ | {"PYTHONPATH": str(ROOT.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "there is no such file" in done.stderr
+
+
 def test_what_is_no_number_is_told_with_its_step() -> None:
     case = broken("F.relu(", "torch.log(-1 - 0 * F.relu(")
     case.sources = {"torch": case.sources["torch"].replace("self.first(x))", "self.first(x)))")}
@@ -205,6 +233,33 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     maps = ("stem", "grouped", "dilated", "upsampled", "head", "stem_norm", "body.0.conv", "body.1.excite")
     spreads = {t["path"]: t["spread"] for t in result["tensors"] if t["kind"] == "step"}
     assert all(0.5 < spreads[path] < 2 for path in maps), spreads
+
+
+def test_blocks_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = ["ResNet", "--variant", "resnet18", "--set", "classes=10"]
+    assert main(["parity", "--block", *wanted, "--mode", "forward", "--batch", "1", "--json"]) == 0
+    [result] = json.loads(capfd.readouterr().out)["results"]
+    assert result["spec"] == "ResNet resnet18" and result["model"] == "ResNet"
+    assert "layer4.1.conv2" in {t["path"] for t in result["tensors"] if t["kind"] == "step"}
+    assert main(["parity", "--block", "CBAM", "--block", "SqueezeExcitation", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)["results"]
+    assert [(r["spec"], r["model"], r["verdict"]) for r in found] == [
+        ("CBAM", "CBAM", "equal"),
+        ("SqueezeExcitation", "SqueezeExcitation", "equal"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "name a spec, or a block"),
+        (["--block", "CBAN"], "did you mean CBAM?"),
+        (["--block", "CBAM", "--variant", "resnet18"], "CBAM is no model"),
+    ],
+)
+def test_blocks_that_cannot_be_run(given: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["parity", *given]) == 2
+    assert said in " ".join(capfd.readouterr().err.replace("│", " ").split())
 
 
 def test_a_spec_that_is_not_fine(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import typer
 from specbuild import output
 from specbuild.cli import options
 from specbuild.cli.terminal import log, out
-from specbuild.errors import nearest, printable
+from specbuild.errors import printable
 from specbuild.names import snake
 
 if TYPE_CHECKING:
     from specbuild.draw import Detail, Look
+    from specbuild.spec import BlockDef
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # of files that are drawings
 
@@ -98,8 +99,8 @@ def draw(
     levels = None if not depth else 99 if depth == "all" else int(depth)
     detail, look = Detail(levels, open, ops), Look(direction, theme, title, link_base)
     if block is not None:
-        name = known(block)
-        data = block_picture(name, chosen, detail, look)
+        entry = options.library_block(block)
+        name, data = entry.name, block_picture(entry, chosen, detail, look)
     else:
         model = options.model(str(spec), variant, settings, root)
         name = model.name
@@ -113,34 +114,11 @@ def draw(
     log(f"{'wrote' if output.put(path, data) else 'unchanged'} {path}")
 
 
-def block_picture(name: str, format: str, detail: Detail, look: Look) -> bytes:
+def block_picture(entry: BlockDef, format: str, detail: Detail, look: Look) -> bytes:
     """A block of the library by itself, with usual sizes."""
-    from specbuild.editor import library_blocks
-    from specbuild.example import alone
     from specbuild.picture import picture
 
-    entry = library_blocks()[name]
-    found = alone(entry)
-    if found is None:
-        raise typer.BadParameter(
-            f"{name} needs inputs of its own; draw a spec that uses it", param_hint="--block"
-        )
-    return picture(found, format, detail, look, log)
-
-
-def known(name: str) -> str:
-    """A block of the library."""
-    from specbuild.editor import library_blocks
-
-    names = library_blocks()
-    if name in names:
-        return name
-    near = nearest(name, names)
-    raise typer.BadParameter(
-        f"there is no block {printable(name)!r} in the library"
-        + (f"; did you mean {near}?" if near else "; `specbuild library list` lists them"),
-        param_hint="--block",
-    )
+    return picture(options.alone(entry), format, detail, look, log)
 
 
 def sent(data: bytes, format: str) -> None:

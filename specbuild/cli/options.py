@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specbuild.errors import nearest, printable
 from specbuild.given import from_flags
 from specbuild.loader.text import BYTE_LIMIT
 from specbuild.model import Model, made
 from specbuild.source import Source
+
+if TYPE_CHECKING:
+    from specbuild.graph import Block
+    from specbuild.spec import BlockDef
 
 Specs = Annotated[
     list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False)
@@ -56,3 +61,29 @@ def once(specs: list[str]) -> list[str]:
 def model(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> Model:
     """The model of a spec with the choices of the command line; raises SpecError or SpecErrors."""
     return made(source(spec), from_flags(settings or [], variant), root)
+
+
+def library_block(name: str) -> BlockDef:
+    """A block of the library."""
+    from specbuild.editor import library_blocks  # only here: it reads the whole library
+
+    names = library_blocks()
+    if name in names:
+        return names[name]
+    near = nearest(name, names)
+    raise typer.BadParameter(
+        f"there is no block {printable(name)!r} in the library"
+        + (f"; did you mean {near}?" if near else "; `specbuild library list` lists them"),
+        param_hint="--block",
+    )
+
+
+def alone(entry: BlockDef) -> Block:
+    """A block by itself, with usual sizes."""
+    from specbuild.example import alone
+
+    found = alone(entry)
+    if found is None:
+        message = f"{entry.name} needs inputs of its own; name a spec that uses it"
+        raise typer.BadParameter(message, param_hint="--block")
+    return found

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
 
 
 def parity(
-    specs: options.Specs,
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False),
+    ] = None,
+    blocks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--block",
+            metavar="NAME",
+            help="A block or a model of the library, by itself; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
     mode: Annotated[
         Literal["all", "forward", "gradients", "train"], typer.Option(help="What is compared.")
     ] = "all",
@@ -68,8 +81,13 @@ def parity(
     faults: list[SpecError] = []
     cases: dict[str, Case] = {}
     session.installed(runtimes)
-    for spec in options.once(specs):
-        for case in loaded(spec, variant, settings, root, faults):
+    if not specs and not blocks:
+        raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
+    called = f" {variant}" if variant else ""
+    makers = {name + called: library_case(name, variant, settings) for name in blocks or ()}
+    makers |= {spec: spec_case(spec, variant, settings, root) for spec in options.once(specs or [])}
+    for spec, make in makers.items():
+        if (case := made(make, faults)) is not None:
             case.modes = MODES if mode == "all" else (mode,)
             case.dtype, case.batch = dtype, batch
             cases |= {f"{spec}\0{seed + i}": seeded(case, seed + i) for i in range(seeds)}
@@ -100,31 +118,52 @@ def parity(
         raise typer.Exit(exit_code(SpecErrors(faults)))
 
 
-def loaded(
-    spec: str,
-    variant: str | None,
-    settings: list[str] | None,
-    root: options.Root,
-    faults: list[SpecError],
-) -> Iterator[Case]:
-    """The case of one spec with the files that a user would get; a fault in one does not stop the others."""
-    from specbuild.backends import NAMES
-    from specbuild.parity.case import Case
-
+def made(make: Callable[[], Case], faults: list[SpecError]) -> Case | None:
+    """One case; a fault in one does not stop the others."""
     try:
-        model = options.model(spec, variant, settings, root)
-        sources = {backend: model.source(backend) for backend in NAMES}
+        return make()
     except SpecError as error:
         faults.append(error)
     except SpecErrors as errors:
         faults += errors.errors
-    else:
-        yield Case(spec, model.graph, sources=sources, steps=True, calibrated=True)
+    return None
+
+
+def spec_case(
+    spec: str, variant: str | None, settings: list[str] | None, root: options.Root
+) -> Callable[[], Case]:
+    """What makes the case of a spec, with the files that a user would get."""
+
+    def make() -> Case:
+        from specbuild.backends import NAMES
+        from specbuild.parity.case import Case
+
+        model = options.model(spec, variant, settings, root)
+        sources = {backend: model.source(backend) for backend in NAMES}
+        return Case(spec, model.graph, sources=sources, steps=True, calibrated=True)
+
+    return make
+
+
+def library_case(name: str, variant: str | None, settings: list[str] | None) -> Callable[[], Case]:
+    """What makes the case of a block of the library, or of a model, of which there may be variants."""
+    from specbuild.parity.case import Case
+
+    entry = options.library_block(name)
+    if entry.model is not None:
+        from specbuild.resolve import library_index
+
+        whole = spec_case(str(library_index()[name]), variant, settings, None)
+        return lambda: replace(whole(), name=name)
+    if variant or settings:
+        raise typer.BadParameter(
+            f"{name} is no model: it has usual sizes, and no variants", param_hint="--block"
+        )
+    block = options.alone(entry)
+    return lambda: Case(name, block, steps=True, calibrated=True)
 
 
 def seeded(case: Case, seed: int) -> Case:
-    from dataclasses import replace
-
     return replace(case, seed=seed, name=f"{case.name} seed {seed}")
 
 
@@ -207,7 +246,7 @@ def drawn(title: str, table: Table | None, lines: list[str]) -> None:
         grid = Grid(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
         for i, heading in enumerate(table.headings):
             grid.add_column(heading, justify="right" if i in table.numbers else "left", no_wrap=True)
-        styles = {"differs": "bold red", "failed": "bold red", "close": "yellow"}
+        styles = {"differs": "bold red", "failed": "bold red", "close": "yellow", "rounded": "yellow"}
         for row in table.rows:
             style = next((styles[cell] for cell in row if cell in styles), "")
             grid.add_row(*map(Text, row), style=style)

@@ -2,5 +2,5 @@
 
 From the bottom: `steps` and `plan` know where each step of the model stands in both files, `draw` makes numbers,
 `exchange` brings them to a process and back, `probes`, `switches` and the two workers run there, `process` starts
-and watches it, `difference` and `tolerance` judge, `compare` runs cases, `report` tells what came out.
+and watches it, `difference`, `tolerance` and `truth` judge, `compare` runs cases, `report` tells what came out.
 """

@@ -16,7 +16,8 @@ from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, differen
 from specbuild.parity.exchange import Exchange
 from specbuild.parity.process import Failure, Process
 from specbuild.parity.steps import Traced
-from specbuild.parity.tolerance import Tolerance, tolerance
+from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict, tolerance
+from specbuild.parity.truth import Truth
 
 __all__ = ["Case", "Lane", "Place", "Report", "compare"]
 
@@ -43,10 +44,19 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        return not self.error and self.worst <= self.tolerance.fails
+        """Whether nothing fails."""
+        return not self.error and not self.failing()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all tensors."""
+        return max((self.tolerance.verdict(d) for d in self.found), key=VERDICTS.index, default="equal")
 
     def failing(self, *kinds: str) -> list[Difference]:
-        return [d for d in self.found if d.relative > self.tolerance.fails and (not kinds or d.kind in kinds)]
+        return [d for d in self.judged("differs") if not kinds or d.kind in kinds]
+
+    def judged(self, verdict: Verdict) -> list[Difference]:
+        return [d for d in self.found if self.tolerance.verdict(d) == verdict]
 
     def first(self) -> str:
         """The path of the step where the files part: the first of those that give other numbers; of gradients, which
@@ -122,18 +132,22 @@ class Lane:
             raise faults[0]
 
     def case(self, exchange: Exchange, handed: queue.Queue[Any], done: Callable[[Report], None]) -> None:
-        job = exchange.job("torch")
         try:
+            if exchange.calibrates:
+                scaled = exchange.job("torch", "_scaled", dtype="float64", calibrate=True)
+                self.torch.ask(scaled)
+                exchange.recalibrated(scaled)
+            job = exchange.job("torch")
             self.torch.ask(job)
+            truth = Truth(exchange, self.torch, job)
         except Failure as failure:
             for runtime in self.runtimes:
                 done(self.report(exchange, runtime, f"PyTorch: {failure}"))
             shutil.rmtree(exchange.folder)
             return
-        exchange.recalibrated(job)
-        handed.put(lambda: self.others(exchange, job, done))
+        handed.put(lambda: self.others(exchange, truth, done))
 
-    def others(self, exchange: Exchange, torch: dict[str, Any], done: Callable[[Report], None]) -> None:
+    def others(self, exchange: Exchange, truth: Truth, done: Callable[[Report], None]) -> None:
         for runtime in self.runtimes:
             keras = exchange.job("keras", f"_{runtime}")
             try:
@@ -141,7 +155,11 @@ class Lane:
             except Failure as failure:
                 done(self.report(exchange, runtime, f"Keras on {runtime}: {failure}"))
                 continue
-            done(self.judged(exchange, runtime, torch, keras))
+            try:
+                report = self.judged(exchange, runtime, truth, keras)
+            except Failure as failure:
+                report = self.report(exchange, runtime, f"PyTorch in float64: {failure}")
+            done(report)
         shutil.rmtree(exchange.folder)
 
     def report(self, exchange: Exchange, runtime: Runtime, error: str = "") -> Report:
@@ -149,14 +167,14 @@ class Lane:
         allowed = tolerance(case.model, case.dtype, runtime, self.place.tf32)
         return Report(case.name, error, [], runtime, allowed, exchange.steps)
 
-    def judged(
-        self, exchange: Exchange, runtime: Runtime, torch: dict[str, Any], keras: dict[str, Any]
-    ) -> Report:
+    def judged(self, exchange: Exchange, runtime: Runtime, truth: Truth, keras: dict[str, Any]) -> Report:
         report = self.report(exchange, runtime)
-        report.found = [difference(*pair) for pair in exchange.pairs(torch, keras)]
+        report.found = [difference(*pair) for pair in exchange.pairs(truth.torch, keras)]
         related(report.found, exchange.case.dtype)
+        if not report.tolerance.decides:
+            truth.measure(report.found, keras, report.tolerance)
         if exchange.case.steps:
-            report.lacking = exchange.lacking(torch, keras)
+            report.lacking = exchange.lacking(truth.torch, keras)
         outputs = [d for d in report.found if d.kind in ("output", "trained_output") and "NaN" in d.broken]
         if outputs:
             report.error = f"output `{outputs[0].path}`: {outputs[0].broken}"

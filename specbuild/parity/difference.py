@@ -38,11 +38,15 @@ BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # each is m
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
 TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
+SLOPED = (*GRADIENTS, *TRAINED_GRADIENTS, "weight")  # what corners make jump
 
 
 @dataclass
 class Difference:
-    """Of one tensor: the largest |a - b|, the largest |a|, and whether one of them holds a number that is none."""
+    """Of one tensor: the largest |a - b|, the largest |a|, and whether one of them holds a number that is none.
+
+    What is relative is so to the tensor's size.
+    """
 
     kind: str
     path: str
@@ -52,6 +56,9 @@ class Difference:
     broken: str = ""  # why no difference can be told
     spread: float = 0.0  # the standard deviation of a
     relative: float = 0.0
+    torch_error: float | None = None  # relative, from the truth in float64
+    keras_error: float | None = None
+    moved: float = 0.0  # relative: how far the truth moves when weights and inputs do
 
     @property
     def key(self) -> str:

@@ -49,6 +49,14 @@ def sample(x: Tensor, case: Case, random: np.random.Generator) -> np.ndarray[Any
     return random.normal(size=shape)
 
 
+def shaken(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
+    """Every number moved by at most this share of it."""
+    return {
+        key: value * (1 + share * random.uniform(-1, 1, value.shape)) if value.dtype.kind == "f" else value
+        for key, value in arrays.items()
+    }
+
+
 def vocabulary(case: Case) -> int:
     """How many integers every step knows that is given some."""
     sizes = []

@@ -16,7 +16,7 @@ from specbuild.emit.layout import Layout
 from specbuild.graph import Block, instances
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.parity import draw
-from specbuild.parity.case import Case
+from specbuild.parity.case import Case, DType
 from specbuild.parity.difference import counted_alike
 from specbuild.parity.plan import Plan, plan
 from specbuild.parity.steps import Traced, traced
@@ -37,38 +37,55 @@ class Exchange:
         folder.mkdir()
         random = draw.generator(case)
         self.held: dict[str, list[Held]] = {b: held(case.model, b) for b in NAMES}
-        self.weights = case.weights or {h.path: draw.weight(h, random) for h in self.held["torch"]}
-        self.inputs = case.inputs or {n: draw.sample(x, case, random) for n, x in case.model.inputs.items()}
+        weights = case.weights or {h.path: draw.weight(h, random) for h in self.held["torch"]}
+        inputs = case.inputs or {n: draw.sample(x, case, random) for n, x in case.model.inputs.items()}
         self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
-        self.heads = draw.heads(case, random)
+        self.weights, self.inputs = self.rounded(weights), self.rounded(inputs)
+        self.heads = self.rounded(draw.heads(case, random))
         self.plans: dict[str, Plan] = {b: plan(case.model, load(b)) for b in NAMES} if case.steps else {}
         tops = {b: p.top for b, p in self.plans.items()}
         self.steps: dict[str, Traced] = {s.path: s for s in traced(tops)} if tops else {}
 
-    def job(self, name: str, label: str = "") -> dict[str, Any]:
-        """Write what a framework needs; the job that says where. `label` tells jobs of one framework apart."""
+    @property
+    def calibrates(self) -> bool:
+        return self.case.calibrated and self.case.weights is None
+
+    def rounded(self, arrays: Arrays) -> Arrays:
+        return {key: rounded(value, self.case.dtype) for key, value in arrays.items()}
+
+    def job(
+        self,
+        name: str,
+        label: str = "",
+        dtype: DType | None = None,
+        calibrate: bool = False,
+        shake: tuple[int, float] | None = None,
+    ) -> dict[str, Any]:
+        """Write what a framework needs; the job that says where. `label` tells jobs of one framework apart; in
+        another `dtype` the numbers stay those of the case, unless a `shake` moves them: its number, and by how much."""
         case, backend = self.case, load(name)
+        weights, inputs = self.weights, self.inputs
+        if shake is not None:
+            random = np.random.default_rng([case.seed, shake[0]])
+            weights, inputs = (draw.shaken(arrays, shake[1], random) for arrays in (weights, inputs))
         file = self.folder / f"model_{name}.py"
         file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
-        kept = to_framework(self.held[name], self.weights)
-        weights = self.saved(f"weights_{name}{label}", {k: rounded(v, case.dtype) for k, v in kept.items()})
-        arrays = {f"input:{n}": laid(v, case.model.inputs[n], backend) for n, v in self.inputs.items()}
+        arrays = {f"input:{n}": laid(v, case.model.inputs[n], backend) for n, v in inputs.items()}
         arrays |= {f"head:{n}": laid(v, self.outputs[n], backend) for n, v in self.heads.items()}
         return {
             "name": case.name,
+            "backend": name,
             "file": str(file),
             "model": case.model.kind,
-            "dtype": case.dtype,
+            "dtype": dtype or case.dtype,
             "modes": case.modes,
             "steps": case.steps,
-            "calibrate": case.calibrated and case.weights is None and name == "torch",
+            "calibrate": calibrate,
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "probes": [p.record() for p in self.plans[name].probes] if case.steps else [],
-            "weights": weights,
-            "arrays": self.saved(
-                f"arrays_{name}{label}", {k: rounded(v, case.dtype) for k, v in arrays.items()}
-            ),
+            "weights": self.saved(f"weights_{name}{label}", to_framework(self.held[name], weights)),
+            "arrays": self.saved(f"arrays_{name}{label}", arrays),
             "out": str(self.folder / f"out_{name}{label}.safetensors"),
         }
 
@@ -81,20 +98,18 @@ class Exchange:
 
     def recalibrated(self, job: dict[str, Any]) -> None:
         """Take over the weights that PyTorch scaled."""
-        if job["calibrate"]:
-            from specbuild.parity.serve import read
+        from specbuild.parity.serve import read
 
-            found = from_framework(self.held["torch"], read(job["weights"]))
-            self.weights = {path: np.asarray(found[path], "float64") for path in self.weights}
+        found = from_framework(self.held["torch"], read(job["out"]))
+        self.weights = self.rounded({path: found[path] for path in self.weights})
 
-    def pairs(self, torch: dict[str, Any], keras: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
-        """What both gave, tensor by tensor in canonical form: the kind, the path, PyTorch's and Keras'."""
-        found = {"torch": Values(torch["out"]), "keras": Values(keras["out"])}
-        tensors = {name: self.canonical_weights(name, values) for name, values in found.items()}
+    def pairs(self, *jobs: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
+        """What two jobs gave, tensor by tensor in canonical form: the kind, the path, the one's and the other's."""
+        names = [job["backend"] for job in jobs]
+        found = [Values(job["out"]) for job in jobs]
+        tensors = [self.canonical_weights(*of) for of in zip(names, found, strict=True)]
         for kind in WEIGHTS:
-            a, b = (tensors[name].get(kind, {}) for name in NAMES)
-            if kind == "statistic":
-                a = counted_alike(a, self.case, self.weights)
+            a, b = (of.get(kind, {}) for of in tensors)
             for path in a | b:
                 if path in a and path in b:
                     yield kind, path, a[path], b[path]
@@ -102,18 +117,18 @@ class Exchange:
                     zero = 0 * (a | b)[path]
                     yield kind, path, a.get(path, zero), b.get(path, zero)
         yield from self.rates(found)
-        for key in found["torch"].keys:
+        for key in found[0].keys:
             kind, _, path = key.partition(":")
-            if kind in (*WEIGHTS, "rate") or key not in found["keras"].keys:
+            if kind in (*WEIGHTS, "rate") or key not in found[1].keys:
                 continue
             if kind == "step" and path not in self.steps:
                 continue
-            a, b = (self.canonical(kind, path, name, found[name][key]) for name in NAMES)
+            a, b = (self.canonical(kind, path, *of, key) for of in zip(names, found, strict=True))
             yield kind, path, a, b
 
-    def rates(self, found: dict[str, Values]) -> Iterator[tuple[str, str, Any, Any]]:
+    def rates(self, found: list[Values]) -> Iterator[tuple[str, str, Any, Any]]:
         """The rates of dropout as each file has them, in the order of the graph."""
-        a, b = (v.listed("rate") for v in found.values())
+        a, b = (v.listed("rate") for v in found)
         spec = dropouts(self.case.model)
         if len(a) != len(b):
             yield "rate", "dropout", np.array(a), np.array(b)
@@ -138,6 +153,8 @@ class Exchange:
             found[kind] = from_framework(self.held[name], tensors, gradients=gradients)
         if name == "torch" and "weight" in found:
             found["weight"] = self.summed(found["weight"])
+        if name == "torch" and "statistic" in found:
+            found["statistic"] = counted_alike(found["statistic"], self.case, self.weights)
         return found
 
     def summed(self, weights: Arrays) -> Arrays:
@@ -149,8 +166,8 @@ class Exchange:
                 after[place] = before[place] + (after[place] - before[place]) / len(sharing)
         return from_framework(keras, after)
 
-    def canonical(self, kind: str, path: str, name: str, value: Any) -> Any:
-        backend = load(name)
+    def canonical(self, kind: str, path: str, name: str, values: Values, key: str) -> Any:
+        backend, value = load(name), values[key]
         if kind == "step":
             step = self.steps[path]
             return unfolded(value, step.type, step.layouts[name], self.case.batch)
@@ -189,10 +206,18 @@ class Values:
         return self.file.get_tensor(key)
 
 
-def rounded(value: Any, dtype: str) -> Any:
-    """In the type of the comparison; halves are rounded from float32 by the frameworks."""
-    kind = "float64" if dtype == "float64" else "float32"
-    return np.array(value.astype(kind) if value.dtype.kind == "f" else value, order="C")
+def rounded(value: Any, dtype: DType) -> Any:
+    """The nearest number of the type; halves are kept in float32, which holds them all."""
+    if value.dtype.kind != "f" or dtype == "float64":
+        return np.asarray(value, "float64") if value.dtype.kind == "f" else value
+    value = np.array(value, "float32")
+    if dtype == "float16":
+        return value.astype("float16").astype("float32")
+    if dtype == "bfloat16":  # the upper half of float32, to nearest, ties to even
+        bits = value.view("uint32")
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+        return bits.astype("uint32").view("float32")
+    return value
 
 
 def laid(value: Any, x: Tensor, backend: Backend) -> Any:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any
 
+from specbuild import apart
 from specbuild.errors import printable
 from specbuild.parity.case import Place, Runtime
 from specbuild.parity.switches import environment
@@ -35,22 +33,20 @@ class Process:
         self.answers: queue.Queue[str] = queue.Queue()
         self.errors: IO[bytes] | None = None
         self.hello: dict[str, Any] = {}
+        self.busy = threading.Lock()
 
     def start(self) -> dict[str, Any]:
         """What the process says of itself; it is started if it does not run."""
         if self.child is not None:
             return self.hello
         frameworks = ("torch",) if self.runtime is None else (self.runtime, "keras")
-        env = environment(frameworks, self.place)
-        env["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")])
-        )
+        env = apart.importing(environment(frameworks, self.place))
         if self.runtime is not None:
             env["KERAS_BACKEND"] = self.runtime
         worker = "torch_worker" if self.runtime is None else "keras_worker"
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self.child = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"specbuild.parity.{worker}", json.dumps(asdict(self.place))],
+            apart.command(f"specbuild.parity.{worker}", json.dumps(asdict(self.place))),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -64,7 +60,11 @@ class Process:
         return self.hello
 
     def ask(self, job: dict[str, Any]) -> None:
-        """Have a job done; raises Failure."""
+        """Have a job done, after those that other threads asked for; raises Failure."""
+        with self.busy:
+            self.asked(job)
+
+    def asked(self, job: dict[str, Any]) -> None:
         self.start()
         assert self.child is not None and self.child.stdin is not None
         try:

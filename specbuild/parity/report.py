@@ -14,7 +14,9 @@ from specbuild.parity.case import Case, Place, Runtime
 from specbuild.parity.compare import Report
 from specbuild.parity.difference import FORWARD, KINDS, NOTHING, Difference, uses
 from specbuild.parity.steps import Traced
-from specbuild.parity.tolerance import Tolerance
+from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
+
+SHOWN = 5  # tensors that a note tells of
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,11 @@ class Result:
     def __init__(self, spec: str, case: Case, reports: Sequence[Report], place: Place):
         self.spec, self.case, self.place = spec, case, place
         self.reports = list(reports)
-        worst = max(self.reports, key=lambda r: (bool(r.error), r.worst))
-        self.worst_of: Report = worst
+        self.worst_of: Report = max(self.reports, key=lambda r: (not r.equal, bool(r.error), r.worst))
         self.found: dict[str, Difference] = {}
         for report in self.reports:
             for d in report.found:
-                if d.key not in self.found or d.relative > self.found[d.key].relative:
+                if d.key not in self.found or self.rank(d) > self.rank(self.found[d.key]):
                     self.found[d.key] = d
 
     @property
@@ -76,12 +77,21 @@ class Result:
     def verdict(self) -> str:
         if self.worst_of.error:
             return "failed"
-        return self.judged(max((d.relative for d in self.found.values()), default=0.0))
+        return self.judged(self.found.values())
 
-    def judged(self, relative: float) -> str:
-        if relative > self.tolerance.fails:
-            return "differs"
-        return "close" if relative > self.tolerance.warns else "equal"
+    def judged(self, found: Iterable[Difference]) -> Verdict:
+        """The worst of them."""
+        return max(map(self.tolerance.verdict, found), key=VERDICTS.index, default="equal")
+
+    def rank(self, d: Difference) -> tuple[int, float]:
+        """The verdict counts first, then the difference."""
+        return VERDICTS.index(self.tolerance.verdict(d)), d.relative
+
+    @property
+    def rounded(self) -> list[Difference]:
+        """What the type cannot tell, the largest first."""
+        found = [d for d in self.found.values() if self.tolerance.verdict(d) == "rounded"]
+        return sorted(found, key=lambda d: -d.relative)
 
     def fault(self) -> SpecError | None:
         """What is wrong, at the step where the files part."""
@@ -99,8 +109,8 @@ class Result:
         by = worst.broken or f"{short(worst.relative)} of its size"
         said = f"{KINDS[worst.kind]}: {worst.path}: {by}"
         hint = f"allowed is {short(self.tolerance.fails)} ({self.tolerance.why})"
-        if self.case.dtype != "float64" and not report.failing(*FORWARD):
-            hint += "; a number that rounding moves over the corner of a ReLU or of a pooling changes gradients too: float64 decides"
+        if not self.tolerance.decides and worst.torch_error is not None and worst.keras_error is not None:
+            hint += f"; from PyTorch in float64, PyTorch is {short(worst.torch_error)} and Keras {short(worst.keras_error)}"
         first = report.first()
         if first not in self.steps:
             at = (
@@ -124,11 +134,18 @@ class Result:
         for kind, title in KINDS.items():
             found = [d for d in self.found.values() if d.kind == kind]
             if found:
-                worst = max(found, key=lambda d: d.relative)
+                worst = max(found, key=self.rank)
                 cells = (title, str(len(found)), short(max(d.absolute for d in found)), short(worst.relative))
-                rows.append((*cells, self.judged(worst.relative), printable(worst.path, 60)))
-        headings = ("what", "tensors", "largest |a - b|", "relative", "verdict", "worst")
-        return Table(headings, rows, (1, 2, 3))
+                errors = errors_of(worst) if self.rounds else ()
+                rows.append((*cells, *errors, self.judged(found), printable(worst.path, 60)))
+        errors = ("PyTorch off", "Keras off") if self.rounds else ()
+        headings = ("what", "tensors", "largest |a - b|", "relative", *errors, "verdict", "worst")
+        return Table(headings, rows, tuple(range(1, 4 + len(errors))))
+
+    @property
+    def rounds(self) -> bool:
+        """Whether each file is some way from float64."""
+        return self.case.dtype != "float64"
 
     def named(self, depth: int) -> Table:
         """A line for each step that has a name, `depth` blocks deep, with the worst of all that is in it."""
@@ -145,7 +162,7 @@ class Result:
             own = self.found.get(f"step:{path}")
             forward = (short(own.absolute), short(own.relative)) if own else ("", "")
             others = [d.relative for d in inside if d.kind != "step"]
-            verdict = self.judged(max(d.relative for d in inside)) if inside else "not seen"
+            verdict = self.judged(inside) if inside else "not seen"
             cells = (printable(path, 60), step.kind, printable(str(step.type), 48))
             rows.append((*cells, *forward, short(max(others)) if others else "", verdict))
         headings = ("step", "op or block", "output", "largest |a - b|", "relative", "its weights", "verdict")
@@ -161,6 +178,9 @@ class Result:
         yield f"tolerance {short(self.tolerance.fails)}: {self.tolerance.why}"
         if self.tolerance.warns < self.tolerance.fails:
             yield f"above {short(self.tolerance.warns)} a difference is told as close"
+        if self.rounds:
+            yield "PyTorch off, Keras off: how far each is from PyTorch in float64 on the same numbers"
+        yield from self.explained()
         if set(case.modes) - {"forward"}:
             yield f"a gradient smaller than {NOTHING[case.dtype]:g} of the largest is measured by that share: it is zero but for rounding"
         nodes = [node for _, node, _ in instances(model)]
@@ -175,6 +195,24 @@ class Result:
                 yield f"used several times in a step, so that its statistics hang on the order: {', '.join(again)} (left out)"
         if lacking := self.worst_of.lacking:
             yield f"written into another step by one of the backends, so not seen: {', '.join(lacking)}"
+
+    def explained(self) -> Iterator[str]:
+        """What `rounded` is, and which numbers stand behind it."""
+        found = self.rounded
+        if not found:
+            return
+        yield (
+            f"rounded: {len(found)} of {len(self.found)} tensors, which {self.case.dtype} does not tell apart. PyTorch itself is "
+            f"as far from its numbers in float64, or those move as far when weights and inputs move by {short(self.tolerance.shake)}: "
+            "a number beside the corner of a ReLU, or two in a max pooling, fall on the other side. float64 decides"
+        )
+        for d in found[:SHOWN]:
+            apart, moved = short(d.relative), short(d.moved)
+            torch, keras = errors_of(d)
+            told = f"; float64 moves by {moved}" if d.moved else ""
+            yield f"rounded: {KINDS[d.kind]}: {printable(d.path, 60)}: apart {apart}, PyTorch off {torch}, Keras off {keras}{told}"
+        if len(found) > SHOWN:
+            yield f"rounded: {len(found) - SHOWN} more, in --json"
 
     def record(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -191,6 +229,7 @@ class Result:
             "batch": self.case.batch,
             "seeds": len(self.reports),
             "verdict": self.verdict,
+            "rounded": len(self.rounded),
             "worst": number(max((d.relative for d in self.found.values()), default=0.0)),
             "tolerance": {
                 "fails": self.tolerance.fails,
@@ -214,8 +253,11 @@ class Result:
                     "path": d.path,
                     "absolute": number(d.absolute),
                     "relative": number(d.relative),
+                    "torch_error": None if d.torch_error is None else number(d.torch_error),
+                    "keras_error": None if d.keras_error is None else number(d.keras_error),
+                    "moved": number(d.moved),
                     "spread": number(d.spread),
-                    "verdict": self.judged(d.relative),
+                    "verdict": self.tolerance.verdict(d),
                 }
                 for d in self.found.values()
             ],
@@ -225,6 +267,12 @@ class Result:
 def short(x: float) -> str:
     """Two digits; 0 for none at all."""
     return "0" if x == 0 else f"{x:.1e}" if isfinite(x) else "no number"
+
+
+def errors_of(d: Difference) -> tuple[str, str]:
+    """How far each file is from float64."""
+    torch, keras = ("" if x is None else short(x) for x in (d.torch_error, d.keras_error))
+    return torch, keras
 
 
 def number(x: float) -> float | None:
@@ -249,7 +297,20 @@ def summary(results: Iterable[Result]) -> Table:
         }
         cells = ("" if w is None else short(w) for w in worst.values())
         rows.append(
-            (printable(r.spec, 60), r.runtime, r.case.dtype, *cells, short(r.tolerance.fails), r.verdict)
+            (
+                *(printable(r.spec, 60), r.runtime, r.case.dtype, *cells),
+                *(short(r.tolerance.fails), str(len(r.rounded)), r.verdict),
+            )
         )
-    headings = ("spec", "Keras on", "dtype", "forward", "gradients", "training", "allowed", "verdict")
-    return Table(headings, rows, (3, 4, 5, 6))
+    headings = (
+        "spec",
+        "Keras on",
+        "dtype",
+        "forward",
+        "gradients",
+        "training",
+        "allowed",
+        "rounded",
+        "verdict",
+    )
+    return Table(headings, rows, (3, 4, 5, 6, 7))

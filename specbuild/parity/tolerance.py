@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
 
 from specbuild.backends.rounding import ROUNDED
 from specbuild.graph import Block, instances
 from specbuild.parity.case import DType, Runtime
+from specbuild.parity.difference import Difference
+
+Verdict = Literal["equal", "close", "rounded", "differs"]
+VERDICTS: tuple[Verdict, ...] = ("equal", "close", "rounded", "differs")  # the later, the worse
+ALIKE = (
+    1 / 3
+)  # as far as this share of a difference PyTorch itself must be from the truth to be called rounded
 
 
 @dataclass(frozen=True)
@@ -16,9 +25,26 @@ class Tolerance:
     fails: float
     warns: float
     why: str
+    decides: bool = False  # whether nothing that is found can be rounding
+
+    @property
+    def shake(self) -> float:
+        """By how much numbers may be moved to see what rounding does: by what is still called equal."""
+        return self.warns
+
+    def verdict(self, d: Difference) -> Verdict:
+        """`rounded` is what the type cannot tell: PyTorch's own numbers are, or move, as far from those in float64
+        as the files are from each other."""
+        if d.relative <= self.warns:
+            return "equal"
+        if d.relative <= self.fails:
+            return "close"
+        if self.decides or d.torch_error is None or not isfinite(d.relative):
+            return "differs"
+        return "rounded" if max(d.torch_error, d.moved) >= ALIKE * d.relative else "differs"
 
 
-EXACT = Tolerance(1e-9, 1e-9, "float64; no step has constants in float32")
+EXACT = Tolerance(1e-9, 1e-9, "float64; no step has constants in float32", decides=True)
 HALF = 2e-2
 
 
@@ -34,4 +60,4 @@ def tolerance(model: Block, dtype: DType, runtime: Runtime, tf32: bool = False) 
         return Tolerance(1e-4, 1e-5, f"float64, which Keras rounds to float32 inside on {runtime}")
     rounded = {type(node.op) for _, node, _ in instances(model)} & set(ROUNDED)
     reasons = [why for op, why in ROUNDED.items() if op in rounded]
-    return Tolerance(1e-6, 1e-6, f"float64; {'; '.join(reasons)}") if reasons else EXACT
+    return Tolerance(1e-6, 1e-6, f"float64; {'; '.join(reasons)}", decides=True) if reasons else EXACT

@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.parity.calibrate import calibrated
 from specbuild.parity.case import RATE, Place
 from specbuild.parity.probes import Recorder, probed
-from specbuild.parity.serve import Found, Job, executed, listed, read, save, serve
+from specbuild.parity.serve import Found, Job, executed, listed, read, serve
 from specbuild.parity.switches import applied
 
 
@@ -41,9 +41,7 @@ class Worker:
         weights = read(self.job["weights"])
         if self.job["calibrate"]:
             model, recorder = self.probed(self.torch.float64, weights)
-            inputs = self.inputs(arrays, self.torch.float64)
-            weights = calibrated(self.torch, model, recorder, inputs)
-            save(self.job["weights"], weights)
+            return calibrated(self.torch, model, recorder, self.inputs(arrays, self.torch.float64))
         found: Found = {}
         model = self.model(self.file(), self.dtype, weights, {})
         if "forward" in self.job["modes"]:

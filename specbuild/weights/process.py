@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from specbuild import apart
 from specbuild.errors import SpecError
 from specbuild.live import missing
 from specbuild.weights import files
@@ -78,15 +78,13 @@ def told(program: Program | None, folder: Path) -> dict[str, Any]:
 
 
 def ask(folder: Path, kind: Kind, job: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run the worker on a job. `-P`: nothing in the current folder can stand in for a package."""
+    """Run the worker on a job."""
     (folder / "job.json").write_text(json.dumps(job))
     worker = "torch_worker" if kind == "torch" else "keras_worker"
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, given)])
-    env = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env = {**apart.importing(os.environ), "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if kind != "torch":
         env["KERAS_BACKEND"] = runtime()
-    command = [sys.executable, "-P", "-m", f"specbuild.weights.{worker}", str(folder)]
+    command = apart.command(f"specbuild.weights.{worker}", str(folder))
     return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=LIMIT)
 
 
