@@ -34,13 +34,12 @@ def example(entry: type[Op] | BlockDef) -> list[str] | None:
 
 
 def alone(entry: BlockDef) -> Block | None:
-    """A block by itself, with usual sizes; None where nothing usual fits."""
+    """A model of which this block is the only step, with usual sizes; None where nothing usual fits."""
     for inputs, arguments in attempts(entry):
         try:
-            found = model_of(entry, inputs, arguments)[1].nodes[0].op
+            return model_of(entry, inputs, arguments)[1]
         except (SpecError, SpecErrors):
             continue
-        return found if isinstance(found, Block) else None
     return None
 
 

@@ -116,9 +116,12 @@ def draw(
 
 def block_picture(entry: BlockDef, format: str, detail: Detail, look: Look) -> bytes:
     """A block of the library by itself, with usual sizes."""
+    from specbuild.graph import Block
     from specbuild.picture import picture
 
-    return picture(options.alone(entry), format, detail, look, log)
+    [node] = options.alone(entry).nodes
+    assert isinstance(node.op, Block)
+    return picture(node.op, format, detail, look, log)
 
 
 def sent(data: bytes, format: str) -> None:

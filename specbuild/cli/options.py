@@ -79,7 +79,7 @@ def library_block(name: str) -> BlockDef:
 
 
 def alone(entry: BlockDef) -> Block:
-    """A block by itself, with usual sizes."""
+    """A model of which this block is the only step, with usual sizes."""
     from specbuild.example import alone
 
     found = alone(entry)

@@ -159,8 +159,8 @@ def library_case(name: str, variant: str | None, settings: list[str] | None) -> 
         raise typer.BadParameter(
             f"{name} is no model: it has usual sizes, and no variants", param_hint="--block"
         )
-    block = options.alone(entry)
-    return lambda: Case(name, block, steps=True, calibrated=True)
+    model = options.alone(entry)
+    return lambda: Case(name, model, steps=True, calibrated=True)
 
 
 def seeded(case: Case, seed: int) -> Case:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from specbuild.backends.rounding import ROUNDED
+from specbuild.backends.rounding import reasons
 from specbuild.graph import Block, instances
+from specbuild.ops import Op
 from specbuild.parity.case import DType, Runtime
 from specbuild.parity.difference import Difference
 
@@ -58,6 +59,10 @@ def tolerance(model: Block, dtype: DType, runtime: Runtime, tf32: bool = False) 
         return Tolerance(1e-4, 1e-5, "float32; a wrong convention shows above 1e-4")
     if runtime != "tensorflow":
         return Tolerance(1e-4, 1e-5, f"float64, which Keras rounds to float32 inside on {runtime}")
-    rounded = {type(node.op) for _, node, _ in instances(model)} & set(ROUNDED)
-    reasons = [why for op, why in ROUNDED.items() if op in rounded]
-    return Tolerance(1e-6, 1e-6, f"float64; {'; '.join(reasons)}", decides=True) if reasons else EXACT
+    found = (
+        reasons(node.op, block.typed(node.inputs[0]))
+        for _, node, block in instances(model)
+        if isinstance(node.op, Op) and node.inputs and node.inputs[0] is not None
+    )
+    why = "; ".join(dict.fromkeys(reason for some in found for reason in some))
+    return Tolerance(1e-6, 1e-6, f"float64; {why}", decides=True) if why else EXACT

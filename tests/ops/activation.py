@@ -81,10 +81,3 @@ CASES = {
         "relu6, prelu]",
     ),
 }
-
-LOOSE = {
-    # TensorFlow holds the constants of GELU and the slope of leaky ReLU in float32
-    **dict.fromkeys(("gelu_map", "gelu_tanh", "leaky_relu_map", "leaky_relu_slope", "activation_row"), 1e-6),
-    # so does PyTorch the sixth in the gradient of a hard sigmoid, and 1 / alpha in that of CELU
-    **dict.fromkeys(("hard_sigmoid_map", "celu_alpha"), 1e-6),
-}

@@ -137,13 +137,3 @@ CASES = {
         "- linear: {features: 4}\n  as: q\n- attention: {query: q, key: x, value: x}\n- linear: {features: 2}",
     ),
 }
-
-# Keras' dot_product_attention takes the root of the number of features in float32
-LOOSE = {
-    name: 1e-6
-    for name in CASES
-    if "heads" in name or "mask" in name or "bias" in name or "causal" in name or "packed" in name
-}
-LOOSE |= dict.fromkeys(
-    ("attention_map", "attention_grouped_keys", "attention_frames", "attention_axial", "attention_all"), 1e-6
-)
