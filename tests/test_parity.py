@@ -86,6 +86,17 @@ def test_gradients_of_inputs_say_when_all_of_weights_is_rounding() -> None:
     assert wrong[1].relative == pytest.approx(1.0)
 
 
+def test_a_gradient_is_nothing_where_both_frameworks_say_so() -> None:
+    found = [
+        Difference("weight_gradient", "large", 0.0, 4.0),
+        Difference("weight_gradient", "undone", 6e-13, 9e-13),
+        Difference("weight_gradient", "lost", 4e-7, 0.0),  # only one of them has it
+    ]
+    related(found, "float64")
+    assert found[1].relative < 1e-12
+    assert found[2].relative > 1e-4
+
+
 @pytest.mark.parametrize("kind", ["output", "gradient", "weight_gradient", "statistic"])
 def test_no_number_is_never_the_least_difference(kind: str) -> None:
     a = np.array([1.0, 2.0])

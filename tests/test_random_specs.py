@@ -18,7 +18,7 @@ from tests.random_specs.structure import spec
 
 FOUND = sorted((Path(__file__).parent / "random_specs" / "found").glob("*.yaml"))
 SAME = 140  # specs: one for each op of the table, and more
-NEW = 80 if os.environ.get("SPECBUILD_SEED") else 0  # not yet by default: a long run is not clean so far
+NEW = 80  # of a seed that is another each time
 SEED = int(os.environ.get("SPECBUILD_SEED") or random.SystemRandom().randrange(10**6))
 
 
@@ -49,7 +49,7 @@ def test_both_backends_agree(name: str, seed: int, outcomes: dict[str, Outcome])
     found = [o for o in outcomes.values() if o.name.startswith(name) and o.name[-1].isdigit()]
     failed = [o for o in found if o.failed]
     assert not failed, told(failed, seed)
-    refused = [o for o in found if o.kind == "refused"]
+    refused = [o for o in found if o.kind in ("refused", "open")]
     assert len(refused) <= len(found) // 20, [o.told for o in refused]
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # say. It is measured by this share of the largest, of inputs or of weights: a norm may undo all that a model's
 # only weight does.
 NOTHING = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
+# In float64, a gradient is nothing if both frameworks give less than this share of the largest: the shift of a norm
+# that another norm undoes, measured at 2e-13 where the norms stretch numbers that are all equal.
+ROUNDING = 1e-11
 SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
 
 # What is compared, and how a report speaks of it.
@@ -95,6 +98,8 @@ def related(found: list[Difference], dtype: str) -> None:
         largest |= dict.fromkeys(kinds, max(largest.get(kind, 0.0) for kind in kinds))
     for d in found:
         share = SMALL if d.kind in BY_SIZE else NOTHING[dtype]
+        if dtype == "float64" and "gradient" in d.kind and d.size + d.absolute <= ROUNDING * largest[d.kind]:
+            share = 1.0
         scale = max(d.size, share * largest[d.kind], 1e-30)
         d.relative = float("inf") if d.broken else d.absolute / scale if d.absolute else 0.0
 

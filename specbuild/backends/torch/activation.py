@@ -7,7 +7,7 @@ from specbuild.backends.align import unfolded
 from specbuild.backends.backend import External, inline, layer
 from specbuild.backends.torch.base import emits, method
 from specbuild.emit.code import Infix
-from specbuild.emit.lower import Operand, Result, Stored
+from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import Activation, Glu, LogSoftmax, Prelu, Softmax
 
@@ -83,6 +83,8 @@ def elementwise(op: Activation, x: Operand, out: Tensor) -> Result:
 def prelu(op: Prelu, x: Operand, out: Tensor) -> Result:
     here = x if op.over is None else unfolded(x, (op.over,))
     if op.over is not None:
+        if not x.layout.batched:
+            raise Unsupported("it has slopes for the axis after the batch, and this value has no batch")
         here = here.to(op.over, *(a for a in here.order if a != op.over), folded=here.layout.folded)
     count = 1 if op.over is None else here[op.over]
     weights = {"slope": Stored("weight")}
