@@ -321,7 +321,8 @@ CODES: dict[str, Explanation] = {
         "the two files compute different functions",
         "On the same inputs and weights the emitted PyTorch and Keras files give numbers that are further apart "
         "than rounding explains. The place is the first step that differs. This is a fault of specbuild, or of "
-        "a framework: please report it with the spec.",
+        "a framework: please report it with the spec. Below float64, what PyTorch's own rounding explains is told "
+        "as `rounded` and is no error; where a small type leaves doubt, float64 decides.",
     ),
     "SB902": Explanation(
         "an emitted file cannot be run",

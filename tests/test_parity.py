@@ -214,6 +214,15 @@ def test_nor_does_it_for_the_command(tmp_path: Path) -> None:
     assert done.returncode == 3 and "there is no such file" in done.stderr
 
 
+def test_rates_of_a_row_are_compared_in_its_order() -> None:
+    part = "blocks:\n  Part:\n    params: {rate: 0.1}\n    steps:\n      - linear: {features: 4}\n"
+    part += "      - drop_path: {rate: rate}\n        as: drop\n"
+    row = text("- Part: {rate: i / 8}\n  repeat: 5\n  as: body", "{x: {C: 4}}") + part
+    report = run(Case("row", graph(Source(row)), modes=("train",)))
+    assert report.equal, str(report)
+    assert len([d for d in report.found if d.kind == "rate"]) == 5
+
+
 def test_what_is_no_number_is_told_with_its_step() -> None:
     case = broken("F.relu(", "torch.log(-1 - 0 * F.relu(")
     case.sources = {"torch": case.sources["torch"].replace("self.first(x))", "self.first(x)))")}

@@ -203,7 +203,7 @@ class Worker:
 
     def trained(self, model: Any, arrays: Found) -> Found:
         """One step of plain gradient descent, with dropout off."""
-        dropouts = [x for x in model._flatten_layers() if isinstance(x, self.keras.layers.Dropout)]
+        dropouts = [x for x in within(model) if isinstance(x, self.keras.layers.Dropout)]
         rates = [float(x.rate) for x in dropouts]
         for x in dropouts:
             x.rate = 0.0
@@ -231,6 +231,14 @@ class Worker:
             return value.numpy().copy()
         found = np.asarray(self.keras.ops.convert_to_numpy(value))
         return found.astype("float32") if found.dtype.itemsize == 2 else found
+
+
+def within(layer: Any) -> list[Any]:
+    """Every layer inside one, once, in the order in which they were made; Keras' own list has rows backwards."""
+    found: dict[int, Any] = {}
+    for x in layer._layers:
+        found |= {id(y): y for y in (x, *within(x)) if id(y) not in found}
+    return list(found.values())
 
 
 class Eager:
