@@ -11,6 +11,8 @@ import re
 import symtable
 from collections.abc import Iterator
 
+from specbuild.syntax import parsed
+
 # Of the standard library, what an emitted file may import.
 STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 
@@ -60,7 +62,7 @@ def audit(text: str, framework: str, *, loader: bool = False) -> None:
     if any(CODING.match(line) for line in text.split("\n", 2)[:2]):
         raise AuditError("a comment at its head names an encoding")
     try:
-        tree = ast.parse(text)
+        tree = parsed(text)
         table = symtable.symtable(text, "<emitted>", "exec")
     except (SyntaxError, ValueError) as error:
         raise AuditError(f"it is not Python: {error}") from error

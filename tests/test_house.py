@@ -31,7 +31,7 @@ FLOORS = (
     ("ops",),
     ("axes",),
     ("words", "loader", "selector"),
-    ("errors", "apart"),
+    ("errors", "apart", "syntax"),
     ("codes",),
 )
 LEVEL = {name: len(FLOORS) - i for i, floor in enumerate(FLOORS) for name in floor}

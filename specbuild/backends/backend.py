@@ -14,6 +14,7 @@ from specbuild.emit.lower import Operand, Result, Unsupported
 from specbuild.emit.made import SELF, Argument, Construct, literal
 from specbuild.emit.unit import Unit
 from specbuild.ops.base import Op
+from specbuild.syntax import parsed
 from specbuild.words import words
 
 Writer = Callable[..., Result]
@@ -75,7 +76,7 @@ class External:
         self.written = written
         self.signature = signature
         self.function, _, rest = signature.partition("(")
-        [definition] = ast.parse(f"def f({rest}: pass").body
+        [definition] = parsed(f"def f({rest}: pass").body
         assert isinstance(definition, ast.FunctionDef)
         a = definition.args
         names = [p.arg for p in (*a.posonlyargs, *a.args)]
@@ -146,7 +147,7 @@ def classes(source: str) -> dict[str, str]:
     """The top-level classes and functions of a helper file, by name."""
     lines = source.splitlines()
     found = {}
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             found[node.name] = "\n".join(lines[first - 1 : node.end_lineno])

@@ -8,11 +8,12 @@ from typing import Any
 from specbuild.edits import EditDef
 from specbuild.elaborate.faults import misfit, unmet
 from specbuild.elaborate.instances import Trial
+from specbuild.elaborate.renamed import renamed
 from specbuild.elaborate.steps import Steps
 from specbuild.errors import SpecError
 from specbuild.graph import Block
 from specbuild.resolve import Files
-from specbuild.spec import BlockDef, Spec
+from specbuild.spec import Spec
 
 __all__ = ["Trial", "elaborate"]
 
@@ -47,19 +48,3 @@ def elaborate(
         if not any(edit is done for done, _ in block.touched):
             raise unmet(edit, block)
     return block
-
-
-def renamed(model: BlockDef, files: Files) -> BlockDef | None:
-    """The other model that a model is under another name: its only step, if that has no name of its own."""
-    if len(model.steps) != 1 or model.outputs is not None:
-        return None
-    [step] = model.steps
-    beside = (step.name, step.sources, step.when, step.repeat, step.expect)
-    if not step.kind[:1].isupper() or any(key is not None for key in beside):
-        return None
-    other = files.lookup(model.source, step.kind, step.value_at)
-    return (
-        other
-        if other.model is not None and other is not model and list(other.inputs) == list(model.inputs)
-        else None
-    )

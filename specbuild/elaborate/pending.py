@@ -31,16 +31,27 @@ class Pending:
     edits: tuple[tuple[Edit, States], ...] = ()
 
     def below(
-        self, names: Collection[str], kind: str, by: Edit | None, done: Collection[Edit] = ()
+        self,
+        names: Collection[str],
+        kind: str,
+        by: Edit | None,
+        done: Collection[Edit] = (),
+        through: Collection[EditDef] = (),
     ) -> Pending:
         """Those that may meet a step inside of one step; if an edit made that one, only later edits.
 
-        Those that are `done` with it have nothing to do inside.
+        Those that are `done` with it have nothing to do inside. Those that look `through` it do not name it.
         """
         edits = tuple(pair for pair in self.edits if pair[0] is by or pair[0] not in done)
         if by is not None:
             edits = edits[[edit for edit, _ in edits].index(by) + 1 :]
-        moved = ((edit, edit.definition.selector.after(states, names, kind)) for edit, states in edits)
+        moved = (
+            (
+                edit,
+                states if edit.definition in through else edit.definition.selector.after(states, names, kind),
+            )
+            for edit, states in edits
+        )
         return Pending(tuple((edit, states) for edit, states in moved if states))
 
     def key(self) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from specbuild.axes import ShapeError, Tensor, listed
+from specbuild.edits import EditDef
 from specbuild.elaborate.edits import edited
 from specbuild.elaborate.entries import Entry, entries, flat, kind
 from specbuild.elaborate.frame import Frame, told_outside
 from specbuild.elaborate.instances import Instances
 from specbuild.elaborate.pending import Pending
 from specbuild.elaborate.references import reference
+from specbuild.elaborate.renamed import renamed
 from specbuild.elaborate.sources import chosen_by, sources
 from specbuild.elaborate.values import called, condition, declared, holds, read
 from specbuild.errors import nearest
@@ -65,7 +67,9 @@ class Steps:
             frame.last = inputs[0]
         else:
             outer, what = frame.pending, kind(frame, step)
-            frame.inside[path] = outer.below(entry.names, what, entry.by, entry.frozen)
+            frame.inside[path] = outer.below(
+                entry.names, what, entry.by, entry.frozen, self.through(frame.definition)
+            )
             if what != "parallel":  # whose branches stand beside it
                 frame.pending = frame.inside[path]
             if entry.frozen:
@@ -85,6 +89,12 @@ class Steps:
             frame.scopes[-1][entry.name] = frame.last
             if path not in frame.nodes or entry.after:
                 frame.moved[path] = frame.last
+
+    def through(self, definition: BlockDef) -> Collection[EditDef]:
+        """The edits of a model that is another one renamed: they speak of that one's steps as its own."""
+        if definition.model is None or not definition.model.edits or renamed(definition, self.files) is None:
+            return ()
+        return definition.model.edits
 
     def named(self, frame: Frame, entry: Entry, path: str) -> None:
         """Whether a step can have its name."""

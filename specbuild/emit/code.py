@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from specbuild.syntax import parsed
+
 # ------------------------------------------------------------------------------------------------ expressions
 
 
@@ -406,7 +408,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
 def from_words(text: str) -> Expr:
     """The tree of a Python expression, `4 * width` or `max(a, b)`; ValueError beyond the small subset."""
     try:
-        return _read(ast.parse(text.strip(), mode="eval").body)
+        return _read(parsed(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"not an expression: {text!r}") from None
 

@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from specbuild.syntax import parsed
+
 WIDTH = 88
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -47,7 +49,7 @@ def name(text: str) -> str:
 def imports(lines: Sequence[str]) -> list[str]:
     """Finished lines of imports; ValueError if they do anything else."""
     try:
-        statements = ast.parse("\n".join(lines)).body
+        statements = parsed("\n".join(lines)).body
     except (SyntaxError, ValueError):
         raise ValueError(f"not imports: {lines!r}") from None
     are_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)

@@ -9,6 +9,7 @@ from math import prod
 from specbuild.axes import CHANNEL, ShapeError, Tensor
 from specbuild.ops.base import Op, Places, attr, op
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Renames
+from specbuild.syntax import parsed
 from specbuild.words import formula, named, plain, words
 
 
@@ -37,7 +38,7 @@ def lasting(axis: str, parts: list[int], size: int) -> int:
 def divided(part: int, by: int) -> str | None:
     """What was divided, where a size is told as `whole // by`: an axis that was split in two, and is joined again."""
     told = words(part)
-    match ast.parse(told, mode="eval").body if told else None:
+    match parsed(told, mode="eval").body if told else None:
         case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (words(by) or str(by)):
             return ast.unparse(whole)
     return None

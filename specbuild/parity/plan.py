@@ -16,6 +16,7 @@ from specbuild.emit.printer import module as printed
 from specbuild.emit.unit import Mark
 from specbuild.emit.units import units
 from specbuild.graph import Block
+from specbuild.syntax import parsed
 
 MARKS = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}
 KINDS = {name: kind for kind, name in MARKS.items()}
@@ -55,10 +56,10 @@ def plan(model: Block, backend: Any) -> Plan:
     for mark in (mark for unit in made for mark in unit.marks):
         marks.setdefault(id(mark.expr), []).append(mark)
     text = printed(tree)
-    probed = ast.parse(printed(wrapped(tree, marks)))
+    probed = parsed(printed(wrapped(tree, marks)))
     found = Stripped()
     bare = found.visit(probed)
-    if ast.dump(bare) != ast.dump(ast.parse(text)):
+    if ast.dump(bare) != ast.dump(parsed(text)):
         raise AssertionError("the file with probes is another one")  # a bug of the printer
     places = {id(node): where for where, node in walk(bare)}
     probes = [Probe(kind, keys, places[id(node)]) for node, kind, keys in found.marks]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from specbuild.syntax import parsed
 from specbuild.words.refusals import WordsError, quote, too_large, unknown
 
 MAX_CHARACTERS = 1_000
@@ -61,7 +62,7 @@ def parse(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(line, mode="eval").body
+            tree: ast.expr = parsed(line, mode="eval").body
         source = line.encode()
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise WordsError("SB301", f"{quote(line)} is not an expression", _translation(line)) from None

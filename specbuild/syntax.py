@@ -1,0 +1,19 @@
+"""Python text as a syntax tree, in one thread at a time.
+
+CPython 3.11 counts the depth of the trees that it makes for all threads together: where another thread parses
+while one is still at it (a finalizer can hand over), the count is wrong, and it raises SystemError.
+"""
+
+from __future__ import annotations
+
+import ast
+import threading
+from typing import Any, Literal
+
+_ALONE = threading.RLock()
+
+
+def parsed(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
+    """What `ast.parse` gives, with what it raises."""
+    with _ALONE:
+        return ast.parse(text, mode=mode)
