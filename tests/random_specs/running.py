@@ -181,7 +181,9 @@ def untidy(compiled: list[Made]) -> dict[str, str]:
         for one in compiled:
             for backend, source in one.files.items():
                 (Path(folder) / f"{one.name}-{backend}.py").write_text(source, encoding="utf-8")
-        for command in (["check", "--output-format", "concise"], ["format", "--diff"]):
+        # FURB136: `a if a > b else b` are the author's own words
+        check = ["check", "--ignore", "FURB136", "--output-format", "concise"]
+        for command in (check, ["format", "--diff"]):
             done = subprocess.run(
                 [sys.executable, "-m", "ruff", *command, "--isolated", "."],
                 cwd=folder,

@@ -190,7 +190,7 @@ def spoken(unit: Unit, holder: str) -> Expr:
     top, *rest = holder.split(".")
     expr: Expr = Name(f"self.{top}")
     prefix = top
-    holders = [s.holder for s in unit.steps if s.make is not None] if rest else []
+    holders = [s.holder for s in unit.steps if s.make is not None and not is_tensor(s)] if rest else []
     for part in rest:
         siblings = list(
             dict.fromkeys(
