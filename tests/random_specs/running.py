@@ -22,7 +22,7 @@ from specbuild.parity.compare import Case, Report, compare
 from specbuild.weights import held
 from tests.random_specs.structure import Raw, text
 
-# Not mended yet. Keras 3 takes the product of a symbolic tensor and a number or a table for sparse
+# Not mended yet. Keras 3 takes the product of a symbolic tensor and a table for sparse
 # (`getattr(x2, "sparse", True)` in Multiply.compute_output_spec), so a block that reads one is traced with a sparse
 # tensor, which few ops take: `x * 0.5` in the model, then a block with a linear layer.
 OPEN = ("SparseTensor", "DeserializeSparse")

@@ -13,7 +13,7 @@ def attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False)
         scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.swapaxes(key, -2, -1))
     if bias is not None:
-        scores = scores + bias
+        scores = bias + scores  # second, Keras might take it for a bias of channels
     if is_causal:
         t, s = ops.arange(ops.shape(query)[-2]), ops.arange(ops.shape(key)[-2])
         behind = t[:, None] >= s

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from specbuild.axes import Tensor
 from specbuild.backends.keras.automatic import reserved
-from specbuild.backends.keras.symbolic import scaled_by_layers
+from specbuild.backends.keras.symbolic import mended
 from specbuild.backends.page import (
     assembled,
     computed,
@@ -277,8 +277,7 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
             made.add(step.holder)
     body += made_still(untrained(unit, "{}_layer"))
     body += tables
-    written = replace(unit, steps=scaled_by_layers(unit.steps))
-    flow = Flow(written, held, lambda step: Name(flag_name(step, unit)), indent=4)
+    flow = Flow(mended(unit), held, lambda step: Name(flag_name(step, unit)), indent=4)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
     if len(outputs) == 1 and not isinstance(outputs[0], Name):

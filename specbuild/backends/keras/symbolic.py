@@ -5,8 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from specbuild.emit.code import Call, Expr, Infix, Input, Literal, Name, Prefix, walk
+from specbuild.emit.code import Call, Expr, Index, Infix, Input, Literal, Name, Prefix, walk
 from specbuild.emit.lower import Step
+from specbuild.emit.unit import Unit
+from specbuild.words import plain
+
+
+def mended(unit: Unit) -> Unit:
+    """The model with its steps written so that Keras gets them right."""
+    return replace(unit, steps=[added_first(step, unit) for step in scaled_by_layers(unit.steps)])
+
+
+def added_first(step: Step, unit: Unit) -> Step:
+    """A sum that begins with what is large along one axis only, if that is not the last one of the whole.
+
+    Keras takes such a summand, where it stands second, for a bias: it is added along the last axis if the sizes
+    agree.
+    """
+    match step.call:
+        case Infix("+", left, right) if not step.holder:
+            last, axes = step.layout.order[-1:], long_axes(right, unit)
+            if axes is not None and len(axes) == 1 and axes != last and len(step.layout.order) > 1:
+                return replace(step, call=Infix("+", right, left))
+    return step
+
+
+def long_axes(expr: Expr, unit: Unit) -> tuple[str, ...] | None:
+    """The axes of a value that are longer than one; None for what is not a value by itself."""
+    value = expr.of if isinstance(expr, Index) else expr
+    if not isinstance(value, Input):
+        return None
+    key = next(key for key, number in unit.numbers.items() if number == value.index)
+    x = unit.first.block.typed(key.partition("~")[0])
+    return tuple(axis for axis, size in x.sizes.items() if plain(size) > 1)
 
 
 def scaled_by_layers(steps: Sequence[Step]) -> list[Step]:
