@@ -35,9 +35,11 @@ def long_axes(expr: Expr, unit: Unit) -> tuple[str, ...] | None:
     value = expr.of if isinstance(expr, Index) else expr
     if not isinstance(value, Input):
         return None
-    key = next(key for key, number in unit.numbers.items() if number == value.index)
-    x = unit.first.block.typed(key.partition("~")[0])
-    return tuple(axis for axis, size in x.sizes.items() if plain(size) > 1)
+    key = next(key for key, number in unit.numbers.items() if number == value.index).partition("~")[0]
+    block = unit.first.block
+    if key in block.groups:  # a row gives what its last member does
+        key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
+    return tuple(axis for axis, size in block.typed(key).sizes.items() if plain(size) > 1)
 
 
 def scaled_by_layers(steps: Sequence[Step]) -> list[Step]:
