@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from specbuild.emit.code import Expr
@@ -43,6 +44,14 @@ class Unit:
     instances: list[Lowered]
     numbers: dict[str, int]
     marks: list[Mark] = field(default_factory=list)  # made as its code is written
+
+    @cached_property
+    def by_holder(self) -> dict[str, list[Step]]:
+        """The steps that speak of what one of them made, by that one."""
+        found: dict[str, list[Step]] = {}
+        for step in self.steps:
+            found.setdefault(step.holder, []).append(step)
+        return found
 
     @property
     def first(self) -> Lowered:

@@ -185,7 +185,7 @@ def nested(members: dict[str, Expr]) -> Expr:
 
 def spoken(unit: Unit, holder: str) -> Expr:
     """How forward speaks of what a step made: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`."""
-    if any(step.holder == holder and is_tensor(step) for step in unit.steps):
+    if any(map(is_tensor, unit.by_holder.get(holder, ()))):
         return Name(f"self.{holder.replace('.', '_')}")
     top, *rest = holder.split(".")
     expr: Expr = Name(f"self.{top}")
