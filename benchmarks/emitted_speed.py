@@ -37,6 +37,24 @@ def report(name: str, batch: int, kind: str, found: tuple[float, float, float]) 
     )
 
 
+def reorders(model: Any, x: Any) -> int:
+    """How many permutes and transposes a forward pass in training mode makes, counted at the dispatcher."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counting(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += function._schema.name in ("aten::permute", "aten::transpose")
+            return function(*args, **(kwargs or {}))
+
+    model.train()
+    with torch.no_grad(), Counting() as counting:
+        model(x)
+    return counting.count
+
+
 def torch_models() -> None:
     import torch
 
@@ -47,11 +65,18 @@ def torch_models() -> None:
 
     import specbuild
 
-    for name, file in (("resnet50", "resnet"), ("vit_b_16", "vit"), ("swin_t", "swin")):
+    for name, file in (
+        ("resnet50", "resnet"),
+        ("vit_b_16", "vit"),
+        ("swin_t", "swin"),
+        ("convnext_tiny", "convnext"),
+    ):
         pair = [
             specbuild.load(LIBRARY / f"{file}.yaml", variant=name).build("torch"),
             getattr(torchvision.models, name)(),
         ]
+        counts = [reorders(model, torch.randn(2, 3, 224, 224)) for model in pair]
+        print(f"| {name}, torch | 2 | permutes, training mode | {counts[0]} | {counts[1]} | |", flush=True)
         for batch in (1, 8):
             x = torch.randn(batch, 3, 224, 224)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from specbuild import backends
 from specbuild.audit import audit
 from specbuild.cost import cost
-from specbuild.elaborate import Trial, elaborate
+from specbuild.elaborate import elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
 from specbuild.graph import Block
@@ -60,18 +60,18 @@ def elaborated(
 ) -> Stages:
     """The model of an opened spec; raises SpecError."""
     whole = elaborate(spec, files, params, variant)
-
-    def made(trial: Trial) -> Block:
-        model = elaborate(spec, files, params, variant, trial)
-        for transform in PASSES:
-            model = transform(model)
-        return model
-
-    model = kept(made)
+    model = kept(passed(whole), lambda trial: passed(elaborate(spec, files, params, variant, trial)))
     if (count := cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
         raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)
     return Stages(whole, model)
+
+
+def passed(model: Block) -> Block:
+    """The model after every pass."""
+    for transform in PASSES:
+        model = transform(model)
+    return model
 
 
 def graph(

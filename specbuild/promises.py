@@ -23,9 +23,10 @@ from specbuild.words import plain
 Make = Callable[[Trial], Block]
 
 
-def kept(make: Make) -> Block:
+def kept(model: Block, make: Make) -> Block:
     """The model with every parameter that its constructor cannot keep written out as a plain number."""
-    model = make(Trial())
+    if not model.params:
+        return model
     before = code(model)
     names = [name for name in before[-1][1] if name in model.params]
     doubled = {name: changed(model.params[name], double) for name in names}

@@ -9,11 +9,13 @@ from typing import Any
 import typer.main
 
 from docs.pages import markdown
-from specbuild.cli import app
+from specbuild.cli import VERBS, app
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    root: Any = typer.main.get_command(app)  # of the click that typer brings, which names no public types
+    root: Any = typer.main.get_command(
+        app(VERBS)
+    )  # of the click that typer brings, which names no public types
     context = root.make_context("specbuild", [], resilient_parsing=True)
     verbs = [verb for name in root.list_commands(context) for verb in tree(root, context, name)]
     rows = [(f"[`{full}`](#{anchor(full)})", markdown.sentence(verb.help or "")) for full, verb, _ in verbs]

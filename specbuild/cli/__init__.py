@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from specbuild import __version__
-from specbuild.cli.check import check
-from specbuild.cli.compile import compile
-from specbuild.cli.diff import diff
-from specbuild.cli.doctor import doctor
-from specbuild.cli.draw import draw
-from specbuild.cli.explain import explain
-from specbuild.cli.init import init
-from specbuild.cli.library import library
-from specbuild.cli.parity import parity
-from specbuild.cli.schema import schema
-from specbuild.cli.show import show
 from specbuild.cli.terminal import bug, exit_code, out, report
-from specbuild.cli.weights import weights
 from specbuild.errors import SpecError, SpecErrors
 
-app = typer.Typer(
-    name="specbuild",
-    help="Named neural networks in YAML, compiled to native PyTorch and Keras source.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    epilog="Ends with 0: fine, 1: a check found something, 2: usage, 3: the spec is invalid, "
-    "4: a backend or device is missing, 70: a bug of specbuild.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+# In the order of the help. Each is a module of this package that holds a function or a group of that name.
+VERBS = (
+    "check",
+    "compile",
+    "show",
+    "draw",
+    "diff",
+    "parity",
+    "schema",
+    "init",
+    "explain",
+    "doctor",
+    "weights",
+    "library",
 )
-for verb in (check, compile, show, draw, diff, parity, schema, init, explain, doctor):
-    app.command()(verb)
-app.add_typer(weights, name="weights")
-app.add_typer(library, name="library")
 
 
 def print_version(wanted: bool) -> None:
@@ -44,19 +37,44 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
-    version: Annotated[
+def version(
+    wanted: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
 
 
+def app(verbs: Iterable[str]) -> typer.Typer:
+    """The program with these verbs."""
+    program = typer.Typer(
+        name="specbuild",
+        help="Named neural networks in YAML, compiled to native PyTorch and Keras source.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        epilog="Ends with 0: fine, 1: a check found something, 2: usage, 3: the spec is invalid, "
+        "4: a backend or device is missing, 70: a bug of specbuild.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(version)
+    for name in verbs:
+        verb = getattr(import_module(f"specbuild.cli.{name}"), name)
+        if isinstance(verb, typer.Typer):
+            program.add_typer(verb, name=name)
+        else:
+            program.command(name)(verb)
+    return program
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    # Loading and describing the verbs that nobody asked for would double the time to start.
+    verbs = given[:1] if given and given[0] in VERBS else VERBS
+    # What a command makes of a spec lives until it ends: looking for cycles in it would take a third of the time.
+    gc.set_threshold(50_000, 20, 100)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="specbuild")
+        app(verbs)(args=given, prog_name="specbuild")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (SpecError, SpecErrors) as error:
