@@ -22,16 +22,12 @@ from specbuild.parity.compare import Case, Report, compare
 from specbuild.weights import held
 from tests.random_specs.structure import Raw, text
 
-# Not mended yet. Keras 3 takes the product of a symbolic tensor and a table for sparse
-# (`getattr(x2, "sparse", True)` in Multiply.compute_output_spec), so a block that reads one is traced with a sparse
-# tensor, which few ops take: `x * 0.5` in the model, then a block with a linear layer.
-OPEN = ("SparseTensor", "DeserializeSparse")
 BATCH = 125  # specs a process of each framework
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one spec. `kind` is passed, refused, differs, error, traceback, untidy, or open: see OPEN."""
+    """What became of one spec. `kind` is passed, refused, differs, error, traceback or untidy."""
 
     name: str
     data: Raw
@@ -43,7 +39,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        return self.kind not in ("passed", "refused", "open")
+        return self.kind not in ("passed", "refused")
 
     @property
     def text(self) -> str:
@@ -109,8 +105,7 @@ def single(one: Made) -> bool:
 def judged(one: Made, report: Report) -> Outcome:
     """What became of it, by the bounds that parity has for everyone."""
     if report.error:
-        kind = "open" if any(word in report.error for word in OPEN) else "error"
-        return Outcome(one.name, one.data, kind, report.error, ops=one.ops)
+        return Outcome(one.name, one.data, "error", report.error, ops=one.ops)
     found = report.differences
     if wrong := report.failing():
         told = ", ".join(f"{d.key} {d.relative:.1e} {d.broken}".rstrip() for d in wrong[:5])

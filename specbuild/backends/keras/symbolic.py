@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import replace
 
 from specbuild.emit.code import Call, Expr, Index, Infix, Input, Literal, Name, Prefix, walk
@@ -13,7 +13,7 @@ from specbuild.words import plain
 
 def mended(unit: Unit) -> Unit:
     """The model with its steps written so that Keras gets them right."""
-    return replace(unit, steps=[added_first(step, unit) for step in scaled_by_layers(unit.steps)])
+    return replace(unit, steps=[added_first(step, unit) for step in scaled_by_layers(unit)])
 
 
 def added_first(step: Step, unit: Unit) -> Step:
@@ -42,27 +42,38 @@ def long_axes(expr: Expr, unit: Unit) -> tuple[str, ...] | None:
     return tuple(axis for axis, size in block.typed(key).sizes.items() if plain(size) > 1)
 
 
-def scaled_by_layers(steps: Sequence[Step]) -> list[Step]:
-    """The steps of a model; what multiplies by a number in front of a layer is a layer itself.
+def scaled_by_layers(unit: Unit) -> list[Step]:
+    """The steps of a model; what multiplies in front of a layer is a layer itself for a number, an einsum for a table.
 
-    Keras takes the product of a symbolic value and a number to be sparse, and traces the layers behind it so;
-    not every operation takes that.
+    Keras takes the product of a symbolic value and what is not symbolic to be sparse, and traces the layers behind
+    it so; not every operation takes that.
     """
     behind: dict[str, set[str]] = {}  # value -> the products that it follows from without a layer between
     wanted: set[str] = set()
-    for step in steps:
+    tables: set[str] = set()
+    products: dict[str, Expr] = {}
+    for step in unit.steps:
         read = set().union(*(behind.get(key, ()) for key in step.inputs))
-        if step.holder:
+        if step.buffer or (step.inputs and tables.issuperset(step.inputs)):
+            tables |= {step.key, *step.parts}
+        elif step.holder:
             wanted |= read
-            continue
-        own = {step.key} if scaled(step) != step.call else set()
-        behind |= dict.fromkeys((step.key, *step.parts), read | own)
-    return [replace(s, call=scaled(s)) if s.key in wanted and not s.holder else s for s in steps]
+        else:
+            products[step.key] = scaled(step, {unit.numbers[key] for key in tables.intersection(step.inputs)})
+            own = {step.key} if products[step.key] != step.call else set()
+            behind |= dict.fromkeys((step.key, *step.parts), read | own)
+    return [replace(s, call=products[s.key]) if s.key in wanted else s for s in unit.steps]
 
 
-def scaled(step: Step) -> Expr:
-    """The operators of a step with a layer for the product of a value and a number."""
+def scaled(step: Step, tables: Set[int]) -> Expr:
+    """The operators of a step, with its products of a symbolic value and a number or one of these tables written anew."""
     name = (("name", Literal(step.node.replace(".", "_"))),)
+
+    def symbolic(expr: Expr) -> bool:
+        return any(isinstance(part, Input) and part.index not in tables for part in walk(expr))
+
+    def constant(expr: Expr) -> bool:
+        return not any(isinstance(part, Input) for part in walk(expr))
 
     def layered(expr: Expr) -> Expr:
         match expr:
@@ -70,15 +81,12 @@ def scaled(step: Step) -> Expr:
                 return Prefix(operator, layered(operand))
             case Infix(operator, left, right):
                 left, right = layered(left), layered(right)
-                if operator == "*" and reads(left) != reads(right):
-                    x, factor = (left, right) if reads(left) else (right, left)
-                    return Call(Call(Name("Scale"), (factor,), name), (x,))
+                if operator == "*" and symbolic(left) != symbolic(right):
+                    x, factor = (left, right) if symbolic(left) else (right, left)
+                    if constant(factor):
+                        return Call(Call(Name("Scale"), (factor,), name), (x,))
+                    return Call(Name("ops.einsum"), (Literal("...,...->..."), x, factor))
                 return Infix(operator, left, right)
         return expr
 
     return layered(step.call)
-
-
-def reads(expr: Expr) -> bool:
-    """Whether it reads a value of the model."""
-    return any(isinstance(part, Input) for part in walk(expr))
