@@ -16,7 +16,8 @@ def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) ->
     """The weights of a model with probes, after each linear map is scaled to give numbers of spread one.
 
     The statistics of a batch norm become those of what it is given, but never the same: the mean a third of a
-    spread aside, the variance half to one and a half of it.
+    spread aside, the variance half to one and a half of it. Its shift becomes about one: where a ReLU cuts numbers
+    about zero in half, rounding grows by a fifth from layer to layer (arXiv 1902.08129), by a twentieth about one.
     """
     done: set[int] = set()
     kernels = (torch.nn.modules.conv._ConvNd, torch.nn.Linear, torch.nn.Embedding)
@@ -44,6 +45,8 @@ def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) ->
         aside = torch.randn(mean.shape, generator=random, dtype=torch.float64).to(x.device)
         layer.running_mean.copy_(mean + aside * variance.sqrt() / 3)
         layer.running_var.copy_(variance.clamp(min=1e-2) * (0.5 + share))
+        if layer.bias is not None:
+            layer.bias += 1
 
     recorder.seen, recorder.active = seen, True
     with torch.no_grad():
