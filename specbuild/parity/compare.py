@@ -59,8 +59,8 @@ class Report:
         return [d for d in self.found if self.tolerance.verdict(d) == verdict]
 
     def first(self) -> str:
-        """The path of the step where the files part: the first of those that give other numbers; of gradients, which
-        run backward, the last."""
+        """The path of the step where the files part: the first of those that give other numbers, or that lead to
+        these and differ by more than rounding; of gradients, which run backward, the last."""
         order = {path: at for at, path in enumerate(self.steps)}
 
         def place(d: Difference) -> int:
@@ -72,7 +72,8 @@ class Report:
 
         forward = [d for d in self.failing(*FORWARD) if step(d) in order]
         if forward:
-            return step(min(forward, key=place))
+            strayed = [d for d in self.judged("close") if d.kind == "step" and d.path in order and d.strayed]
+            return step(min([*forward, *strayed], key=place))
         for kinds in (GRADIENTS, ("statistic",)):
             known = [d for d in self.failing(*kinds) if step(d) in order]
             if known:

@@ -67,6 +67,11 @@ class Difference:
     def key(self) -> str:
         return f"{self.kind}:{self.path}"
 
+    @property
+    def strayed(self) -> bool:
+        """Whether rounding in PyTorch is less than a hundredth of it: small, but not as rounding is."""
+        return self.torch_error is not None and self.torch_error < self.relative / 100
+
 
 def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
     """Of PyTorch's `a` and Keras' `b`; infinities that agree are equal."""
