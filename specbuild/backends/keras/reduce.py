@@ -47,7 +47,7 @@ def l2_norm(op: L2Norm, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, op.over)
     squares = call("ops.square", here.expr)
     total = call("ops.sum", squares, axis=dimensions(here, op.over), **keepdims(op.keep))
-    return inline(call("ops.sqrt", total), reduced(here, op.over, op.keep))
+    return inline(call("safe_sqrt", total), reduced(here, op.over, op.keep))
 
 
 @emits(ops.Variance, ops.Std)
@@ -55,11 +55,11 @@ def spread(op: Spread, x: Operand, out: Tensor) -> Result:
     here = unfolded(x, op.over)
     axis, layout = dimensions(here, op.over), reduced(here, op.over, op.keep)
     if fixed(op.correction, 0):
-        function = "ops.std" if isinstance(op, Std) else "ops.var"
-        return inline(call(function, here.expr, axis=axis, **keepdims(op.keep)), layout)
-    more = {} if fixed(op.correction, 1) else {"correction": literal(op.correction)}
-    variance = call("corrected_variance", here.expr, axis=axis, **more, **keepdims(op.keep))
-    return inline(call("ops.sqrt", variance) if isinstance(op, Std) else variance, layout)
+        variance = call("ops.var", here.expr, axis=axis, **keepdims(op.keep))
+    else:
+        more = {} if fixed(op.correction, 1) else {"correction": literal(op.correction)}
+        variance = call("corrected_variance", here.expr, axis=axis, **more, **keepdims(op.keep))
+    return inline(call("safe_sqrt", variance) if isinstance(op, Std) else variance, layout)
 
 
 @emits(Normalize)

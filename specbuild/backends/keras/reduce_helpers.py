@@ -8,3 +8,9 @@ def corrected_variance(x, axis, correction=1, keepdims=False):
     squares = ops.square(x - ops.mean(x, axis=axis, keepdims=True))
     count = ops.sum(ops.ones_like(x), axis=axis, keepdims=keepdims)
     return ops.sum(squares, axis=axis, keepdims=keepdims) / (count - correction)
+
+
+def safe_sqrt(x):
+    """The square root; its gradient at zero is zero, as PyTorch has it for norms and deviations."""
+    positive = x > 0
+    return ops.where(positive, ops.sqrt(ops.where(positive, x, 1.0)), 0.0)

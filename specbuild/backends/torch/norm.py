@@ -106,7 +106,11 @@ def group_norm(op: GroupNorm, x: Operand, out: Tensor) -> Result:
     batched(x)
     here = channels_and_places(x, places(x.type, op.over))
     make = GROUP_NORM.made(op.groups, here[CHANNEL], eps=op.epsilon, affine=op.affine)
-    return layer(make, here, inits=begins(op.init, op.affine), weights=held(op.affine))
+    made = layer(make, here, inits=begins(op.init, op.affine), weights=held(op.affine))
+    if here.layout == x.layout or here.layout.rank < 4:
+        return made
+    # on a CPU its backward crashes (2.13) if what it is given lies channels last and needs no gradient
+    return replace(made, call=Call(SELF, (method(here.expr, "contiguous"),)))
 
 
 @emits(InstanceNorm)
