@@ -1,33 +1,29 @@
-"""Steps to nodes: choose, repeat, name and type, one after another."""
+"""Steps to nodes, one after another: groups, branches, repeats, and what edits put around a step."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
-from specbuild.axes import ShapeError, Tensor, listed
 from specbuild.edits import EditDef
 from specbuild.elaborate.edits import edited
 from specbuild.elaborate.entries import Entry, entries, flat, kind
-from specbuild.elaborate.frame import Frame, told_outside
+from specbuild.elaborate.frame import Frame
 from specbuild.elaborate.instances import Instances
-from specbuild.elaborate.pending import Pending
+from specbuild.elaborate.nodes import MAX_STEPS, Nodes, skipped
 from specbuild.elaborate.references import reference
 from specbuild.elaborate.renamed import renamed
 from specbuild.elaborate.sources import chosen_by, sources
-from specbuild.elaborate.values import called, condition, declared, holds, read
-from specbuild.errors import nearest
-from specbuild.graph import Block, Chosen, Group, Node, Ref, Skip, size_arguments
+from specbuild.elaborate.values import condition, declared, holds, read
+from specbuild.graph import Chosen, Group, Ref
 from specbuild.names import check_name
 from specbuild.ops import OPS
-from specbuild.ops.base import Op, Weight, attributes
-from specbuild.ops.kinds import OF_A_MATRIX, Init, Integer, KindError
+from specbuild.ops.kinds import Integer
 from specbuild.resolve import Files
 from specbuild.spec import Argument, BlockDef, StepDef
-from specbuild.words import named, plain, settled
+from specbuild.words import named, plain
 
 MAX_REPEAT = 10_000
-MAX_STEPS = 50_000
 
 
 class Steps:
@@ -36,6 +32,7 @@ class Steps:
     def __init__(self, files: Files):
         self.files = files
         self.instances = Instances(self.run)
+        self.nodes = Nodes(files, self.instances)
 
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> None:
         """Steps one after another; those of a group are numbered unless they have a name."""
@@ -153,9 +150,11 @@ class Steps:
                 f"{entry.name} makes {frame.typed(made)} of {frame.typed(begin)}, so it cannot begin as the identity",
             )
         scale = StepDef("weight", {"axes": {}, "init": "zeros"}, at, at, name=f"{entry.name}_scale")
-        frame.last = self.one(frame, scale, f"{path}_scale", [])
-        frame.last = self.one(frame, StepDef("multiply", [], at, at), f"{path}_scaled", [frame.last, made])
-        frame.last = self.one(frame, StepDef("add", [], at, at), f"{path}_added", [begin, frame.last])
+        frame.last = self.nodes.one(frame, scale, f"{path}_scale", [])
+        frame.last = self.nodes.one(
+            frame, StepDef("multiply", [], at, at), f"{path}_scaled", [frame.last, made]
+        )
+        frame.last = self.nodes.one(frame, StepDef("add", [], at, at), f"{path}_added", [begin, frame.last])
 
     def step(self, frame: Frame, step: StepDef, path: str, inputs: list[Ref | None] | None = None) -> None:
         if step.repeat is not None:
@@ -169,7 +168,7 @@ class Steps:
             self.parallel(frame, step, path)
         else:
             found = sources(self.files, frame, step) if inputs is None else inputs
-            frame.last = self.one(frame, step, path, found)
+            frame.last = self.nodes.one(frame, step, path, found)
         self.expected(frame, step)
 
     def expected(self, frame: Frame, step: StepDef) -> None:
@@ -189,20 +188,7 @@ class Steps:
             frame.last = reference(frame, step.sources, step.from_at)
         when = condition(frame, step) if step.when is not None else None
         if step.when is not None and not holds(frame, step):
-            if frame.last is None:
-                raise step.at.child("when").error(
-                    "SB401", "nothing can pass through here: this step has no input"
-                )
-            frame.nodes[path] = Node(
-                path,
-                Skip(),
-                (frame.last,),
-                frame.typed(frame.last),
-                step.at,
-                step.name is not None,
-                when=when,
-                doc=step.doc,
-            )
+            frame.nodes[path] = skipped(frame, step, path, frame.last, when)
             frame.last = path
             return
         frame.groups[path] = Group(path, step.at, length, step.doc, when)
@@ -235,7 +221,7 @@ class Steps:
             merged = StepDef(
                 kind, value, at, at.child(kind) if not isinstance(step.merge, str) else at, sources=ends
             )
-            frame.last = self.one(frame, merged, path, sources(self.files, frame, merged))
+            frame.last = self.nodes.one(frame, merged, path, sources(self.files, frame, merged))
 
     def repeat(self, frame: Frame, step: StepDef, path: str, inputs: list[Ref | None] | None) -> None:
         """`repeat: n`: the step n times, each fed by the one before; `i` counts from 0."""
@@ -276,244 +262,3 @@ class Steps:
         else:
             frame.env["i"] = before
         self.expected(frame, step)
-
-    def one(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
-        """One op, block, `reuse` or `use`: a node."""
-        skipped = step.when is not None and not holds(frame, step)
-        when = condition(frame, step) if step.when is not None else None
-        if skipped:
-            if not sources or sources[0] is None:
-                raise step.at.child("when").error(
-                    "SB401", "nothing can pass through here: this step has no input"
-                )
-            node = Node(
-                path,
-                Skip(),
-                (sources[0],),
-                frame.typed(sources[0]),
-                step.at,
-                step.name is not None,
-                when=when,
-                doc=step.doc,
-            )
-        elif step.kind == "reuse":
-            node = self.reuse(frame, step, path, sources)
-        elif step.kind == "use":
-            node = self.use(frame, step, path, sources)
-        elif step.kind in OPS:
-            node = self.op(frame, step, path, sources)
-        else:
-            node = self.block(frame, step, path, sources)
-        node = replace(node, when=when)
-        if "i" in frame.env:
-            at = plain(frame.env["i"])
-            node = replace(
-                node, type=counted(node.type, at), parts={n: counted(x, at) for n, x in node.parts.items()}
-            )
-        frame.nodes[path] = node
-        frame.steps += 1 + (node.op.steps if isinstance(node.op, Block) else 0)
-        if frame.steps > MAX_STEPS:
-            raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
-        return path
-
-    def op(
-        self,
-        frame: Frame,
-        step: StepDef,
-        path: str,
-        sources: list[Ref | None],
-        scopes: Mapping[str, Argument] | None = None,
-    ) -> Node:
-        cls = OPS[step.kind]
-        taken = {t.name for t in cls.takes}
-        scopes = {**(scopes or {}), **self.set(frame, step, sources)}
-        raw = {} if step.value is None or isinstance(step.value, list) else step.value
-        raw = {**raw, **{name: argument.raw for name, argument in scopes.items()}}
-        declared = attributes(cls)
-        for key in raw:
-            if key not in declared and key not in taken:
-                guess = nearest(key, [*declared, *taken])
-                hint = (
-                    f"did you mean {guess!r}?"
-                    if guess
-                    else f"{cls.name} has {listed([*taken - {'x'}, *declared])}"
-                )
-                at = scopes[key].at if key in scopes else step.value_at.child(key)
-                raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
-        values = {}
-        for name, a in declared.items():
-            if name in raw:
-                argument = scopes.get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
-                values[name] = read(a.kind, argument.raw, argument.at, argument.env or {})
-            elif a.required:
-                raise step.error(
-                    "SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`"
-                )
-        made = cls(**values)
-        types = [None if s is None else frame.typed(s) for s in sources]
-        type_, parts = self.infer(step, made, types)
-        for name, value in values.items():
-            if isinstance(value, Init):
-                self.begins(step, name, value, made.weights(*types))
-        return Node(
-            path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
-        )
-
-    def infer(self, step: StepDef, made: Op, types: list[Tensor | None]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The type of a result, and of its parts if it has several."""
-        try:
-            type_, parts = made.infer(*types), made.parts(*types)
-        except KindError as e:
-            raise (step.value_at.child(*e.path).error if e.path else step.error)(
-                e.code, e.message, e.hint
-            ) from None
-        except ShapeError as e:
-            raise step.error(e.code, e.message, e.hint) from None
-        for part in parts:
-            check_name(part, step.value_at, "a part")
-        return type_, parts
-
-    def begins(self, step: StepDef, name: str, begin: Init, weights: Mapping[str, Weight]) -> None:
-        """Refuse a beginning that only a matrix can have: `init` is the first weight's, `bias_init` the bias'."""
-        part = name.removesuffix("init").rstrip("_")
-        weight = next((w for key, w in weights.items() if key.startswith(part)), None)
-        if begin.kind in OF_A_MATRIX and weight is not None and len(weight.axes) < 2:
-            raise step.value_at.child(name).error(
-                "SB305",
-                f"{begin.kind} begins weights of two axes or more, here {len(weight.axes)}",
-                "use zeros, ones, constant, normal or uniform",
-            )
-
-    def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        definition = self.files.lookup(
-            frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at
-        )
-        given = {
-            name: Argument(raw, step.value_at.child(name), frame.env)
-            for name, raw in (step.value or {}).items()
-        } | self.set(frame, step, sources)
-        return self.call(frame, definition, step, given, path, sources)
-
-    def call(
-        self,
-        frame: Frame,
-        definition: BlockDef,
-        step: StepDef,
-        given: dict[str, Argument],
-        path: str,
-        sources: list[Ref | None],
-    ) -> Node:
-        params = called(definition, given, step.value_at)
-        inputs = {}
-        for name, source in zip(definition.inputs, sources, strict=True):
-            assert source is not None
-            inputs[name] = x = frame.typed(source)
-            self.fits(definition, name, x, step)
-        around = frame.inside.get(path, Pending())
-        built = self.instances.instance(definition, params, inputs, step.at, path, around)
-        frame.touched += [(edit, f"{path}.{inside}") for edit, inside in built.touched]
-        args = params | size_arguments(inputs, params)
-        type_ = told_outside(built.type, args)
-        return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
-
-    def fits(self, definition: BlockDef, name: str, x: Tensor, step: StepDef) -> None:
-        """Whether a value has the axes that a block's input declares."""
-        declared = definition.inputs[name]
-        if declared is None:
-            return
-        wanted = list(declared.get("axes", declared) if isinstance(declared, Mapping) else declared)
-        more = "..." in wanted
-        wanted = [a for a in wanted if a != "..."]
-        lacking, extra = [a for a in wanted if a not in x], [a for a in x.axes if a not in wanted]
-        if lacking or (extra and not more):
-            raise step.error(
-                "SB404", f"{definition.name} takes {name} with axes {listed(wanted)}, but here it is {x}"
-            )
-
-    def reuse(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        at = step.value_at
-        ref = reference(frame, step.value, at)
-        origin = frame.nodes.get(ref.partition("@")[0])
-        if origin is None or isinstance(origin.op, Skip):
-            raise at.error("SB202", f"{step.value!r} is not a step that can be used again")
-        origin = frame.nodes[origin.reuses] if origin.reuses else origin
-        types = [None if s is None else frame.typed(s) for s in sources]
-        if isinstance(origin.op, Block):
-            definition = self.instances.defined[origin.op.at]
-            inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
-            params = {p: origin.args[p] for p in definition.params}
-            built = self.instances.instance(
-                definition, params, inputs, step.at, path, frame.inside.get(origin.name, Pending())
-            )
-            args = params | size_arguments(inputs, params)
-            return Node(
-                path,
-                built,
-                tuple(sources),
-                told_outside(built.type, args),
-                step.at,
-                step.name is not None,
-                args,
-                origin.name,
-                doc=step.doc,
-            )
-        assert isinstance(origin.op, Op)
-        type_, parts = self.infer(step, origin.op, types)
-        before = origin.op.weights(*[None if s is None else frame.typed(s) for s in origin.inputs])
-        if origin.op.weights(*types) != before:
-            raise step.error(
-                "SB401", f"{step.value} cannot be used again here: its weights would have other shapes"
-            )
-        return Node(
-            path,
-            origin.op,
-            tuple(sources),
-            type_,
-            step.at,
-            step.name is not None,
-            reuses=origin.name,
-            doc=step.doc,
-            parts=parts,
-        )
-
-    def set(self, frame: Frame, step: StepDef, sources: list[Ref | None]) -> dict[str, Argument]:
-        """What edits have set; they may speak of what goes into the step as `x`."""
-        x = {} if not sources or sources[0] is None else {"x": frame.typed(sources[0]).sizes}
-        return {name: replace(a, env={**x, **(a.env or {})}) for name, a in step.settings.items()}
-
-    def use(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        """A parameter that is a block, in the place of a step."""
-        choice = chosen_by(frame, step)
-        if choice.kind == "none":
-            assert sources[0] is not None
-            return Node(
-                path,
-                Skip(),
-                (sources[0],),
-                frame.typed(sources[0]),
-                step.at,
-                step.name is not None,
-                doc=step.doc,
-            )
-        scope = dict(choice.scope)
-        if isinstance(step.value, Chosen) and sources and sources[0] is not None:
-            scope.setdefault("x", frame.typed(sources[0]).sizes)  # an edit may speak of what goes in
-        given = {name: Argument(raw, choice.at.child(name), scope) for name, raw in choice.arguments.items()}
-        beside = step.at.child("with")
-        given |= {
-            name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()
-        }
-        stand_in = replace(
-            step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
-        )
-        given |= self.set(frame, step, sources)
-        if choice.kind in OPS:
-            return self.op(frame, replace(stand_in, settings={}), path, sources, given)
-        return self.call(
-            frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources
-        )
-
-
-def counted(x: Tensor, i: int) -> Tensor:
-    """A type as later steps read it: its sizes are not told by an index that moves on."""
-    return Tensor({axis: settled(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
