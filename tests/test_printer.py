@@ -46,11 +46,11 @@ from specbuild.emit.code import (
     Statement,
     TupleOf,
     Unpack,
-    from_words,
     substitute,
     walk,
 )
 from specbuild.emit.printer import expression, module, statement
+from specbuild.emit.reading import from_words
 from tests.code_trees import expressions, modules, simple_statements
 
 BATCH = settings(

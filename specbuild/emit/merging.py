@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from specbuild.axes import CHANNEL
-from specbuild.emit.code import Expr, Index, Infix, Input, Literal, Name, TupleOf, from_words, rebuild, walk
+from specbuild.emit.code import Expr, Index, Infix, Input, Literal, Name, TupleOf, rebuild, walk
 from specbuild.emit.lower import Lowered, Step, identity
 from specbuild.emit.made import (
     Argument,
@@ -26,6 +26,7 @@ from specbuild.emit.made import (
     uncounted,
     value_of,
 )
+from specbuild.emit.reading import from_words
 from specbuild.emit.unit import REQUIRED, Param, Unit, Units
 from specbuild.graph import Block, Chosen, size_words
 from specbuild.words import WordsError, evaluate, named, names, plain, retell, words

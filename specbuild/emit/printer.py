@@ -52,10 +52,10 @@ from specbuild.emit.code import (
     Statement,
     TupleOf,
     Unpack,
-    from_words,
     walk,
 )
 from specbuild.emit.parentheses import Parentheses, can_omit_parentheses, parentheses
+from specbuild.emit.reading import from_words
 from specbuild.emit.stream import joined, stream, targets
 from specbuild.emit.text import WIDTH, width
 

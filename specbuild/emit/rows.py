@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, from_words, substitute
+from specbuild.emit.code import Call, Expr, Input, Literal, TupleOf, substitute
 from specbuild.emit.lower import Lowered, Step, Value
 from specbuild.emit.made import (
     SELF,
@@ -24,6 +24,7 @@ from specbuild.emit.made import (
     unspoken,
     value_of,
 )
+from specbuild.emit.reading import from_words
 from specbuild.words import names, plain, settled, words
 
 
