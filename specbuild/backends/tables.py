@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -43,7 +44,8 @@ class Tables:
     functions: ClassVar[dict[str, str]]
     where: str
 
-    def arange(self, size: Expr, floats: bool) -> Expr:
+    def arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
+        """The index of an axis; `filled` says that integers may meet arrays filled with one."""
         raise NotImplementedError
 
     def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
@@ -84,8 +86,11 @@ class Written:
             return Computed((), self.style.filled(sizes, value, self.op.dtype))
         variables = []
         floats = self.style.floats(self.e, self.op.dtype)
+        filled = any(
+            isinstance(node, ast.IfExp | ast.Call) and self.fills(node) for node in ast.walk(self.e.tree)
+        )
         for place, axis in enumerate(self.order):
-            index = self.style.arange(literal(self.op.axes[axis]), floats)
+            index = self.style.arange(literal(self.op.axes[axis]), floats, filled)
             behind = len(self.order) - place - 1
             if behind:
                 index = Index(index, (Slice(), *[Literal(None)] * behind))
@@ -149,6 +154,13 @@ class Written:
         )
         return Call(Name(self.style.where), (self.write(test), *sides))
 
+    def fills(self, node: ast.expr) -> bool:
+        """Whether it chooses, by numbers, between a number and an array."""
+        match node:
+            case ast.Call(ast.Name("where"), [test, body, otherwise]) | ast.IfExp(test, body, otherwise):
+                return not self.e.axes(test) and bool(self.e.axes(body)) != bool(self.e.axes(otherwise))
+        return False
+
     def array(self, node: ast.expr) -> Expr:
         """A part as an array, also where it reads no axis."""
         if self.e.axes(node):
@@ -198,7 +210,7 @@ class Written:
             case ast.Compare(left, operators, rights):
                 sides = [self.number(side) for side in (left, *rights)]
                 pairs = zip(operators, sides, sides[1:], strict=False)
-                return joined("and", [Infix(OPERATORS[type(operator)], a, b) for operator, a, b in pairs])
+                return joined("and", [compared(OPERATORS[type(o)], a, b) for o, a, b in pairs])
         raise AssertionError(ast.unparse(node))
 
 
@@ -207,6 +219,24 @@ def chosen(test: Expr, then: Expr, otherwise: Expr) -> Expr:
     if isinstance(test, Literal) and words(test.value) is None:
         return then if test.value else otherwise
     return Conditional(test, then, otherwise)
+
+
+COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def compared(sign: str, left: Expr, right: Expr) -> Expr:
+    """A comparison; of two plain numbers, what comes of it."""
+    match left, right:
+        case Literal(a), Literal(b) if words(a) is None and words(b) is None:
+            return Literal(COMPARED[sign](a, b))
+    return Infix(sign, left, right)
 
 
 def joined(operator: str, sides: Sequence[Expr]) -> Expr:

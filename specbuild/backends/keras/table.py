@@ -36,8 +36,9 @@ class KerasTables(Tables):
         name: f"ops.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
     }
 
-    def arange(self, size: Expr, floats: bool) -> Expr:
-        return call("ops.arange", *((Literal(0.0), size) if floats else (size,)))
+    def arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
+        named = {"dtype": "int32"} if filled and not floats else {}
+        return call("ops.arange", *((Literal(0.0), size) if floats else (size,)), **named)
 
     def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
         return call(f"ops.{function}", left, right)

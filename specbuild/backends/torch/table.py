@@ -33,7 +33,7 @@ class TorchTables(Tables):
         name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
     }
 
-    def arange(self, size: Expr, floats: bool) -> Expr:
+    def arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
         return Call(Name("torch.arange"), (Literal(0.0), size) if floats else (size,))
 
     def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
