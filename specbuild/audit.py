@@ -17,7 +17,10 @@ from specbuild.syntax import parsed
 STANDARD = frozenset({"__future__", "collections", "math", "typing"})
 
 # What a file that can load weights imports besides: numbers by name, and nothing that could run.
-LOADER = "safetensors.numpy.load_file"
+LOADERS = {
+    "keras": frozenset({"safetensors.numpy.load_file"}),
+    "torch": frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"}),
+}
 
 # The builtins that emitted code may use; none of them reaches files, names or code.
 BUILTINS = frozenset(
@@ -54,7 +57,7 @@ class AuditError(Exception):
 def audit(text: str, framework: str, *, loader: bool = False) -> None:
     """Refuse a file that is not Python, or holds more than definitions over one framework.
 
-    With a `loader`, it may import what reads safetensors.
+    With a `loader`, it may import what reads and writes safetensors.
     """
     wrong = UNPRINTED.search(text)
     if wrong:
@@ -69,7 +72,7 @@ def audit(text: str, framework: str, *, loader: bool = False) -> None:
     aliases: dict[str, str] = {}
     for node in body(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            aliases |= imported(node, framework, frozenset({LOADER} if loader else ()))
+            aliases |= imported(node, framework, LOADERS[framework] if loader else frozenset())
     Auditor(aliases).visit(tree)
     known = {
         name.get_name()

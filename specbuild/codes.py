@@ -282,6 +282,17 @@ CODES: dict[str, Explanation] = {
         "The folder is not there or may not be written to, the path is no regular file, two results have the "
         "same path, or a new file would take the place of one that is there.",
     ),
+    "SB703": Explanation(
+        "a report of parity that cannot be read",
+        "`--parity` takes the file that `specbuild parity --json` printed. This one is not there, is no JSON, or "
+        "holds something else.",
+    ),
+    "SB704": Explanation(
+        "a report of parity that is of something else",
+        "A card states only what was measured of the very files that are written. The report has no result of this "
+        "spec with these parameters, or another version of specbuild wrote the files that it is about. Measure "
+        "again: `specbuild parity SPEC --json > parity.json`, with the same `--variant` and `--set`.",
+    ),
     "SB801": Explanation(
         "weights do not fit",
         "Entries of the file are left over, weights of the model get none, or shapes differ. Either the file "

@@ -8,18 +8,21 @@ from typing import Any
 from specbuild.build import graph
 from specbuild.cost import cost
 from specbuild.errors import SpecError, SpecErrors
-from specbuild.graph import Block
+from specbuild.graph import Block, instances
 from specbuild.ops import Op
 from specbuild.ops.base import Attribute, attributes
+from specbuild.ops.index import Embedding, Gather, OneHot
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, PerAxis, Real
 from specbuild.spec import BlockDef, ParamDef
 from specbuild.summary import short
+from specbuild.words import plain
 
 Sizes = dict[str, int]
 
 MAPS: Sizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: Sizes = {"T": 16, "C": 64}
 FEATURES: Sizes = {"C": 64}
+VOCABULARY = 5  # integers are below this where a model does not say how many there are
 USUAL = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
@@ -131,3 +134,14 @@ def value(attribute: Attribute, usual: Sizes) -> Any:
     if isinstance(kind, Integer):
         return 64
     return 0.5 if isinstance(kind, Real) else None
+
+
+def vocabulary(model: Block) -> int:
+    """How many integers every step knows that is given some."""
+    sizes = []
+    for _, node, block in instances(model):
+        if isinstance(node.op, Embedding | OneHot):
+            sizes.append(plain(node.op.count))
+        elif isinstance(node.op, Gather) and node.inputs[0] is not None:
+            sizes.append(plain(block.typed(node.inputs[0])[node.op.over]))
+    return min(sizes, default=VOCABULARY)

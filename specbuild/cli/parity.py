@@ -141,7 +141,7 @@ def spec_case(
 
         model = options.model(spec, variant, settings, root)
         sources = {backend: model.source(backend) for backend in NAMES}
-        return Case(spec, model.graph, sources=sources, steps=True, calibrated=True)
+        return Case(spec, model.graph, sources=sources, steps=True, calibrated=True, digest=model.digest)
 
     return make
 

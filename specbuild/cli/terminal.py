@@ -32,6 +32,8 @@ CODES = {
     "SB604": Exit.MISSING,
     "SB701": Exit.FOUND,
     "SB702": Exit.USAGE,
+    "SB703": Exit.USAGE,
+    "SB704": Exit.FOUND,
     "SB801": Exit.FOUND,
     "SB803": Exit.USAGE,
     "SB804": Exit.FOUND,

@@ -30,7 +30,7 @@ class Case:
     """One model to compare. `weights` and `inputs` are canonical; what is not given is drawn at random.
 
     `sources` are the files by backend, if they are not to be compiled from the model; `steps` asks for every step
-    of them, `calibrated` for drawn weights that give each step a spread near one.
+    of them, `calibrated` for drawn weights that give each step a spread near one. `digest` tells the spec that it is of.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Case:
     sources: Mapping[str, str] = field(default_factory=dict)
     steps: bool = False
     calibrated: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)

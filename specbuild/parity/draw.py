@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from specbuild.axes import Tensor
-from specbuild.graph import instances
-from specbuild.ops.index import Embedding, Gather, OneHot
+from specbuild.example import vocabulary
 from specbuild.parity.case import Case
 from specbuild.weights import Held
 from specbuild.words import plain
 
 if TYPE_CHECKING:
     from specbuild.parity.case import Arrays
-
-VOCABULARY = 5  # integers are drawn below this where the model does not say how many there are
 
 
 def generator(case: Case) -> np.random.Generator:
@@ -41,7 +38,7 @@ def sample(x: Tensor, case: Case, random: np.random.Generator) -> np.ndarray[Any
     """One input: floats of spread one, integers that the model can take, masks of which something is left."""
     shape = (case.batch, *(plain(n) for n in x.sizes.values()))
     if x.dtype == "int32":
-        return random.integers(0, case.integers or vocabulary(case), shape).astype("int32")
+        return random.integers(0, case.integers or vocabulary(case.model), shape).astype("int32")
     if x.dtype == "bool":
         mask = random.random(shape) < 0.7
         mask[..., 0] = True
@@ -55,17 +52,6 @@ def shaken(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
         key: value * (1 + share * random.uniform(-1, 1, value.shape)) if value.dtype.kind == "f" else value
         for key, value in arrays.items()
     }
-
-
-def vocabulary(case: Case) -> int:
-    """How many integers every step knows that is given some."""
-    sizes = []
-    for _, node, block in instances(case.model):
-        if isinstance(node.op, Embedding | OneHot):
-            sizes.append(plain(node.op.count))
-        elif isinstance(node.op, Gather) and node.inputs[0] is not None:
-            sizes.append(plain(block.typed(node.inputs[0])[node.op.over]))
-    return min(sizes, default=VOCABULARY)
 
 
 def heads(case: Case, random: np.random.Generator) -> Arrays:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from specbuild import output
 from specbuild.errors import SpecError, printable
 from specbuild.graph import Block, instances
 from specbuild.ops.dropout import Dropout, DropPath
@@ -60,6 +61,12 @@ class Result:
     @property
     def model(self) -> Block:
         return self.case.model
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The hashes of a spec's emitted files, by backend."""
+        sources = self.case.sources if self.case.digest else {}
+        return {name: output.content(source) for name, source in sources.items()}
 
     @property
     def runtime(self) -> Runtime:
@@ -221,6 +228,8 @@ class Result:
         return {
             "spec": printable(self.spec, 4096),
             "model": self.model.kind,
+            "digest": self.case.digest,
+            "files": self.files,
             "runtime": self.runtime,
             "dtype": self.case.dtype,
             "device": self.place.device,

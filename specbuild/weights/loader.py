@@ -62,16 +62,17 @@ def with_loader(page: Module, model: Block) -> Module:
     )
 
 
-def table(model: Block) -> dict[str, Rule]:
+def table(model: Block, backend: str = "keras") -> dict[str, Rule]:
     """The fewest ends of paths that tell every variable of the model its rule; the longest that fits counts."""
-    wanted = {kept: made(sharing) for kept, sharing in shared(held(model, "keras")).items()}
+    between = "." if backend == "torch" else "/"
+    wanted = {kept: made(sharing) for kept, sharing in shared(held(model, backend)).items()}
     by_end: dict[str, list[str]] = {}
     for kept in wanted:
-        for end in ends(kept):
+        for end in ends(kept, between):
             by_end.setdefault(end, []).append(kept)
     found: dict[str, Rule] = {}
     for kept, rule in wanted.items():
-        for end in ends(kept):
+        for end in ends(kept, between):
             short = shortened(kept, end, rule)
             same = [shortened(other, end, wanted[other]) for other in by_end[end]]
             if short is not None and (end == kept or all(other == short for other in same)):
@@ -88,10 +89,10 @@ def made(sharing: list[Held]) -> Rule:
     return Rule(tuple(h.path for h in sharing), order, stored.shape is not None, several, stored.blocks)
 
 
-def ends(path: str) -> list[str]:
+def ends(path: str, between: str) -> list[str]:
     """`kernel`, `conv/kernel`, `stem/conv/kernel` for the last of these."""
-    parts = path.split("/")
-    return ["/".join(parts[n:]) for n in reversed(range(len(parts)))]
+    parts = path.split(between)
+    return [between.join(parts[n:]) for n in reversed(range(len(parts)))]
 
 
 def shortened(kept: str, end: str, rule: Rule) -> Rule | None:

@@ -1,0 +1,116 @@
+"""`specbuild compile --layout package`: a spec to a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specbuild import __version__, notes
+from specbuild.changes import changes
+from specbuild.cli import options
+from specbuild.cli.changes import SAID, show
+from specbuild.cli.terminal import Exit, exit_code, log, out
+from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.model import Model
+from specbuild.names import snake
+
+if TYPE_CHECKING:
+    from specbuild.package import Change, Diagram
+
+DONE = {"same": "unchanged", "stale": "removed", "kept": "left"}  # anything else was written
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was said on the command line."""
+
+    spec: str
+    variant: str | None
+    settings: list[str] | None
+    root: Path | None
+    backends: Sequence[str]
+    target: str | None
+    loaders: bool
+    diagram: Diagram
+    parity: Path | None
+    check: bool
+    diff: bool
+    force: bool
+
+    @property
+    def looks(self) -> bool:
+        """Whether nothing is written."""
+        return self.check or self.diff
+
+
+def packaged(order: Order, as_json: bool) -> Exit:
+    """Write a package, or tell how it stands; what the command ends with."""
+    try:
+        model, found = done(order)
+    except (SpecError, SpecErrors) as error:
+        if not as_json:
+            raise
+        out(document([], error))
+        return exit_code(error)
+    told = [difference(change) if order.diff else "" for change in found]
+    if as_json:
+        out(document([record(order, model, c, text) for c, text in zip(found, told, strict=True)]))
+    else:
+        for change, text in zip(found, told, strict=True):
+            show(text)
+            said = (
+                f"{change.path} {SAID[change.status]}" if order.looks else f"{outcome(change)} {change.path}"
+            )
+            log(said)
+    differs = any(change.status not in ("same", "kept") for change in found)
+    return Exit.FOUND if order.looks and differs else Exit.FINE
+
+
+def done(order: Order) -> tuple[Model, list[Change]]:
+    """How each file stood, before it was written if it was to be."""
+    from specbuild.package import Wanted, checked, delivered, named, package
+
+    model = options.model(order.spec, order.variant, order.settings, order.root)
+    folder = Path(order.target or snake(model.name))
+    name = named(folder)
+    for note in [*notes.edited(model.whole), *notes.dropped(model.whole, model.graph)]:
+        log(str(note))
+    wanted = Wanted(order.backends, order.loaders, order.diagram, order.parity)
+    found = checked(folder, package(model, name, wanted), model.digest)
+    if not order.looks:
+        delivered(folder, found, force=order.force)
+    return model, found
+
+
+def outcome(change: Change) -> str:
+    return DONE.get(change.status, "wrote")
+
+
+def difference(change: Change) -> str:
+    """What would change in a file; a picture is only said to change, and is not drawn for it."""
+    if change.status in ("same", "kept"):
+        return ""
+    if change.file is not None and change.file.drawn:
+        return f"Picture {printable(str(change.path), 4096)} differs\n"
+    return changes(change.path, None if change.file is None else change.file.text)
+
+
+def record(order: Order, model: Model, change: Change, difference: str) -> dict[str, Any]:
+    return {
+        "spec": printable(order.spec, 4096),
+        "model": model.name,
+        "backend": None if change.file is None else change.file.backend,
+        "file": printable(str(change.path), 4096),
+        "status": change.status if order.looks else outcome(change),
+        "parameters": model.parameters,
+        "multiply_adds": model.cost.macs,
+        **({"diff": difference} if order.diff else {}),
+    }
+
+
+def document(records: list[dict[str, Any]], error: SpecError | SpecErrors | None = None) -> str:
+    errors = [] if error is None else json.loads(render(error, format="json"))
+    return json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n"

@@ -1,0 +1,145 @@
+"""The test of a package: that a model runs, with the sizes and the count that its card states."""
+
+from __future__ import annotations
+
+from specbuild.emit.code import (
+    Call,
+    DictOf,
+    Do,
+    Expr,
+    Function,
+    Helper,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    TupleOf,
+)
+from specbuild.emit.text import identifier
+from specbuild.package.facts import Facts
+from specbuild.package.samples import samples
+
+BATCH = Name("batch")
+MODULE = (("scope", Literal("module")),)
+
+RUNS = {
+    "torch": """\
+@pytest.mark.parametrize("batch", [1, 2])
+def test_shapes(model: nn.Module, batch: int) -> None:
+    model.eval()
+    with torch.no_grad():
+        found = {found}
+    assert [tuple(x.shape) for x in found] == shapes(batch)""",
+    "keras": """\
+@pytest.mark.parametrize("batch", [1, 2])
+def test_shapes(model: keras.Model, batch: int) -> None:
+    found = {found}
+    assert [tuple(x.shape) for x in found] == shapes(batch)""",
+}
+
+COUNTS = {
+    "torch": """\
+def test_parameters(model: nn.Module) -> None:
+    assert sum(p.numel() for p in model.parameters()) == {learned:_}""",
+    "keras": """\
+def test_parameters(model: keras.Model) -> None:
+    assert model.count_params() == {learned:_}{kept}""",
+}
+
+LEARNS = {
+    "torch": """\
+def test_gradients(model: nn.Module) -> None:
+    model.train()
+    found = {found}
+    loss = torch.stack([x.square().mean() for x in found{floats}]).sum()
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, f"no gradient reaches {{name}}"
+            assert parameter.grad.isfinite().all(), f"no finite gradient of {{name}}\"""",
+    "keras": """\
+@pytest.mark.filterwarnings("error:Gradients do not exist")
+def test_gradients(model: keras.Model) -> None:
+    given = inputs(2)
+    wanted = {wanted}
+    model.compile("sgd", {loss}, run_eagerly=True)
+    found = model.train_on_batch(given, wanted, return_dict=True)
+    assert math.isfinite(found["loss"])""",
+}
+
+
+def trial(facts: Facts, header: tuple[str, ...]) -> Module:
+    """The whole file."""
+    doc = f"Whether {facts.name} is in {facts.title} what its card states."
+    own = ("", f"from .{identifier(facts.module)} import {identifier(facts.name)}")
+    imports, fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
+    body: tuple[Statement, ...] = (fixture, inputs(facts), shapes(facts), *map(Helper, texts))
+    return Module(doc, (*imports, *own), body, header)
+
+
+Parts = tuple[tuple[str, ...], Function, list[str]]
+
+
+def torch_trial(facts: Facts) -> Parts:
+    found = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
+    texts = [
+        RUNS["torch"].format(found=found.format("batch")),
+        COUNTS["torch"].format(learned=facts.parameters),
+    ]
+    if facts.learns:
+        floats = "" if all_floats(facts) else " if x.is_floating_point()"
+        texts.append(LEARNS["torch"].format(found=found.format("2"), floats=floats))
+    imports = ("import pytest", "import torch", "from torch import nn")
+    return imports, made(facts, "nn.Module", "torch.manual_seed"), texts
+
+
+def keras_trial(facts: Facts) -> Parts:
+    several = len(facts.outputs) > 1
+    found = "model(inputs(batch), training=False)"
+    kept = facts.model.cost.buffers
+    texts = [
+        RUNS["keras"].format(found=f"{found}.values()" if several else f"[{found}]"),
+        COUNTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
+    ]
+    if facts.learns:
+        floats = "" if all_floats(facts) else ' if "float" in str(x.dtype)'
+        wanted = "keras.ops.zeros_like(model(given))"
+        if several:
+            wanted = f"{{n: keras.ops.zeros_like(x) for n, x in model(given).items(){floats}}}"
+        loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
+        texts.append(LEARNS["keras"].format(wanted=wanted, loss=loss))
+    imports = (*(("import math", "") if facts.learns else ()), "import keras", "import pytest")
+    return imports, made(facts, "keras.Model", "keras.utils.set_random_seed"), texts
+
+
+def all_floats(facts: Facts) -> bool:
+    return all(value.type.dtype == "float" for value in facts.outputs.values())
+
+
+def made(facts: Facts, returns: str, seed: str) -> Function:
+    """The model, made once for all tests."""
+    body = (Do(Call(Name(seed), (Literal(0),))), Return(facts.made))
+    return Function("model", (), returns, "", body, (Call(Name("pytest.fixture"), (), MODULE),))
+
+
+def inputs(facts: Facts) -> Function:
+    """What the model is given: in PyTorch by name; in Keras one value, or a list of several."""
+    drawn = samples(facts, BATCH)
+    result: Expr
+    if facts.backend == "torch":
+        result = DictOf(tuple((Literal(name), value) for name, value in drawn.items()))
+        returns: str | None = "dict[str, torch.Tensor]"
+    elif len(drawn) > 1:
+        result, returns = ListOf(tuple(drawn.values())), "list"
+    else:
+        [result], returns = drawn.values(), None
+    return Function("inputs", (Parameter("batch", "int"),), returns, "", (Return(result),))
+
+
+def shapes(facts: Facts) -> Function:
+    """What comes out, in order."""
+    found = ListOf(tuple(TupleOf(value.shape(BATCH)) for value in facts.outputs.values()))
+    return Function("shapes", (Parameter("batch", "int"),), "list[tuple[int, ...]]", "", (Return(found),))
