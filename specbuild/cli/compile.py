@@ -120,6 +120,14 @@ def compile(
             show_default=False,
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A file of a package that is yours: it is neither written nor compared; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell what was done as one JSON document.")] = False,
     root: options.Root = None,
 ) -> None:
@@ -137,10 +145,10 @@ def compile(
             raise typer.BadParameter("a package holds one model", param_hint="SPEC")
         if target == "-":
             raise typer.BadParameter("a package is a folder", param_hint="--output")
-        how = (target, loader, diagram or "svg", parity, check, diff, force)
+        how = (target, loader, diagram or "svg", parity, check, diff, force, keep or ())
         order = Order(specs[0], variant, settings, root, chosen, *how)
         raise typer.Exit(packaged(order, as_json))
-    for option, value in (("--diagram", diagram), ("--parity", parity)):
+    for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
         if value is not None:
             raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
     several = len(specs) > 1 or len(chosen) > 1

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from specbuild import __version__, notes
 from specbuild.changes import changes
 from specbuild.cli import options
 from specbuild.cli.changes import SAID, show
 from specbuild.cli.terminal import Exit, exit_code, log, out
-from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.errors import SpecError, SpecErrors, nearest, printable, render
 from specbuild.model import Model
 from specbuild.names import snake
 
 if TYPE_CHECKING:
     from specbuild.package import Change, Diagram
 
-DONE = {"same": "unchanged", "stale": "removed", "kept": "left"}  # anything else was written
+DONE = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}  # all else was written
+WELL = ("same", "kept", "yours")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Order:
     check: bool
     diff: bool
     force: bool
+    keep: Sequence[str]
 
     @property
     def looks(self) -> bool:
@@ -61,25 +65,30 @@ def packaged(order: Order, as_json: bool) -> Exit:
     else:
         for change, text in zip(found, told, strict=True):
             show(text)
-            said = (
-                f"{change.path} {SAID[change.status]}" if order.looks else f"{outcome(change)} {change.path}"
-            )
-            log(said)
-    differs = any(change.status not in ("same", "kept") for change in found)
+            stands = order.looks or change.status == "kept"
+            log(f"{change.path} {SAID[change.status]}" if stands else f"{outcome(change)} {change.path}")
+    differs = any(change.status not in WELL for change in found)
     return Exit.FOUND if order.looks and differs else Exit.FINE
 
 
 def done(order: Order) -> tuple[Model, list[Change]]:
     """How each file stood, before it was written if it was to be."""
-    from specbuild.package import Wanted, checked, delivered, named, package
+    from specbuild.package import KNOWN, Wanted, checked, delivered, named, package
 
+    for file in order.keep:
+        if file not in KNOWN:
+            near = nearest(file, sorted(KNOWN))
+            message = f"no package has a file {printable(file)!r}" + (
+                f"; did you mean {near}?" if near else ""
+            )
+            raise typer.BadParameter(message, param_hint="--keep")
     model = options.model(order.spec, order.variant, order.settings, order.root)
     folder = Path(order.target or snake(model.name))
     name = named(folder)
     for note in [*notes.edited(model.whole), *notes.dropped(model.whole, model.graph)]:
         log(str(note))
     wanted = Wanted(order.backends, order.loaders, order.diagram, order.parity)
-    found = checked(folder, package(model, name, wanted), model.digest)
+    found = checked(folder, package(model, name, wanted), model.digest, order.keep)
     if not order.looks:
         delivered(folder, found, force=order.force)
     return model, found
@@ -91,7 +100,7 @@ def outcome(change: Change) -> str:
 
 def difference(change: Change) -> str:
     """What would change in a file; a picture is only said to change, and is not drawn for it."""
-    if change.status in ("same", "kept"):
+    if change.status in WELL:
         return ""
     if change.file is not None and change.file.drawn:
         return f"Picture {printable(str(change.path), 4096)} differs\n"

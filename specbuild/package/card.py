@@ -40,8 +40,8 @@ class Card:
             self.values(),
             "`B` is the batch.",
             "## Size",
-            table(("", "of the model"), self.sizes(), 1),
-            self.arguments(),
+            table(("What", "How many"), self.sizes(), 1),
+            *self.arguments(),
             "## Use",
             self.used(),
             "## Weights",
@@ -77,24 +77,20 @@ class Card:
         else:  # Keras adds up what PyTorch keeps apart
             yield from ((f"Parameters in {title}", f"{count:,}") for count, title in counts.items())
         if cost.buffers:
-            yield "Numbers kept and not learned", f"{cost.buffers:,}"
+            yield "Buffers", f"{cost.buffers:,}"
         macs = f"{cost.macs:,}"
         yield (
             "Multiply-adds for one sample",
             macs if short(cost.macs) == macs else f"{macs} ({short(cost.macs)})",
         )
 
-    def arguments(self) -> str:
+    def arguments(self) -> tuple[str, ...]:
         """Of the constructor; all frameworks have the same."""
         rows = [
             (f"`{name}`", f"`{default}`" if default else "required", markdown.line(doc))
             for name, default, doc in self.facts[0].arguments
         ]
-        return (
-            page("Arguments of the model:", table(("Argument", "Default", "Meaning"), rows, 3))
-            if rows
-            else ""
-        )
+        return ("## Arguments", table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()
 
     def used(self) -> str:
         several = len(self.facts) > 1
@@ -103,7 +99,7 @@ class Card:
             for f in self.facts
             for part in (f"### {f.title}" if several else "", usage.usage(f, self.package))
         ]
-        note = "Where the package lies inside another, that one's name stands before its own."
+        note = f"If the folder lies inside another package, that one's name comes first: `from yours.{self.package} import ...`."
         return page(*parts, note)
 
     def compared(self) -> str:
@@ -121,8 +117,8 @@ class Card:
                 f"{m.runtime}, {m.dtype}, {m.device}",
                 ", ".join(MODES[mode] for mode in m.modes),
                 f"batch {m.batch}, {m.seeds} {'seed' if m.seeds == 1 else 'seeds'}",
-                f"{m.worst:.1e}",
-                f"{m.allowed:.0e}",
+                power(f"{m.worst:.1e}"),
+                power(f"{m.allowed:.0e}"),
                 m.verdict,
             )
             for m in self.parity
@@ -138,3 +134,8 @@ class Card:
 def axes(x: Tensor) -> str:
     """`C 3, H 224, W 224`."""
     return ", ".join(f"{axis} {plain(size)}" for axis, size in x.sizes.items()) or "none"
+
+
+def power(number: str) -> str:
+    """`1e-09` as `1e-9`."""
+    return number.replace("e-0", "e-").replace("e+0", "e+")

@@ -21,7 +21,6 @@ from specbuild.ops.base import Op
 from specbuild.weights import parameters
 from specbuild.words import plain
 
-
 BATCH = Name("B")
 
 

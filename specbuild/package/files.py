@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from specbuild import output
 from specbuild.audit import audit
 from specbuild.backends import NAMES, load
 from specbuild.emit.code import Module
 from specbuild.emit.printer import module
+from specbuild.errors import SpecError
 from specbuild.model import Model
 from specbuild.package.card import Card
 from specbuild.package.face import face
@@ -25,7 +26,6 @@ from specbuild.weights.loader import with_loader
 from specbuild.weights.torch_loader import loader
 
 Diagram = Literal["svg", "mermaid", "none"]
-DIAGRAMS: tuple[Diagram, ...] = get_args(Diagram)
 
 FACE, CARD, PICTURE, TYPED = "__init__.py", "README.md", "diagram.svg", "py.typed"
 PREFIXES = ("", *(f"{name}_" for name in NAMES))
@@ -76,7 +76,7 @@ def package(model: Model, name: str, wanted: Wanted) -> list[File]:
         *(file for f in facts for file in of_backend(f, header, wanted.loaders)),
     ]
     if wanted.diagram == "svg":
-        files.append(File(PICTURE, "the model, drawn", lambda: marked(model.picture("svg").decode(), header)))
+        files.append(File(PICTURE, "the model, drawn", lambda: marked(picture(model), header)))
     files.append(File(TYPED, "says that the package has types", lambda: output.stamped(f"# {header[0]}\n")))
 
     def card() -> str:
@@ -96,7 +96,12 @@ def of_backend(facts: Facts, header: tuple[str, ...], loaders: bool) -> Iterator
     yield File(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
     if loaders:
         told = "reads and writes" if backend == "torch" else "reads"
-        yield File(f"{facts.prefix}weights.py", f"{told} weights", lambda: weights(facts, header), backend)
+        yield File(
+            f"{facts.prefix}weights.py",
+            f"{told} weights (needs `safetensors`)",
+            lambda: weights(facts, header),
+            backend,
+        )
     test = f"test_{facts.module}.py"
     yield File(
         test, f"tests the model in {title}: `pytest {test}`", lambda: python(trial(facts, header)), backend
@@ -128,6 +133,17 @@ def marked(text: str, header: tuple[str, ...]) -> str:
     return output.stamped(f"<!-- {header[0]} -->\n{text}")
 
 
+def picture(model: Model) -> str:
+    """The SVG; where that cannot be, it is said how a package does without."""
+    try:
+        return model.picture("svg").decode()
+    except SpecError as error:
+        hint = "`--diagram mermaid` needs no Graphviz, and `--diagram none` leaves the picture out"
+        if error.code == "SB951":
+            hint = f"in a checkout of specbuild: pip install '.[draw]'; {hint}"
+        raise SpecError(error.code, error.message, hint=hint) from None
+
+
 def diagram(model: Model, wanted: Wanted) -> str:
     """The part of the card that shows the model."""
     if wanted.diagram == "mermaid":
@@ -145,4 +161,5 @@ def command(model: Model, name: str, wanted: Wanted) -> str:
     said = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"
     said += f" --variant {model.variant}" if model.variant else ""
     said += " --with-weights-loader" if wanted.loaders else ""
-    return said + (f" --diagram {wanted.diagram}" if wanted.diagram != "svg" else "")
+    said += f" --diagram {wanted.diagram}" if wanted.diagram != "svg" else ""
+    return said + (" --parity parity.json" if wanted.parity is not None else "")

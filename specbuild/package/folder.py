@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +17,13 @@ from specbuild.package.files import KNOWN, File
 # What the files of a package import: a folder of this name would stand in the way.
 IMPORTED = frozenset({"jax", "keras", "numpy", "pytest", "safetensors", "specbuild", "tensorflow", "torch"})
 
-Status = output.State | Literal["stale", "kept"]
+Status = output.State | Literal["yours", "stale", "kept"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """How a file stands to what it is to be: `stale` is one that is no longer written, `kept` such a one that
-    somebody has edited."""
+    """How a file stands to what it is to be. `yours` is left to its owner; `stale` is one that is no longer
+    written, `kept` such a one that somebody has edited."""
 
     path: Path
     status: Status
@@ -50,12 +50,15 @@ def named(target: Path) -> str:
     return name
 
 
-def checked(folder: Path, files: Sequence[File], digest: str) -> list[Change]:
-    """Every file that is to stand in the folder, then those of ours that are no longer to."""
-    return [
-        *(Change(folder / f.name, state(folder / f.name, f, digest), f) for f in files),
-        *others(folder, files),
-    ]
+def checked(
+    folder: Path, files: Sequence[File], digest: str, yours: Collection[str] = frozenset()
+) -> list[Change]:
+    """Every file that is to stand in the folder, then those of ours that are no longer to; `yours` are left alone."""
+    found = []
+    for f in files:
+        path = folder / f.name
+        found.append(Change(path, "yours" if f.name in yours else state(path, f, digest), f))
+    return [*found, *others(folder, {*yours, *(f.name for f in files)})]
 
 
 def state(path: Path, file: File, digest: str) -> Status:
@@ -65,10 +68,9 @@ def state(path: Path, file: File, digest: str) -> Status:
     return output.state(path, file.text)
 
 
-def others(folder: Path, files: Iterable[File]) -> Iterator[Change]:
+def others(folder: Path, names: Collection[str]) -> Iterator[Change]:
     """Files of ours that a package of another kind had."""
-    wanted = {f.name for f in files}
-    for name in sorted(KNOWN - wanted):
+    for name in sorted(KNOWN.difference(names)):
         path = folder / name
         found = output.state(path)
         if found in ("outdated", "edited"):
@@ -83,13 +85,18 @@ def delivered(folder: Path, changes: Sequence[Change], *, force: bool = False) -
     """
     refused = [c for c in changes if c.status in ("edited", "foreign")]
     if refused and not force:
-        raise SpecErrors(output.unsafe(c.path, edited=c.status == "edited") for c in refused)
+        raise SpecErrors(
+            output.unsafe(
+                c.path, edited=c.status == "edited", instead=f"leave it with `--keep {c.path.name}`"
+            )
+            for c in refused
+        )
+    changes = [c for c in changes if c.status not in ("same", "yours", "kept")]
     for change in changes:  # all that can fail to be made, before anything is written
-        if change.file is not None and change.status != "same":
-            _ = change.file.text
+        _ = change.file and change.file.text
     output.folder(folder)
     for change in changes:
-        if change.file is not None and change.status != "same":
-            output.write(change.path, change.file.text, force=force)
-        elif change.status == "stale":
+        if change.file is None:
             output.remove(change.path)
+        else:
+            output.write(change.path, change.file.text, force=force)

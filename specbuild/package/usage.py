@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from specbuild.emit.code import Call, Expr, ListOf, Literal, Name
-from specbuild.emit.printer import expression
+from specbuild.emit.code import (
+    Assign,
+    Attribute,
+    Call,
+    Comment,
+    Expr,
+    Index,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Statement,
+    Unpack,
+)
+from specbuild.emit.printer import module
 from specbuild.emit.text import identifier
 from specbuild.package.facts import Facts
 from specbuild.package.markdown import listing, page
@@ -13,46 +26,38 @@ from specbuild.package.samples import samples
 from specbuild.weights.carry import layouts
 
 ONE = Literal(1)
+ENDINGS = {"torch": ".pt", "keras": ".weights.h5"}
 
 
 def usage(facts: Facts, package: str) -> str:
     """A model made and called."""
-    lines = torch_lines(facts) if facts.backend == "torch" else keras_lines(facts)
     home = f"{package}.{facts.module}" if facts.prefix else package
-    imports = [f"import {facts.backend}", f"from {home} import {identifier(facts.name)}"]
-    return listing("\n".join([*imports, "", *lines]), "python")
-
-
-def torch_lines(facts: Facts) -> Iterator[str]:
+    imports = (f"import {facts.backend}", "", f"from {home} import {identifier(facts.name)}")
     net = "model" if "model" not in facts.inputs else "net"
-    yield f"{net} = {expression(facts.made)}.eval()"
-    yield from given(facts)
-    names = [free(name, facts) for name in facts.outputs]
-    call = expression(Call(Name(net), tuple(map(Name, facts.inputs))))
-    shapes = ", ".join(value.told(ONE) for value in facts.outputs.values())
-    yield "with torch.no_grad():"
-    yield f"    {', '.join(names)} = {call}  # {shapes}"
+    made = Call(Attribute(facts.made, "eval")) if facts.backend == "torch" else facts.made
+    given = [Assign(identifier(name), sample) for name, sample in samples(facts, ONE).items()]
+    body = (Assign(net, made), *given, *called(facts, net))
+    return listing(module(Module("", imports, body)), "python")
 
 
-def keras_lines(facts: Facts) -> Iterator[str]:
-    net = "model" if "model" not in facts.inputs else "net"
-    yield f"{net} = {expression(facts.made)}"
-    yield from given(facts)
-    names: list[Expr] = list(map(Name, facts.inputs))
-    call = expression(Call(Name(net), (names[0] if len(names) == 1 else ListOf(tuple(names)),)))
-    if len(facts.outputs) == 1:
-        [(name, value)] = facts.outputs.items()
-        yield f"{free(name, facts)} = {call}  # {value.told(ONE)}"
-        return
-    yield f"{free('outputs', facts)} = {call}"
+def called(facts: Facts, net: str) -> Iterator[Statement]:
+    """The call, and what comes out of it."""
+    names: tuple[Expr, ...] = tuple(map(Name, facts.inputs))
+    if facts.backend == "keras" and len(names) > 1:
+        names = (ListOf(names),)
+    call = Call(Name(net), names)
+    several = len(facts.outputs) > 1
+    if several and facts.backend == "keras":
+        whole = free("outputs", facts)
+        yield Assign(whole, call)
+        for name in facts.outputs:
+            yield Assign(free(name, facts), Index(Name(whole), (Literal(name),)))
+    elif several:
+        yield Unpack(tuple(free(name, facts) for name in facts.outputs), call)
+    else:
+        yield Assign(free(next(iter(facts.outputs)), facts), call)
     for name, value in facts.outputs.items():
-        yield f"{free('outputs', facts)}[{expression(Literal(name))}]  # {value.told(ONE)}"
-
-
-def given(facts: Facts) -> Iterator[str]:
-    """The inputs, random."""
-    for name, made in samples(facts, ONE).items():
-        yield f"{identifier(name)} = {expression(made)}"
+        yield Comment(f"{free(name, facts)}: {value.told(ONE)}")
 
 
 def free(name: str, facts: Facts) -> str:
@@ -67,50 +72,50 @@ def free(name: str, facts: Facts) -> str:
 
 def weights(facts: Sequence[Facts], package: str, loaders: bool) -> str:
     """How the models get trained weights."""
-    file = f"{package}.safetensors" if loaders else None
-    parts = [
-        "`specbuild weights convert` carries trained weights from one framework to the other, and from published "
-        "names to the model's own. `SPEC` is the file that this package was compiled from:",
-        listing("\n".join(commands(facts, file or package)), "sh"),
-    ]
+    file = f"{package}.safetensors"
+    targets = [file] if loaders else [f"{package}{ENDINGS[f.backend]}" for f in facts]
+    told = (
+        "Weights are kept as safetensors under the spec's own names, in one file for every framework. "
+        "It is read without specbuild; the package `safetensors` is needed."
+        if loaders
+        else "Weights are saved and loaded as those of any other model."
+    )
+    return page(
+        told,
+        *(listing("\n".join(lines(f, package, loaders)), "python") for f in facts),
+        "Weights that were trained in the other framework, or published under other names, are converted first. "
+        "`SPEC` is the file that this package was compiled from; what has no weights in the file is named with "
+        "`--allow-missing`, and begins anew.",
+        listing("\n".join(commands(facts[0], targets)), "sh"),
+    )
+
+
+def lines(facts: Facts, package: str, loaders: bool) -> Iterator[str]:
+    """What saves the weights of a model, and fills one with them."""
     if loaders:
-        parts.append(
-            "The safetensors file has the spec's own names. It serves both frameworks, and is read without "
-            "specbuild:"
-        )
-    else:
-        parts.append("What it writes is loaded by the framework itself:")
-    parts += [listing("\n".join(loaded(f, package, loaders)), "python") for f in facts]
-    return page(*parts)
-
-
-def commands(facts: Sequence[Facts], to: str) -> Iterator[str]:
-    """Conversions that make sense for this model."""
-    targets = [to] if to.endswith(".safetensors") else [f"{to}{ENDINGS[f.backend]}" for f in facts]
-    for target in targets:
-        yield f"specbuild weights convert SPEC trained.pt -o {target}"
-    known = layouts(facts[0].model.graph)
-    for naming in known:
-        into = f" --into {naming.path[:-1]}" if naming.path else ""
-        file = "published.pt" if naming.framework == "torch" else "published.weights.h5"
-        yield f"specbuild weights convert SPEC {file} --from {naming.name}{into} -o {targets[0]}"
-    if known:
-        yield "# what a file has no weights for is named with --allow-missing, and begins anew"
-
-
-ENDINGS = {"torch": ".pt", "keras": ".weights.h5"}
-
-
-def loaded(facts: Facts, package: str, loaders: bool) -> Iterator[str]:
-    """Lines that fill a model that is there."""
-    if loaders:
-        saves = ", save_weights" if facts.backend == "torch" else ""
-        yield f"from {package}.{facts.prefix}weights import load_weights{saves}"
+        saves = facts.backend == "torch"
+        yield f"from {package}.{facts.prefix}weights import load_weights{', save_weights' if saves else ''}"
         yield ""
-        yield f'load_weights(model, "{package}.safetensors")'
         if saves:
             yield f'save_weights(model, "{package}.safetensors")'
+        yield f'load_weights(model, "{package}.safetensors")'
     elif facts.backend == "torch":
+        yield f'torch.save(model.state_dict(), "{package}.pt")'
         yield f'model.load_state_dict(torch.load("{package}.pt", weights_only=True))'
     else:
+        yield f'model.save_weights("{package}.weights.h5")'
         yield f'model.load_weights("{package}.weights.h5")'
+
+
+def commands(facts: Facts, targets: Sequence[str]) -> Iterator[str]:
+    """Conversions that make sense for this model."""
+    known = [("trained.pt", ""), ("trained.keras", "")]
+    for naming in layouts(facts.model.graph):
+        into = f" --into {naming.path[:-1]}" if naming.path else ""
+        file = "published.pt" if naming.framework == "torch" else "published.weights.h5"
+        known.append((file, f" --from {naming.name}{into}"))
+    needless = {".pt": "trained.pt", ".weights.h5": "trained.keras"}
+    for target in targets:
+        for file, how in known:
+            if file != next((f for end, f in needless.items() if target.endswith(end)), ""):
+                yield f"specbuild weights convert SPEC {file}{how} -o {target}"
