@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import backends
+from specbuild import backends, load, output
 from specbuild.build import graph
 from specbuild.cli import main
 from specbuild.parity import session
@@ -239,6 +239,9 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capfd.readouterr().out)
     [result] = found["results"]
     assert result["verdict"] == "equal" and result["seeds"] == 2 and result["fault"] is None
+    model = load(NET)
+    assert result["digest"] == model.digest
+    assert result["files"] == {b: output.content(model.source(b)) for b in backends.NAMES}
     assert {t["kind"] for t in result["tensors"]} >= {
         "output",
         "step",

@@ -47,6 +47,7 @@ class Look:
     theme: Theme = "auto"
     title: str = ""
     link_base: str = ""
+    places: bool = True  # whether a box tells its file and line to who points at it
 
 
 def draw(
@@ -59,7 +60,7 @@ def draw(
 ) -> bytes:
     """The bytes of a file that shows a model. `costs` tells parameters and multiply-adds of a step."""
     detail, look = detail or Detail(), look or Look()
-    shown = view(model, costs, detail, look.title)
+    shown = seen(model, costs, detail, look)
     for note in shown.notes:
         log(note)
     theme = "light" if look.theme == "auto" else look.theme
@@ -73,6 +74,12 @@ def draw(
     return image(scene, format, theme)
 
 
+def seen(model: Block, costs: Costing, detail: Detail, look: Look) -> View:
+    """What is shown of a model."""
+    shown = view(model, costs, detail, look.title)
+    return shown if look.places else shown.without_places()
+
+
 def placed(shown: View, model: Block, costs: Costing, detail: Detail, look: Look, log: Log) -> Scene:
     """Everything in its place; where that takes too long, with less detail, which is said."""
     try:
@@ -80,7 +87,7 @@ def placed(shown: View, model: Block, costs: Costing, detail: Detail, look: Look
     except engine.TooSlow:
         log("placing the boxes takes too long; only the outermost blocks are drawn")
     try:
-        less = view(model, costs, Detail(1, detail.open), look.title)
+        less = seen(model, costs, Detail(1, detail.open), look)
         return compose.scene(less, look.direction, linker(look.link_base))
     except engine.TooSlow:
         raise SpecError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from specbuild.axes import Tensor
 from specbuild.draw.caption import Axes
@@ -92,6 +92,11 @@ class View:
     def boxes(self) -> Iterator[Box]:
         for panel in self.panels:
             yield from panel.boxes
+
+    def without_places(self) -> View:
+        """The same wherever the spec lies."""
+        panels = (replace(p, boxes=tuple(replace(b, at=None) for b in p.boxes)) for p in self.panels)
+        return replace(self, panels=tuple(panels))
 
     def families(self) -> dict[str, list[str]]:
         """The families of ops that are seen, by kind."""

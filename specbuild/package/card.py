@@ -87,7 +87,7 @@ class Card:
     def arguments(self) -> tuple[str, ...]:
         """Of the constructor; all frameworks have the same."""
         rows = [
-            (f"`{name}`", f"`{default}`" if default else "required", markdown.line(doc))
+            (f"`{name}`", f"`{default}`", markdown.line(doc))
             for name, default, doc in self.facts[0].arguments
         ]
         return ("## Arguments", table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()

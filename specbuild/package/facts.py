@@ -13,7 +13,7 @@ from specbuild.emit.code import Call, Expr, Literal, Name, TupleOf
 from specbuild.emit.layout import Layout
 from specbuild.emit.made import literal
 from specbuild.emit.printer import expression
-from specbuild.emit.unit import REQUIRED, Unit
+from specbuild.emit.unit import Unit
 from specbuild.emit.units import units
 from specbuild.graph import Block
 from specbuild.model import Model
@@ -89,22 +89,14 @@ class Facts:
 
     @property
     def made(self) -> Expr:
-        """The call that makes the model, with the arguments that it must be given."""
-        given = tuple(
-            (name, literal(self.model.graph.params[name]))
-            for name, param in self.top.params.items()
-            if param.default is REQUIRED
-        )
-        return Call(Name(self.name), (), given)
+        """The call that makes the model; each of its arguments has what was chosen as its default."""
+        return Call(Name(self.name))
 
     @property
     def arguments(self) -> list[tuple[str, str, str]]:
         """Of the model: each with its default, as code, and what it means."""
         docs = self.model.graph.docs
-        return [
-            (name, "" if p.default is REQUIRED else code(p.default), docs.get(name, ""))
-            for name, p in self.top.params.items()
-        ]
+        return [(name, code(p.default), docs.get(name, "")) for name, p in self.top.params.items()]
 
     @property
     def parameters(self) -> int:

@@ -135,8 +135,10 @@ def marked(text: str, header: tuple[str, ...]) -> str:
 
 def picture(model: Model) -> str:
     """The SVG; where that cannot be, it is said how a package does without."""
+    from specbuild.draw import Look  # only here: a package may have no picture
+
     try:
-        return model.picture("svg").decode()
+        return model.picture("svg", look=Look(places=False)).decode()
     except SpecError as error:
         hint = "`--diagram mermaid` needs no Graphviz, and `--diagram none` leaves the picture out"
         if error.code == "SB951":

@@ -18,7 +18,7 @@ from specbuild.emit.code import (
     Statement,
     TupleOf,
 )
-from specbuild.emit.text import identifier
+from specbuild.package.face import imported
 from specbuild.package.facts import Facts
 from specbuild.package.samples import samples
 
@@ -36,8 +36,8 @@ def test_shapes(model: nn.Module, batch: int) -> None:
     "keras": """\
 @pytest.mark.parametrize("batch", [1, 2])
 def test_shapes(model: keras.Model, batch: int) -> None:
-    found = {found}
-    assert [tuple(x.shape) for x in found] == shapes(batch)""",
+    found = model(inputs(batch), training=False)
+    assert {shapes} == shapes(batch)""",
 }
 
 COUNTS = {
@@ -54,7 +54,7 @@ LEARNS = {
 def test_gradients(model: nn.Module) -> None:
     model.train()
     found = {found}
-    loss = torch.stack([x.square().mean() for x in found{floats}]).sum()
+    loss = {loss}.sum()
     loss.backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -70,11 +70,26 @@ def test_gradients(model: keras.Model) -> None:
     assert math.isfinite(found["loss"])""",
 }
 
+# What is learned towards zero: all that comes out, but for integers and truth values.
+LOSS = "torch.stack([x.square().mean() for x in found])"
+LOSS_OF_FLOATS = """\
+torch.stack(
+        [x.square().mean() for x in found if x.is_floating_point()]
+    )"""
+ZERO = "keras.ops.zeros_like(model(given))"
+ZEROS = "{n: keras.ops.zeros_like(x) for n, x in model(given).items()}"
+ZEROS_OF_FLOATS = """\
+{
+        n: keras.ops.zeros_like(x)
+        for n, x in model(given).items()
+        if "float" in str(x.dtype)
+    }"""
+
 
 def trial(facts: Facts, header: tuple[str, ...]) -> Module:
     """The whole file."""
     doc = f"Whether {facts.name} is in {facts.title} what its card states."
-    own = ("", f"from .{identifier(facts.module)} import {identifier(facts.name)}")
+    own = ("", *imported(facts.module, [facts.name]))
     imports, fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
     body: tuple[Statement, ...] = (fixture, inputs(facts), shapes(facts), *map(Helper, texts))
     return Module(doc, (*imports, *own), body, header)
@@ -90,25 +105,23 @@ def torch_trial(facts: Facts) -> Parts:
         COUNTS["torch"].format(learned=facts.parameters),
     ]
     if facts.learns:
-        floats = "" if all_floats(facts) else " if x.is_floating_point()"
-        texts.append(LEARNS["torch"].format(found=found.format("2"), floats=floats))
+        loss = LOSS if all_floats(facts) else LOSS_OF_FLOATS
+        texts.append(LEARNS["torch"].format(found=found.format("2"), loss=loss))
     imports = ("import pytest", "import torch", "from torch import nn")
     return imports, made(facts, "nn.Module", "torch.manual_seed"), texts
 
 
 def keras_trial(facts: Facts) -> Parts:
     several = len(facts.outputs) > 1
-    found = "model(inputs(batch), training=False)"
     kept = facts.model.cost.buffers
     texts = [
-        RUNS["keras"].format(found=f"{found}.values()" if several else f"[{found}]"),
+        RUNS["keras"].format(
+            shapes="{n: tuple(x.shape) for n, x in found.items()}" if several else "tuple(found.shape)"
+        ),
         COUNTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
     ]
     if facts.learns:
-        floats = "" if all_floats(facts) else ' if "float" in str(x.dtype)'
-        wanted = "keras.ops.zeros_like(model(given))"
-        if several:
-            wanted = f"{{n: keras.ops.zeros_like(x) for n, x in model(given).items(){floats}}}"
+        wanted = ZERO if not several else ZEROS if all_floats(facts) else ZEROS_OF_FLOATS
         loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
         texts.append(LEARNS["keras"].format(wanted=wanted, loss=loss))
     imports = (*(("import math", "") if facts.learns else ()), "import keras", "import pytest")
@@ -140,6 +153,15 @@ def inputs(facts: Facts) -> Function:
 
 
 def shapes(facts: Facts) -> Function:
-    """What comes out, in order."""
-    found = ListOf(tuple(TupleOf(value.shape(BATCH)) for value in facts.outputs.values()))
-    return Function("shapes", (Parameter("batch", "int"),), "list[tuple[int, ...]]", "", (Return(found),))
+    """What comes out: in PyTorch in order; in Keras one value, or several by name."""
+    several = len(facts.outputs) > 1
+    found: dict[str, Expr] = {name: TupleOf(v.shape(BATCH)) for name, v in facts.outputs.items()}
+    result: Expr
+    if facts.backend == "torch":
+        result, returns = ListOf(tuple(found.values())), "list[tuple[int, ...]]"
+    elif several:
+        result = DictOf(tuple((Literal(name), shape) for name, shape in found.items()))
+        returns = "dict[str, tuple[int, ...]]"
+    else:
+        [result], returns = found.values(), "tuple[int, ...]"
+    return Function("shapes", (Parameter("batch", "int"),), returns, "", (Return(result),))

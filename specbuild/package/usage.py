@@ -33,11 +33,16 @@ def usage(facts: Facts, package: str) -> str:
     """A model made and called."""
     home = f"{package}.{facts.module}" if facts.prefix else package
     imports = (f"import {facts.backend}", "", f"from {home} import {identifier(facts.name)}")
-    net = "model" if "model" not in facts.inputs else "net"
+    net = spoken(facts)
     made = Call(Attribute(facts.made, "eval")) if facts.backend == "torch" else facts.made
     given = [Assign(identifier(name), sample) for name, sample in samples(facts, ONE).items()]
     body = (Assign(net, made), *given, *called(facts, net))
     return listing(module(Module("", imports, body)), "python")
+
+
+def spoken(facts: Facts) -> str:
+    """What the model is called where it is used: an input may have the usual name."""
+    return "model" if "model" not in facts.inputs else "net"
 
 
 def called(facts: Facts, net: str) -> Iterator[Statement]:
@@ -92,19 +97,20 @@ def weights(facts: Sequence[Facts], package: str, loaders: bool) -> str:
 
 def lines(facts: Facts, package: str, loaders: bool) -> Iterator[str]:
     """What saves the weights of a model, and fills one with them."""
+    net = spoken(facts)
     if loaders:
         saves = facts.backend == "torch"
         yield f"from {package}.{facts.prefix}weights import load_weights{', save_weights' if saves else ''}"
         yield ""
         if saves:
-            yield f'save_weights(model, "{package}.safetensors")'
-        yield f'load_weights(model, "{package}.safetensors")'
+            yield f'save_weights({net}, "{package}.safetensors")'
+        yield f'load_weights({net}, "{package}.safetensors")'
     elif facts.backend == "torch":
-        yield f'torch.save(model.state_dict(), "{package}.pt")'
-        yield f'model.load_state_dict(torch.load("{package}.pt", weights_only=True))'
+        yield f'torch.save({net}.state_dict(), "{package}.pt")'
+        yield f'{net}.load_state_dict(torch.load("{package}.pt", weights_only=True))'
     else:
-        yield f'model.save_weights("{package}.weights.h5")'
-        yield f'model.load_weights("{package}.weights.h5")'
+        yield f'{net}.save_weights("{package}.weights.h5")'
+        yield f'{net}.load_weights("{package}.weights.h5")'
 
 
 def commands(facts: Facts, targets: Sequence[str]) -> Iterator[str]:
