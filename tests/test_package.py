@@ -229,6 +229,14 @@ def test_the_tests_of_packages_can_fail(outcomes: dict[str, str]) -> None:
         assert {t for t in failed if t.startswith(f"resized/{file}")} == wrong
 
 
+def test_a_framework_that_is_missing(reader: Model, tmp_path: Path) -> None:
+    """Where only one is installed, the tests of the other are left out, and do not break a whole run."""
+    written(reader, tmp_path / "net", Wanted(BOTH, diagram="none"))
+    code = "import sys; sys.modules |= dict(torch=None, keras=None); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert "2 skipped" in done.stdout and "error" not in done.stdout, done.stdout
+
+
 # --------------------------------------------------------------------------------------------- what stands in them
 
 
@@ -383,6 +391,7 @@ def test_files_beside_models_are_looked_at() -> None:
         "import os",
         "from os import path",
         "print(1)",
+        "pytest.importorskip(print())",
         "__all__ = [print()]",
         "x = 1",
         "@pytest.fixture(scope=print())\ndef f(): ...",

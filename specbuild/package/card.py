@@ -15,6 +15,8 @@ from specbuild.summary import short
 from specbuild.summary.formats import page as table
 from specbuild.words import plain
 
+SUMS = "Keras keeps as one what PyTorch only adds up: the two biases of a recurrent layer."
+
 
 @dataclass(frozen=True)
 class Card:
@@ -41,6 +43,7 @@ class Card:
             "`B` is the batch.",
             "## Size",
             table(("What", "How many"), self.sizes(), 1),
+            SUMS if len({f.parameters for f in self.facts}) > 1 else "",
             *self.arguments(),
             "## Use",
             self.used(),
@@ -74,7 +77,7 @@ class Card:
         counts = {f.parameters: f.title for f in self.facts}
         if len(counts) == 1:
             yield "Parameters", f"{next(iter(counts)):,}"
-        else:  # Keras adds up what PyTorch keeps apart
+        else:
             yield from ((f"Parameters in {title}", f"{count:,}") for count, title in counts.items())
         if cost.buffers:
             yield "Buffers", f"{cost.buffers:,}"

@@ -36,6 +36,8 @@ def allowed(node: ast.stmt) -> bool:
                 isinstance(call, ast.Call) and ast.unparse(call.func) in CALLED and constant(call)
                 for call in decorators
             )
+        case ast.Expr(ast.Call() as call):
+            return ast.unparse(call.func) == "pytest.importorskip" and constant(call)
         case ast.Assign([ast.Name("__all__")], ast.List(names)):
             return all(isinstance(name, ast.Constant) for name in names)
     return False

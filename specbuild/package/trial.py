@@ -86,19 +86,26 @@ ZEROS_OF_FLOATS = """\
     }"""
 
 
+FRAMEWORK = {"torch": ("import torch", "from torch import nn"), "keras": ("import keras",)}
+
+
 def trial(facts: Facts, header: tuple[str, ...]) -> Module:
-    """The whole file."""
+    """The whole file. Beside another framework's, its tests are left out where its framework is not installed."""
     doc = f"Whether {facts.name} is in {facts.title} what its card states."
-    own = ("", *imported(facts.module, [facts.name]))
-    imports, fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
+    fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
     body: tuple[Statement, ...] = (fixture, inputs(facts), shapes(facts), *map(Helper, texts))
-    return Module(doc, (*imports, *own), body, header)
+    standard = ("import math", "") if any("math." in text for text in texts) else ()
+    framework, own = FRAMEWORK[facts.backend], imported(facts.module, [facts.name])
+    if not facts.prefix:
+        first, *more = framework
+        both = sorted(("import pytest", first))
+        return Module(doc, (*standard, *both, *more, "", *own), body, header)
+    skip = Do(Call(Name("pytest.importorskip"), (Literal(facts.backend),)))
+    late = Helper("\n".join((*framework, "", *own)))
+    return Module(doc, (*standard, "import pytest"), (skip, late, *body), header)
 
 
-Parts = tuple[tuple[str, ...], Function, list[str]]
-
-
-def torch_trial(facts: Facts) -> Parts:
+def torch_trial(facts: Facts) -> tuple[Function, list[str]]:
     found = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
     texts = [
         RUNS["torch"].format(found=found.format("batch")),
@@ -107,11 +114,10 @@ def torch_trial(facts: Facts) -> Parts:
     if facts.learns:
         loss = LOSS if all_floats(facts) else LOSS_OF_FLOATS
         texts.append(LEARNS["torch"].format(found=found.format("2"), loss=loss))
-    imports = ("import pytest", "import torch", "from torch import nn")
-    return imports, made(facts, "nn.Module", "torch.manual_seed"), texts
+    return made(facts, "nn.Module", "torch.manual_seed"), texts
 
 
-def keras_trial(facts: Facts) -> Parts:
+def keras_trial(facts: Facts) -> tuple[Function, list[str]]:
     several = len(facts.outputs) > 1
     kept = facts.model.cost.buffers
     texts = [
@@ -124,8 +130,7 @@ def keras_trial(facts: Facts) -> Parts:
         wanted = ZERO if not several else ZEROS if all_floats(facts) else ZEROS_OF_FLOATS
         loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
         texts.append(LEARNS["keras"].format(wanted=wanted, loss=loss))
-    imports = (*(("import math", "") if facts.learns else ()), "import keras", "import pytest")
-    return imports, made(facts, "keras.Model", "keras.utils.set_random_seed"), texts
+    return made(facts, "keras.Model", "keras.utils.set_random_seed"), texts
 
 
 def all_floats(facts: Facts) -> bool:

@@ -89,8 +89,8 @@ def weights(facts: Sequence[Facts], package: str, loaders: bool) -> str:
         told,
         *(listing("\n".join(lines(f, package, loaders)), "python") for f in facts),
         "Weights that were trained in the other framework, or published under other names, are converted first. "
-        "`SPEC` is the file that this package was compiled from; what has no weights in the file is named with "
-        "`--allow-missing`, and begins anew.",
+        "What is missing or left over is named, and has to be allowed. `SPEC` is the file that this package was "
+        "compiled from.",
         listing("\n".join(commands(facts[0], targets)), "sh"),
     )
 
