@@ -614,6 +614,16 @@ def test_colours_on_a_terminal_only(tmp_path: Path) -> None:
     assert b"\x1b" not in shell("check", str(tmp_path / "net.yaml")).stdout
 
 
+def test_a_difference_on_a_terminal(tmp_path: Path) -> None:
+    """Coloured by its signs; what the file holds is shown, and does nothing."""
+    (tmp_path / "net.yaml").write_text(NET)
+    (tmp_path / "out.py").write_text("[red]mine[/red] \x1b[2J\n")
+    command = ("compile", str(tmp_path / "net.yaml"), "-b", "torch", "-o", str(tmp_path / "out.py"), "--diff")
+    seen = terminal(*command)
+    assert "\x1b[31m-[red]mine[/red] \\x1b[2J\x1b[0m" in seen and "\x1b[32m+import torch" in seen
+    assert "\x1b" not in terminal(*command, NO_COLOR="1")
+
+
 def test_progress_on_a_terminal(tmp_path: Path) -> None:
     for name in ("A", "B"):
         (tmp_path / f"[red]{name}.yaml").write_text(NET.replace("GateNet", f"Net{name}"))

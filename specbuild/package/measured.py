@@ -48,8 +48,8 @@ def measured(path: Path, model: Model) -> tuple[Measured, ...]:
         raise SpecError("SB704", message, hint=hint)
     try:
         return tuple(map(result, mine))
-    except (KeyError, TypeError, ValueError) as error:
-        raise unread(path, f"a result of it has no proper {error}") from None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise unread(path, "a result in it lacks something, or has something else in its place") from None
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def result(record: dict[str, Any]) -> Measured:
-    """One result; ValueError, KeyError or TypeError names what is wrong in it."""
+    """One result; some error of Python's where it is not as it should be."""
     modes = tuple(str(mode) for mode in record["modes"])
     if not set(modes) <= set(MODES):
         raise ValueError("modes")
@@ -98,7 +98,7 @@ def one_of(record: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
 
 def count(record: dict[str, Any], key: str) -> int:
     value = record[key]
-    if not isinstance(value, int) or isinstance(value, bool):
+    if type(value) is not int or not 0 < value < 10**9:
         raise ValueError(key)
     return value
 
