@@ -60,7 +60,10 @@ def elaborated(
 ) -> Stages:
     """The model of an opened spec; raises SpecError."""
     whole = elaborate(spec, files, params, variant)
-    model = kept(passed(whole), lambda trial: passed(elaborate(spec, files, params, variant, trial)))
+    documents = [opened.source.data for opened in files.owners.values()]
+    model = kept(
+        passed(whole), lambda trial: passed(elaborate(spec, files, params, variant, trial)), documents
+    )
     if (count := cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
         raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)

@@ -2,12 +2,13 @@
 
 A constructor that takes `width` promises the model that the spec describes at any width. Where a number
 lost its words on the way (a size worked out by a window, a condition decided), the promise would be false.
-So the model is made once more with other values: a parameter is kept if the code stays the same.
+So the model is made once more with other values, and with those that the spec compares something with: a parameter
+is kept if the code stays the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,28 +19,42 @@ from specbuild.emit.unit import Unit
 from specbuild.emit.units import units
 from specbuild.errors import SpecError, SpecErrors
 from specbuild.graph import Block
+from specbuild.thresholds import thresholds
 from specbuild.words import plain
 
 Make = Callable[[Trial], Block]
 
 
-def kept(model: Block, make: Make) -> Block:
-    """The model with every parameter that its constructor cannot keep written out as a plain number."""
+def kept(model: Block, make: Make, documents: Iterable[Any]) -> Block:
+    """The model with every parameter that its constructor cannot keep written out as a plain number.
+
+    The `documents` are those that it was made from.
+    """
     if not model.params:
         return model
     before = code(model)
     names = [name for name in before[-1][1] if name in model.params]
-    doubled = {name: changed(model.params[name], double) for name in names}
-    next_up = {name: changed(model.params[name], up) for name in names}
-    if not names or (same(make, doubled, before) is True and same(make, next_up, before) is not False):
-        return model
-    lost = frozenset(
-        name
-        for name in names
-        if same(make, {name: doubled[name]}, before) is not True
-        or same(make, {name: next_up[name]}, before) is False
-    )
-    return replace(model, literal=lost)
+    trials = [
+        {name: changed(model.params[name], double) for name in names},
+        {name: changed(model.params[name], up) for name in names},
+        *at_thresholds(model, names, documents),
+    ]
+    lost: set[str] = set()
+    for number, trial in enumerate(trials):
+        # the first must give a model: sizes that must divide each other are likely to bear it
+        true: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
+        if trial and same(make, trial, before) not in true:
+            lost |= {name for name, value in trial.items() if same(make, {name: value}, before) not in true}
+    return replace(model, literal=frozenset(lost)) if lost else model
+
+
+def at_thresholds(model: Block, names: Sequence[str], documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """The parameters at each value that the spec compares one with."""
+    plains = {name: plain(model.params[name]) for name in names}
+    for value in thresholds(documents, names):
+        trial = {name: value for name, now in plains.items() if type(now) is type(value) and now != value}
+        if trial:
+            yield trial
 
 
 def same(make: Make, changed: Mapping[str, Any], before: list[Any]) -> bool | None:
@@ -63,7 +78,7 @@ def statements(unit: Unit) -> list[Any]:
 
 
 def double(value: int) -> int:
-    """Sizes that must divide each other are likely to bear it."""
+    """Twice as much."""
     return 2 * value or 1
 
 

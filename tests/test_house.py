@@ -44,6 +44,7 @@ FLOORS = (
     ("ops",),
     ("axes",),
     ("words", "loader", "selector"),
+    ("thresholds",),
     ("errors", "apart", "syntax"),
     ("codes",),
 )

@@ -105,9 +105,10 @@ def filled(lowered: Lowered, table: Units) -> None:
             lowered.steps[index] = replace(step, make=Construct(unit.name, arguments, unit=True))
     if lost := lowered.block.literal:
         told = partial(unspoken, lost={name: plain(lowered.block.params[name]) for name in lost})
+        whole = partial(rebuilt, change=told)
         for index, step in enumerate(lowered.steps):
-            make = None if step.make is None else changed(step.make, told)
-            lowered.steps[index] = replace(step, make=make, call=rebuilt(step.call, told))
+            make = None if step.make is None else changed(step.make, whole)
+            lowered.steps[index] = replace(step, make=make, call=whole(step.call))
 
 
 def rebuilt(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
