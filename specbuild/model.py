@@ -23,6 +23,7 @@ from specbuild.spec import Spec
 from specbuild.summary import summary
 
 if TYPE_CHECKING:
+    from specbuild.diff import Diff
     from specbuild.draw import Detail, Look
 
 
@@ -102,6 +103,12 @@ class Model:
         look = Look(direction, theme, title, link_base)
         data = self.picture(format_of(str(path)), Detail(depth, open, ops), look)
         output.put(Path(path), data)
+
+    def diff(self, after: Model) -> Diff:
+        """What became of this model in another one; `.draw("diff.svg")` draws both as one."""
+        from specbuild.diff import diff  # only here, as above
+
+        return diff(self.graph, after.graph)
 
     def _repr_svg_(self) -> str | None:
         """How notebooks show a model, if Graphviz is here; otherwise as its name."""
