@@ -51,7 +51,7 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model learns."""
+        """How many numbers its weights hold; `cost.frozen` of them are frozen."""
         return self.cost.parameters
 
     def summary(self, depth: int | None = 2) -> str:
