@@ -111,11 +111,19 @@ class Model:
         return diff(self.graph, after.graph)
 
     def _repr_svg_(self) -> str | None:
-        """How notebooks show a model, if Graphviz is here; otherwise as its name."""
+        """The picture alone, if Graphviz is here."""
         try:
             return self.picture("svg").decode()
         except SpecError:
             return None
+
+    def _repr_html_(self) -> str:
+        """How notebooks show a model: its picture, if Graphviz is here, and a short table of its steps."""
+        from specbuild.notebook import html  # only here, as above
+        from specbuild.summary import rows
+        from specbuild.summary.table import Table
+
+        return html(Table(self.graph, rows(self.graph), 1), self._repr_svg_() or "")
 
     def build(self, backend: str) -> Any:
         """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""

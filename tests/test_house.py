@@ -20,7 +20,7 @@ FLOORS = (
     ("model", "example"),
     ("diff",),
     ("build",),
-    ("promises",),
+    ("promises", "notebook"),
     (
         "changes",
         "weights",
