@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from docs.__main__ import build
-from docs.pages.samples import sample, written
 from specbuild import load
 from specbuild.codes import CODES
 from specbuild.editor import library_blocks
+from specbuild.example import sample, written
 from specbuild.ops import OPS
 
 ROOT = Path(__file__).parent.parent
@@ -102,7 +102,7 @@ def test_every_model_and_code_is_told_of(site: Path) -> None:
 @pytest.mark.parametrize("name", OPS)
 def test_every_op_has_an_example_that_uses_it(name: str) -> None:
     found = sample(OPS[name])
-    assert found is not None, "give it one in docs/pages/examples.yaml"
+    assert found is not None, "give it one in specbuild/ops/examples.yaml"
     assert any(type(node.op) is OPS[name] for node in found.model.nodes)
 
 

@@ -43,7 +43,7 @@ FLOORS = (
     ("source",),
     ("ops",),
     ("axes",),
-    ("words", "loader", "selector"),
+    ("words", "loader", "selector", "prose"),
     ("errors", "apart", "syntax"),
     ("codes",),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from specbuild.draw.palette import kind_of
 from specbuild.draw.view import Box, Chip, Kind, Link, Panel, Scope
 from specbuild.graph import Block, Group, Node, Ref, Skip
 from specbuild.ops.base import Op
+from specbuild.prose import sentence
 
 # Families whose steps ride on the box before them.
 RIDES = {"norm", "activation", "dropout", "math", "shape", "arrangement"}
@@ -448,12 +448,6 @@ def varied(what: str, told: Sequence[str]) -> str:
 def windows(node: Node) -> int:
     """How many axes a window of this op slides over."""
     return len(getattr(node.op, "over", None) or spatial(node.type))
-
-
-def sentence(doc: str) -> str:
-    """The first sentence of a text."""
-    head = " ".join(doc.strip().split("\n\n")[0].split())
-    return re.split(r"(?<!\bal)(?<!\be\.g)\. +(?=[A-Z0-9])", head)[0].rstrip(".")
 
 
 def what(node: Node) -> str:
