@@ -9,6 +9,7 @@ A listing whose language is one of these in braces is replaced:
 * `{terminal}` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out where
   a framework is missing that they need;
 * `{pictured} FILE` what the picture shows: a picture that a command before has drawn, if it could;
+* `{table} NAME` a table that is read off the code;
 * `{emitted} FILE BACKEND [NAME]` what the file compiles to, or the class or function of this name in it.
 """
 
@@ -27,12 +28,13 @@ from textwrap import indent
 from unittest.mock import patch
 
 from docs.pages import markdown
+from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.cli import main
 from specbuild.cli.terminal import Exit
 
 LISTING = re.compile(
-    r"^```\{(spec|faulty|mended|steps|terminal|pictured|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
+    r"^```\{(spec|faulty|mended|steps|terminal|pictured|table|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
 )
 WIDTH = "96"  # of the terminal
 
@@ -133,5 +135,6 @@ ACTIONS = {
     "steps": steps,
     "terminal": terminal,
     "pictured": pictured,
+    "table": lambda name, _: TABLES[name]().rstrip(),
     "emitted": emitted,
 }
