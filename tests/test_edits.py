@@ -309,6 +309,7 @@ def test_where_a_block_has_a_place_for_it_an_argument_says_who_has_it() -> None:
     source = edited("{insert: SqueezeExcitation, after: layer4.*.bn2, as: attention}").source("torch")
     assert "use_attention: bool = False" in source
     assert source.count("use_attention=True") == 2
+    assert "    use_attention: whether it has attention\n" in source
 
 
 def test_attributes_set_for_some_become_parameters_with_the_usual_value() -> None:
