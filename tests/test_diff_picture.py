@@ -68,6 +68,8 @@ def links(panel: Panel) -> dict[tuple[str, str], str]:
 @pytest.mark.parametrize(("name", "back"), WAYS)
 def test_every_step_that_came_or_went_is_marked_once(name: str, back: bool) -> None:
     here = case(name, back)
+    counted = sum_of(here)
+    assert counted[:2] == (len(here.added), len(here.removed))
     union = Union(here)
     ops: dict[str, Counter[str]] = {"added": Counter(), "removed": Counter()}
 
@@ -82,8 +84,27 @@ def test_every_step_that_came_or_went_is_marked_once(name: str, back: bool) -> N
     visit(union.model)
     assert ops["added"] == Counter(step.op.name for step in here.added)
     assert ops["removed"] == Counter(step.op.name for step in here.removed)
-    counted = sum((union.marks.of(union.model, n.name).count for n in union.model.nodes), Count())
-    assert counted[:2] == (len(here.added), len(here.removed))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("tests/specs/frozen.yaml", "tests/specs/residual.yaml"),
+        ("specs/multi_attention_xception.yaml", "tests/specs/imports.yaml"),
+    ],
+)
+def test_what_is_left_of_a_block_that_lent_steps_to_others(before: str, after: str) -> None:
+    """It is drawn as removed, and what went elsewhere is not counted with it."""
+    here = diff(graph(ROOT / before), graph(ROOT / after))
+    assert sum_of(here)[:2] == (len(here.added), len(here.removed))
+    notes = [note for box in seen(here).boxes() if box.mark == "removed" for note in box.notes]
+    assert notes and all(note.endswith("steps are elsewhere now") for note in notes)
+
+
+def sum_of(here: Diff) -> Count:
+    """What the marks of the model's own steps count."""
+    union = Union(here)
+    return sum((union.marks.of(union.model, node.name).count for node in union.model.nodes), Count())
 
 
 def inside(node: Node) -> list[str]:

@@ -83,14 +83,16 @@ class Joint:
             here = self.within(now)
             if here is not None:
                 self.names[node.name] = here
-            elif (
-                not isinstance(node.op, Skip)
-                and now is None
-                and (path not in self.pairing.moved_out or not isinstance(node.op, Block))
-            ):
+            elif now is None and self.is_lost(path, node):
                 self.names[node.name] = name = free(node.name, taken)
                 taken.add(name)
                 self.lost[name] = node
+
+    def is_lost(self, path: str, node: Node) -> bool:
+        """Whether a step that the new model has nowhere is drawn: not if it is a block whose steps are all elsewhere."""
+        if isinstance(node.op, Block):
+            return path in self.pairing.gone or path not in self.pairing.steps_before
+        return not isinstance(node.op, Skip)
 
     def within(self, path: str | None) -> str | None:
         """The step of the new instance that a path leads to, or into."""
@@ -109,9 +111,11 @@ class Joint:
             return None
         name, sign, output = ref.partition("@")
         here = self.names.get(name)
-        if here is None:
+        if here is None or here in self.lost:
             given = giver(self.old, name, output, self.above_before or "")
-            return self.within(self.pairing.matching.new.get(given))
+            moved = self.within(self.pairing.matching.new.get(given))
+            if here is None or moved is not None:
+                return moved
         return f"{here}{sign}{output}"
 
     def drawn(self, ref: Ref | None) -> bool:

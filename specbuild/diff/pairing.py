@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -29,8 +30,8 @@ class Pairing:
         self.kept = self.containers()  # blocks: path now -> path before
         self.back = {was: now for now, was in self.kept.items()}
         self.steps_before, self.steps_now = counts(diff.before.steps), counts(diff.after.steps)
-        # Blocks that hold a step which both models have; those that hold one of their own former selves.
-        self.moved_out = {around for path in self.matching.new for around in prefixes(path)}
+        self.gone = Counter(around for step in diff.removed for around in self.lost_with(step.path))
+        # Blocks that hold a step which the old model had; those that hold one which they had themselves.
         self.moved_in = {around for path in self.matching.old for around in prefixes(path)}
         self.sharing = {
             around
@@ -59,6 +60,12 @@ class Pairing:
                 found[now.path] = was.path
                 used.add(was.path)
         return found
+
+    def lost_with(self, path: str) -> list[str]:
+        """The blocks and groups around a removed step, up to the first that the new model has, wherever that stands."""
+        around = list(prefixes(path))
+        kept = max((i for i, outer in enumerate(around) if outer in self.back), default=-1)
+        return around[kept + 1 :]
 
     def before(self, path: str, node: Node) -> Place | None:
         """What a step of the new model was in the old one."""

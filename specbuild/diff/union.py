@@ -125,11 +125,14 @@ class Union:
     def no_longer(self, joint: Joint, name: str, node: Node, takes: dict[str, Taken]) -> Node:
         """A step that the new model has not."""
         takes[name] = taken(self._costs_before, node, joint.old)
-        steps, fresh = 1, False
-        if isinstance(node.op, Block):
-            steps = self.pairing.steps_before.get(f"{joint.above_before}{node.name}", 0)
+        if not isinstance(node.op, Block):
+            joint.mark(name, Mark("removed", count=Count(0, 1)))
+        else:
+            path = f"{joint.above_before}{node.name}"
+            steps, gone = (side.get(path, 0) for side in (self.pairing.steps_before, self.pairing.gone))
+            notes = (Note(f"{steps - gone} of its {steps} steps are elsewhere now", "", ""),) * (gone < steps)
             fresh = definition(node.op) not in self.pairing.known
-        joint.mark(name, Mark("removed", count=Count(0, steps), fresh=fresh))
+            joint.mark(name, Mark("removed", notes, Count(0, gone), fresh=fresh))
         return replace(node, name=name, reuses=joint.names.get(node.reuses) if node.reuses else None)
 
 
