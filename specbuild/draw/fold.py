@@ -10,7 +10,8 @@ from specbuild.axes import spatial
 from specbuild.draw import caption
 from specbuild.draw.grouping import Grouping, Unit, span
 from specbuild.draw.kinds import Kinds
-from specbuild.draw.marks import GONE, Count, Mark, Note, Sort
+from specbuild.draw.marking import linked, marked, stacked
+from specbuild.draw.marks import GONE, NONE, Mark, Sort
 from specbuild.draw.palette import kind_of
 from specbuild.draw.view import Box, Chip, Kind, Link, Panel, Scope
 from specbuild.graph import Block, Group, Node, Ref, Skip
@@ -21,7 +22,6 @@ from specbuild.prose import sentence
 RIDES = {"norm", "activation", "dropout", "math", "shape", "arrangement"}
 REARRANGES = {"shape", "arrangement"}
 MOST_CHIPS = 4
-MOST_INSIDE = 4  # steps that are told by name
 
 
 def panel(kinds: Kinds, kind: Kind, *, main: bool) -> Panel:
@@ -50,7 +50,7 @@ class PanelMaker(Grouping):
             mark = self.marks.of(scope.holder, ref)
             sizes = caption.sizes(known, [mark.was] if mark.was and self.main else ())
             box = Box("", form, kind, name.rstrip(GONE), sizes=sizes, type=str(tensor))
-            self.add(self.marked(box, [mark]), ref)
+            self.add(marked(box, self.marks, [mark]), ref)
         for unit in self.units():
             if isinstance(unit.first.op, Skip):
                 continue
@@ -66,7 +66,7 @@ class PanelMaker(Grouping):
             mark = self.marks.of(scope.holder, f">{name}")
             sizes = caption.sizes([tensor], [mark.was] if mark.was else ()) if self.main else ()
             box = Box("", form, kind, title.rstrip(GONE), sizes=sizes, type=str(tensor))
-            key = self.add(self.marked(box, [mark]))
+            key = self.add(marked(box, self.marks, [mark]))
             self.link(ref, key, "", "added" if ref in mark.come else "")
             for former in mark.gone:
                 self.link(former, key, "", "removed")
@@ -126,39 +126,16 @@ class PanelMaker(Grouping):
             )
         else:
             box = self.op_box(node, alike, base)
-        self.add(self.marked(box, marks, [n.op for n, _ in alike if isinstance(n.op, Block)]), node.name)
+        blocks = [n.op for n, _ in alike if isinstance(n.op, Block)]
+        self.add(marked(box, self.marks, marks, blocks), node.name)
         if node.reuses:
             self.mark(node.reuses)
         self.wire(node, self.boxes[-1].key)
 
-    def marked(self, box: Box, marks: Sequence[Mark], blocks: Sequence[Block] = ()) -> Box:
-        """A box with what is said of the same step in several instances."""
-        mark = marks[0]
-        notes: dict[str, list[str]] = {}
-        for one in marks:
-            for note in one.notes:
-                told = notes.setdefault(note.what, [])
-                if str(note) not in told:
-                    told.append(str(note))
-        lines = [varied(what, told) for what, told in notes.items()]
-        if mark.sort in ("changed", "inside", "renamed"):
-            lines += self.inside("inside", blocks, mark.count)
-        took = {one.took for one in marks}
-        return replace(box, mark=mark.sort, notes=tuple(lines), took=took.pop() if len(took) == 1 else None)
-
-    def inside(self, word: str, blocks: Sequence[Block], count: Count) -> list[str]:
-        """What is said of the steps in block instances: by name if that is short and the same in all, else how many."""
-        told = {self.marks.inside(block) for block in blocks}
-        most = max(told, key=len, default=())
-        if most and len(most) <= MOST_INSIDE and all(set(some) <= set(most) for some in told):
-            return [f"{word}: {', '.join(most)}"]
-        return [f"inside: {count} steps" if any(count) else "renamed inside"] * bool(most)
-
     def told(self, link: Link) -> Link:
-        """A link with its mark: what a step that came or went reads and gives came or went with it."""
-        ends: set[Sort] = {self.boxes[int(key[1:])].mark for key in (link.tail, link.head)}
-        mark: Sort = "removed" if "removed" in ends else "added" if "added" in ends else link.mark
-        return replace(link, mark=mark)
+        """A link with its mark in a picture of two models."""
+        tail, head = (self.boxes[int(key[1:])].mark for key in (link.tail, link.head))
+        return replace(link, mark=linked(link.mark, tail, head))
 
     def op_box(self, node: Node, alike: list[tuple[Node, Scope]], base: Box) -> Box:
         op = node.op
@@ -266,53 +243,25 @@ class PanelMaker(Grouping):
             at=group.at,
             doc=group.doc,
         )
-        key = self.add(self.of_members(box, unit, marks), *(n.name for n in unit.nodes))
+        if any(mark != NONE for mark in marks):
+            box = stacked(box, self.marks, unit, marks)
+            box = replace(box, took=self.took(box, unit, marks))
+        key = self.add(box, *(n.name for n in unit.nodes))
         inside = {n.name for n in unit.nodes}
         for node in unit.nodes:
             if any(r is not None and r.partition("@")[0] not in inside for r in node.inputs):
                 self.wire(node, key)
 
-    def of_members(self, box: Box, unit: Unit, marks: Sequence[Mark]) -> Box:
-        """What is said of a repeat: how many members came and went, and what is otherwise in them."""
-        if not any(mark.sort or mark.took for mark in marks):
-            return box
-        by_name = {n.name: mark for n, mark in zip(unit.nodes, marks, strict=True)}
-        sorts = [{by_name[n.name].sort for n in nodes} for nodes in unit.repeat]
-        was, now = (len(sorts) - sum(found == {gone} for found in sorts) for gone in ("added", "removed"))
-        every = set.union(*sorts)
-        sort: Sort = "inside" if every - {""} else ""
-        if len(every) == 1:
-            sort = every.pop()
-        elif was != now or every & {"changed", "added", "removed"}:
-            sort = "changed"
-        found: list[Note] = list(dict.fromkeys(note for mark in marks for note in mark.notes))
-        told = {note.what: [str(n) for n in found if n.what == note.what] for note in found}
-        lines = [varied(what, texts) for what, texts in told.items()]
-        if sort not in ("added", "removed"):
-            for gone in ("added", "removed"):
-                if some := [
-                    m[0].name for m, found_in in zip(unit.repeat, sorts, strict=True) if found_in == {gone}
-                ]:
-                    lines.append(f"{spanned(some)} {gone}")
-            both = [n for n in unit.nodes if by_name[n.name].sort not in ("added", "removed")]
-            blocks = [n.op for n in both if isinstance(n.op, Block)]
-            count = sum((by_name[n.name].count for n in both), Count())
-            lines += self.inside("each", blocks, count) if blocks else [f"{count} steps"] * any(count)
-        if was and now and was != now:
-            box = replace(box, times=f"{was} → {now}")
+    def took(self, box: Box, unit: Unit, marks: Sequence[Mark]) -> tuple[int, int] | None:
+        """What a repeat took in the old model, if that was something else."""
         before = [
-            mark.took or self.kinds.costs(n, self.scope.holder)
-            for n, mark in zip(unit.nodes, marks, strict=True)
+            mark.took or self.kinds.costs(node, self.scope.holder)
+            for node, mark in zip(unit.nodes, marks, strict=True)
             if mark.sort != "added"
         ]
-        took = sum(c[0] for c in before), sum(c[1] for c in before)
-        changed = sort not in ("added", "removed") and took != (box.parameters, box.macs)
-        return replace(
-            box,
-            mark=sort,
-            notes=tuple(lines),
-            took=took if changed and (box.parameters or box.macs) else None,
-        )
+        told = sum(cost[0] for cost in before), sum(cost[1] for cost in before)
+        now = box.parameters, box.macs
+        return told if any(now) and told != now and box.mark not in ("added", "removed") else None
 
     def total(self, scope: Scope, group: str) -> tuple[int, int]:
         found = [
@@ -429,20 +378,6 @@ class PanelMaker(Grouping):
             self.links[tail, key, ref] = replace(found, label=", ".join(dict.fromkeys(labels)))
         else:
             self.links[tail, key, ref] = Link(tail, key, label, str(tensor), mark)
-
-
-def spanned(names: Sequence[str]) -> str:
-    """Members of a repeat by their numbers: `6–22`."""
-    first, last = (name.rstrip(GONE).rpartition(".")[2] for name in (names[0], names[-1]))
-    return first if first == last else f"{first}–{last}"
-
-
-def varied(what: str, told: Sequence[str]) -> str:
-    """What is otherwise, where it may be otherwise in several ways."""
-    if len(told) <= 2:
-        first, *rest = told
-        return ", ".join([first, *(text.removeprefix(f"{what} ") for text in rest)])
-    return f"{told[0]} … {told[-1].removeprefix(f'{what} ')}"
 
 
 def windows(node: Node) -> int:
