@@ -112,6 +112,7 @@ def diff(
 
     Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml
     """
+    format = drawable(picture)
     sides = side("A", a, set_a or []), side("B", b, set_b or [])
     options.once([s.file for s in sides])
     models, faults = [], []
@@ -127,7 +128,6 @@ def diff(
     from specbuild.diff import diff as compared
     from specbuild.diff import document, report
 
-    format = drawable(picture)
     found = compared(*(m.graph for m in models))
     if as_json:
         named = dict(zip(("a", "b"), (s.said for s in sides), strict=True))
@@ -143,10 +143,12 @@ def diff(
 
 
 def drawable(path: str | None) -> str:
-    """The format that a path asks for, before anything else is done."""
+    """The format that a path asks for, before anything else is done; none for no path."""
+    if path is None:
+        return ""
     from specbuild.draw import format_of  # only here: most compare without a picture
 
-    return format_of(path) if path is not None else ""
+    return format_of(path)
 
 
 def titled(sides: tuple[Side, Side]) -> Look:
