@@ -362,4 +362,10 @@ CODES: dict[str, Explanation] = {
         "`--open` takes the path of a block in the model, such as `layer1.0`; `specbuild show` lists the paths. "
         "An op has no inside.",
     ),
+    "SB954": Explanation(
+        "Graphviz failed",
+        "Graphviz is installed, but ended with an error, whose last line is told. An old `dot`, or one without "
+        "the plugin for a format, may be found before a good one: `specbuild doctor` says which there is. "
+        "`pip install '.[draw]'` in a checkout of specbuild brings one of its own, which is taken first.",
+    ),
 }

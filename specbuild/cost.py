@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from specbuild.graph import Block, Node, Skip
@@ -13,10 +13,11 @@ from specbuild.words import plain
 class Cost:
     """What one part of a model takes; the last two are for one sample and one forward pass."""
 
-    parameters: int = 0  # numbers that are learned
+    parameters: int = 0  # numbers that are learned, or would be if they were not frozen
     buffers: int = 0  # numbers that are kept but not learned, such as running statistics
     macs: int = 0  # multiply-adds; elementwise work is not counted
     activations: int = 0  # numbers that its steps give: what training keeps at most
+    frozen: int = 0  # of the parameters: those that an edit keeps from being trained
 
     @property
     def memory(self) -> int:
@@ -28,16 +29,23 @@ class Cost:
         """What it takes to be used once more, with the weights that are there."""
         return Cost(macs=self.macs, activations=self.activations)
 
+    @property
+    def still(self) -> Cost:
+        """The same with all of it frozen."""
+        return replace(self, frozen=self.parameters)
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.parameters + other.parameters,
             self.buffers + other.buffers,
             self.macs + other.macs,
             self.activations + other.activations,
+            self.frozen + other.frozen,
         )
 
     def __mul__(self, times: int) -> Cost:
-        return Cost(*(times * n for n in (self.parameters, self.buffers, self.macs, self.activations)))
+        numbers = (self.parameters, self.buffers, self.macs, self.activations, self.frozen)
+        return Cost(*(times * n for n in numbers))
 
 
 class Costs:
@@ -71,7 +79,14 @@ class Costs:
                 plain(node.op.macs(*types)),
                 sum(value.elements for value in values if value.batched),
             )
-        return found.again if node.reuses else found
+        if node.reuses:
+            return found.again
+        return found.still if still(node, holder) else found
+
+
+def still(node: Node, holder: Block) -> bool:
+    """Whether a step is frozen by itself, or with a group that it is in."""
+    return any(f"{node.name}.".startswith(f"{path}.") for path in holder.frozen)
 
 
 def cost(model: Block) -> Cost:
@@ -107,6 +122,8 @@ def families(model: Block) -> dict[str, Share]:
                         inside = {name: Share(s.steps, s.cost.again) for name, s in inside.items()}
                 else:
                     inside = {node.op.family: Share(1, costs.node(node, block))}
+                if still(node, block) and not node.reuses:
+                    inside = {name: Share(s.steps, s.cost.still) for name, s in inside.items()}
                 for name, share in inside.items():
                     found[name] = found.get(name, Share()) + share
             made[id(block)] = found

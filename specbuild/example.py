@@ -1,12 +1,18 @@
-"""An op or a block in use: the shortest step that names it, with the shapes around it."""
+"""An op or a block in use: the shortest spec that has it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from specbuild import ops
 from specbuild.build import graph
-from specbuild.cost import cost
 from specbuild.errors import SpecError, SpecErrors
 from specbuild.graph import Block, instances
 from specbuild.ops import Op
@@ -14,10 +20,11 @@ from specbuild.ops.base import Attribute, attributes
 from specbuild.ops.index import Embedding, Gather, OneHot
 from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, PerAxis, Real
 from specbuild.spec import BlockDef, ParamDef
-from specbuild.summary import short
 from specbuild.words import plain
 
 Sizes = dict[str, int]
+
+WRITTEN = Path(ops.__file__).with_name("examples.yaml")
 
 MAPS: Sizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: Sizes = {"T": 16, "C": 64}
@@ -26,14 +33,42 @@ VOCABULARY = 5  # integers are below this where a model does not say how many th
 USUAL = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
-def example(entry: type[Op] | BlockDef) -> list[str] | None:
-    """The step, then what goes in, what comes out and what it takes; None where nothing usual fits."""
+@dataclass(frozen=True)
+class Sample:
+    """A spec's inputs and steps as text, and its model."""
+
+    text: str
+    model: Block
+
+
+@cache
+def written() -> dict[str, str]:
+    """The examples that were thought of by a person, for ops that no usual value fits."""
+    found: dict[str, str] = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))
+    return found
+
+
+def sample(entry: type[Op] | BlockDef) -> Sample | None:
+    """The entry in use; None where nothing usual fits."""
+    if entry.name in written():
+        text = written()[entry.name]
+        return Sample(text, graph(f"specbuild: 1\nmodel: Example\n{text}"))
     for inputs, arguments in attempts(entry):
         try:
-            return worked(entry, inputs, arguments)
+            value, model, sources = model_of(entry, inputs, arguments)
         except (SpecError, SpecErrors):
             continue
+        return Sample("".join(lines(entry.name, inputs, value, sources)), model)
     return None
+
+
+def lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
+    """A spec's inputs, and the one step of it."""
+    yield "inputs:\n"
+    yield from (f"  {key}: {flow(axes)}\n" for key, axes in inputs.items())
+    yield "steps:\n"
+    yield f"  - {name}: {flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
+    yield f"    from: {flow(sources)}\n" if sources else ""
 
 
 def alone(entry: BlockDef) -> Block | None:
@@ -44,18 +79,6 @@ def alone(entry: BlockDef) -> Block | None:
         except (SpecError, SpecErrors):
             continue
     return None
-
-
-def worked(entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict[str, Any]) -> list[str]:
-    value, model, sources = model_of(entry, inputs, arguments)
-    given = ", ".join(f"{name} {flow(x)}" if len(inputs) > 1 else flow(x) for name, x in inputs.items())
-    took = cost(model)
-    return [
-        f"- {entry.name}: {flow(value)}" if value else f"- {entry.name}",
-        *([f"  from: {flow(sources)}"] if sources else []),
-        given,
-        f"-> {model.type}: {took.parameters:,} parameters, {short(took.macs)} multiply-adds",
-    ]
 
 
 def model_of(

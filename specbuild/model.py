@@ -23,6 +23,7 @@ from specbuild.spec import Spec
 from specbuild.summary import summary
 
 if TYPE_CHECKING:
+    from specbuild.diff import Diff
     from specbuild.draw import Detail, Look
 
 
@@ -50,7 +51,7 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model learns."""
+        """How many numbers its weights hold; `cost.frozen` of them are frozen."""
         return self.cost.parameters
 
     def summary(self, depth: int | None = 2) -> str:
@@ -103,12 +104,26 @@ class Model:
         data = self.picture(format_of(str(path)), Detail(depth, open, ops), look)
         output.put(Path(path), data)
 
+    def diff(self, after: Model) -> Diff:
+        """What became of this model in another one; `.draw("diff.svg")` draws both as one."""
+        from specbuild.diff import diff  # only here, as above
+
+        return diff(self.graph, after.graph)
+
     def _repr_svg_(self) -> str | None:
-        """How notebooks show a model, if Graphviz is here; otherwise as its name."""
+        """The picture alone, if Graphviz is here."""
         try:
             return self.picture("svg").decode()
         except SpecError:
             return None
+
+    def _repr_html_(self) -> str:
+        """How notebooks show a model: its picture, if Graphviz is here, and a short table of its steps."""
+        from specbuild.notebook import html  # only here, as above
+        from specbuild.summary import rows
+        from specbuild.summary.table import Table
+
+        return html(Table(self.graph, rows(self.graph), 1), self._repr_svg_() or "")
 
     def build(self, backend: str) -> Any:
         """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""

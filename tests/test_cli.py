@@ -23,6 +23,7 @@ from specbuild.cli.init import TEMPLATES
 from specbuild.codes import CODES
 from specbuild.errors import SpecError
 from specbuild.ops import OPS
+from specbuild.prose import sentence
 
 ROOT = Path(__file__).parent.parent
 
@@ -420,11 +421,31 @@ def test_library_show_op(run: Run, op: str) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"{op} (op, {OPS[op].family})\n")
     assert max(map(len, done.out.splitlines())) <= 100
+    text, _, came = textwrap.dedent(done.out.partition("\nExample\n")[2]).partition("-> ")
+    assert came.startswith("{") and op in text
+    model = specbuild.load(f"specbuild: 1\nmodel: Example\n{text}")
+    assert any(type(node.op) is OPS[op] for node in model.graph.nodes)
+    for backend in backends.NAMES:
+        if OPS[op] not in backends.load(backend).refused:
+            compile(model.source(backend), "<example>", "exec")
+
+
+def test_first_sentences_are_whole(run: Run) -> None:
+    listed = json.loads(run("library", "list", "--json").out)
+    texts = [
+        *(text for family in listed["ops"].values() for text in family.values()),
+        *listed["blocks"].values(),
+    ]
+    assert not [text for text in texts if text.endswith(" al") or text.count("(") != text.count(")")]
+    assert sentence("After Hu et al. 2017, e.g. Fig. 2. Then more.") == "After Hu et al. 2017, e.g. Fig. 2"
 
 
 def test_library_show_has_shapes(run: Run) -> None:
     out = run("library", "show", "max_pool").out
-    assert "  - max_pool\n  {C: 64, H: 32, W: 32}\n  -> {C: 64, H: 16, W: 16}: 0 parameters" in out
+    assert (
+        "    x: {C: 64, H: 32, W: 32}\n  steps:\n    - max_pool\n  -> {C: 64, H: 16, W: 16}: 0 parameters"
+        in out
+    )
 
 
 def test_library_show_of_nothing(run: Run) -> None:

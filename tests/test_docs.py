@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,11 +11,15 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from docs.__main__ import build
-from docs.pages.samples import sample, written
+from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.codes import CODES
 from specbuild.editor import library_blocks
+from specbuild.edits import EDITS
+from specbuild.elaborate import steps
+from specbuild.example import sample, written
 from specbuild.ops import OPS
+from specbuild.spec import FILE_KEYS, STEP_KEYS, STRUCTURE
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = library_blocks()
@@ -102,7 +106,7 @@ def test_every_model_and_code_is_told_of(site: Path) -> None:
 @pytest.mark.parametrize("name", OPS)
 def test_every_op_has_an_example_that_uses_it(name: str) -> None:
     found = sample(OPS[name])
-    assert found is not None, "give it one in docs/pages/examples.yaml"
+    assert found is not None, "give it one in specbuild/ops/examples.yaml"
     assert any(type(node.op) is OPS[name] for node in found.model.nodes)
 
 
@@ -126,3 +130,23 @@ def test_the_program_on_the_page_prints_what_it_says(
 
 def test_examples_are_of_ops() -> None:
     assert set(written()) <= {*OPS, *BLOCKS}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("file_keys", FILE_KEYS),
+        ("step_keys", STEP_KEYS),
+        ("structures", STRUCTURE),
+        ("edits", EDITS),
+    ],
+)
+def test_tables_of_keys_are_whole(name: str, expected: Iterable[str]) -> None:
+    assert set(re.findall(r"^\| `(\w+)`", TABLES[name](), re.MULTILINE)) == set(expected)
+
+
+def test_the_table_of_limits_follows_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "| a repeat | 10,000 times |" in TABLES["limits"]()
+    monkeypatch.setattr(steps, "MAX_REPEAT", 20_000)
+    assert "| a repeat | 20,000 times |" in TABLES["limits"]()
+    assert "2^20 and 2^31 - 1 entries" in TABLES["limits"]() and "1 MiB of UTF-8" in TABLES["limits"]()

@@ -21,6 +21,7 @@ import pytest
 
 from specbuild import Model, SpecError
 from specbuild import load as loaded
+from specbuild.cli.terminal import Exit, exit_code
 from specbuild.cost import Costs
 from specbuild.draw import Detail, Look, compose, engine
 from specbuild.draw.metrics import FONTS, advances, shown
@@ -404,6 +405,21 @@ def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
             model.picture(format)
         assert refused.value.code == "SB951"
     assert model._repr_svg_() is None
+
+
+def test_a_graphviz_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is not told to be missing, and what it says is inert."""
+    tool = tmp_path / "dot"
+    tool.write_text("#!/bin/sh\nprintf 'warning\\nFormat: \\033[31mjson0 not recognized' >&2\nexit 1\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: str(tool))
+    model = load(path_of("gated_classifier"))
+    with pytest.raises(SpecError, match=r"failed: Format: .*json0 not recognized") as refused:
+        model.picture("svg")
+    assert refused.value.code == "SB954" and "\033" not in refused.value.message
+    assert exit_code(refused.value) is Exit.MISSING
+    assert model._repr_svg_() is None and "<table" in model._repr_html_()
 
 
 def test_a_dot_on_the_path_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

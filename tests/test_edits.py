@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 
 from specbuild import load, notes
 from specbuild.build import graph
+from specbuild.cost import families
 from specbuild.errors import SpecError
 from specbuild.graph import Block, blocks
 from specbuild.model import Model
@@ -307,6 +309,7 @@ def test_where_a_block_has_a_place_for_it_an_argument_says_who_has_it() -> None:
     source = edited("{insert: SqueezeExcitation, after: layer4.*.bn2, as: attention}").source("torch")
     assert "use_attention: bool = False" in source
     assert source.count("use_attention=True") == 2
+    assert "    use_attention: whether it has attention\n" in source
 
 
 def test_attributes_set_for_some_become_parameters_with_the_usual_value() -> None:
@@ -364,6 +367,14 @@ def test_frozen_parts_stay_in_torch() -> None:
         assert moved == {name for name in before if name.startswith(LEFT)}
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {name for name, _ in model.named_parameters() if name.startswith(LEFT)}
+
+
+@pytest.mark.parametrize("model", [lambda: edited(FROZEN), lambda: load(ROOT / "specs" / "frozen.yaml")])
+def test_frozen_parameters_are_counted(model: Callable[[], Model]) -> None:
+    found = model()
+    kept = sum(p.numel() for p in found.build("torch").parameters() if not p.requires_grad)
+    assert 0 < found.cost.frozen == kept < found.parameters
+    assert sum(share.cost.frozen for share in families(found.graph).values()) == kept
 
 
 def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:

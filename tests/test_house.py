@@ -20,7 +20,7 @@ FLOORS = (
     ("model", "example"),
     ("diff",),
     ("build",),
-    ("promises",),
+    ("promises", "notebook"),
     (
         "changes",
         "weights",
@@ -43,7 +43,7 @@ FLOORS = (
     ("source",),
     ("ops",),
     ("axes",),
-    ("words", "loader", "selector"),
+    ("words", "loader", "selector", "prose"),
     ("thresholds",),
     ("errors", "apart", "syntax"),
     ("codes",),

@@ -326,3 +326,16 @@ def test_a_tap_into_what_is_used_again_inside_a_block() -> None:
     convolve = net.o.a.c
     assert torch.equal(tapped, convolve(convolve(x).relu()))
     assert torch.equal(whole, tapped.relu())
+
+
+def test_frozen_parameters_are_told(run: Run) -> None:
+    spec = str(ROOT / "tests" / "specs" / "frozen.yaml")
+    told = "Frozen: 4,699 parameters, of which 2,020 frozen (and 160"
+    assert told in run("show", spec).out and told in run("show", spec, "--format", "markdown").out
+    rows = list(csv.DictReader(run("show", spec, "--format", "csv").out.splitlines()))
+    assert {row["step"]: row["frozen"] for row in rows}[
+        "backbone.stage1.0-2.conv1"
+    ] == "144"  # of one of the three
+    document = json.loads(run("show", spec, "--json").out)
+    assert document["frozen"] == 2020 == sum(row["frozen"] for row in document["steps"])
+    assert "frozen" not in run("show", str(ROOT / "specs" / "gated_classifier.yaml")).out

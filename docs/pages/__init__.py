@@ -31,6 +31,9 @@ def assemble(folder: Path) -> None:
 def pages() -> Iterator[tuple[str, str | bytes]]:
     """The name and content of every page, and of the pictures on them."""
     for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("guide/*.md")]):
-        yield str(path.relative_to(DOCS)), worked(path)
+        text, pictures = worked(path)
+        yield str(path.relative_to(DOCS)), text
+        for name, picture in pictures.items():
+            yield str(path.with_name(name).relative_to(DOCS)), picture
     for generated in GENERATED:
         yield from generated()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.pages import diagrams, markdown, models
-from docs.pages.samples import sample, shown
+from docs.pages.samples import shown
 from specbuild.editor import library_blocks
+from specbuild.example import sample
 from specbuild.resolve import LIBRARY, library_index
 from specbuild.spec import BlockDef, ParamDef
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from specbuild.prose import sentence as first
+
 SPECIAL = re.compile(r"([\\*_\[\]<>|#$&{}~^`])")
 PAPER = re.compile(
     r"(?:https://arxiv\.org/abs/|arXiv )(\d{4}\.\d{4,5})|doi (10\.\d+/[\w.]+\w)|https?://[^\s,)]*\w"
@@ -46,8 +48,7 @@ def escaped(text: str) -> str:
 
 def sentence(text: str) -> str:
     """The first sentence of a docstring, for a table."""
-    head = " ".join(text.strip().split("\n\n")[0].split())
-    return line(re.split(r"(?<!et al)\. (?=[A-Z])", head)[0].rstrip("."))
+    return line(first(text))
 
 
 def code(text: str) -> str:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 
 from docs.pages import markdown
-from docs.pages.samples import TITLES, sample, shown
+from docs.pages.samples import TITLES, shown
 from specbuild import backends
+from specbuild.example import sample
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import Attribute, attributes
 from specbuild.schema.entries import in_yaml

@@ -1,71 +1,18 @@
-"""An op or a block in use: the smallest spec that has it, and all that follows from that."""
+"""An op or a block in use, and all that follows from that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import yaml
-
 from docs.pages import markdown
 from specbuild.backends import NAMES
-from specbuild.build import compile_source, graph
+from specbuild.build import compile_source
 from specbuild.cost import cost
-from specbuild.errors import SpecError, SpecErrors
-from specbuild.example import attempts, flow, model_of
+from specbuild.errors import SpecError
+from specbuild.example import Sample
 from specbuild.graph import Block
-from specbuild.ops import Op
-from specbuild.spec import BlockDef
 from specbuild.summary import short
 from specbuild.weights.held import held
 
-WRITTEN = Path(__file__).with_name("examples.yaml")  # for ops that no usual value fits
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A spec's inputs and steps as text, and its model."""
-
-    text: str
-    model: Block
-
-
-@cache
-def written() -> dict[str, str]:
-    """The examples that were thought of by a person."""
-    found: dict[str, str] = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))
-    return found
-
-
-def sample(entry: type[Op] | BlockDef) -> Sample | None:
-    """The entry in use; None where nothing usual fits."""
-    if entry.name in written():
-        text = written()[entry.name]
-        return Sample(text, model(text))
-    for inputs, arguments in attempts(entry):
-        try:
-            value, _, sources = model_of(entry, inputs, arguments)
-        except (SpecError, SpecErrors):
-            continue
-        text = "".join(spec_lines(entry.name, inputs, value, sources))
-        return Sample(text, model(text))
-    return None
-
-
-def spec_lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
-    yield "inputs:\n"
-    yield from (f"  {key}: {flow(axes)}\n" for key, axes in inputs.items())
-    yield "steps:\n"
-    yield f"  - {name}: {flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
-    yield f"    from: {flow(sources)}\n" if sources else ""
-
-
-def model(text: str) -> Block:
-    return graph(f"specbuild: 1\nmodel: Example\n{text}")
 
 
 def shown(found: Sample) -> str:

@@ -8,6 +8,8 @@ A listing whose language is one of these in braces is replaced:
 * `{steps} AXES` steps after an input `x` with these axes: checked as a spec of their own;
 * `{terminal}` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out where
   a framework is missing that they need;
+* `{pictured} FILE` what the picture shows: a picture that a command before has drawn, if it could;
+* `{table} NAME` a table that is read off the code;
 * `{emitted} FILE BACKEND [NAME]` what the file compiles to, or the class or function of this name in it.
 """
 
@@ -26,21 +28,23 @@ from textwrap import indent
 from unittest.mock import patch
 
 from docs.pages import markdown
+from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.cli import main
 from specbuild.cli.terminal import Exit
 
 LISTING = re.compile(
-    r"^```\{(spec|faulty|mended|steps|terminal|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
+    r"^```\{(spec|faulty|mended|steps|terminal|pictured|table|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
 )
 WIDTH = "96"  # of the terminal
 
 
-def worked(path: Path) -> str:
-    """The page as Markdown that needs nothing but Sphinx."""
+def worked(path: Path) -> tuple[str, dict[str, bytes]]:
+    """The page as Markdown that needs nothing but Sphinx, and the pictures on it by their names."""
     with TemporaryDirectory() as folder, chdir(folder):
         try:
-            return LISTING.sub(lambda m: ACTIONS[m[1]](m[2].strip(), m[3]), path.read_text(encoding="utf-8"))
+            text = LISTING.sub(lambda m: ACTIONS[m[1]](m[2].strip(), m[3]), path.read_text(encoding="utf-8"))
+            return text, {picture.name: picture.read_bytes() for picture in Path().glob("*.svg")}
         except Exception as error:
             error.add_note(f"in {path.name}")
             raise
@@ -108,6 +112,10 @@ def run(words: list[str]) -> tuple[str, int]:
     return heard.read(), code
 
 
+def pictured(name: str, text: str) -> str:
+    return f"![{markdown.line(text.strip())}]({name})" if Path(name).exists() else ""
+
+
 def emitted(words: str, _: str) -> str:
     name, backend, *wanted = words.split()
     text = load(Path(name)).source(backend)
@@ -126,5 +134,7 @@ ACTIONS = {
     "mended": mended,
     "steps": steps,
     "terminal": terminal,
+    "pictured": pictured,
+    "table": lambda name, _: TABLES[name]().rstrip(),
     "emitted": emitted,
 }

@@ -125,8 +125,19 @@ def documented(unit: Unit, model: bool) -> str:
     taken = [f"{name} {shape(v.type, v.layout)}" for name, v in unit.first.inputs.items()]
     given = [f"{name} {shape(v.type, v.layout)}".strip() for name, v in unit.first.outputs.items()]
     shapes = f"{'Inputs' if len(taken) > 1 else 'Input'}: {', '.join(taken)}. {'Outputs' if len(given) > 1 else 'Output'}: {', '.join(given)}."
-    told = [f"{name}: {block.docs[name]}" for name in unit.params if block.docs.get(name)]
+    meant = {**invented(unit), **{name: doc for name, doc in block.docs.items() if doc}}
+    told = [f"{name}: {meant[name]}" for name in unit.params if name in meant]
     return "\n\n".join(part for part in (reflowed(block.doc), shapes, "\n".join(told)) if part)
+
+
+def invented(unit: Unit) -> dict[str, str]:
+    """What the flags mean that nobody declared: of steps that only some instances have."""
+    found: dict[str, list[str]] = {}
+    for step in unit.steps:
+        flag = unit.flags.get(step.key)
+        if isinstance(flag, Name) and flag.text in unit.params and flag.text not in unit.block.params:
+            found.setdefault(flag.text, []).append(step.node)
+    return {name: f"whether it has {' and '.join(dict.fromkeys(steps))}" for name, steps in found.items()}
 
 
 def reflowed(text: str) -> str:

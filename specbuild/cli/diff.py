@@ -12,7 +12,8 @@ import typer
 
 from specbuild.build import opened
 from specbuild.cli import options
-from specbuild.cli.terminal import Exit, out, styled
+from specbuild.cli.draw import written
+from specbuild.cli.terminal import Exit, log, out, styled
 from specbuild.errors import Place, SpecError, SpecErrors, printable
 from specbuild.given import Choice, Given, from_flags
 from specbuild.model import Model, built
@@ -20,6 +21,7 @@ from specbuild.names import IDENTIFIER
 
 if TYPE_CHECKING:
     from specbuild.diff.report import Told
+    from specbuild.draw import Look
 
 STYLES = {
     "added": "green",
@@ -56,6 +58,11 @@ class Side(NamedTuple):
         file = "<stdin>" if self.file == "-" else self.file
         return printable(f"{file}@{self.variant}" if self.variant else file)
 
+    @property
+    def short(self) -> str:
+        """The same without folders."""
+        return self.said.rpartition("/")[2]
+
 
 def diff(
     a: Annotated[
@@ -86,6 +93,15 @@ def diff(
     as_json: Annotated[
         bool, typer.Option("--json", help="Everything, step by step, as one JSON document.")
     ] = False,
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            "--draw",
+            metavar="PATH",
+            help="Draw both models as one as well; the ending is the format: .svg, .png, .pdf, .dot, .mmd.",
+            show_default=False,
+        ),
+    ] = None,
     root: options.Root = None,
 ) -> None:
     """Compare two models: steps, wiring, sizes, and which trained weights survive.
@@ -96,6 +112,7 @@ def diff(
 
     Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml
     """
+    format = drawable(picture)
     sides = side("A", a, set_a or []), side("B", b, set_b or [])
     options.once([s.file for s in sides])
     models, faults = [], []
@@ -119,8 +136,25 @@ def diff(
         draw(report(found, *(s.said for s in sides)))
     else:
         out("".join(f"{line}\n" for line in report(found, *(s.said for s in sides))))
+    if picture is not None:
+        written(Path(picture), found.picture(format, look=titled(sides), log=log))
     if not found.equal:
         raise typer.Exit(Exit.FOUND)
+
+
+def drawable(path: str | None) -> str:
+    """The format that a path asks for, before anything else is done; none for no path."""
+    if path is None:
+        return ""
+    from specbuild.draw import format_of  # only here: most compare without a picture
+
+    return format_of(path)
+
+
+def titled(sides: tuple[Side, Side]) -> Look:
+    from specbuild.draw import Look  # only here, as above
+
+    return Look(title=" → ".join(dict.fromkeys(side.short for side in sides)))
 
 
 def side(label: str, said: str, settings: list[str]) -> Side:

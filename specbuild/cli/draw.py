@@ -108,7 +108,11 @@ def draw(
     if target == "-":
         sent(data, chosen)
         return
-    path = Path(target or f"{snake(name)}.{ {'mermaid': 'mmd'}.get(chosen, chosen) }")
+    written(Path(target or f"{snake(name)}.{ {'mermaid': 'mmd'}.get(chosen, chosen) }"), data)
+
+
+def written(path: Path, data: bytes) -> None:
+    """A picture in its file, which is told."""
     if path.exists() and path.suffix.lower() not in ENDINGS:
         raise output.refused(path, "there is a file that may be no drawing", "give another path")
     log(f"{'wrote' if output.put(path, data) else 'unchanged'} {path}")

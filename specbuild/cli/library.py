@@ -10,13 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from specbuild.cli.terminal import out
+from specbuild.cost import cost
 from specbuild.editor import library_blocks
 from specbuild.errors import nearest, printable
-from specbuild.example import example
+from specbuild.example import sample
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import attributes
+from specbuild.prose import sentence
 from specbuild.schema.entries import in_yaml
 from specbuild.spec import BlockDef, ParamDef
+from specbuild.summary import short
 
 WIDTH = 96
 
@@ -28,8 +31,8 @@ def listing(as_json: Annotated[bool, typer.Option("--json", help="As one JSON do
     """List every op and every block of the library, a line each."""
     families: dict[str, dict[str, str]] = {}
     for name, op in OPS.items():
-        families.setdefault(op.family, {})[name] = first_sentence(op.summary)
-    blocks = {name: first_sentence(block.doc) for name, block in library_blocks().items()}
+        families.setdefault(op.family, {})[name] = sentence(op.summary)
+    blocks = {name: sentence(block.doc) for name, block in library_blocks().items()}
     if as_json:
         out(json.dumps({"ops": families, "blocks": blocks}, indent=2) + "\n")
         return
@@ -69,7 +72,7 @@ def op_page(op: type[Op]) -> Iterator[str]:
     )
     found = [(a.name, a.doc, told(str(a.kind), a.required, a.default)) for a in attributes(op).values()]
     yield from section("Attributes", found)
-    yield from sample(op)
+    yield from example(op)
 
 
 def block_page(block: BlockDef) -> Iterator[str]:
@@ -87,14 +90,18 @@ def block_page(block: BlockDef) -> Iterator[str]:
             for name, values in block.model.variants.items()
         ]
         yield from section("Variants", values)
-    yield from sample(block)
+    yield from example(block)
 
 
-def sample(entry: type[Op] | BlockDef) -> Iterator[str]:
-    """The entry in use, with the shapes that go in and come out."""
-    found = example(entry)
+def example(entry: type[Op] | BlockDef) -> Iterator[str]:
+    """The entry in use: a spec's inputs and steps, with what comes out and what it takes."""
+    found = sample(entry)
     if found is not None:
-        yield from ("", "Example", *(f"  {line}" for line in found))
+        yield from ("", "Example", *(f"  {line}" for line in found.text.splitlines()))
+        took = cost(found.model)
+        came = ", ".join(str(output.type) for output in found.model.outputs.values())
+        macs = f", {short(took.macs)} multiply-adds" if took.macs else ""
+        yield f"  -> {came}: {took.parameters:,} parameters{macs}"
 
 
 def told(kind: str, required: bool, default: Any) -> str:
@@ -132,11 +139,6 @@ def paragraph(text: str) -> Iterator[str]:
     for part in text.strip().split("\n\n"):
         yield ""
         yield from wrap(printable(" ".join(part.split()), 4000), WIDTH)
-
-
-def first_sentence(text: str) -> str:
-    head = " ".join(text.strip().split("\n\n")[0].split())
-    return head.partition(". ")[0].rstrip(".")
 
 
 def cut(text: str, width: int) -> str:

@@ -45,6 +45,7 @@ CODES = {
     "SB951": Exit.MISSING,
     "SB952": Exit.FOUND,
     "SB953": Exit.USAGE,
+    "SB954": Exit.MISSING,
 }
 
 

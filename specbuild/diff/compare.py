@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from specbuild import output
 from specbuild.cost import Cost
 from specbuild.diff.flat import Flat, Held, Instance, Shape, Step, flat, step_of, told
 from specbuild.diff.match import Matching, match
+from specbuild.errors import SpecError
 from specbuild.graph import Block
+
+if TYPE_CHECKING:
+    from specbuild.draw import Detail, Look
 
 Mark: TypeAlias = Literal["added", "removed", "changed", "rewired", "renamed"]
 
@@ -99,6 +105,40 @@ class Diff:
         """Weights that moved to a path and shape that another one had: loaded by name, they would get that one's values."""
         had = {w.before: w.was for w in self.weights}
         return [w for w in self.of("moved") if had.get(w.after) == w.now]
+
+    def picture(
+        self,
+        format: str = "svg",
+        detail: Detail | None = None,
+        look: Look | None = None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> bytes:
+        """Both models as the bytes of one picture: svg, png, pdf, dot or mermaid."""
+        from specbuild.diff.picture import (
+            picture,
+        )  # only here: it stands above, and most compare without a picture
+
+        return picture(self, format, detail, look, log)
+
+    def draw(
+        self,
+        path: str | Path,
+        *,
+        direction: Literal["LR", "TB"] = "LR",
+        theme: Literal["auto", "light", "dark"] = "auto",
+        title: str = "",
+    ) -> None:
+        """Write a picture of both models; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd)."""
+        from specbuild.draw import Look, format_of  # only here, as above
+
+        output.put(Path(path), self.picture(format_of(str(path)), look=Look(direction, theme, title)))
+
+    def _repr_svg_(self) -> str | None:
+        """How notebooks show what became of a model, if Graphviz is here."""
+        try:
+            return self.picture("svg").decode()
+        except SpecError:
+            return None
 
     def marks(self) -> tuple[dict[str, set[Mark]], dict[str, set[Mark]]]:
         """What is to be said of each path: in the old model, and in the new."""

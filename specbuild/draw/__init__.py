@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from specbuild.draw import compose, engine
 from specbuild.draw.dot import dot
+from specbuild.draw.marks import Marks
 from specbuild.draw.mermaid import mermaid
 from specbuild.draw.plan import Detail, view
 from specbuild.draw.raster import image
@@ -34,7 +35,7 @@ def format_of(path: str) -> str:
         raise SpecError(
             "SB702",
             f"cannot tell from `{printable(path)}` what to draw",
-            hint=f"let the file end in {', '.join(ENDINGS)}, or name a format with `--format`",
+            hint=f"let the file end in {', '.join(ENDINGS)}",
         )
     return ENDINGS[suffix]
 
@@ -57,10 +58,14 @@ def draw(
     detail: Detail | None = None,
     look: Look | None = None,
     log: Log = lambda _: None,
+    marks: Marks | None = None,
 ) -> bytes:
-    """The bytes of a file that shows a model. `costs` tells parameters and multiply-adds of a step."""
+    """The bytes of a file that shows a model. `costs` tells parameters and multiply-adds of a step.
+
+    With `marks`, it shows two models as one: what came, went and is otherwise.
+    """
     detail, look = detail or Detail(), look or Look()
-    shown = seen(model, costs, detail, look)
+    shown = seen(model, costs, detail, look, marks)
     for note in shown.notes:
         log(note)
     theme = "light" if look.theme == "auto" else look.theme
@@ -68,26 +73,34 @@ def draw(
         return dot(shown, look.direction, theme).encode()
     if format == "mermaid":
         return mermaid(shown, look.direction, theme).encode()
-    scene = placed(shown, model, costs, detail, look, log)
+    scene = placed(shown, model, costs, detail, look, log, marks)
     if format == "svg":
         return svg(scene, look.theme).encode()
     return image(scene, format, theme)
 
 
-def seen(model: Block, costs: Costing, detail: Detail, look: Look) -> View:
+def seen(model: Block, costs: Costing, detail: Detail, look: Look, marks: Marks | None) -> View:
     """What is shown of a model."""
-    shown = view(model, costs, detail, look.title)
+    shown = view(model, costs, detail, look.title, marks)
     return shown if look.places else shown.without_places()
 
 
-def placed(shown: View, model: Block, costs: Costing, detail: Detail, look: Look, log: Log) -> Scene:
+def placed(
+    shown: View,
+    model: Block,
+    costs: Costing,
+    detail: Detail,
+    look: Look,
+    log: Log,
+    marks: Marks | None = None,
+) -> Scene:
     """Everything in its place; where that takes too long, with less detail, which is said."""
     try:
         return compose.scene(shown, look.direction, linker(look.link_base))
     except engine.TooSlow:
         log("placing the boxes takes too long; only the outermost blocks are drawn")
     try:
-        less = seen(model, costs, Detail(1, detail.open), look)
+        less = seen(model, costs, Detail(1, detail.open), look, marks)
         return compose.scene(less, look.direction, linker(look.link_base))
     except engine.TooSlow:
         raise SpecError(

@@ -9,47 +9,64 @@ from specbuild.draw.view import Box, Link, Panel
 
 MOST_BOXES = 150  # of one panel
 SUMMARY_BOXES = 60
+MOST_QUIET = 14  # of a panel of two models before what is as it was is told in short
+LEAST_QUIET = 3
+ENDS = ("input", "output", "port")
 
 
 def bounded(panel: Panel, notes: list[str]) -> Panel:
     """A panel that can be laid out and read: runs of a chain too long are told in one box each."""
     if len(panel.boxes) <= MOST_BOXES:
         return panel
-    pieces = chain(panel)
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
+    runs: list[list[Box]] = [[]]
+    for piece in chain(panel):
+        if any(box.form in ENDS for box in piece):
+            runs += [*([box] for box in piece), []]
+            continue
+        runs[-1] += piece
+        if len(runs[-1]) >= size:
+            runs.append([])
+    found = told(panel, runs)
+    notes.append(
+        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(found.boxes)}; `--open` shows one block"
+    )
+    return replace(found, opens=())
+
+
+def quiet(panel: Panel) -> Panel:
+    """A panel of two models where what is as it was is told in short, but for what stands next to something else."""
+    if len(panel.boxes) <= MOST_QUIET:
+        return panel
+    marked = {box.key for box in panel.boxes if box.mark or box.form in ENDS}
+    marked |= {key for link in panel.links if link.mark for key in (link.tail, link.head)}
+    near = marked | {
+        key for link in panel.links for key in (link.tail, link.head) if marked & {link.tail, link.head}
+    }
+    runs: list[list[Box]] = [[]]
+    for piece in chain(panel):
+        if any(box.key in near for box in piece):
+            runs += [*([box] for box in piece), []]
+        else:
+            runs[-1] += piece
+    parts = (part for run in runs for part in ([run] if len(run) >= LEAST_QUIET else [[box] for box in run]))
+    return told(panel, list(parts))
+
+
+def told(panel: Panel, runs: list[list[Box]]) -> Panel:
+    """A panel in which each run of boxes is one."""
     boxes: list[Box] = []
     into: dict[str, str] = {}
-    run: list[Box] = []
-
-    def close() -> None:
-        if not run:
-            return
-        merged = run[0] if len(run) == 1 else summary(run)
+    for run in filter(None, runs):
         key = f"n{len(boxes)}"
-        boxes.append(replace(merged, key=key))
+        boxes.append(replace(run[0] if len(run) == 1 else summary(run), key=key))
         into.update({box.key: key for box in run})
-        run.clear()
-
-    for piece in pieces:
-        if any(box.form in ("input", "output", "port") for box in piece):
-            close()
-            for box in piece:
-                run.append(box)
-                close()
-            continue
-        run += piece
-        if len(run) >= size:
-            close()
-    close()
     links: dict[tuple[str, str, str], Link] = {}
     for link in panel.links:
         tail, head = into[link.tail], into[link.head]
         if tail != head:
             links.setdefault((tail, head, link.label), replace(link, tail=tail, head=head))
-    notes.append(
-        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(boxes)}; `--open` shows one block"
-    )
-    return replace(panel, boxes=tuple(boxes), links=tuple(links.values()), opens=())
+    return replace(panel, boxes=tuple(boxes), links=tuple(links.values()))
 
 
 def summary(run: list[Box]) -> Box:

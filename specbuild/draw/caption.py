@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -115,14 +115,16 @@ SPECIAL: Mapping[str, Callable[[Any], str]] = {
 # -- blocks
 
 
-def arguments(nodes: Sequence[Node], repeat: bool = False) -> str:
+def arguments(nodes: Sequence[Node], repeat: bool = False, without: Container[str] = ()) -> str:
     """What block instances under one box are told by: arguments that are not the default, at most three.
 
-    They are members of a repeat, one after another, or the same step in several instances.
+    They are members of a repeat, one after another, or the same step in several instances. Those `without` are told elsewhere.
     """
     blocks = [n.op for n in nodes if isinstance(n.op, Block)]
     parts = []
     for name, value in blocks[0].params.items():
+        if name in without:
+            continue
         values = [n.args.get(name, b.params.get(name)) for n, b in zip(nodes, blocks, strict=True)]
         if any(isinstance(v, Chosen) for v in values):
             kinds = {str(v) for v in values}
@@ -156,13 +158,17 @@ def series(values: Sequence[Any]) -> str:
 # -- sizes and numbers
 
 
-def sizes(types: Sequence[Tensor]) -> Axes:
-    """Each axis with its size; where instances differ, the words for it, or nothing."""
+def sizes(types: Sequence[Tensor], before: Sequence[Tensor] = ()) -> Axes:
+    """Each axis with its size, and the one it had; where instances differ, the words for it, or nothing."""
     found = []
     for axis in types[0].axes:
         values = [t.sizes.get(axis) for t in types]
         if len({plain(v) for v in values}) == 1:
-            found.append((axis, number(plain(values[0]))))
+            former = {plain(t[axis]) for t in before if set(t.axes) == set(types[0].axes)} - {
+                plain(values[0])
+            }
+            was = f"{number(former.pop())} → " if len(former) == 1 else ""
+            found.append((axis, was + number(plain(values[0]))))
         else:
             said = words(values[0])
             found.append((axis, said if said is not None and len(said) <= 16 else ""))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from specbuild.draw.caption import short
 from specbuild.draw.instances import SOME
+from specbuild.draw.marks import LINES, SIGNS
 from specbuild.draw.metrics import shown, width
-from specbuild.draw.scene import Curve, Rect, Shape, Text, rounded
+from specbuild.draw.scene import Curve, Rect, Shape, Text, rounded, straight
 from specbuild.draw.view import Box
 
 PAD_X, PAD_Y = 9.0, 6.0
@@ -15,7 +16,8 @@ GHOST = 4.0  # how far the cards of a stack stand out
 SYMBOL = 21.0
 NAME = 11.0  # the name under a symbol
 SIZE_GAP = 7.0  # between two axes
-MOST_TITLE, MOST_DETAIL = 34, 72
+SIGN = 21.0  # the sign of what became of a step, with its gap
+MOST_TITLE, MOST_DETAIL, MOST_NOTE = 34, 72, 90
 MOST_WIDTH = 132.0  # of a line of details, where it can be broken
 
 
@@ -32,8 +34,9 @@ class Row:
 class Card:
     """A box on its way to the page."""
 
-    def __init__(self, box: Box, share: float, across: bool = True) -> None:
+    def __init__(self, box: Box, share: float, across: bool = True, compared: bool = False) -> None:
         self.box = box
+        self.compared = compared  # in a picture of two models, where only what differs stands out
         self.across = across  # whether the picture runs to the right
         self.share = share  # of all multiply-adds of the picture; 0: no bar
         self.detail = shown(box.detail, MOST_DETAIL)
@@ -85,17 +88,20 @@ class Card:
         elif last or chips:
             both = width(last, 10) + (6 if last and chips else 0) + chips
             rows.append(Row(17 if chips else 14, both, "detail+chips" if chips else "detail", last))
+        for line in (line for note in box.notes for line in broken(shown(note, MOST_NOTE), before=())):
+            rows.append(Row(14, width(line, 10, True), "note", line))
         if box.sizes:
             rows.append(Row(14, axes_width(box.sizes, box.form), "sizes"))
         if box.condition is not None:
             said = shown(box.condition, 90)
-            for i, line in enumerate(broken(f"if {said}" if said != SOME else said, " or ", " and ", size=8)):
+            for i, line in enumerate(broken(f"if {said}" if said != SOME else said, (" or ", " and "), 8)):
                 rows.append(Row(11 if i else 12, width(line, 8), "said", line))
         if box.shares:
             said = f"weights of {shown(box.shares, 30)}"
             rows.append(Row(12, width(said, 8), "said", said))
-        if self.cost:
-            rows.append(Row(12, width(self.cost, 8), "cost"))
+        told = costs(box)
+        for line in told if box.took else [" · ".join(told)] * bool(told):
+            rows.append(Row(12, width(line, 8), "said", line))
         if self.share:
             rows.append(Row(9, 80, "bar"))
         return rows
@@ -108,21 +114,15 @@ class Card:
             or self.box.chips
             or self.box.sizes
             or self.box.parameters
+            or self.box.notes
             or self.box.form != "card"
         )
-
-    @property
-    def cost(self) -> str:
-        if self.box.form != "card":
-            return ""
-        n = self.box.parameters
-        parts = [f"{short(n)} param{'s' * (n != 1)}"] * bool(n)
-        parts += [f"{short(self.box.macs)} MACs"] * bool(self.box.macs)
-        return " · ".join(parts)
 
     def tags(self) -> list[float]:
         """Widths of what stands at the right of the title."""
         found = []
+        if self.box.mark:
+            found.append(SIGN)
         if self.box.times:
             found.append(width("×" + self.box.times, 10, True) + 10)
         if self.box.shares or self.box.shared:
@@ -141,30 +141,52 @@ class Card:
             return self.symbol(x, y)
         box = self.box
         found: list[Shape] = []
-        fill, line = f"fill:{box.kind}", f"line:{box.kind}"
-        radius = 7.0
-        if box.form in ("input", "output"):
-            fill = line = "pill"
-            radius = 10.0
-        elif box.form == "port":
-            fill, line, radius = "port", "frame", 8.0
+        fill, line, thick, dash = self.paint()
+        radius = 10.0 if self.pill or box.form in ("input", "output") else 8.0 if box.form == "port" else 7.0
         if box.times:
             for k in (2, 1):
                 found.append(Rect(x + GHOST * k, y - GHOST * k, self.w, self.h, fill, line, radius, 0.9))
-        found.append(Rect(x, y, self.w, self.h, fill, line, radius, 1.2, box.condition is not None))
+        found.append(Rect(x, y, self.w, self.h, fill, line, radius, thick, dash))
         top = y + PAD_Y
         for row in self.rows:
             found += self.row(row, x + PAD_X, top)
             top += row.height
         return found
 
+    @property
+    def pill(self) -> bool:
+        """Whether it is one of the dark ends of a picture."""
+        return self.box.form in ("input", "output") and not self.box.mark
+
+    def paint(self) -> tuple[str, str, float, bool]:
+        """What fills the frame, its line, how thick that is, and whether it is dashed."""
+        box = self.box
+        if box.mark:
+            return f"wash:{box.mark}", f"mark:{box.mark}", *LINES[box.mark]
+        if self.pill:
+            return "pill", "pill", 1.2, False
+        if box.form == "port":
+            return "port", "frame", 1.2, False
+        if self.compared:
+            return "page", "edge", *LINES[""]
+        return f"fill:{box.kind}", f"line:{box.kind}", 1.2, box.condition is not None
+
+    def sign(self, x: float, y: float) -> list[Shape]:
+        """The sign of what became of a step, at a left edge and a top."""
+        line, full = f"mark:{self.box.mark}", self.box.mark != "inside"
+        found: list[Shape] = [Rect(x, y, SIGN - 6, 14, line if full else "page", line, 4, 1)]
+        found.append(
+            Text(x + SIGN / 2 - 3, y + 10.8, SIGNS[self.box.mark], 12, True, "page" if full else line, True)
+        )
+        return found
+
     def symbol(self, x: float, y: float) -> list[Shape]:
         cx, cy = x + self.w / 2, y + self.h / 2
-        line, fill = f"line:{self.box.kind}", f"fill:{self.box.kind}"
+        fill, line, thick, dash = self.paint()
         r = SYMBOL / 2
-        found: list[Shape] = [
-            Rect(cx - r, cy - r, 2 * r, 2 * r, fill, line, r, 1.4, self.box.condition is not None)
-        ]
+        found: list[Shape] = [Rect(cx - r, cy - r, 2 * r, 2 * r, fill, line, r, max(thick, 1.4), dash)]
+        if self.box.mark:
+            found += self.sign(cx + 0.45 * r, cy - r - 9)
         if self.box.title == "÷":
             found.append(Text(cx, cy + 5, "÷", 14, True, line, True))
         elif self.box.title in "+−×":
@@ -188,11 +210,11 @@ class Card:
         if row.kind == "title":
             return self.title_row(row, x, y)
         if row.kind == "sizes":
-            return axes(box.sizes, x, y + 10.5, box.form)
+            return axes(box.sizes, x, y + 10.5, self.pill)
         if row.kind == "said":
             return [Text(x, y + 9, row.text, 8, False, "mute")]
-        if row.kind == "cost":
-            return [Text(x, y + 9, self.cost, 8, False, "mute")]
+        if row.kind == "note":
+            return [Text(x, y + 10.5, row.text, 10, True, f"mark:{box.mark}" if box.mark else "ink")]
         if row.kind == "bar":
             return self.bar(x, y + 3)
         found: list[Shape] = []
@@ -205,7 +227,10 @@ class Card:
             for chip in box.chips:
                 text = shown(chip.text, 24)
                 w = width(text, 8, True) + 8
-                found.append(Rect(x, y + 2, w, 13, f"fill:{chip.kind}", f"line:{chip.kind}", 4, 0.9))
+                fill, line = f"fill:{chip.kind}", f"line:{chip.kind}"
+                if self.compared:
+                    fill, line, _, _ = self.paint()
+                found.append(Rect(x, y + 2, w, 13, fill, line, 4, 0.9))
                 found.append(Text(x + 4, y + 11.4, text, 8, True, "soft"))
                 x += w + 3
         return found
@@ -214,10 +239,18 @@ class Card:
         box = self.box
         size = row.height - 3
         base = y + size - 1.2
-        if box.form in ("input", "output"):
+        if self.pill:
             return [Text(x, base, self.title, size, True, "pill_ink")]
-        found: list[Shape] = [Text(x, base, self.title, size, True, "ink")]
+        ink = "ink" if box.mark or not self.compared else "soft"
+        title = Text(x, base, self.title, size, True, ink)
+        found: list[Shape] = [title]
+        if box.mark == "removed":
+            across = [(x - 1, base - 0.34 * size), (x + title.width + 1, base - 0.34 * size)]
+            found.append(Curve(straight(across), "mark:removed", 1.2, arrow=False))
         right = x + self.inner
+        if box.mark:
+            found += self.sign(right - SIGN + 6, y - 1)
+            right -= SIGN
         if box.times:
             text = "×" + box.times
             w = width(text, 10, True) + 10
@@ -243,10 +276,21 @@ class Card:
         return found
 
 
-def broken(text: str, *before: str, size: float = 10) -> list[str]:
+def costs(box: Box) -> list[str]:
+    """What a box takes: parameters and multiply-adds; where it took something else, that too."""
+    if box.form != "card":
+        return []
+    now = short(box.parameters), short(box.macs)
+    was = tuple(map(short, box.took)) if box.took else now
+    told = [n if w == n else f"{w} → {n}" for w, n in zip(was, now, strict=True)]
+    words = "param" if told[0] == "1" else "params", "MACs"
+    return [f"{text} {word}" for text, word in zip(told, words, strict=True) if text != "0"]
+
+
+def broken(text: str, before: tuple[str, ...] = (" → ",), size: float = 10) -> list[str]:
     """Lines of details, broken after commas and before arrows (or other words) where one would be long."""
     lines: list[str] = []
-    for word in before or (" → ",):
+    for word in before:
         text = text.replace(word, f"\0{word.lstrip()}")
     for word in text.replace(", ", ",\0").split("\0"):
         if not word:
@@ -262,9 +306,9 @@ def axes_width(sizes: tuple[tuple[str, str], ...], form: str) -> float:
     return sum(width(a, 8) + 2 + width(n, 10) for a, n in sizes) + SIZE_GAP * max(0, len(sizes) - 1)
 
 
-def axes(sizes: tuple[tuple[str, str], ...], x: float, base: float, form: str = "card") -> list[Shape]:
+def axes(sizes: tuple[tuple[str, str], ...], x: float, base: float, pill: bool = False) -> list[Shape]:
     """`C 256  H 56  W 56`: letters small, numbers plain."""
-    soft, mute = ("pill_soft", "pill_soft") if form in ("input", "output") else ("soft", "mute")
+    soft, mute = ("pill_soft", "pill_soft") if pill else ("soft", "mute")
     found: list[Shape] = []
     for axis, number in sizes:
         found.append(Text(x, base, axis, 8, False, mute))

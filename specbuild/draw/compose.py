@@ -9,6 +9,7 @@ from specbuild.draw import engine
 from specbuild.draw.card import Card
 from specbuild.draw.layout import DOT, MOST_LABEL, Arrangement
 from specbuild.draw.legend import legend
+from specbuild.draw.marks import LINES, WORDS
 from specbuild.draw.metrics import shown, width
 from specbuild.draw.placed import Placed
 from specbuild.draw.scene import Curve, Group, Rect, Scene, Shape, Text, shift, straight
@@ -41,7 +42,9 @@ def scene(view: View, direction: str, linked: Linked) -> Scene:
     arrangements = []
     for panel in view.panels:
         whole = sum(box.macs for box in panel.boxes)
-        cards = {box.key: Card(box, share(box, whole), direction == "LR") for box in panel.boxes}
+        cards = {
+            box.key: Card(box, share(box, whole), direction == "LR", view.compared) for box in panel.boxes
+        }
         inner = limit if panel is view.panels[0] else limit - 2 * INSET
         arrangements.append(Arrangement(panel, cards, direction, inner))
     asked = [a.graphs() for a in arrangements]
@@ -91,14 +94,15 @@ def composed(view: View, blocks: list[Block], linked: Linked, direction: str) ->
     page = Scene(view.title, described=view.subtitle)
     main, rest = blocks[0], blocks[1:]
     most = max([b.w for b in blocks] + [600.0])
+    about = "" if view.compared else main.placed.panel.subtitle
     title = [
         Text(0, 16, view.title, 18, True),
-        Text(0, 33, fitted(shown(main.placed.panel.subtitle, 300), most), 10, False, "soft"),
-        Text(0, 48 if main.placed.panel.subtitle else 33, view.subtitle, 10, False, "mute"),
+        Text(0, 33, fitted(shown(about, 300), most), 10, False, "soft"),
+        Text(0, 48 if about else 33, view.subtitle, 10, False, "mute"),
     ]
     page.groups.append(Group(tuple(t for t in title if t.text), "title"))
     y = title[-1].y + 18
-    put(page, main, 0, y, linked)
+    put(page, main, 0, y, linked, view.compared)
     beside = direction == "TB" and bool(rest)
     left = main.w + 1.5 * GAP if beside else 0.0
     top, bottom = y, y + main.h + GAP
@@ -121,7 +125,7 @@ def composed(view: View, blocks: list[Block], linked: Linked, direction: str) ->
         for block in shelf:
             block.h = tallest
         for block in shelf:
-            put(page, block, x, y, linked)
+            put(page, block, x, y, linked, view.compared)
             x += block.w + GAP
         y += tallest + GAP
     y = max(y, bottom)
@@ -154,15 +158,16 @@ def heading(block: Block, x: float, y: float) -> list[Shape]:
     """The frame of a panel, the block's name, how often it stands in the model, what it is for."""
     panel = block.placed.panel
     title = Text(x + INSET, y + 18, shown(panel.title, 48), 12, True)
-    found: list[Shape] = [Rect(x, y, block.w, block.h, "panel", "frame", 9, 1.1), title]
-    if told := used(panel):
+    line, (thick, dash) = (f"mark:{panel.mark}", LINES[panel.mark]) if panel.mark else ("frame", (1.1, False))
+    found: list[Shape] = [Rect(x, y, block.w, block.h, "panel", line, 9, thick, dash), title]
+    if told := " · ".join(part for part in (used(panel), WORDS[panel.mark] if panel.mark else "") if part):
         found.append(Text(title.x + title.width + 8, y + 18, told, 10, False, "mute"))
     if told := fitted(shown(panel.subtitle, 200), block.w - 2 * INSET):
         found.append(Text(x + INSET, y + 33, told, 10, False, "mute"))
     return found
 
 
-def put(page: Scene, block: Block, x: float, y: float, linked: Linked) -> None:
+def put(page: Scene, block: Block, x: float, y: float, linked: Linked, compared: bool = False) -> None:
     placed = block.placed
     if block.framed:
         page.groups.append(Group(tuple(heading(block, x, y)), "panel", panel=placed.panel.key))
@@ -170,9 +175,10 @@ def put(page: Scene, block: Block, x: float, y: float, linked: Linked) -> None:
         y += INSET + head_room(placed.panel) + 4
     for route in placed.routes:
         points = tuple((px + x, py + y) for px, py in route.points)
-        shapes: list[Shape] = [
-            Curve(points, "line:fusion" if route.leap else "edge", 1.5 if route.leap else 1.25, route.arrow)
-        ]
+        line, thick = ("line:fusion", 1.5) if route.leap and not compared else ("edge", 1.25)
+        if sort := route.link.mark:
+            line, thick = f"mark:{sort}", LINES[sort][0]
+        shapes: list[Shape] = [Curve(points, line, thick, route.arrow, LINES[route.link.mark][1])]
         page.groups.append(
             Group(tuple(shapes), "leap" if route.leap else "link", shown(route.link.type, 120))
         )
@@ -227,6 +233,8 @@ def told(box: Box) -> str:
     parts = [f"{box.name or box.title}"]
     if box.detail:
         parts[0] += f": {box.detail}"
+    parts[:0] = [WORDS[box.mark]] if box.mark else []
+    parts += box.notes
     parts += [f"{chip.step}: {chip.text}" for chip in box.chips]
     parts += [f"gives {box.type}"] * bool(box.type and box.form in ("card", "symbol"))
     parts += [f"{box.type}"] * bool(box.form in ("input", "output", "port"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from specbuild.draw.caption import flat, short
+from specbuild.draw.caption import flat
+from specbuild.draw.card import costs
+from specbuild.draw.marks import LINES, SIGNS
 from specbuild.draw.metrics import shown
 from specbuild.draw.palette import tone
-from specbuild.draw.view import Box, Panel, View
+from specbuild.draw.view import Box, Link, Panel, View
 
 
 def dot(view: View, direction: str = "LR", theme: str = "light") -> str:
@@ -25,7 +28,7 @@ def dot(view: View, direction: str = "LR", theme: str = "light") -> str:
     graph.attr(
         "graph",
         rankdir=direction,
-        label=text(view.title, view.subtitle),
+        label=text(view.title, view.subtitle, view.signs()),
         labelloc="t",
         fontname="Helvetica",
         fontcolor=colour("ink"),
@@ -47,9 +50,11 @@ def dot(view: View, direction: str = "LR", theme: str = "light") -> str:
         marks = {"shape": "box", "style": style, "fillcolor": colour("port"), "color": colour("frame")}
         if item.form in ("card", "symbol"):
             marks |= {"fillcolor": colour(f"fill:{item.kind}"), "color": colour(f"line:{item.kind}")}
+        if view.compared:
+            marks |= compared(item, colour)
         if item.form == "symbol":
             marks["shape"] = "circle"
-            marks["style"] = "filled"
+            marks["style"] = "filled" + (",dashed" if "dashed" in marks["style"] else "")
         if item.times:
             marks["peripheries"] = "2"
         into.node(
@@ -67,6 +72,7 @@ def dot(view: View, direction: str = "LR", theme: str = "light") -> str:
                 f"{panel.key}_{link.tail}",
                 f"{panel.key}_{link.head}",
                 label=text(link.label) if link.label else None,
+                **connected(link, colour),
             )
 
     for i, panel in enumerate(view.panels):
@@ -85,16 +91,37 @@ def dot(view: View, direction: str = "LR", theme: str = "light") -> str:
     return str(graph.source)
 
 
+def compared(item: Box, colour: Callable[[str], str]) -> dict[str, str]:
+    """How a box of a picture of two models looks."""
+    thick, dash = LINES[item.mark]
+    style = "rounded,filled" + (",dashed" if dash else "")
+    if not item.mark:
+        ends = {} if item.form in ("input", "output", "port") else {"fillcolor": colour("page")}
+        return {"style": style, "color": colour("edge"), **ends}
+    fill, line = colour(f"wash:{item.mark}"), colour(f"mark:{item.mark}")
+    return {"style": style, "fillcolor": fill, "color": line, "penwidth": f"{thick:g}"}
+
+
+def connected(link: Link, colour: Callable[[str], str]) -> dict[str, str]:
+    """How a connection that came or went looks."""
+    if not link.mark:
+        return {}
+    thick, dash = LINES[link.mark]
+    look = {"color": colour(f"mark:{link.mark}"), "penwidth": f"{thick:g}"}
+    return {**look, "style": "dashed"} if dash else look
+
+
 def plain(text: str) -> str:
     return shown(text, 200).replace("&", "&amp;").replace("\\", "\\\\")
 
 
 def rows(box: Box) -> list[str]:
     """What a box says, line by line."""
-    found = [f"{box.title} ×{box.times}" if box.times else box.title]
+    title = f"{SIGNS[box.mark]} {box.title}" if box.mark else box.title
+    found = [f"{title} ×{box.times}" if box.times else title]
     if box.form == "symbol":
         return [*found, box.name]
-    found.append(box.detail)
+    found += [box.detail, *box.notes]
     if box.chips:
         found.append(" · ".join(chip.text for chip in box.chips))
     if box.shares:
@@ -102,8 +129,5 @@ def rows(box: Box) -> list[str]:
     if box.condition is not None:
         found.append(f"if {box.condition}")
     found.append(flat(box.sizes))
-    costs = [f"{short(box.parameters)} params"] * bool(box.parameters) + [f"{short(box.macs)} MACs"] * bool(
-        box.macs
-    )
-    found.append(" · ".join(costs) if box.form == "card" else "")
+    found.append(" · ".join(costs(box)))
     return found

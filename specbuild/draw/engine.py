@@ -15,10 +15,11 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from specbuild.draw.metrics import FONTS
-from specbuild.errors import SpecError
+from specbuild.errors import SpecError, printable
 
 WORKER = Path(__file__).with_name("graphviz_worker.py")
 SECONDS = 20.0
+MOST_SAID = 200  # characters of what Graphviz says
 SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
 
 
@@ -88,9 +89,9 @@ def by_tool(
 def failed(told: bytes) -> SpecError:
     lines = told.decode("utf-8", "replace").strip().splitlines()
     return SpecError(
-        "SB951",
-        f"Graphviz failed: {lines[-1] if lines else 'it said nothing'}",
-        hint="`--format dot` and `--format mermaid` work without it",
+        "SB954",
+        f"Graphviz is here, but failed: {printable(lines[-1], MOST_SAID) if lines else 'it said nothing'}",
+        hint="`--format dot` and `--format mermaid` do without it; `specbuild doctor` says which Graphviz is used",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +10,13 @@ from specbuild.axes import spatial
 from specbuild.draw import caption
 from specbuild.draw.grouping import Grouping, Unit, span
 from specbuild.draw.kinds import Kinds
+from specbuild.draw.marking import linked, marked, stacked
+from specbuild.draw.marks import GONE, NONE, Mark, Sort
 from specbuild.draw.palette import kind_of
 from specbuild.draw.view import Box, Chip, Kind, Link, Panel, Scope
 from specbuild.graph import Block, Group, Node, Ref, Skip
 from specbuild.ops.base import Op
+from specbuild.prose import sentence
 
 # Families whose steps ride on the box before them.
 RIDES = {"norm", "activation", "dropout", "math", "shape", "arrangement"}
@@ -36,6 +38,7 @@ class PanelMaker(Grouping):
         self.made_by: dict[Ref, str] = {}  # a step's name, or an input: the box that gives it
         self.boxes: list[Box] = []
         self.links: dict[tuple[str, str, Ref], Link] = {}
+        self.opens: dict[str, None] = {}  # what else is opened
 
     def made(self) -> Panel:
         scope = self.scope
@@ -44,7 +47,10 @@ class PanelMaker(Grouping):
             others = [s.inputs.get(r) for s in self.scopes for r in s.inputs if s.names.get(r, r) == name]
             known = [t for t in others if t is not None]
             form, kind = ("input", "input") if self.main else ("port", "port")
-            self.add(Box("", form, kind, name, sizes=caption.sizes(known), type=str(tensor)), ref)
+            mark = self.marks.of(scope.holder, ref)
+            sizes = caption.sizes(known, [mark.was] if mark.was and self.main else ())
+            box = Box("", form, kind, name.rstrip(GONE), sizes=sizes, type=str(tensor))
+            self.add(marked(box, self.marks, [mark]), ref)
         for unit in self.units():
             if isinstance(unit.first.op, Skip):
                 continue
@@ -57,17 +63,22 @@ class PanelMaker(Grouping):
             several = len(scope.outputs) > 1
             title = name or ("output" if self.main or several else "out")
             tensor = scope.holder.typed(ref)
-            sizes = caption.sizes([tensor]) if self.main else ()
-            key = self.add(Box("", form, kind, title, sizes=sizes, type=str(tensor)))
-            self.link(ref, key, "")
-        opened = tuple(dict.fromkeys(box.opens for box in self.boxes if box.opens))
+            mark = self.marks.of(scope.holder, f">{name}")
+            sizes = caption.sizes([tensor], [mark.was] if mark.was else ()) if self.main else ()
+            box = Box("", form, kind, title.rstrip(GONE), sizes=sizes, type=str(tensor))
+            key = self.add(marked(box, self.marks, [mark]))
+            self.link(ref, key, "", "added" if ref in mark.come else "")
+            for former in mark.gone:
+                self.link(former, key, "", "removed")
+        opened = tuple(dict.fromkeys([*(box.opens for box in self.boxes if box.opens), *self.opens]))
         return Panel(
             self.kind.key,
             self.kind.title,
             sentence(self.kind.doc),
             tuple(self.boxes),
-            tuple(self.links.values()),
+            tuple(self.told(link) for link in self.links.values()),
             opened,
+            mark=self.kind.mark,
         )
 
     # -- boxes
@@ -82,6 +93,7 @@ class PanelMaker(Grouping):
     def step(self, node: Node) -> None:
         alike = self.alike(node)
         name = self.scope.name(node)
+        marks = [self.marks.of(s.holder, n.name) for n, s in alike]
         if not self.kinds.ops and self.rides(node):
             return
         parameters, macs = self.cost(alike)
@@ -100,21 +112,30 @@ class PanelMaker(Grouping):
             shares=node.reuses or "",
         )
         if isinstance(node.op, Block):
-            detail = caption.arguments([n for n, _ in alike if isinstance(n.op, Block)])
+            detail = caption.arguments(
+                [n for n, _ in alike if isinstance(n.op, Block)],
+                without={note.what for note in marks[0].notes},
+            )
             box = replace(
                 base,
                 title=(title := self.title(node, node.op.kind)),
                 detail=joined(node.op.kind if title != node.op.kind else "", detail),
                 sizes=self.sizes(node, alike),
-                opens=self.kinds.kind(node.op),
+                opens=self.kinds.opened(node.op, marks[0].sort, marks[0].fresh),
                 mix=self.shares(self.kinds.mix(node, self.scope.holder)),
             )
         else:
             box = self.op_box(node, alike, base)
-        self.add(box, node.name)
+        blocks = [n.op for n, _ in alike if isinstance(n.op, Block)]
+        self.add(marked(box, self.marks, marks, blocks), node.name)
         if node.reuses:
             self.mark(node.reuses)
         self.wire(node, self.boxes[-1].key)
+
+    def told(self, link: Link) -> Link:
+        """A link with its mark in a picture of two models."""
+        tail, head = (self.boxes[int(key[1:])].mark for key in (link.tail, link.head))
+        return replace(link, mark=linked(link.mark, tail, head))
 
     def op_box(self, node: Node, alike: list[tuple[Node, Scope]], base: Box) -> Box:
         op = node.op
@@ -123,7 +144,7 @@ class PanelMaker(Grouping):
         base = replace(base, kind=kind_of(op.family), families=(op.family,), sizes=sizes)
         name = self.scope.name(node)
         symbol = caption.SYMBOLS.get(op.name)
-        if symbol:
+        if symbol and not self.marks.of(self.scope.holder, node.name).sort:
             return replace(base, form="symbol", title=symbol, name=name if node.named else "", detail=op.name)
         detail = self.op_detail(node, alike, bool(sizes))
         title = self.title(node, op.name)
@@ -137,7 +158,7 @@ class PanelMaker(Grouping):
 
     def title(self, node: Node, otherwise: str) -> str:
         """The author's name for a step; for a member of a group its path; else what it is."""
-        name = self.scope.name(node)
+        name = self.scope.name(node).rstrip(GONE)
         head, dot, last = name.rpartition(".")
         if dot and last.isdigit() and self.alone(head):
             return head
@@ -161,9 +182,11 @@ class PanelMaker(Grouping):
         ops = [m[0].op for m in members]
         lengths = {self.length(s, unit.name[scope.strip :]) for s in self.scopes} if whole else {len(members)}
         times = str(len(members)) if len(lengths) == 1 else f"{min(lengths)}–{max(lengths)}"
+        marks = [self.marks.of(scope.holder, n.name) for n in unit.nodes]
+        there = [n for n, mark in zip(unit.nodes, marks, strict=True) if mark.sort != "removed"] or unit.nodes
         parameters = macs = 0
         mix: Counter[str] = Counter()
-        for node in unit.nodes:
+        for node in there:
             cost = self.kinds.costs(node, scope.holder)
             parameters, macs = parameters + cost[0], macs + cost[1]
             mix.update(self.kinds.mix(node, scope.holder))
@@ -173,11 +196,16 @@ class PanelMaker(Grouping):
         opens, kind, families, detail = "", "block", (), ""
         blocks = [op for op in ops if isinstance(op, Block)]
         if single and len(blocks) == len(ops):
-            keys = [self.kinds.kind(b) for b in blocks]
-            opens = keys[0]
+            alike = {(b.kind, *b.params) for n in there if isinstance(b := n.op, Block)}
+            opening = [self.kinds.opened(b, m.sort, m.fresh) for b, m in zip(blocks, marks, strict=True)]
+            opens = next(filter(None, opening), "")
+            self.opens |= dict.fromkeys(filter(None, opening))
             names = list(dict.fromkeys(b.kind for b in blocks))
             detail = joined(
-                "/".join(names), caption.arguments(unit.nodes, True) if len(set(keys)) == 1 else ""
+                "/".join(names),
+                caption.arguments(there, True, {note.what for mark in marks for note in mark.notes})
+                if len(alike) == 1
+                else "",
             )
         elif single and isinstance(first.op, Op):
             kind, families = kind_of(first.op.family), (first.op.family,)  # type: ignore[assignment]
@@ -185,40 +213,55 @@ class PanelMaker(Grouping):
         else:
             for i, nodes in enumerate(members):
                 part = self.part(unit, nodes, i)
-                opens = self.kinds.entered(
-                    (id(scope.holder.at.source), scope.holder.at.path, unit.name),
+                said = self.marks.said(scope.holder, nodes, part.strip)
+                key = self.kinds.entered(
+                    (id(scope.holder.at.source), scope.holder.at.path, unit.name, said),
                     f"{unit.name}, each",
                     group.doc,
                     part,
                     scope.holder,
                 )
+                if said or not self.kinds.compared:
+                    opens = key
+                    self.opens[key] = None
             detail = ", ".join(what(n) for n in members[0])
-        self.add(
-            Box(
-                "",
-                "card",
-                kind,
-                unit.name[scope.strip :] if whole else span(scope.name(first), scope.name(unit.nodes[-1])),
-                families,
-                detail=detail,
-                sizes=() if varies else self.changed(scope.name(first), [(unit.nodes[-1], scope)]),
-                type=str(unit.nodes[-1].type),
-                parameters=0 if varies else parameters,
-                macs=0 if varies else macs,
-                times=times if len(members) > 1 or len(lengths) > 1 else "",
-                opens=opens,
-                steps=tuple(scope.name(n) for n in unit.nodes if not isinstance(n.op, Skip)),
-                mix=self.shares(mix),
-                at=group.at,
-                doc=group.doc,
-            ),
-            *(n.name for n in unit.nodes),
+        box = Box(
+            "",
+            "card",
+            kind,
+            unit.name[scope.strip :] if whole else span(scope.name(first), scope.name(unit.nodes[-1])),
+            families,
+            detail=detail,
+            sizes=() if varies else self.changed(scope.name(first), [(there[-1], scope)]),
+            type=str(there[-1].type),
+            parameters=0 if varies else parameters,
+            macs=0 if varies else macs,
+            times=times if len(members) > 1 or len(lengths) > 1 else "",
+            opens=opens,
+            steps=tuple(scope.name(n) for n in unit.nodes if not isinstance(n.op, Skip)),
+            mix=self.shares(mix),
+            at=group.at,
+            doc=group.doc,
         )
-        key = self.boxes[-1].key
+        if any(mark != NONE for mark in marks):
+            box = stacked(box, self.marks, unit, marks)
+            box = replace(box, took=self.took(box, unit, marks))
+        key = self.add(box, *(n.name for n in unit.nodes))
         inside = {n.name for n in unit.nodes}
         for node in unit.nodes:
             if any(r is not None and r.partition("@")[0] not in inside for r in node.inputs):
                 self.wire(node, key)
+
+    def took(self, box: Box, unit: Unit, marks: Sequence[Mark]) -> tuple[int, int] | None:
+        """What a repeat took in the old model, if that was something else."""
+        before = [
+            mark.took or self.kinds.costs(node, self.scope.holder)
+            for node, mark in zip(unit.nodes, marks, strict=True)
+            if mark.sort != "added"
+        ]
+        told = sum(cost[0] for cost in before), sum(cost[1] for cost in before)
+        now = box.parameters, box.macs
+        return told if any(now) and told != now and box.mark not in ("added", "removed") else None
 
     def total(self, scope: Scope, group: str) -> tuple[int, int]:
         found = [
@@ -252,6 +295,9 @@ class PanelMaker(Grouping):
         ):
             return False
         if box.condition != self.condition(node):
+            return False
+        mark = self.marks.of(self.scope.holder, node.name)
+        if mark.sort not in ("", "added", "removed") or mark.sort != box.mark or mark.gone or mark.come:
             return False
         ridden = {*box.families, *(chip.family for chip in box.chips)}
         if ridden <= REARRANGES and op.family not in REARRANGES:
@@ -288,7 +334,7 @@ class PanelMaker(Grouping):
         return found.pop() if len(found) == 1 else (0, 0)
 
     def shares(self, mix: Counter[str]) -> tuple[tuple[str, int], ...]:
-        if len(self.scopes) > 1:
+        if len(self.scopes) > 1 or self.kinds.compared:
             return ()
         return tuple(sorted(mix.items(), key=lambda item: -item[1]))
 
@@ -305,11 +351,14 @@ class PanelMaker(Grouping):
             names = list(node.op.inputs) if len(node.op.inputs) > 1 else []
         elif isinstance(node.op, Op) and len(node.inputs) > 1 and not node.op.takes[0].many:
             names = [t.name for t in node.op.takes]
+        mark = self.marks.of(self.scope.holder, node.name)
         for i, ref in enumerate(node.inputs):
             if ref is not None:
-                self.link(ref, key, names[i] if i < len(names) else "")
+                self.link(ref, key, names[i] if i < len(names) else "", "added" if ref in mark.come else "")
+        for ref in mark.gone:
+            self.link(ref, key, "", "removed")
 
-    def link(self, ref: Ref, key: str, into: str) -> None:
+    def link(self, ref: Ref, key: str, into: str, mark: Sort = "") -> None:
         ref = self.resolved(ref)
         name, _, output = ref.partition("@")
         giver = self.scope.holder.node(name)
@@ -328,18 +377,12 @@ class PanelMaker(Grouping):
             labels = [x for x in (found.label, label) if x]
             self.links[tail, key, ref] = replace(found, label=", ".join(dict.fromkeys(labels)))
         else:
-            self.links[tail, key, ref] = Link(tail, key, label, str(tensor))
+            self.links[tail, key, ref] = Link(tail, key, label, str(tensor), mark)
 
 
 def windows(node: Node) -> int:
     """How many axes a window of this op slides over."""
     return len(getattr(node.op, "over", None) or spatial(node.type))
-
-
-def sentence(doc: str) -> str:
-    """The first sentence of a text."""
-    head = " ".join(doc.strip().split("\n\n")[0].split())
-    return re.split(r"(?<!\bal)(?<!\be\.g)\. +(?=[A-Z0-9])", head)[0].rstrip(".")
 
 
 def what(node: Node) -> str:

@@ -15,6 +15,7 @@ class Instances:
 
     def __init__(self, kind: Kind) -> None:
         self.scopes = kind.scopes
+        self.marks = kind.marks
         self.scope = kind.fullest
         self.found = [{s.name(n): n for n in s.nodes} for s in self.scopes]
 
@@ -55,9 +56,11 @@ class Instances:
             if not (isinstance(node.op, Op) and node.op.takes and node.op.takes[0].many):
                 refs = refs[:1]
             kept.append(any(scope.holder.typed(r).same_sizes(node.type) for r in refs))
-        if all(kept):
+        marks = [self.marks.of(s.holder, n.name) for n, s in last]
+        if all(kept) and not any(mark.sort == "changed" and mark.was for mark in marks):
             return ()
-        return tuple((a, n) for a, n in caption.sizes([n.type for n, _ in last]) if n)
+        before = [mark.was or n.type for mark, (n, _) in zip(marks, last, strict=True)]
+        return tuple((a, n) for a, n in caption.sizes([n.type for n, _ in last], before) if n)
 
     @staticmethod
     def length(scope: Scope, group: str) -> int:

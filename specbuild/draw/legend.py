@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specbuild.draw.marks import LINES, SIGNS, WORDS
 from specbuild.draw.metrics import shown, width
 from specbuild.draw.palette import FAMILIES, FILLS
 from specbuild.draw.scene import Curve, Group, Rect, Scene, Shape, Text, shift, straight
@@ -10,7 +11,7 @@ from specbuild.draw.view import View
 
 def legend(page: Scene, view: View, top: float, limit: float) -> float:
     """What the colours and signs mean; only those that are seen. How high it is."""
-    families = view.families()
+    families = {} if view.compared else view.families()
     entries: list[tuple[list[Shape], float, str]] = []
     for kind in FILLS:
         if kind in families and kind != "block":
@@ -41,6 +42,8 @@ def legend(page: Scene, view: View, top: float, limit: float) -> float:
 def signs(view: View, page: Scene) -> list[tuple[list[Shape], float, str]]:
     boxes = list(view.boxes())
     found: list[tuple[list[Shape], float, str]] = []
+    if view.compared:
+        found += compared(view)
     if any(b.times for b in boxes):
         found.append(
             (
@@ -61,13 +64,38 @@ def signs(view: View, page: Scene) -> list[tuple[list[Shape], float, str]]:
                 "share of the panel's multiply-adds, by kind",
             )
         )
-    if any(g.sort == "leap" for g in page.groups):
+    if any(g.sort == "leap" for g in page.groups) and not view.compared:
         line = Curve(straight([(0, -4), (22, -4)]), "line:fusion", 1.5)
         found.append(([line], 22, "passes by other steps"))
-    if any(b.condition is not None for b in boxes):
+    if any(b.condition is not None for b in boxes) and not view.compared:
         found.append(([Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)], 22, "not in every instance"))
     if any(b.shares for b in boxes):
         found.append(([Rect(0, -9.5, 22, 12, "page", "shared", 3.5, 1)], 22, "the same weights, used again"))
     if any(b.macs and b.form == "card" for b in boxes):
         found.append(([Text(0, 0, "MACs", 8, False, "mute")], width("MACs", 8), "multiply-adds"))
+    return found
+
+
+def compared(view: View) -> list[tuple[list[Shape], float, str]]:
+    """What the marks of a picture of two models mean."""
+    marks = {box.mark for box in view.boxes()}
+    found: list[tuple[list[Shape], float, str]] = []
+    for sort in SIGNS:
+        if sort in marks:
+            line, full = f"mark:{sort}", sort != "inside"
+            thick, dash = LINES[sort]
+            swatch: list[Shape] = [
+                Rect(0, -10.5, 24, 14, f"wash:{sort}", line, 4, thick, dash),
+                Rect(6, -9, 12, 11, line if full else "page", line, 3, 1),
+                Text(12, -0.2, SIGNS[sort], 10, True, "page" if full else line, True),
+            ]
+            found.append((swatch, 24, WORDS[sort]))
+    if "" in marks:
+        found.append(([Rect(0, -10.5, 24, 14, "page", "edge", 4, LINES[""][0])], 24, "as it was"))
+    links = {link.mark for panel in view.panels for link in panel.links}
+    for sort in ("removed", "added"):
+        if sort in links:
+            thick, dash = LINES[sort]
+            sign = Curve(straight([(0, -4), (24, -4)]), f"mark:{sort}", thick, dash=dash)
+            found.append(([sign], 24, f"connection {sort}"))
     return found

@@ -60,6 +60,22 @@ FILLS = {
     "block": Tone("#fefefe", "#1a212c"),
 }
 
+# What a picture of two models marks a step with: its line, and what fills its box.
+MARKS = {
+    "added": Tone("#00796b", "#5eead4"),
+    "removed": Tone("#a11035", "#ff5c7c"),
+    "changed": Tone("#8a6a00", "#f6c453"),
+    "renamed": Tone("#3f37c9", "#9d94ff"),
+    "inside": Tone("#8a6a00", "#f6c453"),
+}
+WASHES = {
+    "added": Tone("#e9f7f4", "#0e2a27"),
+    "removed": Tone("#fdf1f4", "#2f151b"),
+    "changed": Tone("#fff8e1", "#2e2510"),
+    "renamed": Tone("#f2f2fe", "#1c1b36"),
+    "inside": Tone("#fffffc", "#0d1115"),
+}
+
 # The kind of each family of ops (`family` in specbuild.ops), and the word for the family in a legend.
 FAMILIES = {
     "convolution": ("convolution", "convolution"),
@@ -91,14 +107,19 @@ def kind_of(family: str) -> str:
 
 
 def tone(token: str) -> Tone:
-    """The colours behind a token: a name of the page's, or `line:KIND` and `fill:KIND`."""
+    """The colours behind a token: a name of the page's, or `line:KIND`, `fill:KIND`, `mark:SORT` and `wash:SORT`."""
     part, _, kind = token.partition(":")
     if part == "line":
         return STROKES[kind]
     if part == "fill":
         return FILLS[kind]
+    if part == "mark":
+        return MARKS[kind]
+    if part == "wash":
+        return WASHES[kind]
     return TOKENS[token]
 
 
 def every_token() -> list[str]:
-    return [*TOKENS, *(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]
+    kinds = [*(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]
+    return [*TOKENS, *kinds, *(f"mark:{sort}" for sort in MARKS), *(f"wash:{sort}" for sort in WASHES)]

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from specbuild.draw import caption
-from specbuild.draw.bound import bounded
+from specbuild.draw.bound import bounded, quiet
 from specbuild.draw.fold import panel as folded
 from specbuild.draw.kinds import Kinds
+from specbuild.draw.marks import Marks
 from specbuild.draw.metrics import shown
 from specbuild.draw.view import Costing, Kind, Panel, Scope, View
 from specbuild.errors import SpecError, nearest, printable
@@ -27,16 +28,16 @@ class Detail:
     ops: bool = False  # every op in its own box
 
 
-def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
-    """A model as a picture; raises SpecError for a path that is not there."""
-    kinds = Kinds(costs, detail.ops)
+def view(model: Block, costs: Costing, detail: Detail, title: str = "", marks: Marks | None = None) -> View:
+    """A model as a picture, with `marks` two models as one; raises SpecError for a path that is not there."""
+    kinds = Kinds(costs, detail.ops, marks)
     root, path = opened(model, detail.open)
     for block in blocks(root):
         if block is not root:
             kinds.kind(block)
-    main = Kind("main", root.kind, root.doc, [Scope.of(root)], root.at)
+    main = Kind("main", root.kind, root.doc, [Scope.of(root)], root.at, kinds.marks)
     notes: list[str] = []
-    panels = [bounded(folded(kinds, main, main=True), notes)]
+    panels = [made(kinds, main, notes, main=True)]
     depth = detail.depth if detail.depth is not None or not detail.ops else 64
     waiting = [(key, 2) for key in panels[0].opens]
     seen = set(panels[0].opens)
@@ -45,7 +46,7 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
     while waiting:
         key, level = waiting.pop(0)
         kind = kinds.found[key]
-        panel = bounded(folded(kinds, kind, main=False), notes)
+        panel = made(kinds, kind, notes, main=False)
         full = depth is None and (count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS)
         if full or (depth is not None and level > depth):
             left_out.append(kind.title)
@@ -56,9 +57,15 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
         seen |= set(panel.opens)
     parameters, macs = total(root, costs)
     facts = [f"{caption.short(parameters)} parameters", f"{caption.short(macs)} multiply-adds a sample"]
+    if marks is not None:
+        facts = list(marks.facts)
     where = f"{shown(model.kind)} · {shown(path)}" if path else ""
     counts = uses(root, kinds)
     panels[1:] = [replace(p, uses=counts.get(p.key, 0)) for p in panels[1:]]
+    if marks is not None:
+        panels[1:] = [
+            replace(p, subtitle=places(kinds.found[p.key], marks) or p.subtitle) for p in panels[1:]
+        ]
     return View(
         shown(title or root.kind, 120),
         " · ".join([*([where] if where else []), *facts]),
@@ -67,7 +74,20 @@ def view(model: Block, costs: Costing, detail: Detail, title: str = "") -> View:
         macs,
         depth is None,
         tuple(notes),
+        marks is not None,
     )
+
+
+def made(kinds: Kinds, kind: Kind, notes: list[str], *, main: bool) -> Panel:
+    """The panel of one kind, no larger than can be read."""
+    panel = folded(kinds, kind, main=main)
+    return bounded(quiet(panel) if kinds.compared else panel, notes)
+
+
+def places(kind: Kind, marks: Marks) -> str:
+    """Where the instances of a block stand of which something is to be said."""
+    paths = [path for scope in kind.scopes for path in marks.paths.get(id(scope.holder), ())]
+    return f"in {marks.folded(paths)}" if paths and not kind.mark else ""
 
 
 def uses(root: Block, kinds: Kinds) -> Counter[str]:

@@ -112,11 +112,17 @@ def style(theme: str) -> str:
     hover = ".sb-link:hover path,.sb-leap:hover path{stroke-width:2.6}.sb-box:hover>rect:first-of-type{stroke-width:2}"
     if theme != "auto":
         return faces + hover
-    rules = "".join(
-        f".specbuild-auto .f{code}{{fill:{tone(token).dark}}}.specbuild-auto .s{code}{{stroke:{tone(token).dark}}}"
-        for token, code in CODES.items()
-    )
-    return f"{faces}{hover}@media(prefers-color-scheme:dark){{{rules}}}"
+    return f"{faces}{hover}@media(prefers-color-scheme:dark){{{rules('dark')}}}"
+
+
+@cache
+def rules(theme: str, around: str = "") -> str:
+    """What gives pictures that follow their reader the colours of a theme, inside of what a selector finds."""
+    within = f"{around} .specbuild-auto".lstrip()
+    found = [
+        (code, tone(token).dark if theme == "dark" else tone(token).light) for token, code in CODES.items()
+    ]
+    return "".join(f"{within} .f{code}{{fill:{c}}}{within} .s{code}{{stroke:{c}}}" for code, c in found)
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from specbuild.axes import Tensor
 from specbuild.draw.caption import Axes
+from specbuild.draw.marks import SIGNS, WORDS, Marks, Sort
 from specbuild.graph import Block, Node, Ref, Skip
 from specbuild.source import At
 
@@ -52,6 +53,9 @@ class Box:
     mix: tuple[tuple[str, int], ...] = ()  # multiply-adds by kind, of what is inside
     at: At | None = None
     doc: str = ""
+    mark: Sort = ""  # in a picture of two models
+    notes: tuple[str, ...] = ()  # what is otherwise
+    took: tuple[int, int] | None = None  # parameters and multiply-adds, where they were others
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Link:
     head: str
     label: str = ""
     type: str = ""
+    mark: Sort = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Panel:
     links: tuple[Link, ...]
     opens: tuple[str, ...] = ()  # the panels of what is in it, in order
     uses: int = 0  # how often the block stands in the model; 0: not counted
+    mark: Sort = ""  # of a block that only one of two models has
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class View:
     macs: int = 0
     page: bool = False  # panels are left out rather than let the picture grow taller than a page
     notes: tuple[str, ...] = ()
+    compared: bool = False  # of two models: only what differs stands out
 
     def boxes(self) -> Iterator[Box]:
         for panel in self.panels:
@@ -97,6 +104,12 @@ class View:
         """The same wherever the spec lies."""
         panels = (replace(p, boxes=tuple(replace(b, at=None) for b in p.boxes)) for p in self.panels)
         return replace(self, panels=tuple(panels))
+
+    def signs(self) -> str:
+        """What the signs mean that are seen in a picture of two models."""
+        seen = {box.mark for box in self.boxes()}
+        told = {SIGNS[sort]: WORDS[sort] for sort in reversed(SIGNS) if sort in seen}
+        return ", ".join(f"{sign} {told[sign]}" for sign in dict.fromkeys(SIGNS.values()) if sign in told)
 
     def families(self) -> dict[str, list[str]]:
         """The families of ops that are seen, by kind."""
@@ -142,6 +155,8 @@ class Kind:
     doc: str
     scopes: list[Scope]
     at: At | None = None
+    marks: Marks = field(default_factory=Marks)
+    mark: Sort = ""
 
     @property
     def fullest(self) -> Scope:

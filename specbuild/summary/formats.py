@@ -19,6 +19,7 @@ COLUMNS = (
     "count",
     "output",
     "parameters",
+    "frozen",
     "buffers",
     "multiply_adds",
     "activations",
@@ -122,6 +123,7 @@ def taken(cost: Cost) -> dict[str, int]:
     """A cost for other programs, in the order of the columns."""
     return {
         "parameters": cost.parameters,
+        "frozen": cost.frozen,
         "buffers": cost.buffers,
         "multiply_adds": cost.macs,
         "activations": cost.activations,

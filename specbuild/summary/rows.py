@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from specbuild.cost import Cost, Costs
+from specbuild.cost import Cost, Costs, still
 from specbuild.errors import printable
 from specbuild.graph import Block, Node, Skip
 
@@ -85,6 +85,8 @@ class Rows:
         node = branch.node
         if node is not None:
             inner = self.of(node.op) if isinstance(node.op, Block) and not node.reuses else ()
+            if still(node, block):
+                inner = tuple(map(frozen, inner))
             return Row(name, what(node), printable(str(node.type)), self.costs.node(node, block), inner)
         members = tuple(folded(self.row(part, inside, block) for part, inside in branch.inside.items()))
         if len(members) == 1 and members[0].times > 1:
@@ -101,6 +103,11 @@ class Rows:
             members,
             members=count if alike else 1,
         )
+
+
+def frozen(row: Row) -> Row:
+    """A row of something frozen: all that is in it is too."""
+    return replace(row, cost=row.cost.still, inner=tuple(map(frozen, row.inner)))
 
 
 def what(node: Node) -> str:

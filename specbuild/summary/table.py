@@ -72,8 +72,9 @@ class Table:
         """What the whole takes, and what comes out if there are several outputs."""
         named = [f"{name}: {output.type}" for name, output in self.model.outputs.items() if name]
         kept = f" (and {self.total.buffers:,} in running statistics)" if self.total.buffers else ""
+        still = f", of which {self.total.frozen:,} frozen" if self.total.frozen else ""
         told = (
-            f"{self.model.kind}: {self.total.parameters:,} parameters{kept}, "
+            f"{self.model.kind}: {self.total.parameters:,} parameters{still}{kept}, "
             f"{short(self.total.macs)} multiply-adds and {memory(self.total.memory)} of activations a sample"
         )
         return [told, *([printable(f"outputs: {', '.join(named)}")] if named else [])]
