@@ -40,9 +40,10 @@ def kept(model: Block, make: Make, documents: Iterable[Any]) -> Block:
         *at_thresholds(model, names, documents),
     ]
     lost: set[str] = set()
-    for number, trial in enumerate(trials):
+    for number, tried in enumerate(trials):
         # the first must give a model: sizes that must divide each other are likely to bear it
         true: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
+        trial = {name: value for name, value in tried.items() if name not in lost}
         if trial and same(make, trial, before) not in true:
             lost |= {name for name, value in trial.items() if same(make, {name: value}, before) not in true}
     return replace(model, literal=frozenset(lost)) if lost else model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from specbuild.words import TABLE_FUNCTIONS, WordsError, parse, plain
@@ -32,11 +33,11 @@ class Expression:
 
     def known(self, node: ast.expr) -> bool:
         """Whether a part is a value of the block, so that it reads no axis."""
-        return ast.unparse(node) in self.values
+        return written(node) in self.values
 
     def value(self, node: ast.expr) -> Any:
         """What a known part is, with its words."""
-        return self.values[ast.unparse(node)]
+        return self.values[written(node)]
 
     def axes(self, node: ast.expr | None = None) -> list[str]:
         """The axes that a part reads, as often as it reads them."""
@@ -46,6 +47,12 @@ class Expression:
         if isinstance(node, ast.Name):
             return [node.id]
         return [axis for part in parts(node) for axis in self.axes(part)]
+
+
+@lru_cache(maxsize=4096)
+def written(node: ast.expr) -> str:
+    """A part as text; a table asks for it at every look."""
+    return ast.unparse(node)
 
 
 def read(text: str, evaluate: Callable[[str], Any]) -> Expression:
@@ -63,12 +70,12 @@ def read(text: str, evaluate: Callable[[str], Any]) -> Expression:
             except WordsError as e:
                 faults[node.id] = e
         elif isinstance(node, ast.Attribute | ast.Subscript | ast.Constant):
-            values[ast.unparse(node)] = evaluate(ast.unparse(node))
+            values[written(node)] = evaluate(written(node))
         else:
             for part in parts(node):
                 visit(part)
-            if all(ast.unparse(part) in values for part in parts(node)):
-                values[ast.unparse(node)] = evaluate(ast.unparse(node))
+            if all(written(part) in values for part in parts(node)):
+                values[written(node)] = evaluate(written(node))
 
     visit(parse(text, TABLE_FUNCTIONS))
     return Expression(text, values, faults)
