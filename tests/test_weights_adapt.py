@@ -366,7 +366,7 @@ def test_one_file_for_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_both_emitted_files_give_the_same(tmp_path: Path, monkeypatch: Any) -> None:
-    """Weights for another number of channels and another grid, in PyTorch's form and in a file of Keras."""
+    """Weights for another number of channels and another grid, in PyTorch's form and in that of Keras."""
     torch, keras = pytest.importorskip("torch"), pytest.importorskip("keras")
     numpy_files: Any = pytest.importorskip("safetensors.numpy")
     monkeypatch.chdir(tmp_path)
@@ -376,15 +376,17 @@ def test_both_emitted_files_give_the_same(tmp_path: Path, monkeypatch: Any) -> N
         {name: value.numpy() for name, value in old.state_dict().items()}, "old.safetensors"
     )
     ways = ["--adapt", "patches=repeat", "--adapt", "*=resample", "--from", "torch"]
-    for names in (["new.safetensors", "--to", "torch"], ["new.weights.h5"]):
-        assert main(["weights", "convert", "net.yaml", "old.safetensors", "-o", *names, *ways]) == 0
+    for names in ("torch", "keras"):
+        file = [f"{names}.safetensors", "--to", names]
+        assert main(["weights", "convert", "net.yaml", "old.safetensors", "-o", *file, *ways]) == 0
     model = specbuild.load(Path("net.yaml"))
     ours, theirs = model.build("torch").eval(), model.build("keras")
-    state = {
-        name: torch.from_numpy(value) for name, value in numpy_files.load_file("new.safetensors").items()
-    }
-    ours.load_state_dict(state, strict=True)
-    theirs.load_weights("new.weights.h5")
+    state = numpy_files.load_file("torch.safetensors")
+    ours.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()}, strict=True)
+    kept = numpy_files.load_file("keras.safetensors")
+    assert {variable.path for variable in theirs.weights} == set(kept)
+    for variable in theirs.weights:
+        variable.assign(kept[variable.path])
     random = np.random.default_rng(0)
     image, words = random.normal(size=(2, 4, 24, 16)).astype("float32"), random.integers(0, 10, (2, 6))
     with torch.no_grad():
