@@ -8,7 +8,7 @@ from typing import Any
 SMALLER: dict[str, dict[str, Any]] = {
     "global_context_convnext": {"depths": [1, 1, 2, 1], "widths": [16, 32, 64, 128]},
     "swin_feature_pyramid": {"depths": [1, 1, 2, 1], "features": 24, "channels": 16},
-    "rgbd_segmentation": {"channels": 16},
+    "rgbd_segmentation": {"depths": [1, 1, 1, 1], "channels": 16},
     "vit_b_16_four_channels": {"depth": 1},
 }
 
