@@ -298,7 +298,7 @@ CODES: dict[str, Explanation] = {
         "Entries of the file are left over, weights of the model get none, or shapes differ. Either the file "
         "is of another model, or a rule is missing under `weights` in the spec. What is meant to differ is "
         "declared: `--allow-missing PATTERN` for weights that begin anew, `--allow-unused PATTERN` for entries "
-        "that are left out.",
+        "that are left out, `--adapt PATTERN=MODE` for weights that are made to fit another size.",
     ),
     "SB802": Explanation(
         "a rule for weights that cannot be read",
@@ -326,7 +326,15 @@ CODES: dict[str, Explanation] = {
         "a form of weights that is not known",
         "The ending of the file says what is written: .safetensors, .pt, .pth, .weights.h5 or .keras. `--from` "
         "and `--to` take specbuild, torch or keras; `--from` also takes the layouts that the spec, or a model "
-        "that it imports, has rules for under `weights`.",
+        "that it imports, has rules for under `weights`. `--adapt` takes a pattern and a mode: `conv1=repeat`, or "
+        "mean, zero and random, and `position=resample(prefix=1, from=14x14, to=16x16)`.",
+    ),
+    "SB807": Explanation(
+        "weights that cannot be adapted so",
+        "`repeat`, `mean`, `zero` and `random` are for kernels whose input channels alone differ; of a linear map "
+        "they must be told which of its inputs are channels, and of a grouped convolution they cannot know. "
+        "`resample` is for tables along one axis, whose rows are the places of a grid: squares, unless the model "
+        "or `from` and `to` say otherwise. Weights for which neither is right begin anew: `--allow-missing`.",
     ),
     "SB901": Explanation(
         "the two files compute different functions",

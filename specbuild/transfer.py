@@ -13,6 +13,7 @@ from specbuild.graph import Block
 from specbuild.keymap import counters
 from specbuild.model import Model
 from specbuild.weights import files, process
+from specbuild.weights.adapt import adapted
 from specbuild.weights.carry import CANONICAL, Carried, Declared, Naming, carried, namings
 from specbuild.weights.figures import Difference, Line, line, relative
 from specbuild.weights.files import Entries, Kind
@@ -37,7 +38,7 @@ class Choices:
 
     origin: str | None = None  # the names of the file read: specbuild, torch, keras, or a published layout
     target: str | None = None  # the names of the file written: specbuild, torch, keras
-    into: str | None = None  # the step that published weights are for
+    into: tuple[str, ...] = ()  # the steps that published weights are for
     declared: Declared = NOTHING
     not_finite: bool = False  # whether NaN and infinity are carried
     seed: int = 0  # of the weights that are new
@@ -80,6 +81,7 @@ def taken(model: Model, source: Path, choices: Choices) -> tuple[Carried, Report
     if files.ORIGIN in entries.metadata and choices.origin is None:
         possible = [Naming(CANONICAL)]
     found = carried(model.graph, entries.values, possible)
+    found = adapted(model.graph, found, choices.declared.adapted, choices.seed)
     if not choices.not_finite:
         finite(found.values, source)
     notes = []

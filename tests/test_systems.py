@@ -19,6 +19,7 @@ from specbuild.graph import Block
 from specbuild.parity.compare import Case, Report, compare
 from specbuild.resolve import LIBRARY
 from specbuild.source import Source
+from tests.smaller import smaller
 
 ROOT = Path(__file__).parent
 SYSTEMS = sorted((ROOT.parent / "specs").glob("*.yaml"))
@@ -111,7 +112,9 @@ def on_meta(model: Block, **arguments: Any) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
-    cases = [Case(name, graph(path, variant=variant), batch=3) for name, (path, variant) in CASES.items()]
+    cases = [
+        Case(name, graph(path, smaller(path), variant), batch=3) for name, (path, variant) in CASES.items()
+    ]
     return {report.name: report for report in compare(cases)}
 
 

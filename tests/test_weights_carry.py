@@ -85,7 +85,8 @@ def state(model: Block, backend: str = "torch") -> dict[str, Array]:
 
 
 def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> Carried:
-    return carried(model, entries, namings(model, kind, chosen.get("origin"), chosen.get("into")))
+    into = [chosen["into"]] if "into" in chosen else []
+    return carried(model, entries, namings(model, kind, chosen.get("origin"), into))
 
 
 def told(model: Block, found: Carried, *missing: str, unused: tuple[str, ...] = ()) -> Report:
@@ -237,11 +238,11 @@ def test_published_weights_of_an_imported_model() -> None:
 )
 def test_names_that_are_not_known(net: Block, origin: str, into: str | None, message: str) -> None:
     with pytest.raises(SpecError, match=message) as found:
-        namings(net, "torch", origin, into)
+        namings(net, "torch", origin, [into] if into else [])
     assert found.value.code == "SB806"
 
 
 def test_candidates_are_those_of_the_file(net: Block) -> None:
-    assert [n.name for n in namings(net, "h5", None, None)] == ["keras"]
-    assert [n.name for n in namings(net, "torch", None, None)] == ["specbuild", "torch", "keras", "published"]
-    assert namings(net, "torch", "keras", None) == [Naming("keras")]
+    assert [n.name for n in namings(net, "h5", None)] == ["keras"]
+    assert [n.name for n in namings(net, "torch", None)] == ["specbuild", "torch", "keras", "published"]
+    assert namings(net, "torch", "keras") == [Naming("keras")]

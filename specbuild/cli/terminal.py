@@ -39,6 +39,7 @@ CODES = {
     "SB804": Exit.FOUND,
     "SB805": Exit.FOUND,
     "SB806": Exit.USAGE,
+    "SB807": Exit.FOUND,
     "SB901": Exit.FOUND,
     "SB902": Exit.FOUND,
     "SB903": Exit.FOUND,

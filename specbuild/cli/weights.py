@@ -51,9 +51,11 @@ From = Annotated[
     ),
 ]
 Into = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="STEP", help="The step that a layout's weights are for, if not the model.", show_default=False
+        metavar="STEP",
+        help="The step that a layout's weights are for, if not the model; may be given again: for each of them.",
+        show_default=False,
     ),
 ]
 To = Annotated[
@@ -80,6 +82,17 @@ Unused = Annotated[
         show_default=False,
     ),
 ]
+Adapt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapt",
+        metavar="PATTERN=MODE",
+        help="Steps or weights that the file has in another size, and how they are made to fit. New input channels: "
+        "repeat, mean, zero, random. Another grid of positions: resample, or resample(from=14x14, to=16x16, "
+        "prefix=1) where it is not told by the model. May be given again.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the random numbers that new weights begin with.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Carry NaN and infinity as they are.")]
@@ -93,19 +106,21 @@ SpecOption = Annotated[
 def chosen(
     origin: str | None = None,
     target: str | None = None,
-    into: str | None = None,
+    into: list[str] | None = None,
     missing: list[str] | None = None,
     unused: list[str] | None = None,
+    adapt: list[str] | None = None,
     not_finite: bool = False,
     seed: int = 0,
     force: bool = False,
 ) -> Choices:
     """What was said on the command line."""
     from specbuild.transfer import Choices  # only here: all else of specbuild starts without it
+    from specbuild.weights.adaptation import adaptation
     from specbuild.weights.carry import Declared
 
-    declared = Declared(tuple(missing or ()), tuple(unused or ()))
-    return Choices(origin, target, into, declared, not_finite, seed, force)
+    declared = Declared(tuple(missing or ()), tuple(unused or ()), tuple(map(adaptation, adapt or ())))
+    return Choices(origin, target, tuple(into or ()), declared, not_finite, seed, force)
 
 
 @weights.command()
@@ -137,6 +152,7 @@ def convert(
     into: Into = None,
     missing: Missing = None,
     unused: Unused = None,
+    adapt: Adapt = None,
     nonfinite: Nonfinite = False,
     seed: Seed = 0,
     variant: options.Variant = None,
@@ -148,12 +164,12 @@ def convert(
     """Carry weights from a file into another, of the same framework or the other.
 
     Nothing is written unless every weight of the model gets its tensor and every tensor its place,
-    but for what is declared by --allow-missing and --allow-unused.
+    but for what is declared by --allow-missing, --allow-unused and --adapt.
     """
     from specbuild import transfer
 
-    choices = chosen(origin, to, into, missing, unused, nonfinite, seed, force)
     try:
+        choices = chosen(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
         told = transfer.convert(options.model(spec, variant, settings, root), source, target, choices)
     except (SpecError, SpecErrors) as error:
         if as_json:

@@ -47,6 +47,9 @@ class Flow:
     text: dict[str, Expr] = field(default_factory=dict)  # value -> how it is read now
     heavy: set[str] = field(default_factory=set)  # values folded with a weighty call inside
     live: dict[str, int] = field(default_factory=dict)  # variable -> last step that reads it
+    crowded: set[str] = field(
+        default_factory=set
+    )  # values alive beside one of another step with the same name
 
     def run(self) -> list[Expr]:
         """The statements of all steps; the expressions of the outputs come back."""
@@ -60,6 +63,7 @@ class Flow:
                 readers.setdefault(key, []).append(at)
         for key in outputs:
             readers.setdefault(key, []).append(end)
+        self.crowded = self.namesakes(readers)
         for name, value in self.unit.first.inputs.items():
             self.text[value.key] = Name(name)
             # a function that joins a model speaks of its inputs again at its end
@@ -68,6 +72,19 @@ class Flow:
             alone = outputs == [steps[at].key] and at == done[-1]
             self.step(at, steps[at], readers, alone)
         return [self.text[key] for key in outputs]
+
+    def namesakes(self, readers: Mapping[str, list[int]]) -> set[str]:
+        """Of the values of steps that give several, those that are read while another of the same name is."""
+        found: set[str] = set()
+        latest: dict[str, tuple[int, str]] = {}
+        for at, step in enumerate(self.unit.steps):
+            for part in step.parts:
+                if part in readers:
+                    end, name = max(readers[part]), output(part)
+                    until, other = latest.get(name, (-1, part))
+                    found |= {part, other} if until > at else set()
+                    latest[name] = max((until, other), (end, part))
+        return found
 
     def called(self) -> set[str]:
         """The functions of the file that the steps call, so that no variable may have their names."""
@@ -215,7 +232,8 @@ class Flow:
             own = f"_{own}"
         several = used and used[0] < len(self.unit.steps) and len(self.unit.steps[used[0]].inputs) > 1
         branch = self.unit.steps[at - 1].key not in step.inputs if at else len(self.unit.first.inputs) > 1
-        aside = len(used) > 1 or (step.named and several and branch)
+        given = used == [len(self.unit.steps)] and len(self.unit.first.outputs) > 1
+        aside = len(used) > 1 or given or (step.named and several and branch)
         kept = not step.inputs or (step.named and (step.holder == "" or aside))
         return self.free(at, *((own,) if kept else ()), "x", "out", own)
 
@@ -228,7 +246,9 @@ class Flow:
         """The variable of one of several values that a step gives; `_` if nobody reads it."""
         if part not in readers:
             return "_"
-        own = part.partition("@")[2] or part.partition("@")[0]
+        own = output(part)
+        if part in self.crowded:
+            own = f"{part.partition('@')[0]}_{own}"
         own = own.replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
@@ -236,6 +256,11 @@ class Flow:
         self.live[name] = max(readers[part])
         self.text[part] = Name(name)
         return name
+
+
+def output(part: str) -> str:
+    """The name of one of several values that a step gives."""
+    return part.partition("@")[2] or part.partition("@")[0]
 
 
 def owned(expr: Expr, unit: Unit, owner: str) -> Expr:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +11,7 @@ from specbuild import keymap
 from specbuild.axes import listed
 from specbuild.errors import SpecError, nearest
 from specbuild.graph import Block
+from specbuild.weights.adaptation import Adaptation
 from specbuild.weights.held import Held, from_framework, held, kept_shapes, placed, shared, stacked
 
 if TYPE_CHECKING:
@@ -33,16 +34,19 @@ AVERAGED = "n_averaged"  # what a model of averages counts with
 class Naming:
     """The names that a file goes by: the model's own in one form, or those of a published layout.
 
-    The weights of a layout are those of `block`, which stands at `path` in the model and at `kept` in a framework.
+    The weights of a layout are those of `block`, which stands at `path` in the model and at `kept` in a framework,
+    and of the blocks of `also`.
     """
 
     name: str
     block: Block | None = None
     path: str = ""
     kept: str = ""
+    also: tuple[Naming, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name} (into {self.path[:-1]})" if self.path else self.name
+        paths = [n.path[:-1] for n in (self, *self.also) if n.path]
+        return f"{self.name} (into {listed(paths)})" if paths else self.name
 
     @property
     def framework(self) -> str:
@@ -51,13 +55,26 @@ class Naming:
 
 @dataclass(frozen=True)
 class Unfit:
-    """A weight that gets nothing, or something of another form; `found` is empty, or what the file has for it."""
+    """A weight that gets nothing, or something of another form; `found` is empty, or what the file has for it.
+
+    `advice` is the mode that would adapt it, if there is one.
+    """
 
     path: str
     shape: Shape
     name: str = ""
     wanted: Shape = ()
     found: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A weight of another size that was made to fit: how, and what declared it."""
+
+    weight: Unfit
+    how: str
+    by: str
 
 
 @dataclass
@@ -69,6 +86,8 @@ class Carried:
     missing: list[Unfit] = field(default_factory=list)
     mismatched: list[Unfit] = field(default_factory=list)
     left_over: list[tuple[str, Shape]] = field(default_factory=list)
+    others: dict[str, Array] = field(default_factory=dict)  # of another size, in canonical order
+    adapted: list[Adapted] = field(default_factory=list)
 
     @property
     def exceptions(self) -> int:
@@ -98,8 +117,14 @@ def fitted(model: Block, entries: Mapping[str, Array], naming: Naming) -> Carrie
     bare = unwrapped(entries, wanted)
     if naming.block is None:
         return settled(Carried(naming), weights, shared(weights), bare, {})
-    renamed = keymap.rename(naming.block, naming.name, bare, wanted, naming.kept)
-    return settled(Carried(naming), weights, shared(weights), renamed.values, renamed.origins)
+    values: dict[str, Array] = {}
+    origins: dict[str, str] = {}
+    for part in (naming, *naming.also):
+        assert part.block is not None
+        renamed = keymap.rename(part.block, part.name, bare, wanted, part.kept)
+        values |= renamed.values
+        origins |= renamed.origins
+    return settled(Carried(naming), weights, shared(weights), values, origins)
 
 
 def settled(
@@ -121,15 +146,20 @@ def settled(
         elif value.shape != shape or value.dtype.kind != "f":
             told = said(value) if value.dtype.kind == "f" else f"{said(value)} of {value.dtype}"
             found.mismatched += [Unfit(h.path, h.shape, name, shape, told) for h in sharing]
+            if value.dtype.kind == "f" and len(sharing) == 1:
+                other = value if canonical else sharing[0].turned(value)
+                found.others |= {} if other is None else {sharing[0].path: other}
         else:
             good[place] = value
     found.values = good if canonical else from_framework(weights, good)
     counters = keymap.counters(places)
-    found.left_over = [
-        (origins.get(place, place), value.shape)
+    used = {origins.get(place) for place in places} if found.naming.also else set()
+    left_over = {
+        name: value.shape
         for place, value in entries.items()
-        if place not in places and place not in counters
-    ]
+        if place not in places and place not in counters and (name := origins.get(place, place)) not in used
+    }
+    found.left_over = list(left_over.items())
     return found
 
 
@@ -151,21 +181,15 @@ def unwrapped(entries: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, 
 # ---------------------------------------------------------------------------------------------------------- naming
 
 
-def namings(model: Block, kind: str, chosen: str | None, into: str | None) -> list[Naming]:
-    """The names that a file of a kind may go by, or the one chosen; SB806 where there is no such thing."""
+def namings(model: Block, kind: str, chosen: str | None, into: Sequence[str] = ()) -> list[Naming]:
+    """The names that a file of a kind may go by, or the one chosen; SB806 where there is no such thing.
+
+    What is for the steps `into` is for each of them.
+    """
     named = layouts(model)
-    if into is not None:
-        steps = list(dict.fromkeys(n.path[:-1] for n in named if n.path))
-        named = [n for n in named if n.path == f"{into}."]
-        if not named:
-            raise SpecError(
-                "SB806",
-                f"no step {into!r} has published names",
-                hint=suggested(
-                    into, steps, "no step is a model with `weights` in its file", "steps that have"
-                ),
-            )
-    if chosen in OWN and into is None:
+    if into:
+        named = together(named, into)
+    if chosen in OWN and not into:
         return [Naming(chosen)]
     if chosen is not None:
         found = [n for n in named if n.name == chosen]
@@ -180,10 +204,29 @@ def namings(model: Block, kind: str, chosen: str | None, into: str | None) -> li
                 hint=suggested(chosen, names, "", "there are"),
             )
         return found[:1]
-    own = [Naming(name) for name in OWN] if into is None else []
+    own = [] if into else [Naming(name) for name in OWN]
     if kind in ("h5", "keras"):
         return [*(n for n in own if n.name == "keras"), *(n for n in named if n.framework == "keras")]
-    return [*own, *(n for n in named if n.framework == "torch" and (not n.path or into is not None))]
+    return [*own, *(n for n in named if n.framework == "torch" and (not n.path or into))]
+
+
+def together(named: list[Naming], into: Sequence[str]) -> list[Naming]:
+    """The layouts that all of these steps have; SB806 where there is none."""
+    steps = list(dict.fromkeys(n.path[:-1] for n in named if n.path))
+    for step in into:
+        if step not in steps:
+            none = "no step is a model with `weights` in its file"
+            hint = suggested(step, steps, none, "steps that have")
+            raise SpecError("SB806", f"no step {step!r} has published names", hint=hint)
+    found = []
+    for first in (n for n in named if n.path == f"{into[0]}."):
+        others = (f"{step}." for step in dict.fromkeys(into) if step != into[0])
+        also = [n for path in others for n in named if (n.name, n.path) == (first.name, path)]
+        if len(also) == len(set(into)) - 1:
+            found.append(replace(first, also=tuple(also)))
+    if not found:
+        raise SpecError("SB806", f"{listed(list(into))} have no published names in common")
+    return found
 
 
 def suggested(word: str, known: list[str], none: str, some: str) -> str:
@@ -209,10 +252,14 @@ def layouts(model: Block) -> list[Naming]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What may be missing (paths of the model) and left over (names of the file): patterns with `*` and `?`."""
+    """What may be missing (paths of the model) and left over (names of the file): patterns with `*` and `?`.
+
+    And what is made to fit, if it has another size.
+    """
 
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
+    adapted: tuple[Adaptation, ...] = ()
 
     def new(self, path: str) -> bool:
         return any(matches(path, pattern) for pattern in self.missing)

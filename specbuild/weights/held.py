@@ -54,6 +54,14 @@ class Held:
         value = value.reshape(self.shape)
         return value if self.stored.blocks is None else reordered(value, inverse(self.stored.blocks))
 
+    def turned(self, value: Array) -> Array | None:
+        """A framework's tensor of another size in the order of the canonical one, if its axes are told by that."""
+        while value.ndim > len(self.shape) and value.shape[0] == 1:
+            value = value[0]
+        if self.stored.blocks is not None or self.stored.shape is not None or value.ndim != len(self.shape):
+            return None
+        return value if self.stored.order is None else value.transpose(inverse(self.stored.order))
+
 
 def reordered(value: Array, blocks: Sequence[int]) -> Array:
     """The equal parts of the first axis in another order."""

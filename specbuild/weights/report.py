@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.errors import SpecError, printable
-from specbuild.weights.carry import Carried, Declared, Unfit
+from specbuild.weights.adaptation import MODES
+from specbuild.weights.carry import Adapted, Carried, Declared, Unfit
 
 MOST_PLACES = 4  # steps named in one line
 
@@ -19,6 +20,7 @@ class Report:
     names: str  # the names that the file goes by
     total: int
     carried: int
+    adapted: tuple[Adapted, ...]
     new: tuple[Unfit, ...]
     missing: tuple[Unfit, ...]
     mismatched: tuple[Unfit, ...]
@@ -26,6 +28,7 @@ class Report:
     unused: tuple[tuple[str, tuple[int, ...]], ...]  # left over, and declared so
     places: tuple[str, ...] = ()  # of the new weights: names of steps
     lacking: tuple[str, ...] = ()  # patterns that fit those that are missing or mismatched
+    adaptable: tuple[str, ...] = ()  # what declares how some of these are adapted
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -36,6 +39,7 @@ class Report:
         """One line: `318 of 320 carried, 2 new (cbam), 0 mismatched, 0 left over`."""
         shown = [*self.places[:MOST_PLACES], *(["..."] if len(self.places) > MOST_PLACES else [])]
         parts = [f"{self.carried} of {self.total} carried"]
+        parts += [f"{len(self.adapted)} adapted"] if self.adapted else []
         parts.append(f"{len(self.new)} new" + (f" ({', '.join(shown)})" if shown else ""))
         parts += [f"{len(self.missing)} missing"] if self.missing else []
         parts += [f"{len(self.mismatched)} mismatched", f"{len(self.left_over)} left over"]
@@ -49,6 +53,7 @@ class Report:
             *(("missing", told(u)) for u in self.missing),
             *(("mismatched", told(u)) for u in self.mismatched),
             *(("left over", f"{name} {shape}") for name, shape in self.left_over),
+            *(("adapted", f"{told(a.weight)}: {a.how}") for a in self.adapted),
             *(("new", told(u)) for u in self.new),
             *(("unused", f"{name} {shape}") for name, shape in self.unused),
         ]
@@ -61,6 +66,7 @@ class Report:
             "names": self.names,
             "weights": self.total,
             "carried": self.carried,
+            "adapted": [{**unfit(a.weight), "how": a.how} for a in self.adapted],
             "new": [unfit(u) for u in self.new],
             "missing": [unfit(u) for u in self.missing],
             "mismatched": [unfit(u) for u in self.mismatched],
@@ -81,9 +87,10 @@ class Report:
         if not self.carried:
             hints.append("no name in it is one of the model's; --from says whose names they are")
         elif self.lacking:
-            hints.append(f"{allowed('missing', self.lacking)} to let them begin anew")
+            hints += [f"{allowed('adapt', self.adaptable)} to adapt them"] if self.adaptable else []
+            hints.append(f"{allowed('allow-missing', self.lacking)} to let them begin anew")
         if self.left_over and self.carried:
-            hints.append(f"{allowed('unused', (self.left_over[0][0],))} to leave such entries out")
+            hints.append(f"{allowed('allow-unused', (self.left_over[0][0],))} to leave such entries out")
         return SpecError(
             "SB801",
             f"`{printable(file)}` does not fit the model: {said}; nothing was written",
@@ -93,7 +100,7 @@ class Report:
 
 def allowed(what: str, patterns: Iterable[str]) -> str:
     """The options that declare an exception."""
-    return " ".join(f"--allow-{what} '{pattern}'" for pattern in list(patterns)[:MOST_PLACES])
+    return " ".join(f"--{what} '{pattern}'" for pattern in list(patterns)[:MOST_PLACES])
 
 
 def told(u: Unfit) -> str:
@@ -114,10 +121,18 @@ def report(found: Carried, declared: Declared, paths: list[str], notes: Iterable
     new = {u.path for u in unfit if declared.new(u.path)}
     lacking = {u.path for u in unfit} - new
     idle = [f"nothing that is missing or left over matches {p!r}" for p in declared.idle(found)]
+    by = {a.by for a in found.adapted}
+    idle += [
+        f"nothing of another size is adapted by {a.text!r}" for a in declared.adapted if a.text not in by
+    ]
+    fitting = {
+        mode: {u.path for u in found.mismatched if u.advice == mode and u.path in lacking} for mode in MODES
+    }
     return Report(
         str(found.naming),
         len(paths),
-        len(found.values),
+        len(found.values) - len(found.adapted),
+        tuple(found.adapted),
         tuple(u for u in unfit if u.path in new),
         tuple(u for u in found.missing if u.path in lacking),
         tuple(u for u in found.mismatched if u.path in lacking),
@@ -125,6 +140,7 @@ def report(found: Carried, declared: Declared, paths: list[str], notes: Iterable
         tuple(entry for entry in found.left_over if declared.unused(entry[0])),
         tuple(dict.fromkeys(map(named, outermost(new, paths)))),
         tuple(patterns(outermost(lacking, paths))),
+        tuple(f"{p}={mode}" for mode, some in fitting.items() for p in patterns(holders(some))),
         (*notes, *idle),
     )
 
@@ -134,6 +150,11 @@ def outermost(some: set[str], paths: list[str]) -> list[str]:
     others = {head for path in paths if path not in some for head in heads(path)}
     found = [next((h for h in heads(path) if h not in others), path) for path in paths if path in some]
     return list(dict.fromkeys(found))
+
+
+def holders(some: set[str]) -> list[str]:
+    """The steps that hold some weights."""
+    return sorted({path.rpartition(".")[0] for path in some})
 
 
 def named(step: str) -> str:

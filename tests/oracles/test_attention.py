@@ -23,6 +23,8 @@ PARAMETERS = {
     "SpatialAttention: {normalised: false}": 98,
     "SqueezeExcitation": 580,
     "EfficientChannelAttention": 3,
+    "GlobalContext": 653,
+    "MultiScaleChannelAttention": 4_576,
 }
 
 
@@ -86,6 +88,26 @@ def test_efficient_channel_attention(channels: int) -> None:
     theirs = timm.layers.EcaModule(channels)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     assert difference(theirs(x), ours(x)) < 1e-10
+
+
+@torch.no_grad()
+def test_global_context() -> None:
+    """timm's has an epsilon of 1e-6, the paper's, and ours, one of 1e-5."""
+    x = maps()
+    ours: Any = built("GlobalContext", x)
+    theirs = timm.layers.GlobalContext(64, fuse_add=True, fuse_scale=False, rd_ratio=1 / 16)
+    pairs = (
+        (ours.attention, theirs.conv_attn),
+        (ours.fc1, theirs.mlp_add.fc1),
+        (ours.fc2, theirs.mlp_add.fc2),
+    )
+    for mine, other in pairs:
+        other.weight.copy_(mine.weight.reshape(other.weight.shape))
+        other.bias.copy_(mine.bias)
+    theirs.mlp_add.norm.load_state_dict(ours.norm.state_dict())
+    theirs.mlp_add.norm.eps = 1e-5
+    assert difference(theirs(x), ours(x)) < 1e-10
+    assert difference(x, ours(x)) > 1e-3
 
 
 @torch.no_grad()
