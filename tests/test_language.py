@@ -245,3 +245,14 @@ def test_variants() -> None:
     with pytest.raises(SpecError) as caught:
         graph(SPECS / "backbone.yaml", variant="wild")
     assert "did you mean 'wide'" in caught.value.hint
+
+
+def test_a_row_with_values_that_are_read_is_called_in_pieces() -> None:
+    """Its layers stay one row, under the names that they would have; values are those of its members."""
+    net = made("pieces")
+    assert isinstance(net.first, nn.Sequential) and [*net.first.state_dict()][0] == "0.conv.weight"
+    image = torch.randn(2, 3, 16, 12)
+    _, one, three, *_ = net(image)
+    x = net.first[0](image)
+    assert torch.equal(one, x) and torch.equal(three, net.first[2](net.first[1](x)))
+    assert "stage_3 = self.stage[2:4](stage_1)" in text("pieces")

@@ -173,7 +173,8 @@ def attribute(lowered: Lowered, node: str, backend: str) -> str:
         held = lowered.block.node(node)
         return node.replace(".", "_") if held is not None and isinstance(held.op, Tensor) else node
     for step in lowered.steps:
-        if isinstance(step.make, Container) and not step.make.loop and node.startswith(step.holder + "."):
+        row = isinstance(step.make, Container) and not (step.make.loop or step.make.cut)
+        if row and node.startswith(step.holder + "."):
             return f"{step.holder.replace('.', '_')}/{node[len(step.holder) + 1 :].replace('.', '/')}"
     return node.replace(".", "_")
 

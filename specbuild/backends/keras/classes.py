@@ -134,7 +134,7 @@ def untrained(unit: Unit, held: str) -> list[Expr]:
         if is_weight(step) or isinstance(step.make, Computed):
             continue
         layer: Expr = Name(held.format(attribute(step)))
-        if isinstance(step.make, Container) and step.make.loop:
+        if isinstance(step.make, Container) and (step.make.loop or step.make.cut):
             found.append(Index(layer, (Literal(int(inside)),)) if inside else Star(layer))
             continue
         for name in inside.split(".") if inside else ():
@@ -184,6 +184,7 @@ def call(unit: Unit) -> Function:
         lambda step: Name(f"self.{attribute(step)}"),
         lambda step: Name(f"self.{flag_name(step, unit)}"),
         owner="self",
+        lists=True,
     )
     outputs = flow.run()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
@@ -209,7 +210,7 @@ def named(made: Made, name: Expr) -> Expr:
         if made.names is not None:
             members = zip(made.names, spelled_out(made.members), strict=True)
             inner: tuple[Expr, ...] = tuple(named(m, Literal(own)) for own, m in members)
-        elif made.loop:
+        elif made.loop or made.cut:
             return listing(row(made.members, lambda m, i: named(m, beside(name, i)), numbered=True))
         else:
             inner = row(made.members, lambda m, i: named(m, number(i)), numbered=True)
@@ -277,7 +278,7 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
             made.add(step.holder)
     body += made_still(untrained(unit, "{}_layer"))
     body += tables
-    flow = Flow(mended(unit), held, lambda step: Name(flag_name(step, unit)), indent=4)
+    flow = Flow(mended(unit), held, lambda step: Name(flag_name(step, unit)), indent=4, lists=True)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
     if len(outputs) == 1 and not isinstance(outputs[0], Name):
