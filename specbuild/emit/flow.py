@@ -173,8 +173,8 @@ class Flow:
         part: Expr = Literal(begin)
         if several(step):
             part = Slice(Literal(begin) if begin else None, None if end is None else Literal(end))
-        if self.lists:
-            return Index(self.marked(layer, "each", step), (part,))
+        if self.lists or not several(step):
+            return Index(self.marked(layer, "each", replace(step, node=step.holder)), (part,))
         return self.marked(Index(layer, (part,)), "calls", step)
 
     def made(self, step: Step) -> Expr:
