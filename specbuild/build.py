@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from specbuild import backends
 from specbuild.audit import audit
 from specbuild.cost import cost
-from specbuild.elaborate import elaborate
+from specbuild.elaborate import Features, elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
 from specbuild.graph import Block
@@ -56,13 +56,19 @@ def root_of(file: Path) -> Path:
 
 
 def elaborated(
-    spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
+    spec: Spec,
+    files: Files,
+    params: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+    features: Features | None = None,
 ) -> Stages:
-    """The model of an opened spec; raises SpecError."""
-    whole = elaborate(spec, files, params, variant)
+    """The model of an opened spec, with outputs for the `features` asked for; raises SpecError."""
+    whole = elaborate(spec, files, params, variant, features=features)
     documents = [opened.source.data for opened in files.owners.values()]
     model = kept(
-        passed(whole), lambda trial: passed(elaborate(spec, files, params, variant, trial)), documents
+        passed(whole),
+        lambda trial: passed(elaborate(spec, files, params, variant, trial, features)),
+        documents,
     )
     if (count := cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"

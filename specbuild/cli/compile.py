@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,6 +90,8 @@ def compile(
     ] = "file",
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; end with 1 if a file is not what it would be.")
     ] = False,
@@ -163,7 +165,11 @@ def compile(
             param_hint="--with-weights-loader",
         )
     where = place(target, several)
-    compiled = [*emitted(options.once(specs), chosen, variant, settings, root, where, loader)]
+
+    def load(spec: str) -> Model:
+        return options.model(spec, variant, settings, root, features, only)
+
+    compiled = [*emitted(options.once(specs), chosen, load, where, loader)]
     results = [found for found in compiled if isinstance(found, Result)]
     faults = [found for found in compiled if isinstance(found, SpecError)]
     records = []
@@ -218,16 +224,14 @@ def place(target: str | None, several: bool) -> Place:
 def emitted(
     specs: list[str],
     backends: tuple[str, ...],
-    variant: str | None,
-    settings: list[str] | None,
-    root: Path | None,
+    load: Callable[[str], Model],
     where: Place,
     loader: bool,
 ) -> Iterator[Result | SpecError]:
     """What each spec gives for each backend; a fault in one does not stop the others."""
     for spec in progress(specs):
         try:
-            model = options.model(spec, variant, settings, root)
+            model = load(spec)
         except SpecError as error:
             yield error
             continue

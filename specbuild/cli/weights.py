@@ -116,13 +116,15 @@ def init(
     to: To = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     force: Force = False,
     root: options.Root = None,
 ) -> None:
     """Write the weights that a model begins with: the same numbers for both frameworks."""
     from specbuild import transfer
 
-    model = options.model(spec, variant, settings, root)
+    model = options.model(spec, variant, settings, root, features, only)
     count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
     out(f"{printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n")
 
@@ -141,6 +143,8 @@ def convert(
     seed: Seed = 0,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     force: Force = False,
     as_json: Json = False,
     root: options.Root = None,
@@ -154,7 +158,9 @@ def convert(
 
     choices = chosen(origin, to, into, missing, unused, nonfinite, seed, force)
     try:
-        told = transfer.convert(options.model(spec, variant, settings, root), source, target, choices)
+        told = transfer.convert(
+            options.model(spec, variant, settings, root, features, only), source, target, choices
+        )
     except (SpecError, SpecErrors) as error:
         if as_json:
             out(json.dumps({"errors": json.loads(render(error, format="json"))}, indent=2) + "\n")
