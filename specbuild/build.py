@@ -20,6 +20,7 @@ from specbuild.resolve import Files
 from specbuild.source import Source
 from specbuild.spec import Spec
 from specbuild.weights.loader import with_loader
+from specbuild.weights.optimizer import with_groups
 
 
 class Stages(NamedTuple):
@@ -91,16 +92,26 @@ def graph(
     return elaborated(spec, files, params, variant).model
 
 
-def compile_source(model: Block, backend: str, header: tuple[str, ...] = (), *, loader: bool = False) -> str:
+def compile_source(
+    model: Block,
+    backend: str,
+    header: tuple[str, ...] = (),
+    *,
+    loader: bool = False,
+    groups: bool = False,
+) -> str:
     """The model as the source of a file for one framework, audited; `header` becomes comments at its head.
 
-    With a `loader`, the file of a Keras model has a function that fills it from canonical weights.
+    With a `loader`, the file of a Keras model has a function that fills it from canonical weights; with `groups`,
+    one that sorts its parameters for an optimizer.
     """
     target = backends.load(backend)
     summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
     page = target.module(units(model, target), summary, header)
     if loader:
         page = with_loader(page, model)
+    if groups:
+        page = with_groups(page, model, backend)
     text = module(page)
     audit(text, target.name, loader=loader)
     return text

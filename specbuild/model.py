@@ -67,11 +67,16 @@ class Model:
         """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)
 
-    def source(self, backend: str, *, loader: bool = False) -> str:
-        """The file that `specbuild compile` writes for this backend; for Keras, with a `loader` of weights if asked."""
+    def source(self, backend: str, *, loader: bool = False, groups: bool = False) -> str:
+        """The file that `specbuild compile` writes for this backend.
+
+        If asked, with a `loader` of weights (for Keras), with a function that makes `groups` for an optimizer.
+        """
         header = output.header(self.digest, self.spec.license)
         return output.stamped(
-            compile_source(self.graph, known(backend), header, loader=loader and backend == "keras")
+            compile_source(
+                self.graph, known(backend), header, loader=loader and backend == "keras", groups=groups
+            )
         )
 
     def picture(

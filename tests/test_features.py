@@ -84,13 +84,12 @@ def test_features_are_the_values_inside(name: str) -> None:
             assert torch.equal(value, inside if inside.shape == value.shape else inside.permute(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize("strict", [True, False])
-def test_a_row_in_pieces_is_traced_whole(strict: bool) -> None:
+def test_a_row_in_pieces_is_traced_whole() -> None:
     net = load(ROOT / "specs" / "pieces.yaml").build("torch").eval()
     image = torch.randn(2, 3, 16, 12)
     expected = net(image)
     batch = {0: torch.export.Dim("batch", min=1, max=64)}
-    exported = torch.export.export(net, (image,), dynamic_shapes=(batch,), strict=strict)
+    exported = torch.export.export(net, (image,), dynamic_shapes=(batch,))
     assert set(exported.state_dict) == set(net.state_dict())
     for a, b in zip(exported.module()(image), expected, strict=True):
         torch.testing.assert_close(a, b)

@@ -11,6 +11,7 @@ import typer
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, exit_code, out, report
 from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.summary.table import laid
 
 if TYPE_CHECKING:
     from specbuild.transfer import Choices
@@ -127,6 +128,57 @@ def init(
     model = options.model(spec, variant, settings, root, features, only)
     count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
     out(f"{printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n")
+
+
+@weights.command()
+def groups(
+    spec: options.Spec,
+    layer_decay: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The rate of a layer, as a share of that of the one after it."),
+    ] = 1.0,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
+    as_json: Json = False,
+    root: options.Root = None,
+) -> None:
+    """Tell how an optimizer is to treat each weight: whether it decays, and at what share of the rate it learns.
+
+    What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
+    """
+    from specbuild.weights.groups import levels, records
+
+    model = options.model(spec, variant, settings, root, features, only)
+    if as_json:
+        document = {
+            "model": model.name,
+            "layer_decay": layer_decay,
+            "weights": records(model.graph, layer_decay),
+        }
+        out(json.dumps(document, indent=2) + "\n")
+        return
+    found = levels(model.graph)
+    rows = [
+        (
+            str(level.after),
+            f"{layer_decay**level.after:.4g}",
+            *(f"{n:,}" for n in (*level.decaying, *level.others)),
+            ", ".join(level.parts[:4]) + (f" and {len(level.parts) - 4} more" if level.parts[4:] else ""),
+        )
+        for level in found
+    ]
+    heads = ("layers after", "rate", "decay", "numbers", "do not", "numbers", "steps")
+    out("\n".join(laid([heads, *rows], 0)) + "\n")
+    decaying, others = (
+        [sum(column) for column in zip(*some, strict=True)]
+        for some in ([x.decaying for x in found] or [(0, 0)], [x.others for x in found] or [(0, 0)])
+    )
+    out(
+        f"{model.name}: {decaying[0]} tensors with {decaying[1]:,} numbers decay, "
+        f"{others[0]} with {others[1]:,} do not\n"
+    )
 
 
 @weights.command()

@@ -30,6 +30,7 @@ class Held:
     name: str
     shape: tuple[int, ...]
     trained: bool
+    decays: bool
     kept: str
     stored: Stored
 
@@ -147,6 +148,7 @@ def visit(lowered: Lowered, path: tuple[str, ...], kept: tuple[str, ...], backen
                     name,
                     shape,
                     weight.trained,
+                    weight.decays,
                     ("." if backend == "torch" else "/").join(parts),
                     stored,
                 )
