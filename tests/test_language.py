@@ -59,7 +59,7 @@ def test_taps() -> None:
 def test_tap_into_nothing() -> None:
     error = refused("taps", "trunk.stage.1.norm", "trunk.stage.1.nrom")
     assert (error.code, line(error)) == ("SB202", 29)
-    assert "did you mean 'norm'" in error.hint
+    assert "did you mean 'trunk.stage.1.norm'" in error.hint
 
 
 def test_what_no_output_needs_is_dropped() -> None:

@@ -11,7 +11,6 @@ import typer
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, exit_code, out, report
 from specbuild.errors import SpecError, SpecErrors, printable, render
-from specbuild.summary.table import laid
 
 if TYPE_CHECKING:
     from specbuild.transfer import Choices
@@ -148,6 +147,7 @@ def groups(
 
     What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
     """
+    from specbuild.summary.table import laid  # only here: it reads the table of ops
     from specbuild.weights.groups import levels, records
 
     model = options.model(spec, variant, settings, root, features, only)

@@ -31,7 +31,7 @@ class Features:
             except SpecError as error:
                 hint = error.hint if "did you mean" in error.hint else LISTED
                 raise SpecError(error.code, error.message, place, hint) from None
-            name = path.replace(".", "_")
+            name = path.removeprefix(f"{model.known_as}.").replace(".", "_")
             if found.setdefault(name, output).ref != output.ref:
                 message = f"{path!r} would be named {name!r}, as another output is"
                 raise SpecError("SB204", message, place, "name them in the spec: outputs: {name: path}")
