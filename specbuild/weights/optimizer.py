@@ -78,14 +78,12 @@ def grouped_optimizer(
 
     It takes a Keras that has MultiOptimizer, as 3.15 does.
     """
-    optimizers, by_path = [], {{}}
-    for group in groups:
-        optimizer = make(
-            learning_rate=group["learning_rate"], weight_decay=group["weight_decay"]
-        )
-        optimizers.append(optimizer)
-        by_path |= {{variable.path: optimizer for variable in group["variables"]}}
-    chosen = keras.optimizers.OptimizerMap(optimizers[0], by_path)
+    first, *others = [
+        make(learning_rate=g["learning_rate"], weight_decay=g["weight_decay"])
+        for g in groups
+    ]
+    paths = ["|".join(v.path for v in g["variables"]) for g in groups[1:]]
+    chosen = keras.optimizers.OptimizerMap(first, dict(zip(paths, others)))
     return keras.optimizers.MultiOptimizer(chosen)
 '''
 
