@@ -165,3 +165,17 @@ def test_a_model_can_be_asked_again() -> None:
     model: Model = load(RESNET, "resnet18", classes=5)
     again = model.with_features("layer1").with_features("layer2", only=True)
     assert list(again.graph.outputs) == ["layer2"] and again.variant == "resnet18"
+
+
+def test_a_class_that_gives_more_says_so() -> None:
+    source = load(RESNET).with_features("layer4.0.bn2").source("torch")
+    assert "class BottleneckWithBn2(" in source and "class Bottleneck(" in source
+
+
+def test_an_output_of_a_renamed_model_that_is_not_there() -> None:
+    text = (ROOT / "specs" / "renamed_outputs.yaml").read_text().replace("first: conv1", "first: conv2")
+    text = text.replace("./backbone.yaml", "library:backbones/resnet.yaml").replace("Backbone", "ResNet")
+    with pytest.raises(SpecError) as caught:
+        load(text.replace("variant: wide", "variant: resnet18").replace("classifier", "fc"))
+    assert (caught.value.code, caught.value.message) == ("SB202", "there is no 'conv2' in ResNet")
+    assert caught.value.place is not None and caught.value.place.text.startswith("outputs: ")
