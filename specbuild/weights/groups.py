@@ -28,7 +28,11 @@ class Grouped:
     rank: int
     count: int  # of numbers
     decays: bool
-    after: int
+    part: Part
+
+    @property
+    def after(self) -> int:
+        return self.part.after
 
     @property
     def name(self) -> str:
@@ -47,17 +51,17 @@ class Part:
 
 def grouped(model: Block, backend: str) -> list[Grouped]:
     """Every tensor that is trained, in the order of the graph."""
-    found = parts(model, backend)
+    found = {part.path: part for part in parts(model, backend)}
     still = set(frozen(model))
     made = []
     for kept, sharing in shared(h for h in held(model, backend) if h.trained).items():
-        if any(under(h.path, path) for h in sharing for path in still):
+        if any(path in still for h in sharing for path in around(h.path)):
             continue
-        [after] = {part.after for part in found if under(sharing[0].path, part.path)}
+        part = next(found[path] for path in around(sharing[0].path) if path in found)
         rank = len(sharing[0].kept_shape) + (len(sharing) > 1 and sharing[0].stored.stacked)
         count = sum(prod(h.shape) for at, h in enumerate(sharing) if at == 0 or h.stored.stacked)
         paths = tuple(h.path for h in sharing)
-        made.append(Grouped(kept, paths, rank, count, sharing[0].decays, after))
+        made.append(Grouped(kept, paths, rank, count, sharing[0].decays, part))
     return made
 
 
@@ -73,16 +77,12 @@ class Level:
 
 def levels(model: Block) -> list[Level]:
     """The layers of a model from its input to its outputs."""
-    found = grouped(model, "torch")
     by_level: dict[int, list[Grouped]] = {}
-    for one in sorted(found, key=lambda g: -g.after):
+    for one in grouped(model, "torch"):
         by_level.setdefault(one.after, []).append(one)
-    own = parts(model, "torch")
     made = []
-    for after, members in by_level.items():
-        inside = tuple(
-            p.path for p in own if p.after == after and any(under(g.kept, p.kept) for g in members)
-        )
+    for after, members in sorted(by_level.items(), reverse=True):
+        inside = tuple(dict.fromkeys(g.part.path for g in members))
         counts = [
             (len(some), sum(g.count for g in some))
             for some in ([g for g in members if g.decays], [g for g in members if not g.decays])
@@ -108,8 +108,10 @@ def records(model: Block, rate: float) -> dict[str, dict[str, Any]]:
     }
 
 
-def under(path: str, part: str) -> bool:
-    return f"{path}.".startswith(f"{part}.")
+def around(path: str) -> Iterator[str]:
+    """`a`, `a.0`, `a.0.kernel` for the last of these."""
+    parts = path.split(".")
+    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
 def parts(model: Block, backend: str) -> list[Part]:
@@ -138,18 +140,19 @@ def layers_after(block: Block, ends: Mapping[str, int]) -> tuple[dict[str, int],
 
     `ends` says how many come after each output of the block.
     """
-    after: dict[str, int] = {}  # of values, by their references
+    after: dict[str, dict[str, int]] = {}  # of the values of a step or input, by their references
     found: dict[str, int] = {}
 
     def read(ref: str | None, layers: int) -> None:
         if ref is not None:
-            after[ref] = max(after.get(ref, 0), layers)
+            values = after.setdefault(ref.partition("@")[0], {})
+            values[ref] = max(values.get(ref, 0), layers)
 
     for name, output in block.outputs.items():
         read(output.ref, ends[name])
     for node in reversed(block.nodes):
-        mine = {ref: n for ref, n in after.items() if ref.partition("@")[0] == node.name}
-        if not mine:
+        mine = after.get(node.name)
+        if mine is None:
             continue
         layers, origin = max(mine.values()), node.reuses or node.name
         if opened(node):
@@ -170,7 +173,7 @@ def layers_after(block: Block, ends: Mapping[str, int]) -> tuple[dict[str, int],
         counts = layers + holds(node, block)
         for source in node.inputs:
             read(source, counts)
-    return found, {name: after[name] for name in block.inputs if name in after}
+    return found, {name: after[name][name] for name in block.inputs if name in after}
 
 
 def holds(node: Node, block: Block, any_kind: bool = False) -> bool:
