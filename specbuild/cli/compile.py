@@ -160,7 +160,9 @@ def compile(
                 param_hint="--features",
             )
         if groups:
-            raise typer.BadParameter("it is for a file, not for a package", param_hint="--with-optimizer-groups")
+            raise typer.BadParameter(
+                "it is for a file, not for a package", param_hint="--with-optimizer-groups"
+            )
         how = (target, loader, diagram or "svg", parity, check, diff, force, keep or ())
         order = Order(specs[0], variant, settings, root, chosen, *how)
         raise typer.Exit(packaged(order, as_json))
