@@ -179,3 +179,10 @@ def test_an_output_of_a_renamed_model_that_is_not_there() -> None:
         load(text.replace("variant: wide", "variant: resnet18").replace("classifier", "fc"))
     assert (caught.value.code, caught.value.message) == ("SB202", "there is no 'conv2' in ResNet")
     assert caught.value.place is not None and caught.value.place.text.startswith("outputs: ")
+
+
+def test_a_package_is_of_the_spec_alone(tmp_path: Path) -> None:
+    command = ["compile", str(RESNET), "-b", "torch", "--layout", "package", "-o", str(tmp_path / "net")]
+    assert main([*command, "--features", "layer1"]) == 2
+    assert main([*command, "--with-optimizer-groups"]) == 2
+    assert not (tmp_path / "net").exists()
