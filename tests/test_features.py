@@ -20,7 +20,11 @@ RESNET = BACKBONES / "resnet.yaml"
 
 # Of each backbone a small one, and values of it that a neck reads.
 FEATURES: dict[str, tuple[int, dict[str, Any], tuple[str, ...]]] = {
-    "resnet": (64, {"variant": "resnet18"}, ("layer1", "layer2", "layer3.0", "layer3.1.bn2", "layer4")),
+    "resnet": (
+        64,
+        {"variant": "resnet18", "depths": [1, 1, 2, 1]},
+        ("layer1", "layer2", "layer3.0", "layer3.1.bn2", "layer4"),
+    ),
     "mobilenet_v2": (
         64,
         {"width": 0.25},
@@ -34,10 +38,9 @@ FEATURES: dict[str, tuple[int, dict[str, Any], tuple[str, ...]]] = {
     "vit": (32, {"height": 32, "width": 32, "features": 24}, ("encoder.2", "encoder.5", "encoder.8")),
     "convnext": (
         64,
-        {"widths": [8, 12, 16, 24]},
-        ("stem", "stage1.1", "stage2", "stage3.8", "downsample4.norm"),
+        {"widths": [8, 12, 16, 24], "depths": [2, 1, 3, 1]},
+        ("stem", "stage1.0", "stage2", "stage3.1", "downsample4.norm"),
     ),
-    "xception": (71, {}, ("relu1", "entry2", "middle.0", "middle.6", "exit3.norm")),
 }
 
 
