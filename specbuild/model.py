@@ -63,6 +63,14 @@ class Model:
         features = Features({path: said("features", path) for path in paths}, only)
         return built(self.spec, self.files, replace(self.given, features=features))
 
+    @property
+    def in_full(self) -> Model | None:
+        """The model with all its own outputs, if it gives only features of it."""
+        features = self.given.features
+        if features is None or not features.only:
+            return None
+        return built(self.spec, self.files, replace(self.given, features=None))
+
     def summary(self, depth: int | None = 2) -> str:
         """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)

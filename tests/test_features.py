@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from specbuild import load
 from specbuild.cli import main
@@ -189,3 +190,19 @@ def test_a_package_is_of_the_spec_alone(tmp_path: Path) -> None:
     assert main([*command, "--features", "layer1"]) == 2
     assert main([*command, "--with-optimizer-groups"]) == 2
     assert not (tmp_path / "net").exists()
+
+
+def test_weights_of_the_rest_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, whole, part = str(ROOT / "specs" / "backbone.yaml"), tmp_path / "a.safetensors", tmp_path / "b.pt"
+    assert main(["weights", "init", spec, "-o", str(whole)]) == 0
+    features = ["--features", "features", "--features-only"]
+    capsys.readouterr()
+    assert main(["weights", "convert", spec, str(whole), "-o", str(part), *features]) == 0
+    assert "2 of 2 carried, 0 new, 0 mismatched, 0 left over, 2 unused" in capsys.readouterr().out
+    net = load(spec).with_features("features", only=True).build("torch")
+    net.load_state_dict(torch.load(part, weights_only=True), strict=True)
+    entries = {**load_file(whole), "stray": torch.zeros(1)}
+    save_file(entries, whole)
+    capsys.readouterr()
+    assert main(["weights", "convert", spec, str(whole), "-o", str(part), "--force", *features]) == 1
+    assert "left over  stray (1,)" in capsys.readouterr().out
