@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from specbuild import backends
 from specbuild.audit import audit
 from specbuild.cost import cost
-from specbuild.elaborate import elaborate
+from specbuild.elaborate import Features, elaborate
 from specbuild.emit.printer import module
 from specbuild.emit.units import units
 from specbuild.graph import Block
@@ -20,6 +20,7 @@ from specbuild.resolve import Files
 from specbuild.source import Source
 from specbuild.spec import Spec
 from specbuild.weights.loader import with_loader
+from specbuild.weights.optimizer import with_groups
 
 
 class Stages(NamedTuple):
@@ -56,13 +57,19 @@ def root_of(file: Path) -> Path:
 
 
 def elaborated(
-    spec: Spec, files: Files, params: Mapping[str, Any] | None = None, variant: str | None = None
+    spec: Spec,
+    files: Files,
+    params: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+    features: Features | None = None,
 ) -> Stages:
-    """The model of an opened spec; raises SpecError."""
-    whole = elaborate(spec, files, params, variant)
+    """The model of an opened spec, with outputs for the `features` asked for; raises SpecError."""
+    whole = elaborate(spec, files, params, variant, features=features)
     documents = [opened.source.data for opened in files.owners.values()]
     model = kept(
-        passed(whole), lambda trial: passed(elaborate(spec, files, params, variant, trial)), documents
+        passed(whole),
+        lambda trial: passed(elaborate(spec, files, params, variant, trial, features)),
+        documents,
     )
     if (count := cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
@@ -85,16 +92,26 @@ def graph(
     return elaborated(spec, files, params, variant).model
 
 
-def compile_source(model: Block, backend: str, header: tuple[str, ...] = (), *, loader: bool = False) -> str:
+def compile_source(
+    model: Block,
+    backend: str,
+    header: tuple[str, ...] = (),
+    *,
+    loader: bool = False,
+    groups: bool = False,
+) -> str:
     """The model as the source of a file for one framework, audited; `header` becomes comments at its head.
 
-    With a `loader`, the file of a Keras model has a function that fills it from canonical weights.
+    With a `loader`, the file of a Keras model has a function that fills it from canonical weights; with `groups`,
+    one that sorts its parameters for an optimizer.
     """
     target = backends.load(backend)
     summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
     page = target.module(units(model, target), summary, header)
     if loader:
         page = with_loader(page, model)
+    if groups:
+        page = with_groups(page, model, backend)
     text = module(page)
     audit(text, target.name, loader=loader)
     return text

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.axes import listed
+from specbuild.elaborate import Features
 from specbuild.errors import Place, SpecError, nearest, printable
 from specbuild.source import Source
 from specbuild.spec import Spec
@@ -29,6 +30,7 @@ class Given:
     params: Mapping[str, Choice] = field(default_factory=dict)
     variant: Choice | None = None
     how: str = "{}=..."  # how the caller gives a value
+    features: Features | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -65,6 +67,13 @@ class Given:
 def guess(word: str, known: Mapping[str, Any], what: str) -> str:
     near = nearest(word, known)
     return f"did you mean {near!r}?" if near else f"its {what} are {listed(known)}"
+
+
+def tapped(text: str, only: bool, flag: str = "--features") -> Features:
+    """`--features layer2,layer3`: paths of values that a model gives besides its outputs, or `only` them."""
+    begins = [0, *(i + 1 for i, letter in enumerate(text) if letter == ",")]
+    paths = zip(begins, text.split(","), strict=True)
+    return Features({path.strip(): Place(flag, 1, begin + 1, text) for begin, path in paths}, only)
 
 
 def from_flags(settings: list[str], variant: str | None, flag: str = "--set") -> Given:

@@ -14,8 +14,9 @@ from specbuild import output
 from specbuild.backends import NAMES
 from specbuild.build import Stages, compile_source, elaborated, opened
 from specbuild.cost import Cost, cost
+from specbuild.elaborate import Features
 from specbuild.errors import SpecError, SpecErrors, nearest
-from specbuild.given import Given, from_arguments
+from specbuild.given import Given, from_arguments, said
 from specbuild.live import live
 from specbuild.resolve import Files
 from specbuild.source import Source
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 class Model:
     """A spec that has been checked, with its parameters chosen."""
 
-    def __init__(self, spec: Spec, stages: Stages, digest: str, variant: str | None = None) -> None:
-        self.spec = spec
-        self.variant = variant
+    def __init__(self, spec: Spec, files: Files, given: Given, stages: Stages, digest: str) -> None:
+        self.spec, self.files, self.given = spec, files, given
+        self.variant = given.variant.value if given.variant else None
         self.whole = stages.whole  # as written, with steps that no output needs
         self.graph = stages.model
         self.digest = digest  # SHA-256 of all that went in: documents, parameters, variant
@@ -54,15 +55,36 @@ class Model:
         """How many numbers its weights hold; `cost.frozen` of them are frozen."""
         return self.cost.parameters
 
+    def with_features(self, *paths: str, only: bool = False) -> Model:
+        """The model that also gives the values at these paths, or `only` them; `specbuild show --taps` lists paths.
+
+        Its outputs are named: what it gives already after its step, a feature after its path, `layer3_0` for layer3.0.
+        """
+        features = Features({path: said("features", path) for path in paths}, only)
+        return built(self.spec, self.files, replace(self.given, features=features))
+
+    @property
+    def in_full(self) -> Model | None:
+        """The model with all its own outputs, if it gives only features of it."""
+        features = self.given.features
+        if features is None or not features.only:
+            return None
+        return built(self.spec, self.files, replace(self.given, features=None))
+
     def summary(self, depth: int | None = 2) -> str:
         """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
         return summary(self.graph, depth)
 
-    def source(self, backend: str, *, loader: bool = False) -> str:
-        """The file that `specbuild compile` writes for this backend; for Keras, with a `loader` of weights if asked."""
+    def source(self, backend: str, *, loader: bool = False, groups: bool = False) -> str:
+        """The file that `specbuild compile` writes for this backend.
+
+        If asked, with a `loader` of weights (for Keras), with a function that makes `groups` for an optimizer.
+        """
         header = output.header(self.digest, self.spec.license)
         return output.stamped(
-            compile_source(self.graph, known(backend), header, loader=loader and backend == "keras")
+            compile_source(
+                self.graph, known(backend), header, loader=loader and backend == "keras", groups=groups
+            )
         )
 
     def picture(
@@ -148,16 +170,17 @@ def made(source: str | Path | Source, given: Given, root: Path | None = None) ->
 def built(spec: Spec, files: Files, given: Given) -> Model:
     """The model of an opened spec."""
     given.check(spec)
-    variant = given.variant.value if given.variant else None
+    variant, features = given.variant.value if given.variant else None, given.features
     try:
-        stages = elaborated(spec, files, given.values, variant)
+        stages = elaborated(spec, files, given.values, variant, features)
     except SpecError as error:
         raise given.blamed(error, spec) from None
     except SpecErrors as errors:
         raise SpecErrors(given.blamed(error, spec) for error in errors.errors) from None
     documents = [read.source.data for read in files.owners.values()]
-    content = json.dumps([documents, variant, given.values], separators=(",", ":"))
-    return Model(spec, stages, hashlib.sha256(content.encode()).hexdigest(), variant)
+    chosen = [variant, given.values, *([[*features.places], features.only] if features else [])]
+    content = json.dumps([documents, *chosen], separators=(",", ":"))
+    return Model(spec, files, given, stages, hashlib.sha256(content.encode()).hexdigest())
 
 
 def known(backend: str) -> str:

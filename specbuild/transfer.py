@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -87,7 +88,13 @@ def taken(model: Model, source: Path, choices: Choices) -> tuple[Carried, Report
     notes = []
     if kind in FRAMEWORK and (summed := sums(model.graph)) and found.naming.framework == "keras":
         notes.append(f"Keras keeps {summed} as the sum of two: the first gets all, the second nothing")
-    return found, report(found, choices.declared, [h.path for h in held(model.graph, "torch")], notes)
+    declared = choices.declared
+    if (whole := model.in_full) is not None and found.left_over:
+        # What the rest of the model would take is left out with it.
+        strange = carried(whole.graph, entries.values, [found.naming]).left_over
+        rest = [name for name, shape in found.left_over if (name, shape) not in strange]
+        declared = replace(declared, left_over=(*declared.left_over, *map(escape, rest)))
+    return found, report(found, declared, [h.path for h in held(model.graph, "torch")], notes)
 
 
 def opened(path: Path, kind: Kind, model: process.Program | None = None) -> Entries:

@@ -59,7 +59,7 @@ def test_taps() -> None:
 def test_tap_into_nothing() -> None:
     error = refused("taps", "trunk.stage.1.norm", "trunk.stage.1.nrom")
     assert (error.code, line(error)) == ("SB202", 29)
-    assert "did you mean 'norm'" in error.hint
+    assert "did you mean 'trunk.stage.1.norm'" in error.hint
 
 
 def test_what_no_output_needs_is_dropped() -> None:
@@ -245,3 +245,14 @@ def test_variants() -> None:
     with pytest.raises(SpecError) as caught:
         graph(SPECS / "backbone.yaml", variant="wild")
     assert "did you mean 'wide'" in caught.value.hint
+
+
+def test_a_row_with_values_that_are_read_is_called_in_pieces() -> None:
+    """Its layers stay one row, under the names that they would have; values are those of its members."""
+    net = made("pieces")
+    assert isinstance(net.first, nn.Sequential) and "0.conv.weight" in net.first.state_dict()
+    image = torch.randn(2, 3, 16, 12)
+    _, one, three, *_ = net(image)
+    x = net.first[0](image)
+    assert torch.equal(one, x) and torch.equal(three, net.first[2](net.first[1](x)))
+    assert "stage_3 = self.stage[2:4](stage_1)" in text("pieces")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -90,6 +90,8 @@ def compile(
     ] = "file",
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; end with 1 if a file is not what it would be.")
     ] = False,
@@ -128,6 +130,13 @@ def compile(
             show_default=False,
         ),
     ] = None,
+    groups: Annotated[
+        bool,
+        typer.Option(
+            "--with-optimizer-groups",
+            help="Add a function that sorts the parameters: what decays, and how fast each layer learns.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Tell what was done as one JSON document.")] = False,
     root: options.Root = None,
 ) -> None:
@@ -145,6 +154,15 @@ def compile(
             raise typer.BadParameter("a package holds one model", param_hint="SPEC")
         if target == "-":
             raise typer.BadParameter("a package is a folder", param_hint="--output")
+        if features is not None or only:
+            raise typer.BadParameter(
+                "a package is of the spec as it stands: name the values in its `outputs`",
+                param_hint="--features",
+            )
+        if groups:
+            raise typer.BadParameter(
+                "it is for a file, not for a package", param_hint="--with-optimizer-groups"
+            )
         how = (target, loader, diagram or "svg", parity, check, diff, force, keep or ())
         order = Order(specs[0], variant, settings, root, chosen, *how)
         raise typer.Exit(packaged(order, as_json))
@@ -163,7 +181,14 @@ def compile(
             param_hint="--with-weights-loader",
         )
     where = place(target, several)
-    compiled = [*emitted(options.once(specs), chosen, variant, settings, root, where, loader)]
+
+    def load(spec: str) -> Model:
+        return options.model(spec, variant, settings, root, features, only)
+
+    def source(model: Model, backend: str) -> str:
+        return model.source(backend, loader=loader, groups=groups)
+
+    compiled = [*emitted(options.once(specs), chosen, load, source, where)]
     results = [found for found in compiled if isinstance(found, Result)]
     faults = [found for found in compiled if isinstance(found, SpecError)]
     records = []
@@ -218,16 +243,14 @@ def place(target: str | None, several: bool) -> Place:
 def emitted(
     specs: list[str],
     backends: tuple[str, ...],
-    variant: str | None,
-    settings: list[str] | None,
-    root: Path | None,
+    load: Callable[[str], Model],
+    source: Callable[[Model, str], str],
     where: Place,
-    loader: bool,
 ) -> Iterator[Result | SpecError]:
     """What each spec gives for each backend; a fault in one does not stop the others."""
     for spec in progress(specs):
         try:
-            model = options.model(spec, variant, settings, root)
+            model = load(spec)
         except SpecError as error:
             yield error
             continue
@@ -238,9 +261,7 @@ def emitted(
             log(str(note))
         for backend in backends:
             try:
-                yield Result(
-                    spec, model, backend, model.source(backend, loader=loader), where.of(model, backend)
-                )
+                yield Result(spec, model, backend, source(model, backend), where.of(model, backend))
             except SpecError as error:
                 yield error
 

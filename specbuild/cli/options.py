@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specbuild.errors import nearest, printable
-from specbuild.given import from_flags
+from specbuild.given import from_flags, tapped
 from specbuild.loader.text import BYTE_LIMIT
 from specbuild.model import Model, made
 from specbuild.source import Source
@@ -36,6 +37,18 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        metavar="PATH,...",
+        help="Values inside that the model gives too, as `show --taps` lists them: layer2,layer3.",
+        show_default=False,
+    ),
+]
+FeaturesOnly = Annotated[
+    bool, typer.Option("--features-only", help="Give nothing else: what no feature needs is left out.")
+]
 Root = Annotated[
     Path | None,
     typer.Option(
@@ -58,9 +71,23 @@ def once(specs: list[str]) -> list[str]:
     return specs
 
 
-def model(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> Model:
+def model(
+    spec: str,
+    variant: str | None,
+    settings: list[str] | None,
+    root: Path | None,
+    features: str | None = None,
+    only: bool = False,
+) -> Model:
     """The model of a spec with the choices of the command line; raises SpecError or SpecErrors."""
-    return made(source(spec), from_flags(settings or [], variant), root)
+    if only and features is None:
+        raise typer.BadParameter(
+            "name the features: --features layer2,layer3, say", param_hint="--features-only"
+        )
+    given = from_flags(settings or [], variant)
+    if features is not None:
+        given = replace(given, features=tapped(features, only))
+    return made(source(spec), given, root)
 
 
 def library_block(name: str) -> BlockDef:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -15,6 +17,7 @@ from specbuild import __version__
 from specbuild.cli import options
 from specbuild.cli.terminal import exit_code, out, report, styled
 from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.model import Model
 from specbuild.weights.process import numbers
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ def parity(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one framework and one spec.")] = 900,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     format: Annotated[
         Literal["text", "markdown", "json"], typer.Option(help="How the result is told.")
     ] = "text",
@@ -85,8 +90,13 @@ def parity(
     if not specs and not blocks:
         raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
     called = f" {variant}" if variant else ""
-    makers = {name + called: library_case(name, variant, settings) for name in blocks or ()}
-    makers |= {spec: spec_case(spec, variant, settings, root) for spec in options.once(specs or [])}
+
+    def load(spec: str, root: Path | None = root) -> Model:
+        return options.model(spec, variant, settings, root, features, only)
+
+    chosen = bool(variant or settings or features)
+    makers = {name + called: library_case(name, load, chosen) for name in blocks or ()}
+    makers |= {spec: spec_case(spec, load) for spec in options.once(specs or [])}
     for spec, make in makers.items():
         if (case := made(make, faults)) is not None:
             case.modes = MODES if mode == "all" else (mode,)
@@ -130,36 +140,33 @@ def made(make: Callable[[], Case], faults: list[SpecError]) -> Case | None:
     return None
 
 
-def spec_case(
-    spec: str, variant: str | None, settings: list[str] | None, root: options.Root
-) -> Callable[[], Case]:
+def spec_case(spec: str, load: Callable[..., Model]) -> Callable[[], Case]:
     """What makes the case of a spec, with the files that a user would get."""
 
     def make() -> Case:
         from specbuild.backends import NAMES
         from specbuild.parity.case import Case
 
-        model = options.model(spec, variant, settings, root)
+        model = load(spec)
         sources = {backend: model.source(backend) for backend in NAMES}
         return Case(spec, model.graph, sources=sources, steps=True, calibrated=True, digest=model.digest)
 
     return make
 
 
-def library_case(name: str, variant: str | None, settings: list[str] | None) -> Callable[[], Case]:
-    """What makes the case of a block of the library, or of a model, of which there may be variants."""
+def library_case(name: str, load: Callable[..., Model], chosen: bool) -> Callable[[], Case]:
+    """What makes the case of a block of the library, or of a model, for which there may be choices."""
     from specbuild.parity.case import Case
 
     entry = options.library_block(name)
     if entry.model is not None:
         from specbuild.resolve import library_index
 
-        whole = spec_case(str(library_index()[name]), variant, settings, None)
+        whole = spec_case(str(library_index()[name]), partial(load, root=None))
         return lambda: replace(whole(), name=name)
-    if variant or settings:
-        raise typer.BadParameter(
-            f"{name} is no model: it has usual sizes, and no variants", param_hint="--block"
-        )
+    if chosen:
+        message = f"{name} is no model: it has usual sizes, no variants and no features"
+        raise typer.BadParameter(message, param_hint="--block")
     model = options.alone(entry)
     return lambda: Case(name, model, steps=True, calibrated=True)
 

@@ -71,6 +71,8 @@ def show(
     ] = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     format: Annotated[
         Literal["text", "markdown", "csv"], typer.Option(help="How the table is written.")
     ] = "text",
@@ -82,7 +84,7 @@ def show(
         raise typer.BadParameter(f"--json and --format {format} are two forms: choose one")
     if taps and sort:
         raise typer.BadParameter("taps stand in the order of the model: --sort is for the table")
-    model = options.model(spec, variant, settings, root)
+    model = options.model(spec, variant, settings, root, features, only)
     limits = [
         Limit(what, said, amount(said), found)
         for what, said, found in (

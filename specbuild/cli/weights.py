@@ -131,15 +131,69 @@ def init(
     to: To = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     force: Force = False,
     root: options.Root = None,
 ) -> None:
     """Write the weights that a model begins with: the same numbers for both frameworks."""
     from specbuild import transfer
 
-    model = options.model(spec, variant, settings, root)
+    model = options.model(spec, variant, settings, root, features, only)
     count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
     out(f"{printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n")
+
+
+@weights.command()
+def groups(
+    spec: options.Spec,
+    layer_decay: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="The rate of a layer, as a share of that of the one after it."),
+    ] = 1.0,
+    variant: options.Variant = None,
+    settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
+    as_json: Json = False,
+    root: options.Root = None,
+) -> None:
+    """Tell how an optimizer is to treat each weight: whether it decays, and at what share of the rate it learns.
+
+    What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
+    """
+    from specbuild.summary.table import laid  # only here: it reads the table of ops
+    from specbuild.weights.groups import levels, records
+
+    model = options.model(spec, variant, settings, root, features, only)
+    if as_json:
+        document = {
+            "model": model.name,
+            "layer_decay": layer_decay,
+            "weights": records(model.graph, layer_decay),
+        }
+        out(json.dumps(document, indent=2) + "\n")
+        return
+    found = levels(model.graph)
+    rows = [
+        (
+            str(level.after),
+            f"{layer_decay**level.after:.4g}",
+            *(f"{n:,}" for n in (*level.decaying, *level.others)),
+            ", ".join(level.parts[:4]) + (f" and {len(level.parts) - 4} more" if level.parts[4:] else ""),
+        )
+        for level in found
+    ]
+    heads = ("layers after", "rate", "decay", "numbers", "do not", "numbers", "steps")
+    out("\n".join(laid([heads, *rows], 0)) + "\n")
+    decaying, others = (
+        [sum(column) for column in zip(*some, strict=True)]
+        for some in ([x.decaying for x in found] or [(0, 0)], [x.others for x in found] or [(0, 0)])
+    )
+    out(
+        f"{model.name}: {decaying[0]} tensors with {decaying[1]:,} numbers decay, "
+        f"{others[0]} with {others[1]:,} do not\n"
+    )
 
 
 @weights.command()
@@ -157,6 +211,8 @@ def convert(
     seed: Seed = 0,
     variant: options.Variant = None,
     settings: options.Settings = None,
+    features: options.Features = None,
+    only: options.FeaturesOnly = False,
     force: Force = False,
     as_json: Json = False,
     root: options.Root = None,
@@ -170,7 +226,9 @@ def convert(
 
     try:
         choices = chosen(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
-        told = transfer.convert(options.model(spec, variant, settings, root), source, target, choices)
+        told = transfer.convert(
+            options.model(spec, variant, settings, root, features, only), source, target, choices
+        )
     except (SpecError, SpecErrors) as error:
         if as_json:
             out(json.dumps({"errors": json.loads(render(error, format="json"))}, indent=2) + "\n")

@@ -7,15 +7,15 @@ from typing import Any
 
 from specbuild.edits import EditDef
 from specbuild.elaborate.faults import misfit, unmet
+from specbuild.elaborate.features import Features
 from specbuild.elaborate.instances import Trial
-from specbuild.elaborate.renamed import renamed
 from specbuild.elaborate.steps import Steps
 from specbuild.errors import SpecError
 from specbuild.graph import Block
 from specbuild.resolve import Files
 from specbuild.spec import Spec
 
-__all__ = ["Trial", "elaborate"]
+__all__ = ["Features", "Trial", "elaborate"]
 
 
 def elaborate(
@@ -24,6 +24,7 @@ def elaborate(
     params: Mapping[str, Any] | None = None,
     variant: str | None = None,
     trial: Trial | None = None,
+    features: Features | None = None,
 ) -> Block:
     """The model of a file as a tree of block instances; raises SpecError, for an edit that does not fit at the edit."""
     edits: list[EditDef] = []
@@ -31,9 +32,7 @@ def elaborate(
     def made(trial: Trial) -> Block:
         instances = Steps(files).instances
         try:
-            return instances.model(
-                spec, dict(params or {}), variant, lambda model: renamed(model, files), trial
-            )
+            return instances.model(spec, dict(params or {}), variant, trial)
         finally:
             edits[:] = [e for of_file in reversed(instances.edits.values()) for e in of_file]
 
@@ -47,4 +46,4 @@ def elaborate(
     for edit in edits:
         if not any(edit is done for done, _ in block.touched):
             raise unmet(edit, block)
-    return block
+    return features.of(block) if features is not None else block

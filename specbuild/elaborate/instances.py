@@ -8,6 +8,7 @@ from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
 from specbuild.edits import EditDef
+from specbuild.elaborate.features import chosen
 from specbuild.elaborate.frame import Frame
 from specbuild.elaborate.pending import Pending, started
 from specbuild.elaborate.references import reference, single
@@ -38,10 +39,15 @@ class Trial:
 
 
 class Instances:
-    """Every instance made so far. `run` elaborates the steps of a block into its frame."""
+    """Every instance made so far. `run` elaborates the steps of a block into its frame; `renamed` is what a model is
+    under another name."""
 
-    def __init__(self, run: Callable[[Frame, tuple[StepDef, ...]], None]):
-        self.run = run
+    def __init__(
+        self,
+        run: Callable[[Frame, tuple[StepDef, ...]], None],
+        renamed: Callable[[BlockDef], BlockDef | None],
+    ):
+        self.run, self.renamed = run, renamed
         self.made: dict[Any, Block] = {}
         self.open: list[str] = []  # kinds being elaborated, outermost first
         self.defined: dict[At, BlockDef] = {}  # by where they stand
@@ -53,7 +59,6 @@ class Instances:
         spec: Spec,
         given: dict[str, Any],
         variant: str | None,
-        renamed: Callable[[BlockDef], BlockDef | None],
         trial: Trial,
     ) -> Block:
         """The model of a file. If it is another one under another name, then with that one's parameters and names."""
@@ -65,7 +70,7 @@ class Instances:
             )
         at = spec.source.at(("params",))
         arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
-        if renamed(definition) is None:
+        if self.renamed(definition) is None:
             arguments |= trial.arguments(definition, at)
         params = parameters(definition, with_variant(definition, arguments, variant, spec.source.at()), at)
         env = scope(params)
@@ -77,16 +82,17 @@ class Instances:
             name: declared(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
-        top, known_as = definition, []
+        top, known_as, around = definition, [], [definition]
         pending = self.started(definition, params, Pending())
-        while (other := renamed(definition)) is not None:
+        while (other := self.renamed(definition)) is not None:
             [step] = definition.steps
             known_as.append(snake(step.kind))
             arguments = {
                 name: Argument(raw, step.value_at.child(name), env)
                 for name, raw in (step.value or {}).items()
             }
-            if renamed(other) is None:
+            around.append(other)
+            if self.renamed(other) is None:
                 arguments |= trial.arguments(other, step.value_at)
             params, definition = called(other, arguments, step.value_at), other
             env = scope(params)
@@ -99,7 +105,11 @@ class Instances:
         )
         if definition is top:
             return block
-        return replace(block, kind=top.name, doc=top.doc or block.doc, known_as=".".join(known_as))
+        for n, outer in reversed(list(enumerate(around[:-1]))):
+            block = replace(block, known_as=".".join(known_as[n:]))
+            if outer.outputs is not None:
+                block = chosen(block, outer.outputs, outer.at.child("outputs"))
+        return replace(block, kind=top.name, doc=top.doc or block.doc)
 
     def started(self, definition: BlockDef, params: Mapping[str, Any], around: Pending) -> Pending:
         """The edits that may meet the steps of a block: those of its file if it is a model, then those around it."""
@@ -205,16 +215,23 @@ class Instances:
             ref = single(frame, frame.last, frame.definition.at)
             return {"": Output(ref, frame.typed(ref))}
         if isinstance(raw, str):
-            ref = reference(frame, raw, at)
+            ref = reference(frame, self.within(frame, raw), at)
             return {"": Output(ref, frame.typed(ref))}
         pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
         found = {}
         for i, (name, target) in enumerate(pairs):
             place = at.child(name) if isinstance(raw, Mapping) else at.child(i)
             check_name(name, place, "an output")
-            ref = reference(frame, target, place)
+            ref = reference(frame, self.within(frame, target), place)
             found[name] = Output(ref, frame.typed(ref))
         return found
+
+    def within(self, frame: Frame, target: Any) -> Any:
+        """An output's name; in a model that is another one renamed, a path in that one will do."""
+        if not isinstance(target, str) or target == "prev" or self.renamed(frame.definition) is None:
+            return target
+        [step] = frame.nodes
+        return target if target.partition(".")[0] in (step, *frame.inputs) else f"{step}.{target}"
 
 
 def scope(params: Mapping[str, Any]) -> dict[str, Any]:

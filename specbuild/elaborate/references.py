@@ -85,16 +85,20 @@ def tap(frame: Frame, node: Node, path: str, at: At) -> Ref:
     assert isinstance(node.op, Block)
     if path in node.op.outputs:
         return node.name if next(iter(node.op.outputs)) == path else f"{node.name}@{path}"
-    for other in opened(frame.nodes.values(), node.reuses or node.name, path, at):
+    for other in opened(frame.nodes.values(), node.reuses or node.name, path, at, f"{node.name}."):
         frame.nodes[other.name] = other
     return f"{node.name}@{path}"
 
 
-def expose(block: Block, path: str, at: At) -> Block:
-    """The same instance with one more output: the value at `path` inside it."""
+def expose(block: Block, path: str, at: At, above: str = "") -> Block:
+    """The same instance with one more output: the value at `path` inside it; `above` is what paths to it begin with."""
     if path in block.outputs:
         return block
     ref = block_reference(block, path)
+    whole = block.node(path)
+    if whole is not None and whole.parts:
+        parts = [f"{path}.{part}" for part in whole.parts]
+        raise at.error("SB202", f"{path} gives several values: {listed(parts)}", "name the one that is meant")
     if ref is None:
         head = next(
             (n for n in sorted(block._by_name, key=len, reverse=True) if path.startswith(n + ".")), None
@@ -103,18 +107,19 @@ def expose(block: Block, path: str, at: At) -> Block:
         if node is None or not isinstance(node.op, Block):
             known = [*block._by_name, *block.groups]
             guess = nearest(path, known)
-            hint = f"did you mean {guess!r}?" if guess else f"inside are: {listed(known[:12])}"
+            hint = f"did you mean {above + guess!r}?" if guess else f"inside are: {listed(known[:12])}"
             raise at.error("SB202", f"there is no {path!r} in {block.kind}", hint)
         rest = path[len(node.name) + 1 :]
-        block = replace(block, nodes=opened(block.nodes, node.reuses or node.name, rest, at))
+        inner = opened(block.nodes, node.reuses or node.name, rest, at, f"{above}{node.name}.")
+        block = replace(block, nodes=inner)
         ref = f"{node.name}@{rest}"
     return replace(block, outputs={**block.outputs, path: Output(ref, block.typed(ref))})
 
 
-def opened(nodes: Iterable[Node], origin: str, path: str, at: At) -> tuple[Node, ...]:
+def opened(nodes: Iterable[Node], origin: str, path: str, at: At, above: str) -> tuple[Node, ...]:
     """The nodes, where one and all that use its weights again have one more output."""
     return tuple(
-        replace(node, op=expose(node.op, path, at))
+        replace(node, op=expose(node.op, path, at, above))
         if origin in (node.name, node.reuses) and isinstance(node.op, Block)
         else node
         for node in nodes

@@ -7,8 +7,11 @@ from specbuild.spec import BlockDef
 
 
 def renamed(model: BlockDef, files: Files) -> BlockDef | None:
-    """The other model that a model is under another name: its only step, if that has no name of its own."""
-    if len(model.steps) != 1 or model.outputs is not None:
+    """The other model that a model is under another name: its only step, if that has no name of its own.
+
+    Its outputs may be others: then they are named by their paths in that one.
+    """
+    if len(model.steps) != 1:
         return None
     [step] = model.steps
     beside = (step.name, step.sources, step.when, step.repeat, step.expect)

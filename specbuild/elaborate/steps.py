@@ -31,7 +31,7 @@ class Steps:
 
     def __init__(self, files: Files):
         self.files = files
-        self.instances = Instances(self.run)
+        self.instances = Instances(self.run, lambda model: renamed(model, files))
         self.nodes = Nodes(files, self.instances)
 
     def run(self, frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> None:

@@ -14,9 +14,12 @@ from specbuild.emit.code import (
     Expr,
     For,
     If,
+    Index,
     Input,
+    Literal,
     Name,
     Prefix,
+    Slice,
     Statement,
     Unpack,
     rebuild,
@@ -43,13 +46,14 @@ class Flow:
     flag: Callable[[Step], Expr]
     owner: str = ""
     indent: int = INDENT
+    lists: bool = False  # whether a row that is called piece by piece is a list, which is no layer itself
     statements: list[Statement] = field(default_factory=list)
     text: dict[str, Expr] = field(default_factory=dict)  # value -> how it is read now
     heavy: set[str] = field(default_factory=set)  # values folded with a weighty call inside
     live: dict[str, int] = field(default_factory=dict)  # variable -> last step that reads it
-    crowded: set[str] = field(
-        default_factory=set
-    )  # values alive beside one of another step with the same name
+    # values alive beside one of another step with the same name
+    crowded: set[str] = field(default_factory=set)
+    same: dict[str, str] = field(default_factory=dict)  # variable -> the one that it was set to
 
     def run(self) -> list[Expr]:
         """The statements of all steps; the expressions of the outputs come back."""
@@ -106,7 +110,7 @@ class Flow:
         used = readers.get(step.key, [])
         if step.doc:
             self.statements.append(Comment(step.doc))
-        if isinstance(step.make, Container) and step.make.loop:
+        if (isinstance(step.make, Container) and step.make.loop) or (self.lists and several(step)):
             self.loop(at, step, code, used)
         elif step.parts:
             names = tuple(self.named(part, step, at, readers) for part in step.parts)
@@ -141,11 +145,16 @@ class Flow:
             for n in ("x", "out", *(f"x_{k}" for k in range(2, 100)))
             if n not in read and self.live.get(n, -1) <= at
         )
-        if first != Name(name):
+        if first != Name(name) and not (isinstance(first, Name) and self.same.get(first.text) == name):
             self.statements.append(Assign(name, first))
         each = self.free(at, "layer")
         again = Assign(name, Call(Name(each), (Name(name), *others)))
         self.statements.append(For(each, code.function, (again,)))
+        if len(used) > 1:
+            own = self.free(at, step.key.replace(".", "_"))
+            self.statements.append(Assign(own, Name(name)))
+            self.same[own] = name
+            name = own
         self.live[name] = max(used, default=at)
         self.text[step.key] = Name(name)
 
@@ -160,8 +169,7 @@ class Flow:
             if expr == SELF:
                 return self.made(step)
             if isinstance(expr, Call) and expr.function == SELF:
-                row = isinstance(step.make, Container) and step.make.loop
-                called = self.marked(self.held(step), "each" if row else "calls", step)
+                called = self.layer(step)
                 keywords = tuple((name, put(value)) for name, value in expr.keywords)
                 return Call(called, tuple(map(put, expr.args)), keywords)
             return rebuild(owned(expr, self.unit, self.owner), put)
@@ -170,6 +178,20 @@ class Flow:
         if step.key in self.unit.flags and step.make is None:
             return Conditional(self.flag(step), code, self.text[step.inputs[0]])
         return code
+
+    def layer(self, step: Step) -> Expr:
+        """What a step calls: its layer, or of a row those that it is about."""
+        layer = self.held(step)
+        if step.span is None:
+            row = isinstance(step.make, Container) and step.make.loop
+            return self.marked(layer, "each" if row else "calls", step)
+        begin, end = step.span
+        part: Expr = Literal(begin)
+        if several(step):
+            part = Slice(Literal(begin) if begin else None, None if end is None else Literal(end))
+        if self.lists or not several(step):
+            return Index(self.marked(layer, "each", replace(step, node=step.holder)), (part,))
+        return self.marked(Index(layer, (part,)), "calls", step)
 
     def made(self, step: Step) -> Expr:
         """What a step holds, where it is read and not called; Keras calls a layer for it all the same."""
@@ -261,6 +283,11 @@ class Flow:
 def output(part: str) -> str:
     """The name of one of several values that a step gives."""
     return part.partition("@")[2] or part.partition("@")[0]
+
+
+def several(step: Step) -> bool:
+    """Whether a piece of a row has more than one layer."""
+    return step.span is not None and step.node == step.holder
 
 
 def owned(expr: Expr, unit: Unit, owner: str) -> Expr:

@@ -75,6 +75,9 @@ class Step:
     buffer: bool = False
     parts: tuple[str, ...] = ()  # keys of the several values that come out, if there are several
     node: str = ""  # the graph node that it comes from
+    span: tuple[int, int | None] | None = (
+        None  # of a piece of a row: its first member, and the one after its last
+    )
 
 
 @dataclass

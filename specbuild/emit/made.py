@@ -56,11 +56,13 @@ class Container:
     """Layers in a row under one name; `names` where they are not simply numbered.
 
     `loop` is a row whose layers also read something besides the one before: it is called one by one.
+    `cut` is a row with a value inside that is read: it is called piece by piece.
     """
 
     members: Run
     names: tuple[str, ...] | None = None
     loop: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)

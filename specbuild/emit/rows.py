@@ -64,8 +64,13 @@ def collapsed(lowered: Lowered, depth: int, renamed: dict[str, str]) -> list[Ste
         members = steps[at:end]
         whole = len(members) == inside[group]
         row_like = chain(members, readers) or loop(members, readers)
-        if whole and row_like and not shared & {m.node for m in members}:
+        if shared & {m.node for m in members} or not whole:
+            kept += members
+        elif row_like:
             kept.append(row(members, group, lowered))
+            renamed[members[-1].key] = group
+        elif ends := cuts(members, readers):
+            kept += pieces(members, group, lowered, ends)
             renamed[members[-1].key] = group
         else:
             kept += members
@@ -87,6 +92,16 @@ def chain(members: list[Step], readers: Mapping[str, int]) -> bool:
         if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
             return False
     return True
+
+
+def cuts(members: list[Step], readers: Mapping[str, int]) -> list[int]:
+    """Where a chain of numbered layers is to be cut, because somebody reads what is in between: the ends of its pieces."""
+    numbered = [m.node.rpartition(".")[2] for m in members] == [str(i) for i in range(len(members))]
+    own = Counter(key for step in members for key in step.inputs)
+    read = [readers.get(step.key, 0) - own[step.key] for step in members[:-1]]
+    if not numbered or not chain(members, {**readers, **dict.fromkeys((m.key for m in members), 1)}):
+        return []
+    return [*(i + 1 for i, count in enumerate(read) if count), len(members)]
 
 
 def loop(members: list[Step], readers: Mapping[str, int]) -> bool:
@@ -157,6 +172,28 @@ def row(members: list[Step], group: str, lowered: Lowered) -> Step:
         doc=lowered.block.groups[group].doc,
         node=group,
     )
+
+
+def pieces(members: list[Step], group: str, lowered: Lowered, ends: list[int]) -> list[Step]:
+    """A row as several steps, each of which calls the layers up to a value that is read; the first makes them all."""
+    whole = row(members, group, lowered)
+    assert isinstance(whole.make, Container)
+    found = []
+    for begin, end in zip([0, *ends], ends, strict=False):
+        first, last = members[begin], members[end - 1]
+        step = Step(
+            last.key,
+            first.inputs,
+            Call(SELF, (substitute_first(first),)),
+            last.layout,
+            holder=group,
+            light=False,
+            named=True,
+            node=group if end - begin > 1 else first.node,
+            span=(begin, None if end == len(members) else end),
+        )
+        found.append(step)
+    return [replace(found[0], make=replace(whole.make, cut=True), doc=whole.doc), *found[1:]]
 
 
 def substitute_first(step: Step) -> Expr:

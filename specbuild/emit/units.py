@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
-from specbuild.edits import EditDef
+from specbuild.edits import EditDef, camel
 from specbuild.edits import words as edit_words
 from specbuild.emit.code import Expr, rebuild
 from specbuild.emit.layout import Layout
@@ -42,9 +42,19 @@ def units(model: Block, backend: Backend) -> list[Unit]:
             rows(lowered, table.numbers[kind])
         groups = alike(found)
         for group in groups:
-            apart = edit_words(apart_by(group, found)) if len(groups) > 1 else ()
+            apart = apart_words(group, found) if len(groups) > 1 else ()
             made += merged(group, table, group[0] is top, apart)
     return made
+
+
+def apart_words(group: list[Lowered], found: list[Lowered]) -> list[str]:
+    """Endings for the name of a class: edits that set its instances apart, else values inside that only they give."""
+    words = edit_words(apart_by(group, found))
+    if words:
+        return words
+    shared = set.intersection(*(set(lowered.outputs) for lowered in found))
+    own = [name for name in group[0].outputs if name and name not in shared]
+    return [f"With{camel(own[0].replace('.', '_'))}"] if len(own) == 1 else []
 
 
 def apart_by(group: list[Lowered], found: list[Lowered]) -> list[EditDef]:

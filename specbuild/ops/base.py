@@ -13,14 +13,16 @@ from specbuild.ops.kinds import Kind
 
 @dataclass(frozen=True)
 class Weight:
-    """A tensor that an op holds: its axes in canonical (PyTorch's) order, and whether it is trained.
+    """A tensor that an op holds: its axes in canonical (PyTorch's) order, whether it is trained, whether it decays.
 
     `axes` are the op's own letters for the roles of its dimensions (O and I for the channels of a
-    kernel, then the window axes); a backend says in which order it stores them.
+    kernel, then the window axes); a backend says in which order it stores them. Weight decay is for kernels,
+    by which values are multiplied and summed: not for biases, for scales and shifts of norms, for slopes and tables.
     """
 
     axes: Mapping[str, int]
     trained: bool = True
+    decays: bool = False
 
 
 @dataclass(frozen=True)

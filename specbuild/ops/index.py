@@ -83,4 +83,4 @@ class Embedding(Op):
         return Tensor({**x.sizes, CHANNEL: self.features}, "float", x.batched)
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
-        return {"kernel": Weight({"I": self.count, "O": self.features})}
+        return {"kernel": Weight({"I": self.count, "O": self.features}, decays=True)}

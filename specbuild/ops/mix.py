@@ -55,7 +55,8 @@ class Conv(Op):
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
         places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
-        kernel = Weight({"O": self.channels, "I": plain(x[CHANNEL]) // plain(self.groups), **places})
+        axes = {"O": self.channels, "I": plain(x[CHANNEL]) // plain(self.groups), **places}
+        kernel = Weight(axes, decays=True)
         return {"kernel": kernel} | ({"bias": Weight({"O": self.channels})} if self.bias else {})
 
     def places(self, x: Tensor) -> dict[str, Places]:
@@ -122,7 +123,8 @@ class ConvTranspose(Op):
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
         places = dict(zip("DHW"[-len(self.window(x).axes) :], self.window(x).kernel, strict=True))
-        kernel = Weight({"I": x[CHANNEL], "O": plain(self.channels) // plain(self.groups), **places})
+        axes = {"I": x[CHANNEL], "O": plain(self.channels) // plain(self.groups), **places}
+        kernel = Weight(axes, decays=True)
         return {"kernel": kernel} | ({"bias": Weight({"O": self.channels})} if self.bias else {})
 
     def places(self, x: Tensor) -> dict[str, Places]:
@@ -148,7 +150,7 @@ class Linear(Op):
         return x.resized({self.over: self.features})
 
     def weights(self, x: Tensor) -> dict[str, Weight]:
-        kernel = Weight({"O": self.features, "I": x[self.over]})
+        kernel = Weight({"O": self.features, "I": x[self.over]}, decays=True)
         return {"kernel": kernel} | ({"bias": Weight({"O": self.features})} if self.bias else {})
 
     def macs(self, x: Tensor) -> int:

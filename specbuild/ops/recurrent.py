@@ -31,8 +31,8 @@ class Recurrent(Op):
     def weights(self, x: Tensor) -> dict[str, Weight]:
         rows = self.gates * plain(self.units)
         held = {
-            "kernel": Weight({"O": rows, "I": x[CHANNEL]}),
-            "recurrent_kernel": Weight({"O": rows, "I": self.units}),
+            "kernel": Weight({"O": rows, "I": x[CHANNEL]}, decays=True),
+            "recurrent_kernel": Weight({"O": rows, "I": self.units}, decays=True),
         }
         if self.bias:
             held |= {"bias": Weight({"O": rows}), "recurrent_bias": Weight({"O": rows})}

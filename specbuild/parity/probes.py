@@ -85,7 +85,7 @@ class Recorder:
         return self.entered(keys[0], self.own(layer) if not self.path else layer) if self.active else layer
 
     def each(self, keys: tuple[str, ...], layers: Iterable[Any]) -> Iterable[Any]:
-        return self.row(keys[0], layers) if self.active else layers
+        return list(self.row(keys[0], layers)) if self.active else layers
 
     def row(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
         for index, layer in enumerate(layers):

@@ -30,6 +30,7 @@ class Held:
     name: str
     shape: tuple[int, ...]
     trained: bool
+    decays: bool
     kept: str
     stored: Stored
 
@@ -155,6 +156,7 @@ def visit(lowered: Lowered, path: tuple[str, ...], kept: tuple[str, ...], backen
                     name,
                     shape,
                     weight.trained,
+                    weight.decays,
                     ("." if backend == "torch" else "/").join(parts),
                     stored,
                 )
@@ -181,7 +183,8 @@ def attribute(lowered: Lowered, node: str, backend: str) -> str:
         held = lowered.block.node(node)
         return node.replace(".", "_") if held is not None and isinstance(held.op, Tensor) else node
     for step in lowered.steps:
-        if isinstance(step.make, Container) and not step.make.loop and node.startswith(step.holder + "."):
+        row = isinstance(step.make, Container) and not (step.make.loop or step.make.cut)
+        if row and node.startswith(step.holder + "."):
             return f"{step.holder.replace('.', '_')}/{node[len(step.holder) + 1 :].replace('.', '/')}"
     return node.replace(".", "_")
 

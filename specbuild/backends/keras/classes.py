@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -118,7 +118,7 @@ def init(unit: Unit, stilled: bool) -> Function:
         if step.key in unit.flags:
             made = Conditional(unit.flags[step.key], made, Call(Name("layers.Identity")))
         body.append(Assign(f"self.{attribute(step)}", made))
-    body += made_still(untrained(unit, "self.{}"))
+    body += made_still(untrained(unit, lambda step: f"self.{attribute(step)}"))
     body += [Assign(f"self.{name}", condition) for name, condition in flags(unit).items()]
     given = parameters(unit)
     if stilled:  # an instance that is loaded from a file is told so here, and is to tell its layers
@@ -127,14 +127,14 @@ def init(unit: Unit, stilled: bool) -> Function:
     return Function("__init__", (Parameter("self"), *given, kwargs), "None", "", tuple(body))
 
 
-def untrained(unit: Unit, held: str) -> list[Expr]:
-    """The layers of a class or of the model that are frozen; `held` is how one is spoken of by its name."""
+def untrained(unit: Unit, held: Callable[[Step], str]) -> list[Expr]:
+    """The layers of a class or of the model that are frozen; `held` is how one is spoken of."""
     found: list[Expr] = []
     for step, inside in frozen(unit):
         if is_weight(step) or isinstance(step.make, Computed):
             continue
-        layer: Expr = Name(held.format(attribute(step)))
-        if isinstance(step.make, Container) and step.make.loop:
+        layer: Expr = Name(held(step))
+        if isinstance(step.make, Container) and (step.make.loop or step.make.cut):
             found.append(Index(layer, (Literal(int(inside)),)) if inside else Star(layer))
             continue
         for name in inside.split(".") if inside else ():
@@ -184,6 +184,7 @@ def call(unit: Unit) -> Function:
         lambda step: Name(f"self.{attribute(step)}"),
         lambda step: Name(f"self.{flag_name(step, unit)}"),
         owner="self",
+        lists=True,
     )
     outputs = flow.run()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
@@ -209,7 +210,7 @@ def named(made: Made, name: Expr) -> Expr:
         if made.names is not None:
             members = zip(made.names, spelled_out(made.members), strict=True)
             inner: tuple[Expr, ...] = tuple(named(m, Literal(own)) for own, m in members)
-        elif made.loop:
+        elif made.loop or made.cut:
             return listing(row(made.members, lambda m, i: named(m, beside(name, i)), numbered=True))
         else:
             inner = row(made.members, lambda m, i: named(m, number(i)), numbered=True)
@@ -234,6 +235,7 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
     """The model: a function that joins layers into a keras.Model."""
     shared = {s.holder for s in unit.steps if s.make is None and s.holder}
     shared |= {step.holder for step, _ in frozen(unit)}
+    rows = {s.holder for s in unit.steps if isinstance(s.make, Container) and (s.make.loop or s.make.cut)}
     made: set[str] = set()
     inputs: list[Expr] = [Name(name) for name in unit.first.inputs]
     body: list[Statement] = [Assign(name, expr) for name, expr in unit.derived.items()]
@@ -251,9 +253,12 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
             )
         )
 
+    def variable(step: Step) -> str:
+        return f"{attribute(step)}_layer{'s' if step.holder in rows else ''}"
+
     def held(step: Step) -> Expr:
         if step.holder in shared:
-            return Name(f"{attribute(step)}_layer")
+            return Name(variable(step))
         assert step.make is not None
         if is_weight(step):
             return Call(weight(step), (inputs[0],))
@@ -273,11 +278,11 @@ def function(unit: Unit, helpers: Mapping[str, str]) -> Function:
                 table = Call(named_table, (inputs[0],))
             tables += [*before, Assign(attribute(step), table)]
         elif step.make is not None and step.holder in shared and step.holder not in made:
-            body.append(Assign(f"{attribute(step)}_layer", named(step.make, Literal(attribute(step)))))
+            body.append(Assign(variable(step), named(step.make, Literal(attribute(step)))))
             made.add(step.holder)
-    body += made_still(untrained(unit, "{}_layer"))
+    body += made_still(untrained(unit, variable))
     body += tables
-    flow = Flow(mended(unit), held, lambda step: Name(flag_name(step, unit)), indent=4)
+    flow = Flow(mended(unit), held, lambda step: Name(flag_name(step, unit)), indent=4, lists=True)
     flow.live |= {attribute(step): len(unit.steps) for step in unit.steps if isinstance(step.make, Computed)}
     outputs = flow.run()
     if len(outputs) == 1 and not isinstance(outputs[0], Name):
