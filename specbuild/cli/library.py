@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from specbuild.example import sample
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import attributes
 from specbuild.prose import sentence
+from specbuild.resolve import LIBRARY
 from specbuild.schema.entries import in_yaml
 from specbuild.spec import BlockDef, ParamDef
 from specbuild.summary import short
@@ -76,7 +78,8 @@ def op_page(op: type[Op]) -> Iterator[str]:
 
 
 def block_page(block: BlockDef) -> Iterator[str]:
-    yield f"{block.name} ({'model' if block.model else 'block'}, {printable(block.source.file)})"
+    place = Path(block.source.file).relative_to(LIBRARY)
+    yield f"{block.name} ({'model' if block.model else 'block'}, library:{place.as_posix()})"
     yield from paragraph(block.doc)
     inputs = [
         (name, "any axes" if axes is None else printable(json.dumps(axes).replace('"', "")), "")

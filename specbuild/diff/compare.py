@@ -234,6 +234,8 @@ def compare(found: Diff, was: Step, now: Step) -> None:
     changes = [Change("op", was.op.name, now.op.name)] if was.op.name != now.op.name else []
     if was.op.name == now.op.name:
         changes += values(was.attributes, now.attributes)
+    if bool(was.cost.frozen) != bool(now.cost.frozen) and was.cost.parameters and now.cost.parameters:
+        changes.append(Change("frozen", *("yes" if s.cost.frozen else "no" for s in (was, now))))
     reused = matching.old.get(now.reuses) if now.reuses else None
     if was.reuses != reused:
         changes.append(Change("uses again", was.reuses or "", now.reuses or ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from specbuild.draw import engine
 from specbuild.draw.card import Card
@@ -244,7 +245,8 @@ def told(box: Box) -> str:
     parts += [f"the weights of {box.shares}"] * bool(box.shares)
     if box.at is not None:
         place = box.at.place
-        parts.append(f"{place.file}:{place.line}")
+        file = PurePath(place.file)  # a picture tells no folder of the machine that it was drawn on
+        parts.append(f"{file.name if file.is_absolute() else file}:{place.line}")
     parts += [box.doc] * bool(box.doc)
     return "\n".join(shown(part, 160) for part in parts)
 
