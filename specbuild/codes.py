@@ -250,7 +250,7 @@ CODES: dict[str, Explanation] = {
     ),
     "SB506": Explanation(
         "too many edits",
-        "A spec has at most 100 edits. A selector with `*`, `**` or `[1-3]` says many steps at once.",
+        "A spec has at most 60 edits. A selector with `*`, `**` or `[1-3]` says many steps at once.",
     ),
     "SB601": Explanation(
         "a backend cannot express this",

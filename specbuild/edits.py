@@ -18,7 +18,7 @@ EDITS: dict[str, tuple[str, ...]] = {
     "set": ("to",),
     "freeze": (),
 }
-MOST_EDITS = 100
+MOST_EDITS = 60
 
 
 @dataclass(frozen=True, eq=False)

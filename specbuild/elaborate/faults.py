@@ -14,7 +14,7 @@ from specbuild.selector import States
 from specbuild.source import At
 
 MOST_NAMED = 12
-ONE_BY_ONE = 8
+ONE_BY_ONE = 3
 
 
 def misfit(error: SpecError, edits: list[EditDef], make: Callable[[Collection[EditDef]], Block]) -> SpecError:
