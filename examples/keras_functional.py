@@ -1,0 +1,82 @@
+"""The emitted Keras model behind preprocessing layers, inside `keras.Sequential` and a functional model."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.datasets import load_digits
+
+
+def compiled(folder: str, name: str, *chosen: str) -> None:
+    """Writes a file of this name into the folder."""
+    spec = Path(__file__).with_name("resnet50_cbam.yaml")
+    command = [sys.executable, "-m", "specbuild", "compile", spec, "--backend", "keras", *chosen]
+    subprocess.run([*command, "-o", f"{folder}/{name}.py"], check=True)
+
+
+def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of 8x8 in three channels, 0 to 255, and which digits they are."""
+    pictures, labels = load_digits(return_X_y=True)
+    images = np.repeat(pictures[:count].reshape(-1, 8, 8, 1) * (255 / 16), 3, axis=-1)
+    return images.astype("float32"), labels[:count]
+
+
+def main(size: int, epochs: int, depths: list[int]) -> None:
+    keras.utils.set_random_seed(0)
+    images, labels = digits(16)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled(folder, "classifier")
+        compiled(folder, "stages", "--features", "layer3,layer4", "--features-only")
+        sys.path.insert(0, folder)
+        import classifier
+        import stages
+
+        # A classifier of 8x8 pictures: what was emitted is one layer of a Sequential.
+        sequential = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                layers.RandomTranslation(0.1, 0.1),
+                layers.Resizing(size, size),
+                layers.Rescaling(1 / 255),
+                classifier.ResNet50CBAM(depths, image_shape=(size, size, 3)),
+            ]
+        )
+        fit_and_save(sequential, images, labels, epochs, folder)
+
+        # Two of its stages in a functional model with a head of its own.
+        image = keras.Input((8, 8, 3))
+        x = layers.Rescaling(1 / 255)(layers.Resizing(size, size)(image))
+        stage = stages.ResNet50CBAM(depths, image_shape=(size, size, 3))(x)
+        pooled = [layers.GlobalAveragePooling2D()(stage[name]) for name in ("layer3", "layer4")]
+        logits = layers.Dense(10)(layers.Dropout(0.1)(layers.Concatenate()(pooled)))
+        fit_and_save(keras.Model(image, logits), images, labels, epochs, folder)
+
+
+def fit_and_save(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, epochs: int, folder: str
+) -> None:
+    """Trains a model, which must help, and saves and loads it, which must change nothing."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(5e-4), loss, jit_compile=False)  # XLA takes longer than these few steps
+    losses = model.fit(images, labels, batch_size=len(images), epochs=epochs, verbose=0).history["loss"]
+    print(f"{type(model).__name__}: losses {', '.join(f'{loss:.3f}' for loss in losses)}")
+    assert losses[-1] < losses[0], losses
+    model.save(f"{folder}/model.keras")
+    again = keras.saving.load_model(f"{folder}/model.keras")
+    few = images[:2]
+    np.testing.assert_allclose(again(few, training=False), model(few, training=False), rtol=1e-4, atol=1e-5)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=64, help="height and width of what the model sees")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--depths", type=int, nargs=4, default=[3, 4, 6, 3], help="blocks of each stage")
+    main(**vars(parser.parse_args()))
