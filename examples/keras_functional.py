@@ -33,7 +33,7 @@ def main(size: int, epochs: int, depths: list[int]) -> None:
     images, labels = digits(16)
     with tempfile.TemporaryDirectory() as folder:
         compiled(folder, "classifier")
-        compiled(folder, "stages", "--features", "layer3,layer4", "--features-only")
+        compiled(folder, "stages", "--features", "layer2,layer3", "--features-only")
         sys.path.insert(0, folder)
         import classifier
         import stages
@@ -54,7 +54,7 @@ def main(size: int, epochs: int, depths: list[int]) -> None:
         image = keras.Input((8, 8, 3))
         x = layers.Rescaling(1 / 255)(layers.Resizing(size, size)(image))
         stage = stages.ResNet50CBAM(depths, image_shape=(size, size, 3))(x)
-        pooled = [layers.GlobalAveragePooling2D()(stage[name]) for name in ("layer3", "layer4")]
+        pooled = [layers.GlobalAveragePooling2D()(stage[name]) for name in ("layer2", "layer3")]
         logits = layers.Dense(10)(layers.Dropout(0.1)(layers.Concatenate()(pooled)))
         fit_and_save(keras.Model(image, logits), images, labels, epochs, folder)
 
@@ -64,7 +64,9 @@ def fit_and_save(
 ) -> None:
     """Trains a model, which must help, and saves and loads it, which must change nothing."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(5e-4), loss, jit_compile=False)  # XLA takes longer than these few steps
+    model.compile(
+        keras.optimizers.Adam(5e-4), loss, jit_compile=False
+    )  # XLA takes longer than these few steps
     losses = model.fit(images, labels, batch_size=len(images), epochs=epochs, verbose=0).history["loss"]
     print(f"{type(model).__name__}: losses {', '.join(f'{loss:.3f}' for loss in losses)}")
     assert losses[-1] < losses[0], losses

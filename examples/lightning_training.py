@@ -68,8 +68,15 @@ def main(size: int, steps: int) -> None:
         model = Classifier()
         batch = DataLoader(digits(16, size), batch_size=16)  # one batch, again and again
         kept = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True)
-        quiet = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-        trainer = lightning.Trainer(max_epochs=steps, callbacks=[kept, EMAWeightAveraging(decay=0.5)], **quiet)
+        quiet = {
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+        }
+        trainer = lightning.Trainer(
+            max_epochs=steps, callbacks=[kept, EMAWeightAveraging(decay=0.5)], **quiet
+        )
         trainer.fit(model, batch)
         print("losses:", ", ".join(f"{loss:.3f}" for loss in model.losses))
         assert model.losses[-1] < model.losses[0], model.losses

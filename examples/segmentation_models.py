@@ -72,7 +72,9 @@ def main(size: int, steps: int) -> None:
     image = torch.rand(2, 3, size, size)
     model.eval()
     with torch.inference_mode():
-        deepest = known.layer3(known.layer2(known.layer1(known.maxpool(known.relu(known.bn1(known.conv1(image)))))))
+        deepest = known.layer3(
+            known.layer2(known.layer1(known.maxpool(known.relu(known.bn1(known.conv1(image))))))
+        )
         deepest = known.layer4(deepest)
         torch.testing.assert_close(model.encoder(image)[-1], deepest)
     print("with torchvision's weights, the features are torchvision's until CBAM is trained")
@@ -93,10 +95,15 @@ def main(size: int, steps: int) -> None:
     idle = [name for name, weight in model.named_parameters() if weight.grad is None]
     assert not idle, f"no gradient reaches {idle}"  # otherwise DistributedDataParallel stops
 
-    # What else smp offers: less depth, a wider image, four channels, a stride of 16, DeepLab, TorchScript.
-    smp.DeepLabV3Plus("resnet50_cbam", encoder_weights=None, in_channels=4).eval()(torch.rand(1, 4, size, size))
-    scripted = torch.jit.trace(model.eval(), image)
-    torch.testing.assert_close(scripted(image), model(image))
+    # What smp does to an encoder from outside: a first convolution of four channels, dilation for a stride.
+    deeplab = smp.DeepLabV3Plus(
+        "resnet50_cbam", encoder_weights=None, in_channels=4, encoder_output_stride=16
+    )
+    features = deeplab.eval().encoder(torch.rand(1, 4, size, size))
+    assert features[-1].shape[-1] == size // 16, features[-1].shape
+
+    traced = torch.jit.trace(model.eval(), image)
+    torch.testing.assert_close(traced(image), model(image))
 
 
 if __name__ == "__main__":

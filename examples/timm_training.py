@@ -25,15 +25,14 @@ from torch import nn
 def compiled(folder: str) -> None:
     """Writes the model, and tells timm about it."""
     spec = Path(__file__).with_name("resnet50_cbam.yaml")
-    command = [sys.executable, "-m", "specbuild", "compile", spec, "--backend", "torch", "--set", "classes=1000"]
-    subprocess.run([*command, "-o", f"{folder}/classifier.py"], check=True)
+    chosen = ["--backend", "torch", "--with-optimizer-groups", "-o", f"{folder}/classifier.py"]
+    subprocess.run([sys.executable, "-m", "specbuild", "compile", spec, *chosen], check=True)
     sys.path.insert(0, folder)
     from classifier import ResNet50CBAM
 
     @register_model
-    def resnet50_cbam(pretrained: bool = False, num_classes: int = 1000, **chosen: object) -> nn.Module:
-        chosen = {name: value for name, value in chosen.items() if not name.startswith(("pretrained", "cache"))}
-        return ResNet50CBAM(classes=num_classes, **chosen)
+    def resnet50_cbam(pretrained: bool = False, num_classes: int = 10, **asked: object) -> nn.Module:
+        return ResNet50CBAM(classes=num_classes)  # timm asks for more: `pretrained_cfg`, `cache_dir`
 
 
 def digits(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,12 +55,24 @@ def main(size: int, steps: int) -> None:
         assert not lacking.unexpected_keys, lacking.unexpected_keys
 
         images, labels = digits(16, size)
-        optimizer = create_optimizer_v2(model, "adamw", lr=5e-4, weight_decay=0.05)
+        # timm's own `layer_decay` knows no layers of a model from elsewhere; the emitted file does.
+        from classifier import parameter_groups
+
+        groups = parameter_groups(model, learning_rate=1e-3, weight_decay=0.05, layer_decay=0.75)
+        optimizer = create_optimizer_v2(groups, "adamw")
         schedule, _ = create_scheduler_v2(
-            optimizer, "cosine", num_epochs=steps, warmup_epochs=1, warmup_lr=1e-4, step_on_epochs=False, updates_per_epoch=1
+            optimizer,
+            "cosine",
+            num_epochs=steps + 1,
+            warmup_epochs=1,
+            warmup_lr=1e-4,
+            step_on_epochs=False,
+            updates_per_epoch=1,
         )
         average = ModelEmaV3(model, decay=0.5)
-        saver = CheckpointSaver(model, optimizer, model_ema=average, checkpoint_dir=folder, recovery_dir=folder)
+        saver = CheckpointSaver(
+            model, optimizer, model_ema=average, checkpoint_dir=folder, recovery_dir=folder
+        )
         losses, right = [], AverageMeter()
         for step in range(steps):
             model.train()
@@ -77,9 +88,13 @@ def main(size: int, steps: int) -> None:
             right.update(accuracy(logits, labels)[0].item(), len(labels))
             print(f"step {step}: loss {loss:.3f}, {right.val:.0f}% right")
         assert losses[-1] < losses[0], losses
+        rates = [group["lr"] for group in optimizer.param_groups]
+        assert max(rates) > 50 * min(rates), rates  # the head learns faster than the stem: 0.75 to the 17th
         saver.save_checkpoint(epoch=0, metric=right.val)
 
-        again = timm.create_model("resnet50_cbam", num_classes=10, checkpoint_path=f"{folder}/last.pth.tar").eval()
+        again = timm.create_model(
+            "resnet50_cbam", num_classes=10, checkpoint_path=f"{folder}/last.pth.tar"
+        ).eval()
         with torch.inference_mode():
             torch.testing.assert_close(again(images), average.module.eval()(images))
     print("the checkpoint holds the averaged weights")

@@ -32,8 +32,9 @@ def test_runs(name: str) -> None:
     lacking = [package for package in needed if find_spec(package) is None]
     if lacking:
         pytest.skip(f"not installed: {', '.join(lacking)}")
+    harness = ["-m", "tests.torchvision_operators"] if "torch" in needed else []
     done = subprocess.run(
-        [sys.executable, "-m", "tests.torchvision_operators", FOLDER / f"{name}.py", *arguments],
+        [sys.executable, *harness, FOLDER / f"{name}.py", *arguments],
         cwd=ROOT,
         env=os.environ
         | {"KERAS_BACKEND": "tensorflow", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -46,5 +47,7 @@ def test_runs(name: str) -> None:
 
 
 def test_the_table_names_every_example() -> None:
-    table = set(re.findall(r"^\| \[`(\w+)\.py`\]\(\1\.py\)", (FOLDER / "README.md").read_text(), re.MULTILINE))
+    table = set(
+        re.findall(r"^\| \[`(\w+)\.py`\]\(\1\.py\)", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    )
     assert table == set(EXAMPLES) == {file.stem for file in FOLDER.glob("*.py")}
