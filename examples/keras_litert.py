@@ -10,11 +10,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 try:
     from ai_edge_litert.interpreter import Interpreter  # what runs on a device
 except ImportError:
-    from tensorflow.lite.python.interpreter import Interpreter  # the same, as TensorFlow brings it
+    Interpreter = tf.lite.Interpreter  # the same, as TensorFlow brings it
 
 
 def compiled(folder: str) -> None:
@@ -37,7 +38,8 @@ def main(size: int, depths: list[int]) -> None:
                 weight.assign(0.5)
         file = Path(folder, "model.tflite")
         # With only builtin operators allowed, the conversion fails where one is lacking.
-        model.export(file, format="litert", target_spec={"supported_ops": ["TFLITE_BUILTINS"]}, verbose=False)
+        builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+        model.export(file, format="litert", target_spec=builtin, verbose=False)
 
         interpreter = Interpreter(str(file))
         interpreter.allocate_tensors()
