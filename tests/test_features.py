@@ -96,6 +96,15 @@ def test_a_row_in_pieces_is_traced_whole() -> None:
     assert all(torch.equal(a, b) for a, b in zip(compiled(image), expected, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+def test_features_can_be_scripted() -> None:
+    """TorchScript wants to know how many there are."""
+    plain = load(RESNET, "resnet18", depths=[1, 1, 1, 1])
+    net = plain.with_features("layer1", "layer4", only=True).build("torch").eval()
+    image = torch.randn(2, 3, 64, 64)
+    assert all(torch.equal(a, b) for a, b in zip(torch.jit.script(net)(image), net(image), strict=True))
+
+
 def test_a_model_renamed_keeps_its_names_whatever_its_outputs() -> None:
     plain = load(ROOT / "specs" / "backbone.yaml", "wide")
     renamed = load(ROOT / "specs" / "renamed_outputs.yaml")

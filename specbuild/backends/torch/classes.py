@@ -279,7 +279,8 @@ def forward(unit: Unit) -> Function:
     if len(outputs) == 1:
         result, returns = outputs[0], "torch.Tensor"
     else:
-        result, returns = TupleOf(tuple(outputs)), "tuple[torch.Tensor, ...]"
+        result = TupleOf(tuple(outputs))
+        returns = f"tuple[{', '.join(['torch.Tensor'] * len(outputs))}]"  # TorchScript takes no "..."
     del names
     inputs = tuple(Parameter(name, "torch.Tensor") for name in unit.first.inputs)
     return Function("forward", (Parameter("self"), *inputs), returns, "", (*flow.statements, Return(result)))
