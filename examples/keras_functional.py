@@ -48,7 +48,11 @@ def main(size: int, epochs: int, depths: list[int]) -> None:
                 classifier.ResNet50CBAM(depths, image_shape=(size, size, 3)),
             ]
         )
-        fit_and_save(sequential, images, labels, epochs, folder)
+        fitted(sequential, images, labels, epochs)
+        sequential.save(f"{folder}/model.keras")
+        again = keras.saving.load_model(f"{folder}/model.keras")
+        logits = sequential(images[:2], training=False)
+        np.testing.assert_allclose(again(images[:2], training=False), logits, rtol=1e-4, atol=1e-5)
 
         # Two of its stages in a functional model with a head of its own.
         image = keras.Input((8, 8, 3))
@@ -56,24 +60,17 @@ def main(size: int, epochs: int, depths: list[int]) -> None:
         stage = stages.ResNet50CBAM(depths, image_shape=(size, size, 3))(x)
         pooled = [layers.GlobalAveragePooling2D()(stage[name]) for name in ("layer2", "layer3")]
         logits = layers.Dense(10)(layers.Dropout(0.1)(layers.Concatenate()(pooled)))
-        fit_and_save(keras.Model(image, logits), images, labels, epochs, folder)
+        fitted(keras.Model(image, logits), images, labels, epochs)
 
 
-def fit_and_save(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray, epochs: int, folder: str
-) -> None:
-    """Trains a model, which must help, and saves and loads it, which must change nothing."""
+def fitted(model: keras.Model, images: np.ndarray, labels: np.ndarray, epochs: int) -> None:
+    """Trains a model, which must help."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(
-        keras.optimizers.Adam(5e-4), loss, jit_compile=False
-    )  # XLA takes longer than these few steps
+    # Without XLA: to compile takes longer than these few steps.
+    model.compile(keras.optimizers.Adam(5e-4), loss, jit_compile=False)
     losses = model.fit(images, labels, batch_size=len(images), epochs=epochs, verbose=0).history["loss"]
     print(f"{type(model).__name__}: losses {', '.join(f'{loss:.3f}' for loss in losses)}")
     assert losses[-1] < losses[0], losses
-    model.save(f"{folder}/model.keras")
-    again = keras.saving.load_model(f"{folder}/model.keras")
-    few = images[:2]
-    np.testing.assert_allclose(again(few, training=False), model(few, training=False), rtol=1e-4, atol=1e-5)
 
 
 if __name__ == "__main__":

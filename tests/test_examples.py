@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples"
-SMALL = ["--size", "64", "--steps", "3"]
+SMALL = ["--size", "64", "--steps", "2"]
 SMALL_KERAS = ["--size", "32", "--depths", "1", "1", "1", "1"]
 EXAMPLES = {
     "torchvision_detection": (["torch", "torchvision"], SMALL),
