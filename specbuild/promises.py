@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from specbuild import backends
+from specbuild.backends.backend import Backend
 from specbuild.elaborate import Trial
 from specbuild.emit.code import Name, substitute
 from specbuild.emit.unit import Unit
@@ -32,20 +34,30 @@ def kept(model: Block, make: Make, documents: Iterable[Any]) -> Block:
     """
     if not model.params:
         return model
-    before = code(model)
+    for name in backends.NAMES:
+        try:
+            backend = backends.load(name)
+            before = code(model, backend)
+            break
+        except SpecError as error:
+            if error.code != "SB601":
+                raise
+    else:
+        return model  # which nobody can write
     names = [name for name in before[-1][1] if name in model.params]
     trials = [
         {name: changed(model.params[name], double) for name in names},
         {name: changed(model.params[name], up) for name in names},
         *at_thresholds(model, names, documents),
     ]
+    alike = partial(same, make, before, backend)
     lost: set[str] = set()
     for number, tried in enumerate(trials):
         # the first must give a model: sizes that must divide each other are likely to bear it
         true: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
         trial = {name: value for name, value in tried.items() if name not in lost}
-        if trial and same(make, trial, before) not in true:
-            lost |= {name for name, value in trial.items() if same(make, {name: value}, before) not in true}
+        if trial and alike(trial) not in true:
+            lost |= {name for name, value in trial.items() if alike({name: value}) not in true}
     return replace(model, literal=frozenset(lost)) if lost else model
 
 
@@ -58,17 +70,17 @@ def at_thresholds(model: Block, names: Sequence[str], documents: Iterable[Any]) 
             yield trial
 
 
-def same(make: Make, changed: Mapping[str, Any], before: list[Any]) -> bool | None:
+def same(make: Make, before: list[Any], backend: Backend, changed: Mapping[str, Any]) -> bool | None:
     """Whether the model with these values has the same code; None if there is no such model."""
     try:
-        return code(make(Trial(changed))) == before
+        return code(make(Trial(changed)), backend) == before
     except (SpecError, SpecErrors):
         return None
 
 
-def code(model: Block) -> list[Any]:
+def code(model: Block, backend: Backend) -> list[Any]:
     """All that the classes of a model say, but for the defaults of parameters."""
-    found = units(model, backends.load("torch"))
+    found = units(model, backend)
     return [(u.name, tuple(u.params), u.derived, statements(u), u.flags, u.block.frozen) for u in found]
 
 

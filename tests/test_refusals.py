@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from specbuild.backends import NAMES
+from specbuild.build import compile_source, graph
+from specbuild.errors import SpecError, render
+from specbuild.source import Source
+
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((Path(__file__).parent / "errors" / "specs").glob("*.yaml"))
+BACKENDS = sorted((Path(__file__).parent / "errors" / "backends").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
@@ -33,6 +39,19 @@ def test_message(path: Path) -> None:
         told.write_text(done.stdout, encoding="utf-8")
     assert done.stdout == told.read_text(encoding="utf-8")
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("path", BACKENDS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("backend", NAMES)
+def test_a_backend_cannot(path: Path, backend: str) -> None:
+    """`NAME.BACKEND.txt` says why; without one, that backend can, whatever the other does."""
+    source, told = Source.read(path, path.name), path.with_suffix(f".{backend}.txt")
+    if told.exists():
+        with pytest.raises(SpecError) as caught:
+            compile_source(graph(source), backend)
+        assert render(caught.value) == told.read_text(encoding="utf-8").rstrip("\n")
+    else:
+        assert "Net(" in compile_source(graph(source), backend)
 
 
 @pytest.mark.skipif(

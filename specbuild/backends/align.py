@@ -8,7 +8,7 @@ from specbuild.axes import Tensor
 from specbuild.backends.backend import Backend
 from specbuild.emit.code import Expr, Index, Literal, Slice
 from specbuild.emit.layout import Layout
-from specbuild.emit.lower import Operand
+from specbuild.emit.lower import Operand, Unsupported
 
 
 def aligned(xs: Sequence[Operand], backend: Backend, out: Tensor) -> tuple[list[Expr], Layout]:
@@ -50,3 +50,9 @@ def broadcast(x: Operand, target: Layout) -> Expr:
 def unfolded(x: Operand, axes: Iterable[str]) -> Operand:
     """A value with each of these axes in a dimension of its own."""
     return x.unfolded() if any(axis in x.layout.folded for axis in axes) else x
+
+
+def batched(x: Operand) -> None:
+    """Raises Unsupported for a value without a batch, whose first axis a norm would take for one."""
+    if not x.layout.batched:
+        raise Unsupported("it norms batches, and this value has no batch", "`layer_norm` takes any value")

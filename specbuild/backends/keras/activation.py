@@ -11,7 +11,7 @@ from specbuild.backends.backend import External, fixed, inline, layer
 from specbuild.backends.keras.base import call, emits
 from specbuild.backends.keras.init import initializer
 from specbuild.emit.code import Infix
-from specbuild.emit.lower import Operand, Result, Stored
+from specbuild.emit.lower import Operand, Result, Stored, Unsupported
 from specbuild.emit.made import Construct, literal
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import (
@@ -117,6 +117,8 @@ def softplus(op: Softplus, x: Operand, out: Tensor) -> Result:
 
 @emits(Prelu)
 def prelu(op: Prelu, x: Operand, out: Tensor) -> Result:
+    if not x.layout.batched:
+        raise Unsupported("it has slopes for the axes after the batch, and this value has no batch")
     here = x if op.over is None else unfolded(x, (op.over,))
     shared = tuple(here.dim(a) for a in here.order if a != op.over)
     shape = tuple(plain(here[a]) if a == op.over else 1 for a in here.order)

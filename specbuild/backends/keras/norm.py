@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
-from specbuild.backends.align import unfolded
+from specbuild.backends.align import batched, unfolded
 from specbuild.backends.backend import External, inline, layer
 from specbuild.backends.keras.base import emits
 from specbuild.backends.keras.init import initializer
@@ -100,6 +100,7 @@ def rms_norm(op: RmsNorm, x: Operand, out: Tensor) -> Result:
 
 @emits(GroupNorm, InstanceNorm)
 def group_norm(op: GroupNorm | InstanceNorm, x: Operand, out: Tensor) -> Result:
+    batched(x)
     axes = places(x.type, op.over)
     others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
     here = unfolded(x, axes)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
-from specbuild.backends.align import unfolded
+from specbuild.backends.align import batched, unfolded
 from specbuild.backends.backend import External, channels_first, layer
 from specbuild.backends.torch.base import emits, method
 from specbuild.emit.code import Call
@@ -93,12 +93,6 @@ def channels_and_places(x: Operand, axes: tuple[str, ...]) -> Operand:
     others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
     here = unfolded(x, axes)
     return here.to(*channels_first(tuple(a for a in here.order if a not in others)), folded=others)
-
-
-def batched(x: Operand) -> None:
-    """Raises Unsupported for a value without a batch, whose first axis PyTorch would take for one."""
-    if not x.layout.batched:
-        raise Unsupported("it norms batches, and this value has no batch", "`layer_norm` takes any value")
 
 
 @emits(GroupNorm)
