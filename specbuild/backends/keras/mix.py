@@ -133,6 +133,11 @@ def conv(op: Conv, x: Operand, out: Tensor) -> Result:
         raise Unsupported(
             "it has no tf_same for windows that are dilated and stride", "give the padding as numbers"
         )
+    if n == 3 and word == "same" and strides_over(window):
+        raise Unsupported(
+            "on TensorFlow it has no tf_same along three axes for a stride longer than the kernel",
+            "give the padding as numbers",
+        )
     common: dict[str, Any] = {
         "strides": 1 if apart else scalar(window.stride),
         "padding": sides(window) if word is None else word,
@@ -186,22 +191,27 @@ def conv_transpose(op: ConvTranspose, x: Operand, out: Tensor) -> Result:
         )
         return layer(make, here, weights=held)
     call: Expr = Call(SELF, (here.expr,))
-    if op.padding == "tf_same" or multiplies(window, longer):
+    short = strides_over(
+        window
+    )  # Keras' own end is longer then, and TensorFlow has wrong gradients of "same"
+    if (op.padding == "tf_same" and not (n == 3 and short)) or multiplies(window, longer):
         return Result(
             call,
             here.layout,
             CONV_TRANSPOSE[n].made(op.channels, kernel, padding="same", **common),
             weights=held,
         )
-    short = any(
-        k < s for k, s in zip(window.kernel, window.stride, strict=True)
-    )  # Keras' own end is longer then
     if short or not all(fixed(m, 0) for m in longer):
         common["output_padding"] = scalar(longer)
     assert window.pads is not None
     if any(side for pair in window.pads for side in pair):
         call = Index(call, (Slice(), *(cut(before, after) for before, after in window.pads)))
     return Result(call, here.layout, CONV_TRANSPOSE[n].made(op.channels, kernel, **common), weights=held)
+
+
+def strides_over(window: Window) -> bool:
+    """Whether a stride is longer than the kernel, so that places are left out."""
+    return any(k < s for k, s in zip(window.kernel, window.stride, strict=True))
 
 
 def multiplies(window: Window, longer: tuple[int, ...]) -> bool:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from specbuild.emit.code import Call, Expr, Index, Infix, Input, Literal, Name, Prefix, walk
+from specbuild.emit.code import (
+    Attribute,
+    Call,
+    Expr,
+    Index,
+    Infix,
+    Input,
+    Literal,
+    Name,
+    Prefix,
+    children,
+    walk,
+)
 from specbuild.emit.lower import Step
 from specbuild.emit.unit import Unit
 from specbuild.words import plain
@@ -70,7 +82,10 @@ def scaled(step: Step, tables: Set[int]) -> Expr:
     name = (("name", Literal(step.node.replace(".", "_"))),)
 
     def symbolic(expr: Expr) -> bool:
-        return any(isinstance(part, Input) and part.index not in tables for part in walk(expr))
+        if isinstance(expr, Attribute) and expr.name == "dtype":
+            return False
+        own = isinstance(expr, Input) and expr.index not in tables
+        return own or any(map(symbolic, children(expr)))
 
     def constant(expr: Expr) -> bool:
         return not any(isinstance(part, Input) for part in walk(expr))

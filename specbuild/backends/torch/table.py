@@ -55,8 +55,9 @@ class TorchTables(Tables):
         return method(value, "long")
 
     def floats(self, e: Expression, dtype: str) -> bool:
-        """PyTorch makes floats of integers where a function gives some."""
-        return dtype == "float" and (expression.kind(e) == expression.INT or expression.uneven(e))
+        """PyTorch makes floats of integers where a function gives some; `floor` gives what it is given."""
+        whole = expression.kind(e) in (expression.INT, expression.WHOLE)
+        return dtype == "float" and (whole or expression.uneven(e))
 
 
 @emits(Const)
