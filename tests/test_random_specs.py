@@ -18,9 +18,9 @@ from tests.random_specs.structure import spec
 
 FOUND = sorted((Path(__file__).parent / "random_specs" / "found").glob("*.yaml"))
 SAME = 140  # specs: one for each op of the table, and more
-# Of a seed that is another each time, only where one is asked for: about one new spec in a hundred still finds a
-# fault, and a change must not be refused for what it did not touch. Put it on for good after 1,000 that are clean.
-NEW = 80 if os.environ.get("SPECBUILD_SEED") else 0
+# Of a seed that is another each time: a few, for two or three new specs in a thousand still find a fault, mostly of a
+# framework. SPECBUILD_SEED names one of them again, and asks for more.
+NEW = 80 if os.environ.get("SPECBUILD_SEED") else 8
 SEED = int(os.environ.get("SPECBUILD_SEED") or random.SystemRandom().randrange(10**6))
 
 
@@ -52,7 +52,7 @@ def test_both_backends_agree(name: str, seed: int, outcomes: dict[str, Outcome])
     failed = [o for o in found if o.failed]
     assert not failed, told(failed, seed)
     refused = [o for o in found if o.kind == "refused"]
-    assert len(refused) <= len(found) // 20, [o.told for o in refused]
+    assert len(refused) <= 1 + len(found) // 20, [o.told for o in refused]
 
 
 @pytest.mark.slow
