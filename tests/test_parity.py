@@ -24,6 +24,7 @@ from specbuild.parity.report import Result
 from specbuild.parity.steps import traced
 from specbuild.parity.switches import SWITCHES, environment
 from specbuild.parity.tolerance import tolerance
+from specbuild.parity.torch_worker import Worker
 from specbuild.source import Source
 
 ROOT = Path(__file__).parent
@@ -307,3 +308,14 @@ def test_no_gpu_here(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["parity", str(NET), "--device", "cuda"]) == 4
     err = capfd.readouterr().err
     assert "error[SB604]: there is no GPU here for torch" in err and "--device cpu" in err
+
+
+def test_recurrent_layers_give_gradients_on_a_gpu_too() -> None:
+    """cuDNN refuses them in evaluation mode; everything else stays in it."""
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.LSTM(2, 3, batch_first=True))
+    x = torch.randn(2, 4, 2)
+    expected = model.eval()(x)[0]
+    held = Worker(torch, {"dtype": "float32"}, "cpu").evaluated(model)
+    assert held[1].training and not held[0].training
+    assert (held(x)[0] == expected).all()

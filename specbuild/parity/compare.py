@@ -159,7 +159,7 @@ class Lane:
             try:
                 report = self.judged(exchange, runtime, truth, keras)
             except Failure as failure:
-                report = self.report(exchange, runtime, f"PyTorch in float64: {failure}")
+                report = self.report(exchange, runtime, f"while rounding was measured: {failure}")
             done(report)
         shutil.rmtree(exchange.folder)
 
@@ -173,7 +173,7 @@ class Lane:
         report.found = [difference(*pair) for pair in exchange.pairs(truth.torch, keras)]
         related(report.found, exchange.case.dtype)
         if not report.tolerance.decides:
-            truth.measure(report.found, keras, report.tolerance)
+            truth.measure(report.found, keras, self.keras[runtime], report.tolerance)
         if exchange.case.steps:
             report.lacking = exchange.lacking(truth.torch, keras)
         outputs = [d for d in report.found if d.kind in ("output", "trained_output") and "NaN" in d.broken]

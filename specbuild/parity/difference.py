@@ -41,7 +41,8 @@ BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # each is m
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
 TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
-SLOPED = (*GRADIENTS, *TRAINED_GRADIENTS, "weight")  # what corners make jump
+# What corners make jump, and what a norm of few numbers stretches in training.
+SHAKEN = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "statistic")
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Difference:
     torch_error: float | None = None  # relative, from the truth in float64
     keras_error: float | None = None
     moved: float = 0.0  # relative: how far the truth moves when weights and inputs do
+    keras_moved: float = 0.0  # relative: how far Keras' numbers move when these do in their last digit
 
     @property
     def key(self) -> str:

@@ -209,14 +209,18 @@ class Result:
         if not found:
             return
         yield (
-            f"rounded: {len(found)} of {len(self.found)} tensors, which {self.case.dtype} does not tell apart. PyTorch itself is "
-            f"as far from its numbers in float64, or those move as far when weights and inputs move by {short(self.tolerance.shake)}: "
-            "a number beside the corner of a ReLU, or two in a max pooling, fall on the other side. float64 decides"
+            f"rounded: {len(found)} of {len(self.found)} tensors, which {self.case.dtype} does not tell apart: a number beside the "
+            "corner of a ReLU, or two in a max pooling, fall on the other side, or a norm has few numbers in training. float64 decides"
+        )
+        yield (
+            "rounded is told where PyTorch is as far from its own numbers in float64, or those move as far when weights and inputs "
+            f"move by {short(self.tolerance.shake)}, or Keras' when these move in their last digit"
         )
         for d in found[:SHOWN]:
             apart, moved = short(d.relative), short(d.moved)
             torch, keras = errors_of(d)
             told = f"; float64 moves by {moved}" if d.moved else ""
+            told += f"; Keras moves by {short(d.keras_moved)}" if d.keras_moved else ""
             yield f"rounded: {KINDS[d.kind]}: {printable(d.path, 60)}: apart {apart}, PyTorch off {torch}, Keras off {keras}{told}"
         if len(found) > SHOWN:
             yield f"rounded: {len(found) - SHOWN} more, in --json"
@@ -265,6 +269,7 @@ class Result:
                     "torch_error": None if d.torch_error is None else number(d.torch_error),
                     "keras_error": None if d.keras_error is None else number(d.keras_error),
                     "moved": number(d.moved),
+                    "keras_moved": number(d.keras_moved),
                     "spread": number(d.spread),
                     "verdict": self.tolerance.verdict(d),
                 }

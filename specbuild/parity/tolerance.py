@@ -14,9 +14,10 @@ from specbuild.parity.difference import Difference
 
 Verdict = Literal["equal", "close", "rounded", "differs"]
 VERDICTS: tuple[Verdict, ...] = ("equal", "close", "rounded", "differs")  # the later, the worse
-ALIKE = (
-    1 / 3
-)  # as far as this share of a difference PyTorch itself must be from the truth to be called rounded
+# As far as this share of a difference PyTorch must be from the truth, or one of both must move, to be called rounded.
+ALIKE = 1 / 3
+# The last digit of a type, as a share; in float64 for what Keras rounds to float32 inside.
+LAST_DIGIT = {"float64": 2.0**-23, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class Tolerance:
 
     def verdict(self, d: Difference) -> Verdict:
         """`rounded` is what the type cannot tell: PyTorch's own numbers are, or move, as far from those in float64
-        as the files are from each other."""
+        as the files are from each other, or Keras' numbers move as far by their last digit."""
         if d.relative <= self.warns:
             return "equal"
         if d.relative <= self.fails:
             return "close"
         if self.decides or d.torch_error is None or not isfinite(d.relative):
             return "differs"
-        return "rounded" if max(d.torch_error, d.moved) >= ALIKE * d.relative else "differs"
+        return "rounded" if max(d.torch_error, d.moved, d.keras_moved) >= ALIKE * d.relative else "differs"
 
 
 EXACT = Tolerance(1e-9, 1e-9, "float64; no step has constants in float32", decides=True)

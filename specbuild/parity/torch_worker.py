@@ -50,7 +50,7 @@ class Worker:
         if self.job["steps"]:
             found |= self.steps(arrays, weights)
         if "gradients" in self.job["modes"]:
-            found |= self.gradients(model.eval(), arrays, "")
+            found |= self.gradients(self.evaluated(model), arrays, "")
         if "train" in self.job["modes"]:
             found |= self.trained(model.train(), arrays)
         return found
@@ -108,6 +108,15 @@ class Worker:
         ]
         total = sum(parts[1:], parts[0]) if parts else None
         return total if total is not None and total.requires_grad else None
+
+    def evaluated(self, model: Any) -> Any:
+        """The model in evaluation, but for recurrent layers: cuDNN gives their gradients in training mode only, where
+        without dropout they compute the same."""
+        for module in model.eval().modules():
+            if isinstance(module, self.torch.nn.RNNBase):
+                module.train()
+                module.dropout = 0.0
+        return model
 
     def gradients(self, model: Any, arrays: Found, prefix: str) -> Found:
         """The gradients of inputs and weights; in training, the outputs too."""
