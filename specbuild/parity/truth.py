@@ -11,6 +11,7 @@ gives does not.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from specbuild.parity.difference import SHAKEN, Difference, difference, related
@@ -37,14 +38,15 @@ class Truth:
     def measure(
         self, found: list[Difference], keras: dict[str, Any], runtime: Process, tolerance: Tolerance
     ) -> None:
-        """Fill in how far each file is from the truth; and, of what corners and norms stretch and is too far apart,
-        how far the truth moves when weights and inputs do by what is still called equal, and Keras by the last digit."""
+        """Fill in how far each file is from the truth; of what corners and norms stretch and is too far apart, how far
+        the truth moves when weights and inputs do by what is still called equal; and of all that is left, how far
+        Keras moves when they do in their last digit."""
         torch_error, keras_error = self.apart(self.torch), self.apart(keras)
         for d in found:
             d.torch_error, d.keras_error = torch_error.get(d.key, 0.0), keras_error.get(d.key, 0.0)
         for number in range(SHAKES):
-            if not (doubtful := doubts(found, tolerance)):
-                return
+            if not (doubtful := [d for d in doubts(found, tolerance) if d.kind in SHAKEN]):
+                break
             if number == len(self.moves):
                 self.moves.append(self.shaken(number, tolerance.shake))
             for d in doubtful:
@@ -78,4 +80,4 @@ class Truth:
 
 
 def doubts(found: list[Difference], tolerance: Tolerance) -> list[Difference]:
-    return [d for d in found if d.kind in SHAKEN and tolerance.verdict(d) == "differs"]
+    return [d for d in found if isfinite(d.relative) and tolerance.verdict(d) == "differs"]
