@@ -83,6 +83,18 @@ CASES = {
         MAP,
         "- avg_pool: {kernel: 3, stride: 2, padding: tf_same, count_include_pad: false}",
     ),
+    "avg_pool_tf_same_even": (
+        MAP,
+        "- avg_pool: {kernel: 2, stride: 1, padding: tf_same, count_include_pad: false}",
+    ),
+    "avg_pool_tf_same_1d": (
+        SEQUENCE,
+        "- avg_pool: {kernel: 4, stride: 3, padding: tf_same, count_include_pad: false}\n- linear: {features: 2}",
+    ),
+    "avg_pool_tf_same_3d": (
+        VOLUME,
+        "- avg_pool: {kernel: 3, stride: 2, padding: tf_same, count_include_pad: false}",
+    ),
     "avg_pool_1d": (SEQUENCE, "- avg_pool: {kernel: 3, stride: 1, padding: same}\n- linear: {features: 2}"),
     "avg_pool_1d_causal": (
         SEQUENCE,

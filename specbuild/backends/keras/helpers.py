@@ -150,6 +150,39 @@ class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
     """AveragePooling3D with its padding written out."""
 
 
+class SameAveragePool:
+    """Mixin for padding as TensorFlow does it: on PyTorch, Keras counts what it pads where sides are unequal."""
+
+    def call(self, x):
+        if keras.backend.backend() != "torch":
+            return super().call(x)
+        pads = [(0, 0)]
+        for n, k, s in zip(x.shape[1:-1], self.pool_size, self.strides):
+            total = max((-(-n // s) - 1) * s + k - n, 0)
+            pads.append((total // 2, total - total // 2))
+        pads.append((0, 0))
+        mean, share = (
+            ops.average_pool(ops.pad(part, pads), self.pool_size, self.strides)
+            for part in (x, ops.ones_like(x[:1, ..., :1]))
+        )
+        return mean / share
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class SameAveragePooling1D(SameAveragePool, layers.AveragePooling1D):
+    """AveragePooling1D in which padding never counts."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class SameAveragePooling2D(SameAveragePool, layers.AveragePooling2D):
+    """AveragePooling2D in which padding never counts."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class SameAveragePooling3D(SameAveragePool, layers.AveragePooling3D):
+    """AveragePooling3D in which padding never counts."""
+
+
 def pad_places(x, sides, mode):
     """Pad each axis after the batch; `mode`: reflect, replicate or circular."""
     for axis, (before, after) in enumerate(sides, start=1):

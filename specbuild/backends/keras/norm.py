@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from specbuild.axes import CHANNEL, Tensor
@@ -42,6 +43,14 @@ def held(affine: bool, order: tuple[int, ...] | None = None, bias: bool = True) 
     return scale | ({"shift": Stored("beta", order)} if affine and bias else {})
 
 
+def trailing(x: Operand, over: Sequence[str]) -> Operand:
+    """A value in which these axes are the last ones."""
+    here = unfolded(x, over)
+    if set(here.order[-len(over) :]) == set(over):
+        return here
+    return here.to(*(a for a in here.order if a not in over), *over, folded=here.layout.folded)
+
+
 @emits(BatchNorm)
 def batch_norm(op: BatchNorm, x: Operand, out: Tensor) -> Result:
     x = unfolded(x, (op.over,))
@@ -71,7 +80,7 @@ def dimensions(x: Operand, axes: tuple[str, ...]) -> tuple[Any, tuple[int, ...] 
 
 @emits(LayerNorm)
 def layer_norm(op: LayerNorm, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
+    here = trailing(x, op.over)  # on PyTorch, Keras norms the last axes, whatever `axis` says
     axis, order = dimensions(here, op.over)
     make = LAYER_NORM.made(
         axis=axis,
@@ -85,11 +94,7 @@ def layer_norm(op: LayerNorm, x: Operand, out: Tensor) -> Result:
 
 @emits(RmsNorm)
 def rms_norm(op: RmsNorm, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
-    if set(here.order[-len(op.over) :]) != set(
-        op.over
-    ):  # its scale meets the last axes, whatever `axis` says
-        here = here.to(*(a for a in here.order if a not in op.over), *op.over, folded=here.layout.folded)
+    here = trailing(x, op.over)  # its scale meets the last axes, whatever `axis` says
     axis, order = dimensions(here, op.over)
     if not op.affine:
         return inline(RMS_NORMALIZATION(here.expr, axis=axis, epsilon=op.epsilon), here.layout)

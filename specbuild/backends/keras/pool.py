@@ -19,6 +19,7 @@ PADDED_MAX_POOL = {
     n: External(f"PaddedMaxPooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False)") for n in RANKS
 }
 AVG_POOL = {n: External(f"layers.AveragePooling{n}D({SLID})") for n in RANKS}
+SAME_AVG_POOL = {n: External(f"SameAveragePooling{n}D({SLID})") for n in RANKS}
 PADDED_AVG_POOL = {
     n: External(
         f"PaddedAveragePooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False, count_include_pad=True)"
@@ -68,6 +69,10 @@ def avg_pool(op: AvgPool, x: Operand, out: Tensor) -> Result:
     word = padding_of(window, same=op.padding == "same")
     if (word == "same" and op.count_include_pad) or (op.ceil_mode and window.pads is not None):
         word = None
+    if word == "same" and any(
+        s != 1 or k % 2 == 0 for s, k in zip(window.stride, window.kernel, strict=True)
+    ):
+        return layer(SAME_AVG_POOL[n].made(kernel, padding=word, **common(op, x)), here)
     if word is not None:
         return layer(AVG_POOL[n].made(kernel, padding=word, **common(op, x)), here)
     make = PADDED_AVG_POOL[n].made(

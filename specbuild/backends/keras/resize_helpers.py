@@ -42,6 +42,8 @@ def resize_axis(x, axis, new, mode, align_corners):
     total = 0.0
     for step, weight in weights.items():
         places = ops.clip(ops.cast(first, "int32") + step, 0, old - 1)
+        if isinstance(x, keras.KerasTensor):  # they are read in NumPy: not on a GPU
+            places = ops.convert_to_numpy(places)
         weight = ops.cast(ops.reshape(weight, shape), x.dtype)
         total = total + ops.take(x, places, axis=axis) * weight
     return total

@@ -16,6 +16,7 @@ from specbuild.emit.code import (
     Name,
     Prefix,
     children,
+    rebuild,
     walk,
 )
 from specbuild.emit.lower import Step
@@ -25,7 +26,39 @@ from specbuild.words import plain
 
 def mended(unit: Unit) -> Unit:
     """The model with its steps written so that Keras gets them right."""
-    return replace(unit, steps=[added_first(step, unit) for step in scaled_by_layers(unit)])
+    known = tables(unit)
+    numbers = {unit.numbers[key] for key in known if key in unit.numbers}
+    steps = scaled_by_layers(unit, known)
+    return replace(unit, steps=[added_first(taken(step, numbers), unit) for step in steps])
+
+
+def tables(unit: Unit) -> set[str]:
+    """The values of a model that hang on no input."""
+    found: set[str] = set()
+    for step in unit.steps:
+        if step.buffer or (step.inputs and found.issuperset(step.inputs)):
+            found |= {step.key, *step.parts}
+    return found
+
+
+def taken(step: Step, tables: Set[int]) -> Step:
+    """Places from a table as NumPy's numbers: where x is symbolic, `take` reads their shape so, which cannot be done
+    with what lies on a GPU."""
+
+    def changed(expr: Expr) -> Expr:
+        match rebuild(expr, changed):
+            case Call(Name("ops.take"), (x, places), keywords) if not constant(x, tables) and constant(
+                places, tables
+            ):
+                return Call(Name("ops.take"), (x, Call(Name("ops.convert_to_numpy"), (places,))), keywords)
+            case other:
+                return other
+
+    return replace(step, call=changed(step.call))
+
+
+def constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
+    return not any(isinstance(part, Input) and part.index not in tables for part in walk(expr))
 
 
 def added_first(step: Step, unit: Unit) -> Step:
@@ -54,7 +87,7 @@ def long_axes(expr: Expr, unit: Unit) -> tuple[str, ...] | None:
     return tuple(axis for axis, size in block.typed(key).sizes.items() if plain(size) > 1)
 
 
-def scaled_by_layers(unit: Unit) -> list[Step]:
+def scaled_by_layers(unit: Unit, tables: Set[str]) -> list[Step]:
     """The steps of a model; what multiplies in front of a layer is a layer itself for a number, an einsum for a table.
 
     Keras takes the product of a symbolic value and what is not symbolic to be sparse, and traces the layers behind
@@ -62,16 +95,15 @@ def scaled_by_layers(unit: Unit) -> list[Step]:
     """
     behind: dict[str, set[str]] = {}  # value -> the products that it follows from without a layer between
     wanted: set[str] = set()
-    tables: set[str] = set()
     products: dict[str, Expr] = {}
     for step in unit.steps:
         read = set().union(*(behind.get(key, ()) for key in step.inputs))
-        if step.buffer or (step.inputs and tables.issuperset(step.inputs)):
-            tables |= {step.key, *step.parts}
-        elif step.holder:
+        if step.key in tables:
+            continue
+        if step.holder:
             wanted |= read
         else:
-            products[step.key] = scaled(step, {unit.numbers[key] for key in tables.intersection(step.inputs)})
+            products[step.key] = scaled(step, {unit.numbers[key] for key in tables & set(step.inputs)})
             own = {step.key} if products[step.key] != step.call else set()
             behind |= dict.fromkeys((step.key, *step.parts), read | own)
     return [replace(s, call=products[s.key]) if s.key in wanted else s for s in unit.steps]
@@ -86,9 +118,6 @@ def scaled(step: Step, tables: Set[int]) -> Expr:
             return False
         own = isinstance(expr, Input) and expr.index not in tables
         return own or any(map(symbolic, children(expr)))
-
-    def constant(expr: Expr) -> bool:
-        return not any(isinstance(part, Input) for part in walk(expr))
 
     def layered(expr: Expr) -> Expr:
         match expr:
