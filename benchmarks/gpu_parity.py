@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from parity_tables import faults, processes, results, table
+from parity_tables import faults, forward, processes, results, table
 
 ROOT = Path(__file__).parent.parent
 SECTIONS = {  # by title: the options of `specbuild parity`
@@ -64,12 +66,14 @@ class Run:
 
 
 def report(runs: list[Run]) -> str:
-    """A section for each title, with what was not run; then the processes and their switches."""
+    """A section for each title, with what was not run, and the processes and their switches."""
     parts = [
         "# Parity on a GPU\n",
         "Written by `benchmarks/gpu_parity.py`. Each figure is the largest |a - b| of a tensor over its largest |a|, "
         "the worst of all tensors of its kind;\nPyTorch off and Keras off are the distances of the steps from the "
-        "PyTorch file in float64.\n",
+        "PyTorch file in float64. A tensor is `rounded` as parity.md says.\n",
+        processes([run.file for run in runs if run.file.exists()], switches=False),
+        *pinning(runs),
     ]
     for title in dict.fromkeys(run.title for run in runs):
         files = [run.file for run in runs if run.title == title and run.file.exists()]
@@ -81,6 +85,23 @@ def report(runs: list[Run]) -> str:
         if files:
             parts.append(f"<details><summary>switches</summary>\n\n{processes(files)}\n</details>\n")
     return "\n".join(parts)
+
+
+def pinning(runs: list[Run]) -> Iterator[str]:
+    """What it is worth to keep TF32 off: how much further the same steps are apart with it."""
+    for title in dict.fromkeys(run.title for run in runs if "TF32 on" in run.title):
+        off, on = (
+            {r.spec: forward(results([r.file])[0]) for r in runs if r.title == name and r.file.exists()}
+            for name in (title.replace("TF32 on", "TF32 off"), title)
+        )
+        both = [spec for spec in on if off.get(spec)]
+        if both:
+            ratio = statistics.median(on[spec] / off[spec] for spec in both)
+            yield (
+                f"{title.replace(', TF32 on', '')}: with TF32, steps are {ratio:.0f} times as far apart (median of "
+                f"{len(both)} specs): up to {max(on[spec] for spec in both):.1e} instead of {max(off[spec] for spec in both):.1e}, and "
+                f"more than 1e-4 in {sum(on[spec] > 1e-4 for spec in both)} of {len(both)}.\n"
+            )
 
 
 def arguments() -> argparse.Namespace:

@@ -34,20 +34,25 @@ def row(result: Record) -> dict[str, str]:
         kind = tensor["kind"]
         group = "forward" if kind in FORWARD else "gradients" if kind in GRADIENTS else "training"
         kinds[group].append(tensor)
-    forward = kinds["forward"]
+    steps = kinds["forward"]
     return {
         "model": f"`{name(result)}`",
         "Keras on": result["runtime"],
         "batch": str(result["batch"]),
-        "forward": worst(forward, "relative"),
-        "PyTorch off": worst(forward, "torch_error"),
-        "Keras off": worst(forward, "keras_error"),
+        "forward": worst(steps, "relative"),
+        "PyTorch off": worst(steps, "torch_error"),
+        "Keras off": worst(steps, "keras_error"),
         "gradients": worst(kinds["gradients"], "relative"),
         "training": worst(kinds["training"], "relative"),
         "allowed": f"{result['tolerance']['fails']:.0e}",
         "rounded": str(result["rounded"]),
         "verdict": result["verdict"],
     }
+
+
+def forward(result: Record) -> float:
+    """How far outputs and steps are apart, the worst of them."""
+    return max(x["relative"] or 0.0 for x in result["tensors"] if x["kind"] in FORWARD)
 
 
 def name(result: Record) -> str:
@@ -70,13 +75,13 @@ def faults(found: Iterable[Record]) -> str:
     )
 
 
-def processes(files: Iterable[Path]) -> str:
+def processes(files: Iterable[Path], switches: bool = True) -> str:
     """What the frameworks' processes said of themselves, each once."""
     told: dict[str, None] = {}
     for file in files:
         for process in json.loads(file.read_text(encoding="utf-8"))["processes"]:
-            switches = "".join(f"  - {s['name']} = {s['value']}\n" for s in process["switches"])
-            told[f"- {process['framework']} on {process['device']}\n{switches}"] = None
+            set_to = "".join(f"  - {s['name']} = {s['value']}\n" for s in process["switches"] if switches)
+            told[f"- {process['framework']} on {process['device']}\n{set_to}"] = None
     return "".join(told)
 
 
