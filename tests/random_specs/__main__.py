@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from specbuild.ops import OPS
+from specbuild.parity.case import RUNTIMES
 from tests.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.random_specs.shrinking import smaller
 from tests.random_specs.structure import spec
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first spec")
     parser.add_argument("--failures", type=Path, default=Path("failures"), help="folder for specs that fail")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="tensorflow", help="of Keras")
     parser.add_argument("--shrink", type=int, default=3, help="how many failures are made small")
     given = parser.parse_args()
     began = time.process_time()
@@ -27,7 +29,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     names = list(drawn)
     for start in range(0, len(names), BATCH):
-        some = run([(name, drawn[name].data) for name in names[start : start + BATCH]])
+        some = run([(name, drawn[name].data) for name in names[start : start + BATCH]], runtime=given.runtime)
         outcomes += some
         for outcome in some:
             if outcome.failed:
@@ -38,7 +40,7 @@ def main() -> int:
     print(record(given.seed, outcomes, unfit))
     failed = [o for o in outcomes if o.failed]
     for outcome in failed[: given.shrink]:
-        small = smaller(outcome)
+        small = smaller(outcome, given.runtime)
         print(f"{outcome.name} made small: {small.told[:300]} -> {kept(small, given.failures / 'small')}")
     print(f"{time.process_time() - began:.0f} s in this process")
     return 1 if failed else 0

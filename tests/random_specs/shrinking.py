@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+from specbuild.parity.case import Runtime
 from tests.random_specs.running import Made, Outcome, made, run
 from tests.random_specs.structure import Raw
 
@@ -13,7 +14,7 @@ ROUNDS = 12
 STEP_KEYS = ("from", "as", "when", "repeat", "merge")
 
 
-def smaller(outcome: Outcome) -> Outcome:
+def smaller(outcome: Outcome, runtime: Runtime = "tensorflow") -> Outcome:
     """The smallest spec found that fails as this one does."""
     best = outcome
     for _ in range(ROUNDS):
@@ -29,7 +30,9 @@ def smaller(outcome: Outcome) -> Outcome:
             failing = [
                 o
                 for o in run(
-                    [(f"{outcome.name}_{i}", data) for i, data in enumerate(tries)], outcome.kind == "untidy"
+                    [(f"{outcome.name}_{i}", data) for i, data in enumerate(tries)],
+                    outcome.kind == "untidy",
+                    runtime,
                 )
                 if alike(o, outcome)
             ]
