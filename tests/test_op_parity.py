@@ -1,4 +1,4 @@
-"""Every op through its emitted files: torch against Keras in float64, outputs and gradients."""
+"""Every op through its emitted files: PyTorch against Keras, outputs and gradients."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ def dtype(name: str) -> str:
     return "float32" if name in SINGLE else "float64"
 
 
+def test_names_are_unique() -> None:
+    assert len(CASES) == sum(len(table.CASES) for table in TABLES), "two cases have the same name"
+
+
 @pytest.fixture(scope="module")
 def reports() -> dict[str, Report]:
-    assert len(CASES) == sum(len(table.CASES) for table in TABLES), "two cases have the same name"
     cases = [Case(name, graph(text(*case)), dtype=dtype(name)) for name, case in CASES.items()]
     return {report.name: report for report in compare(cases)}
 
@@ -38,3 +41,16 @@ def test_op(name: str, reports: dict[str, Report]) -> None:
     report = reports[name]
     assert not report.error, report.error
     assert report.worst <= report.tolerance.warns, str(report)
+
+
+@pytest.fixture(scope="module")
+def on_pytorch() -> dict[str, Report]:
+    cases = [Case(name, graph(text(*case)), dtype="float32") for name, case in CASES.items()]
+    return {report.name: report for report in compare(cases, runtime="torch")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_op_with_keras_on_pytorch(name: str, on_pytorch: dict[str, Report]) -> None:
+    report = on_pytorch[name]
+    assert report.equal, str(report)

@@ -67,6 +67,9 @@ SWITCHES = (
     env("torch", "NVIDIA_TF32_OVERRIDE", lambda place: None if place.tf32 else "0", "cuda"),
     env("torch", "CUBLAS_WORKSPACE_CONFIG", fixed(":4096:8"), "cuda"),
     env("torch", "PYTORCH_CUDA_ALLOC_CONF", fixed("expandable_segments:True"), "cuda"),
+    env("torch", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", fixed(None), "cuda"),
+    env("torch", "ONEDNN_DEFAULT_FPMATH_MODE", fixed("STRICT")),
+    env("torch", "DNNL_DEFAULT_FPMATH_MODE", fixed(None)),  # its older name
     attribute("torch", "backends.cuda.matmul.allow_tf32", allowed),
     attribute("torch", "backends.cudnn.allow_tf32", allowed),
     attribute("torch", "backends.cuda.matmul.allow_fp16_reduced_precision_reduction", fixed(False)),
