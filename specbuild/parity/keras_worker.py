@@ -237,8 +237,9 @@ class Worker:
             if value.dtype in (self.module.bfloat16, self.module.float16):
                 value = value.float()
             return value.numpy().copy()
-        found = np.asarray(self.keras.ops.convert_to_numpy(value))
-        return found.astype("float32") if found.dtype.itemsize == 2 else found
+        if self.keras.backend.standardize_dtype(value.dtype) in ("bfloat16", "float16"):
+            value = self.keras.ops.cast(value, "float32")  # NumPy takes no single bfloat16 of TensorFlow
+        return np.asarray(self.keras.ops.convert_to_numpy(value))
 
 
 def within(layer: Any) -> list[Any]:
