@@ -11,6 +11,8 @@ from specbuild.backends.keras.mix import padding_of, places, sides
 from specbuild.emit.code import Name
 from specbuild.emit.lower import Operand, Result, Unsupported
 from specbuild.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, AvgPool, MaxPool, Pool
+from specbuild.ops.window import Window
+from specbuild.words import plain, words
 
 RANKS = (1, 2, 3)
 SLID = "pool_size, strides=None, padding='valid'"
@@ -69,9 +71,7 @@ def avg_pool(op: AvgPool, x: Operand, out: Tensor) -> Result:
     word = padding_of(window, same=op.padding == "same")
     if (word == "same" and op.count_include_pad) or (op.ceil_mode and window.pads is not None):
         word = None
-    if word == "same" and any(
-        s != 1 or k % 2 == 0 for s, k in zip(window.stride, window.kernel, strict=True)
-    ):
+    if word == "same" and not even(window):
         return layer(SAME_AVG_POOL[n].made(kernel, padding=word, **common(op, x)), here)
     if word is not None:
         return layer(AVG_POOL[n].made(kernel, padding=word, **common(op, x)), here)
@@ -83,6 +83,12 @@ def avg_pool(op: AvgPool, x: Operand, out: Tensor) -> Result:
         **common(op, x),
     )
     return layer(make, here)
+
+
+def even(window: Window) -> bool:
+    """Whether `same` pads as much before as after, whatever the sizes."""
+    odd = all(not words(k) and plain(k) % 2 for k in window.kernel)
+    return odd and all(fixed(s, 1) for s in window.stride)
 
 
 @emits(AdaptiveAvgPool, AdaptiveMaxPool)
