@@ -1,4 +1,5 @@
-"""Files with helpers for windows and resizing, in use: saved and read again, compiled by XLA, exported."""
+"""Files with helpers for windows and resizing, and with places from a table, in use: saved and read again, compiled by
+XLA, exported."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from specbuild.build import graph
-from tests.ops import convolution, convolution_transpose, neighbourhood, pooling, resizing
+from tests.ops import convolution, convolution_transpose, index, neighbourhood, pooling, resizing
 from tests.test_emitted import failures, job
 from tests.test_op_parity import text
 
-TABLES = (convolution, convolution_transpose, neighbourhood, pooling, resizing)
+TABLES = (convolution, convolution_transpose, index, neighbourhood, pooling, resizing)
 CASES = {name: case for table in TABLES for name, case in table.CASES.items()}
 ONE_EACH = """
     conv_1d_sides conv_k7_s2 conv_3d_sides conv_depthwise_1d conv_depthwise_s2 conv_dilated_s2 conv_tf_same_s2
@@ -22,6 +23,7 @@ ONE_EACH = """
     adaptive_avg_pool_row adaptive_max_pool resize_nearest_x17 resize_nearest_exact_down resize_bilinear_x31
     resize_corners_up resize_bicubic_like resize_3d_linear resize_frames pixel_shuffle_frames pixel_unshuffle
     pad_reflect_frames pad_replicate_sides unfold_involution unfold_frames fold_s2 fold_like fold_1d
+    gather_places
 """.split()
 
 BLOCKS = """
