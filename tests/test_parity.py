@@ -319,3 +319,19 @@ def test_recurrent_layers_give_gradients_on_a_gpu_too() -> None:
     held = Worker(torch, {"dtype": "float32"}, "cpu").evaluated(model)
     assert held[1].training and not held[0].training
     assert (held(x)[0] == expected).all()
+
+
+def test_jax_has_float32_as_a_user_has_it() -> None:
+    """With float64 switched on, Keras' GRU without a bias mixes types; float64 still is float64."""
+    model = graph(
+        Source(
+            text(
+                "- linear: {features: 4}\n- unflatten: {axis: C, into: {T: 2, C: 2}}\n- gru: {units: 3, bias: false, over: T}"
+            )
+        )
+    )
+    single, double = compare(
+        [Case("single", model, dtype="float32"), Case("double", model)], timeout=120, runtime="jax"
+    )
+    assert not single.error and single.equal and single.worst > 1e-9, str(single)
+    assert not double.error and double.equal, str(double)

@@ -68,6 +68,10 @@ class Worker:
         keras.backend.clear_session()
         keras.config.set_floatx(self.job["dtype"])
         keras.config.set_dtype_policy(self.job["dtype"])
+        if (
+            self.runtime == "jax"
+        ):  # in float32 as a user has it: off, or Keras' GRU without a bias mixes types
+            self.module.config.update("jax_enable_x64", self.job["dtype"] == "float64")
         arrays, weights = read(self.job["arrays"]), read(self.job["weights"])
         found: Found = {}
         model = self.model(executed(self.file(), self.job, {}), weights)

@@ -138,7 +138,6 @@ SWITCHES = (
     env("jax", "XLA_PYTHON_CLIENT_PREALLOCATE", fixed("false"), "cuda"),
     env("jax", "NVIDIA_TF32_OVERRIDE", lambda place: None if place.tf32 else "0", "cuda"),
     env("jax", "JAX_PLATFORMS", fixed("cpu"), "cpu"),
-    env("jax", "JAX_ENABLE_X64", fixed("1")),
     Switch(
         "jax",
         "jax_default_matmul_precision",
