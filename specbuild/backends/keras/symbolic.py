@@ -9,7 +9,6 @@ from specbuild.emit.code import (
     Attribute,
     Call,
     Expr,
-    Index,
     Infix,
     Input,
     Literal,
@@ -29,7 +28,7 @@ def mended(unit: Unit) -> Unit:
     known = tables(unit)
     numbers = {unit.numbers[key] for key in known if key in unit.numbers}
     steps = scaled_by_layers(unit, known)
-    return replace(unit, steps=[added_first(taken(step, numbers), unit) for step in steps])
+    return replace(unit, steps=[added(taken(step, numbers), unit) for step in steps])
 
 
 def tables(unit: Unit) -> set[str]:
@@ -61,30 +60,44 @@ def constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
     return not any(isinstance(part, Input) and part.index not in tables for part in walk(expr))
 
 
-def added_first(step: Step, unit: Unit) -> Step:
-    """A sum that begins with what is large along one axis only, if that is not the last one of the whole.
+def added(step: Step, unit: Unit) -> Step:
+    """Sums in which no summand can be taken for a bias: Keras on TensorFlow takes what stands second and is long along
+    one axis only, the batch counted, for one, and adds it along the last axis or the first after the batch, if a size
+    agrees. So the other one stands second, or what is added is subtracted."""
+    last = step.layout.order[-1:]
 
-    Keras takes such a summand, where it stands second, for a bias: it is added along the last axis if the sizes
-    agree.
-    """
-    match step.call:
-        case Infix("+", left, right) if not step.holder:
-            last, axes = step.layout.order[-1:], long_axes(right, unit)
-            if axes is not None and len(axes) == 1 and axes != last and len(step.layout.order) > 1:
-                return replace(step, call=Infix("+", right, left))
-    return step
+    def mistaken(left: Expr, right: Expr) -> bool:
+        (axes, batched), (others, _) = long_axes(right, unit), long_axes(left, unit)
+        if len(axes) == 1:
+            return axes != set(last) or not axes <= others
+        return not axes and batched and bool(others)
+
+    def changed(expr: Expr) -> Expr:
+        match rebuild(expr, changed):
+            case Infix("+", left, right) if step.layout.order and mistaken(left, right):
+                if mistaken(right, left):
+                    return Infix("-", left, Prefix("-", right))
+                return Infix("+", right, left)
+            case other:
+                return other
+
+    return replace(step, call=changed(step.call))
 
 
-def long_axes(expr: Expr, unit: Unit) -> tuple[str, ...] | None:
-    """The axes of a value that are longer than one; None for what is not a value by itself."""
-    value = expr.of if isinstance(expr, Index) else expr
-    if not isinstance(value, Input):
-        return None
-    key = next(key for key, number in unit.numbers.items() if number == value.index).partition("~")[0]
-    block = unit.first.block
-    if key in block.groups:  # a row gives what its last member does
-        key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
-    return tuple(axis for axis, size in block.typed(key).sizes.items() if plain(size) > 1)
+def long_axes(expr: Expr, unit: Unit) -> tuple[set[str], bool]:
+    """The axes that are longer than one in the values that an expression reads, and whether one of them has a batch."""
+    axes: set[str] = set()
+    batched = False
+    for part in walk(expr):
+        if isinstance(part, Input):
+            key = next(key for key, number in unit.numbers.items() if number == part.index).partition("~")[0]
+            block = unit.first.block
+            if key in block.groups:  # a row gives what its last member does
+                key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
+            found = block.typed(key)
+            axes |= {axis for axis, size in found.sizes.items() if plain(size) > 1}
+            batched |= found.batched
+    return axes, batched
 
 
 def scaled_by_layers(unit: Unit, tables: Set[str]) -> list[Step]:
