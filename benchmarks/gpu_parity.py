@@ -1,4 +1,4 @@
-"""Parity on a GPU, in one command: PyTorch on CUDA against Keras on JAX, PyTorch or TensorFlow.
+"""Parity on a GPU, in one command: PyTorch on CUDA against Keras on JAX; with --runtimes on PyTorch or TensorFlow too.
 
     python benchmarks/gpu_parity.py [SPEC...]        by default, every spec under specs/
 
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,9 @@ SECTIONS = {  # by title: the options of `specbuild parity`
 }
 
 
+no_gpu = threading.Event()  # or no framework: the first run has said so
+
+
 @dataclass(frozen=True)
 class Run:
     """One spec in one section on one runtime; what it says of itself goes to `file`."""
@@ -43,6 +47,8 @@ class Run:
         """The exit code of the run, which is not made again if it was kept; 1 if there is no time for it."""
         if self.file.exists():
             return int(any(result["fault"] for result in results([self.file])))
+        if no_gpu.is_set():
+            return 4
         command = [sys.executable, "-m", "specbuild", "parity", str(self.spec), "--json", *self.options]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         begun = time.monotonic()
@@ -60,7 +66,11 @@ class Run:
             code = done.returncode
             said = f"exit {code}" if code <= 1 else f"exit {code}: {done.stderr.strip()}"
             if code <= 1:
-                self.file.write_text(done.stdout, encoding="utf-8")
+                part = self.file.with_suffix(".part")
+                part.write_text(done.stdout, encoding="utf-8")
+                part.replace(self.file)
+            if code == 4:
+                no_gpu.set()
         print(f"{self.title}: {self.spec.stem}: {said}, {time.monotonic() - begun:.0f} s", file=sys.stderr)
         return code
 
@@ -79,7 +89,7 @@ def report(runs: list[Run]) -> str:
         files = [run.file for run in runs if run.title == title and run.file.exists()]
         found = results(files)
         lacking = [run.spec.stem for run in runs if run.title == title and not run.file.exists()]
-        parts += [f"## {title}\n", *filter(None, (table(found), faults(found)))]
+        parts += [f"## {title}\n", *filter(None, (found and table(found), faults(found)))]
         if lacking:
             parts.append(f"Not run: {', '.join(lacking)}.\n")
         if files:
@@ -133,9 +143,11 @@ def main() -> int:
                 f"{title}, Keras on {runtime}",
                 (*SECTIONS[title], *("--keras-runtime", runtime), *("--batch", str(given.batch))),
                 spec,
-                folder / f"{title.replace(', ', '_').replace(' ', '_')}_{runtime}_{spec.stem}.json",
+                folder
+                / f"{title.replace(', ', '_').replace(' ', '_')}_{runtime}_{'_'.join(spec.with_suffix('').parts[-2:])}.json",
             )
             for title in given.sections
+            if given.device == "cuda" or "TF32 on" not in title
             for runtime in given.runtimes
             for spec in given.specs
         ]

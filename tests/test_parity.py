@@ -15,7 +15,7 @@ import pytest
 from specbuild import backends, load, output
 from specbuild.build import graph
 from specbuild.cli import main
-from specbuild.parity import session
+from specbuild.parity import draw, session
 from specbuild.parity.compare import Case, Lane, Place, Report, compare
 from specbuild.parity.difference import Difference, counted_alike, difference, related
 from specbuild.parity.plan import plan
@@ -335,3 +335,49 @@ def test_jax_has_float32_as_a_user_has_it() -> None:
     )
     assert not single.error and single.equal and single.worst > 1e-9, str(single)
     assert not double.error and double.equal, str(double)
+
+
+def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
+    """Steps are run by themselves; a framework may still join the model otherwise."""
+    case = broken("import torch", "import torch")
+    report = run(case)
+    assert report.equal
+    [output] = [d for d in report.found if d.kind == "output"]
+    output.relative = 0.5
+    report.seed = 3
+    fault = Result("net.yaml", case, [report, run(case)], Place()).fault()
+    assert fault is not None and fault.code == "SB901" and fault.place is not None and fault.place.line == 7
+    assert "each run by itself, but what second gives in the model differs" in fault.message
+    assert "with seed 3" in fault.message
+    assert Result("net.yaml", case, [report], Place()).record()["fault"]["seed"] == 3
+
+
+def test_numbers_hang_on_the_spec_and_the_seed_alone() -> None:
+    model = graph(NET)
+    one, same = (
+        draw.generator(Case(name, model, digest="a")).random() for name in ("net.yaml", "./net.yaml")
+    )
+    assert one == same
+    assert one != draw.generator(Case("net.yaml", model, digest="b")).random()
+    assert one != draw.generator(Case("net.yaml", model, digest="a", seed=1)).random()
+
+
+def test_what_is_no_number_in_both() -> None:
+    nothing = np.array([np.nan])
+    assert difference("step", "x", nothing, nothing).broken == "both give NaN"
+    assert difference("step", "x", np.ones(1), nothing).broken == "Keras gives NaN"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--tf32"],
+        ["--tf32", "--device", "cuda", "--dtype", "bfloat16"],
+        ["--timeout", "inf"],
+        ["--timeout", "nan"],
+        ["--batch", "100000000000"],
+    ],
+    ids=" ".join,
+)
+def test_options_that_cannot_be(words: list[str]) -> None:
+    assert main(["parity", str(NET), *words]) == 2

@@ -214,3 +214,15 @@ def test_numbers_are_not_loaded_before_they_are_needed() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", "none.pt", "none.weights.h5", "none.keras"])
+def test_a_model_without_weights(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text("specbuild: 1\nmodel: Net\ninputs: {x: {C: 3}}\nsteps:\n  - relu\n")
+    assert main(["weights", "init", str(spec), "-o", str(tmp_path / name)]) == 0
+    assert "0 weights of Net" in capfd.readouterr().out
+
+
+def test_a_tolerance_that_is_no_number(tmp_path: Path) -> None:
+    assert main(["weights", "compare", "a.pt", "b.pt", "--tolerance", "nan"]) == 2

@@ -51,7 +51,7 @@ def parity(
         Literal["tensorflow", "jax", "torch", "all"],
         typer.Option("--keras-runtime", help="On what Keras runs."),
     ] = "tensorflow",
-    batch: Annotated[int, typer.Option(min=1, help="How many samples.")] = 2,
+    batch: Annotated[int, typer.Option(min=1, max=65536, help="How many samples.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the random weights and inputs.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from --seed on.")] = 1,
     tf32: Annotated[
@@ -62,7 +62,9 @@ def parity(
         int | None,
         typer.Option(min=1, help="How many specs at once; else by cores and memory.", show_default=False),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one framework and one spec.")] = 900,
+    timeout: Annotated[
+        int, typer.Option(min=1, max=10**6, help="Seconds for one framework and one run of a spec.")
+    ] = 900,
     variant: options.Variant = None,
     settings: options.Settings = None,
     features: options.Features = None,
@@ -79,6 +81,8 @@ def parity(
     each is measured against PyTorch in float64 too: a difference that is rounding is told as such, and is no error.
     """
     numbers("parity needs", "torch,keras")
+    if tf32 and (device != "cuda" or dtype != "float32"):
+        raise typer.BadParameter("only products of float32 on a GPU are rounded so", param_hint="--tf32")
     from specbuild.parity import session
     from specbuild.parity.case import MODES, RUNTIMES, Place
     from specbuild.parity.report import Result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -316,6 +317,8 @@ def compare(
     """Compare two files of weights; with --spec they may be of different frameworks."""
     from specbuild import transfer
 
+    if not isfinite(tolerance):
+        raise typer.BadParameter("it is no number", param_hint="--tolerance")
     model = options.model(spec, variant, settings, root) if spec else None
     found = list(transfer.compared(first, second, model, chosen(origin, into=into)))
     apart = [d for d in found if d.relative is None or d.relative > tolerance]

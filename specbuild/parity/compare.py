@@ -33,6 +33,7 @@ class Report:
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
     steps: dict[str, Traced] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)  # steps that one of the files has not shown
+    seed: int = 0
 
     @property
     def differences(self) -> dict[str, float]:
@@ -166,7 +167,7 @@ class Lane:
     def report(self, exchange: Exchange, runtime: Runtime, error: str = "") -> Report:
         case = exchange.case
         allowed = tolerance(case.model, case.dtype, runtime, self.place.tf32)
-        return Report(case.name, error, [], runtime, allowed, exchange.steps)
+        return Report(case.name, error, [], runtime, allowed, exchange.steps, seed=case.seed)
 
     def judged(self, exchange: Exchange, runtime: Runtime, truth: Truth, keras: dict[str, Any]) -> Report:
         report = self.report(exchange, runtime)

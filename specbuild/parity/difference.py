@@ -83,9 +83,9 @@ def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
     if not a.size:
         return Difference(kind, path, 0.0, 0.0)
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    for name, value in (("PyTorch", a), ("Keras", b)):
-        if np.isnan(value).any():
-            return Difference(kind, path, float("inf"), 0.0, a.size, f"{name} gives NaN")
+    if without := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
+        said = f"{without[0]} gives NaN" if len(without) == 1 else "both give NaN"
+        return Difference(kind, path, float("inf"), 0.0, a.size, said)
     with np.errstate(invalid="ignore"):
         apart = np.where(a == b, 0.0, np.abs(a - b))
     finite = a[np.isfinite(a)]

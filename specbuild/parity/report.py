@@ -115,16 +115,19 @@ class Result:
         worst = max(failing, key=lambda d: d.relative)
         by = worst.broken or f"{short(worst.relative)} of its size"
         said = f"{KINDS[worst.kind]}: {worst.path}: {by}"
+        if len(self.reports) > 1:
+            said += f", with seed {report.seed}"
         hint = f"allowed is {short(self.tolerance.fails)} ({self.tolerance.why})"
         if not self.tolerance.decides and worst.torch_error is not None and worst.keras_error is not None:
             hint += f"; from PyTorch in float64, PyTorch is {short(worst.torch_error)} and Keras {short(worst.keras_error)}"
         first = report.first()
         if first not in self.steps:
-            at = (
-                self.model.at.child("inputs", worst.path)
-                if worst.path in self.model.inputs
-                else self.model.at
-            )
+            made = self.made_by(worst)
+            if made in self.steps:
+                message = f"steps agree, each run by itself, but what {made} gives in the model differs in Keras on {self.runtime} ({said})"
+                return self.steps[made].at.error("SB901", message, hint)
+            inputs = self.model.inputs
+            at = self.model.at.child("inputs", worst.path) if worst.path in inputs else self.model.at
             return at.error("SB901", f"Keras on {self.runtime} differs ({said})", hint)
         step = self.steps[first]
         where = "the first step that differs"
@@ -132,6 +135,11 @@ class Result:
             where = "all steps agree; the step where gradients or a training step part"
         message = f"{where} in Keras on {self.runtime} is {first} ({step.kind}); most apart are {said}"
         return step.at.error("SB901", message, hint)
+
+    def made_by(self, d: Difference) -> str:
+        """The step that gives an output."""
+        found = {(name or "output"): output.ref for name, output in self.model.outputs.items()}
+        return str(found[d.path]) if d.kind == "output" and d.path in found else ""
 
     # ------------------------------------------------------------------------------------------------ tables
 
@@ -240,6 +248,7 @@ class Result:
             "tf32": self.place.tf32,
             "modes": list(self.case.modes),
             "batch": self.case.batch,
+            "seed": min(report.seed for report in self.reports),
             "seeds": len(self.reports),
             "verdict": self.verdict,
             "rounded": len(self.rounded),
@@ -254,6 +263,7 @@ class Result:
             else {
                 "code": fault.code,
                 "message": fault.message,
+                "seed": self.worst_of.seed,
                 "step": self.worst_of.first() or None,
                 "file": place.file if place else None,
                 "line": place.line if place else None,

@@ -54,7 +54,7 @@ def tolerance(model: Block, dtype: DType, runtime: Runtime, tf32: bool = False) 
     """What is allowed for this model; measured floors are 7e-16 in float64 and 8e-6 in float32."""
     if dtype in ("bfloat16", "float16"):
         return Tolerance(HALF, HALF, f"{dtype} keeps {8 if dtype == 'bfloat16' else 11} bits")
-    if tf32:
+    if tf32 and dtype == "float32":
         return Tolerance(HALF, HALF, "TF32 keeps 11 bits of what is multiplied")
     if dtype == "float32":
         return Tolerance(1e-4, 1e-5, "float32; a wrong convention shows above 1e-4")

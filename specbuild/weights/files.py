@@ -147,7 +147,7 @@ def write(path: Path, values: Mapping[str, Array], metadata: Mapping[str, str]) 
 
     ordered = {name: np.array(values[name], order="C", copy=None) for name in sorted(values)}
     try:
-        save_file(ordered, path, dict(metadata))
+        save_file(ordered, path, dict(metadata) or None)
     except SafetensorError as error:
         raise OSError(str(error)) from None
 
