@@ -308,6 +308,9 @@ def test_no_gpu_here(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["parity", str(NET), "--device", "cuda"]) == 4
     err = capfd.readouterr().err
     assert "error[SB604]: there is no GPU here for torch" in err and "--device cpu" in err
+    assert main(["parity", str(NET), "--device", "cuda", "--json"]) == 4
+    told = json.loads(capfd.readouterr().out)
+    assert told["results"] == [] and "no GPU" in json.dumps(told["errors"])
 
 
 def test_recurrent_layers_give_gradients_on_a_gpu_too() -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -90,7 +90,12 @@ def parity(
     runtimes: tuple[Runtime, ...] = RUNTIMES if runtime == "all" else (runtime,)
     faults: list[SpecError] = []
     cases: dict[str, Case] = {}
-    session.installed(runtimes)
+    form = "json" if as_json else format
+    lacking = partial(ended, form=form, faults=faults)
+    try:
+        session.installed(runtimes)
+    except SpecError as error:
+        lacking(error)
     if not specs and not blocks:
         raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
     called = f" {variant}" if variant else ""
@@ -118,19 +123,38 @@ def parity(
                 found.setdefault((spec, said.runtime), []).append(said)
                 advance(spec)
 
-            hellos = session.run(list(cases.values()), place, runtimes, done, jobs)
+            try:
+                hellos = session.run(list(cases.values()), place, runtimes, done, jobs)
+            except SpecError as error:  # a framework does not start, or there is no GPU
+                lacking(error)
     order = {key.partition("\0")[0]: case for key, case in cases.items()}
     results = [Result(spec, case, found[spec, r], place) for spec, case in order.items() for r in runtimes]
     faults += [fault for result in results if (fault := result.fault()) is not None]
-    form = "json" if as_json else format
     if form == "json":
         out(json.dumps(document(results, hellos, faults), indent=2) + "\n")
     else:
         told(results, hellos, depth, form)
+        if faults and form == "markdown":
+            out("### errors\n\n" + "".join(f"- {fault.code}: {line(fault)}\n" for fault in faults))
         if faults:
             report(SpecErrors(faults))
     if faults:
         raise typer.Exit(exit_code(SpecErrors(faults)))
+
+
+def ended(error: SpecError, form: str, faults: list[SpecError]) -> NoReturn:
+    """Nothing can be compared, for this reason; told with what was wrong before."""
+    errors = SpecErrors([*faults, error])
+    if form != "json":
+        raise errors
+    out(json.dumps(document([], [], list(errors.errors)), indent=2) + "\n")
+    raise typer.Exit(exit_code(errors))
+
+
+def line(fault: SpecError) -> str:
+    """The message with its place, for Markdown."""
+    where = f"{fault.place.file}:{fault.place.line}: " if fault.place else ""
+    return printable(f"{where}{fault.message}", 2000)
 
 
 def made(make: Callable[[], Case], faults: list[SpecError]) -> Case | None:

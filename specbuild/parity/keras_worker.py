@@ -19,6 +19,8 @@ from specbuild.parity.switches import applied
 def main(place: Place) -> None:
     import keras
 
+    keras.config.set_image_data_format("channels_last")  # whatever a user's keras.json says
+    keras.config.set_epsilon(1e-7)
     runtime = keras.backend.backend()
     module = import_module(runtime)
     if runtime == "torch":
