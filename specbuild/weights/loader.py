@@ -122,7 +122,7 @@ def function(features: frozenset[str]) -> str:
     lines = [
         "def load_weights(model: keras.Model, path: str) -> None:",
         '    """Fill a model from a safetensors file that `specbuild weights` has written."""',
-        "    values, table = load_file(path), weight_table()",
+        "    values, table, found = load_file(path), weight_table(), []",
         "    for variable in model.weights:",
         '        if "seed_generator" in variable.path:',
         "            continue",
@@ -156,8 +156,10 @@ def function(features: frozenset[str]) -> str:
         ]
     assigned = "value" if "stacked" in features else "value.transpose(order)"
     lines += [
-        f"        variable.assign({assigned})",
+        f"        found.append((variable, {assigned}))",
         "    if values:",
         "        raise ValueError(f\"the model has no {', '.join(values)}\")",
+        "    for variable, value in found:",
+        "        variable.assign(value)",
     ]
     return "\n".join(lines)
