@@ -30,7 +30,6 @@ SECTIONS = {  # by title: the options of `specbuild parity`
     "float32, TF32 on": ("--dtype", "float32", "--mode", "forward", "--tf32"),
 }
 
-
 no_gpu = threading.Event()  # or no framework: the first run has said so
 
 
@@ -64,7 +63,7 @@ class Run:
             code, said = 1, "no time was left"
         else:
             code = done.returncode
-            said = f"exit {code}" if code <= 1 else f"exit {code}: {done.stderr.strip()}"
+            said = f"exit {code}" if code <= 1 else f"exit {code}: {(done.stderr or done.stdout).strip()}"
             if code <= 1:
                 part = self.file.with_suffix(".part")
                 part.write_text(done.stdout, encoding="utf-8")
@@ -89,7 +88,7 @@ def report(runs: list[Run]) -> str:
         files = [run.file for run in runs if run.title == title and run.file.exists()]
         found = results(files)
         lacking = [run.spec.stem for run in runs if run.title == title and not run.file.exists()]
-        parts += [f"## {title}\n", *filter(None, (found and table(found), faults(found)))]
+        parts += [f"## {title}\n", *filter(None, (table(found), faults(found)))]
         if lacking:
             parts.append(f"Not run: {', '.join(lacking)}.\n")
         if files:
@@ -132,26 +131,27 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def planned(given: argparse.Namespace, folder: Path) -> Iterator[Run]:
+    """Every run, by sections; a CPU has no TF32."""
+    common = ("--device", given.device, "--batch", str(given.batch))
+    for section in given.sections:
+        if "TF32 on" in section and given.device == "cpu":
+            continue
+        for runtime in given.runtimes:
+            title = f"{section}, Keras on {runtime}"
+            for spec in given.specs:
+                words = [*title.replace(",", "").split(), *spec.with_suffix("").parts[-2:]]
+                options = (*SECTIONS[section], "--keras-runtime", runtime, *common)
+                yield Run(title, options, spec, folder / f"{'_'.join(words)}.json")
+
+
 def main() -> int:
     given = arguments()
     until = time.monotonic() + given.limit
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        runs = [
-            Run(
-                f"{title}, Keras on {runtime}",
-                (*SECTIONS[title], *("--keras-runtime", runtime), *("--batch", str(given.batch))),
-                spec,
-                folder
-                / f"{title.replace(', ', '_').replace(' ', '_')}_{runtime}_{'_'.join(spec.with_suffix('').parts[-2:])}.json",
-            )
-            for title in given.sections
-            if given.device == "cuda" or "TF32 on" not in title
-            for runtime in given.runtimes
-            for spec in given.specs
-        ]
-        runs = [Run(r.title, (*r.options, "--device", given.device), r.spec, r.file) for r in runs]
+        runs = list(planned(given, folder))
         with ThreadPoolExecutor(given.jobs) as pool:
             codes = list(pool.map(lambda run: run.made(until), runs))
         if not any(run.file.exists() for run in runs):

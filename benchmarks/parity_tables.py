@@ -22,7 +22,9 @@ def results(files: Iterable[Path]) -> list[Record]:
 def table(found: Iterable[Record]) -> str:
     """A line for each result; columns in which nothing stands are left out."""
     rows = [row(result) for result in found]
-    headings = [name for name in rows[0] if any(row[name] not in ("", "0") for row in rows)] if rows else []
+    if not rows:
+        return ""
+    headings = [name for name in rows[0] if any(row[name] not in ("", "0") for row in rows)]
     lines = [headings, ["---:" if name in NUMBERS else "---" for name in headings]]
     lines += [[row[name] for name in headings] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -189,7 +189,9 @@ def test_what_is_told_of_it(reports: dict[str, Report]) -> None:
     [row] = summary([result]).rows
     assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded) > 0
     notes = "\n".join(result.notes())
-    assert "float64 decides" in notes and "PyTorch off" in notes and "float64 moves by" in notes
+    assert (
+        "float64 decides, on TensorFlow" in notes and "PyTorch off" in notes and "float64 moves by" in notes
+    )
     record = result.record()
     assert record["rounded"] == len(result.rounded)
     [told] = [t for t in record["tensors"] if t["kind"] == "gradient" and t["path"] == "a"]

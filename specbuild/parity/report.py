@@ -197,7 +197,9 @@ class Result:
             yield "PyTorch off, Keras off: how far each is from PyTorch in float64 on the same numbers"
         yield from self.explained()
         if set(case.modes) - {"forward"}:
-            yield f"a gradient smaller than {NOTHING[case.dtype]:g} of the largest is measured by that share: it is zero but for rounding"
+            share = NOTHING[case.dtype]
+            by = "the largest of all" if share == 1 else f"at least {share:g} of the largest"
+            yield f"gradients, and weights after a step, are measured by {by}: what is much smaller may be zero but for rounding"
         nodes = [node for _, node, _ in instances(model)]
         if "train" in case.modes:
             yield "training: one step of gradient descent; weights and statistics are compared after it"
@@ -216,9 +218,11 @@ class Result:
         found = self.rounded
         if not found:
             return
+        inside = "" if self.rounds else ", rounded to float32 inside,"
         yield (
-            f"rounded: {len(found)} of {len(self.found)} tensors, which {self.case.dtype} does not tell apart: a number beside the "
-            "corner of a ReLU, or two in a max pooling, fall on the other side, or a norm has few numbers in training. float64 decides"
+            f"rounded: {len(found)} of {len(self.found)} tensors, which {self.case.dtype}{inside} does not tell apart: a number beside the "
+            "corner of a ReLU, or two in a max pooling, fall on the other side, or a norm has few numbers in training. float64 decides, "
+            "on TensorFlow"
         )
         yield (
             "rounded is told where PyTorch is as far from its own numbers in float64, or those move as far when weights and inputs "

@@ -67,6 +67,8 @@ def added(step: Step, unit: Unit) -> Step:
     last = step.layout.order[-1:]
 
     def mistaken(left: Expr, right: Expr) -> bool:
+        if constant(left):  # a number
+            return False
         (axes, batched), (others, _) = long_axes(right, unit), long_axes(left, unit)
         if len(axes) == 1:
             return axes != set(last) or not axes <= others
