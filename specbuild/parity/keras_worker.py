@@ -70,9 +70,8 @@ class Worker:
         keras.backend.clear_session()
         keras.config.set_floatx(self.job["dtype"])
         keras.config.set_dtype_policy(self.job["dtype"])
-        if (
-            self.runtime == "jax"
-        ):  # in float32 as a user has it: off, or Keras' GRU without a bias mixes types
+        if self.runtime == "jax":
+            # off in float32, as a user has it: Keras' GRU without a bias mixes types otherwise
             self.module.config.update("jax_enable_x64", self.job["dtype"] == "float64")
         arrays, weights = read(self.job["arrays"]), read(self.job["weights"])
         found: Found = {}
