@@ -1,6 +1,6 @@
 """Sphinx's settings. The pages beside this file are put together by `python -m docs`."""
 
-from specbuild import __version__
+from specbuild.version import __version__
 
 project = "specbuild"
 author = "the specbuild authors"

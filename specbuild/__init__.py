@@ -5,17 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from specbuild.version import __version__
+
 if TYPE_CHECKING:
-    from specbuild.errors import SpecError, SpecErrors
-    from specbuild.model import Model, compile, load
+    from specbuild.api import Model, compile, load
+    from specbuild.diagnostics.errors import SpecError, SpecErrors
 
-__version__ = "0.1.0"
-__all__ = ["Model", "SpecError", "SpecErrors", "compile", "load"]
+__all__ = ["Model", "SpecError", "SpecErrors", "__version__", "compile", "load"]
 
-_HOMES = {"SpecError": "specbuild.errors", "SpecErrors": "specbuild.errors"}
+_HOMES = {"SpecError": "specbuild.diagnostics.errors", "SpecErrors": "specbuild.diagnostics.errors"}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "specbuild.model")), name)
+        return getattr(import_module(_HOMES.get(name, "specbuild.api")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from specbuild.emit import code
-from specbuild.emit.code import Expr, Name, Statement
-from specbuild.emit.precedence import INFIX
+from specbuild.codegen import tree as code
+from specbuild.codegen.precedence import INFIX
+from specbuild.codegen.tree import Expr, Name, Statement
 
 WORDS = ["x", "conv1", "channels", "kernel_size", "reduction_ratio", "relative_position_index_of_the_window"]
 TYPES = ["int", "torch.Tensor", "int | None", "dict[str, torch.Tensor]", "tuple[torch.Tensor, torch.Tensor]"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from specbuild.loader import parse
+from specbuild.frontend import yaml_parser as parse
 
 
 @pytest.fixture(params=["libyaml", "python"])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from specbuild.backends import load
-from specbuild.build import compile_source, graph
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.weight_locations import held
 from specbuild.parity.exchange import laid, unlaid
-from specbuild.weights import held
 from tests.test_op_parity import text
 
 Array = np.ndarray[Any, Any]

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from specbuild import spec
-from specbuild.build import compile_source, graph
-from specbuild.errors import SpecError, SpecErrors
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.frontend import document as spec
+from specbuild.frontend.schema import schema, validate
+from specbuild.frontend.schema.validate import own_blocks
+from specbuild.frontend.source import Source
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
-from specbuild.schema import schema, validate
-from specbuild.schema.check import own_blocks
-from specbuild.source import Source
 
 SEED = {
     "specbuild": 1,

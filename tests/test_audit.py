@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from specbuild import backends, build
-from specbuild.audit import BUILTINS, AuditError, audit
-from specbuild.build import compile_source, graph
+from specbuild import backends
+from specbuild.compiler import pipeline as build
+from specbuild.compiler.audit import BUILTINS, AuditError, audit
+from specbuild.compiler.pipeline import compile_source, graph
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))

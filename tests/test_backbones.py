@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
 from specbuild.parity.compare import Case, Report, compare
 
 BACKBONES = Path(__file__).parent.parent / "specbuild" / "library" / "backbones"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.build import graph
-from specbuild.cost import Cost, Costs, cost
-from specbuild.errors import SpecError
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.weight_locations import parameters
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.cost import Cost, Costs, cost
 from specbuild.summary import rows, short, summary
-from specbuild.weights import parameters
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
 

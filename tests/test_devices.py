@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from specbuild.backends import load
-from specbuild.build import compile_source, graph
-from specbuild.graph import Block
-from specbuild.words import plain
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block
 from tests.smaller import SMALLER
 from tests.test_op_parity import CASES, text
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.build import graph, opened
+from specbuild.compiler.pipeline import graph, opened
+from specbuild.compiler.weight_locations import held
 from specbuild.diff import Diff, diff, document, report
-from specbuild.diff.flat import flat
-from specbuild.diff.folding import boxes, spans
+from specbuild.diff.flatten import flat
+from specbuild.diff.fold import boxes, spans
 from specbuild.diff.renames import rules
 from specbuild.elaborate import elaborate
-from specbuild.graph import Block
-from specbuild.keymap import carry
-from specbuild.weights import held
+from specbuild.ir.graph import Block
+from specbuild.weights.published_names import carry
 from tests.test_cli import NET, Run, run, shell, terminal
 
 __all__ = ["run"]

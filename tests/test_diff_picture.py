@@ -15,15 +15,16 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
+from specbuild.diagram import Detail
+from specbuild.diagram import page as compose
+from specbuild.diagram.diff_marks import GONE, SIGNS, WORDS, Count
+from specbuild.diagram.panel_plan import view
+from specbuild.diagram.scene import Curve, Rect, Text
+from specbuild.diagram.view import Box, Panel, View
 from specbuild.diff import Diff, diff
 from specbuild.diff.union import Union
-from specbuild.draw import Detail, compose
-from specbuild.draw.marks import GONE, SIGNS, WORDS, Count
-from specbuild.draw.plan import view
-from specbuild.draw.scene import Curve, Rect, Text
-from specbuild.draw.view import Box, Panel, View
-from specbuild.graph import Block, Node, Skip, blocks
+from specbuild.ir.graph import Block, Node, Skip, blocks
 from tests.test_cli import NET, Run, run
 from tests.test_diff import BACKBONES, BARE, CASES, DECODER, GATED, ROOT, WRAPPED, compared, found
 from tests.test_draw import frame

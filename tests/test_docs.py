@@ -13,13 +13,13 @@ import pytest
 from docs.__main__ import build
 from docs.pages.tables import TABLES
 from specbuild import load
-from specbuild.codes import CODES
-from specbuild.editor import library_blocks
-from specbuild.edits import EDITS
+from specbuild.diagnostics.codes import CODES
 from specbuild.elaborate import steps
-from specbuild.example import sample, written
+from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.edits import EDITS
 from specbuild.ops import OPS
-from specbuild.spec import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.summary.examples import sample, written
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = library_blocks()

@@ -22,14 +22,16 @@ import pytest
 from specbuild import Model, SpecError
 from specbuild import load as loaded
 from specbuild.cli.terminal import Exit, exit_code
-from specbuild.cost import Costs
-from specbuild.draw import Detail, Look, compose, engine
-from specbuild.draw.metrics import FONTS, advances, shown
-from specbuild.draw.palette import FILLS
-from specbuild.draw.plan import view
-from specbuild.draw.scene import Group, Rect, Scene, Text
-from specbuild.draw.view import View
-from specbuild.graph import Block, Node, Skip, blocks
+from specbuild.diagram import Detail, Look
+from specbuild.diagram import graphviz_process as engine
+from specbuild.diagram import page as compose
+from specbuild.diagram.palette import FILLS
+from specbuild.diagram.panel_plan import view
+from specbuild.diagram.scene import Group, Rect, Scene, Text
+from specbuild.diagram.text_metrics import FONTS, advances, shown
+from specbuild.diagram.view import View
+from specbuild.ir.cost import Costs
+from specbuild.ir.graph import Block, Node, Skip, blocks
 
 ROOT = Path(__file__).parent.parent
 BACKBONES = ROOT / "specbuild" / "library" / "backbones"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild.build import compile_source, graph
+from specbuild.compiler.pipeline import compile_source, graph
 from tests.test_op_parity import text
 
 BATCH = 400

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.editor import library_blocks
-from specbuild.edits import EDITS as VERBS
+from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.edits import EDITS as VERBS
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
-from specbuild.spec import FILE_KEYS, STEP_KEYS, STRUCTURE
 from tests.language_server import LanguageServer
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "specbuild.schema.json"

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import torch
 
-from specbuild import load, notes
-from specbuild.build import graph
-from specbuild.cost import families
-from specbuild.errors import SpecError
-from specbuild.graph import Block, blocks
-from specbuild.model import Model
-from specbuild.weights import held
+from specbuild import load
+from specbuild.api import Model
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError
+from specbuild.elaborate import warnings as notes
+from specbuild.ir.cost import families
+from specbuild.ir.graph import Block, blocks
 
 ROOT = Path(__file__).parent
 BACKBONES = ROOT.parent / "specbuild" / "library" / "backbones"
@@ -267,8 +268,8 @@ edits:
   - replace: inner.backbone.stage2.0.attention.gate
     with: hard_sigmoid
 """
-    from specbuild.build import elaborated, opened
-    from specbuild.source import Source
+    from specbuild.compiler.pipeline import elaborated, opened
+    from specbuild.frontend.source import Source
 
     found = elaborated(*opened(Source(text, "tests/twice.yaml"), ROOT)).whole
     paths = [path for _, path in found.touched]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from specbuild.build import graph
-from specbuild.errors import SpecError
+from specbuild.compiler.pipeline import graph
+from specbuild.diagnostics.errors import SpecError
 from tests.test_op_parity import text
 
 SEQUENCE = "{x: {T: 4, C: 5}}"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from specbuild.backends import load
-from specbuild.build import compile_source, graph
-from specbuild.graph import Block
-from specbuild.weights import parameters
-from specbuild.words import plain
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.weight_locations import parameters
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block
 from tests.smaller import SMALLER
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))

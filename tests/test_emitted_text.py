@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given
 
-from specbuild.emit import text
-from specbuild.emit.code import (
+from specbuild.codegen import literals as text
+from specbuild.codegen.printer import expression, module, statement
+from specbuild.codegen.tree import (
     Assign,
     Attribute,
     Call,
@@ -32,7 +33,6 @@ from specbuild.emit.code import (
     Statement,
     Unpack,
 )
-from specbuild.emit.printer import expression, module, statement
 from tests.code_trees import texts
 
 

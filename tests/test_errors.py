@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import specbuild
-from specbuild.errors import CODES, Place, SpecError, SpecErrors, nearest, printable, render
-from specbuild.source import Source
+from specbuild.diagnostics.errors import CODES, Place, SpecError, SpecErrors, nearest, printable, render
+from specbuild.frontend.source import Source
 
 ERROR = SpecError(
     "SB101",

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from specbuild import load
+from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.errors import SpecError
-from specbuild.model import Model
-from specbuild.weights import held
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError
 
 ROOT = Path(__file__).parent
 BACKBONES = ROOT.parent / "specbuild" / "library" / "backbones"

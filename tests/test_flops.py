@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from specbuild import backends
-from specbuild.build import compile_source, graph
-from specbuild.cost import cost
-from specbuild.graph import Block
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.ir.cost import cost
+from specbuild.ir.graph import Block
 from tests.test_op_parity import CASES, text
 
 torch = pytest.importorskip("torch")

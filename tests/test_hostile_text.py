@@ -8,7 +8,7 @@ import json
 import pytest
 
 from specbuild.backends import NAMES
-from specbuild.build import compile_source, graph
+from specbuild.compiler.pipeline import compile_source, graph
 
 NASTY = [
     'ends with a quote"',

@@ -12,116 +12,100 @@ from specbuild.ops import OPS
 
 ROOT = Path(__file__).parent.parent / "specbuild"
 
-# From the top of the house to its ground: a module imports only from its own floor or from below.
+# The floors of the house, from the top down: a module imports only from its own floor or from lower ones.
 FLOORS = (
-    ("cli", "__main__", ""),
-    ("package",),
-    ("parity", "transfer"),
-    ("model", "example"),
-    ("diff",),
-    ("build",),
-    ("promises", "notebook"),
-    (
-        "changes",
-        "weights",
-        "keymap",
-        "output",
-        "audit",
-        "given",
-        "notes",
-        "summary",
-        "live",
-        "editor",
-        "picture",
-    ),
-    ("elaborate", "backends"),
-    ("resolve",),
-    ("schema",),
-    ("spec", "passes", "cost", "draw", "emit"),
-    ("graph",),
-    ("names", "edits"),
-    ("source",),
-    ("ops",),
-    ("axes",),
-    ("words", "loader", "selector", "prose"),
-    ("thresholds",),
-    ("errors", "apart", "syntax"),
-    ("codes",),
+    "cli",
+    "packaging",
+    "parity",
+    "weights",
+    "api",
+    "diff",
+    "summary",
+    "diagram",
+    "compiler",
+    "backends",
+    "codegen",
+    "elaborate",
+    "runtimes",
+    "ir",
+    "frontend",
+    "ops",
+    "expressions",
+    "diagnostics",
+    "version",
 )
-LEVEL = {name: len(FLOORS) - i for i, floor in enumerate(FLOORS) for name in floor}
-SIBLINGS = {"cost", "draw", "emit"}  # read the graph, and never meet
+LEVEL = {name: -i for i, name in enumerate(FLOORS)}
+LOOSE_FILES = {"__init__.py", "__main__.py", "api.py", "version.py"}
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "torchvision", "timm"}
 
 
-def modules() -> list[Path]:
-    return sorted(p for p in ROOT.rglob("*.py") if not p.name.endswith("helpers.py"))
+def list_modules() -> dict[str, Path]:
+    """Every module by its dotted name; not those that are only copied into emitted files."""
+    return {
+        ".".join(["specbuild", *p.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"): p
+        for p in sorted(ROOT.rglob("*.py"))
+        if p.parent.name != "helpers"
+    }
 
 
-def floor(path: Path) -> str:
-    """The part of the house that a file belongs to."""
-    parts = path.relative_to(ROOT).parts
-    return "" if parts == ("__init__.py",) else parts[0].removesuffix(".py")
+MODULES = list_modules()
 
 
-def imports(path: Path) -> list[tuple[str, int]]:
+def list_imports(path: Path) -> list[tuple[str, int]]:
+    """Every import of a file with its line, at any depth: in functions and under TYPE_CHECKING too."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.append((node.module, node.lineno))
-            found += [
-                (f"{node.module}.{a.name}", node.lineno) for a in node.names if node.module == "specbuild"
-            ]
+        if isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}:{node.lineno} has a relative import"
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                found.append((submodule if submodule in MODULES else node.module, node.lineno))
         elif isinstance(node, ast.Import):
-            found += [(a.name, node.lineno) for a in node.names]
+            found += [(alias.name, node.lineno) for alias in node.names]
     return found
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_down(path: Path) -> None:
-    here = floor(path)
-    assert here in LEVEL, f"{here} has no floor: give it one in this test"
-    for module, line in imports(path):
-        parts = module.split(".")
-        if parts[0] == "specbuild" and len(parts) > 1 and parts[1] in LEVEL:
-            there = parts[1]
-            assert LEVEL[there] <= LEVEL[here], f"{path.name}:{line} imports {there} from above {here}"
-            assert there == here or not {here, there} <= SIBLINGS, (
-                f"{path.name}:{line}: {here} and {there} do not meet"
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    path = MODULES[module]
+    parts = module.split(".")
+    if len(parts) == 1 or parts[1] == "__main__":
+        return  # the package itself and its command stand above all floors
+    assert parts[1] in LEVEL, f"{parts[1]} has no floor: give it one in this test"
+    for imported, line in list_imports(path):
+        first, *rest = imported.split(".")
+        if first == "specbuild" and imported != "specbuild":
+            assert rest[0] in LEVEL, f"{path}:{line} imports {imported}, which has no floor"
+            assert LEVEL[rest[0]] <= LEVEL[parts[1]], (
+                f"{path}:{line}: {parts[1]} imports {rest[0]} from above"
             )
-        if parts[0] in FRAMEWORKS:
-            own_process = here == "weights" and path.name.endswith("_worker.py")
-            assert here == "parity" or path.name == "live.py" or own_process, (
-                f"{path.name}:{line} imports {parts[0]}"
-            )
+        assert imported != "specbuild", f"{path}:{line} imports the package, which stands above"
+        if first in FRAMEWORKS:
+            runs_apart = path.name.endswith("_worker.py") or path.parent.name == "runtimes"
+            assert runs_apart, f"{path}:{line} imports {first} in the process of the compiler"
 
 
 def test_no_circles() -> None:
-    """Every module of the package can be imported by itself: no circle hides behind an order of imports."""
-    graph = {}
-    for path in modules():
-        name = ".".join(["specbuild", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
-            ".__init__"
-        )
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found = set()
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("specbuild"):
-                found.add(node.module)
-                found |= {f"{node.module}.{a.name}" for a in node.names}
-        graph[name] = found
+    """No module imports itself by way of others, late imports and imports for types included."""
+    graph = {
+        name: {other for other, _ in list_imports(path) if other in MODULES and other != name}
+        for name, path in MODULES.items()
+    }
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, f"a circle: {' > '.join([*trail[trail.index(name) :], name])}"
-        if name in done or name not in graph:
-            return
-        for other in sorted(graph[name]):
-            if not name.startswith(other + ".") and other != name:
+        if name not in done:
+            for other in sorted(graph[name]):
                 visit(other, (*trail, name))
-        done.add(name)
+            done.add(name)
 
     for name in graph:
         visit(name, ())
+
+
+def test_few_files_are_loose() -> None:
+    assert {p.name for p in ROOT.glob("*.py")} <= LOOSE_FILES
 
 
 @pytest.mark.parametrize("name", backends.NAMES)
@@ -133,8 +117,9 @@ def test_every_op_is_written_or_refused(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_file_says_what_it_is_for(path: Path) -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_says_what_it_is_for(module: str) -> None:
+    path = MODULES[module]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), f"{path.name} has no docstring"
     assert path.name != "utils.py"

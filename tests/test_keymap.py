@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild.build import graph
-from specbuild.errors import SpecError, SpecErrors
-from specbuild.keymap import carry
+from specbuild.compiler.pipeline import graph
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.weights.published_names import carry
 
 Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.build import compile_source, graph
-from specbuild.errors import SpecError
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.diagnostics.errors import SpecError
 
 SPECS = Path(__file__).parent / "specs"
 

@@ -15,10 +15,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from specbuild.errors import SpecError
-from specbuild.loader import parse
-from specbuild.loader.compose import Spot
-from specbuild.source import Source
+from specbuild.diagnostics.errors import SpecError
+from specbuild.frontend import yaml_parser as parse
+from specbuild.frontend.source import Source
+from specbuild.frontend.yaml_composer import Spot
 
 SPEC = """\
 # a comment

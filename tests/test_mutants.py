@@ -13,13 +13,13 @@ from unittest import mock
 import pytest
 
 from specbuild import backends
-from specbuild.build import compile_source, graph
-from specbuild.emit.lower import Result
+from specbuild.codegen.lowering import Result
+from specbuild.compiler.pipeline import compile_source, graph
 from specbuild.ops.base import Op
-from specbuild.ops.mix import Conv, Linear
+from specbuild.ops.convolution import Conv, Linear
 from specbuild.ops.recurrent import Gru, Lstm
-from specbuild.parity.case import Mode
 from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.runtimes.jobs import Mode
 from tests.mutants.table import FORWARD, GRADIENTS, TRAINING, Mutant
 
 HERE = Path(__file__).parent / "mutants"

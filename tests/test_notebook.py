@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.draw import engine
-from specbuild.notebook import HEADINGS, MOST_ROWS
+from specbuild.diagram import graphviz_process as engine
+from specbuild.summary.html import HEADINGS, MOST_ROWS
 from tests.test_draw import EVIL, evil_model
 
 ROOT = Path(__file__).parent.parent

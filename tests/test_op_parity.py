@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import tests.ops
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
 from specbuild.parity.compare import Case, Report, compare
 
 TABLES = [importlib.import_module(f"tests.ops.{m.name}") for m in pkgutil.iter_modules(tests.ops.__path__)]

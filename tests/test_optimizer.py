@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from specbuild import load
+from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.model import Model
-from specbuild.weights.groups import grouped, levels, parts, records
-from specbuild.weights.optimizer import rows
+from specbuild.compiler.optimizer_code import rows
+from specbuild.compiler.param_groups import grouped, levels, parts, records
 from tests.grouped_keras import DECAY, LAYERS, RATE
 
 ROOT = Path(__file__).parent

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from specbuild import __version__, output
-from specbuild.errors import SpecError
+from specbuild.compiler import files as output
+from specbuild.diagnostics.errors import SpecError
+from specbuild.version import __version__
 
 DIGEST = "5f3a9c0d1e2b4a6700000000000000000000000000000000000000000000cafe"
 
@@ -154,7 +155,7 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from specbuild import output\n"
+        "from specbuild.compiler import files as output\n"
         "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\n"
         "output.replace(Path(sys.argv[1]), 'half')\n"
     )

@@ -17,17 +17,18 @@ from typing import Any
 
 import pytest
 
-from specbuild import backends, load, output
-from specbuild.audit import AuditError
-from specbuild.build import graph
+from specbuild import backends, load
+from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.emit.printer import module
-from specbuild.model import Model
-from specbuild.package import KNOWN, Wanted, checked, delivered, package
-from specbuild.package.face import rank
-from specbuild.package.look import looked_at
-from specbuild.weights import held
-from specbuild.weights.torch_loader import loader
+from specbuild.codegen.printer import module
+from specbuild.compiler import files as output
+from specbuild.compiler.audit import AuditError
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.torch_weights_loader import loader
+from specbuild.compiler.weight_locations import held
+from specbuild.packaging import KNOWN, Wanted, checked, delivered, package
+from specbuild.packaging.file_audit import looked_at
+from specbuild.packaging.init_file import rank
 from tests.test_op_parity import CASES, text
 
 ROOT = Path(__file__).parent.parent
@@ -566,8 +567,8 @@ def test_a_folder_that_cannot_be(run: Run, to: str, said: str) -> None:
 
 def test_a_fault_leaves_all_as_it_was(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written before everything is there: here, what draws is missing."""
-    monkeypatch.setattr("specbuild.draw.engine.find_spec", lambda name: None)
-    monkeypatch.setattr("specbuild.draw.engine.shutil.which", lambda name: None)
+    monkeypatch.setattr("specbuild.diagram.graphviz_process.find_spec", lambda name: None)
+    monkeypatch.setattr("specbuild.diagram.graphviz_process.shutil.which", lambda name: None)
     done = run(diagram="svg")
     assert done.code == 4 and "SB951" in done.err and "--diagram mermaid" in done.err
     assert not Path("tiny").exists()
@@ -578,8 +579,8 @@ def test_a_fault_leaves_all_as_it_was(run: Run, monkeypatch: pytest.MonkeyPatch)
 def test_a_picture_is_drawn_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another Graphviz sets boxes a little apart: what one has drawn of this spec stays."""
     assert run(diagram="svg").code == 0
-    monkeypatch.setattr("specbuild.draw.engine.find_spec", lambda name: None)
-    monkeypatch.setattr("specbuild.draw.engine.shutil.which", lambda name: None)
+    monkeypatch.setattr("specbuild.diagram.graphviz_process.find_spec", lambda name: None)
+    monkeypatch.setattr("specbuild.diagram.graphviz_process.shutil.which", lambda name: None)
     assert run("--check", diagram="svg").code == 0
     assert run(diagram="svg").code == 0
     Path("tiny.yaml").write_text(TINY.replace("features: 2", "features: 7"))

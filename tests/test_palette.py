@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from specbuild.draw.palette import FAMILIES, FILLS, MARKS, STROKES, TOKENS, WASHES, kind_of
+from specbuild.diagram.palette import FAMILIES, FILLS, MARKS, STROKES, TOKENS, WASHES, kind_of
 from specbuild.ops import OPS
 
 # Machado, Oliveira and Fernandes 2009, severity 1: what each reader sees of linear RGB.

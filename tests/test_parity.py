@@ -12,20 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import backends, load, output
-from specbuild.build import graph
+from specbuild import backends, load
+from specbuild.backends.torch.parity_worker import Worker
 from specbuild.cli import main
-from specbuild.parity import draw, session
+from specbuild.compiler import files as output
+from specbuild.compiler.pipeline import graph
+from specbuild.frontend.source import Source
+from specbuild.parity import random_data as draw
+from specbuild.parity import session
 from specbuild.parity.compare import Case, Lane, Place, Report, compare
 from specbuild.parity.difference import Difference, counted_alike, difference, related
-from specbuild.parity.plan import plan
-from specbuild.parity.process import Process
+from specbuild.parity.probe_plan import plan
 from specbuild.parity.report import Result
-from specbuild.parity.steps import traced
-from specbuild.parity.switches import SWITCHES, environment
 from specbuild.parity.tolerance import tolerance
-from specbuild.parity.torch_worker import Worker
-from specbuild.source import Source
+from specbuild.parity.trace import traced
+from specbuild.runtimes.switches import SWITCHES, environment
+from specbuild.runtimes.worker_process import Process
 
 ROOT = Path(__file__).parent
 SPECS = [*sorted((ROOT.parent / "specs").glob("*.yaml")), *sorted((ROOT / "specs").glob("*.yaml"))]

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from specbuild.emit.code import (
+from specbuild.codegen.from_expression import from_words
+from specbuild.codegen.printer import expression, module, statement
+from specbuild.codegen.tree import (
     Assign,
     Attribute,
     Blank,
@@ -49,8 +51,6 @@ from specbuild.emit.code import (
     substitute,
     walk,
 )
-from specbuild.emit.printer import expression, module, statement
-from specbuild.emit.reading import from_words
 from tests.code_trees import expressions, modules, simple_statements
 
 BATCH = settings(
@@ -406,7 +406,7 @@ def test_inputs_are_replaced_everywhere() -> None:
 
 
 def _renamed(expr: Expr, name: str, new: Expr) -> Expr:
-    from specbuild.emit.code import rebuild
+    from specbuild.codegen.tree import rebuild
 
     return new if expr == Name(name) else rebuild(expr, lambda part: _renamed(part, name, new))
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from specbuild.build import compile_source, graph
-from specbuild.thresholds import thresholds
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.expressions.thresholds import thresholds
 
 SPEC = """
 specbuild: 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from specbuild.frontend.source import Source
 from specbuild.ops import OPS
-from specbuild.source import Source
 from tests.random_specs.running import Outcome, run
 from tests.random_specs.structure import spec
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from specbuild.backends import NAMES
-from specbuild.build import compile_source, graph
-from specbuild.errors import SpecError, render
-from specbuild.source import Source
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.diagnostics.errors import SpecError, render
+from specbuild.frontend.source import Source
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((Path(__file__).parent / "errors" / "specs").glob("*.yaml"))
@@ -60,7 +60,7 @@ def test_a_backend_cannot(path: Path, backend: str) -> None:
 def test_memory_of_refusals() -> None:
     """The peak of one process that meets them all, in MiB."""
     program = (
-        "import sys; from pathlib import Path; from specbuild.build import graph; from specbuild.errors import *\n"
+        "import sys; from pathlib import Path; from specbuild.compiler.pipeline import graph; from specbuild.diagnostics.errors import *\n"
         "for path in sys.argv[1:]:\n"
         "    try: graph(Path(path))\n"
         "    except (SpecError, SpecErrors) as error: str(error)\n"

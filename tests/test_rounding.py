@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from specbuild import backends
-from specbuild.build import compile_source, graph
-from specbuild.parity.case import MODES, DType
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.frontend.source import Source
 from specbuild.parity.compare import Case, Lane, Place, Report
 from specbuild.parity.difference import Difference
 from specbuild.parity.exchange import rounded
 from specbuild.parity.report import Result, summary
 from specbuild.parity.tolerance import EXACT, Tolerance, tolerance
-from specbuild.source import Source
+from specbuild.runtimes.jobs import MODES, DType
 from tests.mutants.table import FORWARD, GRADIENTS, TRAINING
 from tests.test_mutants import HERE
 from tests.test_parity import ROOT

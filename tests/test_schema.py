@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from specbuild import spec
-from specbuild.editor import as_json, editor_schema
-from specbuild.errors import SpecErrors
+from specbuild.diagnostics.errors import SpecErrors
+from specbuild.frontend import document as spec
+from specbuild.frontend.editor_schema import as_json, editor_schema
+from specbuild.frontend.resolver import LIBRARY, Files
+from specbuild.frontend.schema import schema, validate
+from specbuild.frontend.schema.checker import KEYWORDS
+from specbuild.frontend.schema.validate import own_blocks
+from specbuild.frontend.source import Source
 from specbuild.ops import OPS
 from specbuild.ops.base import attributes
-from specbuild.resolve import LIBRARY, Files
-from specbuild.schema import schema, validate
-from specbuild.schema.check import own_blocks
-from specbuild.schema.faults import KEYWORDS
-from specbuild.source import Source
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "schemas" / "specbuild.schema.json"
@@ -309,9 +309,7 @@ def test_a_file_of_faults_is_refused_at_once() -> None:
 
 
 def test_nothing_heavy_is_imported() -> None:
-    script = (
-        "import sys, specbuild.schema; print(*({'jsonschema', 'torch', 'keras', 'numpy'} & set(sys.modules)))"
-    )
+    script = "import sys, specbuild.frontend.schema; print(*({'jsonschema', 'torch', 'keras', 'numpy'} & set(sys.modules)))"
     assert (
         subprocess.run(
             [sys.executable, "-c", script], check=True, capture_output=True, text=True

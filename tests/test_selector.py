@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from specbuild.selector import PATTERN, read
+from specbuild.frontend.selectors import PATTERN, read
 
 
 def means(selector: str, path: str) -> bool:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.build import graph
-from specbuild.cost import Cost, families
+from specbuild.api import Model
+from specbuild.compiler.pipeline import graph
 from specbuild.elaborate.references import expose
-from specbuild.model import Model
+from specbuild.ir.cost import Cost, families
 from specbuild.summary.budget import amount
 from specbuild.summary.rows import ordered, rows, total, walk
 from specbuild.summary.table import bar, memory, percent, short

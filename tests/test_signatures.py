@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from specbuild import backends
-from specbuild.backends.backend import External
+from specbuild.backends.base import External
 
 ROOT = Path(__file__).parent.parent / "specbuild" / "backends"
 SCOPES: dict[str, dict[str, Any]] = {
@@ -30,8 +30,8 @@ SCOPES: dict[str, dict[str, Any]] = {
 def helpers(framework: str) -> dict[str, Any]:
     """The helpers that emitted files carry themselves."""
     found: dict[str, Any] = {}
-    for path in sorted((ROOT / framework).glob("*helpers.py")):
-        found |= vars(import_module(f"specbuild.backends.{framework}.{path.stem}"))
+    for path in sorted((ROOT / framework / "helpers").glob("*.py")):
+        found |= vars(import_module(f"specbuild.backends.{framework}.helpers.{path.stem}"))
     return found
 
 

@@ -16,14 +16,14 @@ import pytest
 import torch
 
 from specbuild.backends import load
-from specbuild.build import compile_source, elaborated, opened
-from specbuild.errors import SpecError, SpecErrors
-from specbuild.graph import Block, instances
-from specbuild.live import imported
+from specbuild.compiler.pipeline import compile_source, elaborated, opened
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.expressions import plain
+from specbuild.frontend.source import Source
+from specbuild.ir.graph import Block, instances
 from specbuild.ops.table import Const
-from specbuild.source import Source
-from specbuild.weights import held
-from specbuild.words import plain
+from specbuild.runtimes.live import imported
 from tests.smaller import smaller
 
 ROOT = Path(__file__).parent.parent

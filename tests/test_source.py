@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from specbuild.errors import SpecError
-from specbuild.source import At, Source
+from specbuild.diagnostics.errors import SpecError
+from specbuild.frontend.source import At, Source
 
 SPEC = """\
 # a comment

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
+from specbuild.frontend.source import Source
 from specbuild.parity.compare import Case, Report, compare
-from specbuild.source import Source
 
 MAPS = "{x: {C: 4, H: 8, W: 8}, y: {C: 4, H: 8, W: 8}}"
 COLUMNS = "- mean: {over: [C, H]}\n  from: x\n  as: columns"

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 
-from specbuild.syntax import parsed
+from specbuild.expressions.python_ast import parsed
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.build import compile_source, graph
+from specbuild.compiler.pipeline import compile_source, graph
 
 SPECS = Path(__file__).parent.parent / "specs"
 

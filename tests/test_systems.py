@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.build import compile_source, graph
-from specbuild.errors import SpecError
-from specbuild.graph import Block
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.diagnostics.errors import SpecError
+from specbuild.frontend.resolver import LIBRARY
+from specbuild.frontend.source import Source
+from specbuild.ir.graph import Block
 from specbuild.parity.compare import Case, Report, compare
-from specbuild.resolve import LIBRARY
-from specbuild.source import Source
 from tests.smaller import smaller
 
 ROOT = Path(__file__).parent

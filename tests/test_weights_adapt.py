@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.build import graph
 from specbuild.cli import main
-from specbuild.errors import SpecError
-from specbuild.graph import Block
-from specbuild.weights import held, to_framework
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.graph import Block
 from specbuild.weights.adapt import adapted
-from specbuild.weights.adaptation import adaptation
-from specbuild.weights.carry import Carried, Declared, Naming, carried
+from specbuild.weights.adapt_options import adaptation
 from specbuild.weights.initial import initial
+from specbuild.weights.matching import Carried, Declared, Naming, carried
 from specbuild.weights.report import Report, report
 
 Array = np.ndarray[Any, Any]

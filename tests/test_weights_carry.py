@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.build import graph
-from specbuild.errors import SpecError
-from specbuild.graph import Block
-from specbuild.weights import held, to_framework
-from specbuild.weights.carry import Carried, Declared, Naming, carried, namings
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.graph import Block
 from specbuild.weights.initial import initial
+from specbuild.weights.matching import Carried, Declared, Naming, carried, namings
 from specbuild.weights.report import Report, report
 
 Array = np.ndarray[Any, Any]

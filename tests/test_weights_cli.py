@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import __version__, load
+from specbuild import load
 from specbuild.cli import main
-from specbuild.weights import files
+from specbuild.version import __version__
+from specbuild.weights import safetensors_files as files
 
 safetensors_numpy: Any = pytest.importorskip("safetensors.numpy")
 ROOT = Path(__file__).parent.parent

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild import load, output
+from specbuild import load
 from specbuild.cli import main
-from specbuild.errors import SpecError
-from specbuild.weights import files, held, process
+from specbuild.compiler import files as output
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError
+from specbuild.weights import safetensors_files as files
+from specbuild.weights import worker_process as process
 from specbuild.weights.initial import initial
 
 h5py: Any = pytest.importorskip("h5py")
@@ -26,7 +29,8 @@ torch: Any = pytest.importorskip("torch")
 
 from safetensors.numpy import save  # noqa: E402
 
-from specbuild.weights import keras_worker, torch_worker  # noqa: E402
+from specbuild.backends.keras import weights_worker as keras_worker  # noqa: E402
+from specbuild.backends.torch import weights_worker as torch_worker  # noqa: E402
 
 NET = """
 specbuild: 1

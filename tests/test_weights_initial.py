@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.build import graph
-from specbuild.ops.kinds import INITS, Init
-from specbuild.weights import from_framework, held, to_framework
+from specbuild.compiler.pipeline import graph
+from specbuild.compiler.weight_locations import from_framework, held, to_framework
+from specbuild.ops.attribute_kinds import INITS, Init
 from specbuild.weights.initial import DRAWN, drawn, initial
 from tests.test_op_parity import CASES, text
 

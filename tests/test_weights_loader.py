@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.audit import AuditError, audit
-from specbuild.build import compile_source, graph
-from specbuild.emit.code import Module
-from specbuild.emit.printer import module
-from specbuild.graph import Block
-from specbuild.weights import held, to_framework
+from specbuild.codegen.printer import module
+from specbuild.codegen.tree import Module
+from specbuild.compiler.audit import AuditError, audit
+from specbuild.compiler.keras_weights_loader import IMPORT, with_loader
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.ir.graph import Block
 from specbuild.weights.initial import initial
-from specbuild.weights.loader import IMPORT, with_loader
 from tests.test_op_parity import CASES, text
 
 ROOT = Path(__file__).parent.parent

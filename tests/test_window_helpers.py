@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
 from tests.ops import convolution, convolution_transpose, index, neighbourhood, pooling, resizing
 from tests.test_emitted import failures, job
 from tests.test_op_parity import text

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from specbuild.codes import CODES
-from specbuild.words import (
+from specbuild.diagnostics.codes import CODES
+from specbuild.expressions import (
     TABLE_FUNCTIONS,
     Named,
     NamedFloat,

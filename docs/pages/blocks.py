@@ -8,10 +8,10 @@ from pathlib import Path
 
 from docs.pages import diagrams, markdown, models
 from docs.pages.samples import shown
-from specbuild.editor import library_blocks
-from specbuild.example import sample
-from specbuild.resolve import LIBRARY, library_index
-from specbuild.spec import BlockDef, ParamDef
+from specbuild.frontend.document import BlockDef, ParamDef
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.resolver import LIBRARY, library_index
+from specbuild.summary.examples import sample
 
 Pages = Iterator[tuple[str, str | bytes]]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from docs.pages import markdown
-from specbuild import codes
-from specbuild.codes import CODES
+from specbuild.diagnostics import codes
+from specbuild.diagnostics.codes import CODES
 
 GROUPS = dict(
     re.findall(r"(SB\d+)x+ ([^,.]+)", codes.__doc__ or "")

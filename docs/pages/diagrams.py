@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from specbuild.errors import SpecError
-from specbuild.example import alone
-from specbuild.graph import Block
-from specbuild.picture import picture
-from specbuild.spec import BlockDef
+from specbuild.diagnostics.errors import SpecError
+from specbuild.diagram.model_diagram import picture
+from specbuild.frontend.document import BlockDef
+from specbuild.ir.graph import Block
+from specbuild.summary.examples import alone
 
 
 def of_block(block: BlockDef) -> bytes | None:

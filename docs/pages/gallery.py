@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.pages import blocks, diagrams, markdown, models
-from specbuild.editor import library_blocks
+from specbuild.frontend.editor_schema import library_blocks
 
 SPECS = Path(__file__).parent.parent.parent / "specs"
 HEAD = ("Model", *markdown.NUMBERS)

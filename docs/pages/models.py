@@ -10,14 +10,14 @@ from typing import Any
 from docs.pages import markdown
 from docs.pages.samples import TITLES
 from specbuild import load
+from specbuild.api import Model
 from specbuild.backends import NAMES
-from specbuild.build import opened
-from specbuild.cost import Cost, cost
+from specbuild.compiler.pipeline import opened
 from specbuild.elaborate import elaborate
-from specbuild.example import flow
-from specbuild.model import Model
-from specbuild.passes import PASSES
+from specbuild.ir.cost import Cost, cost
+from specbuild.ir.prune import PASSES
 from specbuild.summary import short
+from specbuild.summary.examples import flow
 
 
 @cache

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from docs.pages import markdown
 from docs.pages.samples import TITLES, shown
 from specbuild import backends
-from specbuild.example import sample
+from specbuild.frontend.schema.op_schema import in_yaml
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import Attribute, attributes
-from specbuild.schema.entries import in_yaml
+from specbuild.summary.examples import sample
 
 
 def pages() -> Iterator[tuple[str, str]]:

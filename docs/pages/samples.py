@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from docs.pages import markdown
 from specbuild.backends import NAMES
-from specbuild.build import compile_source
-from specbuild.cost import cost
-from specbuild.errors import SpecError
-from specbuild.example import Sample
-from specbuild.graph import Block
+from specbuild.compiler.pipeline import compile_source
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.cost import cost
+from specbuild.ir.graph import Block
 from specbuild.summary import short
-from specbuild.weights.held import held
+from specbuild.summary.examples import Sample
 
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
 

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from docs.pages import markdown
-from specbuild.axes import MAX_AXIS, MAX_ELEMENTS
-from specbuild.edits import EDITS, MOST_EDITS
 from specbuild.elaborate import instances, nodes, steps
-from specbuild.loader.compose import MOST_ALIASES, MOST_CHARACTERS, MOST_NESTING, MOST_VALUES
-from specbuild.loader.scalars import MOST_DIGITS
-from specbuild.loader.text import BYTE_LIMIT
-from specbuild.names import IDENTIFIER
-from specbuild.ops.mix import MAX_PARAMETERS
-from specbuild.resolve import MAX_BYTES, MAX_FILES, MAX_IMPORT_DEPTH
-from specbuild.schema.edits import verbs
-from specbuild.schema.entries import Schema
-from specbuild.schema.frame import file_keys
-from specbuild.schema.steps import step_keys, structures
-from specbuild.words import reading
+from specbuild.expressions import parser as reading
+from specbuild.frontend.decoding import BYTE_LIMIT
+from specbuild.frontend.edits import EDITS, MOST_EDITS
+from specbuild.frontend.names import IDENTIFIER
+from specbuild.frontend.resolver import MAX_BYTES, MAX_FILES, MAX_IMPORT_DEPTH
+from specbuild.frontend.schema.edit_schema import verbs
+from specbuild.frontend.schema.file_schema import file_keys
+from specbuild.frontend.schema.op_schema import Schema
+from specbuild.frontend.schema.step_schema import step_keys, structures
+from specbuild.frontend.yaml_composer import MOST_ALIASES, MOST_CHARACTERS, MOST_NESTING, MOST_VALUES
+from specbuild.frontend.yaml_scalars import MOST_DIGITS
+from specbuild.ops.convolution import MAX_PARAMETERS
+from specbuild.ops.types import MAX_AXIS, MAX_ELEMENTS
 
 
 def keys(found: Mapping[str, Schema]) -> str:

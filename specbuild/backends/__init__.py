@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from specbuild.backends.backend import Backend
+from specbuild.backends.base import Backend
 
 NAMES = ("torch", "keras")
 
 
 def load(name: str) -> Backend:
     """The backend of this name."""
-    found: Backend = import_module(f"specbuild.backends.{name}").backend
+    found: Backend = import_module(f"specbuild.backends.{name}.backend").backend
     return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from specbuild.axes import Tensor
-from specbuild.backends.backend import Backend
-from specbuild.emit.code import Expr, Index, Literal, Slice
-from specbuild.emit.layout import Layout
-from specbuild.emit.lower import Operand, Unsupported
+from specbuild.backends.base import Backend
+from specbuild.codegen.layout import Layout
+from specbuild.codegen.lowering import Operand, Unsupported
+from specbuild.codegen.tree import Expr, Index, Literal, Slice
+from specbuild.ops.types import Tensor
 
 
 def aligned(xs: Sequence[Operand], backend: Backend, out: Tensor) -> tuple[list[Expr], Layout]:

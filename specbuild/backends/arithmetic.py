@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from specbuild.backends.backend import fixed
-from specbuild.emit.code import Expr, Infix, Literal, Prefix
-from specbuild.emit.made import literal
+from specbuild.backends.base import fixed
+from specbuild.codegen.constructions import literal
+from specbuild.codegen.tree import Expr, Infix, Literal, Prefix
+from specbuild.expressions import words
 from specbuild.ops.base import Op
 from specbuild.ops.math import Neg, Power, Reciprocal, Scale
 from specbuild.ops.merge import Add, Average, Divide, Multiply, Subtract
-from specbuild.words import words
 
 
 def chained(sign: str) -> Callable[..., Expr]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from specbuild.emit.layout import Layout
-from specbuild.emit.lower import Operand
+from specbuild.codegen.layout import Layout
+from specbuild.codegen.lowering import Operand
 
 BATCH = "b"
 

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from specbuild.axes import Tensor
-from specbuild.emit.code import (
+from specbuild.codegen.class_def import REQUIRED, Unit
+from specbuild.codegen.constructions import Computed, Construct, Made, Run, literal
+from specbuild.codegen.layout import Layout
+from specbuild.codegen.lowering import Step
+from specbuild.codegen.tree import (
     Assign,
     Call,
     Class,
@@ -29,11 +32,8 @@ from specbuild.emit.code import (
     TupleOf,
     rebuild,
 )
-from specbuild.emit.layout import Layout
-from specbuild.emit.lower import Step
-from specbuild.emit.made import Computed, Construct, Made, Run, literal
-from specbuild.emit.unit import REQUIRED, Unit
-from specbuild.words import plain
+from specbuild.expressions import plain
+from specbuild.ops.types import Tensor
 
 SPELLED_OUT = 3  # so many equal layers are written one by one
 STANDARD = ("import math", "from collections import OrderedDict")

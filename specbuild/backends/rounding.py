@@ -7,10 +7,10 @@ from collections.abc import Callable
 from math import sqrt
 from typing import Any, NamedTuple
 
-from specbuild.axes import Tensor
+from specbuild.expressions import plain
 from specbuild.ops import activation, attention
 from specbuild.ops.base import Op
-from specbuild.words import plain
+from specbuild.ops.types import Tensor
 
 
 class Rounded(NamedTuple):

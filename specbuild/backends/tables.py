@@ -8,13 +8,13 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from specbuild.backends.backend import fixed
-from specbuild.emit.code import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix, Slice
-from specbuild.emit.made import Computed, literal
+from specbuild.backends.base import fixed
+from specbuild.codegen.constructions import Computed, literal
+from specbuild.codegen.tree import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix, Slice
+from specbuild.expressions import words
 from specbuild.ops import expression
 from specbuild.ops.expression import REAL, WHOLE, Expression
 from specbuild.ops.table import Const
-from specbuild.words import words
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from specbuild import __version__
 from specbuild.cli.terminal import bug, exit_code, out, report
-from specbuild.errors import SpecError, SpecErrors
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.version import __version__
 
 # In the order of the help. Each is a module of this package that holds a function or a group of that name.
 VERBS = (

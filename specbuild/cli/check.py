@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from specbuild import notes
+from specbuild.api import built
 from specbuild.backends import NAMES
-from specbuild.build import opened
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, log, out, report
-from specbuild.errors import SpecError, SpecErrors, printable, render
-from specbuild.given import from_flags
-from specbuild.model import built
+from specbuild.compiler.arguments import from_flags
+from specbuild.compiler.pipeline import opened
+from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
+from specbuild.elaborate import warnings as notes
 from specbuild.summary import short
 
 

@@ -11,16 +11,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from specbuild import __version__, notes, output
+from specbuild.api import Model
 from specbuild.backends import NAMES
-from specbuild.changes import changes
 from specbuild.cli import options
 from specbuild.cli.changes import SAID, show
 from specbuild.cli.package import Order, packaged
 from specbuild.cli.terminal import Exit, exit_code, log, out, report
-from specbuild.errors import SpecError, SpecErrors, nearest, printable, render
-from specbuild.model import Model
-from specbuild.names import snake
+from specbuild.compiler import files as output
+from specbuild.compiler.line_diff import changes
+from specbuild.diagnostics.errors import SpecError, SpecErrors, nearest, printable, render
+from specbuild.elaborate import warnings as notes
+from specbuild.frontend.names import snake
+from specbuild.version import __version__
 
 
 @dataclass(frozen=True)

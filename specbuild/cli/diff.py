@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from specbuild.build import opened
+from specbuild.api import Model, built
 from specbuild.cli import options
 from specbuild.cli.draw import written
 from specbuild.cli.terminal import Exit, log, out, styled
-from specbuild.errors import Place, SpecError, SpecErrors, printable
-from specbuild.given import Choice, Given, from_flags
-from specbuild.model import Model, built
-from specbuild.names import IDENTIFIER
+from specbuild.compiler.arguments import Choice, Given, from_flags
+from specbuild.compiler.pipeline import opened
+from specbuild.diagnostics.errors import Place, SpecError, SpecErrors, printable
+from specbuild.frontend.names import IDENTIFIER
 
 if TYPE_CHECKING:
+    from specbuild.diagram import Look
     from specbuild.diff.report import Told
-    from specbuild.draw import Look
 
 STYLES = {
     "added": "green",
@@ -146,13 +146,13 @@ def drawable(path: str | None) -> str:
     """The format that a path asks for, before anything else is done; none for no path."""
     if path is None:
         return ""
-    from specbuild.draw import format_of  # only here: most compare without a picture
+    from specbuild.diagram import format_of  # only here: most compare without a picture
 
     return format_of(path)
 
 
 def titled(sides: tuple[Side, Side]) -> Look:
-    from specbuild.draw import Look  # only here, as above
+    from specbuild.diagram import Look  # only here, as above
 
     return Look(title=" → ".join(dict.fromkeys(side.short for side in sides)))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from specbuild import __version__
 from specbuild.cli.terminal import out
-from specbuild.errors import printable
+from specbuild.diagnostics.errors import printable
+from specbuild.version import __version__
 
 # What can be installed, what for, and the extra of specbuild that brings it.
 PACKAGES = (

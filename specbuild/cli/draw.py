@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from specbuild import output
 from specbuild.cli import options
 from specbuild.cli.terminal import log, out
-from specbuild.errors import printable
-from specbuild.names import snake
+from specbuild.compiler import files as output
+from specbuild.diagnostics.errors import printable
+from specbuild.frontend.names import snake
 
 if TYPE_CHECKING:
-    from specbuild.draw import Detail, Look
-    from specbuild.spec import BlockDef
+    from specbuild.diagram import Detail, Look
+    from specbuild.frontend.document import BlockDef
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # of files that are drawings
 
@@ -91,7 +91,7 @@ def draw(
 
     SVG, PNG, PDF, DOT or Mermaid. DOT and Mermaid need no Graphviz.
     """
-    from specbuild.draw import Detail, Look, format_of  # only here: no other command draws
+    from specbuild.diagram import Detail, Look, format_of  # only here: no other command draws
 
     if (spec is None) == (block is None):
         raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
@@ -120,8 +120,8 @@ def written(path: Path, data: bytes) -> None:
 
 def block_picture(entry: BlockDef, format: str, detail: Detail, look: Look) -> bytes:
     """A block of the library by itself, with usual sizes."""
-    from specbuild.graph import Block
-    from specbuild.picture import picture
+    from specbuild.diagram.model_diagram import picture
+    from specbuild.ir.graph import Block
 
     [node] = options.alone(entry).nodes
     assert isinstance(node.op, Block)

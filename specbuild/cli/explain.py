@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from specbuild.cli.terminal import out
-from specbuild.codes import CODES
-from specbuild.errors import nearest, printable
+from specbuild.diagnostics.codes import CODES
+from specbuild.diagnostics.errors import nearest, printable
 
 WIDTH = 88
 

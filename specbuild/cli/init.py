@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from specbuild import output
 from specbuild.cli.terminal import log, out
-from specbuild.errors import nearest, printable
+from specbuild.compiler import files as output
+from specbuild.diagnostics.errors import nearest, printable
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).with_name("templates").glob("*.yaml"))}
 

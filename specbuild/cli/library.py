@@ -11,17 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from specbuild.cli.terminal import out
-from specbuild.cost import cost
-from specbuild.editor import library_blocks
-from specbuild.errors import nearest, printable
-from specbuild.example import sample
+from specbuild.diagnostics.errors import nearest, printable
+from specbuild.diagnostics.sentences import sentence
+from specbuild.frontend.document import BlockDef, ParamDef
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.resolver import LIBRARY
+from specbuild.frontend.schema.op_schema import in_yaml
+from specbuild.ir.cost import cost
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import attributes
-from specbuild.prose import sentence
-from specbuild.resolve import LIBRARY
-from specbuild.schema.entries import in_yaml
-from specbuild.spec import BlockDef, ParamDef
 from specbuild.summary import short
+from specbuild.summary.examples import sample
 
 WIDTH = 96
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from specbuild.errors import nearest, printable
-from specbuild.given import from_flags, tapped
-from specbuild.loader.text import BYTE_LIMIT
-from specbuild.model import Model, made
-from specbuild.source import Source
+from specbuild.api import Model, made
+from specbuild.compiler.arguments import from_flags, tapped
+from specbuild.diagnostics.errors import nearest, printable
+from specbuild.frontend.decoding import BYTE_LIMIT
+from specbuild.frontend.source import Source
 
 if TYPE_CHECKING:
-    from specbuild.graph import Block
-    from specbuild.spec import BlockDef
+    from specbuild.frontend.document import BlockDef
+    from specbuild.ir.graph import Block
 
 Specs = Annotated[
     list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False)
@@ -92,7 +92,7 @@ def model(
 
 def library_block(name: str) -> BlockDef:
     """A block of the library."""
-    from specbuild.editor import library_blocks  # only here: it reads the whole library
+    from specbuild.frontend.editor_schema import library_blocks  # only here: it reads the whole library
 
     names = library_blocks()
     if name in names:
@@ -107,7 +107,7 @@ def library_block(name: str) -> BlockDef:
 
 def alone(entry: BlockDef) -> Block:
     """A model of which this block is the only step, with usual sizes."""
-    from specbuild.example import alone
+    from specbuild.summary.examples import alone
 
     found = alone(entry)
     if found is None:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from specbuild import __version__, notes
-from specbuild.changes import changes
+from specbuild.api import Model
 from specbuild.cli import options
 from specbuild.cli.changes import SAID, show
 from specbuild.cli.terminal import Exit, exit_code, log, out
-from specbuild.errors import SpecError, SpecErrors, nearest, printable, render
-from specbuild.model import Model
-from specbuild.names import snake
+from specbuild.compiler.line_diff import changes
+from specbuild.diagnostics.errors import SpecError, SpecErrors, nearest, printable, render
+from specbuild.elaborate import warnings as notes
+from specbuild.frontend.names import snake
+from specbuild.version import __version__
 
 if TYPE_CHECKING:
-    from specbuild.package import Change, Diagram
+    from specbuild.packaging import Change, Diagram
 
 DONE = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}  # all else was written
 WELL = ("same", "kept", "yours")
@@ -73,7 +74,7 @@ def packaged(order: Order, as_json: bool) -> Exit:
 
 def done(order: Order) -> tuple[Model, list[Change]]:
     """How each file stood, before it was written if it was to be."""
-    from specbuild.package import KNOWN, Wanted, checked, delivered, named, package
+    from specbuild.packaging import KNOWN, Wanted, checked, delivered, named, package
 
     for file in order.keep:
         if file not in KNOWN:

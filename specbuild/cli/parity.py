@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from specbuild import __version__
+from specbuild.api import Model
 from specbuild.cli import options
 from specbuild.cli.terminal import exit_code, out, report, styled
-from specbuild.errors import SpecError, SpecErrors, printable, render
-from specbuild.model import Model
-from specbuild.weights.process import numbers
+from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
+from specbuild.version import __version__
+from specbuild.weights.worker_process import numbers
 
 if TYPE_CHECKING:
-    from specbuild.parity.case import Case, Runtime
     from specbuild.parity.compare import Report
     from specbuild.parity.report import Result, Table
+    from specbuild.runtimes.jobs import Case, Runtime
 
 
 def parity(
@@ -84,8 +84,8 @@ def parity(
     if tf32 and (device != "cuda" or dtype != "float32"):
         raise typer.BadParameter("only products of float32 on a GPU are rounded so", param_hint="--tf32")
     from specbuild.parity import session
-    from specbuild.parity.case import MODES, RUNTIMES, Place
     from specbuild.parity.report import Result
+    from specbuild.runtimes.jobs import MODES, RUNTIMES, Place
 
     runtimes: tuple[Runtime, ...] = RUNTIMES if runtime == "all" else (runtime,)
     faults: list[SpecError] = []
@@ -173,7 +173,7 @@ def spec_case(spec: str, load: Callable[..., Model]) -> Callable[[], Case]:
 
     def make() -> Case:
         from specbuild.backends import NAMES
-        from specbuild.parity.case import Case
+        from specbuild.runtimes.jobs import Case
 
         model = load(spec)
         sources = {backend: model.source(backend) for backend in NAMES}
@@ -184,11 +184,11 @@ def spec_case(spec: str, load: Callable[..., Model]) -> Callable[[], Case]:
 
 def library_case(name: str, load: Callable[..., Model], chosen: bool) -> Callable[[], Case]:
     """What makes the case of a block of the library, or of a model, for which there may be choices."""
-    from specbuild.parity.case import Case
+    from specbuild.runtimes.jobs import Case
 
     entry = options.library_block(name)
     if entry.model is not None:
-        from specbuild.resolve import library_index
+        from specbuild.frontend.resolver import library_index
 
         whole = spec_case(str(library_index()[name]), partial(load, root=None))
         return lambda: replace(whole(), name=name)

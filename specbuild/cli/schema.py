@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from specbuild.build import opened
 from specbuild.cli import options
 from specbuild.cli.terminal import out
-from specbuild.editor import as_json, editor_schema
+from specbuild.compiler.pipeline import opened
+from specbuild.frontend.editor_schema import as_json, editor_schema
 
 
 def schema(

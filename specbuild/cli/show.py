@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from specbuild.api import Model
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, log, out, styled
-from specbuild.errors import printable
-from specbuild.model import Model
+from specbuild.diagnostics.errors import printable
 from specbuild.summary import Key, rows
 from specbuild.summary.budget import Limit, amount
 from specbuild.summary.rows import ordered

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -11,11 +11,11 @@ import typer
 
 from specbuild.cli import options
 from specbuild.cli.terminal import Exit, exit_code, out, report
-from specbuild.errors import SpecError, SpecErrors, printable, render
+from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
 
 if TYPE_CHECKING:
-    from specbuild.transfer import Choices
-    from specbuild.weights.figures import Difference, Line
+    from specbuild.weights.convert import Choices
+    from specbuild.weights.statistics import Difference, Line
 
 weights = typer.Typer(
     help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",
@@ -116,9 +116,9 @@ def chosen(
     force: bool = False,
 ) -> Choices:
     """What was said on the command line."""
-    from specbuild.transfer import Choices  # only here: all else of specbuild starts without it
-    from specbuild.weights.adaptation import adaptation
-    from specbuild.weights.carry import Declared
+    from specbuild.weights.adapt_options import adaptation
+    from specbuild.weights.convert import Choices  # only here: all else of specbuild starts without it
+    from specbuild.weights.matching import Declared
 
     declared = Declared(tuple(missing or ()), tuple(unused or ()), tuple(map(adaptation, adapt or ())))
     return Choices(origin, target, tuple(into or ()), declared, not_finite, seed, force)
@@ -138,7 +138,7 @@ def init(
     root: options.Root = None,
 ) -> None:
     """Write the weights that a model begins with: the same numbers for both frameworks."""
-    from specbuild import transfer
+    from specbuild.weights import convert as transfer
 
     model = options.model(spec, variant, settings, root, features, only)
     count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
@@ -163,8 +163,8 @@ def groups(
 
     What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
     """
+    from specbuild.compiler.param_groups import levels, records
     from specbuild.summary.table import laid  # only here: it reads the table of ops
-    from specbuild.weights.groups import levels, records
 
     model = options.model(spec, variant, settings, root, features, only)
     if as_json:
@@ -223,7 +223,7 @@ def convert(
     Nothing is written unless every weight of the model gets its tensor and every tensor its place,
     but for what is declared by --allow-missing, --allow-unused and --adapt.
     """
-    from specbuild import transfer
+    from specbuild.weights import convert as transfer
 
     try:
         choices = chosen(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
@@ -262,7 +262,7 @@ def inspect(
     root: options.Root = None,
 ) -> None:
     """List what a file of weights holds; with --spec under the model's own paths, and whether all fits."""
-    from specbuild import transfer
+    from specbuild.weights import convert as transfer
 
     model = options.model(spec, variant, settings, root) if spec else None
     lines, told = transfer.inspected(source, model, chosen(origin, into=into))
@@ -315,7 +315,7 @@ def compare(
     root: options.Root = None,
 ) -> None:
     """Compare two files of weights; with --spec they may be of different frameworks."""
-    from specbuild import transfer
+    from specbuild.weights import convert as transfer
 
     if not isfinite(tolerance):
         raise typer.BadParameter("it is no number", param_hint="--tolerance")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.diff.compare import Diff, diff
+from specbuild.diff.drawable import Diff, diff
 from specbuild.diff.report import document, report
 
 __all__ = ["Diff", "diff", "document", "report"]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from specbuild import output
-from specbuild.cost import Cost
-from specbuild.diff.flat import Flat, Held, Instance, Shape, Step, flat, step_of, told
-from specbuild.diff.match import Matching, match
-from specbuild.errors import SpecError
-from specbuild.graph import Block
-
-if TYPE_CHECKING:
-    from specbuild.draw import Detail, Look
+from specbuild.diff.flatten import Flat, Held, Instance, Shape, Step, flat, step_of, told
+from specbuild.diff.match_steps import Matching, match
+from specbuild.ir.cost import Cost
+from specbuild.ir.graph import Block
 
 Mark: TypeAlias = Literal["added", "removed", "changed", "rewired", "renamed"]
 
@@ -65,7 +59,7 @@ class WeightFate:
 
 
 @dataclass
-class Diff:
+class Comparison:
     """What became of a model. Paths are those of the new model, but for what was removed.
 
     `marks` has them all for whoever draws both models: by path in the old one, and by path in the new one.
@@ -106,40 +100,6 @@ class Diff:
         had = {w.before: w.was for w in self.weights}
         return [w for w in self.of("moved") if had.get(w.after) == w.now]
 
-    def picture(
-        self,
-        format: str = "svg",
-        detail: Detail | None = None,
-        look: Look | None = None,
-        log: Callable[[str], None] = lambda _: None,
-    ) -> bytes:
-        """Both models as the bytes of one picture: svg, png, pdf, dot or mermaid."""
-        from specbuild.diff.picture import (
-            picture,
-        )  # only here: it stands above, and most compare without a picture
-
-        return picture(self, format, detail, look, log)
-
-    def draw(
-        self,
-        path: str | Path,
-        *,
-        direction: Literal["LR", "TB"] = "LR",
-        theme: Literal["auto", "light", "dark"] = "auto",
-        title: str = "",
-    ) -> None:
-        """Write a picture of both models; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd)."""
-        from specbuild.draw import Look, format_of  # only here, as above
-
-        output.put(Path(path), self.picture(format_of(str(path)), look=Look(direction, theme, title)))
-
-    def _repr_svg_(self) -> str | None:
-        """How notebooks show what became of a model, if Graphviz is here."""
-        try:
-            return self.picture("svg").decode()
-        except SpecError:
-            return None
-
     def marks(self) -> tuple[dict[str, set[Mark]], dict[str, set[Mark]]]:
         """What is to be said of each path: in the old model, and in the new."""
         old: dict[str, set[Mark]] = {step.path: {"removed"} for step in self.removed}
@@ -162,10 +122,10 @@ class Diff:
         return old, new
 
 
-def diff(before: Block, after: Block) -> Diff:
+def compare_models(before: Block, after: Block) -> Comparison:
     """What became of the first model in the second."""
     old, new = flat(before), flat(after)
-    found = Diff(old, new, match(old, new))
+    found = Comparison(old, new, match(old, new))
     found.removed = found.matching.left_before()
     found.added = found.matching.left_after()
     found.model = list(of_model(found))
@@ -195,7 +155,7 @@ def values(before: Mapping[str, str], after: Mapping[str, str], what: str = "{}"
             yield Change(what.format(name), before.get(name, ""), after.get(name, ""))
 
 
-def of_model(found: Diff) -> Iterator[Change]:
+def of_model(found: Comparison) -> Iterator[Change]:
     old, new, matching = found.before, found.after, found.matching
     if old.model.kind != new.model.kind:
         yield Change("model", old.model.kind, new.model.kind)
@@ -228,7 +188,7 @@ def type_of(side: Flat, output: str) -> object:
     return side.model.outputs[output].type
 
 
-def compare(found: Diff, was: Step, now: Step) -> None:
+def compare(found: Comparison, was: Step, now: Step) -> None:
     """What became of one step."""
     matching = found.matching
     changes = [Change("op", was.op.name, now.op.name)] if was.op.name != now.op.name else []
@@ -253,7 +213,7 @@ def texts(sources: tuple[str | None, ...]) -> tuple[str, ...]:
     return tuple(s or "" for s in sources)
 
 
-def follows(found: Diff, was: Step, now: Step) -> bool:
+def follows(found: Comparison, was: Step, now: Step) -> bool:
     """Whether all that a step reads is what it read before, but for steps put or taken from between."""
     if len(was.sources) != len(now.sources):
         return False
@@ -289,7 +249,7 @@ def beyond(side: Flat, path: str, paired: Mapping[str, str]) -> set[str]:
     return found
 
 
-def instances(found: Diff) -> Iterator[tuple[Instance, Instance]]:
+def instances(found: Comparison) -> Iterator[tuple[Instance, Instance]]:
     """Block instances of both models that are the same one: of one path, or renamed with all that is in them."""
     before_of: dict[str, str] = {}
     for was, now in found.matching.new.items():
@@ -311,7 +271,7 @@ def of_block(was: Instance, now: Instance) -> Iterator[Change]:
         yield from values(was.params, now.params)
 
 
-def weights(found: Diff) -> Iterator[WeightFate]:
+def weights(found: Comparison) -> Iterator[WeightFate]:
     """What became of every weight: those of the new model in its order, then those that are gone."""
     matching = found.matching
     used: set[tuple[str, str]] = set()

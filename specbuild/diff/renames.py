@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from specbuild.diff.compare import Diff
-from specbuild.diff.flat import prefixes
-from specbuild.diff.match import lifted
+from specbuild.diff.compare import Comparison
+from specbuild.diff.flatten import prefixes
+from specbuild.diff.match_steps import lifted
 
 FIELDS = "ijklmn"
 
@@ -65,7 +65,7 @@ def counts(paths: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def rules(diff: Diff) -> dict[str, str]:
+def rules(diff: Comparison) -> dict[str, str]:
     """A section of `weights` for a spec: the names that PyTorch's state_dict had before, and those that it has now.
 
     The first rule that fits is taken, so the narrowest stand first.

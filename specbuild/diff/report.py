@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.cost import Cost
-from specbuild.diff.compare import Change, Diff
-from specbuild.diff.folding import Line
+from specbuild.diagnostics.errors import printable
+from specbuild.diff.compare import Change, Comparison
+from specbuild.diff.describe import FATES, counts, model_lines, step_lines, weight_lines
+from specbuild.diff.fold import Line
 from specbuild.diff.renames import rules
-from specbuild.diff.telling import FATES, counts, model_lines, step_lines, weight_lines
-from specbuild.errors import printable
+from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
 from specbuild.summary.table import memory, percent
 
@@ -30,7 +30,7 @@ class Told:
         return f"{self.word:8} {self.text}" if self.word else self.text
 
 
-def report(diff: Diff, before: str, after: str) -> list[Told]:
+def report(diff: Comparison, before: str, after: str) -> list[Told]:
     """Everything that differs, in sections; `before` and `after` are what the models are called."""
     if diff.equal:
         return [
@@ -66,7 +66,7 @@ def aligned(lines: Sequence[Line]) -> list[Told]:
     return found
 
 
-def totals(diff: Diff) -> Iterator[Told]:
+def totals(diff: Comparison) -> Iterator[Told]:
     """What it does to sizes."""
     old, new = diff.costs
     rows = [("", "before", "after", "difference", "")]
@@ -98,7 +98,7 @@ def growth(share: float) -> str:
     return percent(share) if share < 0.995 else f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"
 
 
-def weights(diff: Diff) -> Iterator[Told]:
+def weights(diff: Comparison) -> Iterator[Told]:
     """What becomes of trained weights."""
     found = {fate: count for fate, count in counts(diff).items() if count.tensors}
     whole = diff.costs[1].parameters
@@ -133,7 +133,7 @@ def weights(diff: Diff) -> Iterator[Told]:
         yield from (Told("", f"    {was}: {now}") for was, now in moved.items())
 
 
-def document(diff: Diff) -> dict[str, Any]:
+def document(diff: Comparison) -> dict[str, Any]:
     """Everything, step by step: nothing is folded."""
     old, new = diff.costs
     return {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
-from specbuild.cost import Costs
-from specbuild.diff.compare import Change, Diff
-from specbuild.diff.folding import Line, Places, fold
-from specbuild.diff.joint import Joint, axes, former
-from specbuild.diff.pairing import Pairing, Place, definition
-from specbuild.draw.marks import Count, Mark, Marks, Note, Sort
-from specbuild.graph import Block, Node, Skip
+from specbuild.diagram.diff_marks import Count, Mark, Marks, Note, Sort
+from specbuild.diff.compare import Change, Comparison
+from specbuild.diff.fold import Line, Places, fold
+from specbuild.diff.joint_graph import Joint, axes, former
+from specbuild.diff.pair_blocks import Pairing, Place, definition
+from specbuild.ir.cost import Costs
+from specbuild.ir.graph import Block, Node, Skip
 
 Taken = tuple[int, int]
 
@@ -19,7 +19,7 @@ Taken = tuple[int, int]
 class Union:
     """Makes the graph, and what is to be said of its steps."""
 
-    def __init__(self, diff: Diff) -> None:
+    def __init__(self, diff: Comparison) -> None:
         self.diff, self.pairing = diff, Pairing(diff)
         self.marks = Marks(folded=self.folded)
         self._costs_before, self._costs = Costs(), Costs()

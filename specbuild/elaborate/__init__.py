@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuild.edits import EditDef
-from specbuild.elaborate.faults import misfit, unmet
+from specbuild.diagnostics.errors import SpecError
+from specbuild.elaborate.edit_errors import misfit, unmet
 from specbuild.elaborate.features import Features
 from specbuild.elaborate.instances import Trial
 from specbuild.elaborate.steps import Steps
-from specbuild.errors import SpecError
-from specbuild.graph import Block
-from specbuild.resolve import Files
-from specbuild.spec import Spec
+from specbuild.frontend.document import Spec
+from specbuild.frontend.edits import EditDef
+from specbuild.frontend.resolver import Files
+from specbuild.ir.graph import Block
 
 __all__ = ["Features", "Trial", "elaborate"]
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.elaborate.entries import Entry, flat, kind, label
-from specbuild.elaborate.frame import Frame
-from specbuild.elaborate.pending import Edit
+from specbuild.elaborate.block_scope import Frame
+from specbuild.elaborate.pending_edits import Edit
+from specbuild.elaborate.step_entries import Entry, flat, kind, label
 from specbuild.elaborate.values import chosen
+from specbuild.frontend.document import Argument, StepDef
 from specbuild.ops import OPS
-from specbuild.spec import Argument, StepDef
 
 MAX_TIMES = 1_000  # that edits are about steps of one block, side by side
 

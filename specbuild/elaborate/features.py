@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from specbuild.diagnostics.errors import Place, SpecError
 from specbuild.elaborate.references import expose
-from specbuild.errors import Place, SpecError
-from specbuild.graph import Block, Output
-from specbuild.names import check_name
-from specbuild.source import At
+from specbuild.frontend.names import check_name
+from specbuild.frontend.source import At
+from specbuild.ir.graph import Block, Output
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from specbuild.axes import CHANNEL, Tensor
-from specbuild.edits import EditDef
+from specbuild.diagnostics.errors import SpecError
+from specbuild.elaborate.block_scope import Frame
 from specbuild.elaborate.features import chosen
-from specbuild.elaborate.frame import Frame
-from specbuild.elaborate.pending import Pending, started
+from specbuild.elaborate.pending_edits import Pending, started
 from specbuild.elaborate.references import reference, single
 from specbuild.elaborate.values import called, declared, parameters, plain_or_block, with_variant
-from specbuild.errors import SpecError
-from specbuild.graph import Block, Chosen, Node, Output, size_words
-from specbuild.names import check_name, snake
-from specbuild.source import At
-from specbuild.spec import Argument, BlockDef, Spec, StepDef
-from specbuild.words import named, plain
+from specbuild.expressions import named, plain
+from specbuild.frontend.document import Argument, BlockDef, Spec, StepDef
+from specbuild.frontend.edits import EditDef
+from specbuild.frontend.names import check_name, snake
+from specbuild.frontend.source import At
+from specbuild.ir.graph import Block, Chosen, Node, Output, size_words
+from specbuild.ops.types import CHANNEL, Tensor
 
 MAX_DEPTH = 64
 

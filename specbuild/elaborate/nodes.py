@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from specbuild.axes import ShapeError, Tensor, listed
-from specbuild.elaborate.frame import Frame, told_outside
+from specbuild.diagnostics.errors import nearest
+from specbuild.elaborate.block_scope import Frame, told_outside
 from specbuild.elaborate.instances import Instances
-from specbuild.elaborate.pending import Pending
+from specbuild.elaborate.pending_edits import Pending
 from specbuild.elaborate.references import reference
-from specbuild.elaborate.sources import chosen_by
+from specbuild.elaborate.step_inputs import chosen_by
 from specbuild.elaborate.values import called, condition, holds, read
-from specbuild.errors import nearest
-from specbuild.graph import Block, Chosen, Node, Ref, Skip, size_arguments
-from specbuild.names import check_name
+from specbuild.expressions import plain, settled
+from specbuild.frontend.document import Argument, BlockDef, StepDef
+from specbuild.frontend.names import check_name
+from specbuild.frontend.resolver import Files
+from specbuild.ir.graph import Block, Chosen, Node, Ref, Skip, size_arguments
 from specbuild.ops import OPS
+from specbuild.ops.attribute_kinds import OF_A_MATRIX, Init, KindError
 from specbuild.ops.base import Op, Weight, attributes
-from specbuild.ops.kinds import OF_A_MATRIX, Init, KindError
-from specbuild.resolve import Files
-from specbuild.spec import Argument, BlockDef, StepDef
-from specbuild.words import plain, settled
+from specbuild.ops.types import ShapeError, Tensor, listed
 
 MAX_STEPS = 50_000
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from specbuild.axes import listed
-from specbuild.elaborate.frame import Frame
-from specbuild.errors import nearest
-from specbuild.graph import Block, Node, Output, Ref
-from specbuild.source import At
-from specbuild.spec import StepDef
+from specbuild.diagnostics.errors import nearest
+from specbuild.elaborate.block_scope import Frame
+from specbuild.frontend.document import StepDef
+from specbuild.frontend.source import At
+from specbuild.ir.graph import Block, Node, Output, Ref
+from specbuild.ops.types import listed
 
 
 def reference(frame: Frame, text: Any, at: At) -> Ref:

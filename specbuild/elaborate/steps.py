@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from specbuild.edits import EditDef
+from specbuild.elaborate.block_scope import Frame
 from specbuild.elaborate.edits import edited
-from specbuild.elaborate.entries import Entry, entries, flat, kind
-from specbuild.elaborate.frame import Frame
 from specbuild.elaborate.instances import Instances
+from specbuild.elaborate.model_alias import renamed
 from specbuild.elaborate.nodes import MAX_STEPS, Nodes, skipped
 from specbuild.elaborate.references import reference
-from specbuild.elaborate.renamed import renamed
-from specbuild.elaborate.sources import chosen_by, sources
+from specbuild.elaborate.step_entries import Entry, entries, flat, kind
+from specbuild.elaborate.step_inputs import chosen_by, sources
 from specbuild.elaborate.values import condition, declared, holds, read
-from specbuild.graph import Chosen, Group, Ref
-from specbuild.names import check_name
+from specbuild.expressions import named, plain
+from specbuild.frontend.document import Argument, BlockDef, StepDef
+from specbuild.frontend.edits import EditDef
+from specbuild.frontend.names import check_name
+from specbuild.frontend.resolver import Files
+from specbuild.ir.graph import Chosen, Group, Ref
 from specbuild.ops import OPS
-from specbuild.ops.kinds import Integer
-from specbuild.resolve import Files
-from specbuild.spec import Argument, BlockDef, StepDef
-from specbuild.words import named, plain
+from specbuild.ops.attribute_kinds import Integer
 
 MAX_REPEAT = 10_000
 

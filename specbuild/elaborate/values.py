@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from specbuild.axes import ShapeError, Tensor, listed
-from specbuild.elaborate.frame import Frame
-from specbuild.errors import nearest
-from specbuild.graph import Chosen
-from specbuild.names import check_name
-from specbuild.ops.kinds import Flag, Integer, KindError, Real, Word
-from specbuild.source import At
-from specbuild.spec import Argument, BlockDef, ParamDef, StepDef
-from specbuild.words import WordsError, evaluate, plain, retell
+from specbuild.diagnostics.errors import nearest
+from specbuild.elaborate.block_scope import Frame
+from specbuild.expressions import WordsError, evaluate, plain, retell
+from specbuild.frontend.document import Argument, BlockDef, ParamDef, StepDef
+from specbuild.frontend.names import check_name
+from specbuild.frontend.source import At
+from specbuild.ir.graph import Chosen
+from specbuild.ops.attribute_kinds import Flag, Integer, KindError, Real, Word
+from specbuild.ops.types import ShapeError, Tensor, listed
 
 
 def with_variant(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.expressions import formula, plain
+from specbuild.ops.attribute_kinds import Axes, Axis, Choice, Init, InitKind, Real
 from specbuild.ops.base import Op, Weight, attr, floats, op
-from specbuild.ops.kinds import Axes, Axis, Choice, Init, InitKind, Real
-from specbuild.words import formula, plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor
 
 
 class Activation(Op):

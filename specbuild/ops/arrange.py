@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.expressions import formula, plain
+from specbuild.ops.attribute_kinds import Axes, Axis, Fixed, Integer, Parts
 from specbuild.ops.base import Op, Places, Takes, attr, op
-from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Parts
-from specbuild.words import formula, plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor
 
 
 @op("arrangement")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
+from specbuild.expressions import plain
 from specbuild.ops import logic
+from specbuild.ops.attribute_kinds import Axis, Flag, Real
 from specbuild.ops.base import Op, Takes, attr, floats, op
-from specbuild.ops.kinds import Axis, Flag, Real
 from specbuild.ops.merge import met
-from specbuild.words import plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor, listed
 
 
 @op("attention")

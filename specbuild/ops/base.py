@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from specbuild.axes import ShapeError, Tensor
-from specbuild.ops.kinds import Kind
+from specbuild.ops.attribute_kinds import Kind
+from specbuild.ops.types import ShapeError, Tensor
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from specbuild.axes import ShapeError, Tensor
+from specbuild.expressions import plain
+from specbuild.ops.attribute_kinds import Axes
 from specbuild.ops.base import Op, Takes, attr, floats, op
-from specbuild.ops.kinds import Axes
-from specbuild.words import plain
+from specbuild.ops.types import ShapeError, Tensor
 
 
 @op("contraction")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from specbuild.axes import ShapeError, Tensor
+from specbuild.ops.attribute_kinds import Axes, Real
 from specbuild.ops.base import Op, attr, floats, op
-from specbuild.ops.kinds import Axes, Real
+from specbuild.ops.types import ShapeError, Tensor
 
 
 @op("dropout")

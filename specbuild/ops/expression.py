@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from specbuild.words import TABLE_FUNCTIONS, WordsError, parse, plain
+from specbuild.expressions import TABLE_FUNCTIONS, WordsError, parse, plain
 
 # What an expression gives: true or false, integers, integers kept as floats (`floor`), or any numbers.
 BOOL, INT, WHOLE, REAL = "bool", "int", "whole", "real"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from specbuild.axes import ShapeError, Tensor
+from specbuild.ops.attribute_kinds import Choice, Real
 from specbuild.ops.base import Op, Takes, attr, op
-from specbuild.ops.kinds import Choice, Real
 from specbuild.ops.merge import SEVERAL, met
+from specbuild.ops.types import ShapeError, Tensor
 
 TESTS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 

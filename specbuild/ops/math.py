@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from specbuild.axes import ShapeError, Tensor
+from specbuild.ops.attribute_kinds import Real
 from specbuild.ops.base import Op, Takes, attr, floats, op
-from specbuild.ops.kinds import Real
 from specbuild.ops.merge import met
+from specbuild.ops.types import ShapeError, Tensor
 
 
 class Math(Op):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from specbuild.axes import ShapeError, Tensor, listed
+from specbuild.expressions import formula, plain
+from specbuild.ops.attribute_kinds import Axis, Flag
 from specbuild.ops.base import Op, Takes, attr, op
-from specbuild.ops.kinds import Axis, Flag
-from specbuild.words import formula, plain
+from specbuild.ops.types import ShapeError, Tensor, listed
 
 SEVERAL = (Takes("of", "the values", many=True),)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.expressions import formula, plain, words
+from specbuild.ops.attribute_kinds import Axes, Axis, Choice, Integer, Padding, PerAxis, Real
 from specbuild.ops.base import Op, Places, Takes, attr, op
-from specbuild.ops.kinds import Axes, Axis, Choice, Integer, Padding, PerAxis, Real
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor
 from specbuild.ops.window import Pair, Window, beside, fill, slid, spread, window
-from specbuild.words import formula, plain, words
 
 
 @op("neighbourhood")

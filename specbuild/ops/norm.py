@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, spatial
+from specbuild.expressions import plain
+from specbuild.ops.attribute_kinds import Axes, Axis, Flag, Init, InitKind, Integer, Real
 from specbuild.ops.base import Op, Weight, attr, floats, op
-from specbuild.ops.kinds import Axes, Axis, Flag, Init, InitKind, Integer, Real
-from specbuild.words import plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor, spatial
 
 
 def affine(size: dict[str, int], scale: bool, shift: bool = True) -> dict[str, Weight]:

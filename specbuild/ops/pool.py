@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from specbuild.axes import ShapeError, Tensor
+from specbuild.expressions import plain
+from specbuild.ops.attribute_kinds import Axes, Flag, Integer, Padding, PerAxis
 from specbuild.ops.base import Op, Places, attr, op
-from specbuild.ops.kinds import Axes, Flag, Integer, Padding, PerAxis
+from specbuild.ops.types import ShapeError, Tensor
 from specbuild.ops.window import Window, beside, slid, spread, window
-from specbuild.words import plain
 
 
 class Pool(Op):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from specbuild.axes import CHANNEL, Tensor
+from specbuild.expressions import formula, plain
+from specbuild.ops.attribute_kinds import Axis, Choice, Flag, Init, InitKind, Integer
 from specbuild.ops.base import Op, Weight, attr, floats, op
-from specbuild.ops.kinds import Axis, Choice, Flag, Init, InitKind, Integer
-from specbuild.words import formula, plain
+from specbuild.ops.types import CHANNEL, Tensor
 
 
 class Recurrent(Op):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.expressions import plain
+from specbuild.ops.attribute_kinds import Axes, Axis, Flag, Integer, Real
 from specbuild.ops.base import Op, attr, floats, op
-from specbuild.ops.kinds import Axes, Axis, Flag, Integer, Real
-from specbuild.words import plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import floor
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, listed
+from specbuild.expressions import formula, plain, words
+from specbuild.ops.attribute_kinds import Axes, Choice, Flag, Integer, PerAxis, Real
 from specbuild.ops.base import Op, Places, Takes, attr, op
-from specbuild.ops.kinds import Axes, Choice, Flag, Integer, PerAxis, Real
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor, listed
 from specbuild.ops.window import beside, slid, spread
-from specbuild.words import formula, plain, words
 
 
 @op("resize")

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Mapping
 from math import prod
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor
+from specbuild.expressions import formula, named, plain, words
+from specbuild.expressions.python_ast import parsed
+from specbuild.ops.attribute_kinds import Axes, Axis, Fixed, Integer, Renames
 from specbuild.ops.base import Op, Places, attr, op
-from specbuild.ops.kinds import Axes, Axis, Fixed, Integer, Renames
-from specbuild.syntax import parsed
-from specbuild.words import formula, named, plain, words
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor
 
 
 @op("shape")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from specbuild.axes import Tensor, listed
 from specbuild.ops import expression
+from specbuild.ops.attribute_kinds import Choice, Fixed, Flag, Init, InitKind, Integer, KindError, Table
 from specbuild.ops.base import Op, attr, op
 from specbuild.ops.base import Weight as Held
 from specbuild.ops.expression import Expression
-from specbuild.ops.kinds import Choice, Fixed, Flag, Init, InitKind, Integer, KindError, Table
+from specbuild.ops.types import Tensor, listed
 
 
 @op("weight")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, listed, spatial
+from specbuild.expressions import formula, plain, words
 from specbuild.ops.base import Places
-from specbuild.words import formula, plain, words
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor, listed, spatial
 
 Pair = tuple[int, int]
 

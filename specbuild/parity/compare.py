@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from specbuild.parity.case import Case, Place, Runtime
 from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, difference, related
 from specbuild.parity.exchange import Exchange
-from specbuild.parity.process import Failure, Process
-from specbuild.parity.steps import Traced
+from specbuild.parity.rounding import Truth
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict, tolerance
-from specbuild.parity.truth import Truth
+from specbuild.parity.trace import Traced
+from specbuild.runtimes.jobs import Case, Place, Runtime
+from specbuild.runtimes.worker_process import Failure, Process
 
 __all__ = ["Case", "Lane", "Place", "Report", "compare"]
 

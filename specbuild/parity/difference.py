@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.graph import Block
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block
 from specbuild.ops.norm import BatchNorm
-from specbuild.parity.case import Case
-from specbuild.words import plain
+from specbuild.runtimes.jobs import Case
 
 if TYPE_CHECKING:
-    from specbuild.parity.case import Arrays
+    from specbuild.runtimes.jobs import Arrays
 
 # A gradient this much smaller than the largest is zero but for rounding: that of a bias in front of a batch norm,
 # say. It is measured by this share of the largest, of inputs or of weights: a norm may undo all that a model's

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.axes import Tensor
 from specbuild.backends import NAMES, load
-from specbuild.backends.backend import Backend, fixed
-from specbuild.build import compile_source
-from specbuild.emit.layout import Layout
-from specbuild.graph import Block, instances
+from specbuild.backends.base import Backend, fixed
+from specbuild.codegen.layout import Layout
+from specbuild.compiler.pipeline import compile_source
+from specbuild.compiler.weight_locations import Held, from_framework, held, shared, to_framework
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block, instances
 from specbuild.ops.dropout import Dropout, DropPath
-from specbuild.parity import draw
-from specbuild.parity.case import Case, DType
+from specbuild.ops.types import Tensor
+from specbuild.parity import random_data as draw
 from specbuild.parity.difference import counted_alike
-from specbuild.parity.plan import Plan, plan
-from specbuild.parity.steps import Traced, traced
-from specbuild.weights import Held, from_framework, held, shared, to_framework
-from specbuild.words import plain
+from specbuild.parity.probe_plan import Plan, plan
+from specbuild.parity.trace import Traced, traced
+from specbuild.runtimes.jobs import Case, DType
 
 if TYPE_CHECKING:
-    from specbuild.parity.case import Arrays
+    from specbuild.runtimes.jobs import Arrays
 
 WEIGHTS = ("weight", "weight_gradient", "trained_weight_gradient", "statistic")
 
@@ -90,7 +90,7 @@ class Exchange:
         }
 
     def saved(self, name: str, arrays: Arrays) -> str:
-        from specbuild.parity.serve import save
+        from specbuild.runtimes.worker_loop import save
 
         file = str(self.folder / f"{name}.safetensors")
         save(file, arrays)
@@ -98,7 +98,7 @@ class Exchange:
 
     def recalibrated(self, job: dict[str, Any]) -> None:
         """Take over the weights that PyTorch scaled."""
-        from specbuild.parity.serve import read
+        from specbuild.runtimes.worker_loop import read
 
         found = from_framework(self.held["torch"], read(job["out"]))
         self.weights = self.rounded({path: found[path] for path in self.weights})

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from specbuild import output
-from specbuild.errors import SpecError, printable
-from specbuild.graph import Block, instances
+from specbuild.compiler import files as output
+from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.ir.graph import Block, instances
 from specbuild.ops.dropout import Dropout, DropPath
-from specbuild.parity.case import Case, Place, Runtime
 from specbuild.parity.compare import Report
 from specbuild.parity.difference import FORWARD, KINDS, NOTHING, Difference, uses
-from specbuild.parity.steps import Traced
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
+from specbuild.parity.trace import Traced
+from specbuild.runtimes.jobs import Case, Place, Runtime
 
 SHOWN = 5  # tensors that a note tells of
 

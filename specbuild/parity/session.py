@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from specbuild.axes import listed
-from specbuild.errors import SpecError
-from specbuild.live import missing
-from specbuild.parity.case import Case, Place, Runtime
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ops.types import listed
 from specbuild.parity.compare import Lane, Report
-from specbuild.parity.process import Failure, Process
+from specbuild.runtimes.jobs import Case, Place, Runtime
+from specbuild.runtimes.live import missing
+from specbuild.runtimes.worker_process import Failure, Process
 
 ROOM = 3 * 2**30  # bytes that a process of a framework may need
 

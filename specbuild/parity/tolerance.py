@@ -7,10 +7,10 @@ from math import isfinite
 from typing import Literal
 
 from specbuild.backends.rounding import reasons
-from specbuild.graph import Block, instances
+from specbuild.ir.graph import Block, instances
 from specbuild.ops import Op
-from specbuild.parity.case import DType, Runtime
 from specbuild.parity.difference import Difference
+from specbuild.runtimes.jobs import DType, Runtime
 
 Verdict = Literal["equal", "close", "rounded", "differs"]
 VERDICTS: tuple[Verdict, ...] = ("equal", "close", "rounded", "differs")  # the later, the worse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.graph import Block
+from specbuild.ir.graph import Block
 from specbuild.summary.rows import Key, ordered, rows
 from specbuild.summary.table import Table, short
 

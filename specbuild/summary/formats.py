@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from specbuild.cost import Cost, families
+from specbuild.ir.cost import Cost, families
 from specbuild.summary.rows import Row
 from specbuild.summary.table import LEFT, NUMBERS, Table, numbers, percent
 from specbuild.summary.taps import HEADINGS, Tap

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from specbuild.cost import Cost, Costs, still
-from specbuild.errors import printable
-from specbuild.graph import Block, Node, Skip
+from specbuild.diagnostics.errors import printable
+from specbuild.ir.cost import Cost, Costs, still
+from specbuild.ir.graph import Block, Node, Skip
 
 NOTHING = Cost()
 

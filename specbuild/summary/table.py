@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from specbuild.cost import Cost, families
-from specbuild.errors import printable
-from specbuild.graph import Block
+from specbuild.diagnostics.errors import printable
+from specbuild.ir.cost import Cost, families
+from specbuild.ir.graph import Block
 from specbuild.summary.rows import MEASURES, Key, Placed, Row, total, walk
 
 LEFT = ("step", "op or block", "output")

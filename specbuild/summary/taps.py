@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from specbuild.axes import CHANNEL, SPATIAL, Tensor
-from specbuild.errors import printable
-from specbuild.graph import Block, Ref, Skip
+from specbuild.diagnostics.errors import printable
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block, Ref, Skip
 from specbuild.ops.base import Op, Places
+from specbuild.ops.types import CHANNEL, SPATIAL, Tensor
 from specbuild.summary.rows import what
 from specbuild.summary.table import laid
-from specbuild.words import plain
 
 Strides: TypeAlias = Mapping[str, Fraction]  # of each axis that came from the input
 

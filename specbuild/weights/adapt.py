@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.errors import SpecError
-from specbuild.graph import Block, instances
-from specbuild.weights import stems, tables
-from specbuild.weights.adaptation import RESAMPLE, Adaptation
-from specbuild.weights.carry import Adapted, Carried, Unfit, matches, said
-from specbuild.weights.held import held
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.graph import Block, instances
+from specbuild.weights import input_channels as stems
+from specbuild.weights import tables
+from specbuild.weights.adapt_options import RESAMPLE, Adaptation
 from specbuild.weights.initial import initial
-from specbuild.weights.weighed import Weighed
+from specbuild.weights.matching import Adapted, Carried, Unfit, matches, said
+from specbuild.weights.mismatch import Weighed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.graph import Block, instances
+from specbuild.compiler.weight_locations import Held
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block, instances
+from specbuild.ops.attribute_kinds import MODES, Init
 from specbuild.ops.base import Op
-from specbuild.ops.index import Embedding
-from specbuild.ops.kinds import MODES, Init
+from specbuild.ops.indexing import Embedding
 from specbuild.ops.recurrent import Recurrent
-from specbuild.weights.held import Held
-from specbuild.words import plain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.errors import SpecError, printable
-from specbuild.weights.adaptation import MODES
-from specbuild.weights.carry import Adapted, Carried, Declared, Unfit
+from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.weights.adapt_options import MODES
+from specbuild.weights.matching import Adapted, Carried, Declared, Unfit
 
 MOST_PLACES = 4  # steps named in one line
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from specbuild.axes import CHANNEL, SPATIAL, listed
-from specbuild.ops.index import Embedding
+from specbuild.ops.indexing import Embedding
 from specbuild.ops.table import Weight
-from specbuild.weights import grids
-from specbuild.weights.adaptation import Adaptation, Sides
+from specbuild.ops.types import CHANNEL, SPATIAL, listed
+from specbuild.weights import table_grids as grids
+from specbuild.weights.adapt_options import Adaptation, Sides
+from specbuild.weights.mismatch import Weighed
 from specbuild.weights.resample import resampled
-from specbuild.weights.weighed import Weighed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from specbuild import load
-from specbuild.keymap import carry
+from specbuild.weights.published_names import carry
 from tests.oracles.randomised import difference, randomise
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from specbuild.build import graph
+from specbuild.compiler.pipeline import graph
 from specbuild.weights.adapt import adapted
-from specbuild.weights.adaptation import adaptation
-from specbuild.weights.carry import Carried, Declared, Naming, carried
+from specbuild.weights.adapt_options import adaptation
+from specbuild.weights.matching import Carried, Declared, Naming, carried
 from specbuild.weights.report import report
 
 timm: Any = pytest.importorskip("timm")

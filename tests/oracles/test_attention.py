@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from specbuild import load
-from specbuild.model import Model
+from specbuild.api import Model
 from tests.oracles.randomised import difference, randomise
 
 timm = pytest.importorskip("timm")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.keymap import carry
-from specbuild.live import imported
+from specbuild.runtimes.live import imported
+from specbuild.weights.published_names import carry
 from tests.oracles.randomised import Array, difference, randomise_keras
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"

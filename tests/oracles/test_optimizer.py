@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from specbuild import load
-from specbuild.keymap import carry
-from specbuild.weights.groups import records
+from specbuild.compiler.param_groups import records
+from specbuild.weights.published_names import carry
 from tests.oracles.carried import BACKBONES
 
 timm: Any = pytest.importorskip("timm")

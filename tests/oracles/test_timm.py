@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from specbuild import load
-from specbuild.keymap import carry
+from specbuild.weights.published_names import carry
 from tests.oracles.carried import BACKBONES, TOLERANCE, apart
 from tests.oracles.randomised import randomise
 

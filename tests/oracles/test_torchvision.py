@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 from specbuild import load
-from specbuild.keymap import carry
-from specbuild.model import Model
+from specbuild.api import Model
+from specbuild.weights.published_names import carry
 from tests.oracles.randomised import difference, randomise
 
 ROOT = Path(__file__).parents[2]

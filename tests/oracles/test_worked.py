@@ -15,13 +15,13 @@ from torchvision.models import convnext, resnet, swin_transformer, vision_transf
 from torchvision.ops import FeaturePyramidNetwork
 
 from specbuild import load
-from specbuild.live import imported
-from specbuild.model import Model
-from specbuild.weights import held, to_framework
+from specbuild.api import Model
+from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.runtimes.live import imported
 from specbuild.weights.adapt import adapted
-from specbuild.weights.adaptation import adaptation
-from specbuild.weights.carry import Declared, carried, namings
+from specbuild.weights.adapt_options import adaptation
 from specbuild.weights.initial import initial
+from specbuild.weights.matching import Declared, carried, namings
 from specbuild.weights.report import Report, report
 from tests.oracles.randomised import Array, difference, randomise
 from tests.smaller import smaller

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from specbuild.ops import OPS
-from specbuild.parity.case import RUNTIMES
+from specbuild.runtimes.jobs import RUNTIMES
 from tests.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.random_specs.shrinking import smaller
 from tests.random_specs.structure import spec

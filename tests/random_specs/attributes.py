@@ -6,10 +6,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from specbuild.axes import CHANNEL, spatial
 from specbuild.ops import OPS
-from specbuild.ops.base import attributes
-from specbuild.ops.kinds import (
+from specbuild.ops.attribute_kinds import (
     Axes,
     Axis,
     Choice,
@@ -22,6 +20,8 @@ from specbuild.ops.kinds import (
     Real,
     Renames,
 )
+from specbuild.ops.base import attributes
+from specbuild.ops.types import CHANNEL, spatial
 from tests.random_specs.scope import Scope, Unfit, Value
 
 Raw = dict[str, Any]

@@ -7,11 +7,11 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from specbuild.axes import CHANNEL, ShapeError, Tensor, spatial
+from specbuild.expressions import evaluate, plain
 from specbuild.ops import OPS
+from specbuild.ops.attribute_kinds import Fixed, Integer, KindError, Padding, Parts, PerAxis
 from specbuild.ops.base import attributes
-from specbuild.ops.kinds import Fixed, Integer, KindError, Padding, Parts, PerAxis
-from specbuild.words import evaluate, plain
+from specbuild.ops.types import CHANNEL, ShapeError, Tensor, spatial
 from tests.random_specs.attributes import Raw, drawn, subset
 from tests.random_specs.ranges import known, ranged
 from tests.random_specs.scope import Scope, Unfit, Value, worded

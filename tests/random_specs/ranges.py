@@ -12,8 +12,8 @@ from itertools import product
 from math import exp, log, log1p, prod, sqrt
 from typing import Any
 
-from specbuild.axes import Tensor
-from specbuild.words import plain
+from specbuild.expressions import plain
+from specbuild.ops.types import Tensor
 from tests.random_specs.scope import Unfit, Value
 
 Raw = dict[str, Any]

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from specbuild.build import compile_source, graph
-from specbuild.cost import cost
-from specbuild.errors import SpecError, SpecErrors
-from specbuild.graph import Block, instances
-from specbuild.parity.case import Runtime
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.ir.cost import cost
+from specbuild.ir.graph import Block, instances
 from specbuild.parity.compare import Case, Report, compare
-from specbuild.weights import held
+from specbuild.runtimes.jobs import Runtime
 from tests.random_specs.structure import Raw, text
 
 BATCH = 125  # specs a process of each framework

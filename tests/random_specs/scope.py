@@ -8,9 +8,9 @@ from math import inf
 from random import Random
 from typing import Any
 
-from specbuild.axes import Tensor
-from specbuild.names import fault
-from specbuild.words import plain
+from specbuild.expressions import plain
+from specbuild.frontend.names import fault
+from specbuild.ops.types import Tensor
 
 NAMES = """stem body head gate left right out conv norm mixed sum query key value deep wide skip branch a b
 tokens proj scaled fused up down score features x1 pool list hidden merged size""".split()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from specbuild.parity.case import Runtime
+from specbuild.runtimes.jobs import Runtime
 from tests.random_specs.running import Made, Outcome, made, run
 from tests.random_specs.structure import Raw
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from specbuild.axes import CHANNEL, Tensor
-from specbuild.build import graph
-from specbuild.errors import SpecError, SpecErrors
-from specbuild.graph import Block
+from specbuild.compiler.pipeline import graph
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.expressions import plain
+from specbuild.ir.graph import Block
 from specbuild.ops import OPS
-from specbuild.words import plain
+from specbuild.ops.types import CHANNEL, Tensor
 from tests.random_specs.operations import apply, featured, fits
 from tests.random_specs.ranges import grown, hull, ranged, wide
 from tests.random_specs.scope import Dice, Scope, Unfit, Value

@@ -1,0 +1,43 @@
+"""How each op is written in Keras: importing this package fills the backend's table."""
+
+from specbuild.backends.keras.ops import (
+    activation,
+    arrange,
+    attention,
+    contraction,
+    convolution,
+    dropout,
+    indexing,
+    logic,
+    math,
+    merge,
+    neighbourhood,
+    norm,
+    pool,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+    table,
+)
+
+__all__ = [
+    "activation",
+    "arrange",
+    "attention",
+    "contraction",
+    "convolution",
+    "dropout",
+    "indexing",
+    "logic",
+    "math",
+    "merge",
+    "neighbourhood",
+    "norm",
+    "pool",
+    "recurrent",
+    "reduce",
+    "resize",
+    "shape",
+    "table",
+]

@@ -1,0 +1,43 @@
+"""How each op is written in PyTorch: importing this package fills the backend's table."""
+
+from specbuild.backends.torch.ops import (
+    activation,
+    arrange,
+    attention,
+    contraction,
+    convolution,
+    dropout,
+    indexing,
+    logic,
+    math,
+    merge,
+    neighbourhood,
+    norm,
+    pool,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+    table,
+)
+
+__all__ = [
+    "activation",
+    "arrange",
+    "attention",
+    "contraction",
+    "convolution",
+    "dropout",
+    "indexing",
+    "logic",
+    "math",
+    "merge",
+    "neighbourhood",
+    "norm",
+    "pool",
+    "recurrent",
+    "reduce",
+    "resize",
+    "shape",
+    "table",
+]

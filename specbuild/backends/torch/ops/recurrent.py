@@ -1,0 +1,64 @@
+"""Recurrent layers in PyTorch."""
+
+from __future__ import annotations
+
+from specbuild.backends.base import External
+from specbuild.backends.torch.layout import emits, method
+from specbuild.codegen.constructions import SELF
+from specbuild.codegen.layout import Layout
+from specbuild.codegen.lowering import Operand, Result, Stored
+from specbuild.codegen.tree import Call, Expr, Index, Literal, Slice
+from specbuild.ops.recurrent import Gru, Lstm, Recurrent
+from specbuild.ops.types import CHANNEL, Tensor
+
+LAYERS: dict[type[Recurrent], External] = {
+    Lstm: External(
+        "nn.LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)"
+    ),
+    Gru: External(
+        "nn.GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)"
+    ),
+}
+NAMES = {
+    "kernel": "weight_ih_l0",
+    "recurrent_kernel": "weight_hh_l0",
+    "bias": "bias_ih_l0",
+    "recurrent_bias": "bias_hh_l0",
+}
+
+
+@emits(Lstm, Gru)
+def recurrent(op: Lstm | Gru, x: Operand, out: Tensor) -> Result:
+    others = tuple(a for a in (*x.layout.folded, *x.order) if a not in (op.over, CHANNEL))
+    here = x.to(op.over, CHANNEL, folded=others)
+    make = LAYERS[type(op)].made(
+        here[CHANNEL], op.units, bias=op.bias, batch_first=True, bidirectional=op.bidirectional
+    )
+    weights = {name: Stored(kept(name)) for name in op.weights(x.type)}
+    begins = {"kernel": op.init, "recurrent_kernel": op.recurrent_init}
+    inits = tuple(
+        (kept(name), begin) for name in weights if (begin := begins.get(name.removeprefix("backward_")))
+    )
+    call: Expr = Call(SELF, (here.expr,))
+    if op.returns == "sequence":
+        return Result(Index(call, (Literal(0),)), here.layout, make, inits=inits, weights=weights)
+    layout = Layout((CHANNEL,), others)
+    if not op.bidirectional:
+        return Result(
+            Index(Index(call, (Literal(0),)), (Slice(), Literal(-1))),
+            layout,
+            make,
+            inits=inits,
+            weights=weights,
+        )
+    state: Expr = Index(call, (Literal(1),))
+    state = Index(state, (Literal(0),)) if isinstance(op, Lstm) else state
+    return Result(
+        method(method(state, "transpose", 0, 1), "flatten", 1), layout, make, inits=inits, weights=weights
+    )
+
+
+def kept(name: str) -> str:
+    """PyTorch's name of a weight."""
+    own = name.removeprefix("backward_")
+    return NAMES[own] + ("_reverse" if own != name else "")

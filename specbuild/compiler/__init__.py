@@ -1,0 +1,1 @@
+"""The pipeline from a document to an audited source file."""

@@ -1,0 +1,1 @@
+"""What went wrong: errors with stable codes and places."""

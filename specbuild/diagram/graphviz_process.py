@@ -1,0 +1,115 @@
+"""Graphviz, in a child process with a time limit: pygraphviz, which brings it along, or `dot` on the PATH."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.diagram.text_metrics import FONTS
+
+WORKER = Path(__file__).with_name("graphviz_worker.py")
+SECONDS = 20.0
+MOST_SAID = 200  # characters of what Graphviz says
+SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
+
+
+class TooSlow(Exception):
+    """A layout did not end in time."""
+
+
+def run(
+    graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS, other_fonts: bool = False
+) -> list[bytes]:
+    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit.
+
+    With `other_fonts`, the system's fonts serve for characters that the bundled one lacks.
+    """
+    if not graphs:
+        return []
+    with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
+        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder), other_fonts))}
+        try:
+            if find_spec("pygraphviz") is not None:
+                return in_python(graphs, program, format, seconds, environment)
+            if tool := shutil.which("dot"):
+                return [by_tool(tool, text, program, format, seconds, environment) for text in graphs]
+        except subprocess.TimeoutExpired:
+            raise TooSlow from None
+    raise SpecError(
+        "SB951",
+        "Graphviz is not installed, which places the boxes of SVG, PNG and PDF",
+        hint="in a checkout of specbuild: pip install '.[draw]'; or install Graphviz, so that `dot` is on the "
+        "PATH; `--format dot` and `--format mermaid` need neither",
+    )
+
+
+def in_python(
+    graphs: Sequence[str], program: str, format: str, seconds: float, environment: dict[str, str]
+) -> list[bytes]:
+    request = json.dumps({"graphs": list(graphs), "program": program, "format": format})
+    done = subprocess.run(
+        [sys.executable, "-P", str(WORKER)],
+        input=request.encode(),
+        capture_output=True,
+        timeout=seconds,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        raise failed(done.stderr)
+    return [base64.b64decode(item) for item in json.loads(done.stdout)]
+
+
+def by_tool(
+    tool: str, text: str, program: str, format: str, seconds: float, environment: dict[str, str]
+) -> bytes:
+    done = subprocess.run(
+        [tool, f"-K{program}", f"-T{format}"],
+        input=text.encode(),
+        capture_output=True,
+        timeout=seconds,
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        raise failed(done.stderr)
+    return done.stdout
+
+
+def failed(told: bytes) -> SpecError:
+    lines = told.decode("utf-8", "replace").strip().splitlines()
+    return SpecError(
+        "SB954",
+        f"Graphviz is here, but failed: {printable(lines[-1], MOST_SAID) if lines else 'it said nothing'}",
+        hint="`--format dot` and `--format mermaid` do without it; `specbuild doctor` says which Graphviz is used",
+    )
+
+
+def fonts(folder: Path, others: bool) -> Path:
+    """A font configuration with the bundled font, and the system's if it lacks characters.
+
+    The fonts are copied: the font library leaves a file in every folder that it looks into.
+    """
+    own = folder / "fonts"
+    own.mkdir()
+    for path in FONTS.glob("*.otf"):
+        shutil.copyfile(path, own / path.name)
+    folders = [str(own), *(name for name in SYSTEM_FONTS if others and Path(name).is_dir())]
+    path = folder / "fonts.conf"
+    path.write_text(
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
+        + "".join(f"<dir>{escape(name)}</dir>" for name in folders)
+        + f"<cachedir>{escape(str(folder / 'cache'))}</cachedir></fontconfig>",
+        encoding="utf-8",
+    )
+    return path

@@ -1,0 +1,118 @@
+"""A picture as placed shapes, before it has a format. Points; x to the right, y down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from specbuild.diagram.text_metrics import width
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rect:
+    x: float
+    y: float
+    w: float
+    h: float
+    fill: str = ""
+    line: str = ""
+    radius: float = 0
+    thick: float = 1.2
+    dash: bool = False
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line of text; `y` is its baseline."""
+
+    x: float
+    y: float
+    text: str
+    size: float = 10
+    bold: bool = False
+    fill: str = "ink"
+    middle: bool = False
+
+    @property
+    def width(self) -> float:
+        return width(self.text, self.size, self.bold)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Cubic segments: a start, then three points for each; `arrow` is the direction of a head at its end."""
+
+    points: tuple[Point, ...]
+    line: str = "edge"
+    thick: float = 1.25
+    arrow: bool = True
+    dash: bool = False
+
+
+Shape = Rect | Text | Curve
+
+
+@dataclass(frozen=True)
+class Group:
+    """Shapes that belong together: with what a reader is told who points at them, and where a click leads."""
+
+    shapes: tuple[Shape, ...]
+    sort: str = ""
+    told: str = ""
+    url: str = ""
+    steps: tuple[str, ...] = ()
+    panel: str = ""
+
+
+@dataclass
+class Scene:
+    """The whole; groups are drawn in order."""
+
+    title: str
+    width: float = 0
+    height: float = 0
+    groups: list[Group] = field(default_factory=list)
+    described: str = ""
+
+
+def shift(shape: Shape, dx: float, dy: float) -> Shape:
+    if isinstance(shape, Curve):
+        return replace(shape, points=tuple((x + dx, y + dy) for x, y in shape.points))
+    return replace(shape, x=shape.x + dx, y=shape.y + dy)
+
+
+def straight(points: list[Point]) -> tuple[Point, ...]:
+    """A line through these points, as cubic segments."""
+    found = [points[0]]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        found += [((2 * x0 + x1) / 3, (2 * y0 + y1) / 3), ((x0 + 2 * x1) / 3, (y0 + 2 * y1) / 3), (x1, y1)]
+    return tuple(found)
+
+
+def rounded(points: list[Point], radius: float = 8) -> tuple[Point, ...]:
+    """A line through these points whose corners are round."""
+    found: list[Point] = [points[0]]
+
+    def line(to: Point) -> None:
+        x0, y0 = found[-1]
+        if abs(x0 - to[0]) + abs(y0 - to[1]) > 0.01:
+            found.extend(straight([found[-1], to])[1:])
+
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        r = min(radius, distance(before, corner) / 2, distance(corner, after) / 2)
+        enter, leave = towards(corner, before, r), towards(corner, after, r)
+        line(enter)
+        found += [towards(corner, before, r * 0.45), towards(corner, after, r * 0.45), leave]
+    line(points[-1])
+    return tuple(found)
+
+
+def distance(a: Point, b: Point) -> float:
+    return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
+
+
+def towards(a: Point, b: Point, by: float) -> Point:
+    d = distance(a, b) or 1
+    return (a[0] + (b[0] - a[0]) * by / d, a[1] + (b[1] - a[1]) * by / d)

@@ -1,0 +1,108 @@
+"""A panel of too many boxes, with runs of them told in one box each: what is drawn stays bounded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specbuild.diagram.text_metrics import shown
+from specbuild.diagram.view import Box, Link, Panel
+
+MOST_BOXES = 150  # of one panel
+SUMMARY_BOXES = 60
+MOST_QUIET = 14  # of a panel of two models before what is as it was is told in short
+LEAST_QUIET = 3
+ENDS = ("input", "output", "port")
+
+
+def bounded(panel: Panel, notes: list[str]) -> Panel:
+    """A panel that can be laid out and read: runs of a chain too long are told in one box each."""
+    if len(panel.boxes) <= MOST_BOXES:
+        return panel
+    size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
+    runs: list[list[Box]] = [[]]
+    for piece in chain(panel):
+        if any(box.form in ENDS for box in piece):
+            runs += [*([box] for box in piece), []]
+            continue
+        runs[-1] += piece
+        if len(runs[-1]) >= size:
+            runs.append([])
+    found = told(panel, runs)
+    notes.append(
+        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(found.boxes)}; `--open` shows one block"
+    )
+    return replace(found, opens=())
+
+
+def quiet(panel: Panel) -> Panel:
+    """A panel of two models where what is as it was is told in short, but for what stands next to something else."""
+    if len(panel.boxes) <= MOST_QUIET:
+        return panel
+    marked = {box.key for box in panel.boxes if box.mark or box.form in ENDS}
+    marked |= {key for link in panel.links if link.mark for key in (link.tail, link.head)}
+    near = marked | {
+        key for link in panel.links for key in (link.tail, link.head) if marked & {link.tail, link.head}
+    }
+    runs: list[list[Box]] = [[]]
+    for piece in chain(panel):
+        if any(box.key in near for box in piece):
+            runs += [*([box] for box in piece), []]
+        else:
+            runs[-1] += piece
+    parts = (part for run in runs for part in ([run] if len(run) >= LEAST_QUIET else [[box] for box in run]))
+    return told(panel, list(parts))
+
+
+def told(panel: Panel, runs: list[list[Box]]) -> Panel:
+    """A panel in which each run of boxes is one."""
+    boxes: list[Box] = []
+    into: dict[str, str] = {}
+    for run in filter(None, runs):
+        key = f"n{len(boxes)}"
+        boxes.append(replace(run[0] if len(run) == 1 else summary(run), key=key))
+        into.update({box.key: key for box in run})
+    links: dict[tuple[str, str, str], Link] = {}
+    for link in panel.links:
+        tail, head = into[link.tail], into[link.head]
+        if tail != head:
+            links.setdefault((tail, head, link.label), replace(link, tail=tail, head=head))
+    return replace(panel, boxes=tuple(boxes), links=tuple(links.values()))
+
+
+def summary(run: list[Box]) -> Box:
+    """Several steps in one box."""
+    steps = tuple(s for box in run for s in box.steps)
+    first, last = run[0], run[-1]
+    return Box(
+        "",
+        "card",
+        "block",
+        f"{len(steps)} steps",
+        detail=f"{shown(first.name or first.title, 24)} … {shown(last.name or last.title, 24)}",
+        sizes=last.sizes,
+        type=last.type,
+        parameters=sum(b.parameters for b in run),
+        macs=sum(b.macs for b in run),
+        steps=steps,
+        at=first.at,
+    )
+
+
+def chain(panel: Panel) -> list[list[Box]]:
+    """Boxes in order, in pieces between which a single value passes."""
+    order = {box.key: i for i, box in enumerate(panel.boxes)}
+    reach = [0] * len(panel.boxes)
+    for link in panel.links:
+        reach[order[link.tail]] = max(reach[order[link.tail]], order[link.head])
+    pieces: list[list[Box]] = []
+    current: list[Box] = []
+    furthest = 0
+    crossing: list[int] = []
+    for i, box in enumerate(panel.boxes):
+        current.append(box)
+        crossing = [j for j in [*crossing, i] if reach[j] > i]
+        furthest = max(furthest, reach[i])
+        if len(crossing) <= 1:
+            pieces.append(current)
+            current = []
+    return [*pieces, current] if current else pieces

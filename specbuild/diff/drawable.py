@@ -1,0 +1,54 @@
+"""A comparison of two models that can be drawn: what `Model.diff` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from specbuild.compiler import files as output
+from specbuild.diagnostics.errors import SpecError
+from specbuild.diagram import Detail, Look, format_of
+from specbuild.diff.compare import Comparison, compare_models
+from specbuild.diff.joint_diagram import picture
+from specbuild.ir.graph import Block
+
+
+@dataclass
+class Diff(Comparison):
+    """The comparison of two models, with pictures of both as one."""
+
+    def picture(
+        self,
+        format: str = "svg",
+        detail: Detail | None = None,
+        look: Look | None = None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> bytes:
+        """Both models as the bytes of one picture: svg, png, pdf, dot or mermaid."""
+        return picture(self, format, detail, look, log)
+
+    def draw(
+        self,
+        path: str | Path,
+        *,
+        direction: Literal["LR", "TB"] = "LR",
+        theme: Literal["auto", "light", "dark"] = "auto",
+        title: str = "",
+    ) -> None:
+        """Write a picture of both models; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd)."""
+        output.put(Path(path), self.picture(format_of(str(path)), look=Look(direction, theme, title)))
+
+    def _repr_svg_(self) -> str | None:
+        """How notebooks show the comparison, if Graphviz is installed."""
+        try:
+            return self.picture("svg").decode()
+        except SpecError:
+            return None
+
+
+def diff(before: Block, after: Block) -> Diff:
+    """What changed from the first model to the second."""
+    found = compare_models(before, after)
+    return Diff(**{field.name: getattr(found, field.name) for field in fields(found)})

@@ -1,0 +1,66 @@
+"""Edits on their way down a model: which may still meet a step below, and how much of their selectors is met."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from specbuild.frontend.edits import EditDef
+from specbuild.frontend.selectors import States
+from specbuild.ir.graph import Chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """An edit, and what the names in it stand for: the parameters of its file's model."""
+
+    definition: EditDef
+    scope: Mapping[str, Any]
+
+    def key(self) -> Any:
+        """Equal for two that do the same."""
+        scope = tuple((n, v.key() if isinstance(v, Chosen) else repr(v)) for n, v in self.scope.items())
+        return (id(self.definition), scope)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Edits in their order, each with what is met of its selector at the steps around."""
+
+    edits: tuple[tuple[Edit, States], ...] = ()
+
+    def below(
+        self,
+        names: Collection[str],
+        kind: str,
+        by: Edit | None,
+        done: Collection[Edit] = (),
+        through: Collection[EditDef] = (),
+    ) -> Pending:
+        """Those that may meet a step inside of one step; if an edit made that one, only later edits.
+
+        Those that are `done` with it have nothing to do inside. Those that look `through` it do not name it.
+        """
+        edits = tuple(pair for pair in self.edits if pair[0] is by or pair[0] not in done)
+        if by is not None:
+            edits = edits[[edit for edit, _ in edits].index(by) + 1 :]
+        moved = (
+            (
+                edit,
+                states if edit.definition in through else edit.definition.selector.after(states, names, kind),
+            )
+            for edit, states in edits
+        )
+        return Pending(tuple((edit, states) for edit, states in moved if states))
+
+    def key(self) -> Any:
+        return tuple((edit.key(), states) for edit, states in self.edits)
+
+
+def started(
+    definitions: Collection[EditDef], scope: Mapping[str, Any], around: Pending = Pending()
+) -> Pending:
+    """The edits of a file where its model begins; those of the files around come after them."""
+    own = tuple((Edit(d, scope), d.selector.begin) for d in definitions)
+    return Pending(own + around.edits) if own else around

@@ -1,0 +1,97 @@
+"""The steps of a block under the names that they have in it, before any of them is elaborated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from specbuild.diagnostics.errors import SpecError
+from specbuild.elaborate.block_scope import Frame
+from specbuild.elaborate.pending_edits import Edit
+from specbuild.elaborate.step_inputs import chosen_by
+from specbuild.frontend.document import StepDef
+from specbuild.frontend.names import snake
+from specbuild.ir.graph import Chosen
+from specbuild.ops import OPS
+
+
+@dataclass
+class Entry:
+    """A step under its name, and what edits did to it."""
+
+    name: str
+    step: StepDef
+    label: str = ""  # of a step without a name, as it is before it is numbered
+    number: int | None = None  # in a repeat
+    before: list[Entry] = field(default_factory=list)
+    after: list[Entry] = field(default_factory=list)
+    removed: bool = False
+    origin: StepDef | None = None  # the step in whose place it stands, and whose inputs it takes
+    frozen: list[Edit] = field(default_factory=list)  # the edits by which it is not trained
+    by: Edit | None = None  # the edit that put it here
+    latest: Edit | None = None  # the last edit that was about it
+
+    def error(self, code: str, message: str, hint: str = "") -> SpecError:
+        """A fault of what edits made of it, placed at the last of them."""
+        edit = self.latest or self.by
+        if edit is None:
+            return self.step.error(code, message, hint)
+        return edit.definition.selector_at.error(code, message, hint)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called in a selector."""
+        return (self.name, self.label) if self.label else (self.name,)
+
+
+def entries(frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> list[Entry]:
+    """Steps with their names; those of a group are numbered unless they have one."""
+    labels = [label(s) for s in steps if s.name is None]
+    seen: dict[str, int] = {}
+    known = {*frame.scopes[-1], *(name for s in steps for name in (s.name, *(s.branches or ())) if name)}
+    found = []
+
+    def taken(name: str) -> bool:
+        """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
+        return name in known or (name in frame.env and not isinstance(frame.env[name], Chosen))
+
+    for index, step in enumerate(steps):
+        tag = "" if step.name is not None else label(step)
+        if step.name is not None:
+            name = step.name
+        elif numbered:
+            name = str(index)
+        else:
+            seen[tag] = seen.get(tag, 0) + 1
+            name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or taken(tag) else tag
+            while taken(name):
+                seen[tag] += 1
+                name = f"{tag}{seen[tag]}"
+        known |= {name, *(step.branches or ())}
+        found.append(Entry(name, step, tag))
+    return found
+
+
+def flat(found: list[Entry]) -> Iterator[Entry]:
+    """Every entry in the order in which it is done."""
+    for entry in found:
+        yield from flat(entry.before)
+        yield entry
+        yield from flat(entry.after)
+
+
+def label(step: StepDef) -> str:
+    """What a step without a name is called."""
+    if step.kind == "use":
+        if isinstance(step.value, str):
+            return step.value
+        if isinstance(step.value, Chosen):
+            return label(StepDef(step.value.kind, None, step.at, step.at))
+    return step.kind if step.kind in OPS else snake(step.kind)
+
+
+def kind(frame: Frame, step: StepDef) -> str:
+    """The op, block or structure that a step is."""
+    if step.repeat is not None:
+        return "repeat"
+    return chosen_by(frame, step).kind if step.kind == "use" else step.kind

@@ -1,0 +1,258 @@
+"""The document as its author wrote it: typed and placed, nothing computed yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specbuild.diagnostics.errors import SpecError, nearest
+from specbuild.frontend.edits import EditDef, edits
+from specbuild.frontend.source import At, Source
+from specbuild.ops import OPS
+from specbuild.ops.types import listed
+
+STEP_KEYS = ("from", "as", "when", "repeat", "expect", "doc", "merge", "with")
+STRUCTURE = ("do", "parallel", "reuse", "use")
+FILE_KEYS = (
+    "specbuild",
+    "model",
+    "doc",
+    "license",
+    "imports",
+    "params",
+    "variants",
+    "inputs",
+    "blocks",
+    "steps",
+    "outputs",
+    "edits",
+    "weights",
+)
+BLOCK_KEYS = ("doc", "params", "inputs", "steps", "outputs")
+PARAM_TYPES = ("int", "float", "number", "bool", "str", "list", "block")
+
+IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class ParamDef:
+    """A declared parameter of a block. `default` is raw YAML; `required` where there is none."""
+
+    name: str
+    type: str
+    default: Any
+    required: bool
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[Any, ...]
+    doc: str
+    at: At
+
+
+@dataclass(frozen=True)
+class Argument:
+    """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
+
+    raw: Any
+    at: At
+    env: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class StepDef:
+    """One step: an op, a block, or a structure (`do`, `parallel`, `reuse`, `use`)."""
+
+    kind: str
+    value: Any  # raw YAML under the op's key; for a step that an edit made, the block or op chosen
+    at: At
+    value_at: At
+    name: str | None = None
+    sources: Any = None  # raw YAML of `from`
+    when: Any = None
+    repeat: Any = None
+    expect: Any = None
+    doc: str = ""
+    merge: Any = None
+    arguments: Any = None  # raw YAML of `with`
+    steps: tuple[StepDef, ...] = ()  # of a `do`
+    branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
+    settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits have set
+    sources_at: At | None = None  # where its inputs are named, if an edit did that
+
+    @property
+    def from_at(self) -> At:
+        return self.sources_at or self.at.child("from")
+
+    def error(self, code: str, message: str, hint: str = "") -> SpecError:
+        return (
+            self.value_at.error(code, message, hint, key=True)
+            if self.value_at.path != self.at.path
+            else self.at.error(code, message, hint)
+        )
+
+
+@dataclass(frozen=True)
+class BlockDef:
+    """A block, or a model seen as one."""
+
+    name: str
+    doc: str
+    params: Mapping[str, ParamDef]
+    inputs: Mapping[str, Any]  # raw YAML of each input's axes; None: any axes
+    steps: tuple[StepDef, ...]
+    outputs: Any  # raw YAML
+    at: At
+    model: Spec | None = None  # the file of which this block is the model
+
+    @property
+    def source(self) -> Source:
+        return self.at.source
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One file."""
+
+    source: Source
+    model: BlockDef | None  # none in a file of blocks only
+    blocks: Mapping[str, BlockDef]
+    imports: Mapping[str, str]
+    variants: Mapping[str, Mapping[str, Any]]
+    license: str
+    weights: Mapping[str, Any]
+    edits: tuple[EditDef, ...]
+
+
+def parse(source: Source) -> Spec:
+    """The typed document; the schema has already vouched for its form."""
+    data, root = source.data, source.at()
+    blocks = {
+        name: block(name, raw or {}, root.child("blocks", name))
+        for name, raw in (data.get("blocks") or {}).items()
+    }
+    model = (
+        block(data["model"], {key: data[key] for key in BLOCK_KEYS if key in data}, root)
+        if "model" in data
+        else None
+    )
+    spec = Spec(
+        source,
+        model,
+        blocks,
+        data.get("imports") or {},
+        data.get("variants") or {},
+        data.get("license") or "",
+        data.get("weights") or {},
+        edits(data.get("edits") or [], root.child("edits")),
+    )
+    if model is not None:
+        object.__setattr__(model, "model", spec)
+    for name in blocks:
+        if name in OPS or not name[0].isupper():
+            raise root.child("blocks", name).error(
+                "SB203",
+                f"a block's name is CamelCase; {name!r} is not",
+                f"call it {name[0].upper() + name[1:]}",
+                key=True,
+            )
+    return spec
+
+
+def block(name: str, raw: Mapping[str, Any], at: At) -> BlockDef:
+    params = {p: parameter(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()}
+    declared = raw.get("inputs")
+    inputs = (
+        declared
+        if isinstance(declared, Mapping)
+        else {"x": None}
+        if declared is None
+        else dict.fromkeys(declared)
+    )
+    found = steps(raw.get("steps") or [], at.child("steps"))
+    return BlockDef(name, raw.get("doc") or "", params, inputs, found, raw.get("outputs"), at)
+
+
+def parameter(name: str, raw: Any, at: At) -> ParamDef:
+    """`kernel: 3`, `channels: int`, or {type, default, min, max, enum, doc}."""
+    minimum = maximum = None
+    choices: tuple[Any, ...] = ()
+    doc = ""
+    if isinstance(raw, Mapping):
+        required = "default" not in raw
+        default = raw.get("default")
+        type_ = raw.get("type") or type_of(default)
+        minimum, maximum, doc = raw.get("min"), raw.get("max"), raw.get("doc") or ""
+        choices = tuple(raw.get("enum") or ())
+        if raw.get("type") is None and choices and required:
+            type_ = type_of(choices[0])
+    elif isinstance(raw, str) and raw in PARAM_TYPES:
+        required, default, type_ = True, None, raw
+    else:
+        required, default, type_ = False, raw, type_of(raw)
+    return ParamDef(name, type_, default, required, minimum, maximum, choices, doc, at)
+
+
+def type_of(value: Any) -> str:
+    return {bool: "bool", int: "int", float: "float", str: "str", list: "list"}.get(type(value), "number")
+
+
+def steps(raw: list[Any], at: At) -> tuple[StepDef, ...]:
+    return tuple(step(item, at.child(i)) for i, item in enumerate(raw))
+
+
+def step(raw: Any, at: At) -> StepDef:
+    if isinstance(raw, str):
+        return StepDef(raw, None, at, at)
+    kinds = [key for key in raw if key not in STEP_KEYS]
+    if len(kinds) != 1:
+        raise one_kind(raw, kinds, at)
+    [kind] = kinds
+    value, value_at = raw[kind], at.child(kind)
+    if isinstance(value, Mapping):
+        for key in value:
+            if key in STEP_KEYS and key != "with" and kind not in ("parallel", "weights"):
+                raise value_at.child(key).error(
+                    "SB105",
+                    f"{key!r} is a key of the step, not of {kind!r}",
+                    f"indent it as far as {kind!r} stands",
+                    key=True,
+                )
+    inner = steps(value, value_at) if kind == "do" else ()
+    branches = (
+        {name: steps(branch, value_at.child(name)) for name, branch in value.items()}
+        if kind == "parallel"
+        else None
+    )
+    return StepDef(
+        kind,
+        value,
+        at,
+        value_at,
+        name=raw.get("as"),
+        sources=raw.get("from"),
+        when=raw.get("when"),
+        repeat=raw.get("repeat"),
+        expect=raw.get("expect"),
+        doc=raw.get("doc") or "",
+        merge=raw.get("merge"),
+        arguments=raw.get("with"),
+        steps=inner,
+        branches=branches,
+    )
+
+
+def one_kind(raw: Mapping[str, Any], kinds: list[str], at: At) -> SpecError:
+    if not kinds:
+        return at.error(
+            "SB103",
+            "this step has no op and no block",
+            "name one, such as `- relu` or `- conv: {channels: 64}`",
+        )
+    stray = next((k for k in kinds if k not in OPS and k not in STRUCTURE and not k[:1].isupper()), kinds[1])
+    guess = nearest(stray, STEP_KEYS)
+    hint = f"did you mean {guess!r}?" if guess else "start a new step with `- ` for each"
+    return at.child(stray).error(
+        "SB104", f"a step is one op or block; this one has {listed(map(repr, kinds))}", hint, key=True
+    )

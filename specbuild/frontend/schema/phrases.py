@@ -1,0 +1,103 @@
+"""What a schema expects and what a value is, as parts of a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from specbuild.frontend.schema.checker import Path, Schema
+from specbuild.ops.types import listed
+
+MOST_LISTED = 16
+
+TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+}
+
+
+def subject(path: Path) -> str:
+    """What a path leads to: 'channels', a step, an item of 'kernel'."""
+    if not path:
+        return "a spec"
+    if isinstance(path[-1], str):
+        return repr(path[-1])
+    owners = [key for key in path if isinstance(key, str)]
+    is_step = owners and (owners[-1] in ("steps", "do") or owners[-2:-1] == ["parallel"])
+    if owners and owners[-1] == "edits":
+        return "an edit"
+    return "a step" if is_step else f"an item of {owners[-1]!r}" if owners else "an item"
+
+
+def expected(schema: Schema) -> str:
+    """The types that a schema allows; text beside a number is an expression."""
+    if schema.get("title") in ("a step", "a block or an op"):
+        return "the name of an op or block, or a mapping"
+    names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    computed = {"integer", "number", "boolean"} & set(names)
+    words = []
+    for name in names:
+        if name == "null" or (name == "integer" and "number" in names):
+            continue
+        word = "an expression" if name == "string" and computed else TYPES[name]
+        if name in ("integer", "number") and "minimum" in schema:
+            word += f" of at least {schema['minimum']}"
+        words += word.split(" or ")
+    *rest, last = words
+    return f"{', '.join(rest)} or {last}" if rest else last
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return repr(value)
+    return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or str(value)
+
+
+def advice(value: Any, schema: Schema) -> str:
+    """What to write instead of a value of the wrong type."""
+    title, required = schema.get("title", ""), schema.get("required", [])
+    attributes = [*required, *schema.get("properties", ())]
+    if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
+        given = "[...]" if isinstance(value, list) else shown(value).strip("'")
+        keys = [f"{attributes[0]}: {given}"]
+        if isinstance(value, list) and "of" in attributes:
+            keys = [f"of: {given}", *(f"{key}: ..." for key in required)]
+        return f"write `{title}: {{{', '.join(keys)}}}`"
+    if isinstance(value, float) and value.is_integer() and "integer" in schema["type"]:
+        return f"write {int(value)}"
+    if schema["type"] == "string" and not isinstance(value, dict | list):
+        return "put text that reads as something else in quotes"
+    return about(schema)
+
+
+def about(schema: Schema) -> str:
+    """What a schema says of itself."""
+    return sentence_part(schema.get("description", ""))
+
+
+def clause(text: str) -> str:
+    return f": {sentence_part(text)}" if text else ""
+
+
+def sentence_part(text: str) -> str:
+    """The first sentence of a description, as it stands inside another."""
+    first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
+    return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first
+
+
+def some(words: Iterable[str]) -> str:
+    """Names for a message, not more than can be read."""
+    words = list(islice(words, MOST_LISTED + 1))
+    return ", ".join([*words[:MOST_LISTED], "..."]) if len(words) > MOST_LISTED else listed(words)
+
+
+def meant(guess: str | None) -> str:
+    return f"did you mean {guess!r}?" if guess else ""

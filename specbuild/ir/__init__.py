@@ -1,0 +1,1 @@
+"""The elaborated model, and what is computed from it alone."""

@@ -1,1 +1,0 @@
-"""From the bytes of a spec file to plain data and places; `specbuild.source` is its face."""

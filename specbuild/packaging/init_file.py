@@ -1,0 +1,52 @@
+"""The `__init__.py` of a package: what it gives by which name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from specbuild.backends.page import reflowed
+from specbuild.codegen.literals import WIDTH, identifier
+from specbuild.codegen.tree import Assign, Helper, ListOf, Literal, Module
+from specbuild.packaging.model_facts import Facts
+
+LATER = """\
+def __getattr__(name: str) -> ModuleType:
+    \"\"\"Import a framework's file when it is first asked for.\"\"\"
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f".{name}", __name__)"""
+
+
+def face(facts: Sequence[Facts], header: tuple[str, ...]) -> Module:
+    """Of one framework: the model and its blocks. Of several: the files, each imported only when asked for."""
+    doc = reflowed(facts[0].model.graph.doc)
+    if len(facts) == 1:
+        names = sorted(facts[0].classes, key=rank)
+        return Module(doc, imported(facts[0].module, names), (listed(names),), header)
+    names = sorted((f.module for f in facts), key=rank)
+    files = "\n".join(f"{f.module}: {f.name} in {f.title}" for f in facts)
+    told = f"Neither framework is imported before it is asked for:\n\n{files}"
+    imports = ("from importlib import import_module", "from types import ModuleType")
+    doc = "\n\n".join(part for part in (doc, told) if part)
+    return Module(doc, imports, (listed(names), Helper(LATER)), header)
+
+
+def listed(names: Iterable[str]) -> Assign:
+    return Assign("__all__", ListOf(tuple(map(Literal, names))))
+
+
+def imported(module: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names from a file of the package, as the formatter writes them."""
+    known = [identifier(name) for name in names]
+    line = f"from .{identifier(module)} import {', '.join(known)}"
+    if len(line) <= WIDTH:
+        return (line,)
+    return (f"from .{module} import (", *(f"    {name}," for name in known), ")")
+
+
+def rank(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
+    """How linters order names: constants, classes, others; numbers in them by their size."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
+    parts = re.split(r"(\d+)", name.lower())
+    return kind, [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts if p]

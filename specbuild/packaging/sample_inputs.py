@@ -1,0 +1,32 @@
+"""Code that makes an input of a model: random numbers, integers that the model knows, masks that hide nothing."""
+
+from __future__ import annotations
+
+from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
+from specbuild.packaging.model_facts import Facts, Value
+from specbuild.summary.examples import vocabulary
+
+
+def samples(facts: Facts, batch: Expr) -> dict[str, Expr]:
+    """Every input by its name."""
+    made = torch_sample if facts.backend == "torch" else keras_sample
+    count = vocabulary(facts.model.graph)
+    return {name: made(value, count, batch) for name, value in facts.inputs.items()}
+
+
+def torch_sample(value: Value, count: int, batch: Expr) -> Expr:
+    shape = value.shape(batch)
+    if value.type.dtype == "int32":
+        return Call(Name("torch.randint"), (Literal(count), TupleOf(shape)))
+    if value.type.dtype == "bool":
+        return Call(Name("torch.ones"), shape, (("dtype", Name("torch.bool")),))
+    return Call(Name("torch.randn"), shape)
+
+
+def keras_sample(value: Value, count: int, batch: Expr) -> Expr:
+    shape = TupleOf(value.shape(batch))
+    if value.type.dtype == "int32":
+        return Call(Name("keras.random.randint"), (shape, Literal(0), Literal(count)))
+    if value.type.dtype == "bool":
+        return Call(Name("keras.ops.ones"), (shape,), (("dtype", Literal("bool")),))
+    return Call(Name("keras.random.normal"), (shape,))

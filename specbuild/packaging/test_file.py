@@ -1,0 +1,172 @@
+"""The test of a package: that a model runs, with the sizes and the count that its card states."""
+
+from __future__ import annotations
+
+from specbuild.codegen.tree import (
+    Call,
+    DictOf,
+    Do,
+    Expr,
+    Function,
+    Helper,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Return,
+    Statement,
+    TupleOf,
+)
+from specbuild.packaging.init_file import imported
+from specbuild.packaging.model_facts import Facts
+from specbuild.packaging.sample_inputs import samples
+
+BATCH = Name("batch")
+MODULE = (("scope", Literal("module")),)
+
+RUNS = {
+    "torch": """\
+@pytest.mark.parametrize("batch", [1, 2])
+def test_shapes(model: nn.Module, batch: int) -> None:
+    model.eval()
+    with torch.no_grad():
+        found = {found}
+    assert [tuple(x.shape) for x in found] == shapes(batch)""",
+    "keras": """\
+@pytest.mark.parametrize("batch", [1, 2])
+def test_shapes(model: keras.Model, batch: int) -> None:
+    found = model(inputs(batch), training=False)
+    assert {shapes} == shapes(batch)""",
+}
+
+COUNTS = {
+    "torch": """\
+def test_parameters(model: nn.Module) -> None:
+    assert sum(p.numel() for p in model.parameters()) == {learned:_}""",
+    "keras": """\
+def test_parameters(model: keras.Model) -> None:
+    assert model.count_params() == {learned:_}{kept}""",
+}
+
+LEARNS = {
+    "torch": """\
+def test_gradients(model: nn.Module) -> None:
+    model.train()
+    found = {found}
+    loss = {loss}.sum()
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, f"no gradient reaches {{name}}"
+            assert parameter.grad.isfinite().all(), f"no finite gradient of {{name}}\"""",
+    "keras": """\
+@pytest.mark.filterwarnings("error:Gradients do not exist")
+def test_gradients(model: keras.Model) -> None:
+    given = inputs(2)
+    wanted = {wanted}
+    model.compile("sgd", {loss}, run_eagerly=True)
+    found = model.train_on_batch(given, wanted, return_dict=True)
+    assert math.isfinite(found["loss"])""",
+}
+
+# What is learned towards zero: all that comes out, but for integers and truth values.
+LOSS = "torch.stack([x.square().mean() for x in found])"
+LOSS_OF_FLOATS = """\
+torch.stack(
+        [x.square().mean() for x in found if x.is_floating_point()]
+    )"""
+ZERO = "keras.ops.zeros_like(model(given))"
+ZEROS = "{n: keras.ops.zeros_like(x) for n, x in model(given).items()}"
+ZEROS_OF_FLOATS = """\
+{
+        n: keras.ops.zeros_like(x)
+        for n, x in model(given).items()
+        if "float" in str(x.dtype)
+    }"""
+
+
+FRAMEWORK = {"torch": ("import torch", "from torch import nn"), "keras": ("import keras",)}
+
+
+def trial(facts: Facts, header: tuple[str, ...]) -> Module:
+    """The whole file. Beside another framework's, its tests are left out where its framework is not installed."""
+    doc = f"Whether {facts.name} is in {facts.title} what its card states."
+    fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
+    body: tuple[Statement, ...] = (fixture, inputs(facts), shapes(facts), *map(Helper, texts))
+    standard = ("import math", "") if any("math." in text for text in texts) else ()
+    framework, own = FRAMEWORK[facts.backend], imported(facts.module, [facts.name])
+    if not facts.prefix:
+        first, *more = framework
+        both = sorted(("import pytest", first))
+        return Module(doc, (*standard, *both, *more, "", *own), body, header)
+    skip = Do(Call(Name("pytest.importorskip"), (Literal(facts.backend),)))
+    late = Helper("\n".join((*framework, "", *own)))
+    return Module(doc, (*standard, "import pytest"), (skip, late, *body), header)
+
+
+def torch_trial(facts: Facts) -> tuple[Function, list[str]]:
+    found = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
+    texts = [
+        RUNS["torch"].format(found=found.format("batch")),
+        COUNTS["torch"].format(learned=facts.parameters),
+    ]
+    if facts.learns:
+        loss = LOSS if all_floats(facts) else LOSS_OF_FLOATS
+        texts.append(LEARNS["torch"].format(found=found.format("2"), loss=loss))
+    return made(facts, "nn.Module", "torch.manual_seed"), texts
+
+
+def keras_trial(facts: Facts) -> tuple[Function, list[str]]:
+    several = len(facts.outputs) > 1
+    kept = facts.model.cost.buffers
+    texts = [
+        RUNS["keras"].format(
+            shapes="{n: tuple(x.shape) for n, x in found.items()}" if several else "tuple(found.shape)"
+        ),
+        COUNTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
+    ]
+    if facts.learns:
+        wanted = ZERO if not several else ZEROS if all_floats(facts) else ZEROS_OF_FLOATS
+        loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
+        texts.append(LEARNS["keras"].format(wanted=wanted, loss=loss))
+    return made(facts, "keras.Model", "keras.utils.set_random_seed"), texts
+
+
+def all_floats(facts: Facts) -> bool:
+    return all(value.type.dtype == "float" for value in facts.outputs.values())
+
+
+def made(facts: Facts, returns: str, seed: str) -> Function:
+    """The model, made once for all tests."""
+    body = (Do(Call(Name(seed), (Literal(0),))), Return(facts.made))
+    return Function("model", (), returns, "", body, (Call(Name("pytest.fixture"), (), MODULE),))
+
+
+def inputs(facts: Facts) -> Function:
+    """What the model is given: in PyTorch by name; in Keras one value, or a list of several."""
+    drawn = samples(facts, BATCH)
+    result: Expr
+    if facts.backend == "torch":
+        result = DictOf(tuple((Literal(name), value) for name, value in drawn.items()))
+        returns: str | None = "dict[str, torch.Tensor]"
+    elif len(drawn) > 1:
+        result, returns = ListOf(tuple(drawn.values())), "list"
+    else:
+        [result], returns = drawn.values(), None
+    return Function("inputs", (Parameter("batch", "int"),), returns, "", (Return(result),))
+
+
+def shapes(facts: Facts) -> Function:
+    """What comes out: in PyTorch in order; in Keras one value, or several by name."""
+    several = len(facts.outputs) > 1
+    found: dict[str, Expr] = {name: TupleOf(v.shape(BATCH)) for name, v in facts.outputs.items()}
+    result: Expr
+    if facts.backend == "torch":
+        result, returns = ListOf(tuple(found.values())), "list[tuple[int, ...]]"
+    elif several:
+        result = DictOf(tuple((Literal(name), shape) for name, shape in found.items()))
+        returns = "dict[str, tuple[int, ...]]"
+    else:
+        [result], returns = found.values(), "tuple[int, ...]"
+    return Function("shapes", (Parameter("batch", "int"),), returns, "", (Return(result),))

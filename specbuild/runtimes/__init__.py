@@ -1,0 +1,1 @@
+"""Frameworks in processes of their own: one protocol for all workers."""
