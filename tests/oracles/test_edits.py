@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torchvision
 
+from tests.elaborate.test_edits import ATTENTION, IDENTITY, edited
 from tests.oracles.randomised import difference, randomise
-from tests.test_edits import ATTENTION, IDENTITY, edited
 
 
 def test_trained_weights_of_the_original_load_and_only_the_new_are_missing() -> None:

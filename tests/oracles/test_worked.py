@@ -24,8 +24,8 @@ from specbuild.weights.initial import initial
 from specbuild.weights.matching import Declared, carried, namings
 from specbuild.weights.report import Report, report
 from tests.oracles.randomised import Array, difference, randomise
-from tests.smaller import smaller
-from tests.test_sizes import listed
+from tests.system.smaller import smaller
+from tests.system.test_sizes import listed
 
 SPECS = Path(__file__).parents[2] / "specs"
 TOLERANCE = 1e-10

@@ -1,0 +1,76 @@
+"""How long loading specs and converting weights takes, beside another checkout: `load_time.py OTHER`. Prints Markdown.
+
+Both checkouts are measured in turn within one run. Figures are medians; `ours / it` is this checkout over the other.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 5
+HERE = Path(__file__).parent.parent
+SPECS = sorted((HERE / "specs").glob("*.yaml"))
+LOAD = """
+import sys, time
+import specbuild
+specbuild.load(sys.argv[1])
+begin = time.perf_counter()
+for path in sys.argv[1:]:
+    specbuild.load(path)
+print(time.perf_counter() - begin)
+"""
+CONVERTED = ("cbam_resnet50", "swin_feature_pyramid", "gated_classifier")
+
+
+def run(checkout: Path, *arguments: str) -> tuple[float, str]:
+    """Seconds of one Python process that imports specbuild from this checkout, and what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-P", *arguments], env=environment, check=True, capture_output=True, text=True
+    )
+    return time.perf_counter() - begin, done.stdout
+
+
+def load_all(checkout: Path) -> float:
+    """Seconds to load every spec once, in one process that has everything imported."""
+    return float(run(checkout, "-c", LOAD, *map(str, SPECS))[1])
+
+
+def convert_weights(checkout: Path, spec: str, folder: Path) -> float:
+    """Seconds of a whole `specbuild weights convert` from canonical names to PyTorch's names."""
+    target = folder / "target.safetensors"
+    target.unlink(missing_ok=True)
+    source, path = folder / f"{spec}.safetensors", str(HERE / "specs" / f"{spec}.yaml")
+    command = ("-m", "specbuild", "weights", "convert", path, str(source), "-o", str(target), "--to", "torch")
+    return run(checkout, *command)[0]
+
+
+def main() -> None:
+    other = Path(sys.argv[1]).resolve()
+    checkouts = {"ours": HERE, "other": other}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tasks = {"load all specs, in one process": load_all}
+        for spec in CONVERTED:
+            path = str(HERE / "specs" / f"{spec}.yaml")
+            run(HERE, "-m", "specbuild", "weights", "init", path, "-o", str(folder / f"{spec}.safetensors"))
+            tasks[f"weights convert {spec}, whole command"] = lambda c, s=spec: convert_weights(c, s, folder)  # type: ignore[misc]
+        print("| what | ours | other | ours / it |\n|---|---|---|---|")
+        for what, measure in tasks.items():
+            times: dict[str, list[float]] = {name: [] for name in checkouts}
+            for _ in range(ROUNDS):
+                for name, checkout in checkouts.items():
+                    times[name].append(measure(checkout))
+            ours, theirs = (statistics.median(found) for found in times.values())
+            print(f"| {what} | {ours:.2f} s | {theirs:.2f} s | {ours / theirs:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Every op through its emitted files: PyTorch against Keras, outputs and gradients."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import tests.backends.ops
+from specbuild.compiler.pipeline import graph
+from specbuild.parity.compare import Case, Report, compare
+
+TABLES = [
+    importlib.import_module(f"tests.backends.ops.{m.name}")
+    for m in pkgutil.iter_modules(tests.backends.ops.__path__)
+]
+CASES = {name: case for table in TABLES for name, case in table.CASES.items()}
+# TensorFlow has no float64 for them on a CPU
+SINGLE = {name for table in TABLES for name in getattr(table, "SINGLE", ())}
+
+
+def text(inputs: str, steps: str) -> str:
+    indented = "\n".join("  " + line for line in steps.splitlines())
+    return f"specbuild: 1\nmodel: Net\ninputs: {inputs}\nsteps:\n{indented}\n"
+
+
+def dtype(name: str) -> str:
+    return "float32" if name in SINGLE else "float64"
+
+
+def test_names_are_unique() -> None:
+    assert len(CASES) == sum(len(table.CASES) for table in TABLES), "two cases have the same name"
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    cases = [Case(name, graph(text(*case)), dtype=dtype(name)) for name, case in CASES.items()]
+    return {report.name: report for report in compare(cases)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_op(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
+    assert not report.error, report.error
+    assert report.worst <= report.tolerance.warns, str(report)
+
+
+@pytest.fixture(scope="module")
+def on_pytorch() -> dict[str, Report]:
+    cases = [Case(name, graph(text(*case)), dtype="float32") for name, case in CASES.items()]
+    return {report.name: report for report in compare(cases, runtime="torch")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_op_with_keras_on_pytorch(name: str, on_pytorch: dict[str, Report]) -> None:
+    report = on_pytorch[name]
+    assert report.equal, str(report)

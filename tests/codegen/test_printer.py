@@ -1,0 +1,436 @@
+"""The printer says what the tree means, writes it as `ruff format` would, and lets no text become code."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from specbuild.codegen.from_expression import from_words
+from specbuild.codegen.printer import expression, module, statement
+from specbuild.codegen.tree import (
+    Assign,
+    Attribute,
+    Blank,
+    Call,
+    Class,
+    Comment,
+    Conditional,
+    DictOf,
+    Do,
+    Expr,
+    For,
+    Function,
+    Generator,
+    If,
+    Index,
+    Infix,
+    Input,
+    ListComprehension,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    Parameter,
+    Prefix,
+    Return,
+    Slice,
+    Star,
+    Statement,
+    TupleOf,
+    Unpack,
+    substitute,
+    walk,
+)
+from tests.codegen.code_trees import expressions, modules, simple_statements
+
+BATCH = settings(
+    max_examples=600,
+    phases=[Phase.generate],
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def assert_unchanged(folder: Path, sources: Iterable[str]) -> None:
+    """Fail with the diff, if `ruff format` would change any of the sources."""
+    paths = {folder / f"case_{number}.py": source for number, source in enumerate(sources)}
+    for path, source in paths.items():
+        path.write_text(source, encoding="utf-8", newline="")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--quiet", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    pairs = ((source.splitlines(), path.read_bytes().decode().splitlines()) for path, source in paths.items())
+    diff = [line for before, after in pairs for line in difflib.unified_diff(before, after, lineterm="", n=9)]
+    if diff:
+        pytest.fail("\n".join(diff), pytrace=False)
+
+
+# -------------------------------------------------------------------------------------------- what is written
+
+GOLDEN = {
+    "a + b * c": from_words("a + (b * c)"),
+    "(a + b) * c": from_words("(a+b)*c"),
+    "a - (b - c)": from_words("a - (b - c)"),
+    "a**b": from_words("a ** b"),
+    "a**b**c": from_words("a ** b ** c"),
+    "a ** f(b) ** c": from_words("a ** f(b) ** c"),
+    "(-a) ** 2": from_words("(-a) ** 2"),
+    "-(a**2)": from_words("-a ** 2"),
+    "f(x) ** 2": from_words("f(x)**2"),
+    "(-1) ** n": Infix("**", Literal(-1), Name("n")),
+    "not (a or b) and c": from_words("not (a or b) and c"),
+    "a < b and b < c": from_words("a < b < c"),
+    "(a < b) == c": Infix("==", from_words("a < b"), Name("c")),
+    "(a if b else c) if d else e": from_words("(a if b else c) if d else e"),
+    "a if b else c if d else e": from_words("a if b else (c if d else e)"),
+    "(a + b).shape[-1]": Index(Attribute(from_words("a + b"), "shape"), (Literal(-1),)),
+    "(1).real": Attribute(Literal(1), "real"),
+    "x[:, None, ..., n // 2 :, ::2]": from_words("x[:, None, ..., n//2:, ::2]"),
+    "x[1:n]": from_words("x[1:n]"),
+    "x[self.n :]": from_words("x[self.n:]"),
+    "f(*xs, **kwargs)": Call(Name("f"), (Star(Name("xs")),), (("**", Name("kwargs")),)),
+    '{**a, "b": 1}': DictOf(((None, Name("a")), (Literal("b"), Literal(1)))),
+    "f(x for x in xs)": Call(Name("f"), (Generator(Name("x"), "x", Name("xs")),)),
+    "f((x for x in xs), 1)": Call(Name("f"), (Generator(Name("x"), "x", Name("xs")), Literal(1))),
+    "f(*(B() for _ in range(n)))": Call(
+        Name("f"), (Star(Generator(from_words("B()"), "_", from_words("range(n)"))),)
+    ),
+    "[i + 1 for i, j in xs]": ListComprehension(from_words("i + 1"), "i, j", Name("xs")),
+    "(x,)": TupleOf((Name("x"),)),
+    "()": TupleOf(()),
+    "[*a, {}]": ListOf((Star(Name("a")), DictOf(()))),
+    "1e-5": Literal(1e-05),
+    "1e20": Literal(1e20),
+    "0.1": Literal(0.1),
+    '-float("inf") + float("nan")': Infix("+", Prefix("-", Literal(float("inf"))), Literal(float("nan"))),
+    "'say \"hi\"'": Literal('say "hi"'),
+    '"it\'s"': Literal("it's"),
+    r'"\x1b\u202e\r\n\\ \ud800 größe 大"': Literal("\x1b\u202e\r\n\\ \ud800 größe 大"),
+}
+
+
+@pytest.mark.parametrize(("written", "tree"), GOLDEN.items(), ids=GOLDEN)
+def test_expressions_are_written_with_as_few_parentheses_as_they_need(written: str, tree: Expr) -> None:
+    assert expression(tree) == written
+
+
+SAMPLE = """\
+self.down = (
+    Downsample(in_channels, 4 * channels, stride=stride)
+    if stride != 1 or in_channels != 4 * channels
+    else nn.Identity()
+)
+self.layers = nn.Sequential(
+    Bottleneck(in_channels, channels, stride=stride),
+    *(Bottleneck(4 * channels, channels) for _ in range(depths[0] - 1)),
+)
+x = torch.cat(
+    [x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True), position],
+    dim=1,
+)
+weights = torch.softmax(
+    query @ key.transpose(-2, -1) * scale + relative_position_bias + mask, dim=-1
+)
+gate = self.expand(self.activation(self.squeeze(x))).sigmoid().view(batch, channels) * (
+    gain + 1
+)
+x = (
+    x.reshape(batch, height // window, window, width // window, window, channels)
+    .permute(0, 1, 3, 2, 4, 5)
+    .reshape(-1, window * window, channels)
+)
+relative_position_bias = (
+    self.relative_position_bias_table_of_all_heads_flattened + self.project(bias)
+)
+total_number_of_windows = (
+    first_term_of_the_sum + second_term_of_the_sum * third_term_of_the_sum + 1
+)
+"""
+REST = Star(
+    Generator(from_words("Bottleneck(4 * channels, channels)"), "_", from_words("range(depths[0] - 1)"))
+)
+
+
+def test_long_statements_break_as_a_person_would_break_them(tmp_path: Path) -> None:
+    assert_unchanged(tmp_path, [SAMPLE])
+    written = []
+    for node in ast.parse(
+        SAMPLE.replace("*(Bottleneck(4 * channels, channels) for _ in range(depths[0] - 1))", "rest")
+    ).body:
+        assert isinstance(node, ast.Assign)
+        tree = from_words(ast.unparse(node.value))
+        if isinstance(tree, Call) and Name("rest") in tree.args:
+            tree = Call(tree.function, (tree.args[0], REST))
+        written += statement(Assign(ast.unparse(node.targets[0]), tree), 0)
+    assert "\n".join([*written, ""]) == SAMPLE
+
+
+def test_a_whole_module() -> None:
+    forward = Function(
+        "forward",
+        (
+            Parameter("self"),
+            Parameter("x", "torch.Tensor"),
+            Parameter("mask", "torch.Tensor | None", Literal(None)),
+        ),
+        "tuple[torch.Tensor, torch.Tensor]",
+        "x: [N, C, H, W].\n\nSays `both`.",
+        (
+            If(from_words("mask is not None"), (Assign("x", from_words("x * mask")),), (If(Name("x"), ()),)),
+            Blank(),
+            For(
+                "i, layer",
+                from_words("enumerate(self.layers)"),
+                (Comment("light\nops"), Assign("x", from_words("layer(x)"))),
+            ),
+            Unpack(("a", "*rest"), Name("x")),
+            Return(TupleOf((Name("a"), Name("rest")))),
+        ),
+        (Name("torch.no_grad"),),
+    )
+    init = Function(
+        "__init__",
+        (Parameter("self"), Parameter("size", None, Literal(2), keyword_only=True)),
+        None,
+        "",
+        (Do(from_words("super().__init__()")),),
+    )
+    tree = Module(
+        "A network.",
+        ("import torch", "from torch import nn"),
+        (Comment("The only block."), Class("Block", ("nn.Module",), "A block.", (init, forward))),
+        ("Made by hand.",),
+    )
+    assert (
+        module(tree)
+        == '''\
+# Made by hand.
+"""A network."""
+
+import torch
+from torch import nn
+
+
+# The only block.
+class Block(nn.Module):
+    """A block."""
+
+    def __init__(self, *, size=2):
+        super().__init__()
+
+    @torch.no_grad
+    def forward(
+        self, x: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """x: [N, C, H, W].
+
+        Says `both`.
+        """
+        if mask is not None:
+            x = x * mask
+        elif x:
+            pass
+
+        for i, layer in enumerate(self.layers):
+            # light
+            # ops
+            x = layer(x)
+        a, *rest = x
+        return a, rest
+'''
+    )
+
+
+# ------------------------------------------------------------------------------------- as the formatter would
+
+
+def test_the_formatter_changes_no_statement(tmp_path: Path) -> None:
+    written: list[str] = []
+
+    @BATCH
+    @given(simple_statements, st.sampled_from([0, 4, 8]))
+    def collect(node: Statement, indent: int) -> None:
+        opening = [" " * level + "if x:" for level in range(0, indent, 4)]
+        written.append("\n".join([*opening, *statement(node, indent), ""]))
+
+    collect()
+    assert sum(source.count("\n") > 4 for source in written) > len(written) / 10, (
+        "hardly a line had to be broken"
+    )
+    assert_unchanged(tmp_path, written)
+
+
+def test_the_formatter_changes_no_module(tmp_path: Path) -> None:
+    written: list[str] = []
+
+    @settings(BATCH, max_examples=100)
+    @given(modules())
+    def collect(tree: Module) -> None:
+        written.append(module(tree))
+
+    collect()
+    assert_unchanged(tmp_path, written)
+
+
+def test_the_formatter_changes_no_empty_line(tmp_path: Path) -> None:
+    parts: tuple[Statement, ...] = (
+        Comment("c"),
+        Blank(),
+        Do(Name("x")),
+        Function("f", (), None, "", ()),
+        Class("A", (), "", ()),
+    )
+    bodies = [body for length in range(4) for body in itertools.product(parts, repeat=length)]
+    trees = [
+        tree
+        for body in bodies
+        for tree in (
+            Module("", ("import a",), body),
+            Module("Doc.", (), (Class("K", (), "Doc.", body),)),
+            Module("", (), (Function("g", (), None, "Doc.", body), Do(Name("x"))), ("h",)),
+            Module("", (), body, ("h",)),
+        )
+    ]
+    assert_unchanged(tmp_path, map(module, trees))
+
+
+# -------------------------------------------------------------------------------------- what is written means
+
+
+def spelled(expr: Expr) -> str:
+    """The expression with parentheses around everything that can have them, written without the printer."""
+    match expr:
+        case Name(path):
+            return path
+        case Literal(float() as value) if value in (float("inf"), float("-inf")):
+            return f"float('{value}')"
+        case Literal(value):
+            return f"({value!r})"
+        case Call(function, args, keywords):
+            named = [
+                f"**{spelled(value)}" if key == "**" else f"{key}={spelled(value)}" for key, value in keywords
+            ]
+            return f"({spelled(function)}({', '.join([*map(spelled, args), *named])}))"
+        case Attribute(of, name):
+            return f"({spelled(of)}.{name})"
+        case Index(of, items):
+            return f"({spelled(of)}[{', '.join(map(spelled, items))}])"
+        case Slice(lower, upper, step):
+            return ":".join("" if part is None else spelled(part) for part in (lower, upper, step))
+        case Infix(operator, left, right):
+            return f"({spelled(left)} {operator} {spelled(right)})"
+        case Prefix(operator, operand):
+            return f"({operator} {spelled(operand)})"
+        case Conditional(test, then, otherwise):
+            return f"({spelled(then)} if {spelled(test)} else {spelled(otherwise)})"
+        case TupleOf(items):
+            return f"({''.join(f'{spelled(item)},' for item in items)})"
+        case ListOf(items):
+            return f"[{', '.join(map(spelled, items))}]"
+        case DictOf(items):
+            pairs = [
+                f"**{spelled(value)}" if key is None else f"{spelled(key)}: {spelled(value)}"
+                for key, value in items
+            ]
+            return f"{{{', '.join(pairs)}}}"
+        case Star(of):
+            return f"*{spelled(of)}"
+        case Generator(element, target, iterable):
+            return f"({spelled(element)} for {target} in {spelled(iterable)})"
+        case ListComprehension(element, target, iterable):
+            return f"[{spelled(element)} for {target} in {spelled(iterable)}]"
+    raise AssertionError(expr)
+
+
+class _Flat(ast.NodeTransformer):
+    """`(a and b) and c` is `a and b and c`."""
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        first = node.values[0]
+        if isinstance(first, ast.BoolOp) and type(first.op) is type(node.op):
+            node.values[:1] = first.values
+        return node
+
+
+def meaning(source: str) -> str:
+    return ast.dump(_Flat().visit(ast.parse(source)))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(expressions)
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_an_expression_means_the_same_with_fewer_parentheses_and_in_lines(expr: Expr) -> None:
+    assert meaning(expression(expr)) == meaning(spelled(expr))
+    in_lines = "\n".join(statement(Assign("x", expr), 0))
+    assert meaning(in_lines) == meaning(f"x = {spelled(expr)}")
+
+
+@pytest.mark.parametrize(
+    "words", ["4 * width", "x.C // reduction", "depths[0] - 1", "max(a, b) if c else -d ** 2", "a or not b"]
+)
+def test_words_are_read_and_said_back(words: str) -> None:
+    assert expression(from_words(words)).replace("-(d**2)", "-d ** 2") == words
+
+
+@pytest.mark.parametrize(
+    "words", ["", "a b", "lambda: x", "x := 1", "f'{x}'", "{1, 2}", "await x", "b'x'", "1j", "(" * 5000]
+)
+def test_other_words_are_refused(words: str) -> None:
+    with pytest.raises(ValueError, match="not "):
+        from_words(words)
+
+
+def test_inputs_are_replaced_everywhere() -> None:
+    places = from_words("f(a, k=b)[c:d] + (e if g else [h, (i, -j)])")
+    names = [part.text for part in walk(places) if isinstance(part, Name)]
+    numbered = from_words(expression(places))
+    for index, name in enumerate(names):
+        numbered = _renamed(numbered, name, Input(index))
+    assert not any(isinstance(part, Name) for part in walk(numbered))
+    assert substitute(numbered, [Name(name) for name in names]) == places
+    with pytest.raises(AssertionError, match="operand"):
+        expression(Input(0))
+
+
+def _renamed(expr: Expr, name: str, new: Expr) -> Expr:
+    from specbuild.codegen.tree import rebuild
+
+    return new if expr == Name(name) else rebuild(expr, lambda part: _renamed(part, name, new))
+
+
+def test_literals_of_different_kinds_differ() -> None:
+    class Remembering(int):
+        def __repr__(self) -> str:
+            return "width"
+
+    assert len({Literal(1), Literal(1.0), Literal(True), Literal("1"), Literal(None)}) == 5
+    assert Literal(Remembering(3)) == Literal(3)
+    assert expression(Literal(Remembering(3))) == "3"
+
+
+# ------------------------------------------------------------------------------------------------------ speed
+
+
+def test_printing_takes_time_in_proportion() -> None:
+    def seconds(copies: int) -> float:
+        deep = from_words("f(" * 40 + "x" + ", a_long_argument=another_long_argument)" * 40)
+        tree = Module("", (), (Function("f", (), None, "", (Assign("x", deep),) * copies),))
+        start = time.perf_counter()
+        assert module(tree).count("\n") == 121 * copies + 1
+        return time.perf_counter() - start
+
+    seconds(1)
+    assert min(seconds(17) for _ in range(3)) < 0.5  # 2,058 lines, all broken

@@ -1,0 +1,72 @@
+"""What an author is told, to the letter: every `tests/errors/specs/NAME.yaml` has its message in `NAME.txt`.
+
+After a change that is meant: `SPECBUILD_UPDATE=1 python -m pytest tests/diagnostics/test_refusals.py`, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from specbuild.backends import NAMES
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.diagnostics.errors import SpecError, render
+from specbuild.frontend.source import Source
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((Path(__file__).parents[1] / "errors" / "specs").glob("*.yaml"))
+BACKENDS = sorted((Path(__file__).parents[1] / "errors" / "backends").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_message(path: Path) -> None:
+    """Exit 3, the message and nothing else, no traceback, within the bounds promised."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "120"}
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "specbuild", "check", path.name]
+    done = subprocess.run(command, env=env, cwd=path.parent, capture_output=True, text=True)
+    seconds = time.monotonic() - begin
+    assert done.returncode == 3, done.stderr or done.stdout
+    assert done.stderr == ""
+    assert seconds < 10, f"{seconds:.1f} s"  # 2 s promised; a busy machine is slower
+    told = path.with_suffix(".txt")
+    if os.environ.get("SPECBUILD_UPDATE"):
+        told.write_text(done.stdout, encoding="utf-8")
+    assert done.stdout == told.read_text(encoding="utf-8")
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("path", BACKENDS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("backend", NAMES)
+def test_a_backend_cannot(path: Path, backend: str) -> None:
+    """`NAME.BACKEND.txt` says why; without one, that backend can, whatever the other does."""
+    source, told = Source.read(path, path.name), path.with_suffix(f".{backend}.txt")
+    if told.exists():
+        with pytest.raises(SpecError) as caught:
+            compile_source(graph(source), backend)
+        assert render(caught.value) == told.read_text(encoding="utf-8").rstrip("\n")
+    else:
+        assert "Net(" in compile_source(graph(source), backend)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads the peak off /proc, which only Linux has"
+)
+def test_memory_of_refusals() -> None:
+    """The peak of one process that meets them all, in MiB."""
+    program = (
+        "import sys; from pathlib import Path; from specbuild.compiler.pipeline import graph; from specbuild.diagnostics.errors import *\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: graph(Path(path))\n"
+        "    except (SpecError, SpecErrors) as error: str(error)\n"
+        "print([int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line[:6] == 'VmHWM:'][0])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, *(path.name for path in SPECS)]
+    done = subprocess.run(command, env=env, cwd=SPECS[0].parent, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 256

@@ -1,0 +1,483 @@
+"""Pictures: what they show, where it stands, and that nothing in a spec acts in them.
+
+Golden DOT files stand in `tests/golden/<spec>/graph.dot`.
+After a change that is meant: `SPECBUILD_UPDATE=1 python -m pytest tests/diagram/test_draw.py`, then read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from specbuild import Model, SpecError
+from specbuild import load as loaded
+from specbuild.cli.terminal import Exit, exit_code
+from specbuild.diagram import Detail, Look
+from specbuild.diagram import graphviz_process as engine
+from specbuild.diagram import page as compose
+from specbuild.diagram.palette import FILLS
+from specbuild.diagram.panel_plan import view
+from specbuild.diagram.scene import Group, Rect, Scene, Text
+from specbuild.diagram.text_metrics import FONTS, advances, shown
+from specbuild.diagram.view import View
+from specbuild.ir.cost import Costs
+from specbuild.ir.graph import Block, Node, Skip, blocks
+
+ROOT = Path(__file__).parents[2]
+BACKBONES = ROOT / "specbuild" / "library" / "backbones"
+ZOO = sorted([*(ROOT / "specs").glob("*.yaml"), *BACKBONES.glob("*.yaml")])
+LANGUAGE = [
+    p for p in sorted((Path(__file__).parents[1] / "specs").glob("*.yaml")) if "\nmodel:" in p.read_text()
+]
+GOLDEN = Path(__file__).parents[1] / "golden"
+DRAWN = (
+    "resnet",
+    "vit",
+    "swin",
+    "face_antispoof_fusion",
+    "visual_question_answering",
+    "two_stream_cross_attention",
+)
+SVG = "{http://www.w3.org/2000/svg}"
+EVERYTHING = Detail(99, "", True)
+
+pytest.importorskip("pygraphviz")
+
+load = cache(loaded)
+
+
+def path_of(name: str) -> Path:
+    return next(path for path in ZOO if path.stem == name)
+
+
+def seen(model: Model, detail: Detail | None = None) -> View:
+    costs = Costs()
+
+    def takes(node: Node, holder: Block) -> tuple[int, int]:
+        found = costs.node(node, holder)
+        return found.parameters, found.macs
+
+    return view(model.graph, takes, detail or Detail())
+
+
+def scene(model: Model, detail: Detail | None = None, direction: str = "LR") -> Scene:
+    return compose.scene(seen(model, detail), direction, lambda box: "")
+
+
+def frame(group: Group) -> tuple[float, float, float, float]:
+    """The frame of a box itself: the last of the rectangles that a stack begins with."""
+    rects = [s for s in group.shapes if isinstance(s, Rect)]
+    rect = rects[2] if len(rects) > 2 and rects[0].w == rects[1].w == rects[2].w else rects[0]
+    return rect.x, rect.y, rect.x + rect.w, rect.y + rect.h
+
+
+# -- what is drawn
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_golden(name: str) -> None:
+    golden = GOLDEN / name / "graph.dot"
+    drawn = load(path_of(name)).picture("dot").decode()
+    if os.environ.get("SPECBUILD_UPDATE"):
+        golden.write_text(drawn, encoding="utf-8")
+    assert golden.read_text(encoding="utf-8") == drawn
+
+
+@pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)
+def test_page(path: Path) -> None:
+    """Boxes do not overlap, nothing leaves the page, the legend is of what is seen, the page is one."""
+    model = load(path)
+    begin = time.process_time()
+    page = scene(model)
+    assert time.process_time() - begin < 2  # without the child, which has its own limit
+    boxes = [group for group in page.groups if group.sort == "box"]
+    for a, b in combinations(map(frame, boxes), 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, (a, b)
+    for group in page.groups:
+        for s in group.shapes:
+            if isinstance(s, Text):
+                left = s.x - s.width / 2 if s.middle else s.x
+                assert left >= 0 and left + s.width <= page.width and 0 < s.y < page.height, s
+                assert set(s.text) <= set(advances(s.bold)), s.text  # the bundled font has every character
+    used = {
+        re.sub("^line:", "", s.line)
+        for g in boxes
+        for s in g.shapes
+        if isinstance(s, Rect) and s.line.startswith("line:")
+    }
+    used |= {
+        re.sub("^line:", "", s.fill)
+        for g in boxes
+        for s in g.shapes
+        if isinstance(s, Rect) and s.fill.startswith("line:")
+    }
+    legend = [group.panel for group in page.groups if group.sort == "legend" and group.panel]
+    assert len(legend) == len(set(legend))
+    assert set(legend) == used - {"block"} & set(FILLS)
+    assert page.height / page.width < 2
+
+
+@pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)
+def test_text_stays_in_its_box(path: Path) -> None:
+    for group in scene(load(path), Detail(1)).groups:
+        if group.sort == "box":
+            x0, y0, x1, y1 = frame(group)
+            for s in group.shapes:
+                if isinstance(s, Text) and not s.middle:
+                    assert x0 < s.x and s.x + s.width < x1 + 0.1 and y0 < s.y < y1, s
+
+
+@pytest.mark.parametrize("path", ZOO + LANGUAGE, ids=lambda p: p.stem)
+def test_every_step_is_drawn(path: Path) -> None:
+    """At full depth, every step of every block is on the panel of its block."""
+    model = load(path)
+    drawn = seen(model, EVERYTHING)
+    assert not drawn.left_out
+    steps: dict[str, set[str]] = {}
+    for i, panel in enumerate(drawn.panels):
+        found = steps.setdefault(model.name if i == 0 else panel.title, set())
+        found |= {step for box in panel.boxes for step in box.steps}
+    for block in blocks(model.graph):
+        names = {node.name for node in block.nodes if not isinstance(node.op, Skip)}
+        assert names <= steps[block.kind], names - steps[block.kind]
+
+
+@pytest.mark.parametrize("path", ZOO + LANGUAGE, ids=lambda p: p.stem)
+def test_every_value_is_linked(path: Path) -> None:
+    """Every box but inputs, free weights and constants reads a value; every link joins two boxes of its panel."""
+    for panel in seen(load(path)).panels:
+        keys = {box.key for box in panel.boxes}
+        assert all({link.tail, link.head} <= keys for link in panel.links)
+        read = {link.head for link in panel.links}
+        sources = {box.key for box in panel.boxes if box.form in ("input", "port") or "weight" in box.kind}
+        assert {box.key for box in panel.boxes if box.form != "input"} <= read | sources
+
+
+def test_depth_and_open() -> None:
+    model = load(path_of("visual_question_answering"))
+    assert [p.title for p in seen(model, Detail(1)).panels] == ["VisualQuestionAnswering"]
+    assert [p.title for p in seen(model, Detail(2)).panels][1:] == ["ResNet", "Hop"]
+    assert seen(model, Detail(1)).left_out == ("ResNet", "Hop")
+    opened = seen(model, Detail(None, "backbone.layer2.0"))
+    assert [p.title for p in opened.panels] == ["BasicBlock"]
+    assert opened.subtitle.startswith("VisualQuestionAnswering · backbone.layer2.0 · ")
+    assert seen(model, Detail(None, "looks")).panels[0].title == "Hop"
+    for path, said in (
+        ("backbon", "did you mean 'backbone'?"),
+        ("reader", "is no block"),
+        ("backbone.nothing", "layer1"),
+    ):
+        with pytest.raises(SpecError, match=re.escape(said)) as refused:
+            seen(model, Detail(None, path))
+        assert refused.value.code == "SB953"
+
+
+def test_repeats_shared_weights_and_conditions_are_told() -> None:
+    boxes = {
+        box.title: box for panel in seen(load(path_of("resnet"), "resnet152")).panels for box in panel.boxes
+    }
+    assert boxes["layer3"].times == "36"
+    assert boxes["downsample"].condition == "stride != 1 or in_channels != 4 * planes"
+    boxes = {b.title: b for p in seen(load(path_of("multi_attention_xception"))).panels for b in p.boxes}
+    assert boxes["of_maxima"].shares == "perceptron" and boxes["perceptron"].shared
+    assert not boxes["of_maxima"].parameters
+
+
+# -- limits
+
+
+def test_five_thousand_steps() -> None:
+    """In a row, or in repeats of repeats: drawn at once, and what was summed up is said."""
+    flat = "\n".join(f"  - conv: {{channels: 8}}\n    as: c{i}" for i in range(5000))
+    text = "specbuild: 1\nmodel: Long\ninputs: {x: {C: 8, H: 4, W: 4}}\nsteps:\n" + flat + "\n"
+    model = load(text)
+    said: list[str] = []
+    begin = time.process_time()
+    picture = model.picture("svg", log=said.append)
+    assert time.process_time() - begin < 4  # 2 s promised; a busy machine is slower
+    assert len(picture) < 200_000 and "5002 boxes are told in" in said[0]
+    steps = {s for box in seen(model).boxes() for s in box.steps}
+    assert steps == {f"c{i}" for i in range(5000)}
+    text = (
+        "specbuild: 1\nmodel: Deep\ninputs: {x: {C: 8, H: 4, W: 4}}\nblocks:\n  B:\n    steps:\n"
+        "      - conv: {channels: 8}\n        repeat: 50\n        as: c\nsteps:\n  - B:\n    repeat: 100\n    as: b\n"
+    )
+    assert sum(len(p.boxes) for p in seen(load(text)).panels) < 10
+
+
+def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then less is drawn, and that is said; then it is refused."""
+    run, asked, said = engine.run, [], []
+
+    def slow(graphs: list[str], *rest: object) -> list[bytes]:
+        asked.append(len(graphs))
+        if len(asked) < 2 or len(asked) > 2:
+            raise engine.TooSlow
+        return run(graphs, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "run", slow)
+    model = load(path_of("face_antispoof_fusion"))
+    assert b"<svg" in model.picture("svg", log=said.append)
+    assert asked[1] < asked[0] and "outermost blocks" in said[0]
+    with pytest.raises(SpecError) as refused:
+        model.picture("svg")
+    assert refused.value.code == "SB952"
+
+
+def test_the_child_is_ended_in_time() -> None:
+    edges = "".join(f"n{i} -> n{j} [label=x];" for i in range(60) for j in range(i + 1, 60))
+    begin = time.monotonic()
+    with pytest.raises(engine.TooSlow):
+        engine.run([f"digraph {{ {edges} }}"], "dot", "json0", 0.3)
+    assert time.monotonic() - begin < 5
+
+
+# -- formats
+
+
+def test_formats() -> None:
+    model = load(path_of("gated_classifier"))
+    assert model.picture("png").startswith(b"\x89PNG")
+    assert model.picture("pdf").startswith(b"%PDF")
+    assert model.picture("mermaid").decode().startswith('---\ntitle: "GatedClassifier"\n---\nflowchart LR\n')
+    assert model.picture("png", look=Look(theme="dark")) != model.picture("png")
+    tree = ET.fromstring(model.picture("svg"))
+    assert tree.find(f"{SVG}title").text == "GatedClassifier"  # type: ignore[union-attr]
+    assert model._repr_svg_() == model.picture("svg").decode()
+
+
+def test_nothing_is_written_beside_the_fonts() -> None:
+    before = sorted(FONTS.iterdir())
+    load(path_of("gated_classifier")).picture("png", look=Look(title="\u5b66 " * 3))
+    assert sorted(FONTS.iterdir()) == before and not [p for p in before if p.name.startswith(".")]
+
+
+def test_themes() -> None:
+    model = load(path_of("gated_classifier"))
+    auto, light, dark = (model.picture("svg", look=Look(theme=t)).decode() for t in ("auto", "light", "dark"))  # type: ignore[arg-type]
+    assert "prefers-color-scheme:dark" in auto and "prefers-color-scheme" not in light + dark
+    assert 'fill="#0d1117"' in dark and 'fill="#0d1117"' not in light
+    assert re.sub("<style>.*?</style>|specbuild-(auto|light)", "", auto) == re.sub(
+        "<style>.*?</style>|specbuild-(auto|light)", "", light
+    )
+
+
+def test_links_lead_to_lines() -> None:
+    look = Look(link_base="https://example.org/blob/main/")
+    path = path_of("gated_classifier")
+    tree = ET.fromstring(load(path).picture("svg", look=look))
+    links = {a.get("href"): a for a in tree.iter(f"{SVG}a")}
+    lines = path.read_text().splitlines()
+    [stem] = [a for a in links.values() if 'data-steps="stem"' in ET.tostring(a).decode()]
+    line = int(str(stem.get("href")).rpartition("#L")[2])
+    assert "GatedBlock: {channels: width, stride: 2}" in lines[line - 1]
+    assert not list(ET.fromstring(load(path).picture("svg")).iter(f"{SVG}a"))
+
+
+def test_both_directions() -> None:
+    page = scene(load(path_of("resnet")), direction="TB")
+    frames = {g.steps: frame(g) for g in page.groups if g.sort == "box" and g.panel == "main" and g.steps}
+    first, second = frames["conv1", "bn1", "relu"], frames["maxpool",]
+    assert first[3] < second[1]
+
+
+def test_bytes_are_the_same_on_every_run(tmp_path: Path) -> None:
+    """Whatever the hash seed and the folder."""
+    for format in ("svg", "dot", "mermaid"):
+        found = set()
+        for seed, folder in (("1", ROOT), ("2", tmp_path)):
+            env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+            spec = str(path_of("face_antispoof_fusion"))
+            command = [
+                sys.executable,
+                "-m",
+                "specbuild",
+                "draw",
+                spec,
+                "--root",
+                str(ROOT),
+                "--format",
+                format,
+                "-o",
+                "-",
+            ]
+            found.add(subprocess.run(command, env=env, cwd=folder, capture_output=True, check=True).stdout)
+        assert len(found) == 1
+
+
+# -- strangers' text
+
+EVIL = [
+    "<script>alert(1)</script>",
+    '"></text></svg><img src=x onerror=alert(1)>',
+    "<b>bold</b>",
+    "javascript:alert(1)",
+    r"\N \G \" ] ; a -> b",
+    "a:b:c|{<port>}",
+    "&lt;&#60;&amp;",
+    "]]> <!-- -->",
+    "`$(id)` %s {{x}} #quot;",
+]
+
+
+def evil_model(text: str) -> Model:
+    quoted = "'" + text.replace("'", "''") + "'"
+    return load(
+        "specbuild: 1\nmodel: Hostile\n"
+        f"doc: {quoted}\n"
+        "inputs: {x: {C: 4}}\nblocks:\n  B:\n"
+        f"    doc: {quoted}\n"
+        "    params: {label: str, on: true}\n"
+        "    steps:\n      - linear: {features: 4}\n        as: mine\n        when: on\n"
+        f"        doc: {quoted}\n      - relu\n"
+        f"steps:\n  - B: {{label: {quoted}}}\n    doc: {quoted}\n  - B: {{label: b, on: false}}\n"
+    )
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_hostile_text_is_inert(text: str) -> None:
+    model, look = evil_model(text), Look(title=text, link_base="https://example.org")
+    tree = ET.fromstring(model.picture("svg", look=look))
+    allowed = {"svg", "title", "desc", "style", "rect", "g", "a", "path", "text"}
+    for element in tree.iter():
+        assert element.tag.removeprefix(SVG) in allowed
+        assert not [name for name in element.attrib if name.lower().startswith("on")]
+        assert element.get("href", "https://example.org/").startswith("https://example.org/")
+    assert tree.find(f"{SVG}title").text == text  # type: ignore[union-attr]
+    mermaid = model.picture("mermaid", look=look).decode()
+    body = mermaid.split("---\n", 2)[2]
+    assert set(re.findall("<[^>]*>", body)) <= {"<br/>"}
+    assert all(line.count('"') in (0, 2) for line in body.splitlines())
+
+    import pygraphviz
+
+    dot = model.picture("dot", look=look).decode()
+    graph = pygraphviz.AGraph(string=dot)
+    assert not re.search(r"(label|tooltip)=<", dot)
+    assert not re.search(r"(URL|href|image|shapefile)\s*=", re.sub(r'"(\\.|[^"\\])*"', '""', dot))
+    assert len(graph.nodes()) == sum(len(p.boxes) for p in seen(model).panels)
+    rendered = ET.fromstring(graph.draw(format="svg", prog="dot"))
+    assert not [e for e in rendered.iter() if e.tag.removeprefix(SVG) in ("script", "image", "foreignObject")]
+    words = "".join("".join(e.itertext()) for e in rendered.iter(f"{SVG}text")).replace("\xa0", " ")
+    assert text in words
+    assert model.picture("png", look=look).startswith(b"\x89PNG")
+
+
+def test_text_is_made_visible() -> None:
+    assert shown("a\u202eb\x1b[31m\tc\n") == "a\\u202eb\\x1b[31m c "
+    assert shown("x" * 100, 10) == "x" * 9 + "…"
+
+
+# -- without Graphviz, and the command line
+
+
+class RunDraw(Protocol):
+    def __call__(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]: ...
+
+
+@pytest.fixture
+def run_draw(tmp_path: Path) -> RunDraw:
+    def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "120"}
+        command = [sys.executable, "-m", "specbuild", "draw", *arguments]
+        return subprocess.run(command, env=env, cwd=cwd or tmp_path, capture_output=True, check=False)
+
+    return run
+
+
+def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    model = load(path_of("gated_classifier"))
+    assert model.picture("dot").startswith(b"digraph")
+    assert model.picture("mermaid").startswith(b"---")
+    for format in ("svg", "png", "pdf"):
+        with pytest.raises(SpecError, match="pip install") as refused:
+            model.picture(format)
+        assert refused.value.code == "SB951"
+    assert model._repr_svg_() is None
+
+
+def test_a_graphviz_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is not told to be missing, and what it says is inert."""
+    tool = tmp_path / "dot"
+    tool.write_text("#!/bin/sh\nprintf 'warning\\nFormat: \\033[31mjson0 not recognized' >&2\nexit 1\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: str(tool))
+    model = load(path_of("gated_classifier"))
+    with pytest.raises(SpecError, match=r"failed: Format: .*json0 not recognized") as refused:
+        model.picture("svg")
+    assert refused.value.code == "SB954" and "\033" not in refused.value.message
+    assert exit_code(refused.value) is Exit.MISSING
+    assert model._repr_svg_() is None and "<table" in model._repr_html_()
+
+
+def test_a_dot_on_the_path_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program in its place that answers as Graphviz does, by the bundled one."""
+    tool = tmp_path / "dot"
+    tool.write_text(
+        f"#!{sys.executable}\nimport sys, pygraphviz\n"
+        "k, t = sys.argv[1][2:], sys.argv[2][2:]\n"
+        "sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=t, prog=k))\n"
+    )
+    tool.chmod(0o755)
+    model = load(path_of("gated_classifier"))
+    expected = model.picture("svg")
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: str(tool))
+    assert model.picture("svg") == expected
+    assert model.picture("png").startswith(b"\x89PNG")
+
+
+def test_command(run_draw: RunDraw, tmp_path: Path) -> None:
+    spec = str(path_of("gated_classifier"))
+    for name, start in (
+        ("a.svg", b"<svg"),
+        ("a.png", b"\x89PNG"),
+        ("a.pdf", b"%PDF"),
+        ("a.dot", b"digraph"),
+        ("a.mmd", b"---"),
+    ):
+        done = run_draw(spec, "-o", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).read_bytes().startswith(start)
+        assert done.stderr.decode().startswith("wrote ") and not done.stdout
+    assert run_draw(spec, "-o", str(tmp_path / "a.dot")).stderr.decode().startswith("unchanged ")
+    assert run_draw("--block", "CBAM", "--format", "dot", "-o", "-").stdout.startswith(b"digraph")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["SPEC", "-o", "a.jpeg"], 2, "let the file end in .svg"),
+        (["SPEC", "--open", "bod"], 2, "did you mean 'body'?"),
+        (["SPEC", "--open", "head"], 2, "is no block"),
+        (["SPEC", "--depth", "0"], 2, "neither a number"),
+        (["SPEC", "--link-base", "javascript:alert(1)"], 2, "does not start with https://"),
+        (["--block", "CBAN"], 2, "did you mean CBAM?"),
+        ([], 2, "name a spec"),
+        (["SPEC", "--block", "CBAM"], 2, "name a spec"),
+        (["SPEC", "--format", "svg", "-o", "mine.yaml"], 2, "may be no drawing"),
+        (["SPEC", "-o", "nowhere/a.svg"], 2, "cannot write"),
+    ],
+)
+def test_refusals(run_draw: RunDraw, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text("specbuild: 1\n")
+    spec = str(path_of("gated_classifier"))
+    done = run_draw(*(spec if a == "SPEC" else a for a in arguments), cwd=tmp_path)
+    told = " ".join(re.sub("[│╭╮╰╯─]", " ", done.stderr.decode()).split())
+    assert done.returncode == code and said in told, told
+    assert "Traceback" not in told
+    assert (tmp_path / "mine.yaml").read_text() == "specbuild: 1\n" and len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,152 @@
+"""The documentation builds without a warning, has a page for everything, and no link in it leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from docs.__main__ import build
+from docs.pages.tables import TABLES
+from specbuild import load
+from specbuild.diagnostics.codes import CODES
+from specbuild.elaborate import steps
+from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.edits import EDITS
+from specbuild.ops import OPS
+from specbuild.summary.examples import sample, written
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = library_blocks()
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*MystReferenceResolver.app")  # between Sphinx and MyST
+
+
+class Page(HTMLParser):
+    """What a page of HTML links to, and what can be linked to in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {key: value for key, value in attrs if value}
+        self.targets += [found[key] for key in ("href", "src") if key in found]
+        self.anchors |= {found[key] for key in ("id", "name") if key in found}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs")
+    assert build(folder / "site", folder / "sources") == 0
+    return folder / "site"
+
+
+def dead(site: Path) -> Iterator[str]:
+    """Every link within the site that leads nowhere."""
+    pages = {path: Page(path) for path in site.rglob("*.html")}
+    for path, page in pages.items():
+        for target in page.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not file.is_file() or (
+                parts.fragment and file in pages and unquote(parts.fragment) not in pages[file].anchors
+            ):
+                yield f"{path.relative_to(site)}: {target}"
+
+
+@pytest.mark.slow
+def test_no_link_leads_nowhere(site: Path) -> None:
+    assert not list(dead(site))
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<a href="b.html#there"></a><a href="b.html#gone"></a><img src="c.svg">')
+    (tmp_path / "b.html").write_text('<p id="there"></p>')
+    assert list(dead(tmp_path)) == ["a.html: b.html#gone", "a.html: c.svg"]
+
+
+@pytest.mark.slow
+def test_nothing_is_fetched(site: Path) -> None:
+    """Pages are whole by themselves: scripts, styles and pictures lie beside them."""
+    loaded = re.compile(
+        r"<(?:script|img)[^>]*\ssrc=\"([^\"]*)\"|<link[^>]*rel=\"stylesheet\"[^>]*href=\"([^\"]*)\""
+    )
+    for path in site.rglob("*.html"):
+        for match in loaded.finditer(path.read_text(encoding="utf-8")):
+            assert not urlsplit(match[1] or match[2]).scheme, f"{path.name} loads {match[0]}"
+
+
+@pytest.mark.slow
+def test_every_op_and_block_has_a_page(site: Path) -> None:
+    for op in OPS.values():
+        text = (site / "ops" / op.family / f"{op.name}.html").read_text(encoding="utf-8")
+        assert 'id="example"' in text and "PyTorch" in text and "Keras" in text
+    for name in BLOCKS:
+        assert list(site.glob(f"blocks/*/{name}.html")), f"{name} has no page"
+
+
+@pytest.mark.slow
+def test_every_model_and_code_is_told_of(site: Path) -> None:
+    assert {path.stem for path in (ROOT / "specs").glob("*.yaml")} <= {
+        p.stem for p in site.glob("zoo/*.html")
+    }
+    assert {code.lower() for code in CODES} <= Page(site / "codes.html").anchors
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_every_op_has_an_example_that_uses_it(name: str) -> None:
+    found = sample(OPS[name])
+    assert found is not None, "give it one in specbuild/ops/examples.yaml"
+    assert any(type(node.op) is OPS[name] for node in found.model.nodes)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_block_has_an_example(name: str) -> None:
+    assert BLOCKS[name].model is not None or sample(BLOCKS[name]) is not None
+
+
+def test_the_program_on_the_page_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "ten_minutes.md").read_text(encoding="utf-8")
+    [spec] = re.findall(r"```\{faulty\} sk_net.yaml\n(.*?)```", text, re.DOTALL)
+    [program] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    module = load(spec.replace("larg]", "large]")).source("torch")
+    (tmp_path / "sk_net_torch.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    exec(program, {})
+    assert capsys.readouterr().out.strip() == program.rpartition("# ")[2].strip()
+
+
+def test_examples_are_of_ops() -> None:
+    assert set(written()) <= {*OPS, *BLOCKS}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("file_keys", FILE_KEYS),
+        ("step_keys", STEP_KEYS),
+        ("structures", STRUCTURE),
+        ("edits", EDITS),
+    ],
+)
+def test_tables_of_keys_are_whole(name: str, expected: Iterable[str]) -> None:
+    assert set(re.findall(r"^\| `(\w+)`", TABLES[name](), re.MULTILINE)) == set(expected)
+
+
+def test_the_table_of_limits_follows_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "| a repeat | 10,000 times |" in TABLES["limits"]()
+    monkeypatch.setattr(steps, "MAX_REPEAT", 20_000)
+    assert "| a repeat | 20,000 times |" in TABLES["limits"]()
+    assert "2^20 and 2^31 - 1 entries" in TABLES["limits"]() and "1 MiB of UTF-8" in TABLES["limits"]()

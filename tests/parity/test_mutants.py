@@ -1,0 +1,122 @@
+"""Does parity see what it is there to see? Emitted files are broken, one place at a time; every one must be found
+out, and the step named where it was broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from specbuild import backends
+from specbuild.codegen.lowering import Result
+from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.ops.base import Op
+from specbuild.ops.convolution import Conv, Linear
+from specbuild.ops.recurrent import Gru, Lstm
+from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.runtimes.jobs import Mode
+from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING, Mutant
+
+HERE = Path(__file__).with_name("mutants")
+TEXTS = FORWARD | TRAINING | GRADIENTS
+
+
+def stored(op: type[Op], change: Callable[[Result], Result]) -> AbstractContextManager[Any]:
+    """Keras' table with another idea of where the weights of an op are kept."""
+    table = backends.load("keras").table
+    write = table[op]
+    return mock.patch.dict(table, {op: lambda *args, **more: change(write(*args, **more))})
+
+
+def kernel(result: Result, name: str = "kernel", **fields: Any) -> Result:
+    weights = {n: replace(s, **fields) if n == name else s for n, s in result.weights.items()}
+    return replace(result, weights=weights)
+
+
+def square(result: Result) -> Result:
+    """A kernel that is not transposed, where that goes unnoticed by its shape: of the linear map from 8 to 8."""
+    return kernel(result, order=(0, 1)) if is_square(result) else result
+
+
+def is_square(result: Result) -> bool:
+    made: Any = result.make
+    return any(getattr(a.value, "value", None) == 8 for a in made.arguments)
+
+
+# name: spec, the patched table, the step; both files are whole, but weights are kept in another form
+TABLES: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]], str]] = {
+    "keras_kernel_transposed": ("vision", lambda: stored(Linear, square), "body.0.excite"),
+    "keras_window_transposed": (
+        "vision",
+        lambda: stored(Conv, lambda r: kernel(r, order=(3, 2, 1, 0)) if r.weights["kernel"].order else r),
+        "stem",
+    ),
+    "keras_gates_of_gru": ("sequence", lambda: stored(Gru, lambda r: kernel(r, blocks=None)), "second"),
+    "keras_gates_of_lstm": (
+        "sequence",
+        lambda: stored(Lstm, lambda r: kernel(r, blocks=(0, 2, 1, 3))),
+        "reader",
+    ),
+    "keras_recurrent_gates_of_lstm": (
+        "sequence",
+        lambda: stored(Lstm, lambda r: kernel(r, "recurrent_kernel", blocks=(1, 0, 2, 3))),
+        "reader",
+    ),
+}
+
+
+def cases() -> Iterator[Case]:
+    """Every mutant, and first both specs as they are; made one by one, so that a patch holds for its own only."""
+    models = {name: graph(HERE / f"{name}.yaml") for name in ("vision", "sequence")}
+    texts = {(s, b): compile_source(models[s], b) for s in models for b in backends.NAMES}
+
+    def case(name: str, spec: str, modes: tuple[Mode, ...], **sources: str) -> Case:
+        return Case(name, models[spec], modes=modes, sources=sources, steps=True, calibrated=True)
+
+    for spec in models:
+        yield case(spec, spec, ("forward", "gradients", "train"))
+    for name, m in TEXTS.items():
+        assert texts[m.spec, m.backend].count(m.old) == 1, f"{name}: {m.old!r} is not there once"
+        modes: tuple[Mode, ...] = (
+            ("forward",) if name in FORWARD else ("gradients",) if name in GRADIENTS else ("train",)
+        )
+        yield case(name, m.spec, modes, **{m.backend: texts[m.spec, m.backend].replace(m.old, m.new)})
+    for name, (spec, patch, _) in TABLES.items():
+        with patch():
+            yield case(name, spec, ("forward",))
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    found: dict[str, Report] = {}
+    Lane(Place(), ["tensorflow"]).run(cases(), lambda report: found.update({report.name: report}))
+    return found
+
+
+def step(name: str) -> str:
+    found: Mutant | tuple[str, Any, str] = TEXTS[name] if name in TEXTS else TABLES[name]
+    return found[-1]
+
+
+def test_enough() -> None:
+    assert len(TEXTS) + len(TABLES) >= 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vision", "sequence"])
+def test_whole_files_are_equal(name: str, reports: dict[str, Report]) -> None:
+    assert reports[name].equal, str(reports[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TEXTS, *TABLES])
+def test_mutant_is_found_out(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
+    assert not report.equal, str(report)
+    broken = report.numberless()
+    assert (broken.path if broken else report.first()) == step(name), str(report)

@@ -1,0 +1,35 @@
+"""The library's convolutional backbones: PyTorch against Keras, outputs and the gradients of every weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from specbuild.compiler.pipeline import graph
+from specbuild.parity.compare import Case, Report, compare
+
+BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
+CASES = {
+    "resnet18": ("resnet", "resnet18"),
+    "resnext50_32x4d": ("resnet", "resnext50_32x4d"),
+    "mobilenet_v2": ("mobilenet_v2", None),
+    "xception": ("xception", None),
+}
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    cases = [
+        Case(name, graph(BACKBONES / f"{file}.yaml", variant=variant), batch=1)
+        for name, (file, variant) in CASES.items()
+    ]
+    return {report.name: report for report in compare(cases)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_both_files_compute_the_same(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
+    assert not report.error, report.error
+    assert report.worst < 1e-9, str(report)

@@ -1,0 +1,137 @@
+"""No size is baked in that the network does not need: emitted files run at the sizes that their spec would allow."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import torch
+
+from specbuild.backends import load
+from specbuild.compiler.pipeline import compile_source, elaborated, opened
+from specbuild.compiler.weight_locations import held
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.expressions import plain
+from specbuild.frontend.source import Source
+from specbuild.ir.graph import Block, instances
+from specbuild.ops.table import Const
+from specbuild.runtimes.live import imported
+from tests.system.smaller import smaller
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+MORE = {"H": 32, "W": 64, "T": 3, "R": 2}  # what each axis grows by; they stay divisible, and differ
+# Specs whose weights or tables hang on the size of their input.
+FIXED = {
+    "acmix_net",  # a table of places
+    "attention_augmented_cnn",  # learned relative positions
+    "behavior_net",  # a linear layer on a flattened map
+    "spatial_attention_net",  # so too
+    "swin_feature_pyramid",  # masks and padding of windows
+    "vit_b_16_four_channels",  # a table of positions
+}
+LARGE = {"global_context_convnext"}  # whose original runs at other sizes in tests/oracles
+FREE = [path for path in SPECS if path.stem not in FIXED | LARGE]
+
+
+def grown(path: Path) -> Block | None:
+    """The model of a spec with larger inputs; None if there is none, or if it has other weights or tables."""
+    data = Source.read(path, str(path.relative_to(ROOT))).data
+    for x in data["inputs"].values():
+        sizes = x.get("axes", x)
+        for axis in MORE.keys() & sizes.keys():
+            if isinstance(sizes[axis], int):
+                sizes[axis] += MORE[axis]
+    source = Source(json.dumps(data, indent=1) + "\n", str(path.relative_to(ROOT)))
+    try:
+        return elaborated(*opened(source, ROOT), smaller(path)).model
+    except (SpecError, SpecErrors):
+        return None
+
+
+def alike(a: Block, b: Block) -> bool:
+    """Whether two models have the same weights and the same tables."""
+
+    def kept(model: Block) -> dict[str, Any]:
+        tables = {path: node.type.sizes for path, node, _ in instances(model) if isinstance(node.op, Const)}
+        return tables | {h.path: h.shape for h in held(model, "torch")}
+
+    return kept(a) == kept(b)
+
+
+def arrays(model: Block, backend: str) -> list[Any]:
+    random = np.random.default_rng(0)
+    found = []
+    for x in model.inputs.values():
+        shape = (2, *(plain(x[axis]) for axis in load(backend).natural(x)))
+        integers = x.dtype == "int32"
+        found.append(
+            random.integers(0, 5, shape).astype("int32")
+            if integers
+            else random.normal(size=shape).astype("float32")
+        )
+        if x.dtype == "bool":
+            found[-1] = found[-1] > -0.5
+    return found
+
+
+def listed(result: Any) -> list[Any]:
+    if isinstance(result, Mapping):
+        return list(result.values())
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def agree(found: Any, wanted: Any) -> None:
+    for a, b in zip(listed(found), listed(wanted), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5)
+
+
+def pair(path: Path) -> tuple[Block, Block]:
+    small, large = elaborated(*opened(path, ROOT), smaller(path)).model, grown(path)
+    assert large is not None and alike(small, large), "it does not run at another size: is that needed?"
+    return small, large
+
+
+def maker(model: Block, backend: str, name: str) -> Any:
+    return getattr(imported(compile_source(model, backend), f"{name}_{backend}"), model.kind)
+
+
+@pytest.mark.parametrize("path", FREE, ids=lambda p: p.stem)
+def test_torch(path: Path) -> None:
+    small, large = pair(path)
+    found, wanted = maker(small, "torch", path.stem)().eval(), maker(large, "torch", path.stem)().eval()
+    wanted.load_state_dict(found.state_dict())
+    inputs = [torch.from_numpy(x) for x in arrays(large, "torch")]
+    with torch.no_grad():
+        agree(found(*inputs), wanted(*inputs))
+
+
+@pytest.mark.parametrize("path", FREE, ids=lambda p: p.stem)
+def test_keras(path: Path) -> None:
+    small, large = pair(path)
+    inputs = arrays(large, "keras")
+    make = maker(small, "keras", path.stem)
+    shapes = {name: x.shape[1:] for name, x in zip(large.inputs, inputs, strict=True)}
+    given = {f"{name}_shape": shape for name, shape in shapes.items()}
+    found, wanted = (
+        make(**{k: v for k, v in given.items() if k in inspect.signature(make).parameters}),
+        maker(large, "keras", path.stem)(),
+    )
+    wanted.set_weights(found.get_weights())
+    x = inputs if len(inputs) > 1 else inputs[0]
+    agree(found(x, training=False), wanted(x, training=False))
+
+
+@pytest.mark.parametrize("name", sorted(FIXED))
+def test_what_is_left_out_needs_its_size(name: str) -> None:
+    path = ROOT / "specs" / f"{name}.yaml"
+    large = grown(path)
+    assert large is None or not alike(elaborated(*opened(path, ROOT), smaller(path)).model, large)
