@@ -10,31 +10,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from specbuild.backends import NAMES
-from specbuild.compiler import files as output
-from specbuild.compiler.arguments import Given, from_arguments, said
-from specbuild.compiler.pipeline import Stages, compile_source, elaborated, opened
-from specbuild.diagnostics.errors import SpecError, SpecErrors, nearest
+from specbuild.backends import BACKEND_NAMES
+from specbuild.compiler import output_files as output
+from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
+from specbuild.compiler.pipeline import CompilationStages, compile_source, elaborate_model, open_spec
+from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match
 from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
-from specbuild.frontend.resolver import Files
+from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source
-from specbuild.ir.cost import Cost, cost
-from specbuild.runtimes.live import live
-from specbuild.summary import summary
+from specbuild.ir.cost import Cost, model_cost
+from specbuild.runtimes.live_model import instantiate_model
+from specbuild.summary import summarize_model
 
 if TYPE_CHECKING:
-    from specbuild.diagram import Detail, Look
+    from specbuild.diagram import DetailLevel, DrawingStyle
     from specbuild.diff import Diff
 
 
 class Model:
     """A spec that has been checked, with its parameters chosen."""
 
-    def __init__(self, spec: Spec, files: Files, given: Given, stages: Stages, digest: str) -> None:
-        self.spec, self.files, self.given = spec, files, given
-        self.variant = given.variant.value if given.variant else None
-        self.whole = stages.whole  # as written, with steps that no output needs
+    def __init__(
+        self, spec: Spec, files: SpecFiles, arguments: SpecArguments, stages: CompilationStages, digest: str
+    ) -> None:
+        self.spec, self.files, self.arguments = spec, files, arguments
+        self.variant = arguments.variant.value if arguments.variant else None
+        self.full_graph = stages.unpruned  # as written, with steps that no output needs
         self.graph = stages.model
         self.digest = digest  # SHA-256 of all that went in: documents, parameters, variant
 
@@ -48,7 +50,7 @@ class Model:
     @cached_property
     def cost(self) -> Cost:
         """Parameters, multiply-adds and activations."""
-        return cost(self.graph)
+        return model_cost(self.graph)
 
     @property
     def parameters(self) -> int:
@@ -60,48 +62,54 @@ class Model:
 
         Its outputs are named: what it gives already after its step, a feature after its path, `layer3_0` for layer3.0.
         """
-        features = Features({path: said("features", path) for path in paths}, only)
-        return built(self.spec, self.files, replace(self.given, features=features))
+        features = Features({path: argument_location("features", path) for path in paths}, only)
+        return build_model(self.spec, self.files, replace(self.arguments, features=features))
 
     @property
     def in_full(self) -> Model | None:
         """The model with all its own outputs, if it gives only features of it."""
-        features = self.given.features
+        features = self.arguments.features
         if features is None or not features.only:
             return None
-        return built(self.spec, self.files, replace(self.given, features=None))
+        return build_model(self.spec, self.files, replace(self.arguments, features=None))
 
     def summary(self, depth: int | None = 2) -> str:
         """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
-        return summary(self.graph, depth)
+        return summarize_model(self.graph, depth)
 
     def source(self, backend: str, *, loader: bool = False, groups: bool = False) -> str:
         """The file that `specbuild compile` writes for this backend.
 
         If asked, with a `loader` of weights (for Keras), with a function that makes `groups` for an optimizer.
         """
-        header = output.header(self.digest, self.spec.license)
-        return output.stamped(
+        header = output.file_header(self.digest, self.spec.license)
+        return output.stamp_source(
             compile_source(
-                self.graph, known(backend), header, loader=loader and backend == "keras", groups=groups
+                self.graph,
+                validate_backend(backend),
+                header,
+                loader=loader and backend == "keras",
+                groups=groups,
             )
         )
 
     def picture(
         self,
         format: str = "svg",
-        detail: Detail | None = None,
-        look: Look | None = None,
+        detail: DetailLevel | None = None,
+        look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
         """The model as the bytes of a picture: svg, png, pdf, dot or mermaid."""
-        from specbuild.diagram import Look  # only here: most of what is done with a model is no drawing
-        from specbuild.diagram.model_diagram import picture
+        from specbuild.diagram import (
+            DrawingStyle,  # only here: most of what is done with a model is no drawing
+        )
+        from specbuild.diagram.model_diagram import render_picture
 
-        look = look or Look()
+        look = look or DrawingStyle()
         if not look.title and self.variant:
             look = replace(look, title=f"{self.name} · {self.variant}")
-        return picture(self.graph, format, detail, look, log)
+        return render_picture(self.graph, format, detail, look, log)
 
     def draw(
         self,
@@ -120,17 +128,17 @@ class Model:
         `depth` counts the levels of blocks that are opened (by default what fits a page), `open` names one
         block to draw, `ops` gives every op its own box.
         """
-        from specbuild.diagram import Detail, Look, format_of  # only here, as above
+        from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path  # only here, as above
 
-        look = Look(direction, theme, title, link_base)
-        data = self.picture(format_of(str(path)), Detail(depth, open, ops), look)
-        output.put(Path(path), data)
+        look = DrawingStyle(direction, theme, title, link_base)
+        data = self.picture(format_from_path(str(path)), DetailLevel(depth, open, ops), look)
+        output.write_picture(Path(path), data)
 
     def diff(self, after: Model) -> Diff:
         """What became of this model in another one; `.draw("diff.svg")` draws both as one."""
-        from specbuild.diff import diff  # only here, as above
+        from specbuild.diff import diff_models  # only here, as above
 
-        return diff(self.graph, after.graph)
+        return diff_models(self.graph, after.graph)
 
     def _repr_svg_(self) -> str | None:
         """The picture alone, if Graphviz is here."""
@@ -141,20 +149,20 @@ class Model:
 
     def _repr_html_(self) -> str:
         """How notebooks show a model: its picture, if Graphviz is here, and a short table of its steps."""
-        from specbuild.summary import rows
-        from specbuild.summary.html import html  # only here, as above
-        from specbuild.summary.table import Table
+        from specbuild.summary import summary_rows
+        from specbuild.summary.html import summary_html  # only here, as above
+        from specbuild.summary.table import SummaryTable
 
-        return html(Table(self.graph, rows(self.graph), 1), self._repr_svg_() or "")
+        return summary_html(SummaryTable(self.graph, summary_rows(self.graph), 1), self._repr_svg_() or "")
 
     def build(self, backend: str) -> Any:
         """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""
-        return live(self.source(backend), self.graph, backend)
+        return instantiate_model(self.source(backend), self.graph, backend)
 
 
 def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
     """The model of a spec file, or of a spec's own text; raises SpecError, or SpecErrors for several."""
-    return made(source, from_arguments(params, variant))
+    return create_model(source, arguments_from_python(params, variant))
 
 
 def compile(source: str | Path, /, backend: str, variant: str | None = None, **params: Any) -> str:
@@ -162,34 +170,34 @@ def compile(source: str | Path, /, backend: str, variant: str | None = None, **p
     return load(source, variant, **params).source(backend)
 
 
-def made(source: str | Path | Source, given: Given, root: Path | None = None) -> Model:
+def create_model(source: str | Path | Source, arguments: SpecArguments, root: Path | None = None) -> Model:
     """The model of a spec with everything chosen, from the command line or from Python."""
-    return built(*opened(source, root), given)
+    return build_model(*open_spec(source, root), arguments)
 
 
-def built(spec: Spec, files: Files, given: Given) -> Model:
+def build_model(spec: Spec, files: SpecFiles, arguments: SpecArguments) -> Model:
     """The model of an opened spec."""
-    given.check(spec)
-    variant, features = given.variant.value if given.variant else None, given.features
+    arguments.check_spec(spec)
+    variant, features = arguments.variant.value if arguments.variant else None, arguments.features
     try:
-        stages = elaborated(spec, files, given.values, variant, features)
+        stages = elaborate_model(spec, files, arguments.param_values, variant, features)
     except SpecError as error:
-        raise given.blamed(error, spec) from None
+        raise arguments.relocate_error(error, spec) from None
     except SpecErrors as errors:
-        raise SpecErrors(given.blamed(error, spec) for error in errors.errors) from None
-    documents = [read.source.data for read in files.owners.values()]
-    chosen = [variant, given.values, *([[*features.places], features.only] if features else [])]
+        raise SpecErrors(arguments.relocate_error(error, spec) for error in errors.errors) from None
+    documents = [read.source.data for read in files.specs_by_source.values()]
+    chosen = [variant, arguments.param_values, *([[*features.locations], features.only] if features else [])]
     content = json.dumps([documents, *chosen], separators=(",", ":"))
-    return Model(spec, files, given, stages, hashlib.sha256(content.encode()).hexdigest())
+    return Model(spec, files, arguments, stages, hashlib.sha256(content.encode()).hexdigest())
 
 
-def known(backend: str) -> str:
+def validate_backend(backend: str) -> str:
     """The name of a backend, if it is one."""
-    if backend in NAMES:
+    if backend in BACKEND_NAMES:
         return backend
-    near = nearest(backend, NAMES)
+    near = closest_match(backend, BACKEND_NAMES)
     raise SpecError(
         "SB602",
         f"there is no backend {backend!r}",
-        hint=f"did you mean {near!r}?" if near else f"there are {', '.join(NAMES)}",
+        hint=f"did you mean {near!r}?" if near else f"there are {', '.join(BACKEND_NAMES)}",
     )

@@ -11,7 +11,7 @@ from docs.pages.samples import shown
 from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.resolver import LIBRARY, library_index
-from specbuild.summary.examples import sample
+from specbuild.summary.examples import example_spec
 
 Pages = Iterator[tuple[str, str | bytes]]
 
@@ -80,7 +80,7 @@ def page(block: BlockDef, pictured: bool) -> str:
         count, macs = models.counts(models.loaded(path).cost)
         taken = f"{flows}: {count} parameters, {macs} multiply-adds."
         return markdown.page(*head, taken, title, variants, *models.body(path, name))
-    found = sample(block)
+    found = example_spec(block)
     example = ("## Example", shown(found)) if found else ()
     return markdown.page(*head, *example, "## Definition", f"`{name}`", definition(path))
 

@@ -9,12 +9,12 @@ from typing import Any
 import typer.main
 
 from docs.pages import markdown
-from specbuild.cli import VERBS, app
+from specbuild.cli import COMMANDS, build_app
 
 
 def pages() -> Iterator[tuple[str, str]]:
     root: Any = typer.main.get_command(
-        app(VERBS)
+        build_app(COMMANDS)
     )  # of the click that typer brings, which names no public types
     context = root.make_context("specbuild", [], resilient_parsing=True)
     verbs = [verb for name in root.list_commands(context) for verb in tree(root, context, name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from specbuild.diagnostics.sentences import sentence as first
+from specbuild.diagnostics.sentences import first_sentence as first
 
 SPECIAL = re.compile(r"([\\*_\[\]<>|#$&{}~^`])")
 PAPER = re.compile(

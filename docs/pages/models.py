@@ -11,13 +11,13 @@ from docs.pages import markdown
 from docs.pages.samples import TITLES
 from specbuild import load
 from specbuild.api import Model
-from specbuild.backends import NAMES
-from specbuild.compiler.pipeline import opened
+from specbuild.backends import BACKEND_NAMES
+from specbuild.compiler.pipeline import open_spec
 from specbuild.elaborate import elaborate
-from specbuild.ir.cost import Cost, cost
+from specbuild.ir.cost import Cost, model_cost
 from specbuild.ir.prune import PASSES
-from specbuild.summary import short
-from specbuild.summary.examples import flow
+from specbuild.summary import format_quantity
+from specbuild.summary.examples import format_flow
 
 
 @cache
@@ -27,15 +27,15 @@ def loaded(path: Path) -> Model:
 
 def counts(took: Cost) -> tuple[str, str]:
     """What a model takes, for a table."""
-    return f"{took.parameters:,}", short(took.macs)
+    return f"{took.parameters:,}", format_quantity(took.macs)
 
 
 def cost_of(path: Path, variant: str) -> Cost:
     """What a variant takes; without finding out what its code would look like, which takes longer."""
-    model = elaborate(*opened(path), variant=variant)
+    model = elaborate(*open_spec(path), variant=variant)
     for transform in PASSES:
         model = transform(model)
-    return cost(model)
+    return model_cost(model)
 
 
 def flows(model: Model) -> str:
@@ -59,7 +59,7 @@ def variants(path: Path) -> str:
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    return flow(dict(values)) if values else ""
+    return format_flow(dict(values)) if values else ""
 
 
 def body(path: Path, shown: str) -> Iterator[str]:
@@ -72,5 +72,6 @@ def body(path: Path, shown: str) -> Iterator[str]:
     yield markdown.listing(path.read_text(encoding="utf-8"), "yaml")
     yield "## What it compiles to"
     yield markdown.tabs(
-        "framework", ((TITLES[name], markdown.listing(model.source(name), "python")) for name in NAMES)
+        "framework",
+        ((TITLES[name], markdown.listing(model.source(name), "python")) for name in BACKEND_NAMES),
     )

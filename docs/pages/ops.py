@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from docs.pages import markdown
 from docs.pages.samples import TITLES, shown
 from specbuild import backends
-from specbuild.frontend.schema.op_schema import in_yaml
+from specbuild.frontend.schema.op_schema import default_as_yaml
 from specbuild.ops import OPS, Op
-from specbuild.ops.base import Attribute, attributes
-from specbuild.summary.examples import sample
+from specbuild.ops.base import OpAttribute, list_attributes
+from specbuild.summary.examples import example_spec
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -47,7 +47,7 @@ def summaries(members: list[type[Op]], folder: str) -> str:
 
 
 def page(op: type[Op], family: list[type[Op]]) -> str:
-    found = sample(op)
+    found = example_spec(op)
     beside = [f"[`{other.name}`]({other.name}.md)" for other in family if other is not op]
     return markdown.page(
         markdown.trail("[Ops](../index.md)", f"[{op.family.capitalize()}](index.md)"),
@@ -64,7 +64,8 @@ def page(op: type[Op], family: list[type[Op]]) -> str:
 
 def inputs(op: type[Op]) -> str:
     rows = [
-        (t.name, markdown.line(t.doc), "optional" * t.optional + "two or more" * t.many) for t in op.takes
+        (t.name, markdown.line(t.doc), "optional" * t.optional + "two or more" * t.variadic)
+        for t in op.input_specs
     ]
     return markdown.page("## Inputs", markdown.entries(rows)) if rows else ""
 
@@ -76,22 +77,22 @@ def parameters(op: type[Op]) -> str:
             default(a),
             markdown.described(markdown.line(a.doc), markdown.line(str(a.kind))),
         )
-        for a in attributes(op).values()
+        for a in list_attributes(op).values()
     ]
     head = ("Attribute", "Default", "Meaning")
     return markdown.page("## Attributes", markdown.table(head, rows)) if rows else "It has no attributes."
 
 
-def default(attribute: Attribute) -> str:
-    if attribute.required:
+def default(attribute: OpAttribute) -> str:
+    if attribute.is_required:
         return "required"
-    value = in_yaml(attribute.default)
+    value = default_as_yaml(attribute.default)
     return "" if value is None else markdown.code(value if isinstance(value, str) else json.dumps(value))
 
 
 def refusals(op: type[Op]) -> str:
     """Why a framework cannot express the op, where one cannot."""
-    found = {name: backends.load(name).refused.get(op) for name in backends.NAMES}
+    found = {name: backends.load_backend(name).refusals.get(op) for name in backends.BACKEND_NAMES}
     return markdown.page(
         *(f"Refused for {TITLES[name]}: {markdown.line(why)}." for name, why in found.items() if why)
     )

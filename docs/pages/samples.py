@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from docs.pages import markdown
-from specbuild.backends import NAMES
+from specbuild.backends import BACKEND_NAMES
 from specbuild.compiler.pipeline import compile_source
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
-from specbuild.ir.cost import cost
+from specbuild.ir.cost import model_cost
 from specbuild.ir.graph import Block
-from specbuild.summary import short
-from specbuild.summary.examples import Sample
+from specbuild.summary import format_quantity
+from specbuild.summary.examples import ExampleSpec
 
 TITLES = {"torch": "PyTorch", "keras": "Keras"}
 
 
-def shown(found: Sample) -> str:
+def shown(found: ExampleSpec) -> str:
     """The example, its sizes, its weights, and the two files that it becomes."""
     return markdown.page(
         markdown.listing(found.text, "yaml"), sizes(found.model), weights(found.model), sources(found.model)
@@ -26,9 +26,9 @@ def sizes(found: Block) -> str:
     """What goes in, what comes out, and what it takes."""
     went = ", ".join(f"`{name}` {markdown.code(str(x))}" for name, x in found.inputs.items())
     came = ", ".join(markdown.code(str(output.type)) for output in found.outputs.values())
-    took = cost(found)
+    took = model_cost(found)
     parameters = f"{took.parameters:,} parameters" if took.parameters else "no parameters"
-    macs = f", {short(took.macs)} multiply-adds" if took.macs else ""
+    macs = f", {format_quantity(took.macs)} multiply-adds" if took.macs else ""
     return f"{went} → {came}: {parameters}{macs}."
 
 
@@ -36,18 +36,18 @@ def weights(found: Block) -> str:
     """Every tensor that the example holds, by its name in the framework of its canonical layout."""
     rows = [
         (
-            markdown.code(weight.kept),
+            markdown.code(weight.framework_path),
             markdown.code(" × ".join(map(str, weight.shape))),
             "yes" if weight.trained else "no",
         )
-        for weight in held(found, "torch")
+        for weight in locate_weights(found, "torch")
     ]
     return markdown.table(("Weight", "Shape in PyTorch", "Learned"), rows)
 
 
 def sources(found: Block) -> str:
     """The emitted code for each framework; the reason where one cannot express it."""
-    return markdown.tabs("framework", ((TITLES[name], source(found, name)) for name in NAMES))
+    return markdown.tabs("framework", ((TITLES[name], source(found, name)) for name in BACKEND_NAMES))
 
 
 def source(found: Block, backend: str) -> str:

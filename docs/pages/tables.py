@@ -9,15 +9,15 @@ from docs.pages import markdown
 from specbuild.elaborate import instances, nodes, steps
 from specbuild.expressions import parser as reading
 from specbuild.frontend.decoding import BYTE_LIMIT
-from specbuild.frontend.edits import EDITS, MOST_EDITS
+from specbuild.frontend.edits import EDIT_VERBS, MAX_EDITS
 from specbuild.frontend.names import IDENTIFIER
 from specbuild.frontend.resolver import MAX_BYTES, MAX_FILES, MAX_IMPORT_DEPTH
-from specbuild.frontend.schema.edit_schema import verbs
-from specbuild.frontend.schema.file_schema import file_keys
+from specbuild.frontend.schema.edit_schema import verb_schemas
+from specbuild.frontend.schema.file_schema import file_key_schemas
 from specbuild.frontend.schema.op_schema import Schema
-from specbuild.frontend.schema.step_schema import step_keys, structures
-from specbuild.frontend.yaml_composer import MOST_ALIASES, MOST_CHARACTERS, MOST_NESTING, MOST_VALUES
-from specbuild.frontend.yaml_scalars import MOST_DIGITS
+from specbuild.frontend.schema.step_schema import step_key_schemas, structure_schemas
+from specbuild.frontend.yaml_composer import MAX_ALIASES, MAX_CHARACTERS, MAX_NESTING, MAX_VALUES
+from specbuild.frontend.yaml_scalars import MAX_DIGITS
 from specbuild.ops.convolution import MAX_PARAMETERS
 from specbuild.ops.types import MAX_AXIS, MAX_ELEMENTS
 
@@ -33,9 +33,9 @@ def edits() -> str:
         (
             markdown.code(verb),
             markdown.line(schema["description"]),
-            ", ".join(map(markdown.code, EDITS[verb])),
+            ", ".join(map(markdown.code, EDIT_VERBS[verb])),
         )
-        for verb, schema in verbs().items()
+        for verb, schema in verb_schemas().items()
     ]
     return markdown.table(("Edit", "What stands there", "Beside it"), rows)
 
@@ -45,18 +45,18 @@ def limits() -> str:
         ("a file", f"{mebibytes(BYTE_LIMIT)} of UTF-8, a regular file"),
         (
             "what is in it",
-            f"{MOST_VALUES:,} values, nested {MOST_NESTING} deep, {MOST_ALIASES} aliases; "
-            f"{MOST_CHARACTERS:,} characters in a text",
+            f"{MAX_VALUES:,} values, nested {MAX_NESTING} deep, {MAX_ALIASES} aliases; "
+            f"{MAX_CHARACTERS:,} characters in a text",
         ),
         ("a name", f"a letter, then letters, digits and `_`; {longest_name()} characters"),
-        ("a number", f"finite, {MOST_DIGITS} digits"),
+        ("a number", f"finite, {MAX_DIGITS} digits"),
         (
             "an expression",
             f"{reading.MAX_CHARACTERS:,} characters, {reading.MAX_NODES} nodes, {reading.MAX_DEPTH} deep, "
             f"whole numbers up to {power(reading.MAX_INTEGER)}",
         ),
         ("imports", f"{MAX_FILES} files, {MAX_IMPORT_DEPTH} deep, {mebibytes(MAX_BYTES)} together"),
-        ("edits", f"{MOST_EDITS} in a file"),
+        ("edits", f"{MAX_EDITS} in a file"),
         ("a repeat", f"{steps.MAX_REPEAT:,} times"),
         (
             "a model",
@@ -85,9 +85,9 @@ def power(n: int, base: int = 2) -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "file_keys": lambda: keys(file_keys()),
-    "step_keys": lambda: keys(step_keys()),
-    "structures": lambda: keys(structures()),
+    "file_keys": lambda: keys(file_key_schemas()),
+    "step_keys": lambda: keys(step_key_schemas()),
+    "structures": lambda: keys(structure_schemas()),
     "edits": edits,
     "limits": limits,
 }

@@ -31,7 +31,7 @@ from docs.pages import markdown
 from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.cli import main
-from specbuild.cli.terminal import Exit
+from specbuild.cli.terminal import ExitCode
 
 LISTING = re.compile(
     r"^```\{(spec|faulty|mended|steps|terminal|pictured|table|emitted)\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE
@@ -95,7 +95,7 @@ def session(text: str) -> Iterator[str]:
     for command in text.splitlines():
         line, _, wanted = command.removeprefix("$ ").partition("  # exits ")
         printed, code = run(shlex.split(line))
-        if code == Exit.MISSING:
+        if code == ExitCode.MISSING:
             raise Lacking
         if code != int(wanted or 0):
             raise AssertionError(f"{line} ends with {code}:\n{printed}")

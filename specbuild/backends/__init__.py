@@ -6,10 +6,10 @@ from importlib import import_module
 
 from specbuild.backends.base import Backend
 
-NAMES = ("torch", "keras")
+BACKEND_NAMES = ("torch", "keras")
 
 
-def load(name: str) -> Backend:
+def load_backend(name: str) -> Backend:
     """The backend of this name."""
     found: Backend = import_module(f"specbuild.backends.{name}.backend").backend
     return found

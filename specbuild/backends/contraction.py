@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import Operand
 
-BATCH = "b"
+BATCH_LETTER = "b"
 
 
 @dataclass(frozen=True)
-class Product:
+class MatrixProduct:
     """A matrix product: whether the last two dimensions of each side change places, and how the result lies."""
 
-    turned: tuple[bool, bool]
+    transposed: tuple[bool, bool]
     layout: Layout
 
 
-def product(xs: Sequence[Operand], over: tuple[str, ...]) -> Product | None:
+def match_matrix_product(xs: Sequence[Operand], over: tuple[str, ...]) -> MatrixProduct | None:
     """Two values as they lie, if they multiply as matrices: leading axes alike, one axis summed, one left on each side."""
     if len(xs) != 2 or len(over) != 1:
         return None
@@ -35,25 +35,25 @@ def product(xs: Sequence[Operand], over: tuple[str, ...]) -> Product | None:
     turned = left.order[-1] != inner, right.order[-2] != inner
     if all(turned):
         return None
-    return Product(turned, Layout((*shared, *rows, *columns), (), left.layout.batched))
+    return MatrixProduct(turned, Layout((*shared, *rows, *columns), (), left.layout.batched))
 
 
-def equation(xs: Sequence[Layout], out: Layout) -> str:
+def einsum_equation(xs: Sequence[Layout], out: Layout) -> str:
     """The letters of an einsum: `bthc,bshc->bhts`."""
-    letters = lettered(a for x in xs for a in x.order)
+    letters = axis_letters(a for x in xs for a in x.order)
 
-    def told(x: Layout) -> str:
-        return BATCH * x.batched + "".join(letters[a] for a in x.order)
+    def format_operand(x: Layout) -> str:
+        return BATCH_LETTER * x.batched + "".join(letters[a] for a in x.order)
 
-    return f"{','.join(map(told, xs))}->{told(out)}"
+    return f"{','.join(map(format_operand, xs))}->{format_operand(out)}"
 
 
-def lettered(axes: Iterable[str]) -> dict[str, str]:
+def axis_letters(axes: Iterable[str]) -> dict[str, str]:
     """A letter for each axis: its first, else another of its own, else any."""
     found: dict[str, str] = {}
     for axis in axes:
         if axis not in found:
             own = [c for c in axis.lower() if "a" <= c <= "z"]
             free = (c for c in (*own, *"acdefghijklmnopqrstuvwxyz", *"ACDEFGHIJKLMNOPQRSTUVWXYZ"))
-            found[axis] = next(c for c in free if c != BATCH and c not in found.values())
+            found[axis] = next(c for c in free if c != BATCH_LETTER and c not in found.values())
     return found

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import bug, exit_code, out, report
+from specbuild.cli.terminal import exit_code, print_error, print_text, report_bug
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.version import __version__
 
 # In the order of the help. Each is a module of this package that holds a function or a group of that name.
-VERBS = (
+COMMANDS = (
     "check",
     "compile",
     "show",
@@ -31,21 +31,21 @@ VERBS = (
 )
 
 
-def print_version(wanted: bool) -> None:
-    if wanted:
-        out(f"specbuild {__version__}\n")
+def print_version(requested: bool) -> None:
+    if requested:
+        print_text(f"specbuild {__version__}\n")
         raise typer.Exit
 
 
-def version(
-    wanted: Annotated[
+def global_options(
+    requested: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
 
 
-def app(verbs: Iterable[str]) -> typer.Typer:
+def build_app(commands: Iterable[str]) -> typer.Typer:
     """The program with these verbs."""
     program = typer.Typer(
         name="specbuild",
@@ -56,33 +56,33 @@ def app(verbs: Iterable[str]) -> typer.Typer:
         "4: a backend or device is missing, 70: a bug of specbuild.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    program.callback()(version)
-    for name in verbs:
-        verb = getattr(import_module(f"specbuild.cli.{name}"), name)
-        if isinstance(verb, typer.Typer):
-            program.add_typer(verb, name=name)
+    program.callback()(global_options)
+    for name in commands:
+        command = getattr(import_module(f"specbuild.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            program.add_typer(command, name=name)
         else:
-            program.command(name)(verb)
+            program.command(name)(command)
     return program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    args = sys.argv[1:] if arguments is None else list(arguments)
     # Loading and describing the verbs that nobody asked for would double the time to start.
-    verbs = given[:1] if given and given[0] in VERBS else VERBS
+    commands = args[:1] if args and args[0] in COMMANDS else COMMANDS
     # What a command makes of a spec lives until it ends: looking for cycles in it would take a third of the time.
     gc.set_threshold(50_000, 20, 100)
     try:
-        app(verbs)(args=given, prog_name="specbuild")
+        build_app(commands)(args=args, prog_name="specbuild")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (SpecError, SpecErrors) as error:
         try:
-            report(error)
+            print_error(error)
         except typer.Exit as end:
             return end.exit_code
         return exit_code(error)
     except Exception as error:
-        return bug(error)
+        return report_bug(error)
     return 0

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from specbuild.api import built
-from specbuild.backends import NAMES
+from specbuild.api import build_model
+from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
-from specbuild.cli.terminal import Exit, log, out, report
-from specbuild.compiler.arguments import from_flags
-from specbuild.compiler.pipeline import opened
-from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
-from specbuild.elaborate import warnings as notes
-from specbuild.summary import short
+from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
+from specbuild.compiler.arguments import arguments_from_flags
+from specbuild.compiler.pipeline import open_spec
+from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
+from specbuild.elaborate import notes
+from specbuild.summary import format_quantity
 
 
 def check(
@@ -29,42 +29,42 @@ def check(
 
     Faults go to standard output, each with its place, a code, and what to do.
     """
-    faults: list[SpecError] = []
-    for spec in options.once(specs):
+    errors: list[SpecError] = []
+    for spec in options.check_stdin_once(specs):
         try:
-            told = examined(spec, variant, settings, root)
+            line = check_spec(spec, variant, settings, root)
         except SpecError as error:
-            faults.append(error)
+            errors.append(error)
         except SpecErrors as error:
-            faults += error.errors
+            errors += error.errors
         else:
             if format == "text":
-                out(told + "\n")
+                print_text(line + "\n")
     if format != "text":
-        found = render(SpecErrors(faults), format=format)
-        out(found + "\n" if found else "")
-    elif faults:
-        report(SpecErrors(faults), sys.stdout)
-    if faults:
-        raise typer.Exit(Exit.INVALID)
+        text = format_errors(SpecErrors(errors), format=format)
+        print_text(text + "\n" if text else "")
+    elif errors:
+        print_error(SpecErrors(errors), sys.stdout)
+    if errors:
+        raise typer.Exit(ExitCode.INVALID)
 
 
-def examined(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
+def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
     """One line on a spec that is fine; notes go to the log, such as that a backend cannot express it."""
-    opened_spec, files = opened(options.source(spec), root)
+    opened_spec, files = open_spec(options.spec_source(spec), root)
     if opened_spec.model is None:
         count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"
-        return f"{printable(spec)}: {count} and no model; the form is fine, shapes were not checked"
-    model = built(opened_spec, files, from_flags(settings or [], variant))
-    found = [*notes.names(model.spec, model.whole), *notes.edited(model.whole)]
-    for note in [*found, *notes.dropped(model.whole, model.graph)]:
-        log(str(note))
-    for backend in NAMES:
+        return f"{make_printable(spec)}: {count} and no model; the form is fine, shapes were not checked"
+    model = build_model(opened_spec, files, arguments_from_flags(settings or [], variant))
+    found_notes = [*notes.name_notes(model.spec, model.full_graph), *notes.edit_notes(model.full_graph)]
+    for note in [*found_notes, *notes.unused_step_notes(model.full_graph, model.graph)]:
+        log_line(str(note))
+    for backend in BACKEND_NAMES:
         try:
             model.source(backend)
         except SpecError as error:
             if error.code != "SB601":
                 raise
-            log(str(notes.Note(error.message, error.place)))
-    took = f"{model.parameters:,} parameters, {short(model.cost.macs)} multiply-adds"
-    return f"{printable(spec)}: {model.name} is fine: {took}"
+            log_line(str(notes.SpecNote(error.message, error.location)))
+    size = f"{model.parameters:,} parameters, {format_quantity(model.cost.macs)} multiply-adds"
+    return f"{make_printable(spec)}: {model.name} is fine: {size}"

@@ -12,21 +12,21 @@ from typing import Annotated, Any, Literal
 import typer
 
 from specbuild.api import Model
-from specbuild.backends import NAMES
+from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
-from specbuild.cli.changes import SAID, show
-from specbuild.cli.package import Order, packaged
-from specbuild.cli.terminal import Exit, exit_code, log, out, report
-from specbuild.compiler import files as output
-from specbuild.compiler.line_diff import changes
-from specbuild.diagnostics.errors import SpecError, SpecErrors, nearest, printable, render
-from specbuild.elaborate import warnings as notes
-from specbuild.frontend.names import snake
+from specbuild.cli.file_status import STATUS_TEXT, print_diff
+from specbuild.cli.package import PackageRequest, compile_package
+from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_error, print_text
+from specbuild.compiler import output_files as output
+from specbuild.compiler.line_diff import diff_file
+from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
+from specbuild.elaborate import notes
+from specbuild.frontend.names import to_snake_case
 from specbuild.version import __version__
 
 
 @dataclass(frozen=True)
-class Result:
+class CompiledFile:
     """One emitted file, and where it is to go: None for standard output."""
 
     spec: str
@@ -35,16 +35,16 @@ class Result:
     text: str
     path: Path | None
 
-    def difference(self) -> str:
+    def render_diff(self) -> str:
         """What would change in the file."""
-        return "" if self.path is None else changes(self.path, self.text)
+        return "" if self.path is None else diff_file(self.path, self.text)
 
-    def record(self, status: str, difference: str | None = None) -> dict[str, Any]:
+    def json_record(self, status: str, difference: str | None = None) -> dict[str, Any]:
         return {
-            "spec": printable(self.spec, 4096),
+            "spec": make_printable(self.spec, 4096),
             "model": self.model.name,
             "backend": self.backend,
-            "file": None if self.path is None else printable(str(self.path), 4096),
+            "file": None if self.path is None else make_printable(str(self.path), 4096),
             "status": status,
             "parameters": self.model.parameters,
             "multiply_adds": self.model.cost.macs,
@@ -53,13 +53,13 @@ class Result:
         }
 
 
-def backends(value: str) -> str:
+def check_backend_name(value: str) -> str:
     """A backend's name, or all."""
-    if value in (*NAMES, "all"):
+    if value in (*BACKEND_NAMES, "all"):
         return value
-    near = nearest(value, (*NAMES, "all"))
+    near = closest_match(value, (*BACKEND_NAMES, "all"))
     raise typer.BadParameter(
-        f"{printable(value)!r} is not one of {', '.join(NAMES)}, all"
+        f"{make_printable(value)!r} is not one of {', '.join(BACKEND_NAMES)}, all"
         + (f"; did you mean {near}?" if near else "")
     )
 
@@ -71,9 +71,9 @@ def compile(
         typer.Option(
             "--backend",
             "-b",
-            metavar="|".join((*NAMES, "all")),
+            metavar="|".join((*BACKEND_NAMES, "all")),
             help="The framework to write for.",
-            callback=backends,
+            callback=check_backend_name,
         ),
     ],
     target: Annotated[
@@ -150,7 +150,7 @@ def compile(
 
     A package is the folder that -o names: specbuild compile net.yaml --layout package -b all -o net/
     """
-    chosen = NAMES if backend == "all" else (backend,)
+    chosen = BACKEND_NAMES if backend == "all" else (backend,)
     if layout == "package":
         if len(specs) > 1:
             raise typer.BadParameter("a package holds one model", param_hint="SPEC")
@@ -166,8 +166,8 @@ def compile(
                 "it is for a file, not for a package", param_hint="--with-optimizer-groups"
             )
         how = (target, loader, diagram or "svg", parity, check, diff, force, keep or ())
-        order = Order(specs[0], variant, settings, root, chosen, *how)
-        raise typer.Exit(packaged(order, as_json))
+        order = PackageRequest(specs[0], variant, settings, root, chosen, *how)
+        raise typer.Exit(compile_package(order, as_json))
     for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
         if value is not None:
             raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
@@ -182,75 +182,79 @@ def compile(
             "a PyTorch file needs none: load_state_dict reads what `specbuild weights` writes",
             param_hint="--with-weights-loader",
         )
-    where = place(target, several)
+    where = output_target(target, several)
 
     def load(spec: str) -> Model:
-        return options.model(spec, variant, settings, root, features, only)
+        return options.load_model(spec, variant, settings, root, features, only)
 
     def source(model: Model, backend: str) -> str:
         return model.source(backend, loader=loader, groups=groups)
 
-    compiled = [*emitted(options.once(specs), chosen, load, source, where)]
-    results = [found for found in compiled if isinstance(found, Result)]
+    compiled = [*compile_specs(options.check_stdin_once(specs), chosen, load, source, where)]
+    results = [found for found in compiled if isinstance(found, CompiledFile)]
     faults = [found for found in compiled if isinstance(found, SpecError)]
     records = []
     differs = False
     for result in results:
         try:
             looks = check or diff
-            status = compared(result) if looks else delivered(result, results, force, as_json)
-            difference = result.difference() if diff else None
+            status = compare_file(result) if looks else write_result(result, results, force, as_json)
+            difference = result.render_diff() if diff else None
         except SpecError as error:
             faults.append(error)
             continue
         differs = differs or (looks and status != "same")
-        records.append(result.record(status, difference))
+        records.append(result.json_record(status, difference))
         if difference and not as_json:
-            show(difference)
+            print_diff(difference)
         if result.path is not None and not as_json:
-            log(f"{result.path} {SAID[status]}" if status in SAID else f"{status} {result.path}")
+            log_line(
+                f"{result.path} {STATUS_TEXT[status]}" if status in STATUS_TEXT else f"{status} {result.path}"
+            )
     if as_json:
-        errors = json.loads(render(SpecErrors(faults), format="json"))
-        out(json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n")
+        errors = json.loads(format_errors(SpecErrors(faults), format="json"))
+        print_text(
+            json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n"
+        )
     elif faults:
-        report(SpecErrors(faults))
+        print_error(SpecErrors(faults))
     if faults:
         raise typer.Exit(exit_code(SpecErrors(faults)))
     if differs:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.FOUND)
 
 
 @dataclass(frozen=True)
-class Place:
+class OutputTarget:
     """Where results go: one path, or a folder in which each has its name; neither: standard output."""
 
     path: Path | None = None
     folder: Path | None = None
 
-    def of(self, model: Model, backend: str) -> Path | None:
-        return self.path if self.folder is None else self.folder / f"{snake(model.name)}_{backend}.py"
+    def path_for(self, model: Model, backend: str) -> Path | None:
+        return self.path if self.folder is None else self.folder / f"{to_snake_case(model.name)}_{backend}.py"
 
 
-def place(target: str | None, several: bool) -> Place:
+def output_target(target: str | None, several: bool) -> OutputTarget:
     if target == "-" or (target is None and not several):
-        return Place()
+        return OutputTarget()
     path = Path(target or ".")
     return (
-        Place(folder=path)
+        OutputTarget(folder=path)
         if several or target is None or target.endswith("/") or path.is_dir()
-        else Place(path)
+        else OutputTarget(path)
     )
 
 
-def emitted(
+def compile_specs(
     specs: list[str],
     backends: tuple[str, ...],
     load: Callable[[str], Model],
     source: Callable[[Model, str], str],
-    where: Place,
-) -> Iterator[Result | SpecError]:
+    where: OutputTarget,
+) -> Iterator[CompiledFile | SpecError]:
     """What each spec gives for each backend; a fault in one does not stop the others."""
-    for spec in progress(specs):
+    for spec in iterate_with_progress(specs):
         try:
             model = load(spec)
         except SpecError as error:
@@ -259,16 +263,21 @@ def emitted(
         except SpecErrors as errors:
             yield from errors.errors
             continue
-        for note in [*notes.edited(model.whole), *notes.dropped(model.whole, model.graph)]:
-            log(str(note))
+        for note in [
+            *notes.edit_notes(model.full_graph),
+            *notes.unused_step_notes(model.full_graph, model.graph),
+        ]:
+            log_line(str(note))
         for backend in backends:
             try:
-                yield Result(spec, model, backend, source(model, backend), where.of(model, backend))
+                yield CompiledFile(
+                    spec, model, backend, source(model, backend), where.path_for(model, backend)
+                )
             except SpecError as error:
                 yield error
 
 
-def progress(specs: list[str]) -> Iterator[str]:
+def iterate_with_progress(specs: list[str]) -> Iterator[str]:
     """The specs one after another; with a bar on a terminal, if there are several."""
     if len(specs) == 1 or not sys.stderr.isatty():
         yield from specs
@@ -280,26 +289,28 @@ def progress(specs: list[str]) -> Iterator[str]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(specs))
         for spec in specs:
-            bar.update(task, description=printable(spec, 60))
+            bar.update(task, description=make_printable(spec, 60))
             yield spec
             bar.advance(task)
 
 
-def compared(result: Result) -> str:
+def compare_file(result: CompiledFile) -> str:
     """How the file on the disk stands to what it would be."""
     assert result.path is not None
-    return output.state(result.path, result.text)
+    return output.file_state(result.path, result.text)
 
 
-def delivered(result: Result, results: list[Result], force: bool, as_json: bool) -> str:
+def write_result(result: CompiledFile, results: list[CompiledFile], force: bool, as_json: bool) -> str:
     """Write one result where it goes; what was done."""
     if result.path is None:
         if not as_json:
-            out(result.text)
+            print_text(result.text)
         return "printed"
     rivals = [r for r in results if r.path == result.path and r is not result]
     if rivals:
-        reason = f"{printable(result.spec)} and {printable(rivals[0].spec)} would both be written there"
-        raise output.refused(result.path, reason, "compile them apart, each with its own -o")
-    output.folder(result.path.parent)
-    return "wrote" if output.write(result.path, result.text, force=force) else "unchanged"
+        reason = (
+            f"{make_printable(result.spec)} and {make_printable(rivals[0].spec)} would both be written there"
+        )
+        raise output.write_error(result.path, reason, "compile them apart, each with its own -o")
+    output.create_folder(result.path.parent)
+    return "wrote" if output.write_output(result.path, result.text, force=force) else "unchanged"

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from specbuild.api import Model, built
+from specbuild.api import Model, build_model
 from specbuild.cli import options
-from specbuild.cli.draw import written
-from specbuild.cli.terminal import Exit, log, out, styled
-from specbuild.compiler.arguments import Choice, Given, from_flags
-from specbuild.compiler.pipeline import opened
-from specbuild.diagnostics.errors import Place, SpecError, SpecErrors, printable
+from specbuild.cli.draw import save_picture
+from specbuild.cli.terminal import ExitCode, can_style, log_line, print_text
+from specbuild.compiler.arguments import SpecArgument, SpecArguments, arguments_from_flags
+from specbuild.compiler.pipeline import open_spec
+from specbuild.diagnostics.errors import Location, SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import IDENTIFIER
 
 if TYPE_CHECKING:
-    from specbuild.diagram import Look
-    from specbuild.diff.report import Told
+    from specbuild.diagram import DrawingStyle
+    from specbuild.diff.report import ReportLine
 
-STYLES = {
+CHANGE_STYLES = {
     "added": "green",
     "removed": "red",
     "gone": "red",
@@ -36,7 +36,7 @@ STYLES = {
 }
 
 
-class Side(NamedTuple):
+class DiffSide(NamedTuple):
     """One of the two, as it was named: a file or -, and a variant."""
 
     label: str
@@ -45,23 +45,25 @@ class Side(NamedTuple):
     settings: list[str]
 
     @property
-    def given(self) -> Given:
+    def arguments(self) -> SpecArguments:
         """What was chosen for it, and where that was said."""
-        found = from_flags(self.settings, None, f"--set-{self.label.lower()}")
+        found = arguments_from_flags(self.settings, None, f"--set-{self.label.lower()}")
         if self.variant is None:
             return found
         said = f"{self.file}@{self.variant}"
-        return replace(found, variant=Choice(self.variant, Place(self.label, 1, len(self.file) + 2, said)))
+        return replace(
+            found, variant=SpecArgument(self.variant, Location(self.label, 1, len(self.file) + 2, said))
+        )
 
     @property
-    def said(self) -> str:
+    def display_name(self) -> str:
         file = "<stdin>" if self.file == "-" else self.file
-        return printable(f"{file}@{self.variant}" if self.variant else file)
+        return make_printable(f"{file}@{self.variant}" if self.variant else file)
 
     @property
-    def short(self) -> str:
+    def short_name(self) -> str:
         """The same without folders."""
-        return self.said.rpartition("/")[2]
+        return self.display_name.rpartition("/")[2]
 
 
 def diff(
@@ -112,65 +114,65 @@ def diff(
 
     Two revisions: git show HEAD:net.yaml | specbuild diff - net.yaml
     """
-    format = drawable(picture)
-    sides = side("A", a, set_a or []), side("B", b, set_b or [])
-    options.once([s.file for s in sides])
+    format = picture_format(picture)
+    sides = parse_side("A", a, set_a or []), parse_side("B", b, set_b or [])
+    options.check_stdin_once([s.file for s in sides])
     models, faults = [], []
     for mine, other in (sides, sides[::-1]):
         try:
-            models.append(model(mine, other, root))
+            models.append(load_side(mine, other, root))
         except SpecError as error:
             faults.append(error)
         except SpecErrors as errors:
             faults += errors.errors
     if faults:
         raise SpecErrors({str(fault): fault for fault in faults}.values())
-    from specbuild.diff import diff as compared
-    from specbuild.diff import document, report
+    from specbuild.diff import diff_document, report_lines
+    from specbuild.diff import diff_models as compared
 
     found = compared(*(m.graph for m in models))
     if as_json:
-        named = dict(zip(("a", "b"), (s.said for s in sides), strict=True))
-        out(json.dumps({**named, **document(found)}, indent=2) + "\n")
-    elif styled(sys.stdout):
-        draw(report(found, *(s.said for s in sides)))
+        named = dict(zip(("a", "b"), (s.display_name for s in sides), strict=True))
+        print_text(json.dumps({**named, **diff_document(found)}, indent=2) + "\n")
+    elif can_style(sys.stdout):
+        print_report(report_lines(found, *(s.display_name for s in sides)))
     else:
-        out("".join(f"{line}\n" for line in report(found, *(s.said for s in sides))))
+        print_text("".join(f"{line}\n" for line in report_lines(found, *(s.display_name for s in sides))))
     if picture is not None:
-        written(Path(picture), found.picture(format, look=titled(sides), log=log))
+        save_picture(Path(picture), found.picture(format, look=picture_style(sides), log=log_line))
     if not found.equal:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.FOUND)
 
 
-def drawable(path: str | None) -> str:
+def picture_format(path: str | None) -> str:
     """The format that a path asks for, before anything else is done; none for no path."""
     if path is None:
         return ""
-    from specbuild.diagram import format_of  # only here: most compare without a picture
+    from specbuild.diagram import format_from_path  # only here: most compare without a picture
 
-    return format_of(path)
-
-
-def titled(sides: tuple[Side, Side]) -> Look:
-    from specbuild.diagram import Look  # only here, as above
-
-    return Look(title=" → ".join(dict.fromkeys(side.short for side in sides)))
+    return format_from_path(path)
 
 
-def side(label: str, said: str, settings: list[str]) -> Side:
+def picture_style(sides: tuple[DiffSide, DiffSide]) -> DrawingStyle:
+    from specbuild.diagram import DrawingStyle  # only here, as above
+
+    return DrawingStyle(title=" → ".join(dict.fromkeys(side.short_name for side in sides)))
+
+
+def parse_side(label: str, text: str, settings: list[str]) -> DiffSide:
     """`file@variant` apart; a file of the whole name is itself."""
-    file, _, variant = said.rpartition("@")
-    apart = file and IDENTIFIER.fullmatch(variant) and not Path(said).exists()
-    return Side(label, file, variant, settings) if apart else Side(label, said, None, settings)
+    file, _, variant = text.rpartition("@")
+    apart = file and IDENTIFIER.fullmatch(variant) and not Path(text).exists()
+    return DiffSide(label, file, variant, settings) if apart else DiffSide(label, text, None, settings)
 
 
-def model(mine: Side, other: Side, root: Path | None) -> Model:
+def load_side(mine: DiffSide, other: DiffSide, root: Path | None) -> Model:
     """A side's model; what comes from standard input imports as the other side's file does."""
     beside = Path(other.file) if mine.file == "-" and other.file != "-" else None
-    return built(*opened(options.source(mine.file), root, beside), mine.given)
+    return build_model(*open_spec(options.spec_source(mine.file), root, beside), mine.arguments)
 
 
-def draw(lines: list[Told]) -> None:
+def print_report(lines: list[ReportLine]) -> None:
     """The report on a terminal: what happened is told by its word, and by a colour beside."""
     from rich.console import Console  # only here: it takes a third of the time of a command
     from rich.text import Text
@@ -178,6 +180,6 @@ def draw(lines: list[Told]) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     for line in lines:
         text = Text(str(line))
-        if line.word:
-            text.stylize(STYLES.get(line.word, ""), 0, len(line.word))
+        if line.label:
+            text.stylize(CHANGE_STYLES.get(line.label, ""), 0, len(line.label))
         console.print(text, soft_wrap=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from specbuild.cli.terminal import out
-from specbuild.diagnostics.errors import printable
+from specbuild.cli.terminal import print_text
+from specbuild.diagnostics.errors import make_printable
 from specbuild.version import __version__
 
 # What can be installed, what for, and the extra of specbuild that brings it.
@@ -36,38 +36,42 @@ class Finding:
 
     name: str
     state: str
-    found: bool
+    is_present: bool
     note: str = ""
 
 
 def doctor() -> None:
     """Say what is installed, what is missing, and how to install it."""
-    findings = list(examined())
+    findings = list(collect_findings())
     names = max(len(f.name) for f in findings)
     states = max(len(f.state) for f in findings)
     for f in findings:
-        out(f"{'+' if f.found else '-'} {f.name:{names}}  {f.state:{states}}  {f.note}".rstrip() + "\n")
-    missing = dict.fromkeys(extra for name, _, extra in PACKAGES if extra and installed(name) is None)
-    out("\nCheck, compile, show and schema need nothing more than is here.\n")
+        print_text(
+            f"{'+' if f.is_present else '-'} {f.name:{names}}  {f.state:{states}}  {f.note}".rstrip() + "\n"
+        )
+    missing = dict.fromkeys(extra for name, _, extra in PACKAGES if extra and installed_version(name) is None)
+    print_text("\nCheck, compile, show and schema need nothing more than is here.\n")
     if missing:
-        out(f"To install what is missing, in a checkout of specbuild: pip install '.[{','.join(missing)}]'\n")
+        print_text(
+            f"To install what is missing, in a checkout of specbuild: pip install '.[{','.join(missing)}]'\n"
+        )
 
 
-def examined() -> Iterator[Finding]:
+def collect_findings() -> Iterator[Finding]:
     yield Finding("specbuild", __version__, True)
     yield Finding("python", platform.python_version(), True, sys.executable)
     parser = "with libyaml" if yaml.__with_libyaml__ else "without libyaml: large specs are read slowly"
     yield Finding("pyyaml", yaml.__version__, True, parser)
     for name, purpose, extra in PACKAGES:
-        found = installed(name)
+        found = installed_version(name)
         source = f"'.[{extra}]'" if extra else name
         how = purpose if found else f"{purpose}; pip install {source}"
         yield Finding(name, found or "missing", found is not None, how)
     runtime = os.environ.get("KERAS_BACKEND", "")
-    if installed("keras"):
+    if installed_version("keras"):
         yield Finding(
             "KERAS_BACKEND",
-            printable(runtime, 40) or "not set",
+            make_printable(runtime, 40) or "not set",
             bool(runtime),
             "tensorflow, jax or torch; unless set, tensorflow",
         )
@@ -75,10 +79,10 @@ def examined() -> Iterator[Finding]:
     yield Finding(
         "dot", "found" if dot else "missing", dot is not None, dot or "renders drawings; pygraphviz does, too"
     )
-    yield device()
+    yield find_cuda_device()
 
 
-def installed(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
     """The version of a package, from its metadata: nothing is imported."""
     from importlib.metadata import (
         PackageNotFoundError,
@@ -93,7 +97,7 @@ def installed(name: str) -> str | None:
     return None
 
 
-def device() -> Finding:
+def find_cuda_device() -> Finding:
     """The CUDA device, as the driver's own tool tells it."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
@@ -104,10 +108,10 @@ def device() -> Finding:
     try:
         told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("cuda", "unusable", False, printable(f"nvidia-smi: {error}"))
+        return Finding("cuda", "unusable", False, make_printable(f"nvidia-smi: {error}"))
     return Finding(
         "cuda",
         "found",
         True,
-        ", ".join(printable(line.strip()) for line in told.splitlines() if line.strip()),
+        ", ".join(make_printable(line.strip()) for line in told.splitlines() if line.strip()),
     )

@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from specbuild.cli import options
-from specbuild.cli.terminal import log, out
-from specbuild.compiler import files as output
-from specbuild.diagnostics.errors import printable
-from specbuild.frontend.names import snake
+from specbuild.cli.terminal import log_line, print_text
+from specbuild.compiler import output_files as output
+from specbuild.diagnostics.errors import make_printable
+from specbuild.frontend.names import to_snake_case
 
 if TYPE_CHECKING:
-    from specbuild.diagram import Detail, Look
+    from specbuild.diagram import DetailLevel, DrawingStyle
     from specbuild.frontend.document import BlockDef
 
-ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # of files that are drawings
+PICTURE_SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # of files that are drawings
 
 
-def depth(value: str) -> str:
+def check_depth(value: str) -> str:
     """A number of levels, or all."""
     if value in ("", "all") or (value.isascii() and value.isdigit() and 0 < int(value) < 100):
         return value
-    raise typer.BadParameter(f"{printable(value)!r} is neither a number from 1 to 99 nor all")
+    raise typer.BadParameter(f"{make_printable(value)!r} is neither a number from 1 to 99 nor all")
 
 
-def address(value: str) -> str:
+def check_url(value: str) -> str:
     """The start of a web address."""
     if not value or (value.startswith(("https://", "http://")) and value.isprintable() and " " not in value):
         return value
-    raise typer.BadParameter(f"{printable(value)!r} does not start with https://")
+    raise typer.BadParameter(f"{make_printable(value)!r} does not start with https://")
 
 
 def draw(
@@ -65,7 +65,7 @@ def draw(
         typer.Option(
             metavar="N|all",
             help="Levels of blocks that are opened; 1: none.",
-            callback=depth,
+            callback=check_depth,
             show_default="a page",
         ),
     ] = "",
@@ -80,7 +80,7 @@ def draw(
         typer.Option(
             metavar="URL",
             help="Each box of an SVG leads to its line of the spec below this address.",
-            callback=address,
+            callback=check_url,
         ),
     ] = "",
     variant: options.Variant = None,
@@ -91,47 +91,51 @@ def draw(
 
     SVG, PNG, PDF, DOT or Mermaid. DOT and Mermaid need no Graphviz.
     """
-    from specbuild.diagram import Detail, Look, format_of  # only here: no other command draws
+    from specbuild.diagram import (  # only here: no other command draws
+        DetailLevel,
+        DrawingStyle,
+        format_from_path,
+    )
 
     if (spec is None) == (block is None):
         raise typer.BadParameter("name a spec, or a block of the library with --block", param_hint="SPEC")
-    chosen = format or ("svg" if target in (None, "-") else format_of(str(target)))
+    chosen = format or ("svg" if target in (None, "-") else format_from_path(str(target)))
     levels = None if not depth else 99 if depth == "all" else int(depth)
-    detail, look = Detail(levels, open, ops), Look(direction, theme, title, link_base)
+    detail, look = DetailLevel(levels, open, ops), DrawingStyle(direction, theme, title, link_base)
     if block is not None:
         entry = options.library_block(block)
-        name, data = entry.name, block_picture(entry, chosen, detail, look)
+        name, data = entry.name, render_block(entry, chosen, detail, look)
     else:
-        model = options.model(str(spec), variant, settings, root)
+        model = options.load_model(str(spec), variant, settings, root)
         name = model.name
-        data = model.picture(chosen, detail, look, log)
+        data = model.picture(chosen, detail, look, log_line)
     if target == "-":
-        sent(data, chosen)
+        print_picture(data, chosen)
         return
-    written(Path(target or f"{snake(name)}.{ {'mermaid': 'mmd'}.get(chosen, chosen) }"), data)
+    save_picture(Path(target or f"{to_snake_case(name)}.{ {'mermaid': 'mmd'}.get(chosen, chosen) }"), data)
 
 
-def written(path: Path, data: bytes) -> None:
+def save_picture(path: Path, data: bytes) -> None:
     """A picture in its file, which is told."""
-    if path.exists() and path.suffix.lower() not in ENDINGS:
-        raise output.refused(path, "there is a file that may be no drawing", "give another path")
-    log(f"{'wrote' if output.put(path, data) else 'unchanged'} {path}")
+    if path.exists() and path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise output.write_error(path, "there is a file that may be no drawing", "give another path")
+    log_line(f"{'wrote' if output.write_picture(path, data) else 'unchanged'} {path}")
 
 
-def block_picture(entry: BlockDef, format: str, detail: Detail, look: Look) -> bytes:
+def render_block(entry: BlockDef, format: str, detail: DetailLevel, look: DrawingStyle) -> bytes:
     """A block of the library by itself, with usual sizes."""
-    from specbuild.diagram.model_diagram import picture
+    from specbuild.diagram.model_diagram import render_picture
     from specbuild.ir.graph import Block
 
-    [node] = options.alone(entry).nodes
+    [node] = options.standalone_model(entry).nodes
     assert isinstance(node.op, Block)
-    return picture(node.op, format, detail, look, log)
+    return render_picture(node.op, format, detail, look, log_line)
 
 
-def sent(data: bytes, format: str) -> None:
+def print_picture(data: bytes, format: str) -> None:
     """A picture to standard output, unless that is a terminal and the picture no text."""
     if format not in ("png", "pdf"):
-        out(data.decode())
+        print_text(data.decode())
     elif sys.stdout.isatty():
         raise typer.BadParameter(f"a terminal shows no {format}; name a file", param_hint="--output")
     else:

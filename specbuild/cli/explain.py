@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import out
+from specbuild.cli.terminal import print_text
 from specbuild.diagnostics.codes import CODES
-from specbuild.diagnostics.errors import nearest, printable
+from specbuild.diagnostics.errors import closest_match, make_printable
 
 WIDTH = 88
 
@@ -22,19 +22,19 @@ def explain(
 ) -> None:
     """Explain an error code, or list them all."""
     if code is None:
-        out("".join(f"{name}  {entry.title}\n" for name, entry in CODES.items()))
+        print_text("".join(f"{name}  {entry.title}\n" for name, entry in CODES.items()))
         return
     found = CODES.get(code.upper())
     if found is None:
-        near = nearest(code.upper(), CODES)
+        near = closest_match(code.upper(), CODES)
         raise typer.BadParameter(
-            f"there is no code {printable(code)!r}" + (f"; did you mean {near}?" if near else ""),
+            f"there is no code {make_printable(code)!r}" + (f"; did you mean {near}?" if near else ""),
             param_hint="CODE",
         )
-    out("\n".join(page(code.upper(), found.title, found.text, found.example)) + "\n")
+    print_text("\n".join(format_explanation(code.upper(), found.title, found.text, found.example)) + "\n")
 
 
-def page(code: str, title: str, text: str, example: str) -> list[str]:
+def format_explanation(code: str, title: str, text: str, example: str) -> list[str]:
     lines = [f"{code}: {title}", "", *wrap(text, WIDTH)]
     return (
         [*lines, "", "For example:", "", *(f"    {line}" for line in example.splitlines())]

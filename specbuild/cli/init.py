@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import log, out
-from specbuild.compiler import files as output
-from specbuild.diagnostics.errors import nearest, printable
+from specbuild.cli.terminal import log_line, print_text
+from specbuild.compiler import output_files as output
+from specbuild.diagnostics.errors import closest_match, make_printable
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).with_name("templates").glob("*.yaml"))}
 
 
-def template(name: str) -> str:
+def check_template(name: str) -> str:
     """The name of a template."""
     if name in TEMPLATES:
         return name
-    near = nearest(name, TEMPLATES)
+    near = closest_match(name, TEMPLATES)
     hint = f"; did you mean {near}?" if near else ""
-    raise typer.BadParameter(f"{printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
+    raise typer.BadParameter(f"{make_printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
 
 
 def init(
@@ -30,15 +30,15 @@ def init(
     template: Annotated[
         str,
         typer.Option(
-            "--template", "-t", metavar="|".join(TEMPLATES), help="What it is about.", callback=template
+            "--template", "-t", metavar="|".join(TEMPLATES), help="What it is about.", callback=check_template
         ),
     ] = "image",
 ) -> None:
     """Write a small spec with comments, to start from."""
     text = TEMPLATES[template].read_text(encoding="utf-8")
     if path == "-":
-        out(text)
+        print_text(text)
         return
-    output.create(Path(path), text)
-    log(f"wrote {path}")
-    log(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")
+    output.create_file(Path(path), text)
+    log_line(f"wrote {path}")
+    log_line(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from specbuild.cli.terminal import out
-from specbuild.diagnostics.errors import nearest, printable
-from specbuild.diagnostics.sentences import sentence
+from specbuild.cli.terminal import print_text
+from specbuild.diagnostics.errors import closest_match, make_printable
+from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.resolver import LIBRARY
-from specbuild.frontend.schema.op_schema import in_yaml
-from specbuild.ir.cost import cost
+from specbuild.frontend.schema.op_schema import default_as_yaml
+from specbuild.ir.cost import model_cost
 from specbuild.ops import OPS, Op
-from specbuild.ops.base import attributes
-from specbuild.summary import short
-from specbuild.summary.examples import sample
+from specbuild.ops.base import list_attributes
+from specbuild.summary import format_quantity
+from specbuild.summary.examples import example_spec
 
 WIDTH = 96
 
@@ -29,22 +29,25 @@ library = typer.Typer(help="The ops and blocks that a step may name.", no_args_i
 
 
 @library.command("list")
-def listing(as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False) -> None:
+def list_library(
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+) -> None:
     """List every op and every block of the library, a line each."""
     families: dict[str, dict[str, str]] = {}
     for name, op in OPS.items():
-        families.setdefault(op.family, {})[name] = sentence(op.summary)
-    blocks = {name: sentence(block.doc) for name, block in library_blocks().items()}
+        families.setdefault(op.family, {})[name] = first_sentence(op.summary)
+    blocks = {name: first_sentence(block.doc) for name, block in library_blocks().items()}
     if as_json:
-        out(json.dumps({"ops": families, "blocks": blocks}, indent=2) + "\n")
+        print_text(json.dumps({"ops": families, "blocks": blocks}, indent=2) + "\n")
         return
     column = max(map(len, [*OPS, *blocks])) + 2
     for title, entries in [*families.items(), ("blocks of the library", blocks)]:
         if entries:
-            out(
+            print_text(
                 f"{title}\n"
                 + "".join(
-                    f"  {name:{column}}{cut(text, WIDTH - column - 2)}\n" for name, text in entries.items()
+                    f"  {name:{column}}{truncate_text(text, WIDTH - column - 2)}\n"
+                    for name, text in entries.items()
                 )
                 + "\n"
             )
@@ -56,93 +59,99 @@ def show(
 ) -> None:
     """Show one op or block: what it does, what it takes, its defaults, an example with shapes."""
     if name in OPS:
-        out("\n".join(op_page(OPS[name])) + "\n")
+        print_text("\n".join(format_op(OPS[name])) + "\n")
         return
     blocks = library_blocks()
     if name not in blocks:
-        near = nearest(name, [*OPS, *blocks])
+        near = closest_match(name, [*OPS, *blocks])
         hint = f"; did you mean {near}?" if near else "; `specbuild library list` lists them"
-        raise typer.BadParameter(f"there is no op or block {printable(name)!r}{hint}", param_hint="NAME")
-    out("\n".join(block_page(blocks[name])) + "\n")
+        raise typer.BadParameter(f"there is no op or block {make_printable(name)!r}{hint}", param_hint="NAME")
+    print_text("\n".join(format_block(blocks[name])) + "\n")
 
 
-def op_page(op: type[Op]) -> Iterator[str]:
+def format_op(op: type[Op]) -> Iterator[str]:
     yield f"{op.name} (op, {op.family})"
-    yield from paragraph(op.__doc__ or "")
-    yield from section(
-        "Inputs", [(t.name, t.doc, " (optional)" * t.optional + " (two or more)" * t.many) for t in op.takes]
+    yield from wrap_paragraphs(op.__doc__ or "")
+    yield from format_section(
+        "Inputs",
+        [(t.name, t.doc, " (optional)" * t.optional + " (two or more)" * t.variadic) for t in op.input_specs],
     )
-    found = [(a.name, a.doc, told(str(a.kind), a.required, a.default)) for a in attributes(op).values()]
-    yield from section("Attributes", found)
-    yield from example(op)
+    found = [
+        (a.name, a.doc, format_type(str(a.kind), a.is_required, a.default))
+        for a in list_attributes(op).values()
+    ]
+    yield from format_section("Attributes", found)
+    yield from format_example(op)
 
 
-def block_page(block: BlockDef) -> Iterator[str]:
+def format_block(block: BlockDef) -> Iterator[str]:
     place = Path(block.source.file).relative_to(LIBRARY)
     yield f"{block.name} ({'model' if block.model else 'block'}, library:{place.as_posix()})"
-    yield from paragraph(block.doc)
+    yield from wrap_paragraphs(block.doc)
     inputs = [
-        (name, "any axes" if axes is None else printable(json.dumps(axes).replace('"', "")), "")
+        (name, "any axes" if axes is None else make_printable(json.dumps(axes).replace('"', "")), "")
         for name, axes in block.inputs.items()
     ]
-    yield from section("Inputs", inputs)
-    yield from section("Parameters", [(p.name, p.doc, parameter(p)) for p in block.params.values()])
+    yield from format_section("Inputs", inputs)
+    yield from format_section(
+        "Parameters", [(p.name, p.doc, format_parameter(p)) for p in block.params.values()]
+    )
     if block.model is not None and block.model.variants:
         values = [
-            (name, printable(json.dumps(values).replace('"', "")), "")
+            (name, make_printable(json.dumps(values).replace('"', "")), "")
             for name, values in block.model.variants.items()
         ]
-        yield from section("Variants", values)
-    yield from example(block)
+        yield from format_section("Variants", values)
+    yield from format_example(block)
 
 
-def example(entry: type[Op] | BlockDef) -> Iterator[str]:
+def format_example(entry: type[Op] | BlockDef) -> Iterator[str]:
     """The entry in use: a spec's inputs and steps, with what comes out and what it takes."""
-    found = sample(entry)
+    found = example_spec(entry)
     if found is not None:
         yield from ("", "Example", *(f"  {line}" for line in found.text.splitlines()))
-        took = cost(found.model)
+        took = model_cost(found.model)
         came = ", ".join(str(output.type) for output in found.model.outputs.values())
-        macs = f", {short(took.macs)} multiply-adds" if took.macs else ""
+        macs = f", {format_quantity(took.macs)} multiply-adds" if took.macs else ""
         yield f"  -> {came}: {took.parameters:,} parameters{macs}"
 
 
-def told(kind: str, required: bool, default: Any) -> str:
+def format_type(kind: str, required: bool, default: Any) -> str:
     if required:
         return f" ({kind}; required)"
-    shown = in_yaml(default)
-    return f" ({kind})" if shown is None else f" ({kind}; default {yaml(shown)})"
+    shown = default_as_yaml(default)
+    return f" ({kind})" if shown is None else f" ({kind}; default {format_value(shown)})"
 
 
-def parameter(p: ParamDef) -> str:
+def format_parameter(p: ParamDef) -> str:
     limits = [f"at least {p.minimum}"] * (p.minimum is not None) + [f"at most {p.maximum}"] * (
         p.maximum is not None
     )
     choices = [f"one of {', '.join(map(str, p.choices))}"] * bool(p.choices)
-    return told(printable(", ".join([p.type, *limits, *choices])), p.required, p.default)
+    return format_type(make_printable(", ".join([p.type, *limits, *choices])), p.required, p.default)
 
 
-def yaml(value: Any) -> str:
-    return printable(value if isinstance(value, str) else json.dumps(value))
+def format_value(value: Any) -> str:
+    return make_printable(value if isinstance(value, str) else json.dumps(value))
 
 
-def section(title: str, entries: list[tuple[str, str, str]]) -> Iterator[str]:
+def format_section(title: str, entries: list[tuple[str, str, str]]) -> Iterator[str]:
     """A titled list of names, each with what it means and what it holds."""
     if not entries:
         return
     yield from ("", title)
     column = max(len(name) for name, _, _ in entries) + 4
     for name, doc, holds in entries:
-        lines = wrap(printable(doc + holds, 2000).strip(), WIDTH - column) or [""]
+        lines = wrap(make_printable(doc + holds, 2000).strip(), WIDTH - column) or [""]
         yield f"  {name:{column - 2}}{lines[0]}".rstrip()
         yield from (" " * column + line for line in lines[1:])
 
 
-def paragraph(text: str) -> Iterator[str]:
+def wrap_paragraphs(text: str) -> Iterator[str]:
     for part in text.strip().split("\n\n"):
         yield ""
-        yield from wrap(printable(" ".join(part.split()), 4000), WIDTH)
+        yield from wrap(make_printable(" ".join(part.split()), 4000), WIDTH)
 
 
-def cut(text: str, width: int) -> str:
-    return printable(text, max(width, 20))
+def truncate_text(text: str, width: int) -> str:
+    return make_printable(text, max(width, 20))

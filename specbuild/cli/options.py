@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from specbuild.api import Model, made
-from specbuild.compiler.arguments import from_flags, tapped
-from specbuild.diagnostics.errors import nearest, printable
+from specbuild.api import Model, create_model
+from specbuild.compiler.arguments import arguments_from_flags, parse_features
+from specbuild.diagnostics.errors import closest_match, make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.source import Source
 
@@ -59,19 +59,19 @@ Root = Annotated[
 ]
 
 
-def source(spec: str) -> Path | Source:
+def spec_source(spec: str) -> Path | Source:
     """The file of this name, or what stands on standard input."""
     return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else Path(spec)
 
 
-def once(specs: list[str]) -> list[str]:
+def check_stdin_once(specs: list[str]) -> list[str]:
     """The specs, if standard input is only asked for once."""
     if specs.count("-") > 1:
         raise typer.BadParameter("standard input (-) can be read once only")
     return specs
 
 
-def model(
+def load_model(
     spec: str,
     variant: str | None,
     settings: list[str] | None,
@@ -84,10 +84,10 @@ def model(
         raise typer.BadParameter(
             "name the features: --features layer2,layer3, say", param_hint="--features-only"
         )
-    given = from_flags(settings or [], variant)
+    given = arguments_from_flags(settings or [], variant)
     if features is not None:
-        given = replace(given, features=tapped(features, only))
-    return made(source(spec), given, root)
+        given = replace(given, features=parse_features(features, only))
+    return create_model(spec_source(spec), given, root)
 
 
 def library_block(name: str) -> BlockDef:
@@ -97,19 +97,19 @@ def library_block(name: str) -> BlockDef:
     names = library_blocks()
     if name in names:
         return names[name]
-    near = nearest(name, names)
+    near = closest_match(name, names)
     raise typer.BadParameter(
-        f"there is no block {printable(name)!r} in the library"
+        f"there is no block {make_printable(name)!r} in the library"
         + (f"; did you mean {near}?" if near else "; `specbuild library list` lists them"),
         param_hint="--block",
     )
 
 
-def alone(entry: BlockDef) -> Block:
+def standalone_model(entry: BlockDef) -> Block:
     """A model of which this block is the only step, with usual sizes."""
-    from specbuild.summary.examples import alone
+    from specbuild.summary.examples import example_model
 
-    found = alone(entry)
+    found = example_model(entry)
     if found is None:
         message = f"{entry.name} needs inputs of its own; name a spec that uses it"
         raise typer.BadParameter(message, param_hint="--block")

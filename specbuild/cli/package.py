@@ -12,23 +12,23 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.changes import SAID, show
-from specbuild.cli.terminal import Exit, exit_code, log, out
-from specbuild.compiler.line_diff import changes
-from specbuild.diagnostics.errors import SpecError, SpecErrors, nearest, printable, render
-from specbuild.elaborate import warnings as notes
-from specbuild.frontend.names import snake
+from specbuild.cli.file_status import STATUS_TEXT, print_diff
+from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_text
+from specbuild.compiler.line_diff import diff_file
+from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
+from specbuild.elaborate import notes
+from specbuild.frontend.names import to_snake_case
 from specbuild.version import __version__
 
 if TYPE_CHECKING:
-    from specbuild.packaging import Change, Diagram
+    from specbuild.packaging import Diagram, FileChange
 
-DONE = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}  # all else was written
-WELL = ("same", "kept", "yours")
+OUTCOMES = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}  # all else was written
+UNCHANGED = ("same", "kept", "yours")
 
 
 @dataclass(frozen=True)
-class Order:
+class PackageRequest:
     """What was said on the command line."""
 
     spec: str
@@ -46,81 +46,104 @@ class Order:
     keep: Sequence[str]
 
     @property
-    def looks(self) -> bool:
+    def is_dry_run(self) -> bool:
         """Whether nothing is written."""
         return self.check or self.diff
 
 
-def packaged(order: Order, as_json: bool) -> Exit:
+def compile_package(request: PackageRequest, as_json: bool) -> ExitCode:
     """Write a package, or tell how it stands; what the command ends with."""
     try:
-        model, found = done(order)
+        model, file_changes = update_package(request)
     except (SpecError, SpecErrors) as error:
         if not as_json:
             raise
-        out(document([], error))
+        print_text(json_document([], error))
         return exit_code(error)
-    told = [difference(change) if order.diff else "" for change in found]
+    differences = [change_diff(change) if request.diff else "" for change in file_changes]
     if as_json:
-        out(document([record(order, model, c, text) for c, text in zip(found, told, strict=True)]))
+        print_text(
+            json_document(
+                [
+                    change_record(request, model, c, text)
+                    for c, text in zip(file_changes, differences, strict=True)
+                ]
+            )
+        )
     else:
-        for change, text in zip(found, told, strict=True):
-            show(text)
-            stands = order.looks or change.status == "kept"
-            log(f"{change.path} {SAID[change.status]}" if stands else f"{outcome(change)} {change.path}")
-    differs = any(change.status not in WELL for change in found)
-    return Exit.FOUND if order.looks and differs else Exit.FINE
+        for change, text in zip(file_changes, differences, strict=True):
+            print_diff(text)
+            stands = request.is_dry_run or change.status == "kept"
+            log_line(
+                f"{change.path} {STATUS_TEXT[change.status]}"
+                if stands
+                else f"{outcome_of(change)} {change.path}"
+            )
+    differs = any(change.status not in UNCHANGED for change in file_changes)
+    return ExitCode.FOUND if request.is_dry_run and differs else ExitCode.FINE
 
 
-def done(order: Order) -> tuple[Model, list[Change]]:
+def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
     """How each file stood, before it was written if it was to be."""
-    from specbuild.packaging import KNOWN, Wanted, checked, delivered, named, package
+    from specbuild.packaging import (
+        PACKAGE_FILE_NAMES,
+        PackageOptions,
+        apply_changes,
+        build_package,
+        package_name,
+        plan_changes,
+    )
 
-    for file in order.keep:
-        if file not in KNOWN:
-            near = nearest(file, sorted(KNOWN))
-            message = f"no package has a file {printable(file)!r}" + (
+    for file in request.keep:
+        if file not in PACKAGE_FILE_NAMES:
+            near = closest_match(file, sorted(PACKAGE_FILE_NAMES))
+            message = f"no package has a file {make_printable(file)!r}" + (
                 f"; did you mean {near}?" if near else ""
             )
             raise typer.BadParameter(message, param_hint="--keep")
-    model = options.model(order.spec, order.variant, order.settings, order.root)
-    folder = Path(order.target or snake(model.name))
-    name = named(folder)
-    for note in [*notes.edited(model.whole), *notes.dropped(model.whole, model.graph)]:
-        log(str(note))
-    wanted = Wanted(order.backends, order.loaders, order.diagram, order.parity)
-    found = checked(folder, package(model, name, wanted), model.digest, order.keep)
-    if not order.looks:
-        delivered(folder, found, force=order.force)
-    return model, found
+    model = options.load_model(request.spec, request.variant, request.settings, request.root)
+    folder = Path(request.target or to_snake_case(model.name))
+    name = package_name(folder)
+    for note in [
+        *notes.edit_notes(model.full_graph),
+        *notes.unused_step_notes(model.full_graph, model.graph),
+    ]:
+        log_line(str(note))
+    wanted = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
+    file_changes = plan_changes(folder, build_package(model, name, wanted), model.digest, request.keep)
+    if not request.is_dry_run:
+        apply_changes(folder, file_changes, force=request.force)
+    return model, file_changes
 
 
-def outcome(change: Change) -> str:
-    return DONE.get(change.status, "wrote")
+def outcome_of(change: FileChange) -> str:
+    return OUTCOMES.get(change.status, "wrote")
 
 
-def difference(change: Change) -> str:
+def change_diff(change: FileChange) -> str:
     """What would change in a file; a picture is only said to change, and is not drawn for it."""
-    if change.status in WELL:
+    if change.status in UNCHANGED:
         return ""
-    if change.file is not None and change.file.drawn:
-        return f"Picture {printable(str(change.path), 4096)} differs\n"
-    return changes(change.path, None if change.file is None else change.file.text)
+    if change.file is not None and change.file.is_diagram:
+        return f"Picture {make_printable(str(change.path), 4096)} differs\n"
+    return diff_file(change.path, None if change.file is None else change.file.text)
 
 
-def record(order: Order, model: Model, change: Change, difference: str) -> dict[str, Any]:
+def change_record(
+    request: PackageRequest, model: Model, change: FileChange, difference: str
+) -> dict[str, Any]:
     return {
-        "spec": printable(order.spec, 4096),
+        "spec": make_printable(request.spec, 4096),
         "model": model.name,
         "backend": None if change.file is None else change.file.backend,
-        "file": printable(str(change.path), 4096),
-        "status": change.status if order.looks else outcome(change),
+        "file": make_printable(str(change.path), 4096),
+        "status": change.status if request.is_dry_run else outcome_of(change),
         "parameters": model.parameters,
         "multiply_adds": model.cost.macs,
-        **({"diff": difference} if order.diff else {}),
+        **({"diff": difference} if request.diff else {}),
     }
 
 
-def document(records: list[dict[str, Any]], error: SpecError | SpecErrors | None = None) -> str:
-    errors = [] if error is None else json.loads(render(error, format="json"))
+def json_document(records: list[dict[str, Any]], error: SpecError | SpecErrors | None = None) -> str:
+    errors = [] if error is None else json.loads(format_errors(error, format="json"))
     return json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n"

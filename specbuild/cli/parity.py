@@ -15,15 +15,15 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.terminal import exit_code, out, report, styled
-from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
+from specbuild.cli.terminal import can_style, exit_code, print_error, print_text
+from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
 from specbuild.version import __version__
-from specbuild.weights.worker_process import numbers
+from specbuild.weights.framework_files import require_numpy
 
 if TYPE_CHECKING:
-    from specbuild.parity.compare import Report
-    from specbuild.parity.report import Result, Table
-    from specbuild.runtimes.jobs import Case, Runtime
+    from specbuild.parity.compare import ParityReport
+    from specbuild.parity.report import ParityResult, TextTable
+    from specbuild.runtimes.jobs import ParityCase, Runtime
 
 
 def parity(
@@ -80,20 +80,20 @@ def parity(
     Each framework runs in a process of its own; weights and inputs are random, and well scaled. Below float64
     each is measured against PyTorch in float64 too: a difference that is rounding is told as such, and is no error.
     """
-    numbers("parity needs", "torch,keras")
+    require_numpy("parity needs", "torch,keras")
     if tf32 and (device != "cuda" or dtype != "float32"):
         raise typer.BadParameter("only products of float32 on a GPU are rounded so", param_hint="--tf32")
     from specbuild.parity import session
-    from specbuild.parity.report import Result
-    from specbuild.runtimes.jobs import MODES, RUNTIMES, Place
+    from specbuild.parity.report import ParityResult
+    from specbuild.runtimes.jobs import MODES, RUNTIMES, WorkerOptions
 
     runtimes: tuple[Runtime, ...] = RUNTIMES if runtime == "all" else (runtime,)
     faults: list[SpecError] = []
-    cases: dict[str, Case] = {}
+    cases: dict[str, ParityCase] = {}
     form = "json" if as_json else format
-    lacking = partial(ended, form=form, faults=faults)
+    lacking = partial(stop_with_error, form=form, faults=faults)
     try:
-        session.installed(runtimes)
+        session.require_packages(runtimes)
     except SpecError as error:
         lacking(error)
     if not specs and not blocks:
@@ -101,63 +101,67 @@ def parity(
     called = f" {variant}" if variant else ""
 
     def load(spec: str, root: Path | None = root) -> Model:
-        return options.model(spec, variant, settings, root, features, only)
+        return options.load_model(spec, variant, settings, root, features, only)
 
     chosen = bool(variant or settings or features)
-    makers = {name + called: library_case(name, load, chosen) for name in blocks or ()}
-    makers |= {spec: spec_case(spec, load) for spec in options.once(specs or [])}
+    makers = {name + called: library_case_maker(name, load, chosen) for name in blocks or ()}
+    makers |= {spec: spec_case_maker(spec, load) for spec in options.check_stdin_once(specs or [])}
     for spec, make in makers.items():
-        if (case := made(make, faults)) is not None:
+        if (case := try_case(make, faults)) is not None:
             case.modes = MODES if mode == "all" else (mode,)
             case.dtype, case.batch = dtype, batch
-            cases |= {f"{spec}\0{seed + i}": seeded(case, seed + i) for i in range(seeds)}
-    place = Place(device, tf32, timeout)
-    found: dict[tuple[str, str], list[Report]] = {}
+            cases |= {f"{spec}\0{seed + i}": with_seed(case, seed + i) for i in range(seeds)}
+    place = WorkerOptions(device, tf32, timeout)
+    found: dict[tuple[str, str], list[ParityReport]] = {}
     hellos: list[dict[str, Any]] = []
     if cases:
         names = {case.name: key for key, case in cases.items()}
-        with progress(len(cases) * len(runtimes)) as advance:
+        with progress_bar(len(cases) * len(runtimes)) as advance:
 
-            def done(said: Report) -> None:
+            def done(said: ParityReport) -> None:
                 spec = names[said.name].partition("\0")[0]
                 found.setdefault((spec, said.runtime), []).append(said)
                 advance(spec)
 
             try:
-                hellos = session.run(list(cases.values()), place, runtimes, done, jobs)
+                hellos = session.run_cases(list(cases.values()), place, runtimes, done, jobs)
             except SpecError as error:  # a framework does not start, or there is no GPU
                 lacking(error)
     order = {key.partition("\0")[0]: case for key, case in cases.items()}
-    results = [Result(spec, case, found[spec, r], place) for spec, case in order.items() for r in runtimes]
-    faults += [fault for result in results if (fault := result.fault()) is not None]
+    results = [
+        ParityResult(spec, case, found[spec, r], place) for spec, case in order.items() for r in runtimes
+    ]
+    faults += [fault for result in results if (fault := result.parity_error()) is not None]
     if form == "json":
-        out(json.dumps(document(results, hellos, faults), indent=2) + "\n")
+        print_text(json.dumps(parity_document(results, hellos, faults), indent=2) + "\n")
     else:
-        told(results, hellos, depth, form)
+        print_results(results, hellos, depth, form)
         if faults and form == "markdown":
-            out("### errors\n\n" + "".join(f"- {fault.code}: {line(fault)}\n" for fault in faults))
+            print_text(
+                "### errors\n\n" + "".join(f"- {fault.code}: {format_error(fault)}\n" for fault in faults)
+            )
         if faults:
-            report(SpecErrors(faults))
+            print_error(SpecErrors(faults))
     if faults:
         raise typer.Exit(exit_code(SpecErrors(faults)))
 
 
-def ended(error: SpecError, form: str, faults: list[SpecError]) -> NoReturn:
+def stop_with_error(error: SpecError, form: str, faults: list[SpecError]) -> NoReturn:
     """Nothing can be compared, for this reason; told with what was wrong before."""
     errors = SpecErrors([*faults, error])
     if form != "json":
         raise errors
-    out(json.dumps(document([], [], list(errors.errors)), indent=2) + "\n")
+    print_text(json.dumps(parity_document([], [], list(errors.errors)), indent=2) + "\n")
     raise typer.Exit(exit_code(errors))
 
 
-def line(fault: SpecError) -> str:
+def format_error(fault: SpecError) -> str:
     """The message with its place, for Markdown."""
-    where = f"{fault.place.file}:{fault.place.line}: " if fault.place else ""
-    return printable(f"{where}{fault.message}", 2000)
+    where = f"{fault.location.file}:{fault.location.line}: " if fault.location else ""
+    return make_printable(f"{where}{fault.message}", 2000)
 
 
-def made(make: Callable[[], Case], faults: list[SpecError]) -> Case | None:
+def try_case(make: Callable[[], ParityCase], faults: list[SpecError]) -> ParityCase | None:
     """One case; a fault in one does not stop the others."""
     try:
         return make()
@@ -168,43 +172,43 @@ def made(make: Callable[[], Case], faults: list[SpecError]) -> Case | None:
     return None
 
 
-def spec_case(spec: str, load: Callable[..., Model]) -> Callable[[], Case]:
+def spec_case_maker(spec: str, load: Callable[..., Model]) -> Callable[[], ParityCase]:
     """What makes the case of a spec, with the files that a user would get."""
 
-    def make() -> Case:
-        from specbuild.backends import NAMES
-        from specbuild.runtimes.jobs import Case
+    def make_case() -> ParityCase:
+        from specbuild.backends import BACKEND_NAMES
+        from specbuild.runtimes.jobs import ParityCase
 
         model = load(spec)
-        sources = {backend: model.source(backend) for backend in NAMES}
-        return Case(spec, model.graph, sources=sources, steps=True, calibrated=True, digest=model.digest)
+        sources = {backend: model.source(backend) for backend in BACKEND_NAMES}
+        return ParityCase(spec, model.graph, sources=sources, steps=True, calibrate=True, digest=model.digest)
 
-    return make
+    return make_case
 
 
-def library_case(name: str, load: Callable[..., Model], chosen: bool) -> Callable[[], Case]:
+def library_case_maker(name: str, load: Callable[..., Model], chosen: bool) -> Callable[[], ParityCase]:
     """What makes the case of a block of the library, or of a model, for which there may be choices."""
-    from specbuild.runtimes.jobs import Case
+    from specbuild.runtimes.jobs import ParityCase
 
     entry = options.library_block(name)
     if entry.model is not None:
         from specbuild.frontend.resolver import library_index
 
-        whole = spec_case(str(library_index()[name]), partial(load, root=None))
+        whole = spec_case_maker(str(library_index()[name]), partial(load, root=None))
         return lambda: replace(whole(), name=name)
     if chosen:
         message = f"{name} is no model: it has usual sizes, no variants and no features"
         raise typer.BadParameter(message, param_hint="--block")
-    model = options.alone(entry)
-    return lambda: Case(name, model, steps=True, calibrated=True)
+    model = options.standalone_model(entry)
+    return lambda: ParityCase(name, model, steps=True, calibrate=True)
 
 
-def seeded(case: Case, seed: int) -> Case:
+def with_seed(case: ParityCase, seed: int) -> ParityCase:
     return replace(case, seed=seed, name=f"{case.name} seed {seed}")
 
 
 @contextmanager
-def progress(count: int) -> Iterator[Callable[[str], None]]:
+def progress_bar(count: int) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield lambda spec: None
@@ -222,53 +226,57 @@ def progress(count: int) -> Iterator[Callable[[str], None]]:
         task = bar.add_task("frameworks start", total=count)
 
         def advance(spec: str) -> None:
-            bar.update(task, advance=1, description=printable(spec, 60))
+            bar.update(task, advance=1, description=make_printable(spec, 60))
 
         yield advance
 
 
-def document(results: list[Result], hellos: list[dict[str, Any]], faults: list[SpecError]) -> dict[str, Any]:
+def parity_document(
+    results: list[ParityResult], hellos: list[dict[str, Any]], faults: list[SpecError]
+) -> dict[str, Any]:
     return {
         "specbuild": __version__,
         "processes": hellos,
-        "results": [result.record() for result in results],
-        "errors": json.loads(render(SpecErrors(faults), format="json")),
+        "results": [result.to_json() for result in results],
+        "errors": json.loads(format_errors(SpecErrors(faults), format="json")),
     }
 
 
-def told(results: list[Result], hellos: list[dict[str, Any]], depth: int, form: str) -> None:
+def print_results(results: list[ParityResult], hellos: list[dict[str, Any]], depth: int, form: str) -> None:
     """The tables of every result, and how the processes were set."""
-    from specbuild.parity.report import summary
+    from specbuild.parity.report import summary_table
 
-    show = markdown if form == "markdown" else drawn if styled(sys.stdout) else plain
+    show = print_markdown if form == "markdown" else print_styled if can_style(sys.stdout) else print_plain
     for result in results:
         case = result.case
-        title = f"{printable(result.spec)}: {result.model.kind}, Keras on {result.runtime}: {result.verdict}"
-        how = f"{case.dtype} on {result.place.device}, batch {case.batch}"
+        title = (
+            f"{make_printable(result.spec)}: {result.model.kind}, Keras on {result.runtime}: {result.verdict}"
+        )
+        how = f"{case.dtype} on {result.options.device}, batch {case.batch}"
         how += f", {len(result.reports)} seeds" if len(result.reports) > 1 else f", seed {case.seed}"
-        show(f"{title} ({how})", result.kinds(), [])
+        show(f"{title} ({how})", result.kind_table(), [])
         if result.steps:
-            show("", result.named(depth), list(result.notes()))
+            show("", result.step_table(depth), list(result.format_notes()))
     if len(results) > 1:
-        show("summary", summary(results), [])
+        show("summary", summary_table(results), [])
     for hello in hellos:
         switches = [f"{s['name']} = {s['value']}" for s in hello["switches"]]
         show(f"{hello['framework']} on {hello['device']}", None, switches)
 
 
-def plain(title: str, table: Table | None, lines: list[str]) -> None:
+def print_plain(title: str, table: TextTable | None, lines: list[str]) -> None:
     text = f"{title}\n" if title else ""
-    text += table.text() if table else ""
-    out(text + "".join(f"  {line}\n" for line in lines) + "\n")
+    text += table.format_text() if table else ""
+    print_text(text + "".join(f"  {line}\n" for line in lines) + "\n")
 
 
-def markdown(title: str, table: Table | None, lines: list[str]) -> None:
+def print_markdown(title: str, table: TextTable | None, lines: list[str]) -> None:
     text = f"### {title}\n\n" if title else ""
-    text += f"{table.markdown()}\n" if table else ""
-    out(text + "".join(f"- {line}\n" for line in lines) + ("\n" if lines else ""))
+    text += f"{table.format_markdown()}\n" if table else ""
+    print_text(text + "".join(f"- {line}\n" for line in lines) + ("\n" if lines else ""))
 
 
-def drawn(title: str, table: Table | None, lines: list[str]) -> None:
+def print_styled(title: str, table: TextTable | None, lines: list[str]) -> None:
     """On a terminal, what differs stands out."""
     from rich import box
     from rich.console import Console

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from specbuild.cli import options
-from specbuild.cli.terminal import out
-from specbuild.compiler.pipeline import opened
-from specbuild.frontend.editor_schema import as_json, editor_schema
+from specbuild.cli.terminal import print_text
+from specbuild.compiler.pipeline import open_spec
+from specbuild.frontend.editor_schema import build_editor_schema, schema_to_json
 
 
 def schema(
@@ -26,4 +26,10 @@ def schema(
     Save it beside your specs, and begin each of them with the line
     "# yaml-language-server: $schema=./specbuild.schema.json".
     """
-    out(as_json(editor_schema(*opened(options.source(spec), root)) if spec is not None else editor_schema()))
+    print_text(
+        schema_to_json(
+            build_editor_schema(*open_spec(options.spec_source(spec), root))
+            if spec is not None
+            else build_editor_schema()
+        )
+    )

@@ -11,25 +11,25 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.terminal import Exit, log, out, styled
-from specbuild.diagnostics.errors import printable
-from specbuild.summary import Key, rows
-from specbuild.summary.budget import Limit, amount
-from specbuild.summary.rows import ordered
-from specbuild.summary.table import LEFT, Table
+from specbuild.cli.terminal import ExitCode, can_style, log_line, print_text
+from specbuild.diagnostics.errors import make_printable
+from specbuild.summary import SortKey, summary_rows
+from specbuild.summary.budget import BudgetLimit, parse_amount
+from specbuild.summary.rows import sort_rows
+from specbuild.summary.table import TEXT_COLUMNS, SummaryTable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
-def limit(value: str | None) -> str | None:
+def check_limit(value: str | None) -> str | None:
     """A number that a model may take at most, as it is written."""
     if value is not None:
         try:
-            amount(value)
+            parse_amount(value)
         except ValueError:
             raise typer.BadParameter(
-                f"{printable(value)!r} is not a number such as 25M, 4.1G or 1e9"
+                f"{make_printable(value)!r} is not a number such as 25M, 4.1G or 1e9"
             ) from None
     return value
 
@@ -45,7 +45,7 @@ def show(
         ),
     ] = None,
     sort: Annotated[
-        Key | None,
+        SortKey | None,
         typer.Option(help="What stands first at every level; else as the model runs.", show_default=False),
     ] = None,
     taps: Annotated[
@@ -56,7 +56,7 @@ def show(
         typer.Option(
             metavar="NUMBER",
             help="End with 1 if there are more parameters, such as 25M.",
-            callback=limit,
+            callback=check_limit,
             show_default=False,
         ),
     ] = None,
@@ -65,7 +65,7 @@ def show(
         typer.Option(
             metavar="NUMBER",
             help="End with 1 if there are more multiply-adds, such as 4.1G.",
-            callback=limit,
+            callback=check_limit,
             show_default=False,
         ),
     ] = None,
@@ -84,9 +84,9 @@ def show(
         raise typer.BadParameter(f"--json and --format {format} are two forms: choose one")
     if taps and sort:
         raise typer.BadParameter("taps stand in the order of the model: --sort is for the table")
-    model = options.model(spec, variant, settings, root, features, only)
+    model = options.load_model(spec, variant, settings, root, features, only)
     limits = [
-        Limit(what, said, amount(said), found)
+        BudgetLimit(what, said, parse_amount(said), found)
         for what, said, found in (
             ("parameters", max_params, model.parameters),
             ("multiply-adds", max_macs, model.cost.macs),
@@ -94,52 +94,59 @@ def show(
         if said is not None
     ]
     if taps:
-        tapped(model, depth, format, as_json)
+        print_taps(model, depth, format, as_json)
     else:
-        told(model, depth or (None if format == "csv" else 2), sort, format, as_json, limits)
-    over = [limit for limit in limits if not limit.kept]
+        print_summary(model, depth or (None if format == "csv" else 2), sort, format, as_json, limits)
+    over = [limit for limit in limits if not limit.is_met]
     for limit in over:
-        log(limit.told(model.name))
+        log_line(limit.describe_excess(model.name))
     if over:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.FOUND)
 
 
-def told(
-    model: Model, depth: int | None, sort: Key | None, format: str, as_json: bool, limits: list[Limit]
+def print_summary(
+    model: Model,
+    depth: int | None,
+    sort: SortKey | None,
+    format: str,
+    as_json: bool,
+    limits: list[BudgetLimit],
 ) -> None:
-    found = rows(model.graph)
-    table = Table(model.graph, ordered(found, sort) if sort else found, depth, sort)
+    found = summary_rows(model.graph)
+    table = SummaryTable(model.graph, sort_rows(found, sort) if sort else found, depth, sort)
     if not as_json and format == "text":
-        if styled(sys.stdout):
-            draw(table)
+        if can_style(sys.stdout):
+            print_styled_table(table)
         else:
-            out(table.text())
+            print_text(table.render_text())
         return
     from specbuild.summary import formats
 
     if as_json:
-        budget = {"budget": [limit.record() for limit in limits]} if limits else {}
-        out(json.dumps({**formats.document(table), **budget}, indent=2) + "\n")
+        budget = {"budget": [limit.limit_record() for limit in limits]} if limits else {}
+        print_text(json.dumps({**formats.summary_document(table), **budget}, indent=2) + "\n")
     else:
-        out(formats.markdown(table) if format == "markdown" else formats.separated(table))
+        print_text(formats.summary_markdown(table) if format == "markdown" else formats.summary_csv(table))
 
 
-def tapped(model: Model, depth: int | None, format: str, as_json: bool) -> None:
+def print_taps(model: Model, depth: int | None, format: str, as_json: bool) -> None:
     from specbuild.summary import formats
-    from specbuild.summary.taps import listing, taps
+    from specbuild.summary.taps import list_taps, taps_text
 
-    found = taps(model.whole, depth)
+    found = list_taps(model.full_graph, depth)
     if as_json:
-        out(json.dumps({"model": model.name, "taps": [tap.record() for tap in found]}, indent=2) + "\n")
+        print_text(
+            json.dumps({"model": model.name, "taps": [tap.tap_record() for tap in found]}, indent=2) + "\n"
+        )
     elif format == "markdown":
-        out(formats.tapped_page(found))
+        print_text(formats.taps_markdown(found))
     elif format == "csv":
-        out(formats.tapped_values(found))
+        print_text(formats.taps_csv(found))
     else:
-        out(listing(found))
+        print_text(taps_text(found))
 
 
-def draw(table: Table) -> None:
+def print_styled_table(table: SummaryTable) -> None:
     """The table on a terminal: what holds others stands out, what costs nothing stays back.
 
     Where it is too wide, columns go from the right, but for what a step is called and what it takes.
@@ -148,20 +155,20 @@ def draw(table: Table) -> None:
     from rich.text import Text
 
     console = Console(markup=False, highlight=False, emoji=False)
-    steps = [table.headings, *map(table.cells, table.placed)]
+    steps = [table.column_headings, *map(table.row_cells, table.placed_rows)]
     styles = [
         "bold" if p.row.inner else "" if p.row.cost.parameters or p.row.cost.macs else "dim"
-        for p in table.placed
+        for p in table.placed_rows
     ]
-    console.print(grid(steps, len(LEFT), styles, console.width), "")
-    console.print(grid(table.families, 1, ["" for _ in table.families[1:]], console.width), "")
-    for line in table.totals:
+    console.print(fit_table(steps, len(TEXT_COLUMNS), styles, console.width), "")
+    console.print(fit_table(table.family_rows, 1, ["" for _ in table.family_rows[1:]], console.width), "")
+    for line in table.total_lines:
         console.print(Text(line, style="bold"), soft_wrap=True)
-    if table.hidden:
+    if table.has_hidden_rows:
         console.print(Text(f"deeper: --depth {(table.depth or 0) + 1}", style="dim"))
 
 
-def grid(rows: Sequence[Sequence[str]], left: int, styles: Sequence[str], width: int) -> RichTable:
+def fit_table(rows: Sequence[Sequence[str]], left: int, styles: Sequence[str], width: int) -> RichTable:
     """A table that fits, if it can."""
     from rich import box
     from rich.table import Table as RichTable

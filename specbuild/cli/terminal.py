@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
+from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """What a command ends with."""
 
     FINE = 0
@@ -26,48 +26,50 @@ class Exit(IntEnum):
     BUG = 70
 
 
-CODES = {
-    "SB602": Exit.MISSING,
-    "SB603": Exit.MISSING,
-    "SB604": Exit.MISSING,
-    "SB701": Exit.FOUND,
-    "SB702": Exit.USAGE,
-    "SB703": Exit.USAGE,
-    "SB704": Exit.FOUND,
-    "SB801": Exit.FOUND,
-    "SB803": Exit.USAGE,
-    "SB804": Exit.FOUND,
-    "SB805": Exit.FOUND,
-    "SB806": Exit.USAGE,
-    "SB807": Exit.FOUND,
-    "SB901": Exit.FOUND,
-    "SB902": Exit.FOUND,
-    "SB903": Exit.FOUND,
-    "SB951": Exit.MISSING,
-    "SB952": Exit.FOUND,
-    "SB953": Exit.USAGE,
-    "SB954": Exit.MISSING,
+EXIT_CODES = {
+    "SB602": ExitCode.MISSING,
+    "SB603": ExitCode.MISSING,
+    "SB604": ExitCode.MISSING,
+    "SB701": ExitCode.FOUND,
+    "SB702": ExitCode.USAGE,
+    "SB703": ExitCode.USAGE,
+    "SB704": ExitCode.FOUND,
+    "SB801": ExitCode.FOUND,
+    "SB803": ExitCode.USAGE,
+    "SB804": ExitCode.FOUND,
+    "SB805": ExitCode.FOUND,
+    "SB806": ExitCode.USAGE,
+    "SB807": ExitCode.FOUND,
+    "SB901": ExitCode.FOUND,
+    "SB902": ExitCode.FOUND,
+    "SB903": ExitCode.FOUND,
+    "SB951": ExitCode.MISSING,
+    "SB952": ExitCode.FOUND,
+    "SB953": ExitCode.USAGE,
+    "SB954": ExitCode.MISSING,
 }
 
 
-def exit_code(error: SpecError | SpecErrors) -> Exit:
+def exit_code(error: SpecError | SpecErrors) -> ExitCode:
     """The gravest of the codes that the faults have; those of the spec come first."""
     errors = error.errors if isinstance(error, SpecErrors) else (error,)
-    found = {CODES.get(e.code, Exit.INVALID) for e in errors}
-    return next(code for code in (Exit.INVALID, Exit.MISSING, Exit.USAGE, Exit.FOUND) if code in found)
+    found = {EXIT_CODES.get(e.code, ExitCode.INVALID) for e in errors}
+    return next(
+        code for code in (ExitCode.INVALID, ExitCode.MISSING, ExitCode.USAGE, ExitCode.FOUND) if code in found
+    )
 
 
-def out(text: str) -> None:
+def print_text(text: str) -> None:
     """A result, to stdout, as UTF-8 with the line breaks that it has, whatever the system prefers."""
-    written(text, sys.stdout)
+    write_text(text, sys.stdout)
 
 
-def log(text: str) -> None:
+def log_line(text: str) -> None:
     """One line of the log, to stderr; `text` may hold anything."""
-    written(printable(text, 1000) + "\n", sys.stderr)
+    write_text(make_printable(text, 1000) + "\n", sys.stderr)
 
 
-def written(text: str, stream: TextIO) -> None:
+def write_text(text: str, stream: TextIO) -> None:
     try:
         stream.flush()
         stream.buffer.write(text.encode("utf-8", "backslashreplace"))
@@ -77,24 +79,24 @@ def written(text: str, stream: TextIO) -> None:
         raise typer.Exit(141) from None
 
 
-def styled(stream: TextIO) -> bool:
+def can_style(stream: TextIO) -> bool:
     """Whether what is written there may have colours and weights: a terminal, whose user has not said no."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def report(error: SpecError | SpecErrors, stream: TextIO | None = None) -> None:
+def print_error(error: SpecError | SpecErrors, stream: TextIO | None = None) -> None:
     """A fault as text, in colour on a terminal."""
     stream = stream or sys.stderr
-    text = render(error)
-    if not styled(stream):
-        written(text + "\n", stream)
+    text = format_errors(error)
+    if not can_style(stream):
+        write_text(text + "\n", stream)
         return
     from rich.console import Console  # only here: it takes a third of the time of a command
 
-    Console(file=stream).print(painted(text), soft_wrap=True)
+    Console(file=stream).print(highlight_error(text), soft_wrap=True)
 
 
-def painted(text: str) -> Text:
+def highlight_error(text: str) -> Text:
     """The words of a rendered fault, as they are, with colours."""
     from rich.text import Text
 
@@ -108,10 +110,10 @@ def painted(text: str) -> Text:
     return result
 
 
-def bug(error: BaseException) -> Exit:
+def report_bug(error: BaseException) -> ExitCode:
     """The message for what must not happen."""
     if os.environ.get("SPECBUILD_TRACEBACK") == "1":
         raise error
-    log(f"error: this is a bug in specbuild, not in your spec: {type(error).__name__}: {error}")
-    log("Please report it with the spec; SPECBUILD_TRACEBACK=1 shows where it happened.")
-    return Exit.BUG
+    log_line(f"error: this is a bug in specbuild, not in your spec: {type(error).__name__}: {error}")
+    log_line("Please report it with the spec; SPECBUILD_TRACEBACK=1 shows where it happened.")
+    return ExitCode.BUG

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from specbuild.cli import options
-from specbuild.cli.terminal import Exit, exit_code, out, report
-from specbuild.diagnostics.errors import SpecError, SpecErrors, printable, render
+from specbuild.cli.terminal import ExitCode, exit_code, print_error, print_text
+from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
 
 if TYPE_CHECKING:
-    from specbuild.weights.convert import Choices
-    from specbuild.weights.statistics import Difference, Line
+    from specbuild.weights.convert import ConversionOptions
+    from specbuild.weights.statistics import TensorDifference, TensorStatistics
 
 weights = typer.Typer(
     help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",
@@ -104,7 +104,7 @@ SpecOption = Annotated[
 ]
 
 
-def chosen(
+def conversion_choices(
     origin: str | None = None,
     target: str | None = None,
     into: list[str] | None = None,
@@ -114,14 +114,18 @@ def chosen(
     not_finite: bool = False,
     seed: int = 0,
     force: bool = False,
-) -> Choices:
+) -> ConversionOptions:
     """What was said on the command line."""
-    from specbuild.weights.adapt_options import adaptation
-    from specbuild.weights.convert import Choices  # only here: all else of specbuild starts without it
-    from specbuild.weights.matching import Declared
+    from specbuild.weights.adapt_options import parse_adaptation
+    from specbuild.weights.convert import (
+        ConversionOptions,  # only here: all else of specbuild starts without it
+    )
+    from specbuild.weights.matching import MatchExceptions
 
-    declared = Declared(tuple(missing or ()), tuple(unused or ()), tuple(map(adaptation, adapt or ())))
-    return Choices(origin, target, tuple(into or ()), declared, not_finite, seed, force)
+    declared = MatchExceptions(
+        tuple(missing or ()), tuple(unused or ()), tuple(map(parse_adaptation, adapt or ()))
+    )
+    return ConversionOptions(origin, target, tuple(into or ()), declared, not_finite, seed, force)
 
 
 @weights.command()
@@ -140,9 +144,13 @@ def init(
     """Write the weights that a model begins with: the same numbers for both frameworks."""
     from specbuild.weights import convert as transfer
 
-    model = options.model(spec, variant, settings, root, features, only)
-    count = transfer.init(model, target, chosen(target=to, seed=seed, force=force))
-    out(f"{printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n")
+    model = options.load_model(spec, variant, settings, root, features, only)
+    count = transfer.write_initial_weights(
+        model, target, conversion_choices(target=to, seed=seed, force=force)
+    )
+    print_text(
+        f"{make_printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n"
+    )
 
 
 @weights.command()
@@ -163,35 +171,35 @@ def groups(
 
     What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
     """
-    from specbuild.compiler.param_groups import levels, records
-    from specbuild.summary.table import laid  # only here: it reads the table of ops
+    from specbuild.compiler.param_groups import layer_levels, optimizer_records
+    from specbuild.summary.table import align_columns  # only here: it reads the table of ops
 
-    model = options.model(spec, variant, settings, root, features, only)
+    model = options.load_model(spec, variant, settings, root, features, only)
     if as_json:
         document = {
             "model": model.name,
             "layer_decay": layer_decay,
-            "weights": records(model.graph, layer_decay),
+            "weights": optimizer_records(model.graph, layer_decay),
         }
-        out(json.dumps(document, indent=2) + "\n")
+        print_text(json.dumps(document, indent=2) + "\n")
         return
-    found = levels(model.graph)
+    found = layer_levels(model.graph)
     rows = [
         (
-            str(level.after),
-            f"{layer_decay**level.after:.4g}",
+            str(level.layers_after),
+            f"{layer_decay**level.layers_after:.4g}",
             *(f"{n:,}" for n in (*level.decaying, *level.others)),
             ", ".join(level.parts[:4]) + (f" and {len(level.parts) - 4} more" if level.parts[4:] else ""),
         )
         for level in found
     ]
     heads = ("layers after", "rate", "decay", "numbers", "do not", "numbers", "steps")
-    out("\n".join(laid([heads, *rows], 0)) + "\n")
+    print_text("\n".join(align_columns([heads, *rows], 0)) + "\n")
     decaying, others = (
         [sum(column) for column in zip(*some, strict=True)]
         for some in ([x.decaying for x in found] or [(0, 0)], [x.others for x in found] or [(0, 0)])
     )
-    out(
+    print_text(
         f"{model.name}: {decaying[0]} tensors with {decaying[1]:,} numbers decay, "
         f"{others[0]} with {others[1]:,} do not\n"
     )
@@ -226,28 +234,30 @@ def convert(
     from specbuild.weights import convert as transfer
 
     try:
-        choices = chosen(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
-        told = transfer.convert(
-            options.model(spec, variant, settings, root, features, only), source, target, choices
+        choices = conversion_choices(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
+        told = transfer.convert_weights(
+            options.load_model(spec, variant, settings, root, features, only), source, target, choices
         )
     except (SpecError, SpecErrors) as error:
         if as_json:
-            out(json.dumps({"errors": json.loads(render(error, format="json"))}, indent=2) + "\n")
+            print_text(
+                json.dumps({"errors": json.loads(format_errors(error, format="json"))}, indent=2) + "\n"
+            )
             raise typer.Exit(exit_code(error)) from None
         raise
-    fault = None if told.fits else told.fault(str(source))
+    fault = None if told.is_complete else told.mismatch_error(str(source))
     if as_json:
-        errors = json.loads(render(fault, format="json")) if fault else []
-        written = None if fault else printable(str(target), 4096)
-        out(json.dumps({"file": written, **told.record(), "errors": errors}, indent=2) + "\n")
+        errors = json.loads(format_errors(fault, format="json")) if fault else []
+        written = None if fault else make_printable(str(target), 4096)
+        print_text(json.dumps({"file": written, **told.to_json(), "errors": errors}, indent=2) + "\n")
     else:
-        out("".join(f"{text}\n" for text in told.lines()))
+        print_text("".join(f"{text}\n" for text in told.format_lines()))
         if fault is None:
-            out(f"wrote {printable(str(target), 4096)}\n")
+            print_text(f"wrote {make_printable(str(target), 4096)}\n")
         else:
-            report(fault)
+            print_error(fault)
     if fault:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.FOUND)
 
 
 @weights.command()
@@ -264,25 +274,25 @@ def inspect(
     """List what a file of weights holds; with --spec under the model's own paths, and whether all fits."""
     from specbuild.weights import convert as transfer
 
-    model = options.model(spec, variant, settings, root) if spec else None
-    lines, told = transfer.inspected(source, model, chosen(origin, into=into))
+    model = options.load_model(spec, variant, settings, root) if spec else None
+    lines, told = transfer.inspect_weights(source, model, conversion_choices(origin, into=into))
     bad = sum(line.not_finite for line in lines)
     if as_json:
-        document = {"weights": [line.record() for line in lines], "report": told and told.record()}
-        out(json.dumps(document, indent=2) + "\n")
+        document = {"weights": [line.to_json() for line in lines], "report": told and told.to_json()}
+        print_text(json.dumps(document, indent=2) + "\n")
     else:
-        table(lines)
-        out("".join(f"{text}\n" for text in told.lines()) if told else "")
-    if bad or (told and not told.fits):
-        raise typer.Exit(Exit.FOUND)
+        print_statistics(lines)
+        print_text("".join(f"{text}\n" for text in told.format_lines()) if told else "")
+    if bad or (told and not told.is_complete):
+        raise typer.Exit(ExitCode.FOUND)
 
 
-def table(lines: list[Line]) -> None:
+def print_statistics(lines: list[TensorStatistics]) -> None:
     """One row a tensor, and the sum."""
     heads = ("weight", "shape", "type", "least", "largest", "mean", "deviation")
     rows = [
         (
-            printable(x.name),
+            make_printable(x.name),
             str(x.shape),
             x.dtype,
             *("-" if n is None else f"{n:.4g}" for n in (x.low, x.high, x.mean, x.deviation)),
@@ -293,9 +303,9 @@ def table(lines: list[Line]) -> None:
     for row, line in zip((heads, *rows), (None, *lines), strict=True):
         cells = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True))]
         bad = f"  {line.not_finite:,} not finite" if line and line.not_finite else ""
-        out(f"{'  '.join(cells)}{bad}".rstrip() + "\n")
-    numbers = sum(line.count for line in lines)
-    out(f"{len(lines)} tensors, {numbers:,} numbers\n")
+        print_text(f"{'  '.join(cells)}{bad}".rstrip() + "\n")
+    numbers = sum(line.element_count for line in lines)
+    print_text(f"{len(lines)} tensors, {numbers:,} numbers\n")
 
 
 @weights.command()
@@ -319,26 +329,26 @@ def compare(
 
     if not isfinite(tolerance):
         raise typer.BadParameter("it is no number", param_hint="--tolerance")
-    model = options.model(spec, variant, settings, root) if spec else None
-    found = list(transfer.compared(first, second, model, chosen(origin, into=into)))
+    model = options.load_model(spec, variant, settings, root) if spec else None
+    found = list(transfer.compare_weights(first, second, model, conversion_choices(origin, into=into)))
     apart = [d for d in found if d.relative is None or d.relative > tolerance]
     if as_json:
-        out(
-            json.dumps({"equal": len(found) - len(apart), "apart": [d.record() for d in apart]}, indent=2)
+        print_text(
+            json.dumps({"equal": len(found) - len(apart), "apart": [d.to_json() for d in apart]}, indent=2)
             + "\n"
         )
     else:
-        out(said(len(found) - len(apart), found, tolerance))
-        out("".join(f"  {printable(d.name, 400)}  {d}\n" for d in apart))
+        print_text(format_comparison(len(found) - len(apart), found, tolerance))
+        print_text("".join(f"  {make_printable(d.name, 400)}  {d}\n" for d in apart))
     if apart:
-        raise typer.Exit(Exit.FOUND)
+        raise typer.Exit(ExitCode.FOUND)
 
 
-def said(equal: int, found: list[Difference], tolerance: float) -> str:
+def format_comparison(equal: int, found: list[TensorDifference], tolerance: float) -> str:
     within = f" within {tolerance:g}" if tolerance else ""
     worst = max((d for d in found if d.relative is not None), key=lambda d: d.relative or 0.0, default=None)
     most = (
-        f"; the largest difference is {worst.relative:.1e}, of {printable(worst.name, 400)}"
+        f"; the largest difference is {worst.relative:.1e}, of {make_printable(worst.name, 400)}"
         if worst and worst.relative
         else ""
     )

@@ -21,7 +21,7 @@ from specbuild.codegen.tree import (
     Star,
     TupleOf,
 )
-from specbuild.expressions.python_ast import parsed
+from specbuild.expressions.python_ast import parse_python
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",
@@ -53,15 +53,15 @@ _OPERATORS: dict[type[ast.AST], str] = {
 
 
 @lru_cache(maxsize=8192)
-def from_words(text: str) -> Expr:
+def parse_code(text: str) -> Expr:
     """The tree of a Python expression, `4 * width` or `max(a, b)`; ValueError beyond the small subset."""
     try:
-        return _read(parsed(text.strip(), mode="eval").body)
+        return _convert_node(parse_python(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"not an expression: {text!r}") from None
 
 
-def _read(node: ast.expr) -> Expr:
+def _convert_node(node: ast.expr) -> Expr:
     match node:
         case ast.Constant(value) if value is Ellipsis:
             return Name("...")
@@ -70,43 +70,45 @@ def _read(node: ast.expr) -> Expr:
         case ast.Name(text):
             return Name(text)
         case ast.Attribute(value, name):
-            of = _read(value)
+            of = _convert_node(value)
             if isinstance(of, Name) and of.text != "...":
                 return Name(f"{of.text}.{name}")
             return Attribute(of, name)
         case ast.Subscript(value, ast.Tuple(items)) if items:
-            return Index(_read(value), tuple(map(_read, items)))
+            return Index(_convert_node(value), tuple(map(_convert_node, items)))
         case ast.Subscript(value, item):
-            return Index(_read(value), (_read(item),))
+            return Index(_convert_node(value), (_convert_node(item),))
         case ast.Slice(lower, upper, step):
-            return Slice(*(None if part is None else _read(part) for part in (lower, upper, step)))
+            return Slice(*(None if part is None else _convert_node(part) for part in (lower, upper, step)))
         case ast.Call(function, args, keywords):
-            named = tuple((keyword.arg or "**", _read(keyword.value)) for keyword in keywords)
-            return Call(_read(function), tuple(map(_read, args)), named)
+            named = tuple((keyword.arg or "**", _convert_node(keyword.value)) for keyword in keywords)
+            return Call(_convert_node(function), tuple(map(_convert_node, args)), named)
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
-            return Infix(_OPERATORS[type(operator)], _read(left), _read(right))
+            return Infix(_OPERATORS[type(operator)], _convert_node(left), _convert_node(right))
         case ast.BoolOp(operator, values):
-            return _joined(_OPERATORS[type(operator)], [_read(value) for value in values])
+            return _join_operands(_OPERATORS[type(operator)], [_convert_node(value) for value in values])
         case ast.Compare(left, operators, rights):
-            sides = [_read(side) for side in (left, *rights)]
+            sides = [_convert_node(side) for side in (left, *rights)]
             pairs = zip(operators, sides, sides[1:], strict=False)
-            return _joined("and", [Infix(_OPERATORS[type(operator)], a, b) for operator, a, b in pairs])
+            return _join_operands(
+                "and", [Infix(_OPERATORS[type(operator)], a, b) for operator, a, b in pairs]
+            )
         case ast.UnaryOp(ast.UAdd(), operand):
-            return _read(operand)
+            return _convert_node(operand)
         case ast.UnaryOp(operator, operand):
-            return Prefix(_OPERATORS[type(operator)], _read(operand))
+            return Prefix(_OPERATORS[type(operator)], _convert_node(operand))
         case ast.IfExp(test, then, otherwise):
-            return Conditional(_read(test), _read(then), _read(otherwise))
+            return Conditional(_convert_node(test), _convert_node(then), _convert_node(otherwise))
         case ast.List(items):
-            return ListOf(tuple(map(_read, items)))
+            return ListOf(tuple(map(_convert_node, items)))
         case ast.Tuple(items):
-            return TupleOf(tuple(map(_read, items)))
+            return TupleOf(tuple(map(_convert_node, items)))
         case ast.Starred(value):
-            return Star(_read(value))
+            return Star(_convert_node(value))
     raise ValueError(f"not part of the expression language: {ast.unparse(node)!r}")
 
 
-def _joined(operator: str, operands: Sequence[Expr]) -> Expr:
+def _join_operands(operator: str, operands: Sequence[Expr]) -> Expr:
     whole = operands[0]
     for operand in operands[1:]:
         whole = Infix(operator, whole, operand)

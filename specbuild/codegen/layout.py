@@ -21,7 +21,7 @@ class Layout:
         """The dimension at which an axis stands."""
         return self.order.index(axis) + (1 if self.batched else 0)
 
-    def dims(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+    def sorted_dims(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(sorted(self.dim(axis) for axis in axes))
 
     @property
@@ -29,13 +29,13 @@ class Layout:
         return len(self.order) + (1 if self.batched else 0)
 
 
-def permutation(held: Layout, wanted: Layout) -> tuple[int, ...]:
+def layout_permutation(source: Layout, target: Layout) -> tuple[int, ...]:
     """The dimensions of `held` in the order of `wanted`; both folded alike."""
-    first = (0,) if held.batched else ()
-    return (*first, *(held.dim(axis) for axis in wanted.order))
+    first = (0,) if source.batched else ()
+    return (*first, *(source.dim(axis) for axis in target.order))
 
 
-def swapped(order: tuple[int, ...]) -> tuple[int, int] | None:
+def swapped_dims(order: tuple[int, ...]) -> tuple[int, int] | None:
     """The two dimensions that a permutation exchanges, if that is all it does."""
     moved = [i for i, d in enumerate(order) if i != d]
     return (moved[0], moved[1]) if len(moved) == 2 else None

@@ -9,45 +9,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from specbuild.codegen.literals import WIDTH, width
+from specbuild.codegen.literals import LINE_WIDTH, text_width
 
 INDENT = 4
-EVERY = 1 << 30  # deeper than any group
+ALL_LEVELS = 1 << 30  # deeper than any group
 Stream: TypeAlias = list[str]
 
 
-class Mark(str):
+class BreakMark(str):
     """A place that may be laid out in another way; marks are told apart by identity, not by their text."""
 
     __slots__ = ()
 
 
-OPEN = Mark("")  # after an opening bracket: a group begins; broken, it is indented, on lines of its own
-CLOSE = Mark("")  # before the closing bracket
-BEGIN = Mark("")  # a group without brackets
-END = Mark("")
-LINE = Mark(" ")  # a space, or the end of the line in a broken group
-SOFT = Mark("")  # nothing, or the end of the line in a broken group
-COMMA = Mark("")  # a comma if the group is broken
-GAP = Mark("")  # a space if the group is broken
+OPEN = BreakMark("")  # after an opening bracket: a group begins; broken, it is indented, on lines of its own
+CLOSE = BreakMark("")  # before the closing bracket
+BEGIN = BreakMark("")  # a group without brackets
+END = BreakMark("")
+LINE = BreakMark(" ")  # a space, or the end of the line in a broken group
+SOFT = BreakMark("")  # nothing, or the end of the line in a broken group
+COMMA = BreakMark("")  # a comma if the group is broken
+GAP = BreakMark("")  # a space if the group is broken
 
 
-def unbracketed(stream: Sequence[str]) -> Stream:
+def drop_outer_breaks(stream: Sequence[str]) -> Stream:
     """The stream for a place without brackets around it: lines may end only inside of its own."""
-    return [str.__str__(token) if outside else token for token, outside in _outside(stream)]
+    return [str.__str__(token) if outside else token for token, outside in _tokens_outside(stream)]
 
 
-def bracketed(stream: Sequence[str]) -> Stream:
+def add_parentheses(stream: Sequence[str]) -> Stream:
     """The stream in parentheses."""
     return ["(", OPEN, *stream, CLOSE, ")"]
 
 
-def with_gaps(stream: Sequence[str]) -> Stream:
+def fill_outer_gaps(stream: Sequence[str]) -> Stream:
     """The stream with gaps outside of brackets filled, as the formatter does in parentheses it could omit."""
-    return [" " if outside and token is GAP else token for token, outside in _outside(stream)]
+    return [" " if outside and token is GAP else token for token, outside in _tokens_outside(stream)]
 
 
-def _outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
+def _tokens_outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Each token, and whether it is outside of all brackets of the stream; brackets' own marks are not."""
     depth = 0
     for token in stream:
@@ -58,10 +58,10 @@ def _outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
 
 def columns_to_break(stream: Sequence[str]) -> int:
     """The columns from the beginning of the stream to the first place where its line may end."""
-    return _measure(stream)[2][0]
+    return _measure_stream(stream)[2][0]
 
 
-def fits_around_brackets(stream: Sequence[str], indent: int) -> bool:
+def can_fit_around_brackets(stream: Sequence[str], indent: int) -> bool:
     """Whether what stands outside of brackets fits, if each bracket breaks; their insides do not count."""
     depth, column = 0, indent
     for token in stream:
@@ -71,28 +71,28 @@ def fits_around_brackets(stream: Sequence[str], indent: int) -> bool:
             depth -= 1
             column = indent
         elif depth == 0:
-            column += width(token)
-            if column > WIDTH:
+            column += text_width(token)
+            if column > LINE_WIDTH:
                 return False
     return True
 
 
-def lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
+def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
     """The stream, as the beginning of a line at `indent`, in lines; groups less than `broken` deep break."""
-    ends, flat, ahead = _measure(stream)
+    ends, flat, ahead = _measure_stream(stream)
     result: list[str] = []
     current: list[str] = [" " * indent]
     column, level = indent, indent
     at = depth = 0
     while at < len(stream):
         token = stream[at]
-        if not isinstance(token, Mark):
+        if not isinstance(token, BreakMark):
             current.append(token)
-            column += width(token)
+            column += text_width(token)
         elif token is OPEN or token is BEGIN:
             end = ends[at]
             taken = flat[end] - flat[at]
-            if depth >= broken and column + taken + ahead[end] <= WIDTH:
+            if depth >= broken and column + taken + ahead[end] <= LINE_WIDTH:
                 current.append("".join(stream[at:end]))
                 column += taken
                 at = end
@@ -112,22 +112,22 @@ def lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
     return [*result, "".join(current)]
 
 
-def _measure(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int]]:
+def _measure_stream(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int]]:
     """Where each group ends; the columns before each token on one line; those from it to the next break."""
     ends: dict[int, int] = {}
-    begun: list[int] = []
+    open_groups: list[int] = []
     flat = [0]
     for at, token in enumerate(stream):
         if token is OPEN or token is BEGIN:
-            begun.append(at)
+            open_groups.append(at)
         elif token is CLOSE or token is END:
-            ends[begun.pop()] = at + 1
-        flat.append(flat[-1] + width(token))
+            ends[open_groups.pop()] = at + 1
+        flat.append(flat[-1] + text_width(token))
     ahead = [0] * (len(stream) + 1)
     for at in range(len(stream) - 1, -1, -1):
         token = stream[at]
         if token is COMMA or token is GAP:
             ahead[at] = ahead[at + 1] + 1
         elif not (token is OPEN or token is CLOSE or token is LINE or token is SOFT):
-            ahead[at] = ahead[at + 1] + width(token)
+            ahead[at] = ahead[at + 1] + text_width(token)
     return ends, flat, ahead

@@ -10,12 +10,12 @@ from specbuild.codegen.precedence import (
     ATOM,
     CONDITIONAL,
     UNARY,
-    inner,
+    inner_expression,
     is_fluent,
-    splits_with,
-    wraps_inner,
-    wraps_operand,
-    wraps_sides,
+    line_break_precedence,
+    needs_inner_parentheses,
+    needs_operand_parentheses,
+    needs_side_parentheses,
 )
 from specbuild.codegen.tree import (
     Attribute,
@@ -35,7 +35,7 @@ from specbuild.codegen.tree import (
 )
 
 
-class Parentheses(Enum):
+class ParenthesesRule(Enum):
     """When an expression that does not fit on its line is put in parentheses."""
 
     NEVER = "it has brackets of its own"
@@ -43,50 +43,56 @@ class Parentheses(Enum):
     IF_THEY_HELP = "it is a name, or a chain that begins with one"
 
 
-def parentheses(expr: Expr) -> Parentheses:
+def choose_parentheses(expr: Expr) -> ParenthesesRule:
     """The formatter's rule for a statement's whole expression."""
     match expr:
         case Infix() | Conditional():
-            return Parentheses.IF_BROKEN
+            return ParenthesesRule.IF_BROKEN
         case Name() | Literal():
-            return Parentheses.IF_THEY_HELP
+            return ParenthesesRule.IF_THEY_HELP
         case Prefix(_, operand):
-            return Parentheses.NEVER if wraps_operand(expr) else parentheses(operand)
+            return ParenthesesRule.NEVER if needs_operand_parentheses(expr) else choose_parentheses(operand)
         case Call() | Index() | Attribute():
             if is_fluent(expr):
-                return Parentheses.IF_BROKEN
-            return Parentheses.NEVER if wraps_inner(expr) else parentheses(inner(expr))
-    return Parentheses.NEVER
+                return ParenthesesRule.IF_BROKEN
+            return (
+                ParenthesesRule.NEVER
+                if needs_inner_parentheses(expr)
+                else choose_parentheses(inner_expression(expr))
+            )
+    return ParenthesesRule.NEVER
 
 
 def can_omit_parentheses(expr: Expr) -> bool:
     """Whether a long expression may break inside of its own brackets instead of at its operators."""
     shape = _Shape()
-    shape.look_into(expr)
+    shape.visit_expression(expr)
     if not shape.has_brackets or shape.count > 1:
         return False
-    return shape.loosest in (None, _DOT) or _opens(shape.first) or _opens(shape.last)
+    return (
+        shape.loosest in (None, _DOT) or _has_filled_brackets(shape.first) or _has_filled_brackets(shape.last)
+    )
 
 
 _DOT = ATOM  # a dot that follows a bracket counts as the tightest operator
 
 
 @dataclass(frozen=True)
-class _Edge:
+class _OuterOperand:
     """The first or the last operand of an expression; no operand if a sign comes first."""
 
     expr: Expr | None = None
     wrapped: bool = False
 
 
-def _opens(edge: _Edge | None) -> bool:
+def _has_filled_brackets(edge: _OuterOperand | None) -> bool:
     """Whether there is something in an operand's brackets; those of an index do not count."""
     if edge is None or edge.expr is None or isinstance(edge.expr, Index):
         return False
-    return edge.wrapped or _brackets(edge.expr) is True
+    return edge.wrapped or _ending_brackets(edge.expr) is True
 
 
-def _brackets(expr: Expr) -> bool | None:
+def _ending_brackets(expr: Expr) -> bool | None:
     """Whether there is something in the brackets that an expression ends with; None if it has none."""
     match expr:
         case Call(_, args, keywords):
@@ -108,48 +114,48 @@ class _Shape:
         self.loosest: int | None = None
         self.count = 0
         self.has_brackets = False
-        self.first: _Edge | None = None
-        self.last: _Edge | None = None
+        self.first: _OuterOperand | None = None
+        self.last: _OuterOperand | None = None
 
-    def operator(self, order: int, count: int = 1) -> None:
+    def count_operator(self, order: int, count: int = 1) -> None:
         if self.loosest is None or order < self.loosest:
             self.loosest, self.count = order, count
         elif order == self.loosest:
             self.count += count
 
-    def look_at(self, expr: Expr, wrapped: bool) -> None:
-        self.last = _Edge(expr, wrapped)
+    def visit_operand(self, expr: Expr, wrapped: bool) -> None:
+        self.last = _OuterOperand(expr, wrapped)
         if wrapped:
             self.has_brackets = True
         else:
-            self.look_into(expr)
-        self.first = self.first or _Edge(expr, wrapped)
+            self.visit_expression(expr)
+        self.first = self.first or _OuterOperand(expr, wrapped)
 
-    def look_into(self, expr: Expr) -> None:
+    def visit_expression(self, expr: Expr) -> None:
         match expr:
             case DictOf() | ListOf() | TupleOf() | ListComprehension() | Generator():
                 self.has_brackets = True
             case Literal(float() as value) if not isfinite(value):
-                self.look_into(_INFINITY)
+                self.visit_expression(_INFINITY)
             case Infix(_, left, right):
-                wraps_left, wraps_right = wraps_sides(expr)
-                self.operator(splits_with(expr))
-                self.look_at(left, wraps_left)
-                self.look_at(right, wraps_right)
+                wraps_left, wraps_right = needs_side_parentheses(expr)
+                self.count_operator(line_break_precedence(expr))
+                self.visit_operand(left, wraps_left)
+                self.visit_operand(right, wraps_right)
             case Conditional(test, then, otherwise):
-                self.operator(CONDITIONAL, 2)
-                self.look_at(then, isinstance(then, Conditional))
-                self.look_at(test, isinstance(test, Conditional))
-                self.look_at(otherwise, False)
+                self.count_operator(CONDITIONAL, 2)
+                self.visit_operand(then, isinstance(then, Conditional))
+                self.visit_operand(test, isinstance(test, Conditional))
+                self.visit_operand(otherwise, False)
             case Prefix(operator, operand):
                 if operator == "~":
-                    self.operator(UNARY)
-                self.first = self.first or _Edge()
-                self.look_at(operand, wraps_operand(expr))
+                    self.count_operator(UNARY)
+                self.first = self.first or _OuterOperand()
+                self.visit_operand(operand, needs_operand_parentheses(expr))
             case Call() | Index() | Attribute():
-                self.look_at(inner(expr), wraps_inner(expr))
+                self.visit_operand(inner_expression(expr), needs_inner_parentheses(expr))
                 if not isinstance(expr, Attribute):
                     self.has_brackets = True
-                elif wraps_inner(expr) or _brackets(expr.of) is not None:
-                    self.operator(_DOT)
-                self.last = _Edge(expr)
+                elif needs_inner_parentheses(expr) or _ending_brackets(expr.of) is not None:
+                    self.count_operator(_DOT)
+                self.last = _OuterOperand(expr)

@@ -23,7 +23,7 @@ PREFIX = {"not": NOT, "-": UNARY, "~": UNARY}
 Access: TypeAlias = Call | Index | Attribute
 
 
-def precedence(expr: Expr) -> int:
+def operator_precedence(expr: Expr) -> int:
     """How tightly the outermost operator of an expression binds; ValueError for an unknown operator."""
     match expr:
         case Infix(operator) if operator in INFIX:
@@ -39,44 +39,44 @@ def precedence(expr: Expr) -> int:
     return ATOM
 
 
-def splits_with(expr: Infix) -> int:
+def line_break_precedence(expr: Infix) -> int:
     """Operators of one kind end their lines together; `and` and `or` are of one."""
-    return max(precedence(expr), AND)
+    return max(operator_precedence(expr), AND)
 
 
-def wraps_sides(expr: Infix) -> tuple[bool, bool]:
+def needs_side_parentheses(expr: Infix) -> tuple[bool, bool]:
     """Whether the left and the right operand need parentheses."""
-    own = precedence(expr)
+    own = operator_precedence(expr)
     if own == POWER:
-        return precedence(expr.left) <= POWER, precedence(expr.right) < UNARY
+        return operator_precedence(expr.left) <= POWER, operator_precedence(expr.right) < UNARY
     left_least = own + 1 if own == COMPARISON else own  # a chain of comparisons would mean something else
-    return precedence(expr.left) < left_least, precedence(expr.right) <= own
+    return operator_precedence(expr.left) < left_least, operator_precedence(expr.right) <= own
 
 
-def wraps_operand(expr: Prefix) -> bool:
+def needs_operand_parentheses(expr: Prefix) -> bool:
     """Whether the operand of a sign needs parentheses; the formatter gives them to every power."""
     is_power = isinstance(expr.operand, Infix) and expr.operand.operator == "**"
-    return is_power or precedence(expr.operand) < precedence(expr)
+    return is_power or operator_precedence(expr.operand) < operator_precedence(expr)
 
 
-def inner(expr: Access) -> Expr:
+def inner_expression(expr: Access) -> Expr:
     """What is called, indexed or looked into."""
     return expr.function if isinstance(expr, Call) else expr.of
 
 
-def wraps_inner(expr: Access) -> bool:
+def needs_inner_parentheses(expr: Access) -> bool:
     """Whether `inner` needs parentheses: if it has an operator, or is a number before a dot."""
-    part = inner(expr)
+    part = inner_expression(expr)
     if isinstance(expr, Attribute) and isinstance(part, Literal) and not isinstance(part.value, bool):
         return isinstance(part.value, int | float)
-    return precedence(part) < ATOM
+    return operator_precedence(part) < ATOM
 
 
 def is_fluent(expr: Expr) -> bool:
     """Whether the dots of a chain of calls may begin lines: at least two of them follow a bracket."""
     dots = 0
     while isinstance(expr, Call | Index | Attribute):
-        part, wrapped = inner(expr), wraps_inner(expr)
+        part, wrapped = inner_expression(expr), needs_inner_parentheses(expr)
         dots += isinstance(expr, Attribute) and (wrapped or isinstance(part, Call | Index))
         if wrapped:
             break

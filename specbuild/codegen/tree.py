@@ -27,12 +27,12 @@ class Literal:
     value: int | float | bool | str | None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and self._key() == other._key()
+        return isinstance(other, Literal) and self._comparison_key() == other._comparison_key()
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self._comparison_key())
 
-    def _key(self) -> str:
+    def _comparison_key(self) -> str:
         value = self.value
         for kind in (bool, int, float, str):  # a subclass may have more to say about itself
             if isinstance(value, kind):
@@ -296,7 +296,7 @@ class Module:
 # ---------------------------------------------------------------------------------------------------- working
 
 
-def children(expr: Expr) -> Iterator[Expr]:
+def child_expressions(expr: Expr) -> Iterator[Expr]:
     """The expressions directly inside one, in the order of reading."""
     match expr:
         case Call(function, args, keywords):
@@ -322,17 +322,17 @@ def children(expr: Expr) -> Iterator[Expr]:
             yield of
 
 
-def walk(expr: Expr) -> Iterator[Expr]:
+def walk_expression(expr: Expr) -> Iterator[Expr]:
     """An expression and all inside it, each before its parts, in the order of reading."""
     yield expr
-    for part in children(expr):
-        yield from walk(part)
+    for part in child_expressions(expr):
+        yield from walk_expression(part)
 
 
-def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """The same expression with each direct part replaced by `change(part)`."""
 
-    def optional(part: Expr | None) -> Expr | None:
+    def change_optional(part: Expr | None) -> Expr | None:
         return None if part is None else change(part)
 
     match expr:
@@ -344,7 +344,7 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
         case Index(of, items):
             return Index(change(of), tuple(map(change, items)))
         case Slice(lower, upper, step):
-            return Slice(optional(lower), optional(upper), optional(step))
+            return Slice(change_optional(lower), change_optional(upper), change_optional(step))
         case Infix(operator, left, right):
             return Infix(operator, change(left), change(right))
         case Prefix(operator, operand):
@@ -354,7 +354,7 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
         case TupleOf(items) | ListOf(items):
             return type(expr)(tuple(map(change, items)))
         case DictOf(pairs):
-            return DictOf(tuple((optional(key), change(value)) for key, value in pairs))
+            return DictOf(tuple((change_optional(key), change(value)) for key, value in pairs))
         case Star(of):
             return Star(change(of))
         case Generator(element, target, iterable) | ListComprehension(element, target, iterable):
@@ -362,8 +362,8 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     return expr
 
 
-def substitute(expr: Expr, inputs: Sequence[Expr]) -> Expr:
+def substitute_inputs(expr: Expr, inputs: Sequence[Expr]) -> Expr:
     """Put the operands in: `Input(i)` becomes `inputs[i]`."""
     if isinstance(expr, Input):
         return inputs[expr.index]
-    return rebuild(expr, lambda part: substitute(part, inputs))
+    return map_children(expr, lambda part: substitute_inputs(part, inputs))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from specbuild.codegen.tree import DictOf, Expr, Function, Helper, Literal, Module, Return, TupleOf
-from specbuild.compiler.weight_locations import Held, held, shared, stacked
+from specbuild.compiler.weight_locations import WeightLocation, group_by_tensor, is_stacked, locate_weights
 from specbuild.ir.graph import Block
 
-IMPORT = "from safetensors.numpy import load_file"
-TABLE = "weight_table"
-DOC = """What fills each variable, by the longest end of its path that is here.
+LOADER_IMPORT = "from safetensors.numpy import load_file"
+TABLE_NAME = "weight_table"
+TABLE_DOC = """What fills each variable, by the longest end of its path that is here.
 
 An entry is the end of the weight's key in the file, and the order of its axes. {more}"""
 
 
 @dataclass(frozen=True)
-class Rule:
+class LoadRule:
     """What a variable is made of: the ends of the keys, and how the tensors become it."""
 
     keys: tuple[str, ...]
@@ -25,24 +25,27 @@ class Rule:
     stacked: bool = False  # several stand one after another; otherwise they are added
     blocks: tuple[int, ...] | None = None  # the order of the equal parts of the first axis
 
-    def items(self, features: frozenset[str]) -> tuple[Expr, ...]:
+    def table_items(self, features: frozenset[str]) -> tuple[Expr, ...]:
         """The rule as the table tells it: no more than any rule of the table needs."""
         keys = [Literal(key) for key in self.keys]
-        found: list[Expr] = [TupleOf(tuple(keys)) if "several" in features else keys[0], told(self.order)]
+        found: list[Expr] = [
+            TupleOf(tuple(keys)) if "several" in features else keys[0],
+            number_tuple(self.order),
+        ]
         if "reshaped" in features:
             found.append(Literal(self.reshaped))
         if "blocks" in features:
-            found.append(told(self.blocks or ()))
+            found.append(number_tuple(self.blocks or ()))
         return tuple(found)
 
 
-def told(numbers: tuple[int, ...]) -> Expr:
+def number_tuple(numbers: tuple[int, ...]) -> Expr:
     return TupleOf(tuple(map(Literal, numbers)))
 
 
-def with_loader(page: Module, model: Block) -> Module:
+def add_loader(page: Module, model: Block) -> Module:
     """The file with a table of its weights and a function that loads them."""
-    rules = table(model)
+    rules = build_rules(model)
     features = frozenset(
         name
         for name, needed in (
@@ -53,49 +56,58 @@ def with_loader(page: Module, model: Block) -> Module:
         )
         if needed
     )
-    items = tuple((Literal(end), TupleOf(rule.items(features))) for end, rule in rules.items())
+    items = tuple((Literal(end), TupleOf(rule.table_items(features))) for end, rule in rules.items())
     told_table = Function(
-        TABLE, (), "dict", DOC.format(more=explained(features)).strip(), (Return(DictOf(items)),)
+        TABLE_NAME,
+        (),
+        "dict",
+        TABLE_DOC.format(more=explain_entries(features)).strip(),
+        (Return(DictOf(items)),),
     )
     return replace(
-        page, imports=(*page.imports, IMPORT), body=(*page.body, told_table, Helper(function(features)))
+        page,
+        imports=(*page.imports, LOADER_IMPORT),
+        body=(*page.body, told_table, Helper(loader_source(features))),
     )
 
 
-def table(model: Block, backend: str = "keras") -> dict[str, Rule]:
+def build_rules(model: Block, backend: str = "keras") -> dict[str, LoadRule]:
     """The fewest ends of paths that tell every variable of the model its rule; the longest that fits counts."""
     between = "." if backend == "torch" else "/"
-    wanted = {kept: made(sharing) for kept, sharing in shared(held(model, backend)).items()}
+    wanted = {
+        kept: variable_rule(sharing)
+        for kept, sharing in group_by_tensor(locate_weights(model, backend)).items()
+    }
     by_end: dict[str, list[str]] = {}
     for kept in wanted:
-        for end in ends(kept, between):
+        for end in path_endings(kept, between):
             by_end.setdefault(end, []).append(kept)
-    found: dict[str, Rule] = {}
+    found: dict[str, LoadRule] = {}
     for kept, rule in wanted.items():
-        for end in ends(kept, between):
-            short = shortened(kept, end, rule)
-            same = [shortened(other, end, wanted[other]) for other in by_end[end]]
+        for end in path_endings(kept, between):
+            short = shorten_rule(kept, end, rule)
+            same = [shorten_rule(other, end, wanted[other]) for other in by_end[end]]
             if short is not None and (end == kept or all(other == short for other in same)):
                 found[end] = short
                 break
     return found
 
 
-def made(sharing: list[Held]) -> Rule:
+def variable_rule(sharing: list[WeightLocation]) -> LoadRule:
     """The rule of one variable, with whole keys."""
-    first, several = sharing[0], stacked(sharing)
-    stored = first.stored
+    first, several = sharing[0], is_stacked(sharing)
+    stored = first.storage
     order = stored.order or tuple(range(len(stored.shape or first.shape)))
-    return Rule(tuple(h.path for h in sharing), order, stored.shape is not None, several, stored.blocks)
+    return LoadRule(tuple(h.path for h in sharing), order, stored.shape is not None, several, stored.blocks)
 
 
-def ends(path: str, between: str) -> list[str]:
+def path_endings(path: str, between: str) -> list[str]:
     """`kernel`, `conv/kernel`, `stem/conv/kernel` for the last of these."""
     parts = path.split(between)
     return [between.join(parts[n:]) for n in reversed(range(len(parts)))]
 
 
-def shortened(kept: str, end: str, rule: Rule) -> Rule | None:
+def shorten_rule(kept: str, end: str, rule: LoadRule) -> LoadRule | None:
     """The rule by the ends of its keys, if their beginning is that of the variable's path."""
     head = kept.removesuffix(end).replace("/", ".")
     if not all(key.startswith(head) for key in rule.keys):
@@ -103,7 +115,7 @@ def shortened(kept: str, end: str, rule: Rule) -> Rule | None:
     return replace(rule, keys=tuple(key.removeprefix(head) for key in rule.keys))
 
 
-def explained(features: frozenset[str]) -> str:
+def explain_entries(features: frozenset[str]) -> str:
     """What else a row of the table says."""
     said = {
         "several": "Of several keys, the weights are stacked."
@@ -115,7 +127,7 @@ def explained(features: frozenset[str]) -> str:
     return " ".join(text for name, text in said.items() if name in features)
 
 
-def function(features: frozenset[str]) -> str:
+def loader_source(features: frozenset[str]) -> str:
     """The loader's code: only what the table needs."""
     names = ["keys" if "several" in features else "key", "order"]
     names += [name for name in ("reshaped", "blocks") if name in features]

@@ -5,26 +5,26 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from specbuild.compiler import files as output
-from specbuild.diagnostics.errors import printable
+from specbuild.compiler import output_files as output
+from specbuild.diagnostics.errors import make_printable
 
-NOWHERE = "/dev/null"
-MOST = 100_000  # characters of a line
+NULL_PATH = "/dev/null"
+MAX_LINE = 100_000  # characters of a line
 
 
-def changes(path: Path, text: str | None) -> str:
+def diff_file(path: Path, text: str | None) -> str:
     """The unified difference from what stands at `path` to `text`, or to nothing for a file that goes.
 
     What a terminal would not show as it is, is shown escaped.
     """
-    there = output.read(path) or ""
-    name = printable(str(path), 4096)
-    before = name if there else NOWHERE
-    after = NOWHERE if text is None else name
+    there = output.read_output(path) or ""
+    name = make_printable(str(path), 4096)
+    before = name if there else NULL_PATH
+    after = NULL_PATH if text is None else name
     found = difflib.unified_diff(there.splitlines(True), (text or "").splitlines(True), before, after)
-    return "".join(map(_shown, found))
+    return "".join(map(_escape_line, found))
 
 
-def _shown(line: str) -> str:
-    body = "\t".join(printable(part, MOST) for part in line.removesuffix("\n").split("\t"))
+def _escape_line(line: str) -> str:
+    body = "\t".join(make_printable(part, MAX_LINE) for part in line.removesuffix("\n").split("\t"))
     return f"{body}\n" if line.endswith("\n") else f"{body}\n\\ No newline at end of file\n"

@@ -16,19 +16,28 @@ from typing import Any, Literal
 
 from specbuild.diagnostics.codes import CODES, Explanation
 
-__all__ = ["CODES", "Explanation", "Place", "SpecError", "SpecErrors", "nearest", "printable", "render"]
+__all__ = [
+    "CODES",
+    "Explanation",
+    "Location",
+    "SpecError",
+    "SpecErrors",
+    "closest_match",
+    "format_errors",
+    "make_printable",
+]
 
-Format = Literal["text", "json", "github"]
+ErrorFormat = Literal["text", "json", "github"]
 
-MOST_REPORTED = 50
-MOST_QUOTED = 200
-MOST_SAID = 2_000
+MAX_REPORTED = 50
+MAX_QUOTED = 200
+MAX_MESSAGE = 2_000
 SNIPPET_CELLS = 160
 TAB_CELLS = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A place in a file: 1-based line, 1-based column in characters, and the text of that line."""
 
     file: str
@@ -44,19 +53,19 @@ class SpecError(Exception):
         self,
         code: str,
         message: str,
-        place: Place | None = None,
+        location: Location | None = None,
         hint: str = "",
         trail: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(code, message, place, hint, trail)  # all of it, so that the exception pickles
+        super().__init__(code, message, location, hint, trail)  # all of it, so that the exception pickles
         self.code = code
         self.message = message
-        self.place = place
+        self.location = location
         self.hint = hint
         self.trail = tuple(trail)
 
     def __str__(self) -> str:
-        return _text(self)
+        return _format_text(self)
 
 
 class SpecErrors(Exception):
@@ -65,52 +74,52 @@ class SpecErrors(Exception):
     def __init__(self, errors: Iterable[SpecError]) -> None:
         found = tuple(errors)
         super().__init__(found)
-        self.errors = found[:MOST_REPORTED]
-        self.left_out = len(found) - len(self.errors)
+        self.errors = found[:MAX_REPORTED]
+        self.omitted_count = len(found) - len(self.errors)
 
     def __str__(self) -> str:
-        return render(self)
+        return format_errors(self)
 
 
-def render(error: SpecError | SpecErrors, *, format: Format = "text") -> str:
+def format_errors(error: SpecError | SpecErrors, *, format: ErrorFormat = "text") -> str:
     """The fault as plain text (like a compiler's), as one JSON array, or as GitHub workflow commands."""
     errors = error.errors if isinstance(error, SpecErrors) else (error,)
-    left_out = error.left_out if isinstance(error, SpecErrors) else 0
+    left_out = error.omitted_count if isinstance(error, SpecErrors) else 0
     if format == "json":
-        return json.dumps([_record(e) for e in errors], indent=2)
+        return json.dumps([_error_record(e) for e in errors], indent=2)
     if format == "github":
-        return "\n".join(_annotation(e) for e in errors)
-    parts = [_text(e) for e in errors]
+        return "\n".join(_format_annotation(e) for e in errors)
+    parts = [_format_text(e) for e in errors]
     if left_out:
         parts.append(f"and {left_out} more")
     return "\n\n".join(parts)
 
 
-def printable(text: str, limit: int = MOST_QUOTED) -> str:
+def make_printable(text: str, limit: int = MAX_QUOTED) -> str:
     """`text` on one line, safe for any terminal: escaped as by repr, and cut at `limit` characters."""
-    shown = "".join(map(_visible, text[: limit + 1]))
+    shown = "".join(map(_escape_character, text[: limit + 1]))
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def closest_match(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was probably meant to be, or None if nothing is near.
 
     Any single insertion, deletion, replacement or swap of neighbours is recognised, except where nothing
     is left to recognise (a one-letter word replaced). Then another case or spacing, then what difflib
     finds close.
     """
-    if not 0 < len(word) <= MOST_QUOTED:
+    if not 0 < len(word) <= MAX_QUOTED:
         return None
     candidates = [k for k in dict.fromkeys(known) if k != word]
-    typos = [k for k in candidates if _one_typo(word, k)]
+    typos = [k for k in candidates if _is_one_typo(word, k)]
     if typos:
         return max(typos, key=lambda k: difflib.SequenceMatcher(None, word, k).ratio())
-    by_skeleton = {_skeleton(k): k for k in reversed(candidates)}
-    close = difflib.get_close_matches(_skeleton(word), by_skeleton, n=1, cutoff=0.65)
+    by_skeleton = {_normalize_word(k): k for k in reversed(candidates)}
+    close = difflib.get_close_matches(_normalize_word(word), by_skeleton, n=1, cutoff=0.65)
     return by_skeleton[close[0]] if close else None
 
 
-def _one_typo(word: str, known: str) -> bool:
+def _is_one_typo(word: str, known: str) -> bool:
     """Whether one edit turns `known` into `word` and at least one letter survives."""
     if abs(len(word) - len(known)) > 1 or len(word) == len(known) == 1:
         return False
@@ -123,103 +132,109 @@ def _one_typo(word: str, known: str) -> bool:
     return (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1])
 
 
-def _skeleton(word: str) -> str:
+def _normalize_word(word: str) -> str:
     return word.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def _visible(character: str) -> str:
+def _escape_character(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
-def _text(error: SpecError) -> str:
-    lines = [f"error[{error.code}]: {printable(error.message, MOST_SAID)}"]
+def _format_text(error: SpecError) -> str:
+    lines = [f"error[{error.code}]: {make_printable(error.message, MAX_MESSAGE)}"]
     margin = " "
-    if error.place:
-        place = error.place
-        margin = " " * len(str(place.line))
-        lines.append(f"{margin}--> {printable(place.file, MOST_SAID)}:{place.line}:{place.column}")
-        if place.text.strip():
-            snippet, caret = _snippet(place)
-            lines += [f"{margin} |", f"{place.line} | {snippet}", f"{margin} | {' ' * caret}^"]
-    lines += [f"{margin} = {printable(step, MOST_SAID)}" for step in error.trail]
+    if error.location:
+        location = error.location
+        margin = " " * len(str(location.line))
+        lines.append(
+            f"{margin}--> {make_printable(location.file, MAX_MESSAGE)}:{location.line}:{location.column}"
+        )
+        if location.text.strip():
+            snippet, caret = _format_snippet(location)
+            lines += [f"{margin} |", f"{location.line} | {snippet}", f"{margin} | {' ' * caret}^"]
+    lines += [f"{margin} = {make_printable(step, MAX_MESSAGE)}" for step in error.trail]
     if error.hint:
-        lines.append(f"{margin} = help: {printable(error.hint, MOST_SAID)}")
+        lines.append(f"{margin} = help: {make_printable(error.hint, MAX_MESSAGE)}")
     return "\n".join(lines)
 
 
-def _snippet(place: Place) -> tuple[str, int]:
+def _format_snippet(location: Location) -> tuple[str, int]:
     """The source line, windowed around the column, and the number of terminal cells left of the caret."""
-    at = min(place.column - 1, len(place.text))
-    before, cut_before = _fit(reversed(place.text[max(0, at - SNIPPET_CELLS) : at]), SNIPPET_CELLS // 2)
+    at = min(location.column - 1, len(location.text))
+    before, cut_before = _fit_cells(
+        reversed(location.text[max(0, at - SNIPPET_CELLS) : at]), SNIPPET_CELLS // 2
+    )
     left = "".join(reversed(before))
     if cut_before or at > SNIPPET_CELLS:
         left = "…" + left
-    after, cut_after = _fit(
-        iter(place.text[at : at + SNIPPET_CELLS]), SNIPPET_CELLS - max(_cells(left), len(left))
+    after, cut_after = _fit_cells(
+        iter(location.text[at : at + SNIPPET_CELLS]), SNIPPET_CELLS - max(_count_cells(left), len(left))
     )
     right = "".join(after)
-    if cut_after or len(place.text) - at > SNIPPET_CELLS:
+    if cut_after or len(location.text) - at > SNIPPET_CELLS:
         right += "…"
-    return left + right, _cells(left)
+    return left + right, _count_cells(left)
 
 
-def _fit(characters: Iterator[str], cells: int) -> tuple[list[str], bool]:
+def _fit_cells(characters: Iterator[str], cells: int) -> tuple[list[str], bool]:
     """As many characters, made visible, as fit into so many cells; and whether any was left."""
     shown: list[str] = []
     for character in characters:
-        piece = " " * TAB_CELLS if character == "\t" else _visible(character)
-        cells -= max(_cells(piece), 1)
+        piece = " " * TAB_CELLS if character == "\t" else _escape_character(character)
+        cells -= max(_count_cells(piece), 1)
         if cells < 0:
             return shown, True
         shown.append(piece)
     return shown, False
 
 
-def _cells(text: str) -> int:
+def _count_cells(text: str) -> int:
     """Terminal cells that visible text takes: two for a wide character, none for a combining one."""
     return sum(
-        0 if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Me") else 2 if _wide(c) else 1
+        0 if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Me") else 2 if _is_wide(c) else 1
         for c in text
     )
 
 
-def _wide(character: str) -> bool:
+def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in ("W", "F")
 
 
-def _record(error: SpecError) -> dict[str, Any]:
-    place = error.place
+def _error_record(error: SpecError) -> dict[str, Any]:
+    location = error.location
     return {
         "code": error.code,
-        "message": printable(error.message, MOST_SAID),
-        "file": printable(place.file, MOST_SAID) if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-        "text": printable(place.text) if place else None,
-        "hint": printable(error.hint, MOST_SAID),
-        "trail": [printable(step, MOST_SAID) for step in error.trail],
+        "message": make_printable(error.message, MAX_MESSAGE),
+        "file": make_printable(location.file, MAX_MESSAGE) if location else None,
+        "line": location.line if location else None,
+        "column": location.column if location else None,
+        "text": make_printable(location.text) if location else None,
+        "hint": make_printable(error.hint, MAX_MESSAGE),
+        "trail": [make_printable(step, MAX_MESSAGE) for step in error.trail],
     }
 
 
-def _annotation(error: SpecError) -> str:
+def _format_annotation(error: SpecError) -> str:
     """A GitHub workflow command; the runner turns it into an annotation on the line."""
-    record = _record(error)
+    record = _error_record(error)
     properties = {
         "file": record["file"],
         "line": record["line"],
         "col": record["column"],
         "title": error.code,
     }
-    told = ",".join(
-        f"{name}={_property(str(value))}" for name, value in properties.items() if value is not None
+    property_list = ",".join(
+        f"{name}={_escape_property(str(value))}" for name, value in properties.items() if value is not None
     )
     hint = [f"help: {record['hint']}"] if error.hint else []
-    return f"::error {told}::" + "%0A".join(_escaped(s) for s in [record["message"], *record["trail"], *hint])
+    return f"::error {property_list}::" + "%0A".join(
+        _escape_message(s) for s in [record["message"], *record["trail"], *hint]
+    )
 
 
-def _escaped(text: str) -> str:
+def _escape_message(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_message(text).replace(":", "%3A").replace(",", "%2C")

@@ -8,102 +8,104 @@ from pathlib import PurePath
 from typing import Literal
 from urllib.parse import quote
 
-from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagram import graphviz_process as engine
 from specbuild.diagram import page as compose
-from specbuild.diagram.diff_marks import Marks
-from specbuild.diagram.dot_format import dot
-from specbuild.diagram.mermaid_format import mermaid
-from specbuild.diagram.panel_plan import Detail, view
-from specbuild.diagram.raster_format import image
+from specbuild.diagram.diff_marks import DiffMarks
+from specbuild.diagram.dot_format import render_dot
+from specbuild.diagram.mermaid_format import render_mermaid
+from specbuild.diagram.panel_selection import DetailLevel, plan_view
+from specbuild.diagram.raster_format import render_image
 from specbuild.diagram.scene import Scene
-from specbuild.diagram.svg_format import svg
-from specbuild.diagram.view import Box, Costing, View
+from specbuild.diagram.svg_format import render_svg
+from specbuild.diagram.view_model import Box, CostFunction, View
 from specbuild.ir.graph import Block
 
-__all__ = ["ENDINGS", "Costing", "Detail", "Look", "draw", "format_of"]
+__all__ = ["SUFFIX_FORMATS", "CostFunction", "DetailLevel", "DrawingStyle", "draw_model", "format_from_path"]
 
-ENDINGS = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
+SUFFIX_FORMATS = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
 
 Theme = Literal["auto", "light", "dark"]
-Log = Callable[[str], None]
+LogFunction = Callable[[str], None]
 
 
-def format_of(path: str) -> str:
+def format_from_path(path: str) -> str:
     """The format that a path asks for by its ending; raises SpecError."""
     suffix = PurePath(path).suffix.lower()
-    if suffix not in ENDINGS:
+    if suffix not in SUFFIX_FORMATS:
         raise SpecError(
             "SB702",
-            f"cannot tell from `{printable(path)}` what to draw",
-            hint=f"let the file end in {', '.join(ENDINGS)}",
+            f"cannot tell from `{make_printable(path)}` what to draw",
+            hint=f"let the file end in {', '.join(SUFFIX_FORMATS)}",
         )
-    return ENDINGS[suffix]
+    return SUFFIX_FORMATS[suffix]
 
 
 @dataclass(frozen=True)
-class Look:
+class DrawingStyle:
     """How a picture looks."""
 
     direction: Literal["LR", "TB"] = "LR"
     theme: Theme = "auto"
     title: str = ""
     link_base: str = ""
-    places: bool = True  # whether a box tells its file and line to who points at it
+    shows_locations: bool = True  # whether a box tells its file and line to who points at it
 
 
-def draw(
+def draw_model(
     model: Block,
-    costs: Costing,
+    costs: CostFunction,
     format: str = "svg",
-    detail: Detail | None = None,
-    look: Look | None = None,
-    log: Log = lambda _: None,
-    marks: Marks | None = None,
+    detail: DetailLevel | None = None,
+    style: DrawingStyle | None = None,
+    log: LogFunction = lambda _: None,
+    marks: DiffMarks | None = None,
 ) -> bytes:
     """The bytes of a file that shows a model. `costs` tells parameters and multiply-adds of a step.
 
     With `marks`, it shows two models as one: what came, went and is otherwise.
     """
-    detail, look = detail or Detail(), look or Look()
-    shown = seen(model, costs, detail, look, marks)
-    for note in shown.notes:
+    detail, style = detail or DetailLevel(), style or DrawingStyle()
+    view = view_for_style(model, costs, detail, style, marks)
+    for note in view.notes:
         log(note)
-    theme = "light" if look.theme == "auto" else look.theme
+    theme = "light" if style.theme == "auto" else style.theme
     if format == "dot":
-        return dot(shown, look.direction, theme).encode()
+        return render_dot(view, style.direction, theme).encode()
     if format == "mermaid":
-        return mermaid(shown, look.direction, theme).encode()
-    scene = placed(shown, model, costs, detail, look, log, marks)
+        return render_mermaid(view, style.direction, theme).encode()
+    scene = lay_out_scene(view, model, costs, detail, style, log, marks)
     if format == "svg":
-        return svg(scene, look.theme).encode()
-    return image(scene, format, theme)
+        return render_svg(scene, style.theme).encode()
+    return render_image(scene, format, theme)
 
 
-def seen(model: Block, costs: Costing, detail: Detail, look: Look, marks: Marks | None) -> View:
+def view_for_style(
+    model: Block, costs: CostFunction, detail: DetailLevel, style: DrawingStyle, marks: DiffMarks | None
+) -> View:
     """What is shown of a model."""
-    shown = view(model, costs, detail, look.title, marks)
-    return shown if look.places else shown.without_places()
+    view = plan_view(model, costs, detail, style.title, marks)
+    return view if style.shows_locations else view.without_locations()
 
 
-def placed(
-    shown: View,
+def lay_out_scene(
+    view: View,
     model: Block,
-    costs: Costing,
-    detail: Detail,
-    look: Look,
-    log: Log,
-    marks: Marks | None = None,
+    costs: CostFunction,
+    detail: DetailLevel,
+    style: DrawingStyle,
+    log: LogFunction,
+    marks: DiffMarks | None = None,
 ) -> Scene:
     """Everything in its place; where that takes too long, with less detail, which is said."""
     try:
-        return compose.scene(shown, look.direction, linker(look.link_base))
-    except engine.TooSlow:
+        return compose.compose_scene(view, style.direction, source_linker(style.link_base))
+    except engine.LayoutTimeout:
         log("placing the boxes takes too long; only the outermost blocks are drawn")
     try:
-        less = seen(model, costs, Detail(1, detail.open), look, marks)
-        return compose.scene(less, look.direction, linker(look.link_base))
-    except engine.TooSlow:
+        outer_view = view_for_style(model, costs, DetailLevel(1, detail.open_path), style, marks)
+        return compose.compose_scene(outer_view, style.direction, source_linker(style.link_base))
+    except engine.LayoutTimeout:
         raise SpecError(
             "SB952",
             "the picture takes too long to place",
@@ -111,13 +113,13 @@ def placed(
         ) from None
 
 
-def linker(base: str) -> Callable[[Box], str]:
+def source_linker(base: str) -> Callable[[Box], str]:
     """The address of the line that a box comes from."""
 
-    def address(box: Box) -> str:
+    def source_url(box: Box) -> str:
         if not base or box.at is None:
             return ""
-        place = box.at.place
-        return f"{base.rstrip('/')}/{quote(place.file.lstrip('/'))}#L{place.line}"
+        location = box.at.location
+        return f"{base.rstrip('/')}/{quote(location.file.lstrip('/'))}#L{location.line}"
 
-    return address
+    return source_url

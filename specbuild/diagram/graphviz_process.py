@@ -14,21 +14,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagram.text_metrics import FONTS
 
-WORKER = Path(__file__).with_name("graphviz_worker.py")
-SECONDS = 20.0
-MOST_SAID = 200  # characters of what Graphviz says
+WORKER_FILE = Path(__file__).with_name("graphviz_worker.py")
+TIME_LIMIT = 20.0
+MAX_MESSAGE = 200  # characters of what Graphviz says
 SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
 
 
-class TooSlow(Exception):
+class LayoutTimeout(Exception):
     """A layout did not end in time."""
 
 
-def run(
-    graphs: Sequence[str], program: str, format: str, seconds: float = SECONDS, other_fonts: bool = False
+def run_graphviz(
+    graphs: Sequence[str], program: str, format: str, seconds: float = TIME_LIMIT, other_fonts: bool = False
 ) -> list[bytes]:
     """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit.
 
@@ -37,14 +37,14 @@ def run(
     if not graphs:
         return []
     with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
-        environment = {**os.environ, "FONTCONFIG_FILE": str(fonts(Path(folder), other_fonts))}
+        environment = {**os.environ, "FONTCONFIG_FILE": str(write_font_config(Path(folder), other_fonts))}
         try:
             if find_spec("pygraphviz") is not None:
-                return in_python(graphs, program, format, seconds, environment)
+                return run_pygraphviz(graphs, program, format, seconds, environment)
             if tool := shutil.which("dot"):
-                return [by_tool(tool, text, program, format, seconds, environment) for text in graphs]
+                return [run_dot(tool, text, program, format, seconds, environment) for text in graphs]
         except subprocess.TimeoutExpired:
-            raise TooSlow from None
+            raise LayoutTimeout from None
     raise SpecError(
         "SB951",
         "Graphviz is not installed, which places the boxes of SVG, PNG and PDF",
@@ -53,12 +53,12 @@ def run(
     )
 
 
-def in_python(
+def run_pygraphviz(
     graphs: Sequence[str], program: str, format: str, seconds: float, environment: dict[str, str]
 ) -> list[bytes]:
     request = json.dumps({"graphs": list(graphs), "program": program, "format": format})
     done = subprocess.run(
-        [sys.executable, "-P", str(WORKER)],
+        [sys.executable, "-P", str(WORKER_FILE)],
         input=request.encode(),
         capture_output=True,
         timeout=seconds,
@@ -66,11 +66,11 @@ def in_python(
         check=False,
     )
     if done.returncode:
-        raise failed(done.stderr)
+        raise graphviz_error(done.stderr)
     return [base64.b64decode(item) for item in json.loads(done.stdout)]
 
 
-def by_tool(
+def run_dot(
     tool: str, text: str, program: str, format: str, seconds: float, environment: dict[str, str]
 ) -> bytes:
     done = subprocess.run(
@@ -82,20 +82,20 @@ def by_tool(
         check=False,
     )
     if done.returncode:
-        raise failed(done.stderr)
+        raise graphviz_error(done.stderr)
     return done.stdout
 
 
-def failed(told: bytes) -> SpecError:
-    lines = told.decode("utf-8", "replace").strip().splitlines()
+def graphviz_error(stderr: bytes) -> SpecError:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return SpecError(
         "SB954",
-        f"Graphviz is here, but failed: {printable(lines[-1], MOST_SAID) if lines else 'it said nothing'}",
+        f"Graphviz is here, but failed: {make_printable(lines[-1], MAX_MESSAGE) if lines else 'it said nothing'}",
         hint="`--format dot` and `--format mermaid` do without it; `specbuild doctor` says which Graphviz is used",
     )
 
 
-def fonts(folder: Path, others: bool) -> Path:
+def write_font_config(folder: Path, others: bool) -> Path:
     """A font configuration with the bundled font, and the system's if it lacks characters.
 
     The fonts are copied: the font library leaves a file in every folder that it looks into.

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from specbuild.diagram import Detail, Look, draw
-from specbuild.ir.cost import Costs
+from specbuild.diagram import DetailLevel, DrawingStyle, draw_model
+from specbuild.ir.cost import CostCounter
 from specbuild.ir.graph import Block, Node
 
 
-def picture(
+def render_picture(
     graph: Block,
     format: str = "svg",
-    detail: Detail | None = None,
-    look: Look | None = None,
+    detail: DetailLevel | None = None,
+    style: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
     """The bytes of a file: svg, png, pdf, dot or mermaid. Raises SpecError, such as without Graphviz."""
-    costs = Costs()
+    costs = CostCounter()
 
-    def takes(node: Node, holder: Block) -> tuple[int, int]:
-        found = costs.node(node, holder)
-        return found.parameters, found.macs
+    def step_cost(node: Node, holder: Block) -> tuple[int, int]:
+        cost = costs.node_cost(node, holder)
+        return cost.parameters, cost.macs
 
-    return draw(graph, takes, format, detail, look, log)
+    return draw_model(graph, step_cost, format, detail, style, log)

@@ -61,14 +61,14 @@ FILLS = {
 }
 
 # What a picture of two models marks a step with: its line, and what fills its box.
-MARKS = {
+CHANGE_STROKES = {
     "added": Tone("#00796b", "#5eead4"),
     "removed": Tone("#a11035", "#ff5c7c"),
     "changed": Tone("#8a6a00", "#f6c453"),
     "renamed": Tone("#3f37c9", "#9d94ff"),
     "inside": Tone("#8a6a00", "#f6c453"),
 }
-WASHES = {
+CHANGE_FILLS = {
     "added": Tone("#e9f7f4", "#0e2a27"),
     "removed": Tone("#fdf1f4", "#2f151b"),
     "changed": Tone("#fff8e1", "#2e2510"),
@@ -101,12 +101,12 @@ FAMILIES = {
 }
 
 
-def kind_of(family: str) -> str:
+def op_kind(family: str) -> str:
     """What an op of this family is drawn as; one of a plugin's own family has the colour of a block."""
     return FAMILIES.get(family, ("block", family))[0]
 
 
-def tone(token: str) -> Tone:
+def find_tone(token: str) -> Tone:
     """The colours behind a token: a name of the page's, or `line:KIND`, `fill:KIND`, `mark:SORT` and `wash:SORT`."""
     part, _, kind = token.partition(":")
     if part == "line":
@@ -114,12 +114,17 @@ def tone(token: str) -> Tone:
     if part == "fill":
         return FILLS[kind]
     if part == "mark":
-        return MARKS[kind]
+        return CHANGE_STROKES[kind]
     if part == "wash":
-        return WASHES[kind]
+        return CHANGE_FILLS[kind]
     return TOKENS[token]
 
 
-def every_token() -> list[str]:
+def list_tokens() -> list[str]:
     kinds = [*(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]
-    return [*TOKENS, *kinds, *(f"mark:{sort}" for sort in MARKS), *(f"wash:{sort}" for sort in WASHES)]
+    return [
+        *TOKENS,
+        *kinds,
+        *(f"mark:{sort}" for sort in CHANGE_STROKES),
+        *(f"wash:{sort}" for sort in CHANGE_FILLS),
+    ]

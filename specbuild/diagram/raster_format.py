@@ -3,94 +3,100 @@
 from __future__ import annotations
 
 from specbuild.diagram import graphviz_process as engine
-from specbuild.diagram.palette import tone
-from specbuild.diagram.scene import Point, Rect, Scene, Shape, Text, straight
-from specbuild.diagram.svg_format import arrow
-from specbuild.diagram.text_metrics import advances
+from specbuild.diagram.palette import find_tone
+from specbuild.diagram.scene import Point, Rect, Scene, Shape, Text, straight_path
+from specbuild.diagram.svg_format import arrow_head
+from specbuild.diagram.text_metrics import advance_widths
 
-MOST_PIXELS = 16_000
-MOST_STRING = 4_000
+MAX_PIXELS = 16_000
+MAX_STRING = 4_000
 DPI = 144
 
 
-def image(scene: Scene, format: str, theme: str) -> bytes:
+def render_image(scene: Scene, format: str, theme: str) -> bytes:
     """The bytes of the file."""
     dark = theme == "dark"
     others = any(
-        isinstance(s, Text) and not set(s.text) <= set(advances(s.bold))
+        isinstance(s, Text) and not set(s.text) <= set(advance_widths(s.bold))
         for g in scene.groups
         for s in g.shapes
     )
-    return engine.run([graph(scene, dark, format)], "nop2", format, other_fonts=others)[0]
+    return engine.run_graphviz([drawing_graph(scene, dark, format)], "nop2", format, other_fonts=others)[0]
 
 
-def graph(scene: Scene, dark: bool, format: str) -> str:
-    operations = " ".join(op for g in scene.groups for s in g.shapes for op in drawn(s, scene.height, dark))
+def drawing_graph(scene: Scene, dark: bool, format: str) -> str:
+    operations = " ".join(
+        op for g in scene.groups for s in g.shapes for op in shape_operations(s, scene.height, dark)
+    )
     w, h = scene.width, scene.height
-    dpi = min(DPI, int(MOST_PIXELS * 72 / max(w, h))) if format == "png" else 72
+    dpi = min(DPI, int(MAX_PIXELS * 72 / max(w, h))) if format == "png" else 72
     corner = 'shape=point, style=invis, width=0, height=0, label=""'
-    text = quoted(operations)
+    text = quote_string(operations)
     return (
-        f'digraph {{ graph [pad=0, dpi={dpi}, bgcolor="{colour("page", dark)}", _background={text}]; '
+        f'digraph {{ graph [pad=0, dpi={dpi}, bgcolor="{token_colour("page", dark)}", _background={text}]; '
         f'a [{corner}, pos="0,0"]; b [{corner}, pos="{w:.1f},{h:.1f}"]; }}'
     )
 
 
-def quoted(text: str) -> str:
+def quote_string(text: str) -> str:
     """A string of DOT, in pieces: Graphviz reads none that is longer than 16,384 bytes."""
-    pieces = [text[i : i + MOST_STRING] for i in range(0, len(text), MOST_STRING)]
+    pieces = [text[i : i + MAX_STRING] for i in range(0, len(text), MAX_STRING)]
     return " + ".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
 
 
-def drawn(shape: Shape, height: float, dark: bool) -> list[str]:
-    def at(points: tuple[Point, ...]) -> str:
+def shape_operations(shape: Shape, height: float, dark: bool) -> list[str]:
+    def format_points(points: tuple[Point, ...]) -> str:
         return " ".join(f"{x:.2f} {height - y:.2f}" for x, y in points)
 
     if isinstance(shape, Text):
-        x = shape.x - shape.width / 2 if shape.middle else shape.x
+        x = shape.x - shape.width / 2 if shape.is_centered else shape.x
         text = shape.text.replace("\\", "\u2216")
         size = len(text.encode())
         return [
             f"F {shape.size:g} 5 -Inter t {int(shape.bold)}",
-            told("c", colour(shape.fill, dark)),
+            counted_text("c", token_colour(shape.fill, dark)),
             f"T {x:.2f} {height - shape.y:.2f} -1 {shape.width:.2f} {size} -{text}",
         ]
     if isinstance(shape, Rect):
-        return rectangle(shape, height, dark)
+        return rectangle_operations(shape, height, dark)
     points = shape.points
-    found = [
-        told("c", colour(shape.line, dark)),
-        style("dotted" if shape.dash else "solid"),
-        thick(shape.thick),
+    operations = [
+        counted_text("c", token_colour(shape.stroke, dark)),
+        style_operation("dotted" if shape.is_dashed else "solid"),
+        width_operation(shape.stroke_width),
     ]
     head: list[str] = []
-    if shape.arrow:
-        base, corners = arrow(shape)
+    if shape.has_arrow:
+        base, corners = arrow_head(shape)
         points = (*points[:-1], base)
-        head = [told("C", colour(shape.line, dark)), thick(0.5), f"P 3 {at(corners)}"]
-    return [*found, f"B {len(points)} {at(points)}", style("solid"), *head]
+        head = [
+            counted_text("C", token_colour(shape.stroke, dark)),
+            width_operation(0.5),
+            f"P 3 {format_points(corners)}",
+        ]
+    return [*operations, f"B {len(points)} {format_points(points)}", style_operation("solid"), *head]
 
 
-def rectangle(shape: Rect, height: float, dark: bool) -> list[str]:
-    found = [
-        told("c", colour(shape.line or shape.fill, dark)),
-        style("dashed" if shape.dash else "solid"),
-        thick(shape.thick if shape.line else 0.01),
+def rectangle_operations(shape: Rect, height: float, dark: bool) -> list[str]:
+    operations = [
+        counted_text("c", token_colour(shape.stroke or shape.fill, dark)),
+        style_operation("dashed" if shape.is_dashed else "solid"),
+        width_operation(shape.stroke_width if shape.stroke else 0.01),
     ]
     if shape.fill:
-        found.append(told("C", colour(shape.fill, dark)))
+        operations.append(counted_text("C", token_colour(shape.fill, dark)))
     x0, y0, x1, y1 = shape.x, shape.y, shape.x + shape.w, shape.y + shape.h
     r = min(shape.radius, shape.w / 2, shape.h / 2)
     if r <= 0:
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         listed = " ".join(f"{x:.2f} {height - y:.2f}" for x, y in corners)
-        return [*found, f"P 4 {listed}", style("solid")]
-    points = outline(x0, y0, x1, y1, r)
+        return [*operations, f"P 4 {listed}", style_operation("solid")]
+    points = rounded_outline(x0, y0, x1, y1, r)
     listed = " ".join(f"{x:.2f} {height - y:.2f}" for x, y in points)
-    return [*found, f"{'b' if shape.fill else 'B'} {len(points)} {listed}", style("solid")]
+    return [*operations, f"{'b' if shape.fill else 'B'} {len(points)} {listed}", style_operation("solid")]
 
 
-def outline(x0: float, y0: float, x1: float, y1: float, r: float) -> tuple[Point, ...]:
+def rounded_outline(x0: float, y0: float, x1: float, y1: float, r: float) -> tuple[Point, ...]:
     """A rectangle with round corners as cubic segments, from the end of its first corner on."""
     k = 0.448 * r
     corners = (
@@ -99,24 +105,24 @@ def outline(x0: float, y0: float, x1: float, y1: float, r: float) -> tuple[Point
         ((x0, y1), (-1, 0), (0, -1)),
         ((x0, y0), (0, -1), (1, 0)),
     )
-    found: list[Point] = [(x0 + r, y0)]
+    path: list[Point] = [(x0 + r, y0)]
     for (x, y), (ax, ay), (bx, by) in corners:
-        found += straight([found[-1], (x - ax * r, y - ay * r)])[1:]
-        found += [(x - ax * k, y - ay * k), (x + bx * k, y + by * k), (x + bx * r, y + by * r)]
-    return tuple(found)
+        path += straight_path([path[-1], (x - ax * r, y - ay * r)])[1:]
+        path += [(x - ax * k, y - ay * k), (x + bx * k, y + by * k), (x + bx * r, y + by * r)]
+    return tuple(path)
 
 
-def told(operation: str, text: str) -> str:
+def counted_text(operation: str, text: str) -> str:
     return f"{operation} {len(text)} -{text}"
 
 
-def style(name: str) -> str:
-    return told("S", name)
+def style_operation(name: str) -> str:
+    return counted_text("S", name)
 
 
-def thick(points: float) -> str:
-    return told("S", f"setlinewidth({points:g})")
+def width_operation(points: float) -> str:
+    return counted_text("S", f"setlinewidth({points:g})")
 
 
-def colour(token: str, dark: bool) -> str:
-    return tone(token).dark if dark else tone(token).light
+def token_colour(token: str, dark: bool) -> str:
+    return find_tone(token).dark if dark else find_tone(token).light

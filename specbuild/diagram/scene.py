@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from specbuild.diagram.text_metrics import width
+from specbuild.diagram.text_metrics import text_width
 
 Point = tuple[float, float]
 
@@ -17,10 +17,10 @@ class Rect:
     w: float
     h: float
     fill: str = ""
-    line: str = ""
+    stroke: str = ""
     radius: float = 0
-    thick: float = 1.2
-    dash: bool = False
+    stroke_width: float = 1.2
+    is_dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Text:
     size: float = 10
     bold: bool = False
     fill: str = "ink"
-    middle: bool = False
+    is_centered: bool = False
 
     @property
     def width(self) -> float:
-        return width(self.text, self.size, self.bold)
+        return text_width(self.text, self.size, self.bold)
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ class Curve:
     """Cubic segments: a start, then three points for each; `arrow` is the direction of a head at its end."""
 
     points: tuple[Point, ...]
-    line: str = "edge"
-    thick: float = 1.25
-    arrow: bool = True
-    dash: bool = False
+    stroke: str = "edge"
+    stroke_width: float = 1.25
+    has_arrow: bool = True
+    is_dashed: bool = False
 
 
 Shape = Rect | Text | Curve
 
 
 @dataclass(frozen=True)
-class Group:
+class ShapeGroup:
     """Shapes that belong together: with what a reader is told who points at them, and where a click leads."""
 
     shapes: tuple[Shape, ...]
-    sort: str = ""
-    told: str = ""
+    role: str = ""
+    tooltip: str = ""
     url: str = ""
     steps: tuple[str, ...] = ()
     panel: str = ""
@@ -73,46 +73,46 @@ class Scene:
     title: str
     width: float = 0
     height: float = 0
-    groups: list[Group] = field(default_factory=list)
-    described: str = ""
+    groups: list[ShapeGroup] = field(default_factory=list)
+    description: str = ""
 
 
-def shift(shape: Shape, dx: float, dy: float) -> Shape:
+def shift_shape(shape: Shape, dx: float, dy: float) -> Shape:
     if isinstance(shape, Curve):
         return replace(shape, points=tuple((x + dx, y + dy) for x, y in shape.points))
     return replace(shape, x=shape.x + dx, y=shape.y + dy)
 
 
-def straight(points: list[Point]) -> tuple[Point, ...]:
+def straight_path(points: list[Point]) -> tuple[Point, ...]:
     """A line through these points, as cubic segments."""
-    found = [points[0]]
+    path = [points[0]]
     for (x0, y0), (x1, y1) in pairwise(points):
-        found += [((2 * x0 + x1) / 3, (2 * y0 + y1) / 3), ((x0 + 2 * x1) / 3, (y0 + 2 * y1) / 3), (x1, y1)]
-    return tuple(found)
+        path += [((2 * x0 + x1) / 3, (2 * y0 + y1) / 3), ((x0 + 2 * x1) / 3, (y0 + 2 * y1) / 3), (x1, y1)]
+    return tuple(path)
 
 
-def rounded(points: list[Point], radius: float = 8) -> tuple[Point, ...]:
+def rounded_path(points: list[Point], radius: float = 8) -> tuple[Point, ...]:
     """A line through these points whose corners are round."""
-    found: list[Point] = [points[0]]
+    path: list[Point] = [points[0]]
 
-    def line(to: Point) -> None:
-        x0, y0 = found[-1]
+    def add_line(to: Point) -> None:
+        x0, y0 = path[-1]
         if abs(x0 - to[0]) + abs(y0 - to[1]) > 0.01:
-            found.extend(straight([found[-1], to])[1:])
+            path.extend(straight_path([path[-1], to])[1:])
 
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        r = min(radius, distance(before, corner) / 2, distance(corner, after) / 2)
-        enter, leave = towards(corner, before, r), towards(corner, after, r)
-        line(enter)
-        found += [towards(corner, before, r * 0.45), towards(corner, after, r * 0.45), leave]
-    line(points[-1])
-    return tuple(found)
+        r = min(radius, point_distance(before, corner) / 2, point_distance(corner, after) / 2)
+        enter, leave = move_towards(corner, before, r), move_towards(corner, after, r)
+        add_line(enter)
+        path += [move_towards(corner, before, r * 0.45), move_towards(corner, after, r * 0.45), leave]
+    add_line(points[-1])
+    return tuple(path)
 
 
-def distance(a: Point, b: Point) -> float:
+def point_distance(a: Point, b: Point) -> float:
     return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
 
 
-def towards(a: Point, b: Point, by: float) -> Point:
-    d = distance(a, b) or 1
+def move_towards(a: Point, b: Point, by: float) -> Point:
+    d = point_distance(a, b) or 1
     return (a[0] + (b[0] - a[0]) * by / d, a[1] + (b[1] - a[1]) * by / d)

@@ -6,75 +6,75 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from specbuild.diagram.instance_differences import Instances
-from specbuild.diagram.view import Kind, Scope
+from specbuild.diagram.instance_differences import BlockInstances
+from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
 
 
 @dataclass
-class Unit:
+class StepGroup:
     """Steps that become one box, in order; `repeat` for members of a repeat."""
 
     name: str
     nodes: list[Node]
-    repeat: list[list[Node]]  # the members, if it is a repeat
+    members: list[list[Node]]  # the members, if it is a repeat
 
     @property
-    def first(self) -> Node:
+    def first_node(self) -> Node:
         return self.nodes[0]
 
 
-class Grouping(Instances):
+class StepGrouping(BlockInstances):
     """The steps of one kind in units, and who reads what."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: BlockKind) -> None:
         super().__init__(kind)
-        self.skipped: dict[Ref, Ref] = {}  # a step whose `when` did not hold: what it passes on
+        self.skip_sources: dict[Ref, Ref] = {}  # a step whose `when` did not hold: what it passes on
         self.readers: Counter[str] = Counter()
         self.count_readers()
 
-    def units(self) -> Iterator[Unit]:
+    def split_steps(self) -> Iterator[StepGroup]:
         """Steps one by one, and the members of each repeat together."""
-        groups = self.scope.holder.groups
-        held: Unit | None = None
+        groups = self.scope.block.groups
+        current: StepGroup | None = None
         for node in self.scope.nodes:
             group = next(
                 (
                     g
                     for g in sorted(groups, key=len)
                     if groups[g].length is not None
-                    and len(g) >= self.scope.strip
+                    and len(g) >= self.scope.prefix_length
                     and node.name.startswith(g + ".")
                 ),
                 None,
             )
-            if group is None and held is not None and self.continues(held, node):
-                held.repeat.append([node])
-                held.nodes.append(node)
+            if group is None and current is not None and self.continues_group(current, node):
+                current.members.append([node])
+                current.nodes.append(node)
                 continue
             if group is None:
-                if held is not None:
-                    yield held
-                held = Unit(node.name, [node], [[node]])
+                if current is not None:
+                    yield current
+                current = StepGroup(node.name, [node], [[node]])
                 continue
-            if held is None or held.name != group:
-                if held is not None:
-                    yield held
-                held = Unit(group, [], [])
+            if current is None or current.name != group:
+                if current is not None:
+                    yield current
+                current = StepGroup(group, [], [])
             index = node.name[len(group) + 1 :].partition(".")[0]
-            if not held.repeat or self.index(held, held.repeat[-1][0]) != index:
-                held.repeat.append([])
-            held.repeat[-1].append(node)
-            held.nodes.append(node)
-        if held is not None:
-            yield held
+            if not current.members or self.member_index(current, current.members[-1][0]) != index:
+                current.members.append([])
+            current.members[-1].append(node)
+            current.nodes.append(node)
+        if current is not None:
+            yield current
 
-    def continues(self, held: Unit, node: Node) -> bool:
+    def continues_group(self, current: StepGroup, node: Node) -> bool:
         """Whether a member of a group is just as the one before it, which only it reads."""
-        last = held.nodes[-1]
+        last = current.nodes[-1]
         group, dot, _ = node.name.rpartition(".")
         return (
-            held.name not in self.scope.holder.groups
+            current.name not in self.scope.block.groups
             and isinstance(node.op, Block)
             and node.op is last.op
             and node.inputs == (last.name,)
@@ -85,36 +85,36 @@ class Grouping(Instances):
         )
 
     @staticmethod
-    def index(unit: Unit, node: Node) -> str:
+    def member_index(unit: StepGroup, node: Node) -> str:
         return node.name[len(unit.name) + 1 :].partition(".")[0]
 
     def count_readers(self) -> None:
         for node in self.scope.nodes:
             for ref in node.inputs:
                 if ref is not None:
-                    self.readers[self.resolved(ref)] += 1
+                    self.readers[self.resolve_skips(ref)] += 1
             if isinstance(node.op, Skip) and node.inputs and node.inputs[0] is not None:
-                self.skipped[node.name] = node.inputs[0]
-                self.readers[self.resolved(node.inputs[0])] -= 1
+                self.skip_sources[node.name] = node.inputs[0]
+                self.readers[self.resolve_skips(node.inputs[0])] -= 1
         for ref in self.scope.outputs.values():
-            self.readers[self.resolved(ref)] += 1
+            self.readers[self.resolve_skips(ref)] += 1
 
-    def resolved(self, ref: Ref) -> Ref:
-        while ref in self.skipped:
-            ref = self.skipped[ref]
+    def resolve_skips(self, ref: Ref) -> Ref:
+        while ref in self.skip_sources:
+            ref = self.skip_sources[ref]
         return ref
 
-    def part(self, unit: Unit, nodes: list[Node], index: int) -> Scope:
+    def member_scope(self, unit: StepGroup, nodes: list[Node], index: int) -> StepScope:
         """One member of a repeated group, as something to draw: what it reads from outside comes in."""
-        holder = self.scope.holder
+        holder = self.scope.block
         strip = len(unit.name) + 1 + len(str(index)) + 1
         inside = {n.name for n in nodes}
         refs = [r for n in nodes for r in n.inputs if r is not None and r.partition("@")[0] not in inside]
-        inputs = {r: holder.typed(r) for r in dict.fromkeys(refs)}
+        inputs = {r: holder.value_type(r) for r in dict.fromkeys(refs)}
         names = {r: "x" if i == 0 else r.rpartition(".")[2] for i, r in enumerate(inputs)}
-        return Scope(holder, tuple(nodes), inputs, {"": nodes[-1].name}, strip, names)
+        return StepScope(holder, tuple(nodes), inputs, {"": nodes[-1].name}, strip, names)
 
 
-def span(first: str, last: str) -> str:
+def format_span(first: str, last: str) -> str:
     """`features.8–10` for members of one group."""
     return f"{first}–{last.rpartition('.')[2]}"

@@ -4,62 +4,62 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specbuild.diagram.text_metrics import shown
-from specbuild.diagram.view import Box, Link, Panel
+from specbuild.diagram.text_metrics import display_text
+from specbuild.diagram.view_model import Box, Link, Panel
 
-MOST_BOXES = 150  # of one panel
+MAX_BOXES = 150  # of one panel
 SUMMARY_BOXES = 60
-MOST_QUIET = 14  # of a panel of two models before what is as it was is told in short
-LEAST_QUIET = 3
-ENDS = ("input", "output", "port")
+MAX_DIFF_BOXES = 14  # of a panel of two models before what is as it was is told in short
+MIN_RUN = 3
+END_FORMS = ("input", "output", "port")
 
 
-def bounded(panel: Panel, notes: list[str]) -> Panel:
+def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
     """A panel that can be laid out and read: runs of a chain too long are told in one box each."""
-    if len(panel.boxes) <= MOST_BOXES:
+    if len(panel.boxes) <= MAX_BOXES:
         return panel
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
     runs: list[list[Box]] = [[]]
-    for piece in chain(panel):
-        if any(box.form in ENDS for box in piece):
+    for piece in split_chain(panel):
+        if any(box.form in END_FORMS for box in piece):
             runs += [*([box] for box in piece), []]
             continue
         runs[-1] += piece
         if len(runs[-1]) >= size:
             runs.append([])
-    found = told(panel, runs)
+    merged = merge_runs(panel, runs)
     notes.append(
-        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(found.boxes)}; `--open` shows one block"
+        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(merged.boxes)}; `--open` shows one block"
     )
-    return replace(found, opens=())
+    return replace(merged, opened_panels=())
 
 
-def quiet(panel: Panel) -> Panel:
+def condense_unchanged(panel: Panel) -> Panel:
     """A panel of two models where what is as it was is told in short, but for what stands next to something else."""
-    if len(panel.boxes) <= MOST_QUIET:
+    if len(panel.boxes) <= MAX_DIFF_BOXES:
         return panel
-    marked = {box.key for box in panel.boxes if box.mark or box.form in ENDS}
-    marked |= {key for link in panel.links if link.mark for key in (link.tail, link.head)}
+    marked = {box.key for box in panel.boxes if box.change or box.form in END_FORMS}
+    marked |= {key for link in panel.links if link.change for key in (link.tail, link.head)}
     near = marked | {
         key for link in panel.links for key in (link.tail, link.head) if marked & {link.tail, link.head}
     }
     runs: list[list[Box]] = [[]]
-    for piece in chain(panel):
+    for piece in split_chain(panel):
         if any(box.key in near for box in piece):
             runs += [*([box] for box in piece), []]
         else:
             runs[-1] += piece
-    parts = (part for run in runs for part in ([run] if len(run) >= LEAST_QUIET else [[box] for box in run]))
-    return told(panel, list(parts))
+    parts = (part for run in runs for part in ([run] if len(run) >= MIN_RUN else [[box] for box in run]))
+    return merge_runs(panel, list(parts))
 
 
-def told(panel: Panel, runs: list[list[Box]]) -> Panel:
+def merge_runs(panel: Panel, runs: list[list[Box]]) -> Panel:
     """A panel in which each run of boxes is one."""
     boxes: list[Box] = []
     into: dict[str, str] = {}
     for run in filter(None, runs):
         key = f"n{len(boxes)}"
-        boxes.append(replace(run[0] if len(run) == 1 else summary(run), key=key))
+        boxes.append(replace(run[0] if len(run) == 1 else summary_box(run), key=key))
         into.update({box.key: key for box in run})
     links: dict[tuple[str, str, str], Link] = {}
     for link in panel.links:
@@ -69,7 +69,7 @@ def told(panel: Panel, runs: list[list[Box]]) -> Panel:
     return replace(panel, boxes=tuple(boxes), links=tuple(links.values()))
 
 
-def summary(run: list[Box]) -> Box:
+def summary_box(run: list[Box]) -> Box:
     """Several steps in one box."""
     steps = tuple(s for box in run for s in box.steps)
     first, last = run[0], run[-1]
@@ -78,7 +78,7 @@ def summary(run: list[Box]) -> Box:
         "card",
         "block",
         f"{len(steps)} steps",
-        detail=f"{shown(first.name or first.title, 24)} … {shown(last.name or last.title, 24)}",
+        detail=f"{display_text(first.name or first.title, 24)} … {display_text(last.name or last.title, 24)}",
         sizes=last.sizes,
         type=last.type,
         parameters=sum(b.parameters for b in run),
@@ -88,7 +88,7 @@ def summary(run: list[Box]) -> Box:
     )
 
 
-def chain(panel: Panel) -> list[list[Box]]:
+def split_chain(panel: Panel) -> list[list[Box]]:
     """Boxes in order, in pieces between which a single value passes."""
     order = {box.key: i for i, box in enumerate(panel.boxes)}
     reach = [0] * len(panel.boxes)

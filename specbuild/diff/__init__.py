@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.diff.drawable import Diff, diff
-from specbuild.diff.report import document, report
+from specbuild.diff.model_diff import Diff, diff_models
+from specbuild.diff.report import diff_document, report_lines
 
-__all__ = ["Diff", "diff", "document", "report"]
+__all__ = ["Diff", "diff_document", "diff_models", "report_lines"]

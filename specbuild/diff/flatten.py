@@ -9,31 +9,31 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from specbuild.expressions import plain
-from specbuild.ir.cost import Cost, Costs
-from specbuild.ir.graph import Block, Chosen, Node, Ref, Skip
+from specbuild.expressions import concrete
+from specbuild.ir.cost import Cost, CostCounter
+from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.base import Op
-from specbuild.ops.expression import Expression
-from specbuild.ops.types import Tensor
+from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.types import TensorType
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Held:
+class StepWeight:
     """One weight of a step: its shape, and whether it is trained."""
 
     shape: Shape
     trained: bool
 
     @property
-    def size(self) -> int:
+    def element_count(self) -> int:
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
-class Step:
+class FlatStep:
     """One op. `sources` name what it reads: the path of a step (`path@part` for a part), or an input of the model.
 
     `named` if the author chose every part of its path, so that it is the same step wherever the path is the same.
@@ -42,15 +42,15 @@ class Step:
     path: str
     op: Op
     sources: tuple[str | None, ...]
-    type: Tensor
-    named: bool
+    type: TensorType
+    is_named: bool
     cost: Cost
-    weights: Mapping[str, Held]
+    weights: Mapping[str, StepWeight]
     attributes: Mapping[str, str]
     reuses: str | None = None  # the path of the step whose weights it uses again
 
     @property
-    def form(self) -> tuple[Any, ...]:
+    def equivalence_key(self) -> tuple[Any, ...]:
         """Equal for two steps that do the same with weights of the same shapes."""
         return (
             self.op.name,
@@ -61,7 +61,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Instance:
+class BlockInstance:
     """One block in the model: its kind, and the values of its parameters, but for blocks: those tell themselves."""
 
     path: str
@@ -70,113 +70,123 @@ class Instance:
 
 
 @dataclass
-class Flat:
+class FlatModel:
     """A model laid flat. `outputs` name the values that come out."""
 
     model: Block
-    steps: dict[str, Step] = field(default_factory=dict)
-    instances: dict[str, Instance] = field(default_factory=dict)
+    steps: dict[str, FlatStep] = field(default_factory=dict)
+    instances: dict[str, BlockInstance] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
     @cached_property
-    def around(self) -> frozenset[str]:
+    def containers(self) -> frozenset[str]:
         """Every block and group that holds steps; the model itself is one."""
-        return frozenset(["", *(prefix for path in self.steps for prefix in prefixes(path))])
+        return frozenset(["", *(prefix for path in self.steps for prefix in enclosing_paths(path))])
 
-    def consumers(self) -> dict[str, list[tuple[str, int]]]:
+    def readers_by_step(self) -> dict[str, list[tuple[str, int]]]:
         """Who reads each step, and as which of its inputs; an output of the model reads too."""
-        found: dict[str, list[tuple[str, int]]] = {}
+        readers: dict[str, list[tuple[str, int]]] = {}
         for step in self.steps.values():
             for i, source in enumerate(step.sources):
                 if source is not None:
-                    found.setdefault(step_of(source), []).append((step.path, i))
+                    readers.setdefault(source_step(source), []).append((step.path, i))
         for name, source in self.outputs.items():
-            found.setdefault(step_of(source), []).append((f">{name}", 0))
-        return found
+            readers.setdefault(source_step(source), []).append((f">{name}", 0))
+        return readers
 
 
-def flat(model: Block) -> Flat:
+def flatten_model(model: Block) -> FlatModel:
     """The ops of a model, in the order in which they are computed."""
-    found = Flat(model, inputs={name: str(x) for name, x in model.inputs.items()})
-    costs = Costs()
+    flat = FlatModel(model, inputs={name: str(x) for name, x in model.inputs.items()})
+    costs = CostCounter()
 
-    def visit(block: Block, values: dict[Ref, str], above: str, named: bool, reuses: str | None) -> None:
+    def flatten_block(
+        block: Block, values: dict[Ref, str], prefix: str, is_named: bool, reuses: str | None
+    ) -> None:
         for node in block.nodes:
-            path = f"{above}{node.name}"
-            mine = named and chosen(node, block)
-            again = f"{above}{node.reuses}" if node.reuses else f"{reuses}.{node.name}" if reuses else None
+            path = f"{prefix}{node.name}"
+            node_is_named = is_named and is_author_named(node, block)
+            reused_path = (
+                f"{prefix}{node.reuses}" if node.reuses else f"{reuses}.{node.name}" if reuses else None
+            )
             sources = tuple(None if ref is None else values[ref] for ref in node.inputs)
             if isinstance(node.op, Skip):
                 values[node.name] = str(sources[0])
             elif isinstance(node.op, Block):
                 inner: dict[Ref, str] = dict(zip(node.op.inputs, map(str, sources), strict=True))
-                params = {n: told(v) for n, v in node.op.params.items() if not isinstance(v, Chosen)}
-                found.instances[path] = Instance(path, node.op.kind, params)
-                visit(node.op, inner, f"{path}.", mine, again)
+                params = {
+                    n: format_spec_value(v)
+                    for n, v in node.op.params.items()
+                    if not isinstance(v, BlockArgument)
+                }
+                flat.instances[path] = BlockInstance(path, node.op.kind, params)
+                flatten_block(node.op, inner, f"{path}.", node_is_named, reused_path)
                 for name, output in node.op.outputs.items():
                     values.setdefault(node.name, inner[output.ref])
                     values[f"{node.name}@{name}"] = inner[output.ref]
             else:
-                types = [None if ref is None else block.typed(ref) for ref in node.inputs]
-                weights = {} if again else node.op.weights(*types)
-                held = {
-                    name: Held(tuple(plain(n) for n in w.axes.values()), w.trained)
+                types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+                weights = {} if reused_path else node.op.weight_specs(*types)
+                step_weights = {
+                    name: StepWeight(tuple(concrete(n) for n in w.axes.values()), w.trainable)
                     for name, w in weights.items()
                 }
-                cost = costs.node(node, block)
-                attributes = {name: told(value) for name, value in vars(node.op).items()}
-                found.steps[path] = Step(
+                cost = costs.node_cost(node, block)
+                attributes = {name: format_spec_value(value) for name, value in vars(node.op).items()}
+                flat.steps[path] = FlatStep(
                     path,
                     node.op,
                     sources,
                     node.type,
-                    mine,
-                    cost.again if again else cost,
-                    held,
+                    node_is_named,
+                    cost.reuse_cost if reused_path else cost,
+                    step_weights,
                     attributes,
-                    again,
+                    reused_path,
                 )
                 values[node.name] = path
                 for part in node.parts:
                     values[f"{node.name}@{part}"] = f"{path}@{part}"
 
     values: dict[Ref, str] = {name: name for name in model.inputs}
-    visit(model, values, "", True, None)
-    found.outputs = {name: values[output.ref] for name, output in model.outputs.items()}
-    return found
+    flatten_block(model, values, "", True, None)
+    flat.outputs = {name: values[output.ref] for name, output in model.outputs.items()}
+    return flat
 
 
-def chosen(node: Node, block: Block) -> bool:
+def is_author_named(node: Node, block: Block) -> bool:
     """Whether a name is the author's: given with `as`, or a number in a repeat."""
     group, _, last = node.name.rpartition(".")
-    return node.named or (last.isdigit() and group in block.groups and block.groups[group].length is not None)
+    return node.has_own_name or (
+        last.isdigit() and group in block.groups and block.groups[group].length is not None
+    )
 
 
-def step_of(source: str) -> str:
+def source_step(source: str) -> str:
     """The step that gives a value; an input of the model stands for itself."""
     return source.partition("@")[0]
 
 
-def told(value: Any) -> str:
+def format_spec_value(value: Any) -> str:
     """The value of an attribute or a parameter, as an author writes it."""
     if isinstance(value, bool | None):
         return json.dumps(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(told, value))}]"
+        return f"[{', '.join(map(format_spec_value, value))}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {told(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, Chosen):
-        return f"{value.kind}{told(value.arguments)}" if value.arguments else value.kind
+        return "{" + ", ".join(f"{key}: {format_spec_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, BlockArgument):
+        return f"{value.kind}{format_spec_value(value.arguments)}" if value.arguments else value.kind
     if isinstance(value, Init):
         return f"{value.kind}({', '.join(f'{n:g}' for n in value.args)})" if value.args else value.kind
-    if isinstance(value, Expression):
-        known = {name: plain(n) for name, n in value.values.items() if name.isidentifier()}
-        return f"{value.text} with {told(known)}" if known else value.text
-    return str(plain(value))
+    if isinstance(value, TableExpression):
+        known = {name: concrete(n) for name, n in value.constants.items() if name.isidentifier()}
+        return f"{value.text} with {format_spec_value(known)}" if known else value.text
+    return str(concrete(value))
 
 
-def prefixes(path: str) -> Iterator[str]:
+def enclosing_paths(path: str) -> Iterator[str]:
     """What stands around a step, the widest first: `layer1`, `layer1.0`."""
     parts = path.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts)))

@@ -10,87 +10,87 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 
-from specbuild.diff.flatten import Flat, Step, prefixes
+from specbuild.diff.flatten import FlatModel, FlatStep, enclosing_paths
 
 MAX_ROUNDS = 8
 
 
-class Matching:
+class StepMatching:
     """Pairs of steps, by path in both directions; what the inputs of a model are called does not matter in order."""
 
-    def __init__(self, before: Flat, after: Flat) -> None:
+    def __init__(self, before: FlatModel, after: FlatModel) -> None:
         self.before, self.after = before, after
-        self.new: dict[str, str] = {}  # path before -> path after
-        self.old: dict[str, str] = {}  # path after -> path before
+        self.path_after: dict[str, str] = {}  # path before -> path after
+        self.path_before: dict[str, str] = {}  # path after -> path before
         self.inputs = {name: name for name in after.inputs if name in before.inputs}
         gone = [name for name in before.inputs if name not in after.inputs]
         come = [name for name in after.inputs if name not in before.inputs]
         if len(gone) == len(come):  # renamed
             self.inputs |= dict(zip(come, gone, strict=True))
-        self.outputs = self.paired_outputs()
-        self._readers_before, self._readers_after = before.consumers(), after.consumers()
+        self.outputs = self.pair_outputs()
+        self._readers_before, self._readers_after = before.readers_by_step(), after.readers_by_step()
 
-    def paired_outputs(self) -> dict[str, str]:
+    def pair_outputs(self) -> dict[str, str]:
         """Outputs after -> before: of one name, or if there is but one of each."""
         before, after = list(self.before.outputs), list(self.after.outputs)
         if len(before) == len(after) == 1:
             return {after[0]: before[0]}
         return {name: name for name in after if name in before}
 
-    def named_outputs(self) -> None:
+    def pair_named_outputs(self) -> None:
         """An only output without a name may be one of several with names now, or the other way round."""
         for name, source in self.after.outputs.items():
             if name not in self.outputs:
-                old = self.source(source)
+                old = self.translate_source(source)
                 free = (
                     n for n, s in self.before.outputs.items() if s == old and n not in self.outputs.values()
                 )
                 if (was := next(free, None)) is not None:
                     self.outputs[name] = was
 
-    def pair(self, before: str, after: str) -> None:
-        self.new[before], self.old[after] = after, before
+    def add_pair(self, before: str, after: str) -> None:
+        self.path_after[before], self.path_before[after] = after, before
 
-    def left_before(self) -> list[Step]:
-        return [step for path, step in self.before.steps.items() if path not in self.new]
+    def unmatched_before(self) -> list[FlatStep]:
+        return [step for path, step in self.before.steps.items() if path not in self.path_after]
 
-    def left_after(self) -> list[Step]:
-        return [step for path, step in self.after.steps.items() if path not in self.old]
+    def unmatched_after(self) -> list[FlatStep]:
+        return [step for path, step in self.after.steps.items() if path not in self.path_before]
 
-    def source(self, after: str) -> str | None:
+    def translate_source(self, after: str) -> str | None:
         """A value of the new model as the old one calls it; None if it has none such."""
         step, sign, part = after.partition("@")
-        old = self.inputs.get(step) if step in self.after.inputs else self.old.get(step)
+        old = self.inputs.get(step) if step in self.after.inputs else self.path_before.get(step)
         return None if old is None else f"{old}{sign}{part}"
 
-    def sources(self, step: Step) -> tuple[str | None, ...] | None:
+    def translate_sources(self, step: FlatStep) -> tuple[str | None, ...] | None:
         """What a new step reads, as the old model calls it; None if some of that is new."""
-        found = [None if s is None else self.source(s) for s in step.sources]
-        known = all(old is not None or s is None for old, s in zip(found, step.sources, strict=True))
-        return tuple(found) if known else None
+        sources = [None if s is None else self.translate_source(s) for s in step.sources]
+        known = all(old is not None or s is None for old, s in zip(sources, step.sources, strict=True))
+        return tuple(sources) if known else None
 
-    def readers(self, step: Step) -> frozenset[tuple[str, int]] | None:
+    def translate_readers(self, step: FlatStep) -> frozenset[tuple[str, int]] | None:
         """Who reads a new step, as the old model calls them; None if some of them are new."""
-        found = set()
+        readers = set()
         for path, i in self._readers_after.get(step.path, ()):
-            old = self.outputs.get(path[1:]) if path.startswith(">") else self.old.get(path)
+            old = self.outputs.get(path[1:]) if path.startswith(">") else self.path_before.get(path)
             if old is None:
                 return None
-            found.add((f">{old}" if path.startswith(">") else old, i))
-        return frozenset(found)
+            readers.add((f">{old}" if path.startswith(">") else old, i))
+        return frozenset(readers)
 
-    def readers_before(self, step: Step) -> frozenset[tuple[str, int]]:
+    def old_readers(self, step: FlatStep) -> frozenset[tuple[str, int]]:
         return frozenset(self._readers_before.get(step.path, ()))
 
-    def paired(
+    def pair_by_key(
         self,
-        before: Iterable[Step],
-        after: Iterable[Step],
-        key_before: Callable[[Step], Hashable],
-        key_after: Callable[[Step], Hashable],
+        before: Iterable[FlatStep],
+        after: Iterable[FlatStep],
+        key_before: Callable[[FlatStep], Hashable],
+        key_after: Callable[[FlatStep], Hashable],
     ) -> bool:
         """Pairs what has the same key, in order, of one path if it can be; a key of None matches nothing."""
-        table: dict[Hashable, deque[Step]] = {}
+        table: dict[Hashable, deque[FlatStep]] = {}
         for step in before:
             key = key_before(step)
             if key is not None:
@@ -99,104 +99,125 @@ class Matching:
         for step in after:  # the table is of steps that are left, the key may follow from pairs just made
             key = key_after(step)
             left = table.get(key) if key is not None else None
-            while left and left[0].path in self.new:
+            while left and left[0].path in self.path_after:
                 left.popleft()
             if left:
                 own = self.before.steps.get(step.path)
-                same = own is not None and own.path not in self.new and key_before(own) == key
-                self.pair(step.path if same else left.popleft().path, step.path)
+                same = own is not None and own.path not in self.path_after and key_before(own) == key
+                self.add_pair(step.path if same else left.popleft().path, step.path)
                 found = True
         return found
 
-    def along(self, apart: bool) -> bool:
+    def pair_forward(self, anywhere: bool) -> bool:
         """Steps that do the same with the same inputs, from the first to the last."""
 
-        def known(step: Step) -> bool:
-            return step.named or bool(step.weights)
+        def is_recognizable(step: FlatStep) -> bool:
+            return step.is_named or bool(step.weights)
 
-        def before(step: Step) -> Hashable:
-            return self.beside(step, self.after, apart, known(step), step.sources or None)
+        def old_key(step: FlatStep) -> Hashable:
+            return self.matching_key(step, self.after, anywhere, is_recognizable(step), step.sources or None)
 
-        def after(step: Step) -> Hashable:
-            return self.beside(step, self.before, apart, known(step), self.sources(step) or None)
+        def new_key(step: FlatStep) -> Hashable:
+            return self.matching_key(
+                step, self.before, anywhere, is_recognizable(step), self.translate_sources(step) or None
+            )
 
-        return self.paired(self.left_before(), self.left_after(), before, after)
+        return self.pair_by_key(self.unmatched_before(), self.unmatched_after(), old_key, new_key)
 
-    def against(self, apart: bool) -> bool:
+    def pair_backward(self, anywhere: bool) -> bool:
         """Steps that do the same for the same readers, from the last to the first."""
 
-        def before(step: Step) -> Hashable:
-            return self.beside(step, self.after, apart, step.named, self.readers_before(step) or None)
+        def old_key(step: FlatStep) -> Hashable:
+            return self.matching_key(
+                step, self.after, anywhere, step.is_named, self.old_readers(step) or None
+            )
 
-        def after(step: Step) -> Hashable:
-            return self.beside(step, self.before, apart, step.named, self.readers(step) or None)
+        def new_key(step: FlatStep) -> Hashable:
+            return self.matching_key(
+                step, self.before, anywhere, step.is_named, self.translate_readers(step) or None
+            )
 
-        return self.paired(self.left_before(), list(reversed(self.left_after())), before, after)
+        return self.pair_by_key(
+            self.unmatched_before(), list(reversed(self.unmatched_after())), old_key, new_key
+        )
 
-    def beside(self, step: Step, other: Flat, apart: bool, known: bool, neighbours: Hashable) -> Hashable:
+    def matching_key(
+        self, step: FlatStep, other: FlatModel, anywhere: bool, is_recognizable: bool, neighbours: Hashable
+    ) -> Hashable:
         """What a step is known by: its form, its neighbours, and the block or group around it if both models have that.
 
         With `apart`, wherever it went, if it is `known` beyond that: by a name that its author gave, or by weights.
         """
-        if neighbours is None or (apart and not known):
+        if neighbours is None or (anywhere and not is_recognizable):
             return None
         around = step.path.rpartition(".")[0]
-        return step.form, neighbours, around if around in other.around and not apart else None
+        return (
+            step.equivalence_key,
+            neighbours,
+            around if around in other.containers and not anywhere else None,
+        )
 
-    def around(self) -> None:
+    def propagate_pairs(self) -> None:
         """What follows from all that is known, until nothing more does."""
         for _ in range(MAX_ROUNDS):
             found = False
             for apart in (False, True):
-                found |= self.along(apart)
-                found |= self.against(apart)
+                found |= self.pair_forward(apart)
+                found |= self.pair_backward(apart)
             if not found:
                 break
 
-    def by_path(self, fits: Callable[[Step, Step], bool]) -> None:
+    def pair_same_paths(self, fits: Callable[[FlatStep, FlatStep], bool]) -> None:
         for path, step in self.after.steps.items():
             other = self.before.steps.get(path)
-            if other is not None and path not in self.old and path not in self.new and fits(other, step):
-                self.pair(path, path)
+            if (
+                other is not None
+                and path not in self.path_before
+                and path not in self.path_after
+                and fits(other, step)
+            ):
+                self.add_pair(path, path)
 
-    def by_renamed_blocks(self) -> bool:
+    def pair_in_renamed_blocks(self) -> bool:
         """Steps at one place in a block or a group that has, by what is in it, another name now."""
         votes: dict[str, dict[str, int]] = {}
-        for old, new in self.new.items():
+        for old, new in self.path_after.items():
             if old != new:
-                for was, now in lifted(old, new):
+                for was, now in implied_renames(old, new):
                     counts = votes.setdefault(was, {})
                     counts[now] = counts.get(now, 0) + 1
         now_of = {was: max(counts, key=lambda now: counts[now]) for was, counts in votes.items()}
         found = False
-        for step in self.left_before():
-            for was in reversed(list(prefixes(step.path))):
+        for step in self.unmatched_before():
+            for was in reversed(list(enclosing_paths(step.path))):
                 if was in now_of:
                     path = f"{now_of[was]}{step.path[len(was) :]}"
                     other = self.after.steps.get(path)
-                    if other is not None and path not in self.old and other.op.name == step.op.name:
-                        self.pair(step.path, path)
+                    if other is not None and path not in self.path_before and other.op.name == step.op.name:
+                        self.add_pair(step.path, path)
                         found = True
                     break
         return found
 
-    def in_one_place(self) -> None:
+    def pair_replaced_ops(self) -> None:
         """Another op where one stood: read by the same, and reading the same."""
-        self.paired(
-            self.left_before(),
-            self.left_after(),
+        self.pair_by_key(
+            self.unmatched_before(),
+            self.unmatched_after(),
             lambda step: (
-                (step.sources, readers) if step.sources and (readers := self.readers_before(step)) else None
+                (step.sources, readers) if step.sources and (readers := self.old_readers(step)) else None
             ),
             lambda step: (
                 (sources, readers)
-                if step.sources and (sources := self.sources(step)) and (readers := self.readers(step))
+                if step.sources
+                and (sources := self.translate_sources(step))
+                and (readers := self.translate_readers(step))
                 else None
             ),
         )
 
 
-def lifted(old: str, new: str) -> Iterable[tuple[str, str]]:
+def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
     """What must have been renamed if one path became another: `stem.conv` -> `entry.conv` tells `stem` -> `entry`."""
     was, now = old.split("."), new.split(".")
     while len(was) > 1 and len(now) > 1 and was[-1] == now[-1]:
@@ -206,22 +227,22 @@ def lifted(old: str, new: str) -> Iterable[tuple[str, str]]:
             yield ".".join(was), ".".join(now)
 
 
-def match(before: Flat, after: Flat) -> Matching:
+def match_models(before: FlatModel, after: FlatModel) -> StepMatching:
     """The pairs of two models."""
-    found = Matching(before, after)
-    found.by_path(lambda old, new: old.op.name == new.op.name and old.named and new.named)
-    found.around()
-    found.by_path(lambda old, new: old.op.name == new.op.name and not new.path[-1].isdigit())
-    found.around()
-    found.by_path(lambda old, new: old.op.name == new.op.name and bool(new.weights))
-    found.around()
-    found.by_path(lambda old, new: old.op.name == new.op.name)
-    found.around()
+    matching = StepMatching(before, after)
+    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and old.is_named and new.is_named)
+    matching.propagate_pairs()
+    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and not new.path[-1].isdigit())
+    matching.propagate_pairs()
+    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and bool(new.weights))
+    matching.propagate_pairs()
+    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name)
+    matching.propagate_pairs()
     for _ in range(MAX_ROUNDS):
-        if not found.by_renamed_blocks():
+        if not matching.pair_in_renamed_blocks():
             break
-        found.around()
-    found.in_one_place()
-    found.by_path(lambda old, new: old.named and new.named)
-    found.named_outputs()
-    return found
+        matching.propagate_pairs()
+    matching.pair_replaced_ops()
+    matching.pair_same_paths(lambda old, new: old.is_named and new.is_named)
+    matching.pair_named_outputs()
+    return matching

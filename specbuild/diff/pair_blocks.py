@@ -6,92 +6,103 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from specbuild.diff.compare import Comparison, instances
-from specbuild.diff.flatten import prefixes
-from specbuild.diff.renames import counts
+from specbuild.diff.compare import Comparison, paired_instances
+from specbuild.diff.flatten import enclosing_paths
+from specbuild.diff.renames import count_contained_steps
 from specbuild.ir.graph import Block, Node
 
 
 @dataclass(frozen=True)
-class Place:
+class NodeLocation:
     """A step where it stands: its path in the whole model, and the block that holds it."""
 
     path: str
     node: Node
-    holder: Block
+    block: Block
 
 
-class Pairing:
+class ModelPairing:
     """What is known of both models when they are drawn as one."""
 
     def __init__(self, diff: Comparison) -> None:
         self.diff, self.matching = diff, diff.matching
-        self.old, self.new = tree(diff.before.model), tree(diff.after.model)
-        self.kept = self.containers()  # blocks: path now -> path before
-        self.back = {was: now for now, was in self.kept.items()}
-        self.steps_before, self.steps_now = counts(diff.before.steps), counts(diff.after.steps)
-        self.gone = Counter(around for step in diff.removed for around in self.lost_with(step.path))
+        self.nodes_before, self.nodes_after = locate_nodes(diff.before.model), locate_nodes(diff.after.model)
+        self.block_before = self.pair_block_paths()  # blocks: path now -> path before
+        self.block_after = {was: now for now, was in self.block_before.items()}
+        self.step_counts_before, self.step_counts_after = (
+            count_contained_steps(diff.before.steps),
+            count_contained_steps(diff.after.steps),
+        )
+        self.removed_counts = Counter(
+            around for step in diff.removed for around in self.removed_containers(step.path)
+        )
         # Blocks that hold a step which the old model had; those that hold one which they had themselves.
-        self.moved_in = {around for path in self.matching.old for around in prefixes(path)}
-        self.sharing = {
+        self.with_old_steps = {
+            around for path in self.matching.path_before for around in enclosing_paths(path)
+        }
+        self.with_own_steps = {
             around
-            for now, was in self.matching.old.items()
-            for around in prefixes(now)
-            if was.startswith(f"{self.kept.get(around, around)}.")
+            for now, was in self.matching.path_before.items()
+            for around in enclosing_paths(now)
+            if was.startswith(f"{self.block_before.get(around, around)}.")
         }
         # Blocks that both models have instances of, or that took the place of one.
         both = (
-            {definition(p.node.op) for p in side.values() if isinstance(p.node.op, Block)}
-            for side in (self.old, self.new)
+            {definition_key(p.node.op) for p in side.values() if isinstance(p.node.op, Block)}
+            for side in (self.nodes_before, self.nodes_after)
         )
-        self.known = set.intersection(*both)
-        for now, was in self.kept.items():
-            self.known |= {
-                definition(op)
-                for op in (self.new[now].node.op, self.old[was].node.op)
+        self.shared_definitions = set.intersection(*both)
+        for now, was in self.block_before.items():
+            self.shared_definitions |= {
+                definition_key(op)
+                for op in (self.nodes_after[now].node.op, self.nodes_before[was].node.op)
                 if isinstance(op, Block)
             }
 
-    def containers(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def pair_block_paths(self) -> dict[str, str]:
+        pairs: dict[str, str] = {}
         used: set[str] = set()
-        for was, now in instances(self.diff):
+        for was, now in paired_instances(self.diff):
             if was.path not in used:
-                found[now.path] = was.path
+                pairs[now.path] = was.path
                 used.add(was.path)
-        return found
+        return pairs
 
-    def lost_with(self, path: str) -> list[str]:
+    def removed_containers(self, path: str) -> list[str]:
         """The blocks and groups around a removed step, up to the first that the new model has, wherever that stands."""
-        around = list(prefixes(path))
-        kept = max((i for i, outer in enumerate(around) if outer in self.back), default=-1)
+        around = list(enclosing_paths(path))
+        kept = max((i for i, outer in enumerate(around) if outer in self.block_after), default=-1)
         return around[kept + 1 :]
 
-    def before(self, path: str, node: Node) -> Place | None:
+    def location_before(self, path: str, node: Node) -> NodeLocation | None:
         """What a step of the new model was in the old one."""
-        was = self.kept.get(path) if isinstance(node.op, Block) else self.matching.old.get(path)
-        return None if was is None else self.old[was]
+        was = (
+            self.block_before.get(path) if isinstance(node.op, Block) else self.matching.path_before.get(path)
+        )
+        return None if was is None else self.nodes_before[was]
 
-    def after(self, path: str, node: Node) -> str | None:
+    def current_path(self, path: str, node: Node) -> str | None:
         """The path of what a step of the old model is now."""
-        return self.back.get(path) if isinstance(node.op, Block) else self.matching.new.get(path)
+        return (
+            self.block_after.get(path) if isinstance(node.op, Block) else self.matching.path_after.get(path)
+        )
 
 
-def tree(model: Block) -> dict[str, Place]:
+def locate_nodes(model: Block) -> dict[str, NodeLocation]:
     """Every step of a model, blocks as well as ops, by its path."""
-    found: dict[str, Place] = {}
+    locations: dict[str, NodeLocation] = {}
 
-    def visit(block: Block, above: str) -> None:
+    def visit_block(block: Block, above: str) -> None:
         for node in block.nodes:
             path = f"{above}{node.name}"
-            found[path] = Place(path, node, block)
+            locations[path] = NodeLocation(path, node, block)
             if isinstance(node.op, Block):
-                visit(node.op, f"{path}.")
+                visit_block(node.op, f"{path}.")
 
-    visit(model, "")
-    return found
+    visit_block(model, "")
+    return locations
 
 
-def definition(block: Block) -> Hashable:
+def definition_key(block: Block) -> Hashable:
     """The same for all instances of one block, whichever model they are in."""
-    return block.kind, block.at.place.file, block.at.path
+    return block.kind, block.at.location.file, block.at.path

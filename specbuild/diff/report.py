@@ -6,75 +6,79 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.diagnostics.errors import printable
+from specbuild.diagnostics.errors import make_printable
 from specbuild.diff.compare import Change, Comparison
-from specbuild.diff.describe import FATES, counts, model_lines, step_lines, weight_lines
-from specbuild.diff.fold import Line
-from specbuild.diff.renames import rules
+from specbuild.diff.describe import FATES, count_by_fate, model_entries, step_entries, weight_entries
+from specbuild.diff.fold import DiffEntry
+from specbuild.diff.renames import weight_rules
 from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
-from specbuild.summary.table import memory, percent
+from specbuild.summary.table import format_memory, format_percent
 
-FORMER = "former"  # what the weights of the old model are called in the rules that carry them
-MOST = 200  # characters of one line's text
+FORMER_FORMAT = "former"  # what the weights of the old model are called in the rules that carry them
+MAX_TEXT = 200  # characters of one line's text
 
 
 @dataclass(frozen=True)
-class Told:
+class ReportLine:
     """One line of the report: a word that says what happened, if it is about that, and the rest."""
 
-    word: str
+    label: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.word:8} {self.text}" if self.word else self.text
+        return f"{self.label:8} {self.text}" if self.label else self.text
 
 
-def report(diff: Comparison, before: str, after: str) -> list[Told]:
+def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
     """Everything that differs, in sections; `before` and `after` are what the models are called."""
     if diff.equal:
         return [
-            *(Told("", f"{line.path}: {line.told}") for line in model_lines(diff)),
-            Told("", f"{before} and {after} are the same model: the same steps, wiring, sizes and names"),
+            *(ReportLine("", f"{line.path}: {line.description}") for line in model_entries(diff)),
+            ReportLine(
+                "", f"{before} and {after} are the same model: the same steps, wiring, sizes and names"
+            ),
         ]
     sections = [
-        aligned(model_lines(diff)),
-        aligned(step_lines(diff)),
-        list(totals(diff)),
-        list(weights(diff)),
+        align_entries(model_entries(diff)),
+        align_entries(step_entries(diff)),
+        list(size_lines(diff)),
+        list(weight_lines(diff)),
     ]
-    found: list[Told] = []
+    lines: list[ReportLine] = []
     for section in sections:
         if section:
-            found += [*([Told("", "")] if found else []), *section]
-    return [Told("", f"{before} -> {after}"), Told("", ""), *found]
+            lines += [*([ReportLine("", "")] if lines else []), *section]
+    return [ReportLine("", f"{before} -> {after}"), ReportLine("", ""), *lines]
 
 
-def aligned(lines: Sequence[Line]) -> list[Told]:
+def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
     """Lines in columns: what happened, to what, how."""
-    width = min(max((len(line.path) for line in lines), default=0), 60)
-    found = []
-    for line in lines:
-        text = f"{line.path:{width}}  {printable(line.told, MOST)}"
+    width = min(max((len(line.path) for line in entries), default=0), 60)
+    aligned = []
+    for line in entries:
+        text = f"{line.path:{width}}  {make_printable(line.description, MAX_TEXT)}"
         if line.steps and (line.steps > 1 or line.parameters):
-            each = line.steps // line.times
-            alike = line.times > 1 < each and each * line.times == line.steps
-            steps = f"{line.times} x {each} steps" if alike else f"{line.steps} step{'s' * (line.steps != 1)}"
+            each = line.steps // line.repeats
+            alike = line.repeats > 1 < each and each * line.repeats == line.steps
+            steps = (
+                f"{line.repeats} x {each} steps" if alike else f"{line.steps} step{'s' * (line.steps != 1)}"
+            )
             took = f", {line.parameters:,} parameters" if line.parameters else ""
             text += f"  ({steps}{took})"
-        found.append(Told(line.word, text.rstrip()))
-    return found
+        aligned.append(ReportLine(line.label, text.rstrip()))
+    return aligned
 
 
-def totals(diff: Comparison) -> Iterator[Told]:
+def size_lines(diff: Comparison) -> Iterator[ReportLine]:
     """What it does to sizes."""
-    old, new = diff.costs
+    old, new = diff.total_costs
     rows = [("", "before", "after", "difference", "")]
     for name in MEASURES:
         a, b = MEASURES[name](old), MEASURES[name](new)
-        shown = memory if name == "memory" else "{:,}".format
+        shown = format_memory if name == "memory" else "{:,}".format
         sign = "+" if b > a else "-" if b < a else ""
-        share = f"{sign}{growth(abs(b - a) / a)}" if a and a != b else ""
+        share = f"{sign}{format_growth(abs(b - a) / a)}" if a and a != b else ""
         rows.append(
             (
                 name,
@@ -90,87 +94,93 @@ def totals(diff: Comparison) -> Iterator[Told]:
             row[0].ljust(widths[0]),
             *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)),
         ]
-        yield Told("", "  ".join(cells).rstrip())
+        yield ReportLine("", "  ".join(cells).rstrip())
 
 
-def growth(share: float) -> str:
+def format_growth(share: float) -> str:
     """In hundredths, or as often as it fits where that is more telling."""
-    return percent(share) if share < 0.995 else f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"
+    return (
+        format_percent(share)
+        if share < 0.995
+        else f"{100 * share:.0f}%"
+        if share < 10
+        else f"{share:.0f} times"
+    )
 
 
-def weights(diff: Comparison) -> Iterator[Told]:
+def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
     """What becomes of trained weights."""
-    found = {fate: count for fate, count in counts(diff).items() if count.tensors}
-    whole = diff.costs[1].parameters
+    counts = {fate: count for fate, count in count_by_fate(diff).items() if count.tensors}
+    whole = diff.total_costs[1].parameters
     rows = [("weights", "tensors", "parameters", "", "")]
-    for fate, count in found.items():
-        share = percent(count.trained / whole) if whole and fate != "gone" else ""
-        rows.append((fate, f"{count.tensors:,}", f"{count.trained:,}", share, FATES[fate]))
+    for fate, count in counts.items():
+        share = format_percent(count.trained_elements / whole) if whole and fate != "gone" else ""
+        rows.append((fate, f"{count.tensors:,}", f"{count.trained_elements:,}", share, FATES[fate]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.rjust(w) for cell, w in zip(row[1:-1], widths[1:-1], strict=True)]
         word = row[0] if row[0] != "weights" else ""
         yield (
-            Told(word, "  ".join([*cells, row[-1]]).rstrip())
+            ReportLine(word, "  ".join([*cells, row[-1]]).rstrip())
             if word
-            else Told("", f"{row[0]:8} {'  '.join(cells)}".rstrip())
+            else ReportLine("", f"{row[0]:8} {'  '.join(cells)}".rstrip())
         )
-    if detail := weight_lines(diff):
-        yield Told("", "")
-        yield from aligned(detail)
-    if mixed := diff.mixed_up:
-        yield Told("", "")
-        yield Told(
+    if detail := weight_entries(diff):
+        yield ReportLine("", "")
+        yield from align_entries(detail)
+    if mixed := diff.colliding_weights:
+        yield ReportLine("", "")
+        yield ReportLine(
             "",
             f"careful: {len(mixed)} of those that moved have a path that was another's; "
             "loaded by name, they would get its values",
         )
-    if moved := rules(diff):
-        yield Told("", "")
-        yield Told("", "what moved is carried by this in the new spec:")
-        yield Told("", "weights:")
-        yield Told("", f"  {FORMER}:")
-        yield from (Told("", f"    {was}: {now}") for was, now in moved.items())
+    if moved := weight_rules(diff):
+        yield ReportLine("", "")
+        yield ReportLine("", "what moved is carried by this in the new spec:")
+        yield ReportLine("", "weights:")
+        yield ReportLine("", f"  {FORMER_FORMAT}:")
+        yield from (ReportLine("", f"    {was}: {now}") for was, now in moved.items())
 
 
-def document(diff: Comparison) -> dict[str, Any]:
+def diff_document(diff: Comparison) -> dict[str, Any]:
     """Everything, step by step: nothing is folded."""
-    old, new = diff.costs
+    old, new = diff.total_costs
     return {
         "equal": diff.equal,
-        "model": changes(diff.model),
-        "params": changes(diff.params),
+        "model": change_records(diff.model),
+        "params": change_records(diff.params),
         "added": {step.path: step.op.name for step in diff.added},
         "removed": {step.path: step.op.name for step in diff.removed},
-        "changed": {path: changes(found) for path, found in diff.changed.items()},
-        "blocks": {path: changes(found) for path, found in diff.blocks.items()},
+        "changed": {path: change_records(found) for path, found in diff.changed.items()},
+        "blocks": {path: change_records(found) for path, found in diff.blocks.items()},
         "rewired": {
-            path: {"before": list(r.before), "after": list(r.after), "follows": r.follows}
+            path: {"before": list(r.before), "after": list(r.after), "follows": r.is_consequence}
             for path, r in diff.rewired.items()
         },
         "renamed": diff.renamed,
-        "before": taken(old),
-        "after": taken(new),
+        "before": cost_record(old),
+        "after": cost_record(new),
         "weights": [
             {
                 "fate": w.fate,
                 "before": w.before,
                 "after": w.after,
-                "shape_before": None if w.was is None else list(w.was),
-                "shape_after": None if w.now is None else list(w.now),
+                "shape_before": None if w.shape_before is None else list(w.shape_before),
+                "shape_after": None if w.shape_after is None else list(w.shape_after),
                 "trained": w.trained,
             }
             for w in diff.weights
         ],
-        "rules": rules(diff),
+        "rules": weight_rules(diff),
     }
 
 
-def changes(found: Sequence[Change]) -> list[Mapping[str, str]]:
-    return [{"what": c.what, "before": c.before, "after": c.after} for c in found]
+def change_records(changes: Sequence[Change]) -> list[Mapping[str, str]]:
+    return [{"what": c.subject, "before": c.before, "after": c.after} for c in changes]
 
 
-def taken(cost: Cost) -> dict[str, int]:
+def cost_record(cost: Cost) -> dict[str, int]:
     return {
         "parameters": cost.parameters,
         "buffers": cost.buffers,

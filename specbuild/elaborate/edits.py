@@ -9,44 +9,48 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.elaborate.block_scope import Frame
-from specbuild.elaborate.pending_edits import Edit
-from specbuild.elaborate.step_entries import Entry, flat, kind, label
-from specbuild.elaborate.values import chosen
+from specbuild.elaborate.block_scope import BlockScope
+from specbuild.elaborate.pending_edits import ScopedEdit
+from specbuild.elaborate.step_entries import StepEntry, flatten_entries, step_kind, step_label
+from specbuild.elaborate.values import parse_block_argument
 from specbuild.frontend.document import Argument, StepDef
 from specbuild.ops import OPS
 
-MAX_TIMES = 1_000  # that edits are about steps of one block, side by side
+MAX_APPLICATIONS = 1_000  # that edits are about steps of one block, side by side
 
 
-def edited(frame: Frame, found: list[Entry]) -> list[Entry]:
+def apply_edits(frame: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
     """The steps of a block, of a group or of a repeat after every edit that is about one of them."""
     times = 0
     for edit, states in frame.pending.edits:
         selector = edit.definition.selector
-        meant = [
+        matches = [
             entry
-            for entry in flat(found)
+            for entry in flatten_entries(entries)
             if not entry.removed
-            and selector.met(selector.after(states, entry.names, kind(frame, entry.step)))
+            and selector.is_match(
+                selector.next_states(states, entry.selector_names, step_kind(frame, entry.step))
+            )
         ]
-        times += len(meant)
-        if times > MAX_TIMES:
+        times += len(matches)
+        if times > MAX_APPLICATIONS:
             raise edit.definition.selector_at.error(
                 "SB502",
-                f"the edits are about steps of {frame.definition.name} more than {MAX_TIMES:,} times",
+                f"the edits are about steps of {frame.definition.name} more than {MAX_APPLICATIONS:,} times",
             )
-        beside = {entry.name: entry for entry in flat(found)}
-        for number, entry in enumerate(meant, 1):
-            frame.touched.append((edit.definition, frame.prefix + entry.name))
-            applied(edit, entry, number if len(meant) > 1 else 0, frame, beside)
-    return found
+        beside = {entry.name: entry for entry in flatten_entries(entries)}
+        for number, entry in enumerate(matches, 1):
+            frame.applied_edits.append((edit.definition, frame.prefix + entry.name))
+            apply_edit(edit, entry, number if len(matches) > 1 else 0, frame, beside)
+    return entries
 
 
-def applied(edit: Edit, entry: Entry, number: int, frame: Frame, beside: dict[str, Entry]) -> None:
+def apply_edit(
+    edit: ScopedEdit, entry: StepEntry, number: int, frame: BlockScope, beside: dict[str, StepEntry]
+) -> None:
     """One edit of one step; `number` counts the steps that it is about, if there are several side by side."""
     definition, step = edit.definition, entry.step
-    entry.latest = edit
+    entry.last_edit = edit
     match definition.verb:
         case "remove":
             entry.removed = True
@@ -55,20 +59,20 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, beside: dict[st
                 raise edit.definition.selector_at.error(
                     "SB209", "a `parallel` holds nothing itself", "freeze its branches"
                 )
-            entry.frozen.append(edit)
+            entry.frozen_by.append(edit)
         case "rewire":
-            entry.step, entry.origin = rewired(step, edit), None
+            entry.step, entry.origin = rewire_step(step, edit), None
         case "set":
-            entry.step = replace(step, settings={**step.settings, **settings(edit, step)})
+            entry.step = replace(step, settings={**step.settings, **edit_settings(edit, step)})
         case "replace":
             entry.origin = None if definition.sources is not None else entry.origin or step
-            entry.step = made(edit, step.name, when=step.when, doc=definition.doc or step.doc)
-            entry.by, entry.frozen = edit, []
+            entry.step = make_edit_step(edit, step.name, when=step.when, doc=definition.doc or step.doc)
+            entry.created_by, entry.frozen_by = edit, []
         case "insert":
-            base = definition.name or label(made(edit, None))
-            name = free(edit, f"{base}{number}" if number else base, frame, beside)
-            new = beside[name] = Entry(
-                name, made(edit, definition.name and name, doc=definition.doc), by=edit
+            base = definition.name or step_label(make_edit_step(edit, None))
+            name = free_name(edit, f"{base}{number}" if number else base, frame, beside)
+            new = beside[name] = StepEntry(
+                name, make_edit_step(edit, definition.name and name, doc=definition.doc), created_by=edit
             )
             if definition.before:
                 entry.before.append(new)
@@ -76,20 +80,22 @@ def applied(edit: Edit, entry: Entry, number: int, frame: Frame, beside: dict[st
                 entry.after.insert(0, new)
 
 
-def made(edit: Edit, name: str | None, **more: Any) -> StepDef:
+def make_edit_step(edit: ScopedEdit, name: str | None, **more: Any) -> StepDef:
     """What an edit inserts, or puts in the place of a step, as a step of the block."""
     definition = edit.definition
     key = "insert" if definition.verb == "insert" else "with"
-    choice = chosen(definition.new, definition.at.child(key), edit.scope)
+    choice = parse_block_argument(definition.new, definition.at.child(key), edit.scope)
     return StepDef("use", choice, definition.at, definition.at.child(key), name, definition.sources, **more)
 
 
-def rewired(step: StepDef, edit: Edit) -> StepDef:
+def rewire_step(step: StepDef, edit: ScopedEdit) -> StepDef:
     """A step with other inputs, wherever it had them written."""
     value = None if isinstance(step.value, list) else step.value
     if step.kind in OPS and isinstance(value, Mapping):
         value = {
-            name: raw for name, raw in value.items() if name not in {t.name for t in OPS[step.kind].takes}
+            name: raw
+            for name, raw in value.items()
+            if name not in {t.name for t in OPS[step.kind].input_specs}
         }
     return replace(
         step,
@@ -99,7 +105,7 @@ def rewired(step: StepDef, edit: Edit) -> StepDef:
     )
 
 
-def settings(edit: Edit, step: StepDef) -> dict[str, Argument]:
+def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, Argument]:
     at = edit.definition.at.child("to")
     if step.kind in ("do", "parallel", "reuse"):
         raise edit.definition.selector_at.error(
@@ -108,14 +114,14 @@ def settings(edit: Edit, step: StepDef) -> dict[str, Argument]:
     return {name: Argument(raw, at.child(name), edit.scope) for name, raw in edit.definition.settings.items()}
 
 
-def free(edit: Edit, name: str, frame: Frame, beside: dict[str, Entry]) -> str:
+def free_name(edit: ScopedEdit, name: str, frame: BlockScope, beside: dict[str, StepEntry]) -> str:
     """A name for a new step that no step beside it has; a parameter that is no block here gives its name up."""
     definition = edit.definition
     other = beside.get(name)
     if other is not None and definition.name is None:
         return next(n for n in (f"{name}{k}" for k in range(2, 10_000)) if n not in beside)
     if other is not None:
-        if other.step.name is None and kind(frame, other.step) == "none":
+        if other.step.name is None and step_kind(frame, other.step) == "none":
             other.removed = True
         else:
             raise definition.at.child("as").error(

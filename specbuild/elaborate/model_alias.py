@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from specbuild.frontend.document import BlockDef
-from specbuild.frontend.resolver import Files
+from specbuild.frontend.resolver import SpecFiles
 
 
-def renamed(model: BlockDef, files: Files) -> BlockDef | None:
+def aliased_model(model: BlockDef, files: SpecFiles) -> BlockDef | None:
     """The other model that a model is under another name: its only step, if that has no name of its own.
 
     Its outputs may be others: then they are named by their paths in that one.
@@ -17,7 +17,7 @@ def renamed(model: BlockDef, files: Files) -> BlockDef | None:
     beside = (step.name, step.sources, step.when, step.repeat, step.expect)
     if not step.kind[:1].isupper() or any(key is not None for key in beside):
         return None
-    other = files.lookup(model.source, step.kind, step.value_at)
+    other = files.find_block(model.source, step.kind, step.value_at)
     return (
         other
         if other.model is not None and other is not model and list(other.inputs) == list(model.inputs)

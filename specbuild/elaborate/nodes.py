@@ -5,78 +5,80 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from specbuild.diagnostics.errors import nearest
-from specbuild.elaborate.block_scope import Frame, told_outside
-from specbuild.elaborate.instances import Instances
-from specbuild.elaborate.pending_edits import Pending
-from specbuild.elaborate.references import reference
-from specbuild.elaborate.step_inputs import chosen_by
-from specbuild.elaborate.values import called, condition, holds, read
-from specbuild.expressions import plain, settled
+from specbuild.diagnostics.errors import closest_match
+from specbuild.elaborate.block_scope import BlockScope, outer_type
+from specbuild.elaborate.instances import BlockInstances
+from specbuild.elaborate.pending_edits import PendingEdits
+from specbuild.elaborate.references import resolve_reference
+from specbuild.elaborate.step_inputs import block_argument
+from specbuild.elaborate.values import bind_call, condition_expression, is_condition_true, read_attribute
+from specbuild.expressions import bind_name, concrete
 from specbuild.frontend.document import Argument, BlockDef, StepDef
 from specbuild.frontend.names import check_name
-from specbuild.frontend.resolver import Files
-from specbuild.ir.graph import Block, Chosen, Node, Ref, Skip, size_arguments
+from specbuild.frontend.resolver import SpecFiles
+from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip, size_arguments
 from specbuild.ops import OPS
-from specbuild.ops.attribute_kinds import OF_A_MATRIX, Init, KindError
-from specbuild.ops.base import Op, Weight, attributes
-from specbuild.ops.types import ShapeError, Tensor, listed
+from specbuild.ops.attribute_kinds import MATRIX_INITS, AttributeValueError, Init
+from specbuild.ops.base import Op, WeightSpec, list_attributes
+from specbuild.ops.types import ShapeError, TensorType, join_names
 
 MAX_STEPS = 50_000
 
 
-class Nodes:
+class NodeBuilder:
     """Makes the nodes of steps in their frames; those of blocks hold instances."""
 
-    def __init__(self, files: Files, instances: Instances):
+    def __init__(self, files: SpecFiles, instances: BlockInstances):
         self.files, self.instances = files, instances
 
-    def one(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
+    def add_node(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
         """One op, block, `reuse` or `use`: a node."""
-        when = condition(frame, step) if step.when is not None else None
-        if step.when is not None and not holds(frame, step):
-            node = skipped(frame, step, path, sources[0] if sources else None)
+        when = condition_expression(frame, step) if step.when is not None else None
+        if step.when is not None and not is_condition_true(frame, step):
+            node = skip_node(frame, step, path, sources[0] if sources else None)
         elif step.kind == "reuse":
-            node = self.reuse(frame, step, path, sources)
+            node = self.reuse_step(frame, step, path, sources)
         elif step.kind == "use":
-            node = self.use(frame, step, path, sources)
+            node = self.use_argument(frame, step, path, sources)
         elif step.kind in OPS:
-            node = self.op(frame, step, path, sources)
+            node = self.build_op(frame, step, path, sources)
         else:
-            node = self.block(frame, step, path, sources)
+            node = self.build_block(frame, step, path, sources)
         node = replace(node, when=when)
         if "i" in frame.env:
-            at = plain(frame.env["i"])
+            at = concrete(frame.env["i"])
             node = replace(
-                node, type=counted(node.type, at), parts={n: counted(x, at) for n, x in node.parts.items()}
+                node,
+                type=detach_index(node.type, at),
+                parts={n: detach_index(x, at) for n, x in node.parts.items()},
             )
         frame.nodes[path] = node
-        frame.steps += 1 + (node.op.steps if isinstance(node.op, Block) else 0)
-        if frame.steps > MAX_STEPS:
+        frame.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
+        if frame.step_count > MAX_STEPS:
             raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
         return path
 
-    def op(
+    def build_op(
         self,
-        frame: Frame,
+        frame: BlockScope,
         step: StepDef,
         path: str,
         sources: list[Ref | None],
         scopes: Mapping[str, Argument] | None = None,
     ) -> Node:
         cls = OPS[step.kind]
-        taken = {t.name for t in cls.takes}
-        scopes = {**(scopes or {}), **self.set(frame, step, sources)}
+        taken = {t.name for t in cls.input_specs}
+        scopes = {**(scopes or {}), **self.edit_settings(frame, step, sources)}
         raw = {} if step.value is None or isinstance(step.value, list) else step.value
         raw = {**raw, **{name: argument.raw for name, argument in scopes.items()}}
-        declared = attributes(cls)
+        declared = list_attributes(cls)
         for key in raw:
             if key not in declared and key not in taken:
-                guess = nearest(key, [*declared, *taken])
+                guess = closest_match(key, [*declared, *taken])
                 hint = (
                     f"did you mean {guess!r}?"
                     if guess
-                    else f"{cls.name} has {listed([*taken - {'x'}, *declared])}"
+                    else f"{cls.name} has {join_names([*taken - {'x'}, *declared])}"
                 )
                 at = scopes[key].at if key in scopes else step.value_at.child(key)
                 raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
@@ -84,26 +86,28 @@ class Nodes:
         for name, a in declared.items():
             if name in raw:
                 argument = scopes.get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
-                values[name] = read(a.kind, argument.raw, argument.at, argument.env or {})
-            elif a.required:
+                values[name] = read_attribute(a.kind, argument.raw, argument.at, argument.env or {})
+            elif a.is_required:
                 raise step.error(
                     "SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`"
                 )
-        made = cls(**values)
-        types = [None if s is None else frame.typed(s) for s in sources]
-        type_, parts = self.infer(step, made, types)
+        op = cls(**values)
+        types = [None if s is None else frame.value_type(s) for s in sources]
+        type_, parts = self.infer_types(step, op, types)
         for name, value in values.items():
             if isinstance(value, Init):
-                self.begins(step, name, value, made.weights(*types))
+                self.check_initializer(step, name, value, op.weight_specs(*types))
         return Node(
-            path, made, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
+            path, op, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
         )
 
-    def infer(self, step: StepDef, made: Op, types: list[Tensor | None]) -> tuple[Tensor, dict[str, Tensor]]:
+    def infer_types(
+        self, step: StepDef, op: Op, types: list[TensorType | None]
+    ) -> tuple[TensorType, dict[str, TensorType]]:
         """The type of a result, and of its parts if it has several."""
         try:
-            type_, parts = made.infer(*types), made.parts(*types)
-        except KindError as e:
+            type_, parts = op.infer_type(*types), op.part_types(*types)
+        except AttributeValueError as e:
             raise (step.value_at.child(*e.path).error if e.path else step.error)(
                 e.code, e.message, e.hint
             ) from None
@@ -113,50 +117,52 @@ class Nodes:
             check_name(part, step.value_at, "a part")
         return type_, parts
 
-    def begins(self, step: StepDef, name: str, begin: Init, weights: Mapping[str, Weight]) -> None:
+    def check_initializer(
+        self, step: StepDef, name: str, init: Init, weights: Mapping[str, WeightSpec]
+    ) -> None:
         """Refuse a beginning that only a matrix can have: `init` is the first weight's, `bias_init` the bias'."""
         part = name.removesuffix("init").rstrip("_")
         weight = next((w for key, w in weights.items() if key.startswith(part)), None)
-        if begin.kind in OF_A_MATRIX and weight is not None and len(weight.axes) < 2:
+        if init.kind in MATRIX_INITS and weight is not None and len(weight.axes) < 2:
             raise step.value_at.child(name).error(
                 "SB305",
-                f"{begin.kind} begins weights of two axes or more, here {len(weight.axes)}",
+                f"{init.kind} begins weights of two axes or more, here {len(weight.axes)}",
                 "use zeros, ones, constant, normal or uniform",
             )
 
-    def block(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        definition = self.files.lookup(
+    def build_block(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+        definition = self.files.find_block(
             frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at
         )
         given = {
             name: Argument(raw, step.value_at.child(name), frame.env)
             for name, raw in (step.value or {}).items()
-        } | self.set(frame, step, sources)
-        return self.call(frame, definition, step, given, path, sources)
+        } | self.edit_settings(frame, step, sources)
+        return self.call_block(frame, definition, step, given, path, sources)
 
-    def call(
+    def call_block(
         self,
-        frame: Frame,
+        frame: BlockScope,
         definition: BlockDef,
         step: StepDef,
         given: dict[str, Argument],
         path: str,
         sources: list[Ref | None],
     ) -> Node:
-        params = called(definition, given, step.value_at)
+        params = bind_call(definition, given, step.value_at)
         inputs = {}
         for name, source in zip(definition.inputs, sources, strict=True):
             assert source is not None
-            inputs[name] = x = frame.typed(source)
-            self.fits(definition, name, x, step)
-        around = frame.inside.get(path, Pending())
-        built = self.instances.instance(definition, params, inputs, step.at, path, around)
-        frame.touched += [(edit, f"{path}.{inside}") for edit, inside in built.touched]
+            inputs[name] = x = frame.value_type(source)
+            self.check_input_axes(definition, name, x, step)
+        around = frame.pending_inside.get(path, PendingEdits())
+        built = self.instances.build_instance(definition, params, inputs, step.at, path, around)
+        frame.applied_edits += [(edit, f"{path}.{inside}") for edit, inside in built.applied_edits]
         args = params | size_arguments(inputs, params)
-        type_ = told_outside(built.type, args)
+        type_ = outer_type(built.type, args)
         return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
 
-    def fits(self, definition: BlockDef, name: str, x: Tensor, step: StepDef) -> None:
+    def check_input_axes(self, definition: BlockDef, name: str, x: TensorType, step: StepDef) -> None:
         """Whether a value has the axes that a block's input declares."""
         declared = definition.inputs[name]
         if declared is None:
@@ -167,30 +173,35 @@ class Nodes:
         lacking, extra = [a for a in wanted if a not in x], [a for a in x.axes if a not in wanted]
         if lacking or (extra and not more):
             raise step.error(
-                "SB404", f"{definition.name} takes {name} with axes {listed(wanted)}, but here it is {x}"
+                "SB404", f"{definition.name} takes {name} with axes {join_names(wanted)}, but here it is {x}"
             )
 
-    def reuse(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def reuse_step(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         at = step.value_at
-        ref = reference(frame, step.value, at)
+        ref = resolve_reference(frame, step.value, at)
         origin = frame.nodes.get(ref.partition("@")[0])
         if origin is None or isinstance(origin.op, Skip):
             raise at.error("SB202", f"{step.value!r} is not a step that can be used again")
         origin = frame.nodes[origin.reuses] if origin.reuses else origin
-        types = [None if s is None else frame.typed(s) for s in sources]
+        types = [None if s is None else frame.value_type(s) for s in sources]
         if isinstance(origin.op, Block):
-            definition = self.instances.defined[origin.op.at]
+            definition = self.instances.definitions[origin.op.at]
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
             params = {p: origin.args[p] for p in definition.params}
-            built = self.instances.instance(
-                definition, params, inputs, step.at, path, frame.inside.get(origin.name, Pending())
+            built = self.instances.build_instance(
+                definition,
+                params,
+                inputs,
+                step.at,
+                path,
+                frame.pending_inside.get(origin.name, PendingEdits()),
             )
             args = params | size_arguments(inputs, params)
             return Node(
                 path,
                 built,
                 tuple(sources),
-                told_outside(built.type, args),
+                outer_type(built.type, args),
                 step.at,
                 step.name is not None,
                 args,
@@ -198,9 +209,9 @@ class Nodes:
                 doc=step.doc,
             )
         assert isinstance(origin.op, Op)
-        type_, parts = self.infer(step, origin.op, types)
-        before = origin.op.weights(*[None if s is None else frame.typed(s) for s in origin.inputs])
-        if origin.op.weights(*types) != before:
+        type_, parts = self.infer_types(step, origin.op, types)
+        before = origin.op.weight_specs(*[None if s is None else frame.value_type(s) for s in origin.inputs])
+        if origin.op.weight_specs(*types) != before:
             raise step.error(
                 "SB401", f"{step.value} cannot be used again here: its weights would have other shapes"
             )
@@ -216,19 +227,21 @@ class Nodes:
             parts=parts,
         )
 
-    def set(self, frame: Frame, step: StepDef, sources: list[Ref | None]) -> dict[str, Argument]:
+    def edit_settings(
+        self, frame: BlockScope, step: StepDef, sources: list[Ref | None]
+    ) -> dict[str, Argument]:
         """What edits have set; they may speak of what goes into the step as `x`."""
-        x = {} if not sources or sources[0] is None else {"x": frame.typed(sources[0]).sizes}
+        x = {} if not sources or sources[0] is None else {"x": frame.value_type(sources[0]).sizes}
         return {name: replace(a, env={**x, **(a.env or {})}) for name, a in step.settings.items()}
 
-    def use(self, frame: Frame, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def use_argument(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         """A parameter that is a block, in the place of a step."""
-        choice = chosen_by(frame, step)
+        choice = block_argument(frame, step)
         if choice.kind == "none":
-            return skipped(frame, step, path, sources[0])
+            return skip_node(frame, step, path, sources[0])
         scope = dict(choice.scope)
-        if isinstance(step.value, Chosen) and sources and sources[0] is not None:
-            scope.setdefault("x", frame.typed(sources[0]).sizes)  # an edit may speak of what goes in
+        if isinstance(step.value, BlockArgument) and sources and sources[0] is not None:
+            scope.setdefault("x", frame.value_type(sources[0]).sizes)  # an edit may speak of what goes in
         given = {name: Argument(raw, choice.at.child(name), scope) for name, raw in choice.arguments.items()}
         beside = step.at.child("with")
         given |= {
@@ -237,23 +250,37 @@ class Nodes:
         stand_in = replace(
             step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
         )
-        given |= self.set(frame, step, sources)
+        given |= self.edit_settings(frame, step, sources)
         if choice.kind in OPS:
-            return self.op(frame, replace(stand_in, settings={}), path, sources, given)
-        return self.call(
-            frame, self.files.lookup(choice.at.source, choice.kind, choice.at), stand_in, given, path, sources
+            return self.build_op(frame, replace(stand_in, settings={}), path, sources, given)
+        return self.call_block(
+            frame,
+            self.files.find_block(choice.at.source, choice.kind, choice.at),
+            stand_in,
+            given,
+            path,
+            sources,
         )
 
 
-def counted(x: Tensor, i: int) -> Tensor:
+def detach_index(x: TensorType, i: int) -> TensorType:
     """A type as later steps read it: its sizes are not told by an index that moves on."""
-    return Tensor({axis: settled(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
+    return TensorType({axis: bind_name(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
 
 
-def skipped(frame: Frame, step: StepDef, path: str, source: Ref | None, when: str | None = None) -> Node:
+def skip_node(
+    frame: BlockScope, step: StepDef, path: str, source: Ref | None, when: str | None = None
+) -> Node:
     """A step that is passed through."""
     if source is None:
         raise step.at.child("when").error("SB401", "nothing can pass through here: this step has no input")
     return Node(
-        path, Skip(), (source,), frame.typed(source), step.at, step.name is not None, when=when, doc=step.doc
+        path,
+        Skip(),
+        (source,),
+        frame.value_type(source),
+        step.at,
+        step.name is not None,
+        when=when,
+        doc=step.doc,
     )

@@ -7,37 +7,39 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.selectors import States
-from specbuild.ir.graph import Chosen
+from specbuild.frontend.selectors import MatchStates
+from specbuild.ir.graph import BlockArgument
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class ScopedEdit:
     """An edit, and what the names in it stand for: the parameters of its file's model."""
 
     definition: EditDef
     scope: Mapping[str, Any]
 
-    def key(self) -> Any:
+    def cache_key(self) -> Any:
         """Equal for two that do the same."""
-        scope = tuple((n, v.key() if isinstance(v, Chosen) else repr(v)) for n, v in self.scope.items())
+        scope = tuple(
+            (n, v.cache_key() if isinstance(v, BlockArgument) else repr(v)) for n, v in self.scope.items()
+        )
         return (id(self.definition), scope)
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingEdits:
     """Edits in their order, each with what is met of its selector at the steps around."""
 
-    edits: tuple[tuple[Edit, States], ...] = ()
+    edits: tuple[tuple[ScopedEdit, MatchStates], ...] = ()
 
-    def below(
+    def pending_below(
         self,
         names: Collection[str],
         kind: str,
-        by: Edit | None,
-        done: Collection[Edit] = (),
+        by: ScopedEdit | None,
+        done: Collection[ScopedEdit] = (),
         through: Collection[EditDef] = (),
-    ) -> Pending:
+    ) -> PendingEdits:
         """Those that may meet a step inside of one step; if an edit made that one, only later edits.
 
         Those that are `done` with it have nothing to do inside. Those that look `through` it do not name it.
@@ -48,19 +50,21 @@ class Pending:
         moved = (
             (
                 edit,
-                states if edit.definition in through else edit.definition.selector.after(states, names, kind),
+                states
+                if edit.definition in through
+                else edit.definition.selector.next_states(states, names, kind),
             )
             for edit, states in edits
         )
-        return Pending(tuple((edit, states) for edit, states in moved if states))
+        return PendingEdits(tuple((edit, states) for edit, states in moved if states))
 
-    def key(self) -> Any:
-        return tuple((edit.key(), states) for edit, states in self.edits)
+    def cache_key(self) -> Any:
+        return tuple((edit.cache_key(), states) for edit, states in self.edits)
 
 
-def started(
-    definitions: Collection[EditDef], scope: Mapping[str, Any], around: Pending = Pending()
-) -> Pending:
+def start_edits(
+    definitions: Collection[EditDef], scope: Mapping[str, Any], around: PendingEdits = PendingEdits()
+) -> PendingEdits:
     """The edits of a file where its model begins; those of the files around come after them."""
-    own = tuple((Edit(d, scope), d.selector.begin) for d in definitions)
-    return Pending(own + around.edits) if own else around
+    own = tuple((ScopedEdit(d, scope), d.selector.start_states) for d in definitions)
+    return PendingEdits(own + around.edits) if own else around

@@ -6,92 +6,92 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.elaborate.block_scope import Frame
-from specbuild.elaborate.pending_edits import Edit
-from specbuild.elaborate.step_inputs import chosen_by
+from specbuild.elaborate.block_scope import BlockScope
+from specbuild.elaborate.pending_edits import ScopedEdit
+from specbuild.elaborate.step_inputs import block_argument
 from specbuild.frontend.document import StepDef
-from specbuild.frontend.names import snake
-from specbuild.ir.graph import Chosen
+from specbuild.frontend.names import to_snake_case
+from specbuild.ir.graph import BlockArgument
 from specbuild.ops import OPS
 
 
 @dataclass
-class Entry:
+class StepEntry:
     """A step under its name, and what edits did to it."""
 
     name: str
     step: StepDef
     label: str = ""  # of a step without a name, as it is before it is numbered
     number: int | None = None  # in a repeat
-    before: list[Entry] = field(default_factory=list)
-    after: list[Entry] = field(default_factory=list)
+    before: list[StepEntry] = field(default_factory=list)
+    after: list[StepEntry] = field(default_factory=list)
     removed: bool = False
     origin: StepDef | None = None  # the step in whose place it stands, and whose inputs it takes
-    frozen: list[Edit] = field(default_factory=list)  # the edits by which it is not trained
-    by: Edit | None = None  # the edit that put it here
-    latest: Edit | None = None  # the last edit that was about it
+    frozen_by: list[ScopedEdit] = field(default_factory=list)  # the edits by which it is not trained
+    created_by: ScopedEdit | None = None  # the edit that put it here
+    last_edit: ScopedEdit | None = None  # the last edit that was about it
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
         """A fault of what edits made of it, placed at the last of them."""
-        edit = self.latest or self.by
+        edit = self.last_edit or self.created_by
         if edit is None:
             return self.step.error(code, message, hint)
         return edit.definition.selector_at.error(code, message, hint)
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def selector_names(self) -> tuple[str, ...]:
         """What it may be called in a selector."""
         return (self.name, self.label) if self.label else (self.name,)
 
 
-def entries(frame: Frame, steps: tuple[StepDef, ...], numbered: bool = False) -> list[Entry]:
+def name_steps(frame: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
     """Steps with their names; those of a group are numbered unless they have one."""
-    labels = [label(s) for s in steps if s.name is None]
+    labels = [step_label(s) for s in steps if s.name is None]
     seen: dict[str, int] = {}
     known = {*frame.scopes[-1], *(name for s in steps for name in (s.name, *(s.branches or ())) if name)}
     found = []
 
-    def taken(name: str) -> bool:
+    def is_taken(name: str) -> bool:
         """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
-        return name in known or (name in frame.env and not isinstance(frame.env[name], Chosen))
+        return name in known or (name in frame.env and not isinstance(frame.env[name], BlockArgument))
 
     for index, step in enumerate(steps):
-        tag = "" if step.name is not None else label(step)
+        tag = "" if step.name is not None else step_label(step)
         if step.name is not None:
             name = step.name
         elif numbered:
             name = str(index)
         else:
             seen[tag] = seen.get(tag, 0) + 1
-            name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or taken(tag) else tag
-            while taken(name):
+            name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or is_taken(tag) else tag
+            while is_taken(name):
                 seen[tag] += 1
                 name = f"{tag}{seen[tag]}"
         known |= {name, *(step.branches or ())}
-        found.append(Entry(name, step, tag))
+        found.append(StepEntry(name, step, tag))
     return found
 
 
-def flat(found: list[Entry]) -> Iterator[Entry]:
+def flatten_entries(entries: list[StepEntry]) -> Iterator[StepEntry]:
     """Every entry in the order in which it is done."""
-    for entry in found:
-        yield from flat(entry.before)
+    for entry in entries:
+        yield from flatten_entries(entry.before)
         yield entry
-        yield from flat(entry.after)
+        yield from flatten_entries(entry.after)
 
 
-def label(step: StepDef) -> str:
+def step_label(step: StepDef) -> str:
     """What a step without a name is called."""
     if step.kind == "use":
         if isinstance(step.value, str):
             return step.value
-        if isinstance(step.value, Chosen):
-            return label(StepDef(step.value.kind, None, step.at, step.at))
-    return step.kind if step.kind in OPS else snake(step.kind)
+        if isinstance(step.value, BlockArgument):
+            return step_label(StepDef(step.value.kind, None, step.at, step.at))
+    return step.kind if step.kind in OPS else to_snake_case(step.kind)
 
 
-def kind(frame: Frame, step: StepDef) -> str:
+def step_kind(frame: BlockScope, step: StepDef) -> str:
     """The op, block or structure that a step is."""
     if step.repeat is not None:
         return "repeat"
-    return chosen_by(frame, step).kind if step.kind == "use" else step.kind
+    return block_argument(frame, step).kind if step.kind == "use" else step.kind

@@ -6,126 +6,133 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.diagnostics.errors import nearest
-from specbuild.elaborate.block_scope import Frame
-from specbuild.elaborate.references import previous, reference
+from specbuild.diagnostics.errors import closest_match
+from specbuild.elaborate.block_scope import BlockScope
+from specbuild.elaborate.references import previous_value, resolve_reference
 from specbuild.frontend.document import StepDef
-from specbuild.frontend.resolver import Files
-from specbuild.ir.graph import Block, Chosen, Node, Ref
+from specbuild.frontend.resolver import SpecFiles
+from specbuild.ir.graph import Block, BlockArgument, Node, Ref
 from specbuild.ops import OPS
 from specbuild.ops.base import Op
-from specbuild.ops.types import listed
+from specbuild.ops.types import join_names
 
 
-def sources(files: Files, frame: Frame, step: StepDef) -> list[Ref | None]:
+def resolve_inputs(files: SpecFiles, frame: BlockScope, step: StepDef) -> list[Ref | None]:
     """The inputs of a step, in the order in which its op or block takes them."""
     if step.kind == "reuse":
-        origin = reused(frame, step)
+        origin = reused_node(frame, step)
         if origin is not None and isinstance(origin.op, Block):
-            return many(frame, step, list(origin.op.inputs))
+            return resolve_block_inputs(frame, step, list(origin.op.inputs))
         if origin is not None and isinstance(origin.op, Op):
-            return op_sources(frame, step, type(origin.op), {})
-        return many(frame, step, ["x"])
+            return resolve_op_inputs(frame, step, type(origin.op), {})
+        return resolve_block_inputs(frame, step, ["x"])
     user = frame.definition.source
     if step.kind == "use":
-        choice = chosen_by(frame, step)
+        choice = block_argument(frame, step)
         if choice.kind == "none":
-            return many(frame, step, ["x"])
+            return resolve_block_inputs(frame, step, ["x"])
         step, user = (
             replace(step, kind=choice.kind, value=choice.arguments, value_at=choice.at),
             choice.at.source,
         )
     if step.kind in OPS:
         raw = step.value if isinstance(step.value, Mapping) else {}
-        return op_sources(frame, step, OPS[step.kind], raw)
-    definition = files.lookup(user, step.kind, step.value_at if step.value_at.path else step.at)
-    return many(frame, step, list(definition.inputs))
+        return resolve_op_inputs(frame, step, OPS[step.kind], raw)
+    definition = files.find_block(user, step.kind, step.value_at if step.value_at.path else step.at)
+    return resolve_block_inputs(frame, step, list(definition.inputs))
 
 
-def reused(frame: Frame, step: StepDef) -> Node | None:
+def reused_node(frame: BlockScope, step: StepDef) -> Node | None:
     if not isinstance(step.value, str):
         raise step.value_at.error("SB102", "`reuse` takes the name of a step above")
-    return frame.nodes.get(reference(frame, step.value, step.value_at).partition("@")[0])
+    return frame.nodes.get(resolve_reference(frame, step.value, step.value_at).partition("@")[0])
 
 
-def chosen_by(frame: Frame, step: StepDef) -> Chosen:
-    if isinstance(step.value, Chosen):
+def block_argument(frame: BlockScope, step: StepDef) -> BlockArgument:
+    if isinstance(step.value, BlockArgument):
         return step.value
     choice = frame.env.get(step.value) if isinstance(step.value, str) else None
-    if not isinstance(choice, Chosen):
-        blocks = [p for p, v in frame.env.items() if isinstance(v, Chosen)]
+    if not isinstance(choice, BlockArgument):
+        blocks = [p for p, v in frame.env.items() if isinstance(v, BlockArgument)]
         raise step.value_at.error(
-            "SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {listed(blocks)}"
+            "SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {join_names(blocks)}"
         )
     return choice
 
 
-def many(frame: Frame, step: StepDef, wanted: list[str]) -> list[Ref | None]:
+def resolve_block_inputs(frame: BlockScope, step: StepDef, wanted: list[str]) -> list[Ref | None]:
     raw, at = step.sources, step.from_at
     if raw is None or isinstance(raw, str):
         if len(wanted) != 1:
             raise step.error(
                 "SB103",
-                f"{step.kind} takes {len(wanted)} inputs: {listed(wanted)}",
+                f"{step.kind} takes {len(wanted)} inputs: {join_names(wanted)}",
                 f"write `from: {{{wanted[0]}: ..., {wanted[-1]}: ...}}`",
             )
-        return [previous(frame, step) if raw is None else reference(frame, raw, at)]
+        return [previous_value(frame, step) if raw is None else resolve_reference(frame, raw, at)]
     if isinstance(raw, list):
         if len(raw) != len(wanted):
             raise at.error(
-                "SB103", f"{step.kind} takes {len(wanted)} inputs ({listed(wanted)}), here are {len(raw)}"
+                "SB103", f"{step.kind} takes {len(wanted)} inputs ({join_names(wanted)}), here are {len(raw)}"
             )
-        return [reference(frame, r, at.child(i)) for i, r in enumerate(raw)]
+        return [resolve_reference(frame, r, at.child(i)) for i, r in enumerate(raw)]
     for name in raw:
         if name not in wanted:
-            guess = nearest(name, wanted)
+            guess = closest_match(name, wanted)
             raise at.child(name).error(
                 "SB101",
                 f"{step.kind} has no input {name!r}",
-                f"did you mean {guess!r}?" if guess else f"its inputs are {listed(wanted)}",
+                f"did you mean {guess!r}?" if guess else f"its inputs are {join_names(wanted)}",
                 key=True,
             )
     lacking = [name for name in wanted if name not in raw]
     if lacking:
-        raise at.error("SB103", f"{step.kind} also needs the input {listed(lacking)}", key=True)
-    return [reference(frame, raw[name], at.child(name)) for name in wanted]
+        raise at.error("SB103", f"{step.kind} also needs the input {join_names(lacking)}", key=True)
+    return [resolve_reference(frame, raw[name], at.child(name)) for name in wanted]
 
 
-def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any]) -> list[Ref | None]:
-    if cls.takes and cls.takes[0].many:
+def resolve_op_inputs(
+    frame: BlockScope, step: StepDef, cls: type[Op], raw: Mapping[str, Any]
+) -> list[Ref | None]:
+    if cls.input_specs and cls.input_specs[0].variadic:
         listed_refs, at = (
             (step.value, step.value_at) if isinstance(step.value, list) else (None, step.value_at)
         )
         if listed_refs is None:
-            first = cls.takes[0].name
+            first = cls.input_specs[0].name
             listed_refs, at = (raw[first], at.child(first)) if first in raw else (step.sources, step.from_at)
         if not isinstance(listed_refs, list) or not listed_refs:
             raise step.error("SB103", f"{cls.name} needs its inputs", f"write `{cls.name}: [a, b]`")
-        return [reference(frame, r, at.child(i)) for i, r in enumerate(listed_refs)]
+        return [resolve_reference(frame, r, at.child(i)) for i, r in enumerate(listed_refs)]
     if isinstance(step.value, list):
         raise step.error("SB102", f"{cls.name} does not take a list of inputs")
     given = dict(raw)
     if isinstance(step.sources, Mapping):
-        names = [t.name for t in cls.takes]
+        names = [t.name for t in cls.input_specs]
         for name in step.sources:
             if name not in names:
                 raise step.from_at.child(name).error(
-                    "SB101", f"{cls.name} has no input {name!r}", f"its inputs are {listed(names)}", key=True
+                    "SB101",
+                    f"{cls.name} has no input {name!r}",
+                    f"its inputs are {join_names(names)}",
+                    key=True,
                 )
     found: list[Ref | None] = []
-    for index, take in enumerate(cls.takes):
+    for index, take in enumerate(cls.input_specs):
         if isinstance(step.sources, Mapping) and take.name in step.sources:
-            found.append(reference(frame, step.sources[take.name], step.from_at.child(take.name)))
+            found.append(resolve_reference(frame, step.sources[take.name], step.from_at.child(take.name)))
         elif take.name in given and take.name != "x":
-            found.append(reference(frame, given[take.name], step.value_at.child(take.name)))
+            found.append(resolve_reference(frame, given[take.name], step.value_at.child(take.name)))
         elif isinstance(step.sources, list) and index < len(step.sources):
-            found.append(reference(frame, step.sources[index], step.from_at.child(index)))
+            found.append(resolve_reference(frame, step.sources[index], step.from_at.child(index)))
         elif take.optional:
             found.append(None)
         elif index == 0:
             raw_from = step.sources if isinstance(step.sources, str) else None
             found.append(
-                previous(frame, step) if raw_from is None else reference(frame, raw_from, step.from_at)
+                previous_value(frame, step)
+                if raw_from is None
+                else resolve_reference(frame, raw_from, step.from_at)
             )
         else:
             raise step.error(
@@ -133,8 +140,8 @@ def op_sources(frame: Frame, step: StepDef, cls: type[Op], raw: Mapping[str, Any
                 f"{cls.name} needs the input {take.name!r}: {take.doc}",
                 f"write `{cls.name}: {{{take.name}: ...}}`",
             )
-    if isinstance(step.sources, list) and len(step.sources) > len(cls.takes):
+    if isinstance(step.sources, list) and len(step.sources) > len(cls.input_specs):
         raise step.from_at.error(
-            "SB103", f"{cls.name} takes {len(cls.takes)} input, here are {len(step.sources)}"
+            "SB103", f"{cls.name} takes {len(cls.input_specs)} input, here are {len(step.sources)}"
         )
     return found

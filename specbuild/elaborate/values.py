@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from specbuild.diagnostics.errors import nearest
-from specbuild.elaborate.block_scope import Frame
-from specbuild.expressions import WordsError, evaluate, plain, retell
+from specbuild.diagnostics.errors import closest_match
+from specbuild.elaborate.block_scope import BlockScope
+from specbuild.expressions import ExpressionError, concrete, evaluate_expression, rewrite_expression
 from specbuild.frontend.document import Argument, BlockDef, ParamDef, StepDef
 from specbuild.frontend.names import check_name
-from specbuild.frontend.source import At
-from specbuild.ir.graph import Chosen
-from specbuild.ops.attribute_kinds import Flag, Integer, KindError, Real, Word
-from specbuild.ops.types import ShapeError, Tensor, listed
+from specbuild.frontend.source import SourceAddress
+from specbuild.ir.graph import BlockArgument
+from specbuild.ops.attribute_kinds import AttributeValueError, Boolean, Integer, Real, Text
+from specbuild.ops.types import ShapeError, TensorType, join_names
 
 
-def with_variant(
-    definition: BlockDef, given: dict[str, Argument], variant: str | None, at: At
+def variant_arguments(
+    definition: BlockDef, given: dict[str, Argument], variant: str | None, at: SourceAddress
 ) -> dict[str, Argument]:
     """The arguments of a variant, in the scope of its own file, and over them those given."""
     if variant is None:
@@ -27,23 +27,23 @@ def with_variant(
     spec = definition.model
     variants = spec.variants if spec else {}
     if spec is None or variant not in variants:
-        guess = nearest(variant, variants)
-        hint = f"did you mean {guess!r}?" if guess else f"its variants are {listed(variants)}"
+        guess = closest_match(variant, variants)
+        hint = f"did you mean {guess!r}?" if guess else f"its variants are {join_names(variants)}"
         raise at.error("SB202", f"{definition.name} has no variant {variant!r}", hint)
-    own = spec.source.at(("variants", variant))
+    own = spec.source.address_of(("variants", variant))
     return {**{name: Argument(raw, own.child(name)) for name, raw in variants[variant].items()}, **given}
 
 
-def called(definition: BlockDef, given: dict[str, Argument], at: At) -> dict[str, Any]:
+def bind_call(definition: BlockDef, given: dict[str, Argument], at: SourceAddress) -> dict[str, Any]:
     """The value of every parameter where a block or, perhaps in one of its variants, a model is used."""
     chosen = given.pop("variant", None) if definition.model is not None else None
-    variant = read(Word(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
-    return parameters(
-        definition, with_variant(definition, given, variant, chosen.at if chosen is not None else at), at
+    variant = read_attribute(Text(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
+    return bind_parameters(
+        definition, variant_arguments(definition, given, variant, chosen.at if chosen is not None else at), at
     )
 
 
-def declared(raw: Any, at: At, env: dict[str, Any]) -> Tensor:
+def declared_type(raw: Any, at: SourceAddress, env: dict[str, Any]) -> TensorType:
     """The type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
     dtype = "float"
     if not isinstance(raw, Mapping):
@@ -53,17 +53,19 @@ def declared(raw: Any, at: At, env: dict[str, Any]) -> Tensor:
     sizes = {}
     for axis, size in raw.items():
         check_name(axis, at.child(axis), "an axis")
-        sizes[axis] = read(Integer(1), size, at.child(axis), env)
-    with shapes_at(at):
-        return Tensor(sizes, dtype)
+        sizes[axis] = read_attribute(Integer(1), size, at.child(axis), env)
+    with relocate_shape_errors(at):
+        return TensorType(sizes, dtype)
 
 
-def parameters(definition: BlockDef, given: Mapping[str, Argument], at: At) -> dict[str, Any]:
+def bind_parameters(definition: BlockDef, given: Mapping[str, Argument], at: SourceAddress) -> dict[str, Any]:
     """The value of every parameter, in the caller's words where the caller gave it."""
     for name, argument in given.items():
         if name not in definition.params:
-            guess = nearest(name, definition.params)
-            hint = f"did you mean {guess!r}?" if guess else f"its parameters are {listed(definition.params)}"
+            guess = closest_match(name, definition.params)
+            hint = (
+                f"did you mean {guess!r}?" if guess else f"its parameters are {join_names(definition.params)}"
+            )
             raise argument.at.error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
     values: dict[str, Any] = {}
     for name, param in definition.params.items():
@@ -73,51 +75,53 @@ def parameters(definition: BlockDef, given: Mapping[str, Argument], at: At) -> d
             raise at.child(name).error(
                 "SB103", f"{definition.name} needs a value for {name!r} ({param.type})", param.doc
             )
-        value = parameter(param, argument.raw, argument.at, values if argument.env is None else argument.env)
-        values[name] = plain_or_block(value) if argument.env is None else value
+        value = bind_parameter(
+            param, argument.raw, argument.at, values if argument.env is None else argument.env
+        )
+        values[name] = concrete_or_block(value) if argument.env is None else value
     return values
 
 
-def parameter(param: ParamDef, raw: Any, at: At, env: Mapping[str, Any]) -> Any:
+def bind_parameter(param: ParamDef, raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
     if param.type == "block":
-        return chosen(raw, at, env)
+        return parse_block_argument(raw, at, env)
     if param.type == "list":
-        value = evaluated(raw, at, env) if isinstance(raw, str) else raw
+        value = evaluate_text(raw, at, env) if isinstance(raw, str) else raw
         if not isinstance(value, list | tuple):
             raise at.error("SB305", f"{param.name} is a list", "write [3, 4, 6, 3], say")
-        return [item(part, at.child(i), env) for i, part in enumerate(value)]
+        return [evaluate_item(part, at.child(i), env) for i, part in enumerate(value)]
     if param.type == "str":
-        value = read(Word(), raw, at, env)
+        value = read_attribute(Text(), raw, at, env)
     else:
         bounds = (param.minimum, param.maximum)
-        kinds = {"int": Integer(*bounds), "float": Real(*bounds), "number": Real(*bounds), "bool": Flag()}  # type: ignore[arg-type]
+        kinds = {"int": Integer(*bounds), "float": Real(*bounds), "number": Real(*bounds), "bool": Boolean()}  # type: ignore[arg-type]
         if param.type not in kinds:
             raise param.at.error(
                 "SB102",
                 f"{param.type!r} is not a type",
-                f"types are {listed(('int', 'float', 'number', 'bool', 'str', 'list', 'block'))}",
+                f"types are {join_names(('int', 'float', 'number', 'bool', 'str', 'list', 'block'))}",
             )
-        value = read(kinds[param.type], raw, at, env)
+        value = read_attribute(kinds[param.type], raw, at, env)
     if param.choices and value not in param.choices:
         raise at.error(
-            "SB304", f"{param.name} is one of {listed(map(str, param.choices))}, not {plain(value)}"
+            "SB304", f"{param.name} is one of {join_names(map(str, param.choices))}, not {concrete(value)}"
         )
     return value
 
 
-def item(raw: Any, at: At, env: Mapping[str, Any]) -> Any:
+def evaluate_item(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
     if isinstance(raw, list | tuple):
-        return [item(part, at.child(i), env) for i, part in enumerate(raw)]
-    return evaluated(raw, at, env) if isinstance(raw, str) else raw
+        return [evaluate_item(part, at.child(i), env) for i, part in enumerate(raw)]
+    return evaluate_text(raw, at, env) if isinstance(raw, str) else raw
 
 
-def chosen(raw: Any, at: At, env: Mapping[str, Any]) -> Chosen:
+def parse_block_argument(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> BlockArgument:
     """A block given as a parameter: `CBAM`, `{CBAM: {reduction: 8}}`, `relu`, `none`, or a parameter handed on."""
-    if isinstance(raw, str) and isinstance(env.get(raw), Chosen):
-        found: Chosen = env[raw]
+    if isinstance(raw, str) and isinstance(env.get(raw), BlockArgument):
+        found: BlockArgument = env[raw]
         return found
     if isinstance(raw, str):
-        return Chosen(raw, {}, at, {})
+        return BlockArgument(raw, {}, at, {})
     if isinstance(raw, Mapping) and len(raw) == 1:
         [(kind, arguments)] = raw.items()
         if arguments is not None and not isinstance(arguments, Mapping):
@@ -125,53 +129,55 @@ def chosen(raw: Any, at: At, env: Mapping[str, Any]) -> Chosen:
                 "SB305", f"{kind} takes its arguments by name", f"write {{{kind}: {{...}}}}"
             )
         read = set(re.findall(r"\w+", repr(arguments)))
-        scope = {name: wordless(value) for name, value in env.items() if name in read}
-        return Chosen(kind, arguments or {}, at.child(kind), scope)
+        scope = {name: strip_symbols(value) for name, value in env.items() if name in read}
+        return BlockArgument(kind, arguments or {}, at.child(kind), scope)
     raise at.error("SB305", "this parameter is a block", "write CBAM, {CBAM: {reduction: 8}} or none")
 
 
-def read(kind: Any, raw: Any, at: At, env: Mapping[str, Any]) -> Any:
+def read_attribute(kind: Any, raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
     try:
-        return kind.read(raw, lambda text: evaluate(text, env))
-    except KindError as e:
+        return kind.read_value(raw, lambda text: evaluate_expression(text, env))
+    except AttributeValueError as e:
         raise at.child(*e.path).error(e.code, e.message, e.hint) from None
-    except WordsError as e:
+    except ExpressionError as e:
         raise at.error(e.code, e.message, e.hint) from None
 
 
-def evaluated(text: str, at: At, env: Mapping[str, Any]) -> Any:
+def evaluate_text(text: str, at: SourceAddress, env: Mapping[str, Any]) -> Any:
     try:
-        return evaluate(text, env)
-    except WordsError as e:
+        return evaluate_expression(text, env)
+    except ExpressionError as e:
         raise at.error(e.code, e.message, e.hint) from None
 
 
-def holds(frame: Frame, step: StepDef) -> bool:
-    value = read(Flag(), step.when, step.at.child("when"), frame.env)
+def is_condition_true(frame: BlockScope, step: StepDef) -> bool:
+    value = read_attribute(Boolean(), step.when, step.at.child("when"), frame.env)
     assert isinstance(value, bool)
     return value
 
 
-def condition(frame: Frame, step: StepDef) -> str | None:
+def condition_expression(frame: BlockScope, step: StepDef) -> str | None:
     """The words of a `when`, if every name in it has some."""
-    return retell(step.when, frame.env, own=True) if isinstance(step.when, str) else None
+    return (
+        rewrite_expression(step.when, frame.env, use_own_names=True) if isinstance(step.when, str) else None
+    )
 
 
-def plain_or_block(value: Any) -> Any:
-    return value if isinstance(value, Chosen) else plain(value)
+def concrete_or_block(value: Any) -> Any:
+    return value if isinstance(value, BlockArgument) else concrete(value)
 
 
-def wordless(value: Any) -> Any:
+def strip_symbols(value: Any) -> Any:
     """What a name stands for, sizes of an input included, without the words of where it was said."""
     return (
-        {axis: plain(size) for axis, size in value.items()}
+        {axis: concrete(size) for axis, size in value.items()}
         if isinstance(value, Mapping)
-        else plain_or_block(value)
+        else concrete_or_block(value)
     )
 
 
 @contextmanager
-def shapes_at(at: At) -> Iterator[None]:
+def relocate_shape_errors(at: SourceAddress) -> Iterator[None]:
     try:
         yield
     except ShapeError as e:

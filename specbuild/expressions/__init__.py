@@ -6,40 +6,40 @@ and always a Python expression over the author's names; where they cannot be kep
 the plain number stays.
 """
 
-from specbuild.expressions.errors import WordsError
+from specbuild.expressions.errors import ExpressionError
 from specbuild.expressions.evaluator import Scope, Value
-from specbuild.expressions.parser import FUNCTIONS, TABLE_FUNCTIONS, names, parse
-from specbuild.expressions.symbolic import (
-    Named,
-    NamedFloat,
-    evaluate,
-    formula,
-    named,
-    plain,
-    retell,
-    settled,
-    substitute,
-    translate,
-    words,
+from specbuild.expressions.parser import FUNCTIONS, TABLE_FUNCTIONS, parse_tree, referenced_names
+from specbuild.expressions.symbolic_numbers import (
+    SymFloat,
+    SymInt,
+    bind_name,
+    concrete,
+    evaluate_expression,
+    expression_of,
+    interpolate_text,
+    rewrite_expression,
+    symbolic,
+    symbolic_formula,
+    translate_expression,
 )
 
 __all__ = [
     "FUNCTIONS",
     "TABLE_FUNCTIONS",
-    "Named",
-    "NamedFloat",
+    "ExpressionError",
     "Scope",
+    "SymFloat",
+    "SymInt",
     "Value",
-    "WordsError",
-    "evaluate",
-    "formula",
-    "named",
-    "names",
-    "parse",
-    "plain",
-    "retell",
-    "settled",
-    "substitute",
-    "translate",
-    "words",
+    "bind_name",
+    "concrete",
+    "evaluate_expression",
+    "expression_of",
+    "interpolate_text",
+    "parse_tree",
+    "referenced_names",
+    "rewrite_expression",
+    "symbolic",
+    "symbolic_formula",
+    "translate_expression",
 ]

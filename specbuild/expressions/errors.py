@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from specbuild.diagnostics.errors import nearest, printable
+from specbuild.diagnostics.errors import closest_match, make_printable
 
-QUOTED = 60  # characters of an expression that a message repeats
-LISTED = 12  # names that a hint lists
+MAX_QUOTED_CHARACTERS = 60  # characters of an expression that a message repeats
+MAX_LISTED_NAMES = 12  # names that a hint lists
 
 
-class WordsError(Exception):
+class ExpressionError(Exception):
     """What is wrong with an expression, and what to do about it; the codes are those of `specbuild.diagnostics.codes`."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -22,43 +22,45 @@ class WordsError(Exception):
         return self.message
 
 
-def quote(text: str) -> str:
+def quote_expression(text: str) -> str:
     """An expression as a message shows it: short, and inert in a terminal."""
-    return f"`{printable(text, QUOTED)}`"
+    return f"`{make_printable(text, MAX_QUOTED_CHARACTERS)}`"
 
 
-def source(node: ast.expr) -> str:
+def quote_node(node: ast.expr) -> str:
     """The expression of a tree, quoted."""
-    return quote(ast.unparse(node))
+    return quote_expression(ast.unparse(node))
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> WordsError:
+def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionError:
     """A name that means nothing: the hint is the one that was probably meant, or else all there are."""
     known = sorted(known)
-    guess = nearest(name, known)
+    guess = closest_match(name, known)
     there_are = (
-        f"there is {', '.join(known[:LISTED])}{' ...' if len(known) > LISTED else ''}" if known else ""
+        f"there is {', '.join(known[:MAX_LISTED_NAMES])}{' ...' if len(known) > MAX_LISTED_NAMES else ''}"
+        if known
+        else ""
     )
-    return WordsError("SB302", what, f"did you mean {guess!r}?" if guess else there_are)
+    return ExpressionError("SB302", message, f"did you mean {guess!r}?" if guess else there_are)
 
 
-def unknown_name(name: str, known: Iterable[str]) -> WordsError:
-    return unknown(f"nothing is named {name!r} here", name, known)
+def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
+    return unknown_error(f"nothing is named {name!r} here", name, known)
 
 
-def too_large(text: str) -> WordsError:
-    return WordsError("SB501", f"{text} is too large a number", "whole numbers go to 2^53")
+def too_large_error(text: str) -> ExpressionError:
+    return ExpressionError("SB501", f"{text} is too large a number", "whole numbers go to 2^53")
 
 
-def wrong_kind(node: ast.expr, value: object, wanted: str) -> WordsError:
-    return WordsError("SB305", f"{source(node)} is {kind(value)}, not {wanted}")
+def wrong_kind_error(node: ast.expr, value: object, expected: str) -> ExpressionError:
+    return ExpressionError("SB305", f"{quote_node(node)} is {describe_kind(value)}, not {expected}")
 
 
-def kind(value: object) -> str:
+def describe_kind(value: object) -> str:
     """What sort of thing a value is, in the words of an author."""
     if isinstance(value, bool):
         return "true or false"
-    sorts = {
+    kinds = {
         int: "a number",
         float: "a number",
         str: "text",
@@ -66,4 +68,4 @@ def kind(value: object) -> str:
         tuple: "a list",
         type(None): "none",
     }
-    return next((name for sort, name in sorts.items() if isinstance(value, sort)), "no value")
+    return next((name for sort, name in kinds.items() if isinstance(value, sort)), "no value")

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from specbuild.expressions.errors import (
-    WordsError,
-    kind,
-    source,
-    too_large,
-    unknown,
-    unknown_name,
-    wrong_kind,
+    ExpressionError,
+    describe_kind,
+    quote_node,
+    too_large_error,
+    unknown_error,
+    unknown_name_error,
+    wrong_kind_error,
 )
-from specbuild.expressions.parser import bounded
+from specbuild.expressions.parser import is_bounded
 
 Value: TypeAlias = "int | float | bool | str | list[Value] | tuple[Value, ...] | None"
 Scope: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
@@ -25,162 +25,166 @@ Scope: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
 MAX_ITEMS = 10_000
 MAX_EXPONENT = 53  # an integer other than -1, 0 and 1 to a higher power exceeds 2^53
 
-_NUMBER = (int, float)
-_LIST = (list, tuple)
-_VALUE = (int, float, str, list, tuple, type(None))
+_NUMBER_TYPES = (int, float)
+_LIST_TYPES = (list, tuple)
+_VALUE_TYPES = (int, float, str, list, tuple, type(None))
 
 
-def compute(node: ast.expr, scope: Scope) -> Value:
+def evaluate_tree(node: ast.expr, scope: Scope) -> Value:
     """The value of a tree that `parse` let through."""
-    return _COMPUTE[type(node)](node, scope)
+    return _EVALUATORS[type(node)](node, scope)
 
 
-def _constant(node: ast.Constant, scope: Scope) -> Any:
+def _evaluate_constant(node: ast.Constant, scope: Scope) -> Any:
     return node.value
 
 
-def _name(node: ast.Name, scope: Scope) -> Value:
+def _evaluate_name(node: ast.Name, scope: Scope) -> Value:
     try:
         value = scope[node.id]
     except KeyError:
-        raise unknown_name(node.id, scope) from None
-    if isinstance(value, _VALUE):
+        raise unknown_name_error(node.id, scope) from None
+    if isinstance(value, _VALUE_TYPES):
         return value
     if not isinstance(value, Mapping):
-        raise WordsError("SB305", f"{node.id!r} is no value to compute with")
+        raise ExpressionError("SB305", f"{node.id!r} is no value to compute with")
     hint = f"read the size of an axis: {', '.join(f'{node.id}.{axis}' for axis in value)}" if value else ""
-    raise WordsError("SB305", f"{node.id!r} has axes and is not a number", hint)
+    raise ExpressionError("SB305", f"{node.id!r} has axes and is not a number", hint)
 
 
-def _axis(node: ast.Attribute, scope: Scope) -> Value:
+def _evaluate_axis(node: ast.Attribute, scope: Scope) -> Value:
     name = node.value.id if isinstance(node.value, ast.Name) else ""
     if name not in scope:
-        raise unknown_name(name, scope)
+        raise unknown_name_error(name, scope)
     axes = scope[name]
     if not isinstance(axes, Mapping):
-        raise WordsError("SB305", f"{name!r} is {kind(axes)} and has no axes")
+        raise ExpressionError("SB305", f"{name!r} is {describe_kind(axes)} and has no axes")
     if node.attr not in axes:
-        raise unknown(f"{name!r} has no axis {node.attr!r}", node.attr, axes)
+        raise unknown_error(f"{name!r} has no axis {node.attr!r}", node.attr, axes)
     return axes[node.attr]
 
 
-def _item(node: ast.Subscript, scope: Scope) -> Value:
-    items, index = _items(node.value, scope), compute(node.slice, scope)
+def _evaluate_item(node: ast.Subscript, scope: Scope) -> Value:
+    items, index = _evaluate_items(node.value, scope), evaluate_tree(node.slice, scope)
     if not isinstance(index, int) or isinstance(index, bool):
-        raise wrong_kind(node.slice, index, "a whole number")
+        raise wrong_kind_error(node.slice, index, "a whole number")
     if not -len(items) <= index < len(items):
         has = "1 item" if len(items) == 1 else f"{len(items)} items"
-        message = f"{source(node)} asks for item {index} of a list of {has}"
-        raise WordsError("SB304", message, "items are counted from 0")
+        message = f"{quote_node(node)} asks for item {index} of a list of {has}"
+        raise ExpressionError("SB304", message, "items are counted from 0")
     return items[index]
 
 
-def _list(node: ast.List, scope: Scope) -> Value:
-    return [compute(item, scope) for item in node.elts]
+def _evaluate_list(node: ast.List, scope: Scope) -> Value:
+    return [evaluate_tree(item, scope) for item in node.elts]
 
 
-def _binary(node: ast.BinOp, scope: Scope) -> Value:
-    left, right = _number(node.left, scope), _number(node.right, scope)
-    return _guarded(node, _BINARY[type(node.op)], left, right)
+def _evaluate_binary(node: ast.BinOp, scope: Scope) -> Value:
+    left, right = _evaluate_number(node.left, scope), _evaluate_number(node.right, scope)
+    return _call_checked(node, _BINARY_OPERATORS[type(node.op)], left, right)
 
 
-def _unary(node: ast.UnaryOp, scope: Scope) -> Value:
+def _evaluate_unary(node: ast.UnaryOp, scope: Scope) -> Value:
     if isinstance(node.op, ast.Not):
-        return not _truth(node.operand, scope)
-    value = _number(node.operand, scope)
+        return not _evaluate_truth(node.operand, scope)
+    value = _evaluate_number(node.operand, scope)
     return -value if isinstance(node.op, ast.USub) else +value
 
 
-def _boolean(node: ast.BoolOp, scope: Scope) -> Value:
+def _evaluate_boolean(node: ast.BoolOp, scope: Scope) -> Value:
     holds = all if isinstance(node.op, ast.And) else any
-    return holds(_truth(part, scope) for part in node.values)
+    return holds(_evaluate_truth(part, scope) for part in node.values)
 
 
-def _compare(node: ast.Compare, scope: Scope) -> Value:
-    left_node, left = node.left, compute(node.left, scope)
+def _evaluate_comparison(node: ast.Compare, scope: Scope) -> Value:
+    left_node, left = node.left, evaluate_tree(node.left, scope)
     for op, right_node in zip(node.ops, node.comparators, strict=True):
-        right = compute(right_node, scope)
+        right = evaluate_tree(right_node, scope)
         if isinstance(op, (ast.In, ast.NotIn)):
-            if not isinstance(right, _LIST):
-                raise wrong_kind(right_node, right, "a list")
+            if not isinstance(right, _LIST_TYPES):
+                raise wrong_kind_error(right_node, right, "a list")
         elif not isinstance(op, (ast.Eq, ast.NotEq)):
             for side_node, side in ((left_node, left), (right_node, right)):
-                if not isinstance(side, _NUMBER):
-                    raise wrong_kind(side_node, side, "a number")
-        if not _COMPARE[type(op)](left, right):
+                if not isinstance(side, _NUMBER_TYPES):
+                    raise wrong_kind_error(side_node, side, "a number")
+        if not _COMPARISONS[type(op)](left, right):
             return False
         left_node, left = right_node, right
     return True
 
 
-def _conditional(node: ast.IfExp, scope: Scope) -> Value:
-    return compute(node.body if _truth(node.test, scope) else node.orelse, scope)
+def _evaluate_conditional(node: ast.IfExp, scope: Scope) -> Value:
+    return evaluate_tree(node.body if _evaluate_truth(node.test, scope) else node.orelse, scope)
 
 
-def _call(node: ast.Call, scope: Scope) -> Value:
+def _evaluate_call(node: ast.Call, scope: Scope) -> Value:
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     first = node.args[0]
     if name == "len":
-        return len(_items(first, scope))
+        return len(_evaluate_items(first, scope))
     if name != "sum" and (name not in ("min", "max") or len(node.args) > 1):
-        return _guarded(node, _CALL[name], *(_number(argument, scope) for argument in node.args))
-    numbers = _items(first, scope)
+        return _call_checked(
+            node, _FUNCTIONS[name], *(_evaluate_number(argument, scope) for argument in node.args)
+        )
+    numbers = _evaluate_items(first, scope)
     for item in numbers:
-        if not isinstance(item, _NUMBER):
-            raise WordsError("SB305", f"{source(first)} holds {kind(item)}, not only numbers")
+        if not isinstance(item, _NUMBER_TYPES):
+            raise ExpressionError(
+                "SB305", f"{quote_node(first)} holds {describe_kind(item)}, not only numbers"
+            )
     if not numbers and name != "sum":
-        raise WordsError("SB304", f"{source(node)} has no value: the list is empty")
-    return _guarded(node, _CALL[name], numbers)
+        raise ExpressionError("SB304", f"{quote_node(node)} has no value: the list is empty")
+    return _call_checked(node, _FUNCTIONS[name], numbers)
 
 
-def _number(node: ast.expr, scope: Scope) -> int | float:
-    value = compute(node, scope)
-    if not isinstance(value, _NUMBER):
-        raise wrong_kind(node, value, "a number")
+def _evaluate_number(node: ast.expr, scope: Scope) -> int | float:
+    value = evaluate_tree(node, scope)
+    if not isinstance(value, _NUMBER_TYPES):
+        raise wrong_kind_error(node, value, "a number")
     return value
 
 
-def _truth(node: ast.expr, scope: Scope) -> bool:
-    value = compute(node, scope)
+def _evaluate_truth(node: ast.expr, scope: Scope) -> bool:
+    value = evaluate_tree(node, scope)
     if isinstance(value, (str, list, tuple)):
-        raise wrong_kind(node, value, "true or false")
+        raise wrong_kind_error(node, value, "true or false")
     return bool(value)
 
 
-def _items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, ...]:
-    items = compute(node, scope)
-    if not isinstance(items, _LIST):
-        raise wrong_kind(node, items, "a list")
+def _evaluate_items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, ...]:
+    items = evaluate_tree(node, scope)
+    if not isinstance(items, _LIST_TYPES):
+        raise wrong_kind_error(node, items, "a list")
     if len(items) > MAX_ITEMS:
-        message = f"a list has at most {MAX_ITEMS:,} items; {source(node)} has {len(items):,}"
-        raise WordsError("SB501", message)
+        message = f"a list has at most {MAX_ITEMS:,} items; {quote_node(node)} has {len(items):,}"
+        raise ExpressionError("SB501", message)
     return items
 
 
-def _guarded(node: ast.expr, function: Callable[..., Any], *arguments: Any) -> int | float:
+def _call_checked(node: ast.expr, function: Callable[..., Any], *arguments: Any) -> int | float:
     """A number that `function` gives, or the reason why it gives none."""
     try:
         value = function(*arguments)
     except ZeroDivisionError:
-        raise WordsError("SB303", f"{source(node)} divides by zero") from None
+        raise ExpressionError("SB303", f"{quote_node(node)} divides by zero") from None
     except ValueError:
-        raise WordsError("SB304", f"{source(node)} has no value at {arguments[-1]}") from None
+        raise ExpressionError("SB304", f"{quote_node(node)} has no value at {arguments[-1]}") from None
     except OverflowError:
-        raise too_large(source(node)) from None
-    if not isinstance(value, _NUMBER):
-        raise WordsError("SB304", f"{source(node)} is not a real number")
-    if not bounded(value):
-        raise too_large(source(node))
+        raise too_large_error(quote_node(node)) from None
+    if not isinstance(value, _NUMBER_TYPES):
+        raise ExpressionError("SB304", f"{quote_node(node)} is not a real number")
+    if not is_bounded(value):
+        raise too_large_error(quote_node(node))
     return value
 
 
-def _power(base: int | float, exponent: int | float) -> Any:
+def _bounded_power(base: int | float, exponent: int | float) -> Any:
     if isinstance(base, int) and abs(base) > 1 and exponent > MAX_EXPONENT:
         raise OverflowError
     return base**exponent
 
 
-def _divisible(value: float, divisor: float) -> int | float:
+def _round_to_divisible(value: float, divisor: float) -> int | float:
     """The multiple of `divisor` nearest to `value`, at least `divisor`, never below 0.9 of it (MobileNet)."""
     if divisor <= 0:
         raise ValueError
@@ -188,16 +192,16 @@ def _divisible(value: float, divisor: float) -> int | float:
     return nearest + divisor if nearest < 0.9 * value else nearest
 
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+_BINARY_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: _power,
+    ast.Pow: _bounded_power,
 }
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -207,7 +211,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda item, items: item in items,
     ast.NotIn: lambda item, items: item not in items,
 }
-_CALL: dict[str, Callable[..., Any]] = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "max": max,
     "ceil": math.ceil,
@@ -218,18 +222,18 @@ _CALL: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "log": math.log,
     "sum": sum,
-    "divisible": _divisible,
+    "divisible": _round_to_divisible,
 }
-_COMPUTE: dict[type[ast.expr], Callable[[Any, Scope], Value]] = {
-    ast.Constant: _constant,
-    ast.Name: _name,
-    ast.Attribute: _axis,
-    ast.Subscript: _item,
-    ast.List: _list,
-    ast.BinOp: _binary,
-    ast.UnaryOp: _unary,
-    ast.BoolOp: _boolean,
-    ast.Compare: _compare,
-    ast.IfExp: _conditional,
-    ast.Call: _call,
+_EVALUATORS: dict[type[ast.expr], Callable[[Any, Scope], Value]] = {
+    ast.Constant: _evaluate_constant,
+    ast.Name: _evaluate_name,
+    ast.Attribute: _evaluate_axis,
+    ast.Subscript: _evaluate_item,
+    ast.List: _evaluate_list,
+    ast.BinOp: _evaluate_binary,
+    ast.UnaryOp: _evaluate_unary,
+    ast.BoolOp: _evaluate_boolean,
+    ast.Compare: _evaluate_comparison,
+    ast.IfExp: _evaluate_conditional,
+    ast.Call: _evaluate_call,
 }

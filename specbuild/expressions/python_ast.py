@@ -10,10 +10,10 @@ import ast
 import threading
 from typing import Any, Literal
 
-_ALONE = threading.RLock()
+_PARSE_LOCK = threading.RLock()
 
 
-def parsed(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
+def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
     """What `ast.parse` gives, with what it raises."""
-    with _ALONE:
+    with _PARSE_LOCK:
         return ast.parse(text, mode=mode)

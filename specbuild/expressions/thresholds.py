@@ -7,44 +7,44 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from specbuild.expressions.python_ast import parsed
+from specbuild.expressions.python_ast import parse_python
 
-WORD = re.compile(r"[A-Za-z_]\w*")
-COMPARES = re.compile(r"[<>=!]")
-ORDER = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
+NAME = re.compile(r"[A-Za-z_]\w*")
+COMPARISON = re.compile(r"[<>=!]")
+ORDERINGS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 
 
-def thresholds(documents: Iterable[Any], names: Collection[str]) -> list[int | str]:
+def find_thresholds(documents: Iterable[Any], names: Collection[str]) -> list[int | str]:
     """The values around which an expression of these documents changes its mind about one of the names, or about
     a parameter that was given one under another name."""
-    entries = [entry for document in documents for entry in texts(document)]
+    entries = [entry for document in documents for entry in iterate_texts(document)]
     told = {*names}
-    words = [(key, set(WORD.findall(text)), text) for key, text in entries]
+    words = [(key, set(NAME.findall(text)), text) for key, text in entries]
     while fresh := {key for key, read, _ in words if read & told} - told:
         told |= fresh
     found: dict[int | str, None] = {}
     for _, read, text in words:
-        if read & told and COMPARES.search(text):
-            found.update(dict.fromkeys(compared(text, told)))
+        if read & told and COMPARISON.search(text):
+            found.update(dict.fromkeys(compared_values(text, told)))
     return list(found)
 
 
-def texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def iterate_texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Every text in a document, with the key that it stands at."""
     if isinstance(part, str):
         yield key, part
     elif isinstance(part, Mapping):
         for name, value in part.items():
-            yield from texts(value, name)
+            yield from iterate_texts(value, name)
     elif isinstance(part, list | tuple):
         for value in part:
-            yield from texts(value, key)
+            yield from iterate_texts(value, key)
 
 
-def compared(text: str, names: Collection[str]) -> Iterator[int | str]:
+def compared_values(text: str, names: Collection[str]) -> Iterator[int | str]:
     """The plain values that an expression compares something with that reads one of the names."""
     try:
-        tree = parsed(text.strip(), mode="eval")
+        tree = parse_python(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # some other text
     for node in ast.walk(tree):
@@ -56,5 +56,5 @@ def compared(text: str, names: Collection[str]) -> Iterator[int | str]:
                         if isinstance(side, ast.Constant) and type(side.value) is str:
                             yield side.value
                         elif isinstance(side, ast.Constant) and type(side.value) is int:
-                            beside = (-1, 0, 1) if isinstance(operator, ORDER) else (0,)
+                            beside = (-1, 0, 1) if isinstance(operator, ORDERINGS) else (0,)
                             yield from (side.value + step for step in beside)

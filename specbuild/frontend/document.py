@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.diagnostics.errors import SpecError, nearest
-from specbuild.frontend.edits import EditDef, edits
-from specbuild.frontend.source import At, Source
+from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.frontend.edits import EditDef, parse_edits
+from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
-from specbuild.ops.types import listed
+from specbuild.ops.types import join_names
 
 STEP_KEYS = ("from", "as", "when", "repeat", "expect", "doc", "merge", "with")
-STRUCTURE = ("do", "parallel", "reuse", "use")
+STRUCTURES = ("do", "parallel", "reuse", "use")
 FILE_KEYS = (
     "specbuild",
     "model",
@@ -48,7 +48,7 @@ class ParamDef:
     maximum: float | None
     choices: tuple[Any, ...]
     doc: str
-    at: At
+    at: SourceAddress
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Argument:
     """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
 
     raw: Any
-    at: At
+    at: SourceAddress
     env: Mapping[str, Any] | None = None
 
 
@@ -66,8 +66,8 @@ class StepDef:
 
     kind: str
     value: Any  # raw YAML under the op's key; for a step that an edit made, the block or op chosen
-    at: At
-    value_at: At
+    at: SourceAddress
+    value_at: SourceAddress
     name: str | None = None
     sources: Any = None  # raw YAML of `from`
     when: Any = None
@@ -79,10 +79,10 @@ class StepDef:
     steps: tuple[StepDef, ...] = ()  # of a `do`
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
     settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits have set
-    sources_at: At | None = None  # where its inputs are named, if an edit did that
+    sources_at: SourceAddress | None = None  # where its inputs are named, if an edit did that
 
     @property
-    def from_at(self) -> At:
+    def from_at(self) -> SourceAddress:
         return self.sources_at or self.at.child("from")
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
@@ -103,7 +103,7 @@ class BlockDef:
     inputs: Mapping[str, Any]  # raw YAML of each input's axes; None: any axes
     steps: tuple[StepDef, ...]
     outputs: Any  # raw YAML
-    at: At
+    at: SourceAddress
     model: Spec | None = None  # the file of which this block is the model
 
     @property
@@ -125,15 +125,15 @@ class Spec:
     edits: tuple[EditDef, ...]
 
 
-def parse(source: Source) -> Spec:
+def parse_spec(source: Source) -> Spec:
     """The typed document; the schema has already vouched for its form."""
-    data, root = source.data, source.at()
+    data, root = source.data, source.address_of()
     blocks = {
-        name: block(name, raw or {}, root.child("blocks", name))
+        name: parse_block(name, raw or {}, root.child("blocks", name))
         for name, raw in (data.get("blocks") or {}).items()
     }
     model = (
-        block(data["model"], {key: data[key] for key in BLOCK_KEYS if key in data}, root)
+        parse_block(data["model"], {key: data[key] for key in BLOCK_KEYS if key in data}, root)
         if "model" in data
         else None
     )
@@ -145,7 +145,7 @@ def parse(source: Source) -> Spec:
         data.get("variants") or {},
         data.get("license") or "",
         data.get("weights") or {},
-        edits(data.get("edits") or [], root.child("edits")),
+        parse_edits(data.get("edits") or [], root.child("edits")),
     )
     if model is not None:
         object.__setattr__(model, "model", spec)
@@ -160,8 +160,10 @@ def parse(source: Source) -> Spec:
     return spec
 
 
-def block(name: str, raw: Mapping[str, Any], at: At) -> BlockDef:
-    params = {p: parameter(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()}
+def parse_block(name: str, raw: Mapping[str, Any], at: SourceAddress) -> BlockDef:
+    params = {
+        p: parse_param(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()
+    }
     declared = raw.get("inputs")
     inputs = (
         declared
@@ -170,11 +172,11 @@ def block(name: str, raw: Mapping[str, Any], at: At) -> BlockDef:
         if declared is None
         else dict.fromkeys(declared)
     )
-    found = steps(raw.get("steps") or [], at.child("steps"))
+    found = parse_steps(raw.get("steps") or [], at.child("steps"))
     return BlockDef(name, raw.get("doc") or "", params, inputs, found, raw.get("outputs"), at)
 
 
-def parameter(name: str, raw: Any, at: At) -> ParamDef:
+def parse_param(name: str, raw: Any, at: SourceAddress) -> ParamDef:
     """`kernel: 3`, `channels: int`, or {type, default, min, max, enum, doc}."""
     minimum = maximum = None
     choices: tuple[Any, ...] = ()
@@ -182,32 +184,32 @@ def parameter(name: str, raw: Any, at: At) -> ParamDef:
     if isinstance(raw, Mapping):
         required = "default" not in raw
         default = raw.get("default")
-        type_ = raw.get("type") or type_of(default)
+        type_ = raw.get("type") or infer_param_type(default)
         minimum, maximum, doc = raw.get("min"), raw.get("max"), raw.get("doc") or ""
         choices = tuple(raw.get("enum") or ())
         if raw.get("type") is None and choices and required:
-            type_ = type_of(choices[0])
+            type_ = infer_param_type(choices[0])
     elif isinstance(raw, str) and raw in PARAM_TYPES:
         required, default, type_ = True, None, raw
     else:
-        required, default, type_ = False, raw, type_of(raw)
+        required, default, type_ = False, raw, infer_param_type(raw)
     return ParamDef(name, type_, default, required, minimum, maximum, choices, doc, at)
 
 
-def type_of(value: Any) -> str:
+def infer_param_type(value: Any) -> str:
     return {bool: "bool", int: "int", float: "float", str: "str", list: "list"}.get(type(value), "number")
 
 
-def steps(raw: list[Any], at: At) -> tuple[StepDef, ...]:
-    return tuple(step(item, at.child(i)) for i, item in enumerate(raw))
+def parse_steps(raw: list[Any], at: SourceAddress) -> tuple[StepDef, ...]:
+    return tuple(parse_step(item, at.child(i)) for i, item in enumerate(raw))
 
 
-def step(raw: Any, at: At) -> StepDef:
+def parse_step(raw: Any, at: SourceAddress) -> StepDef:
     if isinstance(raw, str):
         return StepDef(raw, None, at, at)
     kinds = [key for key in raw if key not in STEP_KEYS]
     if len(kinds) != 1:
-        raise one_kind(raw, kinds, at)
+        raise op_count_error(raw, kinds, at)
     [kind] = kinds
     value, value_at = raw[kind], at.child(kind)
     if isinstance(value, Mapping):
@@ -219,9 +221,9 @@ def step(raw: Any, at: At) -> StepDef:
                     f"indent it as far as {kind!r} stands",
                     key=True,
                 )
-    inner = steps(value, value_at) if kind == "do" else ()
+    inner = parse_steps(value, value_at) if kind == "do" else ()
     branches = (
-        {name: steps(branch, value_at.child(name)) for name, branch in value.items()}
+        {name: parse_steps(branch, value_at.child(name)) for name, branch in value.items()}
         if kind == "parallel"
         else None
     )
@@ -243,16 +245,16 @@ def step(raw: Any, at: At) -> StepDef:
     )
 
 
-def one_kind(raw: Mapping[str, Any], kinds: list[str], at: At) -> SpecError:
+def op_count_error(raw: Mapping[str, Any], kinds: list[str], at: SourceAddress) -> SpecError:
     if not kinds:
         return at.error(
             "SB103",
             "this step has no op and no block",
             "name one, such as `- relu` or `- conv: {channels: 64}`",
         )
-    stray = next((k for k in kinds if k not in OPS and k not in STRUCTURE and not k[:1].isupper()), kinds[1])
-    guess = nearest(stray, STEP_KEYS)
+    stray = next((k for k in kinds if k not in OPS and k not in STRUCTURES and not k[:1].isupper()), kinds[1])
+    guess = closest_match(stray, STEP_KEYS)
     hint = f"did you mean {guess!r}?" if guess else "start a new step with `- ` for each"
     return at.child(stray).error(
-        "SB104", f"a step is one op or block; this one has {listed(map(repr, kinds))}", hint, key=True
+        "SB104", f"a step is one op or block; this one has {join_names(map(repr, kinds))}", hint, key=True
     )

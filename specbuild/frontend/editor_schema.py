@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from specbuild.frontend.document import BlockDef, Spec
-from specbuild.frontend.resolver import LIBRARY, Files, library_index
-from specbuild.frontend.schema import schema
+from specbuild.frontend.resolver import LIBRARY, SpecFiles, library_index
+from specbuild.frontend.schema import build_spec_schema
 from specbuild.frontend.schema.op_schema import Schema
 
 
-def editor_schema(spec: Spec | None = None, files: Files | None = None) -> Schema:
+def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None) -> Schema:
     """The schema for any spec; with one, for specs like it, which have its blocks and imports at hand.
 
     A block of the spec stands before one of the library's with the same name. Raises SpecError for an import
@@ -18,9 +18,9 @@ def editor_schema(spec: Spec | None = None, files: Files | None = None) -> Schem
     """
     blocks = library_blocks()
     if spec is not None and files is not None:
-        blocks |= {name: files.imported(spec, name) for name in spec.imports}
+        blocks |= {name: files.import_block(spec, name) for name in spec.imports}
         blocks |= spec.blocks
-    return schema(blocks)
+    return build_spec_schema(blocks)
 
 
 def library_blocks() -> dict[str, BlockDef]:
@@ -28,13 +28,13 @@ def library_blocks() -> dict[str, BlockDef]:
 
     Those have names such as Stem, which specs give to blocks of their own: an editor would mark these.
     """
-    files = Files(LIBRARY)
+    files = SpecFiles(LIBRARY)
     found: dict[str, BlockDef] = {}
     for path in sorted(set(library_index().values())):
-        spec = files.read(path)
+        spec = files.read_spec(path)
         found |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
     return dict(sorted(found.items()))
 
 
-def as_json(document: Schema) -> str:
+def schema_to_json(document: Schema) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

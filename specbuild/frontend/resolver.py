@@ -6,12 +6,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-from specbuild.diagnostics.errors import nearest
-from specbuild.frontend.document import BlockDef, Spec, parse
-from specbuild.frontend.schema import validate
-from specbuild.frontend.source import At, Source
+from specbuild.diagnostics.errors import closest_match
+from specbuild.frontend.document import BlockDef, Spec, parse_spec
+from specbuild.frontend.schema import validate_source
+from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
-from specbuild.ops.types import listed
+from specbuild.ops.types import join_names
 
 LIBRARY = Path(__file__).parents[1] / "library"
 MAX_FILES = 100
@@ -19,69 +19,69 @@ MAX_IMPORT_DEPTH = 20
 MAX_BYTES = 4 * 2**20
 
 
-class Files:
+class SpecFiles:
     """The files of one compilation, each read once; nothing outside `root` and the library is opened."""
 
     def __init__(self, root: Path):
         self.root = root.resolve()
         self.specs: dict[Path, Spec] = {}
-        self.owners: dict[int, Spec] = {}
-        self.opening: list[Path] = []
+        self.specs_by_source: dict[int, Spec] = {}
+        self.open_paths: list[Path] = []
         self.size = 0
 
-    def read(self, path: Path, shown: str | None = None) -> Spec:
+    def read_spec(self, path: Path, display_name: str | None = None) -> Spec:
         """Read, validate and parse a file."""
-        return self.add(Source.read(path, shown or str(path)), path.resolve())
+        return self.add_source(Source.read(path, display_name or str(path)), path.resolve())
 
-    def add(self, source: Source, path: Path | None = None) -> Spec:
-        validate(source)
-        spec = parse(source)
+    def add_source(self, source: Source, path: Path | None = None) -> Spec:
+        validate_source(source)
+        spec = parse_spec(source)
         if path is not None:
             self.specs[path] = spec
-        self.owners[id(source)] = spec
+        self.specs_by_source[id(source)] = spec
         self.size += len(source.text)
         return spec
 
-    def lookup(self, user: Source, name: str, at: At) -> BlockDef:
+    def find_block(self, user: Source, name: str, at: SourceAddress) -> BlockDef:
         """The definition that `name` has in a file."""
-        spec = self.owners[id(user)]
+        spec = self.specs_by_source[id(user)]
         if name in spec.blocks:
             return spec.blocks[name]
         if name in spec.imports:
-            return self.imported(spec, name)
+            return self.import_block(spec, name)
         if spec.model is not None and spec.model.name == name:
             return spec.model
         found = library_index().get(name)
         if found is not None:
-            return self.definition(self.opened(found, at), name, at)
+            return self.select_block(self.open_import(found, at), name, at)
         own = [*spec.blocks, *spec.imports]
-        guess = nearest(name, [*own, *OPS, *library_index(), "do", "parallel", "reuse", "use"])
+        guess = closest_match(name, [*own, *OPS, *library_index(), "do", "parallel", "reuse", "use"])
         what = "block" if name[:1].isupper() else "op"
         hint = (
             f"did you mean {guess!r}?"
             if guess
-            else f"`specbuild library list` lists every op and block; this file has {listed(own)}"
+            else f"`specbuild library list` lists every op and block; this file has {join_names(own)}"
         )
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 
-    def imported(self, spec: Spec, name: str) -> BlockDef:
-        at = spec.source.at(("imports", name))
+    def import_block(self, spec: Spec, name: str) -> BlockDef:
+        at = spec.source.address_of(("imports", name))
         target, _, block = spec.imports[name].partition("#")
         if target.startswith("library:"):
             path = (LIBRARY / target.removeprefix("library:")).resolve()
             if not path.is_relative_to(LIBRARY.resolve()) or not path.is_file():
                 files = sorted(str(p.relative_to(LIBRARY)) for p in LIBRARY.rglob("*.yaml"))
-                guess = nearest(target.removeprefix("library:"), files)
+                guess = closest_match(target.removeprefix("library:"), files)
                 raise at.error(
                     "SB001",
                     f"the library has no file {target!r}",
                     f"did you mean 'library:{guess}'?" if guess else "",
                 )
         else:
-            path = self.local(spec, target, at)
-        return self.definition(self.opened(path, at), block or None, at)
+            path = self.resolve_path(spec, target, at)
+        return self.select_block(self.open_import(path, at), block or None, at)
 
-    def local(self, spec: Spec, target: str, at: At) -> Path:
+    def resolve_path(self, spec: Spec, target: str, at: SourceAddress) -> Path:
         """A file beside the importing one, under the root."""
         if "://" in target or target.startswith(("~", "/")) or "$" in target or "\\" in target:
             raise at.error(
@@ -101,28 +101,28 @@ class Files:
             )
         return path
 
-    def opened(self, path: Path, at: At) -> Spec:
-        if path in self.opening:
-            cycle = " > ".join(p.name for p in [*self.opening[self.opening.index(path) :], path])
+    def open_import(self, path: Path, at: SourceAddress) -> Spec:
+        if path in self.open_paths:
+            cycle = " > ".join(p.name for p in [*self.open_paths[self.open_paths.index(path) :], path])
             raise at.error("SB205", f"these files import each other: {cycle}")
         if path in self.specs:
             return self.specs[path]
-        if len(self.specs) >= MAX_FILES or len(self.opening) >= MAX_IMPORT_DEPTH or self.size > MAX_BYTES:
+        if len(self.specs) >= MAX_FILES or len(self.open_paths) >= MAX_IMPORT_DEPTH or self.size > MAX_BYTES:
             raise at.error(
                 "SB505", f"more than {MAX_FILES} files, {MAX_IMPORT_DEPTH} levels or 4 MiB of imports"
             )
         in_library = path.is_relative_to(LIBRARY)
         shown = f"library:{path.relative_to(LIBRARY)}" if in_library else str(path.relative_to(self.root))
-        self.opening.append(path)
+        self.open_paths.append(path)
         try:
-            spec = self.read(path, shown)
+            spec = self.read_spec(path, shown)
             for name in spec.imports:
-                self.imported(spec, name)
+                self.import_block(spec, name)
             return spec
         finally:
-            self.opening.pop()
+            self.open_paths.pop()
 
-    def definition(self, spec: Spec, name: str | None, at: At) -> BlockDef:
+    def select_block(self, spec: Spec, name: str | None, at: SourceAddress) -> BlockDef:
         """A block of a file by name, or the file's model."""
         if name is None or (spec.model is not None and spec.model.name == name):
             if spec.model is None:
@@ -133,8 +133,8 @@ class Files:
                 )
             return spec.model
         if name not in spec.blocks:
-            guess = nearest(name, spec.blocks)
-            hint = f"did you mean {guess!r}?" if guess else f"it has {listed(spec.blocks)}"
+            guess = closest_match(name, spec.blocks)
+            hint = f"did you mean {guess!r}?" if guess else f"it has {join_names(spec.blocks)}"
             raise at.error("SB202", f"{spec.source.file} has no block {name!r}", hint)
         return spec.blocks[name]
 

@@ -11,58 +11,58 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-NUMBERS = r"\[[0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*\]"
-TOKEN = rf"[A-Za-z0-9_]+|\*|{NUMBERS}"
-PART = rf"(?:[A-Za-z0-9_*]|{NUMBERS})+(?::[A-Za-z][A-Za-z0-9_]*)?"
-PATTERN = rf"^{PART}(?:\.{PART})*$"
-MOST_PARTS = 64
+NUMBERS_PATTERN = r"\[[0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*\]"
+TOKEN_PATTERN = rf"[A-Za-z0-9_]+|\*|{NUMBERS_PATTERN}"
+PART_PATTERN = rf"(?:[A-Za-z0-9_*]|{NUMBERS_PATTERN})+(?::[A-Za-z][A-Za-z0-9_]*)?"
+SELECTOR_PATTERN = rf"^{PART_PATTERN}(?:\.{PART_PATTERN})*$"
+MAX_PARTS = 64
 
-States = frozenset[int]  # how many parts of a selector are met, in each way to meet them
-NONE: States = frozenset()
+MatchStates = frozenset[int]  # how many parts of a selector are met, in each way to meet them
+NO_STATES: MatchStates = frozenset()
 
 
 @dataclass(frozen=True)
-class Part:
+class SelectorPart:
     """What one name has to be."""
 
     text: str
     kind: str = ""
 
     @property
-    def deep(self) -> bool:
+    def is_any_depth(self) -> bool:
         return self.text == "**"
 
     @cached_property
-    def tokens(self) -> tuple[str, ...]:
-        return tuple(re.findall(TOKEN, self.text))
+    def name_tokens(self) -> tuple[str, ...]:
+        return tuple(re.findall(TOKEN_PATTERN, self.text))
 
-    def fits(self, names: Iterable[str], kind: str) -> bool:
+    def matches_step(self, names: Iterable[str], kind: str) -> bool:
         """Whether a step is meant that goes by any of these names."""
-        return (not self.kind or self.kind == kind) and any(map(self.fits_name, names))
+        return (not self.kind or self.kind == kind) and any(map(self.matches_name, names))
 
-    def fits_name(self, name: str) -> bool:
+    def matches_name(self, name: str) -> bool:
         ends = {0}
-        for token in self.tokens:
-            ends = {end for start in ends for end in reached(token, name, start)}
+        for token in self.name_tokens:
+            ends = {end for start in ends for end in token_ends(token, name, start)}
         return len(name) in ends
 
     def __str__(self) -> str:
         return f"{self.text}:{self.kind}" if self.kind else self.text
 
 
-def reached(token: str, name: str, start: int) -> Collection[int]:
+def token_ends(token: str, name: str, start: int) -> Collection[int]:
     """The places in a name to which a token can lead from `start`."""
     if token == "*":
         return range(start, len(name) + 1)
     if not token.startswith("["):
         return (start + len(token),) if name.startswith(token, start) else ()
     number = re.compile("[0-9]+").match(name, start)
-    if number is None or not any(low <= int(number[0]) <= high for low, high in spans(token)):
+    if number is None or not any(low <= int(number[0]) <= high for low, high in number_ranges(token)):
         return ()
     return (number.end(),)
 
 
-def spans(token: str) -> list[tuple[int, int]]:
+def number_ranges(token: str) -> list[tuple[int, int]]:
     """`[1-3,7]` as pairs of the first and the last number."""
     pairs = [span.partition("-") for span in token[1:-1].split(",")]
     return [(int(low), int(high or low)) for low, _, high in pairs]
@@ -73,46 +73,46 @@ class Selector:
     """A selector as written, and what each name of a path has to be."""
 
     text: str
-    parts: tuple[Part, ...]
+    parts: tuple[SelectorPart, ...]
 
     @property
-    def begin(self) -> States:
-        return self.closed({0})
+    def start_states(self) -> MatchStates:
+        return self.close_states({0})
 
-    def closed(self, states: Iterable[int]) -> States:
+    def close_states(self, states: Iterable[int]) -> MatchStates:
         """`**` may also stand for no name at all."""
         found = set(states)
         for state in sorted(found):
-            while state < len(self.parts) and self.parts[state].deep:
+            while state < len(self.parts) and self.parts[state].is_any_depth:
                 state += 1
                 found.add(state)
         return frozenset(found)
 
-    def after(self, states: States, names: Collection[str], kind: str) -> States:
+    def next_states(self, states: MatchStates, names: Collection[str], kind: str) -> MatchStates:
         """What is met after one more name of a path; a step may have two: `relu2` is also a `relu`."""
         found = set()
         for state in states:
             if state < len(self.parts):
                 part = self.parts[state]
-                if part.deep:
+                if part.is_any_depth:
                     found.add(state)
-                elif part.fits(names, kind):
+                elif part.matches_step(names, kind):
                     found.add(state + 1)
-        return self.closed(found) if found else NONE
+        return self.close_states(found) if found else NO_STATES
 
-    def met(self, states: States) -> bool:
+    def is_match(self, states: MatchStates) -> bool:
         return len(self.parts) in states
 
 
-def read(text: str) -> Selector:
+def parse_selector(text: str) -> Selector:
     """A selector; the schema has already vouched for its form."""
-    parts = [Part(*piece.partition(":")[::2]) for piece in text.split(".")]
-    found: list[Part] = []
+    parts = [SelectorPart(*piece.partition(":")[::2]) for piece in text.split(".")]
+    found: list[SelectorPart] = []
     for part in parts:
-        if part.deep and part.kind:
-            found += [Part("**"), Part("*", part.kind)]
+        if part.is_any_depth and part.kind:
+            found += [SelectorPart("**"), SelectorPart("*", part.kind)]
         else:
             found.append(part)
-    if found[-1].deep:
-        found.append(Part("*"))
+    if found[-1].is_any_depth:
+        found.append(SelectorPart("*"))
     return Selector(text, tuple(found))

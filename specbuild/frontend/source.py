@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from specbuild.diagnostics.errors import Place, SpecError, printable
+from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT, SpecText
-from specbuild.frontend.yaml_composer import Spot
-from specbuild.frontend.yaml_parser import parse
+from specbuild.frontend.yaml_composer import ValuePosition
+from specbuild.frontend.yaml_parser import parse_yaml
 
-__all__ = ["At", "Path", "Source"]
+__all__ = ["KeyPath", "Source", "SourceAddress"]
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class Source:
@@ -34,85 +34,85 @@ class Source:
         self._text = SpecText(text, file)
         self.file = file
         self.text = self._text.text
-        self.data, self._root = parse(self._text)
+        self.data, self._root = parse_yaml(self._text)
 
     def __repr__(self) -> str:
         return f"Source({self.file!r})"
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], shown: str | None = None) -> Source:
+    def read(cls, path: str | os.PathLike[str], display_name: str | None = None) -> Source:
         """The file at `path`, called `shown` in messages. Regular files only, and no more than the limit."""
-        name = os.fspath(path) if shown is None else shown
+        name = os.fspath(path) if display_name is None else display_name
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
-                raise _unreadable(name, "it is not a regular file")
+                raise _unreadable_error(name, "it is not a regular file")
             with FilePath(path).open("rb") as stream:
                 content = stream.read(BYTE_LIMIT + 1)
         except FileNotFoundError:
-            raise _unreadable(name, "there is no such file") from None
+            raise _unreadable_error(name, "there is no such file") from None
         except (OSError, ValueError) as error:
-            raise _unreadable(name, getattr(error, "strerror", None) or str(error)) from None
+            raise _unreadable_error(name, getattr(error, "strerror", None) or str(error)) from None
         return cls(content, name)
 
-    def place(self, path: Path = (), offset: int = 0) -> Place:
+    def location(self, path: KeyPath = (), offset: int = 0) -> Location:
         """Where the value at `path` stands, or its nearest ancestor that exists.
 
         `offset` counts characters into a text value, where they stand in the file as they are in the value.
         """
-        spot, found = self._spot(path)
-        place = self._text.place(*spot.at)
+        position, found = self._find_spot(path)
+        location = self._text.location_at(*position.start)
         if offset and found:
-            place = self._into(place, path, offset)
-        return place
+            location = self._offset_location(location, path, offset)
+        return location
 
-    def key_place(self, path: Path) -> Place:
+    def key_location(self, path: KeyPath) -> Location:
         """Where the key of the last element of `path` stands; for an item of a list, the item."""
-        spot, _ = self._spot(path)
-        return self._text.place(*(spot.key or spot.at))
+        spot, _ = self._find_spot(path)
+        return self._text.location_at(*(spot.key_start or spot.start))
 
-    def at(self, path: Path = ()) -> At:
-        return At(self, path)
+    def address_of(self, path: KeyPath = ()) -> SourceAddress:
+        return SourceAddress(self, path)
 
-    def _spot(self, path: Path) -> tuple[Spot, bool]:
+    def _find_spot(self, path: KeyPath) -> tuple[ValuePosition, bool]:
         spot = self._root
         for element in path:
-            inside: Any = spot.inside
+            inside: Any = spot.children
             try:
                 spot = inside[element]
             except (KeyError, IndexError, TypeError):
                 return spot, False
         return spot, True
 
-    def _into(self, place: Place, path: Path, offset: int) -> Place:
+    def _offset_location(self, location: Location, path: KeyPath, offset: int) -> Location:
         value = self.data
         for element in path:
             value = value[element]
         if not isinstance(value, str):
-            return place
+            return location
         for quote in (0, 1):
-            start = place.column - 1 + quote
-            if place.text[start:].startswith(value):
-                return replace(place, column=place.column + quote + offset)
-        return place
+            start = location.column - 1 + quote
+            if location.text[start:].startswith(value):
+                return replace(location, column=location.column + quote + offset)
+        return location
 
 
 @dataclass(frozen=True)
-class At:
+class SourceAddress:
     """The address of a value in a source, carried by everything made from it."""
 
     source: Source
-    path: Path = ()
+    path: KeyPath = ()
 
-    def child(self, *keys: str | int) -> At:
-        return At(self.source, (*self.path, *keys))
-
-    @property
-    def place(self) -> Place:
-        return self.source.place(self.path)
+    def child(self, *keys: str | int) -> SourceAddress:
+        return SourceAddress(self.source, (*self.path, *keys))
 
     @property
-    def key_place(self) -> Place:
-        return self.source.key_place(self.path)
+    def location(self) -> Location:
+        return self.source.location(self.path)
+
+    @property
+    def key_location(self) -> Location:
+        return self.source.key_location(self.path)
 
     def error(
         self,
@@ -125,9 +125,11 @@ class At:
         trail: tuple[str, ...] = (),
     ) -> SpecError:
         """A fault at this value, `offset` characters into its text; with `key`, at its key instead."""
-        place = self.key_place if key else self.source.place(self.path, offset)
-        return SpecError(code, message, place, hint, trail)
+        location = self.key_location if key else self.source.location(self.path, offset)
+        return SpecError(code, message, location, hint, trail)
 
 
-def _unreadable(name: str, reason: str) -> SpecError:
-    return SpecError("SB001", f"cannot read `{printable(name)}`: {printable(reason)}", None, "check the path")
+def _unreadable_error(name: str, reason: str) -> SpecError:
+    return SpecError(
+        "SB001", f"cannot read `{make_printable(name)}`: {make_printable(reason)}", None, "check the path"
+    )

@@ -7,9 +7,9 @@ import re
 
 Scalar = str | int | float | bool | None
 
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 
-WORDS: dict[str, Scalar] = {
+CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -21,41 +21,41 @@ FLOAT = re.compile(r"[-+]?(?P<mantissa>\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE](?P<e
 NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
-def read_plain(text: str) -> Scalar:
+def parse_plain_scalar(text: str) -> Scalar:
     """The value of an unquoted scalar; a ValueError with a message for a number that cannot be held."""
-    if text in WORDS:
-        return WORDS[text]
+    if text in CONSTANTS:
+        return CONSTANTS[text]
     if INTEGER.fullmatch(text):
-        return _integer(text, 10)
+        return _parse_integer(text, 10)
     if OCTAL.fullmatch(text):
-        return _integer(text[2:], 8)
+        return _parse_integer(text[2:], 8)
     if HEXADECIMAL.fullmatch(text):
-        return _integer(text[2:], 16)
+        return _parse_integer(text[2:], 16)
     if number := FLOAT.fullmatch(text):
-        return _float(text, number["mantissa"], number["exponent"] or "")
+        return _parse_float(text, number["mantissa"], number["exponent"] or "")
     if NOT_FINITE.fullmatch(text):
         raise ValueError("numbers are finite")
     return text
 
 
-def reads_as_text(text: str) -> bool:
+def is_plain_text(text: str) -> bool:
     """Whether an unquoted scalar is text; a number that cannot be held is not."""
     try:
-        return isinstance(read_plain(text), str)
+        return isinstance(parse_plain_scalar(text), str)
     except ValueError:
         return False
 
 
-def _integer(digits: str, base: int) -> int:
-    if len(digits.lstrip("+-0")) > MOST_DIGITS:
-        raise ValueError(f"numbers have at most {MOST_DIGITS} digits")
+def _parse_integer(digits: str, base: int) -> int:
+    if len(digits.lstrip("+-0")) > MAX_DIGITS:
+        raise ValueError(f"numbers have at most {MAX_DIGITS} digits")
     return int(digits, base)
 
 
-def _float(text: str, mantissa: str, exponent: str) -> float:
+def _parse_float(text: str, mantissa: str, exponent: str) -> float:
     digits = mantissa.replace(".", "").strip("0")
-    if len(digits) > MOST_DIGITS or len(exponent.lstrip("+-0")) > MOST_DIGITS:
-        raise ValueError(f"numbers have at most {MOST_DIGITS} digits")
+    if len(digits) > MAX_DIGITS or len(exponent.lstrip("+-0")) > MAX_DIGITS:
+        raise ValueError(f"numbers have at most {MAX_DIGITS} digits")
     value = float(text)
     if math.isinf(value):
         raise ValueError("this number is too large to be held")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from specbuild.expressions import translate
-from specbuild.frontend.edits import Touches
-from specbuild.frontend.source import At
+from specbuild.expressions import translate_expression
+from specbuild.frontend.edits import AppliedEdits
+from specbuild.frontend.source import SourceAddress
 from specbuild.ops.base import Op
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
 # A reference to a value inside one block: a node's name, a block input's name, or
 # "node@output" for an output of a block instance other than its first, or for a part of an op's result.
@@ -18,18 +18,18 @@ Ref = str
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BlockArgument:
     """The value of a parameter that is a block: which one, its arguments, and what the names in them stand for."""
 
     kind: str  # "none" passes the input through
     arguments: Mapping[str, Any]  # raw YAML
-    at: At
+    at: SourceAddress
     scope: Mapping[str, Any]
 
-    def key(self) -> Any:
+    def cache_key(self) -> Any:
         """Equal for two that mean the same."""
         scope = tuple(
-            (name, value.key() if isinstance(value, Chosen) else repr(value))
+            (name, value.cache_key() if isinstance(value, BlockArgument) else repr(value))
             for name, value in self.scope.items()
         )
         return (self.kind, id(self.at.source), repr(self.arguments), scope)
@@ -54,14 +54,14 @@ class Node:
     name: str
     op: Op | Block | Skip
     inputs: tuple[Ref | None, ...]
-    type: Tensor
-    at: At
-    named: bool = False
+    type: TensorType
+    at: SourceAddress
+    has_own_name: bool = False
     args: Mapping[str, Any] = field(default_factory=dict)
     reuses: str | None = None
     when: str | None = None
     doc: str = ""
-    parts: Mapping[str, Tensor] = field(default_factory=dict)  # the values of an op that gives several
+    parts: Mapping[str, TensorType] = field(default_factory=dict)  # the values of an op that gives several
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Group:
     """Nodes under one name: a repeat, or a `do`. `length` is how often it repeats, `when` its condition, if there is one."""
 
     name: str
-    at: At
+    at: SourceAddress
     length: int | None = None
     doc: str = ""
     when: str | None = None
@@ -80,7 +80,7 @@ class Output:
     """One output of a block: the value inside that it is."""
 
     ref: Ref
-    type: Tensor
+    type: TensorType
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,54 +91,56 @@ class Block:
     doc: str
     params: Mapping[str, Any]  # value of each parameter
     defaults: Mapping[str, Any]  # of those parameters that need not be given
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, TensorType]
     nodes: tuple[Node, ...]
     groups: Mapping[str, Group]
     outputs: Mapping[str, Output]  # "" is the main one; others by name or tapped path
-    at: At
-    steps: int = 0  # nodes in it, those of inner blocks included
+    at: SourceAddress
+    step_count: int = 0  # nodes in it, those of inner blocks included
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
-    literal: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
-    frozen: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
-    touched: Touches = ()  # edits in it, each with the path of a step that it was about
-    known_as: str = ""  # of a model that is only another one under its own name: what its file calls that one
+    unstable_params: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
+    frozen_paths: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
+    applied_edits: AppliedEdits = ()  # edits in it, each with the path of a step that it was about
+    alias_label: str = (
+        ""  # of a model that is only another one under its own name: what its file calls that one
+    )
 
     @property
-    def type(self) -> Tensor:
+    def type(self) -> TensorType:
         return next(iter(self.outputs.values())).type
 
-    def node(self, name: str) -> Node | None:
-        return self._by_name.get(name)
+    def find_node(self, name: str) -> Node | None:
+        return self.nodes_by_name.get(name)
 
     @property
-    def _by_name(self) -> dict[str, Node]:
+    def nodes_by_name(self) -> dict[str, Node]:
         found = self.__dict__.get("_nodes")
         if found is None:
             found = {node.name: node for node in self.nodes}
             object.__setattr__(self, "_nodes", found)
         return found
 
-    def typed(self, ref: Ref) -> Tensor:
+    def value_type(self, ref: Ref) -> TensorType:
         """The type of a value that a reference names, in this block's words."""
         if ref in self.inputs:
             return self.inputs[ref]
         name, _, output = ref.partition("@")
-        node = self._by_name[name]
-        return retold(node, output) if output else node.type
+        node = self.nodes_by_name[name]
+        return node_output_type(node, output) if output else node.type
 
     def with_outputs(self, outputs: Mapping[str, Output]) -> Block:
         return replace(self, outputs=outputs)
 
 
-SIZE_WORDS = {"D": "depth", "H": "height", "W": "width", "T": "length"}
+SIZE_NAMES = {"D": "depth", "H": "height", "W": "width", "T": "length"}
 
 
-def size_words(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str, tuple[str, str]]:
+def size_names(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, tuple[str, str]]:
     """The words by which a block's code speaks of the sizes of its inputs: of which input, and of which axis."""
     found = {}
     for name, x in inputs.items():
         for axis in sorted(x.axes, key=lambda axis: axis != CHANNEL):
-            word = SIZE_WORDS.get(axis, axis)
+            word = SIZE_NAMES.get(axis, axis)
             if axis == CHANNEL:
                 word = "in_channels" if len(inputs) == 1 else f"{name}_channels"
             elif len(inputs) > 1:
@@ -148,20 +150,22 @@ def size_words(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str,
     return found
 
 
-def size_arguments(inputs: Mapping[str, Tensor], params: Iterable[str]) -> dict[str, int]:
+def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, int]:
     """What those words mean where a block is used."""
-    return {word: inputs[name][axis] for word, (name, axis) in size_words(inputs, params).items()}
+    return {word: inputs[name][axis] for word, (name, axis) in size_names(inputs, params).items()}
 
 
-def retold(node: Node, output: str) -> Tensor:
+def node_output_type(node: Node, output: str) -> TensorType:
     """The type of one output of a block instance, in the words of the block around it, or of one part of an op's."""
     if not isinstance(node.op, Block):
         return node.parts[output]
     inner = node.op.outputs[output].type
-    return Tensor({a: translate(n, node.args) for a, n in inner.sizes.items()}, inner.dtype, inner.batched)
+    return TensorType(
+        {a: translate_expression(n, node.args) for a, n in inner.sizes.items()}, inner.dtype, inner.batched
+    )
 
 
-def blocks(model: Block) -> list[Block]:
+def distinct_blocks(model: Block) -> list[Block]:
     """Every different block instance, those inside before those around them."""
     seen: dict[int, Block] = {}
 
@@ -175,12 +179,12 @@ def blocks(model: Block) -> list[Block]:
     return list(seen.values())
 
 
-def instances(model: Block, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node, Block]]:
+def walk_ops(model: Block, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node, Block]]:
     """Every op of the model with its full path and the block that holds it; a reuse is not repeated."""
     for node in model.nodes:
         here = (*path, node.name)
         if isinstance(node.op, Block):
             if node.reuses is None:
-                yield from instances(node.op, here)
+                yield from walk_ops(node.op, here)
         else:
             yield ".".join(here), node, model

@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from specbuild.ir.graph import Block, Node, retold
+from specbuild.ir.graph import Block, Node, node_output_type
 
-Pass = Callable[[Block], Block]
+GraphPass = Callable[[Block], Block]
 
 
-def needed(model: Block) -> Block:
+def prune_unused(model: Block) -> Block:
     """The model without the steps that none of its outputs needs; inner blocks without such outputs."""
-    made: dict[tuple[int, tuple[str, ...]], Block] = {}
+    pruned_blocks: dict[tuple[int, tuple[str, ...]], Block] = {}
 
-    def visit(block: Block, wanted: tuple[str, ...]) -> Block:
+    def prune_once(block: Block, wanted: tuple[str, ...]) -> Block:
         key = (id(block), wanted)
-        if key not in made:
-            made[key] = pruned(block, wanted)
-        return made[key]
+        if key not in pruned_blocks:
+            pruned_blocks[key] = prune_block(block, wanted)
+        return pruned_blocks[key]
 
-    def pruned(block: Block, wanted: tuple[str, ...]) -> Block:
+    def prune_block(block: Block, wanted: tuple[str, ...]) -> Block:
         outputs = {name: block.outputs[name] for name in wanted}
         by_node: dict[str, set[str]] = {}
 
-        def want(ref: str) -> None:
+        def mark_needed(ref: str) -> None:
             by_node.setdefault(ref.partition("@")[0], set()).add(ref)
 
         for output in outputs.values():
-            want(output.ref)
-        kept: list[Node] = []
+            mark_needed(output.ref)
+        needed_nodes: list[Node] = []
         asked: dict[str, set[str]] = {}  # node with the weights -> outputs that somebody reads
         again: dict[str, str] = {}  # node with the weights -> the first that uses them again
-        heirs: dict[str, str] = {}  # that node, where nobody reads the one with the weights, to its name
+        new_names: dict[str, str] = {}  # that node, where nobody reads the one with the weights, to its name
         for node in reversed(block.nodes):
             mine = by_node.get(node.name, set())
             if not mine:
                 if node.name in again:
-                    heirs[again[node.name]] = node.name
+                    new_names[again[node.name]] = node.name
                 continue
-            kept.append(node)
+            needed_nodes.append(node)
             if isinstance(node.op, Block):
                 first = next(iter(node.op.outputs))
                 asked.setdefault(node.reuses or node.name, set()).update(
@@ -47,31 +47,31 @@ def needed(model: Block) -> Block:
                 )
             for ref in node.inputs:
                 if ref is not None:
-                    want(ref)
+                    mark_needed(ref)
             if node.reuses:
                 again[node.reuses] = node.name
-        outputs = {name: replace(o, ref=inherited(o.ref, heirs)) for name, o in outputs.items()}
+        outputs = {name: replace(o, ref=rename_reference(o.ref, new_names)) for name, o in outputs.items()}
         nodes = []
-        for node in reversed(kept):
-            if heirs:
-                inputs = tuple(ref and inherited(ref, heirs) for ref in node.inputs)
-                node = replace(node, inputs=inputs, reuses=None if node.name in heirs else node.reuses)
-                node = replace(node, name=inherited(node.name, heirs))
+        for node in reversed(needed_nodes):
+            if new_names:
+                inputs = tuple(ref and rename_reference(ref, new_names) for ref in node.inputs)
+                node = replace(node, inputs=inputs, reuses=None if node.name in new_names else node.reuses)
+                node = replace(node, name=rename_reference(node.name, new_names))
             if isinstance(node.op, Block):
                 names = asked[node.reuses or node.name]
                 wanted_here = tuple(name for name in node.op.outputs if name in names)
-                node = replace(node, op=visit(node.op, wanted_here))
-                node = replace(node, type=retold(node, wanted_here[0]))
+                node = replace(node, op=prune_once(node.op, wanted_here))
+                node = replace(node, type=node_output_type(node, wanted_here[0]))
             nodes.append(node)
         return replace(block, nodes=tuple(nodes), outputs=outputs)
 
-    return visit(model, tuple(model.outputs))
+    return prune_once(model, tuple(model.outputs))
 
 
-def inherited(ref: str, heirs: Mapping[str, str]) -> str:
+def rename_reference(ref: str, new_names: Mapping[str, str]) -> str:
     """A reference to a value of the node whose name another takes over."""
     name, at, output = ref.partition("@")
-    return heirs.get(name, name) + at + output
+    return new_names.get(name, name) + at + output
 
 
-PASSES: tuple[Pass, ...] = (needed,)
+PASSES: tuple[GraphPass, ...] = (prune_unused,)

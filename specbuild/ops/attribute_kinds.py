@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.expressions import plain
-from specbuild.ops import expression
-from specbuild.ops.expression import Expression
+from specbuild.expressions import concrete
+from specbuild.ops import table_expression as expression
+from specbuild.ops.table_expression import TableExpression
 
-Evaluate = Callable[[str], Any]
+EvaluateText = Callable[[str], Any]
 
 INTERPOLATION = r"^\$\{.+\}$"
 
 
-class KindError(Exception):
+class AttributeValueError(Exception):
     """A value that does not fit; `path` leads from the attribute to the part at fault."""
 
     def __init__(self, message: str, hint: str = "", path: tuple[str | int, ...] = (), code: str = "SB305"):
@@ -24,21 +24,21 @@ class KindError(Exception):
         self.code, self.message, self.hint, self.path = code, message, hint, path
 
 
-class Kind:
+class AttributeKind:
     """Reads one sort of value. `evaluate` gives the value of an expression, with its words."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
         raise NotImplementedError
 
     def __str__(self) -> str:
         raise NotImplementedError
 
 
-def shown(value: Any) -> str:
-    value = plain(value)
+def describe_value(value: Any) -> str:
+    value = concrete(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -46,7 +46,7 @@ def shown(value: Any) -> str:
     return repr(value) if isinstance(value, str) else "a mapping" if isinstance(value, dict) else str(value)
 
 
-def bounds(minimum: float | None, maximum: float | None) -> str:
+def describe_bounds(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum:g} to {maximum:g}"
     return (
@@ -59,127 +59,129 @@ def bounds(minimum: float | None, maximum: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Integer(Kind):
+class Integer(AttributeKind):
     """A whole number, or an expression that gives one."""
 
     minimum: int | None = None
     maximum: int | None = None
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         limits = {"minimum": self.minimum, "maximum": self.maximum}
         return {"type": ["integer", "string"], **{k: v for k, v in limits.items() if v is not None}}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> int:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> int:
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int):
             hint = "use // to divide into a whole number" if isinstance(value, float) else ""
-            raise KindError(f"{shown(value)} is not {self}", hint)
+            raise AttributeValueError(f"{describe_value(value)} is not {self}", hint)
         if (self.minimum is not None and value < self.minimum) or (
             self.maximum is not None and value > self.maximum
         ):
-            raise KindError(f"{shown(value)} is not {self}", code="SB304")
+            raise AttributeValueError(f"{describe_value(value)} is not {self}", code="SB304")
         return value
 
     def __str__(self) -> str:
-        return "an integer" + bounds(self.minimum, self.maximum)
+        return "an integer" + describe_bounds(self.minimum, self.maximum)
 
 
 @dataclass(frozen=True)
-class Real(Kind):
+class Real(AttributeKind):
     """A number, or an expression that gives one."""
 
     minimum: float | None = None
     maximum: float | None = None
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         limits = {"minimum": self.minimum, "maximum": self.maximum}
         return {"type": ["number", "string"], **{k: v for k, v in limits.items() if v is not None}}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> float:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> float:
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise KindError(f"{shown(value)} is not {self}")
+            raise AttributeValueError(f"{describe_value(value)} is not {self}")
         if (self.minimum is not None and value < self.minimum) or (
             self.maximum is not None and value > self.maximum
         ):
-            raise KindError(f"{shown(value)} is not {self}", code="SB304")
+            raise AttributeValueError(f"{describe_value(value)} is not {self}", code="SB304")
         return value
 
     def __str__(self) -> str:
-        return "a number" + bounds(self.minimum, self.maximum)
+        return "a number" + describe_bounds(self.minimum, self.maximum)
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
+class Boolean(AttributeKind):
     """true or false, or an expression that gives one."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": ["boolean", "string"]}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> bool:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> bool:
         value = evaluate(raw) if isinstance(raw, str) else raw
         if not isinstance(value, bool):
-            raise KindError(f"{shown(value)} is not {self}", "write true or false")
+            raise AttributeValueError(f"{describe_value(value)} is not {self}", "write true or false")
         return value
 
     def __str__(self) -> str:
         return "true or false"
 
 
-class Word(Kind):
+class Text(AttributeKind):
     """Literal text; `${name}` in it takes the value of a parameter."""
 
-    def text(self, raw: Any, evaluate: Evaluate) -> str:
+    def read_text(self, raw: Any, evaluate: EvaluateText) -> str:
         if isinstance(raw, str) and re.fullmatch(r"\$\{[^}]+\}", raw):
             raw = evaluate(raw[2:-1])
         if not isinstance(raw, str):
-            raise KindError(f"{shown(raw)} is not {self}", "put text that reads as a number in quotes")
+            raise AttributeValueError(
+                f"{describe_value(raw)} is not {self}", "put text that reads as a number in quotes"
+            )
         return raw
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": "string"}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Any:
-        return self.text(raw, evaluate)
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
+        return self.read_text(raw, evaluate)
 
     def __str__(self) -> str:
         return "text"
 
 
 @dataclass(frozen=True)
-class Choice(Word):
+class Choice(Text):
     """One of a few words."""
 
-    words: tuple[str, ...]
+    options: tuple[str, ...]
 
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "anyOf": [{"enum": list(self.words)}, {"pattern": INTERPOLATION}]}
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "anyOf": [{"enum": list(self.options)}, {"pattern": INTERPOLATION}]}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> str:
-        value = self.text(raw, evaluate)
-        if value not in self.words:
-            raise KindError(f"{shown(value)} is not {self}")
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> str:
+        value = self.read_text(raw, evaluate)
+        if value not in self.options:
+            raise AttributeValueError(f"{describe_value(value)} is not {self}")
         return value
 
     def __str__(self) -> str:
-        return "one of " + ", ".join(self.words)
+        return "one of " + ", ".join(self.options)
 
 
-AXIS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+AXIS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
-class Axis(Word):
+class AxisName(Text):
     """The name of one axis."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": "string"}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> str:
-        value = self.text(raw, evaluate)
-        if not AXIS.fullmatch(value):
-            raise KindError(
-                f"{shown(value)} is not the name of an axis",
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> str:
+        value = self.read_text(raw, evaluate)
+        if not AXIS_NAME.fullmatch(value):
+            raise AttributeValueError(
+                f"{describe_value(value)} is not the name of an axis",
                 "axes are named like C, H or heads",
                 code="SB203",
             )
@@ -190,70 +192,72 @@ class Axis(Word):
 
 
 @dataclass(frozen=True)
-class Axes(Kind):
+class AxisNames(AttributeKind):
     """One axis or a list of axes."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> tuple[str, ...]:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> tuple[str, ...]:
         if not isinstance(raw, list):
-            return (Axis().read(raw, evaluate),)
+            return (AxisName().read_value(raw, evaluate),)
         found = []
         for i, item in enumerate(raw):
-            found.append(within(i, Axis(), item, evaluate))
+            found.append(read_part(i, AxisName(), item, evaluate))
             if found[-1] in found[:-1]:
-                raise KindError(f"axis {found[-1]} is named twice", path=(i,), code="SB204")
+                raise AttributeValueError(f"axis {found[-1]} is named twice", path=(i,), code="SB204")
         if not found:
-            raise KindError(f"an empty list is not {self}")
+            raise AttributeValueError(f"an empty list is not {self}")
         return tuple(found)
 
     def __str__(self) -> str:
         return "an axis or a list of axes"
 
 
-def within(key: str | int, kind: Kind, raw: Any, evaluate: Evaluate) -> Any:
+def read_part(key: str | int, kind: AttributeKind, raw: Any, evaluate: EvaluateText) -> Any:
     """Read a part of a value; a fault in it is told with the way to it."""
     try:
-        return kind.read(raw, evaluate)
-    except KindError as e:
-        raise KindError(e.message, e.hint, (key, *e.path), e.code) from None
+        return kind.read_value(raw, evaluate)
+    except AttributeValueError as e:
+        raise AttributeValueError(e.message, e.hint, (key, *e.path), e.code) from None
 
 
 @dataclass(frozen=True)
-class Fixed(Kind):
+class AxisMapping(AttributeKind):
     """A mapping from axis to `kind`, such as {H: 7, W: 7}; `rest` stands for a size to be worked out."""
 
-    kind: Kind
-    empty: bool = False
+    kind: AttributeKind
+    can_be_empty: bool = False
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {
             "type": "object",
-            "additionalProperties": self.kind.schema(),
-            "minProperties": 0 if self.empty else 1,
+            "additionalProperties": self.kind.json_schema(),
+            "minProperties": 0 if self.can_be_empty else 1,
         }
 
-    def read(self, raw: Any, evaluate: Evaluate) -> dict[str, Any]:
-        if not isinstance(raw, Mapping) or not (raw or self.empty):
-            raise KindError(f"{shown(raw)} is not {self}", "write {H: 7, W: 7}, say")
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> dict[str, Any]:
+        if not isinstance(raw, Mapping) or not (raw or self.can_be_empty):
+            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "write {H: 7, W: 7}, say")
         for axis in raw:
-            if not AXIS.fullmatch(axis):
-                raise KindError(f"{shown(axis)} is not the name of an axis", path=(axis,), code="SB203")
-        return {axis: within(axis, self.kind, value, evaluate) for axis, value in raw.items()}
+            if not AXIS_NAME.fullmatch(axis):
+                raise AttributeValueError(
+                    f"{describe_value(axis)} is not the name of an axis", path=(axis,), code="SB203"
+                )
+        return {axis: read_part(axis, self.kind, value, evaluate) for axis, value in raw.items()}
 
     def __str__(self) -> str:
         return f"a mapping from axes, each to {self.kind}"
 
 
 @dataclass(frozen=True)
-class PerAxis(Kind):
+class PerAxis(AttributeKind):
     """One value for all axes, a list with a value for each, or a mapping by axis."""
 
     kind: Integer | Real
 
-    def schema(self) -> dict[str, Any]:
-        inner = self.kind.schema()
+    def json_schema(self) -> dict[str, Any]:
+        inner = self.kind.json_schema()
         return {
             **inner,
             "type": [*inner["type"], "array", "object"],
@@ -261,26 +265,26 @@ class PerAxis(Kind):
             "additionalProperties": inner,
         }
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
         if isinstance(raw, str):
             raw = evaluate(raw)
         if isinstance(raw, list | tuple):
-            return tuple(within(i, self.kind, item, evaluate) for i, item in enumerate(raw))
+            return tuple(read_part(i, self.kind, item, evaluate) for i, item in enumerate(raw))
         if isinstance(raw, Mapping):
-            return Fixed(self.kind).read(raw, evaluate)
-        return self.kind.read(raw, evaluate)
+            return AxisMapping(self.kind).read_value(raw, evaluate)
+        return self.kind.read_value(raw, evaluate)
 
     def __str__(self) -> str:
         return f"{self.kind}, or one for each axis"
 
 
 @dataclass(frozen=True)
-class Padding(Kind):
+class Padding(AttributeKind):
     """`same` (symmetric, k // 2), `valid`, `tf_same`, `causal`, a number, or one (or [before, after]) for each axis."""
 
-    words: tuple[str, ...] = ("same", "valid", "tf_same", "causal")
+    modes: tuple[str, ...] = ("same", "valid", "tf_same", "causal")
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         side = {"type": ["integer", "string"], "minimum": 0}
         pair = {
             "type": ["integer", "string", "array"],
@@ -292,36 +296,36 @@ class Padding(Kind):
         return {
             "type": ["integer", "string", "array", "object"],
             "minimum": 0,
-            **({"examples": list(self.words)} if self.words else {}),
+            **({"examples": list(self.modes)} if self.modes else {}),
             "items": pair,
             "additionalProperties": pair,
         }
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Any:
-        if isinstance(raw, str) and raw in self.words:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
+        if isinstance(raw, str) and raw in self.modes:
             return raw
         if isinstance(raw, str):
             raw = evaluate(raw)
             if isinstance(raw, str):
-                if raw in self.words:
+                if raw in self.modes:
                     return raw
-                raise KindError(f"{shown(raw)} is not {self}")
+                raise AttributeValueError(f"{describe_value(raw)} is not {self}")
         if isinstance(raw, Mapping):
-            return {axis: self.side(axis, value, evaluate) for axis, value in raw.items()}
+            return {axis: self.read_side(axis, value, evaluate) for axis, value in raw.items()}
         if isinstance(raw, list | tuple):
-            return tuple(self.side(i, value, evaluate) for i, value in enumerate(raw))
-        return Integer(0).read(raw, evaluate)
+            return tuple(self.read_side(i, value, evaluate) for i, value in enumerate(raw))
+        return Integer(0).read_value(raw, evaluate)
 
-    def side(self, key: str | int, raw: Any, evaluate: Evaluate) -> Any:
+    def read_side(self, key: str | int, raw: Any, evaluate: EvaluateText) -> Any:
         if isinstance(raw, list | tuple):
             if len(raw) != 2:
-                raise KindError("padding of one axis is a number or [before, after]", path=(key,))
-            return tuple(within(key, Integer(0), part, evaluate) for part in raw)
-        return within(key, Integer(0), raw, evaluate)
+                raise AttributeValueError("padding of one axis is a number or [before, after]", path=(key,))
+            return tuple(read_part(key, Integer(0), part, evaluate) for part in raw)
+        return read_part(key, Integer(0), raw, evaluate)
 
     def __str__(self) -> str:
         numbers = "an integer of at least 0, or one (or [before, after]) for each axis"
-        return ", ".join([*self.words, numbers])
+        return ", ".join([*self.modes, numbers])
 
 
 @dataclass(frozen=True)
@@ -337,10 +341,10 @@ class Init:
     mode: str = "fan_in"
 
 
-MODES = ("fan_in", "fan_out")
+KAIMING_MODES = ("fan_in", "fan_out")
 
 # kind: how many numbers it takes, at least and at most
-INITS = {
+INIT_ARGUMENT_COUNTS = {
     "zeros": (0, 0),
     "ones": (0, 0),
     "constant": (1, 1),
@@ -354,14 +358,16 @@ INITS = {
     "orthogonal": (0, 0),
 }
 # those that look at the rows and columns of a matrix
-OF_A_MATRIX = frozenset(name for name in INITS if name.startswith(("xavier", "kaiming", "orthogonal")))
+MATRIX_INITS = frozenset(
+    name for name in INIT_ARGUMENT_COUNTS if name.startswith(("xavier", "kaiming", "orthogonal"))
+)
 
 
 @dataclass(frozen=True)
-class InitKind(Word):
+class InitKind(Text):
     """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `truncated_normal(0.02)`, `kaiming_normal(fan_out)` ..."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {
             "type": "string",
             "examples": [
@@ -370,81 +376,86 @@ class InitKind(Word):
             ],
         }
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Init:
-        text = self.text(raw, evaluate)
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Init:
+        text = self.read_text(raw, evaluate)
         form = re.fullmatch(r"\s*([a-z_]+)\s*(?:\((.*)\))?\s*", text)
-        if not form or form[1] not in INITS:
-            raise KindError(f"{shown(text)} is not {self}")
+        if not form or form[1] not in INIT_ARGUMENT_COUNTS:
+            raise AttributeValueError(f"{describe_value(text)} is not {self}")
         parts = [part for part in (form[2] or "").split(",") if part.strip()]
-        if form[1].startswith("kaiming") and len(parts) == 1 and parts[0].strip() in MODES:
+        if form[1].startswith("kaiming") and len(parts) == 1 and parts[0].strip() in KAIMING_MODES:
             return Init(form[1], mode=parts[0].strip())
-        args = tuple(Real().read(part, evaluate) for part in parts)
-        low, high = INITS[form[1]]
+        args = tuple(Real().read_value(part, evaluate) for part in parts)
+        low, high = INIT_ARGUMENT_COUNTS[form[1]]
         if not low <= len(args) <= high:
-            raise KindError(
+            raise AttributeValueError(
                 f"{form[1]} takes {low if low == high else f'{low} to {high}'} numbers, here are {len(args)}"
             )
         return Init(form[1], args)
 
     def __str__(self) -> str:
-        return "an initialiser: " + ", ".join(INITS)
+        return "an initialiser: " + ", ".join(INIT_ARGUMENT_COUNTS)
 
 
 @dataclass(frozen=True)
-class Renames(Kind):
+class AxisRenames(AttributeKind):
     """A mapping from axis to its new name."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> dict[str, str]:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> dict[str, str]:
         if not isinstance(raw, Mapping) or not raw:
-            raise KindError(f"{shown(raw)} is not {self}", "write {T: S}, say")
-        return {axis: within(axis, Axis(), value, evaluate) for axis, value in raw.items()}
+            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "write {T: S}, say")
+        return {axis: read_part(axis, AxisName(), value, evaluate) for axis, value in raw.items()}
 
     def __str__(self) -> str:
         return "a mapping from axis to new name"
 
 
 @dataclass(frozen=True)
-class Parts(Kind):
+class PartSizes(AttributeKind):
     """Names of equal parts, or a mapping from the name of each part to its size."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {
             "type": ["array", "object"],
             "items": {"type": "string"},
             "minItems": 2,
             "uniqueItems": True,
-            "additionalProperties": Integer(-1).schema(),
+            "additionalProperties": Integer(-1).json_schema(),
             "minProperties": 2,
         }
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
         if not isinstance(raw, list | Mapping) or len(raw) < 2:
-            raise KindError(
-                f"{shown(raw)} is not {self}", "write [query, key, value] or {query: 64, rest: -1}, say"
+            raise AttributeValueError(
+                f"{describe_value(raw)} is not {self}",
+                "write [query, key, value] or {query: 64, rest: -1}, say",
             )
         if isinstance(raw, list):
             if not all(isinstance(name, str) for name in raw) or len(set(raw)) < len(raw):
-                raise KindError("the names of parts differ from each other", "write [query, key, value], say")
+                raise AttributeValueError(
+                    "the names of parts differ from each other", "write [query, key, value], say"
+                )
             return tuple(raw)
-        return {name: within(name, Integer(-1), size, evaluate) for name, size in raw.items()}
+        return {name: read_part(name, Integer(-1), size, evaluate) for name, size in raw.items()}
 
     def __str__(self) -> str:
         return "a list of names, or a mapping from names to sizes"
 
 
 @dataclass(frozen=True)
-class Table(Word):
+class TableFormula(Text):
     """An expression in the indices of the table's own axes, and parameters."""
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "number"]}
 
-    def read(self, raw: Any, evaluate: Evaluate) -> Expression:
+    def read_value(self, raw: Any, evaluate: EvaluateText) -> TableExpression:
         number = isinstance(raw, int | float) and not isinstance(raw, bool)
-        return expression.read(str(raw) if number else self.text(raw, evaluate), evaluate)
+        return expression.parse_table_expression(
+            str(raw) if number else self.read_text(raw, evaluate), evaluate
+        )
 
     def __str__(self) -> str:
         return "an expression in the table's axes"

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
-from specbuild.ops.attribute_kinds import Kind
-from specbuild.ops.types import ShapeError, Tensor
+from specbuild.ops.attribute_kinds import AttributeKind
+from specbuild.ops.types import ShapeError, TensorType
 
 
 @dataclass(frozen=True)
-class Weight:
+class WeightSpec:
     """A tensor that an op holds: its axes in canonical (PyTorch's) order, whether it is trained, whether it decays.
 
     `axes` are the op's own letters for the roles of its dimensions (O and I for the channels of a
@@ -21,27 +21,27 @@ class Weight:
     """
 
     axes: Mapping[str, int]
-    trained: bool = True
+    trainable: bool = True
     decays: bool = False
 
 
 @dataclass(frozen=True)
-class Takes:
+class InputSpec:
     """One input of an op: by default the value before, or the one that `from` names."""
 
     name: str
     doc: str = ""
     optional: bool = False
-    many: bool = False
+    variadic: bool = False
 
 
 @dataclass(frozen=True)
-class Places:
+class AxisStride:
     """How the places along an axis lie on one of the input's: one for every `steps / of` of `axis`."""
 
     axis: str
-    steps: int
-    of: int = 1
+    numerator: int
+    denominator: int = 1
 
 
 class Op:
@@ -49,8 +49,8 @@ class Op:
 
     name: ClassVar[str]
     family: ClassVar[str]
-    takes: ClassVar[tuple[Takes, ...]] = (Takes("x", "what it is applied to"),)
-    light: ClassVar[bool] = False  # elementwise or nearly so: folded into the line that reads it
+    input_specs: ClassVar[tuple[InputSpec, ...]] = (InputSpec("x", "what it is applied to"),)
+    can_inline: ClassVar[bool] = False  # elementwise or nearly so: folded into the line that reads it
     summary: ClassVar[str]
 
     # As a dataclass would write them, once for all ops: written anew for each, they would slow the start.
@@ -65,29 +65,29 @@ class Op:
         values = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
         return f"{type(self).__name__}({values})"
 
-    def infer(self, *inputs: Any) -> Tensor:
+    def infer_type(self, *inputs: Any) -> TensorType:
         """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
-        first: Tensor = inputs[0]
+        first: TensorType = inputs[0]
         return first
 
-    def parts(self, *inputs: Any) -> dict[str, Tensor]:
+    def part_types(self, *inputs: Any) -> dict[str, TensorType]:
         """The several values that come out, by name; none where it is one. `infer` then gives the first."""
         return {}
 
-    def places(self, *inputs: Any) -> dict[str, Places]:
+    def axis_strides(self, *inputs: Any) -> dict[str, AxisStride]:
         """Axes whose places lie otherwise than those of the same axis in the input; most ops keep all."""
         return {}
 
-    def weights(self, *inputs: Any) -> dict[str, Weight]:
+    def weight_specs(self, *inputs: Any) -> dict[str, WeightSpec]:
         """What it holds, by canonical name."""
         return {}
 
-    def macs(self, *inputs: Any) -> int:
+    def count_macs(self, *inputs: Any) -> int:
         """Multiply-adds for one sample; elementwise work is not counted."""
         return 0
 
 
-def floats(name: str, x: Tensor) -> Tensor:
+def require_floats(name: str, x: TensorType) -> TensorType:
     """The same type, if it holds floats; raises ShapeError."""
     if x.dtype != "float":
         raise ShapeError("SB305", f"{name} works on floats, here is {x}")
@@ -99,15 +99,15 @@ OPS: dict[str, type[Op]] = {}
 T = TypeVar("T", bound=Op)
 
 
-def attr(kind: Kind, doc: str, default: Any = MISSING) -> Any:
+def attribute_field(kind: AttributeKind, doc: str, default: Any = MISSING) -> Any:
     """An attribute of an op: what it may hold, what it means, and what it is when not given."""
     return field(default=default, metadata={"kind": kind, "doc": doc})
 
 
-def op(family: str) -> Callable[[type[T]], type[T]]:
+def register_op(family: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: freeze the op and enter it under its snake_case name."""
 
-    def enter(cls: type[T]) -> type[T]:
+    def register_class(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
         made.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
         made.family = family
@@ -115,22 +115,23 @@ def op(family: str) -> Callable[[type[T]], type[T]]:
         OPS[made.name] = made
         return made
 
-    return enter
+    return register_class
 
 
 @dataclass(frozen=True)
-class Attribute:
+class OpAttribute:
     """One attribute as declared, for whoever reads the op table."""
 
     name: str
-    kind: Kind
+    kind: AttributeKind
     doc: str
     default: Any
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         return self.default is MISSING
 
 
-def attributes(cls: type[Op]) -> dict[str, Attribute]:
-    return {f.name: Attribute(f.name, f.metadata["kind"], f.metadata["doc"], f.default) for f in fields(cls)}  # type: ignore[arg-type]
+def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
+    declared = fields(cls)  # type: ignore[arg-type]
+    return {f.name: OpAttribute(f.name, f.metadata["kind"], f.metadata["doc"], f.default) for f in declared}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import prod
 
-from specbuild.expressions import plain
-from specbuild.ops.attribute_kinds import Axes
-from specbuild.ops.base import Op, Takes, attr, floats, op
-from specbuild.ops.types import ShapeError, Tensor
+from specbuild.expressions import concrete
+from specbuild.ops.attribute_kinds import AxisNames
+from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
+from specbuild.ops.types import ShapeError, TensorType
 
 
-@op("contraction")
+@register_op("contraction")
 class Contract(Op):
     """The product of values that meet by axis name, summed over axes: einsum by names.
 
@@ -18,13 +18,15 @@ class Contract(Op):
     Matrix products, attention scores, bilinear forms and outer products are contractions.
     """
 
-    takes = (Takes("of", "the values", many=True),)
-    over: tuple[str, ...] = attr(Axes(), "axes that are summed away; none makes an outer product", ())
+    input_specs = (InputSpec("of", "the values", variadic=True),)
+    over: tuple[str, ...] = attribute_field(
+        AxisNames(), "axes that are summed away; none makes an outer product", ()
+    )
 
-    def infer(self, *xs: Tensor) -> Tensor:
+    def infer_type(self, *xs: TensorType) -> TensorType:
         if len(xs) < 2:
             raise ShapeError("SB401", "contract needs two values or more", "`sum` is for one")
-        sizes = self.sizes(*xs)
+        sizes = self.joint_sizes(*xs)
         for axis in self.over:
             if sum(axis in x for x in xs) < 2:
                 raise ShapeError(
@@ -32,30 +34,30 @@ class Contract(Op):
                     f"axis {axis} is not shared by {' and '.join(map(str, xs))}",
                     "`sum` it away before",
                 )
-        return Tensor(
+        return TensorType(
             {a: n for a, n in sizes.items() if a not in self.over}, "float", any(x.batched for x in xs)
         )
 
-    def sizes(self, *xs: Tensor) -> dict[str, int]:
+    def joint_sizes(self, *xs: TensorType) -> dict[str, int]:
         """Every axis of the values with its size."""
         sizes: dict[str, int] = {}
         for x in xs:
-            floats(self.name, x)
+            require_floats(self.name, x)
             for axis, size in x.sizes.items():
                 if sizes.setdefault(axis, size) != size:
                     raise ShapeError(
                         "SB401",
-                        f"axis {axis} has size {plain(sizes[axis])} and {plain(size)} in {' and '.join(map(str, xs))}",
+                        f"axis {axis} has size {concrete(sizes[axis])} and {concrete(size)} in {' and '.join(map(str, xs))}",
                     )
         return sizes
 
-    def macs(self, *xs: Tensor) -> int:
+    def count_macs(self, *xs: TensorType) -> int:
         """Two at a time, in the order written; a product that sums nothing is elementwise work."""
         total, held = 0, dict(xs[0].sizes)
         for i, x in enumerate(xs[1:], 1):
             held |= x.sizes
             later = {axis for y in xs[i + 1 :] for axis in y.axes}
             summed = [axis for axis in self.over if axis in held and axis not in later]
-            total += prod(map(plain, held.values())) if summed else 0
+            total += prod(map(concrete, held.values())) if summed else 0
             held = {axis: n for axis, n in held.items() if axis not in summed}
         return total

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from specbuild.ops.attribute_kinds import Choice, Real
-from specbuild.ops.base import Op, Takes, attr, op
-from specbuild.ops.merge import SEVERAL, met
-from specbuild.ops.types import ShapeError, Tensor
+from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
+from specbuild.ops.merge import VARIADIC_INPUTS, broadcast_types
+from specbuild.ops.types import ShapeError, TensorType
 
-TESTS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 
 
-def mask(name: str, x: Tensor) -> Tensor:
+def require_mask(name: str, x: TensorType) -> TensorType:
     """The same type, if it is true or false; raises ShapeError."""
     if x.dtype != "bool":
         raise ShapeError(
@@ -19,16 +19,19 @@ def mask(name: str, x: Tensor) -> Tensor:
     return x
 
 
-@op("logic")
+@register_op("logic")
 class Compare(Op):
     """Whether x passes a test against a fixed value, or against another that it meets by axis name."""
 
-    light = True
-    takes = (Takes("x", "what is compared"), Takes("other", "what it is compared with", optional=True))
-    test: str = attr(Choice(TESTS), "which relation must hold")
-    value: float | None = attr(Real(), "what it is compared with, where that is fixed", None)
+    can_inline = True
+    input_specs = (
+        InputSpec("x", "what is compared"),
+        InputSpec("other", "what it is compared with", optional=True),
+    )
+    test: str = attribute_field(Choice(COMPARISONS), "which relation must hold")
+    value: float | None = attribute_field(Real(), "what it is compared with, where that is fixed", None)
 
-    def infer(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+    def infer_type(self, x: TensorType, other: TensorType | None = None) -> TensorType:
         if (other is None) == (self.value is None):
             raise ShapeError(
                 "SB103",
@@ -36,25 +39,29 @@ class Compare(Op):
                 "write `compare: {test: greater, value: 0}`, say",
             )
         if other is None:
-            return x.typed("bool")
+            return x.with_dtype("bool")
         if x.dtype != other.dtype:
             raise ShapeError("SB305", f"compare needs values of one type, here are {x} and {other}")
-        return met((x, other)).typed("bool")
+        return broadcast_types((x, other)).with_dtype("bool")
 
 
-@op("logic")
+@register_op("logic")
 class Where(Op):
     """One value where the condition holds, else another or a fixed one; all meet by axis name."""
 
-    light = True
-    takes = (
-        Takes("then", "what stands where the condition holds"),
-        Takes("condition", "true or false at each place"),
-        Takes("otherwise", "what stands where it does not hold", optional=True),
+    can_inline = True
+    input_specs = (
+        InputSpec("then", "what stands where the condition holds"),
+        InputSpec("condition", "true or false at each place"),
+        InputSpec("otherwise", "what stands where it does not hold", optional=True),
     )
-    value: float | None = attr(Real(), "what stands where it does not hold, where that is fixed", None)
+    value: float | None = attribute_field(
+        Real(), "what stands where it does not hold, where that is fixed", None
+    )
 
-    def infer(self, then: Tensor, condition: Tensor, otherwise: Tensor | None = None) -> Tensor:
+    def infer_type(
+        self, then: TensorType, condition: TensorType, otherwise: TensorType | None = None
+    ) -> TensorType:
         if (otherwise is None) == (self.value is None):
             raise ShapeError(
                 "SB103",
@@ -63,37 +70,39 @@ class Where(Op):
             )
         if otherwise is not None and then.dtype != otherwise.dtype:
             raise ShapeError("SB305", f"where needs values of one type, here are {then} and {otherwise}")
-        mask(self.name, condition)
-        return met((then, condition) if otherwise is None else (then, condition, otherwise)).typed(then.dtype)
+        require_mask(self.name, condition)
+        return broadcast_types(
+            (then, condition) if otherwise is None else (then, condition, otherwise)
+        ).with_dtype(then.dtype)
 
 
-@op("logic")
+@register_op("logic")
 class LogicalNot(Op):
     """True where x is false."""
 
-    light = True
+    can_inline = True
 
-    def infer(self, x: Tensor) -> Tensor:
-        return mask(self.name, x)
+    def infer_type(self, x: TensorType) -> TensorType:
+        return require_mask(self.name, x)
 
 
-class Logical(Op):
+class VariadicLogical(Op):
     """Masks that meet by axis name."""
 
-    takes = SEVERAL
-    light = True
+    input_specs = VARIADIC_INPUTS
+    can_inline = True
 
-    def infer(self, *xs: Tensor) -> Tensor:
+    def infer_type(self, *xs: TensorType) -> TensorType:
         if len(xs) < 2:
             raise ShapeError("SB401", f"{self.name} needs two values or more")
-        return met(tuple(mask(self.name, x) for x in xs))
+        return broadcast_types(tuple(require_mask(self.name, x) for x in xs))
 
 
-@op("logic")
-class LogicalAnd(Logical):
+@register_op("logic")
+class LogicalAnd(VariadicLogical):
     """True where all are."""
 
 
-@op("logic")
-class LogicalOr(Logical):
+@register_op("logic")
+class LogicalOr(VariadicLogical):
     """True where any is."""

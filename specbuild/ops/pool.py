@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from specbuild.expressions import plain
-from specbuild.ops.attribute_kinds import Axes, Flag, Integer, Padding, PerAxis
-from specbuild.ops.base import Op, Places, attr, op
-from specbuild.ops.types import ShapeError, Tensor
-from specbuild.ops.window import Window, beside, slid, spread, window
+from specbuild.expressions import concrete
+from specbuild.ops.attribute_kinds import AxisNames, Boolean, Integer, Padding, PerAxis
+from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
+from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.window import SlidingWindow, build_window, require_other_axis, values_per_axis, window_axes
 
 
-class Pool(Op):
+class WindowPool(Op):
     """A summary under a sliding window."""
 
     kernel: int
@@ -18,57 +18,59 @@ class Pool(Op):
     ceil_mode: bool
     over: tuple[str, ...] | None
 
-    def window(self, x: Tensor) -> Window:
+    def sliding_window(self, x: TensorType) -> SlidingWindow:
         stride = self.kernel if self.stride is None else self.stride
-        return window(x, self.over, self.kernel, stride, self.padding, getattr(self, "dilation", 1))
+        return build_window(x, self.over, self.kernel, stride, self.padding, getattr(self, "dilation", 1))
 
-    def infer(self, x: Tensor) -> Tensor:
-        window = self.window(x)
-        beside(x, window.axes)
-        window.covers()
-        return x.resized((window.ceiled() if self.ceil_mode else window).sizes(x))
+    def infer_type(self, x: TensorType) -> TensorType:
+        window = self.sliding_window(x)
+        require_other_axis(x, window.axes)
+        window.check_padding()
+        return x.with_sizes((window.with_ceil_mode() if self.ceil_mode else window).output_sizes(x))
 
-    def places(self, x: Tensor) -> dict[str, Places]:
-        return self.window(x).places()
+    def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
+        return self.sliding_window(x).axis_strides()
 
 
-@op("pooling")
-class MaxPool(Pool):
+@register_op("pooling")
+class MaxPool(WindowPool):
     """The largest value under a sliding window."""
 
-    kernel: int = attr(PerAxis(Integer(1)), "length of the window along each axis", 2)
-    stride: int | None = attr(
+    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis", 2)
+    stride: int | None = attribute_field(
         PerAxis(Integer(1)), "step of the window along each axis; the kernel's length if not given", None
     )
-    padding: object = attr(Padding(), "what is added around the input; it never wins", 0)
-    dilation: int = attr(PerAxis(Integer(1)), "distance between the points of the window", 1)
-    ceil_mode: bool = attr(Flag(), "whether a last window may reach over the end", False)
-    over: tuple[str, ...] | None = attr(
-        Axes(), "axes that the window slides over; all of D, H, W that there are", None
+    padding: object = attribute_field(Padding(), "what is added around the input; it never wins", 0)
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
+    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may reach over the end", False)
+    over: tuple[str, ...] | None = attribute_field(
+        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
     )
 
 
-@op("pooling")
-class AvgPool(Pool):
+@register_op("pooling")
+class AvgPool(WindowPool):
     """The mean under a sliding window."""
 
-    kernel: int = attr(PerAxis(Integer(1)), "length of the window along each axis", 2)
-    stride: int | None = attr(
+    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis", 2)
+    stride: int | None = attribute_field(
         PerAxis(Integer(1)), "step of the window along each axis; the kernel's length if not given", None
     )
-    padding: object = attr(Padding(), "zeros that are added around the input", 0)
-    ceil_mode: bool = attr(Flag(), "whether a last window may reach over the end", False)
-    count_include_pad: bool = attr(Flag(), "whether the zeros of the padding count in the mean", True)
-    over: tuple[str, ...] | None = attr(
-        Axes(), "axes that the window slides over; all of D, H, W that there are", None
+    padding: object = attribute_field(Padding(), "zeros that are added around the input", 0)
+    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may reach over the end", False)
+    count_include_pad: bool = attribute_field(
+        Boolean(), "whether the zeros of the padding count in the mean", True
+    )
+    over: tuple[str, ...] | None = attribute_field(
+        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
     )
 
-    def infer(self, x: Tensor) -> Tensor:
+    def infer_type(self, x: TensorType) -> TensorType:
         if self.padding == "tf_same" and self.count_include_pad:
             raise ShapeError(
                 "SB404", "with tf_same, padding does not count in a mean", "say `count_include_pad: false`"
             )
-        return super().infer(x)
+        return super().infer_type(x)
 
 
 class AdaptivePool(Op):
@@ -77,42 +79,42 @@ class AdaptivePool(Op):
     size: int
     over: tuple[str, ...] | None
 
-    def axes(self, x: Tensor) -> tuple[str, ...]:
-        return slid(x, self.over)
+    def pooled_axes(self, x: TensorType) -> tuple[str, ...]:
+        return window_axes(x, self.over)
 
-    def sizes(self, x: Tensor) -> tuple[int, ...]:
-        return spread(self.size, self.axes(x), "size")
+    def output_sizes(self, x: TensorType) -> tuple[int, ...]:
+        return values_per_axis(self.size, self.pooled_axes(x), "size")
 
-    def infer(self, x: Tensor) -> Tensor:
-        beside(x, self.axes(x))
-        return x.resized(dict(zip(self.axes(x), self.sizes(x), strict=True)))
+    def infer_type(self, x: TensorType) -> TensorType:
+        require_other_axis(x, self.pooled_axes(x))
+        return x.with_sizes(dict(zip(self.pooled_axes(x), self.output_sizes(x), strict=True)))
 
-    def places(self, x: Tensor) -> dict[str, Places]:
-        sizes = zip(self.axes(x), self.sizes(x), strict=True)
-        return {axis: Places(axis, plain(x[axis]), plain(size)) for axis, size in sizes}
+    def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
+        sizes = zip(self.pooled_axes(x), self.output_sizes(x), strict=True)
+        return {axis: AxisStride(axis, concrete(x[axis]), concrete(size)) for axis, size in sizes}
 
 
-@op("pooling")
+@register_op("pooling")
 class AdaptiveAvgPool(AdaptivePool):
     """The mean over each of `size` windows that cover the axes evenly; they overlap where the size does not divide.
 
     The i-th of n windows over m places reaches from floor(i * m / n) to ceil((i + 1) * m / n).
     """
 
-    size: int = attr(PerAxis(Integer(1)), "size that comes out along each axis", 1)
-    over: tuple[str, ...] | None = attr(
-        Axes(), "axes that are summarised; all of D, H, W that there are", None
+    size: int = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", 1)
+    over: tuple[str, ...] | None = attribute_field(
+        AxisNames(), "axes that are summarised; all of D, H, W that there are", None
     )
 
 
-@op("pooling")
+@register_op("pooling")
 class AdaptiveMaxPool(AdaptivePool):
     """The largest value in each of `size` windows that cover the axes evenly; they overlap where the size does not divide.
 
     The i-th of n windows over m places reaches from floor(i * m / n) to ceil((i + 1) * m / n).
     """
 
-    size: int = attr(PerAxis(Integer(1)), "size that comes out along each axis", 1)
-    over: tuple[str, ...] | None = attr(
-        Axes(), "axes that are summarised; all of D, H, W that there are", None
+    size: int = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", 1)
+    over: tuple[str, ...] | None = attribute_field(
+        AxisNames(), "axes that are summarised; all of D, H, W that there are", None
     )

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from specbuild.ops import expression
-from specbuild.ops.attribute_kinds import Choice, Fixed, Flag, Init, InitKind, Integer, KindError, Table
-from specbuild.ops.base import Op, attr, op
-from specbuild.ops.base import Weight as Held
-from specbuild.ops.expression import Expression
-from specbuild.ops.types import Tensor, listed
+from specbuild.ops import table_expression as expression
+from specbuild.ops.attribute_kinds import (
+    AttributeValueError,
+    AxisMapping,
+    Boolean,
+    Choice,
+    Init,
+    InitKind,
+    Integer,
+    TableFormula,
+)
+from specbuild.ops.base import Op, attribute_field, register_op
+from specbuild.ops.base import WeightSpec as Held
+from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.types import TensorType, join_names
 
 
-@op("weight")
+@register_op("weight")
 class Weight(Op):
     """A tensor by itself, learned unless said otherwise: a class token, a position table, a layer scale."""
 
-    takes = ()
-    light = True
-    axes: Mapping[str, int] = attr(
-        Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number"
+    input_specs = ()
+    can_inline = True
+    axes: Mapping[str, int] = attribute_field(
+        AxisMapping(Integer(1), can_be_empty=True), "its axes and sizes; {} for a single number"
     )
-    init: Init = attr(InitKind(), "how it begins", Init("zeros"))
-    trained: bool = attr(Flag(), "whether it is learned", True)
+    init: Init = attribute_field(InitKind(), "how it begins", Init("zeros"))
+    trained: bool = attribute_field(Boolean(), "whether it is learned", True)
 
-    def infer(self) -> Tensor:
-        return Tensor(self.axes, batched=False)
+    def infer_type(self) -> TensorType:
+        return TensorType(self.axes, batched=False)
 
-    def weights(self) -> dict[str, Held]:
+    def weight_specs(self) -> dict[str, Held]:
         return {"value": Held(self.axes, self.trained)}
 
 
-@op("table")
+@register_op("table")
 class Const(Op):
     """A table computed once from the indices of its axes: `T - S`, `T >= S`, `sin(T / 10000 ** (C / 64))`.
 
@@ -40,37 +49,39 @@ class Const(Op):
     maximum where. Masks, relative positions, rotary angles and fixed kernels are such tables.
     """
 
-    takes = ()
-    light = True
-    axes: Mapping[str, int] = attr(
-        Fixed(Integer(1), empty=True), "its axes and sizes; {} for a single number"
+    input_specs = ()
+    can_inline = True
+    axes: Mapping[str, int] = attribute_field(
+        AxisMapping(Integer(1), can_be_empty=True), "its axes and sizes; {} for a single number"
     )
-    value: Expression = attr(Table(), "the number at each place, from the indices of the axes")
-    dtype: str = attr(Choice(("float", "int32", "bool")), "what it holds", "float")
+    value: TableExpression = attribute_field(
+        TableFormula(), "the number at each place, from the indices of the axes"
+    )
+    dtype: str = attribute_field(Choice(("float", "int32", "bool")), "what it holds", "float")
 
-    def infer(self) -> Tensor:
+    def infer_type(self) -> TensorType:
         for axis in self.axes:
-            if axis in self.value.values:
+            if axis in self.value.constants:
                 hint = "give the axis another name, and `rename` it after"
-                raise KindError(
+                raise AttributeValueError(
                     f"{axis!r} is an axis of the table and a parameter", hint, ("value",), "SB204"
                 )
-        for name in self.value.axes():
+        for name in self.value.list_axes():
             if name not in self.axes:
-                fault = self.value.faults[name]
-                raise KindError(
+                fault = self.value.name_errors[name]
+                raise AttributeValueError(
                     f"{fault.message}, nor is it an axis of the table",
-                    f"its axes are {listed(self.axes)}",
+                    f"its axes are {join_names(self.axes)}",
                     ("value",),
                     fault.code,
                 )
         try:
-            found = expression.kind(self.value)
-        except expression.Mistyped as e:
-            raise KindError(e.message, e.hint, ("value",)) from None
+            found = expression.infer_kind(self.value)
+        except expression.TableTypeError as e:
+            raise AttributeValueError(e.message, e.hint, ("value",)) from None
         fits = {
-            "float": expression.NUMBERS,
-            "int32": (expression.INT, expression.WHOLE),
+            "float": expression.NUMBER_KINDS,
+            "int32": (expression.INT, expression.INTEGRAL),
             "bool": (expression.BOOL,),
         }
         if found not in fits[self.dtype]:
@@ -81,5 +92,5 @@ class Const(Op):
                 expression.BOOL: "say `dtype: bool`",
                 expression.REAL: "say `dtype: float`, or round it by floor",
             }.get(found, "say `dtype: float`")
-            raise KindError(f"the table is {self.dtype}, but its value is {told}", hint, ("value",))
-        return Tensor(self.axes, self.dtype, batched=False)
+            raise AttributeValueError(f"the table is {self.dtype}, but its value is {told}", hint, ("value",))
+        return TensorType(self.axes, self.dtype, batched=False)

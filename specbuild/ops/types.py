@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from specbuild.expressions import plain
+from specbuild.expressions import concrete
 
 CHANNEL = "C"
 SPATIAL = ("D", "H", "W")  # always in this order, whatever order the author writes
@@ -24,7 +24,7 @@ class ShapeError(Exception):
 
 
 @dataclass(frozen=True)
-class Tensor:
+class TensorType:
     """The type of a value: `sizes` by axis name, `dtype` (float, int32 or bool).
 
     `batched` is false for what has no batch axis: a free weight or a constant table.
@@ -40,16 +40,16 @@ class Tensor:
             if size < 1:
                 raise ShapeError(
                     "SB403",
-                    f"axis {axis} would have size {plain(size)}",
+                    f"axis {axis} would have size {concrete(size)}",
                     "every axis needs a size of at least 1",
                 )
             if size > MAX_AXIS:
                 raise ShapeError(
                     "SB504",
-                    f"axis {axis} would have size {plain(size):,}",
+                    f"axis {axis} would have size {concrete(size):,}",
                     f"an axis holds at most {MAX_AXIS:,}",
                 )
-        if prod(plain(size) for size in self.sizes.values()) > MAX_ELEMENTS:
+        if prod(concrete(size) for size in self.sizes.values()) > MAX_ELEMENTS:
             raise ShapeError(
                 "SB504", f"a value of {self} is too large", f"a value holds at most {MAX_ELEMENTS:,} elements"
             )
@@ -59,7 +59,7 @@ class Tensor:
             return self.sizes[axis]
         except KeyError:
             raise ShapeError(
-                "SB404", f"there is no axis {axis} in {self}", f"its axes are {listed(self.sizes)}"
+                "SB404", f"there is no axis {axis} in {self}", f"its axes are {join_names(self.sizes)}"
             ) from None
 
     def __contains__(self, axis: str) -> bool:
@@ -70,20 +70,20 @@ class Tensor:
         return tuple(self.sizes)
 
     @property
-    def elements(self) -> int:
+    def element_count(self) -> int:
         """How many numbers one sample holds."""
-        return prod(plain(size) for size in self.sizes.values())
+        return prod(concrete(size) for size in self.sizes.values())
 
-    def resized(self, sizes: Mapping[str, int]) -> Tensor:
+    def with_sizes(self, sizes: Mapping[str, int]) -> TensorType:
         """The same value with other sizes; an axis that it lacks is added at the end."""
-        return Tensor({**self.sizes, **sizes}, self.dtype, self.batched)
+        return TensorType({**self.sizes, **sizes}, self.dtype, self.batched)
 
-    def without(self, *axes: str) -> Tensor:
+    def without_axes(self, *axes: str) -> TensorType:
         for axis in axes:
             self[axis]
-        return Tensor({a: n for a, n in self.sizes.items() if a not in axes}, self.dtype, self.batched)
+        return TensorType({a: n for a, n in self.sizes.items() if a not in axes}, self.dtype, self.batched)
 
-    def replaced(self, axis: str | Iterable[str], by: Mapping[str, int]) -> Tensor:
+    def replace_axes(self, axis: str | Iterable[str], by: Mapping[str, int]) -> TensorType:
         """One axis, or several, exchanged for others, at the place of the last of them."""
         gone = (axis,) if isinstance(axis, str) else tuple(axis)
         for a in gone:
@@ -98,26 +98,26 @@ class Tensor:
                     sizes[name] = size
             elif a not in gone:
                 sizes[a] = n
-        return Tensor(sizes, self.dtype, self.batched)
+        return TensorType(sizes, self.dtype, self.batched)
 
-    def typed(self, dtype: str) -> Tensor:
-        return Tensor(self.sizes, dtype, self.batched)
+    def with_dtype(self, dtype: str) -> TensorType:
+        return TensorType(self.sizes, dtype, self.batched)
 
-    def same_sizes(self, other: Tensor) -> bool:
+    def has_same_sizes(self, other: TensorType) -> bool:
         return dict(self.sizes) == dict(other.sizes)
 
     def __str__(self) -> str:
-        inner = ", ".join(f"{axis}: {plain(size)}" for axis, size in self.sizes.items())
+        inner = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
         return "{" + inner + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
 
 
-def listed(words: Iterable[str]) -> str:
+def join_names(words: Iterable[str]) -> str:
     """Names for a message: "C, H and W"; "none" if there are none."""
     *rest, last = list(words) or ["none"]
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
-def spatial(x: Tensor) -> tuple[str, ...]:
+def spatial_axes(x: TensorType) -> tuple[str, ...]:
     """The axes that a window slides over unless told otherwise: D, H, W; else the one axis beside C."""
     found = tuple(a for a in SPATIAL if a in x)
     return found or tuple(a for a in x.axes if a != CHANNEL)

@@ -1,6 +1,22 @@
 """A folder to drop into somebody's codebase: models, their tests, a card, and what loads weights."""
 
-from specbuild.packaging.contents import KNOWN, Diagram, File, Wanted, package
-from specbuild.packaging.folder import Change, checked, delivered, named
+from specbuild.packaging.contents import (
+    PACKAGE_FILE_NAMES,
+    Diagram,
+    PackageFile,
+    PackageOptions,
+    build_package,
+)
+from specbuild.packaging.folder import FileChange, apply_changes, package_name, plan_changes
 
-__all__ = ["KNOWN", "Change", "Diagram", "File", "Wanted", "checked", "delivered", "named", "package"]
+__all__ = [
+    "PACKAGE_FILE_NAMES",
+    "Diagram",
+    "FileChange",
+    "PackageFile",
+    "PackageOptions",
+    "apply_changes",
+    "build_package",
+    "package_name",
+    "plan_changes",
+]

@@ -9,54 +9,54 @@ from pathlib import Path
 from typing import Literal
 
 from specbuild.api import Model
-from specbuild.backends import NAMES, load
-from specbuild.codegen.printer import module
+from specbuild.backends import BACKEND_NAMES, load_backend
+from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
-from specbuild.compiler import files as output
-from specbuild.compiler.audit import audit
-from specbuild.compiler.keras_weights_loader import with_loader
-from specbuild.compiler.torch_weights_loader import loader
+from specbuild.compiler import output_files as output
+from specbuild.compiler.audit import audit_source
+from specbuild.compiler.keras_weights_loader import add_loader
+from specbuild.compiler.torch_weights_loader import loader_module
 from specbuild.diagnostics.errors import SpecError
-from specbuild.packaging.file_audit import looked_at
-from specbuild.packaging.init_file import face
-from specbuild.packaging.markdown import listing
-from specbuild.packaging.model_facts import Facts
-from specbuild.packaging.parity_results import measured
-from specbuild.packaging.readme import Card
-from specbuild.packaging.test_file import trial
+from specbuild.packaging.file_audit import audit_module
+from specbuild.packaging.init_file import init_module
+from specbuild.packaging.markdown import code_block
+from specbuild.packaging.model_facts import ModelFacts
+from specbuild.packaging.model_tests import build_test_module
+from specbuild.packaging.parity_results import load_results
+from specbuild.packaging.readme import ModelReadme
 
 Diagram = Literal["svg", "mermaid", "none"]
 
-FACE, CARD, PICTURE, TYPED = "__init__.py", "README.md", "diagram.svg", "py.typed"
-PREFIXES = ("", *(f"{name}_" for name in NAMES))
+INIT_NAME, README_NAME, DIAGRAM_NAME, TYPED_NAME = "__init__.py", "README.md", "diagram.svg", "py.typed"
+PREFIXES = ("", *(f"{name}_" for name in BACKEND_NAMES))
 # Every name that some package has: what else lies in the folder is none of our business.
-KNOWN = frozenset(
-    {FACE, CARD, PICTURE, TYPED}
+PACKAGE_FILE_NAMES = frozenset(
+    {INIT_NAME, README_NAME, DIAGRAM_NAME, TYPED_NAME}
     | {f"{prefix}{part}.py" for prefix in PREFIXES for part in ("model", "weights")}
     | {f"test_{prefix}model.py" for prefix in PREFIXES}
 )
 
 
 @dataclass(frozen=True)
-class File:
+class PackageFile:
     """One file. What it holds is made when it is asked for: a picture needs Graphviz, and time."""
 
     name: str
-    told: str  # what it is, for the card
-    make: Callable[[], str]
+    description: str  # what it is, for the card
+    make_text: Callable[[], str]
     backend: str | None = None  # that it is for, if for one alone
 
     @cached_property
     def text(self) -> str:
-        return self.make()
+        return self.make_text()
 
     @property
-    def drawn(self) -> bool:
-        return self.name == PICTURE
+    def is_diagram(self) -> bool:
+        return self.name == DIAGRAM_NAME
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PackageOptions:
     """What a package is to hold."""
 
     backends: Sequence[str]
@@ -65,80 +65,99 @@ class Wanted:
     parity: Path | None = None  # a report of `specbuild parity --json`
 
 
-def package(model: Model, name: str, wanted: Wanted) -> list[File]:
+def build_package(model: Model, name: str, options: PackageOptions) -> list[PackageFile]:
     """The files of the package of this name; raises SpecError where a backend cannot express the model."""
-    several = len(wanted.backends) > 1
-    facts = [Facts(model, backend, f"{backend}_" if several else "") for backend in wanted.backends]
-    header = output.header(model.digest, model.spec.license)
-    results = () if wanted.parity is None else measured(wanted.parity, model)
+    several = len(options.backends) > 1
+    facts = [ModelFacts(model, backend, f"{backend}_" if several else "") for backend in options.backends]
+    header = output.file_header(model.digest, model.spec.license)
+    results = () if options.parity is None else load_results(options.parity, model)
     files = [
-        File(FACE, "what the package gives by name", lambda: python(face(facts, header))),
-        *(file for f in facts for file in of_backend(f, header, wanted.loaders)),
+        PackageFile(
+            INIT_NAME, "what the package gives by name", lambda: python_text(init_module(facts, header))
+        ),
+        *(file for f in facts for file in framework_files(f, header, options.loaders)),
     ]
-    if wanted.diagram == "svg":
-        files.append(File(PICTURE, "the model, drawn", lambda: marked(picture(model), header)))
-    files.append(File(TYPED, "says that the package has types", lambda: output.stamped(f"# {header[0]}\n")))
-
-    def card() -> str:
-        listed = [(CARD, "this card"), *((f.name, f.told) for f in files)]
-        said = Card(
-            facts, name, wanted.loaders, diagram(model, wanted), results, listed, command(model, name, wanted)
+    if options.diagram == "svg":
+        files.append(
+            PackageFile(
+                DIAGRAM_NAME, "the model, drawn", lambda: add_header_comment(render_diagram(model), header)
+            )
         )
-        return marked(said.text(), header)
+    files.append(
+        PackageFile(
+            TYPED_NAME, "says that the package has types", lambda: output.stamp_source(f"# {header[0]}\n")
+        )
+    )
 
-    return [*files, File(CARD, "", card)]
+    def render_readme() -> str:
+        listed = [(README_NAME, "this card"), *((f.name, f.description) for f in files)]
+        readme = ModelReadme(
+            facts,
+            name,
+            options.loaders,
+            diagram_section(model, options),
+            results,
+            listed,
+            compile_command(model, name, options),
+        )
+        return add_header_comment(readme.render(), header)
+
+    return [*files, PackageFile(README_NAME, "", render_readme)]
 
 
-def of_backend(facts: Facts, header: tuple[str, ...], loaders: bool) -> Iterator[File]:
+def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -> Iterator[PackageFile]:
     """The model in one framework, and what belongs to it."""
     title, backend = facts.title, facts.backend
     source = facts.model.source(backend)
-    yield File(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
+    yield PackageFile(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
     if loaders:
-        told = "reads and writes" if backend == "torch" else "reads"
-        yield File(
+        verbs = "reads and writes" if backend == "torch" else "reads"
+        yield PackageFile(
             f"{facts.prefix}weights.py",
-            f"{told} weights (needs `safetensors`)",
-            lambda: weights(facts, header),
+            f"{verbs} weights (needs `safetensors`)",
+            lambda: weights_text(facts, header),
             backend,
         )
     test = f"test_{facts.module}.py"
-    yield File(
-        test, f"tests the model in {title}: `pytest {test}`", lambda: python(trial(facts, header)), backend
+    yield PackageFile(
+        test,
+        f"tests the model in {title}: `pytest {test}`",
+        lambda: python_text(build_test_module(facts, header)),
+        backend,
     )
 
 
-def python(page: Module) -> str:
+def python_text(page: Module) -> str:
     """A file of Python, looked at."""
-    text = module(page)
-    looked_at(text)
-    return output.stamped(text)
+    text = print_module(page)
+    audit_module(text)
+    return output.stamp_source(text)
 
 
-def weights(facts: Facts, header: tuple[str, ...]) -> str:
+def weights_text(facts: ModelFacts, header: tuple[str, ...]) -> str:
     """What reads weights, audited as a model is."""
     doc = f"Weights of {facts.name} in {facts.title}, as `specbuild weights` keeps them."
     graph = facts.model.graph
     if facts.backend == "torch":
-        page = loader(graph, doc, header)
+        page = loader_module(graph, doc, header)
     else:
-        page = with_loader(Module(doc, ("import keras",), (), header), graph)
-    text = module(page)
-    audit(text, load(facts.backend).name, loader=True)
-    return output.stamped(text)
+        page = add_loader(Module(doc, ("import keras",), (), header), graph)
+    text = print_module(page)
+    audit_source(text, load_backend(facts.backend).name, loader=True)
+    return output.stamp_source(text)
 
 
-def marked(text: str, header: tuple[str, ...]) -> str:
+def add_header_comment(text: str, header: tuple[str, ...]) -> str:
     """A text of Markdown or XML with its header as a comment."""
-    return output.stamped(f"<!-- {header[0]} -->\n{text}")
+    return output.stamp_source(f"<!-- {header[0]} -->\n{text}")
 
 
-def picture(model: Model) -> str:
+def render_diagram(model: Model) -> str:
     """The SVG; where that cannot be, it is said how a package does without."""
-    from specbuild.diagram import Look  # only here: a package may have no picture
+    from specbuild.diagram import DrawingStyle  # only here: a package may have no picture
 
     try:
-        return model.picture("svg", look=Look(places=False)).decode()
+        return model.picture("svg", look=DrawingStyle(shows_locations=False)).decode()
     except SpecError as error:
         hint = "`--diagram mermaid` needs no Graphviz, and `--diagram none` leaves the picture out"
         if error.code == "SB951":
@@ -146,22 +165,22 @@ def picture(model: Model) -> str:
         raise SpecError(error.code, error.message, hint=hint) from None
 
 
-def diagram(model: Model, wanted: Wanted) -> str:
+def diagram_section(model: Model, options: PackageOptions) -> str:
     """The part of the card that shows the model."""
-    if wanted.diagram == "mermaid":
-        return listing(model.picture("mermaid").decode(), "mermaid")
+    if options.diagram == "mermaid":
+        return code_block(model.picture("mermaid").decode(), "mermaid")
     return (
-        f"![{model.name}: the model as its blocks, and each of them opened]({PICTURE})"
-        if wanted.diagram == "svg"
+        f"![{model.name}: the model as its blocks, and each of them opened]({DIAGRAM_NAME})"
+        if options.diagram == "svg"
         else ""
     )
 
 
-def command(model: Model, name: str, wanted: Wanted) -> str:
+def compile_command(model: Model, name: str, options: PackageOptions) -> str:
     """What writes the package; values given by `--set` are not told."""
-    backend = wanted.backends[0] if len(wanted.backends) == 1 else "all"
-    said = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"
-    said += f" --variant {model.variant}" if model.variant else ""
-    said += " --with-weights-loader" if wanted.loaders else ""
-    said += f" --diagram {wanted.diagram}" if wanted.diagram != "svg" else ""
-    return said + (" --parity parity.json" if wanted.parity is not None else "")
+    backend = options.backends[0] if len(options.backends) == 1 else "all"
+    text = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"
+    text += f" --variant {model.variant}" if model.variant else ""
+    text += " --with-weights-loader" if options.loaders else ""
+    text += f" --diagram {options.diagram}" if options.diagram != "svg" else ""
+    return text + (" --parity parity.json" if options.parity is not None else "")

@@ -4,46 +4,48 @@ from __future__ import annotations
 
 import ast
 
-from specbuild.compiler.audit import UNPRINTED, AuditError, body
-from specbuild.expressions.python_ast import parsed
+from specbuild.compiler.audit import UNPRINTABLE, AuditError, body_statements
+from specbuild.expressions.python_ast import parse_python
 
 # Modules that such files import from; a dot is the package itself.
-MODULES = frozenset({"importlib", "keras", "math", "pytest", "torch", "types"})
-CALLED = frozenset({"pytest.fixture", "pytest.mark.filterwarnings", "pytest.mark.parametrize"})
+ALLOWED_MODULES = frozenset({"importlib", "keras", "math", "pytest", "torch", "types"})
+ALLOWED_CALLS = frozenset({"pytest.fixture", "pytest.mark.filterwarnings", "pytest.mark.parametrize"})
 
 
-def looked_at(text: str) -> None:
+def audit_module(text: str) -> None:
     """Refuse a file that does more, when it is imported, than to import, to define, and to list names."""
-    if UNPRINTED.search(text):
+    if UNPRINTABLE.search(text):
         raise AuditError("it holds what nobody would see")
     try:
-        tree = parsed(text)
+        tree = parse_python(text)
     except (SyntaxError, ValueError) as error:
         raise AuditError(f"it is not Python: {error}") from error
-    for node in body(tree):
-        if not allowed(node):
+    for node in body_statements(tree):
+        if not is_allowed(node):
             raise AuditError(f"line {node.lineno} runs when the file is imported")
 
 
-def allowed(node: ast.stmt) -> bool:
+def is_allowed(node: ast.stmt) -> bool:
     match node:
         case ast.Import(names):
-            return all(name.name in MODULES for name in names)
+            return all(name.name in ALLOWED_MODULES for name in names)
         case ast.ImportFrom(module, _, level):
-            return level == 1 or (level == 0 and module in MODULES)
+            return level == 1 or (level == 0 and module in ALLOWED_MODULES)
         case ast.FunctionDef(decorator_list=decorators):
             return all(
-                isinstance(call, ast.Call) and ast.unparse(call.func) in CALLED and constant(call)
+                isinstance(call, ast.Call)
+                and ast.unparse(call.func) in ALLOWED_CALLS
+                and has_constant_arguments(call)
                 for call in decorators
             )
         case ast.Expr(ast.Call() as call):
-            return ast.unparse(call.func) == "pytest.importorskip" and constant(call)
+            return ast.unparse(call.func) == "pytest.importorskip" and has_constant_arguments(call)
         case ast.Assign([ast.Name("__all__")], ast.List(names)):
             return all(isinstance(name, ast.Constant) for name in names)
     return False
 
 
-def constant(call: ast.Call) -> bool:
+def has_constant_arguments(call: ast.Call) -> bool:
     """Whether a decorator is given nothing but constants."""
     try:
         for argument in (*call.args, *(keyword.value for keyword in call.keywords)):

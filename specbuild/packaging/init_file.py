@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from specbuild.backends.page import reflowed
-from specbuild.codegen.literals import WIDTH, identifier
+from specbuild.backends.module_parts import reflow_paragraphs
+from specbuild.codegen.literals import LINE_WIDTH, check_identifier
 from specbuild.codegen.tree import Assign, Helper, ListOf, Literal, Module
-from specbuild.packaging.model_facts import Facts
+from specbuild.packaging.model_facts import ModelFacts
 
-LATER = """\
+LAZY_IMPORT = """\
 def __getattr__(name: str) -> ModuleType:
     \"\"\"Import a framework's file when it is first asked for.\"\"\"
     if name not in __all__:
@@ -18,34 +18,34 @@ def __getattr__(name: str) -> ModuleType:
     return import_module(f".{name}", __name__)"""
 
 
-def face(facts: Sequence[Facts], header: tuple[str, ...]) -> Module:
+def init_module(facts: Sequence[ModelFacts], header: tuple[str, ...]) -> Module:
     """Of one framework: the model and its blocks. Of several: the files, each imported only when asked for."""
-    doc = reflowed(facts[0].model.graph.doc)
+    doc = reflow_paragraphs(facts[0].model.graph.doc)
     if len(facts) == 1:
-        names = sorted(facts[0].classes, key=rank)
-        return Module(doc, imported(facts[0].module, names), (listed(names),), header)
-    names = sorted((f.module for f in facts), key=rank)
+        names = sorted(facts[0].class_names, key=sort_key)
+        return Module(doc, import_lines(facts[0].module, names), (all_assignment(names),), header)
+    names = sorted((f.module for f in facts), key=sort_key)
     files = "\n".join(f"{f.module}: {f.name} in {f.title}" for f in facts)
-    told = f"Neither framework is imported before it is asked for:\n\n{files}"
+    note = f"Neither framework is imported before it is asked for:\n\n{files}"
     imports = ("from importlib import import_module", "from types import ModuleType")
-    doc = "\n\n".join(part for part in (doc, told) if part)
-    return Module(doc, imports, (listed(names), Helper(LATER)), header)
+    doc = "\n\n".join(part for part in (doc, note) if part)
+    return Module(doc, imports, (all_assignment(names), Helper(LAZY_IMPORT)), header)
 
 
-def listed(names: Iterable[str]) -> Assign:
+def all_assignment(names: Iterable[str]) -> Assign:
     return Assign("__all__", ListOf(tuple(map(Literal, names))))
 
 
-def imported(module: str, names: Sequence[str]) -> tuple[str, ...]:
+def import_lines(module: str, names: Sequence[str]) -> tuple[str, ...]:
     """Names from a file of the package, as the formatter writes them."""
-    known = [identifier(name) for name in names]
-    line = f"from .{identifier(module)} import {', '.join(known)}"
-    if len(line) <= WIDTH:
+    identifiers = [check_identifier(name) for name in names]
+    line = f"from .{check_identifier(module)} import {', '.join(identifiers)}"
+    if len(line) <= LINE_WIDTH:
         return (line,)
-    return (f"from .{module} import (", *(f"    {name}," for name in known), ")")
+    return (f"from .{module} import (", *(f"    {name}," for name in identifiers), ")")
 
 
-def rank(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
+def sort_key(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
     """How linters order names: constants, classes, others; numbers in them by their size."""
     kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     parts = re.split(r"(\d+)", name.lower())

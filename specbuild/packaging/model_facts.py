@@ -8,45 +8,45 @@ from functools import cached_property
 from typing import Any
 
 from specbuild.api import Model
-from specbuild.backends import load
-from specbuild.codegen.class_def import Unit
-from specbuild.codegen.classes import units
-from specbuild.codegen.constructions import literal
+from specbuild.backends import load_backend
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.classes import build_classes
+from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.printer import expression
+from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.compiler.weight_locations import parameters
-from specbuild.expressions import plain
+from specbuild.compiler.weight_locations import count_parameters
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
-from specbuild.ops.types import Tensor
+from specbuild.ops.types import TensorType
 
 BATCH = Name("B")
 
 
 @dataclass(frozen=True)
-class Value:
+class ModelValue:
     """An input or an output of a model, as a framework has it."""
 
-    type: Tensor
+    type: TensorType
     layout: Layout
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of its axes in their order, without the batch."""
-        return tuple(plain(self.type[axis]) for axis in self.layout.order)
+        return tuple(concrete(self.type[axis]) for axis in self.layout.order)
 
-    def shape(self, batch: Expr) -> tuple[Expr, ...]:
+    def shape_with_batch(self, batch: Expr) -> tuple[Expr, ...]:
         """With the batch, where it has one."""
         return (*((batch,) if self.layout.batched else ()), *map(Literal, self.sizes))
 
-    def told(self, batch: Expr = BATCH) -> str:
+    def format_shape(self, batch: Expr = BATCH) -> str:
         """`(B, 3, 224, 224)`."""
-        return expression(TupleOf(self.shape(batch)))
+        return print_expression(TupleOf(self.shape_with_batch(batch)))
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """A model in one framework. `prefix` is what its files' names begin with where a package has several."""
 
     model: Model
@@ -63,32 +63,36 @@ class Facts:
 
     @property
     def title(self) -> str:
-        return load(self.backend).title
+        return load_backend(self.backend).title
 
     @cached_property
-    def units(self) -> list[Unit]:
-        return units(self.model.graph, load(self.backend))
+    def class_specs(self) -> list[ClassSpec]:
+        return build_classes(self.model.graph, load_backend(self.backend))
 
     @property
-    def top(self) -> Unit:
-        return self.units[-1]
+    def root_class(self) -> ClassSpec:
+        return self.class_specs[-1]
 
     @property
-    def classes(self) -> list[str]:
+    def class_names(self) -> list[str]:
         """The blocks of the model and the model itself."""
-        return [unit.name for unit in self.units]
+        return [unit.name for unit in self.class_specs]
 
     @property
-    def inputs(self) -> Mapping[str, Value]:
-        return {name: Value(v.type, v.layout) for name, v in self.top.first.inputs.items()}
+    def inputs(self) -> Mapping[str, ModelValue]:
+        return {
+            name: ModelValue(v.type, v.layout) for name, v in self.root_class.first_instance.inputs.items()
+        }
 
     @property
-    def outputs(self) -> Mapping[str, Value]:
+    def outputs(self) -> Mapping[str, ModelValue]:
         """By name; the only one has none."""
-        return {name: Value(v.type, v.layout) for name, v in self.top.first.outputs.items()}
+        return {
+            name: ModelValue(v.type, v.layout) for name, v in self.root_class.first_instance.outputs.items()
+        }
 
     @property
-    def made(self) -> Expr:
+    def construction(self) -> Expr:
         """The call that makes the model; each of its arguments has what was chosen as its default."""
         return Call(Name(self.name))
 
@@ -96,34 +100,37 @@ class Facts:
     def arguments(self) -> list[tuple[str, str, str]]:
         """Of the model: each with its default, as code, and what it means."""
         docs = self.model.graph.docs
-        return [(name, code(p.default), docs.get(name, "")) for name, p in self.top.params.items()]
+        return [
+            (name, format_default(p.default), docs.get(name, ""))
+            for name, p in self.root_class.params.items()
+        ]
 
     @property
     def parameters(self) -> int:
         """How many numbers are learned; Keras keeps some sums of two as one."""
-        return parameters(self.model.graph, self.backend)
+        return count_parameters(self.model.graph, self.backend)
 
     @property
-    def learns(self) -> bool:
+    def is_trainable(self) -> bool:
         """Whether anything is trained, and some output says how."""
         floats = any(value.type.dtype == "float" for value in self.outputs.values())
-        return floats and trained(self.model.graph)
+        return floats and has_trained_weights(self.model.graph)
 
 
-def code(value: Any) -> str:
-    return expression(literal(value))
+def format_default(value: Any) -> str:
+    return print_expression(literal_expression(value))
 
 
-def trained(block: Block) -> bool:
+def has_trained_weights(block: Block) -> bool:
     """Whether a block has a weight that is learned and not frozen."""
     for node in block.nodes:
-        if any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen):
+        if any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths):
             continue
         if isinstance(node.op, Block):
-            if trained(node.op):
+            if has_trained_weights(node.op):
                 return True
         elif isinstance(node.op, Op):
-            types = [None if ref is None else block.typed(ref) for ref in node.inputs]
-            if any(weight.trained for weight in node.op.weights(*types).values()):
+            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+            if any(weight.trainable for weight in node.op.weight_specs(*types).values()):
                 return True
     return False

@@ -5,74 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from specbuild.expressions import plain
-from specbuild.ops.types import Tensor
+from specbuild.expressions import concrete
+from specbuild.ops.types import TensorType
 from specbuild.packaging import markdown, usage
-from specbuild.packaging.markdown import listing, page
-from specbuild.packaging.model_facts import Facts
-from specbuild.packaging.parity_results import MODES, Measured
-from specbuild.summary import short
-from specbuild.summary.formats import page as table
+from specbuild.packaging.markdown import code_block, join_parts
+from specbuild.packaging.model_facts import ModelFacts
+from specbuild.packaging.parity_results import MODES, ParityResult
+from specbuild.summary import format_quantity
+from specbuild.summary.formats import markdown_table as table
 from specbuild.version import __version__
 
-SUMS = "Keras keeps as one what PyTorch only adds up: the two biases of a recurrent layer."
+BIAS_NOTE = "Keras keeps as one what PyTorch only adds up: the two biases of a recurrent layer."
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelReadme:
     """All that a card is made of. `diagram` is Markdown that shows it, `files` say what each is for."""
 
-    facts: Sequence[Facts]
+    facts: Sequence[ModelFacts]
     package: str
     loaders: bool
     diagram: str
-    parity: Sequence[Measured]
+    parity: Sequence[ParityResult]
     files: Sequence[tuple[str, str]]
     command: str
 
-    def text(self) -> str:
+    def render(self) -> str:
         first = self.facts[0]
         variant = f" · {first.model.variant}" if first.model.variant else ""
         license = first.model.spec.license.strip()
-        return page(
+        return join_parts(
             f"# {first.name}{variant}",
-            markdown.prose(first.model.graph.doc),
+            markdown.escape_text(first.model.graph.doc),
             self.diagram,
             "## Inputs and outputs",
-            self.values(),
+            self.values_table(),
             "`B` is the batch.",
             "## Size",
-            table(("What", "How many"), self.sizes(), 1),
-            SUMS if len({f.parameters for f in self.facts}) > 1 else "",
-            *self.arguments(),
+            table(("What", "How many"), self.size_rows(), 1),
+            BIAS_NOTE if len({f.parameters for f in self.facts}) > 1 else "",
+            *self.arguments_section(),
             "## Use",
-            self.used(),
+            self.usage_section(),
             "## Weights",
-            usage.weights(self.facts, self.package, self.loaders),
+            usage.weights_section(self.facts, self.package, self.loaders),
             "## Parity",
-            self.compared(),
+            self.parity_section(),
             "## Files",
             table(("File", "What it is"), [(f"[`{name}`]({name})", told) for name, told in self.files], 2),
             "Change the spec, not these files, and write them anew. Files that were edited by hand are not "
             "overwritten; `--check` tells whether all is as the spec says, `--diff` what would change.",
-            listing(self.command, "sh"),
+            code_block(self.command, "sh"),
             "## License" if license else "",
-            markdown.line(license),
+            markdown.escape_line(license),
         )
 
-    def values(self) -> str:
+    def values_table(self) -> str:
         """Inputs and outputs with their axes, and how they lie in each framework."""
         rows = []
         for which, word in (("inputs", "input"), ("outputs", "output")):
             by_framework = [getattr(f, which) for f in self.facts]
             for name, value in by_framework[0].items():
                 told = f"{word} `{name}`" if name else word
-                shapes = [f"`{found[name].told()}`" for found in by_framework]
-                rows.append((told, axes(value.type), value.type.dtype, *shapes))
+                shapes = [f"`{found[name].format_shape()}`" for found in by_framework]
+                rows.append((told, format_axes(value.type), value.type.dtype, *shapes))
         titles = [f.title for f in self.facts]
         return table(("Value", "Axes", "Type", *titles), rows, 3 + len(titles))
 
-    def sizes(self) -> Iterator[tuple[str, str]]:
+    def size_rows(self) -> Iterator[tuple[str, str]]:
         cost = self.facts[0].model.cost
         counts = {f.parameters: f.title for f in self.facts}
         if len(counts) == 1:
@@ -84,34 +84,34 @@ class Card:
         macs = f"{cost.macs:,}"
         yield (
             "Multiply-adds for one sample",
-            macs if short(cost.macs) == macs else f"{macs} ({short(cost.macs)})",
+            macs if format_quantity(cost.macs) == macs else f"{macs} ({format_quantity(cost.macs)})",
         )
 
-    def arguments(self) -> tuple[str, ...]:
+    def arguments_section(self) -> tuple[str, ...]:
         """Of the constructor; all frameworks have the same."""
         rows = [
-            (f"`{name}`", f"`{default}`", markdown.line(doc))
+            (f"`{name}`", f"`{default}`", markdown.escape_line(doc))
             for name, default, doc in self.facts[0].arguments
         ]
         return ("## Arguments", table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()
 
-    def used(self) -> str:
+    def usage_section(self) -> str:
         several = len(self.facts) > 1
         parts = [
             part
             for f in self.facts
-            for part in (f"### {f.title}" if several else "", usage.usage(f, self.package))
+            for part in (f"### {f.title}" if several else "", usage.usage_example(f, self.package))
         ]
         note = f"If the folder lies inside another package, that one's name comes first: `from yours.{self.package} import ...`."
-        return page(*parts, note)
+        return join_parts(*parts, note)
 
-    def compared(self) -> str:
+    def parity_section(self) -> str:
         """What was measured, or how it can be."""
         if not self.parity:
-            return page(
+            return join_parts(
                 "Not measured for this card. `specbuild parity` runs the PyTorch and the Keras file of the spec on the "
                 "same inputs and weights, and compares outputs, every step, gradients and a step of training:",
-                listing(
+                code_block(
                     f"specbuild parity SPEC --json > parity.json\n{self.command} --parity parity.json", "sh"
                 ),
             )
@@ -120,25 +120,25 @@ class Card:
                 f"{m.runtime}, {m.dtype}, {m.device}",
                 ", ".join(MODES[mode] for mode in m.modes),
                 f"batch {m.batch}, {m.seeds} {'seed' if m.seeds == 1 else 'seeds'}",
-                power(f"{m.worst:.1e}"),
-                power(f"{m.allowed:.0e}"),
+                shorten_exponent(f"{m.worst:.1e}"),
+                shorten_exponent(f"{m.allowed:.0e}"),
                 m.verdict,
             )
             for m in self.parity
         ]
         headings = ("Keras on", "Compared", "Inputs", "Largest relative difference", "Allowed", "Verdict")
-        return page(
+        return join_parts(
             "The PyTorch and the Keras file of the spec on the same random inputs and weights, measured by "
             f"`specbuild parity` {__version__}:",
             table(headings, rows, 3),
         )
 
 
-def axes(x: Tensor) -> str:
+def format_axes(x: TensorType) -> str:
     """`C 3, H 224, W 224`."""
-    return ", ".join(f"{axis} {plain(size)}" for axis, size in x.sizes.items()) or "none"
+    return ", ".join(f"{axis} {concrete(size)}" for axis, size in x.sizes.items()) or "none"
 
 
-def power(number: str) -> str:
+def shorten_exponent(number: str) -> str:
     """`1e-09` as `1e-9`."""
     return number.replace("e-0", "e-").replace("e+0", "e+")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.packaging.model_facts import Facts, Value
-from specbuild.summary.examples import vocabulary
+from specbuild.packaging.model_facts import ModelFacts, ModelValue
+from specbuild.summary.examples import vocabulary_size
 
 
-def samples(facts: Facts, batch: Expr) -> dict[str, Expr]:
+def input_samples(facts: ModelFacts, batch: Expr) -> dict[str, Expr]:
     """Every input by its name."""
-    made = torch_sample if facts.backend == "torch" else keras_sample
-    count = vocabulary(facts.model.graph)
-    return {name: made(value, count, batch) for name, value in facts.inputs.items()}
+    make_sample = torch_sample if facts.backend == "torch" else keras_sample
+    count = vocabulary_size(facts.model.graph)
+    return {name: make_sample(value, count, batch) for name, value in facts.inputs.items()}
 
 
-def torch_sample(value: Value, count: int, batch: Expr) -> Expr:
-    shape = value.shape(batch)
+def torch_sample(value: ModelValue, count: int, batch: Expr) -> Expr:
+    shape = value.shape_with_batch(batch)
     if value.type.dtype == "int32":
         return Call(Name("torch.randint"), (Literal(count), TupleOf(shape)))
     if value.type.dtype == "bool":
@@ -23,8 +23,8 @@ def torch_sample(value: Value, count: int, batch: Expr) -> Expr:
     return Call(Name("torch.randn"), shape)
 
 
-def keras_sample(value: Value, count: int, batch: Expr) -> Expr:
-    shape = TupleOf(value.shape(batch))
+def keras_sample(value: ModelValue, count: int, batch: Expr) -> Expr:
+    shape = TupleOf(value.shape_with_batch(batch))
     if value.type.dtype == "int32":
         return Call(Name("keras.random.randint"), (shape, Literal(0), Literal(count)))
     if value.type.dtype == "bool":

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.expressions import plain
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops.norm import BatchNorm
-from specbuild.runtimes.jobs import Case
+from specbuild.runtimes.jobs import ParityCase
 
 if TYPE_CHECKING:
     from specbuild.runtimes.jobs import Arrays
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 # A gradient this much smaller than the largest is zero but for rounding: that of a bias in front of a batch norm,
 # say. It is measured by this share of the largest, of inputs or of weights: a norm may undo all that a model's
 # only weight does.
-NOTHING = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
+ZERO_SHARE = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
 # In float64, a gradient is nothing if both frameworks give less than this share of the largest: the shift of a norm
 # that another norm undoes, measured at 2e-13 where the norms stretch numbers that are all equal.
-ROUNDING = 1e-11
-SMALL = 1e-6  # the same for outputs, steps and statistics, in every type
+FLOAT64_ROUNDING = 1e-11
+SMALL_SHARE = 1e-6  # the same for outputs, steps and statistics, in every type
 
 # What is compared, and how a report speaks of it.
-KINDS = {
+KIND_TITLES = {
     "output": "outputs",
     "step": "steps",
     "gradient": "gradients of inputs",
@@ -42,7 +42,7 @@ FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
 TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
 # What corners make jump, and what a norm of few numbers stretches in training.
-SHAKEN = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "statistic")
+SENSITIVE_KINDS = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "statistic")
 
 
 @dataclass
@@ -57,80 +57,84 @@ class Difference:
     absolute: float
     size: float
     elements: int = 0
-    broken: str = ""  # why no difference can be told
-    spread: float = 0.0  # the standard deviation of a
+    problem: str = ""  # why no difference can be told
+    deviation: float = 0.0  # the standard deviation of a
     relative: float = 0.0
     torch_error: float | None = None  # relative, from the truth in float64
     keras_error: float | None = None
-    moved: float = 0.0  # relative: how far the truth moves when weights and inputs do
-    keras_moved: float = 0.0  # relative: how far Keras' numbers move when these do in their last digit
+    sensitivity: float = 0.0  # relative: how far the truth moves when weights and inputs do
+    keras_sensitivity: float = 0.0  # relative: how far Keras' numbers move when these do in their last digit
 
     @property
     def key(self) -> str:
         return f"{self.kind}:{self.path}"
 
     @property
-    def strayed(self) -> bool:
+    def is_beyond_rounding(self) -> bool:
         """Whether rounding in PyTorch is less than a hundredth of it: small, but not as rounding is."""
         return self.torch_error is not None and self.torch_error < self.relative / 100
 
 
-def difference(kind: str, path: str, a: Any, b: Any) -> Difference:
+def measure_difference(kind: str, path: str, a: Any, b: Any) -> Difference:
     """Of PyTorch's `a` and Keras' `b`; infinities that agree are equal."""
     if a.shape != b.shape:
-        said = f"PyTorch has shape {tuple(a.shape)}, Keras {tuple(b.shape)}"
-        return Difference(kind, path, float("inf"), 0.0, a.size, said)
+        problem = f"PyTorch has shape {tuple(a.shape)}, Keras {tuple(b.shape)}"
+        return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     if not a.size:
         return Difference(kind, path, 0.0, 0.0)
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    if without := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
-        said = f"{without[0]} gives NaN" if len(without) == 1 else "both give NaN"
-        return Difference(kind, path, float("inf"), 0.0, a.size, said)
+    if broken := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
+        problem = f"{broken[0]} gives NaN" if len(broken) == 1 else "both give NaN"
+        return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     with np.errstate(invalid="ignore"):
         apart = np.where(a == b, 0.0, np.abs(a - b))
     finite = a[np.isfinite(a)]
-    spread = float(finite.std()) if finite.size else 0.0
+    deviation = float(finite.std()) if finite.size else 0.0
     return Difference(
-        kind, path, float(apart.max()), float(np.abs(finite).max(initial=0.0)), a.size, spread=spread
+        kind, path, float(apart.max()), float(np.abs(finite).max(initial=0.0)), a.size, deviation=deviation
     )
 
 
-def related(found: list[Difference], dtype: str) -> None:
+def fill_relative(differences: list[Difference], dtype: str) -> None:
     """Fill in the relative differences: by the size of the tensor, or by a share of the largest of its kind;
     gradients of inputs and of weights are one kind."""
     largest: dict[str, float] = {}
-    for d in found:
+    for d in differences:
         largest[d.kind] = max(largest.get(d.kind, 0.0), d.size)
     for kinds in (GRADIENTS, TRAINED_GRADIENTS):
         largest |= dict.fromkeys(kinds, max(largest.get(kind, 0.0) for kind in kinds))
-    for d in found:
-        share = SMALL if d.kind in BY_SIZE else NOTHING[dtype]
-        if dtype == "float64" and "gradient" in d.kind and d.size + d.absolute <= ROUNDING * largest[d.kind]:
+    for d in differences:
+        share = SMALL_SHARE if d.kind in BY_SIZE else ZERO_SHARE[dtype]
+        if (
+            dtype == "float64"
+            and "gradient" in d.kind
+            and d.size + d.absolute <= FLOAT64_ROUNDING * largest[d.kind]
+        ):
             share = 1.0
         scale = max(d.size, share * largest[d.kind], 1e-30)
-        d.relative = float("inf") if d.broken else d.absolute / scale if d.absolute else 0.0
+        d.relative = float("inf") if d.problem else d.absolute / scale if d.absolute else 0.0
 
 
-def counted_alike(statistics: Arrays, case: Case, weights: Arrays) -> Arrays:
+def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Arrays:
     """PyTorch's running variances as Keras keeps them: it divides by n, where PyTorch divides by n - 1.
 
     The statistics of a norm that is used several times are left out: they hang on which use comes last, and a
     functional model of Keras calls its layers in an order of its own.
     """
     result = dict(statistics)
-    for path, (op, counts) in uses(case.model, case.batch).items():
+    for path, (op, counts) in batch_norm_uses(case.model, case.batch).items():
         if len(counts) > 1:
             for name in ("mean", "variance"):
                 result.pop(f"{path}.{name}", None)
         elif (key := f"{path}.variance") in result and not (result[key] == weights[key]).all():  # else frozen
-            kept = (1 - plain(op.momentum)) * weights[key]
+            kept = (1 - concrete(op.momentum)) * weights[key]
             result[key] = (result[key] - kept) * (counts[0] - 1) / counts[0] + kept
     return result
 
 
-def uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
+def batch_norm_uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
     """Every batch norm by its path, with the number of values that each use of it sees."""
-    found: dict[str, tuple[BatchNorm, list[int]]] = {}
+    uses_by_path: dict[str, tuple[BatchNorm, list[int]]] = {}
 
     def visit(block: Block, path: tuple[str, ...]) -> None:
         for node in block.nodes:
@@ -138,9 +142,9 @@ def uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
             if isinstance(node.op, Block):
                 visit(node.op, here)
             elif isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
-                x = block.typed(node.inputs[0])
-                count = batch * x.elements // plain(x[node.op.over])
-                found.setdefault(".".join(here), (node.op, []))[1].append(count)
+                x = block.value_type(node.inputs[0])
+                count = batch * x.element_count // concrete(x[node.op.over])
+                uses_by_path.setdefault(".".join(here), (node.op, []))[1].append(count)
 
     visit(model, ())
-    return found
+    return uses_by_path

@@ -10,18 +10,19 @@ import ast
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from specbuild.codegen.class_def import Mark
-from specbuild.codegen.classes import units
-from specbuild.codegen.lowering import Lowered
-from specbuild.codegen.printer import module as printed
+from specbuild.backends.base import Backend
+from specbuild.codegen.class_spec import CodeMark
+from specbuild.codegen.classes import build_classes
+from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.printer import print_module as printed
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.expressions.python_ast import parsed
+from specbuild.expressions.python_ast import parse_python
 from specbuild.ir.graph import Block
 
-MARKS = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}
-KINDS = {name: kind for kind, name in MARKS.items()}
+PROBE_NAMES = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}
+PROBE_KINDS = {name: kind for kind, name in PROBE_NAMES.items()}
 
-Where = list[str | int]  # names of a class and a function, then fields and indices of Python's syntax
+NodePath = list[str | int]  # names of a class and a function, then fields and indices of Python's syntax
 
 
 @dataclass(frozen=True)
@@ -33,56 +34,56 @@ class Probe:
 
     kind: str
     keys: tuple[str, ...]
-    where: Where
+    path: NodePath
 
-    def record(self) -> dict[str, Any]:
-        return {"kind": self.kind, "keys": list(self.keys), "where": self.where}
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "keys": list(self.keys), "where": self.path}
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProbePlan:
     """What the compiler knows of one emitted file: its text, its model as steps, where the steps stand."""
 
     text: str
-    top: Lowered
+    top: LoweredBlock
     probes: list[Probe]
 
 
-def plan(model: Block, backend: Any) -> Plan:
+def plan_probes(model: Block, backend: Backend) -> ProbePlan:
     """The file of a model without its head, and where its steps stand in it."""
-    made = units(model, backend)
-    tree = backend.module(made, model.doc, ())
-    marks: dict[int, list[Mark]] = {}
-    for mark in (mark for unit in made for mark in unit.marks):
-        marks.setdefault(id(mark.expr), []).append(mark)
+    classes = build_classes(model, backend)
+    tree = backend.module_file(classes, model.doc, ())
+    marks_by_node: dict[int, list[CodeMark]] = {}
+    for mark in (mark for unit in classes for mark in unit.marks):
+        marks_by_node.setdefault(id(mark.expr), []).append(mark)
     text = printed(tree)
-    probed = parsed(printed(wrapped(tree, marks)))
-    found = Stripped()
-    bare = found.visit(probed)
-    if ast.dump(bare) != ast.dump(parsed(text)):
+    probed = parse_python(printed(wrap_steps(tree, marks_by_node)))
+    stripper = ProbeStripper()
+    bare = stripper.visit(probed)
+    if ast.dump(bare) != ast.dump(parse_python(text)):
         raise AssertionError("the file with probes is another one")  # a bug of the printer
-    places = {id(node): where for where, node in walk(bare)}
-    probes = [Probe(kind, keys, places[id(node)]) for node, kind, keys in found.marks]
-    return Plan(text, made[-1].first, probes)
+    paths = {id(node): where for where, node in locate_nodes(bare)}
+    probes = [Probe(kind, keys, paths[id(node)]) for node, kind, keys in stripper.marks]
+    return ProbePlan(text, classes[-1].first_instance, probes)
 
 
-def wrapped(part: Any, marks: dict[int, list[Mark]]) -> Any:
+def wrap_steps(part: Any, marks: dict[int, list[CodeMark]]) -> Any:
     """A code tree with a call around each piece that is a step."""
     if isinstance(part, tuple):
-        return tuple(wrapped(item, marks) for item in part)
+        return tuple(wrap_steps(item, marks) for item in part)
     if not is_dataclass(part) or isinstance(part, type):
         return part
-    values = {f.name: wrapped(getattr(part, f.name), marks) for f in fields(part)}
+    values = {f.name: wrap_steps(getattr(part, f.name), marks) for f in fields(part)}
     done: Any = replace(part, **values)
     for mark in marks.get(id(part), ()):
         step = mark.step
         keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
         names: Expr = TupleOf(tuple(map(Literal, keys)))
-        done = Call(Name(MARKS[mark.kind]), (names, done))
+        done = Call(Name(PROBE_NAMES[mark.kind]), (names, done))
     return done
 
 
-class Stripped(ast.NodeTransformer):
+class ProbeStripper(ast.NodeTransformer):
     """Takes the calls out again, and keeps what they stood around."""
 
     def __init__(self) -> None:
@@ -90,24 +91,24 @@ class Stripped(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if not (isinstance(node.func, ast.Name) and node.func.id in KINDS):
+        if not (isinstance(node.func, ast.Name) and node.func.id in PROBE_KINDS):
             return node
         names, inner = node.args
-        self.marks.append((inner, KINDS[node.func.id], ast.literal_eval(names)))
+        self.marks.append((inner, PROBE_KINDS[node.func.id], ast.literal_eval(names)))
         return inner
 
 
-def walk(node: ast.AST, where: Where | None = None) -> list[tuple[Where, ast.AST]]:
+def locate_nodes(node: ast.AST, path: NodePath | None = None) -> list[tuple[NodePath, ast.AST]]:
     """Every node under a module with its place."""
-    where = where or []
-    found: list[tuple[Where, ast.AST]] = [(where, node)]
+    path = path or []
+    found: list[tuple[NodePath, ast.AST]] = [(path, node)]
     for name, value in ast.iter_fields(node):
         if isinstance(value, ast.AST):
-            found += walk(value, [*where, name])
+            found += locate_nodes(value, [*path, name])
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, ast.ClassDef | ast.FunctionDef):
-                    found += walk(item, [*where, f":{item.name}"])
+                    found += locate_nodes(item, [*path, f":{item.name}"])
                 elif isinstance(item, ast.AST):
-                    found += walk(item, [*where, name, index])
+                    found += locate_nodes(item, [*path, name, index])
     return found

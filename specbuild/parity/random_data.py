@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.compiler.weight_locations import Held
-from specbuild.expressions import plain
-from specbuild.ops.types import Tensor
-from specbuild.runtimes.jobs import Case
-from specbuild.summary.examples import vocabulary
+from specbuild.compiler.weight_locations import WeightLocation
+from specbuild.expressions import concrete
+from specbuild.ops.types import TensorType
+from specbuild.runtimes.jobs import ParityCase
+from specbuild.summary.examples import vocabulary_size
 
 if TYPE_CHECKING:
     from specbuild.runtimes.jobs import Arrays
 
 
-def generator(case: Case) -> np.random.Generator:
+def random_generator(case: ParityCase) -> np.random.Generator:
     """The same for a spec and a seed, wherever the file lies and whatever it is called."""
     return np.random.default_rng([case.seed, zlib.crc32((case.digest or case.name).encode())])
 
 
-def weight(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
+def draw_weight(h: WeightLocation, random: np.random.Generator) -> np.ndarray[Any, Any]:
     """One weight: scales are near one, kernels keep the spread of what they are applied to."""
     if h.name == "variance":
         return random.uniform(0.5, 1.5, h.shape)
@@ -35,11 +35,11 @@ def weight(h: Held, random: np.random.Generator) -> np.ndarray[Any, Any]:
     return np.asarray(random.normal(size=h.shape) / fan_in**0.5)
 
 
-def sample(x: Tensor, case: Case, random: np.random.Generator) -> np.ndarray[Any, Any]:
+def draw_input(x: TensorType, case: ParityCase, random: np.random.Generator) -> np.ndarray[Any, Any]:
     """One input: floats of spread one, integers that the model can take, masks of which something is left."""
-    shape = (case.batch, *(plain(n) for n in x.sizes.values()))
+    shape = (case.batch, *(concrete(n) for n in x.sizes.values()))
     if x.dtype == "int32":
-        return random.integers(0, case.integers or vocabulary(case.model), shape).astype("int32")
+        return random.integers(0, case.integer_limit or vocabulary_size(case.model), shape).astype("int32")
     if x.dtype == "bool":
         mask = random.random(shape) < 0.7
         mask[..., 0] = True
@@ -47,7 +47,7 @@ def sample(x: Tensor, case: Case, random: np.random.Generator) -> np.ndarray[Any
     return random.normal(size=shape)
 
 
-def shaken(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
+def perturb_arrays(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
     """Every number moved by at most this share of it."""
     return {
         key: value * (1 + share * random.uniform(-1, 1, value.shape)) if value.dtype.kind == "f" else value
@@ -55,12 +55,12 @@ def shaken(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
     }
 
 
-def heads(case: Case, random: np.random.Generator) -> Arrays:
+def draw_cotangents(case: ParityCase, random: np.random.Generator) -> Arrays:
     """By what each output is multiplied before all is summed: the scalar whose gradients are taken."""
-    found = {}
+    cotangents = {}
     for name, output in case.model.outputs.items():
         lead = (case.batch,) if output.type.batched else ()
-        found[name or "output"] = np.asarray(
-            random.normal(size=(*lead, *(plain(n) for n in output.type.sizes.values())))
+        cotangents[name or "output"] = np.asarray(
+            random.normal(size=(*lead, *(concrete(n) for n in output.type.sizes.values())))
         )
-    return found
+    return cotangents

@@ -14,70 +14,88 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from specbuild.parity.difference import SHAKEN, Difference, difference, related
-from specbuild.parity.exchange import Exchange
+from specbuild.parity.difference import SENSITIVE_KINDS, Difference, fill_relative, measure_difference
+from specbuild.parity.exchange import CaseExchange
 from specbuild.parity.tolerance import LAST_DIGIT, Tolerance
-from specbuild.runtimes.worker_process import Process
+from specbuild.runtimes.worker_process import WorkerProcess
 
-SHAKES = 8  # of the truth, at most
-KERAS_SHAKES = 4
-STILL = 1 / 100  # numbers of Keras that move by less than this share of a difference are not shaken again
+MAX_PERTURBATIONS = 8  # of the truth, at most
+MAX_KERAS_PERTURBATIONS = 4
+STABLE_SHARE = (
+    1 / 100
+)  # numbers of Keras that move by less than this share of a difference are not shaken again
 
 
-class Truth:
+class Float64Reference:
     """What the PyTorch file of one case gives in float64, on the numbers of the case."""
 
-    def __init__(self, exchange: Exchange, process: Process, torch: dict[str, Any]):
-        self.exchange, self.process, self.torch = exchange, process, torch
-        self.job = torch
+    def __init__(self, exchange: CaseExchange, process: WorkerProcess, torch_job: dict[str, Any]):
+        self.exchange, self.process, self.torch_job = exchange, process, torch_job
+        self.reference_job = torch_job
         if exchange.case.dtype != "float64":
-            self.job = exchange.job("torch", "_truth", dtype="float64")
-            process.ask(self.job)
-        self.moves: list[dict[str, float]] = []  # of every shake, by tensor
+            self.reference_job = exchange.write_job("torch", "_truth", dtype="float64")
+            process.run_job(self.reference_job)
+        self.sensitivities: list[dict[str, float]] = []  # of every shake, by tensor
 
-    def measure(
-        self, found: list[Difference], keras: dict[str, Any], runtime: Process, tolerance: Tolerance
+    def measure_errors(
+        self,
+        differences: list[Difference],
+        keras: dict[str, Any],
+        runtime: WorkerProcess,
+        tolerance: Tolerance,
     ) -> None:
         """Fill in how far each file is from the truth; of what corners and norms stretch and is too far apart, how far
         the truth moves when weights and inputs do by what is still called equal; and of all that is left, how far
         Keras moves when they do in their last digit."""
-        torch_error, keras_error = self.apart(self.torch), self.apart(keras)
-        for d in found:
+        torch_error, keras_error = self.measure_distances(self.torch_job), self.measure_distances(keras)
+        for d in differences:
             d.torch_error, d.keras_error = torch_error.get(d.key, 0.0), keras_error.get(d.key, 0.0)
-        for number in range(SHAKES):
-            if not (doubtful := [d for d in doubts(found, tolerance) if d.kind in SHAKEN]):
+        for number in range(MAX_PERTURBATIONS):
+            if not (
+                doubtful := [
+                    d for d in doubtful_differences(differences, tolerance) if d.kind in SENSITIVE_KINDS
+                ]
+            ):
                 break
-            if number == len(self.moves):
-                self.moves.append(self.shaken(number, tolerance.shake))
+            if number == len(self.sensitivities):
+                self.sensitivities.append(self.perturb_reference(number, tolerance.perturbation))
             for d in doubtful:
-                d.moved = max(d.moved, self.moves[number].get(d.key, 0.0))
-        for number in range(KERAS_SHAKES):
+                d.sensitivity = max(d.sensitivity, self.sensitivities[number].get(d.key, 0.0))
+        for number in range(MAX_KERAS_PERTURBATIONS):
             doubtful = [
-                d for d in doubts(found, tolerance) if not number or d.keras_moved >= STILL * d.relative
+                d
+                for d in doubtful_differences(differences, tolerance)
+                if not number or d.keras_sensitivity >= STABLE_SHARE * d.relative
             ]
             if not doubtful:
                 return
-            moves = self.keras_shaken(number, keras, runtime)
+            moves = self.perturb_keras(number, keras, runtime)
             for d in doubtful:
-                d.keras_moved = max(d.keras_moved, moves.get(d.key, 0.0))
+                d.keras_sensitivity = max(d.keras_sensitivity, moves.get(d.key, 0.0))
 
-    def shaken(self, number: int, share: float) -> dict[str, float]:
-        job = self.exchange.job("torch", f"_shaken{number}", dtype="float64", shake=(number, share))
-        self.process.ask(job)
-        return self.apart(job)
+    def perturb_reference(self, number: int, share: float) -> dict[str, float]:
+        job = self.exchange.write_job(
+            "torch", f"_shaken{number}", dtype="float64", perturbation=(number, share)
+        )
+        self.process.run_job(job)
+        return self.measure_distances(job)
 
-    def keras_shaken(self, number: int, keras: dict[str, Any], runtime: Process) -> dict[str, float]:
+    def perturb_keras(self, number: int, keras: dict[str, Any], runtime: WorkerProcess) -> dict[str, float]:
         share = LAST_DIGIT[self.exchange.case.dtype]
-        job = self.exchange.job("keras", f"_{runtime.runtime}_shaken{number}", shake=(number, share))
-        runtime.ask(job)
-        return self.apart(job, keras)
+        job = self.exchange.write_job(
+            "keras", f"_{runtime.runtime}_shaken{number}", perturbation=(number, share)
+        )
+        runtime.run_job(job)
+        return self.measure_distances(job, keras)
 
-    def apart(self, job: dict[str, Any], other: dict[str, Any] | None = None) -> dict[str, float]:
+    def measure_distances(self, job: dict[str, Any], other: dict[str, Any] | None = None) -> dict[str, float]:
         """How far what a job gave is from the truth, or from what another gave, by tensor."""
-        found = [difference(*pair) for pair in self.exchange.pairs(other or self.job, job)]
-        related(found, self.exchange.case.dtype)
+        found = [
+            measure_difference(*pair) for pair in self.exchange.pair_tensors(other or self.reference_job, job)
+        ]
+        fill_relative(found, self.exchange.case.dtype)
         return {d.key: d.relative for d in found}
 
 
-def doubts(found: list[Difference], tolerance: Tolerance) -> list[Difference]:
-    return [d for d in found if isfinite(d.relative) and tolerance.verdict(d) == "differs"]
+def doubtful_differences(differences: list[Difference], tolerance: Tolerance) -> list[Difference]:
+    return [d for d in differences if isfinite(d.relative) and tolerance.judge_difference(d) == "differs"]

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.ops.types import listed
-from specbuild.parity.compare import Lane, Report
-from specbuild.runtimes.jobs import Case, Place, Runtime
-from specbuild.runtimes.live import missing
-from specbuild.runtimes.worker_process import Failure, Process
+from specbuild.ops.types import join_names
+from specbuild.parity.compare import ParityReport, WorkerLane
+from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
+from specbuild.runtimes.live_model import missing_package
+from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
-ROOM = 3 * 2**30  # bytes that a process of a framework may need
+MEMORY_PER_PROCESS = 3 * 2**30  # bytes that a process of a framework may need
 
 
-def installed(runtimes: Sequence[Runtime]) -> None:
+def require_packages(runtimes: Sequence[Runtime]) -> None:
     """Whether everything is there that these runs import; SpecError if not."""
     for backend, modules in (
         ("torch", ("torch",)),
@@ -30,23 +30,23 @@ def installed(runtimes: Sequence[Runtime]) -> None:
     ):
         for module in modules:
             if find_spec(module) is None:
-                raise missing(backend, module)
+                raise missing_package(backend, module)
 
 
-def lanes(cases: int, place: Place, runtimes: int, wanted: int | None = None) -> int:
+def count_lanes(cases: int, options: WorkerOptions, runtimes: int, wanted: int | None = None) -> int:
     """How many lanes run side by side: two cores each, room for their processes, one on a GPU."""
     if wanted is not None:
         return max(1, min(wanted, cases))
-    if place.device == "cuda":
+    if options.device == "cuda":
         return 1
-    return max(1, min(cases, cores() // 2, memory() // (ROOM * (1 + runtimes))))
+    return max(1, min(cases, count_cores() // 2, free_memory() // (MEMORY_PER_PROCESS * (1 + runtimes))))
 
 
-def cores() -> int:
+def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory() -> int:
+def free_memory() -> int:
     """Bytes that are free; enough for one lane where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -55,61 +55,61 @@ def memory() -> int:
         return 0
 
 
-def run(
-    cases: Sequence[Case],
-    place: Place,
+def run_cases(
+    cases: Sequence[ParityCase],
+    options: WorkerOptions,
     runtimes: Sequence[Runtime],
-    done: Callable[[Report], None],
+    on_report: Callable[[ParityReport], None],
     jobs: int | None = None,
 ) -> list[dict[str, Any]]:
     """Run every case on every runtime; what each process says of itself. Raises SpecError if a device is not there."""
-    count = lanes(len(cases), place, len(runtimes), jobs)
-    place = replace(place, threads=max(1, cores() // (2 * count)))
-    waiting: queue.Queue[Case] = queue.Queue()
+    count = count_lanes(len(cases), options, len(runtimes), jobs)
+    options = replace(options, threads=max(1, count_cores() // (2 * count)))
+    waiting: queue.Queue[ParityCase] = queue.Queue()
     for case in cases:
         waiting.put(case)
-    running = [Lane(place, runtimes) for _ in range(count)]
-    told = [greeted(process) for process in (running[0].torch, *running[0].keras.values())]
-    if None in (hello["device"] for hello in told):
+    running = [WorkerLane(options, runtimes) for _ in range(count)]
+    greetings = [start_process(process) for process in (running[0].torch, *running[0].keras.values())]
+    if None in (hello["device"] for hello in greetings):
         for process in (running[0].torch, *running[0].keras.values()):
-            process.stop()
-        lacking = [hello["framework"] for hello in told if hello["device"] is None]
-        message = f"there is no GPU here for {listed(lacking)}"
+            process.stop_process()
+        lacking = [hello["framework"] for hello in greetings if hello["device"] is None]
+        message = f"there is no GPU here for {join_names(lacking)}"
         raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
-    faults: list[BaseException] = []
+    errors: list[BaseException] = []
     lock = threading.Lock()
 
-    def next_case() -> Iterator[Case]:
-        while not faults:
+    def next_case() -> Iterator[ParityCase]:
+        while not errors:
             try:
                 yield waiting.get_nowait()
             except queue.Empty:
                 return
 
-    def told_alone(report: Report) -> None:
+    def report_alone(report: ParityReport) -> None:
         with lock:
-            done(report)
+            on_report(report)
 
-    def work(lane: Lane) -> None:
+    def work(lane: WorkerLane) -> None:
         try:
-            lane.run(next_case(), told_alone)
+            lane.run_cases(next_case(), report_alone)
         except BaseException as error:  # raised again below
-            faults.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=work, args=(lane,), daemon=True) for lane in running]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if faults:
-        raise faults[0]
-    return told
+    if errors:
+        raise errors[0]
+    return greetings
 
 
-def greeted(process: Process) -> dict[str, Any]:
+def start_process(process: WorkerProcess) -> dict[str, Any]:
     try:
-        return process.start()
-    except Failure as failure:
-        process.stop()
+        return process.ensure_started()
+    except WorkerFailure as failure:
+        process.stop_process()
         name = "PyTorch" if process.runtime is None else f"Keras on {process.runtime}"
         raise SpecError("SB603", f"{name} does not start: {failure}") from None

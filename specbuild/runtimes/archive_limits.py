@@ -7,6 +7,6 @@ SIZE_LIMIT = 1 << 28  # bytes
 RATIO_LIMIT = 100
 
 
-def is_oversized(declared: int, stored: int) -> bool:
+def is_oversized(declared_size: int, stored_size: int) -> bool:
     """Whether `declared` bytes are too many for the `stored` bytes that they are unpacked from."""
-    return declared > SIZE_LIMIT and declared > RATIO_LIMIT * stored
+    return declared_size > SIZE_LIMIT and declared_size > RATIO_LIMIT * stored_size

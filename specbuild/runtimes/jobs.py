@@ -22,11 +22,11 @@ MODES: tuple[Mode, ...] = ("forward", "gradients", "train")
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 RUNTIMES: tuple[Runtime, ...] = ("tensorflow", "jax", "torch")
 
-RATE = 0.1  # of the optimiser's step
+LEARNING_RATE = 0.1  # of the optimiser's step
 
 
 @dataclass
-class Case:
+class ParityCase:
     """One model to compare. `weights` and `inputs` are canonical; what is not given is drawn at random.
 
     `sources` are the files by backend, if they are not to be compiled from the model; `steps` asks for every step
@@ -41,15 +41,17 @@ class Case:
     dtype: DType = "float64"
     batch: int = 2
     seed: int = 0
-    integers: int | None = None  # integer inputs are drawn below this; None: below what the model can take
+    integer_limit: int | None = (
+        None  # integer inputs are drawn below this; None: below what the model can take
+    )
     sources: Mapping[str, str] = field(default_factory=dict)
     steps: bool = False
-    calibrated: bool = False
+    calibrate: bool = False
     digest: str = ""
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerOptions:
     """Where cases are run: the device, whether matrix products may be rounded to TF32, for how long."""
 
     device: Device = "cpu"

@@ -7,52 +7,54 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
-def probed(text: str, probes: list[dict[str, Any]]) -> ast.Module:
+def insert_probes(text: str, probes: list[dict[str, Any]]) -> ast.Module:
     """The file as Python's syntax, with a call around each piece that is a step.
 
     A probe whose place is not in the file (somebody changed it) is left out.
     """
     tree = ast.parse(text)
-    marks: dict[int, list[dict[str, Any]]] = {}
+    probes_by_node: dict[int, list[dict[str, Any]]] = {}
     for probe in probes:
-        found = node_at(tree, probe["where"])
+        found = find_syntax_node(tree, probe["where"])
         if isinstance(found, ast.expr):
-            marks.setdefault(id(found), []).append(probe)
-    Setter(marks).visit(tree)
+            probes_by_node.setdefault(id(found), []).append(probe)
+    ProbeInserter(probes_by_node).visit(tree)
     return ast.fix_missing_locations(tree)
 
 
-def node_at(tree: ast.AST, where: Iterable[str | int]) -> Any:
-    found: Any = tree
-    for step in where:
+def find_syntax_node(tree: ast.AST, path: Iterable[str | int]) -> Any:
+    current: Any = tree
+    for step in path:
         if isinstance(step, str) and step.startswith(":"):
-            defined = (
-                n for n in found.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == step[1:]
+            definitions = (
+                n
+                for n in current.body
+                if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == step[1:]
             )
-            found = next(defined, None)
+            current = next(definitions, None)
         elif isinstance(step, int):
-            found = found[step] if isinstance(found, list) and step < len(found) else None
+            current = current[step] if isinstance(current, list) and step < len(current) else None
         else:
-            found = getattr(found, step, None)
-        if found is None:
+            current = getattr(current, step, None)
+        if current is None:
             return None
-    return found
+    return current
 
 
-class Setter(ast.NodeTransformer):
-    def __init__(self, marks: dict[int, list[dict[str, Any]]]):
-        self.marks = marks
+class ProbeInserter(ast.NodeTransformer):
+    def __init__(self, probes_by_node: dict[int, list[dict[str, Any]]]):
+        self.probes_by_node = probes_by_node
 
     def visit(self, node: ast.AST) -> Any:
         found: Any = self.generic_visit(node)
-        for probe in self.marks.get(id(node), ()):
+        for probe in self.probes_by_node.get(id(node), ()):
             names = ast.Tuple([ast.Constant(key) for key in probe["keys"]], ast.Load())
             called = ast.Name(f"probe_{probe['kind']}", ast.Load())
             found = ast.Call(called, [names, found], [])
         return found
 
 
-class Recorder:
+class StepRecorder:
     """What the probes of one file call: `record` is given each value with its path, while it is `active`.
 
     `members` gives the layers of a row by name, or None for what is no row; `own` finds, outside of all layers,
@@ -61,55 +63,70 @@ class Recorder:
 
     def __init__(
         self,
-        record: Callable[[str, Any], None],
-        members: Callable[[Any], list[tuple[str, Any]] | None],
-        own: Callable[[Any], Any] = lambda layer: layer,
-        seen: Callable[[Any, tuple[Any, ...], Any], Any] = lambda layer, args, value: value,
+        on_value: Callable[[str, Any], None],
+        row_members: Callable[[Any], list[tuple[str, Any]] | None],
+        find_layer: Callable[[Any], Any] = lambda layer: layer,
+        after_call: Callable[[Any, tuple[Any, ...], Any], Any] = lambda layer, args, value: value,
     ):
-        self.record, self.members, self.own, self.seen = record, members, own, seen
+        self.on_value, self.row_members, self.find_layer, self.after_call = (
+            on_value,
+            row_members,
+            find_layer,
+            after_call,
+        )
         self.active = False
         self.path: list[str] = []
 
     @property
-    def scope(self) -> dict[str, Any]:
-        return {"probe_value": self.value, "probe_calls": self.calls, "probe_each": self.each}
+    def probe_functions(self) -> dict[str, Any]:
+        return {
+            "probe_value": self.probe_value,
+            "probe_calls": self.probe_calls,
+            "probe_each": self.probe_each,
+        }
 
-    def value(self, keys: tuple[str, ...], value: Any) -> Any:
+    def probe_value(self, keys: tuple[str, ...], value: Any) -> Any:
         if self.active:
             for key, part in zip(keys, value if len(keys) > 1 else (value,), strict=False):
                 if "~" not in key:
-                    self.record(".".join((*self.path, key)), part)
+                    self.on_value(".".join((*self.path, key)), part)
         return value
 
-    def calls(self, keys: tuple[str, ...], layer: Any) -> Any:
-        return self.entered(keys[0], self.own(layer) if not self.path else layer) if self.active else layer
+    def probe_calls(self, keys: tuple[str, ...], layer: Any) -> Any:
+        return (
+            self.enter_layer(keys[0], self.find_layer(layer) if not self.path else layer)
+            if self.active
+            else layer
+        )
 
-    def each(self, keys: tuple[str, ...], layers: Iterable[Any]) -> Iterable[Any]:
-        return list(self.row(keys[0], layers)) if self.active else layers
+    def probe_each(self, keys: tuple[str, ...], layers: Iterable[Any]) -> Iterable[Any]:
+        return list(self.wrap_members(keys[0], layers)) if self.active else layers
 
-    def row(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
+    def wrap_members(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
         for index, layer in enumerate(layers):
             key = f"{name}.{index}"
-            yield self.kept(key, self.entered(key, self.own(layer) if not self.path else layer))
+            yield self.record_call(
+                key, self.enter_layer(key, self.find_layer(layer) if not self.path else layer)
+            )
 
-    def kept(self, key: str, call: Any) -> Any:
+    def record_call(self, key: str, call: Any) -> Any:
         """A call whose value is recorded too."""
-        return lambda *args, **kwargs: self.value((key,), call(*args, **kwargs))
+        return lambda *args, **kwargs: self.probe_value((key,), call(*args, **kwargs))
 
-    def entered(self, name: str, layer: Any) -> Any:
+    def enter_layer(self, name: str, layer: Any) -> Any:
         """The layer, to be called inside its path; of a row, one member after another."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            row = self.members(layer)
+            row = self.row_members(layer)
             if row is not None:
                 [x] = args
                 for member, inner in row:
                     key = f"{name}.{member}"
-                    x = self.kept(key, self.entered(key, inner))(x)
+                    x = self.record_call(key, self.enter_layer(key, inner))(x)
                 return x
             self.path.append(name)
             try:
-                return self.seen(layer, args, layer(*args, **kwargs))
+                return self.after_call(layer, args, layer(*args, **kwargs))
             finally:
                 self.path.pop()
 

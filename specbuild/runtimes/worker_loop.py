@@ -11,54 +11,54 @@ from typing import Any
 import numpy as np
 
 Job = dict[str, Any]
-Found = dict[str, Any]
+Tensors = dict[str, Any]
 
 
-def serve(hello: Job, run: Callable[[Job], Found]) -> None:
+def serve_jobs(hello: Job, run_job: Callable[[Job], Tensors]) -> None:
     """Answer every job with what it found, in a file, or with the reason why not; end with the input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a framework prints is no answer
 
-    def answer(told: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(told) + "\n")
+    def send_answer(message: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    answer(hello)
+    send_answer(hello)
     for line in sys.stdin:
         job = json.loads(line)
         try:
-            found = run(job)
+            tensors = run_job(job)
         except Exception as error:  # told by the parent, with the name of the case
             if os.environ.get("SPECBUILD_TRACEBACK") == "1":
                 import traceback
 
                 traceback.print_exc()
-            answer({"error": f"{type(error).__name__}: {error}"})
+            send_answer({"error": f"{type(error).__name__}: {error}"})
             continue
-        save(job["out"], found)
-        answer({"done": True})
+        save_tensors(job["out"], tensors)
+        send_answer({"done": True})
 
 
-def save(file: str, found: Found) -> None:
+def save_tensors(file: str, tensors: Tensors) -> None:
     from safetensors.numpy import save_file
 
-    save_file({key: np.array(value, order="C") for key, value in found.items()}, file)
+    save_file({key: np.array(value, order="C") for key, value in tensors.items()}, file)
 
 
-def read(file: str) -> Found:
+def load_tensors(file: str) -> Tensors:
     from safetensors.numpy import load_file
 
     return {name: np.array(value) for name, value in load_file(file).items()}
 
 
-def executed(code: Any, job: Job, scope: dict[str, Any]) -> dict[str, Any]:
+def execute_source(code: Any, job: Job, scope: dict[str, Any]) -> dict[str, Any]:
     """Run a file as a module of this name; what it defines."""
     scope |= {"__name__": f"emitted_{job['name']}"}
     exec(compile(code, job["file"], "exec"), scope)
     return scope
 
 
-def listed(result: Any, names: list[str]) -> list[Any]:
+def order_outputs(result: Any, names: list[str]) -> list[Any]:
     """The outputs in the order of the spec; a framework may give them in another."""
     if isinstance(result, dict):
         return [result[name] for name in names]

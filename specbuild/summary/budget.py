@@ -11,7 +11,7 @@ NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:e[0-9]{1,2})?) ?([kmgbt]?)",
 UNITS = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}
 
 
-def amount(text: str) -> int:
+def parse_amount(text: str) -> int:
     """`25M`, `4.1G`, `7b`, `25_557_032`, `1e9` as a whole number; raises ValueError."""
     found = NUMBER.fullmatch(text.strip())
     if not found:
@@ -20,23 +20,23 @@ def amount(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Limit:
+class BudgetLimit:
     """How much of one thing there may be, as it was said, and how much there is."""
 
-    what: str
-    said: str
-    most: int
-    found: int
+    measure: str
+    text: str
+    maximum: int
+    actual: int
 
     @property
-    def kept(self) -> bool:
-        return self.found <= self.most
+    def is_met(self) -> bool:
+        return self.actual <= self.maximum
 
-    def told(self, model: str) -> str:
+    def describe_excess(self, model: str) -> str:
         """The sentence for a limit that is not kept."""
-        over = self.found - self.most
-        share = f", {100 * over / self.most:.3g}% over" if self.most else ""
-        return f"{model} has {self.found:,} {self.what}: {over:,} more than {self.said}{share}"
+        over = self.actual - self.maximum
+        share = f", {100 * over / self.maximum:.3g}% over" if self.maximum else ""
+        return f"{model} has {self.actual:,} {self.measure}: {over:,} more than {self.text}{share}"
 
-    def record(self) -> dict[str, Any]:
-        return {"what": self.what, "most": self.most, "found": self.found, "kept": self.kept}
+    def limit_record(self) -> dict[str, Any]:
+        return {"what": self.measure, "most": self.maximum, "found": self.actual, "kept": self.is_met}

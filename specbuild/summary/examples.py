@@ -12,29 +12,29 @@ from typing import Any
 import yaml
 
 from specbuild import ops
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.expressions import plain
+from specbuild.expressions import concrete
 from specbuild.frontend.document import BlockDef, ParamDef
-from specbuild.ir.graph import Block, instances
+from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops import Op
-from specbuild.ops.attribute_kinds import Axes, Axis, Fixed, Integer, PerAxis, Real
-from specbuild.ops.base import Attribute, attributes
+from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Integer, PerAxis, Real
+from specbuild.ops.base import OpAttribute, list_attributes
 from specbuild.ops.indexing import Embedding, Gather, OneHot
 
-Sizes = dict[str, int]
+AxisSizes = dict[str, int]
 
-WRITTEN = Path(ops.__file__).with_name("examples.yaml")
+EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 
-MAPS: Sizes = {"C": 64, "H": 32, "W": 32}
-SEQUENCE: Sizes = {"T": 16, "C": 64}
-FEATURES: Sizes = {"C": 64}
-VOCABULARY = 5  # integers are below this where a model does not say how many there are
-USUAL = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
+MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
+SEQUENCE: AxisSizes = {"T": 16, "C": 64}
+FEATURES: AxisSizes = {"C": 64}
+DEFAULT_VOCABULARY = 5  # integers are below this where a model does not say how many there are
+DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
 @dataclass(frozen=True)
-class Sample:
+class ExampleSpec:
     """A spec's inputs and steps as text, and its model."""
 
     text: str
@@ -42,98 +42,98 @@ class Sample:
 
 
 @cache
-def written() -> dict[str, str]:
+def load_examples() -> dict[str, str]:
     """The examples that were thought of by a person, for ops that no usual value fits."""
-    found: dict[str, str] = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))
+    found: dict[str, str] = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
     return found
 
 
-def sample(entry: type[Op] | BlockDef) -> Sample | None:
+def example_spec(entry: type[Op] | BlockDef) -> ExampleSpec | None:
     """The entry in use; None where nothing usual fits."""
-    if entry.name in written():
-        text = written()[entry.name]
-        return Sample(text, graph(f"specbuild: 1\nmodel: Example\n{text}"))
-    for inputs, arguments in attempts(entry):
+    if entry.name in load_examples():
+        text = load_examples()[entry.name]
+        return ExampleSpec(text, build_graph(f"specbuild: 1\nmodel: Example\n{text}"))
+    for inputs, arguments in example_attempts(entry):
         try:
-            value, model, sources = model_of(entry, inputs, arguments)
+            value, model, sources = build_example(entry, inputs, arguments)
         except (SpecError, SpecErrors):
             continue
-        return Sample("".join(lines(entry.name, inputs, value, sources)), model)
+        return ExampleSpec("".join(example_lines(entry.name, inputs, value, sources)), model)
     return None
 
 
-def lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
+def example_lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
     """A spec's inputs, and the one step of it."""
     yield "inputs:\n"
-    yield from (f"  {key}: {flow(axes)}\n" for key, axes in inputs.items())
+    yield from (f"  {key}: {format_flow(axes)}\n" for key, axes in inputs.items())
     yield "steps:\n"
-    yield f"  - {name}: {flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
-    yield f"    from: {flow(sources)}\n" if sources else ""
+    yield f"  - {name}: {format_flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
+    yield f"    from: {format_flow(sources)}\n" if sources else ""
 
 
-def alone(entry: BlockDef) -> Block | None:
+def example_model(entry: BlockDef) -> Block | None:
     """A model of which this block is the only step, with usual sizes; None where nothing usual fits."""
-    for inputs, arguments in attempts(entry):
+    for inputs, arguments in example_attempts(entry):
         try:
-            return model_of(entry, inputs, arguments)[1]
+            return build_example(entry, inputs, arguments)[1]
         except (SpecError, SpecErrors):
             continue
     return None
 
 
-def model_of(
-    entry: type[Op] | BlockDef, inputs: dict[str, Sizes], arguments: dict[str, Any]
+def build_example(
+    entry: type[Op] | BlockDef, inputs: dict[str, AxisSizes], arguments: dict[str, Any]
 ) -> tuple[Any, Block, list[str] | None]:
     """What stands under the entry's name in a step, the model of that step alone, and the step's sources."""
     value: Any = arguments
     sources = list(inputs) if len(inputs) > 1 else None
-    if sources and not isinstance(entry, BlockDef) and entry.takes[0].many:
-        value = {entry.takes[0].name: sources, **arguments} if arguments else sources
+    if sources and not isinstance(entry, BlockDef) and entry.input_specs[0].variadic:
+        value = {entry.input_specs[0].name: sources, **arguments} if arguments else sources
         sources = None
     step = {entry.name: value or None, **({"from": sources} if sources else {})}
     text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
-    return value, graph(text), sources
+    return value, build_graph(text), sources
 
 
-def flow(value: Any) -> str:
+def format_flow(value: Any) -> str:
     """A mapping or list as an author writes it."""
     return json.dumps(value).replace('"', "")
 
 
-def attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, Sizes], dict[str, Any]]]:
+def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
     """Inputs and arguments to try, the most telling first."""
     if isinstance(entry, BlockDef):
-        needed = {p.name: argument(p) for p in entry.params.values() if p.required}
+        needed = {p.name: example_argument(p) for p in entry.params.values() if p.required}
         if entry.model is not None:
-            return [({name: sizes(x) for name, x in entry.inputs.items()}, needed)]
+            return [({name: declared_sizes(x) for name, x in entry.inputs.items()}, needed)]
         declared = entry.inputs.items()
         return [
-            ({name: axes_of(axes, usual) for name, axes in declared}, needed)
+            ({name: sizes_of_axes(axes, usual) for name, axes in declared}, needed)
             for usual in (MAPS, SEQUENCE, FEATURES)
         ]
-    takes = [t for t in entry.takes if not t.optional]
-    names = ["a", "b"] if takes and takes[0].many else [t.name for t in takes]
-    required = [a for a in attributes(entry).values() if a.required]
+    takes = [t for t in entry.input_specs if not t.optional]
+    names = ["a", "b"] if takes and takes[0].variadic else [t.name for t in takes]
+    required = [a for a in list_attributes(entry).values() if a.is_required]
     return [
-        (dict.fromkeys(names, usual) or {"x": usual}, {a.name: value(a, usual) for a in required})
+        (dict.fromkeys(names, usual) or {"x": usual}, {a.name: example_value(a, usual) for a in required})
         for usual in (MAPS, SEQUENCE, FEATURES)
     ]
 
 
-def axes_of(declared: Any, usual: Sizes) -> Sizes:
+def sizes_of_axes(declared: Any, usual: AxisSizes) -> AxisSizes:
     """Sizes for the axes that a block's input declares; the usual ones if it takes any."""
     if declared is None:
         return usual
-    found = {axis: USUAL.get(axis, 16) for axis in declared if axis != "..."}
+    found = {axis: DEFAULT_SIZES.get(axis, 16) for axis in declared if axis != "..."}
     return {**{a: n for a, n in usual.items() if "..." in declared}, **found}
 
 
-def sizes(declared: Any) -> Any:
+def declared_sizes(declared: Any) -> Any:
     """A model's own input, if its sizes are plain numbers."""
     return declared
 
 
-def argument(p: ParamDef) -> Any:
+def example_argument(p: ParamDef) -> Any:
     """A value for a parameter that must be given."""
     if p.choices:
         return p.choices[0]
@@ -142,15 +142,15 @@ def argument(p: ParamDef) -> Any:
     )
 
 
-def value(attribute: Attribute, usual: Sizes) -> Any:
+def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
     """A value for an attribute that must be given."""
     kind = attribute.kind
     places = [axis for axis in usual if axis != "C"] or ["C"]
-    if isinstance(kind, Axes):
+    if isinstance(kind, AxisNames):
         return places
-    if isinstance(kind, Axis):
+    if isinstance(kind, AxisName):
         return places[0]
-    if isinstance(kind, Fixed):
+    if isinstance(kind, AxisMapping):
         return dict.fromkeys(places, 2)
     if isinstance(kind, PerAxis):
         return 2
@@ -159,12 +159,12 @@ def value(attribute: Attribute, usual: Sizes) -> Any:
     return 0.5 if isinstance(kind, Real) else None
 
 
-def vocabulary(model: Block) -> int:
+def vocabulary_size(model: Block) -> int:
     """How many integers every step knows that is given some."""
     sizes = []
-    for _, node, block in instances(model):
+    for _, node, block in walk_ops(model):
         if isinstance(node.op, Embedding | OneHot):
-            sizes.append(plain(node.op.count))
+            sizes.append(concrete(node.op.count))
         elif isinstance(node.op, Gather) and node.inputs[0] is not None:
-            sizes.append(plain(block.typed(node.inputs[0])[node.op.over]))
-    return min(sizes, default=VOCABULARY)
+            sizes.append(concrete(block.value_type(node.inputs[0])[node.op.over]))
+    return min(sizes, default=DEFAULT_VOCABULARY)

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from specbuild.ir.cost import Cost, families
-from specbuild.summary.rows import Row
-from specbuild.summary.table import LEFT, NUMBERS, Table, numbers, percent
+from specbuild.ir.cost import Cost, family_costs
+from specbuild.summary.rows import SummaryRow
+from specbuild.summary.table import NUMBER_COLUMNS, TEXT_COLUMNS, SummaryTable, cost_cells, format_percent
 from specbuild.summary.taps import HEADINGS, Tap
 
 COLUMNS = (
@@ -27,99 +27,102 @@ COLUMNS = (
 )
 
 
-def markdown(table: Table) -> str:
+def summary_markdown(table: SummaryTable) -> str:
     """Two tables and the totals, for a README or a pull request; steps go by their whole paths."""
     steps = [
         (
             f"`{p.path}`",
-            p.row.kind,
+            p.row.kind_and_count,
             f"`{p.row.output}`",
-            *numbers(p.row.cost),
-            percent(table.share(p.row.cost)),
+            *cost_cells(p.row.cost),
+            format_percent(table.cost_share(p.row.cost)),
         )
-        for p in table.placed
+        for p in table.placed_rows
     ]
     kinds = [
-        (name, str(share.steps), *numbers(share.cost), percent(table.share(share.cost)))
-        for name, share in families(table.model).items()
+        (name, str(share.steps), *cost_cells(share.cost), format_percent(table.cost_share(share.cost)))
+        for name, share in family_costs(table.model).items()
     ]
-    share = f"of {table.measure}"
+    share = f"of {table.share_measure}"
     return (
-        page((*LEFT, *NUMBERS, share), steps, len(LEFT))
+        markdown_table((*TEXT_COLUMNS, *NUMBER_COLUMNS, share), steps, len(TEXT_COLUMNS))
         + "\n"
-        + page(("family of ops", "steps", *NUMBERS, share), kinds, 1)
+        + markdown_table(("family of ops", "steps", *NUMBER_COLUMNS, share), kinds, 1)
         + "\n"
-        + "".join(f"{line}\n" for line in table.totals)
+        + "".join(f"{line}\n" for line in table.total_lines)
     )
 
 
-def page(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
     """A table of Markdown, whose first columns are texts and the others numbers."""
     marks = ["---" if i < left else "---:" for i in range(len(headings))]
     lines = [headings, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def separated(table: Table) -> str:
+def summary_csv(table: SummaryTable) -> str:
     """A row for each step, plain numbers; what is inside a step is counted in its own row too: `level` tells it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for p in table.placed:
+    for p in table.placed_rows:
         row = p.row
-        writer.writerow((p.path, p.level, row.what, row.count, row.output, *taken(row.cost).values()))
+        writer.writerow(
+            (p.path, p.level, row.kind, row.instance_count, row.output, *cost_record(row.cost).values())
+        )
     return stream.getvalue()
 
 
-def document(table: Table) -> dict[str, Any]:
+def summary_document(table: SummaryTable) -> dict[str, Any]:
     """Everything, whatever the depth."""
     model = table.model
     return {
         "model": model.kind,
-        **taken(table.total),
+        **cost_record(table.total_cost),
         "inputs": {name: str(x) for name, x in model.inputs.items()},
         "outputs": {name or "output": str(o.type) for name, o in model.outputs.items()},
         "families": {
-            name: {"steps": share.steps, **taken(share.cost)} for name, share in families(model).items()
+            name: {"steps": share.steps, **cost_record(share.cost)}
+            for name, share in family_costs(model).items()
         },
-        "steps": [record(row) for row in table.rows if row.what != "input"],
+        "steps": [row_record(row) for row in table.rows if row.kind != "input"],
     }
 
 
-def record(row: Row, above: str = "") -> dict[str, Any]:
+def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
     """A row for JSON, with all that is in it."""
-    path = f"{above}{row.part}"
+    path = f"{prefix}{row.path_part}"
     return {
         "name": row.name,
         "path": path,
-        "kind": row.what,
+        "kind": row.kind,
         "output": row.output,
         "times": row.times,
-        "count": row.count,
-        **taken(row.cost),
-        "steps": [record(inner, f"{path}.") for inner in row.inner],
+        "count": row.instance_count,
+        **cost_record(row.cost),
+        "steps": [row_record(inner, f"{path}.") for inner in row.inner],
     }
 
 
-def tapped_page(found: Sequence[Tap]) -> str:
+def taps_markdown(taps: Sequence[Tap]) -> str:
     """The values that can be tapped, as a table of Markdown."""
     rows = [
         (f"`{path}`", what, f"`{shape}`", *rest)
-        for path, what, shape, *rest in (tap.cells() for tap in found)
+        for path, what, shape, *rest in (tap.table_cells() for tap in taps)
     ]
-    return page(HEADINGS, rows, 3)
+    return markdown_table(HEADINGS, rows, 3)
 
 
-def tapped_values(found: Sequence[Tap]) -> str:
+def taps_csv(taps: Sequence[Tap]) -> str:
     """The same as comma-separated values."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["tap", "kind", *HEADINGS[2:]])
-    writer.writerows((tap.path, tap.what, tap.type, tap.channels, tap.stride) for tap in found)
+    writer.writerows((tap.path, tap.kind, tap.type, tap.channel_count, tap.stride_text) for tap in taps)
     return stream.getvalue()
 
 
-def taken(cost: Cost) -> dict[str, int]:
+def cost_record(cost: Cost) -> dict[str, int]:
     """A cost for other programs, in the order of the columns."""
     return {
         "parameters": cost.parameters,

@@ -6,96 +6,104 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from specbuild.diagnostics.errors import printable
-from specbuild.ir.cost import Cost, Costs, still
+from specbuild.diagnostics.errors import make_printable
+from specbuild.ir.cost import Cost, CostCounter, is_frozen_step
 from specbuild.ir.graph import Block, Node, Skip
 
-NOTHING = Cost()
+NO_COST = Cost()
 
-Key: TypeAlias = Literal["parameters", "multiply-adds", "memory", "name"]
+SortKey: TypeAlias = Literal["parameters", "multiply-adds", "memory", "name"]
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One step, or several alike that follow each other: `times` of them, whose cost is taken together.
 
     A group whose members are of one kind is of that kind too; `members` counts them.
     """
 
     name: str
-    what: str
+    kind: str
     output: str
-    cost: Cost = NOTHING
-    inner: tuple[Row, ...] = ()
+    cost: Cost = NO_COST
+    inner: tuple[SummaryRow, ...] = ()
     times: int = 1
     members: int = 1
-    numbers: str = ""  # of members that are all alike, and so told as one with their group: 0-2
+    member_range: str = ""  # of members that are all alike, and so told as one with their group: 0-2
 
     @property
-    def part(self) -> str:
+    def path_part(self) -> str:
         """Its part of a path."""
-        return f"{self.name}.{self.numbers}" if self.numbers else self.name
+        return f"{self.name}.{self.member_range}" if self.member_range else self.name
 
     @property
-    def count(self) -> int:
+    def instance_count(self) -> int:
         """How many of its kind stand here."""
         return self.times * self.members
 
     @property
-    def kind(self) -> str:
+    def kind_and_count(self) -> str:
         """What it is, and how many of it."""
-        return f"{self.what} x{self.count}" if self.count > 1 else self.what
+        return f"{self.kind} x{self.instance_count}" if self.instance_count > 1 else self.kind
 
 
 @dataclass
-class Branch:
+class NameBranch:
     """Nodes under a common name, on the way to rows."""
 
     node: Node | None = None
-    inside: dict[str, Branch] = field(default_factory=dict)
+    children: dict[str, NameBranch] = field(default_factory=dict)
 
 
-def rows(model: Block) -> tuple[Row, ...]:
+def summary_rows(model: Block) -> tuple[SummaryRow, ...]:
     """The inputs of a model, then its steps, each with what is in it."""
-    inputs = (Row(name, "input", str(x)) for name, x in model.inputs.items())
-    return (*inputs, *Rows().of(model))
+    inputs = (SummaryRow(name, "input", str(x)) for name, x in model.inputs.items())
+    return (*inputs, *RowBuilder().block_rows(model))
 
 
-class Rows:
+class RowBuilder:
     """Makes the rows of a model; a block instance that stands in many places is made once."""
 
     def __init__(self) -> None:
-        self.costs = Costs()
-        self.made: dict[int, tuple[Row, ...]] = {}
+        self.costs = CostCounter()
+        self.cache: dict[int, tuple[SummaryRow, ...]] = {}
 
-    def of(self, block: Block) -> tuple[Row, ...]:
-        if id(block) not in self.made:
-            top = Branch()
+    def block_rows(self, block: Block) -> tuple[SummaryRow, ...]:
+        if id(block) not in self.cache:
+            top = NameBranch()
             for node in block.nodes:
                 branch = top
                 for part in node.name.split("."):
-                    branch = branch.inside.setdefault(part, Branch())
+                    branch = branch.children.setdefault(part, NameBranch())
                 branch.node = node
-            self.made[id(block)] = tuple(
-                folded(self.row(name, branch, block) for name, branch in top.inside.items())
+            self.cache[id(block)] = tuple(
+                fold_rows(self.build_row(name, branch, block) for name, branch in top.children.items())
             )
-        return self.made[id(block)]
+        return self.cache[id(block)]
 
-    def row(self, name: str, branch: Branch, block: Block) -> Row:
+    def build_row(self, name: str, branch: NameBranch, block: Block) -> SummaryRow:
         node = branch.node
         if node is not None:
-            inner = self.of(node.op) if isinstance(node.op, Block) and not node.reuses else ()
-            if still(node, block):
-                inner = tuple(map(frozen, inner))
-            return Row(name, what(node), printable(str(node.type)), self.costs.node(node, block), inner)
-        members = tuple(folded(self.row(part, inside, block) for part, inside in branch.inside.items()))
+            inner = self.block_rows(node.op) if isinstance(node.op, Block) and not node.reuses else ()
+            if is_frozen_step(node, block):
+                inner = tuple(map(freeze_row, inner))
+            return SummaryRow(
+                name,
+                node_kind(node),
+                make_printable(str(node.type)),
+                self.costs.node_cost(node, block),
+                inner,
+            )
+        members = tuple(
+            fold_rows(self.build_row(part, inside, block) for part, inside in branch.children.items())
+        )
         if len(members) == 1 and members[0].times > 1:
-            return replace(members[0], name=name, numbers=members[0].name)
-        kinds = {member.what for member in members}
-        count = sum(member.count for member in members)
-        total = sum((member.cost for member in members), NOTHING)
+            return replace(members[0], name=name, member_range=members[0].name)
+        kinds = {member.kind for member in members}
+        count = sum(member.instance_count for member in members)
+        total = sum((member.cost for member in members), NO_COST)
         alike = len(kinds) == 1 < count
-        return Row(
+        return SummaryRow(
             name,
             kinds.pop() if alike else "do",
             members[-1].output,
@@ -105,54 +113,58 @@ class Rows:
         )
 
 
-def frozen(row: Row) -> Row:
+def freeze_row(row: SummaryRow) -> SummaryRow:
     """A row of something frozen: all that is in it is too."""
-    return replace(row, cost=row.cost.still, inner=tuple(map(frozen, row.inner)))
+    return replace(row, cost=row.cost.frozen_cost, inner=tuple(map(freeze_row, row.inner)))
 
 
-def what(node: Node) -> str:
+def node_kind(node: Node) -> str:
     if isinstance(node.op, Skip):
         return "skipped"
     kind = node.op.kind if isinstance(node.op, Block) else node.op.name
     return f"{kind} ({node.reuses} again)" if node.reuses else kind
 
 
-def folded(members: Iterable[Row]) -> Iterator[Row]:
+def fold_rows(members: Iterable[SummaryRow]) -> Iterator[SummaryRow]:
     """Numbered rows that are equal but for their number, and follow each other, as one."""
-    held: Row | None = None
+    current: SummaryRow | None = None
     first = ""
     for row in members:
-        if held is not None and row.name.isdigit() and alike(held, row):
-            held = replace(held, times=held.times + 1, cost=held.cost + row.cost, name=f"{first}-{row.name}")
+        if current is not None and row.name.isdigit() and can_fold(current, row):
+            current = replace(
+                current, times=current.times + 1, cost=current.cost + row.cost, name=f"{first}-{row.name}"
+            )
             continue
-        if held is not None:
-            yield held
-        held, first = row, row.name
-    if held is not None:
-        yield held
+        if current is not None:
+            yield current
+        current, first = row, row.name
+    if current is not None:
+        yield current
 
 
-def alike(held: Row, row: Row) -> bool:
-    same = (held.what, held.output, held.inner) == (row.what, row.output, row.inner)
-    return same and row.times == 1 and held.cost == row.cost * held.times and held.name[0].isdigit()
+def can_fold(current: SummaryRow, row: SummaryRow) -> bool:
+    same = (current.kind, current.output, current.inner) == (row.kind, row.output, row.inner)
+    return same and row.times == 1 and current.cost == row.cost * current.times and current.name[0].isdigit()
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedRow:
     """A row where it stands: how deep, and under which path."""
 
-    row: Row
+    row: SummaryRow
     level: int
     path: str
 
 
-def walk(found: Iterable[Row], depth: int | None, level: int = 0, above: str = "") -> Iterator[Placed]:
+def walk_rows(
+    rows: Iterable[SummaryRow], depth: int | None, level: int = 0, prefix: str = ""
+) -> Iterator[PlacedRow]:
     """Rows in their places, `depth` levels in all; every level if None."""
-    for row in found:
-        path = f"{above}{row.part}"
-        yield Placed(row, level, path)
+    for row in rows:
+        path = f"{prefix}{row.path_part}"
+        yield PlacedRow(row, level, path)
         if depth is None or level + 1 < depth:
-            yield from walk(row.inner, depth, level + 1, path + ".")
+            yield from walk_rows(row.inner, depth, level + 1, path + ".")
 
 
 MEASURES: dict[str, Callable[[Cost], int]] = {
@@ -162,22 +174,22 @@ MEASURES: dict[str, Callable[[Cost], int]] = {
 }
 
 
-def ordered(found: Iterable[Row], key: Key) -> tuple[Row, ...]:
+def sort_rows(rows: Iterable[SummaryRow], key: SortKey) -> tuple[SummaryRow, ...]:
     """The rows of every level by name, or by what takes the most; the inputs stay first."""
 
-    def rank(row: Row) -> tuple[bool, int, str]:
-        return row.what != "input", 0 if key == "name" else -MEASURES[key](row.cost), row.name
+    def sort_rank(row: SummaryRow) -> tuple[bool, int, str]:
+        return row.kind != "input", 0 if key == "name" else -MEASURES[key](row.cost), row.name
 
-    made: dict[int, Row] = {}  # rows that stand in many places are ordered once
+    cache: dict[int, SummaryRow] = {}  # rows that stand in many places are ordered once
 
-    def inside(row: Row) -> Row:
-        if id(row) not in made:
-            made[id(row)] = replace(row, inner=tuple(sorted(map(inside, row.inner), key=rank)))
-        return made[id(row)]
+    def sort_inner(row: SummaryRow) -> SummaryRow:
+        if id(row) not in cache:
+            cache[id(row)] = replace(row, inner=tuple(sorted(map(sort_inner, row.inner), key=sort_rank)))
+        return cache[id(row)]
 
-    held = tuple(found)  # keeps their ids their own
-    return tuple(sorted(map(inside, held), key=rank))
+    top_rows = tuple(rows)  # keeps their ids their own
+    return tuple(sorted(map(sort_inner, top_rows), key=sort_rank))
 
 
-def total(found: Iterable[Row]) -> Cost:
-    return sum((row.cost for row in found), NOTHING)
+def total_cost(rows: Iterable[SummaryRow]) -> Cost:
+    return sum((row.cost for row in rows), NO_COST)

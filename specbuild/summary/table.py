@@ -6,90 +6,103 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from specbuild.diagnostics.errors import printable
-from specbuild.ir.cost import Cost, families
+from specbuild.diagnostics.errors import make_printable
+from specbuild.ir.cost import Cost, family_costs
 from specbuild.ir.graph import Block
-from specbuild.summary.rows import MEASURES, Key, Placed, Row, total, walk
+from specbuild.summary.rows import MEASURES, PlacedRow, SortKey, SummaryRow, total_cost, walk_rows
 
-LEFT = ("step", "op or block", "output")
-NUMBERS = ("parameters", "multiply-adds", "memory")
-BAR = 8  # cells of a bar that is full
+TEXT_COLUMNS = ("step", "op or block", "output")
+NUMBER_COLUMNS = ("parameters", "multiply-adds", "memory")
+BAR_CELLS = 8  # cells of a bar that is full
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True)
-class Table:
+class SummaryTable:
     """What `show` tells of a model, before it is laid out for a terminal, a page or a file."""
 
     model: Block
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
     depth: int | None
-    sort: Key | None = None
+    sort: SortKey | None = None
 
     @cached_property
-    def placed(self) -> tuple[Placed, ...]:
-        return tuple(walk(self.rows, self.depth))
+    def placed_rows(self) -> tuple[PlacedRow, ...]:
+        return tuple(walk_rows(self.rows, self.depth))
 
     @cached_property
-    def total(self) -> Cost:
-        return total(self.rows)
+    def total_cost(self) -> Cost:
+        return total_cost(self.rows)
 
     @cached_property
-    def measure(self) -> str:
+    def share_measure(self) -> str:
         """What the shares are of: what the rows are sorted by, else multiply-adds, or what the model has of the others."""
-        wished = () if self.sort in (None, "name") else (str(self.sort),)
-        order = (*wished, "multiply-adds", "parameters", "memory")
-        return next((name for name in order if MEASURES[name](self.total)), "memory")
+        preferred = () if self.sort in (None, "name") else (str(self.sort),)
+        order = (*preferred, "multiply-adds", "parameters", "memory")
+        return next((name for name in order if MEASURES[name](self.total_cost)), "memory")
 
     @property
-    def headings(self) -> tuple[str, ...]:
-        return (*LEFT, *NUMBERS, f"of {self.measure}")
+    def column_headings(self) -> tuple[str, ...]:
+        return (*TEXT_COLUMNS, *NUMBER_COLUMNS, f"of {self.share_measure}")
 
-    def share(self, cost: Cost) -> float:
-        whole = MEASURES[self.measure](self.total)
-        return MEASURES[self.measure](cost) / whole if whole else 0.0
+    def cost_share(self, cost: Cost) -> float:
+        whole = MEASURES[self.share_measure](self.total_cost)
+        return MEASURES[self.share_measure](cost) / whole if whole else 0.0
 
-    def cells(self, placed: Placed) -> tuple[str, ...]:
+    def row_cells(self, placed: PlacedRow) -> tuple[str, ...]:
         row = placed.row
         return (
             "  " * placed.level + row.name,
-            row.kind,
+            row.kind_and_count,
             row.output,
-            *numbers(row.cost),
-            bar(self.share(row.cost)),
+            *cost_cells(row.cost),
+            format_bar(self.cost_share(row.cost)),
         )
 
     @cached_property
-    def families(self) -> list[tuple[str, ...]]:
+    def family_rows(self) -> list[tuple[str, ...]]:
         """A heading, and a row for each family of ops."""
-        table: list[tuple[str, ...]] = [("family of ops", "steps", *NUMBERS, f"of {self.measure}")]
-        for name, share in families(self.model).items():
-            table.append((name, number(share.steps), *numbers(share.cost), bar(self.share(share.cost))))
+        table: list[tuple[str, ...]] = [
+            ("family of ops", "steps", *NUMBER_COLUMNS, f"of {self.share_measure}")
+        ]
+        for name, share in family_costs(self.model).items():
+            table.append(
+                (
+                    name,
+                    format_count(share.steps),
+                    *cost_cells(share.cost),
+                    format_bar(self.cost_share(share.cost)),
+                )
+            )
         return table
 
     @cached_property
-    def totals(self) -> list[str]:
+    def total_lines(self) -> list[str]:
         """What the whole takes, and what comes out if there are several outputs."""
         named = [f"{name}: {output.type}" for name, output in self.model.outputs.items() if name]
-        kept = f" (and {self.total.buffers:,} in running statistics)" if self.total.buffers else ""
-        still = f", of which {self.total.frozen:,} frozen" if self.total.frozen else ""
-        told = (
-            f"{self.model.kind}: {self.total.parameters:,} parameters{still}{kept}, "
-            f"{short(self.total.macs)} multiply-adds and {memory(self.total.memory)} of activations a sample"
+        buffers = (
+            f" (and {self.total_cost.buffers:,} in running statistics)" if self.total_cost.buffers else ""
         )
-        return [told, *([printable(f"outputs: {', '.join(named)}")] if named else [])]
+        frozen = f", of which {self.total_cost.frozen:,} frozen" if self.total_cost.frozen else ""
+        totals = (
+            f"{self.model.kind}: {self.total_cost.parameters:,} parameters{frozen}{buffers}, "
+            f"{format_quantity(self.total_cost.macs)} multiply-adds and {format_memory(self.total_cost.memory)} of activations a sample"
+        )
+        return [totals, *([make_printable(f"outputs: {', '.join(named)}")] if named else [])]
 
     @property
-    def hidden(self) -> bool:
+    def has_hidden_rows(self) -> bool:
         """Whether there is more inside than is shown."""
-        return any(p.row.inner for p in self.placed if p.level + 1 == self.depth)
+        return any(p.row.inner for p in self.placed_rows if p.level + 1 == self.depth)
 
-    def text(self) -> str:
-        steps = laid([self.headings, *map(self.cells, self.placed)], len(LEFT))
-        return "\n".join([*steps, "", *laid(self.families, 1), "", *self.totals]) + "\n"
+    def render_text(self) -> str:
+        steps = align_columns(
+            [self.column_headings, *map(self.row_cells, self.placed_rows)], len(TEXT_COLUMNS)
+        )
+        return "\n".join([*steps, "", *align_columns(self.family_rows, 1), "", *self.total_lines]) + "\n"
 
 
-def laid(table: Sequence[Sequence[str]], left: int) -> list[str]:
+def align_columns(table: Sequence[Sequence[str]], left: int) -> list[str]:
     """Rows as lines: the first columns and the last are set to the left, the numbers between them to the right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     last = len(widths) - 1
@@ -103,36 +116,36 @@ def laid(table: Sequence[Sequence[str]], left: int) -> list[str]:
     return [lines[0], "-" * (sum(widths) + 2 * last), *lines[1:]]
 
 
-def numbers(cost: Cost) -> tuple[str, str, str]:
-    return number(cost.parameters), number(cost.macs), memory(cost.memory)
+def cost_cells(cost: Cost) -> tuple[str, str, str]:
+    return format_count(cost.parameters), format_count(cost.macs), format_memory(cost.memory)
 
 
-def number(n: int) -> str:
+def format_count(n: int) -> str:
     """With thousands apart; nothing for none."""
     return f"{n:,}" if n else ""
 
 
-def short(n: int) -> str:
+def format_quantity(n: int) -> str:
     """Three digits and a unit: 4.09 G."""
-    return scaled(n, (("T", 10**12), ("G", 10**9), ("M", 10**6))) or f"{n:,}"
+    return format_scaled(n, (("T", 10**12), ("G", 10**9), ("M", 10**6))) or f"{n:,}"
 
 
-def memory(n: int) -> str:
+def format_memory(n: int) -> str:
     """Bytes in three digits and a unit: 95.3 MiB; nothing for none."""
-    return scaled(n, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))) or (
+    return format_scaled(n, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))) or (
         f"{n} B" if n else ""
     )
 
 
-def scaled(n: int, units: Iterable[tuple[str, int]]) -> str:
+def format_scaled(n: int, units: Iterable[tuple[str, int]]) -> str:
     for unit, size in units:
         if n >= size:
-            told = f"{n / size:.3g}" if n < 999.5 * size else f"{n / size:.0f}"
-            return f"{told} {unit}"
+            digits = f"{n / size:.3g}" if n < 999.5 * size else f"{n / size:.0f}"
+            return f"{digits} {unit}"
     return ""
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """In whole hundredths; what is little is not none, and what is less than all is not all."""
     if not share:
         return ""
@@ -141,8 +154,8 @@ def percent(share: float) -> str:
     return f"{min(round(100 * share), 99 if share < 1 else 100)}%"
 
 
-def bar(share: float) -> str:
+def format_bar(share: float) -> str:
     """A share as a number and a bar, in eighths of a cell."""
-    eighths = round(share * BAR * 8)
+    eighths = round(share * BAR_CELLS * 8)
     full, rest = divmod(max(eighths, 1 if share else 0), 8)
-    return f"{percent(share):>4} {'█' * full}{EIGHTHS[rest] if rest else ''}".rstrip()
+    return f"{format_percent(share):>4} {'█' * full}{EIGHTHS[rest] if rest else ''}".rstrip()

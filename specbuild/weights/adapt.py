@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
-from specbuild.ir.graph import Block, instances
+from specbuild.ir.graph import Block, walk_ops
 from specbuild.weights import input_channels as stems
 from specbuild.weights import tables
 from specbuild.weights.adapt_options import RESAMPLE, Adaptation
-from specbuild.weights.initial import initial
-from specbuild.weights.matching import Adapted, Carried, Unfit, matches, said
-from specbuild.weights.mismatch import Weighed
+from specbuild.weights.initial import initialize_weights
+from specbuild.weights.matching import AdaptedWeight, MatchedWeights, UnfitWeight, format_shape, is_matching
+from specbuild.weights.mismatch import MismatchedWeight
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,56 +25,68 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-def adapted(model: Block, found: Carried, declared: Sequence[Adaptation], seed: int = 0) -> Carried:
+def adapt_weights(
+    model: Block, matched: MatchedWeights, adaptations: Sequence[Adaptation], seed: int = 0
+) -> MatchedWeights:
     """What was carried, with each weight of another size that is declared made to fit; SB807 where it cannot be.
 
     A weight of the same shape is meant only by a declaration that tells two different grids.
     """
-    weights = {h.path: h for h in held(model, "torch")}
-    steps = {path: (block, node) for path, node, block in instances(model)}
-    values, mismatched, done = dict(found.values), [], []
-    for u in (*found.mismatched, *fitting(found, declared)):
-        value = found.others.get(u.path) if u.found else values[u.path]
+    weights = {h.path: h for h in locate_weights(model, "torch")}
+    steps = {path: (block, node) for path, node, block in walk_ops(model)}
+    values, mismatched, adapted = dict(matched.values), [], []
+    for u in (*matched.mismatched, *same_shape_candidates(matched, adaptations)):
+        value = matched.mismatched_values.get(u.path) if u.actual else values[u.path]
         if value is None:
             mismatched.append(u)
             continue
         h = weights[u.path]
-        weighed = Weighed(h, *steps[u.path.removesuffix(f".{h.name}")], value)
-        if not u.found and not isinstance(weighed.node.op, tables.TABLES):
+        weight = MismatchedWeight(h, *steps[u.path.removesuffix(f".{h.name}")], value)
+        if not u.actual and not isinstance(weight.node.op, tables.TABLE_OPS):
             continue
-        way = next((a for a in declared if meets(a, u)), None)
-        if way is None:
-            mismatched.append(replace(u, advice=advice(weighed)))
+        adaptation = next((a for a in adaptations if is_selected(a, u)), None)
+        if adaptation is None:
+            mismatched.append(replace(u, suggested_mode=suggest_mode(weight)))
         else:
-            values[u.path], how = made(model, weighed, way, seed)
-            done.append(Adapted(replace(u, found=u.found or said(value)), how, way.text))
-    return replace(found, values=values, mismatched=mismatched, adapted=done)
+            values[u.path], description = adapt_tensor(model, weight, adaptation, seed)
+            adapted.append(
+                AdaptedWeight(
+                    replace(u, actual=u.actual or format_shape(value)), description, adaptation.text
+                )
+            )
+    return replace(matched, values=values, mismatched=mismatched, adapted=adapted)
 
 
-def fitting(found: Carried, declared: Sequence[Adaptation]) -> list[Unfit]:
+def same_shape_candidates(matched: MatchedWeights, adaptations: Sequence[Adaptation]) -> list[UnfitWeight]:
     """Weights that have the shape of the model, and are to be on another grid all the same."""
-    moving = [a for a in declared if a.moves]
-    exact = [Unfit(path, value.shape, path, value.shape) for path, value in found.values.items() if moving]
-    return [u for u in exact if any(meets(a, u) for a in moving)]
+    moving = [a for a in adaptations if a.is_regridding]
+    exact = [
+        UnfitWeight(path, value.shape, path, value.shape) for path, value in matched.values.items() if moving
+    ]
+    return [u for u in exact if any(is_selected(a, u) for a in moving)]
 
 
-def meets(way: Adaptation, u: Unfit) -> bool:
+def is_selected(adaptation: Adaptation, u: UnfitWeight) -> bool:
     """Whether a weight is meant: by its path, by its step, or by its name in the file."""
-    return matches(u.path, way.pattern) or matches(u.name, way.pattern)
+    return is_matching(u.path, adaptation.pattern) or is_matching(u.file_name, adaptation.pattern)
 
 
-def made(model: Block, weighed: Weighed, way: Adaptation, seed: int = 0) -> tuple[Array, str]:
+def adapt_tensor(
+    model: Block, weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0
+) -> tuple[Array, str]:
     """The tensor that fits, and how it was made."""
-    if way.mode == RESAMPLE:
-        return tables.adapted(weighed, way)
-    return stems.adapted(weighed, way, initial(model, [weighed.held], seed)[weighed.held.path])
+    if adaptation.mode == RESAMPLE:
+        return tables.adapt_table(weight, adaptation)
+    return stems.adapt_kernel(
+        weight, adaptation, initialize_weights(model, [weight.location], seed)[weight.location.path]
+    )
 
 
-def advice(weighed: Weighed) -> str:
+def suggest_mode(weight: MismatchedWeight) -> str:
     """The mode that would make a weight fit, if one would by itself."""
-    for mode, check in (("repeat", stems.channels), (RESAMPLE, tables.plan)):
+    for mode, check in (("repeat", stems.plan_channels), (RESAMPLE, tables.plan_resampling)):
         try:
-            check(weighed, Adaptation("", "", mode))
+            check(weight, Adaptation("", "", mode))
         except SpecError:
             continue
         return mode

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from math import prod
 from typing import NoReturn
 
-from specbuild.diagnostics.errors import SpecError, nearest, printable
+from specbuild.diagnostics.errors import SpecError, closest_match, make_printable
 
 Sides = tuple[int, ...]
 
-STEMS = ("repeat", "mean", "zero", "random")
+CHANNEL_MODES = ("repeat", "mean", "zero", "random")
 RESAMPLE = "resample"
-MODES = (*STEMS, RESAMPLE)
+MODES = (*CHANNEL_MODES, RESAMPLE)
 OPTIONS = {RESAMPLE: ("from", "to", "prefix", "align_corners", "antialias")}
-STEM_OPTIONS = ("from", "to")
-FORM = re.compile(r"(?P<pattern>.+)=\s*(?P<mode>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*", re.DOTALL)
-SIDES = re.compile(r"[0-9]{1,6}(?:x[0-9]{1,6}){0,3}")
+CHANNEL_OPTIONS = ("from", "to")
+ADAPTATION_PATTERN = re.compile(
+    r"(?P<pattern>.+)=\s*(?P<mode>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*", re.DOTALL
+)
+SIDES_PATTERN = re.compile(r"[0-9]{1,6}(?:x[0-9]{1,6}){0,3}")
 FLAGS = {"true": True, "false": False}
 EXAMPLES = "there are 'conv1=repeat', or mean, zero and random, and 'position=resample(from=14x14, to=16x16)'"
 
@@ -33,80 +35,85 @@ class Adaptation:
     text: str
     pattern: str
     mode: str
-    old: Sides | None = None
-    new: Sides | None = None
+    old_sides: Sides | None = None
+    new_sides: Sides | None = None
     prefix: int | None = None
     align_corners: bool = True
     antialias: bool = False
 
     @property
-    def moves(self) -> bool:
+    def is_regridding(self) -> bool:
         """Whether it is told to change even a table whose shape is that of the model."""
         return (
-            self.mode == RESAMPLE and self.old is not None and self.new is not None and self.old != self.new
+            self.mode == RESAMPLE
+            and self.old_sides is not None
+            and self.new_sides is not None
+            and self.old_sides != self.new_sides
         )
 
 
-def adaptation(text: str) -> Adaptation:
+def parse_adaptation(text: str) -> Adaptation:
     """A declaration as written on the command line; SB806 where it cannot be read."""
-    match = FORM.fullmatch(text)
+    match = ADAPTATION_PATTERN.fullmatch(text)
     if match is None or not match["pattern"].strip():
-        unread(text, "it is no PATTERN=MODE", EXAMPLES)
+        reject_text(text, "it is no PATTERN=MODE", EXAMPLES)
     mode = match["mode"]
     if mode not in MODES:
-        guess = nearest(mode, MODES)
-        unread(text, f"there is no mode {mode!r}", f"did you mean {guess!r}?" if guess else EXAMPLES)
-    options = read(text, match["options"] or "", OPTIONS.get(mode, STEM_OPTIONS))
-    antialias = flag(text, options, "antialias", False)
-    aligned = flag(text, options, "align_corners", not antialias)
+        guess = closest_match(mode, MODES)
+        reject_text(text, f"there is no mode {mode!r}", f"did you mean {guess!r}?" if guess else EXAMPLES)
+    options = parse_options(text, match["options"] or "", OPTIONS.get(mode, CHANNEL_OPTIONS))
+    antialias = parse_flag(text, options, "antialias", False)
+    aligned = parse_flag(text, options, "align_corners", not antialias)
     if antialias and aligned:
-        unread(text, "antialias goes without align_corners", "leave one of them out")
-    old, new = sides(text, options, "from"), sides(text, options, "to")
+        reject_text(text, "antialias goes without align_corners", "leave one of them out")
+    old, new = parse_sides(text, options, "from"), parse_sides(text, options, "to")
     if old and new and len(old) != len(new):
-        unread(text, "`from` and `to` have not as many sides", "write from=14x14, to=16x16")
-    prefix = whole(text, options["prefix"]) if "prefix" in options else None
+        reject_text(text, "`from` and `to` have not as many sides", "write from=14x14, to=16x16")
+    prefix = parse_prefix(text, options["prefix"]) if "prefix" in options else None
     return Adaptation(text, match["pattern"].strip(), mode, old, new, prefix, aligned, antialias)
 
 
-def read(text: str, options: str, known: tuple[str, ...]) -> dict[str, str]:
+def parse_options(text: str, options: str, known: tuple[str, ...]) -> dict[str, str]:
     """`a=1, b=2` by name."""
-    found = {}
+    values = {}
     for option in options.split(",") if options.strip() else []:
         name, separator, value = (part.strip() for part in option.partition("="))
         if name not in known:
-            guess = nearest(name, known)
+            guess = closest_match(name, known)
             hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(known)}"
-            unread(text, f"there is no option {name!r}", hint)
-        if name in found:
-            unread(text, f"{name!r} is told twice", "leave one of them out")
+            reject_text(text, f"there is no option {name!r}", hint)
+        if name in values:
+            reject_text(text, f"{name!r} is told twice", "leave one of them out")
         if not separator or not value:
-            unread(text, f"{name!r} has no value", EXAMPLES)
-        found[name] = value
-    return found
+            reject_text(text, f"{name!r} has no value", EXAMPLES)
+        values[name] = value
+    return values
 
 
-def sides(text: str, options: Mapping[str, str], name: str) -> Sides | None:
+def parse_sides(text: str, options: Mapping[str, str], name: str) -> Sides | None:
     if name not in options:
         return None
-    good = SIDES.fullmatch(options[name])
-    found = tuple(map(int, options[name].split("x"))) if good else ()
-    if not good or not prod(found):
-        unread(text, f"{options[name]!r} has no sides", "write 14x14, rows first")
-    return found
+    good = SIDES_PATTERN.fullmatch(options[name])
+    parsed = tuple(map(int, options[name].split("x"))) if good else ()
+    if not good or not prod(parsed):
+        reject_text(text, f"{options[name]!r} has no sides", "write 14x14, rows first")
+    return parsed
 
 
-def whole(text: str, value: str) -> int:
+def parse_prefix(text: str, value: str) -> int:
     if not re.fullmatch("[0-9]{1,6}", value):
-        unread(text, f"{value!r} is no number of rows", "write prefix=1")
+        reject_text(text, f"{value!r} is no number of rows", "write prefix=1")
     return int(value)
 
 
-def flag(text: str, options: Mapping[str, str], name: str, otherwise: bool) -> bool:
-    value = options.get(name, str(otherwise).lower())
+def parse_flag(text: str, options: Mapping[str, str], name: str, default: bool) -> bool:
+    value = options.get(name, str(default).lower())
     if value not in FLAGS:
-        unread(text, f"{name} is true or false, not {value!r}")
+        reject_text(text, f"{name} is true or false, not {value!r}")
     return FLAGS[value]
 
 
-def unread(text: str, reason: str, hint: str = "") -> NoReturn:
-    raise SpecError("SB806", f"cannot read --adapt '{printable(text)}': {printable(reason)}", hint=hint)
+def reject_text(text: str, reason: str, hint: str = "") -> NoReturn:
+    raise SpecError(
+        "SB806", f"cannot read --adapt '{make_printable(text)}': {make_printable(reason)}", hint=hint
+    )

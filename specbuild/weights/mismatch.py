@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from specbuild.compiler.weight_locations import Held
-from specbuild.diagnostics.errors import SpecError, printable
+from specbuild.compiler.weight_locations import WeightLocation
+from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ir.graph import Block, Node
 from specbuild.ops.base import Op
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Weighed:
+class MismatchedWeight:
     """The weight, its step and the block that holds it, and the file's tensor in canonical order."""
 
-    held: Held
+    location: WeightLocation
     block: Block
     node: Node
     value: Array
 
     @property
-    def axes(self) -> tuple[str, ...]:
+    def axis_names(self) -> tuple[str, ...]:
         """The names of its axes."""
         assert isinstance(self.node.op, Op)
-        types = [None if ref is None else self.block.typed(ref) for ref in self.node.inputs]
-        return tuple(self.node.op.weights(*types)[self.held.name].axes)
+        types = [None if ref is None else self.block.value_type(ref) for ref in self.node.inputs]
+        return tuple(self.node.op.weight_specs(*types)[self.location.name].axes)
 
     @property
-    def differing(self) -> list[int]:
+    def differing_axes(self) -> list[int]:
         """The axes along which it is longer or shorter than in the file."""
-        pairs = zip(self.value.shape, self.held.shape, strict=True)
+        pairs = zip(self.value.shape, self.location.shape, strict=True)
         return [i for i, (old, new) in enumerate(pairs) if old != new]
 
-    def refuse(self, mode: str, reason: str, hint: str = "") -> NoReturn:
+    def reject_mode(self, mode: str, reason: str, hint: str = "") -> NoReturn:
         """SB807: it cannot be adapted so."""
-        sizes = f"{self.held.path} is {self.held.shape}, and {self.value.shape} in the file"
-        raise SpecError("SB807", f"{printable(sizes, 400)}: {mode} {reason}", hint=hint)
+        sizes = f"{self.location.path} is {self.location.shape}, and {self.value.shape} in the file"
+        raise SpecError("SB807", f"{make_printable(sizes, 400)}: {mode} {reason}", hint=hint)

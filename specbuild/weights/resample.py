@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-SHARP, SOFT = -0.75, -0.5  # the cubic's slope at its first zero: PyTorch's own, and with antialias
+CUBIC_SLOPE, ANTIALIAS_SLOPE = (
+    -0.75,
+    -0.5,
+)  # the cubic's slope at its first zero: PyTorch's own, and with antialias
 
 
-def resampled(
+def resample_axis(
     table: Array, axis: int, grids: tuple[Sequence[int], Sequence[int]], prefix: int, form: tuple[bool, bool]
 ) -> Array:
     """A table whose rows along one axis, after those of the prefix, are the places of a grid, row-major."""
@@ -31,43 +34,45 @@ def resampled(
 
     old, new = grids
     rows = np.moveaxis(table, axis, 0)
-    kept, places = rows[:prefix], rows[prefix:].astype("float64")
-    places = places.reshape(*old, *rows.shape[1:])
+    prefix_rows, positions = rows[:prefix], rows[prefix:].astype("float64")
+    positions = positions.reshape(*old, *rows.shape[1:])
     for at, (few, many) in enumerate(zip(old, new, strict=True)):
-        places = np.moveaxis(np.tensordot(weights(few, many, *form), places, (1, at)), 0, at)
-    places = places.reshape(-1, *rows.shape[1:]).astype(table.dtype)
-    return np.ascontiguousarray(np.moveaxis(np.concatenate([kept, places]), 0, axis))
+        positions = np.moveaxis(
+            np.tensordot(interpolation_matrix(few, many, *form), positions, (1, at)), 0, at
+        )
+    positions = positions.reshape(-1, *rows.shape[1:]).astype(table.dtype)
+    return np.ascontiguousarray(np.moveaxis(np.concatenate([prefix_rows, positions]), 0, axis))
 
 
-def weights(old: int, new: int, align_corners: bool, antialias: bool) -> Array:
+def interpolation_matrix(old: int, new: int, align_corners: bool, antialias: bool) -> Array:
     """What each new place takes of each old one."""
     import numpy as np
 
-    found = np.zeros((new, old))
+    matrix = np.zeros((new, old))
     for i in range(new):
         if antialias:
-            smoothed(found[i], i, old / new)
+            fill_antialiased_row(matrix[i], i, old / new)
         else:
             aligned = i * (old - 1) / (new - 1) if new > 1 else 0.0
             at = aligned if align_corners else (i + 0.5) * old / new - 0.5
             for place in range(floor(at) - 1, floor(at) + 3):
-                found[i, min(max(place, 0), old - 1)] += cubic(
-                    at - place, SHARP
+                matrix[i, min(max(place, 0), old - 1)] += cubic_kernel(
+                    at - place, CUBIC_SLOPE
                 )  # what lies outside is the edge
-    return found
+    return matrix
 
 
-def smoothed(row: Array, i: int, scale: float) -> None:
+def fill_antialiased_row(row: Array, i: int, scale: float) -> None:
     """The weights of one new place under a window as wide as the new grid's, cut off at the edges."""
     wide = max(scale, 1.0)
     centre = scale * (i + 0.5)
     first, last = max(int(centre - 2 * wide + 0.5), 0), min(int(centre + 2 * wide + 0.5), len(row))
     for place in range(first, last):
-        row[place] = cubic((place - centre + 0.5) / wide, SOFT)
+        row[place] = cubic_kernel((place - centre + 0.5) / wide, ANTIALIAS_SLOPE)
     row /= row.sum()
 
 
-def cubic(x: float, a: float) -> float:
+def cubic_kernel(x: float, a: float) -> float:
     """Keys' cubic convolution kernel."""
     x = abs(x)
     if x < 1:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Line:
+class TensorStatistics:
     """One tensor of a file, in numbers."""
 
     name: str
@@ -26,14 +26,14 @@ class Line:
     not_finite: int
 
     @property
-    def count(self) -> int:
+    def element_count(self) -> int:
         return prod(self.shape)
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {**self.__dict__, "shape": list(self.shape)}
 
 
-def line(name: str, value: Array) -> Line:
+def tensor_statistics(name: str, value: Array) -> TensorStatistics:
     import numpy as np
 
     good = value[np.isfinite(value)].astype("float64")
@@ -42,26 +42,26 @@ def line(name: str, value: Array) -> Line:
     )
     low, high, mean, deviation = numbers
     bad = int(value.size - good.size)
-    return Line(name, tuple(value.shape), str(value.dtype), low, high, mean, deviation, bad)
+    return TensorStatistics(name, tuple(value.shape), str(value.dtype), low, high, mean, deviation, bad)
 
 
 @dataclass(frozen=True)
-class Difference:
+class TensorDifference:
     """How far one tensor is apart in two files: `relative` to its largest number; None where one file lacks it."""
 
     name: str
     relative: float | None
-    said: str = ""
+    problem: str = ""
 
     def __str__(self) -> str:
-        return self.said or f"{self.relative:.1e}"
+        return self.problem or f"{self.relative:.1e}"
 
-    def record(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         finite = self.relative is not None and self.relative < float("inf")
-        return {"name": self.name, "relative": self.relative if finite else None, "said": self.said}
+        return {"name": self.name, "relative": self.relative if finite else None, "said": self.problem}
 
 
-def relative(a: Array, b: Array) -> float:
+def relative_difference(a: Array, b: Array) -> float:
     """The largest difference over the largest number; equal NaN are equal."""
     import numpy as np
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from specbuild.ops.indexing import Embedding
 from specbuild.ops.table import Weight
-from specbuild.ops.types import CHANNEL, SPATIAL, listed
+from specbuild.ops.types import CHANNEL, SPATIAL, join_names
 from specbuild.weights import table_grids as grids
 from specbuild.weights.adapt_options import Adaptation, Sides
-from specbuild.weights.mismatch import Weighed
-from specbuild.weights.resample import resampled
+from specbuild.weights.mismatch import MismatchedWeight
+from specbuild.weights.resample import resample_axis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 MODE = "resample"
-TABLES = (Weight, Embedding)
-MOST_PREFIX = 2  # rows before a grid, where nothing tells how many: tokens of a class and of distillation
+TABLE_OPS = (Weight, Embedding)
+MAX_PREFIX = 2  # rows before a grid, where nothing tells how many: tokens of a class and of distillation
 
 
-class Change(NamedTuple):
+class GridChange(NamedTuple):
     """An axis that is resampled: the sides of its grid in the file and in the model, and the rows before it."""
 
     axis: int
@@ -35,11 +35,13 @@ class Change(NamedTuple):
     prefix: int = 0
 
 
-def adapted(weighed: Weighed, way: Adaptation) -> tuple[Array, str]:
+def adapt_table(weight: MismatchedWeight, adaptation: Adaptation) -> tuple[Array, str]:
     """The table on the grid of the model, and how it was made."""
-    value, changes = weighed.value, plan(weighed, way)
+    value, changes = weight.value, plan_resampling(weight, adaptation)
     for axis, old, new, prefix in changes:
-        value = resampled(value, axis, (old, new), prefix, (way.align_corners, way.antialias))
+        value = resample_axis(
+            value, axis, (old, new), prefix, (adaptation.align_corners, adaptation.antialias)
+        )
     before = "x".join(str(n) for change in changes for n in change.old)
     after = "x".join(str(n) for change in changes for n in change.new)
     rows = sum(change.prefix for change in changes)
@@ -47,68 +49,79 @@ def adapted(weighed: Weighed, way: Adaptation) -> tuple[Array, str]:
     return value, f"{MODE} {before} to {after}{kept}"
 
 
-def plan(weighed: Weighed, way: Adaptation) -> list[Change]:
+def plan_resampling(weight: MismatchedWeight, adaptation: Adaptation) -> list[GridChange]:
     """What is resampled; SB807 where it is not known."""
-    if not isinstance(weighed.node.op, TABLES):
-        weighed.refuse(MODE, "is for tables, which are steps `weight` and `embedding`")
-    if weighed.value.ndim != len(weighed.held.shape):
-        weighed.refuse(MODE, "needs as many axes in the file")
-    differing, names = weighed.differing, weighed.axes
-    if differing and not (way.old or way.new) and all(names[i] in SPATIAL for i in differing):
-        sizes = zip(weighed.value.shape, weighed.held.shape, strict=True)
-        return [Change(i, (old,), (new,)) for i, (old, new) in enumerate(sizes) if i in differing]
+    if not isinstance(weight.node.op, TABLE_OPS):
+        weight.reject_mode(MODE, "is for tables, which are steps `weight` and `embedding`")
+    if weight.value.ndim != len(weight.location.shape):
+        weight.reject_mode(MODE, "needs as many axes in the file")
+    differing, names = weight.differing_axes, weight.axis_names
+    if (
+        differing
+        and not (adaptation.old_sides or adaptation.new_sides)
+        and all(names[i] in SPATIAL for i in differing)
+    ):
+        sizes = zip(weight.value.shape, weight.location.shape, strict=True)
+        return [GridChange(i, (old,), (new,)) for i, (old, new) in enumerate(sizes) if i in differing]
     if not differing:  # as many places, and yet another grid
         differing = [
-            i for i, n in enumerate(weighed.held.shape) if n == prod(way.new or ()) + (way.prefix or 0)
+            i
+            for i, n in enumerate(weight.location.shape)
+            if n == prod(adaptation.new_sides or ()) + (adaptation.prefix or 0)
         ]
     if len(differing) != 1:
-        told = listed([names[i] for i in differing])
-        weighed.refuse(
-            MODE, f"is along one axis, and {told} differ" if told else "finds no axis of that size"
+        differing_names = join_names([names[i] for i in differing])
+        weight.reject_mode(
+            MODE,
+            f"is along one axis, and {differing_names} differ"
+            if differing_names
+            else "finds no axis of that size",
         )
-    return [grid(weighed, way, differing[0])]
+    return [find_grid_change(weight, adaptation, differing[0])]
 
 
-def grid(weighed: Weighed, way: Adaptation, axis: int) -> Change:
+def find_grid_change(weight: MismatchedWeight, adaptation: Adaptation, axis: int) -> GridChange:
     """The grid along one axis."""
-    few, many = weighed.value.shape[axis], weighed.held.shape[axis]
-    name = weighed.axes[axis]
-    known = grids.told(weighed.block, weighed.node, name) if isinstance(weighed.node.op, Weight) else None
-    old, new, prefix = way.old, way.new, way.prefix
+    few, many = weight.value.shape[axis], weight.location.shape[axis]
+    name = weight.axis_names[axis]
+    known = grids.infer_grid(weight.block, weight.node, name) if isinstance(weight.node.op, Weight) else None
+    old, new, prefix = adaptation.old_sides, adaptation.new_sides, adaptation.prefix
     if name == CHANNEL and not (old and new):
-        weighed.refuse(MODE, "takes channels for no grid", "say from=... and to=... if they are one")
+        weight.reject_mode(MODE, "takes channels for no grid", "say from=... and to=... if they are one")
     if new is None and known is not None and (old is None or len(old) == len(known.sides)):
         new = known.sides
     if prefix is None:
-        prefix = known.prefix if known else before(old, new, few, many)
+        prefix = known.prefix if known else count_prefix_rows(old, new, few, many)
     dimensions = len(old or new or (0, 0))
-    old = old or even(few - prefix, dimensions)
-    new = new or even(many - prefix, dimensions)
-    hint = f"tell the rows before the grid, and its sides: '{way.pattern}={MODE}(prefix=1, from=14x14, to=16x16)'"
+    old = old or square_sides(few - prefix, dimensions)
+    new = new or square_sides(many - prefix, dimensions)
+    hint = f"tell the rows before the grid, and its sides: '{adaptation.pattern}={MODE}(prefix=1, from=14x14, to=16x16)'"
     if old is None or new is None:
         count, where = (few, "in the file") if old is None else (many, "in the model")
         what = f" after {prefix}" if prefix else ""
-        weighed.refuse(MODE, f"knows no grid of the {count:,} rows {where}{what}", hint)
+        weight.reject_mode(MODE, f"knows no grid of the {count:,} rows {where}{what}", hint)
     for sides, count, where in ((old, few, "the file"), (new, many, "the model")):
         if prefix + prod(sides) != count:
             shown = "x".join(map(str, sides))
-            weighed.refuse(MODE, f"finds {count:,} rows in {where}, which are not {prefix} and {shown}", hint)
-    return Change(axis, old, new, prefix)
+            weight.reject_mode(
+                MODE, f"finds {count:,} rows in {where}, which are not {prefix} and {shown}", hint
+            )
+    return GridChange(axis, old, new, prefix)
 
 
-def before(old: Sides | None, new: Sides | None, few: int, many: int) -> int:
+def count_prefix_rows(old: Sides | None, new: Sides | None, few: int, many: int) -> int:
     """How many rows come before the grid: what sides that are told leave, else so few that squares are left."""
     if new is not None:
         return max(many - prod(new), 0)
     if old is not None:
         return max(few - prod(old), 0)
-    found = (p for p in range(MOST_PREFIX + 1) if even(few - p, 2) and even(many - p, 2))
-    return next(found, 0)
+    candidates = (p for p in range(MAX_PREFIX + 1) if square_sides(few - p, 2) and square_sides(many - p, 2))
+    return next(candidates, 0)
 
 
-def even(places: int, dimensions: int) -> Sides | None:
+def square_sides(positions: int, dimensions: int) -> Sides | None:
     """A grid of equal sides, if so many places are one."""
     if dimensions == 1:
-        return (places,)
-    side = isqrt(max(places, 0))
-    return (side, side) if dimensions == 2 and side and side * side == places else None
+        return (positions,)
+    side = isqrt(max(positions, 0))
+    return (side, side) if dimensions == 2 and side and side * side == positions else None

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.backends import load
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.compiler.weight_locations import held
-from specbuild.parity.exchange import laid, unlaid
+from specbuild.backends import load_backend
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.weight_locations import locate_weights
+from specbuild.parity.exchange import from_framework_order, to_framework_order
 from tests.backends.test_op_parity import text
 
 Array = np.ndarray[Any, Any]
@@ -32,14 +32,17 @@ def computed(
     """What the steps give, each axis where the spec's own order has it. Weights go by canonical path."""
     import torch
 
-    model, backend = graph(text(inputs, steps)), load("torch")
+    model, backend = build_graph(text(inputs, steps)), load_backend("torch")
     scope: dict[str, Any] = {}
     exec(compile_source(model, "torch"), scope)
     net = scope["Net"]().double()
-    for h in held(model, "torch"):
+    for h in locate_weights(model, "torch"):
         if weights and h.path in weights:
-            net.state_dict()[h.kept].copy_(torch.from_numpy(h.to_framework(weights[h.path]).copy()))
-    given = [torch.from_numpy(laid(arrays[name], x, backend).copy()) for name, x in model.inputs.items()]
+            net.state_dict()[h.framework_path].copy_(torch.from_numpy(h.to_framework(weights[h.path]).copy()))
+    given = [
+        torch.from_numpy(to_framework_order(arrays[name], x, backend).copy())
+        for name, x in model.inputs.items()
+    ]
     with torch.no_grad():
         result = net.train(training)(*given)
-    return np.asarray(unlaid(result.numpy(), model.type, backend))
+    return np.asarray(from_framework_order(result.numpy(), model.type, backend))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from specbuild.backends import load
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.expressions import plain
+from specbuild.backends import load_backend
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from tests.backends.test_op_parity import CASES, text
 from tests.system.smaller import SMALLER
@@ -25,15 +25,17 @@ MODELS |= {path.stem: path for path in SPECS if path.stem not in SMALLER}
 
 
 def job(model: Block, backend: str) -> dict[str, Any]:
-    natural = load(backend).natural
-    inputs = [([2] * x.batched + [plain(x[a]) for a in natural(x)], x.dtype) for x in model.inputs.values()]
+    natural = load_backend(backend).natural_order
+    inputs = [
+        ([2] * x.batched + [concrete(x[a]) for a in natural(x)], x.dtype) for x in model.inputs.values()
+    ]
     return {"model": model.kind, "source": compile_source(model, backend), "inputs": inputs}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_files_stay_on_their_device(backend: str, tmp_path: Path) -> None:
-    jobs = {name: job(graph(source), backend) for name, source in MODELS.items()}
+    jobs = {name: job(build_graph(source), backend) for name, source in MODELS.items()}
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     script = Path(__file__).parents[1] / "system" / "emitted" / "off_the_cpu.py"
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "torch"}

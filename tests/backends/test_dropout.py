@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from tests.backends.test_op_parity import text
 
 BATCH = 400
@@ -86,7 +86,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     backend, folder = request.param, tmp_path_factory.mktemp("dropout")
     jobs = {}
     for name, (inputs, steps, *_) in CASES.items():
-        model = graph(text(inputs, steps))
+        model = build_graph(text(inputs, steps))
         channel_last = [*model.type.axes]
         channel_last.remove("C")
         sizes = {a: int(n) for a, n in model.type.sizes.items()}
@@ -147,6 +147,6 @@ def test_a_seed_tells_what_falls(name: str, form: str, results: Any) -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_rates_that_grow_are_told_by_their_rule(backend: str) -> None:
-    written = compile_source(graph(BLOCK), backend)
+    written = compile_source(build_graph(BLOCK), backend)
     assert "rate * i / 2" in written
     assert "rate: float = 0.0" in written

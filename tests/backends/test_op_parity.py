@@ -8,8 +8,8 @@ import pkgutil
 import pytest
 
 import tests.backends.ops
-from specbuild.compiler.pipeline import graph
-from specbuild.parity.compare import Case, Report, compare
+from specbuild.compiler.pipeline import build_graph
+from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
 
 TABLES = [
     importlib.import_module(f"tests.backends.ops.{m.name}")
@@ -34,26 +34,26 @@ def test_names_are_unique() -> None:
 
 
 @pytest.fixture(scope="module")
-def reports() -> dict[str, Report]:
-    cases = [Case(name, graph(text(*case)), dtype=dtype(name)) for name, case in CASES.items()]
-    return {report.name: report for report in compare(cases)}
+def reports() -> dict[str, ParityReport]:
+    cases = [ParityCase(name, build_graph(text(*case)), dtype=dtype(name)) for name, case in CASES.items()]
+    return {report.name: report for report in compare_cases(cases)}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_op(name: str, reports: dict[str, Report]) -> None:
+def test_op(name: str, reports: dict[str, ParityReport]) -> None:
     report = reports[name]
     assert not report.error, report.error
-    assert report.worst <= report.tolerance.warns, str(report)
+    assert report.worst_relative <= report.tolerance.warn_above, str(report)
 
 
 @pytest.fixture(scope="module")
-def on_pytorch() -> dict[str, Report]:
-    cases = [Case(name, graph(text(*case)), dtype="float32") for name, case in CASES.items()]
-    return {report.name: report for report in compare(cases, runtime="torch")}
+def on_pytorch() -> dict[str, ParityReport]:
+    cases = [ParityCase(name, build_graph(text(*case)), dtype="float32") for name, case in CASES.items()]
+    return {report.name: report for report in compare_cases(cases, runtime="torch")}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_op_with_keras_on_pytorch(name: str, on_pytorch: dict[str, Report]) -> None:
+def test_op_with_keras_on_pytorch(name: str, on_pytorch: dict[str, ParityReport]) -> None:
     report = on_pytorch[name]
-    assert report.equal, str(report)
+    assert report.is_equal, str(report)

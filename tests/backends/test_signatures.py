@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from specbuild import backends
-from specbuild.backends.base import External
+from specbuild.backends.base import Signature
 
 ROOT = Path(__file__).parents[2] / "specbuild" / "backends"
 SCOPES: dict[str, dict[str, Any]] = {
@@ -35,10 +35,10 @@ def helpers(framework: str) -> dict[str, Any]:
     return found
 
 
-def externals() -> list[External]:
-    for name in backends.NAMES:
-        backends.load(name)
-    return list(External.known)
+def externals() -> list[Signature]:
+    for name in backends.BACKEND_NAMES:
+        backends.load_backend(name)
+    return list(Signature.declared)
 
 
 def resolved(function: str) -> Callable[..., Any]:
@@ -91,7 +91,7 @@ def same(known: Any, default: Any) -> bool:
 
 
 @pytest.mark.parametrize("external", externals(), ids=lambda e: e.function)
-def test_the_framework_has_this_signature(external: External) -> None:
+def test_the_framework_has_this_signature(external: Signature) -> None:
     known = parameters(resolved(external.function))
     for name, default in external.defaults.items():
         assert name in known, f"{external.function} takes no {name}: {list(known)}"

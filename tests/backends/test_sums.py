@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from specbuild.frontend.source import Source
-from specbuild.parity.compare import Case, Report, compare
+from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
 
 MAPS = "{x: {C: 4, H: 8, W: 8}, y: {C: 4, H: 8, W: 8}}"
 COLUMNS = "- mean: {over: [C, H]}\n  from: x\n  as: columns"
@@ -32,14 +32,14 @@ def text(before: str, last: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def reports() -> dict[str, Report]:
-    models = {name: graph(Source(text(*sum_))) for name, sum_ in SUMS.items()}
-    cases = [Case(f"{n} {batch}", m, batch=batch) for n, m in models.items() for batch in BATCHES]
-    return {report.name: report for report in compare(cases)}
+def reports() -> dict[str, ParityReport]:
+    models = {name: build_graph(Source(text(*sum_))) for name, sum_ in SUMS.items()}
+    cases = [ParityCase(f"{n} {batch}", m, batch=batch) for n, m in models.items() for batch in BATCHES]
+    return {report.name: report for report in compare_cases(cases)}
 
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", SUMS)
-def test_no_summand_is_a_bias(name: str, batch: int, reports: dict[str, Report]) -> None:
+def test_no_summand_is_a_bias(name: str, batch: int, reports: dict[str, ParityReport]) -> None:
     report = reports[f"{name} {batch}"]
-    assert report.equal, str(report)
+    assert report.is_equal, str(report)

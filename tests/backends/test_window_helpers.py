@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from tests.backends.ops import convolution, convolution_transpose, index, neighbourhood, pooling, resizing
 from tests.backends.test_op_parity import text
 from tests.system.test_emitted import failures, job
@@ -91,8 +91,8 @@ steps:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file for each helper, and one whose blocks use them by their parameters."""
     folder = tmp_path_factory.mktemp("helpers")
-    found = [job(name, graph(text(*CASES[name])), folder) for name in ONE_EACH]
-    found.append(job("blocks", graph(BLOCKS), folder))
+    found = [job(name, build_graph(text(*CASES[name])), folder) for name in ONE_EACH]
+    found.append(job("blocks", build_graph(BLOCKS), folder))
     (folder / "jobs.json").write_text(json.dumps(found))
     return folder / "jobs.json"
 

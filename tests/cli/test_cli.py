@@ -22,7 +22,7 @@ from specbuild.cli import main
 from specbuild.cli.init import TEMPLATES
 from specbuild.diagnostics.codes import CODES
 from specbuild.diagnostics.errors import SpecError
-from specbuild.diagnostics.sentences import sentence
+from specbuild.diagnostics.sentences import first_sentence
 from specbuild.ops import OPS
 
 ROOT = Path(__file__).parents[2]
@@ -203,7 +203,7 @@ def test_a_parameter_that_must_be_given(run: Run) -> None:
 # -------------------------------------------------------------------------------------------------------- compile
 
 
-@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("backend", backends.BACKEND_NAMES)
 def test_compile_to_stdout(run: Run, backend: str) -> None:
     done = run("compile", "net.yaml", "--backend", backend)
     assert (done.code, done.err) == (0, "")
@@ -224,7 +224,7 @@ def test_compile_to_a_file(run: Run) -> None:
 def test_compile_for_all_backends(run: Run) -> None:
     assert run("compile", "net.yaml", "-b", "all").code == 0
     assert run("compile", "net.yaml", "-b", "all", "-o", "made").code == 0
-    names = [f"gate_net_{backend}.py" for backend in backends.NAMES]
+    names = [f"gate_net_{backend}.py" for backend in backends.BACKEND_NAMES]
     assert sorted(os.listdir("made")) == sorted(names)
     for name in names:
         assert Path(name).read_bytes() == Path("made", name).read_bytes()
@@ -327,7 +327,7 @@ def test_compile_from_stdin() -> None:
     assert shell("check", "-", stdin=b"#" * (2**20 + 1)).stdout.startswith(b"error[SB006]")
 
 
-@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("backend", backends.BACKEND_NAMES)
 def test_the_same_bytes_everywhere(tmp_path: Path, backend: str) -> None:
     """Across runs, hash seeds, folders, line ends, spellings of YAML, and from standard input."""
     (tmp_path / "deep").mkdir()
@@ -425,8 +425,8 @@ def test_library_show_op(run: Run, op: str) -> None:
     assert came.startswith("{") and op in text
     model = specbuild.load(f"specbuild: 1\nmodel: Example\n{text}")
     assert any(type(node.op) is OPS[op] for node in model.graph.nodes)
-    for backend in backends.NAMES:
-        if OPS[op] not in backends.load(backend).refused:
+    for backend in backends.BACKEND_NAMES:
+        if OPS[op] not in backends.load_backend(backend).refusals:
             compile(model.source(backend), "<example>", "exec")
 
 
@@ -437,7 +437,9 @@ def test_first_sentences_are_whole(run: Run) -> None:
         *listed["blocks"].values(),
     ]
     assert not [text for text in texts if text.endswith(" al") or text.count("(") != text.count(")")]
-    assert sentence("After Hu et al. 2017, e.g. Fig. 2. Then more.") == "After Hu et al. 2017, e.g. Fig. 2"
+    assert (
+        first_sentence("After Hu et al. 2017, e.g. Fig. 2. Then more.") == "After Hu et al. 2017, e.g. Fig. 2"
+    )
 
 
 def test_library_show_has_shapes(run: Run) -> None:
@@ -460,7 +462,7 @@ def test_init(run: Run, name: str) -> None:
     assert done.code == 0
     assert Path("mine.yaml").read_text().startswith("# ")
     assert run("check", "mine.yaml").err == ""
-    for backend in backends.NAMES:
+    for backend in backends.BACKEND_NAMES:
         assert run("compile", "mine.yaml", "-b", backend).code == 0
     assert run("init", "-", "-t", name).out == Path("mine.yaml").read_text()
 
@@ -504,7 +506,7 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.code == 0
     assert "+ python " in done.out
     doctor = sys.modules["specbuild.cli.doctor"]
-    monkeypatch.setattr(doctor, "installed", lambda name: None)
+    monkeypatch.setattr(doctor, "installed_version", lambda name: None)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     bare = run("doctor")
     assert bare.code == 0
@@ -546,7 +548,7 @@ def test_a_bug_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("wires\x1b[31m crossed")
 
-    monkeypatch.setattr(sys.modules["specbuild.cli.options"], "model", broken)
+    monkeypatch.setattr(sys.modules["specbuild.cli.options"], "load_model", broken)
     done = run("show", "net.yaml")
     assert done.code == 70
     assert "this is a bug in specbuild" in done.err and "RuntimeError: wires\\x1b[31m crossed" in done.err
@@ -678,7 +680,7 @@ def test_values_from_python() -> None:
         with pytest.raises(SpecError) as found:
             specbuild.load(NET, width=value)
         assert found.value.code == code
-        assert found.value.place is not None and found.value.place.file == "<arguments>"
+        assert found.value.location is not None and found.value.location.file == "<arguments>"
     with pytest.raises(SpecError, match="no variant"):
         specbuild.load(NET, variant="huge")
     with pytest.raises(SpecError, match="needs a value for 'width'"):
@@ -692,7 +694,7 @@ def test_unknown_backend() -> None:
 
 
 def test_a_framework_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["specbuild.runtimes.live"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["specbuild.runtimes.live_model"], "find_spec", lambda name: None)
     with pytest.raises(SpecError) as found:
         specbuild.load(NET).build("torch")
     assert found.value.code == "SB603"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 
 from specbuild.codegen import literals as text
-from specbuild.codegen.printer import expression, module, statement
+from specbuild.codegen.printer import print_expression, print_module, print_statement
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -38,7 +38,7 @@ from tests.codegen.code_trees import texts
 
 @given(texts)
 def test_a_string_keeps_its_text(words: str) -> None:
-    written = expression(Literal(words))
+    written = print_expression(Literal(words))
     assert ast.literal_eval(written) == words
     assert all(character.isprintable() for character in written)
 
@@ -52,7 +52,7 @@ def test_a_string_keeps_its_text(words: str) -> None:
 @example("\r# first\rsecond")
 @example(" \n  a\n    b\n c ")
 def test_a_docstring_keeps_its_words(words: str) -> None:
-    source = module(Module(words, (), (Class("A", (), words, (Function("f", (), None, words, ()),)),)))
+    source = print_module(Module(words, (), (Class("A", (), words, (Function("f", (), None, words, ()),)),)))
     tree = ast.parse(source)
     outer = tree.body[-1]
     assert isinstance(outer, ast.ClassDef)
@@ -68,7 +68,7 @@ def test_a_docstring_keeps_its_words(words: str) -> None:
 @example("a\x0cimport os")
 @example("a\u2028import os")
 def test_a_comment_stays_a_comment(words: str) -> None:
-    source = module(
+    source = print_module(
         Module("", (), (Function("f", (), None, "", (Comment(words), Return(Name("x")))),), (words,))
     )
     kinds = [token.type for token in tokenize.generate_tokens(io.StringIO(source).readline)]
@@ -79,17 +79,17 @@ def test_a_comment_stays_a_comment(words: str) -> None:
 
 def test_text_is_wrapped_at_the_width() -> None:
     words = "A sentence of many words. " * 20 + "x" * 100
-    lines = text.docstring(words + "\n\n    - an item\n", 8)
+    lines = text.format_docstring(words + "\n\n    - an item\n", 8)
     assert max(len(line) for line in lines if "xxx" not in line) == 88
     assert lines[-3:] == ["", "        - an item", '        """']
-    assert max(len(line) for line in text.comment(words, 4) if "xxx" not in line) <= 88
+    assert max(len(line) for line in text.format_comment(words, 4) if "xxx" not in line) <= 88
 
 
 @pytest.mark.parametrize("width", range(70, 90))
 def test_closing_quotes_stand_alone_only_under_several_lines(width: int) -> None:
     """As the formatter has them."""
     for words in ("a " * (width // 2) + "b" * (width % 2), "x" * width):
-        lines = text.docstring(words, 4)
+        lines = text.format_docstring(words, 4)
         assert len(lines) != 2
         assert len(lines) == 1 or max(map(len, lines)) <= 88
 
@@ -99,7 +99,7 @@ def test_closing_quotes_stand_alone_only_under_several_lines(width: int) -> None
     "place", [lambda c: Module("", (), (), ("x", c)), lambda c: Module("", (), (Comment(c), Do(Name("x"))))]
 )
 def test_no_comment_says_how_the_file_is_encoded(words: str, place: Callable[[str], Module]) -> None:
-    source = module(place(words)).encode()
+    source = print_module(place(words)).encode()
     assert tokenize.detect_encoding(io.BytesIO(source).readline)[0] == "utf-8"
 
 
@@ -141,7 +141,7 @@ NOT_NAMES = [
 )
 def test_what_is_not_a_name_is_refused(name: str, place: Callable[[str], Statement]) -> None:
     with pytest.raises(ValueError, match="not a Python name"):
-        statement(place(name), 0)
+        print_statement(place(name), 0)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_is_not_a_type_is_refused(annotation: str) -> None:
         Function("f", (Parameter("x", annotation),), None, "", ()),
     ):
         with pytest.raises(ValueError, match="not "):
-            statement(node, 0)
+            print_statement(node, 0)
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,19 @@ def test_what_is_not_a_type_is_refused(annotation: str) -> None:
 )
 def test_what_is_not_an_import_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not imports"):
-        module(Module("", ("import torch", line), ()))
+        print_module(Module("", ("import torch", line), ()))
 
 
 @pytest.mark.parametrize("operator", ["<>", "+ x +", "", "if", "lambda:"])
 def test_what_is_not_an_operator_is_refused(operator: str) -> None:
     with pytest.raises(ValueError, match="not an operator"):
-        expression(Infix(operator, Name("a"), Name("b")))
+        print_expression(Infix(operator, Name("a"), Name("b")))
     with pytest.raises(ValueError, match="not an operator"):
-        expression(Prefix(operator, Name("a")))
+        print_expression(Prefix(operator, Name("a")))
 
 
 def test_a_definition_in_a_branch_and_a_text_that_stands_alone_are_refused() -> None:
     with pytest.raises(ValueError, match="definition"):
-        statement(If(Name("x"), (Class("A", (), "", ()),)), 0)
+        print_statement(If(Name("x"), (Class("A", (), "", ()),)), 0)
     with pytest.raises(ValueError, match="docstring"):
-        statement(Do(Literal("text")), 0)
+        print_statement(Do(Literal("text")), 0)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from specbuild.codegen.from_expression import from_words
-from specbuild.codegen.printer import expression, module, statement
+from specbuild.codegen.from_expression import parse_code
+from specbuild.codegen.printer import print_expression, print_module, print_statement
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -48,8 +48,8 @@ from specbuild.codegen.tree import (
     Statement,
     TupleOf,
     Unpack,
-    substitute,
-    walk,
+    substitute_inputs,
+    walk_expression,
 )
 from tests.codegen.code_trees import expressions, modules, simple_statements
 
@@ -80,34 +80,34 @@ def assert_unchanged(folder: Path, sources: Iterable[str]) -> None:
 # -------------------------------------------------------------------------------------------- what is written
 
 GOLDEN = {
-    "a + b * c": from_words("a + (b * c)"),
-    "(a + b) * c": from_words("(a+b)*c"),
-    "a - (b - c)": from_words("a - (b - c)"),
-    "a**b": from_words("a ** b"),
-    "a**b**c": from_words("a ** b ** c"),
-    "a ** f(b) ** c": from_words("a ** f(b) ** c"),
-    "(-a) ** 2": from_words("(-a) ** 2"),
-    "-(a**2)": from_words("-a ** 2"),
-    "f(x) ** 2": from_words("f(x)**2"),
+    "a + b * c": parse_code("a + (b * c)"),
+    "(a + b) * c": parse_code("(a+b)*c"),
+    "a - (b - c)": parse_code("a - (b - c)"),
+    "a**b": parse_code("a ** b"),
+    "a**b**c": parse_code("a ** b ** c"),
+    "a ** f(b) ** c": parse_code("a ** f(b) ** c"),
+    "(-a) ** 2": parse_code("(-a) ** 2"),
+    "-(a**2)": parse_code("-a ** 2"),
+    "f(x) ** 2": parse_code("f(x)**2"),
     "(-1) ** n": Infix("**", Literal(-1), Name("n")),
-    "not (a or b) and c": from_words("not (a or b) and c"),
-    "a < b and b < c": from_words("a < b < c"),
-    "(a < b) == c": Infix("==", from_words("a < b"), Name("c")),
-    "(a if b else c) if d else e": from_words("(a if b else c) if d else e"),
-    "a if b else c if d else e": from_words("a if b else (c if d else e)"),
-    "(a + b).shape[-1]": Index(Attribute(from_words("a + b"), "shape"), (Literal(-1),)),
+    "not (a or b) and c": parse_code("not (a or b) and c"),
+    "a < b and b < c": parse_code("a < b < c"),
+    "(a < b) == c": Infix("==", parse_code("a < b"), Name("c")),
+    "(a if b else c) if d else e": parse_code("(a if b else c) if d else e"),
+    "a if b else c if d else e": parse_code("a if b else (c if d else e)"),
+    "(a + b).shape[-1]": Index(Attribute(parse_code("a + b"), "shape"), (Literal(-1),)),
     "(1).real": Attribute(Literal(1), "real"),
-    "x[:, None, ..., n // 2 :, ::2]": from_words("x[:, None, ..., n//2:, ::2]"),
-    "x[1:n]": from_words("x[1:n]"),
-    "x[self.n :]": from_words("x[self.n:]"),
+    "x[:, None, ..., n // 2 :, ::2]": parse_code("x[:, None, ..., n//2:, ::2]"),
+    "x[1:n]": parse_code("x[1:n]"),
+    "x[self.n :]": parse_code("x[self.n:]"),
     "f(*xs, **kwargs)": Call(Name("f"), (Star(Name("xs")),), (("**", Name("kwargs")),)),
     '{**a, "b": 1}': DictOf(((None, Name("a")), (Literal("b"), Literal(1)))),
     "f(x for x in xs)": Call(Name("f"), (Generator(Name("x"), "x", Name("xs")),)),
     "f((x for x in xs), 1)": Call(Name("f"), (Generator(Name("x"), "x", Name("xs")), Literal(1))),
     "f(*(B() for _ in range(n)))": Call(
-        Name("f"), (Star(Generator(from_words("B()"), "_", from_words("range(n)"))),)
+        Name("f"), (Star(Generator(parse_code("B()"), "_", parse_code("range(n)"))),)
     ),
-    "[i + 1 for i, j in xs]": ListComprehension(from_words("i + 1"), "i, j", Name("xs")),
+    "[i + 1 for i, j in xs]": ListComprehension(parse_code("i + 1"), "i, j", Name("xs")),
     "(x,)": TupleOf((Name("x"),)),
     "()": TupleOf(()),
     "[*a, {}]": ListOf((Star(Name("a")), DictOf(()))),
@@ -123,7 +123,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize(("written", "tree"), GOLDEN.items(), ids=GOLDEN)
 def test_expressions_are_written_with_as_few_parentheses_as_they_need(written: str, tree: Expr) -> None:
-    assert expression(tree) == written
+    assert print_expression(tree) == written
 
 
 SAMPLE = """\
@@ -159,7 +159,7 @@ total_number_of_windows = (
 )
 """
 REST = Star(
-    Generator(from_words("Bottleneck(4 * channels, channels)"), "_", from_words("range(depths[0] - 1)"))
+    Generator(parse_code("Bottleneck(4 * channels, channels)"), "_", parse_code("range(depths[0] - 1)"))
 )
 
 
@@ -170,10 +170,10 @@ def test_long_statements_break_as_a_person_would_break_them(tmp_path: Path) -> N
         SAMPLE.replace("*(Bottleneck(4 * channels, channels) for _ in range(depths[0] - 1))", "rest")
     ).body:
         assert isinstance(node, ast.Assign)
-        tree = from_words(ast.unparse(node.value))
+        tree = parse_code(ast.unparse(node.value))
         if isinstance(tree, Call) and Name("rest") in tree.args:
             tree = Call(tree.function, (tree.args[0], REST))
-        written += statement(Assign(ast.unparse(node.targets[0]), tree), 0)
+        written += print_statement(Assign(ast.unparse(node.targets[0]), tree), 0)
     assert "\n".join([*written, ""]) == SAMPLE
 
 
@@ -188,12 +188,12 @@ def test_a_whole_module() -> None:
         "tuple[torch.Tensor, torch.Tensor]",
         "x: [N, C, H, W].\n\nSays `both`.",
         (
-            If(from_words("mask is not None"), (Assign("x", from_words("x * mask")),), (If(Name("x"), ()),)),
+            If(parse_code("mask is not None"), (Assign("x", parse_code("x * mask")),), (If(Name("x"), ()),)),
             Blank(),
             For(
                 "i, layer",
-                from_words("enumerate(self.layers)"),
-                (Comment("light\nops"), Assign("x", from_words("layer(x)"))),
+                parse_code("enumerate(self.layers)"),
+                (Comment("light\nops"), Assign("x", parse_code("layer(x)"))),
             ),
             Unpack(("a", "*rest"), Name("x")),
             Return(TupleOf((Name("a"), Name("rest")))),
@@ -205,7 +205,7 @@ def test_a_whole_module() -> None:
         (Parameter("self"), Parameter("size", None, Literal(2), keyword_only=True)),
         None,
         "",
-        (Do(from_words("super().__init__()")),),
+        (Do(parse_code("super().__init__()")),),
     )
     tree = Module(
         "A network.",
@@ -214,7 +214,7 @@ def test_a_whole_module() -> None:
         ("Made by hand.",),
     )
     assert (
-        module(tree)
+        print_module(tree)
         == '''\
 # Made by hand.
 """A network."""
@@ -263,7 +263,7 @@ def test_the_formatter_changes_no_statement(tmp_path: Path) -> None:
     @given(simple_statements, st.sampled_from([0, 4, 8]))
     def collect(node: Statement, indent: int) -> None:
         opening = [" " * level + "if x:" for level in range(0, indent, 4)]
-        written.append("\n".join([*opening, *statement(node, indent), ""]))
+        written.append("\n".join([*opening, *print_statement(node, indent), ""]))
 
     collect()
     assert sum(source.count("\n") > 4 for source in written) > len(written) / 10, (
@@ -278,7 +278,7 @@ def test_the_formatter_changes_no_module(tmp_path: Path) -> None:
     @settings(BATCH, max_examples=100)
     @given(modules())
     def collect(tree: Module) -> None:
-        written.append(module(tree))
+        written.append(print_module(tree))
 
     collect()
     assert_unchanged(tmp_path, written)
@@ -303,7 +303,7 @@ def test_the_formatter_changes_no_empty_line(tmp_path: Path) -> None:
             Module("", (), body, ("h",)),
         )
     ]
-    assert_unchanged(tmp_path, map(module, trees))
+    assert_unchanged(tmp_path, map(print_module, trees))
 
 
 # -------------------------------------------------------------------------------------- what is written means
@@ -373,8 +373,8 @@ def meaning(source: str) -> str:
 @given(expressions)
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 def test_an_expression_means_the_same_with_fewer_parentheses_and_in_lines(expr: Expr) -> None:
-    assert meaning(expression(expr)) == meaning(spelled(expr))
-    in_lines = "\n".join(statement(Assign("x", expr), 0))
+    assert meaning(print_expression(expr)) == meaning(spelled(expr))
+    in_lines = "\n".join(print_statement(Assign("x", expr), 0))
     assert meaning(in_lines) == meaning(f"x = {spelled(expr)}")
 
 
@@ -382,7 +382,7 @@ def test_an_expression_means_the_same_with_fewer_parentheses_and_in_lines(expr: 
     "words", ["4 * width", "x.C // reduction", "depths[0] - 1", "max(a, b) if c else -d ** 2", "a or not b"]
 )
 def test_words_are_read_and_said_back(words: str) -> None:
-    assert expression(from_words(words)).replace("-(d**2)", "-d ** 2") == words
+    assert print_expression(parse_code(words)).replace("-(d**2)", "-d ** 2") == words
 
 
 @pytest.mark.parametrize(
@@ -390,25 +390,25 @@ def test_words_are_read_and_said_back(words: str) -> None:
 )
 def test_other_words_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match="not "):
-        from_words(words)
+        parse_code(words)
 
 
 def test_inputs_are_replaced_everywhere() -> None:
-    places = from_words("f(a, k=b)[c:d] + (e if g else [h, (i, -j)])")
-    names = [part.text for part in walk(places) if isinstance(part, Name)]
-    numbered = from_words(expression(places))
+    places = parse_code("f(a, k=b)[c:d] + (e if g else [h, (i, -j)])")
+    names = [part.text for part in walk_expression(places) if isinstance(part, Name)]
+    numbered = parse_code(print_expression(places))
     for index, name in enumerate(names):
         numbered = _renamed(numbered, name, Input(index))
-    assert not any(isinstance(part, Name) for part in walk(numbered))
-    assert substitute(numbered, [Name(name) for name in names]) == places
+    assert not any(isinstance(part, Name) for part in walk_expression(numbered))
+    assert substitute_inputs(numbered, [Name(name) for name in names]) == places
     with pytest.raises(AssertionError, match="operand"):
-        expression(Input(0))
+        print_expression(Input(0))
 
 
 def _renamed(expr: Expr, name: str, new: Expr) -> Expr:
-    from specbuild.codegen.tree import rebuild
+    from specbuild.codegen.tree import map_children
 
-    return new if expr == Name(name) else rebuild(expr, lambda part: _renamed(part, name, new))
+    return new if expr == Name(name) else map_children(expr, lambda part: _renamed(part, name, new))
 
 
 def test_literals_of_different_kinds_differ() -> None:
@@ -418,7 +418,7 @@ def test_literals_of_different_kinds_differ() -> None:
 
     assert len({Literal(1), Literal(1.0), Literal(True), Literal("1"), Literal(None)}) == 5
     assert Literal(Remembering(3)) == Literal(3)
-    assert expression(Literal(Remembering(3))) == "3"
+    assert print_expression(Literal(Remembering(3))) == "3"
 
 
 # ------------------------------------------------------------------------------------------------------ speed
@@ -426,10 +426,10 @@ def test_literals_of_different_kinds_differ() -> None:
 
 def test_printing_takes_time_in_proportion() -> None:
     def seconds(copies: int) -> float:
-        deep = from_words("f(" * 40 + "x" + ", a_long_argument=another_long_argument)" * 40)
+        deep = parse_code("f(" * 40 + "x" + ", a_long_argument=another_long_argument)" * 40)
         tree = Module("", (), (Function("f", (), None, "", (Assign("x", deep),) * copies),))
         start = time.perf_counter()
-        assert module(tree).count("\n") == 121 * copies + 1
+        assert print_module(tree).count("\n") == 121 * copies + 1
         return time.perf_counter() - start
 
     seconds(1)

@@ -8,8 +8,8 @@ import pytest
 
 from specbuild import backends
 from specbuild.compiler import pipeline as build
-from specbuild.compiler.audit import BUILTINS, AuditError, audit
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.audit import ALLOWED_BUILTINS, AuditError, audit_source
+from specbuild.compiler.pipeline import build_graph, compile_source
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -40,25 +40,25 @@ class Net(nn.Module):
 
 
 def test_a_plain_file_passes() -> None:
-    audit(TORCH, "torch")
+    audit_source(TORCH, "torch")
 
 
-@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("backend", backends.BACKEND_NAMES)
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_emitted_files_pass(path: Path, backend: str) -> None:
-    audit(compile_source(graph(path), backend), backend)
+    audit_source(compile_source(build_graph(path), backend), backend)
 
 
-@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("backend", backends.BACKEND_NAMES)
 def test_helpers_pass(backend: str) -> None:
     """Each helper by itself, with every name that it may take from its file: none needs what the audit refuses."""
     imports = {
         "torch": "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
     }
     imports["keras"] = "import math\n\nimport keras\nfrom keras import layers, ops\n"
-    prelude = backends.load(backend).prelude()
+    prelude = backends.load_backend(backend).helper_sources()
     assert prelude
-    audit("\n\n\n".join([imports[backend], *prelude.values()]) + "\n", backend)
+    audit_source("\n\n\n".join([imports[backend], *prelude.values()]) + "\n", backend)
 
 
 REFUSED = {
@@ -120,28 +120,28 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     with pytest.raises(AuditError):
-        audit(REFUSED[name] + "\n", "keras" if "keras" in REFUSED[name] else "torch")
+        audit_source(REFUSED[name] + "\n", "keras" if "keras" in REFUSED[name] else "torch")
 
 
 def test_what_is_refused_is_named() -> None:
     with pytest.raises(AuditError, match=r"line 2 imports os"):
-        audit('"""Doc."""\nimport os\n', "torch")
+        audit_source('"""Doc."""\nimport os\n', "torch")
     with pytest.raises(AuditError, match=r"it uses missing, which"):
-        audit("def f():\n    return missing\n", "torch")
+        audit_source("def f():\n    return missing\n", "torch")
 
 
 def test_builtins_are_there() -> None:
     import builtins
 
-    assert all(hasattr(builtins, name) for name in BUILTINS)
-    assert BUILTINS.isdisjoint(
+    assert all(hasattr(builtins, name) for name in ALLOWED_BUILTINS)
+    assert ALLOWED_BUILTINS.isdisjoint(
         {"eval", "exec", "open", "compile", "getattr", "setattr", "vars", "globals", "input"}
     )
 
 
 def test_nothing_leaves_without_an_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with something foreign in it never comes out of the build, however it got there."""
-    model = graph("specbuild: 1\nmodel: Net\ninputs: {x: {C: 3}}\nsteps: [relu]\n")
-    monkeypatch.setattr(build, "module", lambda tree: "import os\n")
+    model = build_graph("specbuild: 1\nmodel: Net\ninputs: {x: {C: 3}}\nsteps: [relu]\n")
+    monkeypatch.setattr(build, "print_module", lambda tree: "import os\n")
     with pytest.raises(AuditError):
         compile_source(model, "torch")

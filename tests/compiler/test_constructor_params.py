@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.expressions.thresholds import thresholds
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.expressions.thresholds import find_thresholds
 
 SPEC = """
 specbuild: 1
@@ -36,7 +36,7 @@ steps:
 
 def taken(outer: str = "true", inner: str = "true") -> set[str]:
     """The parameters of the constructor of the model, in both frameworks."""
-    model = graph(SPEC.format(outer=outer, inner=inner))
+    model = build_graph(SPEC.format(outer=outer, inner=inner))
     torch = re.search(r"class Net.*?def __init__\((.*?)\)", compile_source(model, "torch"), re.DOTALL)
     keras = re.search(r"def Net\((.*?)\) ->", compile_source(model, "keras"), re.DOTALL)
     assert torch and keras
@@ -67,6 +67,6 @@ def test_thresholds() -> None:
         {"Tail": {"count": "deep + 1"}},
         ["4 == count"],
     ]
-    assert set(thresholds(documents, ["deep"])) == {0, 1, 2, 4}
-    assert thresholds([{"when": "other > 1"}], ["deep"]) == []
-    assert thresholds([{"when": "mode == 'fast'"}], ["mode"]) == ["fast"]
+    assert set(find_thresholds(documents, ["deep"])) == {0, 1, 2, 4}
+    assert find_thresholds([{"when": "other > 1"}], ["deep"]) == []
+    assert find_thresholds([{"when": "mode == 'fast'"}], ["mode"]) == ["fast"]

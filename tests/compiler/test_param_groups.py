@@ -16,8 +16,8 @@ import torch
 from specbuild import load
 from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.compiler.optimizer_code import rows
-from specbuild.compiler.param_groups import grouped, levels, parts, records
+from specbuild.compiler.optimizer_code import table_rows
+from specbuild.compiler.param_groups import layer_levels, model_parts, optimizer_records, trained_tensors
 from tests.compiler.grouped_keras import DECAY, LAYERS, RATE
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def in_torch(name: str) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
 
 
 def expected(name: str, framework: str) -> dict[str, tuple[float, float]]:
-    found = records(model(name).graph, LAYERS).values()
+    found = optimizer_records(model(name).graph, LAYERS).values()
     return {r[framework]: (RATE * r["rate_scale"], DECAY if r["decay"] else 0.0) for r in found}
 
 
@@ -78,7 +78,7 @@ def test_every_parameter_is_in_one_group(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_what_decays_are_kernels(name: str) -> None:
     """The rule that everybody knows, where the names of weights are free."""
-    for one in grouped(model(name).graph, "torch"):
+    for one in trained_tensors(model(name).graph, "torch"):
         ends = {path.rpartition(".")[2] for path in one.paths}
         assert one.decays == (ends <= {"kernel", "recurrent_kernel"})
 
@@ -139,7 +139,7 @@ def written(steps: str, outputs: str = "") -> str:
 
 
 def layers(text: str) -> dict[str, int]:
-    return {part.path: part.after for part in parts(load(text).graph, "torch")}
+    return {part.path: part.layers_after for part in model_parts(load(text).graph, "torch")}
 
 
 def test_layers_are_counted_along_the_longest_way() -> None:
@@ -179,13 +179,13 @@ def test_a_model_in_a_model_is_looked_into() -> None:
 
 
 def test_rows_are_told_by_one_rule() -> None:
-    found = rows(parts(load(BACKBONES / "mobilenet_v2.yaml").graph, "keras"))
+    found = table_rows(model_parts(load(BACKBONES / "mobilenet_v2.yaml").graph, "keras"))
     assert found == ['**{f"features/{i}": 19 - i for i in range(19)},', '"classifier": 0,']
 
 
 def test_levels_count_every_number() -> None:
-    found = levels(model("VisionTransformer").graph)
-    assert [level.after for level in found] == list(range(13, -1, -1))
+    found = layer_levels(model("VisionTransformer").graph)
+    assert [level.layers_after for level in found] == list(range(13, -1, -1))
     assert (
         sum(level.decaying[1] + level.others[1] for level in found) == model("VisionTransformer").parameters
     )

@@ -14,13 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import specbuild
-from specbuild.diagnostics.errors import CODES, Place, SpecError, SpecErrors, nearest, printable, render
+from specbuild.diagnostics.errors import (
+    CODES,
+    Location,
+    SpecError,
+    SpecErrors,
+    closest_match,
+    format_errors,
+    make_printable,
+)
 from specbuild.frontend.source import Source
 
 ERROR = SpecError(
     "SB101",
     "unknown key `chanels` in `conv`",
-    Place("resnet.yaml", 31, 12, "  - conv: {chanels: 64}"),
+    Location("resnet.yaml", 31, 12, "  - conv: {chanels: 64}"),
     "did you mean `channels`?",
     ("in Bottleneck at layer4.2 (resnet.yaml:40:5)", "in Stage at layer4 (resnet.yaml:52:5)"),
 )
@@ -51,7 +59,7 @@ def one_edit(a: str, b: str) -> bool:
 @pytest.mark.parametrize("word", WORDS)
 def test_every_one_letter_typo_is_understood(word: str) -> None:
     for typo in typos(word) - set(WORDS):
-        found = nearest(typo, WORDS)
+        found = closest_match(typo, WORDS)
         assert found == word or (found is not None and one_edit(typo, found)), (typo, found)
 
 
@@ -69,17 +77,17 @@ def test_every_one_letter_typo_is_understood(word: str) -> None:
     ],
 )
 def test_nearest_beyond_typos(word: str, meant: str | None) -> None:
-    assert nearest(word, WORDS) == meant
+    assert closest_match(word, WORDS) == meant
 
 
 def test_nearest_never_suggests_the_word_itself_nor_an_unrelated_letter() -> None:
-    assert nearest("conv", ["conv"]) is None
-    assert nearest("T", ["C", "H", "W"]) is None
-    assert nearest("c", ["C", "H", "W"]) == "C"
+    assert closest_match("conv", ["conv"]) is None
+    assert closest_match("T", ["C", "H", "W"]) is None
+    assert closest_match("c", ["C", "H", "W"]) == "C"
 
 
 def test_text() -> None:
-    assert render(ERROR) == (
+    assert format_errors(ERROR) == (
         "error[SB101]: unknown key `chanels` in `conv`\n"
         "  --> resnet.yaml:31:12\n"
         "   |\n"
@@ -89,16 +97,16 @@ def test_text() -> None:
         "   = in Stage at layer4 (resnet.yaml:52:5)\n"
         "   = help: did you mean `channels`?"
     )
-    assert str(ERROR) == render(ERROR)
+    assert str(ERROR) == format_errors(ERROR)
 
 
 def test_text_without_a_place() -> None:
-    assert render(SpecError("SB001", "cannot read `a`")) == "error[SB001]: cannot read `a`"
+    assert format_errors(SpecError("SB001", "cannot read `a`")) == "error[SB001]: cannot read `a`"
 
 
 def test_json_is_one_array_of_ascii() -> None:
-    error = SpecError("SB101", "\u202e\x1b[2J", Place("é.yaml", 1, 2, "日本"))
-    text = render(SpecErrors([ERROR, error]), format="json")
+    error = SpecError("SB101", "\u202e\x1b[2J", Location("é.yaml", 1, 2, "日本"))
+    text = format_errors(SpecErrors([ERROR, error]), format="json")
     assert text.isascii()
     first, second = json.loads(text)
     assert first == {
@@ -112,21 +120,21 @@ def test_json_is_one_array_of_ascii() -> None:
         "trail": ["in Bottleneck at layer4.2 (resnet.yaml:40:5)", "in Stage at layer4 (resnet.yaml:52:5)"],
     }
     assert second["message"] == r"\u202e\x1b[2J"
-    assert json.loads(render(SpecError("SB001", "gone"), format="json"))[0]["line"] is None
+    assert json.loads(format_errors(SpecError("SB001", "gone"), format="json"))[0]["line"] is None
 
 
 def test_github_annotation_cannot_be_broken_out_of() -> None:
-    error = SpecError("SB101", "50%\n::error::x", Place("a,b:c.yaml", 3, 4, ""), "fix\nit", ("in A\r",))
-    assert render(error, format="github") == (
+    error = SpecError("SB101", "50%\n::error::x", Location("a,b:c.yaml", 3, 4, ""), "fix\nit", ("in A\r",))
+    assert format_errors(error, format="github") == (
         "::error file=a%2Cb%3Ac.yaml,line=3,col=4,title=SB101::50%25\\n::error::x%0Ain A\\r%0Ahelp: fix\\nit"
     )
-    assert render(SpecError("SB001", "gone"), format="github") == "::error title=SB001::gone"
+    assert format_errors(SpecError("SB001", "gone"), format="github") == "::error title=SB001::gone"
 
 
 def test_at_most_fifty_are_shown() -> None:
     errors = SpecErrors(SpecError("SB101", f"fault {i}") for i in range(60))
     assert len(errors.errors) == 50
-    assert errors.left_out == 10
+    assert errors.omitted_count == 10
     shown = str(errors)
     assert shown.count("error[SB101]") == 50
     assert shown.endswith("fault 49\n\nand 10 more")
@@ -134,7 +142,7 @@ def test_at_most_fifty_are_shown() -> None:
 
 def test_errors_survive_pickling() -> None:
     copy = pickle.loads(pickle.dumps(ERROR))
-    assert (str(copy), copy.place, copy.trail) == (str(ERROR), ERROR.place, ERROR.trail)
+    assert (str(copy), copy.location, copy.trail) == (str(ERROR), ERROR.location, ERROR.trail)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +159,7 @@ def test_errors_survive_pickling() -> None:
     ],
 )
 def test_caret_stands_under_the_column(text: str, column: int, line: str, cells: int) -> None:
-    rendered = render(SpecError("SB003", "m", Place("f", 1, column, text))).splitlines()
+    rendered = format_errors(SpecError("SB003", "m", Location("f", 1, column, text))).splitlines()
     assert rendered[3:] == ["1 | " + line, "  | " + " " * cells + "^"]
 
 
@@ -159,7 +167,7 @@ def test_caret_stands_under_the_column(text: str, column: int, line: str, cells:
 @pytest.mark.parametrize("letter", ["b", "日", "\u202e"])
 def test_long_lines_are_windowed_around_the_caret(column: int, letter: str) -> None:
     text = letter * (column - 1) + "X" + letter * (1_000 - column)
-    line, caret = render(SpecError("SB003", "m", Place("f", 1, column, text))).splitlines()[3:5]
+    line, caret = format_errors(SpecError("SB003", "m", Location("f", 1, column, text))).splitlines()[3:5]
     shown, at = line.removeprefix("1 | "), caret.index("^") - len("  | ")
     assert len(shown) <= 200
     cells = [c for c in shown for _ in range(2 if unicodedata.east_asian_width(c) == "W" else 1)]
@@ -168,7 +176,7 @@ def test_long_lines_are_windowed_around_the_caret(column: int, letter: str) -> N
 
 
 def test_a_line_of_combining_marks_is_bounded_too() -> None:
-    line = render(SpecError("SB003", "m", Place("f", 1, 500, "\u0301" * 1_000))).splitlines()[3]
+    line = format_errors(SpecError("SB003", "m", Location("f", 1, 500, "\u0301" * 1_000))).splitlines()[3]
     assert len(line) <= 200
 
 
@@ -187,15 +195,15 @@ def test_a_line_of_combining_marks_is_bounded_too() -> None:
     ],
 )
 def test_printable(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert make_printable(text) == shown
 
 
 @given(st.text(st.characters()), st.integers(1, 100), st.sampled_from(["text", "json", "github"]))
 def test_whatever_is_said_is_inert(text: str, column: int, form: str) -> None:
-    error = SpecError("SB101", text, Place(text, 1, column, text), text, (text,))
-    shown = render(error, format=form)  # type: ignore[arg-type]
+    error = SpecError("SB101", text, Location(text, 1, column, text), text, (text,))
+    shown = format_errors(error, format=form)  # type: ignore[arg-type]
     assert all(line.isprintable() for line in shown.split("\n"))
-    assert len(printable(text)) <= 200
+    assert len(make_printable(text)) <= 200
 
 
 def test_codes_are_explained() -> None:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from specbuild.backends import NAMES
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.backends import BACKEND_NAMES
+from specbuild.compiler.pipeline import build_graph, compile_source
 
 NASTY = [
     'ends with a quote"',
@@ -47,10 +47,10 @@ steps:
 """
 
 
-@pytest.mark.parametrize("backend", NAMES)
+@pytest.mark.parametrize("backend", BACKEND_NAMES)
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_docs_stay_docs(text: str, backend: str) -> None:
-    source = compile_source(graph(spec(text)), backend)
+    source = compile_source(build_graph(spec(text)), backend)
     tree = ast.parse(source)
     words = " ".join(text.split())
     assert words in " ".join((ast.get_docstring(tree) or "").split())

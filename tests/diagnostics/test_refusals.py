@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.backends import NAMES
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.diagnostics.errors import SpecError, render
+from specbuild.backends import BACKEND_NAMES
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.diagnostics.errors import SpecError, format_errors
 from specbuild.frontend.source import Source
 
 ROOT = Path(__file__).parents[2]
@@ -42,16 +42,16 @@ def test_message(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", BACKENDS, ids=lambda p: p.stem)
-@pytest.mark.parametrize("backend", NAMES)
+@pytest.mark.parametrize("backend", BACKEND_NAMES)
 def test_a_backend_cannot(path: Path, backend: str) -> None:
     """`NAME.BACKEND.txt` says why; without one, that backend can, whatever the other does."""
     source, told = Source.read(path, path.name), path.with_suffix(f".{backend}.txt")
     if told.exists():
         with pytest.raises(SpecError) as caught:
-            compile_source(graph(source), backend)
-        assert render(caught.value) == told.read_text(encoding="utf-8").rstrip("\n")
+            compile_source(build_graph(source), backend)
+        assert format_errors(caught.value) == told.read_text(encoding="utf-8").rstrip("\n")
     else:
-        assert "Net(" in compile_source(graph(source), backend)
+        assert "Net(" in compile_source(build_graph(source), backend)
 
 
 @pytest.mark.skipif(
@@ -60,9 +60,9 @@ def test_a_backend_cannot(path: Path, backend: str) -> None:
 def test_memory_of_refusals() -> None:
     """The peak of one process that meets them all, in MiB."""
     program = (
-        "import sys; from pathlib import Path; from specbuild.compiler.pipeline import graph; from specbuild.diagnostics.errors import *\n"
+        "import sys; from pathlib import Path; from specbuild.compiler.pipeline import build_graph; from specbuild.diagnostics.errors import *\n"
         "for path in sys.argv[1:]:\n"
-        "    try: graph(Path(path))\n"
+        "    try: build_graph(Path(path))\n"
         "    except (SpecError, SpecErrors) as error: str(error)\n"
         "print([int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line[:6] == 'VmHWM:'][0])"
     )

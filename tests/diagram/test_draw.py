@@ -21,17 +21,17 @@ import pytest
 
 from specbuild import Model, SpecError
 from specbuild import load as loaded
-from specbuild.cli.terminal import Exit, exit_code
-from specbuild.diagram import Detail, Look
+from specbuild.cli.terminal import ExitCode, exit_code
+from specbuild.diagram import DetailLevel, DrawingStyle
 from specbuild.diagram import graphviz_process as engine
 from specbuild.diagram import page as compose
 from specbuild.diagram.palette import FILLS
-from specbuild.diagram.panel_plan import view
-from specbuild.diagram.scene import Group, Rect, Scene, Text
-from specbuild.diagram.text_metrics import FONTS, advances, shown
-from specbuild.diagram.view import View
-from specbuild.ir.cost import Costs
-from specbuild.ir.graph import Block, Node, Skip, blocks
+from specbuild.diagram.panel_selection import plan_view
+from specbuild.diagram.scene import Rect, Scene, ShapeGroup, Text
+from specbuild.diagram.text_metrics import FONTS, advance_widths, display_text
+from specbuild.diagram.view_model import View
+from specbuild.ir.cost import CostCounter
+from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 
 ROOT = Path(__file__).parents[2]
 BACKBONES = ROOT / "specbuild" / "library" / "backbones"
@@ -49,7 +49,7 @@ DRAWN = (
     "two_stream_cross_attention",
 )
 SVG = "{http://www.w3.org/2000/svg}"
-EVERYTHING = Detail(99, "", True)
+EVERYTHING = DetailLevel(99, "", True)
 
 pytest.importorskip("pygraphviz")
 
@@ -60,21 +60,21 @@ def path_of(name: str) -> Path:
     return next(path for path in ZOO if path.stem == name)
 
 
-def seen(model: Model, detail: Detail | None = None) -> View:
-    costs = Costs()
+def seen(model: Model, detail: DetailLevel | None = None) -> View:
+    costs = CostCounter()
 
     def takes(node: Node, holder: Block) -> tuple[int, int]:
-        found = costs.node(node, holder)
+        found = costs.node_cost(node, holder)
         return found.parameters, found.macs
 
-    return view(model.graph, takes, detail or Detail())
+    return plan_view(model.graph, takes, detail or DetailLevel())
 
 
-def scene(model: Model, detail: Detail | None = None, direction: str = "LR") -> Scene:
-    return compose.scene(seen(model, detail), direction, lambda box: "")
+def scene(model: Model, detail: DetailLevel | None = None, direction: str = "LR") -> Scene:
+    return compose.compose_scene(seen(model, detail), direction, lambda box: "")
 
 
-def frame(group: Group) -> tuple[float, float, float, float]:
+def frame(group: ShapeGroup) -> tuple[float, float, float, float]:
     """The frame of a box itself: the last of the rectangles that a stack begins with."""
     rects = [s for s in group.shapes if isinstance(s, Rect)]
     rect = rects[2] if len(rects) > 2 and rects[0].w == rects[1].w == rects[2].w else rects[0]
@@ -100,21 +100,23 @@ def test_page(path: Path) -> None:
     begin = time.process_time()
     page = scene(model)
     assert time.process_time() - begin < 2  # without the child, which has its own limit
-    boxes = [group for group in page.groups if group.sort == "box"]
+    boxes = [group for group in page.groups if group.role == "box"]
     for a, b in combinations(map(frame, boxes), 2):
         apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
         assert apart, (a, b)
     for group in page.groups:
         for s in group.shapes:
             if isinstance(s, Text):
-                left = s.x - s.width / 2 if s.middle else s.x
+                left = s.x - s.width / 2 if s.is_centered else s.x
                 assert left >= 0 and left + s.width <= page.width and 0 < s.y < page.height, s
-                assert set(s.text) <= set(advances(s.bold)), s.text  # the bundled font has every character
+                assert set(s.text) <= set(advance_widths(s.bold)), (
+                    s.text
+                )  # the bundled font has every character
     used = {
-        re.sub("^line:", "", s.line)
+        re.sub("^line:", "", s.stroke)
         for g in boxes
         for s in g.shapes
-        if isinstance(s, Rect) and s.line.startswith("line:")
+        if isinstance(s, Rect) and s.stroke.startswith("line:")
     }
     used |= {
         re.sub("^line:", "", s.fill)
@@ -122,7 +124,7 @@ def test_page(path: Path) -> None:
         for s in g.shapes
         if isinstance(s, Rect) and s.fill.startswith("line:")
     }
-    legend = [group.panel for group in page.groups if group.sort == "legend" and group.panel]
+    legend = [group.panel for group in page.groups if group.role == "legend" and group.panel]
     assert len(legend) == len(set(legend))
     assert set(legend) == used - {"block"} & set(FILLS)
     assert page.height / page.width < 2
@@ -130,11 +132,11 @@ def test_page(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)
 def test_text_stays_in_its_box(path: Path) -> None:
-    for group in scene(load(path), Detail(1)).groups:
-        if group.sort == "box":
+    for group in scene(load(path), DetailLevel(1)).groups:
+        if group.role == "box":
             x0, y0, x1, y1 = frame(group)
             for s in group.shapes:
-                if isinstance(s, Text) and not s.middle:
+                if isinstance(s, Text) and not s.is_centered:
                     assert x0 < s.x and s.x + s.width < x1 + 0.1 and y0 < s.y < y1, s
 
 
@@ -143,12 +145,12 @@ def test_every_step_is_drawn(path: Path) -> None:
     """At full depth, every step of every block is on the panel of its block."""
     model = load(path)
     drawn = seen(model, EVERYTHING)
-    assert not drawn.left_out
+    assert not drawn.omitted_blocks
     steps: dict[str, set[str]] = {}
     for i, panel in enumerate(drawn.panels):
         found = steps.setdefault(model.name if i == 0 else panel.title, set())
         found |= {step for box in panel.boxes for step in box.steps}
-    for block in blocks(model.graph):
+    for block in distinct_blocks(model.graph):
         names = {node.name for node in block.nodes if not isinstance(node.op, Skip)}
         assert names <= steps[block.kind], names - steps[block.kind]
 
@@ -166,20 +168,20 @@ def test_every_value_is_linked(path: Path) -> None:
 
 def test_depth_and_open() -> None:
     model = load(path_of("visual_question_answering"))
-    assert [p.title for p in seen(model, Detail(1)).panels] == ["VisualQuestionAnswering"]
-    assert [p.title for p in seen(model, Detail(2)).panels][1:] == ["ResNet", "Hop"]
-    assert seen(model, Detail(1)).left_out == ("ResNet", "Hop")
-    opened = seen(model, Detail(None, "backbone.layer2.0"))
+    assert [p.title for p in seen(model, DetailLevel(1)).panels] == ["VisualQuestionAnswering"]
+    assert [p.title for p in seen(model, DetailLevel(2)).panels][1:] == ["ResNet", "Hop"]
+    assert seen(model, DetailLevel(1)).omitted_blocks == ("ResNet", "Hop")
+    opened = seen(model, DetailLevel(None, "backbone.layer2.0"))
     assert [p.title for p in opened.panels] == ["BasicBlock"]
     assert opened.subtitle.startswith("VisualQuestionAnswering · backbone.layer2.0 · ")
-    assert seen(model, Detail(None, "looks")).panels[0].title == "Hop"
+    assert seen(model, DetailLevel(None, "looks")).panels[0].title == "Hop"
     for path, said in (
         ("backbon", "did you mean 'backbone'?"),
         ("reader", "is no block"),
         ("backbone.nothing", "layer1"),
     ):
         with pytest.raises(SpecError, match=re.escape(said)) as refused:
-            seen(model, Detail(None, path))
+            seen(model, DetailLevel(None, path))
         assert refused.value.code == "SB953"
 
 
@@ -187,10 +189,10 @@ def test_repeats_shared_weights_and_conditions_are_told() -> None:
     boxes = {
         box.title: box for panel in seen(load(path_of("resnet"), "resnet152")).panels for box in panel.boxes
     }
-    assert boxes["layer3"].times == "36"
+    assert boxes["layer3"].repeat_count == "36"
     assert boxes["downsample"].condition == "stride != 1 or in_channels != 4 * planes"
     boxes = {b.title: b for p in seen(load(path_of("multi_attention_xception"))).panels for b in p.boxes}
-    assert boxes["of_maxima"].shares == "perceptron" and boxes["perceptron"].shared
+    assert boxes["of_maxima"].weights_of == "perceptron" and boxes["perceptron"].has_shared_weights
     assert not boxes["of_maxima"].parameters
 
 
@@ -207,7 +209,7 @@ def test_five_thousand_steps() -> None:
     picture = model.picture("svg", log=said.append)
     assert time.process_time() - begin < 4  # 2 s promised; a busy machine is slower
     assert len(picture) < 200_000 and "5002 boxes are told in" in said[0]
-    steps = {s for box in seen(model).boxes() for s in box.steps}
+    steps = {s for box in seen(model).all_boxes() for s in box.steps}
     assert steps == {f"c{i}" for i in range(5000)}
     text = (
         "specbuild: 1\nmodel: Deep\ninputs: {x: {C: 8, H: 4, W: 4}}\nblocks:\n  B:\n    steps:\n"
@@ -218,15 +220,15 @@ def test_five_thousand_steps() -> None:
 
 def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then less is drawn, and that is said; then it is refused."""
-    run, asked, said = engine.run, [], []
+    run, asked, said = engine.run_graphviz, [], []
 
     def slow(graphs: list[str], *rest: object) -> list[bytes]:
         asked.append(len(graphs))
         if len(asked) < 2 or len(asked) > 2:
-            raise engine.TooSlow
+            raise engine.LayoutTimeout
         return run(graphs, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine, "run", slow)
+    monkeypatch.setattr(engine, "run_graphviz", slow)
     model = load(path_of("face_antispoof_fusion"))
     assert b"<svg" in model.picture("svg", log=said.append)
     assert asked[1] < asked[0] and "outermost blocks" in said[0]
@@ -238,8 +240,8 @@ def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_child_is_ended_in_time() -> None:
     edges = "".join(f"n{i} -> n{j} [label=x];" for i in range(60) for j in range(i + 1, 60))
     begin = time.monotonic()
-    with pytest.raises(engine.TooSlow):
-        engine.run([f"digraph {{ {edges} }}"], "dot", "json0", 0.3)
+    with pytest.raises(engine.LayoutTimeout):
+        engine.run_graphviz([f"digraph {{ {edges} }}"], "dot", "json0", 0.3)
     assert time.monotonic() - begin < 5
 
 
@@ -251,7 +253,7 @@ def test_formats() -> None:
     assert model.picture("png").startswith(b"\x89PNG")
     assert model.picture("pdf").startswith(b"%PDF")
     assert model.picture("mermaid").decode().startswith('---\ntitle: "GatedClassifier"\n---\nflowchart LR\n')
-    assert model.picture("png", look=Look(theme="dark")) != model.picture("png")
+    assert model.picture("png", look=DrawingStyle(theme="dark")) != model.picture("png")
     tree = ET.fromstring(model.picture("svg"))
     assert tree.find(f"{SVG}title").text == "GatedClassifier"  # type: ignore[union-attr]
     assert model._repr_svg_() == model.picture("svg").decode()
@@ -259,13 +261,15 @@ def test_formats() -> None:
 
 def test_nothing_is_written_beside_the_fonts() -> None:
     before = sorted(FONTS.iterdir())
-    load(path_of("gated_classifier")).picture("png", look=Look(title="\u5b66 " * 3))
+    load(path_of("gated_classifier")).picture("png", look=DrawingStyle(title="\u5b66 " * 3))
     assert sorted(FONTS.iterdir()) == before and not [p for p in before if p.name.startswith(".")]
 
 
 def test_themes() -> None:
     model = load(path_of("gated_classifier"))
-    auto, light, dark = (model.picture("svg", look=Look(theme=t)).decode() for t in ("auto", "light", "dark"))  # type: ignore[arg-type]
+    auto, light, dark = (
+        model.picture("svg", look=DrawingStyle(theme=t)).decode() for t in ("auto", "light", "dark")
+    )  # type: ignore[arg-type]
     assert "prefers-color-scheme:dark" in auto and "prefers-color-scheme" not in light + dark
     assert 'fill="#0d1117"' in dark and 'fill="#0d1117"' not in light
     assert re.sub("<style>.*?</style>|specbuild-(auto|light)", "", auto) == re.sub(
@@ -274,7 +278,7 @@ def test_themes() -> None:
 
 
 def test_links_lead_to_lines() -> None:
-    look = Look(link_base="https://example.org/blob/main/")
+    look = DrawingStyle(link_base="https://example.org/blob/main/")
     path = path_of("gated_classifier")
     tree = ET.fromstring(load(path).picture("svg", look=look))
     links = {a.get("href"): a for a in tree.iter(f"{SVG}a")}
@@ -287,7 +291,7 @@ def test_links_lead_to_lines() -> None:
 
 def test_both_directions() -> None:
     page = scene(load(path_of("resnet")), direction="TB")
-    frames = {g.steps: frame(g) for g in page.groups if g.sort == "box" and g.panel == "main" and g.steps}
+    frames = {g.steps: frame(g) for g in page.groups if g.role == "box" and g.panel == "main" and g.steps}
     first, second = frames["conv1", "bn1", "relu"], frames["maxpool",]
     assert first[3] < second[1]
 
@@ -347,7 +351,7 @@ def evil_model(text: str) -> Model:
 
 @pytest.mark.parametrize("text", EVIL)
 def test_hostile_text_is_inert(text: str) -> None:
-    model, look = evil_model(text), Look(title=text, link_base="https://example.org")
+    model, look = evil_model(text), DrawingStyle(title=text, link_base="https://example.org")
     tree = ET.fromstring(model.picture("svg", look=look))
     allowed = {"svg", "title", "desc", "style", "rect", "g", "a", "path", "text"}
     for element in tree.iter():
@@ -375,8 +379,8 @@ def test_hostile_text_is_inert(text: str) -> None:
 
 
 def test_text_is_made_visible() -> None:
-    assert shown("a\u202eb\x1b[31m\tc\n") == "a\\u202eb\\x1b[31m c "
-    assert shown("x" * 100, 10) == "x" * 9 + "…"
+    assert display_text("a\u202eb\x1b[31m\tc\n") == "a\\u202eb\\x1b[31m c "
+    assert display_text("x" * 100, 10) == "x" * 9 + "…"
 
 
 # -- without Graphviz, and the command line
@@ -420,7 +424,7 @@ def test_a_graphviz_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     with pytest.raises(SpecError, match=r"failed: Format: .*json0 not recognized") as refused:
         model.picture("svg")
     assert refused.value.code == "SB954" and "\033" not in refused.value.message
-    assert exit_code(refused.value) is Exit.MISSING
+    assert exit_code(refused.value) is ExitCode.MISSING
     assert model._repr_svg_() is None and "<table" in model._repr_html_()
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from specbuild.diagram.palette import FAMILIES, FILLS, MARKS, STROKES, TOKENS, WASHES, kind_of
+from specbuild.diagram.palette import CHANGE_FILLS, CHANGE_STROKES, FAMILIES, FILLS, STROKES, TOKENS, op_kind
 from specbuild.ops import OPS
 
 # Machado, Oliveira and Fernandes 2009, severity 1: what each reader sees of linear RGB.
@@ -106,15 +106,15 @@ def test_text_on_pills_has_contrast(theme: str, ink: str, ground: str) -> None:
 def test_every_family_has_a_kind() -> None:
     assert {op.family for op in OPS.values()} <= set(FAMILIES)
     assert {kind for kind, _ in FAMILIES.values()} == set(STROKES) - {"block"} == set(FILLS) - {"block"}
-    assert kind_of("a plugin's own") == "block"
+    assert op_kind("a plugin's own") == "block"
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_marks_of_two_models_have_contrast(theme: str) -> None:
     """Notes and signs are in the colour of a mark, on its own ground or on the page, and the other way round."""
     page = getattr(TOKENS["page"], theme)
-    for sort, tone in MARKS.items():
-        mark, wash = getattr(tone, theme), getattr(WASHES[sort], theme)
+    for sort, tone in CHANGE_STROKES.items():
+        mark, wash = getattr(tone, theme), getattr(CHANGE_FILLS[sort], theme)
         assert contrast(mark, page) >= 4.5 and contrast(mark, wash) >= 4.5, sort
         for ink, least in (("ink", 7), ("soft", 7), ("mute", 4.5)):
             assert contrast(getattr(TOKENS[ink], theme), wash) >= least, (sort, ink)
@@ -123,7 +123,7 @@ def test_marks_of_two_models_have_contrast(theme: str) -> None:
 @pytest.mark.parametrize("reader", SEEN)
 @pytest.mark.parametrize("theme", THEMES)
 def test_added_removed_and_changed_stay_apart(theme: str, reader: str) -> None:
-    lines = {sort: getattr(MARKS[sort], theme) for sort in MARKS if sort != "inside"}
+    lines = {sort: getattr(CHANGE_STROKES[sort], theme) for sort in CHANGE_STROKES if sort != "inside"}
     close = {
         (a, b): round(d, 1)
         for a, b in combinations(lines, 2)

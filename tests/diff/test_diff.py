@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.compiler.pipeline import graph, opened
-from specbuild.compiler.weight_locations import held
-from specbuild.diff import Diff, diff, document, report
-from specbuild.diff.flatten import flat
-from specbuild.diff.fold import boxes, spans
-from specbuild.diff.renames import rules
+from specbuild.compiler.pipeline import build_graph, open_spec
+from specbuild.compiler.weight_locations import locate_weights
+from specbuild.diff import Diff, diff_document, diff_models, report_lines
+from specbuild.diff.flatten import flatten_model
+from specbuild.diff.fold import format_ranges, split_into_boxes
+from specbuild.diff.renames import weight_rules
 from specbuild.elaborate import elaborate
 from specbuild.ir.graph import Block
-from specbuild.weights.published_names import carry
+from specbuild.weights.published_names import convert_published_weights
 from tests.cli.test_cli import NET, Run, run, shell, terminal
 
 __all__ = ["run"]
@@ -104,17 +104,17 @@ CASES: dict[str, tuple[str | tuple[Path, str | None], str | tuple[Path, str | No
 
 @cache
 def built(side: str | tuple[Path, str | None]) -> Block:
-    return graph(side) if isinstance(side, str) else graph(side[0], variant=side[1])
+    return build_graph(side) if isinstance(side, str) else build_graph(side[0], variant=side[1])
 
 
 @cache
 def found(name: str) -> Diff:
     before, after = (built(side) for side in CASES[name])
-    return diff(before, after)
+    return diff_models(before, after)
 
 
 def compared(before: str, after: str) -> Diff:
-    return diff(graph(before), graph(after))
+    return diff_models(build_graph(before), build_graph(after))
 
 
 # -------------------------------------------------------------------------------------------------- what is told
@@ -123,7 +123,7 @@ def compared(before: str, after: str) -> Diff:
 @pytest.mark.parametrize("name", CASES)
 def test_as_people_read_it(name: str) -> None:
     """After a change that is meant: `SPECBUILD_UPDATE=1 python -m pytest tests/diff/test_diff.py`, then read the difference."""
-    text = "".join(f"{line}\n" for line in report(found(name), "a.yaml", "b.yaml"))
+    text = "".join(f"{line}\n" for line in report_lines(found(name), "a.yaml", "b.yaml"))
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("SPECBUILD_UPDATE"):
         golden.write_text(text, encoding="utf-8")
@@ -136,11 +136,11 @@ def test_nothing_golden_is_left_over() -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_a_model_is_itself(path: Path) -> None:
-    here = diff(built((path, None)), built((path, None)))
+    here = diff_models(built((path, None)), built((path, None)))
     assert here.equal
     assert not here.weights or {w.fate for w in here.weights} == {"carried"}
-    assert here.matching.new == {step: step for step in here.before.steps}
-    [line] = report(here, "a", "b")
+    assert here.matching.path_after == {step: step for step in here.before.steps}
+    [line] = report_lines(here, "a", "b")
     assert str(line) == "a and b are the same model: the same steps, wiring, sizes and names"
 
 
@@ -157,7 +157,7 @@ def test_a_parameter_that_nothing_uses_is_told_and_changes_nothing() -> None:
     before = plain("  - relu\n", "params: {n: 1}\n")
     here = compared(before, before.replace("n: 1", "n: 2"))
     assert here.equal
-    assert str(report(here, "a", "b")[0]) == "n: 1 -> 2"
+    assert str(report_lines(here, "a", "b")[0]) == "n: 1 -> 2"
 
 
 # ------------------------------------------------------------------------------------------------ what is recognised
@@ -167,20 +167,22 @@ def test_a_parameter_that_nothing_uses_is_told_and_changes_nothing() -> None:
 def test_the_other_way_round(name: str) -> None:
     """What one side adds, the other removes; what is matched is matched both ways."""
     forth = found(name)
-    back = diff(forth.after.model, forth.before.model)
+    back = diff_models(forth.after.model, forth.before.model)
     assert forth.equal == back.equal
     assert {s.path for s in forth.added} == {s.path for s in back.removed}
     assert {s.path for s in forth.removed} == {s.path for s in back.added}
-    assert set(forth.matching.new.items()) == {(new, old) for old, new in back.matching.new.items()}
-    assert len(forth.of("carried")) == len(back.of("carried"))
+    assert set(forth.matching.path_after.items()) == {
+        (new, old) for old, new in back.matching.path_after.items()
+    }
+    assert len(forth.weights_with_fate("carried")) == len(back.weights_with_fate("carried"))
 
 
 def test_every_step_has_one_fate() -> None:
     for name in CASES:
         here = found(name)
-        assert len(here.before.steps) == len(here.matching.new) + len(here.removed)
-        assert len(here.after.steps) == len(here.matching.old) + len(here.added)
-        assert len(set(here.matching.new.values())) == len(here.matching.new)
+        assert len(here.before.steps) == len(here.matching.path_after) + len(here.removed)
+        assert len(here.after.steps) == len(here.matching.path_before) + len(here.added)
+        assert len(set(here.matching.path_after.values())) == len(here.matching.path_after)
 
 
 def test_renamed_steps_and_groups() -> None:
@@ -195,7 +197,7 @@ def test_a_renamed_step_that_is_also_otherwise() -> None:
     """The block tells where it went: what is at the same place in it is the same step."""
     here = compared(GATED, GATED.replace("as: stem", "as: entry").replace("bias: false}", "bias: true}"))
     assert here.renamed["stem.conv"] == "entry.conv"
-    assert [c.what for c in here.changed["entry.conv"]] == ["bias"]
+    assert [c.subject for c in here.changed["entry.conv"]] == ["bias"]
 
 
 def test_what_is_put_between_rewires_nothing() -> None:
@@ -204,14 +206,14 @@ def test_what_is_put_between_rewires_nothing() -> None:
     )
     here = compared(DECODER, text)
     assert [step.path for step in here.added] == ["less"]
-    assert [(r.path, r.follows) for r in here.rewired.values()] == [("skip1", True)]
-    assert not [line for line in report(here, "a", "b") if line.word == "rewired"]
+    assert [(r.path, r.is_consequence) for r in here.rewired.values()] == [("skip1", True)]
+    assert not [line for line in report_lines(here, "a", "b") if line.label == "rewired"]
 
 
 def test_a_skip_from_elsewhere_is_rewired() -> None:
     here = compared(DECODER, DECODER.replace("concat: [up1, down1]", "concat: [down1, up1]"))
     [rewired] = here.rewired.values()
-    assert (rewired.path, rewired.before, rewired.after, rewired.follows) == (
+    assert (rewired.path, rewired.before, rewired.after, rewired.is_consequence) == (
         "skip1", ("up1", "down1.relu"), ("down1.relu", "up1"), False,
     )  # fmt: skip
     assert not here.equal
@@ -222,23 +224,23 @@ def test_steps_without_names_are_known_by_what_is_around_them() -> None:
         CHAIN, CHAIN.replace("  - mean", "  - sigmoid\n  - mean").replace("steps:\n", "steps:\n  - relu\n")
     )
     assert {step.path for step in here.added} == {"relu1", "sigmoid"}
-    assert here.matching.new["relu1"] == "relu2" and here.matching.new["relu2"] == "relu3"
+    assert here.matching.path_after["relu1"] == "relu2" and here.matching.path_after["relu2"] == "relu3"
     assert not here.renamed, "nobody gave them a name, and they have no weights"
 
 
 def test_the_same_steps_of_two_blocks_are_not_taken_for_each_other() -> None:
     """layer4.1 ends in what the mean reads, as layer4.2 does in a deeper one: its steps stay its own."""
     here = found("deeper")
-    assert all(new == old for old, new in here.matching.new.items())
+    assert all(new == old for old, new in here.matching.path_after.items())
 
 
 def test_marks_for_a_drawing() -> None:
-    old, new = found("rewired_skip").marks()
+    old, new = found("rewired_skip").marks_by_path()
     assert new["image_half"] == {"added"} and "image_half" not in old
     assert new["skip1"] == old["skip1"] == {"rewired"}
     old, new = compared(
         GATED, GATED.replace("as: stem", "as: entry").replace("reduction: 8", "reduction: 4")
-    ).marks()
+    ).marks_by_path()
     assert old["stem.gated.squeeze"] == new["entry.gated.squeeze"] == {"changed", "renamed"}
 
 
@@ -250,23 +252,25 @@ def test_weights_are_those_of_the_model(path: Path) -> None:
     model = built((path, None))
     here = [
         (f"{step.path}.{name}", h.shape, h.trained)
-        for step in flat(model).steps.values()
+        for step in flatten_model(model).steps.values()
         for name, h in step.weights.items()
     ]
-    assert sorted(here) == sorted((h.path, h.shape, h.trained) for h in held(model, "torch"))
+    assert sorted(here) == sorted((h.path, h.shape, h.trained) for h in locate_weights(model, "torch"))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_weight_has_one_fate(name: str) -> None:
     here = found(name)
-    before = {h.path: h.shape for h in held(here.before.model, "torch")}
-    after = {h.path: h.shape for h in held(here.after.model, "torch")}
-    assert {w.before: w.was for w in here.weights if w.before} == before
-    assert {w.after: w.now for w in here.weights if w.after} == after
+    before = {h.path: h.shape for h in locate_weights(here.before.model, "torch")}
+    after = {h.path: h.shape for h in locate_weights(here.after.model, "torch")}
+    assert {w.before: w.shape_before for w in here.weights if w.before} == before
+    assert {w.after: w.shape_after for w in here.weights if w.after} == after
     assert sum(w.before is not None for w in here.weights) == len(before)
     assert sum(w.after is not None for w in here.weights) == len(after)
     for w in here.weights:
-        assert (w.fate == "carried") == (w.before == w.after and w.was == w.now and w.before is not None)
+        assert (w.fate == "carried") == (
+            w.before == w.after and w.shape_before == w.shape_after and w.before is not None
+        )
 
 
 @pytest.mark.parametrize(
@@ -297,33 +301,33 @@ def test_every_weight_has_one_fate(name: str) -> None:
 def test_rules_carry_what_moved(before: str, after: str, expected: dict[str, str]) -> None:
     """In the new spec's `weights`, they bring every old value to where it belongs."""
     here = compared(before, after)
-    moved = rules(here)
+    moved = weight_rules(here)
     assert moved == expected
     section = "".join(f"    {json.dumps(was)}: {json.dumps(now)}\n" for was, now in moved.items())
-    model = graph(f"{after}weights:\n  former:\n{section}")
-    old = {h.path: h for h in held(here.before.model, "torch")}
-    new = {h.path: h for h in held(model, "torch")}
-    entries = {h.kept: np.full(h.kept_shape, i, "float32") for i, h in enumerate(old.values())}
-    carried = carry(model, "former", entries)
+    model = build_graph(f"{after}weights:\n  former:\n{section}")
+    old = {h.path: h for h in locate_weights(here.before.model, "torch")}
+    new = {h.path: h for h in locate_weights(model, "torch")}
+    entries = {h.framework_path: np.full(h.framework_shape, i, "float32") for i, h in enumerate(old.values())}
+    carried = convert_published_weights(model, "former", entries)
     for w in here.weights:
         assert w.before is not None and w.after is not None
-        assert np.array_equal(carried[new[w.after].kept], entries[old[w.before].kept])
+        assert np.array_equal(carried[new[w.after].framework_path], entries[old[w.before].framework_path])
 
 
 def test_weights_that_a_load_by_name_would_mix_up() -> None:
     here = found("inserted_without_a_name")
-    assert {(w.before, w.after) for w in here.of("moved")} == {
+    assert {(w.before, w.after) for w in here.weights_with_fate("moved")} == {
         ("conv1.kernel", "conv2.kernel"), ("conv1.bias", "conv2.bias"), ("conv2.kernel", "conv3.kernel"), ("conv2.bias", "conv3.bias"),
     }  # fmt: skip
-    assert [w.after for w in here.mixed_up] == ["conv2.kernel", "conv2.bias"]
-    assert "careful: 2 of those that moved" in "\n".join(map(str, report(here, "a", "b")))
+    assert [w.after for w in here.colliding_weights] == ["conv2.kernel", "conv2.bias"]
+    assert "careful: 2 of those that moved" in "\n".join(map(str, report_lines(here, "a", "b")))
 
 
 def test_another_op_at_the_same_path_keeps_no_weights() -> None:
     """A transposed convolution's kernel may have the shape of a convolution's, and means something else."""
     before = plain("  - conv: {channels: 4}\n    as: a\n")
     here = compared(before, plain("  - conv_transpose: {channels: 4, kernel: 3, padding: 1}\n    as: a\n"))
-    assert [c.what for c in here.changed["a"]] == ["op"]
+    assert [c.subject for c in here.changed["a"]] == ["op"]
     assert {w.fate for w in here.weights} == {"added", "gone"}
 
 
@@ -332,17 +336,17 @@ def test_another_op_at_the_same_path_keeps_no_weights() -> None:
 
 def test_boxes() -> None:
     def unfolded(found: list[tuple[int, ...]]) -> list[list[list[int]]]:
-        return [[sorted(r) for r in ranges] for ranges in boxes(found)]
+        return [[sorted(r) for r in ranges] for ranges in split_into_boxes(found)]
 
     assert unfolded([()]) == [[]]
     assert unfolded([(0,), (1,), (3,)]) == [[[0, 1, 3]]]
     assert unfolded([(0, 0), (0, 1), (1, 0), (1, 1)]) == [[[0, 1], [0, 1]]]
     assert unfolded([(0, 0), (0, 1), (1, 0)]) == [[[0], [0, 1]], [[1], [0]]]
-    assert spans([5, 0, 1, 2]) == "0-2,5"
+    assert format_ranges([5, 0, 1, 2]) == "0-2,5"
 
 
 def test_a_change_of_every_instance_is_told_once() -> None:
-    here = [str(line) for line in report(found("wider"), "a", "b")]
+    here = [str(line) for line in report_lines(found("wider"), "a", "b")]
     assert sum("body" in line and line.startswith("changed") for line in here) == 5
     assert any(line.split()[:2] == ["changed", "body.*.conv"] for line in here)
     assert any(line.split()[:2] == ["reshaped", "body.1-3.conv.kernel"] for line in here)
@@ -461,7 +465,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
 
 def chain(n: int, name: str = "a", activation: str = "relu", first: str = "") -> Block:
     steps = "".join(f"  - conv: {{channels: 4}}\n    as: {name}{i}\n  - {activation}\n" for i in range(n))
-    return elaborate(*opened(plain(first + steps)))
+    return elaborate(*open_spec(plain(first + steps)))
 
 
 def test_time_grows_with_the_steps() -> None:
@@ -474,9 +478,9 @@ def test_time_grows_with_the_steps() -> None:
         chain(1250, "a", "gelu"),
     ):
         begin = time.process_time()
-        found = diff(before, after)
-        report(found, "a", "b")
-        document(found)
+        found = diff_models(before, after)
+        report_lines(found, "a", "b")
+        diff_document(found)
         assert time.process_time() - begin < 8
 
 
@@ -491,5 +495,5 @@ def test_nothing_of_a_spec_reaches_the_terminal_raw(run: Run) -> None:
 
 
 def test_from_python() -> None:
-    here = diff(specbuild.load(NET).graph, specbuild.load(NET, width=16).graph)
-    assert here.costs[1].parameters == specbuild.load(NET, width=16).parameters
+    here = diff_models(specbuild.load(NET).graph, specbuild.load(NET, width=16).graph)
+    assert here.total_costs[1].parameters == specbuild.load(NET, width=16).parameters

@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.compiler.pipeline import graph
-from specbuild.diagram import Detail
+from specbuild.compiler.pipeline import build_graph
+from specbuild.diagram import DetailLevel
 from specbuild.diagram import page as compose
-from specbuild.diagram.diff_marks import GONE, SIGNS, WORDS, Count
-from specbuild.diagram.panel_plan import view
+from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_SIGNS, OLD_SUFFIX, ChangeCount
+from specbuild.diagram.panel_selection import plan_view
 from specbuild.diagram.scene import Curve, Rect, Text
-from specbuild.diagram.view import Box, Panel, View
-from specbuild.diff import Diff, diff
-from specbuild.diff.union import Union
-from specbuild.ir.graph import Block, Node, Skip, blocks
+from specbuild.diagram.view_model import Box, Panel, View
+from specbuild.diff import Diff, diff_models
+from specbuild.diff.merge_models import ModelMerger
+from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 from tests.cli.test_cli import NET, Run, run
 from tests.diagram.test_draw import frame
 from tests.diff.test_diff import BACKBONES, BARE, CASES, DECODER, GATED, ROOT, WRAPPED, compared, found
@@ -34,18 +34,18 @@ __all__ = ["run"]
 pytest.importorskip("pygraphviz")
 
 WAYS = [(name, back) for name in CASES for back in (False, True)]
-FULL = Detail(99)
+FULL = DetailLevel(99)
 
 
 @cache
 def case(name: str, back: bool) -> Diff:
     here = found(name)
-    return diff(here.after.model, here.before.model) if back else here
+    return diff_models(here.after.model, here.before.model) if back else here
 
 
-def seen(here: Diff, detail: Detail = FULL) -> View:
-    union = Union(here)
-    return view(union.model, union.costs, detail, "", union.marks)
+def seen(here: Diff, detail: DetailLevel = FULL) -> View:
+    union = ModelMerger(here)
+    return plan_view(union.model, union.step_cost, detail, "", union.marks)
 
 
 def boxes(here: Diff, panel: int | str = 0) -> dict[str, Box]:
@@ -60,7 +60,7 @@ def the(here: Diff, panel: int | str) -> Panel:
 def links(panel: Panel) -> dict[tuple[str, str], str]:
     """The mark of each connection, by what its ends are called."""
     names = {box.key: box.name or box.title for box in panel.boxes}
-    return {(names[link.tail], names[link.head]): link.mark for link in panel.links}
+    return {(names[link.tail], names[link.head]): link.change for link in panel.links}
 
 
 # -- nothing is left out, and nothing else stands out
@@ -71,12 +71,12 @@ def test_every_step_that_came_or_went_is_marked_once(name: str, back: bool) -> N
     here = case(name, back)
     counted = sum_of(here)
     assert counted[:2] == (len(here.added), len(here.removed))
-    union = Union(here)
+    union = ModelMerger(here)
     ops: dict[str, Counter[str]] = {"added": Counter(), "removed": Counter()}
 
     def visit(block: Block) -> None:
         for node in block.nodes:
-            sort = union.marks.of(block, node.name).sort
+            sort = union.marks.mark_of(block, node.name).change
             if sort in ops:
                 ops[sort].update(inside(node))
             elif isinstance(node.op, Block):
@@ -96,16 +96,18 @@ def test_every_step_that_came_or_went_is_marked_once(name: str, back: bool) -> N
 )
 def test_what_is_left_of_a_block_that_lent_steps_to_others(before: str, after: str) -> None:
     """It is drawn as removed, and what went elsewhere is not counted with it."""
-    here = diff(graph(ROOT / before), graph(ROOT / after))
+    here = diff_models(build_graph(ROOT / before), build_graph(ROOT / after))
     assert sum_of(here)[:2] == (len(here.added), len(here.removed))
-    notes = [note for box in seen(here).boxes() if box.mark == "removed" for note in box.notes]
+    notes = [note for box in seen(here).all_boxes() if box.change == "removed" for note in box.notes]
     assert notes and all(note.endswith("steps are elsewhere now") for note in notes)
 
 
-def sum_of(here: Diff) -> Count:
+def sum_of(here: Diff) -> ChangeCount:
     """What the marks of the model's own steps count."""
-    union = Union(here)
-    return sum((union.marks.of(union.model, node.name).count for node in union.model.nodes), Count())
+    union = ModelMerger(here)
+    return sum(
+        (union.marks.mark_of(union.model, node.name).count for node in union.model.nodes), ChangeCount()
+    )
 
 
 def inside(node: Node) -> list[str]:
@@ -118,19 +120,19 @@ def inside(node: Node) -> list[str]:
 @pytest.mark.parametrize(("name", "back"), WAYS)
 def test_every_mark_is_seen(name: str, back: bool) -> None:
     """What is marked in any block has a box with that mark on some panel, and a note of what is otherwise."""
-    union = Union(case(name, back))
-    drawn = view(union.model, union.costs, FULL, "", union.marks)
-    assert not drawn.left_out
-    told = {(step, box.mark) for box in drawn.boxes() for step in box.steps}
-    stacked = {step for box in drawn.boxes() if box.times for step in box.steps}
-    for block in blocks(union.model):
+    union = ModelMerger(case(name, back))
+    drawn = plan_view(union.model, union.step_cost, FULL, "", union.marks)
+    assert not drawn.omitted_blocks
+    told = {(step, box.change) for box in drawn.all_boxes() for step in box.steps}
+    stacked = {step for box in drawn.all_boxes() if box.repeat_count for step in box.steps}
+    for block in distinct_blocks(union.model):
         for node in block.nodes:
-            mark = union.marks.of(block, node.name)
-            if mark.sort and node.name not in stacked:
-                assert (node.name, mark.sort) in told
-    for box in drawn.boxes():
+            mark = union.marks.mark_of(block, node.name)
+            if mark.change and node.name not in stacked:
+                assert (node.name, mark.change) in told
+    for box in drawn.all_boxes():
         assert (
-            box.mark not in ("changed", "renamed", "inside")
+            box.change not in ("changed", "renamed", "inside")
             or box.notes
             or box.form == "output"
             or rewired(drawn, box)
@@ -139,38 +141,40 @@ def test_every_mark_is_seen(name: str, back: bool) -> None:
 
 def rewired(drawn: View, box: Box) -> bool:
     panel = next(p for p in drawn.panels if box in p.boxes)
-    return any(link.mark for link in panel.links if link.head == box.key)
+    return any(link.change for link in panel.links if link.head == box.key)
 
 
 @pytest.mark.parametrize(("name", "back"), WAYS)
 def test_the_page_is_in_order(name: str, back: bool) -> None:
     """Boxes do not overlap, no text leaves its box, links join boxes of their panel, the legend is of what is seen."""
-    drawn = seen(case(name, back), Detail())
+    drawn = seen(case(name, back), DetailLevel())
     for panel in drawn.panels:
         keys = [box.key for box in panel.boxes]
         assert all({link.tail, link.head} <= set(keys) for link in panel.links)
-    page = compose.scene(drawn, "LR", lambda box: "")
-    cards = [group for group in page.groups if group.sort == "box"]
+    page = compose.compose_scene(drawn, "LR", lambda box: "")
+    cards = [group for group in page.groups if group.role == "box"]
     for a, b in combinations(map(frame, cards), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
     for group in cards:
         x0, y0, x1, y1 = frame(group)
         for s in group.shapes:
-            if isinstance(s, Text) and not s.middle:
+            if isinstance(s, Text) and not s.is_centered:
                 assert x0 < s.x and s.x + s.width < x1 + 0.1 and y0 < s.y < y1, s
-    legend = [s.text for g in page.groups if g.sort == "legend" for s in g.shapes if isinstance(s, Text)]
-    marks = {box.mark for box in drawn.boxes()} - {""}
-    assert {word for word in WORDS.values() if word in legend} == {WORDS[mark] for mark in marks}
+    legend = [s.text for g in page.groups if g.role == "legend" for s in g.shapes if isinstance(s, Text)]
+    marks = {box.change for box in drawn.all_boxes()} - {""}
+    assert {word for word in CHANGE_LABELS.values() if word in legend} == {
+        CHANGE_LABELS[mark] for mark in marks
+    }
 
 
 @pytest.mark.parametrize(
     "path", [ROOT / "specs" / "multi_attention_xception.yaml", ROOT / "specs" / "gated_classifier.yaml"]
 )
 def test_a_model_and_itself(path: Path) -> None:
-    drawn = seen(diff(graph(path), graph(path)))
+    drawn = seen(diff_models(build_graph(path), build_graph(path)))
     assert len(drawn.panels) == 1
-    assert not any(box.mark or box.notes or box.took for box in drawn.boxes())
-    assert not any(link.mark for panel in drawn.panels for link in panel.links)
+    assert not any(box.change or box.notes or box.old_cost for box in drawn.all_boxes())
+    assert not any(link.change for panel in drawn.panels for link in panel.links)
 
 
 # -- what is told
@@ -179,40 +183,40 @@ def test_a_model_and_itself(path: Path) -> None:
 def test_an_attention_put_into_a_known_network() -> None:
     here = found("with_attention")
     main = boxes(here)
-    assert {box.mark for box in main.values()} == {"", "inside"}
-    assert main["layer3"].notes == ("each: +attention",) and main["layer3"].times == "6"
+    assert {box.change for box in main.values()} == {"", "inside"}
+    assert main["layer3"].notes == ("each: +attention",) and main["layer3"].repeat_count == "6"
     panel = the(here, "Bottleneck")
-    assert panel.subtitle == "in layer1.*, layer2.*, layer3.*, layer4.*" and panel.uses == 16
-    assert {box.title for box in panel.boxes if box.mark} == {"attention"}
+    assert panel.subtitle == "in layer1.*, layer2.*, layer3.*, layer4.*" and panel.use_count == 16
+    assert {box.title for box in panel.boxes if box.change} == {"attention"}
     assert links(panel)["conv3", "attention"] == links(panel)["attention", "+"] == "added"
     assert ("conv3", "+") not in links(panel)  # a step put between takes no connection away
-    assert the(here, "CBAM").mark == "added"
+    assert the(here, "CBAM").change == "added"
 
 
 def test_a_removed_step_stands_in_its_place() -> None:
     here = case("with_attention", True)
     panel = the(here, "Bottleneck")
-    assert {box.title: box.mark for box in panel.boxes if box.mark} == {"attention": "removed"}
+    assert {box.title: box.change for box in panel.boxes if box.change} == {"attention": "removed"}
     assert links(panel)["conv3", "attention"] == links(panel)["attention", "+"] == "removed"
-    assert the(here, "CBAM").mark == "removed"
+    assert the(here, "CBAM").change == "removed"
 
 
 def test_members_of_a_repeat_that_came_and_went() -> None:
     path = BACKBONES / "resnet.yaml"
-    before, after = graph(path, variant="resnet50"), graph(path, variant="resnet101")
-    box = boxes(diff(before, after))["layer3"]
-    assert (box.mark, box.times, box.notes) == ("changed", "6 → 23", ("6–22 added",))
-    box = boxes(diff(after, before))["layer3"]
-    assert (box.mark, box.times, box.notes) == ("changed", "23 → 6", ("6–22 removed",))
-    assert len(seen(diff(before, after)).panels) == 1  # nothing inside of a block is otherwise
+    before, after = build_graph(path, variant="resnet50"), build_graph(path, variant="resnet101")
+    box = boxes(diff_models(before, after))["layer3"]
+    assert (box.change, box.repeat_count, box.notes) == ("changed", "6 → 23", ("6–22 added",))
+    box = boxes(diff_models(after, before))["layer3"]
+    assert (box.change, box.repeat_count, box.notes) == ("changed", "23 → 6", ("6–22 removed",))
+    assert len(seen(diff_models(before, after)).panels) == 1  # nothing inside of a block is otherwise
 
 
 def test_sizes_and_attributes() -> None:
     here = found("wider")
     assert boxes(here)["stem"].notes[0] == "channels 32 → 48"
-    assert ("C", "32 → 48") in boxes(here)["stem"].sizes and boxes(here)["head"].mark == ""
-    assert boxes(here)["head"].took != (boxes(here)["head"].parameters, boxes(here)["head"].macs)
-    assert the(here, "GatedBlock").uses == 5  # one panel, though some have no shortcut
+    assert ("C", "32 → 48") in boxes(here)["stem"].sizes and boxes(here)["head"].change == ""
+    assert boxes(here)["head"].old_cost != (boxes(here)["head"].parameters, boxes(here)["head"].macs)
+    assert the(here, "GatedBlock").use_count == 5  # one panel, though some have no shortcut
     assert boxes(here, "GatedBlock")["conv"].notes == ("channels 32 → 48, 64 → 96",)
     here = compared(GATED, GATED.replace("bias: false}", "bias: false, kernel: 5}"))
     assert boxes(here, "GatedBlock")["conv"].notes == ("kernel 3 → 5",)
@@ -225,7 +229,7 @@ def test_other_wiring() -> None:
     found_links = links(the(found("rewired_skip"), 0))
     assert found_links["image", "image_half"] == found_links["image_half", "skip1"] == "added"
     assert found_links["down1", "skip1"] == "removed" and found_links["up1", "skip1"] == ""
-    assert boxes(found("rewired_skip"))["skip1"].mark == "changed"
+    assert boxes(found("rewired_skip"))["skip1"].change == "changed"
     after = GATED.replace(
         "      - multiply: [x, gate]",
         "      - subtract: [gate, squeeze]\n        as: less\n      - add: {of: [x, less], broadcast: true}",
@@ -238,7 +242,7 @@ def test_other_wiring() -> None:
 
 def test_renamed_and_moved() -> None:
     here = boxes(found("renamed_steps"))
-    assert (here["entry"].mark, here["entry"].notes[0]) == ("renamed", "was stem")
+    assert (here["entry"].change, here["entry"].notes[0]) == ("renamed", "was stem")
     assert boxes(found("renamed_steps"), "ChannelGate")["widen"].notes == ("was excite",)
     assert boxes(compared(BARE, WRAPPED))["stem"].notes[0] == "around steps that were there"
     assert boxes(compared(BARE, WRAPPED), "Stem")["first"].notes == ("moved from first",)
@@ -253,10 +257,12 @@ def test_another_op_of_the_same_name() -> None:
     text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 4, H: 8, W: 8}}}}\n{block}steps:\n{steps}"
     here = compared(text.replace("STEP", "batch_norm:"), text.replace("STEP", "Half:"))
     panel = the(here, 0)
-    assert sorted((box.title, box.mark) for box in panel.boxes if box.mark and box.form == "card") == [
+    assert sorted((box.title, box.change) for box in panel.boxes if box.change and box.form == "card") == [
         ("mid", "added"), ("mid", "removed"),
     ]  # fmt: skip
-    assert {GONE in step for box in panel.boxes if box.mark == "removed" for step in box.steps} == {True}
+    assert {OLD_SUFFIX in step for box in panel.boxes if box.change == "removed" for step in box.steps} == {
+        True
+    }
 
 
 def test_what_is_as_it_was_is_told_in_short() -> None:
@@ -281,23 +287,31 @@ def test_not_by_colour_alone() -> None:
             .replace("\n  - mean", "\n  - dropout\n  - mean"),
         )
     )
-    page = compose.scene(drawn, "LR", lambda box: "")
+    page = compose.compose_scene(drawn, "LR", lambda box: "")
     found_looks: dict[str, tuple[str, float, bool]] = {}
-    by_key = {(panel.key, box.steps): box.mark for panel in drawn.panels for box in panel.boxes}
+    by_key = {(panel.key, box.steps): box.change for panel in drawn.panels for box in panel.boxes}
     for group in page.groups:
-        mark = by_key.get((group.panel, group.steps), "") if group.sort == "box" else ""
+        mark = by_key.get((group.panel, group.steps), "") if group.role == "box" else ""
         if mark:
             line = next(
-                s for s in group.shapes if isinstance(s, Rect) and s.line == f"mark:{mark}" and s.thick
+                s
+                for s in group.shapes
+                if isinstance(s, Rect) and s.stroke == f"mark:{mark}" and s.stroke_width
             )
-            signs = [s.text for s in group.shapes if isinstance(s, Text) and s.middle]
-            found_looks[mark] = signs[0], max(s.thick for s in group.shapes if isinstance(s, Rect)), line.dash
-            assert WORDS[mark] in group.told
+            signs = [s.text for s in group.shapes if isinstance(s, Text) and s.is_centered]
+            found_looks[mark] = (
+                signs[0],
+                max(s.stroke_width for s in group.shapes if isinstance(s, Rect)),
+                line.is_dashed,
+            )
+            assert CHANGE_LABELS[mark] in group.tooltip
     assert set(found_looks) >= {"added", "removed", "renamed", "inside"}
     assert len(set(found_looks.values())) == len(found_looks)
-    assert found_looks["removed"][2] and all(look[0] == SIGNS[m] for m, look in found_looks.items())  # type: ignore[index]
-    dashed = [s for g in page.groups if g.sort == "link" for s in g.shapes if isinstance(s, Curve) and s.dash]
-    assert dashed and all(s.line == "mark:removed" for s in dashed)
+    assert found_looks["removed"][2] and all(look[0] == CHANGE_SIGNS[m] for m, look in found_looks.items())  # type: ignore[index]
+    dashed = [
+        s for g in page.groups if g.role == "link" for s in g.shapes if isinstance(s, Curve) and s.is_dashed
+    ]
+    assert dashed and all(s.stroke == "mark:removed" for s in dashed)
 
 
 def test_formats() -> None:
@@ -342,7 +356,7 @@ def test_time_grows_with_the_steps() -> None:
 
     here = compared(chain(900, "a"), chain(700, "gelu"))
     begin = time.process_time()
-    seen(here, Detail())
+    seen(here, DetailLevel())
     assert time.process_time() - begin < 5
 
 

@@ -16,12 +16,12 @@ import torch
 
 from specbuild import load
 from specbuild.api import Model
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
-from specbuild.elaborate import warnings as notes
-from specbuild.ir.cost import families
-from specbuild.ir.graph import Block, blocks
+from specbuild.elaborate import notes
+from specbuild.ir.cost import family_costs
+from specbuild.ir.graph import Block, distinct_blocks
 
 ROOT = Path(__file__).parents[1]
 BACKBONES = ROOT.parent / "specbuild" / "library" / "backbones"
@@ -131,7 +131,10 @@ KEPT = {
 
 @cache
 def original(backend: str) -> dict[str, tuple[int, ...]]:
-    return {h.kept: h.shape for h in held(graph(BACKBONES / "resnet.yaml", variant="resnet18"), backend)}
+    return {
+        h.framework_path: h.shape
+        for h in locate_weights(build_graph(BACKBONES / "resnet.yaml", variant="resnet18"), backend)
+    }
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
@@ -139,7 +142,7 @@ def original(backend: str) -> dict[str, tuple[int, ...]]:
 def test_steps_that_were_not_edited_keep_their_weights(edit: str, backend: str) -> None:
     """Under the same paths, in the same shapes; those of `KEPT` alone are gone or changed."""
     before = original(backend)
-    after = {h.kept: h.shape for h in held(edited(f"{{{edit}}}").graph, backend)}
+    after = {h.framework_path: h.shape for h in locate_weights(edited(f"{{{edit}}}").graph, backend)}
     apart = "." if backend == "torch" else "/"
     gone = KEPT[edit].replace(".", apart)
     changed = {name for name in before if after.get(name) != before[name]}
@@ -150,19 +153,19 @@ def test_steps_that_were_not_edited_keep_their_weights(edit: str, backend: str) 
 
 
 def new_and_gone(edits: str, variant: str = "resnet18") -> tuple[list[str], list[str]]:
-    before = steps(graph(BACKBONES / "resnet.yaml", variant=variant))
-    after = steps(edited(edits, variant).whole)
+    before = steps(build_graph(BACKBONES / "resnet.yaml", variant=variant))
+    after = steps(edited(edits, variant).full_graph)
     return [s for s in after if s not in before], [s for s in before if s not in after]
 
 
 def test_insert_goes_between_a_step_and_its_readers() -> None:
     model = edited("{insert: {dropout: {rate: 0.1}}, after: layer1.0.bn2, as: drop}").graph
-    block = model.node("layer1.0")
+    block = model.find_node("layer1.0")
     assert block is not None and isinstance(block.op, Block)
     inner = block.op
-    reader = inner.node("attention")
+    reader = inner.find_node("attention")
     assert reader is not None and reader.inputs == ("drop",)
-    assert inner.node("drop").inputs == ("bn2",)  # type: ignore[union-attr]
+    assert inner.find_node("drop").inputs == ("bn2",)  # type: ignore[union-attr]
 
 
 def test_readers_by_name_read_what_was_inserted() -> None:
@@ -183,16 +186,16 @@ edits:
     as: between
 """
     model = load(text).graph
-    assert model.node("b").inputs == ("between",)  # type: ignore[union-attr]
-    assert model.node("sum").inputs == ("between", "b")  # type: ignore[union-attr]
+    assert model.find_node("b").inputs == ("between",)  # type: ignore[union-attr]
+    assert model.find_node("sum").inputs == ("between", "b")  # type: ignore[union-attr]
 
 
 def test_a_later_insert_stands_nearer() -> None:
     edits = "{insert: relu, after: conv1, as: first}\n{insert: gelu, after: conv1, as: second}"
     model = edited(edits).graph
-    assert model.node("second").inputs == ("conv1",)  # type: ignore[union-attr]
-    assert model.node("first").inputs == ("second",)  # type: ignore[union-attr]
-    assert model.node("bn1").inputs == ("first",)  # type: ignore[union-attr]
+    assert model.find_node("second").inputs == ("conv1",)  # type: ignore[union-attr]
+    assert model.find_node("first").inputs == ("second",)  # type: ignore[union-attr]
+    assert model.find_node("bn1").inputs == ("first",)  # type: ignore[union-attr]
 
 
 def test_a_later_edit_sees_what_an_earlier_one_inserted_and_not_what_it_removed() -> None:
@@ -226,9 +229,9 @@ def test_several_side_by_side_are_numbered() -> None:
 def test_a_place_for_a_block_that_holds_none_gives_its_name() -> None:
     """`use: attention` in the library's ResNet, where no attention is chosen; where one is, the name is taken."""
     model = edited("{insert: CBAM, after: layer1.0.bn2, as: attention}").graph
-    block = model.node("layer1.0")
+    block = model.find_node("layer1.0")
     assert block is not None and isinstance(block.op, Block)
-    assert block.op.node("add").inputs == ("attention", "downsample")  # type: ignore[union-attr]
+    assert block.op.find_node("add").inputs == ("attention", "downsample")  # type: ignore[union-attr]
     text = HEAD.format(
         variant="resnet18, attention: CBAM", edits="  - {insert: CBAM, after: layer1.0.bn2, as: attention}"
     )
@@ -238,9 +241,9 @@ def test_a_place_for_a_block_that_holds_none_gives_its_name() -> None:
 
 def test_replaced_steps_take_the_same_inputs() -> None:
     model = edited("{replace: layer1.0.add, with: multiply}").graph
-    block = model.node("layer1.0")
+    block = model.find_node("layer1.0")
     assert block is not None and isinstance(block.op, Block)
-    node = block.op.node("add")
+    node = block.op.find_node("add")
     assert node is not None and node.inputs == ("attention", "downsample") and node.op.name == "multiply"  # type: ignore[union-attr]
 
 
@@ -248,7 +251,7 @@ def test_expressions_read_the_files_parameters_and_what_goes_in() -> None:
     model = edited(
         "{insert: {conv: {channels: x.C * reduction // 8, kernel: 1}}, after: layer4, as: wide}"
     ).graph
-    assert model.node("wide").type["C"] == 1024  # type: ignore[union-attr]
+    assert model.find_node("wide").type["C"] == 1024  # type: ignore[union-attr]
     assert "self.wide = nn.Conv2d(512, 1024, 1)" in edited(
         "{insert: {conv: {channels: x.C * reduction // 8, kernel: 1}}, after: layer4, as: wide}"
     ).source("torch")
@@ -256,8 +259,8 @@ def test_expressions_read_the_files_parameters_and_what_goes_in() -> None:
 
 def test_removed_steps_pass_on_what_goes_in() -> None:
     model = edited("{remove: layer3}\n{remove: layer4}").graph
-    assert model.node("fc").type["C"] == 1000  # type: ignore[union-attr]
-    assert model.node("mean").type["C"] == 128  # type: ignore[union-attr]
+    assert model.find_node("fc").type["C"] == 1000  # type: ignore[union-attr]
+    assert model.find_node("mean").type["C"] == 128  # type: ignore[union-attr]
 
 
 def test_edits_of_an_imported_file_come_before_those_of_the_importing() -> None:
@@ -273,11 +276,11 @@ edits:
   - replace: inner.backbone.stage2.0.attention.gate
     with: hard_sigmoid
 """
-    from specbuild.compiler.pipeline import elaborated, opened
+    from specbuild.compiler.pipeline import elaborate_model, open_spec
     from specbuild.frontend.source import Source
 
-    found = elaborated(*opened(Source(text, "tests/twice.yaml"), ROOT)).whole
-    paths = [path for _, path in found.touched]
+    found = elaborate_model(*open_spec(Source(text, "tests/twice.yaml"), ROOT)).unpruned
+    paths = [path for _, path in found.applied_edits]
     assert "inner.backbone.stage2.0.norm2" in paths
     assert paths.count("inner.backbone.stage2.0.attention.gate") == 1
 
@@ -293,8 +296,8 @@ def classes(edits: str, variant: str = "resnet18") -> list[str]:
 
 
 def test_instances_that_are_edited_alike_are_one() -> None:
-    before = len(blocks(graph(BACKBONES / "resnet.yaml", variant="resnet18")))
-    assert len(blocks(edited("{replace: '**.bn1', with: instance_norm}").whole)) == before
+    before = len(distinct_blocks(build_graph(BACKBONES / "resnet.yaml", variant="resnet18")))
+    assert len(distinct_blocks(edited("{replace: '**.bn1', with: instance_norm}").full_graph)) == before
 
 
 def test_an_edit_of_every_instance_changes_the_class() -> None:
@@ -334,7 +337,7 @@ def test_notes() -> None:
     model = edited(
         "{remove: fc}\n{insert: CBAM, after: layer*.*.bn2, as: attention}\n{set: conv1, to: {stride: 1}}"
     )
-    assert [note.message for note in notes.edited(model.whole)] == [
+    assert [note.message for note in notes.edit_notes(model.full_graph)] == [
         "removed fc",
         "inserted CBAM after 8 steps: layer1.0.bn2, layer1.1.bn2, layer2.0.bn2, 4 more, layer4.1.bn2",
         "set stride of conv1",
@@ -347,14 +350,14 @@ def test_the_edit_is_blamed_after_which_the_fault_stays() -> None:
     edited(mended)
     with pytest.raises(SpecError, match="after this edit: add needs equal axes") as caught:
         edited(f"{mended}\n{{insert: {{conv: {{channels: 7}}}}, after: layer3.0.bn2}}\n{{remove: relu}}")
-    assert caught.value.place is not None and "layer3.0.bn2" in caught.value.place.text
+    assert caught.value.location is not None and "layer3.0.bn2" in caught.value.location.text
     assert caught.value.trail[0].startswith("seen at library:backbones/resnet.yaml:")
 
 
 def test_a_fault_of_the_spec_is_not_blamed_on_an_edit() -> None:
     with pytest.raises(SpecError) as caught:
         load(HEAD.format(variant="resnet19", edits="  - {remove: fc}"))
-    assert caught.value.place is not None and "resnet19" in caught.value.place.text
+    assert caught.value.location is not None and "resnet19" in caught.value.location.text
 
 
 # -- what is not trained -------------------------------------------------------------------------
@@ -380,14 +383,14 @@ def test_frozen_parameters_are_counted(model: Callable[[], Model]) -> None:
     found = model()
     kept = sum(p.numel() for p in found.build("torch").parameters() if not p.requires_grad)
     assert 0 < found.cost.frozen == kept < found.parameters
-    assert sum(share.cost.frozen for share in families(found.graph).values()) == kept
+    assert sum(share.cost.frozen for share in family_costs(found.graph).values()) == kept
 
 
 def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
     torch_model = edited(FROZEN)
     for found, around in zip(in_keras["frozen"], ("", "net/"), strict=True):
         left = tuple(around + name.replace(".", "/") for name in LEFT)
-        kept = [(around + h.kept, h.trained) for h in held(torch_model.graph, "keras")]
+        kept = [(around + h.framework_path, h.trained) for h in locate_weights(torch_model.graph, "keras")]
         assert found["trained"] == sorted(name for name, trained in kept if trained and name.startswith(left))
         assert found["moved"] == sorted(
             name for name, trained in kept if not trained and name.startswith(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from specbuild.diagnostics.errors import SpecError
 from tests.backends.test_op_parity import text
 
@@ -55,6 +55,6 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
 def test_fault(inputs: str, steps: str) -> None:
     code, message = FAULTS[inputs, steps]
     with pytest.raises(SpecError) as caught:
-        graph(text(inputs, steps))
-    assert (caught.value.code, caught.value.place.line) == (code, 5 + steps.count("\n"))
+        build_graph(text(inputs, steps))
+    assert (caught.value.code, caught.value.location.line) == (code, 5 + steps.count("\n"))
     assert message in caught.value.message

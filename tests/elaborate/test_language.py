@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError
 
 SPECS = Path(__file__).parents[1] / "specs"
 
 
 def text(name: str, backend: str = "torch", variant: str | None = None, **params: Any) -> str:
-    return compile_source(graph(SPECS / f"{name}.yaml", params, variant), backend)
+    return compile_source(build_graph(SPECS / f"{name}.yaml", params, variant), backend)
 
 
 def made(name: str, variant: str | None = None, **params: Any) -> nn.Module:
-    model = graph(SPECS / f"{name}.yaml", params, variant)
+    model = build_graph(SPECS / f"{name}.yaml", params, variant)
     scope: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(compile_source(model, "torch"), f"{name}.py", "exec"), scope)
     torch.manual_seed(0)
@@ -40,13 +40,13 @@ def refused(name: str, old: str, new: str) -> SpecError:
     source = (SPECS / f"{name}.yaml").read_text()
     assert source.count(old) == 1
     with pytest.raises(SpecError) as caught:
-        graph(source.replace(old, new))
+        build_graph(source.replace(old, new))
     return caught.value
 
 
 def line(error: SpecError) -> int:
-    assert error.place is not None
-    return error.place.line
+    assert error.location is not None
+    return error.location.line
 
 
 def test_taps() -> None:
@@ -243,7 +243,7 @@ def test_variants() -> None:
     assert made("backbone", "wide").state_dict()["conv1.weight"].shape[0] == 8
     assert made("backbone", "wide", width=5).state_dict()["conv1.weight"].shape[0] == 5
     with pytest.raises(SpecError) as caught:
-        graph(SPECS / "backbone.yaml", variant="wild")
+        build_graph(SPECS / "backbone.yaml", variant="wild")
     assert "did you mean 'wide'" in caught.value.hint
 
 

@@ -17,28 +17,28 @@ from hypothesis import strategies as st
 from specbuild.diagnostics.codes import CODES
 from specbuild.expressions import (
     TABLE_FUNCTIONS,
-    Named,
-    NamedFloat,
-    WordsError,
-    evaluate,
-    formula,
-    named,
-    names,
-    parse,
-    plain,
-    retell,
-    substitute,
-    translate,
-    words,
+    ExpressionError,
+    SymFloat,
+    SymInt,
+    concrete,
+    evaluate_expression,
+    expression_of,
+    interpolate_text,
+    parse_tree,
+    referenced_names,
+    rewrite_expression,
+    symbolic,
+    symbolic_formula,
+    translate_expression,
 )
 
 SCOPE: dict[str, Any] = {
-    "x": {"C": Named(64, "in_channels"), "T": 49},
-    "reduction": Named(16, "reduction"),
-    "heads": Named(8, "2 * groups"),
-    "ratio": NamedFloat(0.25, "ratio"),
-    "depths": named([3, 4, 6], "depths"),
-    "grid": named([[1, 2], [3, 4]], "grid"),
+    "x": {"C": SymInt(64, "in_channels"), "T": 49},
+    "reduction": SymInt(16, "reduction"),
+    "heads": SymInt(8, "2 * groups"),
+    "ratio": SymFloat(0.25, "ratio"),
+    "depths": symbolic([3, 4, 6], "depths"),
+    "grid": symbolic([[1, 2], [3, 4]], "grid"),
     "nothing": [],
     "mixed": [1, "two"],
     "window": 7,
@@ -134,62 +134,70 @@ VALUES = [
 
 @pytest.mark.parametrize(("text", "value", "told"), VALUES, ids=[text for text, _, _ in VALUES])
 def test_value_and_words(text: str, value: object, told: str | None) -> None:
-    found = evaluate(text, SCOPE)
+    found = evaluate_expression(text, SCOPE)
     assert found == value
-    assert type(plain(found)) is type(value)
-    assert words(found) == told
+    assert type(concrete(found)) is type(value)
+    assert expression_of(found) == told
 
 
 def test_each_item_of_a_list_has_its_own_words() -> None:
-    found = evaluate("[2 * x.C, window, [heads, 1]]", SCOPE)
+    found = evaluate_expression("[2 * x.C, window, [heads, 1]]", SCOPE)
     assert found == [128, 7, [8, 1]]
     assert isinstance(found, list) and isinstance(found[2], list)
-    assert [words(found[0]), words(found[1]), words(found[2][0])] == ["2 * in_channels", None, "2 * groups"]
+    assert [expression_of(found[0]), expression_of(found[1]), expression_of(found[2][0])] == [
+        "2 * in_channels",
+        None,
+        "2 * groups",
+    ]
 
 
 def test_words_are_forgotten_beyond_80_characters() -> None:
-    scope = {"n": Named(2, "n" * 40)}
-    assert words(evaluate("n * n", {"n": Named(2, "n" * 38)})) == f"{'n' * 38} * {'n' * 38}"
-    assert words(evaluate("n * n", scope)) is None
-    assert evaluate("n * n", scope) == 4
+    scope = {"n": SymInt(2, "n" * 40)}
+    assert (
+        expression_of(evaluate_expression("n * n", {"n": SymInt(2, "n" * 38)})) == f"{'n' * 38} * {'n' * 38}"
+    )
+    assert expression_of(evaluate_expression("n * n", scope)) is None
+    assert evaluate_expression("n * n", scope) == 4
 
 
 def test_words_are_forgotten_where_they_would_be_too_deep_to_read_again() -> None:
-    value: Any = Named(2, "n")
+    value: Any = SymInt(2, "n")
     for _ in range(40):
-        value = evaluate("-n", {"n": value})
-        assert words(value) is None or words(value) == ast.unparse(parse(value.words))
-    assert words(value) is None
+        value = evaluate_expression("-n", {"n": value})
+        assert expression_of(value) is None or expression_of(value) == ast.unparse(
+            parse_tree(value.expression)
+        )
+    assert expression_of(value) is None
 
 
 def test_names() -> None:
-    assert names("max(x.C, depths[i]) if kind == 'conv' else true") == {"x", "depths", "i", "kind"}
+    assert referenced_names("max(x.C, depths[i]) if kind == 'conv' else true") == {"x", "depths", "i", "kind"}
 
 
 # -------------------------------------------------------------------------------------- numbers with words
 
 
-@pytest.mark.parametrize("number", [Named(64, "width"), NamedFloat(0.5, "ratio")])
-def test_a_number_with_words_is_a_number(number: Named | NamedFloat) -> None:
-    bare = plain(number)
-    assert number == bare and hash(number) == hash(bare) and words(bare) is None
+@pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
+def test_a_number_with_words_is_a_number(number: SymInt | SymFloat) -> None:
+    bare = concrete(number)
+    assert number == bare and hash(number) == hash(bare) and expression_of(bare) is None
     assert type(number + 0) is type(bare) and type(-number) is type(bare) and type(abs(number)) is type(bare)
     assert f"{number}" == str(number) == str(bare)
-    assert repr(number) == f"{type(number).__name__}({bare}, {number.words!r})"
+    assert repr(number) == f"{type(number).__name__}({bare}, {number.expression!r})"
 
 
-@pytest.mark.parametrize("number", [Named(64, "width"), NamedFloat(0.5, "ratio")])
-def test_words_survive_copies(number: Named | NamedFloat) -> None:
+@pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
+def test_words_survive_copies(number: SymInt | SymFloat) -> None:
     pickled = [pickle.loads(pickle.dumps(number, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]
     for other in [copy.copy(number), copy.deepcopy([number])[0], *pickled]:
-        assert (type(other), other, other.words) == (type(number), number, number.words)
+        assert (type(other), other, other.expression) == (type(number), number, number.expression)
 
 
 def test_named_and_plain() -> None:
-    value = named([2, (0.5, True), "text", None], "a")
-    assert repr(value) == "[Named(2, 'a[0]'), (NamedFloat(0.5, 'a[1][0]'), True), 'text', None]"
-    assert repr(plain(value)) == "[2, (0.5, True), 'text', None]"
-    assert words(named(named(3, "inner"), "outer")) == "outer"
+    value = symbolic([2, (0.5, True), "text", None], "a")
+    assert repr(value) == "[SymInt(2, 'a[0]'), (SymFloat(0.5, 'a[1][0]'), True), 'text', None]"
+    assert repr(concrete(value)) == "[2, (0.5, True), 'text', None]"
+    assert expression_of(symbolic(symbolic(3, "inner"), "outer")) == "outer"
 
 
 # ------------------------------------------------------------------------------------------- retelling
@@ -197,47 +205,54 @@ def test_named_and_plain() -> None:
 
 def test_translate() -> None:
     args: dict[str, Any] = {
-        "in_channels": Named(64, "4 * width"),
-        "reduction": Named(16, "16"),
-        "depths": named([3], "layers"),
+        "in_channels": SymInt(64, "4 * width"),
+        "reduction": SymInt(16, "16"),
+        "depths": symbolic([3], "layers"),
     }
-    assert words(translate(Named(4, "in_channels // reduction"), args)) == "4 * width // 16"
-    assert words(translate(Named(6, "2 * depths[0]"), args)) == "2 * layers[0]"
-    assert words(translate(Named(16, "reduction"), args)) is None  # a literal alone has no words
     assert (
-        repr(translate([Named(64, "in_channels"), 3, ("a",)], args)) == "[Named(64, '4 * width'), 3, ('a',)]"
+        expression_of(translate_expression(SymInt(4, "in_channels // reduction"), args)) == "4 * width // 16"
+    )
+    assert expression_of(translate_expression(SymInt(6, "2 * depths[0]"), args)) == "2 * layers[0]"
+    assert (
+        expression_of(translate_expression(SymInt(16, "reduction"), args)) is None
+    )  # a literal alone has no words
+    assert (
+        repr(translate_expression([SymInt(64, "in_channels"), 3, ("a",)], args))
+        == "[SymInt(64, '4 * width'), 3, ('a',)]"
     )
 
 
 @pytest.mark.parametrize("args", [{}, {"k": 3}, {"k": True}, {"k": [3]}, {"k": None}])
 def test_translate_forgets_what_has_no_words(args: dict[str, Any]) -> None:
-    found = translate(Named(6, "2 * k"), args)
-    assert found == 6 and words(found) is None
+    found = translate_expression(SymInt(6, "2 * k"), args)
+    assert found == 6 and expression_of(found) is None
 
 
 def test_formula() -> None:
     cases = [
-        (formula("k // 2", k=3), 1, None),
-        (formula("k // 2", k=Named(3, "kernel")), 1, "kernel // 2"),
-        (formula("k", k=Named(3, "kernel")), 3, "kernel"),
-        (formula("4 * w", w=Named(64, "width")), 256, "4 * width"),
-        (formula("g * w", g=Named(2, "groups"), w=8), 16, "groups * 8"),
-        (formula("g ** n", g=-2, n=Named(2, "n")), 4, "(-2) ** n"),
-        (formula("g * w", g=Named(2, "groups"), w=True), 2, None),
-        (formula("g * w", g=Named(2, "groups"), w=1e-5), 2e-5, "groups * 1e-05"),
-        (formula("ceil(w / g)", g=Named(2, "groups"), w=7), 4, None),
-        (formula("w > g", g=Named(2, "groups"), w=7), True, None),
+        (symbolic_formula("k // 2", k=3), 1, None),
+        (symbolic_formula("k // 2", k=SymInt(3, "kernel")), 1, "kernel // 2"),
+        (symbolic_formula("k", k=SymInt(3, "kernel")), 3, "kernel"),
+        (symbolic_formula("4 * w", w=SymInt(64, "width")), 256, "4 * width"),
+        (symbolic_formula("g * w", g=SymInt(2, "groups"), w=8), 16, "groups * 8"),
+        (symbolic_formula("g ** n", g=-2, n=SymInt(2, "n")), 4, "(-2) ** n"),
+        (symbolic_formula("g * w", g=SymInt(2, "groups"), w=True), 2, None),
+        (symbolic_formula("g * w", g=SymInt(2, "groups"), w=1e-5), 2e-5, "groups * 1e-05"),
+        (symbolic_formula("ceil(w / g)", g=SymInt(2, "groups"), w=7), 4, None),
+        (symbolic_formula("w > g", g=SymInt(2, "groups"), w=7), True, None),
     ]
-    assert [(value, words(value)) for value, _, _ in cases] == [(value, told) for _, value, told in cases]
-    assert formula("[a, b]", a=Named(1, "one"), b=2) == [1, 2]
+    assert [(value, expression_of(value)) for value, _, _ in cases] == [
+        (value, told) for _, value, told in cases
+    ]
+    assert symbolic_formula("[a, b]", a=SymInt(1, "one"), b=2) == [1, 2]
 
 
 def test_retell_a_condition() -> None:
-    assert retell(
-        "stride != 1 or x.C != 2 * w", {"stride": Named(2, "stride"), **SCOPE, "w": Named(1, "width")}
+    assert rewrite_expression(
+        "stride != 1 or x.C != 2 * w", {"stride": SymInt(2, "stride"), **SCOPE, "w": SymInt(1, "width")}
     ) == ("stride != 1 or in_channels != 2 * width")
-    assert retell("bias and x.C > 3", SCOPE) is None
-    assert retell("1 > 3", SCOPE) is None
+    assert rewrite_expression("bias and x.C > 3", SCOPE) is None
+    assert rewrite_expression("1 > 3", SCOPE) is None
 
 
 # --------------------------------------------------------------------------------------------- refusals
@@ -346,8 +361,8 @@ REFUSALS = [
     ("text", "code", "message", "hint"), REFUSALS, ids=[ascii(row[0])[:40] for row in REFUSALS]
 )
 def test_refusals(text: str, code: str, message: str, hint: str) -> None:
-    with pytest.raises(WordsError) as caught:
-        evaluate(text, SCOPE)
+    with pytest.raises(ExpressionError) as caught:
+        evaluate_expression(text, SCOPE)
     error = caught.value
     assert (error.code, error.message, error.hint) == (code, message, hint)
     assert str(error) == message and code in CODES
@@ -355,20 +370,20 @@ def test_refusals(text: str, code: str, message: str, hint: str) -> None:
 
 
 def test_lists_are_bounded() -> None:
-    assert evaluate("sum(long)", {"long": [1] * 10_000}) == 10_000
-    with pytest.raises(WordsError, match="a list has at most 10,000 items; `long` has 10,001"):
-        evaluate("sum(long)", {"long": [1] * 10_001})
+    assert evaluate_expression("sum(long)", {"long": [1] * 10_000}) == 10_000
+    with pytest.raises(ExpressionError, match="a list has at most 10,000 items; `long` has 10,001"):
+        evaluate_expression("sum(long)", {"long": [1] * 10_001})
 
 
 def test_odd_literals_print_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert evaluate(r"1if 1else 2 == '\d'", {}) == 1
-        assert parse("1or 0 == '\\q'")
+        assert evaluate_expression(r"1if 1else 2 == '\d'", {}) == 1
+        assert parse_tree("1or 0 == '\\q'")
 
 
 def test_text_in_other_scripts_is_compared() -> None:
-    assert evaluate("kind == 'свёртка # 1'", {"kind": "свёртка # 1"}) is True
+    assert evaluate_expression("kind == 'свёртка # 1'", {"kind": "свёртка # 1"}) is True
 
 
 # --------------------------------------------------------------------------------------------- tables
@@ -376,11 +391,11 @@ def test_text_in_other_scripts_is_compared() -> None:
 
 def test_tables_may_use_array_functions() -> None:
     text = "where(T > S, sin(T / 10 ** (S / 4)), minimum(sign(T - S), exp(-S)))"
-    assert isinstance(parse(text, functions=TABLE_FUNCTIONS), ast.Call)
-    with pytest.raises(WordsError, match="there is no function `max` here"):
-        parse("max(T, S)", functions=TABLE_FUNCTIONS)
-    with pytest.raises(WordsError, match="where takes 3 arguments, not 2"):
-        parse("where(T, S)", functions=TABLE_FUNCTIONS)
+    assert isinstance(parse_tree(text, functions=TABLE_FUNCTIONS), ast.Call)
+    with pytest.raises(ExpressionError, match="there is no function `max` here"):
+        parse_tree("max(T, S)", functions=TABLE_FUNCTIONS)
+    with pytest.raises(ExpressionError, match="where takes 3 arguments, not 2"):
+        parse_tree("where(T, S)", functions=TABLE_FUNCTIONS)
 
 
 # ---------------------------------------------------------------------------------------------- text
@@ -397,16 +412,16 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "result"), TEXTS)
 def test_substitute(text: str, result: str) -> None:
-    assert substitute(text, SCOPE) == result
+    assert interpolate_text(text, SCOPE) == result
 
 
 def test_substitute_refuses() -> None:
-    with pytest.raises(WordsError, match="nothing is named 'redction' here"):
-        substitute("block ${redction}", SCOPE)
-    with pytest.raises(WordsError, match="is not closed by a brace"):
-        substitute("block ${reduction", SCOPE)
-    with pytest.raises(WordsError, match="at most 4,096 characters; this becomes 40,000"):
-        substitute("${name}" * 10, {"name": "a" * 4_000})
+    with pytest.raises(ExpressionError, match="nothing is named 'redction' here"):
+        interpolate_text("block ${redction}", SCOPE)
+    with pytest.raises(ExpressionError, match="is not closed by a brace"):
+        interpolate_text("block ${reduction", SCOPE)
+    with pytest.raises(ExpressionError, match="at most 4,096 characters; this becomes 40,000"):
+        interpolate_text("${name}" * 10, {"name": "a" * 4_000})
 
 
 # ------------------------------------------------------------------------------------------- properties
@@ -447,21 +462,21 @@ def by_python(text: str, values: dict[str, Any]) -> Any:
         "ceil": math.ceil,
         "floor": math.floor,
     }
-    return eval(text, {"__builtins__": functions}, {name: plain(value) for name, value in values.items()})
+    return eval(text, {"__builtins__": functions}, {name: concrete(value) for name, value in values.items()})
 
 
 def value_or_reject(text: str, scope: dict[str, Any]) -> Any:
     try:
-        return evaluate(text, scope)
-    except WordsError:
+        return evaluate_expression(text, scope)
+    except ExpressionError:
         assume(False)
 
 
 base_scopes = st.fixed_dictionaries(
     {
-        "width": st.integers(-3, 99).map(lambda n: Named(n, "width")),
-        "groups": st.integers(0, 9).map(lambda n: Named(n, "groups")),
-        "scale": st.floats(-4, 4).map(lambda x: NamedFloat(x, "scale")),
+        "width": st.integers(-3, 99).map(lambda n: SymInt(n, "width")),
+        "groups": st.integers(0, 9).map(lambda n: SymInt(n, "groups")),
+        "scale": st.floats(-4, 4).map(lambda x: SymFloat(x, "scale")),
     }
 )
 over_base = expressions(BASE, ("round", "abs", "int"))
@@ -473,18 +488,18 @@ over_block = expressions(("a", "b"), ("round", "abs", "int"))
 def test_values_are_those_of_python(text: str, scope: dict[str, Any]) -> None:
     value = value_or_reject(text, scope)
     expected = by_python(text, scope)
-    assert value == expected and type(plain(value)) is type(expected)
+    assert value == expected and type(concrete(value)) is type(expected)
 
 
 @given(over_block, over_base, over_base, base_scopes)
 @settings(max_examples=300, deadline=None)
 def test_words_are_true(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
     args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
-    for value in (value_or_reject(text, args), formula(text, **args)):
-        told = words(value)
+    for value in (value_or_reject(text, args), symbolic_formula(text, **args)):
+        told = expression_of(value)
         if told is not None:
-            assert by_python(told, scope) == plain(value)
-            assert len(told) <= 80 and told == ast.unparse(parse(told))
+            assert by_python(told, scope) == concrete(value)
+            assert len(told) <= 80 and told == ast.unparse(parse_tree(told))
 
 
 @given(over_block, over_base, over_base, base_scopes)
@@ -493,13 +508,13 @@ def test_translating_is_evaluating_in_the_words_of_the_caller(
     text: str, a: str, b: str, scope: dict[str, Any]
 ) -> None:
     args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
-    inside = value_or_reject(text, {name: named(plain(value), name) for name, value in args.items()})
-    outside, direct = translate(inside, args), evaluate(text, args)
+    inside = value_or_reject(text, {name: symbolic(concrete(value), name) for name, value in args.items()})
+    outside, direct = translate_expression(inside, args), evaluate_expression(text, args)
     assert outside == direct
-    if words(inside) is not None:
-        assert words(outside) == words(direct)
+    if expression_of(inside) is not None:
+        assert expression_of(outside) == expression_of(direct)
     else:
-        assert words(outside) is None
+        assert expression_of(outside) is None
 
 
 TOKENS = [
@@ -527,10 +542,10 @@ TOKENS = [
 def test_any_text_is_computed_or_refused(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for attempt in (evaluate, substitute):
+        for attempt in (evaluate_expression, interpolate_text):
             try:
                 attempt(text, SCOPE)
-            except WordsError as error:
+            except ExpressionError as error:
                 assert error.code in CODES and error.message.isprintable()
 
 
@@ -543,6 +558,6 @@ NASTY = [
 @pytest.mark.parametrize("text", NASTY)
 def test_refusing_takes_no_time(text: str) -> None:
     start = time.perf_counter()
-    with pytest.raises(WordsError):
-        evaluate(text, SCOPE)
+    with pytest.raises(ExpressionError):
+        evaluate_expression(text, SCOPE)
     assert time.perf_counter() - start < 0.5

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 
-from specbuild.expressions.python_ast import parsed
+from specbuild.expressions.python_ast import parse_python
 
 
 def test_threads_do_not_disturb_each_other() -> None:
@@ -16,7 +16,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     def work() -> None:
         try:
             for _ in range(20):
-                parsed(text)
+                parse_python(text)
         except BaseException as error:
             faults.append(error)
 

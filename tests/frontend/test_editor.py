@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURES
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.edits import EDITS as VERBS
+from specbuild.frontend.edits import EDIT_VERBS as VERBS
 from specbuild.ops import OPS
-from specbuild.ops.base import attributes
+from specbuild.ops.base import list_attributes
 from tests.frontend.language_server import LanguageServer
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "specbuild.schema.json"
@@ -41,7 +41,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
 
 @pytest.mark.parametrize("step", ["  - |\n", "  - relu\n  - |\n  - gelu\n", "  - co|\n"])
 def test_a_new_step_is_offered_ops_and_blocks(editor: LanguageServer, step: str) -> None:
-    assert set(editor.completions(HEAD + step)) == {*OPS, *library_blocks(), *STRUCTURE}
+    assert set(editor.completions(HEAD + step)) == {*OPS, *library_blocks(), *STRUCTURES}
 
 
 @pytest.mark.parametrize("step", ["  - conv: {channels: 3}\n    |\n", "  - CBAM:\n    a|\n"])
@@ -51,12 +51,12 @@ def test_beside_an_op_are_offered_the_keys_of_steps(editor: LanguageServer, step
 
 @pytest.mark.parametrize("op", ["conv", "max_pool", "softmax", "layer_norm"])
 def test_an_op_offers_its_own_attributes(editor: LanguageServer, op: str) -> None:
-    assert editor.completions(f"{HEAD}  - {op}:\n      |\n") == list(attributes(OPS[op]))
+    assert editor.completions(f"{HEAD}  - {op}:\n      |\n") == list(list_attributes(OPS[op]))
 
 
 def test_braces_offer_attributes_too(editor: LanguageServer) -> None:
     offered = editor.completions(HEAD + "  - conv: {channels: 3, k|}\n")
-    assert set(offered) == set(attributes(OPS["conv"])) - {"channels"}
+    assert set(offered) == set(list_attributes(OPS["conv"])) - {"channels"}
 
 
 def test_values_are_offered(editor: LanguageServer) -> None:

@@ -15,14 +15,14 @@ from jsonschema import Draft7Validator
 
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.frontend import document as spec
-from specbuild.frontend.editor_schema import as_json, editor_schema
-from specbuild.frontend.resolver import LIBRARY, Files
-from specbuild.frontend.schema import schema, validate
+from specbuild.frontend.editor_schema import build_editor_schema, schema_to_json
+from specbuild.frontend.resolver import LIBRARY, SpecFiles
+from specbuild.frontend.schema import build_spec_schema, validate_source
 from specbuild.frontend.schema.checker import KEYWORDS
-from specbuild.frontend.schema.validate import own_blocks
+from specbuild.frontend.schema.validate import parse_own_blocks
 from specbuild.frontend.source import Source
 from specbuild.ops import OPS
-from specbuild.ops.base import attributes
+from specbuild.ops.base import list_attributes
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schemas" / "specbuild.schema.json"
@@ -34,9 +34,13 @@ HEAD = "model: Net\ninputs: {x: {C: 3, H: 8, W: 8}}\n"
 def faults(text: str) -> list[tuple[str, int, int, str, str]]:
     """What `validate` finds in a text: code, line, column, message, hint."""
     try:
-        validate(Source(text))
+        validate_source(Source(text))
     except SpecErrors as found:
-        return [(e.code, e.place.line, e.place.column, e.message, e.hint) for e in found.errors if e.place]
+        return [
+            (e.code, e.location.line, e.location.column, e.message, e.hint)
+            for e in found.errors
+            if e.location
+        ]
     return []
 
 
@@ -45,7 +49,7 @@ def faults(text: str) -> list[tuple[str, int, int, str, str]]:
 
 def test_the_committed_schema_is_the_generated_one() -> None:
     message = "run: python -m specbuild schema > schemas/specbuild.schema.json"
-    assert COMMITTED.read_text(encoding="utf-8") == as_json(editor_schema()), message
+    assert COMMITTED.read_text(encoding="utf-8") == schema_to_json(build_editor_schema()), message
 
 
 def test_it_is_draft_07() -> None:
@@ -80,12 +84,12 @@ def test_every_keyword_is_one_that_is_checked_or_only_told() -> None:
     }
     structure = {"if", "then", "else", "$ref", "items", "allOf", "properties", "patternProperties"}
     asked = {*KEYWORDS, *structure, *told}
-    assert {key for node in nodes(editor_schema()) for key in node} <= asked
+    assert {key for node in nodes(build_editor_schema()) for key in node} <= asked
 
 
 def test_editors_need_no_guess() -> None:
     """No alternatives between objects: completion and the place of a fault would be anybody's guess."""
-    for node in nodes(editor_schema()):
+    for node in nodes(build_editor_schema()):
         assert "oneOf" not in node
         for alternative in node.get("anyOf", ()):
             assert not alternative.keys() - {"enum", "pattern", "type"}
@@ -93,7 +97,7 @@ def test_editors_need_no_guess() -> None:
 
 
 def test_everything_is_described() -> None:
-    document = editor_schema()
+    document = build_editor_schema()
     for node in nodes(document, "if"):
         for key, one in node.get("properties", {}).items():
             if isinstance(one, dict) and "doNotSuggest" not in one:
@@ -102,25 +106,25 @@ def test_everything_is_described() -> None:
 
 
 def test_it_speaks_of_the_keys_that_are_parsed() -> None:
-    document = schema()
+    document = build_spec_schema()
     step = document["definitions"]["step"]
     block = document["definitions"]["block"]
     [parameter] = document["definitions"]["parameters"]["patternProperties"].values()
     assert tuple(document["properties"]) == spec.FILE_KEYS
     assert tuple(block["properties"]) == spec.BLOCK_KEYS
     assert set(step["then"]["properties"]) == set(spec.STEP_KEYS)
-    assert set(step["else"]["properties"]) == {*OPS, *spec.STRUCTURE}
-    assert set(step["properties"]) == {*OPS, *spec.STRUCTURE, *spec.STEP_KEYS}
+    assert set(step["else"]["properties"]) == {*OPS, *spec.STRUCTURES}
+    assert set(step["properties"]) == {*OPS, *spec.STRUCTURES, *spec.STEP_KEYS}
     assert tuple(parameter["properties"]["type"]["enum"]) == spec.PARAM_TYPES
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_an_op_has_its_own_attributes_and_inputs(op: str) -> None:
-    value = schema()["definitions"][f"op.{op}"]
-    inputs = {take.name for take in OPS[op].takes} - {"x"}
-    declared = attributes(OPS[op])
+    value = build_spec_schema()["definitions"][f"op.{op}"]
+    inputs = {take.name for take in OPS[op].input_specs} - {"x"}
+    declared = list_attributes(OPS[op])
     assert set(value["properties"]) == {*declared, *inputs}
-    assert set(value.get("required", ())) == {name for name, a in declared.items() if a.required}
+    assert set(value.get("required", ())) == {name for name, a in declared.items() if a.is_required}
     assert value["additionalProperties"] is False
     assert not set(declared) & (inputs | set(spec.STEP_KEYS))
 
@@ -137,8 +141,8 @@ def committed() -> Draft7Validator:
 def test_every_spec_and_library_file_fits(path: Path, committed: Draft7Validator) -> None:
     source = Source.read(path)
     assert not [error.message for error in committed.iter_errors(source.data)]
-    files = Files(LIBRARY if path.is_relative_to(LIBRARY) else ROOT)
-    own = editor_schema(files.read(path), files)
+    files = SpecFiles(LIBRARY if path.is_relative_to(LIBRARY) else ROOT)
+    own = build_editor_schema(files.read_spec(path), files)
     assert not [error.message for error in Draft7Validator(own).iter_errors(source.data)]
 
 
@@ -181,7 +185,7 @@ def test_a_typo_is_refused_at_its_key(text: str, code: str, line: int, column: i
     found = faults(HEAD + text)
     assert [(*fault[:3], fault[4]) for fault in found] == [(code, line, column, f"did you mean {meant!r}?")]
     source = Source(HEAD + text)
-    assert not Draft7Validator(schema(own_blocks(source))).is_valid(source.data)
+    assert not Draft7Validator(build_spec_schema(parse_own_blocks(source))).is_valid(source.data)
 
 
 TOLD = {
@@ -264,9 +268,9 @@ def test_blocks_that_nobody_has_are_refused_with_the_names_of_the_library() -> N
         HEAD
         + "imports: {Mine: ./mine.yaml}\nsteps: [CBMA, CBAM, Mine, Own]\nblocks: {Own: {steps: [relu]}}\n"
     )
-    validate(Source(text))
+    validate_source(Source(text))
     with pytest.raises(SpecErrors) as found:
-        validate(Source(text), ["CBAM"])
+        validate_source(Source(text), ["CBAM"])
     assert [(e.code, e.message, e.hint) for e in found.value.errors] == [
         ("SB201", "there is no block 'CBMA'", "did you mean 'CBAM'?")
     ]
@@ -283,7 +287,7 @@ STRICTER = {  # what is refused here although draft-07 cannot, or does not, refu
 @pytest.mark.parametrize("text", STRICTER.values(), ids=STRICTER.keys())
 def test_where_draft_07_is_laxer(text: str) -> None:
     source = Source(HEAD + text)
-    assert Draft7Validator(schema()).is_valid(source.data)
+    assert Draft7Validator(build_spec_schema()).is_valid(source.data)
     assert faults(HEAD + text)
 
 
@@ -294,7 +298,7 @@ def test_a_long_file_is_checked_at_once() -> None:
     steps = "".join(f"  - conv: {{channels: 3, kernel: 3}}\n    as: c{i}\n" for i in range(10_000))
     source = Source(HEAD + "steps:\n" + steps)
     begin = time.process_time()
-    validate(source)
+    validate_source(source)
     assert time.process_time() - begin < 1
 
 
@@ -302,10 +306,10 @@ def test_a_file_of_faults_is_refused_at_once() -> None:
     text = HEAD + "steps: [" + ", ".join(f"a{i}" for i in range(99_000)) + "]\n"
     begin = time.process_time()
     with pytest.raises(SpecErrors) as found:
-        validate(Source(text))
+        validate_source(Source(text))
     assert time.process_time() - begin < 2
     assert len(found.value.errors) == 50
-    assert found.value.left_out == 950
+    assert found.value.omitted_count == 950
 
 
 def test_nothing_heavy_is_imported() -> None:

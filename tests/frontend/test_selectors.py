@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from specbuild.frontend.selectors import PATTERN, read
+from specbuild.frontend.selectors import SELECTOR_PATTERN, parse_selector
 
 
 def means(selector: str, path: str) -> bool:
     """Whether a selector means a path, whose names may say what they are: `layer1.0.act:relu`."""
-    found = read(selector)
-    states = found.begin
+    found = parse_selector(selector)
+    states = found.start_states
     for part in path.split("."):
         name, _, kind = part.partition(":")
-        states = found.after(states, (name,), kind)
-    return found.met(states)
+        states = found.next_states(states, (name,), kind)
+    return found.is_match(states)
 
 
 MEANT = {
@@ -40,7 +40,7 @@ MEANT = {
 
 @pytest.mark.parametrize("selector", MEANT)
 def test_what_a_selector_means(selector: str) -> None:
-    assert re.match(PATTERN, selector)
+    assert re.match(SELECTOR_PATTERN, selector)
     those, others = MEANT[selector]
     assert [path for path in those.split() if not means(selector, path)] == []
     assert [path for path in others.split() if means(selector, path)] == []
@@ -50,12 +50,12 @@ def test_what_a_selector_means(selector: str) -> None:
     "text", ["", ".", "a.", ".a", "a..b", "a b", "[1", "[a]", "a[]", "a:", ":relu", "a[3-]"]
 )
 def test_what_is_no_selector(text: str) -> None:
-    assert not re.match(PATTERN, text)
+    assert not re.match(SELECTOR_PATTERN, text)
 
 
 def test_no_selector_takes_long() -> None:
     begin = time.monotonic()
     assert not means("*a" * 2000, "a" * 63 + "b")
     assert not means(".".join(["**"] * 63) + ".b", ".".join(["a"] * 60))
-    assert not re.match(PATTERN, "a" * 4000 + "!")
+    assert not re.match(SELECTOR_PATTERN, "a" * 4000 + "!")
     assert time.monotonic() - begin < 1

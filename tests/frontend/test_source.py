@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.frontend.source import At, Source
+from specbuild.frontend.source import Source, SourceAddress
 
 SPEC = """\
 # a comment
@@ -121,7 +121,7 @@ def test_keys_that_are_not(word: str, parser: None) -> None:
 def test_numbers_that_cannot_be_held(number: str, parser: None) -> None:
     error = refusal(f"a: {number}")
     assert error.code == "SB012"
-    assert error.place and (error.place.line, error.place.column) == (1, 4)
+    assert error.location and (error.location.line, error.location.column) == (1, 4)
     assert Source(f"a: '{number}'").data == {"a": number}
 
 
@@ -149,7 +149,7 @@ def test_places(parser: None) -> None:
         ("specbuild", "x"): ((2, 12), (2, 1)),
     }
     for path, (value, key) in expected.items():
-        place, key_place = source.place(path), source.key_place(path)
+        place, key_place = source.location(path), source.key_location(path)
         assert ((place.line, place.column), (key_place.line, key_place.column)) == (value, key), path
         assert place.text == SPEC.splitlines()[place.line - 1]
         assert place.file == "a.yaml"
@@ -157,10 +157,10 @@ def test_places(parser: None) -> None:
 
 def test_an_address_makes_errors() -> None:
     source = Source(SPEC)
-    at = source.at(("blocks",)).child("Bottleneck", "steps", 0)
-    assert at == At(source, ("blocks", "Bottleneck", "steps", 0))
-    assert at.place == source.place(at.path)
-    assert at.child("conv").key_place == source.key_place((*at.path, "conv"))
+    at = source.address_of(("blocks",)).child("Bottleneck", "steps", 0)
+    assert at == SourceAddress(source, ("blocks", "Bottleneck", "steps", 0))
+    assert at.location == source.location(at.path)
+    assert at.child("conv").key_location == source.key_location((*at.path, "conv"))
     error = at.child("conv", "channels").error("SB302", "unknown name", "hint", offset=2, trail=("in A",))
     assert (error.code, error.message, error.hint, error.trail) == (
         "SB302",
@@ -168,9 +168,9 @@ def test_an_address_makes_errors() -> None:
         "hint",
         ("in A",),
     )
-    assert error.place and (error.place.line, error.place.column) == (7, 28)
+    assert error.location and (error.location.line, error.location.column) == (7, 28)
     error = at.child("conv", "channels").error("SB101", "unknown key", key=True)
-    assert error.place and (error.place.line, error.place.column) == (7, 16)
+    assert error.location and (error.location.line, error.location.column) == (7, 16)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_an_address_makes_errors() -> None:
     ],
 )
 def test_a_place_inside_of_text(text: str, column: int) -> None:
-    assert Source(text).place(("a",), offset=4).column == column
+    assert Source(text).location(("a",), offset=4).column == column
 
 
 def test_aliases_do_not_share_data(parser: None) -> None:
@@ -201,7 +201,7 @@ def test_read(tmp_path: Path) -> None:
     path.write_text(SPEC, "utf-8", newline="\r\n")
     source = Source.read(path)
     assert (source.data, source.file) == (Source(SPEC).data, str(path))
-    assert Source.read(str(path), shown="b.yaml").place().file == "b.yaml"
+    assert Source.read(str(path), display_name="b.yaml").location().file == "b.yaml"
     path.write_bytes(b"# " + b"x" * 2**20)
     with pytest.raises(SpecError, match=r"error\[SB006\]: the file has more than 1 MiB"):
         Source.read(path)
@@ -219,5 +219,5 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         "x" * 300: "File name too long",
     }.items():
         with pytest.raises(SpecError) as caught:
-            Source.read(tmp_path / name, shown="it")
+            Source.read(tmp_path / name, display_name="it")
         assert str(caught.value) == f"error[SB001]: cannot read `it`: {reason}\n  = help: check the path"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend import yaml_parser as parse
 from specbuild.frontend.source import Source
-from specbuild.frontend.yaml_composer import Spot
+from specbuild.frontend.yaml_composer import ValuePosition
 
 SPEC = """\
 # a comment
@@ -53,9 +53,9 @@ def refusal(text: str | bytes) -> SpecError:
     return caught.value
 
 
-def spots(spot: Spot, path: tuple[str | int, ...] = ()) -> Iterator[tuple[object, ...]]:
-    yield path, spot.at, spot.key
-    inside = spot.inside or []
+def spots(spot: ValuePosition, path: tuple[str | int, ...] = ()) -> Iterator[tuple[object, ...]]:
+    yield path, spot.start, spot.key_start
+    inside = spot.children or []
     for key, child in inside.items() if isinstance(inside, dict) else enumerate(inside):
         yield from spots(child, (*path, key))
 
@@ -79,7 +79,7 @@ def test_a_huge_file_is_refused_at_once(text: str) -> None:
     small = refusal(ast.literal_eval(text))
     large = refusal(ast.literal_eval(text).rstrip("\n") + "\n" + "# padding\n" * 10_000)
     assert large.code in (small.code, "SB003")
-    assert small.place and large.place and small.place.line <= large.place.line
+    assert small.location and large.location and small.location.line <= large.location.line
 
 
 def test_line_ends_and_byte_order_mark_make_no_difference(parser: None) -> None:

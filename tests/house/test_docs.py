@@ -15,11 +15,11 @@ from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.diagnostics.codes import CODES
 from specbuild.elaborate import steps
-from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURE
+from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURES
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.edits import EDITS
+from specbuild.frontend.edits import EDIT_VERBS
 from specbuild.ops import OPS
-from specbuild.summary.examples import sample, written
+from specbuild.summary.examples import example_spec, load_examples
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = library_blocks()
@@ -105,14 +105,14 @@ def test_every_model_and_code_is_told_of(site: Path) -> None:
 
 @pytest.mark.parametrize("name", OPS)
 def test_every_op_has_an_example_that_uses_it(name: str) -> None:
-    found = sample(OPS[name])
+    found = example_spec(OPS[name])
     assert found is not None, "give it one in specbuild/ops/examples.yaml"
     assert any(type(node.op) is OPS[name] for node in found.model.nodes)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_every_block_has_an_example(name: str) -> None:
-    assert BLOCKS[name].model is not None or sample(BLOCKS[name]) is not None
+    assert BLOCKS[name].model is not None or example_spec(BLOCKS[name]) is not None
 
 
 def test_the_program_on_the_page_prints_what_it_says(
@@ -129,7 +129,7 @@ def test_the_program_on_the_page_prints_what_it_says(
 
 
 def test_examples_are_of_ops() -> None:
-    assert set(written()) <= {*OPS, *BLOCKS}
+    assert set(load_examples()) <= {*OPS, *BLOCKS}
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_examples_are_of_ops() -> None:
     [
         ("file_keys", FILE_KEYS),
         ("step_keys", STEP_KEYS),
-        ("structures", STRUCTURE),
-        ("edits", EDITS),
+        ("structures", STRUCTURES),
+        ("edits", EDIT_VERBS),
     ],
 )
 def test_tables_of_keys_are_whole(name: str, expected: Iterable[str]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.weight_locations import parameters
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import count_parameters
 from specbuild.diagnostics.errors import SpecError
-from specbuild.ir.cost import Cost, Costs, cost
-from specbuild.summary import rows, short, summary
+from specbuild.ir.cost import Cost, CostCounter, model_cost
+from specbuild.summary import format_quantity, summarize_model, summary_rows
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 
@@ -73,24 +73,24 @@ def net(steps: str, inputs: str = "{x: {C: 4, H: 8, W: 8}}", more: str = "") -> 
 
 def test_resnet50() -> None:
     """As published: 25,557,032 parameters (torchvision), 4.09 G multiply-adds (He et al. count 3.8 without shortcuts)."""
-    found = cost(graph(RESNET))
+    found = model_cost(build_graph(RESNET))
     assert (found.parameters, found.buffers, found.macs) == (25_557_032, 53_120, 4_089_184_256)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_as_many_as_the_emitted_file_holds(path: Path) -> None:
-    model = graph(path)
-    assert cost(model).parameters == parameters(model)
+    model = build_graph(path)
+    assert model_cost(model).parameters == count_parameters(model)
 
 
 def test_one_convolution() -> None:
-    found = cost(graph(net("  - conv: {channels: 6, kernel: 3, stride: 2, groups: 2}\n")))
+    found = model_cost(build_graph(net("  - conv: {channels: 6, kernel: 3, stride: 2, groups: 2}\n")))
     assert found == Cost(6 * 2 * 9 + 6, 0, 6 * 2 * 9 * 16, 6 * 16)
 
 
 def test_reuse_has_its_weights_once_and_its_work_twice() -> None:
-    once = cost(graph(net("  - conv: {channels: 4}\n    as: a\n")))
-    twice = cost(graph(net("  - conv: {channels: 4}\n    as: a\n  - reuse: a\n")))
+    once = model_cost(build_graph(net("  - conv: {channels: 4}\n    as: a\n")))
+    twice = model_cost(build_graph(net("  - conv: {channels: 4}\n    as: a\n  - reuse: a\n")))
     assert twice.parameters == once.parameters == 4 * 4 * 9 + 4
     assert twice.macs == 2 * once.macs
     assert twice.activations == 2 * once.activations
@@ -98,8 +98,8 @@ def test_reuse_has_its_weights_once_and_its_work_twice() -> None:
 
 def test_reuse_of_a_block() -> None:
     block = "blocks:\n  B:\n    steps:\n      - conv: {channels: x.C}\n      - batch_norm\n"
-    once = cost(graph(net("  - B:\n    as: a\n", more=block)))
-    twice = cost(graph(net("  - B:\n    as: a\n  - reuse: a\n", more=block)))
+    once = model_cost(build_graph(net("  - B:\n    as: a\n", more=block)))
+    twice = model_cost(build_graph(net("  - B:\n    as: a\n  - reuse: a\n", more=block)))
     assert (twice.parameters, twice.buffers) == (once.parameters, once.buffers) == (4 * 4 * 9 + 4 + 8, 8)
     assert twice.macs == 2 * once.macs
 
@@ -107,37 +107,37 @@ def test_reuse_of_a_block() -> None:
 def test_alike_blocks_are_counted_each() -> None:
     """Instances that are alike are one object in the graph, but have weights of their own."""
     block = "blocks:\n  B:\n    steps:\n      - conv: {channels: x.C, bias: false}\n"
-    model = graph(net("  - B:\n    repeat: 5\n    as: b\n", more=block))
+    model = build_graph(net("  - B:\n    repeat: 5\n    as: b\n", more=block))
     assert len({id(node.op) for node in model.nodes}) == 1
-    assert cost(model).parameters == 5 * 4 * 4 * 9
+    assert model_cost(model).parameters == 5 * 4 * 4 * 9
 
 
 def test_a_step_that_is_skipped_costs_nothing() -> None:
-    model = graph(net("  - conv: {channels: 4}\n    when: 1 > 2\n  - relu\n"))
-    assert cost(model) == Cost(activations=4 * 64)
+    model = build_graph(net("  - conv: {channels: 4}\n    when: 1 > 2\n  - relu\n"))
+    assert model_cost(model) == Cost(activations=4 * 64)
 
 
 def test_what_no_output_needs_is_not_counted() -> None:
-    model = graph(net("  - relu:\n    as: a\n  - conv: {channels: 4}\n", more="outputs: [a]\n"))
-    assert cost(model).parameters == 0
+    model = build_graph(net("  - relu:\n    as: a\n  - conv: {channels: 4}\n", more="outputs: [a]\n"))
+    assert model_cost(model).parameters == 0
 
 
 def test_parts_add_up() -> None:
-    model, costs = graph(RESNET), Costs()
-    parts = sum((costs.node(node, model) for node in model.nodes), Cost())
-    assert parts == cost(model) == sum((row.cost for row in rows(model)), Cost())
+    model, costs = build_graph(RESNET), CostCounter()
+    parts = sum((costs.node_cost(node, model) for node in model.nodes), Cost())
+    assert parts == model_cost(model) == sum((row.cost for row in summary_rows(model)), Cost())
 
 
 def test_a_model_past_the_limit_is_refused() -> None:
     """10^11 parameters; nothing is allocated to find out."""
     wide = "  - conv: {channels: 1000000, kernel: 1}\n  - conv: {channels: 1000000, kernel: 1}\n"
     with pytest.raises(SpecError) as found:
-        graph(net(wide, "{x: {C: 4, H: 1, W: 1}}"))
+        build_graph(net(wide, "{x: {C: 4, H: 1, W: 1}}"))
     assert found.value.code == "SB504"
 
 
 def test_summary_folds_what_repeats() -> None:
-    lines = summary(graph(RESNET), depth=2).splitlines()
+    lines = summarize_model(build_graph(RESNET), depth=2).splitlines()
     assert (
         lines[0].split() == "step op or block output parameters multiply-adds memory of multiply-adds".split()
     )
@@ -158,16 +158,21 @@ def test_summary_of_several_outputs() -> None:
     text = net(
         "  - relu:\n    as: a\n  - mean: {over: [H, W]}\n    as: b\n", more="outputs: {map: a, mean: b}\n"
     )
-    assert summary(graph(text)).splitlines()[-1] == "outputs: map: {C: 4, H: 8, W: 8}, mean: {C: 4}"
+    assert (
+        summarize_model(build_graph(text)).splitlines()[-1]
+        == "outputs: map: {C: 4, H: 8, W: 8}, mean: {C: 4}"
+    )
 
 
 def test_summary_tells_what_is_used_again() -> None:
-    text = summary(graph(net("  - conv: {channels: 4}\n    as: a\n  - reuse: a\n")))
+    text = summarize_model(build_graph(net("  - conv: {channels: 4}\n    as: a\n  - reuse: a\n")))
     assert "conv (a again)" in text
 
 
 def test_units() -> None:
-    assert [short(n) for n in (0, 999_999, 1_000_000, 4_089_184_256, 15_470_314_496, 2 * 10**12)] == [
+    assert [
+        format_quantity(n) for n in (0, 999_999, 1_000_000, 4_089_184_256, 15_470_314_496, 2 * 10**12)
+    ] == [
         "0",
         "999,999",
         "1 M",

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from specbuild import backends
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.ir.cost import cost
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.ir.cost import model_cost
 from specbuild.ir.graph import Block
 from tests.backends.test_op_parity import CASES, text
 
@@ -42,7 +42,7 @@ def counted(model: Block, device: str = "meta") -> tuple[int, int]:
 
     scope: dict[str, Any] = {}
     exec(compile_source(model, "torch"), scope)
-    natural = backends.load("torch").natural
+    natural = backends.load_backend("torch").natural_order
     with torch.device(device):
         net = scope[model.kind]().eval()
         inputs = [
@@ -56,15 +56,15 @@ def counted(model: Block, device: str = "meta") -> tuple[int, int]:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_every_spec(path: Path) -> None:
-    model = graph(path)
-    found = cost(model)
+    model = build_graph(path)
+    found = model_cost(model)
     assert (found.parameters, 2 * found.macs) == counted(model)
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_variants(name: str, variant: str) -> None:
-    model = graph(BACKBONES / f"{name}.yaml", variant=variant)
-    found = cost(model)
+    model = build_graph(BACKBONES / f"{name}.yaml", variant=variant)
+    found = model_cost(model)
     assert (found.parameters, 2 * found.macs) == counted(model)
 
 
@@ -72,8 +72,8 @@ def test_every_op() -> None:
     """In one test: seven hundred rows, each a hundredth of a second."""
     other = {}
     for name, case in CASES.items():
-        model = graph(text(*case))
-        found = cost(model)
+        model = build_graph(text(*case))
+        found = model_cost(model)
         if (found.parameters, 2 * found.macs) != (seen := counted(model)):
             other[name] = (found, seen)
     assert not other
@@ -91,8 +91,8 @@ def test_every_op() -> None:
 )
 def test_what_is_unseen_on_a_cpu(steps: str, macs: int) -> None:
     """If this fails, PyTorch has learned to count them there: the table above can do without a line."""
-    model = graph(text("{x: {T: 6, C: 4}}", steps))
-    assert cost(model).macs == macs
+    model = build_graph(text("{x: {T: 6, C: 4}}", steps))
+    assert model_cost(model).macs == macs
     assert counted(model)[1] == 2 * macs
     assert counted(model, "cpu")[1] == 0
 
@@ -108,6 +108,6 @@ def test_what_is_unseen_on_a_cpu(steps: str, macs: int) -> None:
 )
 def test_contractions(steps: str, macs: int) -> None:
     """The order in which three values are multiplied is the author's, and changes the work."""
-    model = graph(text("{a: {T: 4, C: 3}, c: {T: 4, K: 2}, e: {K: 2, S: 5}}", steps))
-    assert cost(model).macs == macs
+    model = build_graph(text("{a: {T: 4, C: 3}, c: {T: 4, K: 2}, e: {K: 2, S: 5}}", steps))
+    assert model_cost(model).macs == macs
     assert counted(model)[1] == 2 * macs

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from specbuild import load
-from specbuild.weights.published_names import carry
+from specbuild.weights.published_names import convert_published_weights
 from tests.oracles.randomised import difference, randomise
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
@@ -42,7 +42,10 @@ def compiled(file: str, variant: str, theirs: nn.Module, **parameters: int) -> n
     assert spec.parameters == sum(p.numel() for p in theirs.parameters())
     ours: nn.Module = spec.build("torch")
     entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
-    state = {key: torch.from_numpy(value) for key, value in carry(spec.graph, "torchvision", entries).items()}
+    state = {
+        key: torch.from_numpy(value)
+        for key, value in convert_published_weights(spec.graph, "torchvision", entries).items()
+    }
     ours.load_state_dict(state, strict=True)
     assert sum(p.numel() for p in ours.parameters()) == spec.parameters
     return ours.eval()

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from specbuild.compiler.pipeline import graph
-from specbuild.weights.adapt import adapted
-from specbuild.weights.adapt_options import adaptation
-from specbuild.weights.matching import Carried, Declared, Naming, carried
-from specbuild.weights.report import report
+from specbuild.compiler.pipeline import build_graph
+from specbuild.weights.adapt import adapt_weights
+from specbuild.weights.adapt_options import parse_adaptation
+from specbuild.weights.matching import MatchedWeights, MatchExceptions, NamingScheme, match_weights
+from specbuild.weights.report import build_report
 
 timm: Any = pytest.importorskip("timm")
 Array = np.ndarray[Any, Any]
@@ -60,12 +60,14 @@ steps:
 """
 
 
-def made(text: str, entries: dict[str, Array], *ways: str) -> Carried:
-    model = graph(text)
-    declared = Declared(missing=("token",), adapted=tuple(map(adaptation, ways)))
-    found = adapted(model, carried(model, entries, [Naming("torch")]), declared.adapted)
-    told = report(found, declared, [*found.values, *(u.path for u in (*found.missing, *found.mismatched))])
-    assert told.fits, list(told.lines())
+def made(text: str, entries: dict[str, Array], *ways: str) -> MatchedWeights:
+    model = build_graph(text)
+    declared = MatchExceptions(missing_patterns=("token",), adaptations=tuple(map(parse_adaptation, ways)))
+    found = adapt_weights(model, match_weights(model, entries, [NamingScheme("torch")]), declared.adaptations)
+    told = build_report(
+        found, declared, [*found.values, *(u.path for u in (*found.missing, *found.mismatched))]
+    )
+    assert told.is_complete, list(told.format_lines())
     return found
 
 
@@ -99,7 +101,7 @@ def test_positions_are_torchvisions(side: int) -> None:
     found = made(POSITIONS.format(height=side, width=side), {"position": table}, "position=resample")
     wanted = state["encoder.pos_embedding"].numpy()[0]
     np.testing.assert_allclose(found.values["position.value"], wanted, rtol=0, atol=1e-13)
-    assert [a.how for a in found.adapted] == [f"resample 8x8 to {side}x{side} after 1 row"]
+    assert [a.description for a in found.adapted] == [f"resample 8x8 to {side}x{side} after 1 row"]
 
 
 @pytest.mark.parametrize("sides", [(5, 9), (12, 16), (7, 3)])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.runtimes.live import imported
-from specbuild.weights.published_names import carry
+from specbuild.runtimes.live_model import import_source
+from specbuild.weights.published_names import convert_published_weights
 from tests.oracles.randomised import Array, difference, randomise_keras
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
@@ -47,8 +47,10 @@ def test_xception() -> None:
     randomise_keras(oracle, images(99, 131))
     spec = load(BACKBONES / "xception.yaml")
     assert spec.parameters == sum(int(np.prod(v.shape)) for v in oracle.trainable_weights)
-    carried = carry(spec.graph, "keras_applications", {v.path: np.asarray(v) for v in oracle.weights})
-    ours = imported(spec.source("keras"), "xception").Xception(image_shape=(None, None, 3))
+    carried = convert_published_weights(
+        spec.graph, "keras_applications", {v.path: np.asarray(v) for v in oracle.weights}
+    )
+    ours = import_source(spec.source("keras"), "xception").Xception(image_shape=(None, None, 3))
     assert {v.path for v in ours.weights} == set(carried)
     for variable in ours.weights:
         variable.assign(carried[variable.path])

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from specbuild import load
-from specbuild.compiler.param_groups import records
-from specbuild.weights.published_names import carry
+from specbuild.compiler.param_groups import optimizer_records
+from specbuild.weights.published_names import convert_published_weights
 from tests.oracles.carried import BACKBONES
 
 timm: Any = pytest.importorskip("timm")
@@ -26,7 +26,9 @@ def carried(model: Any, marks: dict[str, float], graph: Any) -> dict[str, float]
         name: np.broadcast_to(np.float32(marks.get(name, 0)), tuple(value.shape))
         for name, value in model.state_dict().items()
     }
-    return {name: float(value.flat[0]) for name, value in carry(graph, "timm", state).items()}
+    return {
+        name: float(value.flat[0]) for name, value in convert_published_weights(graph, "timm", state).items()
+    }
 
 
 @pytest.mark.parametrize(("file", "variant", "name"), MODELS, ids=[m[1] for m in MODELS])
@@ -36,7 +38,7 @@ def test_as_timm_groups_them(file: str, variant: str, name: str) -> None:
     names = {id(p): path for path, p in model.named_parameters()}
     never = model.no_weight_decay() if hasattr(model, "no_weight_decay") else ()
     graph = load(BACKBONES / f"{file}.yaml", variant).graph
-    ours = {r["torch"]: r for r in records(graph, LAYERS).values()}
+    ours = {r["torch"]: r for r in optimizer_records(graph, LAYERS).values()}
 
     groups = optim.param_groups_weight_decay(model, DECAY, no_weight_decay_list=never)
     marks = {names[id(p)]: g["weight_decay"] for g in groups for p in g["params"]}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from specbuild import load
-from specbuild.weights.published_names import carry
+from specbuild.weights.published_names import convert_published_weights
 from tests.oracles.carried import BACKBONES, TOLERANCE, apart
 from tests.oracles.randomised import randomise
 
@@ -28,7 +28,9 @@ def test_same_outputs(file: str, variant: str, parameters: dict[str, int], side:
     images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(side))
     randomise(theirs, images)
     spec = load(BACKBONES / f"{file}.yaml", variant=variant, **parameters)
-    state = carry(spec.graph, "timm", {key: value.numpy() for key, value in theirs.state_dict().items()})
+    state = convert_published_weights(
+        spec.graph, "timm", {key: value.numpy() for key, value in theirs.state_dict().items()}
+    )
     ours = spec.build("torch")
     ours.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()}, strict=True)
     assert apart(theirs.eval(), ours.eval(), side, side) < TOLERANCE

@@ -11,7 +11,7 @@ from torch import nn
 
 from specbuild import load
 from specbuild.api import Model
-from specbuild.weights.published_names import carry
+from specbuild.weights.published_names import convert_published_weights
 from tests.oracles.randomised import difference, randomise
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ def test_renamed(name: str) -> None:
     theirs, spec = oracle(name), compiled(RENAMED[name], name)
     ours: nn.Module = spec.build("torch")
     entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
-    carried = carry(spec.graph, "torchvision", entries)
+    carried = convert_published_weights(spec.graph, "torchvision", entries)
     ours.load_state_dict({key: torch.from_numpy(value) for key, value in carried.items()}, strict=True)
     check(spec, theirs, ours)
 

@@ -16,13 +16,13 @@ from torchvision.ops import FeaturePyramidNetwork
 
 from specbuild import load
 from specbuild.api import Model
-from specbuild.compiler.weight_locations import held, to_framework
-from specbuild.runtimes.live import imported
-from specbuild.weights.adapt import adapted
-from specbuild.weights.adapt_options import adaptation
-from specbuild.weights.initial import initial
-from specbuild.weights.matching import Declared, carried, namings
-from specbuild.weights.report import Report, report
+from specbuild.compiler.weight_locations import locate_weights, to_framework
+from specbuild.runtimes.live_model import import_source
+from specbuild.weights.adapt import adapt_weights
+from specbuild.weights.adapt_options import parse_adaptation
+from specbuild.weights.initial import initialize_weights
+from specbuild.weights.matching import MatchExceptions, match_weights, naming_candidates
+from specbuild.weights.report import WeightReport, build_report
 from tests.oracles.randomised import Array, difference, randomise
 from tests.system.smaller import smaller
 from tests.system.test_sizes import listed
@@ -45,24 +45,26 @@ def float64_keras() -> Iterator[None]:
 
 def taken(
     spec: Model, theirs: nn.Module, missing: tuple[str, ...], unused: tuple[str, ...] = (), **chosen: Any
-) -> tuple[dict[str, Array], Report]:
+) -> tuple[dict[str, Array], WeightReport]:
     """Every weight of the model: theirs, as far as they fit or are adapted, and first ones."""
     entries = {name: value.numpy() for name, value in theirs.state_dict().items()}
-    declared = Declared(missing, unused, tuple(map(adaptation, chosen.get("adapt", ()))))
-    names = namings(spec.graph, "torch", "torchvision", chosen.get("into", ()))
-    found = adapted(spec.graph, carried(spec.graph, entries, names), declared.adapted)
-    weights = held(spec.graph, "torch")
-    told = report(found, declared, [h.path for h in weights])
-    assert told.fits, told.summary()
+    declared = MatchExceptions(missing, unused, tuple(map(parse_adaptation, chosen.get("adapt", ()))))
+    names = naming_candidates(spec.graph, "torch", "torchvision", chosen.get("into", ()))
+    found = adapt_weights(spec.graph, match_weights(spec.graph, entries, names), declared.adaptations)
+    weights = locate_weights(spec.graph, "torch")
+    told = build_report(found, declared, [h.path for h in weights])
+    assert told.is_complete, told.summary_line()
     assert not told.notes, told.notes
-    begun = initial(spec.graph, [h for h in weights if h.path not in found.values])
+    begun = initialize_weights(spec.graph, [h for h in weights if h.path not in found.values])
     assert {h.path for h in weights} == {*found.values, *begun}
     return {**found.values, **{path: value.astype("float64") for path, value in begun.items()}}, told
 
 
 def in_torch(spec: Model, values: Mapping[str, Array]) -> nn.Module:
     ours: nn.Module = spec.build("torch")
-    state = {k: torch.from_numpy(v) for k, v in to_framework(held(spec.graph, "torch"), values).items()}
+    state = {
+        k: torch.from_numpy(v) for k, v in to_framework(locate_weights(spec.graph, "torch"), values).items()
+    }
     left = ours.load_state_dict(state, strict=False)
     assert not left.unexpected_keys and all("num_batches" in name for name in left.missing_keys)
     return ours.eval()
@@ -70,8 +72,8 @@ def in_torch(spec: Model, values: Mapping[str, Array]) -> nn.Module:
 
 def in_keras(spec: Model, values: Mapping[str, Array], *inputs: torch.Tensor) -> list[Array]:
     """What the emitted Keras file gives with the same weights."""
-    ours = getattr(imported(spec.source("keras"), "worked"), spec.name)()
-    kept = to_framework(held(spec.graph, "keras"), values)
+    ours = getattr(import_source(spec.source("keras"), "worked"), spec.name)()
+    kept = to_framework(locate_weights(spec.graph, "keras"), values)
     assert {v.path for v in ours.weights} == set(kept)
     for variable in ours.weights:
         variable.assign(kept[variable.path])
@@ -108,7 +110,7 @@ def test_global_context_begins_as_convnext() -> None:
     theirs = convnext.ConvNeXt(settings)
     randomise(theirs, images)
     values, told = taken(spec, theirs, ("*.context",))
-    assert told.places == ("context",) and len(told.new) == 3 * 8
+    assert told.new_steps == ("context",) and len(told.new) == 3 * 8
     ours, [found] = both(spec, values, images)
     assert difference(theirs.eval()(images), found) < TOLERANCE
     for name, parameter in ours.named_parameters():
@@ -122,7 +124,7 @@ def test_a_pyramid_of_swins_stages() -> None:
     theirs = swin_transformer.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
     randomise(theirs, images)
     values, told = taken(spec, theirs, ("neck",), ("norm.*", "head.*"), into=["backbone"])
-    assert told.places == ("neck",) and len(told.new) == 2 * 8
+    assert told.new_steps == ("neck",) and len(told.new) == 2 * 8
     _, found = both(spec, values, images)
     pyramid = FeaturePyramidNetwork([24, 48, 96, 192], 16)
     for at, level in enumerate("2345"):
@@ -155,9 +157,9 @@ def test_two_streams_from_one_file() -> None:
         into=["colour", "depth"],
         adapt=["depth.conv1=repeat"],
     )
-    assert [(a.weight.path, a.how) for a in told.adapted] == [("depth.conv1.kernel", "repeat")]
-    assert told.carried == 2 * 60 - 1
-    assert told.places == ("fusion1", "fusion2", "fusion3", "fusion4", "pyramid", "head")
+    assert [(a.weight.path, a.description) for a in told.adapted] == [("depth.conv1.kernel", "repeat")]
+    assert told.matched_count == 2 * 60 - 1
+    assert told.new_steps == ("fusion1", "fusion2", "fusion3", "fusion4", "pyramid", "head")
     ours, _ = both(spec, values, colour, depth)
     grey = depth.expand(-1, 3, -1, -1)
     seen = [levels(theirs, x) for x in (colour, grey)]
@@ -194,7 +196,7 @@ def test_a_transformer_of_four_channels_on_a_larger_picture() -> None:
     randomise(theirs, images[:, :3, :224, :224])
     theirs.encoder.pos_embedding.normal_(generator=torch.Generator().manual_seed(1))
     values, told = taken(spec, theirs, (), adapt=["patches=zero", "position=resample"])
-    assert [a.how for a in told.adapted] == ["zero", "resample 14x14 to 16x16 after 1 row"]
+    assert [a.description for a in told.adapted] == ["zero", "resample 14x14 to 16x16 after 1 row"]
     _, [found] = both(spec, values, images)
     larger = vision_transformer.VisionTransformer(256, 16, 1, 12, 768, 3072).eval()
     larger.load_state_dict(vision_transformer.interpolate_embeddings(256, 16, theirs.state_dict()))

@@ -20,15 +20,15 @@ import pytest
 from specbuild import backends, load
 from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.codegen.printer import module
-from specbuild.compiler import files as output
+from specbuild.codegen.printer import print_module
+from specbuild.compiler import output_files as output
 from specbuild.compiler.audit import AuditError
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.torch_weights_loader import loader
-from specbuild.compiler.weight_locations import held
-from specbuild.packaging import KNOWN, Wanted, checked, delivered, package
-from specbuild.packaging.file_audit import looked_at
-from specbuild.packaging.init_file import rank
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.torch_weights_loader import loader_module
+from specbuild.compiler.weight_locations import locate_weights
+from specbuild.packaging import PACKAGE_FILE_NAMES, PackageOptions, apply_changes, build_package, plan_changes
+from specbuild.packaging.file_audit import audit_module
+from specbuild.packaging.init_file import sort_key
 from tests.backends.test_op_parity import CASES, text
 
 ROOT = Path(__file__).parents[2]
@@ -106,8 +106,8 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return run
 
 
-def written(model: Model, folder: Path, wanted: Wanted) -> Path:
-    delivered(folder, checked(folder, package(model, folder.name, wanted), model.digest))
+def written(model: Model, folder: Path, wanted: PackageOptions) -> Path:
+    apply_changes(folder, plan_changes(folder, build_package(model, folder.name, wanted), model.digest))
     return folder
 
 
@@ -177,11 +177,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "net.yaml").write_text(NET)
     model = load(folder / "net.yaml", classes=3)
     for name, wanted in {
-        "whole": Wanted(BOTH, loaders=True),
-        "torch_only": Wanted(("torch",), diagram="none"),
-        "keras_only": Wanted(("keras",), diagram="none"),
-        "resized": Wanted(BOTH, diagram="none"),
-        "cut": Wanted(BOTH, diagram="none"),
+        "whole": PackageOptions(BOTH, loaders=True),
+        "torch_only": PackageOptions(("torch",), diagram="none"),
+        "keras_only": PackageOptions(("keras",), diagram="none"),
+        "resized": PackageOptions(BOTH, diagram="none"),
+        "cut": PackageOptions(BOTH, diagram="none"),
     }.items():
         written(model, folder / name, wanted)
     broken(
@@ -199,7 +199,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "unlearned": TINY.replace("- linear: {features: 2}", "- relu:"),
         "frozen": f"{TINY}edits: [freeze: head]\n",
     }.items():
-        written(load(spec), folder / name, Wanted(BOTH, diagram="none"))
+        written(load(spec), folder / name, PackageOptions(BOTH, diagram="none"))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--tb=line", "."],
         cwd=folder,
@@ -233,7 +233,7 @@ def test_the_tests_of_packages_can_fail(outcomes: dict[str, str]) -> None:
 
 def test_a_framework_that_is_missing(reader: Model, tmp_path: Path) -> None:
     """Where only one is installed, the tests of the other are left out, and do not break a whole run."""
-    written(reader, tmp_path / "net", Wanted(BOTH, diagram="none"))
+    written(reader, tmp_path / "net", PackageOptions(BOTH, diagram="none"))
     code = "import sys; sys.modules |= dict(torch=None, keras=None); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert "2 skipped" in done.stdout and "error" not in done.stdout, done.stdout
@@ -251,20 +251,20 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def test_models_are_what_is_compiled_to_a_file(reader: Model, tmp_path: Path) -> None:
     for name, wanted in {"one": ("torch",), "all": BOTH}.items():
-        folder = written(reader, tmp_path / name, Wanted(wanted, diagram="none"))
+        folder = written(reader, tmp_path / name, PackageOptions(wanted, diagram="none"))
         for backend in wanted:
             file = "model.py" if name == "one" else f"{backend}_model.py"
             assert (folder / file).read_text() == reader.source(backend)
 
 
 def test_every_file_says_that_it_is_generated(reader: Model, tmp_path: Path) -> None:
-    folder = written(reader, tmp_path / "net", Wanted(BOTH, loaders=True))
-    assert set(held_by(folder)) == KNOWN - {"model.py", "weights.py", "test_model.py"}
+    folder = written(reader, tmp_path / "net", PackageOptions(BOTH, loaders=True))
+    assert set(held_by(folder)) == PACKAGE_FILE_NAMES - {"model.py", "weights.py", "test_model.py"}
     for path in folder.iterdir():
-        assert output.state(path) == "outdated", f"{path.name}: unedited"
-        assert output.current(path, reader.digest)
+        assert output.file_state(path) == "outdated", f"{path.name}: unedited"
+        assert output.is_current(path, reader.digest)
         path.write_text(path.read_text() + " ")
-        assert output.state(path) == "edited" and not output.current(path, reader.digest)
+        assert output.file_state(path) == "edited" and not output.is_current(path, reader.digest)
     ElementTree.fromstring((folder / "diagram.svg").read_text())
     assert "partial\n" not in (folder / "py.typed").read_text()  # which would mean something
 
@@ -274,7 +274,7 @@ def test_one_framework_does_not_bring_the_other(reader: Model, tmp_path: Path) -
         "keras": {"keras", "safetensors", "math", "pytest", "collections"},
         "torch": {"torch", "safetensors", "math", "pytest", "collections"},
     }
-    folder = written(reader, tmp_path / "net", Wanted(BOTH, loaders=True, diagram="none"))
+    folder = written(reader, tmp_path / "net", PackageOptions(BOTH, loaders=True, diagram="none"))
     for path in folder.glob("*_*.py"):
         if path.name == "__init__.py":
             continue
@@ -294,7 +294,7 @@ def test_one_framework_does_not_bring_the_other(reader: Model, tmp_path: Path) -
 
 def test_names_stand_in_the_order_of_linters() -> None:
     names = ["Net10", "net", "CBAM", "Net9", "aux", "SEBlock", "B", "MLP"]
-    assert sorted(names, key=rank) == ["CBAM", "MLP", "B", "Net9", "Net10", "SEBlock", "aux", "net"]
+    assert sorted(names, key=sort_key) == ["CBAM", "MLP", "B", "Net9", "Net10", "SEBlock", "aux", "net"]
 
 
 LONG = "Aa" * 32
@@ -328,7 +328,7 @@ def test_files_are_clean(reader: Model, tmp_path: Path) -> None:
     hostile = load(HOSTILE, **{"w" * 64: 2})
     for name, model in {"plain": reader, "hostile": hostile}.items():
         for backend in (("torch",), ("keras",), BOTH):
-            wanted = Wanted(backend, loaders=True, diagram="mermaid")
+            wanted = PackageOptions(backend, loaders=True, diagram="mermaid")
             written(model, tmp_path / f"{name}_{len(backend)}_{backend[0]}", wanted)
     for command in (["format", "--check", "--diff"], ["check", "--select", "E4,E7,E9,F,I,RUF022"]):
         files = sorted(map(str, tmp_path.rglob("*.py")))
@@ -340,7 +340,7 @@ def test_files_are_clean(reader: Model, tmp_path: Path) -> None:
 
 def test_text_of_a_spec_is_text_on_the_card(tmp_path: Path) -> None:
     model = load(HOSTILE, **{"w" * 64: 2})
-    card = (written(model, tmp_path / "net", Wanted(BOTH, diagram="none")) / "README.md").read_text()
+    card = (written(model, tmp_path / "net", PackageOptions(BOTH, diagram="none")) / "README.md").read_text()
     assert "\u202e" not in card
     own = re.sub(r"\A<!-- .* -->\n", "", card)
     assert not re.search(r"(?<!\\)<(?!!--)", re.sub(r"```.*?```|`[^`]*`", "", own, flags=re.DOTALL))
@@ -350,7 +350,7 @@ def test_text_of_a_spec_is_text_on_the_card(tmp_path: Path) -> None:
 
 
 def test_a_card_says_what_is_so(reader: Model, tmp_path: Path) -> None:
-    card = (written(reader, tmp_path / "net", Wanted(BOTH)) / "README.md").read_text()
+    card = (written(reader, tmp_path / "net", PackageOptions(BOTH)) / "README.md").read_text()
     assert "- one of them is not enough" in card
     for row in (
         "| input `image` | C 3, H 8, W 6 | float | `(B, 3, 8, 6)` | `(B, 8, 6, 3)` |",
@@ -371,7 +371,7 @@ def test_a_card_says_what_is_so(reader: Model, tmp_path: Path) -> None:
 
 def counted(model: Model, backend: str) -> list[tuple[int, str]]:
     """The size of every tensor that is learned, once for each place that keeps it."""
-    found = {h.kept: (h.kept_shape, h.trained) for h in held(model.graph, backend)}
+    found = {h.framework_path: (h.framework_shape, h.trained) for h in locate_weights(model.graph, backend)}
     sizes = []
     for kept, (shape, learned) in found.items():
         size = 1
@@ -384,7 +384,7 @@ def counted(model: Model, backend: str) -> list[tuple[int, str]]:
 def test_published_weights_are_told(tmp_path: Path) -> None:
     spec = "specbuild: 1\nmodel: Net\nimports: {ResNet: library:backbones/resnet.yaml}\ninputs: {x: {C: 3, H: 32, W: 32}}\n"
     model = load(f"{spec}steps:\n  - ResNet: {{variant: resnet18}}\n    as: backbone\n  - relu\n")
-    card = (written(model, tmp_path / "net", Wanted(BOTH, True, "none")) / "README.md").read_text()
+    card = (written(model, tmp_path / "net", PackageOptions(BOTH, True, "none")) / "README.md").read_text()
     assert "published.pt --from torchvision --into backbone -o net.safetensors" in card
 
 
@@ -403,8 +403,8 @@ def test_files_beside_models_are_looked_at() -> None:
         "def",
     ):
         with pytest.raises(AuditError):
-            looked_at(wrong)
-    looked_at('"""Doc."""\nimport pytest\nfrom .model import A\n__all__ = ["A"]\n')
+            audit_module(wrong)
+    audit_module('"""Doc."""\nimport pytest\nfrom .model import A\n__all__ = ["A"]\n')
 
 
 def test_every_weight_of_every_op_has_its_key() -> None:
@@ -412,17 +412,19 @@ def test_every_weight_of_every_op_has_its_key() -> None:
     count = 0
     turned = "contract_bilinear layer_norm_places weight_map gather_by_input rms_norm_places".split()
     for name in {*turned, *list(CASES)[::8]}:  # those whose axes stand otherwise, and some of each kind
-        model = graph(text(*CASES[name]))
-        weights = held(model, "torch")
+        model = build_graph(text(*CASES[name]))
+        weights = locate_weights(model, "torch")
         if not weights:
             continue
-        source = re.sub(r"^(from|import) .*\n", "", module(loader(model, "", ())), flags=re.MULTILINE)
+        source = re.sub(
+            r"^(from|import) .*\n", "", print_module(loader_module(model, "", ())), flags=re.MULTILINE
+        )
         scope: dict[str, Any] = {"nn": SimpleNamespace(Module=object)}
         exec(source, scope)
         for h in weights:
-            order = h.stored.order or tuple(range(len(h.shape)))
+            order = h.storage.order or tuple(range(len(h.shape)))
             plain = scope["weight_table"].__annotations__["return"] == "dict[str, str]"
-            assert scope["key"](h.kept) == (h.path if plain else (h.path, order)), name
+            assert scope["key"](h.framework_path) == (h.path if plain else (h.path, order)), name
             assert not plain or order == tuple(range(len(h.shape))), name
             count += 1
     assert count > 100
@@ -671,7 +673,7 @@ def report(model: Model, **changes: Any) -> str:
     """What `specbuild parity --json` prints, as far as a card reads it (test_parity has the command itself)."""
     record = {
         "digest": model.digest,
-        "files": {b: output.content(model.source(b)) for b in backends.NAMES},
+        "files": {b: output.content_hash(model.source(b)) for b in backends.BACKEND_NAMES},
         "runtime": "jax",
         "dtype": "float32",
         "device": "cpu",

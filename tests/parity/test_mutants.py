@@ -13,12 +13,12 @@ from unittest import mock
 import pytest
 
 from specbuild import backends
-from specbuild.codegen.lowering import Result
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.codegen.lowering import LoweringResult
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.ops.base import Op
 from specbuild.ops.convolution import Conv, Linear
 from specbuild.ops.recurrent import Gru, Lstm
-from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
 from specbuild.runtimes.jobs import Mode
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING, Mutant
 
@@ -26,25 +26,25 @@ HERE = Path(__file__).with_name("mutants")
 TEXTS = FORWARD | TRAINING | GRADIENTS
 
 
-def stored(op: type[Op], change: Callable[[Result], Result]) -> AbstractContextManager[Any]:
+def stored(op: type[Op], change: Callable[[LoweringResult], LoweringResult]) -> AbstractContextManager[Any]:
     """Keras' table with another idea of where the weights of an op are kept."""
-    table = backends.load("keras").table
+    table = backends.load_backend("keras").writers
     write = table[op]
     return mock.patch.dict(table, {op: lambda *args, **more: change(write(*args, **more))})
 
 
-def kernel(result: Result, name: str = "kernel", **fields: Any) -> Result:
+def kernel(result: LoweringResult, name: str = "kernel", **fields: Any) -> LoweringResult:
     weights = {n: replace(s, **fields) if n == name else s for n, s in result.weights.items()}
     return replace(result, weights=weights)
 
 
-def square(result: Result) -> Result:
+def square(result: LoweringResult) -> LoweringResult:
     """A kernel that is not transposed, where that goes unnoticed by its shape: of the linear map from 8 to 8."""
     return kernel(result, order=(0, 1)) if is_square(result) else result
 
 
-def is_square(result: Result) -> bool:
-    made: Any = result.make
+def is_square(result: LoweringResult) -> bool:
+    made: Any = result.member
     return any(getattr(a.value, "value", None) == 8 for a in made.arguments)
 
 
@@ -70,13 +70,13 @@ TABLES: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]], str]] = 
 }
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[ParityCase]:
     """Every mutant, and first both specs as they are; made one by one, so that a patch holds for its own only."""
-    models = {name: graph(HERE / f"{name}.yaml") for name in ("vision", "sequence")}
-    texts = {(s, b): compile_source(models[s], b) for s in models for b in backends.NAMES}
+    models = {name: build_graph(HERE / f"{name}.yaml") for name in ("vision", "sequence")}
+    texts = {(s, b): compile_source(models[s], b) for s in models for b in backends.BACKEND_NAMES}
 
-    def case(name: str, spec: str, modes: tuple[Mode, ...], **sources: str) -> Case:
-        return Case(name, models[spec], modes=modes, sources=sources, steps=True, calibrated=True)
+    def case(name: str, spec: str, modes: tuple[Mode, ...], **sources: str) -> ParityCase:
+        return ParityCase(name, models[spec], modes=modes, sources=sources, steps=True, calibrate=True)
 
     for spec in models:
         yield case(spec, spec, ("forward", "gradients", "train"))
@@ -92,9 +92,11 @@ def cases() -> Iterator[Case]:
 
 
 @pytest.fixture(scope="module")
-def reports() -> dict[str, Report]:
-    found: dict[str, Report] = {}
-    Lane(Place(), ["tensorflow"]).run(cases(), lambda report: found.update({report.name: report}))
+def reports() -> dict[str, ParityReport]:
+    found: dict[str, ParityReport] = {}
+    WorkerLane(WorkerOptions(), ["tensorflow"]).run_cases(
+        cases(), lambda report: found.update({report.name: report})
+    )
     return found
 
 
@@ -109,14 +111,14 @@ def test_enough() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vision", "sequence"])
-def test_whole_files_are_equal(name: str, reports: dict[str, Report]) -> None:
-    assert reports[name].equal, str(reports[name])
+def test_whole_files_are_equal(name: str, reports: dict[str, ParityReport]) -> None:
+    assert reports[name].is_equal, str(reports[name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TEXTS, *TABLES])
-def test_mutant_is_found_out(name: str, reports: dict[str, Report]) -> None:
+def test_mutant_is_found_out(name: str, reports: dict[str, ParityReport]) -> None:
     report = reports[name]
-    assert not report.equal, str(report)
-    broken = report.numberless()
-    assert (broken.path if broken else report.first()) == step(name), str(report)
+    assert not report.is_equal, str(report)
+    broken = report.first_nan_step()
+    assert (broken.path if broken else report.first_failing_step()) == step(name), str(report)

@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 
 from specbuild import backends, load
-from specbuild.backends.torch.parity_worker import Worker
+from specbuild.backends.torch.parity_worker import JobRunner
 from specbuild.cli import main
-from specbuild.compiler import files as output
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler import output_files as output
+from specbuild.compiler.pipeline import build_graph
 from specbuild.frontend.source import Source
 from specbuild.parity import random_data as draw
 from specbuild.parity import session
-from specbuild.parity.compare import Case, Lane, Place, Report, compare
-from specbuild.parity.difference import Difference, counted_alike, difference, related
-from specbuild.parity.probe_plan import plan
-from specbuild.parity.report import Result
-from specbuild.parity.tolerance import tolerance
-from specbuild.parity.trace import traced
-from specbuild.runtimes.switches import SWITCHES, environment
-from specbuild.runtimes.worker_process import Process
+from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions, compare_cases
+from specbuild.parity.difference import Difference, align_variances, fill_relative, measure_difference
+from specbuild.parity.probe_plan import plan_probes
+from specbuild.parity.report import ParityResult
+from specbuild.parity.tolerance import choose_tolerance
+from specbuild.parity.trace import trace_steps
+from specbuild.runtimes.switches import SWITCHES, worker_environment
+from specbuild.runtimes.worker_process import WorkerProcess
 
 ROOT = Path(__file__).parents[1]
 SPECS = [*sorted((ROOT.parent / "specs").glob("*.yaml")), *sorted((ROOT / "specs").glob("*.yaml"))]
@@ -44,9 +44,9 @@ def text(steps: str, inputs: str = "{x: {C: 3}}") -> str:
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
 def test_every_step_has_its_place_in_both_files(path: Path) -> None:
     """`plan` itself checks that the file with probes is the file, but for the probes."""
-    model = graph(path)
-    plans = {name: plan(model, backends.load(name)) for name in backends.NAMES}
-    steps = list(traced({name: p.top for name, p in plans.items()}))
+    model = build_graph(path)
+    plans = {name: plan_probes(model, backends.load_backend(name)) for name in backends.BACKEND_NAMES}
+    steps = list(trace_steps({name: p.top for name, p in plans.items()}))
     paths = [s.path for s in steps]
     assert paths and len(set(paths)) == len(paths)
     for name, found in plans.items():
@@ -56,17 +56,17 @@ def test_every_step_has_its_place_in_both_files(path: Path) -> None:
             own = s.node.name
             placed = own in shown or any(own.startswith(f"{row}.") for row in rows)
             # a change of shape may be written as part of the step that reads it
-            assert placed or (not s.named and s.node.op.family == "shape"), f"{name}: {s.path}"
+            assert placed or (not s.is_named and s.node.op.family == "shape"), f"{name}: {s.path}"
         assert all({*x.order, *x.folded} == set(s.type.axes) for s in steps for x in s.layouts.values())
 
 
 def test_differences() -> None:
     a = np.array([1.0, -4.0, np.inf])
-    assert difference("step", "x", a, a).absolute == 0
-    assert difference("step", "x", a, np.array([1.0, -3.0, np.inf])).absolute == 1
-    assert difference("step", "x", a, np.array([1.0, -4.0, 2.0])).absolute == float("inf")
-    assert "NaN" in difference("step", "x", a, a * np.nan).broken
-    assert "shape" in difference("step", "x", a, a[:2]).broken
+    assert measure_difference("step", "x", a, a).absolute == 0
+    assert measure_difference("step", "x", a, np.array([1.0, -3.0, np.inf])).absolute == 1
+    assert measure_difference("step", "x", a, np.array([1.0, -4.0, 2.0])).absolute == float("inf")
+    assert "NaN" in measure_difference("step", "x", a, a * np.nan).problem
+    assert "shape" in measure_difference("step", "x", a, a[:2]).problem
 
 
 def test_what_is_zero_but_for_rounding_is_measured_by_the_largest() -> None:
@@ -75,17 +75,17 @@ def test_what_is_zero_but_for_rounding_is_measured_by_the_largest() -> None:
         Difference("weight_gradient", "nothing", 1e-15, 1e-15),
         Difference("step", "small", 1e-4, 1e-4),
     ]
-    related(found, "float64")
+    fill_relative(found, "float64")
     assert found[1].relative == pytest.approx(1e-12)
     assert found[2].relative == pytest.approx(1.0)
 
 
 def test_gradients_of_inputs_say_when_all_of_weights_is_rounding() -> None:
     found = [Difference("gradient", "x", 0.0, 10.0), Difference("weight_gradient", "only", 1e-15, 1e-15)]
-    related(found, "float64")
+    fill_relative(found, "float64")
     assert found[1].relative == pytest.approx(1e-12)
     wrong = [Difference("gradient", "x", 0.0, 10.0), Difference("weight_gradient", "only", 0.1, 0.1)]
-    related(wrong, "float64")
+    fill_relative(wrong, "float64")
     assert wrong[1].relative == pytest.approx(1.0)
 
 
@@ -95,7 +95,7 @@ def test_a_gradient_is_nothing_where_both_frameworks_say_so() -> None:
         Difference("weight_gradient", "undone", 6e-13, 9e-13),
         Difference("weight_gradient", "lost", 4e-7, 0.0),  # only one of them has it
     ]
-    related(found, "float64")
+    fill_relative(found, "float64")
     assert found[1].relative < 1e-12
     assert found[2].relative > 1e-4
 
@@ -104,9 +104,13 @@ def test_a_gradient_is_nothing_where_both_frameworks_say_so() -> None:
 def test_no_number_is_never_the_least_difference(kind: str) -> None:
     a = np.array([1.0, 2.0])
     for pair in ((a, a * np.nan), (a * np.nan, a), (a * np.nan, a * np.nan), (a, a * np.inf)):
-        found = [difference(kind, "fine", a, a), difference(kind, "x", *pair), difference(kind, "last", a, a)]
-        related(found, "float64")
-        assert Report("x", found=found).worst == np.inf
+        found = [
+            measure_difference(kind, "fine", a, a),
+            measure_difference(kind, "x", *pair),
+            measure_difference(kind, "last", a, a),
+        ]
+        fill_relative(found, "float64")
+        assert ParityReport("x", differences=found).worst_relative == np.inf
 
 
 @pytest.mark.slow
@@ -119,19 +123,23 @@ def test_outputs_without_a_batch() -> None:
 - linear: {features: 3}
   from: x"""
     outputs = "\noutputs: {table: table, number: number, y: prev}"
-    model = graph(Source(text(steps.strip(), "{x: {C: 4}}") + outputs))
-    case = Case("x", model, modes=("forward", "gradients", "train"), steps=True, calibrated=True)
-    [report] = compare([case])
-    assert not report.error and report.worst < 1e-12
-    assert {"output:table", "output:number", "step:table", "weight:table.value"} <= set(report.differences)
+    model = build_graph(Source(text(steps.strip(), "{x: {C: 4}}") + outputs))
+    case = ParityCase("x", model, modes=("forward", "gradients", "train"), steps=True, calibrate=True)
+    [report] = compare_cases([case])
+    assert not report.error and report.worst_relative < 1e-12
+    assert {"output:table", "output:number", "step:table", "weight:table.value"} <= set(
+        report.relative_by_key
+    )
 
 
 def test_running_variance_is_counted_as_keras_does() -> None:
-    model = graph(Source(text("- batch_norm: {momentum: 0.25}\n  as: norm", "{x: {C: 2, H: 2, W: 3}}")))
+    model = build_graph(Source(text("- batch_norm: {momentum: 0.25}\n  as: norm", "{x: {C: 2, H: 2, W: 3}}")))
     x = np.random.default_rng(0).normal(size=(4, 2, 2, 3))
     before = np.array([2.0, 3.0])
     torch = 0.75 * before + 0.25 * x.var((0, 2, 3), ddof=1)
-    found = counted_alike({"norm.variance": torch}, Case("x", model, batch=4), {"norm.variance": before})
+    found = align_variances(
+        {"norm.variance": torch}, ParityCase("x", model, batch=4), {"norm.variance": before}
+    )
     assert np.allclose(found["norm.variance"], 0.75 * before + 0.25 * x.var((0, 2, 3)), rtol=1e-14)
 
 
@@ -146,31 +154,38 @@ def test_running_variance_is_counted_as_keras_does() -> None:
     ],
 )
 def test_tolerance_says_why(steps: str, dtype: Any, runtime: Any, fails: float) -> None:
-    found = tolerance(graph(Source(text(steps))), dtype, runtime)
-    assert found.fails == fails
-    assert dtype in found.why
+    found = choose_tolerance(build_graph(Source(text(steps))), dtype, runtime)
+    assert found.fail_above == fails
+    assert dtype in found.reason
 
 
 def test_switches_are_set_before_a_framework_is_imported() -> None:
-    off = environment(("jax", "keras"), Place("cuda"))
+    off = worker_environment(("jax", "keras"), WorkerOptions("cuda"))
     assert off["NVIDIA_TF32_OVERRIDE"] == "0" and off["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-    assert "NVIDIA_TF32_OVERRIDE" not in environment(("jax", "keras"), Place("cuda", tf32=True))
-    assert environment(("tensorflow", "keras"), Place("cuda"))["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
-    assert environment(("torch",), Place("cpu"))["CUDA_VISIBLE_DEVICES"] == ""
+    assert "NVIDIA_TF32_OVERRIDE" not in worker_environment(
+        ("jax", "keras"), WorkerOptions("cuda", tf32=True)
+    )
+    assert (
+        worker_environment(("tensorflow", "keras"), WorkerOptions("cuda"))["TF_FORCE_GPU_ALLOW_GROWTH"]
+        == "true"
+    )
+    assert worker_environment(("torch",), WorkerOptions("cpu"))["CUDA_VISIBLE_DEVICES"] == ""
     assert len({(s.framework, s.name) for s in SWITCHES}) == len(SWITCHES)
 
 
-def broken(old: str, new: str) -> Case:
+def broken(old: str, new: str) -> ParityCase:
     """A model whose PyTorch file has a fault."""
-    model = graph(Source(text("- linear: {features: 4}\n  as: first\n- relu:\n  as: second")))
-    written = plan(model, backends.load("torch")).text
+    model = build_graph(Source(text("- linear: {features: 4}\n  as: first\n- relu:\n  as: second")))
+    written = plan_probes(model, backends.load_backend("torch")).text
     assert old in written
-    return Case("broken", model, sources={"torch": written.replace(old, new)}, steps=True, modes=("forward",))
+    return ParityCase(
+        "broken", model, sources={"torch": written.replace(old, new)}, steps=True, modes=("forward",)
+    )
 
 
-def run(case: Case, timeout: float = 60) -> Report:
-    found: list[Report] = []
-    Lane(Place(timeout=timeout), ["tensorflow"]).run([case], found.append)
+def run(case: ParityCase, timeout: float = 60) -> ParityReport:
+    found: list[ParityReport] = []
+    WorkerLane(WorkerOptions(timeout=timeout), ["tensorflow"]).run_cases([case], found.append)
     [report] = found
     return report
 
@@ -188,8 +203,8 @@ def run(case: Case, timeout: float = 60) -> Report:
 def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> None:
     report = run(broken("import torch\n", f"{new}\n"), timeout)
     assert said in report.error and "Traceback" not in report.error
-    assert not report.equal
-    fault = Result("net.yaml", broken("x", "x"), [report], Place()).fault()
+    assert not report.is_equal
+    fault = ParityResult("net.yaml", broken("x", "x"), [report], WorkerOptions()).parity_error()
     assert fault is not None and fault.code == "SB902"
 
 
@@ -201,11 +216,11 @@ def test_nothing_in_the_current_folder_stands_in_for_a_package(
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", path)  # an empty place in it is the current folder
-    process = Process(Place(timeout=60))
+    process = WorkerProcess(WorkerOptions(timeout=60))
     try:
-        assert process.start()["framework"].startswith("torch 2")
+        assert process.ensure_started()["framework"].startswith("torch 2")
     finally:
-        process.stop()
+        process.stop_process()
 
 
 def test_nor_does_it_for_the_command(tmp_path: Path) -> None:
@@ -221,20 +236,20 @@ def test_rates_of_a_row_are_compared_in_its_order() -> None:
     part = "blocks:\n  Part:\n    params: {rate: 0.1}\n    steps:\n      - linear: {features: 4}\n"
     part += "      - drop_path: {rate: rate}\n        as: drop\n"
     row = text("- Part: {rate: i / 8}\n  repeat: 5\n  as: body", "{x: {C: 4}}") + part
-    report = run(Case("row", graph(Source(row)), modes=("train",)))
-    assert report.equal, str(report)
-    assert len([d for d in report.found if d.kind == "rate"]) == 5
+    report = run(ParityCase("row", build_graph(Source(row)), modes=("train",)))
+    assert report.is_equal, str(report)
+    assert len([d for d in report.differences if d.kind == "rate"]) == 5
 
 
 def test_what_is_no_number_is_told_with_its_step() -> None:
     case = broken("F.relu(", "torch.log(-1 - 0 * F.relu(")
     case.sources = {"torch": case.sources["torch"].replace("self.first(x))", "self.first(x)))")}
     report = run(case)
-    result = Result("net.yaml", case, [report], Place())
-    fault = result.fault()
+    result = ParityResult("net.yaml", case, [report], WorkerOptions())
+    fault = result.parity_error()
     assert fault is not None and fault.code == "SB903" and result.verdict == "failed"
     assert "PyTorch gives NaN" in fault.message and "second" in fault.message
-    assert fault.place is not None and fault.place.line == 7
+    assert fault.location is not None and fault.location.line == 7
 
 
 def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +259,7 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert result["verdict"] == "equal" and result["seeds"] == 2 and result["fault"] is None
     model = load(NET)
     assert result["digest"] == model.digest
-    assert result["files"] == {b: output.content(model.source(b)) for b in backends.NAMES}
+    assert result["files"] == {b: output.content_hash(model.source(b)) for b in backends.BACKEND_NAMES}
     assert {t["kind"] for t in result["tensors"]} >= {
         "output",
         "step",
@@ -321,56 +336,64 @@ def test_recurrent_layers_give_gradients_on_a_gpu_too() -> None:
     model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.LSTM(2, 3, batch_first=True))
     x = torch.randn(2, 4, 2)
     expected = model.eval()(x)[0]
-    held = Worker(torch, {"dtype": "float32"}, "cpu").evaluated(model)
+    held = JobRunner(torch, {"dtype": "float32"}, "cpu").set_evaluation_mode(model)
     assert held[1].training and not held[0].training
     assert (held(x)[0] == expected).all()
 
 
 def test_jax_has_float32_as_a_user_has_it() -> None:
     """With float64 switched on, Keras' GRU without a bias mixes types; float64 still is float64."""
-    model = graph(
+    model = build_graph(
         Source(
             text(
                 "- linear: {features: 4}\n- unflatten: {axis: C, into: {T: 2, C: 2}}\n- gru: {units: 3, bias: false, over: T}"
             )
         )
     )
-    single, double = compare(
-        [Case("single", model, dtype="float32"), Case("double", model)], timeout=120, runtime="jax"
+    single, double = compare_cases(
+        [ParityCase("single", model, dtype="float32"), ParityCase("double", model)],
+        timeout=120,
+        runtime="jax",
     )
-    assert not single.error and single.equal and single.worst > 1e-9, str(single)
-    assert not double.error and double.equal, str(double)
+    assert not single.error and single.is_equal and single.worst_relative > 1e-9, str(single)
+    assert not double.error and double.is_equal, str(double)
 
 
 def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
     """Steps are run by themselves; a framework may still join the model otherwise."""
     case = broken("import torch", "import torch")
     report = run(case)
-    assert report.equal
-    [output] = [d for d in report.found if d.kind == "output"]
+    assert report.is_equal
+    [output] = [d for d in report.differences if d.kind == "output"]
     output.relative = 0.5
     report.seed = 3
-    fault = Result("net.yaml", case, [report, run(case)], Place()).fault()
-    assert fault is not None and fault.code == "SB901" and fault.place is not None and fault.place.line == 7
+    fault = ParityResult("net.yaml", case, [report, run(case)], WorkerOptions()).parity_error()
+    assert (
+        fault is not None
+        and fault.code == "SB901"
+        and fault.location is not None
+        and fault.location.line == 7
+    )
     assert "each run by itself, but what second gives in the model differs" in fault.message
     assert "with seed 3" in fault.message
-    assert Result("net.yaml", case, [report], Place()).record()["fault"]["seed"] == 3
+    assert ParityResult("net.yaml", case, [report], WorkerOptions()).to_json()["fault"]["seed"] == 3
 
 
 def test_numbers_hang_on_the_spec_and_the_seed_alone() -> None:
-    model = graph(NET)
+    model = build_graph(NET)
     one, same = (
-        draw.generator(Case(name, model, digest="a")).random() for name in ("net.yaml", "./net.yaml")
+        draw.random_generator(ParityCase(name, model, digest="a")).random()
+        for name in ("net.yaml", "./net.yaml")
     )
     assert one == same
-    assert one != draw.generator(Case("net.yaml", model, digest="b")).random()
-    assert one != draw.generator(Case("net.yaml", model, digest="a", seed=1)).random()
+    assert one != draw.random_generator(ParityCase("net.yaml", model, digest="b")).random()
+    assert one != draw.random_generator(ParityCase("net.yaml", model, digest="a", seed=1)).random()
 
 
 def test_what_is_no_number_in_both() -> None:
     nothing = np.array([np.nan])
-    assert difference("step", "x", nothing, nothing).broken == "both give NaN"
-    assert difference("step", "x", np.ones(1), nothing).broken == "Keras gives NaN"
+    assert measure_difference("step", "x", nothing, nothing).problem == "both give NaN"
+    assert measure_difference("step", "x", np.ones(1), nothing).problem == "Keras gives NaN"
 
 
 @pytest.mark.parametrize(

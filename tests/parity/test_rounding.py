@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from specbuild import backends
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.frontend.source import Source
-from specbuild.parity.compare import Case, Lane, Place, Report
+from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
 from specbuild.parity.difference import Difference
-from specbuild.parity.exchange import rounded
-from specbuild.parity.report import Result, summary
-from specbuild.parity.tolerance import EXACT, Tolerance, tolerance
+from specbuild.parity.exchange import round_to_dtype
+from specbuild.parity.report import ParityResult, summary_table
+from specbuild.parity.tolerance import EXACT, Tolerance, choose_tolerance
 from specbuild.runtimes.jobs import MODES, DType
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING
 from tests.parity.test_mutants import HERE
@@ -42,20 +42,20 @@ MUTANTS = (
 )
 
 
-def tie(name: str, dtype: DType = "float32", **other: str) -> Case:
+def tie(name: str, dtype: DType = "float32", **other: str) -> ParityCase:
     """1 + 2**-30 - 1 is above zero; float32 sees that in one order of the sum only, and beside it ReLU has no slope.
 
     `other` are words that take the place of the sum, by backend.
     """
-    model = graph(TIE)
-    texts = {backend: compile_source(model, backend) for backend in backends.NAMES}
+    model = build_graph(TIE)
+    texts = {backend: compile_source(model, backend) for backend in backends.BACKEND_NAMES}
     for backend, new in other.items():
         assert texts[backend].count(SUM[backend]) == 1
         texts[backend] = texts[backend].replace(SUM[backend], new)
     ones = np.ones((2, 4))
     inputs = {"a": ones.copy(), "b": -ones, "c": np.full((2, 4), 2.0**-30)}
     inputs["a"][:, 1:] = 3.0  # only the first feature is a tie
-    return Case(name, model, inputs=inputs, dtype=dtype, modes=MODES, sources=texts, steps=True)
+    return ParityCase(name, model, inputs=inputs, dtype=dtype, modes=MODES, sources=texts, steps=True)
 
 
 POOLED = Source("""\
@@ -68,30 +68,32 @@ steps:
 """)
 
 
-def pooled(name: str, **other: str) -> Case:
+def pooled(name: str, **other: str) -> ParityCase:
     """Two samples that are nearly equal, far from zero: Keras on PyTorch loses the digits of their variance."""
-    model = graph(POOLED)
-    texts = {backend: compile_source(model, backend) for backend in backends.NAMES}
+    model = build_graph(POOLED)
+    texts = {backend: compile_source(model, backend) for backend in backends.BACKEND_NAMES}
     for backend, word in other.items():
         old, new = word.split(" -> ")
         assert texts[backend].count(old) == 1
         texts[backend] = texts[backend].replace(old, new)
     inputs = {"a": 8 + 0.03 * np.random.default_rng(0).normal(size=(2, 4))}
-    return Case(name, model, inputs=inputs, dtype="float32", modes=MODES, sources=texts, steps=True)
+    return ParityCase(name, model, inputs=inputs, dtype="float32", modes=MODES, sources=texts, steps=True)
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[ParityCase]:
     yield tie("no flip")
     yield tie("torch flips", torch="a + c + b")
     yield tie("keras flips", keras="a + c + b")
     yield tie("flips and decides", "float64", keras="a + c + b")
     yield tie("flips, and an error", torch="a + c - b")
     yield tie("half flips", "bfloat16", keras="a + c + b")
-    frozen = graph(ROOT / "specs" / "frozen.yaml")
-    yield Case("frozen", frozen, dtype="float32", modes=("train",), steps=True, calibrated=True)
-    model = graph(HERE / "vision.yaml")
-    texts = {backend: compile_source(model, backend) for backend in backends.NAMES}
-    whole = Case("whole", model, dtype="float32", modes=MODES, sources=texts, steps=True, calibrated=True)
+    frozen = build_graph(ROOT / "specs" / "frozen.yaml")
+    yield ParityCase("frozen", frozen, dtype="float32", modes=("train",), steps=True, calibrate=True)
+    model = build_graph(HERE / "vision.yaml")
+    texts = {backend: compile_source(model, backend) for backend in backends.BACKEND_NAMES}
+    whole = ParityCase(
+        "whole", model, dtype="float32", modes=MODES, sources=texts, steps=True, calibrate=True
+    )
     yield whole
     for name in MUTANTS:
         m = (FORWARD | TRAINING | GRADIENTS)[name]
@@ -100,109 +102,115 @@ def cases() -> Iterator[Case]:
 
 
 @pytest.fixture(scope="module")
-def reports() -> dict[str, Report]:
-    found: dict[str, Report] = {}
-    Lane(Place(), ["tensorflow"]).run(cases(), lambda report: found.update({report.name: report}))
+def reports() -> dict[str, ParityReport]:
+    found: dict[str, ParityReport] = {}
+    WorkerLane(WorkerOptions(), ["tensorflow"]).run_cases(
+        cases(), lambda report: found.update({report.name: report})
+    )
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["no flip", "flips and decides", "frozen", "whole"])
-def test_nothing_to_tell_apart(name: str, reports: dict[str, Report]) -> None:
-    assert reports[name].verdict == "equal", str(reports[name])
+def test_nothing_to_tell_apart(name: str, reports: dict[str, ParityReport]) -> None:
+    assert reports[name].worst_verdict == "equal", str(reports[name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch flips", "keras flips", "half flips"])
-def test_a_tie_that_flips_is_rounded(name: str, reports: dict[str, Report]) -> None:
+def test_a_tie_that_flips_is_rounded(name: str, reports: dict[str, ParityReport]) -> None:
     report = reports[name]
-    assert report.equal and report.verdict == "rounded", str(report)
-    found = {d.key: d for d in report.judged("rounded")}
+    assert report.is_equal and report.worst_verdict == "rounded", str(report)
+    found = {d.key: d for d in report.differences_with("rounded")}
     assert {"gradient:a", "gradient:b", "gradient:c"} <= set(found)
     d = found["gradient:a"]
     assert d.torch_error is not None and d.keras_error is not None
     near, far = sorted((d.torch_error, d.keras_error))
     assert near < 1e-2 and far == pytest.approx(d.relative, rel=1e-2)
     if name == "torch flips":
-        assert d.torch_error == far and not d.moved  # PyTorch itself has flipped
+        assert d.torch_error == far and not d.sensitivity  # PyTorch itself has flipped
     else:
-        assert d.keras_error == far and d.moved > d.relative / 3  # the truth flips when it is shaken
+        assert d.keras_error == far and d.sensitivity > d.relative / 3  # the truth flips when it is shaken
     # what does not lie at the tie is judged as ever
-    assert {x.key for x in report.found if x.kind in ("output", "step")}.isdisjoint(found)
+    assert {x.key for x in report.differences if x.kind in ("output", "step")}.isdisjoint(found)
 
 
 @pytest.mark.slow
-def test_an_error_beside_a_tie_still_fails(reports: dict[str, Report]) -> None:
+def test_an_error_beside_a_tie_still_fails(reports: dict[str, ParityReport]) -> None:
     report = reports["flips, and an error"]
-    assert not report.equal and report.first() == "sum"
+    assert not report.is_equal and report.first_failing_step() == "sum"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_fails_in_float32(name: str, reports: dict[str, Report]) -> None:
+def test_a_mutant_fails_in_float32(name: str, reports: dict[str, ParityReport]) -> None:
     report = reports[name]
-    assert not report.equal and report.verdict == "differs"
-    assert report.first() == (FORWARD | TRAINING | GRADIENTS)[name].step
-    worst = max(report.failing(), key=lambda d: d.relative)
+    assert not report.is_equal and report.worst_verdict == "differs"
+    assert report.first_failing_step() == (FORWARD | TRAINING | GRADIENTS)[name].step
+    worst = max(report.failing_differences(), key=lambda d: d.relative)
     assert worst.torch_error is not None and worst.torch_error < worst.relative / 100
 
 
 @pytest.fixture(scope="module")
-def lossy() -> dict[str, Report]:
+def lossy() -> dict[str, ParityReport]:
     """Keras on PyTorch takes the variance of a batch as the mean of squares less the square of the mean."""
-    found: dict[str, Report] = {}
+    found: dict[str, ParityReport] = {}
     cases = [
         pooled("whole"),
         pooled("momentum", keras="momentum=0.9 -> momentum=0.99"),
         pooled("epsilon", keras="epsilon=1e-5 -> epsilon=1e-3"),
         pooled("statistics", keras='name="batch_norm" -> name="batch_norm", trainable=False'),
     ]
-    Lane(Place(), ["torch"]).run(cases, lambda report: found.update({report.name: report}))
+    WorkerLane(WorkerOptions(), ["torch"]).run_cases(
+        cases, lambda report: found.update({report.name: report})
+    )
     return found
 
 
-def test_digits_that_keras_loses_are_rounded(lossy: dict[str, Report]) -> None:
+def test_digits_that_keras_loses_are_rounded(lossy: dict[str, ParityReport]) -> None:
     report = lossy["whole"]
-    assert report.equal and report.verdict == "rounded", str(report)
-    found = {d.key: d for d in report.judged("rounded")}
+    assert report.is_equal and report.worst_verdict == "rounded", str(report)
+    found = {d.key: d for d in report.differences_with("rounded")}
     d = found["trained_gradient:a"]
     assert d.relative > 0.1 and d.torch_error is not None and d.torch_error < 1e-2
-    assert d.moved < d.relative / 3 < d.keras_moved
+    assert d.sensitivity < d.relative / 3 < d.keras_sensitivity
     assert {x.kind for x in found.values()}.isdisjoint({"output", "step"})
-    notes = "\n".join(Result("pooled.yaml", pooled("x"), [report], Place()).notes())
+    notes = "\n".join(ParityResult("pooled.yaml", pooled("x"), [report], WorkerOptions()).format_notes())
     assert "in their last digit" in notes and "; Keras moves by" in notes
 
 
 @pytest.mark.parametrize(
     "name, kind", [("momentum", "statistic"), ("epsilon", "step"), ("statistics", "trained_output")]
 )
-def test_an_error_beside_lost_digits_still_fails(name: str, kind: str, lossy: dict[str, Report]) -> None:
+def test_an_error_beside_lost_digits_still_fails(
+    name: str, kind: str, lossy: dict[str, ParityReport]
+) -> None:
     report = lossy[name]
-    assert not report.equal and report.first() == "batch_norm", str(report)
-    assert kind in {d.kind for d in report.failing()}
+    assert not report.is_equal and report.first_failing_step() == "batch_norm", str(report)
+    assert kind in {d.kind for d in report.failing_differences()}
 
 
 @pytest.mark.slow
-def test_what_is_told_of_it(reports: dict[str, Report]) -> None:
-    result = Result("tie.yaml", tie("x"), [reports["no flip"], reports["keras flips"]], Place())
-    assert result.verdict == "rounded" and result.fault() is None
-    [row] = summary([result]).rows
-    assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded) > 0
-    notes = "\n".join(result.notes())
+def test_what_is_told_of_it(reports: dict[str, ParityReport]) -> None:
+    result = ParityResult("tie.yaml", tie("x"), [reports["no flip"], reports["keras flips"]], WorkerOptions())
+    assert result.verdict == "rounded" and result.parity_error() is None
+    [row] = summary_table([result]).rows
+    assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded_differences) > 0
+    notes = "\n".join(result.format_notes())
     assert (
         "float64 decides, on TensorFlow" in notes and "PyTorch off" in notes and "float64 moves by" in notes
     )
-    record = result.record()
-    assert record["rounded"] == len(result.rounded)
+    record = result.to_json()
+    assert record["rounded"] == len(result.rounded_differences)
     [told] = [t for t in record["tensors"] if t["kind"] == "gradient" and t["path"] == "a"]
     assert told["verdict"] == "rounded" and told["moved"] > 0 and told["torch_error"] < told["keras_error"]
 
 
 def test_verdicts() -> None:
     def judged(allowed: Tolerance, **values: Any) -> str:
-        return allowed.verdict(Difference("gradient", "x", 1.0, 1.0, **values))
+        return allowed.judge_difference(Difference("gradient", "x", 1.0, 1.0, **values))
 
-    single = tolerance(graph(TIE), "float32", "tensorflow")
+    single = choose_tolerance(build_graph(TIE), "float32", "tensorflow")
     assert judged(single, relative=1e-6) == "equal"
     assert judged(single, relative=5e-5) == "close"
     assert judged(single, relative=1e-2) == "differs"
@@ -220,5 +228,5 @@ def test_numbers_are_rounded_as_pytorch_does(dtype: DType) -> None:
     values = np.concatenate([random.normal(size=1000), [0.0, -0.0, 1 + 2**-9, 1 + 3 * 2**-9, 65000.0, 1e-7]])
     values = values.astype("float32")  # PyTorch goes to halves by way of float32 too
     expected = torch.from_numpy(values).to(getattr(torch, dtype)).to(torch.float32).numpy()
-    assert (rounded(values, dtype) == expected).all()
-    assert rounded(np.arange(3, dtype="int32"), dtype).dtype == "int32"
+    assert (round_to_dtype(values, dtype) == expected).all()
+    assert round_to_dtype(np.arange(3, dtype="int32"), dtype).dtype == "int32"

@@ -9,7 +9,7 @@ import pytest
 
 import specbuild
 from specbuild.diagram import graphviz_process as engine
-from specbuild.summary.html import HEADINGS, MOST_ROWS
+from specbuild.summary.html import HEADINGS, MAX_ROWS
 from tests.diagram.test_draw import EVIL, evil_model
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_names_are_shortened_and_rows_bounded() -> None:
     page = Found(
         specbuild.load(f"specbuild: 1\nmodel: Long\ninputs: {{x: {{C: 4}}}}\nsteps:\n{steps}")._repr_html_()
     )
-    assert len(page.cells) == 1 + MOST_ROWS + 1 and page.cells[-1][0] == "60 more"
+    assert len(page.cells) == 1 + MAX_ROWS + 1 and page.cells[-1][0] == "60 more"
 
 
 def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:

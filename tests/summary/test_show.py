@@ -15,13 +15,13 @@ import pytest
 
 import specbuild
 from specbuild.api import Model
-from specbuild.compiler.pipeline import graph
-from specbuild.elaborate.references import expose
-from specbuild.ir.cost import Cost, families
-from specbuild.summary.budget import amount
-from specbuild.summary.rows import ordered, rows, total, walk
-from specbuild.summary.table import bar, memory, percent, short
-from specbuild.summary.taps import taps
+from specbuild.compiler.pipeline import build_graph
+from specbuild.elaborate.references import expose_value
+from specbuild.ir.cost import Cost, family_costs
+from specbuild.summary.budget import parse_amount
+from specbuild.summary.rows import sort_rows, summary_rows, total_cost, walk_rows
+from specbuild.summary.table import format_bar, format_memory, format_percent, format_quantity
+from specbuild.summary.taps import list_taps
 from tests.cli.test_cli import Run, run, terminal
 
 __all__ = ["run"]
@@ -68,16 +68,16 @@ def test_as_people_read_it(run: Run, file: str, arguments: list[str]) -> None:
 
 def test_sorting(run: Run) -> None:
     model = loaded(BACKBONES / "resnet.yaml").graph
-    whole = rows(model)
+    whole = summary_rows(model)
     for key in ("parameters", "multiply-adds", "memory"):
-        found = ordered(whole, key)
-        assert total(found) == total(whole)
-        assert found[0].what == "input"
-    assert [row.name for row in ordered(whole, "parameters")][1:4] == ["layer4", "layer3", "fc"]
-    assert [row.name for row in ordered(whole, "memory")][1:3] == ["layer1", "layer2"]
-    names = [row.name for row in ordered(whole, "name")][1:]
+        found = sort_rows(whole, key)
+        assert total_cost(found) == total_cost(whole)
+        assert found[0].kind == "input"
+    assert [row.name for row in sort_rows(whole, "parameters")][1:4] == ["layer4", "layer3", "fc"]
+    assert [row.name for row in sort_rows(whole, "memory")][1:3] == ["layer1", "layer2"]
+    names = [row.name for row in sort_rows(whole, "name")][1:]
     assert names == sorted(names)
-    assert [p.path for p in walk(ordered(whole, "name"), 2)].count("layer1.0") == 1
+    assert [p.path for p in walk_rows(sort_rows(whole, "name"), 2)].count("layer1.0") == 1
 
 
 def test_shares_are_of_what_is_sorted_by(run: Run) -> None:
@@ -92,16 +92,16 @@ def test_shares_are_of_what_is_sorted_by(run: Run) -> None:
 
 
 def test_bars() -> None:
-    assert bar(0) == ""
-    assert bar(1) == "100% ████████"
-    assert bar(0.5) == " 50% ████"
-    assert bar(1 / 64) == "  2% ▏"
-    assert bar(1e-9) == " <1% ▏"
-    assert percent(0.9999) == "99%"
-    assert [memory(n) for n in (0, 1, 1023, 1024, 3 * 2**20, 1023 * 2**20, 2**41)] == (
+    assert format_bar(0) == ""
+    assert format_bar(1) == "100% ████████"
+    assert format_bar(0.5) == " 50% ████"
+    assert format_bar(1 / 64) == "  2% ▏"
+    assert format_bar(1e-9) == " <1% ▏"
+    assert format_percent(0.9999) == "99%"
+    assert [format_memory(n) for n in (0, 1, 1023, 1024, 3 * 2**20, 1023 * 2**20, 2**41)] == (
         ["", "1 B", "1023 B", "1 KiB", "3 MiB", "1023 MiB", "2 TiB"]
     )
-    assert (short(999_960_000), short(5 * 10**15)) == ("1000 M", "5000 T")
+    assert (format_quantity(999_960_000), format_quantity(5 * 10**15)) == ("1000 M", "5000 T")
 
 
 def test_markdown_is_a_table(run: Run) -> None:
@@ -127,13 +127,13 @@ def test_separated_values_add_up(run: Run) -> None:
 )
 def test_families_add_up(path: Path) -> None:
     model = loaded(path).graph
-    found = families(model)
-    assert sum((share.cost for share in found.values()), Cost()) == total(rows(model))
+    found = family_costs(model)
+    assert sum((share.cost for share in found.values()), Cost()) == total_cost(summary_rows(model))
 
 
 def test_families_of_what_is_used_again() -> None:
     block = "blocks:\n  B:\n    steps:\n      - conv: {channels: x.C}\n      - relu\n"
-    found = families(graph(spec("  - B:\n    as: a\n  - reuse: a\n  - reuse: a\n", more=block)))
+    found = family_costs(build_graph(spec("  - B:\n    as: a\n  - reuse: a\n  - reuse: a\n", more=block)))
     conv = 4 * 4 * 9
     assert found["convolution"].steps == found["activation"].steps == 3
     assert found["convolution"].cost == Cost(conv + 4, 0, 3 * conv * 64, 3 * 4 * 64)
@@ -141,8 +141,8 @@ def test_families_of_what_is_used_again() -> None:
 
 
 def test_what_has_no_batch_takes_no_memory_of_a_sample() -> None:
-    found = graph(spec("  - weight: {axes: {C: 4, H: 8, W: 8}}\n    as: w\n  - add: [x, w]\n"))
-    assert total(rows(found)) == Cost(parameters=256, activations=256)
+    found = build_graph(spec("  - weight: {axes: {C: 4, H: 8, W: 8}}\n    as: w\n  - add: [x, w]\n"))
+    assert total_cost(summary_rows(found)) == Cost(parameters=256, activations=256)
 
 
 def test_a_terminal_gets_what_fits(tmp_path: Path) -> None:
@@ -174,13 +174,13 @@ def test_a_terminal_gets_what_fits(tmp_path: Path) -> None:
     ],
 )
 def test_amounts(said: str, meant: int) -> None:
-    assert amount(said) == meant
+    assert parse_amount(said) == meant
 
 
 @pytest.mark.parametrize("said", ["", "M", "-1", "25X", "25MB", "1e999", "nan", "0x10", "1..2", "٣"])
 def test_what_is_no_amount(run: Run, said: str) -> None:
     with pytest.raises(ValueError):
-        amount(said)
+        parse_amount(said)
     done = run("show", "net.yaml", f"--max-params={said}")
     assert (done.code, done.out) == (2, "")
     assert "is not a number such as" in " ".join(done.err.replace("│", " ").split())
@@ -225,31 +225,33 @@ def test_choices_that_exclude_each_other(run: Run) -> None:
 )
 def test_every_tap_can_be_tapped(path: Path) -> None:
     """What is listed is what a reference reaches, and has the shape that is told."""
-    model = loaded(path).whole
-    found = taps(model)
+    model = loaded(path).full_graph
+    found = list_taps(model)
     assert len({tap.path for tap in found}) == len(found)
     for tap in found[:: max(1, len(found) // 60)]:
-        inner = tap.path.removeprefix(model.known_as).removeprefix("." if model.known_as else "")
+        inner = tap.path.removeprefix(model.alias_label).removeprefix("." if model.alias_label else "")
         if inner:
-            assert expose(model, inner, model.at).outputs[inner].type == tap.type, tap.path
+            assert expose_value(model, inner, model.at).outputs[inner].type == tap.type, tap.path
 
 
 def test_strides_of_a_backbone() -> None:
-    found = {tap.path: tap for tap in taps(loaded(BACKBONES / "resnet.yaml").whole)}
-    assert [found[name].stride for name in ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "mean")] == [
+    found = {tap.path: tap for tap in list_taps(loaded(BACKBONES / "resnet.yaml").full_graph)}
+    assert [found[name].stride_text for name in ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "mean")] == [
         "2", "4", "4", "8", "16", "32", ""
     ]  # fmt: skip
-    assert (found["layer3.0.conv1"].stride, found["layer3.0.conv2"].stride) == ("8", "16")
-    assert found["layer4"].what == "= layer4.2"
-    assert found["layer4"].channels == 2048
+    assert (found["layer3.0.conv1"].stride_text, found["layer3.0.conv2"].stride_text) == ("8", "16")
+    assert found["layer4"].kind == "= layer4.2"
+    assert found["layer4"].channel_count == 2048
 
 
 def test_strides_where_windows_are_cut() -> None:
     """Swin: axes are split, merged and renamed on the way; Xception: nothing is padded, so sizes do not divide."""
-    swin = {tap.path: tap.stride for tap in taps(loaded(BACKBONES / "swin.yaml").whole)}
+    swin = {tap.path: tap.stride_text for tap in list_taps(loaded(BACKBONES / "swin.yaml").full_graph)}
     assert {"4", "8", "16", "32"} <= set(swin.values())
-    xception = [tap for tap in taps(loaded(BACKBONES / "xception.yaml").whole) if tap.level == 0]
-    assert [t.stride for t in xception if "H" in t.type][-1] == "32"
+    xception = [
+        tap for tap in list_taps(loaded(BACKBONES / "xception.yaml").full_graph) if tap.name_level == 0
+    ]
+    assert [t.stride_text for t in xception if "H" in t.type][-1] == "32"
 
 
 @pytest.mark.parametrize(
@@ -278,13 +280,13 @@ def test_strides_where_windows_are_cut() -> None:
 )  # fmt: skip
 def test_strides(steps: str, stride: str) -> None:
     text = spec("".join(f"  {line}\n" for line in steps.splitlines()))
-    assert taps(graph(text))[-1].stride == stride
+    assert list_taps(build_graph(text))[-1].stride_text == stride
 
 
 def test_strides_of_a_sequence() -> None:
-    found = taps(graph(spec("  - conv: {channels: 4, stride: 2}\n", "{x: {T: 8, C: 4}}")))
-    assert found[-1].stride == "T 2"
-    assert found[-1].record() == {
+    found = list_taps(build_graph(spec("  - conv: {channels: 4, stride: 2}\n", "{x: {T: 8, C: 4}}")))
+    assert found[-1].stride_text == "T 2"
+    assert found[-1].tap_record() == {
         "path": "conv", "kind": "conv", "shape": {"T": 4, "C": 4}, "dtype": "float", "channels": 4, "stride": {"T": 2.0},
     }  # fmt: skip
 
@@ -294,14 +296,14 @@ def test_taps_of_parts_and_of_what_no_output_needs() -> None:
         "  - split: {into: [a, b]}\n    as: s\n  - relu:\n    from: s.a\n    as: r\n  - relu:\n    from: s.a\n",
         more="outputs: r\n",
     )
-    assert [tap.path for tap in taps(specbuild.load(text).whole)] == ["s.a", "s.b", "r", "relu"]
+    assert [tap.path for tap in list_taps(specbuild.load(text).full_graph)] == ["s.a", "s.b", "r", "relu"]
 
 
 def test_a_model_under_another_name_is_tapped_by_what_its_file_calls_it(tmp_path: Path) -> None:
     own = ROOT / "specs" / "cbam_resnet50.yaml"
-    found = {tap.path: tap for tap in taps(loaded(own).whole)}
+    found = {tap.path: tap for tap in list_taps(loaded(own).full_graph)}
     assert {"res_net", "res_net.layer1", "res_net.layer1.0.conv1"} <= set(found)
-    assert found["res_net"].what == "= res_net.fc"
+    assert found["res_net"].kind == "= res_net.fc"
     shutil.copy(own, tmp_path)
     for tapped in ("res_net.layer1", "res_net"):
         (tmp_path / "net.yaml").write_text(
@@ -320,7 +322,7 @@ def test_a_tap_into_what_is_used_again_inside_a_block() -> None:
     )
     text = spec("  - Outer:\n    as: o\n", more=blocks + "outputs: {tapped: o.again.c, whole: o}\n")
     model = specbuild.load(text)
-    assert {"o.a.c", "o.again.c"} <= {tap.path for tap in taps(model.whole)}
+    assert {"o.a.c", "o.again.c"} <= {tap.path for tap in list_taps(model.full_graph)}
     net = model.build("torch")
     tapped, whole = net(x := torch.rand(1, 4, 8, 8))
     convolve = net.o.a.c

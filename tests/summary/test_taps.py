@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from specbuild import load
 from specbuild.api import Model
 from specbuild.cli import main
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,9 @@ def test_a_model_renamed_keeps_its_names_whatever_its_outputs() -> None:
     renamed = load(ROOT / "specs" / "renamed_outputs.yaml")
     assert list(renamed.graph.outputs) == ["logits", "first", "map"]
     for backend in ("torch", "keras"):
-        assert [h.kept for h in held(renamed.graph, backend)] == [h.kept for h in held(plain.graph, backend)]
+        assert [h.framework_path for h in locate_weights(renamed.graph, backend)] == [
+            h.framework_path for h in locate_weights(plain.graph, backend)
+        ]
     image = torch.randn(1, 3, 16, 16)
     logits, first, features = renamed.build("torch")(image)
     assert torch.equal(features, first.relu()) and logits.shape == (1, 10)
@@ -120,7 +122,7 @@ def test_a_model_renamed_keeps_its_names_whatever_its_outputs() -> None:
 
 def test_what_a_feature_needs_is_all_that_is_left() -> None:
     model = load(RESNET).with_features("layer2", only=True)
-    assert model.graph.node("layer3") is None and model.graph.node("fc") is None
+    assert model.graph.find_node("layer3") is None and model.graph.find_node("fc") is None
     assert "classes" not in model.source("torch") and "depths" in model.source("torch")
     assert model.digest != load(RESNET).digest != load(RESNET).with_features("layer2").digest
     source = load(BACKBONES / "vit.yaml").with_features("encoder.3").source("torch")
@@ -191,7 +193,7 @@ def test_an_output_of_a_renamed_model_that_is_not_there() -> None:
     with pytest.raises(SpecError) as caught:
         load(text.replace("variant: wide", "variant: resnet18").replace("classifier", "fc"))
     assert (caught.value.code, caught.value.message) == ("SB202", "there is no 'conv2' in ResNet")
-    assert caught.value.place is not None and caught.value.place.text.startswith("outputs: ")
+    assert caught.value.location is not None and caught.value.location.text.startswith("outputs: ")
 
 
 def test_a_package_is_of_the_spec_alone(tmp_path: Path) -> None:

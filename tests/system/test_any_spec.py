@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.frontend import document as spec
-from specbuild.frontend.schema import schema, validate
-from specbuild.frontend.schema.validate import own_blocks
+from specbuild.frontend.schema import build_spec_schema, validate_source
+from specbuild.frontend.schema.validate import parse_own_blocks
 from specbuild.frontend.source import Source
 from specbuild.ops import OPS
-from specbuild.ops.base import attributes
+from specbuild.ops.base import list_attributes
 
 SEED = {
     "specbuild": 1,
@@ -115,8 +115,8 @@ HOSTILE = st.one_of(
     st.integers(-3, 9),
 ).map(deepcopy)
 KEYS = st.one_of(
-    st.sampled_from([*spec.FILE_KEYS, *spec.STEP_KEYS, *spec.STRUCTURE, *OPS]),
-    st.sampled_from(sorted({attribute for op in OPS.values() for attribute in attributes(op)})),
+    st.sampled_from([*spec.FILE_KEYS, *spec.STEP_KEYS, *spec.STRUCTURES, *OPS]),
+    st.sampled_from(sorted({attribute for op in OPS.values() for attribute in list_attributes(op)})),
     st.sampled_from(["Gate", "Two", "type", "default", "min", "enum", "C", "H", "T", "x", "axes", "dtype"]),
     st.sampled_from(["self", "Q", "A\n", ""]),
     st.text(max_size=3),
@@ -164,7 +164,7 @@ def written(data: Any) -> str:
 
 def faults(source: Source) -> tuple[SpecError, ...]:
     try:
-        validate(source)
+        validate_source(source)
     except SpecErrors as found:
         return found.errors
     return ()
@@ -177,7 +177,7 @@ def test_what_jsonschema_refuses_is_refused(data: Any) -> None:
         source = Source(written(data))
     except SpecError:
         return
-    document = schema(own_blocks(source))
+    document = build_spec_schema(parse_own_blocks(source))
     refused = not Draft7Validator(document).is_valid(source.data)
     found = faults(source)
     if refused:
@@ -193,7 +193,7 @@ def test_what_jsonschema_refuses_is_refused(data: Any) -> None:
 @given(mutants())
 def test_no_spec_gives_a_traceback(data: Any) -> None:
     try:
-        graph(written(data))
+        build_graph(written(data))
     except (SpecError, SpecErrors) as error:
         assert str(error)
 
@@ -231,11 +231,11 @@ def drawn_steps(draw: st.DrawFn) -> Any:
     """A few steps with ops of the table, and attributes of the right form."""
     steps = []
     for op in draw(st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=4)):
-        value = schema()["definitions"][f"op.{op}"]
+        value = build_spec_schema()["definitions"][f"op.{op}"]
         required = set(value.get("required", ()))
         given = [key for key in value["properties"] if key in required or draw(st.booleans())]
         step: dict[str, Any] = {op: {key: draw(values(value["properties"][key])) for key in given}}
-        if OPS[op].takes and OPS[op].takes[0].many and "of" not in given:
+        if OPS[op].input_specs and OPS[op].input_specs[0].variadic and "of" not in given:
             step = {op: draw(st.lists(TEXTS, min_size=1, max_size=3))}
         if draw(st.booleans()):
             step["from"] = draw(st.sampled_from(["x", "image", ["image", "x"], {"x": "image"}]))
@@ -256,7 +256,7 @@ def drawn_steps(draw: st.DrawFn) -> Any:
 @given(drawn_steps())
 def test_no_attributes_of_any_op_give_a_traceback(data: Any) -> None:
     try:
-        model = graph(written(data))
+        model = build_graph(written(data))
         for backend in ("torch", "keras"):
             compile_source(model, backend)
     except (SpecError, SpecErrors) as error:
@@ -264,7 +264,7 @@ def test_no_attributes_of_any_op_give_a_traceback(data: Any) -> None:
 
 
 def test_the_seed_is_a_spec() -> None:
-    graph(written(SEED))
+    build_graph(written(SEED))
 
 
 @pytest.mark.parametrize("value", [None, 3, "relu", [], {}, [[]], True], ids=repr)
@@ -272,6 +272,6 @@ def test_the_seed_is_a_spec() -> None:
 def test_anything_in_the_place_of_a_section(key: str, value: Any) -> None:
     for data in ({**SEED, key: value}, {**SEED, "blocks": {"A": {"steps": ["relu"], key: value}}}):
         try:
-            graph(written(data))
+            build_graph(written(data))
         except (SpecError, SpecErrors) as error:
             assert str(error)

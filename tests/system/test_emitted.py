@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from specbuild.backends import load
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.compiler.weight_locations import parameters
-from specbuild.expressions import plain
+from specbuild.backends import load_backend
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.weight_locations import count_parameters
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from tests.system.smaller import SMALLER
 
@@ -26,16 +26,16 @@ def job(name: str, model: Block, folder: Path) -> dict[str, Any]:
     """One model compiled, with the shapes that its files must take and give."""
     found: dict[str, Any] = {"name": name, "model": model.kind, "outputs": list(model.outputs)}
     for framework in ("torch", "keras"):
-        backend = load(framework)
+        backend = load_backend(framework)
         file = folder / f"{name}_{framework}.py"
         file.write_text(compile_source(model, framework))
         found[framework] = str(file)
-        found[f"{framework}_parameters"] = parameters(model, framework)
+        found[f"{framework}_parameters"] = count_parameters(model, framework)
         found[f"{framework}_inputs"] = [
-            ([plain(x[a]) for a in backend.natural(x)], x.dtype) for x in model.inputs.values()
+            ([concrete(x[a]) for a in backend.natural_order(x)], x.dtype) for x in model.inputs.values()
         ]
         found[f"{framework}_outputs"] = [
-            [plain(o.type[a]) for a in backend.natural(o.type)] for o in model.outputs.values()
+            [concrete(o.type[a]) for a in backend.natural_order(o.type)] for o in model.outputs.values()
         ]
     return found
 
@@ -44,7 +44,7 @@ def job(name: str, model: Block, folder: Path) -> dict[str, Any]:
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every spec compiled, but for the largest: Keras on JAX alone takes minutes for them."""
     folder = tmp_path_factory.mktemp("emitted")
-    found = [job(path.stem, graph(path), folder) for path in SPECS if path.stem not in SMALLER]
+    found = [job(path.stem, build_graph(path), folder) for path in SPECS if path.stem not in SMALLER]
     (folder / "jobs.json").write_text(json.dumps(found))
     return folder / "jobs.json"
 
@@ -71,7 +71,7 @@ def test_keras_files(jobs: Path, runtime: str) -> None:
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_the_formatter_leaves_files_alone(path: Path, backend: str, tmp_path: Path) -> None:
     file = tmp_path / f"{path.stem}_{backend}.py"
-    file.write_text(compile_source(graph(path), backend))
+    file.write_text(compile_source(build_graph(path), backend))
     for command in (["check"], ["format", "--diff"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--isolated", str(file)], capture_output=True, text=True

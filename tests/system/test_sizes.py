@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from specbuild.backends import load
-from specbuild.compiler.pipeline import compile_source, elaborated, opened
-from specbuild.compiler.weight_locations import held
+from specbuild.backends import load_backend
+from specbuild.compiler.pipeline import compile_source, elaborate_model, open_spec
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.expressions import plain
+from specbuild.expressions import concrete
 from specbuild.frontend.source import Source
-from specbuild.ir.graph import Block, instances
+from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.table import Const
-from specbuild.runtimes.live import imported
+from specbuild.runtimes.live_model import import_source
 from tests.system.smaller import smaller
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def grown(path: Path) -> Block | None:
                 sizes[axis] += MORE[axis]
     source = Source(json.dumps(data, indent=1) + "\n", str(path.relative_to(ROOT)))
     try:
-        return elaborated(*opened(source, ROOT), smaller(path)).model
+        return elaborate_model(*open_spec(source, ROOT), smaller(path)).model
     except (SpecError, SpecErrors):
         return None
 
@@ -61,8 +61,8 @@ def alike(a: Block, b: Block) -> bool:
     """Whether two models have the same weights and the same tables."""
 
     def kept(model: Block) -> dict[str, Any]:
-        tables = {path: node.type.sizes for path, node, _ in instances(model) if isinstance(node.op, Const)}
-        return tables | {h.path: h.shape for h in held(model, "torch")}
+        tables = {path: node.type.sizes for path, node, _ in walk_ops(model) if isinstance(node.op, Const)}
+        return tables | {h.path: h.shape for h in locate_weights(model, "torch")}
 
     return kept(a) == kept(b)
 
@@ -71,7 +71,7 @@ def arrays(model: Block, backend: str) -> list[Any]:
     random = np.random.default_rng(0)
     found = []
     for x in model.inputs.values():
-        shape = (2, *(plain(x[axis]) for axis in load(backend).natural(x)))
+        shape = (2, *(concrete(x[axis]) for axis in load_backend(backend).natural_order(x)))
         integers = x.dtype == "int32"
         found.append(
             random.integers(0, 5, shape).astype("int32")
@@ -95,13 +95,13 @@ def agree(found: Any, wanted: Any) -> None:
 
 
 def pair(path: Path) -> tuple[Block, Block]:
-    small, large = elaborated(*opened(path, ROOT), smaller(path)).model, grown(path)
+    small, large = elaborate_model(*open_spec(path, ROOT), smaller(path)).model, grown(path)
     assert large is not None and alike(small, large), "it does not run at another size: is that needed?"
     return small, large
 
 
 def maker(model: Block, backend: str, name: str) -> Any:
-    return getattr(imported(compile_source(model, backend), f"{name}_{backend}"), model.kind)
+    return getattr(import_source(compile_source(model, backend), f"{name}_{backend}"), model.kind)
 
 
 @pytest.mark.parametrize("path", FREE, ids=lambda p: p.stem)
@@ -134,4 +134,4 @@ def test_keras(path: Path) -> None:
 def test_what_is_left_out_needs_its_size(name: str) -> None:
     path = ROOT / "specs" / f"{name}.yaml"
     large = grown(path)
-    assert large is None or not alike(elaborated(*opened(path, ROOT), smaller(path)).model, large)
+    assert large is None or not alike(elaborate_model(*open_spec(path, ROOT), smaller(path)).model, large)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 
 SPECS = Path(__file__).parents[2] / "specs"
 
 
 def made(name: str, variant: str | None = None) -> nn.Module:
     """A system's PyTorch model, ready for inference, with weights that hide nothing."""
-    model = graph(SPECS / f"{name}.yaml", variant=variant)
+    model = build_graph(SPECS / f"{name}.yaml", variant=variant)
     scope: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(compile_source(model, "torch"), f"{name}.py", "exec"), scope)
     torch.manual_seed(0)

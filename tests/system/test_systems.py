@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-from specbuild.compiler.pipeline import compile_source, graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend.resolver import LIBRARY
 from specbuild.frontend.source import Source
 from specbuild.ir.graph import Block
-from specbuild.parity.compare import Case, Report, compare
+from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
 from tests.system.smaller import smaller
 
 ROOT = Path(__file__).parents[1]
@@ -111,31 +111,32 @@ def on_meta(model: Block, **arguments: Any) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def reports() -> dict[str, Report]:
+def reports() -> dict[str, ParityReport]:
     cases = [
-        Case(name, graph(path, smaller(path), variant), batch=3) for name, (path, variant) in CASES.items()
+        ParityCase(name, build_graph(path, smaller(path), variant), batch=3)
+        for name, (path, variant) in CASES.items()
     ]
-    return {report.name: report for report in compare(cases)}
+    return {report.name: report for report in compare_cases(cases)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_both_files_compute_the_same(name: str, reports: dict[str, Report]) -> None:
+def test_both_files_compute_the_same(name: str, reports: dict[str, ParityReport]) -> None:
     report = reports[name]
     assert not report.error, report.error
-    assert report.worst <= CLOSER.get(name, report.tolerance.fails), str(report)
+    assert report.worst_relative <= CLOSER.get(name, report.tolerance.fail_above), str(report)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters(name: str) -> None:
     path, variant = CASES[name]
-    model = on_meta(graph(path, variant=variant))
+    model = on_meta(build_graph(path, variant=variant))
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
 
 
 def test_parameters_and_statistics_as_keras_counts_them() -> None:
     path, _ = CASES["multi_attention_xception"]
-    held = on_meta(graph(path, variant="faithful")).state_dict()
+    held = on_meta(build_graph(path, variant="faithful")).state_dict()
     assert (
         sum(x.numel() for name, x in held.items() if not name.endswith("num_batches_tracked")) == 23_025_490
     )
@@ -145,7 +146,7 @@ def test_parameters_and_statistics_as_keras_counts_them() -> None:
 def test_formatter_and_linter_agree(backend: str, tmp_path: Path) -> None:
     for name, (path, variant) in CASES.items():
         (tmp_path / f"{name.replace('-', '_')}.py").write_text(
-            compile_source(graph(path, variant=variant), backend)
+            compile_source(build_graph(path, variant=variant), backend)
         )
     for command in (["check"], ["format", "--diff"]):
         done = subprocess.run(
@@ -159,7 +160,7 @@ def test_formatter_and_linter_agree(backend: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, (path, _) in CASES.items() if path.stem in PERMUTES])
 def test_no_needless_permute(name: str) -> None:
     path, variant = CASES[name]
-    texts = [compile_source(graph(path, variant=variant), backend) for backend in ("torch", "keras")]
+    texts = [compile_source(build_graph(path, variant=variant), backend) for backend in ("torch", "keras")]
     found = tuple(
         sum(text.count(word) for word in (".transpose(", ".permute(", ".movedim(", ".swapaxes("))
         for text in texts
@@ -186,13 +187,13 @@ def others(value: Any) -> list[Any]:
 def test_constructor_means_what_the_spec_means(name: str) -> None:
     """`Net(depth=5)` from the emitted file is the network that the spec describes with depth 5."""
     path, variant = (CASES | BACKBONES)[name]
-    model = graph(path, variant=variant)
+    model = build_graph(path, variant=variant)
     signature = inspect.signature(emitted(model, "torch")[model.kind])
     for parameter in signature.parameters.values():
         for value in others(parameter.default):
             given = list(value) if isinstance(value, tuple) else value
             try:
-                wanted = graph(path, {parameter.name: given}, variant)
+                wanted = build_graph(path, {parameter.name: given}, variant)
             except SpecError:
                 continue
             expected, found = on_meta(wanted), on_meta(model, **{parameter.name: value})

@@ -12,15 +12,15 @@ import pytest
 
 import specbuild
 from specbuild.cli import main
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block
-from specbuild.weights.adapt import adapted
-from specbuild.weights.adapt_options import adaptation
-from specbuild.weights.initial import initial
-from specbuild.weights.matching import Carried, Declared, Naming, carried
-from specbuild.weights.report import Report, report
+from specbuild.weights.adapt import adapt_weights
+from specbuild.weights.adapt_options import parse_adaptation
+from specbuild.weights.initial import initialize_weights
+from specbuild.weights.matching import MatchedWeights, MatchExceptions, NamingScheme, match_weights
+from specbuild.weights.report import WeightReport, build_report
 
 Array = np.ndarray[Any, Any]
 BACKBONES = Path(specbuild.__file__).parent / "library" / "backbones"
@@ -79,39 +79,39 @@ steps:
 
 
 def net(channels: int = 3, height: int = 16, width: int = 16, **parameters: Any) -> Block:
-    return graph(NET.format(channels=channels, height=height, width=width), parameters)
+    return build_graph(NET.format(channels=channels, height=height, width=width), parameters)
 
 
 def values(model: Block) -> dict[str, Array]:
-    return initial(model, held(model, "torch"), seed=3)
+    return initialize_weights(model, locate_weights(model, "torch"), seed=3)
 
 
 def made(
     model: Block, old: Block, *ways: str, names: str = "torch", missing: tuple[str, ...] = (), seed: int = 0
-) -> Carried:
+) -> MatchedWeights:
     """The first weights of one model carried into another."""
-    entries = values(old) if names == "specbuild" else to_framework(held(old, names), values(old))
-    found = carried(model, entries, [Naming(names)])
-    return adapted(model, found, tuple(map(adaptation, ways)), seed)
+    entries = values(old) if names == "specbuild" else to_framework(locate_weights(old, names), values(old))
+    found = match_weights(model, entries, [NamingScheme(names)])
+    return adapt_weights(model, found, tuple(map(parse_adaptation, ways)), seed)
 
 
-def told(model: Block, found: Carried, *ways: str, missing: tuple[str, ...] = ()) -> Report:
-    declared = Declared(missing, (), tuple(map(adaptation, ways)))
-    return report(found, declared, [h.path for h in held(model, "torch")])
+def told(model: Block, found: MatchedWeights, *ways: str, missing: tuple[str, ...] = ()) -> WeightReport:
+    declared = MatchExceptions(missing, (), tuple(map(parse_adaptation, ways)))
+    return build_report(found, declared, [h.path for h in locate_weights(model, "torch")])
 
 
 # -- how it is declared ----------------------------------------------------------------------------
 
 
 def test_a_declaration_is_read() -> None:
-    found = adaptation(" *.position = resample( prefix = 2, from=14x14,to=16x20, align_corners=false )")
-    assert (found.pattern, found.mode, found.old, found.new, found.prefix) == (
+    found = parse_adaptation(" *.position = resample( prefix = 2, from=14x14,to=16x20, align_corners=false )")
+    assert (found.pattern, found.mode, found.old_sides, found.new_sides, found.prefix) == (
         "*.position", "resample", (14, 14), (16, 20), 2,
     )  # fmt: skip
     assert not found.align_corners and not found.antialias
-    assert not adaptation("a=resample(antialias=true)").align_corners
-    assert adaptation("a=b=mean").pattern == "a=b"
-    assert adaptation("a=repeat()").old is None
+    assert not parse_adaptation("a=resample(antialias=true)").align_corners
+    assert parse_adaptation("a=b=mean").pattern == "a=b"
+    assert parse_adaptation("a=repeat()").old_sides is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_declaration_is_read() -> None:
 )
 def test_what_cannot_be_read(text: str, reason: str, hint: str) -> None:
     with pytest.raises(SpecError) as error:
-        adaptation(text)
+        parse_adaptation(text)
     assert error.value.code == "SB806"
     assert reason in error.value.message and hint in error.value.hint
     assert "\x1b" not in error.value.message
@@ -161,14 +161,16 @@ def test_modes(names: str, channels: int) -> None:
     }
     if channels > 3:
         more = (8, channels - 3, 3, 3)
-        drawn = initial(model, [h for h in held(model, "torch") if h.path == KERNEL], seed=5)[KERNEL]
+        drawn = initialize_weights(
+            model, [h for h in locate_weights(model, "torch") if h.path == KERNEL], seed=5
+        )[KERNEL]
         wanted["zero"] = np.concatenate([kernel, np.zeros(more, "float32")], 1)
         wanted["random"] = np.concatenate([kernel, drawn[:, 3:]], 1)
         assert np.abs(drawn[:, 3:]).min() > 0
     for mode, expected in wanted.items():
         for pattern in ("patches", "patches.kernel", "pat*"):
             found = made(model, old, f"{pattern}={mode}", names=names, seed=5)
-            assert not found.exceptions and len(found.adapted) == 1
+            assert not found.exception_count and len(found.adapted) == 1
             assert found.values[KERNEL].dtype == np.float32
             np.testing.assert_allclose(found.values[KERNEL], expected, rtol=1e-7, err_msg=mode)
         assert all(np.array_equal(found.values[p], v) for p, v in before.items() if p != KERNEL)
@@ -177,7 +179,7 @@ def test_modes(names: str, channels: int) -> None:
 @pytest.mark.parametrize(("order", "sides"), [("[h, w, C]", "2x2x{}"), ("[C, h, w]", "{}x2x2")])
 def test_a_linear_map_of_patches(order: str, sides: str) -> None:
     """With the order of its inputs told, the new channels are where the model has them."""
-    old, model = (graph(LINEAR.format(channels=n, order=order)) for n in (3, 4))
+    old, model = (build_graph(LINEAR.format(channels=n, order=order)) for n in (3, 4))
     way = f"embed=zero(from={sides.format(3)}, to={sides.format(4)})"
     found = made(model, old, way).values["embed.kernel"]
     at = [int(n) for n in sides.format(4).split("x")]
@@ -185,7 +187,7 @@ def test_a_linear_map_of_patches(order: str, sides: str) -> None:
     before = values(old)["embed.kernel"].reshape(4, *(n - (n == 4) for n in at))
     np.testing.assert_array_equal(channels[:, :3], np.moveaxis(before, 1 + at.index(4), 1).reshape(4, 3, 4))
     assert not channels[:, 3].any()
-    assert made(model, old, way).adapted[0].how == f"zero of {sides.format(3)} to {sides.format(4)}"
+    assert made(model, old, way).adapted[0].description == f"zero of {sides.format(3)} to {sides.format(4)}"
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -195,7 +197,10 @@ def test_a_grid_that_the_model_tells() -> None:
     """Rows before it and sides are read off what the table is added to, though 18 x 8 places would make a square."""
     model, old = net(3, 72, 32), net(3, 64, 64)
     found = made(model, old, "position=resample", "places=resample")
-    assert [a.how for a in found.adapted] == ["resample 16x16 to 18x8", "resample 16x16 to 18x8 after 2 rows"]
+    assert [a.description for a in found.adapted] == [
+        "resample 16x16 to 18x8",
+        "resample 16x16 to 18x8 after 2 rows",
+    ]
     before, after = values(old)["position.value"], found.values["position.value"]
     np.testing.assert_array_equal(after[:2], before[:2])
     corners = [0, 7, 17 * 8, 17 * 8 + 7]
@@ -203,29 +208,36 @@ def test_a_grid_that_the_model_tells() -> None:
     grid = before[2:].reshape(16, 16, 8).transpose(2, 0, 1)
     same = made(net(3, 72, 32), old, "position=resample(to=18x8)", "places=resample").values["position.value"]
     np.testing.assert_array_equal(after, same)
-    map_ = Carried(Naming("specbuild"), others={"places.value": grid.astype("float32")})
+    map_ = MatchedWeights(
+        NamingScheme("specbuild"), mismatched_values={"places.value": grid.astype("float32")}
+    )
     map_.mismatched = [
-        u for u in carried(model, values(old), [Naming("specbuild")]).mismatched if u.path == "places.value"
+        u
+        for u in match_weights(model, values(old), [NamingScheme("specbuild")]).mismatched
+        if u.path == "places.value"
     ]
-    places = adapted(model, map_, [adaptation("places=resample")]).values["places.value"]
+    places = adapt_weights(model, map_, [parse_adaptation("places=resample")]).values["places.value"]
     np.testing.assert_allclose(places.reshape(8, -1).T, after[2:], rtol=0, atol=1e-6)
 
 
 def test_tables_that_the_model_tells_nothing_of() -> None:
     """Squares, with as few rows before them as there can be; a row of places if one side is told."""
-    model = graph(NET.format(channels=3, height=16, width=16).replace("T: 6", "T: 17"))
-    old = graph(NET.format(channels=3, height=16, width=16).replace("T: 6", "T: 10"))
-    assert made(model, old, "order=resample").adapted[0].how == "resample 3x3 to 4x4 after 1 row"
-    assert made(model, old, "order=resample(to=17)").adapted[0].how == "resample 10 to 17"
-    assert made(model, old, "order=resample(from=2x5, to=17x1)").adapted[0].how == "resample 2x5 to 17x1"
+    model = build_graph(NET.format(channels=3, height=16, width=16).replace("T: 6", "T: 17"))
+    old = build_graph(NET.format(channels=3, height=16, width=16).replace("T: 6", "T: 10"))
+    assert made(model, old, "order=resample").adapted[0].description == "resample 3x3 to 4x4 after 1 row"
+    assert made(model, old, "order=resample(to=17)").adapted[0].description == "resample 10 to 17"
     assert (
-        made(net(count=17), net(count=5), "read=resample").adapted[0].how == "resample 2x2 to 4x4 after 1 row"
+        made(model, old, "order=resample(from=2x5, to=17x1)").adapted[0].description == "resample 2x5 to 17x1"
+    )
+    assert (
+        made(net(count=17), net(count=5), "read=resample").adapted[0].description
+        == "resample 2x2 to 4x4 after 1 row"
     )
 
 
 def test_as_many_places_on_another_grid() -> None:
     found = made(net(), net(), "position=resample(from=2x8, to=4x4, prefix=2)")
-    assert [(a.how, a.weight.found) for a in found.adapted] == [
+    assert [(a.description, a.weight.actual) for a in found.adapted] == [
         ("resample 2x8 to 4x4 after 2 rows", "(18, 8)")
     ]
     assert not np.allclose(found.values["position.value"], values(net())["position.value"])
@@ -262,7 +274,7 @@ def test_what_cannot_be_adapted(
 
 
 def test_a_linear_map_must_be_told_its_channels() -> None:
-    old, model = (graph(LINEAR.format(channels=n, order="[h, w, C]")) for n in (3, 4))
+    old, model = (build_graph(LINEAR.format(channels=n, order="[h, w, C]")) for n in (3, 4))
     with pytest.raises(SpecError, match="which inputs are channels") as error:
         made(model, old, "embed=repeat")
     assert "'embed=repeat(from=12, to=16)'" in error.value.hint
@@ -274,12 +286,12 @@ def test_a_linear_map_must_be_told_its_channels() -> None:
 
 def test_channels_are_no_grid() -> None:
     old, model = (
-        graph(f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: {n}}}}}\nsteps:\n  - weight: {{axes: {{C: {n}}}, init: ones}}\n    as: scale\n  - multiply: [x, scale]\n")
+        build_graph(f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: {n}}}}}\nsteps:\n  - weight: {{axes: {{C: {n}}}, init: ones}}\n    as: scale\n  - multiply: [x, scale]\n")
         for n in (4, 9)
     )  # fmt: skip
     with pytest.raises(SpecError, match="takes channels for no grid"):
         made(model, old, "scale=resample")
-    assert told(model, made(model, old)).adaptable == ()
+    assert told(model, made(model, old)).adapt_options == ()
 
 
 # -- what is told ----------------------------------------------------------------------------------
@@ -289,7 +301,7 @@ def test_the_report_names_each() -> None:
     model = net(4, 16, 32)
     ways = ("patches=mean", "position.*=resample", "norm=repeat")
     found = made(model, net(3), *ways)
-    lines = list(told(model, found, *ways, missing=("places",)).lines())
+    lines = list(told(model, found, *ways, missing=("places",)).format_lines())
     assert lines == [
         "12 of 15 carried, 2 adapted, 1 new (places), 0 mismatched, 0 left over",
         "  adapted  patches.kernel (8, 4, 3, 3); patches.weight is (8, 3, 3, 3) in the file: mean",
@@ -302,20 +314,26 @@ def test_the_report_names_each() -> None:
 def test_what_is_not_declared_is_an_error_that_tells_how() -> None:
     model = net(4, 16, 32)
     answer = told(model, made(model, net(3)))
-    assert not answer.fits and not answer.adapted
-    assert answer.fault("a.pt").hint == (
+    assert not answer.is_complete and not answer.adapted
+    assert answer.mismatch_error("a.pt").hint == (
         "--adapt 'patches=repeat' --adapt 'places=resample' --adapt 'position=resample' to adapt them; "
         "--allow-missing 'patches.kernel' --allow-missing 'places' --allow-missing 'position' to let them begin anew"
     )
-    assert told(model, made(model, net(3), "patches=zero")).fault("a").hint.startswith("--adapt 'places=")
+    assert (
+        told(model, made(model, net(3), "patches=zero"))
+        .mismatch_error("a")
+        .hint.startswith("--adapt 'places=")
+    )
 
 
 def test_one_of_another_type_is_not_adapted() -> None:
     entries = {
-        **to_framework(held(net(3), "torch"), values(net(3))),
+        **to_framework(locate_weights(net(3), "torch"), values(net(3))),
         "patches.weight": np.zeros((8, 3, 3, 3), "int8"),
     }
-    found = adapted(net(4), carried(net(4), entries, [Naming("torch")]), [adaptation("patches=zero")])
+    found = adapt_weights(
+        net(4), match_weights(net(4), entries, [NamingScheme("torch")]), [parse_adaptation("patches=zero")]
+    )
     assert [u.path for u in found.mismatched] == [KERNEL] and not found.adapted
 
 
@@ -341,8 +359,8 @@ def test_one_file_for_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture[st
     numpy_files: Any = pytest.importorskip("safetensors.numpy")
     monkeypatch.chdir(tmp_path)
     Path("pair.yaml").write_text(PAIR)
-    model = graph(BACKBONES / "resnet.yaml", {"classes": 3}, "resnet18")
-    numpy_files.save_file(to_framework(held(model, "torch"), values(model)), "one.safetensors")
+    model = build_graph(BACKBONES / "resnet.yaml", {"classes": 3}, "resnet18")
+    numpy_files.save_file(to_framework(locate_weights(model, "torch"), values(model)), "one.safetensors")
     arguments = ["weights", "convert", "pair.yaml", "one.safetensors", "-o", "two.safetensors", "--json"]
     into = ["--from", "torchvision", "--into", "near", "--into", "far", "--adapt", "far.conv1=repeat"]
     assert main([*arguments, *into]) == 0

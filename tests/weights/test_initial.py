@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.weight_locations import from_framework, held, to_framework
-from specbuild.ops.attribute_kinds import INITS, Init
-from specbuild.weights.initial import DRAWN, drawn, initial
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import from_framework, locate_weights, to_framework
+from specbuild.ops.attribute_kinds import INIT_ARGUMENT_COUNTS, Init
+from specbuild.weights.initial import INITIALIZERS, draw_values, initialize_weights
 from tests.backends.test_op_parity import CASES, text
 
 SHAPE = (48, 16, 3, 3)
@@ -44,13 +44,13 @@ def random() -> np.random.Generator:
 
 
 def test_every_initialiser_is_drawn() -> None:
-    assert set(DRAWN) == set(INITS) == {init.kind for init in GIVES}
+    assert set(INITIALIZERS) == set(INIT_ARGUMENT_COUNTS) == {init.kind for init in GIVES}
 
 
 @pytest.mark.parametrize("init", GIVES, ids=str)
 def test_distribution(init: Init) -> None:
     bound, deviation = GIVES[init]
-    found = drawn(init, SHAPE, random())
+    found = draw_values(init, SHAPE, random())
     assert found.shape == SHAPE
     assert found.std() == pytest.approx(deviation, rel=0.03)
     if bound is not None:
@@ -59,7 +59,7 @@ def test_distribution(init: Init) -> None:
 
 @pytest.mark.parametrize("shape", [(8, 32), (32, 8), (6, 2, 3)])
 def test_orthogonal(shape: tuple[int, ...]) -> None:
-    flat = drawn(Init("orthogonal"), shape, random()).reshape(shape[0], -1)
+    flat = draw_values(Init("orthogonal"), shape, random()).reshape(shape[0], -1)
     product = flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat
     np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-12)
 
@@ -105,11 +105,11 @@ def test_they_begin_as_pytorch_does() -> None:
     """Bounds and deviations of every weight, next to those of the emitted PyTorch model."""
     torch: Any = pytest.importorskip("torch")
     model = load(NET)
-    ours = initial(model.graph, held(model.graph, "torch"))
+    ours = initialize_weights(model.graph, locate_weights(model.graph, "torch"))
     torch.manual_seed(0)
     theirs = {k: v.numpy() for k, v in model.build("torch").state_dict().items()}
-    for h in held(model.graph, "torch"):
-        a, b = h.to_framework(ours[h.path]), theirs[h.kept]
+    for h in locate_weights(model.graph, "torch"):
+        a, b = h.to_framework(ours[h.path]), theirs[h.framework_path]
         assert a.shape == b.shape and a.dtype == np.float32
         count = max(a.size, 1)
         slack = 6 / sqrt(count)
@@ -120,10 +120,10 @@ def test_they_begin_as_pytorch_does() -> None:
 
 def test_a_seed_gives_the_same_numbers_and_a_step_more_changes_no_other() -> None:
     model = load(NET)
-    weights = held(model.graph, "torch")
-    first, again, other = (initial(model.graph, weights, seed) for seed in (1, 1, 2))
+    weights = locate_weights(model.graph, "torch")
+    first, again, other = (initialize_weights(model.graph, weights, seed) for seed in (1, 1, 2))
     longer = load(NET.replace("    as: conv\n", "    as: conv\n  - conv: {channels: 48}\n    as: more\n"))
-    grown = initial(longer.graph, held(longer.graph, "torch"), 1)
+    grown = initialize_weights(longer.graph, locate_weights(longer.graph, "torch"), 1)
     for path, value in first.items():
         np.testing.assert_array_equal(value, again[path])
         np.testing.assert_array_equal(value, grown[path])
@@ -135,12 +135,12 @@ def test_every_weight_of_every_op_begins() -> None:
     """On each model by which an op is proved, in numbers that both frameworks can keep."""
     told = 0
     for name, case in CASES.items():
-        model = graph(text(*case))
-        weights = held(model, "torch")
-        values = initial(model, weights)
+        model = build_graph(text(*case))
+        weights = locate_weights(model, "torch")
+        values = initialize_weights(model, weights)
         told += len(values)
         for backend in ("torch", "keras"):
-            kept = held(model, backend)
+            kept = locate_weights(model, backend)
             back = from_framework(kept, to_framework(kept, values))
             assert {k: v.shape for k, v in back.items()} == {h.path: h.shape for h in weights}, name
     assert told > 300

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from specbuild import load
-from specbuild.codegen.printer import module
+from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
-from specbuild.compiler.audit import AuditError, audit
-from specbuild.compiler.keras_weights_loader import IMPORT, with_loader
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.compiler.audit import AuditError, audit_source
+from specbuild.compiler.keras_weights_loader import LOADER_IMPORT, add_loader
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.ir.graph import Block
-from specbuild.weights.initial import initial
+from specbuild.weights.initial import initialize_weights
 from tests.backends.test_op_parity import CASES, text
 
 ROOT = Path(__file__).parents[2]
@@ -49,9 +49,9 @@ def test_source(path: Path) -> None:
 def test_files_are_clean(tmp_path: Path) -> None:
     """As the formatter writes them, and without a word from the linter."""
     cases = {name: CASES[name] for name in ("gru_bidirectional", "lstm", "prelu_channels") if name in CASES}
-    sources = {path.stem: compile_source(graph(path), "keras", loader=True) for path in SHOWN}
+    sources = {path.stem: compile_source(build_graph(path), "keras", loader=True) for path in SHOWN}
     sources |= {
-        name: compile_source(graph(text(*case)), "keras", loader=True) for name, case in cases.items()
+        name: compile_source(build_graph(text(*case)), "keras", loader=True) for name, case in cases.items()
     }
     for name, source in sources.items():
         (tmp_path / f"{name}.py").write_text(source)
@@ -77,11 +77,13 @@ class Variable:
 
 def loaded(model: Block, values: Mapping[str, Any], whole: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the emitted loader makes of canonical weights, by the paths of variables."""
-    source = module(with_loader(Module("", (), ()), model)).replace(IMPORT, "")
+    source = print_module(add_loader(Module("", (), ()), model)).replace(LOADER_IMPORT, "")
     keras = SimpleNamespace(Model=object, ops=np)
     scope: dict[str, Any] = {"keras": keras, "load_file": lambda path: dict(values)}
     exec(source, scope)
-    variables = [Variable(k, v.shape) for k, v in to_framework(held(model, "keras"), whole or values).items()]
+    variables = [
+        Variable(k, v.shape) for k, v in to_framework(locate_weights(model, "keras"), whole or values).items()
+    ]
     variables.append(Variable("drop/seed_generator/seed_generator_state", (2,)))
     scope["load_weights"](SimpleNamespace(weights=variables), "weights.safetensors")
     assert variables.pop().value.size == 0
@@ -90,9 +92,10 @@ def loaded(model: Block, values: Mapping[str, Any], whole: Mapping[str, Any] | N
 
 def same(model: Block, name: str) -> None:
     values = {
-        k: v + np.arange(v.size).reshape(v.shape) for k, v in initial(model, held(model, "torch")).items()
+        k: v + np.arange(v.size).reshape(v.shape)
+        for k, v in initialize_weights(model, locate_weights(model, "torch")).items()
     }
-    wanted = to_framework(held(model, "keras"), values)
+    wanted = to_framework(locate_weights(model, "keras"), values)
     found = loaded(model, values)
     assert set(found) == set(wanted)
     for path, value in wanted.items():
@@ -101,22 +104,22 @@ def same(model: Block, name: str) -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_every_variable_of_a_spec_is_filled(path: Path) -> None:
-    same(graph(path), path.stem)
+    same(build_graph(path), path.stem)
 
 
 def test_every_variable_of_every_op_is_filled() -> None:
     count = 0
     for name, case in CASES.items():
-        model = graph(text(*case))
-        if held(model, "keras"):
+        model = build_graph(text(*case))
+        if locate_weights(model, "keras"):
             same(model, name)
             count += 1
     assert count > 100
 
 
 def test_what_is_missing_or_left_over_is_named() -> None:
-    model = graph(ROOT / "specs" / "gated_classifier.yaml")
-    values = initial(model, held(model, "torch"))
+    model = build_graph(ROOT / "specs" / "gated_classifier.yaml")
+    values = initialize_weights(model, locate_weights(model, "torch"))
     with pytest.raises(ValueError, match="the model has no other"):
         loaded(model, {**values, "other": np.zeros(1)})
     with pytest.raises(KeyError, match=r"head\.bias"):
@@ -124,10 +127,12 @@ def test_what_is_missing_or_left_over_is_named() -> None:
 
 
 def test_only_a_file_that_is_to_load_may_import_what_loads() -> None:
-    source = compile_source(graph(ROOT / "specs" / "gated_classifier.yaml"), "keras", loader=True)
-    audit(source, "keras", loader=True)
+    source = compile_source(build_graph(ROOT / "specs" / "gated_classifier.yaml"), "keras", loader=True)
+    audit_source(source, "keras", loader=True)
     with pytest.raises(AuditError, match=r"imports safetensors\.numpy\.load_file"):
-        audit(source, "keras")
+        audit_source(source, "keras")
     for other in ("from safetensors.numpy import save_file", "import safetensors", "import numpy"):
         with pytest.raises(AuditError, match="imports"):
-            audit(source.replace("from safetensors.numpy import load_file", other), "keras", loader=True)
+            audit_source(
+                source.replace("from safetensors.numpy import load_file", other), "keras", loader=True
+            )

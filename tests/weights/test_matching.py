@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 
 import specbuild
-from specbuild.compiler.pipeline import graph
-from specbuild.compiler.weight_locations import held, to_framework
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block
-from specbuild.weights.initial import initial
-from specbuild.weights.matching import Carried, Declared, Naming, carried, namings
-from specbuild.weights.report import Report, report
+from specbuild.weights.initial import initialize_weights
+from specbuild.weights.matching import (
+    MatchedWeights,
+    MatchExceptions,
+    NamingScheme,
+    match_weights,
+    naming_candidates,
+)
+from specbuild.weights.report import WeightReport, build_report
 
 Array = np.ndarray[Any, Any]
 BACKBONES = Path(specbuild.__file__).parent / "library" / "backbones"
@@ -73,28 +79,30 @@ steps:
 
 @pytest.fixture(scope="module")
 def net() -> Block:
-    return graph(NET)
+    return build_graph(NET)
 
 
 def values(model: Block) -> dict[str, Array]:
-    return initial(model, held(model, "torch"), seed=3)
+    return initialize_weights(model, locate_weights(model, "torch"), seed=3)
 
 
 def state(model: Block, backend: str = "torch") -> dict[str, Array]:
-    return to_framework(held(model, backend), values(model))
+    return to_framework(locate_weights(model, backend), values(model))
 
 
-def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> Carried:
+def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> MatchedWeights:
     into = [chosen["into"]] if "into" in chosen else []
-    return carried(model, entries, namings(model, kind, chosen.get("origin"), into))
+    return match_weights(model, entries, naming_candidates(model, kind, chosen.get("origin"), into))
 
 
-def told(model: Block, found: Carried, *missing: str, unused: tuple[str, ...] = ()) -> Report:
-    return report(found, Declared(missing, unused), [h.path for h in held(model, "torch")])
+def told(model: Block, found: MatchedWeights, *missing: str, unused: tuple[str, ...] = ()) -> WeightReport:
+    return build_report(
+        found, MatchExceptions(missing, unused), [h.path for h in locate_weights(model, "torch")]
+    )
 
 
-def same(model: Block, found: Carried) -> None:
-    assert not found.exceptions
+def same(model: Block, found: MatchedWeights) -> None:
+    assert not found.exception_count
     wanted = values(model)
     assert set(found.values) == set(wanted)
     for path, value in wanted.items():
@@ -137,7 +145,7 @@ def test_what_wrappers_add_is_left_out(net: Block, wrap: str) -> None:
 
 
 def test_a_step_called_module_is_not_taken_for_a_wrapper() -> None:
-    model = graph(
+    model = build_graph(
         "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4}}\nsteps:\n  - do:\n      - linear: {features: 4}\n      - linear: {features: 2}\n    as: model\n"
     )
     assert all(name.startswith("model.") for name in state(model))
@@ -162,8 +170,8 @@ def test_every_exception_is_named(net: Block) -> None:
     entries["other.weight"] = np.zeros((2, 2), "float32")
     found = taken(net, entries)
     answer = told(net, found)
-    assert not answer.fits
-    assert list(answer.lines()) == [
+    assert not answer.is_complete
+    assert list(answer.format_lines()) == [
         "12 of 16 carried, 0 new, 2 missing, 2 mismatched, 1 left over",
         "  missing     stages.0.gate.excite.kernel (4, 4)",
         "  missing     stages.0.gate.excite.bias (4,)",
@@ -171,7 +179,7 @@ def test_every_exception_is_named(net: Block) -> None:
         "  mismatched  head.kernel (3, 4); head.weight is (5, 4) in the file",
         "  left over   other.weight (2, 2)",
     ]
-    fault = answer.fault("old.pt")
+    fault = answer.mismatch_error("old.pt")
     assert fault.code == "SB801"
     assert (
         fault.message
@@ -183,9 +191,9 @@ def test_every_exception_is_named(net: Block) -> None:
         "--allow-unused 'other.weight' to leave such entries out"
     )
     declared = told(net, found, "stages.0.gate", "head.kernel", "stages.1.conv", unused=("other.*",))
-    assert declared.fits
+    assert declared.is_complete
     assert (
-        declared.summary()
+        declared.summary_line()
         == "12 of 16 carried, 4 new (gate, conv, kernel), 0 mismatched, 0 left over, 1 unused"
     )
     assert {u.path for u in declared.new} == {
@@ -197,24 +205,25 @@ def test_every_exception_is_named(net: Block) -> None:
 
 def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
     answer = told(net, taken(net, {"a.weight": np.zeros(3, "float32")}))
-    assert answer.summary() == "0 of 16 carried, 0 new, 16 missing, 0 mismatched, 1 left over"
+    assert answer.summary_line() == "0 of 16 carried, 0 new, 16 missing, 0 mismatched, 1 left over"
     assert (
-        answer.fault("a.pt").hint == "no name in it is one of the model's; --from says whose names they are"
+        answer.mismatch_error("a.pt").hint
+        == "no name in it is one of the model's; --from says whose names they are"
     )
 
 
 def test_shapes_of_keras_are_told_in_its_own_order(net: Block) -> None:
     entries = {**state(net, "keras"), "head/kernel": np.zeros((4, 5), "float32")}
     answer = told(net, taken(net, entries, "h5"))
-    assert list(answer.lines())[1:] == [
+    assert list(answer.format_lines())[1:] == [
         "  mismatched  head.kernel (3, 4); head/kernel, which would be (4, 3), is (4, 5) in the file"
     ]
 
 
 def test_published_weights_of_an_imported_model() -> None:
     """A layout that a model inside has rules for; the rest of the model gets nothing of it."""
-    model = graph(USER)
-    backbone = graph(BACKBONES / "resnet.yaml", {"classes": 7}, "resnet18")
+    model = build_graph(USER)
+    backbone = build_graph(BACKBONES / "resnet.yaml", {"classes": 7}, "resnet18")
     entries = state(backbone)
     with pytest.raises(SpecError, match="fits cnn and other") as ambiguous:
         taken(model, entries, origin="torchvision")
@@ -225,7 +234,8 @@ def test_published_weights_of_an_imported_model() -> None:
     assert {u.path.partition(".")[0] for u in found.missing} == {"cnn"}
     np.testing.assert_array_equal(found.values["other.conv1.kernel"], entries["conv1.weight"])
     assert (
-        told(model, found, "cnn").summary() == "102 of 204 carried, 102 new (cnn), 0 mismatched, 0 left over"
+        told(model, found, "cnn").summary_line()
+        == "102 of 204 carried, 102 new (cnn), 0 mismatched, 0 left over"
     )
 
 
@@ -238,11 +248,16 @@ def test_published_weights_of_an_imported_model() -> None:
 )
 def test_names_that_are_not_known(net: Block, origin: str, into: str | None, message: str) -> None:
     with pytest.raises(SpecError, match=message) as found:
-        namings(net, "torch", origin, [into] if into else [])
+        naming_candidates(net, "torch", origin, [into] if into else [])
     assert found.value.code == "SB806"
 
 
 def test_candidates_are_those_of_the_file(net: Block) -> None:
-    assert [n.name for n in namings(net, "h5", None)] == ["keras"]
-    assert [n.name for n in namings(net, "torch", None)] == ["specbuild", "torch", "keras", "published"]
-    assert namings(net, "torch", "keras") == [Naming("keras")]
+    assert [n.name for n in naming_candidates(net, "h5", None)] == ["keras"]
+    assert [n.name for n in naming_candidates(net, "torch", None)] == [
+        "specbuild",
+        "torch",
+        "keras",
+        "published",
+    ]
+    assert naming_candidates(net, "torch", "keras") == [NamingScheme("keras")]

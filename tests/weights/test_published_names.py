@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.weights.published_names import carry
+from specbuild.weights.published_names import convert_published_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -65,13 +65,13 @@ def entries() -> dict[str, Array]:
 
 def fault(rules: str, given: dict[str, Array] | None = None, layout: str = "published") -> SpecError:
     with pytest.raises((SpecError, SpecErrors)) as found:
-        carry(graph(NET + rules), layout, entries() if given is None else given)
+        convert_published_weights(build_graph(NET + rules), layout, entries() if given is None else given)
     return found.value.errors[0] if isinstance(found.value, SpecErrors) else found.value
 
 
 def test_every_kind_of_rule() -> None:
     given = entries()
-    found = carry(graph(NET + RULES), "published", given)
+    found = convert_published_weights(build_graph(NET + RULES), "published", given)
     packed, bias = given["encoder_layer_2.in_proj_weight"], given["encoder_layer_2.in_proj_bias"]
     assert len(found) == 2 * 5 + 1
     np.testing.assert_array_equal(found["stack.1.query.weight"], packed[:6])
@@ -88,7 +88,7 @@ def test_what_is_carried_loads_strictly_and_names_without_a_rule_stay() -> None:
     model = load(NET + "  published: {}\n")
     net = model.build("torch")
     held = {name: value.numpy() for name, value in net.state_dict().items()}
-    found = carry(model.graph, "published", held)
+    found = convert_published_weights(model.graph, "published", held)
     assert set(found) == set(held)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in found.items()}, strict=True)
 
@@ -99,8 +99,10 @@ def test_counters_of_batch_norm_are_taken_but_not_needed() -> None:
         "weights:\n  published:\n    bn.{rest}: norm.{rest}\n"
     )
     given = {f"bn.{name}": np.ones(2) for name in ("weight", "bias", "running_mean", "running_var")}
-    assert len(carry(graph(text), "published", given)) == 4
-    counted = carry(graph(text), "published", given | {"bn.num_batches_tracked": np.array(7)})
+    assert len(convert_published_weights(build_graph(text), "published", given)) == 4
+    counted = convert_published_weights(
+        build_graph(text), "published", given | {"bn.num_batches_tracked": np.array(7)}
+    )
     assert counted["norm.num_batches_tracked"] == 7
 
 
@@ -114,7 +116,9 @@ def test_paths_of_keras() -> None:
         for part in ("query", "key"):
             given |= {f"encoder_{i}/{part}/kernel": np.zeros((6, 6)), f"encoder_{i}/{part}/bias": np.zeros(6)}
         given[f"encoder_{i}/scale"] = np.zeros(6)
-    found = carry(graph(NET + rules), "keras", given | {"head/kernel": np.zeros((6, 3))})
+    found = convert_published_weights(
+        build_graph(NET + rules), "keras", given | {"head/kernel": np.zeros((6, 3))}
+    )
     assert "stack/1/query/kernel" in found
 
 
@@ -136,8 +140,8 @@ def test_all_that_does_not_fit_is_named() -> None:
         "of another shape: classifier.3.kernel gives (4, 6) for head.weight (3, 6)",
         "given twice: head.weight (by classifier.4.kernel)",
     )
-    assert error.place is not None
-    assert "published" in error.place.text
+    assert error.location is not None
+    assert "published" in error.location.text
 
 
 @pytest.mark.parametrize(
@@ -174,8 +178,8 @@ def test_rules_that_cannot_be_followed(rules: str, code: str, said: str) -> None
     error = fault(rules + "\n")
     assert error.code == code, str(error)
     assert said in error.message
-    assert error.place is not None
-    assert error.place.line > NET.count("\n")
+    assert error.location is not None
+    assert error.location.line > NET.count("\n")
 
 
 def test_a_layout_that_is_not_there() -> None:

@@ -17,12 +17,12 @@ import pytest
 
 from specbuild import load
 from specbuild.cli import main
-from specbuild.compiler import files as output
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler import output_files as output
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
+from specbuild.weights import framework_files as process
 from specbuild.weights import safetensors_files as files
-from specbuild.weights import worker_process as process
-from specbuild.weights.initial import initial
+from specbuild.weights.initial import initialize_weights
 
 h5py: Any = pytest.importorskip("h5py")
 torch: Any = pytest.importorskip("torch")
@@ -56,7 +56,7 @@ class Evil:
 
 def good() -> dict[str, Any]:
     model = load(NET)
-    return initial(model.graph, held(model.graph, "torch"))
+    return initialize_weights(model.graph, locate_weights(model.graph, "torch"))
 
 
 def tensors(header: dict[str, Any], data: bytes = b"", length: int | None = None) -> bytes:
@@ -115,18 +115,18 @@ BAD_HEADERS = {
 def refused(path: Path) -> SpecError:
     """The error that reading a file gives, in this process."""
     with pytest.raises(SpecError) as found:
-        kind = files.kind_of(path)
+        kind = files.detect_file_kind(path)
         if kind == "safetensors":
-            files.read(path)
+            files.read_safetensors(path)
         else:
             try:
                 if kind == "torch":
-                    torch_worker.read(path)
+                    torch_worker.read_state_dict(path)
                 else:
                     job = {"file": str(path), "kind": kind}
-                    keras_worker.read(job, path.parent)
-            except (torch_worker.Refused, keras_worker.Refused) as error:
-                raise files.corrupt(path, str(error)) from None
+                    keras_worker.read_variables(job, path.parent)
+            except (torch_worker.RefusedFile, keras_worker.RefusedFile) as error:
+                raise files.corrupt_error(path, str(error)) from None
     assert found.value.code == "SB804"
     return found.value
 
@@ -173,9 +173,13 @@ def test_whatever_is_cut_off_or_changed(tmp_path: Path) -> None:
                 data[place] = random.integers(0, 256)
             path.write_bytes(data[: random.integers(1, 2 * len(data))])
             try:
-                kind = files.kind_of(path)
-                found = torch_worker.read(path) if kind == "torch" else files.read(path).values
-            except (SpecError, torch_worker.Refused):
+                kind = files.detect_file_kind(path)
+                found = (
+                    torch_worker.read_state_dict(path)
+                    if kind == "torch"
+                    else files.read_safetensors(path).values
+                )
+            except (SpecError, torch_worker.RefusedFile):
                 continue
             assert all(isinstance(value, np.ndarray) for value in found.values())
 
@@ -193,7 +197,7 @@ def test_state_dicts(tmp_path: Path) -> None:
         {"epoch": 3, "optimizer": {"state": {}}, "model": state},
     ):
         path.write_bytes(saved(form))
-        found = torch_worker.read(path)
+        found = torch_worker.read_state_dict(path)
         assert {k: (str(v.dtype), v.shape) for k, v in found.items()} == {
             "conv.weight": ("float32", (2, 3)), "conv.bias": ("float32", (2,)), "step": ("int64", ()),
         }  # fmt: skip
@@ -207,8 +211,8 @@ def test_state_dicts(tmp_path: Path) -> None:
         ({"a": torch.ones(2, 2).to_sparse()}, "a is not a plain tensor"),
     ):
         path.write_bytes(saved(form))
-        with pytest.raises(torch_worker.Refused, match=told):
-            torch_worker.read(path)
+        with pytest.raises(torch_worker.RefusedFile, match=told):
+            torch_worker.read_state_dict(path)
 
 
 def test_hdf5(tmp_path: Path) -> None:
@@ -241,16 +245,16 @@ def test_hdf5(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{fill.__name__}.weights.h5"
         h5(path, fill)
-        with pytest.raises(keras_worker.Refused, match=told):
-            keras_worker.read({"file": str(path), "kind": "h5"}, tmp_path)
+        with pytest.raises(keras_worker.RefusedFile, match=told):
+            keras_worker.read_variables({"file": str(path), "kind": "h5"}, tmp_path)
     whole = h5(tmp_path / "whole.h5", lambda opened: opened.create_dataset("a", data=np.ones((64, 64))))
     for cut in (whole[:600], whole[:64] + bytes(np.random.default_rng(1).integers(0, 256, 3000, "uint8"))):
         (tmp_path / "cut.h5").write_bytes(cut)
-        with pytest.raises(keras_worker.Refused, match="cannot be read as HDF5"):
-            keras_worker.read({"file": str(tmp_path / "cut.h5"), "kind": "h5"}, tmp_path)
+        with pytest.raises(keras_worker.RefusedFile, match="cannot be read as HDF5"):
+            keras_worker.read_variables({"file": str(tmp_path / "cut.h5"), "kind": "h5"}, tmp_path)
     (tmp_path / "no.keras").write_bytes(zipped({"config.json": b"{}"}))
-    with pytest.raises(keras_worker.Refused, match=r"holds no model\.weights\.h5"):
-        keras_worker.read({"file": str(tmp_path / "no.keras"), "kind": "keras"}, tmp_path)
+    with pytest.raises(keras_worker.RefusedFile, match=r"holds no model\.weights\.h5"):
+        keras_worker.read_variables({"file": str(tmp_path / "no.keras"), "kind": "keras"}, tmp_path)
 
 
 def test_the_older_form_of_keras_goes_by_name(tmp_path: Path) -> None:
@@ -260,7 +264,7 @@ def test_the_older_form_of_keras_goes_by_name(tmp_path: Path) -> None:
         opened["conv/conv/bias:0"] = np.ones(3, "float16")
 
     h5(tmp_path / "old.h5", fill)
-    found = keras_worker.read({"file": str(tmp_path / "old.h5"), "kind": "h5"}, tmp_path)
+    found = keras_worker.read_variables({"file": str(tmp_path / "old.h5"), "kind": "h5"}, tmp_path)
     assert {k: (v.shape, str(v.dtype)) for k, v in found.items()} == {
         "conv/kernel": ((3, 3, 4, 3), "float32"), "conv/bias": ((3,), "float32"),
     }  # fmt: skip
@@ -276,7 +280,7 @@ def test_halves_become_float32(tmp_path: Path) -> None:
     }
     path = tmp_path / "half.safetensors"
     path.write_bytes(tensors(header, bits + np.float16(0.5).tobytes() + np.float64(0.1).tobytes()))
-    found = files.read(path).values
+    found = files.read_safetensors(path).values
     np.testing.assert_allclose(found["a"], numbers, rtol=2**-8)
     assert {k: str(v.dtype) for k, v in found.items()} == {"a": "float32", "b": "float32", "c": "float64"}
     assert (found["b"][0], found["c"][0]) == (0.5, 0.1)

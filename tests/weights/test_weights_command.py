@@ -76,7 +76,7 @@ def test_init(run: Any) -> None:
     run("init", "net.yaml", "-o", "b.safetensors")
     run("init", "net.yaml", "-o", "c.safetensors", "--seed", "7", "--variant", "wide", "--set", "classes=9")
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
-    held = files.read(Path("c.safetensors"))
+    held = files.read_safetensors(Path("c.safetensors"))
     assert held.values["head.kernel"].shape == (9, 8)
     assert held.values["reader.kernel"].shape == (48, 6)
     assert held.metadata["specbuild"] == f"{__version__} Net"
@@ -111,7 +111,7 @@ def test_there_and_back_through_keras(run: Any) -> None:
     assert said == "20 of 20 equal\n"
     said = run("convert", "net.yaml", "a.keras", "-o", "b.safetensors", *chosen)
     assert "note: Keras keeps reader/lstm_cell/bias as the sum of two" in said
-    a, b = (files.read(Path(f"{name}.safetensors")).values for name in "ab")
+    a, b = (files.read_safetensors(Path(f"{name}.safetensors")).values for name in "ab")
     for path, value in a.items():
         if path == "reader.bias":
             value = value + a["reader.recurrent_bias"]
@@ -132,7 +132,7 @@ def test_new_weights_begin_as_the_spec_says(run: Any) -> None:
     assert not Path("b.safetensors").exists()
     said = run(*arguments, "--allow-missing", "head", "--seed", "7")
     assert said.startswith("18 of 20 carried, 2 new (head), 0 mismatched, 0 left over\n")
-    a, b, seven = (files.read(Path(f"{name}.safetensors")).values for name in ("a", "b", "seven"))
+    a, b, seven = (files.read_safetensors(Path(f"{name}.safetensors")).values for name in ("a", "b", "seven"))
     np.testing.assert_array_equal(b["head.kernel"], seven["head.kernel"])
     np.testing.assert_array_equal(b["last.kernel"], a["last.kernel"])
 
@@ -179,7 +179,7 @@ def test_inspect(run: Any) -> None:
 def test_compare(run: Any) -> None:
     run("init", "net.yaml", "-o", "a.safetensors")
     run("init", "net.yaml", "-o", "b.safetensors", "--set", "classes=4")
-    values = files.read(Path("a.safetensors")).values
+    values = files.read_safetensors(Path("a.safetensors")).values
     values["head.bias"] = values["head.bias"] * np.float32(1.001)
     del values["head.kernel"]
     safetensors_numpy.save_file(values, "c.safetensors")

@@ -21,10 +21,10 @@ from specbuild.codegen.tree import (
     Prefix,
     Statement,
     Unpack,
-    walk,
+    walk_expression,
 )
 
-OPERATORS = {
+OPERATOR_NAMES = {
     "+": "add",
     "-": "subtract",
     "*": "multiply",
@@ -33,14 +33,14 @@ OPERATORS = {
     "%": "mod",
     "**": "power",
 }
-OTHERWISE = {"rms_normalization": "rms_norm"}  # elsewhere an operation is called as its function is
+RENAMED_OPERATIONS = {"rms_normalization": "rms_norm"}  # elsewhere an operation is called as its function is
 
 
-def reserved(
+def reserve_names(
     names: Iterable[str], statements: Iterable[Statement], helpers: Mapping[str, str]
 ) -> list[Statement]:
     """What makes Keras number its own operations where it would give them one of these names too."""
-    own = set(given(statements, helpers))
+    own = set(operation_names(statements, helpers))
     taken = [name for name in dict.fromkeys(names) if name in own]
     if not taken:
         return []
@@ -49,31 +49,31 @@ def reserved(
     return [told, *(Do(Call(get_uid, (Literal(name),))) for name in taken)]
 
 
-def given(statements: Iterable[Statement], helpers: Mapping[str, str]) -> Iterator[str]:
+def operation_names(statements: Iterable[Statement], helpers: Mapping[str, str]) -> Iterator[str]:
     """The names that the operations of these statements may get."""
     for statement in statements:
         match statement:
             case Assign(_, value) | Unpack(_, value):
-                yield from told(value, helpers)
+                yield from names_in_expression(value, helpers)
             case For(_, iterable, inner):
-                yield from told(iterable, helpers)
-                yield from given(inner, helpers)
+                yield from names_in_expression(iterable, helpers)
+                yield from operation_names(inner, helpers)
             case If(test, inner, otherwise):
-                yield from told(test, helpers)
-                yield from given((*inner, *otherwise), helpers)
+                yield from names_in_expression(test, helpers)
+                yield from operation_names((*inner, *otherwise), helpers)
 
 
-def told(expr: Expr, helpers: Mapping[str, str]) -> Iterator[str]:
-    for part in walk(expr):
+def names_in_expression(expr: Expr, helpers: Mapping[str, str]) -> Iterator[str]:
+    for part in walk_expression(expr):
         match part:
             case Call(Name(function)) if function.startswith("ops."):
                 name = function.removeprefix("ops.")
-                yield OTHERWISE.get(name, name)
+                yield RENAMED_OPERATIONS.get(name, name)
             case Call(Name(function)) if helpers.get(function, "").startswith("def "):
                 yield from re.findall(r"\bops\.(\w+)", helpers[function])
-                yield from ("get_item", *OPERATORS.values())
+                yield from ("get_item", *OPERATOR_NAMES.values())
             case Infix(operator):
-                yield OPERATORS.get(operator, "")
+                yield OPERATOR_NAMES.get(operator, "")
             case Prefix("-"):
                 yield "negative"
             case Index():

@@ -7,39 +7,39 @@ from typing import Any
 from specbuild.codegen.tree import Call, Expr, Literal, Name
 from specbuild.ops.attribute_kinds import Init
 
-CLASSES = {
+INITIALIZER_CLASSES = {
     "constant": ("Constant", ("value",)),
     "normal": ("RandomNormal", ("stddev",)),
     "truncated_normal": ("TruncatedNormal", ("stddev",)),
     "uniform": ("RandomUniform", ("minval", "maxval")),
     "orthogonal": ("Orthogonal", ()),
 }
-WORDS = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform"}
+INITIALIZER_NAMES = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform"}
 
 # Keras' HeNormal and GlorotNormal are cut at two standard deviations; PyTorch's are not.
-SCALED = {
+VARIANCE_SCALING = {
     "kaiming_uniform": (2.0, "uniform"),
     "kaiming_normal": (2.0, "untruncated_normal"),
     "xavier_normal": (1.0, "untruncated_normal"),
 }
 
 
-def initializer(begin: Init | None, default: str) -> Expr:
+def emit_initializer(begin: Init | None, default: str) -> Expr:
     """How a weight begins, as an argument; `default` where the spec does not say."""
     if begin is None:
         return Literal(default)
-    if begin.kind in WORDS:
-        return Literal(WORDS[begin.kind])
+    if begin.kind in INITIALIZER_NAMES:
+        return Literal(INITIALIZER_NAMES[begin.kind])
     if begin == Init("kaiming_uniform"):
         return Literal("he_uniform")
-    if begin.kind in SCALED:
-        scale, distribution = SCALED[begin.kind]
+    if begin.kind in VARIANCE_SCALING:
+        scale, distribution = VARIANCE_SCALING[begin.kind]
         mode = "fan_avg" if begin.kind == "xavier_normal" else begin.mode
         given: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution}
         return Call(
             Name("keras.initializers.VarianceScaling"), (), tuple((k, Literal(v)) for k, v in given.items())
         )
-    name, keywords = CLASSES[begin.kind]
+    name, keywords = INITIALIZER_CLASSES[begin.kind]
     args = begin.args
     if begin.kind in ("normal", "truncated_normal") and not args:
         args = (1.0,)  # Keras' own default is 0.05

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.runtimes.probes import Recorder
+from specbuild.runtimes.probes import StepRecorder
 
-LARGEST = 1e3  # by no more than this is a layer scaled
+MAX_SCALE = 1e3  # by no more than this is a layer scaled
 
 
-def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) -> dict[str, Any]:
+def calibrate_weights(torch: Any, model: Any, recorder: StepRecorder, inputs: list[Any]) -> dict[str, Any]:
     """The weights of a model with probes, after each linear map is scaled to give numbers of spread one.
 
     The statistics of a batch norm become those of what it is given, but never the same: the mean a third of a
@@ -24,13 +24,13 @@ def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) ->
     norms = torch.nn.modules.batchnorm._BatchNorm
     random = torch.Generator().manual_seed(0)
 
-    def seen(layer: Any, args: tuple[Any, ...], value: Any) -> Any:
+    def scale_layer(layer: Any, args: tuple[Any, ...], value: Any) -> Any:
         if id(layer) in done or not isinstance(layer, (*kernels, norms)):
             return value
         done.add(id(layer))
         if isinstance(layer, norms):
-            aligned(layer, args[0])
-        elif value.numel() > 1 and 1 / LARGEST < (spread := float(value.std())) < LARGEST:
+            align_norm(layer, args[0])
+        elif value.numel() > 1 and 1 / MAX_SCALE < (spread := float(value.std())) < MAX_SCALE:
             layer.weight /= spread
             if getattr(layer, "bias", None) is not None:
                 layer.bias /= spread
@@ -38,7 +38,7 @@ def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) ->
             return value
         return layer(*args)
 
-    def aligned(layer: Any, x: Any) -> None:
+    def align_norm(layer: Any, x: Any) -> None:
         dims = [d for d in range(x.ndim) if d != 1]
         mean, variance = x.mean(dims), x.var(dims, unbiased=False)
         share = torch.rand(mean.shape, generator=random, dtype=torch.float64).to(x.device)
@@ -48,8 +48,8 @@ def calibrated(torch: Any, model: Any, recorder: Recorder, inputs: list[Any]) ->
         if layer.bias is not None:
             layer.bias += 1
 
-    recorder.seen, recorder.active = seen, True
+    recorder.after_call, recorder.active = scale_layer, True
     with torch.no_grad():
         model(*inputs)
-    kept = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
-    return {k: v.cpu().numpy().copy() for k, v in kept.items()}
+    parameters = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+    return {k: v.cpu().numpy().copy() for k, v in parameters.items()}

@@ -1,6 +1,6 @@
 """The form of a spec: its JSON Schema, and the check of a file against it."""
 
-from specbuild.frontend.schema.document import schema
-from specbuild.frontend.schema.validate import validate
+from specbuild.frontend.schema.spec_schema import build_spec_schema
+from specbuild.frontend.schema.validate import validate_source
 
-__all__ = ["schema", "validate"]
+__all__ = ["build_spec_schema", "validate_source"]

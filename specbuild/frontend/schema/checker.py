@@ -13,15 +13,15 @@ from typing import Any
 
 import jsonschema_rs
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
-MOST_FAULTS = 1_000  # after which a value is not looked at further
-FIRST_LOOK = 4_000  # values in which faults are looked for first
+MAX_ERRORS = 1_000  # after which a value is not looked at further
+FIRST_BUDGET = 4_000  # values in which faults are looked for first
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SchemaError:
     """A value, at its path from the top, that a keyword of a schema refuses.
 
     `key` is the one that is too much in it, or missing.
@@ -30,7 +30,7 @@ class Fault:
     keyword: str
     schema: Schema
     value: Any
-    path: Path
+    path: KeyPath
     key: str = ""
 
 
@@ -45,75 +45,80 @@ KEYWORDS = (
 )
 
 
-class Checker:
+class SchemaChecker:
     """Finds the faults of values against one schema; `rules` say more of some of its definitions."""
 
     def __init__(self, document: Schema, rules: Mapping[str, Rule] | None = None) -> None:
-        self.document = strict(document)
+        self.document = forbid_integer_floats(document)
         self.rules = rules or {}
         for name in self.rules:
             self.document["definitions"][name]["rule"] = name
-        own: dict[str, Any] = {"whole": Whole, "rule": lambda _parent, name, _path: Ruled(self.rules[name])}
+        own: dict[str, Any] = {
+            "whole": IntegerKeyword,
+            "rule": lambda _parent, name, _path: RuleKeyword(self.rules[name]),
+        }
         self.validator = jsonschema_rs.Draft7Validator(self.document, keywords=own)
 
-    def fits(self, value: Any) -> bool:
+    def is_valid(self, value: Any) -> bool:
         return self.validator.is_valid(value)
 
-    def faults(self, value: Any) -> list[Fault]:
+    def find_errors(self, value: Any) -> list[SchemaError]:
         """The faults in the order of the file, and for one value in that of the keywords' table.
 
         Where there are many, only the first part of the file is looked at: each of them costs memory.
         """
-        if self.fits(value):
+        if self.is_valid(value):
             return []
-        budget = FIRST_LOOK
+        budget = FIRST_BUDGET
         while True:
-            head = Head(budget)
-            part = head.of(value, ())
-            found = self.ordered(part, head.cut)
-            if len(found) >= MOST_FAULTS or not head.cut:
-                return found[:MOST_FAULTS]
+            head = TruncatedCopy(budget)
+            part = head.copy_value(value, ())
+            found = self.sorted_errors(part, head.truncated)
+            if len(found) >= MAX_ERRORS or not head.truncated:
+                return found[:MAX_ERRORS]
             budget *= 2
 
-    def ordered(self, value: Any, cut: set[Path]) -> list[Fault]:
-        found: list[tuple[Path, Fault]] = []
+    def sorted_errors(self, value: Any, cut: set[KeyPath]) -> list[SchemaError]:
+        found: list[tuple[KeyPath, SchemaError]] = []
         for error in self.validator.iter_errors(value):
-            for fault in self.read(error, value):
+            for fault in self.split_error(error, value):
                 if fault.path not in cut or fault.keyword not in ("required", "dependencies"):
                     found.append((tuple(error.schema_path[:-1]), fault))
         # a value of another type, or an empty one, is asked nothing else by the same schema
-        final = {(at, f.path) for at, f in found if ends(f)}
-        kept = [f for at, f in found if ends(f) or (at, f.path) not in final]
-        order = places(value, {fault.path for fault in kept})
-        return sorted(kept, key=lambda f: (order[f.path], KEYWORDS.index(RANKED.get(f.keyword, f.keyword))))
+        final = {(at, f.path) for at, f in found if is_final(f)}
+        kept = [f for at, f in found if is_final(f) or (at, f.path) not in final]
+        order = file_positions(value, {fault.path for fault in kept})
+        return sorted(
+            kept, key=lambda f: (order[f.path], KEYWORDS.index(RULE_KEYWORDS.get(f.keyword, f.keyword)))
+        )
 
-    def read(self, error: jsonschema_rs.ValidationError, value: Any) -> Iterator[Fault]:
+    def split_error(self, error: jsonschema_rs.ValidationError, value: Any) -> Iterator[SchemaError]:
         """One error of the package's as faults, each of one key."""
-        path: Path = tuple(error.instance_path)
+        path: KeyPath = tuple(error.instance_path)
         keyword = str(error.schema_path[-1])
         schema = self.schema_at(error.schema_path[:-1])
         kind: Any = error.kind
         here = value_at(value, path)
         if kind.name == "falseSchema":
-            yield Fault("false", {}, here, path)
+            yield SchemaError("false", {}, here, path)
         elif keyword == "additionalProperties":
-            yield from (Fault(keyword, schema, here, path, key) for key in kind.unexpected)
+            yield from (SchemaError(keyword, schema, here, path, key) for key in kind.unexpected)
         elif keyword == "required":
-            yield Fault(keyword, schema, here, path, kind.property)
+            yield SchemaError(keyword, schema, here, path, kind.property)
         elif keyword == "dependencies":
             asking = (k for k, needed in schema[keyword].items() if k in here and kind.property in needed)
-            yield Fault(keyword, schema, here, path, next(asking))
+            yield SchemaError(keyword, schema, here, path, next(asking))
         elif "propertyNames" in error.schema_path:
-            yield Fault("propertyNames", schema, here, path, kind.error.instance)
+            yield SchemaError("propertyNames", schema, here, path, kind.error.instance)
         elif keyword == "uniqueItems":
             twice = (i for i, item in enumerate(here) if item in here[:i])
-            yield from (Fault(keyword, schema, here[i], (*path, i)) for i in twice)
+            yield from (SchemaError(keyword, schema, here[i], (*path, i)) for i in twice)
         elif keyword == "rule":
             yield from (
-                Fault(told, schema, here, path, key) for told, key in self.rules[schema["rule"]](here)
+                SchemaError(told, schema, here, path, key) for told, key in self.rules[schema["rule"]](here)
             )
         else:
-            yield Fault("type" if keyword == "whole" else keyword, schema, here, path)
+            yield SchemaError("type" if keyword == "whole" else keyword, schema, here, path)
 
     def schema_at(self, path: list[str | int]) -> Schema:
         found: Any = self.document
@@ -122,14 +127,16 @@ class Checker:
         return found if isinstance(found, Mapping) else {}
 
 
-RANKED = dict.fromkeys(("kinds", "no kind", "no block", "no verb", "verbs", "strange", "where"), "rule")
+RULE_KEYWORDS = dict.fromkeys(
+    ("kinds", "no kind", "no block", "no verb", "verbs", "strange", "where"), "rule"
+)
 
 
-def ends(fault: Fault) -> bool:
+def is_final(fault: SchemaError) -> bool:
     return fault.keyword == "type" or (fault.keyword in ("minItems", "minProperties") and not fault.value)
 
 
-class Whole:
+class IntegerKeyword:
     """The keyword beside `type: integer` that refuses 64.0."""
 
     def __init__(self, _parent: Any, _value: Any, _path: Any) -> None:
@@ -141,7 +148,7 @@ class Whole:
 
 
 @dataclass
-class Ruled:
+class RuleKeyword:
     """A rule as a keyword."""
 
     rule: Rule
@@ -151,13 +158,13 @@ class Ruled:
             raise ValueError("against a rule")
 
 
-def strict(schema: Any) -> Any:
+def forbid_integer_floats(schema: Any) -> Any:
     """A copy of a schema in which what is an integer has no point."""
     if isinstance(schema, list):
-        return [strict(one) for one in schema]
+        return [forbid_integer_floats(one) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    copy = {key: strict(value) for key, value in schema.items()}
+    copy = {key: forbid_integer_floats(value) for key, value in schema.items()}
     types = schema.get("type", ())
     if isinstance(types, str | list) and "integer" in types and "number" not in types:
         copy["whole"] = True
@@ -165,38 +172,38 @@ def strict(schema: Any) -> Any:
 
 
 @dataclass
-class Head:
+class TruncatedCopy:
     """Copies a value up to so many values in it, and notes which lists and mappings it cut short."""
 
-    left: int
+    budget: int
 
     def __post_init__(self) -> None:
-        self.cut: set[Path] = set()
+        self.truncated: set[KeyPath] = set()
 
-    def of(self, value: Any, path: Path) -> Any:
-        self.left -= 1
+    def copy_value(self, value: Any, path: KeyPath) -> Any:
+        self.budget -= 1
         if not isinstance(value, list | dict):
             return value
         pairs = enumerate(value) if isinstance(value, list) else value.items()
         kept: dict[Any, Any] = {}
         for key, inner in pairs:
-            if self.left <= 0:
-                self.cut.add(path)
+            if self.budget <= 0:
+                self.truncated.add(path)
                 break
-            kept[key] = self.of(inner, (*path, key))
+            kept[key] = self.copy_value(inner, (*path, key))
         return list(kept.values()) if isinstance(value, list) else kept
 
 
-def value_at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: KeyPath) -> Any:
     for key in path:
         value = value[key]
     return value
 
 
-def places(value: Any, paths: set[Path]) -> dict[Path, tuple[int, ...]]:
+def file_positions(value: Any, paths: set[KeyPath]) -> dict[KeyPath, tuple[int, ...]]:
     """Where values stand in the file: the places of their keys, outermost first."""
-    found: dict[Path, tuple[int, ...]] = {}
-    keys: dict[Path, dict[Any, int]] = {}
+    found: dict[KeyPath, tuple[int, ...]] = {}
+    keys: dict[KeyPath, dict[Any, int]] = {}
     for path in paths:
         row = []
         for depth, key in enumerate(path):

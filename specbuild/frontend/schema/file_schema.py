@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 from specbuild.frontend.document import PARAM_TYPES, STEP_KEYS
-from specbuild.frontend.schema.op_schema import REFERENCE, Schema, one_or_many
+from specbuild.frontend.schema.op_schema import REFERENCE, Schema, hide_list_form
 
-NAME = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
-BLOCK_NAME = "^[A-Z][A-Za-z0-9_]{0,63}$"
-AXIS_OR_REST = r"^([A-Za-z][A-Za-z0-9_]{0,63}|\.\.\.)$"
+NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
+BLOCK_NAME_PATTERN = "^[A-Z][A-Za-z0-9_]{0,63}$"
+AXIS_OR_ELLIPSIS = r"^([A-Za-z][A-Za-z0-9_]{0,63}|\.\.\.)$"
 DTYPES = ("float", "int32", "bool")
 
 STEPS = {"type": "array", "items": {"$ref": "#/definitions/step"}, "minItems": 1}
@@ -17,7 +17,7 @@ SIZES = {"$ref": "#/definitions/sizes"}
 
 
 @cache
-def file_keys() -> dict[str, Schema]:
+def file_key_schemas() -> dict[str, Schema]:
     return {
         "specbuild": {
             "description": "The version of the language: 1. It pins every default.",
@@ -26,14 +26,16 @@ def file_keys() -> dict[str, Schema]:
         },
         "model": {
             "description": "The name of the class or function that is emitted.",
-            **name(BLOCK_NAME, "A model's name is CamelCase."),
+            **name_schema(BLOCK_NAME_PATTERN, "A model's name is CamelCase."),
         },
         "doc": {"description": "What the model is; its docstring.", "type": "string"},
         "license": {"description": "A line for the head of the emitted files.", "type": "string"},
         "imports": {
             "description": "Blocks and models of other files: {Gate: ./gates.yaml#ChannelGate}.",
             "type": "object",
-            "patternProperties": {BLOCK_NAME: {"type": "string", "examples": ["./blocks.yaml#Block"]}},
+            "patternProperties": {
+                BLOCK_NAME_PATTERN: {"type": "string", "examples": ["./blocks.yaml#Block"]}
+            },
             "additionalProperties": False,
         },
         "params": {
@@ -43,24 +45,24 @@ def file_keys() -> dict[str, Schema]:
         "variants": {
             "description": "Named sets of values for the parameters: {resnet101: {depths: [3, 4, 23, 3]}}.",
             "type": "object",
-            "patternProperties": {NAME: {"type": "object"}},
+            "patternProperties": {NAME_PATTERN: {"type": "object"}},
             "additionalProperties": False,
         },
         "inputs": {
             "description": "What goes into the model, each with its axes and sizes; the batch is implicit.",
             "type": "object",
-            "patternProperties": {NAME: {"$ref": "#/definitions/shape"}},
+            "patternProperties": {NAME_PATTERN: {"$ref": "#/definitions/shape"}},
             "additionalProperties": False,
             "minProperties": 1,
         },
         "blocks": {
             "description": "Blocks of this file: each becomes a class.",
             "type": "object",
-            "patternProperties": {BLOCK_NAME: {"$ref": "#/definitions/block"}},
+            "patternProperties": {BLOCK_NAME_PATTERN: {"$ref": "#/definitions/block"}},
             "additionalProperties": False,
         },
         "steps": {"description": "What is computed, one step after another.", **STEPS},
-        "outputs": outputs("model"),
+        "outputs": outputs_schema("model"),
         "edits": {
             "description": "Changes to the models that this one is made of, one after another.",
             "type": "array",
@@ -70,13 +72,13 @@ def file_keys() -> dict[str, Schema]:
         "weights": {
             "description": "Names of published weights and the names here, by who published them.",
             "type": "object",
-            "additionalProperties": {"type": "object", "additionalProperties": weight_rule()},
+            "additionalProperties": {"type": "object", "additionalProperties": weight_rule_schema()},
         },
     }
 
 
 @cache
-def weight_rule() -> Schema:
+def weight_rule_schema() -> Schema:
     """What `specbuild.weights.published_names` reads."""
     return {
         "title": "a rule for weights",
@@ -115,11 +117,11 @@ def weight_rule() -> Schema:
 
 
 @cache
-def block() -> Schema:
+def block_schema() -> Schema:
     axes = {
         "description": "Its axes, such as [C, H, W]; `...` stands for any others.",
         "type": "array",
-        "items": {"type": "string", "pattern": AXIS_OR_REST},
+        "items": {"type": "string", "pattern": AXIS_OR_ELLIPSIS},
     }
     return {
         "title": "a block",
@@ -136,16 +138,16 @@ def block() -> Schema:
                 "input `x` if not given.",
                 "type": ["object", "array"],
                 "patternProperties": {
-                    NAME: {**axes, "type": ["array", "null"], "minItems": 1, "uniqueItems": True}
+                    NAME_PATTERN: {**axes, "type": ["array", "null"], "minItems": 1, "uniqueItems": True}
                 },
                 "additionalProperties": False,
                 "minProperties": 1,
-                "items": name(),
+                "items": name_schema(),
                 "minItems": 1,
                 "uniqueItems": True,
             },
             "steps": {"description": "What the block computes, one step after another.", **STEPS},
-            "outputs": outputs("block"),
+            "outputs": outputs_schema("block"),
         },
         "additionalProperties": False,
         "required": ["steps"],
@@ -153,7 +155,7 @@ def block() -> Schema:
 
 
 @cache
-def parameters() -> Schema:
+def parameters_schema() -> Schema:
     number = {"type": "number"}
     parameter = {
         "title": "a parameter",
@@ -182,13 +184,13 @@ def parameters() -> Schema:
         "title": "parameters",
         "type": "object",
         "properties": dict.fromkeys(STEP_KEYS, False),  # a step could not tell them from its own keys
-        "patternProperties": {NAME: parameter},
+        "patternProperties": {NAME_PATTERN: parameter},
         "additionalProperties": False,
     }
 
 
 @cache
-def shape() -> Schema:
+def shape_schema() -> Schema:
     return {
         "description": "Axes with their sizes: {C: 3, H: 224, W: 224}; or {axes: {T: 64}, dtype: int32}.",
         "type": "object",
@@ -205,18 +207,20 @@ def shape() -> Schema:
     }
 
 
-def outputs(owner: str) -> Schema:
+def outputs_schema(owner: str) -> Schema:
     return {
         "description": f"What comes out of the {owner}: a step, a list of them, or {{name: "
         f"step}}. The last if not given.",
-        **one_or_many(
+        **hide_list_form(
             {"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1, "uniqueItems": True}
         ),
-        "patternProperties": {NAME: REFERENCE},
+        "patternProperties": {NAME_PATTERN: REFERENCE},
         "additionalProperties": False,
         "minProperties": 1,
     }
 
 
-def name(pattern: str = NAME, message: str = "A name is a letter, then letters, digits and _.") -> Schema:
+def name_schema(
+    pattern: str = NAME_PATTERN, message: str = "A name is a letter, then letters, digits and _."
+) -> Schema:
     return {"type": "string", "pattern": pattern, "patternErrorMessage": message}

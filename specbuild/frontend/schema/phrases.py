@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from specbuild.frontend.schema.checker import Path, Schema
-from specbuild.ops.types import listed
+from specbuild.frontend.schema.checker import KeyPath, Schema
+from specbuild.ops.types import join_names
 
-MOST_LISTED = 16
+MAX_LISTED = 16
 
-TYPES = {
+TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
     "integer": "a whole number",
@@ -22,7 +22,7 @@ TYPES = {
 }
 
 
-def subject(path: Path) -> str:
+def describe_path(path: KeyPath) -> str:
     """What a path leads to: 'channels', a step, an item of 'kernel'."""
     if not path:
         return "a spec"
@@ -35,7 +35,7 @@ def subject(path: Path) -> str:
     return "a step" if is_step else f"an item of {owners[-1]!r}" if owners else "an item"
 
 
-def expected(schema: Schema) -> str:
+def describe_types(schema: Schema) -> str:
     """The types that a schema allows; text beside a number is an expression."""
     if schema.get("title") in ("a step", "a block or an op"):
         return "the name of an op or block, or a mapping"
@@ -45,7 +45,7 @@ def expected(schema: Schema) -> str:
     for name in names:
         if name == "null" or (name == "integer" and "number" in names):
             continue
-        word = "an expression" if name == "string" and computed else TYPES[name]
+        word = "an expression" if name == "string" and computed else TYPE_NAMES[name]
         if name in ("integer", "number") and "minimum" in schema:
             word += f" of at least {schema['minimum']}"
         words += word.split(" or ")
@@ -53,7 +53,7 @@ def expected(schema: Schema) -> str:
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -61,12 +61,12 @@ def shown(value: Any) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or str(value)
 
 
-def advice(value: Any, schema: Schema) -> str:
+def suggest_value(value: Any, schema: Schema) -> str:
     """What to write instead of a value of the wrong type."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
     if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
-        given = "[...]" if isinstance(value, list) else shown(value).strip("'")
+        given = "[...]" if isinstance(value, list) else describe_value(value).strip("'")
         keys = [f"{attributes[0]}: {given}"]
         if isinstance(value, list) and "of" in attributes:
             keys = [f"of: {given}", *(f"{key}: ..." for key in required)]
@@ -75,29 +75,29 @@ def advice(value: Any, schema: Schema) -> str:
         return f"write {int(value)}"
     if schema["type"] == "string" and not isinstance(value, dict | list):
         return "put text that reads as something else in quotes"
-    return about(schema)
+    return schema_summary(schema)
 
 
-def about(schema: Schema) -> str:
+def schema_summary(schema: Schema) -> str:
     """What a schema says of itself."""
-    return sentence_part(schema.get("description", ""))
+    return sentence_fragment(schema.get("description", ""))
 
 
-def clause(text: str) -> str:
-    return f": {sentence_part(text)}" if text else ""
+def description_clause(text: str) -> str:
+    return f": {sentence_fragment(text)}" if text else ""
 
 
-def sentence_part(text: str) -> str:
+def sentence_fragment(text: str) -> str:
     """The first sentence of a description, as it stands inside another."""
     first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
     return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first
 
 
-def some(words: Iterable[str]) -> str:
+def list_some(words: Iterable[str]) -> str:
     """Names for a message, not more than can be read."""
-    words = list(islice(words, MOST_LISTED + 1))
-    return ", ".join([*words[:MOST_LISTED], "..."]) if len(words) > MOST_LISTED else listed(words)
+    words = list(islice(words, MAX_LISTED + 1))
+    return ", ".join([*words[:MAX_LISTED], "..."]) if len(words) > MAX_LISTED else join_names(words)
 
 
-def meant(guess: str | None) -> str:
+def suggestion_hint(guess: str | None) -> str:
     return f"did you mean {guess!r}?" if guess else ""

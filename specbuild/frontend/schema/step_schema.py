@@ -7,40 +7,48 @@ from functools import cache
 from typing import Any
 
 from specbuild.frontend.document import STEP_KEYS
-from specbuild.frontend.schema.file_schema import BLOCK_NAME, NAME, STEPS, name
-from specbuild.frontend.schema.op_schema import REFERENCE, Schema, any_block, one_or_many, ops
+from specbuild.frontend.schema.file_schema import BLOCK_NAME_PATTERN, NAME_PATTERN, STEPS, name_schema
+from specbuild.frontend.schema.op_schema import (
+    REFERENCE,
+    Schema,
+    hide_list_form,
+    op_schemas,
+    unknown_block_schema,
+)
 from specbuild.ops import OPS
-from specbuild.ops.base import attributes
+from specbuild.ops.base import list_attributes
 
-CHOICE = "a block or an op"
+CHOICE_TITLE = "a block or an op"
 
 
-def step(usable: Mapping[str, Schema]) -> Schema:
+def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
     """A step: the name of an op or block, or a mapping with one of them and the keys of steps.
 
     What may stand is in `properties`; what an editor offers depends on what is there already: the ops and
     blocks where there is none yet, then the keys of steps.
     """
-    kinds = {**references(usable), **structures()}
+    kinds = {**schema_references(usable), **structure_schemas()}
     return {
         "title": "a step",
         "description": "An op, a block or a structure, with the keys of steps beside it.",
         "type": ["object", "string"],
-        "pattern": one_of(bare(ops())),
+        "pattern": names_pattern(ops_without_attributes(op_schemas())),
         "patternErrorMessage": "There is no such op, or it needs attributes.",
         "properties": {
             **{kind: {"allOf": [value], "doNotSuggest": True} for kind, value in kinds.items()},
             **dict.fromkeys(STEP_KEYS, True),
         },
-        "patternProperties": {BLOCK_NAME: any_block()},
+        "patternProperties": {BLOCK_NAME_PATTERN: unknown_block_schema()},
         "additionalProperties": False,
         "minProperties": 1,
         "dependencies": {"merge": ["parallel"], "with": ["use"]},
         "if": {
             "type": "object",
-            "not": {"propertyNames": {"not": {"pattern": one_of([*ops(), *structures()])}}},
+            "not": {
+                "propertyNames": {"not": {"pattern": names_pattern([*op_schemas(), *structure_schemas()])}}
+            },
         },
-        "then": {"properties": step_keys()},
+        "then": {"properties": step_key_schemas()},
         "else": {
             "properties": kinds,
             "examples": [kind for kind, value in usable.items() if "null" in value["type"]],
@@ -49,7 +57,7 @@ def step(usable: Mapping[str, Schema]) -> Schema:
 
 
 @cache
-def structures() -> dict[str, Schema]:
+def structure_schemas() -> dict[str, Schema]:
     return {
         "do": {
             "description": "Steps in a row under one name; without names of their own they are 0, 1, 2 ...",
@@ -59,7 +67,7 @@ def structures() -> dict[str, Schema]:
             "description": "Branches by name, each from the value that comes in; `merge` says how "
             "they are joined.",
             "type": "object",
-            "patternProperties": {NAME: STEPS},
+            "patternProperties": {NAME_PATTERN: STEPS},
             "additionalProperties": False,
             "minProperties": 1,
         },
@@ -75,18 +83,18 @@ def structures() -> dict[str, Schema]:
 
 
 @cache
-def step_keys() -> dict[str, Schema]:
+def step_key_schemas() -> dict[str, Schema]:
     return {
         "from": {
             "description": "What goes in, by name; {query: a, memory: b} for several. The step "
             "before if not given.",
-            **one_or_many({"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1}),
+            **hide_list_form({"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1}),
             "additionalProperties": REFERENCE,
             "minProperties": 1,
         },
         "as": {
             "description": "The name of the result, of the attribute in the code, and of the weights.",
-            **name(),
+            **name_schema(),
         },
         "when": {
             "description": "A condition on parameters and sizes. If it is false, the input passes through.",
@@ -114,34 +122,34 @@ def step_keys() -> dict[str, Schema]:
     }
 
 
-def chosen(entries: Mapping[str, Schema], examples: list[str], description: str) -> Schema:
+def block_choice_schema(entries: Mapping[str, Schema], examples: list[str], description: str) -> Schema:
     """One op or block by name, or with its arguments."""
     return {
-        "title": CHOICE,
+        "title": CHOICE_TITLE,
         "description": description,
         "type": ["string", "object"],
         "examples": examples,
         "properties": dict(entries),
-        "patternProperties": {BLOCK_NAME: any_block()},
+        "patternProperties": {BLOCK_NAME_PATTERN: unknown_block_schema()},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
     }
 
 
-def one_of(names: list[str]) -> str:
+def names_pattern(names: list[str]) -> str:
     """The pattern of these names, and of any block's."""
-    return f"^({'|'.join(names)}|{BLOCK_NAME[1:-1]})$"
+    return f"^({'|'.join(names)}|{BLOCK_NAME_PATTERN[1:-1]})$"
 
 
-def bare(entries: Mapping[str, Any]) -> list[str]:
+def ops_without_attributes(entries: Mapping[str, Any]) -> list[str]:
     """Those ops that can stand without attributes."""
-    return [op for op in entries if not any(a.required for a in attributes(OPS[op]).values())]
+    return [op for op in entries if not any(a.is_required for a in list_attributes(OPS[op]).values())]
 
 
-def definition(name: str) -> str:
+def definition_name(name: str) -> str:
     return f"op.{name}" if name in OPS else f"block.{name}"
 
 
-def references(names: Iterable[str]) -> dict[str, Schema]:
-    return {name: {"$ref": f"#/definitions/{definition(name)}"} for name in names}
+def schema_references(names: Iterable[str]) -> dict[str, Schema]:
+    return {name: {"$ref": f"#/definitions/{definition_name(name)}"} for name in names}

@@ -8,20 +8,20 @@ from typing import Any
 
 from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import (
-    Axes,
-    Axis,
+    AttributeKind,
+    AxisMapping,
+    AxisName,
+    AxisNames,
+    AxisRenames,
+    Boolean,
     Choice,
-    Fixed,
-    Flag,
     InitKind,
     Integer,
-    Kind,
     PerAxis,
     Real,
-    Renames,
 )
-from specbuild.ops.base import attributes
-from specbuild.ops.types import CHANNEL, spatial
+from specbuild.ops.base import list_attributes
+from specbuild.ops.types import CHANNEL, spatial_axes
 from tests.system.random_specs.scope import Scope, Unfit, Value
 
 Raw = dict[str, Any]
@@ -45,7 +45,7 @@ def drawn(scope: Scope, op: str, *inputs: Value | None) -> Raw:
     """Attributes of an op for these inputs, as raw YAML with plain numbers."""
     special = CHOOSERS[op](scope, *inputs) if op in CHOOSERS else {}
     found = dict(special)
-    for name, a in attributes(OPS[op]).items():
+    for name, a in list_attributes(OPS[op]).items():
         if name in special or (op in CHOOSERS and name not in FREE):
             continue
         if name in ("alpha", "beta"):  # as a power or a divisor, they are positive
@@ -57,7 +57,7 @@ def drawn(scope: Scope, op: str, *inputs: Value | None) -> Raw:
             found[name] = (
                 scope.random.choice([*INITS, *(OF_A_MATRIX if matrix else [])]) if scope.chance(0.3) else None
             )
-        elif a.required or scope.chance(0.4):
+        elif a.is_required or scope.chance(0.4):
             found[name] = of_kind(scope, a.kind, *inputs)
     return {name: value for name, value in found.items() if value is not None}
 
@@ -69,13 +69,13 @@ FREE = {
 }
 
 
-def of_kind(scope: Scope, kind: Kind, *inputs: Value | None) -> Any:
+def of_kind(scope: Scope, kind: AttributeKind, *inputs: Value | None) -> Any:
     """A value that the kind allows; axes are those of the first input."""
     random, axes = scope.random, list(inputs[0].sizes) if inputs and inputs[0] else []
     match kind:
-        case Flag():
+        case Boolean():
             return scope.chance(0.5)
-        case Choice(words=words):
+        case Choice(options=words):
             return random.choice(words)
         case Integer(minimum=low, maximum=high):
             low = -2 if low is None else low
@@ -86,13 +86,13 @@ def of_kind(scope: Scope, kind: Kind, *inputs: Value | None) -> Any:
             return random.choice([round(random.uniform(low + 0.05, high - 0.05), 2), (low + high) / 2])
         case PerAxis(kind=inner):
             return of_kind(scope, inner)
-        case Axis():
+        case AxisName():
             return random.choice(axes) if axes else scope.axis()
-        case Axes():
+        case AxisNames():
             return subset(scope, axes)
-        case Fixed(kind=inner):
+        case AxisMapping(kind=inner):
             return {scope.axis(*[v for v in inputs if v]): of_kind(scope, inner)}
-        case Renames():
+        case AxisRenames():
             return {random.choice(axes): scope.axis(*[v for v in inputs if v])}
     raise AssertionError(f"say in CHOOSERS how to draw {kind}")
 
@@ -117,7 +117,7 @@ def size(scope: Scope) -> int:
 
 def slid(scope: Scope, x: Value) -> tuple[list[str], list[str] | None]:
     """Axes for a window, and what `over` says: nothing where they are those that an op takes by itself."""
-    own = list(spatial(x.type))
+    own = list(spatial_axes(x.type))
     others = [a for a in x.sizes if a != CHANNEL]
     if 1 <= len(own) <= 3 and len(own) < len(x.sizes) and scope.chance(0.7):
         return own, None
@@ -192,7 +192,7 @@ def conv_transpose(scope: Scope, x: Value) -> Raw:
 @chooses("max_pool")
 def max_pool(scope: Scope, x: Value) -> Raw:
     found = windowed(scope, x, ("same", "valid", "tf_same", "causal"), bridged=True)
-    over = found["over"] or list(spatial(x.type))
+    over = found["over"] or list(spatial_axes(x.type))
     if len(over) == 3 and isinstance(over, list) and not x.generic:
         # TensorFlow gives the gradient of a window in three axes to each of its largest, others to one of them
         raise Unfit("max_pool: equal numbers under a window in three axes")
@@ -263,7 +263,7 @@ def recurrent(scope: Scope, x: Value) -> Raw:
 
 def beside(scope: Scope, x: Value) -> Any:
     """Places for a norm of channels: what it takes by itself, or some of the axes beside C."""
-    own = list(spatial(x.type))
+    own = list(spatial_axes(x.type))
     others = [a for a in x.sizes if a != CHANNEL]
     return None if scope.chance(0.6) and enough(x, own) else several(scope, x, others)
 

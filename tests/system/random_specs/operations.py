@@ -7,11 +7,18 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from specbuild.expressions import evaluate, plain
+from specbuild.expressions import concrete, evaluate_expression
 from specbuild.ops import OPS
-from specbuild.ops.attribute_kinds import Fixed, Integer, KindError, Padding, Parts, PerAxis
-from specbuild.ops.base import attributes
-from specbuild.ops.types import CHANNEL, ShapeError, Tensor, spatial
+from specbuild.ops.attribute_kinds import (
+    AttributeValueError,
+    AxisMapping,
+    Integer,
+    Padding,
+    PartSizes,
+    PerAxis,
+)
+from specbuild.ops.base import list_attributes
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
 from tests.system.random_specs.attributes import Raw, drawn, subset
 from tests.system.random_specs.ranges import known, ranged
 from tests.system.random_specs.scope import Scope, Unfit, Value, worded
@@ -33,7 +40,7 @@ def mapped(x: Value) -> bool:
 
 
 def shuffled(x: Value) -> bool:
-    axes = spatial(x.type)
+    axes = spatial_axes(x.type)
     return x.floats and CHANNEL in x.sizes and len(axes) == 2 and x.type.batched
 
 
@@ -110,8 +117,8 @@ WHOLE = (
 def fits(op: str) -> Callable[[Value], bool]:
     special = FITS.get(op)
     axes = any(
-        a.required and str(a.kind) in ("the name of an axis", "an axis or a list of axes")
-        for a in attributes(OPS[op]).values()
+        a.is_required and str(a.kind) in ("the name of an axis", "an axis or a list of axes")
+        for a in list_attributes(OPS[op]).values()
     )
     least = (
         1
@@ -169,7 +176,7 @@ def made(scope: Scope, op: str) -> Value | None:
         return condition(scope, scope.pick(lambda v: v.floats))
     if op in ("one_hot", "embedding"):
         new = scope.declared(
-            Tensor({a: random.randint(1, 5) for a in random.sample("TNK", random.randint(1, 2))}, "int32")
+            TensorType({a: random.randint(1, 5) for a in random.sample("TNK", random.randint(1, 2))}, "int32")
         )
         return new or picked(scope, 5)
     if op == "squeeze":
@@ -206,8 +213,8 @@ def made(scope: Scope, op: str) -> Value | None:
     ]
     random.shuffle(shapes)
     for sizes in shapes:
-        if fits(op)(Value("?", Tensor(sizes), -6, 6, generic=True)):
-            return scope.declared(Tensor(sizes))
+        if fits(op)(Value("?", TensorType(sizes), -6, 6, generic=True)):
+            return scope.declared(TensorType(sizes))
     return None
 
 
@@ -238,7 +245,7 @@ def condition(scope: Scope, like: Value | None) -> Value:
         if sizes
         else {}
     )
-    if scope.chance(0.3) and (new := scope.declared(Tensor(some, "bool"))):
+    if scope.chance(0.3) and (new := scope.declared(TensorType(some, "bool"))):
         return new
     if scope.chance(0.5) and (
         x := scope.pick(
@@ -278,7 +285,7 @@ def rebound(scope: Scope, value: Value, below: int) -> Value:
 def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
     """What an op is applied to."""
     cls, random = OPS[op], scope.random
-    if not cls.takes:
+    if not cls.input_specs:
         return []
     x = x or first(scope, op)
     if op == "attention":
@@ -309,7 +316,7 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
         return [x, *others]
     if op == "contract":
         return [x, partner(scope, x)]
-    if cls.takes[0].many:
+    if cls.input_specs[0].variadic:
         count = 1 if getattr(cls, "pair", False) else random.choice([1, 1, 2])
         loose = op in ("multiply", "divide")
         found = [
@@ -322,7 +329,10 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
             for _ in range(count)
         ]
         return [x, *found]
-    return [x, *[optional(scope, x) if t.optional and scope.chance(0.3) else None for t in cls.takes[1:]]]
+    return [
+        x,
+        *[optional(scope, x) if t.optional and scope.chance(0.3) else None for t in cls.input_specs[1:]],
+    ]
 
 
 def optional(scope: Scope, x: Value) -> Value | None:
@@ -423,9 +433,9 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
     types = [None if v is None else v.type for v in given]
     try:
         type_, parts = made.infer(*types), made.parts(*types)
-    except (ShapeError, KindError) as e:
+    except (ShapeError, AttributeValueError) as e:
         raise Unfit(f"{op}: {e.message}") from None
-    if prod(plain(n) for n in type_.sizes.values()) > 6000:
+    if prod(concrete(n) for n in type_.sizes.values()) > 6000:
         raise Unfit(f"{op}: too large")
     value = known(op, raw, given, Value(None, type_), scope.words)
     step = written(scope, op, raw, given)
@@ -442,17 +452,19 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
 def read(scope: Scope, op: str, raw: Raw) -> Any:
     """The op with these attributes."""
     cls = OPS[op]
-    kinds = attributes(cls)
-    taken = {t.name for t in cls.takes}
+    kinds = list_attributes(cls)
+    taken = {t.name for t in cls.input_specs}
     try:
         return cls(
             **{
-                name: kinds[name].kind.read(value, lambda text: evaluate(text, environment(scope)))
+                name: kinds[name].kind.read_value(
+                    value, lambda text: evaluate_expression(text, environment(scope))
+                )
                 for name, value in raw.items()
                 if name not in taken
             }
         )
-    except KindError as e:
+    except AttributeValueError as e:
         raise Unfit(f"{op}: {e.message}") from None
 
 
@@ -468,27 +480,27 @@ def environment(scope: Scope) -> dict[str, Any]:
     return found
 
 
-NUMERIC = (Integer, PerAxis, Fixed, Padding, Parts)
+NUMERIC = (Integer, PerAxis, AxisMapping, Padding, PartSizes)
 
 
 def written(scope: Scope, op: str, raw: Raw, given: Inputs) -> dict[str, Any]:
     """The step as YAML has it: numbers in words, inputs where they may stand."""
     cls = OPS[op]
-    kinds = attributes(cls)
+    kinds = list_attributes(cls)
     values = {n: worded(scope, v) if isinstance(kinds[n].kind, NUMERIC) else v for n, v in raw.items()}
     values = dict(scope.random.sample(list(values.items()), len(values)))
-    if not cls.takes:
+    if not cls.input_specs:
         return {op: values}
-    if cls.takes[0].many:
+    if cls.input_specs[0].variadic:
         refs = [scope.reference(v) for v in given if v]
         return {op: {"of": refs, **values}} if values else {op: refs}
     step: dict[str, Any] = {}
     head = given[0]
     assert head is not None
-    rest = {t.name: v for t, v in zip(cls.takes[1:], given[1:], strict=False) if v is not None}
+    rest = {t.name: v for t, v in zip(cls.input_specs[1:], given[1:], strict=False) if v is not None}
     if rest and scope.chance(0.2):
         step["from"] = {
-            t.name: scope.reference(v) for t, v in zip(cls.takes, given, strict=False) if v is not None
+            t.name: scope.reference(v) for t, v in zip(cls.input_specs, given, strict=False) if v is not None
         }
     else:
         values |= {name: scope.reference(v) for name, v in rest.items()}
@@ -540,7 +552,7 @@ def attend(scope: Scope, x: Value | None) -> Value:
     if scope.chance(0.4):
         some = [a for a in scores if a in (over, keys) or scope.chance(0.3)]
         some = some if scope.chance(0.7) else [keys]
-        if scope.chance(0.3) and (new := scope.declared(Tensor({a: scores[a] for a in some}, "bool"))):
+        if scope.chance(0.3) and (new := scope.declared(TensorType({a: scores[a] for a in some}, "bool"))):
             mask = new
         else:
             mask = apply(

@@ -12,8 +12,8 @@ from itertools import product
 from math import exp, log, log1p, prod, sqrt
 from typing import Any
 
-from specbuild.expressions import plain
-from specbuild.ops.types import Tensor
+from specbuild.expressions import concrete
+from specbuild.ops.types import TensorType
 from tests.system.random_specs.scope import Unfit, Value
 
 Raw = dict[str, Any]
@@ -141,7 +141,7 @@ AMONG = frozenset(
 
 
 def ranged(
-    op: str, raw: Raw, given: Sequence[Value | None], type_: Tensor, words: Raw | None = None
+    op: str, raw: Raw, given: Sequence[Value | None], type_: TensorType, words: Raw | None = None
 ) -> Range:
     """The range of an op's result; raises Unfit where it is too large to tell right from wrong."""
     values = [v for v in given if v is not None]
@@ -154,7 +154,7 @@ def ranged(
     return found
 
 
-def between(op: str, raw: Raw, values: Sequence[Value], type_: Tensor, words: Raw) -> Range:
+def between(op: str, raw: Raw, values: Sequence[Value], type_: TensorType, words: Raw) -> Range:
     if op in ALWAYS:
         return ALWAYS[op]
     if op == "const":
@@ -165,7 +165,7 @@ def between(op: str, raw: Raw, values: Sequence[Value], type_: Tensor, words: Ra
         return OF_ONE[op](x, raw)
     if op in AMONG:
         return hull(*ranges)
-    before, after = (prod(map(plain, t.sizes.values())) for t in (values[0].type, type_))
+    before, after = (prod(map(concrete, t.sizes.values())) for t in (values[0].type, type_))
     n = max(before // max(after, 1), 1)  # how many numbers of x make one
     match op:
         case "add":

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from specbuild.compiler.pipeline import compile_source, graph
-from specbuild.compiler.weight_locations import held
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.ir.cost import cost
-from specbuild.ir.graph import Block, instances
-from specbuild.parity.compare import Case, Report, compare
+from specbuild.ir.cost import model_cost
+from specbuild.ir.graph import Block, walk_ops
+from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
 from specbuild.runtimes.jobs import Runtime
 from tests.system.random_specs.structure import Raw, text
 
@@ -58,17 +58,19 @@ class Made:
 
     @property
     def ops(self) -> tuple[str, ...]:
-        return tuple(node.op.name for _, node, _ in instances(self.model) if hasattr(node.op, "family"))
+        return tuple(node.op.name for _, node, _ in walk_ops(self.model) if hasattr(node.op, "family"))
 
 
 def made(name: str, data: Raw) -> Made | Outcome:
     """The spec compiled, or why it was not."""
     try:
-        model = graph(text(data))
+        model = build_graph(text(data))
         files = {backend: compile_source(model, backend) for backend in ("torch", "keras")}
-        counts = {sum(math.prod(h.shape) for h in held(model, b) if h.trained) for b in ("torch", "keras")}
-        if counts != {cost(model).parameters}:
-            return Outcome(name, data, "error", f"parameters: {counts} for {cost(model).parameters}")
+        counts = {
+            sum(math.prod(h.shape) for h in locate_weights(model, b) if h.trained) for b in ("torch", "keras")
+        }
+        if counts != {model_cost(model).parameters}:
+            return Outcome(name, data, "error", f"parameters: {counts} for {model_cost(model).parameters}")
     except SpecErrors as errors:
         return Outcome(name, data, "refused", f"{errors.errors[0].code} {errors.errors[0].message}")
     except SpecError as error:
@@ -80,11 +82,11 @@ def made(name: str, data: Raw) -> Made | Outcome:
     return Made(name, data, model, files)
 
 
-def case(one: Made, number: int, runtime: Runtime) -> Case:
+def case(one: Made, number: int, runtime: Runtime) -> ParityCase:
     """How it is compared: every third in training too, with several sizes of batch; dropout is off there. On JAX and
     PyTorch in float32, to which Keras rounds there anyway."""
     train = number % 3 == 0
-    return Case(
+    return ParityCase(
         one.name,
         one.model,
         modes=("forward", "gradients", "train") if train else ("forward", "gradients"),
@@ -98,21 +100,21 @@ def single(one: Made) -> bool:
     """Whether TensorFlow has no float64 for it on a CPU: pooling over three axes."""
     return any(
         node.op.name in ("max_pool", "avg_pool")
-        and len(node.op.window(block.typed(node.inputs[0])).axes) == 3  # type: ignore[union-attr, arg-type]
-        for _, node, block in instances(one.model)
+        and len(node.op.window(block.value_type(node.inputs[0])).axes) == 3  # type: ignore[union-attr, arg-type]
+        for _, node, block in walk_ops(one.model)
         if hasattr(node.op, "window")
     )
 
 
-def judged(one: Made, report: Report) -> Outcome:
+def judged(one: Made, report: ParityReport) -> Outcome:
     """What became of it, by the bounds that parity has for everyone."""
     if report.error:
         return Outcome(one.name, one.data, "error", report.error, ops=one.ops)
-    found = report.differences
-    if wrong := report.failing():
-        told = ", ".join(f"{d.key} {d.relative:.1e} {d.broken}".rstrip() for d in wrong[:5])
-        return Outcome(one.name, one.data, "differs", told, report.worst, one.ops, len(found))
-    return Outcome(one.name, one.data, "passed", "", report.worst, one.ops, len(found))
+    found = report.relative_by_key
+    if wrong := report.failing_differences():
+        told = ", ".join(f"{d.key} {d.relative:.1e} {d.problem}".rstrip() for d in wrong[:5])
+        return Outcome(one.name, one.data, "differs", told, report.worst_relative, one.ops, len(found))
+    return Outcome(one.name, one.data, "passed", "", report.worst_relative, one.ops, len(found))
 
 
 def run(
@@ -120,9 +122,9 @@ def run(
 ) -> list[Outcome]:
     """Every spec compiled, linted, and compared: one process of each framework for all."""
 
-    def compared(some: list[Made]) -> Iterator[tuple[Made, Report]]:
+    def compared(some: list[Made]) -> Iterator[tuple[Made, ParityReport]]:
         cases = [case(one, numbers[one.name], runtime) for one in some]
-        return zip(some, compare(cases, runtime=runtime), strict=True)
+        return zip(some, compare_cases(cases, runtime=runtime), strict=True)
 
     found: dict[str, Outcome] = {}
     compiled: list[Made] = []

@@ -8,9 +8,9 @@ from math import inf
 from random import Random
 from typing import Any
 
-from specbuild.expressions import plain
-from specbuild.frontend.names import fault
-from specbuild.ops.types import Tensor
+from specbuild.expressions import concrete
+from specbuild.frontend.names import find_name_problem
+from specbuild.ops.types import TensorType
 
 NAMES = """stem body head gate left right out conv norm mixed sum query key value deep wide skip branch a b
 tokens proj scaled fused up down score features x1 pool list hidden merged size""".split()
@@ -60,7 +60,7 @@ class Value:
     """
 
     name: str | None  # None: it has none yet
-    type: Tensor
+    type: TensorType
     low: float = -inf
     high: float = inf
     below: int | None = None
@@ -73,7 +73,7 @@ class Value:
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {axis: plain(n) for axis, n in self.type.sizes.items()}
+        return {axis: concrete(n) for axis, n in self.type.sizes.items()}
 
     @property
     def floats(self) -> bool:
@@ -133,10 +133,10 @@ class Scope:
 
     def fresh(self, words: Iterable[str] = NAMES) -> str:
         """A name that nothing here has."""
-        pool = [w for w in words if not fault(w)]
+        pool = [w for w in words if not find_name_problem(w)]
         name = self.random.choice(pool)
         count = 2
-        while name in self.taken or fault(name):
+        while name in self.taken or find_name_problem(name):
             name = f"{self.random.choice(pool)}_{count}"
             count += 1
         self.taken.add(name)
@@ -163,7 +163,7 @@ class Scope:
         self.room -= 1
         return value
 
-    def declared(self, type_: Tensor) -> Value | None:
+    def declared(self, type_: TensorType) -> Value | None:
         """A new input of the model, if this is a model."""
         if self.inputs is None or len(self.inputs) >= 6:
             return None
@@ -219,7 +219,7 @@ class Scope:
         return f"len({word}) > 1", len(v) > 1
 
 
-def entering(name: str, type_: Tensor) -> Value:
+def entering(name: str, type_: TensorType) -> Value:
     """An input: what parity draws for it."""
     if type_.dtype == "float":
         return Value(name, type_, -6, 6, generic=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from specbuild.compiler.pipeline import graph
+from specbuild.compiler.pipeline import build_graph
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.expressions import plain
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops import OPS
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 from tests.system.random_specs.operations import apply, featured, fits
 from tests.system.random_specs.ranges import grown, hull, ranged, wide
 from tests.system.random_specs.scope import Dice, Scope, Unfit, Value
@@ -93,14 +93,14 @@ def parameters(random: Random) -> Raw:
     return found
 
 
-def beginning(random: Random) -> Tensor:
+def beginning(random: Random) -> TensorType:
     """The type of an input."""
 
     def n(most: int = 7) -> int:
         return random.randint(1, most)
 
     c = random.choice([1, 2, 3, 4, 4, 6, 8, 8, 12])
-    return Tensor(
+    return TensorType(
         random.choice(
             [
                 {"C": c, "H": n(), "W": n()},
@@ -403,7 +403,7 @@ def fit_to(scope: Scope, target: Value) -> None:
 # What the compiler itself says of steps that are used at other types than they were written for.
 
 
-def probed(scope: Scope, given: list[Value], step: Raw) -> dict[str, Tensor] | None:
+def probed(scope: Scope, given: list[Value], step: Raw) -> dict[str, TensorType] | None:
     """The types that come out of a step on these values, or None if it does not fit them."""
     names = [f"given{i}" for i in range(len(given))]
     data: Raw = {
@@ -417,7 +417,7 @@ def probed(scope: Scope, given: list[Value], step: Raw) -> dict[str, Tensor] | N
     if not all(v.type.batched for v in given):
         return None
     try:
-        model = graph(text({k: v for k, v in data.items() if v}))
+        model = build_graph(text({k: v for k, v in data.items() if v}))
     except (SpecError, SpecErrors):
         return None
     node = model.nodes[-1]
@@ -426,8 +426,8 @@ def probed(scope: Scope, given: list[Value], step: Raw) -> dict[str, Tensor] | N
     return {"": plain_type(model.outputs[""].type)}
 
 
-def plain_type(x: Tensor) -> Tensor:
-    return Tensor({a: plain(n) for a, n in x.sizes.items()}, x.dtype, x.batched)
+def plain_type(x: TensorType) -> TensorType:
+    return TensorType({a: concrete(n) for a, n in x.sizes.items()}, x.dtype, x.batched)
 
 
 def shared(scope: Scope, x: Value) -> Value | None:
@@ -466,8 +466,8 @@ def again(scope: Scope) -> Value | None:
         s
         for s in steps
         if next(iter(s)) in OPS
-        and len(OPS[next(iter(s))].takes) == 1
-        and not OPS[next(iter(s))].takes[0].many
+        and len(OPS[next(iter(s))].input_specs) == 1
+        and not OPS[next(iter(s))].input_specs[0].variadic
     ]
     if not steps:
         raise Unfit("no step to use again")
@@ -518,7 +518,11 @@ def conditional(scope: Scope) -> Value:
 
 def featured_on(scope: Scope, x: Value) -> Value:
     """A step for an op with one input, on this value."""
-    ones = [o for o, cls in OPS.items() if len(cls.takes) == 1 and not cls.takes[0].many and o != "split"]
+    ones = [
+        o
+        for o, cls in OPS.items()
+        if len(cls.input_specs) == 1 and not cls.input_specs[0].variadic and o != "split"
+    ]
     for _ in range(8):
         op = scope.random.choice([*ones, "conv", "linear"])
         if fits(op)(x):
@@ -600,7 +604,7 @@ def branches(scope: Scope) -> Value:
     if over:
         sizes[over] *= len(names)
     low, high = ranged("concat" if over else str(merge), {}, ends, x.type)
-    result = scope.add(step, Value(None, Tensor(sizes), low, high))
+    result = scope.add(step, Value(None, TensorType(sizes), low, high))
     scope.values += ends
     return result
 
@@ -633,7 +637,7 @@ def repeated(scope: Scope) -> Value:
         step["from"] = scope.reference(x)
     elif x.name:
         scope.read.add(x.name)
-    return scope.add(step, Value(None, Tensor(x.sizes), low, high))
+    return scope.add(step, Value(None, TensorType(x.sizes), low, high))
 
 
 def counted(scope: Scope, value: Any) -> Any:

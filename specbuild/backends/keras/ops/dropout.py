@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from specbuild.backends.align import unfolded
-from specbuild.backends.base import External, fixed, inline, layer
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import Signature, inline_result, is_fixed, layer_result
 from specbuild.backends.keras.layout import emits
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.dropout import Dropout, DropPath
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
-DROPOUT = External("layers.Dropout(rate, noise_shape=None)")
-SPATIAL = {n: External(f"layers.SpatialDropout{n}D(rate)") for n in (1, 2, 3)}
-IDENTITY = External("layers.Identity()")
+DROPOUT = Signature("layers.Dropout(rate, noise_shape=None)")
+CHANNEL_DROPOUT = {n: Signature(f"layers.SpatialDropout{n}D(rate)") for n in (1, 2, 3)}
+IDENTITY = Signature("layers.Identity()")
 
 
 @emits(Dropout)
-def dropout(op: Dropout, x: Operand, out: Tensor) -> Result:
-    if fixed(op.rate, 0):
-        return inline(x.expr, x.layout, IDENTITY.made())
+def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
+    if is_fixed(op.rate, 0):
+        return inline_result(x.expr, x.layout, IDENTITY.construct())
     if not op.over:
-        return layer(DROPOUT.made(op.rate), x)
-    here = unfolded(x, op.over)
+        return layer_result(DROPOUT.construct(op.rate), x)
+    here = unfold_axes(x, op.over)
     if len(op.over) <= 3 and (*(a for a in here.order if a in op.over), CHANNEL) == here.order:
-        return layer(SPATIAL[len(op.over)].made(op.rate), here)
+        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(op.rate), here)
     shape = tuple(1 if a in op.over else None for a in here.order)
-    return layer(DROPOUT.made(op.rate, noise_shape=(None, *shape)), here)
+    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *shape)), here)
 
 
 @emits(DropPath)
-def drop_path(op: DropPath, x: Operand, out: Tensor) -> Result:
-    if fixed(op.rate, 0):
-        return inline(x.expr, x.layout, IDENTITY.made())
-    here = x.unfolded()
-    return layer(DROPOUT.made(op.rate, noise_shape=(None, *[1] * len(here.order))), here)
+def emit_drop_path(op: DropPath, x: Operand, out: TensorType) -> LoweringResult:
+    if is_fixed(op.rate, 0):
+        return inline_result(x.expr, x.layout, IDENTITY.construct())
+    here = x.unfold_axes()
+    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *[1] * len(here.order))), here)

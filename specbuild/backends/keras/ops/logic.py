@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from functools import reduce
 
-from specbuild.backends.align import aligned
-from specbuild.backends.base import inline
-from specbuild.backends.keras.layout import backend, call, emits
-from specbuild.codegen.constructions import literal
-from specbuild.codegen.lowering import Operand, Result
-from specbuild.ops.logic import Compare, Logical, LogicalAnd, LogicalNot, LogicalOr, Where
-from specbuild.ops.types import Tensor
+from specbuild.backends.align import align_operands
+from specbuild.backends.base import inline_result
+from specbuild.backends.keras.layout import backend, call_function, emits
+from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.ops.logic import Compare, LogicalAnd, LogicalNot, LogicalOr, VariadicLogical, Where
+from specbuild.ops.types import TensorType
 
-FUNCTIONS: dict[type[Logical], str] = {LogicalAnd: "ops.logical_and", LogicalOr: "ops.logical_or"}
+LOGICAL_FUNCTIONS: dict[type[VariadicLogical], str] = {
+    LogicalAnd: "ops.logical_and",
+    LogicalOr: "ops.logical_or",
+}
 
 
 @emits(Compare)
-def compare(op: Compare, x: Operand, other: Operand | None, out: Tensor) -> Result:
+def emit_compare(op: Compare, x: Operand, other: Operand | None, out: TensorType) -> LoweringResult:
     if other is None:
-        return inline(call(f"ops.{op.test}", x.expr, literal(op.value)), x.layout)
-    sides, layout = aligned((x, other), backend, out)
-    return inline(call(f"ops.{op.test}", *sides), layout)
+        return inline_result(call_function(f"ops.{op.test}", x.expr, literal_expression(op.value)), x.layout)
+    sides, layout = align_operands((x, other), backend, out)
+    return inline_result(call_function(f"ops.{op.test}", *sides), layout)
 
 
 @emits(Where)
-def where(op: Where, then: Operand, condition: Operand, otherwise: Operand | None, out: Tensor) -> Result:
-    sides, layout = aligned(
+def emit_where(
+    op: Where, then: Operand, condition: Operand, otherwise: Operand | None, out: TensorType
+) -> LoweringResult:
+    sides, layout = align_operands(
         [condition, then] if otherwise is None else [condition, then, otherwise], backend, out
     )
-    return inline(call("ops.where", *sides, *([literal(op.value)] if otherwise is None else [])), layout)
+    return inline_result(
+        call_function("ops.where", *sides, *([literal_expression(op.value)] if otherwise is None else [])),
+        layout,
+    )
 
 
 @emits(LogicalNot)
-def logical_not(op: LogicalNot, x: Operand, out: Tensor) -> Result:
-    return inline(call("ops.logical_not", x.expr), x.layout)
+def emit_logical_not(op: LogicalNot, x: Operand, out: TensorType) -> LoweringResult:
+    return inline_result(call_function("ops.logical_not", x.expr), x.layout)
 
 
-@emits(*FUNCTIONS)
-def logical(op: Logical, *xs: Operand, out: Tensor) -> Result:
-    sides, layout = aligned(xs, backend, out)
-    return inline(reduce(lambda a, b: call(FUNCTIONS[type(op)], a, b), sides), layout)
+@emits(*LOGICAL_FUNCTIONS)
+def emit_logical(op: VariadicLogical, *xs: Operand, out: TensorType) -> LoweringResult:
+    sides, layout = align_operands(xs, backend, out)
+    return inline_result(reduce(lambda a, b: call_function(LOGICAL_FUNCTIONS[type(op)], a, b), sides), layout)

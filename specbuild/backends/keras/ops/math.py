@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import External, inline
-from specbuild.backends.keras.layout import call, emits
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.backends.base import Signature, inline_result
+from specbuild.backends.keras.layout import call_function, emits
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import math as ops
-from specbuild.ops.math import Clip, Math
-from specbuild.ops.types import Tensor
+from specbuild.ops.math import Clip, MathOp
+from specbuild.ops.types import TensorType
 
-FUNCTIONS: dict[type[Math], External] = {
-    ops.Abs: External("ops.abs(x)"),
-    ops.Sign: External("ops.sign(x)"),
-    ops.Square: External("ops.square(x)"),
-    ops.Sqrt: External("ops.sqrt(x)"),
-    ops.Rsqrt: External("ops.rsqrt(x)"),
-    ops.Exp: External("ops.exp(x)"),
-    ops.Log: External("ops.log(x)"),
-    ops.Sin: External("ops.sin(x)"),
-    ops.Cos: External("ops.cos(x)"),
-    ops.Floor: External("ops.floor(x)"),
-    ops.StopGradient: External("ops.stop_gradient(variable)"),
+MATH_FUNCTIONS: dict[type[MathOp], Signature] = {
+    ops.Abs: Signature("ops.abs(x)"),
+    ops.Sign: Signature("ops.sign(x)"),
+    ops.Square: Signature("ops.square(x)"),
+    ops.Sqrt: Signature("ops.sqrt(x)"),
+    ops.Rsqrt: Signature("ops.rsqrt(x)"),
+    ops.Exp: Signature("ops.exp(x)"),
+    ops.Log: Signature("ops.log(x)"),
+    ops.Sin: Signature("ops.sin(x)"),
+    ops.Cos: Signature("ops.cos(x)"),
+    ops.Floor: Signature("ops.floor(x)"),
+    ops.StopGradient: Signature("ops.stop_gradient(variable)"),
 }
 
 
-@emits(*FUNCTIONS)
-def elementwise(op: Math, x: Operand, out: Tensor) -> Result:
-    return inline(FUNCTIONS[type(op)](x.expr), x.layout)
+@emits(*MATH_FUNCTIONS)
+def emit_math(op: MathOp, x: Operand, out: TensorType) -> LoweringResult:
+    return inline_result(MATH_FUNCTIONS[type(op)](x.expr), x.layout)
 
 
 @emits(Clip)
-def clip(op: Clip, x: Operand, out: Tensor) -> Result:
+def emit_clip(op: Clip, x: Operand, out: TensorType) -> LoweringResult:
     if op.min is not None and op.max is not None:
-        return inline(call("ops.clip", x.expr, op.min, op.max), x.layout)
+        return inline_result(call_function("ops.clip", x.expr, op.min, op.max), x.layout)
     if op.min is not None:
-        return inline(call("ops.maximum", x.expr, op.min), x.layout)
-    return inline(call("ops.minimum", x.expr, op.max), x.layout)
+        return inline_result(call_function("ops.maximum", x.expr, op.min), x.layout)
+    return inline_result(call_function("ops.minimum", x.expr, op.max), x.layout)

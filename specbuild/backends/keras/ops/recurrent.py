@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specbuild.backends.base import External
-from specbuild.backends.keras.initializers import initializer
+from specbuild.backends.base import Signature
+from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.keras.layout import emits
 from specbuild.codegen.constructions import SELF
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result, Stored, Unsupported
+from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Call, Literal
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
-REST = "use_bias=True, kernel_initializer='glorot_uniform', recurrent_initializer='orthogonal', return_sequences=False"
-LAYERS: dict[type[Recurrent], External] = {
-    Lstm: External(f"layers.LSTM(units, {REST})"),
-    Gru: External(f"layers.GRU(units, {REST})"),
+RECURRENT_PARAMETERS = "use_bias=True, kernel_initializer='glorot_uniform', recurrent_initializer='orthogonal', return_sequences=False"
+LAYERS: dict[type[Recurrent], Signature] = {
+    Lstm: Signature(f"layers.LSTM(units, {RECURRENT_PARAMETERS})"),
+    Gru: Signature(f"layers.GRU(units, {RECURRENT_PARAMETERS})"),
 }
-BIDIRECTIONAL = External("layers.Bidirectional(layer)")
+BIDIRECTIONAL = Signature("layers.Bidirectional(layer)")
 GATES = (1, 0, 2)  # of a GRU: r, z, n here; z, r, h there
 
 
 @emits(Lstm, Gru)
-def recurrent(op: Lstm | Gru, x: Operand, out: Tensor) -> Result:
+def emit_recurrent(op: Lstm | Gru, x: Operand, out: TensorType) -> LoweringResult:
     if not x.layout.batched:
-        raise Unsupported("its recurrent layers read batches, and this value has no batch")
+        raise UnsupportedOp("its recurrent layers read batches, and this value has no batch")
     others = tuple(a for a in (*x.layout.folded, *x.order) if a not in (op.over, CHANNEL))
-    here = x.to(op.over, CHANNEL, folded=others)
+    here = x.to_order(op.over, CHANNEL, folded=others)
     arguments = {
         "use_bias": op.bias,
-        "kernel_initializer": initializer(op.init, "glorot_uniform"),
-        "recurrent_initializer": initializer(op.recurrent_init, "orthogonal"),
+        "kernel_initializer": emit_initializer(op.init, "glorot_uniform"),
+        "recurrent_initializer": emit_initializer(op.recurrent_init, "orthogonal"),
         "return_sequences": op.returns == "sequence",
     }
     if op.bidirectional:
         inner = LAYERS[type(op)](op.units, **arguments)
-        make = BIDIRECTIONAL.made(replace(inner, keywords=(*inner.keywords, ("name", Literal(op.name)))))
+        make = BIDIRECTIONAL.construct(replace(inner, keywords=(*inner.keywords, ("name", Literal(op.name)))))
     else:
-        make = LAYERS[type(op)].made(op.units, **arguments)
-    weights = {name: stored(op, name) for name in op.weights(x.type)}
+        make = LAYERS[type(op)].construct(op.units, **arguments)
+    weights = {name: recurrent_storage(op, name) for name in op.weight_specs(x.type)}
     layout = here.layout if op.returns == "sequence" else Layout((CHANNEL,), others)
-    return Result(Call(SELF, (here.expr,)), layout, make, weights=weights)
+    return LoweringResult(Call(SELF, (here.expr,)), layout, make, weights=weights)
 
 
-def stored(op: Lstm | Gru, name: str) -> Stored:
+def recurrent_storage(op: Lstm | Gru, name: str) -> Storage:
     """Where a weight is kept: the two biases are summed by an LSTM, stacked by a GRU."""
     own = name.removeprefix("backward_")
     cell = f"{op.name}_cell"
@@ -53,5 +53,5 @@ def stored(op: Lstm | Gru, name: str) -> Stored:
         cell = f"{'forward' if own == name else 'backward'}_{op.name}/{cell}"
     gates = GATES if isinstance(op, Gru) else None
     if own in ("bias", "recurrent_bias"):
-        return Stored(f"{cell}/bias", blocks=gates, stacked=isinstance(op, Gru))
-    return Stored(f"{cell}/{own}", (1, 0), blocks=gates)
+        return Storage(f"{cell}/bias", blocks=gates, stacked=isinstance(op, Gru))
+    return Storage(f"{cell}/{own}", (1, 0), blocks=gates)

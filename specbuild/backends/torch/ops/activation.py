@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from specbuild.backends.align import unfolded
-from specbuild.backends.base import External, inline, layer
-from specbuild.backends.torch.layout import emits, method
-from specbuild.codegen.lowering import Operand, Result, Stored, Unsupported
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import Signature, inline_result, layer_result
+from specbuild.backends.torch.layout import call_method, emits
+from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Infix
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import Activation, Glu, LogSoftmax, Prelu, Softmax
-from specbuild.ops.types import Tensor
+from specbuild.ops.types import TensorType
 
 # op: as a function, as a module; our names of its attributes by those that PyTorch gives them
 ELEMENTWISE: dict[type[Activation], tuple[str, str, dict[str, str]]] = {
@@ -63,72 +63,76 @@ ELEMENTWISE: dict[type[Activation], tuple[str, str, dict[str, str]]] = {
         {"threshold": "threshold", "value": "value"},
     ),
 }
-FORMS = {
-    op: (External(function), External(module), names) for op, (function, module, names) in ELEMENTWISE.items()
+ACTIVATION_SIGNATURES = {
+    op: (Signature(function), Signature(module), names)
+    for op, (function, module, names) in ELEMENTWISE.items()
 }
-SOFTMAX = External("F.softmax(input, dim=None)"), External("nn.Softmax(dim=None)")
-LOG_SOFTMAX = External("F.log_softmax(input, dim=None)"), External("nn.LogSoftmax(dim=None)")
-GLU = External("F.glu(input, dim=-1)"), External("nn.GLU(dim=-1)")
-PRELU = External("nn.PReLU(num_parameters=1, init=0.25)")
+SOFTMAX = Signature("F.softmax(input, dim=None)"), Signature("nn.Softmax(dim=None)")
+LOG_SOFTMAX = Signature("F.log_softmax(input, dim=None)"), Signature("nn.LogSoftmax(dim=None)")
+GLU = Signature("F.glu(input, dim=-1)"), Signature("nn.GLU(dim=-1)")
+PRELU = Signature("nn.PReLU(num_parameters=1, init=0.25)")
 
 
-@emits(*FORMS)
-def elementwise(op: Activation, x: Operand, out: Tensor) -> Result:
-    function, module, names = FORMS[type(op)]
+@emits(*ACTIVATION_SIGNATURES)
+def emit_activation(op: Activation, x: Operand, out: TensorType) -> LoweringResult:
+    function, module, names = ACTIVATION_SIGNATURES[type(op)]
     attributes = {theirs: getattr(op, ours) for theirs, ours in names.items()}
-    return inline(function(x.expr, **attributes), x.layout, module.made(**attributes))
+    return inline_result(function(x.expr, **attributes), x.layout, module.construct(**attributes))
 
 
 @emits(Prelu)
-def prelu(op: Prelu, x: Operand, out: Tensor) -> Result:
-    here = x if op.over is None else unfolded(x, (op.over,))
+def emit_prelu(op: Prelu, x: Operand, out: TensorType) -> LoweringResult:
+    here = x if op.over is None else unfold_axes(x, (op.over,))
     if op.over is not None:
         if not x.layout.batched:
-            raise Unsupported("it has slopes for the axis after the batch, and this value has no batch")
-        here = here.to(op.over, *(a for a in here.order if a != op.over), folded=here.layout.folded)
+            raise UnsupportedOp("it has slopes for the axis after the batch, and this value has no batch")
+        here = here.to_order(op.over, *(a for a in here.order if a != op.over), folded=here.layout.folded)
     count = 1 if op.over is None else here[op.over]
-    weights = {"slope": Stored("weight")}
+    weights = {"slope": Storage("weight")}
     if op.init.kind == "constant":
-        return layer(PRELU.made(count, init=op.init.args[0]), here, weights=weights)
-    return layer(PRELU.made(count), here, inits=(("weight", op.init),), weights=weights)
+        return layer_result(PRELU.construct(count, init=op.init.args[0]), here, weights=weights)
+    return layer_result(PRELU.construct(count), here, inits=(("weight", op.init),), weights=weights)
 
 
-def dimension(x: Operand, axis: str) -> int:
+def axis_index(x: Operand, axis: str) -> int:
     """Where an axis stands; -1 if it is the last."""
     dim = x.dim(axis)
     return -1 if dim == x.layout.rank - 1 else dim
 
 
 @emits(Softmax)
-def softmax(op: Softmax, x: Operand, out: Tensor) -> Result:
+def emit_softmax(op: Softmax, x: Operand, out: TensorType) -> LoweringResult:
     function, module = SOFTMAX
-    here = unfolded(x, op.over)
+    here = unfold_axes(x, op.over)
     if len(op.over) == 1:
-        dim = dimension(here, op.over[0])
-        return inline(function(here.expr, dim=dim), here.layout, module.made(dim=dim))
-    dims = here.dims(op.over)
+        dim = axis_index(here, op.over[0])
+        return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))
+    dims = here.sorted_dims(op.over)
     if dims[-1] - dims[0] >= len(dims):
-        here = here.last(*op.over)
-        dims = here.dims(op.over)
-    flat = method(here.expr, "flatten", *dims[:1], *(() if dims[-1] == here.layout.rank - 1 else dims[-1:]))
-    return inline(method(function(flat, dim=dims[0]), "view_as", here.expr), here.layout)
+        here = here.move_last(*op.over)
+        dims = here.sorted_dims(op.over)
+    flat = call_method(
+        here.expr, "flatten", *dims[:1], *(() if dims[-1] == here.layout.rank - 1 else dims[-1:])
+    )
+    return inline_result(call_method(function(flat, dim=dims[0]), "view_as", here.expr), here.layout)
 
 
 @emits(LogSoftmax)
-def log_softmax(op: LogSoftmax, x: Operand, out: Tensor) -> Result:
+def emit_log_softmax(op: LogSoftmax, x: Operand, out: TensorType) -> LoweringResult:
     function, module = LOG_SOFTMAX
-    here = unfolded(x, op.over)
+    here = unfold_axes(x, op.over)
     if len(op.over) == 1:
-        dim = dimension(here, op.over[0])
-        return inline(function(here.expr, dim=dim), here.layout, module.made(dim=dim))
-    return inline(
-        Infix("-", here.expr, method(here.expr, "logsumexp", here.dims(op.over), keepdim=True)), here.layout
+        dim = axis_index(here, op.over[0])
+        return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))
+    return inline_result(
+        Infix("-", here.expr, call_method(here.expr, "logsumexp", here.sorted_dims(op.over), keepdim=True)),
+        here.layout,
     )
 
 
 @emits(Glu)
-def glu(op: Glu, x: Operand, out: Tensor) -> Result:
+def emit_glu(op: Glu, x: Operand, out: TensorType) -> LoweringResult:
     function, module = GLU
-    here = unfolded(x, (op.over,))
-    dim = dimension(here, op.over)
-    return inline(function(here.expr, dim=dim), here.layout, module.made(dim=dim))
+    here = unfold_axes(x, (op.over,))
+    dim = axis_index(here, op.over)
+    return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import inline
-from specbuild.backends.contraction import equation, product
-from specbuild.backends.torch.layout import backend, emits, method
+from specbuild.backends.base import inline_result
+from specbuild.backends.contraction import einsum_equation, match_matrix_product
+from specbuild.backends.torch.layout import backend, call_method, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops.contraction import Contract
-from specbuild.ops.types import Tensor
+from specbuild.ops.types import TensorType
 
 
 @emits(Contract)
-def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
-    here = [x.unfolded() for x in xs]
-    if found := product(here, op.over):
+def emit_contract(op: Contract, *xs: Operand, out: TensorType) -> LoweringResult:
+    here = [x.unfold_axes() for x in xs]
+    if found := match_matrix_product(here, op.over):
         left, right = (
-            method(x.expr, "transpose", -2, -1) if turned else x.expr
-            for x, turned in zip(here, found.turned, strict=True)
+            call_method(x.expr, "transpose", -2, -1) if turned else x.expr
+            for x, turned in zip(here, found.transposed, strict=True)
         )
-        return inline(Infix("@", left, right), found.layout)
-    layout = Layout(backend.natural(out), (), out.batched)
+        return inline_result(Infix("@", left, right), found.layout)
+    layout = Layout(backend.natural_order(out), (), out.batched)
     call: Expr = here[0].expr
     lies = here[0].layout
     for at, x in enumerate(
@@ -34,6 +34,6 @@ def contract(op: Contract, *xs: Operand, out: Tensor) -> Result:
             if a not in op.over or any(a in y.type for y in rest)
         ]
         result = Layout(tuple(kept), (), lies.batched or x.layout.batched) if rest else layout
-        call = Call(Name("torch.einsum"), (Literal(equation((lies, x.layout), result)), call, x.expr))
+        call = Call(Name("torch.einsum"), (Literal(einsum_equation((lies, x.layout), result)), call, x.expr))
         lies = result
-    return inline(call, layout)
+    return inline_result(call, layout)

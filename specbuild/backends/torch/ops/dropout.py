@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from specbuild.backends.align import unfolded
-from specbuild.backends.base import External, fixed, inline, layer
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import Signature, inline_result, is_fixed, layer_result
 from specbuild.backends.torch.layout import emits
 from specbuild.codegen.constructions import SELF
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Index, Infix, Literal, Name, Slice
 from specbuild.ops.dropout import Dropout, DropPath
-from specbuild.ops.types import Tensor
+from specbuild.ops.types import TensorType
 
-DROPOUT = External("nn.Dropout(p=0.5, inplace=False)")
-TOGETHER = {n: External(f"nn.Dropout{n}d(p=0.5, inplace=False)") for n in (1, 2, 3)}
-DROP_PATH = External("DropPath(rate)")
-IDENTITY = External("nn.Identity()")
+DROPOUT = Signature("nn.Dropout(p=0.5, inplace=False)")
+CHANNEL_DROPOUT = {n: Signature(f"nn.Dropout{n}d(p=0.5, inplace=False)") for n in (1, 2, 3)}
+DROP_PATH = Signature("DropPath(rate)")
+IDENTITY = Signature("nn.Identity()")
 
 
 @emits(Dropout)
-def dropout(op: Dropout, x: Operand, out: Tensor) -> Result:
-    if fixed(op.rate, 0):
-        return inline(x.expr, x.layout, IDENTITY.made())
+def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
+    if is_fixed(op.rate, 0):
+        return inline_result(x.expr, x.layout, IDENTITY.construct())
     if not op.over:
-        return layer(DROPOUT.made(p=op.rate), x)
-    here = unfolded(x, op.over)
-    if len(op.over) in TOGETHER and set(here.order[1:]) == set(op.over) and here.layout.batched:
-        return layer(TOGETHER[len(op.over)].made(p=op.rate), here)
+        return layer_result(DROPOUT.construct(p=op.rate), x)
+    here = unfold_axes(x, op.over)
+    if len(op.over) in CHANNEL_DROPOUT and set(here.order[1:]) == set(op.over) and here.layout.batched:
+        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(p=op.rate), here)
     first = [Slice(upper=Literal(1)) if a in op.over else Slice() for a in here.order]
     while first[-1] == Slice():
         first.pop()
     place = Index(here.expr, (*([Slice()] if here.layout.batched else []), *first))
     mask = Call(SELF, (Call(Name("torch.ones_like"), (place,)),))
-    return Result(Infix("*", here.expr, mask), here.layout, DROPOUT.made(p=op.rate))
+    return LoweringResult(Infix("*", here.expr, mask), here.layout, DROPOUT.construct(p=op.rate))
 
 
 @emits(DropPath)
-def drop_path(op: DropPath, x: Operand, out: Tensor) -> Result:
-    if fixed(op.rate, 0):
-        return inline(x.expr, x.layout, IDENTITY.made())
-    return layer(DROP_PATH.made(op.rate), x.unfolded())
+def emit_drop_path(op: DropPath, x: Operand, out: TensorType) -> LoweringResult:
+    if is_fixed(op.rate, 0):
+        return inline_result(x.expr, x.layout, IDENTITY.construct())
+    return layer_result(DROP_PATH.construct(op.rate), x.unfold_axes())

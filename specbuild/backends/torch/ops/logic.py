@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import reduce
 
-from specbuild.backends.align import aligned
-from specbuild.backends.base import inline
+from specbuild.backends.align import align_operands
+from specbuild.backends.base import inline_result
 from specbuild.backends.torch.layout import backend, emits
-from specbuild.codegen.constructions import literal
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Infix, Name, Prefix
-from specbuild.ops.logic import Compare, Logical, LogicalAnd, LogicalNot, LogicalOr, Where
-from specbuild.ops.types import Tensor
+from specbuild.ops.logic import Compare, LogicalAnd, LogicalNot, LogicalOr, VariadicLogical, Where
+from specbuild.ops.types import TensorType
 
-COMPARISONS = {
+COMPARISON_SIGNS = {
     "less": "<",
     "less_equal": "<=",
     "greater": ">",
@@ -21,34 +21,39 @@ COMPARISONS = {
     "equal": "==",
     "not_equal": "!=",
 }
-SIGNS: dict[type[Logical], str] = {LogicalAnd: "&", LogicalOr: "|"}
+LOGICAL_SIGNS: dict[type[VariadicLogical], str] = {LogicalAnd: "&", LogicalOr: "|"}
 
 
 @emits(Compare)
-def compare(op: Compare, x: Operand, other: Operand | None, out: Tensor) -> Result:
+def emit_compare(op: Compare, x: Operand, other: Operand | None, out: TensorType) -> LoweringResult:
     if other is None:
-        return inline(Infix(COMPARISONS[op.test], x.expr, literal(op.value)), x.layout)
-    (left, right), layout = aligned((x, other), backend, out)
-    return inline(Infix(COMPARISONS[op.test], left, right), layout)
+        return inline_result(Infix(COMPARISON_SIGNS[op.test], x.expr, literal_expression(op.value)), x.layout)
+    (left, right), layout = align_operands((x, other), backend, out)
+    return inline_result(Infix(COMPARISON_SIGNS[op.test], left, right), layout)
 
 
 @emits(Where)
-def where(op: Where, then: Operand, condition: Operand, otherwise: Operand | None, out: Tensor) -> Result:
-    (test, *values), layout = aligned(
+def emit_where(
+    op: Where, then: Operand, condition: Operand, otherwise: Operand | None, out: TensorType
+) -> LoweringResult:
+    (test, *values), layout = align_operands(
         [condition, then] if otherwise is None else [condition, then, otherwise], backend, out
     )
-    return inline(
-        Call(Name("torch.where"), (test, *values, *([literal(op.value)] if otherwise is None else []))),
+    return inline_result(
+        Call(
+            Name("torch.where"),
+            (test, *values, *([literal_expression(op.value)] if otherwise is None else [])),
+        ),
         layout,
     )
 
 
 @emits(LogicalNot)
-def logical_not(op: LogicalNot, x: Operand, out: Tensor) -> Result:
-    return inline(Prefix("~", x.expr), x.layout)
+def emit_logical_not(op: LogicalNot, x: Operand, out: TensorType) -> LoweringResult:
+    return inline_result(Prefix("~", x.expr), x.layout)
 
 
-@emits(*SIGNS)
-def logical(op: Logical, *xs: Operand, out: Tensor) -> Result:
-    sides, layout = aligned(xs, backend, out)
-    return inline(reduce(lambda a, b: Infix(SIGNS[type(op)], a, b), sides), layout)
+@emits(*LOGICAL_SIGNS)
+def emit_logical(op: VariadicLogical, *xs: Operand, out: TensorType) -> LoweringResult:
+    sides, layout = align_operands(xs, backend, out)
+    return inline_result(reduce(lambda a, b: Infix(LOGICAL_SIGNS[type(op)], a, b), sides), layout)

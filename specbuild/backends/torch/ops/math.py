@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import inline
-from specbuild.backends.torch.layout import emits, method
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.backends.base import inline_result
+from specbuild.backends.torch.layout import call_method, emits
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import math as ops
-from specbuild.ops.math import Clip, Math
-from specbuild.ops.types import Tensor
+from specbuild.ops.math import Clip, MathOp
+from specbuild.ops.types import TensorType
 
-METHODS: dict[type[Math], str] = {
+MATH_METHODS: dict[type[MathOp], str] = {
     ops.Abs: "abs",
     ops.Sign: "sign",
     ops.Square: "square",
@@ -24,12 +24,12 @@ METHODS: dict[type[Math], str] = {
 }
 
 
-@emits(*METHODS)
-def elementwise(op: Math, x: Operand, out: Tensor) -> Result:
-    return inline(method(x.expr, METHODS[type(op)]), x.layout)
+@emits(*MATH_METHODS)
+def emit_math(op: MathOp, x: Operand, out: TensorType) -> LoweringResult:
+    return inline_result(call_method(x.expr, MATH_METHODS[type(op)]), x.layout)
 
 
 @emits(Clip)
-def clip(op: Clip, x: Operand, out: Tensor) -> Result:
+def emit_clip(op: Clip, x: Operand, out: TensorType) -> LoweringResult:
     limits = {name: value for name, value in (("min", op.min), ("max", op.max)) if value is not None}
-    return inline(method(x.expr, "clamp", **limits), x.layout)
+    return inline_result(call_method(x.expr, "clamp", **limits), x.layout)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import External
-from specbuild.backends.torch.layout import emits, method
+from specbuild.backends.base import Signature
+from specbuild.backends.torch.layout import call_method, emits
 from specbuild.codegen.constructions import SELF
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result, Stored
+from specbuild.codegen.lowering import LoweringResult, Operand, Storage
 from specbuild.codegen.tree import Call, Expr, Index, Literal, Slice
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
-LAYERS: dict[type[Recurrent], External] = {
-    Lstm: External(
+LAYERS: dict[type[Recurrent], Signature] = {
+    Lstm: Signature(
         "nn.LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)"
     ),
-    Gru: External(
+    Gru: Signature(
         "nn.GRU(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)"
     ),
 }
-NAMES = {
+WEIGHT_NAMES = {
     "kernel": "weight_ih_l0",
     "recurrent_kernel": "weight_hh_l0",
     "bias": "bias_ih_l0",
@@ -28,23 +28,25 @@ NAMES = {
 
 
 @emits(Lstm, Gru)
-def recurrent(op: Lstm | Gru, x: Operand, out: Tensor) -> Result:
+def emit_recurrent(op: Lstm | Gru, x: Operand, out: TensorType) -> LoweringResult:
     others = tuple(a for a in (*x.layout.folded, *x.order) if a not in (op.over, CHANNEL))
-    here = x.to(op.over, CHANNEL, folded=others)
-    make = LAYERS[type(op)].made(
+    here = x.to_order(op.over, CHANNEL, folded=others)
+    make = LAYERS[type(op)].construct(
         here[CHANNEL], op.units, bias=op.bias, batch_first=True, bidirectional=op.bidirectional
     )
-    weights = {name: Stored(kept(name)) for name in op.weights(x.type)}
+    weights = {name: Storage(torch_weight_name(name)) for name in op.weight_specs(x.type)}
     begins = {"kernel": op.init, "recurrent_kernel": op.recurrent_init}
     inits = tuple(
-        (kept(name), begin) for name in weights if (begin := begins.get(name.removeprefix("backward_")))
+        (torch_weight_name(name), begin)
+        for name in weights
+        if (begin := begins.get(name.removeprefix("backward_")))
     )
     call: Expr = Call(SELF, (here.expr,))
     if op.returns == "sequence":
-        return Result(Index(call, (Literal(0),)), here.layout, make, inits=inits, weights=weights)
+        return LoweringResult(Index(call, (Literal(0),)), here.layout, make, inits=inits, weights=weights)
     layout = Layout((CHANNEL,), others)
     if not op.bidirectional:
-        return Result(
+        return LoweringResult(
             Index(Index(call, (Literal(0),)), (Slice(), Literal(-1))),
             layout,
             make,
@@ -53,12 +55,16 @@ def recurrent(op: Lstm | Gru, x: Operand, out: Tensor) -> Result:
         )
     state: Expr = Index(call, (Literal(1),))
     state = Index(state, (Literal(0),)) if isinstance(op, Lstm) else state
-    return Result(
-        method(method(state, "transpose", 0, 1), "flatten", 1), layout, make, inits=inits, weights=weights
+    return LoweringResult(
+        call_method(call_method(state, "transpose", 0, 1), "flatten", 1),
+        layout,
+        make,
+        inits=inits,
+        weights=weights,
     )
 
 
-def kept(name: str) -> str:
+def torch_weight_name(name: str) -> str:
     """PyTorch's name of a weight."""
     own = name.removeprefix("backward_")
-    return NAMES[own] + ("_reverse" if own != name else "")
+    return WEIGHT_NAMES[own] + ("_reverse" if own != name else "")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.align import unfolded
-from specbuild.backends.base import External, inline
-from specbuild.backends.torch.layout import emits, method
-from specbuild.backends.torch.ops.activation import dimension
-from specbuild.codegen.constructions import literal
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import Signature, inline_result
+from specbuild.backends.torch.layout import call_method, emits
+from specbuild.backends.torch.ops.activation import axis_index
+from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops import reduce as ops
-from specbuild.ops.reduce import Argmax, Cumsum, L2Norm, Normalize, Prod, Reduction, Spread
-from specbuild.ops.types import Tensor
+from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Prod, Reduction
+from specbuild.ops.types import TensorType
 
-METHODS: dict[type[Reduction], str] = {
+REDUCTION_METHODS: dict[type[Reduction], str] = {
     ops.Sum: "sum",
     ops.Mean: "mean",
     ops.Max: "amax",
@@ -25,68 +25,79 @@ METHODS: dict[type[Reduction], str] = {
     ops.Variance: "var",
     ops.Std: "std",
 }
-NORMALIZE = External("F.normalize(input, p=2.0, dim=1, eps=1e-12)")
+NORMALIZE = Signature("F.normalize(input, p=2.0, dim=1, eps=1e-12)")
 
 
-def reduced(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
+def reduced_layout(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
     order = x.order if keep else tuple(a for a in x.order if a not in axes)
     return Layout(order, x.layout.folded, x.layout.batched)
 
 
-def dimensions(x: Operand, axes: tuple[str, ...]) -> Any:
+def dim_argument(x: Operand, axes: tuple[str, ...]) -> Any:
     """Where axes stand: one number, or a tuple."""
-    dims = x.dims(axes)
+    dims = x.sorted_dims(axes)
     return dims if len(dims) > 1 else dims[0]
 
 
-@emits(*METHODS)
-def reduction(op: Reduction, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
+@emits(*REDUCTION_METHODS)
+def emit_reduction(op: Reduction, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, op.over)
     more: dict[str, Any] = (
-        {"correction": literal(op.correction)} if isinstance(op, Spread) and op.correction != 1 else {}
+        {"correction": literal_expression(op.correction)}
+        if isinstance(op, DispersionReduction) and op.correction != 1
+        else {}
     )
     keep = {"keepdim": True} if op.keep else {}
-    call = method(here.expr, METHODS[type(op)], dimensions(here, op.over), **more, **keep)
-    return inline(call, reduced(here, op.over, op.keep))
+    call = call_method(here.expr, REDUCTION_METHODS[type(op)], dim_argument(here, op.over), **more, **keep)
+    return inline_result(call, reduced_layout(here, op.over, op.keep))
 
 
 @emits(Prod)
-def prod(op: Prod, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
+def emit_prod(op: Prod, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, op.over)
     call: Expr = here.expr
-    for dim in reversed(here.dims(op.over)):  # it takes one at a time
-        call = method(call, "prod", dim, **({"keepdim": True} if op.keep else {}))
-    return inline(call, reduced(here, op.over, op.keep))
+    for dim in reversed(here.sorted_dims(op.over)):  # it takes one at a time
+        call = call_method(call, "prod", dim, **({"keepdim": True} if op.keep else {}))
+    return inline_result(call, reduced_layout(here, op.over, op.keep))
 
 
-def vector_norm(x: Expr, dims: Any, keep: bool) -> Call:
-    keywords = (("dim", literal(dims)), *((("keepdim", Literal(True)),) if keep else ()))
+def call_vector_norm(x: Expr, dims: Any, keep: bool) -> Call:
+    keywords = (("dim", literal_expression(dims)), *((("keepdim", Literal(True)),) if keep else ()))
     return Call(Name("torch.linalg.vector_norm"), (x,), keywords)
 
 
 @emits(L2Norm)
-def l2_norm(op: L2Norm, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
-    return inline(vector_norm(here.expr, dimensions(here, op.over), op.keep), reduced(here, op.over, op.keep))
+def emit_l2_norm(op: L2Norm, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, op.over)
+    return inline_result(
+        call_vector_norm(here.expr, dim_argument(here, op.over), op.keep),
+        reduced_layout(here, op.over, op.keep),
+    )
 
 
 @emits(Normalize)
-def normalize(op: Normalize, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, op.over)
+def emit_normalize(op: Normalize, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, op.over)
     if len(op.over) == 1:
-        return inline(NORMALIZE(here.expr, dim=dimension(here, op.over[0]), eps=op.epsilon), here.layout)
-    norm = method(vector_norm(here.expr, here.dims(op.over), True), "clamp", min=literal(op.epsilon))
-    return inline(Infix("/", here.expr, norm), here.layout)
+        return inline_result(
+            NORMALIZE(here.expr, dim=axis_index(here, op.over[0]), eps=op.epsilon), here.layout
+        )
+    norm = call_method(
+        call_vector_norm(here.expr, here.sorted_dims(op.over), True),
+        "clamp",
+        min=literal_expression(op.epsilon),
+    )
+    return inline_result(Infix("/", here.expr, norm), here.layout)
 
 
 @emits(Argmax)
-def argmax(op: Argmax, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, (op.over,))
-    call = method(here.expr, "argmax", here.dim(op.over), **({"keepdim": True} if op.keep else {}))
-    return inline(call, reduced(here, (op.over,), op.keep))
+def emit_argmax(op: Argmax, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, (op.over,))
+    call = call_method(here.expr, "argmax", here.dim(op.over), **({"keepdim": True} if op.keep else {}))
+    return inline_result(call, reduced_layout(here, (op.over,), op.keep))
 
 
 @emits(Cumsum)
-def cumsum(op: Cumsum, x: Operand, out: Tensor) -> Result:
-    here = unfolded(x, (op.over,))
-    return inline(method(here.expr, "cumsum", dimension(here, op.over)), here.layout)
+def emit_cumsum(op: Cumsum, x: Operand, out: TensorType) -> LoweringResult:
+    here = unfold_axes(x, (op.over,))
+    return inline_result(call_method(here.expr, "cumsum", axis_index(here, op.over)), here.layout)

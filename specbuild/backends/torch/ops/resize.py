@@ -4,51 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.base import External, inline, scalar
+from specbuild.backends.base import Signature, collapse_equal, inline_result
 from specbuild.backends.torch.layout import emits
-from specbuild.backends.torch.ops.convolution import places
+from specbuild.backends.torch.ops.convolution import arrange_window_axes
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result, Unsupported
+from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
 from specbuild.codegen.tree import Attribute, Expr, Index, Literal, Slice, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
-INTERPOLATE = External(
+INTERPOLATE = Signature(
     "F.interpolate(input, size=None, scale_factor=None, mode='nearest', align_corners=None, recompute_scale_factor=None)"
 )
-UPSAMPLE = External(
+UPSAMPLE = Signature(
     "nn.Upsample(size=None, scale_factor=None, mode='nearest', align_corners=None, recompute_scale_factor=None)"
 )
 SHUFFLES = {
     PixelShuffle: (
-        External("F.pixel_shuffle(input, upscale_factor)"),
-        External("nn.PixelShuffle(upscale_factor)"),
+        Signature("F.pixel_shuffle(input, upscale_factor)"),
+        Signature("nn.PixelShuffle(upscale_factor)"),
     ),
     PixelUnshuffle: (
-        External("F.pixel_unshuffle(input, downscale_factor)"),
-        External("nn.PixelUnshuffle(downscale_factor)"),
+        Signature("F.pixel_unshuffle(input, downscale_factor)"),
+        Signature("nn.PixelUnshuffle(downscale_factor)"),
     ),
 }
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def framed(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]:
+def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]:
     """The operand with a batch, C and the axes that are resized, and how it lies; a table gets a batch of one."""
     if x.layout.batched:
-        here = places(x, axes)
+        here = arrange_window_axes(x, axes)
         return here.expr, here.layout
     others = [a for a in x.order if a not in axes]
     if len(others) > 1:
-        raise Unsupported(
+        raise UnsupportedOp(
             f"{x.type} without a batch has more than one axis beside those", "flatten the others before"
         )
-    here = x.to(*others, *axes)
+    here = x.to_order(*others, *axes)
     return Index(here.expr, (Literal(None),)), here.layout
 
 
-def size_of(like: Operand, axes: tuple[str, ...]) -> Expr:
+def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
     """The sizes of these axes, read off a value."""
-    here = like.unfolded() if any(a in like.layout.folded for a in axes) else like
+    here = like.unfold_axes() if any(a in like.layout.folded for a in axes) else like
     shape = Attribute(here.expr, "shape")
     if here.order[-len(axes) :] == axes:
         return Index(shape, (Slice(Literal(-len(axes))),))
@@ -56,9 +56,9 @@ def size_of(like: Operand, axes: tuple[str, ...]) -> Expr:
 
 
 @emits(Resize)
-def resize(op: Resize, x: Operand, like: Operand | None, out: Tensor) -> Result:
-    axes = op.axes(x.type)
-    value, layout = framed(x, axes)
+def emit_resize(op: Resize, x: Operand, like: Operand | None, out: TensorType) -> LoweringResult:
+    axes = op.resized_axes(x.type)
+    value, layout = arrange_image_axes(x, axes)
     how: dict[str, Any] = {"mode": op.mode.replace("_", "-")}
     if op.mode.startswith("bi"):
         how = {
@@ -66,22 +66,24 @@ def resize(op: Resize, x: Operand, like: Operand | None, out: Tensor) -> Result:
             "align_corners": op.align_corners,
         }
     if like is not None:
-        size: dict[str, Any] = {"size": size_of(like, axes)}
+        size: dict[str, Any] = {"size": size_expression(like, axes)}
     elif op.size is not None:
-        size = {"size": scalar(op.sizes(x.type))}
+        size = {"size": collapse_equal(op.output_sizes(x.type))}
     else:
-        scales = op.scales(x.type)
-        size = {"scale_factor": scalar(scales)}
+        scales = op.axis_scales(x.type)
+        size = {"scale_factor": collapse_equal(scales)}
         if not all(isinstance(s, int) for s in scales):
             size["recompute_scale_factor"] = True  # places follow from the sizes, not from the scale
     call: Expr = INTERPOLATE(value, **size, **how)
     call = call if layout.batched else Index(call, (Literal(0),))
-    return inline(call, layout, UPSAMPLE.made(**size, **how) if layout.batched and like is None else None)
+    return inline_result(
+        call, layout, UPSAMPLE.construct(**size, **how) if layout.batched and like is None else None
+    )
 
 
 @emits(PixelShuffle, PixelUnshuffle)
-def shuffle(op: PixelShuffle | PixelUnshuffle, x: Operand, out: Tensor) -> Result:
-    here = places(x, op.axes(x.type))
+def emit_pixel_shuffle(op: PixelShuffle | PixelUnshuffle, x: Operand, out: TensorType) -> LoweringResult:
+    here = arrange_window_axes(x, op.shuffled_axes(x.type))
     function, module = SHUFFLES[type(op)]
     assert here.order[0] == CHANNEL
-    return inline(function(here.expr, op.factor), here.layout, module.made(op.factor))
+    return inline_result(function(here.expr, op.factor), here.layout, module.construct(op.factor))

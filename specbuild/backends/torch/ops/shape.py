@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import External, inline
-from specbuild.backends.torch.layout import backend, emits, method
+from specbuild.backends.base import Signature, inline_result
+from specbuild.backends.torch.layout import backend, call_method, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, Result
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.shape import Flatten, Rename, Unflatten
-from specbuild.ops.types import CHANNEL, Tensor
+from specbuild.ops.types import CHANNEL, TensorType
 
-FLATTEN = External("nn.Flatten(start_dim=1, end_dim=-1)")
+FLATTEN = Signature("nn.Flatten(start_dim=1, end_dim=-1)")
 
 
-def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
+def make_axes_adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
     """The axes next to each other in this order: as they stand if they do, else as the framework lays the result."""
-    here = x.unfolded()
+    here = x.unfold_axes()
     start = here.order.index(axes[0])
     if here.order[start : start + len(axes)] == axes:
         return here
@@ -24,36 +24,36 @@ def adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, .
     ):  # a map with its channels last keeps them there
         natural = (*(a for a in natural if a != CHANNEL), CHANNEL)
     at = natural.index(into)
-    return here.to(*natural[:at], *axes, *natural[at + 1 :])
+    return here.to_order(*natural[:at], *axes, *natural[at + 1 :])
 
 
 @emits(Flatten)
-def flatten(op: Flatten, x: Operand, out: Tensor) -> Result:
-    here = adjacent(x, op.axes, op.into, backend.natural(out))
+def emit_flatten(op: Flatten, x: Operand, out: TensorType) -> LoweringResult:
+    here = make_axes_adjacent(x, op.axes, op.into, backend.natural_order(out))
     start = here.dim(op.axes[0])
     end = here.dim(op.axes[-1])
     order = tuple(op.into if a == op.axes[0] else a for a in here.order if a not in op.axes[1:])
     layout = Layout(order, (), here.layout.batched)
     if start == end:
-        return inline(here.expr, layout)
+        return inline_result(here.expr, layout)
     last = end == here.layout.rank - 1
-    call = method(here.expr, "flatten", start) if last else method(here.expr, "flatten", start, end)
-    return inline(call, layout, FLATTEN.made(start_dim=start, end_dim=-1 if last else end))
+    call = call_method(here.expr, "flatten", start) if last else call_method(here.expr, "flatten", start, end)
+    return inline_result(call, layout, FLATTEN.construct(start_dim=start, end_dim=-1 if last else end))
 
 
 @emits(Unflatten)
-def unflatten(op: Unflatten, x: Operand, out: Tensor) -> Result:
-    here = x.unfolded()
+def emit_unflatten(op: Unflatten, x: Operand, out: TensorType) -> LoweringResult:
+    here = x.unfold_axes()
     dim = here.dim(op.axis)
     at = here.order.index(op.axis)
     order = (*here.order[:at], *op.into, *here.order[at + 1 :])
     last = dim == here.layout.rank - 1
-    call = method(here.expr, "unflatten", -1 if last else dim, tuple(op.into.values()))
-    return inline(call, Layout(order, (), here.layout.batched))
+    call = call_method(here.expr, "unflatten", -1 if last else dim, tuple(op.into.values()))
+    return inline_result(call, Layout(order, (), here.layout.batched))
 
 
 @emits(Rename)
-def rename(op: Rename, x: Operand, out: Tensor) -> Result:
+def emit_rename(op: Rename, x: Operand, out: TensorType) -> LoweringResult:
     order = tuple(op.axes.get(a, a) for a in x.order)
     folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
-    return inline(x.expr, Layout(order, folded, x.layout.batched))
+    return inline_result(x.expr, Layout(order, folded, x.layout.batched))

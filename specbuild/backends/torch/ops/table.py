@@ -4,63 +4,67 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from specbuild.backends.tables import Tables
-from specbuild.backends.torch.layout import backend, emits, method
-from specbuild.codegen.constructions import SELF, Argument, Construct, literal
+from specbuild.backends.tables import TableStyle
+from specbuild.backends.torch.layout import backend, call_method, emits
+from specbuild.codegen.constructions import SELF, Argument, Construction, literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Result, Stored
+from specbuild.codegen.lowering import LoweringResult, Storage
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.ops import expression
-from specbuild.ops.expression import Expression
+from specbuild.ops import table_expression as expression
 from specbuild.ops.table import Const, Weight
-from specbuild.ops.types import Tensor
+from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.types import TensorType
 
 
 @emits(Weight)
-def weight(op: Weight, out: Tensor) -> Result:
-    order = backend.natural(out)
-    sizes = tuple(literal(out[a]) for a in order) or (literal(()),)
+def emit_weight(op: Weight, out: TensorType) -> LoweringResult:
+    order = backend.natural_order(out)
+    sizes = tuple(literal_expression(out[a]) for a in order) or (literal_expression(()),)
     held = tuple(out.axes.index(a) for a in order)
     empty = Call(Name("torch.empty"), sizes)
-    make = Construct("nn.Parameter", (Argument("data", empty),)) if op.trained else empty
+    make = Construction("nn.Parameter", (Argument("data", empty),)) if op.trained else empty
     layout, inits = Layout(order, (), False), (("", op.init),)
-    return Result(SELF, layout, make, inits=inits, buffer=not op.trained, weights={"value": Stored("", held)})
+    return LoweringResult(
+        SELF, layout, make, inits=inits, buffer=not op.trained, weights={"value": Storage("", held)}
+    )
 
 
-class TorchTables(Tables):
-    where = "torch.where"
+class TorchTableStyle(TableStyle):
+    where_function = "torch.where"
     functions: ClassVar[dict[str, str]] = {
         name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
     }
 
-    def arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
+    def emit_arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
         return Call(Name("torch.arange"), (Literal(0.0), size) if floats else (size,))
 
-    def extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
+    def emit_extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
         if scalar:
-            return method(left, "clamp", **{"max" if function == "minimum" else "min": right})
+            return call_method(left, "clamp", **{"max" if function == "minimum" else "min": right})
         return Call(Name(f"torch.{function}"), (left, right))
 
-    def filled(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
+    def emit_full(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
         return (
             Call(Name("torch.full"), (TupleOf(sizes), value))
             if sizes
             else Call(Name("torch.tensor"), (value,))
         )
 
-    def expanded(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
-        return method(value, "expand", *sizes)
+    def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
+        return call_method(value, "expand", *sizes)
 
-    def whole(self, value: Expr) -> Expr:
-        return method(value, "long")
+    def emit_integer_cast(self, value: Expr) -> Expr:
+        return call_method(value, "long")
 
-    def floats(self, e: Expression, dtype: str) -> bool:
+    def has_float_indices(self, e: TableExpression, dtype: str) -> bool:
         """PyTorch makes floats of integers where a function gives some; `floor` gives what it is given."""
-        whole = expression.kind(e) in (expression.INT, expression.WHOLE)
-        return dtype == "float" and (whole or expression.uneven(e))
+        whole = expression.infer_kind(e) in (expression.INT, expression.INTEGRAL)
+        return dtype == "float" and (whole or expression.has_mixed_branches(e))
 
 
 @emits(Const)
-def const(op: Const, out: Tensor) -> Result:
-    order = backend.natural(out)
-    return Result(SELF, Layout(order, (), False), TorchTables().table(op, order), buffer=True)
+def emit_const(op: Const, out: TensorType) -> LoweringResult:
+    order = backend.natural_order(out)
+    return LoweringResult(
+        SELF, Layout(order, (), False), TorchTableStyle().build_table(op, order), buffer=True
+    )

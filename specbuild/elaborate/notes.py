@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from specbuild.diagnostics.errors import Place, printable
+from specbuild.diagnostics.errors import Location, make_printable
 from specbuild.frontend.document import Spec
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.resolver import library_index
-from specbuild.ir.graph import Block, Skip, blocks
-from specbuild.ops.types import listed
+from specbuild.ir.graph import Block, Skip, distinct_blocks
+from specbuild.ops.types import join_names
 
 
 @dataclass(frozen=True)
-class Note:
+class SpecNote:
     """A remark, and the place that it is about."""
 
     message: str
-    place: Place | None
+    location: Location | None
 
     def __str__(self) -> str:
-        where = f"{self.place.file}:{self.place.line}:{self.place.column}: " if self.place else ""
-        return printable(f"{where}note: {self.message}", 1000)
+        where = f"{self.location.file}:{self.location.line}:{self.location.column}: " if self.location else ""
+        return make_printable(f"{where}note: {self.message}", 1000)
 
 
-def dropped(whole: Block, kept: Block) -> list[Note]:
+def unused_step_notes(whole: Block, kept: Block) -> list[SpecNote]:
     """Steps that are not compiled, because no output needs them; told once for each place of a spec."""
-    found: dict[Place, Note] = {}
+    found: dict[Location, SpecNote] = {}
     seen: set[tuple[int, int]] = set()
 
     def visit(whole: Block, kept: Block, path: tuple[str, ...]) -> None:
@@ -37,19 +37,23 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
         gone = [
             node
             for node in whole.nodes
-            if kept.node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
+            if kept.find_node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
         ]
         if gone:
             inside = f" in {'.'.join(path)}" if path else ""
-            standing = {prefix for node in kept.nodes for prefix in prefixes(node.name)}
+            standing = {prefix for node in kept.nodes for prefix in path_prefixes(node.name)}
             names = list(
-                dict.fromkeys(next((p for p in prefixes(n.name) if p not in standing), n.name) for n in gone)
+                dict.fromkeys(
+                    next((p for p in path_prefixes(n.name) if p not in standing), n.name) for n in gone
+                )
             )
             shown = [*names[:6], f"{len(names) - 6} more"] if len(names) > 7 else names
-            place = gone[0].at.place
-            found.setdefault(place, Note(f"no output needs {listed(shown)}{inside}: not compiled", place))
+            place = gone[0].at.location
+            found.setdefault(
+                place, SpecNote(f"no output needs {join_names(shown)}{inside}: not compiled", place)
+            )
         for node in whole.nodes:
-            other = kept.node(node.name)
+            other = kept.find_node(node.name)
             if other is not None and isinstance(node.op, Block) and isinstance(other.op, Block):
                 visit(node.op, other.op, (*path, node.name))
 
@@ -57,21 +61,23 @@ def dropped(whole: Block, kept: Block) -> list[Note]:
     return list(found.values())
 
 
-def edited(whole: Block) -> list[Note]:
+def edit_notes(whole: Block) -> list[SpecNote]:
     """What each edit was about."""
     about: dict[EditDef, list[str]] = {}
-    for edit, path in whole.touched:
+    for edit, path in whole.applied_edits:
         about.setdefault(edit, []).append(path)
-    placed = [(edit.at.place, edit, paths) for edit, paths in about.items()]
-    return [Note(told(edit, paths), place) for place, edit, paths in sorted(placed, key=in_file)]
+    placed = [(edit.at.location, edit, paths) for edit, paths in about.items()]
+    return [
+        SpecNote(describe_edit(edit, paths), place) for place, edit, paths in sorted(placed, key=file_order)
+    ]
 
 
-def in_file(found: tuple[Place, EditDef, list[str]]) -> tuple[str, int]:
+def file_order(found: tuple[Location, EditDef, list[str]]) -> tuple[str, int]:
     """Edits of one file in the order in which they stand."""
     return found[0].file, found[0].line
 
 
-def told(edit: EditDef, paths: list[str]) -> str:
+def describe_edit(edit: EditDef, paths: list[str]) -> str:
     """`inserted CBAM after 16 steps: ...`."""
     shown = [*paths[:3], f"{len(paths) - 4} more", paths[-1]] if len(paths) > 5 else paths
     steps = f"{len(paths)} steps: {', '.join(shown)}" if len(paths) > 1 else paths[0]
@@ -86,24 +92,24 @@ def told(edit: EditDef, paths: list[str]) -> str:
             return f"froze {steps}"
         case "rewire":
             return f"rewired {steps}"
-    return f"set {listed(list(edit.settings))} of {steps}"
+    return f"set {join_names(list(edit.settings))} of {steps}"
 
 
-def prefixes(name: str) -> Iterator[str]:
+def path_prefixes(name: str) -> Iterator[str]:
     """`layer4`, `layer4.2` for `layer4.2`: the groups around a node, widest first, and the node itself."""
     parts = name.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
-def names(spec: Spec, whole: Block) -> list[Note]:
+def name_notes(spec: Spec, whole: Block) -> list[SpecNote]:
     """Blocks that hide one of the library, and blocks that nothing uses."""
     found = []
-    used = {block.kind for block in blocks(whole)}
+    used = {block.kind for block in distinct_blocks(whole)}
     for section, own in (("blocks", spec.blocks), ("imports", spec.imports)):
         for name in own:
-            place = spec.source.key_place((section, name))
+            place = spec.source.key_location((section, name))
             if name in library_index() and not spec.imports.get(name, "").startswith("library:"):
-                found.append(Note(f"{name} is this file's own, not the library's {name}", place))
+                found.append(SpecNote(f"{name} is this file's own, not the library's {name}", place))
             if section == "blocks" and name not in used:
-                found.append(Note(f"nothing uses the block {name}", place))
+                found.append(SpecNote(f"nothing uses the block {name}", place))
     return found

@@ -18,14 +18,14 @@ from specbuild.codegen.tree import (
     Statement,
     TupleOf,
 )
-from specbuild.packaging.init_file import imported
-from specbuild.packaging.model_facts import Facts
-from specbuild.packaging.sample_inputs import samples
+from specbuild.packaging.init_file import import_lines
+from specbuild.packaging.model_facts import ModelFacts
+from specbuild.packaging.sample_inputs import input_samples
 
 BATCH = Name("batch")
 MODULE = (("scope", Literal("module")),)
 
-RUNS = {
+SHAPE_TESTS = {
     "torch": """\
 @pytest.mark.parametrize("batch", [1, 2])
 def test_shapes(model: nn.Module, batch: int) -> None:
@@ -40,7 +40,7 @@ def test_shapes(model: keras.Model, batch: int) -> None:
     assert {shapes} == shapes(batch)""",
 }
 
-COUNTS = {
+COUNT_TESTS = {
     "torch": """\
 def test_parameters(model: nn.Module) -> None:
     assert sum(p.numel() for p in model.parameters()) == {learned:_}""",
@@ -49,7 +49,7 @@ def test_parameters(model: keras.Model) -> None:
     assert model.count_params() == {learned:_}{kept}""",
 }
 
-LEARNS = {
+GRADIENT_TESTS = {
     "torch": """\
 def test_gradients(model: nn.Module) -> None:
     model.train()
@@ -89,13 +89,18 @@ ZEROS_OF_FLOATS = """\
 FRAMEWORK = {"torch": ("import torch", "from torch import nn"), "keras": ("import keras",)}
 
 
-def trial(facts: Facts, header: tuple[str, ...]) -> Module:
+def build_test_module(facts: ModelFacts, header: tuple[str, ...]) -> Module:
     """The whole file. Beside another framework's, its tests are left out where its framework is not installed."""
     doc = f"Whether {facts.name} is in {facts.title} what its card states."
-    fixture, texts = torch_trial(facts) if facts.backend == "torch" else keras_trial(facts)
-    body: tuple[Statement, ...] = (fixture, inputs(facts), shapes(facts), *map(Helper, texts))
+    fixture, texts = torch_tests(facts) if facts.backend == "torch" else keras_tests(facts)
+    body: tuple[Statement, ...] = (
+        fixture,
+        inputs_function(facts),
+        shapes_function(facts),
+        *map(Helper, texts),
+    )
     standard = ("import math", "") if any("math." in text for text in texts) else ()
-    framework, own = FRAMEWORK[facts.backend], imported(facts.module, [facts.name])
+    framework, own = FRAMEWORK[facts.backend], import_lines(facts.module, [facts.name])
     if not facts.prefix:
         first, *more = framework
         both = sorted(("import pytest", first))
@@ -105,47 +110,47 @@ def trial(facts: Facts, header: tuple[str, ...]) -> Module:
     return Module(doc, (*standard, "import pytest"), (skip, late, *body), header)
 
 
-def torch_trial(facts: Facts) -> tuple[Function, list[str]]:
+def torch_tests(facts: ModelFacts) -> tuple[Function, list[str]]:
     found = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
     texts = [
-        RUNS["torch"].format(found=found.format("batch")),
-        COUNTS["torch"].format(learned=facts.parameters),
+        SHAPE_TESTS["torch"].format(found=found.format("batch")),
+        COUNT_TESTS["torch"].format(learned=facts.parameters),
     ]
-    if facts.learns:
-        loss = LOSS if all_floats(facts) else LOSS_OF_FLOATS
-        texts.append(LEARNS["torch"].format(found=found.format("2"), loss=loss))
-    return made(facts, "nn.Module", "torch.manual_seed"), texts
+    if facts.is_trainable:
+        loss = LOSS if has_only_floats(facts) else LOSS_OF_FLOATS
+        texts.append(GRADIENT_TESTS["torch"].format(found=found.format("2"), loss=loss))
+    return model_fixture(facts, "nn.Module", "torch.manual_seed"), texts
 
 
-def keras_trial(facts: Facts) -> tuple[Function, list[str]]:
+def keras_tests(facts: ModelFacts) -> tuple[Function, list[str]]:
     several = len(facts.outputs) > 1
     kept = facts.model.cost.buffers
     texts = [
-        RUNS["keras"].format(
+        SHAPE_TESTS["keras"].format(
             shapes="{n: tuple(x.shape) for n, x in found.items()}" if several else "tuple(found.shape)"
         ),
-        COUNTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
+        COUNT_TESTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
     ]
-    if facts.learns:
-        wanted = ZERO if not several else ZEROS if all_floats(facts) else ZEROS_OF_FLOATS
+    if facts.is_trainable:
+        wanted = ZERO if not several else ZEROS if has_only_floats(facts) else ZEROS_OF_FLOATS
         loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
-        texts.append(LEARNS["keras"].format(wanted=wanted, loss=loss))
-    return made(facts, "keras.Model", "keras.utils.set_random_seed"), texts
+        texts.append(GRADIENT_TESTS["keras"].format(wanted=wanted, loss=loss))
+    return model_fixture(facts, "keras.Model", "keras.utils.set_random_seed"), texts
 
 
-def all_floats(facts: Facts) -> bool:
+def has_only_floats(facts: ModelFacts) -> bool:
     return all(value.type.dtype == "float" for value in facts.outputs.values())
 
 
-def made(facts: Facts, returns: str, seed: str) -> Function:
+def model_fixture(facts: ModelFacts, returns: str, seed: str) -> Function:
     """The model, made once for all tests."""
-    body = (Do(Call(Name(seed), (Literal(0),))), Return(facts.made))
+    body = (Do(Call(Name(seed), (Literal(0),))), Return(facts.construction))
     return Function("model", (), returns, "", body, (Call(Name("pytest.fixture"), (), MODULE),))
 
 
-def inputs(facts: Facts) -> Function:
+def inputs_function(facts: ModelFacts) -> Function:
     """What the model is given: in PyTorch by name; in Keras one value, or a list of several."""
-    drawn = samples(facts, BATCH)
+    drawn = input_samples(facts, BATCH)
     result: Expr
     if facts.backend == "torch":
         result = DictOf(tuple((Literal(name), value) for name, value in drawn.items()))
@@ -157,10 +162,10 @@ def inputs(facts: Facts) -> Function:
     return Function("inputs", (Parameter("batch", "int"),), returns, "", (Return(result),))
 
 
-def shapes(facts: Facts) -> Function:
+def shapes_function(facts: ModelFacts) -> Function:
     """What comes out: in PyTorch in order; in Keras one value, or several by name."""
     several = len(facts.outputs) > 1
-    found: dict[str, Expr] = {name: TupleOf(v.shape(BATCH)) for name, v in facts.outputs.items()}
+    found: dict[str, Expr] = {name: TupleOf(v.shape_with_batch(BATCH)) for name, v in facts.outputs.items()}
     result: Expr
     if facts.backend == "torch":
         result, returns = ListOf(tuple(found.values())), "list[tuple[int, ...]]"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from specbuild.compiler import files as output
+from specbuild.compiler import output_files as output
 from specbuild.diagnostics.errors import SpecError
-from specbuild.diagram import Detail, Look, format_of
+from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path
 from specbuild.diff.compare import Comparison, compare_models
-from specbuild.diff.joint_diagram import picture
+from specbuild.diff.diff_diagram import render_diff
 from specbuild.ir.graph import Block
 
 
@@ -22,12 +22,12 @@ class Diff(Comparison):
     def picture(
         self,
         format: str = "svg",
-        detail: Detail | None = None,
-        look: Look | None = None,
+        detail: DetailLevel | None = None,
+        look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
         """Both models as the bytes of one picture: svg, png, pdf, dot or mermaid."""
-        return picture(self, format, detail, look, log)
+        return render_diff(self, format, detail, look, log)
 
     def draw(
         self,
@@ -38,7 +38,9 @@ class Diff(Comparison):
         title: str = "",
     ) -> None:
         """Write a picture of both models; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd)."""
-        output.put(Path(path), self.picture(format_of(str(path)), look=Look(direction, theme, title)))
+        output.write_picture(
+            Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
+        )
 
     def _repr_svg_(self) -> str | None:
         """How notebooks show the comparison, if Graphviz is installed."""
@@ -48,7 +50,7 @@ class Diff(Comparison):
             return None
 
 
-def diff(before: Block, after: Block) -> Diff:
+def diff_models(before: Block, after: Block) -> Diff:
     """What changed from the first model to the second."""
-    found = compare_models(before, after)
-    return Diff(**{field.name: getattr(found, field.name) for field in fields(found)})
+    comparison = compare_models(before, after)
+    return Diff(**{field.name: getattr(comparison, field.name) for field in fields(comparison)})

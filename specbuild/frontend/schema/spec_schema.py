@@ -10,22 +10,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from specbuild.frontend.document import BlockDef
-from specbuild.frontend.schema.edit_schema import edit
-from specbuild.frontend.schema.file_schema import block, file_keys, parameters, shape
-from specbuild.frontend.schema.op_schema import Schema, block_value, merges, ops
-from specbuild.frontend.schema.step_schema import bare, chosen, definition, references, step
+from specbuild.frontend.schema.edit_schema import build_edit_schema
+from specbuild.frontend.schema.file_schema import (
+    block_schema,
+    file_key_schemas,
+    parameters_schema,
+    shape_schema,
+)
+from specbuild.frontend.schema.op_schema import Schema, block_value_schema, merge_schemas, op_schemas
+from specbuild.frontend.schema.step_schema import (
+    block_choice_schema,
+    build_step_schema,
+    definition_name,
+    ops_without_attributes,
+    schema_references,
+)
 
 
-def schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
+def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
     """The schema of a spec in which these blocks are known; other blocks may be used, unchecked."""
-    known = {name: block_value(block) for name, block in (blocks or {}).items()}
-    usable = {**ops(), **known}
+    known = {name: block_value_schema(block) for name, block in (blocks or {}).items()}
+    usable = {**op_schemas(), **known}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "a spec",
         "description": "A specbuild spec: a network with named axes, compiled to PyTorch and Keras.",
         "type": "object",
-        "properties": file_keys(),
+        "properties": file_key_schemas(),
         "additionalProperties": False,
         "dependencies": {
             **{
@@ -46,21 +57,21 @@ def schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
                 "type": "object",
                 "additionalProperties": {"type": ["integer", "string"], "minimum": 1},
             },
-            "shape": shape(),
-            "parameters": parameters(),
-            "block": block(),
-            "edit": edit(),
-            "step": step(usable),
-            "choice": chosen(
-                references(usable),
+            "shape": shape_schema(),
+            "parameters": parameters_schema(),
+            "block": block_schema(),
+            "edit": build_edit_schema(),
+            "step": build_step_schema(usable),
+            "choice": block_choice_schema(
+                schema_references(usable),
                 ["none", *known],
                 "A block or an op: `CBAM`, `{CBAM: {reduction: 8}}`, `relu`, or `none`.",
             ),
-            "merge": chosen(
-                {**merges(), **references(known)},
-                [*bare(merges()), *known],
+            "merge": block_choice_schema(
+                {**merge_schemas(), **schema_references(known)},
+                [*ops_without_attributes(merge_schemas()), *known],
                 "How the branches of a `parallel` become one value.",
             ),
-            **{definition(name): value for name, value in usable.items()},
+            **{definition_name(name): value for name, value in usable.items()},
         },
     }

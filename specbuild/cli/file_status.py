@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from specbuild.cli.terminal import out, styled
+from specbuild.cli.terminal import can_style, print_text
 
-SAID = {
+STATUS_TEXT = {
     "same": "is up to date",
     "missing": "is not there",
     "outdated": "differs from what the spec compiles to",
@@ -16,18 +16,18 @@ SAID = {
     "kept": "is no longer written; it was edited, and stays",
     "yours": "is left to you",
 }
-STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
+DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
 
 
-def show(difference: str) -> None:
+def print_diff(difference: str) -> None:
     """A difference to stdout, in colour on a terminal."""
-    if not styled(sys.stdout):
-        out(difference)
+    if not can_style(sys.stdout):
+        print_text(difference)
         return
     from rich.console import Console  # only here: it takes a third of the time of a command
     from rich.text import Text
 
     console = Console(markup=False, highlight=False, emoji=False)
     for line in difference.splitlines():
-        style = next((style for start, style in STYLES.items() if line.startswith(start)), "")
+        style = next((style for start, style in DIFF_STYLES.items() if line.startswith(start)), "")
         console.print(Text(line, style=style), soft_wrap=True)

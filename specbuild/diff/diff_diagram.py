@@ -1,0 +1,55 @@
+"""Two models in one picture: where drawing and comparing meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from specbuild.diagram import DetailLevel, DrawingStyle, draw_model
+from specbuild.diagram.captions import short_number
+from specbuild.diagram.diff_marks import ChangeCount
+from specbuild.diff.compare import Comparison
+from specbuild.diff.describe import format_change
+from specbuild.diff.merge_models import ModelMerger
+
+MAX_PARAMS = 3  # that are told under the title
+
+
+def render_diff(
+    diff: Comparison,
+    format: str = "svg",
+    detail: DetailLevel | None = None,
+    look: DrawingStyle | None = None,
+    log: Callable[[str], None] = lambda _: None,
+) -> bytes:
+    """The bytes of a file: svg, png, pdf, dot or mermaid. Raises SpecError, such as without Graphviz."""
+    merger = ModelMerger(diff)
+    merger.marks.facts = tuple(subtitle_facts(diff))
+    look = look or DrawingStyle()
+    if not look.title:
+        names = dict.fromkeys(side.model.kind for side in (diff.before, diff.after))
+        look = replace(look, title=" → ".join(names))
+    return draw_model(merger.model, merger.step_cost, format, detail, look, log, merger.marks)
+
+
+def subtitle_facts(diff: Comparison) -> Iterator[str]:
+    """What is said under the title: how many steps, which parameters, what it all takes."""
+    if diff.equal:
+        yield "the same model"
+    rewired = {path for path, found in diff.rewired.items() if not found.is_consequence}
+    count = ChangeCount(len(diff.added), len(diff.removed), len(rewired | set(diff.changed)))
+    counts = [f"{n:,} {word}" for word, n in count._asdict().items() if n]
+    if counts:
+        yield f"steps: {', '.join(counts)}"
+    for change in diff.params[:MAX_PARAMS]:
+        yield f"{change.subject} {format_change(change).replace('->', '→')}"
+    was, now = diff.total_costs
+    for word, a, b in (
+        ("parameters", was.parameters, now.parameters),
+        ("multiply-adds a sample", was.macs, now.macs),
+    ):
+        yield (
+            f"{short_number(a)} → {short_number(b)} {word}"
+            if short_number(a) != short_number(b)
+            else f"{short_number(b)} {word}"
+        )

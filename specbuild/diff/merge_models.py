@@ -1,0 +1,202 @@
+"""Two models as one graph, for a picture of both: the new one, with what it lost where that stood."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
+
+from specbuild.diagram.diff_marks import ChangeCount, ChangeNote, ChangeType, DiffMark, DiffMarks
+from specbuild.diff.compare import Change, Comparison
+from specbuild.diff.fold import DiffEntry, RepeatIndices, fold_entries
+from specbuild.diff.merge_blocks import BlockMerger, axes_notes, type_if_changed
+from specbuild.diff.pair_blocks import ModelPairing, NodeLocation, definition_key
+from specbuild.ir.cost import CostCounter
+from specbuild.ir.graph import Block, Node, Skip
+
+StepCost = tuple[int, int]
+
+
+class ModelMerger:
+    """Makes the graph, and what is to be said of its steps."""
+
+    def __init__(self, diff: Comparison) -> None:
+        self.diff, self.pairing = diff, ModelPairing(diff)
+        self.marks = DiffMarks(fold_paths=self.fold_paths)
+        self._costs_before, self._costs = CostCounter(), CostCounter()
+        self._counts: dict[int, ChangeCount] = {}
+        self._step_costs: dict[tuple[int, str], StepCost] = {}
+        self._blocks: dict[Hashable, Block] = {}
+        self._indices = RepeatIndices(diff.after.steps)
+        self.model = self.merge_blocks(diff.before.model, diff.after.model, "", "")
+
+    def step_cost(self, node: Node, holder: Block) -> StepCost:
+        """Parameters and multiply-adds of a step of the picture: those that it has, or had when it was there."""
+        known = self._step_costs.get((id(holder), node.name))
+        return known if known is not None else node_cost(self._costs, node, holder)
+
+    def fold_paths(self, paths: Iterable[str]) -> str:
+        """Paths in short: `layer1.*`."""
+        return ", ".join(
+            line.path for line in fold_entries([DiffEntry("", path) for path in paths], self._indices)
+        )
+
+    def merge_blocks(self, old: Block, new: Block, was: str | None, now: str) -> Block:
+        """One block with what is in either instance; the new one itself if nothing is to be said of it."""
+        joint = BlockMerger(self.pairing, old, new, was, now)
+        step_costs: dict[str, StepCost] = {}
+        removed = [
+            self.mark_removed(joint, name, node, step_costs) for name, node in joint.removed_nodes.items()
+        ]
+        kept = [self.merge_node(joint, node, step_costs) for node in new.nodes]
+        nodes = joint.wire_nodes(kept, removed)
+        outputs = joint.merge_outputs()
+        same = all(a.op is b.op for a, b in zip(kept, new.nodes, strict=True))
+        if same and not joint.marks:
+            return new
+        groups = {name: group for name, group in old.groups.items() if name not in new.groups}
+        merged = replace(
+            new, inputs=joint.inputs, nodes=tuple(nodes), outputs=outputs, groups={**groups, **new.groups}
+        )
+        marked = tuple((name, repr(mark)) for name, mark in joint.marks.items())
+        merged = self.share_block(
+            (id(old), id(new), marked, tuple(id(n.op) for n in nodes)), merged, joint, step_costs
+        )
+        self.marks.block_paths.setdefault(id(merged), []).append(now)
+        return merged
+
+    def share_block(
+        self, key: Hashable, block: Block, joint: BlockMerger, step_costs: dict[str, StepCost]
+    ) -> Block:
+        """One object for all instances of which the same is to be said."""
+        if key not in self._blocks:
+            self._blocks[key] = block
+            self.marks.live_blocks.append(block)
+            self.marks.by_step |= {(id(block), name): mark for name, mark in joint.marks.items()}
+            self._step_costs |= {(id(block), name): cost for name, cost in step_costs.items()}
+            counts = (joint.marks[n.name].count for n in block.nodes if n.name in joint.marks)
+            self._counts[id(block)] = sum(counts, ChangeCount())
+        return self._blocks[key]
+
+    # -- steps
+
+    def merge_node(self, joint: BlockMerger, node: Node, step_costs: dict[str, StepCost]) -> Node:
+        """A step of the new model, with what it was."""
+        path = f"{joint.prefix}{node.name}"
+        if isinstance(node.op, Skip):
+            return node
+        step_costs[node.name] = node_cost(self._costs, node, joint.new)
+        was = self.pairing.location_before(path, node)
+        if was is None:
+            return self.mark_added(joint, node, path)
+        changes = [*self.diff.changed.get(path, ()), *self.diff.blocks.get(path, ())]
+        notes = [told for change in changes for told in change_notes(change)]
+        op, count = node.op, ChangeCount(changed=int(bool(notes)))
+        if isinstance(op, Block) and isinstance(was.node.op, Block):
+            op, count = self.merge_inner_block(was, op, path)
+        sort: ChangeType = (
+            "changed"
+            if notes
+            else "inside"
+            if isinstance(op, Block) and self.marks.block_signature(op)
+            else ""
+        )
+        if is_moved(joint, was, node, self.diff.renamed):
+            word = "was" if was.block is joint.old else "moved from"
+            notes.append(ChangeNote(word, relative_path(joint, was.path), ""))
+            sort = "changed" if sort == "changed" else "renamed"
+        if sort == "changed":
+            notes += axes_notes(was.node.type, node.type)
+        cost_before = node_cost(self._costs_before, was.node, was.block)
+        other = cost_before if cost_before != step_costs[node.name] else None
+        joint.add_mark(
+            node.name, DiffMark(sort, tuple(notes), count, type_if_changed(was.node.type, node.type), other)
+        )
+        return replace(node, op=op)
+
+    def merge_inner_block(self, was: NodeLocation, block: Block, path: str) -> tuple[Block, ChangeCount]:
+        """A block that both have; one that has nothing of what it was is not looked into."""
+        assert isinstance(was.node.op, Block)
+        if path in self.pairing.with_own_steps or was.node.op.kind == block.kind:
+            block = self.merge_blocks(was.node.op, block, was.path, path)
+            return block, self._counts.get(id(block), ChangeCount())
+        return block, ChangeCount(
+            self.pairing.step_counts_after[path], self.pairing.step_counts_before[was.path]
+        )
+
+    def mark_added(self, joint: BlockMerger, node: Node, path: str) -> Node:
+        """A step that the old model has not."""
+        if not isinstance(node.op, Block):
+            joint.add_mark(node.name, DiffMark("added", count=ChangeCount(1)))
+            return node
+        if path not in self.pairing.with_old_steps:
+            fresh = definition_key(node.op) not in self.pairing.shared_definitions
+            joint.add_mark(
+                node.name,
+                DiffMark(
+                    "added",
+                    count=ChangeCount(self.pairing.step_counts_after.get(path, 0)),
+                    is_new_block=fresh,
+                ),
+            )
+            return node
+        nothing = replace(node.op, inputs={}, nodes=(), groups={}, outputs={})
+        block = self.merge_blocks(nothing, node.op, None, path)
+        notes = (ChangeNote("around steps that were there", "", ""),)
+        joint.add_mark(node.name, DiffMark("renamed", notes, self._counts.get(id(block), ChangeCount())))
+        return replace(node, op=block)
+
+    def mark_removed(
+        self, joint: BlockMerger, name: str, node: Node, step_costs: dict[str, StepCost]
+    ) -> Node:
+        """A step that the new model has not."""
+        step_costs[name] = node_cost(self._costs_before, node, joint.old)
+        if not isinstance(node.op, Block):
+            joint.add_mark(name, DiffMark("removed", count=ChangeCount(0, 1)))
+        else:
+            path = f"{joint.prefix_before}{node.name}"
+            steps, gone = (
+                side.get(path, 0) for side in (self.pairing.step_counts_before, self.pairing.removed_counts)
+            )
+            notes = (ChangeNote(f"{steps - gone} of its {steps} steps are elsewhere now", "", ""),) * (
+                gone < steps
+            )
+            fresh = definition_key(node.op) not in self.pairing.shared_definitions
+            joint.add_mark(name, DiffMark("removed", notes, ChangeCount(0, gone), is_new_block=fresh))
+        return replace(node, name=name, reuses=joint.merged_names.get(node.reuses) if node.reuses else None)
+
+
+def is_moved(joint: BlockMerger, was: NodeLocation, node: Node, renamed: dict[str, str]) -> bool:
+    """Whether a step has another name here, or was elsewhere, and that is to be told."""
+    if joint.prefix_before is not None and was.path == f"{joint.prefix_before}{node.name}":
+        return False
+    return isinstance(node.op, Block) or was.path in renamed
+
+
+def relative_path(joint: BlockMerger, path: str) -> str:
+    """A path of the old model, as seen from here."""
+    return path.removeprefix(joint.prefix_before or "")
+
+
+def change_notes(change: Change) -> Iterator[ChangeNote]:
+    """What is told of a change: of a mapping, what is otherwise in it."""
+    was, now = parse_flat_mapping(change.before), parse_flat_mapping(change.after)
+    if was and now and was.keys() == now.keys():
+        for key, value in now.items():
+            if was[key] != value:
+                yield ChangeNote(f"{change.subject} {key}", was[key], value)
+        return
+    yield ChangeNote("" if change.subject in ("op", "block") else change.subject, change.before, change.after)
+
+
+def parse_flat_mapping(text: str) -> dict[str, str]:
+    """A flat mapping as its author writes it; empty for anything else."""
+    inner = text[1:-1]
+    if not (text.startswith("{") and text.endswith("}")) or any(c in inner for c in "{}[]("):
+        return {}
+    pairs = [item.partition(": ") for item in inner.split(", ")]
+    return {key: value for key, _, value in pairs}
+
+
+def node_cost(costs: CostCounter, node: Node, holder: Block) -> StepCost:
+    found = costs.node_cost(node, holder)
+    return found.parameters, found.macs
