@@ -1,4 +1,4 @@
-"""What became of one model in another: its steps, its wiring, its sizes, its trained weights."""
+"""Compare two models: their steps, wiring, sizes and trained weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two models side by side: what was added, removed, changed, rewired and renamed, and what became of every weight."""
+"""Compare two models: steps added, removed, changed, rewired or renamed, and the fate of every weight."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from specbuild.ir.graph import Block
 
 PathMark: TypeAlias = Literal["added", "removed", "changed", "rewired", "renamed"]
 
-MAX_SEARCHED_STEPS = 500  # steps that are looked through for what a new step was put between
+MAX_SEARCHED_STEPS = 500  # limit of the backward search around an inserted step
 
 
 @dataclass(frozen=True)
 class Change:
-    """An attribute, a parameter or the kind of something: what it was and what it is; empty where there was none."""
+    """The old and the new text of an attribute, a parameter or a kind; empty on a side that has none."""
 
     subject: str
     before: str
@@ -37,9 +37,9 @@ class Change:
 
 @dataclass(frozen=True)
 class RewiredStep:
-    """What a step reads: values of the old model, and of the new.
+    """A step with other inputs: `before` in the names of the old model, `after` in those of the new.
 
-    `follows` if that is only what an added step was put between, or a removed one stood between.
+    `is_consequence` is true if a step was only inserted or removed in between.
     """
 
     path: str
@@ -53,7 +53,7 @@ Fate: TypeAlias = Literal["carried", "moved", "reshaped", "added", "gone"]
 
 @dataclass(frozen=True)
 class WeightFate:
-    """One weight: where it was and is, with its shapes."""
+    """The old and the new path and shape of one weight; None in a model that does not have it."""
 
     fate: Fate
     before: str | None
@@ -69,16 +69,13 @@ class WeightFate:
 
 @dataclass
 class Comparison:
-    """What became of a model. Paths are those of the new model, but for what was removed.
-
-    `marks` has them all for whoever draws both models: by path in the old one, and by path in the new one.
-    """
+    """The differences between two models. Paths are those of the new model, except in `removed`."""
 
     before: FlatModel
     after: FlatModel
     matching: StepMatching
-    model: list[Change] = field(default_factory=list)  # its name, inputs and outputs
-    params: list[Change] = field(default_factory=list)  # values of its parameters: why, not what
+    model: list[Change] = field(default_factory=list)  # name, inputs and outputs
+    params: list[Change] = field(default_factory=list)  # parameter values: causes, not differences
     added: list[FlatStep] = field(default_factory=list)
     removed: list[FlatStep] = field(default_factory=list)
     changed: dict[str, list[Change]] = field(default_factory=dict)
@@ -89,7 +86,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether both are the same model, but for words, places and unused parameters."""
+        """Whether steps, wiring, sizes and names are the same; unused parameters may differ."""
         differences = (
             self.model,
             self.added,
@@ -113,12 +110,12 @@ class Comparison:
 
     @property
     def colliding_weights(self) -> list[WeightFate]:
-        """Weights that moved to a path and shape that another one had: loaded by name, they would get that one's values."""
+        """Moved weights that take the path and shape of another: loading by name gives them its values."""
         shapes_before = {w.before: w.shape_before for w in self.weights}
         return [w for w in self.weights_with_fate("moved") if shapes_before.get(w.after) == w.shape_after]
 
     def marks_by_path(self) -> tuple[dict[str, set[PathMark]], dict[str, set[PathMark]]]:
-        """What is to be said of each path: in the old model, and in the new."""
+        """The marks of each path in the old model, and of each path in the new one."""
         old: dict[str, set[PathMark]] = {step.path: {"removed"} for step in self.removed}
         new: dict[str, set[PathMark]] = {step.path: {"added"} for step in self.added}
 
@@ -140,7 +137,7 @@ class Comparison:
 
 
 def compare_models(before: Block, after: Block) -> Comparison:
-    """What became of the first model in the second."""
+    """Find all differences between two models."""
     old, new = flatten_model(before), flatten_model(after)
     comparison = Comparison(old, new, match_models(old, new))
     comparison.removed = comparison.matching.unmatched_before()
@@ -149,7 +146,7 @@ def compare_models(before: Block, after: Block) -> Comparison:
     comparison.params = [
         change
         for change in changed_values(param_texts(before), param_texts(after))
-        if change.before and change.after  # a parameter that only one has is told by what it does
+        if change.before and change.after  # a parameter of one model only shows in what it changes
     ]
     for path, step in new.steps.items():
         if (was := comparison.matching.path_before.get(path)) is not None:
@@ -168,7 +165,7 @@ def param_texts(model: Block) -> dict[str, str]:
 def changed_values(
     before: Mapping[str, str], after: Mapping[str, str], subject: str = "{}"
 ) -> Iterator[Change]:
-    """What differs between two mappings, in the order of the second."""
+    """The entries that differ between two mappings, in the order of the second."""
     for name in [*after, *(name for name in before if name not in after)]:
         if before.get(name) != after.get(name):
             yield Change(subject.format(name), before.get(name, ""), after.get(name, ""))
@@ -208,7 +205,7 @@ def output_type(side: FlatModel, output: str) -> object:
 
 
 def compare_step(comparison: Comparison, was: FlatStep, now: FlatStep) -> None:
-    """What became of one step."""
+    """Record the differences between two paired steps."""
     matching = comparison.matching
     changes = [Change("op", was.op.name, now.op.name)] if was.op.name != now.op.name else []
     if was.op.name == now.op.name:
@@ -236,7 +233,7 @@ def source_texts(sources: tuple[str | None, ...]) -> tuple[str, ...]:
 
 
 def is_rewiring_consequence(comparison: Comparison, was: FlatStep, now: FlatStep) -> bool:
-    """Whether all that a step reads is what it read before, but for steps put or taken from between."""
+    """Whether the inputs are the old ones, except for steps inserted or removed in between."""
     if len(was.sources) != len(now.sources):
         return False
     for old, new in zip(was.sources, now.sources, strict=True):
@@ -259,7 +256,7 @@ def is_rewiring_consequence(comparison: Comparison, was: FlatStep, now: FlatStep
 
 
 def nearest_paired_steps(side: FlatModel, path: str, paired: Mapping[str, str]) -> set[str]:
-    """The nearest steps that both models have, from a value backwards."""
+    """Search backwards for the nearest steps that both models have."""
     found: set[str] = set()
     visited, pending = {path}, [path]
     while pending and len(visited) < MAX_SEARCHED_STEPS:
@@ -275,7 +272,7 @@ def nearest_paired_steps(side: FlatModel, path: str, paired: Mapping[str, str]) 
 
 
 def paired_instances(comparison: Comparison) -> Iterator[tuple[BlockInstance, BlockInstance]]:
-    """Block instances of both models that are the same one: of one path, or renamed with all that is in them."""
+    """Block instances that correspond: they have the same path, or were renamed together with their steps."""
     before_of: dict[str, str] = {}
     for was, now in comparison.matching.path_after.items():
         a, b = was.split("."), now.split(".")
@@ -297,7 +294,7 @@ def block_changes(was: BlockInstance, now: BlockInstance) -> Iterator[Change]:
 
 
 def weight_fates(comparison: Comparison) -> Iterator[WeightFate]:
-    """What became of every weight: those of the new model in its order, then those that are gone."""
+    """The fate of every weight: those of the new model in its order, then those that are gone."""
     matching = comparison.matching
     used: set[tuple[str, str]] = set()
     for step in comparison.after.steps.values():

@@ -1,4 +1,4 @@
-"""A diff in words: what happened to steps, to sizes and to weights, each told once for all that it hit."""
+"""Describe a comparison as entries of text; equal changes in a repeat become one entry."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from specbuild.ops.base import list_attributes
 
 FATES: Mapping[Fate, str] = {
     "carried": "same path, same shape",
-    "moved": "another path, same shape",
-    "reshaped": "another shape",
+    "moved": "new path, same shape",
+    "reshaped": "new shape",
     "added": "new",
-    "gone": "no longer there",
+    "gone": "removed",
 }
 
 
 @dataclass(frozen=True)
 class WeightCount:
-    """How many weights have one fate, and how many numbers they hold."""
+    """The number of weights with one fate, and of their elements."""
 
     tensors: int
     trained_elements: int
@@ -37,7 +37,7 @@ class WeightCount:
 
 
 def model_entries(diff: Comparison) -> list[DiffEntry]:
-    """What became of the model itself, and which of its parameters have other values."""
+    """Changes of the model's name, inputs, outputs and parameter values."""
     return [
         *(DiffEntry("changed", change.subject, (format_change(change),)) for change in diff.model),
         *(DiffEntry("param", change.subject, (format_change(change),)) for change in diff.params),
@@ -45,7 +45,7 @@ def model_entries(diff: Comparison) -> list[DiffEntry]:
 
 
 def step_entries(diff: Comparison) -> list[DiffEntry]:
-    """What became of the steps, in the order of the new model."""
+    """Changes of steps and blocks, in the order of the new model."""
     after = {path: float(i) for i, path in enumerate(diff.after.steps)}
     before: dict[str, float] = {}
     position = -0.5
@@ -65,7 +65,7 @@ def step_entries(diff: Comparison) -> list[DiffEntry]:
 def one_sided_entries(
     side: FlatModel, steps: Iterable[FlatStep], label: str, positions: Mapping[str, float]
 ) -> Iterator[DiffEntry]:
-    """Steps that one model alone has; a block or a group that is wholly so as one."""
+    """Steps that only one model has; a block or group without any other steps is one entry."""
     alone = {step.path: step for step in steps}
     total, mine = count_contained_steps(side.steps), count_contained_steps(alone)
     within: dict[str, list[BlockInstance]] = {}
@@ -108,7 +108,7 @@ def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
 def describe_step(
     side: FlatModel, path: str, step: FlatStep, within: Mapping[str, list[BlockInstance]]
 ) -> str:
-    """A block with its parameters, an op with those of its attributes that are not as they would be, or a group."""
+    """A block with its parameters, an op with its non-default attributes, or a group."""
     if path in side.instances:
         instance = side.instances[path]
         return f"{instance.kind}{format_settings(instance.params)}"
@@ -130,7 +130,7 @@ def format_settings(values: Mapping[str, str]) -> str:
 
 
 def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
-    """Steps and blocks that are there still, but otherwise."""
+    """Steps and blocks of both models with other attributes, parameters or inputs."""
     first: dict[str, float] = {}
     for path, i in positions.items():
         for around in enclosing_paths(path):
@@ -152,7 +152,7 @@ def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterato
 
 
 def source_after(diff: Comparison, source: str, new: Mapping[str, str]) -> str:
-    """A value of the old model as the new one calls it, if it does."""
+    """The new name of a value of the old model, or the old name if it is gone."""
     step, sign, part = source.partition("@")
     return f"{diff.matching.path_after.get(step, step)}{sign}{part}"
 
@@ -187,7 +187,7 @@ def format_change(change: Change) -> str:
 
 
 def count_by_fate(diff: Comparison) -> dict[Fate, WeightCount]:
-    """How many weights have each fate."""
+    """Count the weights of each fate."""
     return {fate: count_weights(diff.weights_with_fate(fate)) for fate in FATES}
 
 
@@ -197,7 +197,7 @@ def count_weights(weights: list[WeightFate]) -> WeightCount:
 
 
 def weight_entries(diff: Comparison) -> list[DiffEntry]:
-    """Weights that do not simply stay, or come and go with their steps."""
+    """Weights with a new shape, and weights added to or removed from a step that both models have."""
     after = {path: float(i) for i, path in enumerate(diff.after.steps)}
     new = RepeatIndices([w.after for w in diff.weights if w.after is not None])
     old = RepeatIndices([w.before for w in diff.weights if w.before is not None])
@@ -229,7 +229,7 @@ def weight_entries(diff: Comparison) -> list[DiffEntry]:
 
 
 def merge_step_weights(lines: Iterable[DiffEntry]) -> list[DiffEntry]:
-    """Weights of one step of which the same is to be said, as one."""
+    """Join entries that say the same about several weights of one step."""
     groups: dict[tuple[str, str, str], list[DiffEntry]] = {}
     for line in lines:
         groups.setdefault((line.label, line.path.rpartition(".")[0], line.description), []).append(line)

@@ -1,4 +1,4 @@
-"""Two models in one picture: where drawing and comparing meet."""
+"""Draw two models in one picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from specbuild.diff.compare import Comparison
 from specbuild.diff.describe import format_change
 from specbuild.diff.merge_models import ModelMerger
 
-MAX_PARAMS = 3  # that are told under the title
+MAX_PARAMS = 3  # shown under the title
 
 
 def render_diff(
@@ -22,7 +22,7 @@ def render_diff(
     look: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """The bytes of a file: svg, png, pdf, dot or mermaid. Raises SpecError, such as without Graphviz."""
+    """The picture as bytes: svg, png, pdf, dot or mermaid. Raises SpecError, for example without Graphviz."""
     merger = ModelMerger(diff)
     merger.marks.facts = tuple(subtitle_facts(diff))
     look = look or DrawingStyle()
@@ -33,7 +33,7 @@ def render_diff(
 
 
 def subtitle_facts(diff: Comparison) -> Iterator[str]:
-    """What is said under the title: how many steps, which parameters, what it all takes."""
+    """The texts under the title: step counts, changed parameters, total sizes."""
     if diff.equal:
         yield "the same model"
     rewired = {path for path, found in diff.rewired.items() if not found.is_consequence}

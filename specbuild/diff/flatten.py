@@ -1,4 +1,4 @@
-"""A model as the flat list of its ops, each with its whole path and what it reads: what two models are compared by."""
+"""Flatten a model to the list of its ops, each with its full path and its inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class StepWeight:
-    """One weight of a step: its shape, and whether it is trained."""
+    """The shape of one weight, and whether it is trained."""
 
     shape: Shape
     trained: bool
@@ -34,9 +34,9 @@ class StepWeight:
 
 @dataclass(frozen=True)
 class FlatStep:
-    """One op. `sources` name what it reads: the path of a step (`path@part` for a part), or an input of the model.
+    """One op. Each of `sources` is the path of a step (`path@part` for a part) or the name of a model input.
 
-    `named` if the author chose every part of its path, so that it is the same step wherever the path is the same.
+    `is_named` is true if the author chose every part of the path: such a step is identified by its path.
     """
 
     path: str
@@ -47,11 +47,11 @@ class FlatStep:
     cost: Cost
     weights: Mapping[str, StepWeight]
     attributes: Mapping[str, str]
-    reuses: str | None = None  # the path of the step whose weights it uses again
+    reuses: str | None = None  # path of the step whose weights it shares
 
     @property
     def equivalence_key(self) -> tuple[Any, ...]:
-        """Equal for two steps that do the same with weights of the same shapes."""
+        """Equal for steps with the same op, attributes and weight shapes."""
         return (
             self.op.name,
             tuple(self.attributes.items()),
@@ -62,7 +62,7 @@ class FlatStep:
 
 @dataclass(frozen=True)
 class BlockInstance:
-    """One block in the model: its kind, and the values of its parameters, but for blocks: those tell themselves."""
+    """A block in the model: its kind and its parameter values, without parameters that choose blocks."""
 
     path: str
     kind: str
@@ -71,7 +71,7 @@ class BlockInstance:
 
 @dataclass
 class FlatModel:
-    """A model laid flat. `outputs` name the values that come out."""
+    """The steps, blocks, input types and output values of a model, by full path."""
 
     model: Block
     steps: dict[str, FlatStep] = field(default_factory=dict)
@@ -81,11 +81,11 @@ class FlatModel:
 
     @cached_property
     def containers(self) -> frozenset[str]:
-        """Every block and group that holds steps; the model itself is one."""
+        """The paths of all blocks and groups; "" is the model itself."""
         return frozenset(["", *(prefix for path in self.steps for prefix in enclosing_paths(path))])
 
     def readers_by_step(self) -> dict[str, list[tuple[str, int]]]:
-        """Who reads each step, and as which of its inputs; an output of the model reads too."""
+        """The readers of each step as (path, input number); a model output is the reader `>name`."""
         readers: dict[str, list[tuple[str, int]]] = {}
         for step in self.steps.values():
             for i, source in enumerate(step.sources):
@@ -97,7 +97,7 @@ class FlatModel:
 
 
 def flatten_model(model: Block) -> FlatModel:
-    """The ops of a model, in the order in which they are computed."""
+    """Flatten a model; its steps are in the order of computation."""
     flat = FlatModel(model, inputs={name: str(x) for name, x in model.inputs.items()})
     costs = CostCounter()
 
@@ -156,7 +156,7 @@ def flatten_model(model: Block) -> FlatModel:
 
 
 def is_author_named(node: Node, block: Block) -> bool:
-    """Whether a name is the author's: given with `as`, or a number in a repeat."""
+    """Whether the author chose the name: with `as`, or as a number in a repeat."""
     group, _, last = node.name.rpartition(".")
     return node.has_own_name or (
         last.isdigit() and group in block.groups and block.groups[group].length is not None
@@ -164,12 +164,12 @@ def is_author_named(node: Node, block: Block) -> bool:
 
 
 def source_step(source: str) -> str:
-    """The step that gives a value; an input of the model stands for itself."""
+    """The path of the step that computes a value, or the name of a model input."""
     return source.partition("@")[0]
 
 
 def format_spec_value(value: Any) -> str:
-    """The value of an attribute or a parameter, as an author writes it."""
+    """Format the value of an attribute or a parameter as in a spec."""
     if isinstance(value, bool | None):
         return json.dumps(value)
     if isinstance(value, list | tuple):
@@ -187,6 +187,6 @@ def format_spec_value(value: Any) -> str:
 
 
 def enclosing_paths(path: str) -> Iterator[str]:
-    """What stands around a step, the widest first: `layer1`, `layer1.0`."""
+    """The paths of the blocks and groups around a step, outermost first: `layer1`, `layer1.0`."""
     parts = path.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts)))

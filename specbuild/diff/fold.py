@@ -1,4 +1,4 @@
-"""What is alike in many members of a repeat, told once: `layer1.*.conv2`, `layer1.0-2.conv2`."""
+"""Fold equal entries of a repeat into one: `layer1.*.conv2`, `layer1.0-2.conv2`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ IndexRanges = tuple[frozenset[int], ...]
 
 @dataclass(frozen=True)
 class PathPiece:
-    """A path within a text, folded along with the one that the text is about."""
+    """A path inside a text; it is folded together with the path of the entry."""
 
     path: str
-    absolute: bool = False  # else as seen from where the line stands
+    absolute: bool = False  # else relative to the path of the entry
 
 
 @dataclass(frozen=True)
 class DiffEntry:
-    """One thing to say of one path: texts and paths, how much it takes, and where it stands in the model."""
+    """One change at one path: its text, its size, and its position in the model."""
 
     label: str
     path: str
@@ -37,7 +37,7 @@ class DiffEntry:
 
 
 class RepeatIndices:
-    """The numbers that stand in the paths of a model, by the form of the path: all of them are told as `*`."""
+    """The indices in the paths of a model, by path pattern; all indices together are written `*`."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.indices: dict[str, set[Indices]] = {}
@@ -55,7 +55,7 @@ class RepeatIndices:
 
 
 def fold_entries(entries: Iterable[DiffEntry], indices: RepeatIndices) -> list[DiffEntry]:
-    """Lines that say the same of paths alike but for their numbers, as one; in the order of their places."""
+    """Join entries that are equal except for the indices in their paths; sorted by position."""
     groups: dict[tuple[object, ...], dict[Indices, DiffEntry]] = {}
     for line in entries:
         key = (
@@ -108,7 +108,7 @@ def path_indices(path: str) -> Indices:
 
 
 def relative_pattern(piece: str | PathPiece, own: str) -> str:
-    """A piece of text, equal for all members of a repeat that say the same of themselves."""
+    """A piece of text without the indices that it shares with the path of its entry."""
     if isinstance(piece, str):
         return piece
     parts, mine = piece.path.split("."), own.split(".")
@@ -120,7 +120,7 @@ def relative_pattern(piece: str | PathPiece, own: str) -> str:
 
 
 def split_into_boxes(members: Sequence[Indices]) -> Iterator[IndexRanges]:
-    """Sets of numbers, place by place, that together are just these."""
+    """Split tuples of indices into products of sets that together contain just these tuples."""
     if not members or not members[0]:
         yield from [()] if members else []
         return
@@ -136,7 +136,7 @@ def split_into_boxes(members: Sequence[Indices]) -> Iterator[IndexRanges]:
 
 
 def format_ranges(numbers: Iterable[int]) -> str:
-    """Numbers as ranges: `0-2,5`."""
+    """Format numbers as ranges: `0-2,5`."""
     ranges: list[list[int]] = []
     for n in sorted(numbers):
         if ranges and n == ranges[-1][1] + 1:

@@ -1,8 +1,8 @@
-"""Which step of one model is which of another: by its path, else by what stands around it.
+"""Match the steps of two models: by path, else by their neighbours.
 
-A name that the author chose is taken at its word. What is left is the same step if it does the same (the same op,
-attributes and shapes of weights) and reads, or is read by, what is the same. Every pass is linear in the number of
-steps; what it finds can tell the next pass more.
+Steps with the same path match if the author chose it. Other steps match if they are equivalent (same op,
+attributes and weight shapes) and have matching inputs or matching readers. Each pass takes time linear in
+the number of steps, and its pairs are evidence for the next pass.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_ROUNDS = 8
 
 
 class StepMatching:
-    """Pairs of steps, by path in both directions; what the inputs of a model are called does not matter in order."""
+    """Pairs of step paths in both directions, and pairs of inputs and outputs (name after -> name before)."""
 
     def __init__(self, before: FlatModel, after: FlatModel) -> None:
         self.before, self.after = before, after
@@ -25,20 +25,20 @@ class StepMatching:
         self.inputs = {name: name for name in after.inputs if name in before.inputs}
         gone = [name for name in before.inputs if name not in after.inputs]
         come = [name for name in after.inputs if name not in before.inputs]
-        if len(gone) == len(come):  # renamed
+        if len(gone) == len(come):  # take them as renamed, in order
             self.inputs |= dict(zip(come, gone, strict=True))
         self.outputs = self.pair_outputs()
         self._readers_before, self._readers_after = before.readers_by_step(), after.readers_by_step()
 
     def pair_outputs(self) -> dict[str, str]:
-        """Outputs after -> before: of one name, or if there is but one of each."""
+        """Pair outputs of the same name, or the only output of each model."""
         before, after = list(self.before.outputs), list(self.after.outputs)
         if len(before) == len(after) == 1:
             return {after[0]: before[0]}
         return {name: name for name in after if name in before}
 
     def pair_named_outputs(self) -> None:
-        """An only output without a name may be one of several with names now, or the other way round."""
+        """Pair the outputs that are left by the value that they return."""
         for name, source in self.after.outputs.items():
             if name not in self.outputs:
                 old = self.translate_source(source)
@@ -58,19 +58,19 @@ class StepMatching:
         return [step for path, step in self.after.steps.items() if path not in self.path_before]
 
     def translate_source(self, after: str) -> str | None:
-        """A value of the new model as the old one calls it; None if it has none such."""
+        """The old name of a value of the new model; None if it has no pair."""
         step, sign, part = after.partition("@")
         old = self.inputs.get(step) if step in self.after.inputs else self.path_before.get(step)
         return None if old is None else f"{old}{sign}{part}"
 
     def translate_sources(self, step: FlatStep) -> tuple[str | None, ...] | None:
-        """What a new step reads, as the old model calls it; None if some of that is new."""
+        """The inputs of a new step by their old names; None if one of them has no pair."""
         sources = [None if s is None else self.translate_source(s) for s in step.sources]
         known = all(old is not None or s is None for old, s in zip(sources, step.sources, strict=True))
         return tuple(sources) if known else None
 
     def translate_readers(self, step: FlatStep) -> frozenset[tuple[str, int]] | None:
-        """Who reads a new step, as the old model calls them; None if some of them are new."""
+        """The readers of a new step by their old names; None if one of them has no pair."""
         readers = set()
         for path, i in self._readers_after.get(step.path, ()):
             old = self.outputs.get(path[1:]) if path.startswith(">") else self.path_before.get(path)
@@ -89,14 +89,14 @@ class StepMatching:
         key_before: Callable[[FlatStep], Hashable],
         key_after: Callable[[FlatStep], Hashable],
     ) -> bool:
-        """Pairs what has the same key, in order, of one path if it can be; a key of None matches nothing."""
+        """Pair steps of equal keys: at the same path if possible, else in order; None matches nothing."""
         table: dict[Hashable, deque[FlatStep]] = {}
         for step in before:
             key = key_before(step)
             if key is not None:
                 table.setdefault(key, deque()).append(step)
         found = False
-        for step in after:  # the table is of steps that are left, the key may follow from pairs just made
+        for step in after:  # computed here: the key may depend on pairs just added
             key = key_after(step)
             left = table.get(key) if key is not None else None
             while left and left[0].path in self.path_after:
@@ -109,7 +109,7 @@ class StepMatching:
         return found
 
     def pair_forward(self, anywhere: bool) -> bool:
-        """Steps that do the same with the same inputs, from the first to the last."""
+        """Pair equivalent steps that have the same inputs, first step first."""
 
         def is_recognizable(step: FlatStep) -> bool:
             return step.is_named or bool(step.weights)
@@ -125,7 +125,7 @@ class StepMatching:
         return self.pair_by_key(self.unmatched_before(), self.unmatched_after(), old_key, new_key)
 
     def pair_backward(self, anywhere: bool) -> bool:
-        """Steps that do the same for the same readers, from the last to the first."""
+        """Pair equivalent steps that have the same readers, last step first."""
 
         def old_key(step: FlatStep) -> Hashable:
             return self.matching_key(
@@ -144,9 +144,9 @@ class StepMatching:
     def matching_key(
         self, step: FlatStep, other: FlatModel, anywhere: bool, is_recognizable: bool, neighbours: Hashable
     ) -> Hashable:
-        """What a step is known by: its form, its neighbours, and the block or group around it if both models have that.
+        """The key of a step: what it computes, its neighbours, and its block or group if both models have it.
 
-        With `apart`, wherever it went, if it is `known` beyond that: by a name that its author gave, or by weights.
+        With `anywhere` the block or group may differ; then only steps recognizable by name or weights match.
         """
         if neighbours is None or (anywhere and not is_recognizable):
             return None
@@ -158,7 +158,7 @@ class StepMatching:
         )
 
     def propagate_pairs(self) -> None:
-        """What follows from all that is known, until nothing more does."""
+        """Pair the neighbours of paired steps until no more pairs are found."""
         for _ in range(MAX_ROUNDS):
             found = False
             for apart in (False, True):
@@ -179,7 +179,7 @@ class StepMatching:
                 self.add_pair(path, path)
 
     def pair_in_renamed_blocks(self) -> bool:
-        """Steps at one place in a block or a group that has, by what is in it, another name now."""
+        """Pair steps at the same path inside a block or group that, judged by its steps, was renamed."""
         votes: dict[str, dict[str, int]] = {}
         for old, new in self.path_after.items():
             if old != new:
@@ -200,7 +200,7 @@ class StepMatching:
         return found
 
     def pair_replaced_ops(self) -> None:
-        """Another op where one stood: read by the same, and reading the same."""
+        """Pair steps with different ops but the same inputs and readers."""
         self.pair_by_key(
             self.unmatched_before(),
             self.unmatched_after(),
@@ -218,7 +218,7 @@ class StepMatching:
 
 
 def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
-    """What must have been renamed if one path became another: `stem.conv` -> `entry.conv` tells `stem` -> `entry`."""
+    """The renamed containers of a renamed path: `stem.conv` -> `entry.conv` implies `stem` -> `entry`."""
     was, now = old.split("."), new.split(".")
     while len(was) > 1 and len(now) > 1 and was[-1] == now[-1]:
         was.pop()
@@ -228,7 +228,7 @@ def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
 
 
 def match_models(before: FlatModel, after: FlatModel) -> StepMatching:
-    """The pairs of two models."""
+    """Match the steps of two models; the surest evidence goes first."""
     matching = StepMatching(before, after)
     matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and old.is_named and new.is_named)
     matching.propagate_pairs()

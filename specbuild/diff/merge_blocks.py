@@ -1,4 +1,4 @@
-"""Two instances of one block as one: what its values are called, in which order they stand, and who reads what."""
+"""Merge two instances of a block into one: its names, the order of its steps, and its wiring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.ops.types import TensorType
 
 @dataclass(frozen=True)
 class MergedInput:
-    """One input of a step in the picture of both: what is drawn, and what was read before or is read only now."""
+    """One input of a merged step: the value it reads, and a value it no longer or only now reads."""
 
     ref: Ref | None
     removed_ref: Ref | None = None
@@ -23,7 +23,7 @@ class MergedInput:
 
 
 class BlockMerger:
-    """Two instances on their way to be one; `was` and `now` are their paths, None if there was none."""
+    """Merges the old instance at path `was` (None for a new block) with the new one at `now`."""
 
     def __init__(self, pairing: ModelPairing, old: Block, new: Block, was: str | None, now: str) -> None:
         self.pairing, self.old, self.new = pairing, old, new
@@ -31,10 +31,8 @@ class BlockMerger:
         self.prefix_before = None if was is None else f"{was}." if was else ""
         self.prefix = f"{now}." if now else ""
         self.marks: dict[str, DiffMark] = {}
-        self.merged_names: dict[
-            str, str
-        ] = {}  # a step or an input of the old instance: its name in the picture
-        self.removed_nodes: dict[str, Node] = {}  # by their names in the picture
+        self.merged_names: dict[str, str] = {}  # step or input of the old instance -> merged name
+        self.removed_nodes: dict[str, Node] = {}  # by merged name
         self.added_nodes: dict[str, Node] = {}
         self.nodes: dict[str, Node] = {}
         self.positions: dict[str, int] = {}
@@ -49,7 +47,7 @@ class BlockMerger:
         if mark != NO_MARK:
             self.marks[name] = mark
 
-    # -- who is who
+    # -- names
 
     def merge_inputs(self) -> Iterator[tuple[str, TensorType]]:
         names = list(self.new.inputs)
@@ -79,7 +77,7 @@ class BlockMerger:
                 self.add_mark(self.merged_names[name], DiffMark("removed"))
 
     def pair_nodes(self) -> None:
-        """Which steps of the old instance are which of the new, and which are gone."""
+        """Find the new name of every old step, and the steps that are removed."""
         taken = {*(node.name for node in self.new.nodes), *self.inputs}
         self.own_names = frozenset(taken)
         for node in self.old.nodes:
@@ -94,13 +92,13 @@ class BlockMerger:
                 self.removed_nodes[name] = node
 
     def is_shown_removed(self, path: str, node: Node) -> bool:
-        """Whether a step that the new model has nowhere is drawn: not if it is a block whose steps are all elsewhere."""
+        """Whether to draw a removed step; not a block whose steps have all moved elsewhere."""
         if isinstance(node.op, Block):
             return path in self.pairing.removed_counts or path not in self.pairing.step_counts_before
         return not isinstance(node.op, Skip)
 
     def find_node(self, path: str | None) -> str | None:
-        """The step of the new instance that a path leads to, or into."""
+        """The step of the new instance that a path names, or that contains it."""
         if path is None or not path.startswith(self.prefix):
             return None
         parts = path[len(self.prefix) :].split(".")
@@ -110,7 +108,7 @@ class BlockMerger:
     # -- references
 
     def merged_ref(self, ref: Ref | None) -> Ref | None:
-        """A value of the old instance as the picture calls it; None if it is not in it."""
+        """The merged name of a value of the old instance; None if the picture does not have it."""
         ref = resolve_ref(self.old, ref)
         if ref is None:
             return None
@@ -124,7 +122,7 @@ class BlockMerger:
         return f"{here}{sign}{output}"
 
     def has_value(self, ref: Ref | None) -> bool:
-        """Whether the picture has this value."""
+        """Whether the merged block has this value."""
         if ref is None:
             return False
         name, _, output = ref.partition("@")
@@ -140,7 +138,7 @@ class BlockMerger:
     # -- wiring
 
     def wire_nodes(self, kept: Sequence[Node], gone: Sequence[Node]) -> list[Node]:
-        """All steps, each after what it reads, with what they read."""
+        """All steps with their merged inputs, each after the steps that it reads."""
         self.nodes = {node.name: node for node in (*kept, *gone)}
         gone = [
             replace(
@@ -160,7 +158,7 @@ class BlockMerger:
         return merged
 
     def order_nodes(self, kept: Sequence[Node], gone: Sequence[Node]) -> list[Node]:
-        """Removed steps right after the last of what they read."""
+        """Insert each removed step right after the last step that it reads."""
         positions = {node.name: i for i, node in enumerate(kept)}
         after: dict[int, list[Node]] = {}
         for node in gone:
@@ -173,7 +171,7 @@ class BlockMerger:
         return ordered
 
     def wire_inputs(self, node: Node) -> Node:
-        """A step that is there still, with what it reads and read."""
+        """A step of both models with its merged inputs."""
         was = self.pairing.location_before(f"{self.prefix}{node.name}", node)
         if was is None or was.block is not self.old or isinstance(node.op, Skip):
             return node
@@ -203,7 +201,7 @@ class BlockMerger:
         return replace(node, inputs=tuple(r.ref for r in reads[: len(node.inputs)]))
 
     def merge_input(self, before: Ref | None, after: Ref | None, at: int) -> MergedInput:
-        """One input: as it was and as it is."""
+        """Merge the old and the new value of one input."""
         was, now = self.merged_ref(before), resolve_ref(self.new, after)
         if was == now:
             return MergedInput(after)
@@ -211,26 +209,26 @@ class BlockMerger:
         passed = self.values_behind_removed(was)
         if was is not None and node_name(was) in self.removed_nodes and now in passed:
             if len(passed) == 1 and gone is not None:
-                return MergedInput(was)  # a removed step stands in the way that goes on
+                return MergedInput(was)  # keep the removed step on the path of the value
             return MergedInput(after, gone, after)
-        if passed & self.values_behind_added(now):  # an added step was put between, or instead
+        if passed & self.values_behind_added(now):  # an added step is inserted, or replaces the old one
             return MergedInput(
                 after, gone if was is not None and node_name(was) in self.removed_nodes else None
             )
         return MergedInput(after, gone, after, is_rewired=True)
 
     def values_behind_removed(self, ref: Ref | None) -> set[Ref]:
-        """What is there still of a value: itself, or what removed steps had made it from."""
+        """The value itself, or the remaining values from which removed steps computed it."""
         return values_behind(ref, self.removed_nodes, lambda node: node.inputs)
 
     def values_behind_added(self, ref: Ref | None) -> set[Ref]:
-        """What was there before of a value: itself, or what added steps make it from."""
+        """The value itself, or the old values from which added steps compute it."""
         return values_behind(
             ref, self.added_nodes, lambda node: [resolve_ref(self.new, r) for r in node.inputs]
         )
 
     def merge_outputs(self) -> dict[str, Output]:
-        """The outputs of both."""
+        """The outputs of both instances."""
         if self.prefix_before is None:
             return dict(self.new.outputs)
         paired = {name: name for name in self.new.outputs if name in self.old.outputs}
@@ -270,7 +268,7 @@ class BlockMerger:
 def values_behind(
     ref: Ref | None, steps: Mapping[str, Node], reads: Callable[[Node], Iterable[Ref | None]]
 ) -> set[Ref]:
-    """The nearest values before one that no step of these gives."""
+    """Search backwards for the nearest values that none of `steps` computes."""
     found: set[Ref] = set()
     waiting, visited = [ref], set[Ref]()
     while waiting:
@@ -287,7 +285,7 @@ def values_behind(
 
 
 def resolve_ref(block: Block, ref: Ref | None) -> Ref | None:
-    """A reference past steps that were skipped, without the name of an output that is the first one."""
+    """Follow a reference through skipped steps, and drop the name of an output that is the first one."""
     while ref is not None:
         name, _, output = ref.partition("@")
         node = block.find_node(name)
@@ -306,7 +304,7 @@ def resolve_ref(block: Block, ref: Ref | None) -> Ref | None:
 
 
 def producer_path(block: Block, name: str, output: str, above: str) -> str:
-    """The path of the op whose value a step gives, which may be a block."""
+    """The path of the op that computes an output of a step, which may be a block."""
     node = block.find_node(name)
     if node is None or not isinstance(node.op, Block):
         return f"{above}{name}"
@@ -320,12 +318,12 @@ def node_name(ref: Ref | None) -> str:
 
 
 def type_if_changed(was: TensorType, now: TensorType) -> TensorType | None:
-    """The type that a value had, if it has another now."""
+    """The old type of a value, or None if it has not changed."""
     return was if str(was) != str(now) else None
 
 
 def axes_notes(was: TensorType, now: TensorType) -> tuple[ChangeNote, ...]:
-    """What is told of a value that has other axes; sizes of the same ones are told with them."""
+    """A note with the old and the new axes, if a value has other axes; changed sizes need no note."""
     if set(was.axes) == set(now.axes):
         return ()
     return (

@@ -1,4 +1,4 @@
-"""Two models as one graph, for a picture of both: the new one, with what it lost where that stood."""
+"""Merge two models into one graph for a picture: the new model, with removed steps at their old positions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ StepCost = tuple[int, int]
 
 
 class ModelMerger:
-    """Makes the graph, and what is to be said of its steps."""
+    """Builds the merged model and the marks of its steps."""
 
     def __init__(self, diff: Comparison) -> None:
         self.diff, self.pairing = diff, ModelPairing(diff)
@@ -30,18 +30,18 @@ class ModelMerger:
         self.model = self.merge_blocks(diff.before.model, diff.after.model, "", "")
 
     def step_cost(self, node: Node, holder: Block) -> StepCost:
-        """Parameters and multiply-adds of a step of the picture: those that it has, or had when it was there."""
+        """Parameters and multiply-adds of a merged step: the new ones, or the old ones if it is removed."""
         known = self._step_costs.get((id(holder), node.name))
         return known if known is not None else node_cost(self._costs, node, holder)
 
     def fold_paths(self, paths: Iterable[str]) -> str:
-        """Paths in short: `layer1.*`."""
+        """Shorten a list of paths: `layer1.*`."""
         return ", ".join(
             line.path for line in fold_entries([DiffEntry("", path) for path in paths], self._indices)
         )
 
     def merge_blocks(self, old: Block, new: Block, was: str | None, now: str) -> Block:
-        """One block with what is in either instance; the new one itself if nothing is to be said of it."""
+        """Merge two instances of a block; returns the new one itself if they do not differ."""
         joint = BlockMerger(self.pairing, old, new, was, now)
         step_costs: dict[str, StepCost] = {}
         removed = [
@@ -67,7 +67,7 @@ class ModelMerger:
     def share_block(
         self, key: Hashable, block: Block, joint: BlockMerger, step_costs: dict[str, StepCost]
     ) -> Block:
-        """One object for all instances of which the same is to be said."""
+        """Share one object between instances with equal marks."""
         if key not in self._blocks:
             self._blocks[key] = block
             self.marks.live_blocks.append(block)
@@ -80,7 +80,7 @@ class ModelMerger:
     # -- steps
 
     def merge_node(self, joint: BlockMerger, node: Node, step_costs: dict[str, StepCost]) -> Node:
-        """A step of the new model, with what it was."""
+        """A step of the new model, marked with its changes."""
         path = f"{joint.prefix}{node.name}"
         if isinstance(node.op, Skip):
             return node
@@ -114,7 +114,7 @@ class ModelMerger:
         return replace(node, op=op)
 
     def merge_inner_block(self, was: NodeLocation, block: Block, path: str) -> tuple[Block, ChangeCount]:
-        """A block that both have; one that has nothing of what it was is not looked into."""
+        """Merge a block of both models; one that keeps none of its steps is left as it is."""
         assert isinstance(was.node.op, Block)
         if path in self.pairing.with_own_steps or was.node.op.kind == block.kind:
             block = self.merge_blocks(was.node.op, block, was.path, path)
@@ -124,7 +124,7 @@ class ModelMerger:
         )
 
     def mark_added(self, joint: BlockMerger, node: Node, path: str) -> Node:
-        """A step that the old model has not."""
+        """Mark a step that only the new model has."""
         if not isinstance(node.op, Block):
             joint.add_mark(node.name, DiffMark("added", count=ChangeCount(1)))
             return node
@@ -148,7 +148,7 @@ class ModelMerger:
     def mark_removed(
         self, joint: BlockMerger, name: str, node: Node, step_costs: dict[str, StepCost]
     ) -> Node:
-        """A step that the new model has not."""
+        """Mark a step that only the old model has."""
         step_costs[name] = node_cost(self._costs_before, node, joint.old)
         if not isinstance(node.op, Block):
             joint.add_mark(name, DiffMark("removed", count=ChangeCount(0, 1)))
@@ -166,19 +166,19 @@ class ModelMerger:
 
 
 def is_moved(joint: BlockMerger, was: NodeLocation, node: Node, renamed: dict[str, str]) -> bool:
-    """Whether a step has another name here, or was elsewhere, and that is to be told."""
+    """Whether to note that a step was renamed or moved."""
     if joint.prefix_before is not None and was.path == f"{joint.prefix_before}{node.name}":
         return False
     return isinstance(node.op, Block) or was.path in renamed
 
 
 def relative_path(joint: BlockMerger, path: str) -> str:
-    """A path of the old model, as seen from here."""
+    """A path of the old model, relative to this block."""
     return path.removeprefix(joint.prefix_before or "")
 
 
 def change_notes(change: Change) -> Iterator[ChangeNote]:
-    """What is told of a change: of a mapping, what is otherwise in it."""
+    """Notes for a change; for a mapping, one for each entry that differs."""
     was, now = parse_flat_mapping(change.before), parse_flat_mapping(change.after)
     if was and now and was.keys() == now.keys():
         for key, value in now.items():
@@ -189,7 +189,7 @@ def change_notes(change: Change) -> Iterator[ChangeNote]:
 
 
 def parse_flat_mapping(text: str) -> dict[str, str]:
-    """A flat mapping as its author writes it; empty for anything else."""
+    """Parse a flat mapping such as `{H: 2, W: 2}`; returns {} for anything else."""
     inner = text[1:-1]
     if not (text.startswith("{") and text.endswith("}")) or any(c in inner for c in "{}[]("):
         return {}

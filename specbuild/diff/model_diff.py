@@ -1,4 +1,4 @@
-"""A comparison of two models that can be drawn: what `Model.diff` returns."""
+"""The result of `Model.diff`: a comparison of two models that can be drawn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from specbuild.ir.graph import Block
 
 @dataclass
 class Diff(Comparison):
-    """The comparison of two models, with pictures of both as one."""
+    """A comparison of two models that draws both in one picture."""
 
     def picture(
         self,
@@ -26,7 +26,7 @@ class Diff(Comparison):
         look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
-        """Both models as the bytes of one picture: svg, png, pdf, dot or mermaid."""
+        """Draw both models in one picture and return its bytes: svg, png, pdf, dot or mermaid."""
         return render_diff(self, format, detail, look, log)
 
     def draw(
@@ -37,13 +37,13 @@ class Diff(Comparison):
         theme: Literal["auto", "light", "dark"] = "auto",
         title: str = "",
     ) -> None:
-        """Write a picture of both models; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd)."""
+        """Write a picture of both models; `path` ends with its format (.svg, .png, .pdf, .dot, .mmd)."""
         output.write_picture(
             Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
         )
 
     def _repr_svg_(self) -> str | None:
-        """How notebooks show the comparison, if Graphviz is installed."""
+        """The picture that notebooks show; None without Graphviz."""
         try:
             return self.picture("svg").decode()
         except SpecError:
@@ -51,6 +51,6 @@ class Diff(Comparison):
 
 
 def diff_models(before: Block, after: Block) -> Diff:
-    """What changed from the first model to the second."""
+    """Compare two models."""
     comparison = compare_models(before, after)
     return Diff(**{field.name: getattr(comparison, field.name) for field in fields(comparison)})

@@ -1,4 +1,4 @@
-"""Which step, and which block, of one model is which of the other: looked up by path, in both directions."""
+"""Pairs of steps and of blocks of two models, looked up by path in both directions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.ir.graph import Block, Node
 
 @dataclass(frozen=True)
 class NodeLocation:
-    """A step where it stands: its path in the whole model, and the block that holds it."""
+    """A step, its path in the whole model, and the block that contains it."""
 
     path: str
     node: Node
@@ -22,12 +22,12 @@ class NodeLocation:
 
 
 class ModelPairing:
-    """What is known of both models when they are drawn as one."""
+    """The nodes of both models, and which of them correspond."""
 
     def __init__(self, diff: Comparison) -> None:
         self.diff, self.matching = diff, diff.matching
         self.nodes_before, self.nodes_after = locate_nodes(diff.before.model), locate_nodes(diff.after.model)
-        self.block_before = self.pair_block_paths()  # blocks: path now -> path before
+        self.block_before = self.pair_block_paths()  # path after -> path before
         self.block_after = {was: now for now, was in self.block_before.items()}
         self.step_counts_before, self.step_counts_after = (
             count_contained_steps(diff.before.steps),
@@ -36,7 +36,7 @@ class ModelPairing:
         self.removed_counts = Counter(
             around for step in diff.removed for around in self.removed_containers(step.path)
         )
-        # Blocks that hold a step which the old model had; those that hold one which they had themselves.
+        # Blocks that contain any step of the old model; blocks that contain one of their own old steps.
         self.with_old_steps = {
             around for path in self.matching.path_before for around in enclosing_paths(path)
         }
@@ -46,7 +46,7 @@ class ModelPairing:
             for around in enclosing_paths(now)
             if was.startswith(f"{self.block_before.get(around, around)}.")
         }
-        # Blocks that both models have instances of, or that took the place of one.
+        # Blocks that both models use, or that replace one another.
         both = (
             {definition_key(p.node.op) for p in side.values() if isinstance(p.node.op, Block)}
             for side in (self.nodes_before, self.nodes_after)
@@ -69,27 +69,27 @@ class ModelPairing:
         return pairs
 
     def removed_containers(self, path: str) -> list[str]:
-        """The blocks and groups around a removed step, up to the first that the new model has, wherever that stands."""
+        """The blocks and groups around a removed step that were removed with it."""
         around = list(enclosing_paths(path))
         kept = max((i for i, outer in enumerate(around) if outer in self.block_after), default=-1)
         return around[kept + 1 :]
 
     def location_before(self, path: str, node: Node) -> NodeLocation | None:
-        """What a step of the new model was in the old one."""
+        """The step of the old model that a new step corresponds to."""
         was = (
             self.block_before.get(path) if isinstance(node.op, Block) else self.matching.path_before.get(path)
         )
         return None if was is None else self.nodes_before[was]
 
     def current_path(self, path: str, node: Node) -> str | None:
-        """The path of what a step of the old model is now."""
+        """The new path of a step of the old model; None if it is gone."""
         return (
             self.block_after.get(path) if isinstance(node.op, Block) else self.matching.path_after.get(path)
         )
 
 
 def locate_nodes(model: Block) -> dict[str, NodeLocation]:
-    """Every step of a model, blocks as well as ops, by its path."""
+    """All ops and blocks of a model, by path."""
     locations: dict[str, NodeLocation] = {}
 
     def visit_block(block: Block, above: str) -> None:
@@ -104,5 +104,5 @@ def locate_nodes(model: Block) -> dict[str, NodeLocation]:
 
 
 def definition_key(block: Block) -> Hashable:
-    """The same for all instances of one block, whichever model they are in."""
+    """Equal for all instances of one block definition, in either model."""
     return block.kind, block.at.location.file, block.at.path

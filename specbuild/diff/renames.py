@@ -1,4 +1,4 @@
-"""Renames told once: the widest block or group that has another name, and rules that carry its weights."""
+"""Reduce renames to the outermost renamed block or group, and write rules that rename its weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FIELD_NAMES = "ijklmn"
 
 
 def widest_renames(pairs: Mapping[str, str], renamed: Iterable[str]) -> dict[str, str]:
-    """The renames of `renamed`, each told by the widest thing that took its steps along, and again where that is not all.
+    """Reduce the renames of `renamed` to the outermost blocks and groups, and what they do not explain.
 
-    `pairs` has every step of both models. The widest stand first.
+    `pairs` maps the path before to the path after for every paired step. The outermost renames come first.
     """
     whole = moved_containers(pairs)
     renames: dict[str, str] = {}
     for was in renamed:
-        old, new = "", ""  # what is told of so far: `new` holds what `old` held
+        old, new = "", ""  # the innermost rename found so far
         for around in enclosing_paths(was):
             now = whole.get(around)
             if now is not None and now != apply_rename(around, old, new):
@@ -36,7 +36,7 @@ def apply_rename(path: str, old: str, new: str) -> str:
 
 
 def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Blocks and groups that are others now: all steps of the one went into the other, most under the same names."""
+    """Renamed blocks and groups: all their steps are in the new one, most under the same names."""
     before, after = count_contained_steps(pairs), count_contained_steps(pairs.values())
     votes: dict[str, dict[str, int]] = {}
     for was, now in pairs.items():
@@ -57,7 +57,7 @@ def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
-    """How many steps there are in everything that holds some."""
+    """Count the steps inside each block and group."""
     counts: dict[str, int] = {}
     for path in paths:
         for around in enclosing_paths(path):
@@ -66,9 +66,9 @@ def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
 
 
 def weight_rules(diff: Comparison) -> dict[str, str]:
-    """A section of `weights` for a spec: the names that PyTorch's state_dict had before, and those that it has now.
+    """Rules for the `weights` of the new spec: old names in PyTorch's state_dict -> new names.
 
-    The first rule that fits is taken, so the narrowest stand first.
+    The first rule that matches a name applies, so the innermost come first.
     """
     steps = {w.before.rpartition(".")[0] for w in diff.weights_with_fate("moved") if w.before is not None}
     weighted_steps = {
@@ -85,7 +85,7 @@ def weight_rules(diff: Comparison) -> dict[str, str]:
 
 
 def merge_numbered_renames(renames: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
-    """Renames alike but for a number in both paths as one, if no other step of that form is left out."""
+    """Join renames that differ only in an index, if they cover all paths of that pattern."""
     every: dict[str, set[str]] = {}
     for path in paths:
         every.setdefault(path_template(path), set()).add(path)
@@ -104,6 +104,6 @@ def merge_numbered_renames(renames: Mapping[str, str], paths: Iterable[str]) -> 
 
 
 def path_template(path: str) -> str:
-    """A path with fields for its numbers: `layer1.{i}.conv`."""
+    """A path with fields in place of its indices: `layer1.{i}.conv`."""
     fields = iter(FIELD_NAMES)
     return ".".join("{" + next(fields, "i") + "}" if part.isdigit() else part for part in path.split("."))

@@ -1,4 +1,4 @@
-"""A diff as people read it and as programs do."""
+"""A comparison as a text report and as JSON data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
 from specbuild.summary.table import format_memory, format_percent
 
-FORMER_FORMAT = "former"  # what the weights of the old model are called in the rules that carry them
-MAX_TEXT = 200  # characters of one line's text
+FORMER_FORMAT = "former"  # name of the old checkpoint format in the rules
+MAX_TEXT = 200  # characters of the text of an entry
 
 
 @dataclass(frozen=True)
 class ReportLine:
-    """One line of the report: a word that says what happened, if it is about that, and the rest."""
+    """One line of the report: a label such as `added`, or "", and a text."""
 
     label: str
     text: str
@@ -31,7 +31,7 @@ class ReportLine:
 
 
 def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
-    """Everything that differs, in sections; `before` and `after` are what the models are called."""
+    """The report in sections; `before` and `after` are the names of the models."""
     if diff.equal:
         return [
             *(ReportLine("", f"{line.path}: {line.description}") for line in model_entries(diff)),
@@ -53,7 +53,7 @@ def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
 
 
 def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
-    """Lines in columns: what happened, to what, how."""
+    """Entries in columns: label, path, text."""
     width = min(max((len(line.path) for line in entries), default=0), 60)
     aligned = []
     for line in entries:
@@ -71,7 +71,7 @@ def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
 
 
 def size_lines(diff: Comparison) -> Iterator[ReportLine]:
-    """What it does to sizes."""
+    """A table of the total sizes of both models."""
     old, new = diff.total_costs
     rows = [("", "before", "after", "difference", "")]
     for name in MEASURES:
@@ -98,7 +98,7 @@ def size_lines(diff: Comparison) -> Iterator[ReportLine]:
 
 
 def format_growth(share: float) -> str:
-    """In hundredths, or as often as it fits where that is more telling."""
+    """A growth as percent, from ten times on as a factor."""
     return (
         format_percent(share)
         if share < 0.995
@@ -109,7 +109,7 @@ def format_growth(share: float) -> str:
 
 
 def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
-    """What becomes of trained weights."""
+    """A table of weights by fate, their changes, and rules for those that moved."""
     counts = {fate: count for fate, count in count_by_fate(diff).items() if count.tensors}
     whole = diff.total_costs[1].parameters
     rows = [("weights", "tensors", "parameters", "", "")]
@@ -144,7 +144,7 @@ def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
 
 
 def diff_document(diff: Comparison) -> dict[str, Any]:
-    """Everything, step by step: nothing is folded."""
+    """All differences as data for JSON, without folding."""
     old, new = diff.total_costs
     return {
         "equal": diff.equal,

@@ -1,4 +1,4 @@
-"""What a model is made of, as people read it: rows of steps, tables, formats, the values that can be tapped."""
+"""Summaries of a model: rows, tables, export formats, and the values that an output can tap."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["SortKey", "format_quantity", "summarize_model", "summary_rows"]
 
 
 def summarize_model(model: Block, depth: int | None = 2, sort: SortKey | None = None) -> str:
-    """The table of a model, what each family of ops takes, and a line of totals. Plain text; the same everywhere."""
+    """Summarize a model as plain text: a table of its steps, a table of op families, and a line of totals."""
     found_rows = summary_rows(model)
     return SummaryTable(model, sort_rows(found_rows, sort) if sort else found_rows, depth, sort).render_text()

@@ -1,4 +1,4 @@
-"""A budget: how much a model may take at most."""
+"""Upper limits for the size of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNITS = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}
 
 
 def parse_amount(text: str) -> int:
-    """`25M`, `4.1G`, `7b`, `25_557_032`, `1e9` as a whole number; raises ValueError."""
+    """Parse a number such as `25M`, `4.1G`, `7b`, `25_557_032` or `1e9`; raises ValueError."""
     found = NUMBER.fullmatch(text.strip())
     if not found:
         raise ValueError(text)
@@ -21,7 +21,7 @@ def parse_amount(text: str) -> int:
 
 @dataclass(frozen=True)
 class BudgetLimit:
-    """How much of one thing there may be, as it was said, and how much there is."""
+    """The limit of one measure, as text and as a number, and the actual number."""
 
     measure: str
     text: str
@@ -33,7 +33,7 @@ class BudgetLimit:
         return self.actual <= self.maximum
 
     def describe_excess(self, model: str) -> str:
-        """The sentence for a limit that is not kept."""
+        """The message for a model that exceeds the limit."""
         over = self.actual - self.maximum
         share = f", {100 * over / self.maximum:.3g}% over" if self.maximum else ""
         return f"{model} has {self.actual:,} {self.measure}: {over:,} more than {self.text}{share}"

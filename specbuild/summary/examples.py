@@ -1,4 +1,4 @@
-"""An op or a block in use: the shortest spec that has it."""
+"""Short example specs of ops and blocks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}
-DEFAULT_VOCABULARY = 5  # integers are below this where a model does not say how many there are
+DEFAULT_VOCABULARY = 5  # the example inputs of a model without any size of a vocabulary are below this
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
 @dataclass(frozen=True)
 class ExampleSpec:
-    """A spec's inputs and steps as text, and its model."""
+    """The inputs and steps of a spec as text, and its model."""
 
     text: str
     model: Block
@@ -43,13 +43,13 @@ class ExampleSpec:
 
 @cache
 def load_examples() -> dict[str, str]:
-    """The examples that were thought of by a person, for ops that no usual value fits."""
+    """Examples written by hand, for ops that the default values do not fit."""
     found: dict[str, str] = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
     return found
 
 
 def example_spec(entry: type[Op] | BlockDef) -> ExampleSpec | None:
-    """The entry in use; None where nothing usual fits."""
+    """A spec that uses the op or block; None if the default values do not fit."""
     if entry.name in load_examples():
         text = load_examples()[entry.name]
         return ExampleSpec(text, build_graph(f"specbuild: 1\nmodel: Example\n{text}"))
@@ -63,7 +63,7 @@ def example_spec(entry: type[Op] | BlockDef) -> ExampleSpec | None:
 
 
 def example_lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
-    """A spec's inputs, and the one step of it."""
+    """The lines of a spec with one step."""
     yield "inputs:\n"
     yield from (f"  {key}: {format_flow(axes)}\n" for key, axes in inputs.items())
     yield "steps:\n"
@@ -72,7 +72,7 @@ def example_lines(name: str, inputs: dict[str, Any], value: Any, sources: list[s
 
 
 def example_model(entry: BlockDef) -> Block | None:
-    """A model of which this block is the only step, with usual sizes; None where nothing usual fits."""
+    """A model with this block as its only step; None if the default values do not fit."""
     for inputs, arguments in example_attempts(entry):
         try:
             return build_example(entry, inputs, arguments)[1]
@@ -84,7 +84,7 @@ def example_model(entry: BlockDef) -> Block | None:
 def build_example(
     entry: type[Op] | BlockDef, inputs: dict[str, AxisSizes], arguments: dict[str, Any]
 ) -> tuple[Any, Block, list[str] | None]:
-    """What stands under the entry's name in a step, the model of that step alone, and the step's sources."""
+    """Build a model with one step; returns the value under its name, the model, and its `from`."""
     value: Any = arguments
     sources = list(inputs) if len(inputs) > 1 else None
     if sources and not isinstance(entry, BlockDef) and entry.input_specs[0].variadic:
@@ -96,12 +96,12 @@ def build_example(
 
 
 def format_flow(value: Any) -> str:
-    """A mapping or list as an author writes it."""
+    """Format a mapping or a list as in a spec."""
     return json.dumps(value).replace('"', "")
 
 
 def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
-    """Inputs and arguments to try, the most telling first."""
+    """The inputs and arguments to try, the best example first."""
     if isinstance(entry, BlockDef):
         needed = {p.name: example_argument(p) for p in entry.params.values() if p.required}
         if entry.model is not None:
@@ -121,7 +121,7 @@ def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSiz
 
 
 def sizes_of_axes(declared: Any, usual: AxisSizes) -> AxisSizes:
-    """Sizes for the axes that a block's input declares; the usual ones if it takes any."""
+    """Sizes for the axes that a block input declares; `usual` if it takes any axes."""
     if declared is None:
         return usual
     found = {axis: DEFAULT_SIZES.get(axis, 16) for axis in declared if axis != "..."}
@@ -134,7 +134,7 @@ def declared_sizes(declared: Any) -> Any:
 
 
 def example_argument(p: ParamDef) -> Any:
-    """A value for a parameter that must be given."""
+    """A value for a required parameter."""
     if p.choices:
         return p.choices[0]
     return {"int": 64, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
@@ -143,7 +143,7 @@ def example_argument(p: ParamDef) -> Any:
 
 
 def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
-    """A value for an attribute that must be given."""
+    """A value for a required attribute."""
     kind = attribute.kind
     places = [axis for axis in usual if axis != "C"] or ["C"]
     if isinstance(kind, AxisNames):
@@ -160,7 +160,7 @@ def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
 
 
 def vocabulary_size(model: Block) -> int:
-    """How many integers every step knows that is given some."""
+    """The smallest vocabulary among the steps that take integers as input."""
     sizes = []
     for _, node, block in walk_ops(model):
         if isinstance(node.op, Embedding | OneHot):

@@ -1,4 +1,4 @@
-"""A model's table for other programs: Markdown, comma-separated values, JSON."""
+"""Summaries as Markdown, CSV and JSON data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def summary_markdown(table: SummaryTable) -> str:
-    """Two tables and the totals, for a README or a pull request; steps go by their whole paths."""
+    """The summary in Markdown: a table of steps by full path, a table of op families, and the totals."""
     steps = [
         (
             f"`{p.path}`",
@@ -54,14 +54,14 @@ def summary_markdown(table: SummaryTable) -> str:
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
-    """A table of Markdown, whose first columns are texts and the others numbers."""
+    """A Markdown table: the first `left` columns are texts, the others numbers."""
     marks = ["---" if i < left else "---:" for i in range(len(headings))]
     lines = [headings, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def summary_csv(table: SummaryTable) -> str:
-    """A row for each step, plain numbers; what is inside a step is counted in its own row too: `level` tells it."""
+    """The summary as CSV, a row for each step; a row includes those below it with a higher level."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -74,7 +74,7 @@ def summary_csv(table: SummaryTable) -> str:
 
 
 def summary_document(table: SummaryTable) -> dict[str, Any]:
-    """Everything, whatever the depth."""
+    """The whole summary as data for JSON, of any depth."""
     model = table.model
     return {
         "model": model.kind,
@@ -90,7 +90,7 @@ def summary_document(table: SummaryTable) -> dict[str, Any]:
 
 
 def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
-    """A row for JSON, with all that is in it."""
+    """A row and its inner rows as data for JSON."""
     path = f"{prefix}{row.path_part}"
     return {
         "name": row.name,
@@ -105,7 +105,7 @@ def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
 
 
 def taps_markdown(taps: Sequence[Tap]) -> str:
-    """The values that can be tapped, as a table of Markdown."""
+    """The taps as a Markdown table."""
     rows = [
         (f"`{path}`", what, f"`{shape}`", *rest)
         for path, what, shape, *rest in (tap.table_cells() for tap in taps)
@@ -114,7 +114,7 @@ def taps_markdown(taps: Sequence[Tap]) -> str:
 
 
 def taps_csv(taps: Sequence[Tap]) -> str:
-    """The same as comma-separated values."""
+    """The taps as CSV."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["tap", "kind", *HEADINGS[2:]])
@@ -123,7 +123,7 @@ def taps_csv(taps: Sequence[Tap]) -> str:
 
 
 def cost_record(cost: Cost) -> dict[str, int]:
-    """A cost for other programs, in the order of the columns."""
+    """A cost as data for JSON and CSV, in the order of COLUMNS."""
     return {
         "parameters": cost.parameters,
         "frozen": cost.frozen,

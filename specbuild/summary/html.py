@@ -1,6 +1,6 @@
-"""A model as a piece of HTML, for notebooks: its picture, and a short table of its steps under it.
+"""HTML of a model for notebooks: its picture and a short table of its steps.
 
-It is whole by itself, takes its colours from what is around it, and holds no name that a browser could take for more.
+It loads nothing, takes its colours from the page around it, and escapes all names.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ MAX_ROWS = 40
 HEADINGS = ("step", "op or block", "sizes", "parameters", "multiply-adds")
 NUMBERS = HEADINGS[3:]
 
-# How notebooks say that they are dark, or light, whatever the browser prefers.
+# Selectors of notebooks with a dark or a light theme, whatever the browser prefers.
 THEMES = {
     "dark": ":is(body[data-jp-theme-light=false],body.vscode-dark,html[theme=dark])",
     "light": ":is(body[data-jp-theme-light=true],body.vscode-light,html[theme=light])",
 }
 
-# Colours of the text around, thinned: they hold on a light ground and on a dark one.
+# A transparent grey is visible on a light and on a dark background.
 RULE = "border:0;border-bottom:1px solid rgba(128,128,128,.35)"
 CELL = f"{RULE};padding:2px 12px 2px 0;background:transparent;color:inherit;white-space:nowrap"
 
 
 def summary_html(table: SummaryTable, picture: str) -> str:
-    """The picture, an SVG or nothing, and the table."""
+    """The picture, an SVG or "", and the table."""
     rows = [row for row in table.rows if row.kind != "input"]
     body = "".join(map(html_row, map(html_cells, rows[:MAX_ROWS])))
     if len(rows) > MAX_ROWS:
@@ -50,7 +50,7 @@ def html_cells(row: SummaryRow) -> tuple[str, ...]:
 
 
 def html_row(texts: Sequence[str], tag: str = "td") -> str:
-    """A row of the table; numbers are set to the right."""
+    """A row of the table; numbers are aligned right."""
     cells = []
     for text, heading in zip(texts, HEADINGS, strict=True):
         side = "right" if heading in NUMBERS else "left"
@@ -59,6 +59,6 @@ def html_row(texts: Sequence[str], tag: str = "td") -> str:
 
 
 def total_paragraphs(table: SummaryTable) -> Iterator[str]:
-    """What the whole takes."""
+    """The lines of totals as paragraphs."""
     for text in table.total_lines:
         yield f'<p style="margin:4px 0;font-size:90%">{escape(display_text(text, 400))}</p>'

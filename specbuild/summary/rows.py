@@ -1,4 +1,4 @@
-"""A model as rows: its steps, what comes out of each, what each takes, and what is in it."""
+"""The steps of a model as rows: output, cost and inner rows of each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SortKey: TypeAlias = Literal["parameters", "multiply-adds", "memory", "name"]
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One step, or several alike that follow each other: `times` of them, whose cost is taken together.
+    """One step, or `times` equal steps in a row with the sum of their costs.
 
-    A group whose members are of one kind is of that kind too; `members` counts them.
+    A group whose members are all of one kind has that kind as well; `members` is their number.
     """
 
     name: str
@@ -29,40 +29,40 @@ class SummaryRow:
     inner: tuple[SummaryRow, ...] = ()
     times: int = 1
     members: int = 1
-    member_range: str = ""  # of members that are all alike, and so told as one with their group: 0-2
+    member_range: str = ""  # indices of equal members that share one row with their group: 0-2
 
     @property
     def path_part(self) -> str:
-        """Its part of a path."""
+        """The part of the path that this row adds."""
         return f"{self.name}.{self.member_range}" if self.member_range else self.name
 
     @property
     def instance_count(self) -> int:
-        """How many of its kind stand here."""
+        """The number of steps of this kind in the row."""
         return self.times * self.members
 
     @property
     def kind_and_count(self) -> str:
-        """What it is, and how many of it."""
+        """The kind, with the number of steps if there are several."""
         return f"{self.kind} x{self.instance_count}" if self.instance_count > 1 else self.kind
 
 
 @dataclass
 class NameBranch:
-    """Nodes under a common name, on the way to rows."""
+    """The nodes whose names start with the same parts."""
 
     node: Node | None = None
     children: dict[str, NameBranch] = field(default_factory=dict)
 
 
 def summary_rows(model: Block) -> tuple[SummaryRow, ...]:
-    """The inputs of a model, then its steps, each with what is in it."""
+    """The rows of a model: its inputs, then its steps."""
     inputs = (SummaryRow(name, "input", str(x)) for name, x in model.inputs.items())
     return (*inputs, *RowBuilder().block_rows(model))
 
 
 class RowBuilder:
-    """Makes the rows of a model; a block instance that stands in many places is made once."""
+    """Builds the rows of a model; a shared block instance is built once."""
 
     def __init__(self) -> None:
         self.costs = CostCounter()
@@ -114,7 +114,7 @@ class RowBuilder:
 
 
 def freeze_row(row: SummaryRow) -> SummaryRow:
-    """A row of something frozen: all that is in it is too."""
+    """The row of a frozen step: its inner rows are frozen too."""
     return replace(row, cost=row.cost.frozen_cost, inner=tuple(map(freeze_row, row.inner)))
 
 
@@ -126,7 +126,7 @@ def node_kind(node: Node) -> str:
 
 
 def fold_rows(members: Iterable[SummaryRow]) -> Iterator[SummaryRow]:
-    """Numbered rows that are equal but for their number, and follow each other, as one."""
+    """Join consecutive rows that differ only in their index."""
     current: SummaryRow | None = None
     first = ""
     for row in members:
@@ -149,7 +149,7 @@ def can_fold(current: SummaryRow, row: SummaryRow) -> bool:
 
 @dataclass(frozen=True)
 class PlacedRow:
-    """A row where it stands: how deep, and under which path."""
+    """A row with its level and its full path."""
 
     row: SummaryRow
     level: int
@@ -159,7 +159,7 @@ class PlacedRow:
 def walk_rows(
     rows: Iterable[SummaryRow], depth: int | None, level: int = 0, prefix: str = ""
 ) -> Iterator[PlacedRow]:
-    """Rows in their places, `depth` levels in all; every level if None."""
+    """All rows down to `depth` levels, outer rows first; every level if None."""
     for row in rows:
         path = f"{prefix}{row.path_part}"
         yield PlacedRow(row, level, path)
@@ -175,19 +175,19 @@ MEASURES: dict[str, Callable[[Cost], int]] = {
 
 
 def sort_rows(rows: Iterable[SummaryRow], key: SortKey) -> tuple[SummaryRow, ...]:
-    """The rows of every level by name, or by what takes the most; the inputs stay first."""
+    """Sort the rows of each level by name, or by cost from high to low; inputs stay first."""
 
     def sort_rank(row: SummaryRow) -> tuple[bool, int, str]:
         return row.kind != "input", 0 if key == "name" else -MEASURES[key](row.cost), row.name
 
-    cache: dict[int, SummaryRow] = {}  # rows that stand in many places are ordered once
+    cache: dict[int, SummaryRow] = {}  # rows that occur several times are sorted once
 
     def sort_inner(row: SummaryRow) -> SummaryRow:
         if id(row) not in cache:
             cache[id(row)] = replace(row, inner=tuple(sorted(map(sort_inner, row.inner), key=sort_rank)))
         return cache[id(row)]
 
-    top_rows = tuple(rows)  # keeps their ids their own
+    top_rows = tuple(rows)  # keeps the rows alive, so that their ids stay unique
     return tuple(sorted(map(sort_inner, top_rows), key=sort_rank))
 
 

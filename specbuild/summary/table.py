@@ -1,4 +1,4 @@
-"""A model's rows as columns of text: numbers apart, sizes of memory, each share of the whole as a bar."""
+"""The summary of a model as a table of text, and the formats of its numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from specbuild.summary.rows import MEASURES, PlacedRow, SortKey, SummaryRow, tot
 
 TEXT_COLUMNS = ("step", "op or block", "output")
 NUMBER_COLUMNS = ("parameters", "multiply-adds", "memory")
-BAR_CELLS = 8  # cells of a bar that is full
+BAR_CELLS = 8  # width of a full bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True)
 class SummaryTable:
-    """What `show` tells of a model, before it is laid out for a terminal, a page or a file."""
+    """The summary that `show` prints, independent of the output format."""
 
     model: Block
     rows: tuple[SummaryRow, ...]
@@ -36,7 +36,7 @@ class SummaryTable:
 
     @cached_property
     def share_measure(self) -> str:
-        """What the shares are of: what the rows are sorted by, else multiply-adds, or what the model has of the others."""
+        """The measure for shares: the one that rows are sorted by, else the first one that is not zero."""
         preferred = () if self.sort in (None, "name") else (str(self.sort),)
         order = (*preferred, "multiply-adds", "parameters", "memory")
         return next((name for name in order if MEASURES[name](self.total_cost)), "memory")
@@ -61,7 +61,7 @@ class SummaryTable:
 
     @cached_property
     def family_rows(self) -> list[tuple[str, ...]]:
-        """A heading, and a row for each family of ops."""
+        """The headings, and a row for each op family."""
         table: list[tuple[str, ...]] = [
             ("family of ops", "steps", *NUMBER_COLUMNS, f"of {self.share_measure}")
         ]
@@ -78,7 +78,7 @@ class SummaryTable:
 
     @cached_property
     def total_lines(self) -> list[str]:
-        """What the whole takes, and what comes out if there are several outputs."""
+        """The total cost in words, and the outputs if there are several."""
         named = [f"{name}: {output.type}" for name, output in self.model.outputs.items() if name]
         buffers = (
             f" (and {self.total_cost.buffers:,} in running statistics)" if self.total_cost.buffers else ""
@@ -92,7 +92,7 @@ class SummaryTable:
 
     @property
     def has_hidden_rows(self) -> bool:
-        """Whether there is more inside than is shown."""
+        """Whether some rows are too deep to be shown."""
         return any(p.row.inner for p in self.placed_rows if p.level + 1 == self.depth)
 
     def render_text(self) -> str:
@@ -103,7 +103,7 @@ class SummaryTable:
 
 
 def align_columns(table: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Rows as lines: the first columns and the last are set to the left, the numbers between them to the right."""
+    """Rows as lines of text: the first `left` columns and the last one aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     last = len(widths) - 1
     lines = [
@@ -121,17 +121,17 @@ def cost_cells(cost: Cost) -> tuple[str, str, str]:
 
 
 def format_count(n: int) -> str:
-    """With thousands apart; nothing for none."""
+    """A number with thousands separators; "" for 0."""
     return f"{n:,}" if n else ""
 
 
 def format_quantity(n: int) -> str:
-    """Three digits and a unit: 4.09 G."""
+    """A number with three digits and a unit: 4.09 G."""
     return format_scaled(n, (("T", 10**12), ("G", 10**9), ("M", 10**6))) or f"{n:,}"
 
 
 def format_memory(n: int) -> str:
-    """Bytes in three digits and a unit: 95.3 MiB; nothing for none."""
+    """Bytes with three digits and a unit: 95.3 MiB; "" for 0."""
     return format_scaled(n, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))) or (
         f"{n} B" if n else ""
     )
@@ -146,7 +146,7 @@ def format_scaled(n: int, units: Iterable[tuple[str, int]]) -> str:
 
 
 def format_percent(share: float) -> str:
-    """In whole hundredths; what is little is not none, and what is less than all is not all."""
+    """A share as whole percent: "" for 0, `<1%` below a half percent, and 99% at most below 1."""
     if not share:
         return ""
     if share < 0.005:
@@ -155,7 +155,7 @@ def format_percent(share: float) -> str:
 
 
 def format_bar(share: float) -> str:
-    """A share as a number and a bar, in eighths of a cell."""
+    """A share as percent and a bar with steps of an eighth of a cell."""
     eighths = round(share * BAR_CELLS * 8)
     full, rest = divmod(max(eighths, 1 if share else 0), 8)
     return f"{format_percent(share):>4} {'█' * full}{EIGHTHS[rest] if rest else ''}".rstrip()

@@ -1,4 +1,4 @@
-"""Every value of a model that another one can tap: its path, its shape, and how coarse it is beside the input."""
+"""The values of a model that another model can tap: path, shape, and stride relative to the input."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 from specbuild.summary.rows import node_kind
 from specbuild.summary.table import align_columns
 
-Strides: TypeAlias = Mapping[str, Fraction]  # of each axis that came from the input
+Strides: TypeAlias = Mapping[str, Fraction]  # by axis, for axes that come from the input
 
 HEADINGS = ("tap", "op or block", "shape", "channels", "stride")
 
 
 @dataclass(frozen=True)
 class Tap:
-    """One value: `path` is what is written after the name of the model, as in `backbone.layer3.0.conv1`."""
+    """One value; a spec refers to it by the step of the model and `path`: `backbone.layer3.0.conv1`."""
 
     path: str
     kind: str
@@ -39,7 +39,7 @@ class Tap:
 
     @property
     def stride_text(self) -> str:
-        """One number if it is the same for every axis of places, else each with its axis."""
+        """One number if all spatial axes have the same stride, else a number for each axis."""
         strides = {axis: self.strides[axis] for axis in SPATIAL if axis in self.strides}
         if not strides:
             strides = {a: s for a, s in self.strides.items() if s != 1}
@@ -64,12 +64,12 @@ class Tap:
 
 
 def format_stride(stride: Fraction) -> str:
-    """Whole, a fraction of a small number, or rounded: 16, 1/2, 15.7."""
+    """A stride as a whole number, a simple fraction, or rounded: 16, 1/2, 15.7."""
     return str(stride) if stride.denominator <= 8 else f"{float(stride):.3g}"
 
 
 def list_taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
-    """Every value of a model, in the order in which it is computed; `depth` levels of names in all."""
+    """All values of a model in the order of computation, down to `depth` levels of names."""
     input_strides = {
         name: {axis: Fraction(1) for axis in x.axes if axis != CHANNEL and x.batched}
         for name, x in model.inputs.items()
@@ -87,9 +87,9 @@ def list_taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
 def collect_taps(
     block: Block, input_strides: Mapping[Ref, Strides], prefix: str, into: list[Tap]
 ) -> dict[Ref, Strides]:
-    """Enters the values of a block, and gives how each lies on the input of the model."""
+    """Append the taps of a block to `into`; returns the strides of its values."""
     found = dict(input_strides)
-    ends: dict[str, list[str]] = {}  # the groups that a node is the last of, innermost first
+    ends: dict[str, list[str]] = {}  # node -> groups that end with it, innermost first
     last = {
         group: node.name
         for node in block.nodes
@@ -130,7 +130,7 @@ def collect_taps(
 
 
 def enclosing_groups(name: str) -> Iterator[str]:
-    """`layer4`, `layer4.2` for `layer4.2.1`: what may be a group that holds it, widest first."""
+    """The names of possible groups around a step, outermost first: `layer4`, `layer4.2` for `layer4.2.1`."""
     parts = name.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts)))
 
@@ -138,7 +138,7 @@ def enclosing_groups(name: str) -> Iterator[str]:
 def result_strides(
     op: Op, types: Sequence[TensorType | None], sources: Sequence[Strides], out: TensorType
 ) -> dict[str, Fraction]:
-    """How far apart the places of a result lie on the input, by axis, as far as that can be followed."""
+    """The strides of a result relative to the model input, for the axes that come from it."""
     places: Mapping[str, AxisStride] = op.axis_strides(*types) if types else {}
     found = {}
     for axis in out.axes:
