@@ -22,174 +22,183 @@ class Explanation:
 CODES: dict[str, Explanation] = {
     "SB001": Explanation(
         "the file cannot be read",
-        "The path names no file, or something that is not a regular file, or one that may not be opened. "
-        "A spec is read from a regular file only: no directory, pipe, device or URL.",
+        "The path names no file, names something that is not a regular file, or names a file that you "
+        "may not open. specbuild reads specs only from regular files, not from directories, pipes, "
+        "devices or URLs.",
     ),
     "SB002": Explanation(
         "the file is not UTF-8",
-        "A spec is UTF-8 text, with or without a byte order mark. Save the file as UTF-8 in the editor.",
+        "A spec is UTF-8 text, with or without a byte order mark. Save the file as UTF-8 in your editor.",
     ),
     "SB003": Explanation(
         "the YAML cannot be parsed",
-        "The text is not YAML. The usual causes: a tab in the indentation, a quote or bracket that is not "
-        "closed, a comma missing between two entries in braces, or plain text with `: ` or ` #` in it "
-        "that needs quotes.",
+        "The text is not valid YAML. The usual causes: a tab in the indentation, a quote or bracket "
+        "that is not closed, a missing comma between two entries in braces, or unquoted text that "
+        "contains `: ` or ` #`.",
         "model: {name: Net width: 3}\n",
     ),
     "SB004": Explanation(
-        "a key is given twice",
-        "Each key of a mapping may stand once. YAML readers disagree about which of two equal keys wins, "
-        "so neither does. To use an op twice, make two steps of it.",
+        "duplicate key",
+        "A mapping may contain each key once. YAML readers disagree about which of two equal keys to "
+        "use, so specbuild accepts neither. To use an op twice, write two steps.",
         "model: Net\nmodel: Other\n",
     ),
     "SB005": Explanation(
-        "YAML tags are not used",
-        "A word that starts with `!` is a YAML tag. Tags make objects, and a spec is plain data: text, "
-        "numbers, lists and mappings. To mean text that starts with `!`, quote it.",
+        "YAML tags are not allowed",
+        "A word that starts with `!` is a YAML tag. Tags create objects, but a spec is plain data: "
+        "text, numbers, lists and mappings. If you mean text that starts with `!`, quote it.",
         "model: !!str Net\n",
     ),
     "SB006": Explanation(
-        "the file is past a limit of the loader",
-        "A spec file holds at most 1 MiB, 64 levels of nesting, 100,000 keys and values (aliases counted "
-        "as often as they are used), 100 aliases, and 4,096 characters in one piece of text. Split it and "
-        "import the parts.",
+        "the file exceeds a limit of the loader",
+        "A spec file may contain at most 1 MiB, 64 levels of nesting, 100,000 keys and values (an "
+        "alias counts each time you use it), 100 aliases, and 4,096 characters in one piece of text. "
+        "Split the file and import the parts.",
     ),
     "SB007": Explanation(
         "the file is empty",
-        "There is nothing but space and comments in the file. The smallest spec has a model, inputs and "
-        "steps.",
+        "The file contains only spaces and comments. The smallest spec has a model, inputs and steps.",
         "# nothing yet\n",
     ),
     "SB008": Explanation(
-        "a character that may not stand in a spec",
-        "Control characters, line separators that editors and parsers count differently (U+0085, U+2028, "
-        "U+2029, a carriage return alone), lone surrogates and a byte order mark inside the text are "
-        "refused, whether written as such or as an escape. Tabs and newlines are fine.",
+        "a character that is not allowed in a spec",
+        "These characters are not allowed, neither directly nor as an escape: control characters, line "
+        "separators that editors and parsers count differently (U+0085, U+2028, U+2029, a carriage "
+        "return without a line feed), lone surrogates, and a byte order mark inside the text. Tabs and "
+        "newlines are allowed.",
         'doc: "a bell: \\x07"\n',
     ),
     "SB009": Explanation(
         "more than one YAML document",
-        "A file holds one spec: no second document after `---` or `...`, and no `%` directives before it.",
+        "A file contains one spec: no second document after `---` or `...`, and no `%` directives before it.",
         "model: Net\n---\nmodel: Other\n",
     ),
     "SB010": Explanation(
         "an alias or anchor that cannot be used",
-        "`*name` repeats the value marked `&name` earlier in the same file. It must stand after its "
-        "anchor, outside of it, each anchor may be given once, and merge keys (`<<`) are not part of YAML "
-        "1.2. A value that starts with `*` or `&` and means text or an expression needs quotes.",
+        "`*name` repeats the value that is marked `&name` earlier in the same file. The alias must "
+        "come after the anchor and outside the anchored value, and each anchor name may be defined "
+        "once. Merge keys (`<<`) are not part of YAML 1.2. If text or an expression starts with `*` or "
+        "`&`, quote it.",
         "width: *base\n",
     ),
     "SB011": Explanation(
         "a key that is not text",
-        "Keys are text. A key that reads as a number, a bool or null needs quotes; a list or mapping "
+        "Keys are text. Quote a key that looks like a number, a bool or null. A list or a mapping "
         "cannot be a key.",
         "params: {1: 2}\n",
     ),
     "SB012": Explanation(
-        "a number that cannot be held",
-        "Numbers are finite and have at most 18 digits. Text that looks like a number needs quotes.",
+        "a number that cannot be represented",
+        "Numbers are finite and have at most 18 digits. If the value is text that looks like a number, "
+        "quote it.",
         "width: .inf\n",
     ),
     "SB101": Explanation(
         "unknown key",
-        "The key is not one that belongs here. Keys that do are completed by an editor that knows the "
-        "JSON Schema (`specbuild schema`), and listed by `specbuild library show NAME`.",
+        "This key is not allowed here. An editor that uses the JSON Schema (`specbuild schema`) "
+        "completes the allowed keys, and `specbuild library show NAME` lists them.",
         "steps:\n  - conv: {chanels: 64}\n",
     ),
     "SB102": Explanation(
         "wrong type",
-        "The value has another type than the key takes: text for a number, one value for a list, and so on.",
+        "The value has the wrong type for its key: for example text instead of a number, or one value "
+        "instead of a list.",
         "steps: relu\n",
     ),
     "SB103": Explanation(
         "missing attribute",
-        "The op, block or section needs a key that is not there.",
+        "The op, block or section needs a key that is missing.",
         "steps:\n  - conv: {kernel: 3}\n",
     ),
     "SB104": Explanation(
         "two ops in one step",
-        "A step has exactly one op or block. Start a new `-` for the next one; keys such as `as` and "
-        "`from` stand beside the op, in the same step.",
+        "A step has exactly one op or block. Start a new `-` for the next one. Keys such as `as` and "
+        "`from` go beside the op, in the same step.",
         "steps:\n  - conv: {channels: 64}\n    relu: {}\n",
     ),
     "SB105": Explanation(
         "a step key indented into the op",
-        "`from`, `as`, `when`, `repeat`, `expect` and `doc` belong to the step, beside the op, not among "
-        "the op's attributes. Move the key two columns to the left, or out of the braces.",
+        "`from`, `as`, `when`, `repeat`, `expect` and `doc` belong to the step. Write them beside the "
+        "op, not among its attributes: move the key two columns to the left, or out of the braces.",
         "steps:\n  - conv:\n      channels: 64\n      as: stem\n",
     ),
     "SB106": Explanation(
-        "a selector that cannot be read",
-        "A selector is a path of names with dots between them. `*` stands for any part of one name, `**` for "
-        "any number of names, `[1-3]` or `[0,2]` for numbers; `:relu` after a name says which op or block the "
-        "step is. A step without a name goes by its label: `relu` is every such step of a block, `relu2` the "
-        "second, as `specbuild show --depth 3` lists them.",
+        "invalid selector",
+        "A selector is a path of names with dots between them. `*` matches any part of one name, `**` "
+        "matches any number of names, `[1-3]` and `[0,2]` match numbers, and `:relu` after a name "
+        "requires that the step is this op or block. A step without a name has a label: `relu` matches "
+        "every unnamed relu step of a block, and `relu2` the second one. `specbuild show --depth 3` "
+        "lists the labels.",
         "edits:\n  - remove: backbone..relu\n",
     ),
     "SB201": Explanation(
         "unknown op or block",
-        "No op, block, import or library block has this name. Ops are lower_snake, blocks are CamelCase.",
+        "No op, block, import or library block has this name. Names of ops are lower_snake, names of "
+        "blocks are CamelCase.",
         "steps:\n  - covn: {channels: 64}\n",
     ),
     "SB202": Explanation(
         "unknown name",
-        "A reference names an earlier step, an input of the block, `prev`, or a part of a block such as "
-        "`cnn.layer3`. Steps that come later cannot be used.",
+        "A reference names an earlier step, an input of the block, `prev`, or a value inside a block "
+        "such as `cnn.layer3`. A step cannot use a later step.",
         "steps:\n  - add: [body, shortcut]\n",
     ),
     "SB203": Explanation(
         "a name that cannot be used",
-        "Names start with a letter, go on with letters, digits and underscores, have at most 64 "
-        "characters, and are not words that Python, PyTorch or Keras already own.",
+        "A name starts with a letter, continues with letters, digits and underscores, and has at most "
+        "64 characters. It cannot be a word that Python, PyTorch or Keras reserves.",
         "steps:\n  - relu:\n    as: class\n",
     ),
     "SB204": Explanation(
-        "a name given twice",
-        "Two steps or inputs of one block have the same name. Names become attributes, so each may be "
-        "used once. The third step of a branch `left` is `left.2`, which is held as `left_2`.",
+        "duplicate name",
+        "Two steps or inputs of one block have the same name. Names become attributes in the code, so "
+        "each name must be unique. The third step of a branch `left` is `left.2` and becomes the "
+        "attribute `left_2`.",
         "steps:\n  - relu:\n    as: a\n  - relu:\n    as: a\n",
     ),
     "SB205": Explanation(
         "files that import each other",
-        "Imports may not go in a circle. Move what both files need into a third one.",
+        "Imports cannot form a cycle. Move what both files need into a third file.",
         "imports: {Net: ./this_file.yaml}\n",
     ),
     "SB206": Explanation(
         "a block that contains itself",
-        "A block may use other blocks, but not itself, directly or through others. For a stack of equal "
-        "blocks, use `repeat`.",
+        "A block may use other blocks, but not itself, directly or through other blocks. For a stack "
+        "of equal blocks, use `repeat`.",
         "blocks:\n  Stage:\n    steps:\n      - Stage\n",
     ),
     "SB207": Explanation(
         "an import from outside the project",
-        "Only files under the project folder are read, after symbolic links are resolved. Copy the file "
-        "into the project, or name a wider root on the command line.",
+        "specbuild reads only files in the project folder, after it resolves symbolic links. Copy the "
+        "file into the project, or give a wider root on the command line.",
         "imports: {Net: ../../etc/passwd}\n",
     ),
     "SB208": Explanation(
-        "an edit that meets no step",
-        "The selector of an edit is a path from the model of its file, through the names of steps: "
-        "`backbone.layer1.0.bn3`. Edits are done in their order, so that a step which an earlier one removed "
-        "is no longer there, and one that it inserted is.",
+        "an edit that matches no step",
+        "The selector of an edit is a path of step names that starts at the model of its file: "
+        "`backbone.layer1.0.bn3`. Edits run in order: a later edit cannot select a step that an "
+        "earlier edit removed, and it can select a step that an earlier edit inserted.",
         "edits:\n  - remove: backbone.layer9\n",
     ),
     "SB209": Explanation(
-        "an edit that cannot be done",
-        "A step that is removed or inserted before needs an input that can pass on; what replaces a step has "
-        "as many inputs as that one, or names them with `from`; only an op or a block has attributes to set; "
-        "of a `parallel`, the branches are frozen.",
+        "an edit that cannot be applied",
+        "To remove a step, or to insert before it, the step needs an input that can pass through. A "
+        "replacement takes the same number of inputs as the replaced step, or names its inputs with "
+        "`from`. Only an op or a block has attributes to set. To freeze a `parallel`, freeze its "
+        "branches.",
         "edits:\n  - remove: class_token\n",
     ),
     "SB301": Explanation(
         "an expression that cannot be parsed",
-        "Expressions are numbers, names, sizes such as `x.C`, list items, `+ - * / // %`, comparisons, "
-        "`and or not`, `a if c else b`, and a few functions: min, max, ceil, floor, round, divisible.",
+        "An expression may contain numbers, names, sizes such as `x.C`, list items, `+ - * / // %`, "
+        "comparisons, `and or not`, `a if c else b`, and these functions: min, max, ceil, floor, "
+        "round, divisible.",
         "channels: 2 * * width\n",
     ),
     "SB302": Explanation(
         "unknown name in an expression",
-        "Expressions know the parameters of their block, its inputs and earlier steps (for their sizes), "
-        "and `i` inside a repeat.",
+        "An expression may use the parameters of its block, the sizes of the block's inputs and of "
+        "earlier steps, and `i` inside a repeat.",
         "channels: 2 * widht\n",
     ),
     "SB303": Explanation(
@@ -199,181 +208,189 @@ CODES: dict[str, Explanation] = {
     ),
     "SB304": Explanation(
         "a value out of range",
-        "The value lies outside of what the attribute or parameter allows.",
+        "The value is outside the range that the attribute or parameter allows.",
         "steps:\n  - dropout: {rate: 1.5}\n",
     ),
     "SB305": Explanation(
         "a value of the wrong type",
-        "The expression gives another type than is needed here, such as a fraction for a number of "
-        "channels. Use `//` to divide whole numbers.",
+        "The result of the expression has the wrong type, for example a fraction where a number of "
+        "channels is needed. Use `//` to divide whole numbers.",
         "channels: width / 3\n",
     ),
     "SB401": Explanation(
-        "shapes that do not fit",
-        "The op cannot be applied to values of these shapes. `add` needs equal axes; `multiply` lets an "
-        "axis be missing but not differ in size; `concat` joins along one axis and the others must be "
-        "equal.",
+        "shapes that do not match",
+        "The op cannot be applied to values of these shapes. `add` needs equal axes. `multiply` "
+        "accepts a missing axis, but no axis of different size. `concat` joins along one axis, and all "
+        "other axes must be equal.",
     ),
     "SB402": Explanation(
-        "another shape than expected",
-        "The step has an `expect`, and the inferred shape is another one.",
+        "the shape differs from `expect`",
+        "The step has an `expect`, and the inferred shape is a different one.",
     ),
     "SB403": Explanation(
         "an axis of size zero or less",
-        "The input is too small for this step: the kernel or the crop is larger than what it is applied to.",
+        "The input is too small for this step: the kernel or the crop is larger than the input.",
     ),
     "SB404": Explanation(
         "missing axis",
-        "The op works along an axis that its input does not have. Axes are named where the inputs are "
-        "declared and by `flatten`, `unflatten` and `rename`.",
+        "The op works along an axis that its input does not have. Axes get their names where the "
+        "inputs are declared, and from `flatten`, `unflatten` and `rename`.",
     ),
     "SB501": Explanation(
-        "an expression past its limits",
+        "an expression that exceeds a limit",
         "An expression has at most 1,000 characters, 200 nodes, a depth of 32, and whole numbers up to 2^53.",
     ),
     "SB502": Explanation(
         "too many steps",
-        "A repeat counts to at most 10,000, and a model has at most 50,000 steps once every block and "
-        "repeat is written out. Edits are about the steps of one block at most 1,000 times.",
+        "A `repeat` is at most 10,000, and a model has at most 50,000 steps in all its blocks and "
+        "repeats. In one block, edits may change steps at most 1,000 times.",
     ),
     "SB503": Explanation(
         "blocks nested too deep",
-        "Blocks may stand inside blocks to a depth of 64.",
+        "Blocks may be nested at most 64 levels deep.",
     ),
     "SB504": Explanation(
-        "a size past its limit",
-        "An axis has at most 2^20 entries, a tensor 2^31 - 1, and a model 10^11 parameters.",
+        "a size that exceeds a limit",
+        "An axis has at most 2^20 entries, a tensor 2^31 - 1 entries, and a model 10^11 parameters.",
     ),
     "SB505": Explanation(
         "too many imports",
-        "A spec imports at most 100 files, 20 deep, 4 MiB together.",
+        "A spec imports at most 100 files, at most 20 levels deep, with at most 4 MiB in total.",
     ),
     "SB506": Explanation(
         "too many edits",
-        "A spec has at most 60 edits. A selector with `*`, `**` or `[1-3]` says many steps at once.",
+        "A spec has at most 60 edits. One selector with `*`, `**` or `[1-3]` can match many steps.",
     ),
     "SB601": Explanation(
-        "a backend cannot express this",
-        "The framework has no exact way to compute this step. The message says why, and what can be used "
-        "instead.",
+        "a backend does not support this",
+        "The framework has no exact way to compute this step. The message gives the reason and an "
+        "alternative.",
     ),
     "SB602": Explanation(
         "unknown backend",
-        "There is no backend of this name; `specbuild doctor` lists those that there are.",
+        "There is no backend with this name. `specbuild doctor` lists the backends.",
     ),
     "SB603": Explanation(
         "a framework is not installed",
-        "Checking, compiling and drawing need no framework, but building a live model does, and Keras needs "
-        "one of TensorFlow, JAX and PyTorch beneath it. `specbuild doctor` says what is missing and how to "
-        "install it.",
+        "You can check, compile and draw without a framework. To build a live model you need the "
+        "framework, and Keras also needs TensorFlow, JAX or PyTorch as its backend. `specbuild doctor` "
+        "shows what is missing and how to install it.",
     ),
     "SB604": Explanation(
-        "a device is not there",
-        "The framework sees no such device on this machine: no GPU, no driver, or a build of the framework "
-        "without support for it. `specbuild parity --device cpu` needs none.",
+        "a device is not available",
+        "The framework finds no such device on this machine: there is no GPU, no driver, or the "
+        "framework was built without support for it. `specbuild parity --device cpu` needs no such "
+        "device.",
     ),
     "SB701": Explanation(
         "a file edited by hand would be overwritten",
-        "The output file was changed since it was generated, or specbuild did not write it. Write to another "
-        "path with `-o`, or pass `--force` to lose what the file holds.",
+        "The output file was changed after specbuild wrote it, or specbuild did not write it. Write to "
+        "another path with `-o`, or use `--force` to replace the file and lose its content.",
     ),
     "SB702": Explanation(
         "an output file cannot be written",
-        "The folder is not there or may not be written to, the path is no regular file, two results have the "
-        "same path, or a new file would take the place of one that is there.",
+        "The folder does not exist or is not writable, the path is not a regular file, two results "
+        "have the same path, or a new file would replace an existing one.",
     ),
     "SB703": Explanation(
-        "a report of parity that cannot be read",
-        "`--parity` takes the file that `specbuild parity --json` printed. This one is not there, is no JSON, or "
-        "holds something else.",
+        "a parity report that cannot be read",
+        "`--parity` takes the file that `specbuild parity --json` printed. This file does not exist, "
+        "is not JSON, or has other content.",
     ),
     "SB704": Explanation(
-        "a report of parity that is of something else",
-        "A card states only what was measured of the very files that are written. The report has no result of this "
-        "spec with these parameters, or another version of specbuild wrote the files that it is about. Measure "
-        "again: `specbuild parity SPEC --json > parity.json`, with the same `--variant` and `--set`.",
+        "a parity report of something else",
+        "A model card states only what was measured on exactly the files that are written. This report "
+        "has no result for this spec with these parameters, or its files come from another version of "
+        "specbuild. Measure again with the same `--variant` and `--set`: `specbuild parity SPEC --json "
+        "> parity.json`.",
     ),
     "SB801": Explanation(
-        "weights do not fit",
-        "Entries of the file are left over, weights of the model get none, or shapes differ. Either the file "
-        "is of another model, or a rule is missing under `weights` in the spec. What is meant to differ is "
-        "declared: `--allow-missing PATTERN` for weights that begin anew, `--allow-unused PATTERN` for entries "
-        "that are left out, `--adapt PATTERN=MODE` for weights that are made to fit another size.",
+        "weights do not match the model",
+        "The file has entries that the model does not use, the model has weights that the file does "
+        "not have, or shapes differ. Either the file belongs to another model, or the spec needs a "
+        "rule under `weights`. Declare differences that you intend: `--allow-missing PATTERN` for "
+        "weights that keep their initial values, `--allow-unused PATTERN` for entries to ignore, "
+        "`--adapt PATTERN=MODE` for weights to convert to another size.",
     ),
     "SB802": Explanation(
-        "a rule for weights that cannot be read",
-        "A rule's left side is a published name with fields in braces: `{rest}` for all that follows, `{i}` "
-        "for a number, `{i < 5}` for some numbers. Its right side is the model's own name, or one of "
-        "`{to: name}`, `{split: 0, into: [a, b]}` and `{ignore: true}`.",
+        "invalid weight rule",
+        "The left side of a rule is a published name with fields in braces: `{rest}` for the rest of "
+        "the name, `{i}` for a number, `{i < 5}` for some numbers. The right side is the name in this "
+        "model, or one of `{to: name}`, `{split: 0, into: [a, b]}` and `{ignore: true}`.",
     ),
     "SB803": Explanation(
-        "a file of weights that cannot be opened",
-        "The path names no file, or something that is not a regular file, or one that may not be opened.",
+        "a weight file that cannot be opened",
+        "The path names no file, names something that is not a regular file, or names a file that you "
+        "may not open.",
     ),
     "SB804": Explanation(
-        "a file that holds no weights",
-        "Weights are read from safetensors, from a state_dict that torch.save wrote (.pt, .pth), and from the "
-        ".weights.h5 and .keras of Keras. The file is none of these, was cut off, holds something other than "
-        "tensors, or says to be far larger than it is. A pickle is never run: save "
-        "`model.state_dict()`, not the model.",
+        "not a weight file",
+        "specbuild reads weights from safetensors, from a state_dict written by torch.save (.pt, "
+        ".pth), and from the Keras formats .weights.h5 and .keras. This file has another format, is "
+        "truncated, contains something other than tensors, or claims to be far larger than it is. "
+        "specbuild never runs a pickle: save `model.state_dict()`, not the model.",
     ),
     "SB805": Explanation(
-        "weights that are not numbers",
-        "The file has NaN or infinity, most likely from a training that diverged. `specbuild weights inspect` "
-        "shows where; `--allow-nonfinite` carries them all the same.",
+        "weights that are not finite",
+        "The file contains NaN or infinity, most likely because the training diverged. `specbuild "
+        "weights inspect` shows where; `--allow-nonfinite` converts the weights anyway.",
     ),
     "SB806": Explanation(
-        "a form of weights that is not known",
-        "The ending of the file says what is written: .safetensors, .pt, .pth, .weights.h5 or .keras. `--from` "
-        "and `--to` take specbuild, torch or keras; `--from` also takes the layouts that the spec, or a model "
-        "that it imports, has rules for under `weights`. `--adapt` takes a pattern and a mode: `conv1=repeat`, or "
-        "mean, zero and random, and `position=resample(prefix=1, from=14x14, to=16x16)`.",
+        "unknown weight format",
+        "The suffix of the file selects the output format: .safetensors, .pt, .pth, .weights.h5 or "
+        ".keras. `--from` and `--to` take specbuild, torch or keras; `--from` also takes a layout for "
+        "which the spec, or a model that it imports, has rules under `weights`. `--adapt` takes a "
+        "pattern and a mode: `conv1=repeat`, or mean, zero and random, and "
+        "`position=resample(prefix=1, from=14x14, to=16x16)`.",
     ),
     "SB807": Explanation(
-        "weights that cannot be adapted so",
-        "`repeat`, `mean`, `zero` and `random` are for kernels whose input channels alone differ; of a linear map "
-        "they must be told which of its inputs are channels, and of a grouped convolution they cannot know. "
-        "`resample` is for tables along one axis, whose rows are the places of a grid: squares, unless the model "
-        "or `from` and `to` say otherwise. Weights for which neither is right begin anew: `--allow-missing`.",
+        "weights that cannot be adapted this way",
+        "`repeat`, `mean`, `zero` and `random` convert kernels that differ only in their input "
+        "channels. For a linear layer you must say which of its inputs are channels; grouped "
+        "convolutions are not supported. `resample` converts tables along one axis whose rows are the "
+        "positions of a grid. specbuild assumes a square grid, unless the model or `from` and `to` "
+        "give another. If no mode fits, use `--allow-missing`: the weights keep their initial values.",
     ),
     "SB901": Explanation(
         "the two files compute different functions",
-        "On the same inputs and weights the emitted PyTorch and Keras files give numbers that are further apart "
-        "than rounding explains. The place is the first step that differs. This is a fault of specbuild, or of "
-        "a framework: please report it with the spec. Below float64, what PyTorch's own rounding explains is told "
-        "as `rounded` and is no error; where a small type leaves doubt, float64 decides.",
+        "With the same inputs and weights, the results of the emitted PyTorch and Keras files differ "
+        "by more than rounding explains. The location is the first step that differs. This is a bug in "
+        "specbuild or in a framework: please report it with the spec. Below float64, a difference that "
+        "PyTorch's own rounding explains is reported as `rounded` and is not an error; if a small type "
+        "leaves doubt, float64 decides.",
     ),
     "SB902": Explanation(
         "an emitted file cannot be run",
-        "The framework refused the file, or its process died or gave no answer in time. The message says which; "
-        "a smaller `--batch` needs less memory, and `--timeout` gives more time.",
+        "The framework rejected the file, or its process crashed or did not answer in time. The "
+        "message says which. A smaller `--batch` needs less memory, and `--timeout` allows more time.",
     ),
     "SB903": Explanation(
         "an output that is not a number",
-        "With random weights and inputs a framework gives NaN, so that nothing can be compared. The place is the "
-        "first step that does; a logarithm or a root of a negative number, and a division by zero, are the "
-        "usual causes.",
+        "With random weights and inputs a framework computes NaN, so the results cannot be compared. "
+        "The location is the first step with NaN. The usual causes are a logarithm or a square root of "
+        "a negative number, and a division by zero.",
     ),
     "SB951": Explanation(
         "Graphviz is missing",
-        "SVG, PNG and PDF need Graphviz, which places the boxes. pygraphviz 2 or later brings it along "
-        "(`pip install '.[draw]'` in a checkout of specbuild); a `dot` on the PATH serves as well. DOT and "
-        "Mermaid are written without it.",
+        "SVG, PNG and PDF need Graphviz, which lays out the boxes. pygraphviz 2 or later includes it "
+        "(`pip install '.[draw]'` in a checkout of specbuild); a `dot` on the PATH works as well. DOT "
+        "and Mermaid do not need it.",
     ),
     "SB952": Explanation(
-        "a picture that takes too long",
-        "Placing the boxes did not end in time, even with the outermost blocks alone. Draw one block with "
-        "`--open`, or write DOT and let another program place it.",
+        "the layout takes too long",
+        "Graphviz did not finish in time, even with only the outermost blocks. Draw one block with "
+        "`--open`, or write DOT and use another layout program.",
     ),
     "SB953": Explanation(
         "there is nothing to open",
-        "`--open` takes the path of a block in the model, such as `layer1.0`; `specbuild show` lists the paths. "
-        "An op has no inside.",
+        "`--open` takes the path of a block in the model, such as `layer1.0`. `specbuild show` lists "
+        "the paths. An op cannot be opened.",
     ),
     "SB954": Explanation(
         "Graphviz failed",
-        "Graphviz is installed, but ended with an error, whose last line is told. An old `dot`, or one without "
-        "the plugin for a format, may be found before a good one: `specbuild doctor` says which there is. "
-        "`pip install '.[draw]'` in a checkout of specbuild brings one of its own, which is taken first.",
+        "Graphviz is installed but ended with an error. The message shows its last line. An old `dot`, "
+        "or one without the plugin for a format, may come first on the PATH: `specbuild doctor` shows "
+        "which one is used. `pip install '.[draw]'` in a checkout of specbuild installs a separate "
+        "Graphviz, which is used first.",
     ),
 }
