@@ -58,7 +58,7 @@ def build_app(commands: Iterable[str]) -> typer.Typer:
     )
     program.callback()(global_options)
     for name in commands:
-        command = getattr(import_module(f"specbuild.cli.{name}"), name)
+        command = getattr(import_module(f"specbuild.cli.{name}"), f"{name}_command")
         if isinstance(command, typer.Typer):
             program.add_typer(command, name=name)
         else:

@@ -18,7 +18,7 @@ from specbuild.elaborate import notes
 from specbuild.summary import format_quantity
 
 
-def check(
+def check_command(
     specs: options.Specs,
     variant: options.Variant = None,
     settings: options.Settings = None,

@@ -64,7 +64,7 @@ def check_backend_name(value: str) -> str:
     )
 
 
-def compile(
+def compile_command(
     specs: options.Specs,
     backend: Annotated[
         str,

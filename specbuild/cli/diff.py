@@ -66,7 +66,7 @@ class DiffSide(NamedTuple):
         return self.display_name.rpartition("/")[2]
 
 
-def diff(
+def diff_command(
     a: Annotated[
         str,
         typer.Argument(

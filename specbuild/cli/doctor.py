@@ -40,7 +40,7 @@ class Finding:
     note: str = ""
 
 
-def doctor() -> None:
+def doctor_command() -> None:
     """Say what is installed, what is missing, and how to install it."""
     findings = list(collect_findings())
     names = max(len(f.name) for f in findings)

@@ -35,7 +35,7 @@ def check_url(value: str) -> str:
     raise typer.BadParameter(f"{make_printable(value)!r} does not start with https://")
 
 
-def draw(
+def draw_command(
     spec: Annotated[
         str | None,
         typer.Argument(metavar="SPEC", help="A spec file; - reads standard input.", show_default=False),

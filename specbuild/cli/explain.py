@@ -14,7 +14,7 @@ from specbuild.diagnostics.errors import closest_match, make_printable
 WIDTH = 88
 
 
-def explain(
+def explain_command(
     code: Annotated[
         str | None,
         typer.Argument(metavar="CODE", help="Such as SB101; all of them if not given.", show_default=False),

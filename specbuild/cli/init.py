@@ -23,7 +23,7 @@ def check_template(name: str) -> str:
     raise typer.BadParameter(f"{make_printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
 
 
-def init(
+def init_command(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="The file to write; - is standard output.")
     ] = "model.yaml",

@@ -25,10 +25,10 @@ from specbuild.summary.examples import example_spec
 
 WIDTH = 96
 
-library = typer.Typer(help="The ops and blocks that a step may name.", no_args_is_help=True)
+library_command = typer.Typer(help="The ops and blocks that a step may name.", no_args_is_help=True)
 
 
-@library.command("list")
+@library_command.command("list")
 def list_library(
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
 ) -> None:
@@ -53,8 +53,8 @@ def list_library(
             )
 
 
-@library.command()
-def show(
+@library_command.command("show")
+def show_entry(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An op or a block, such as conv.")],
 ) -> None:
     """Show one op or block: what it does, what it takes, its defaults, an example with shapes."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from specbuild.runtimes.jobs import ParityCase, Runtime
 
 
-def parity(
+def parity_command(
     specs: Annotated[
         list[str] | None,
         typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False),

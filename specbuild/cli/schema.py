@@ -12,7 +12,7 @@ from specbuild.compiler.pipeline import open_spec
 from specbuild.frontend.editor_schema import build_editor_schema, schema_to_json
 
 
-def schema(
+def schema_command(
     spec: Annotated[
         str | None,
         typer.Argument(

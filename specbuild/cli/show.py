@@ -34,7 +34,7 @@ def check_limit(value: str | None) -> str | None:
     return value
 
 
-def show(
+def show_command(
     spec: options.Spec,
     depth: Annotated[
         int | None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from specbuild.weights.convert import ConversionOptions
     from specbuild.weights.statistics import TensorDifference, TensorStatistics
 
-weights = typer.Typer(
+weights_command = typer.Typer(
     help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",
     no_args_is_help=True,
 )
@@ -128,8 +128,8 @@ def conversion_choices(
     return ConversionOptions(origin, target, tuple(into or ()), declared, not_finite, seed, force)
 
 
-@weights.command()
-def init(
+@weights_command.command("init")
+def write_initial_weights(
     spec: options.Spec,
     target: Target,
     seed: Seed = 0,
@@ -153,8 +153,8 @@ def init(
     )
 
 
-@weights.command()
-def groups(
+@weights_command.command("groups")
+def list_parameter_groups(
     spec: options.Spec,
     layer_decay: Annotated[
         float,
@@ -205,8 +205,8 @@ def groups(
     )
 
 
-@weights.command()
-def convert(
+@weights_command.command("convert")
+def convert_file(
     spec: options.Spec,
     source: File,
     target: Target,
@@ -260,8 +260,8 @@ def convert(
         raise typer.Exit(ExitCode.FOUND)
 
 
-@weights.command()
-def inspect(
+@weights_command.command("inspect")
+def inspect_file(
     source: File,
     spec: SpecOption = None,
     origin: From = None,
@@ -308,8 +308,8 @@ def print_statistics(lines: list[TensorStatistics]) -> None:
     print_text(f"{len(lines)} tensors, {numbers:,} numbers\n")
 
 
-@weights.command()
-def compare(
+@weights_command.command("compare")
+def compare_files(
     first: File,
     second: File,
     spec: SpecOption = None,
