@@ -1,1 +1,1 @@
-"""What went wrong: errors with stable codes and places."""
+"""Errors with stable codes and locations."""

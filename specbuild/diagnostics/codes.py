@@ -1,4 +1,4 @@
-"""Every error code: what it means and what to do. A code, once released, keeps its meaning.
+"""Every error code with its explanation. A released code never changes its meaning.
 
 SB0xx the file and its YAML, SB1xx the structure of the document, SB2xx names and references,
 SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files,
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Explanation:
-    """A code in words: a title, a paragraph, and an example with the fault (or none)."""
+    """The explanation of an error code."""
 
     title: str
     text: str
-    example: str = ""
+    example: str = ""  # a spec that causes the error
 
 
 CODES: dict[str, Explanation] = {

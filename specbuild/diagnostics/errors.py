@@ -1,8 +1,8 @@
-"""What went wrong, and where: the only exceptions that a user of a spec ever sees.
+"""Errors in a spec, with their locations: the only exceptions that a user of specbuild sees.
 
-A fault has a stable code (explained in `specbuild.diagnostics.codes`), a message, the place of the mistake itself,
-and what to do. Everything shown is inert: quoted text is bounded, control and bidirectional characters
-are escaped.
+An error has a stable code (explained in `specbuild.diagnostics.codes`), a message, the location of the
+mistake, and a hint. The output is safe to print: quoted text has a maximum length, and control and
+bidirectional characters are escaped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TAB_CELLS = 4
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a file: 1-based line, 1-based column in characters, and the text of that line."""
+    """A location in a file: line and column in characters, both counted from 1, and the text of the line."""
 
     file: str
     line: int
@@ -47,7 +47,7 @@ class Location:
 
 
 class SpecError(Exception):
-    """One fault. `trail` lists the block instances through which it was reached, innermost first."""
+    """One error. `trail` lists the block instances that contain its location, innermost first."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class SpecError(Exception):
         hint: str = "",
         trail: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(code, message, location, hint, trail)  # all of it, so that the exception pickles
+        super().__init__(code, message, location, hint, trail)  # all arguments, so that pickle works
         self.code = code
         self.message = message
         self.location = location
@@ -69,44 +69,44 @@ class SpecError(Exception):
 
 
 class SpecErrors(Exception):
-    """Several faults at once, in the order found: the first 50, and how many were left out."""
+    """Several errors in the order in which they were found: the first 50, and the number of omitted ones."""
 
     def __init__(self, errors: Iterable[SpecError]) -> None:
-        found = tuple(errors)
-        super().__init__(found)
-        self.errors = found[:MAX_REPORTED]
-        self.omitted_count = len(found) - len(self.errors)
+        all_errors = tuple(errors)
+        super().__init__(all_errors)
+        self.errors = all_errors[:MAX_REPORTED]
+        self.omitted_count = len(all_errors) - len(self.errors)
 
     def __str__(self) -> str:
         return format_errors(self)
 
 
 def format_errors(error: SpecError | SpecErrors, *, format: ErrorFormat = "text") -> str:
-    """The fault as plain text (like a compiler's), as one JSON array, or as GitHub workflow commands."""
+    """Format errors as plain text (like a compiler), as one JSON array, or as GitHub workflow commands."""
     errors = error.errors if isinstance(error, SpecErrors) else (error,)
-    left_out = error.omitted_count if isinstance(error, SpecErrors) else 0
+    omitted_count = error.omitted_count if isinstance(error, SpecErrors) else 0
     if format == "json":
         return json.dumps([_error_record(e) for e in errors], indent=2)
     if format == "github":
         return "\n".join(_format_annotation(e) for e in errors)
     parts = [_format_text(e) for e in errors]
-    if left_out:
-        parts.append(f"and {left_out} more")
+    if omitted_count:
+        parts.append(f"and {omitted_count} more")
     return "\n\n".join(parts)
 
 
 def make_printable(text: str, limit: int = MAX_QUOTED) -> str:
-    """`text` on one line, safe for any terminal: escaped as by repr, and cut at `limit` characters."""
-    shown = "".join(map(_escape_character, text[: limit + 1]))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    """Return `text` on one line, safe for any terminal: escaped as by `repr`, at most `limit` characters."""
+    escaped = "".join(map(_escape_character, text[: limit + 1]))
+    return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
 
 
 def closest_match(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be, or None if nothing is near.
+    """Return the known word that `word` is most likely a misspelling of, or None.
 
-    Any single insertion, deletion, replacement or swap of neighbours is recognised, except where nothing
-    is left to recognise (a one-letter word replaced). Then another case or spacing, then what difflib
-    finds close.
+    Words that differ by one insertion, deletion, replacement or swap of neighbouring letters come first, unless
+    they have no letter in common. Then come words that differ only in case or spacing, then the closest word
+    that difflib finds.
     """
     if not 0 < len(word) <= MAX_QUOTED:
         return None
@@ -114,13 +114,13 @@ def closest_match(word: str, known: Iterable[str]) -> str | None:
     typos = [k for k in candidates if _is_one_typo(word, k)]
     if typos:
         return max(typos, key=lambda k: difflib.SequenceMatcher(None, word, k).ratio())
-    by_skeleton = {_normalize_word(k): k for k in reversed(candidates)}
-    close = difflib.get_close_matches(_normalize_word(word), by_skeleton, n=1, cutoff=0.65)
-    return by_skeleton[close[0]] if close else None
+    by_normalized = {_normalize_word(k): k for k in reversed(candidates)}
+    close = difflib.get_close_matches(_normalize_word(word), by_normalized, n=1, cutoff=0.65)
+    return by_normalized[close[0]] if close else None
 
 
 def _is_one_typo(word: str, known: str) -> bool:
-    """Whether one edit turns `known` into `word` and at least one letter survives."""
+    """Whether one edit turns `known` into `word` and keeps at least one letter."""
     if abs(len(word) - len(known)) > 1 or len(word) == len(known) == 1:
         return False
     start = 0
@@ -159,37 +159,37 @@ def _format_text(error: SpecError) -> str:
 
 
 def _format_snippet(location: Location) -> tuple[str, int]:
-    """The source line, windowed around the column, and the number of terminal cells left of the caret."""
-    at = min(location.column - 1, len(location.text))
+    """Return the part of the line around the column, and the number of terminal cells before the caret."""
+    index = min(location.column - 1, len(location.text))
     before, cut_before = _fit_cells(
-        reversed(location.text[max(0, at - SNIPPET_CELLS) : at]), SNIPPET_CELLS // 2
+        reversed(location.text[max(0, index - SNIPPET_CELLS) : index]), SNIPPET_CELLS // 2
     )
     left = "".join(reversed(before))
-    if cut_before or at > SNIPPET_CELLS:
+    if cut_before or index > SNIPPET_CELLS:
         left = "…" + left
     after, cut_after = _fit_cells(
-        iter(location.text[at : at + SNIPPET_CELLS]), SNIPPET_CELLS - max(_count_cells(left), len(left))
+        iter(location.text[index : index + SNIPPET_CELLS]), SNIPPET_CELLS - max(_count_cells(left), len(left))
     )
     right = "".join(after)
-    if cut_after or len(location.text) - at > SNIPPET_CELLS:
+    if cut_after or len(location.text) - index > SNIPPET_CELLS:
         right += "…"
     return left + right, _count_cells(left)
 
 
 def _fit_cells(characters: Iterator[str], cells: int) -> tuple[list[str], bool]:
-    """As many characters, made visible, as fit into so many cells; and whether any was left."""
-    shown: list[str] = []
+    """Return the escaped characters that fit into `cells` terminal cells, and whether any did not fit."""
+    pieces: list[str] = []
     for character in characters:
         piece = " " * TAB_CELLS if character == "\t" else _escape_character(character)
         cells -= max(_count_cells(piece), 1)
         if cells < 0:
-            return shown, True
-        shown.append(piece)
-    return shown, False
+            return pieces, True
+        pieces.append(piece)
+    return pieces, False
 
 
 def _count_cells(text: str) -> int:
-    """Terminal cells that visible text takes: two for a wide character, none for a combining one."""
+    """Return the width of text in terminal cells: two for a wide character, none for a combining one."""
     return sum(
         0 if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Me") else 2 if _is_wide(c) else 1
         for c in text
@@ -215,7 +215,7 @@ def _error_record(error: SpecError) -> dict[str, Any]:
 
 
 def _format_annotation(error: SpecError) -> str:
-    """A GitHub workflow command; the runner turns it into an annotation on the line."""
+    """Format a GitHub workflow command, which the runner shows as an annotation on the line."""
     record = _error_record(error)
     properties = {
         "file": record["file"],

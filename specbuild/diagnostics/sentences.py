@@ -1,10 +1,10 @@
-"""Texts of documentation: where a first sentence ends."""
+"""Sentences in documentation texts."""
 
 from __future__ import annotations
 
 import re
 
-# After these, a full stop and a capital or a number do not begin a sentence.
+# A full stop after one of these does not end a sentence.
 ABBREVIATIONS = ("al", "e.g", "i.e", "cf", "vs", "Fig", "Eq", "Sec")
 SENTENCE_END = re.compile(
     "".join(rf"(?<!\b{re.escape(word)})" for word in ABBREVIATIONS) + r"\.\s+(?=[A-Z0-9`])"
@@ -12,6 +12,6 @@ SENTENCE_END = re.compile(
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a text, without its full stop."""
-    head = " ".join(text.strip().split("\n\n")[0].split())
-    return SENTENCE_END.split(head)[0].rstrip(".")
+    """Return the first sentence of a text, without its full stop."""
+    paragraph = " ".join(text.strip().split("\n\n")[0].split())
+    return SENTENCE_END.split(paragraph)[0].rstrip(".")
