@@ -1,4 +1,4 @@
-"""The command line: verbs that parse and print, and compute nothing."""
+"""The command line. Commands read options and print results; the work is done in the packages below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.cli.terminal import exit_code, print_error, print_text, report_bu
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.version import __version__
 
-# In the order of the help. Each is a module of this package that holds a function or a group of that name.
+# In the order of `specbuild --help`. The module of each NAME defines NAME_command: a function or a typer group.
 COMMANDS = (
     "check",
     "compile",
@@ -46,14 +46,14 @@ def global_options(
 
 
 def build_app(commands: Iterable[str]) -> typer.Typer:
-    """The program with these verbs."""
+    """Return the command-line program with these commands."""
     program = typer.Typer(
         name="specbuild",
         help="Named neural networks in YAML, compiled to native PyTorch and Keras source.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        epilog="Ends with 0: fine, 1: a check found something, 2: usage, 3: the spec is invalid, "
-        "4: a backend or device is missing, 70: a bug of specbuild.",
+        epilog="Exit codes: 0: success, 1: a check found a problem, 2: wrong usage, 3: the spec is invalid, "
+        "4: a backend or a device is missing, 70: a bug in specbuild.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     program.callback()(global_options)
@@ -67,11 +67,12 @@ def build_app(commands: Iterable[str]) -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run the command line and return its exit code."""
     args = sys.argv[1:] if arguments is None else list(arguments)
-    # Loading and describing the verbs that nobody asked for would double the time to start.
+    # Only the requested command is imported: all of them would double the start-up time.
     commands = args[:1] if args and args[0] in COMMANDS else COMMANDS
-    # What a command makes of a spec lives until it ends: looking for cycles in it would take a third of the time.
+    # Nearly all objects live until the command ends; with the usual thresholds the garbage collector would take a
+    # third of the run time and free nothing.
     gc.set_threshold(50_000, 20, 100)
     try:
         build_app(commands)(args=args, prog_name="specbuild")

@@ -1,4 +1,4 @@
-"""`specbuild check`: is a spec fine?"""
+"""`specbuild check`: find the errors of specs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def check_command(
     specs: options.Specs,
     variant: options.Variant = None,
     settings: options.Settings = None,
-    format: Annotated[Literal["text", "json", "github"], typer.Option(help="How faults are told.")] = "text",
+    format: Annotated[Literal["text", "json", "github"], typer.Option(help="The format of errors.")] = "text",
     root: options.Root = None,
 ) -> None:
-    """Check specs: their form, every name, every shape.
+    """Check specs: their syntax, every name, every shape.
 
-    Faults go to standard output, each with its place, a code, and what to do.
+    Errors go to stdout, each with its location, its code and a suggestion.
     """
     errors: list[SpecError] = []
     for spec in options.check_stdin_once(specs):
@@ -50,14 +50,17 @@ def check_command(
 
 
 def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
-    """One line on a spec that is fine; notes go to the log, such as that a backend cannot express it."""
+    """Return the line that is printed for a valid spec; log notes, such as that a backend cannot express it."""
     opened_spec, files = open_spec(options.spec_source(spec), root)
     if opened_spec.model is None:
         count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"
-        return f"{make_printable(spec)}: {count} and no model; the form is fine, shapes were not checked"
+        return f"{make_printable(spec)}: {count}, no model: the syntax is valid, shapes were not checked"
     model = build_model(opened_spec, files, arguments_from_flags(settings or [], variant))
-    found_notes = [*notes.name_notes(model.spec, model.full_graph), *notes.edit_notes(model.full_graph)]
-    for note in [*found_notes, *notes.unused_step_notes(model.full_graph, model.graph)]:
+    for note in [
+        *notes.name_notes(model.spec, model.full_graph),
+        *notes.edit_notes(model.full_graph),
+        *notes.unused_step_notes(model.full_graph, model.graph),
+    ]:
         log_line(str(note))
     for backend in BACKEND_NAMES:
         try:
@@ -67,4 +70,4 @@ def check_spec(spec: str, variant: str | None, settings: list[str] | None, root:
                 raise
             log_line(str(notes.SpecNote(error.message, error.location)))
     size = f"{model.parameters:,} parameters, {format_quantity(model.cost.macs)} multiply-adds"
-    return f"{make_printable(spec)}: {model.name} is fine: {size}"
+    return f"{make_printable(spec)}: {model.name} is valid: {size}"

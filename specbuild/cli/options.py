@@ -1,4 +1,4 @@
-"""What several commands take: specs, and the choices made for them."""
+"""Options that several commands share, and how a spec with such options is loaded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specbuild.api import Model, create_model
+from specbuild.cli.terminal import did_you_mean
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
-from specbuild.diagnostics.errors import closest_match, make_printable
+from specbuild.diagnostics.errors import make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.source import Source
 
@@ -20,20 +21,18 @@ if TYPE_CHECKING:
     from specbuild.ir.graph import Block
 
 Specs = Annotated[
-    list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads standard input.", show_default=False)
+    list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads stdin.", show_default=False)
 ]
-Spec = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A spec file; - reads standard input.", show_default=False)
-]
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file; - reads stdin.", show_default=False)]
 Variant = Annotated[
-    str | None, typer.Option(metavar="NAME", help="One of the spec's variants.", show_default=False)
+    str | None, typer.Option(metavar="NAME", help="Use this variant of the spec.", show_default=False)
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="The value of a parameter, as YAML; may be given again.",
+        help="Set a parameter of the spec; VALUE is YAML. Repeat for more parameters.",
         show_default=False,
     ),
 ]
@@ -42,32 +41,35 @@ Features = Annotated[
     typer.Option(
         "--features",
         metavar="PATH,...",
-        help="Values inside that the model gives too, as `show --taps` lists them: layer2,layer3.",
+        help="Add intermediate values to the outputs, such as layer2,layer3; `show --taps` lists their paths.",
         show_default=False,
     ),
 ]
 FeaturesOnly = Annotated[
-    bool, typer.Option("--features-only", help="Give nothing else: what no feature needs is left out.")
+    bool,
+    typer.Option(
+        "--features-only", help="Return only these features; steps that they do not need are removed."
+    ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="The folder that imports stay in; the current one unless the spec lies elsewhere.",
+        help="Imports must stay inside this folder. Default: the current folder, or the folder of a spec outside it.",
         show_default=False,
     ),
 ]
 
 
 def spec_source(spec: str) -> Path | Source:
-    """The file of this name, or what stands on standard input."""
+    """Return the path of a spec, or for `-` the text on stdin."""
     return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else Path(spec)
 
 
 def check_stdin_once(specs: list[str]) -> list[str]:
-    """The specs, if standard input is only asked for once."""
+    """Return the specs unchanged; it is a usage error if two of them are stdin (`-`)."""
     if specs.count("-") > 1:
-        raise typer.BadParameter("standard input (-) can be read once only")
+        raise typer.BadParameter("standard input (-) can be read only once")
     return specs
 
 
@@ -79,38 +81,36 @@ def load_model(
     features: str | None = None,
     only: bool = False,
 ) -> Model:
-    """The model of a spec with the choices of the command line; raises SpecError or SpecErrors."""
+    """Load a spec with the options of the command line; raises SpecError or SpecErrors."""
     if only and features is None:
         raise typer.BadParameter(
-            "name the features: --features layer2,layer3, say", param_hint="--features-only"
+            "it needs --features, such as --features layer2,layer3", param_hint="--features-only"
         )
-    given = arguments_from_flags(settings or [], variant)
+    arguments = arguments_from_flags(settings or [], variant)
     if features is not None:
-        given = replace(given, features=parse_features(features, only))
-    return create_model(spec_source(spec), given, root)
+        arguments = replace(arguments, features=parse_features(features, only))
+    return create_model(spec_source(spec), arguments, root)
 
 
 def library_block(name: str) -> BlockDef:
-    """A block of the library."""
-    from specbuild.frontend.editor_schema import library_blocks  # only here: it reads the whole library
+    """Return a block of the library by its name."""
+    from specbuild.frontend.editor_schema import library_blocks  # imported late: it reads the whole library
 
-    names = library_blocks()
-    if name in names:
-        return names[name]
-    near = closest_match(name, names)
+    blocks = library_blocks()
+    if name in blocks:
+        return blocks[name]
+    hint = did_you_mean(name, blocks, otherwise="; `specbuild library list` lists all blocks")
     raise typer.BadParameter(
-        f"there is no block {make_printable(name)!r} in the library"
-        + (f"; did you mean {near}?" if near else "; `specbuild library list` lists them"),
-        param_hint="--block",
+        f"there is no block {make_printable(name)!r} in the library{hint}", param_hint="--block"
     )
 
 
 def standalone_model(entry: BlockDef) -> Block:
-    """A model of which this block is the only step, with usual sizes."""
+    """Return a model whose only step is this block, with inputs of typical sizes."""
     from specbuild.summary.examples import example_model
 
-    found = example_model(entry)
-    if found is None:
-        message = f"{entry.name} needs inputs of its own; name a spec that uses it"
+    model = example_model(entry)
+    if model is None:
+        message = f"there are no example inputs for {entry.name}; give a spec that uses it"
         raise typer.BadParameter(message, param_hint="--block")
-    return found
+    return model

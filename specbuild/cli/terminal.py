@@ -1,28 +1,31 @@
-"""How commands speak: results to stdout, the log to stderr, colour only on terminals, exit codes."""
+"""Console output of all commands: results on stdout, the log on stderr, colour on terminals only, exit codes."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
+from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """The exit code of a command."""
 
     FINE = 0
-    FOUND = 1  # a check found something, or a file was edited by hand
-    USAGE = 2
-    INVALID = 3  # the spec
-    MISSING = 4  # a backend or a device
+    FOUND = 1  # a check found a problem, or a file was edited by hand
+    USAGE = 2  # wrong command line
+    INVALID = 3  # the spec has an error
+    MISSING = 4  # a backend or a device is not available
     BUG = 70
 
 
@@ -51,21 +54,37 @@ EXIT_CODES = {
 
 
 def exit_code(error: SpecError | SpecErrors) -> ExitCode:
-    """The gravest of the codes that the faults have; those of the spec come first."""
+    """Return the exit code for one or several errors: the most serious one; an invalid spec comes first."""
     errors = error.errors if isinstance(error, SpecErrors) else (error,)
-    found = {EXIT_CODES.get(e.code, ExitCode.INVALID) for e in errors}
-    return next(
-        code for code in (ExitCode.INVALID, ExitCode.MISSING, ExitCode.USAGE, ExitCode.FOUND) if code in found
-    )
+    codes = {EXIT_CODES.get(e.code, ExitCode.INVALID) for e in errors}
+    by_severity = (ExitCode.INVALID, ExitCode.MISSING, ExitCode.USAGE, ExitCode.FOUND)
+    return next(code for code in by_severity if code in codes)
 
 
 def print_text(text: str) -> None:
-    """A result, to stdout, as UTF-8 with the line breaks that it has, whatever the system prefers."""
+    """Write a result to stdout: always UTF-8, with line breaks unchanged, on every operating system."""
     write_text(text, sys.stdout)
 
 
+def print_json(document: Any) -> None:
+    """Write a JSON document to stdout."""
+    print_text(json.dumps(document, indent=2) + "\n")
+
+
+def error_records(error: SpecError | SpecErrors) -> list[dict[str, Any]]:
+    """Return errors as they appear in JSON documents: a list of records."""
+    records: list[dict[str, Any]] = json.loads(format_errors(error, format="json"))
+    return records
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of an error message: the known name that is most like `name`, or `otherwise`."""
+    near = closest_match(name, known)
+    return f"; did you mean {near}?" if near else otherwise
+
+
 def log_line(text: str) -> None:
-    """One line of the log, to stderr; `text` may hold anything."""
+    """Write one line to the log (stderr); control characters in `text` are escaped."""
     write_text(make_printable(text, 1000) + "\n", sys.stderr)
 
 
@@ -74,30 +93,37 @@ def write_text(text: str, stream: TextIO) -> None:
         stream.flush()
         stream.buffer.write(text.encode("utf-8", "backslashreplace"))
         stream.flush()
-    except BrokenPipeError:  # whoever read it has read enough: end as SIGPIPE would
+    except BrokenPipeError:  # the reader closed the pipe: exit with the code of SIGPIPE
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise typer.Exit(141) from None
 
 
 def can_style(stream: TextIO) -> bool:
-    """Whether what is written there may have colours and weights: a terminal, whose user has not said no."""
+    """Return whether the stream is a terminal with colours that the user has not switched off."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def plain_console() -> Console:
+    """Return a console that colours only what it is asked to, and never reads markup in the text."""
+    from rich.console import Console  # imported late: it takes a third of a command's run time
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
 def print_error(error: SpecError | SpecErrors, stream: TextIO | None = None) -> None:
-    """A fault as text, in colour on a terminal."""
+    """Print errors as text, in colour on a terminal."""
     stream = stream or sys.stderr
     text = format_errors(error)
     if not can_style(stream):
         write_text(text + "\n", stream)
         return
-    from rich.console import Console  # only here: it takes a third of the time of a command
+    from rich.console import Console  # imported late: it takes a third of a command's run time
 
     Console(file=stream).print(highlight_error(text), soft_wrap=True)
 
 
 def highlight_error(text: str) -> Text:
-    """The words of a rendered fault, as they are, with colours."""
+    """Return a formatted error with colours; the text is unchanged."""
     from rich.text import Text
 
     result = Text(text)
@@ -111,7 +137,7 @@ def highlight_error(text: str) -> Text:
 
 
 def report_bug(error: BaseException) -> ExitCode:
-    """The message for what must not happen."""
+    """Log an unexpected exception as a bug of specbuild, or raise it if SPECBUILD_TRACEBACK=1."""
     if os.environ.get("SPECBUILD_TRACEBACK") == "1":
         raise error
     log_line(f"error: this is a bug in specbuild, not in your spec: {type(error).__name__}: {error}")

@@ -102,7 +102,7 @@ def shell(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess
 def test_check(run: Run) -> None:
     done = run("check", "net.yaml")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "net.yaml: GateNet is fine: 440 parameters, 55,472 multiply-adds\n"
+    assert done.out == "net.yaml: GateNet is valid: 440 parameters, 55,472 multiply-adds\n"
 
 
 def test_check_finds_all_that_is_wrong(run: Run) -> None:
@@ -110,7 +110,7 @@ def test_check_finds_all_that_is_wrong(run: Run) -> None:
     Path("b.yaml").write_text(NET.replace("Gate:\n    repeat", "Gat:\n    repeat"))
     done = run("check", "a.yaml", "net.yaml", "b.yaml")
     assert done.code == 3
-    assert "net.yaml: GateNet is fine" in done.out
+    assert "net.yaml: GateNet is valid" in done.out
     assert "a.yaml:" in done.out and "did you mean 'features'?" in done.out
     assert "b.yaml:" in done.out and "did you mean 'Gate'?" in done.out
 
@@ -139,7 +139,7 @@ def test_check_of_blocks_only(run: Run) -> None:
     )
     done = run("check", "blocks.yaml")
     assert done.code == 0
-    assert done.out.startswith("blocks.yaml: 1 block and no model")
+    assert done.out.startswith("blocks.yaml: 1 block, no model")
 
 
 def test_check_notes_what_is_odd_but_not_wrong(run: Run) -> None:
@@ -285,7 +285,7 @@ def test_an_outdated_file_is_overwritten(run: Run) -> None:
 def test_compile_check(run: Run) -> None:
     flags = ("compile", "net.yaml", "-b", "torch", "-o", "out.py", "--check")
     for said, code in [
-        ("out.py is not there\n", 1),
+        ("out.py does not exist\n", 1),
         ("out.py is up to date\n", 0),
         ("out.py differs from what the spec", 1),
     ]:

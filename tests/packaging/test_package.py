@@ -512,13 +512,13 @@ def test_what_is_no_longer_written(run: Run) -> None:
     Path("tiny", "other_net_torch.py").write_text(load(TINY).source("torch"))  # ours, and no part of it
     look = run("--check", backend="all")
     assert look.code == 1
-    assert f"{Path('tiny/test_model.py')} is no longer written\n" in look.err
-    assert f"{Path('tiny/model.py')} is no longer written; it was edited, and stays\n" in look.err
+    assert f"{Path('tiny/test_model.py')} is no longer part of the package\n" in look.err
+    assert f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n" in look.err
     assert "-class Tiny" not in run("--diff", backend="all").out
     done = run(backend="all")
     assert done.code == 0
     assert f"removed {Path('tiny/weights.py')}\n" in done.err
-    assert f"{Path('tiny/model.py')} is no longer written; it was edited, and stays\n" in done.err
+    assert f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n" in done.err
     assert set(os.listdir("tiny")) == {
         *("__init__.py", "README.md", "py.typed", "model.py", "other_net_torch.py"),
         *("torch_model.py", "keras_model.py", "test_torch_model.py", "test_keras_model.py"),
@@ -599,7 +599,7 @@ def test_a_picture_is_drawn_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_check_and_diff(run: Run) -> None:
     done = run("--check")
-    assert done.code == 1 and done.err.count("is not there") == 5 and not Path("tiny").exists()
+    assert done.code == 1 and done.err.count("does not exist") == 5 and not Path("tiny").exists()
     done = run("--diff")
     assert done.code == 1 and f"--- /dev/null\n+++ {Path('tiny/model.py')}\n" in done.out
     assert not Path("tiny").exists()
