@@ -1,9 +1,8 @@
-"""The expression language of a spec, and numbers that remember the words they came from.
+"""The expression language of a spec, and numbers that remember the expression that they come from.
 
-`evaluate` computes an expression and says its result in the words of the scope: with `x.C` told as
-`in_channels`, `x.C // reduction` is 4 and "in_channels // reduction". Words are always true of the value
-and always a Python expression over the author's names; where they cannot be kept, they are forgotten and
-the plain number stays.
+`evaluate_expression` returns a value together with its expression: if `x.C` is 64 with the expression
+`in_channels`, then `x.C // reduction` is 4 with the expression `in_channels // reduction`. An expression is
+valid Python over the author's names and always evaluates to its number. A plain number has none.
 """
 
 from specbuild.expressions.errors import ExpressionError

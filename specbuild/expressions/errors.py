@@ -1,4 +1,4 @@
-"""What an expression is refused with. Nothing here knows a file or a line: the caller adds the place."""
+"""Errors of expressions. They have no file and line yet: the caller adds the location."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from specbuild.diagnostics.errors import closest_match, make_printable
 
-MAX_QUOTED_CHARACTERS = 60  # characters of an expression that a message repeats
-MAX_LISTED_NAMES = 12  # names that a hint lists
+MAX_QUOTED_CHARACTERS = 60  # longer expressions are cut in messages
+MAX_LISTED_NAMES = 12  # in one hint
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, and what to do about it; the codes are those of `specbuild.diagnostics.codes`."""
+    """An invalid expression: an error code of `specbuild.diagnostics.codes`, a message, and a hint."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(code, message, hint)
@@ -23,25 +23,24 @@ class ExpressionError(Exception):
 
 
 def quote_expression(text: str) -> str:
-    """An expression as a message shows it: short, and inert in a terminal."""
+    """The expression in backquotes, shortened, with control characters escaped."""
     return f"`{make_printable(text, MAX_QUOTED_CHARACTERS)}`"
 
 
 def quote_node(node: ast.expr) -> str:
-    """The expression of a tree, quoted."""
+    """The source text of a syntax tree in backquotes."""
     return quote_expression(ast.unparse(node))
 
 
 def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionError:
-    """A name that means nothing: the hint is the one that was probably meant, or else all there are."""
+    """SB302 for an unknown name. The hint is the closest known name, or else all known names."""
     known = sorted(known)
     guess = closest_match(name, known)
-    there_are = (
-        f"there is {', '.join(known[:MAX_LISTED_NAMES])}{' ...' if len(known) > MAX_LISTED_NAMES else ''}"
-        if known
-        else ""
-    )
-    return ExpressionError("SB302", message, f"did you mean {guess!r}?" if guess else there_are)
+    if guess:
+        return ExpressionError("SB302", message, f"did you mean {guess!r}?")
+    more = " ..." if len(known) > MAX_LISTED_NAMES else ""
+    hint = f"available: {', '.join(known[:MAX_LISTED_NAMES])}{more}" if known else ""
+    return ExpressionError("SB302", message, hint)
 
 
 def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
@@ -49,7 +48,7 @@ def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
 
 
 def too_large_error(text: str) -> ExpressionError:
-    return ExpressionError("SB501", f"{text} is too large a number", "whole numbers go to 2^53")
+    return ExpressionError("SB501", f"{text} is too large a number", "the limit of integers is 2^53")
 
 
 def wrong_kind_error(node: ast.expr, value: object, expected: str) -> ExpressionError:
@@ -57,10 +56,10 @@ def wrong_kind_error(node: ast.expr, value: object, expected: str) -> Expression
 
 
 def describe_kind(value: object) -> str:
-    """What sort of thing a value is, in the words of an author."""
+    """The kind of a value as error messages name it, such as "a number"."""
     if isinstance(value, bool):
         return "true or false"
-    kinds = {
+    names = {
         int: "a number",
         float: "a number",
         str: "text",
@@ -68,4 +67,4 @@ def describe_kind(value: object) -> str:
         tuple: "a list",
         type(None): "none",
     }
-    return next((name for sort, name in kinds.items() if isinstance(value, sort)), "no value")
+    return next((name for type_, name in names.items() if isinstance(value, type_)), "not a value")

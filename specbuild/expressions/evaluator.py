@@ -1,4 +1,4 @@
-"""Computing an expression: one small function a kind of node. No Python is run."""
+"""Evaluate an expression: one small function for each kind of syntax node. No Python code is executed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VALUE_TYPES = (int, float, str, list, tuple, type(None))
 
 
 def evaluate_tree(node: ast.expr, scope: Scope) -> Value:
-    """The value of a tree that `parse` let through."""
+    """The value of a tree that `parse_tree` accepted."""
     return _EVALUATORS[type(node)](node, scope)
 
 
@@ -47,7 +47,7 @@ def _evaluate_name(node: ast.Name, scope: Scope) -> Value:
     if isinstance(value, _VALUE_TYPES):
         return value
     if not isinstance(value, Mapping):
-        raise ExpressionError("SB305", f"{node.id!r} is no value to compute with")
+        raise ExpressionError("SB305", f"{node.id!r} is not a value that an expression can use")
     hint = f"read the size of an axis: {', '.join(f'{node.id}.{axis}' for axis in value)}" if value else ""
     raise ExpressionError("SB305", f"{node.id!r} has axes and is not a number", hint)
 
@@ -69,8 +69,8 @@ def _evaluate_item(node: ast.Subscript, scope: Scope) -> Value:
     if not isinstance(index, int) or isinstance(index, bool):
         raise wrong_kind_error(node.slice, index, "a whole number")
     if not -len(items) <= index < len(items):
-        has = "1 item" if len(items) == 1 else f"{len(items)} items"
-        message = f"{quote_node(node)} asks for item {index} of a list of {has}"
+        count = "1 item" if len(items) == 1 else f"{len(items)} items"
+        message = f"{quote_node(node)} asks for item {index} of a list of {count}"
         raise ExpressionError("SB304", message, "items are counted from 0")
     return items[index]
 
@@ -92,8 +92,8 @@ def _evaluate_unary(node: ast.UnaryOp, scope: Scope) -> Value:
 
 
 def _evaluate_boolean(node: ast.BoolOp, scope: Scope) -> Value:
-    holds = all if isinstance(node.op, ast.And) else any
-    return holds(_evaluate_truth(part, scope) for part in node.values)
+    combine = all if isinstance(node.op, ast.And) else any
+    return combine(_evaluate_truth(part, scope) for part in node.values)
 
 
 def _evaluate_comparison(node: ast.Compare, scope: Scope) -> Value:
@@ -130,7 +130,7 @@ def _evaluate_call(node: ast.Call, scope: Scope) -> Value:
     for item in numbers:
         if not isinstance(item, _NUMBER_TYPES):
             raise ExpressionError(
-                "SB305", f"{quote_node(first)} holds {describe_kind(item)}, not only numbers"
+                "SB305", f"{quote_node(first)} contains {describe_kind(item)}, not only numbers"
             )
     if not numbers and name != "sum":
         raise ExpressionError("SB304", f"{quote_node(node)} has no value: the list is empty")
@@ -162,7 +162,7 @@ def _evaluate_items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, 
 
 
 def _call_checked(node: ast.expr, function: Callable[..., Any], *arguments: Any) -> int | float:
-    """A number that `function` gives, or the reason why it gives none."""
+    """The number that `function` returns; raises ExpressionError if it fails or is out of range."""
     try:
         value = function(*arguments)
     except ZeroDivisionError:
@@ -185,7 +185,8 @@ def _bounded_power(base: int | float, exponent: int | float) -> Any:
 
 
 def _round_to_divisible(value: float, divisor: float) -> int | float:
-    """The multiple of `divisor` nearest to `value`, at least `divisor`, never below 0.9 of it (MobileNet)."""
+    """The multiple of `divisor` closest to `value`, at least `divisor` and 0.9 * `value` (MobileNet)."""
+
     if divisor <= 0:
         raise ValueError
     nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)

@@ -1,4 +1,4 @@
-"""Reading an expression: Python's grammar, then a whitelist of what may stand in it, and its bounds."""
+"""Parse an expression: Python's grammar, restricted to an allowlist of syntax nodes and to a maximum size."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ FUNCTIONS = frozenset(
 TABLE_FUNCTIONS = frozenset(
     ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "where", "minimum", "maximum", "sign")
 )
-LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # what reads the scope: a, x.C, depths[0]
+LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the scope: a, x.C, depths[0]
 PYTHON_FUNCTIONS = frozenset(
     ("min", "max", "round", "abs", "int", "sum", "len")
-)  # emitted code needs no import for these
+)  # emitted code can call these without an import
 
+# All other functions take one argument; min and max take any number.
 _ARGUMENT_COUNTS = {
     "divisible": 2,
     "minimum": 2,
@@ -44,7 +45,7 @@ _ALLOWED_NODES = frozenset(
     )
 )
 _BOOLEAN_VALUES = {"true": True, "false": False}
-_FOREIGN_SYNTAX = (  # how other languages, or other habits, write what this one has
+_FOREIGN_SYNTAX = (  # operators of other languages, as patterns, with what to write instead
     (r"&&", "and"),
     (r"\|\|", "or"),
     (r"!(?!=)", "not"),
@@ -57,7 +58,10 @@ _FOREIGN_SYNTAX = (  # how other languages, or other habits, write what this one
 
 @lru_cache(maxsize=1024)  # a tree of 200 nodes is 100 KiB
 def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
-    """The tree of an expression, all of it of the language. It is shared: do not change it."""
+    """The syntax tree of an expression; raises ExpressionError SB301, SB302 or SB501.
+
+    The tree is cached and shared: copy it before changing it.
+    """
     if len(text) > MAX_CHARACTERS:
         message = f"an expression has at most {MAX_CHARACTERS:,} characters; this has {len(text):,}"
         raise ExpressionError("SB501", message)
@@ -80,17 +84,16 @@ def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
 
 
 def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> None:
-    """Refuse what is not of the language. A loop, since nothing bounds the tree yet."""
-    code = bytearray(source)
+    """Raise ExpressionError for what the language lacks. Not recursive: the tree may be too deep."""
+    code = bytearray(source)  # the source with its string literals blanked out
     todo, count = [(tree, 1)], 0
+    hint = "move a part of it into a parameter"
     while todo:
         node, depth = todo.pop()
         count += 1
         if count > MAX_NODES:
-            hint = "make a part of it a parameter"
             raise ExpressionError("SB501", f"an expression has at most {MAX_NODES} parts", hint)
         if depth > MAX_DEPTH:
-            hint = "make a part of it a parameter"
             raise ExpressionError("SB501", f"an expression is nested at most {MAX_DEPTH} deep", hint)
         _check_node(node, source, functions)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -99,20 +102,20 @@ def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> Non
             )
         todo += [(part, depth + 1) for part in list_operands(node)]
     if b"#" in code:
-        raise ExpressionError("SB301", "an expression holds no comment")
+        raise ExpressionError("SB301", "an expression cannot contain a comment")
     if not code.isascii():
-        message = f"{quote_expression(source.decode())} has letters beyond ASCII outside of quotes"
-        raise ExpressionError("SB301", message, "names are made of a-z, A-Z, 0-9 and _")
+        message = f"{quote_expression(source.decode())} has non-ASCII characters outside quotes"
+        raise ExpressionError("SB301", message, "names use only a-z, A-Z, 0-9 and _")
 
 
 def _check_node(node: ast.expr, source: bytes, functions: frozenset[str]) -> None:
-    """Refuse one node; its operands have their own turn."""
+    """Raise ExpressionError if the language lacks this node. Its operands are checked separately."""
 
     def syntax_error(hint: str = "") -> ExpressionError:
         text = _source_text(node, source)
         return ExpressionError(
             "SB301",
-            f"{quote_expression(text)} is not of the expression language",
+            f"{quote_expression(text)} is not part of the expression language",
             hint or _suggest_syntax(text),
         )
 
@@ -144,12 +147,12 @@ def _check_call(node: ast.Call, name: str, functions: frozenset[str]) -> None:
     if not isinstance(node.func, ast.Name) or name not in functions:
         raise unknown_error(f"there is no function {quote_expression(name)} here", name, functions)
     if node.keywords:
-        raise ExpressionError("SB301", f"{name} takes its arguments without names")
-    takes, given = _ARGUMENT_COUNTS.get(name, 1), len(node.args)
-    if given != takes and not (name in ("min", "max") and given):
-        least = "at least " if name in ("min", "max") else ""
-        plural = "argument" if takes == 1 else "arguments"
-        raise ExpressionError("SB301", f"{name} takes {least}{takes} {plural}, not {given}")
+        raise ExpressionError("SB301", f"{name} takes positional arguments only")
+    expected, count = _ARGUMENT_COUNTS.get(name, 1), len(node.args)
+    if count != expected and not (name in ("min", "max") and count):
+        at_least = "at least " if name in ("min", "max") else ""
+        arguments = "argument" if expected == 1 else "arguments"
+        raise ExpressionError("SB301", f"{name} takes {at_least}{expected} {arguments}, not {count}")
 
 
 def _source_text(node: ast.expr, source: bytes) -> str:
@@ -161,7 +164,7 @@ def _suggest_syntax(text: str) -> str:
 
 
 class _BooleanNames(ast.NodeTransformer):
-    """`true` and `false`, as YAML writes them, become Python's."""
+    """Replace YAML's `true` and `false` by Python's constants."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return (
@@ -172,12 +175,12 @@ class _BooleanNames(ast.NodeTransformer):
 
 
 def is_bounded(value: int | float) -> bool:
-    """Whether a number is one that an expression may hold."""
+    """Whether a number may occur: an integer of at most 2^53 in absolute value, or a finite float."""
     return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
 def list_operands(node: ast.expr) -> Iterator[ast.expr]:
-    """The parts of a node that are computed; the name of a called function is not."""
+    """The subexpressions directly below a node. The function name of a call is not one."""
     if isinstance(node, ast.Call):
         yield from node.args
     elif not isinstance(node, (ast.Name, ast.Constant)):
@@ -188,17 +191,17 @@ def list_operands(node: ast.expr) -> Iterator[ast.expr]:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression, and what is worth finding out about it only once."""
+    """A parsed expression, with properties that are computed once."""
 
     tree: ast.expr
     names: tuple[str, ...]
-    """What it reads from the scope, in the order of reading."""
+    """The names that it reads from the scope, in order."""
     leaves: tuple[ast.expr, ...]
-    """The places that read: `a`, `x.C`, `depths[0]`."""
+    """The nodes that read the scope: `a`, `x.C`, `depths[0]`."""
     items: tuple[str, ...] | None
-    """The expressions in a list."""
+    """The source of each item if the expression is a list; otherwise None."""
     can_emit: bool
-    """Whether emitted code could say it without an import."""
+    """Whether emitted code can contain the expression without an import."""
 
 
 @lru_cache(maxsize=1024)
@@ -230,5 +233,6 @@ def _find_leaves(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def referenced_names(text: str) -> frozenset[str]:
-    """The names that an expression reads; the functions that it calls are not among them."""
+    """The names that an expression reads, without the functions that it calls."""
+
     return frozenset(parse_expression(text).names)

@@ -1,7 +1,7 @@
-"""Python text as a syntax tree, in one thread at a time.
+"""Parse Python source into a syntax tree, in one thread at a time.
 
-CPython 3.11 counts the depth of the trees that it makes for all threads together: where another thread parses
-while one is still at it (a finalizer can hand over), the count is wrong, and it raises SystemError.
+CPython 3.11 has one depth counter for all threads that build syntax trees. If a thread starts to parse while
+another is still parsing (a finalizer can switch threads), the counter is wrong and SystemError is raised.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ _PARSE_LOCK = threading.RLock()
 
 
 def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
-    """What `ast.parse` gives, with what it raises."""
+    """Like `ast.parse`, with the same result and the same exceptions."""
+
     with _PARSE_LOCK:
         return ast.parse(text, mode=mode)

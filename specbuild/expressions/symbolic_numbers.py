@@ -1,4 +1,4 @@
-"""Numbers that remember their words, and how the words change as the number travels."""
+"""Numbers that remember the expression they come from, and the rewriting of such expressions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.expressions.errors import ExpressionError, quote_expression, unkn
 from specbuild.expressions.evaluator import Scope, Value, evaluate_tree
 from specbuild.expressions.parser import LEAF_NODES, Expression, parse_expression
 
-MAX_EXPRESSION_CHARACTERS = 80  # longer words no longer explain a number
+MAX_EXPRESSION_CHARACTERS = 80  # a longer expression no longer explains a number
 MAX_TEXT_CHARACTERS = 4_096
 MAX_PRODUCT = 2**53
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SymInt(int):
-    """An int that remembers its expression; arithmetic on it forgets."""
+    """An int that remembers its expression. Arithmetic on it gives a plain int."""
 
     expression: str
 
@@ -42,7 +42,7 @@ class SymInt(int):
 
 
 class SymFloat(float):
-    """A float that remembers its expression; arithmetic on it forgets."""
+    """A float that remembers its expression. Arithmetic on it gives a plain float."""
 
     expression: str
 
@@ -62,19 +62,19 @@ class SymFloat(float):
 
 
 def symbolic(value: T, text: str) -> T:
-    """`value`, to be told as `text`; the items of a list are told as `text[0]`, `text[1]` ..."""
+    """`value` with the expression `text`. The items of a list get `text[0]`, `text[1]` ..."""
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(symbolic(item, f"{text}[{i}]") for i, item in enumerate(value)))
     return _with_expression(value, text)
 
 
 def expression_of(value: object) -> str | None:
-    """The expression behind a number, if it still has one."""
+    """The expression of a number; None if it has none."""
     return value.expression if isinstance(value, (SymInt, SymFloat)) else None
 
 
 def concrete(value: T) -> T:
-    """The same value without words, inside lists too."""
+    """The same value without expressions. Lists are converted item by item."""
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(map(concrete, value)))
     return _with_expression(value, None)
@@ -91,7 +91,10 @@ def _with_expression(value: T, text: str | None) -> T:
 
 
 def evaluate_expression(text: str, scope: Scope) -> Value:
-    """The value of an expression, told in the words of what it reads."""
+    """The value of an expression; raises ExpressionError.
+
+    A number in the result has an expression if all numbers that it is computed from have one.
+    """
     expression = parse_expression(text)
     for name in expression.names:
         if name not in scope:
@@ -105,58 +108,55 @@ def evaluate_expression(text: str, scope: Scope) -> Value:
 
 
 def translate_expression(value: T, args: Mapping[str, Value]) -> T:
-    """Retell a value over a block's own parameters in the words of the caller's `args`.
+    """Rewrite the expression of a value from a block's parameters to the caller's arguments `args`.
 
-    Forgets the words where an argument has none. An argument that is the same wherever the block is used
-    can keep them by telling itself as a literal: `Named(16, "16")`.
+    The number becomes plain if an argument has no expression. An argument that is the same wherever the block
+    is used can have its literal as its expression: `SymInt(16, "16")`.
     """
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(translate_expression(item, args) for item in value))
     text = expression_of(value)
-    return (
-        value
-        if text is None or not parse_expression(text).leaves
-        else _with_expression(value, rewrite_expression(text, args))
-    )
+    if text is None or not parse_expression(text).leaves:
+        return value
+    return _with_expression(value, rewrite_expression(text, args))
 
 
 def symbolic_formula(text: str, /, **values: Value) -> Any:
-    """Compute in our own code and keep the words: `formula("k // 2", k=kernel)`.
+    """Compute with symbolic numbers in the compiler's own code: `symbolic_formula("k // 2", k=kernel)`.
 
-    Unlike in `evaluate`, a plain number is told as a literal if anything else has words.
+    Unlike in `evaluate_expression`, a plain number becomes a literal if another operand has an expression.
     """
     value, expression = evaluate_expression(text, values), parse_expression(text)
     leaves = _leaf_values(expression.leaves, values)
     if isinstance(value, list) or not any(map(expression_of, leaves)):
         return value
-    return _with_expression(
-        value,
-        _combine_leaves(text, expression, [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]),
-    )
+    replacements = [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]
+    return _with_expression(value, _combine_leaves(text, expression, replacements))
 
 
 def rewrite_expression(text: str, scope: Scope, use_own_names: bool = False) -> str | None:
-    """An expression, of whatever value, in the words of what it reads; None where something has no words.
+    """Replace each name in an expression by the expression of its value; None if a value has none.
 
-    `own` says that the scope's names are the emitted code's own, so that a flag, a word or a list is told by it.
+    With `use_own_names`, a name whose value is a flag, a string or a list stays as it is.
     """
     expression = parse_expression(text)
 
     def leaf_expression(leaf: ast.expr, value: Value) -> str | None:
-        flag = use_own_names and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple)
-        return leaf.id if flag and isinstance(leaf, ast.Name) else expression_of(value)
+        if use_own_names and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple):
+            return leaf.id
+        return expression_of(value)
 
     pairs = zip(expression.leaves, _leaf_values(expression.leaves, scope), strict=True)
     return _combine_leaves(text, expression, [leaf_expression(leaf, value) for leaf, value in pairs])
 
 
 def _number_literal(value: Value) -> str | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return repr(value) if number else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return repr(value) if is_number else None
 
 
 def _leaf_values(leaves: Sequence[ast.expr], scope: Scope) -> list[Value]:
-    """What each leaf reads; None for one that cannot be read here, as in a branch not taken."""
+    """The value of each leaf; None for one that cannot be read, such as one in a branch not taken."""
     values: list[Value] = []
     for leaf in leaves:
         try:
@@ -168,39 +168,34 @@ def _leaf_values(leaves: Sequence[ast.expr], scope: Scope) -> list[Value]:
 
 def _combine_leaves(text: str, expression: Expression, leaves: Sequence[str | None]) -> str | None:
     known = tuple(leaf for leaf in leaves if leaf is not None)
-    if (
-        not expression.can_emit
-        or len(known) < len(leaves)
-        or sum(map(len, known)) > MAX_EXPRESSION_CHARACTERS
-    ):
+    if not expression.can_emit or len(known) < len(leaves):
         return None
-    return _replace_leaves(text, known)
+    is_short = sum(map(len, known)) <= MAX_EXPRESSION_CHARACTERS
+    return _replace_leaves(text, known) if is_short else None
 
 
 @lru_cache(maxsize=8192)
 def _replace_leaves(text: str, leaves: tuple[str, ...]) -> str | None:
-    """`text` with its leaves told otherwise; None if that is too long, or says only literals."""
-    told = ast.unparse(_LeafReplacer(iter(leaves)).visit(copy.deepcopy(parse_expression(text).tree)))
-    if len(told) > MAX_EXPRESSION_CHARACTERS:
+    """`text` with its leaves replaced; None if the result is too long or has only literals."""
+    replaced = ast.unparse(_LeafReplacer(iter(leaves)).visit(copy.deepcopy(parse_expression(text).tree)))
+    if len(replaced) > MAX_EXPRESSION_CHARACTERS:
         return None
     try:
-        return told if parse_expression(told).leaves else None
-    except ExpressionError:  # nested deeper than an expression may be
+        return replaced if parse_expression(replaced).leaves else None
+    except ExpressionError:  # nested too deeply
         return None
 
 
 class _LeafReplacer(ast.NodeTransformer):
-    """Put trees in the place of the leaves, in the order of `Expression.leaves`: precedence is kept."""
+    """Replace the leaves, in the order of `Expression.leaves`. Works on trees: precedence is kept."""
 
     def __init__(self, leaves: Iterator[str]) -> None:
         self.leaves = leaves
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, LEAF_NODES):
-            return copy.deepcopy(
-                parse_expression(next(self.leaves)).tree
-            )  # `unparse` takes each node to stand once
-        if isinstance(node, ast.Call):  # its function is no leaf
+            return copy.deepcopy(parse_expression(next(self.leaves)).tree)  # `unparse` needs distinct nodes
+        if isinstance(node, ast.Call):  # the function name is not a leaf
             node.args = [cast(ast.expr, self.visit(argument)) for argument in node.args]
             return node
         return _fold_product(self.generic_visit(node))
@@ -223,16 +218,16 @@ def _fold_product(node: ast.AST) -> ast.AST:
 
 
 def bind_name(value: T, name: str, number: float) -> T:
-    """A value told without one name, whose number is known: `width * 2 ** i` at i = 1 as `width * 2`."""
+    """Replace a name by its number in the expression of a value: at i = 1, `w * 2 ** i` becomes `w * 2`."""
     text = expression_of(value)
     if text is None or name not in parse_expression(text).names:
         return value
-    told = ast.unparse(_NameBinder(name, number).visit(copy.deepcopy(parse_expression(text).tree)))
-    return _with_expression(value, told if parse_expression(told).leaves else None)
+    bound = ast.unparse(_NameBinder(name, number).visit(copy.deepcopy(parse_expression(text).tree)))
+    return _with_expression(value, bound if parse_expression(bound).leaves else None)
 
 
 class _NameBinder(ast.NodeTransformer):
-    """Put a number for a name, and compute what then consists of numbers only."""
+    """Replace a name by a number, then fold the subexpressions that have become constant."""
 
     def __init__(self, name: str, number: float) -> None:
         self.name, self.number = name, number
@@ -265,16 +260,18 @@ _INTERPOLATION = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
 
 
 def interpolate_text(text: str, scope: Scope) -> str:
-    """`text` with the value of every `${expression}` in its place; `$${` is a plain `${`."""
+    """`text` with every `${expression}` replaced by its value. `$${` stands for a literal `${`.
 
-    def format_match(place: re.Match[str]) -> str:
-        if place["end"] is None:
+    Raises ExpressionError SB301 for a missing brace and SB501 if the result is too long.
+    """
+
+    def format_match(match: re.Match[str]) -> str:
+        if match["end"] is None:
             return "${"
-        if not place["end"]:
-            raise ExpressionError(
-                "SB301", f"{quote_expression(place[0])} is not closed by a brace", "a plain ${ is written $${"
-            )
-        return str(concrete(evaluate_expression(place["expression"], scope)))
+        if not match["end"]:
+            message = f"{quote_expression(match[0])} lacks a closing brace"
+            raise ExpressionError("SB301", message, "write $${ for a literal ${")
+        return str(concrete(evaluate_expression(match["expression"], scope)))
 
     result = _INTERPOLATION.sub(format_match, text)
     if len(result) > MAX_TEXT_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Values at which a spec decides otherwise: those that it compares a parameter with."""
+"""Thresholds: the values that the expressions of a spec compare a parameter with."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ ORDERINGS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 
 
 def find_thresholds(documents: Iterable[Any], names: Collection[str]) -> list[int | str]:
-    """The values around which an expression of these documents changes its mind about one of the names, or about
-    a parameter that was given one under another name."""
-    entries = [entry for document in documents for entry in iterate_texts(document)]
-    told = {*names}
-    words = [(key, set(NAME.findall(text)), text) for key, text in entries]
-    while fresh := {key for key, read, _ in words if read & told} - told:
-        told |= fresh
-    found: dict[int | str, None] = {}
-    for _, read, text in words:
-        if read & told and COMPARISON.search(text):
-            found.update(dict.fromkeys(compared_values(text, told)))
-    return list(found)
+    """The values at which a comparison in these documents can change its result.
+
+    Only comparisons that read one of `names` count, or a parameter whose value is computed from one of them.
+    """
+    entries = [
+        (key, set(NAME.findall(text)), text)
+        for document in documents
+        for key, text in iterate_texts(document)
+    ]
+    dependent = {*names}
+    while fresh := {key for key, read, _ in entries if read & dependent} - dependent:
+        dependent |= fresh
+    thresholds: dict[int | str, None] = {}  # a set that keeps its order
+    for _, read, text in entries:
+        if read & dependent and COMPARISON.search(text):
+            thresholds.update(dict.fromkeys(compared_values(text, dependent)))
+    return list(thresholds)
 
 
 def iterate_texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a document, with the key that it stands at."""
+    """Every string in a document, as (key, string); the items of a list have the key of the list."""
     if isinstance(part, str):
         yield key, part
     elif isinstance(part, Mapping):
@@ -42,19 +47,27 @@ def iterate_texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def compared_values(text: str, names: Collection[str]) -> Iterator[int | str]:
-    """The plain values that an expression compares something with that reads one of the names."""
+    """The thresholds of the comparisons that read one of the names; none if `text` is no expression."""
     try:
         tree = parse_python(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # some other text
+        return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare):
+        if isinstance(node, ast.Compare) and _reads_any(node, names):
             sides = [node.left, *node.comparators]
-            if any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node)):
-                for operator, *pair in zip(node.ops, sides, sides[1:], strict=False):
-                    for side in pair:
-                        if isinstance(side, ast.Constant) and type(side.value) is str:
-                            yield side.value
-                        elif isinstance(side, ast.Constant) and type(side.value) is int:
-                            beside = (-1, 0, 1) if isinstance(operator, ORDERINGS) else (0,)
-                            yield from (side.value + step for step in beside)
+            for operator, left, right in zip(node.ops, sides, sides[1:], strict=False):
+                yield from _operand_thresholds(operator, left)
+                yield from _operand_thresholds(operator, right)
+
+
+def _reads_any(node: ast.AST, names: Collection[str]) -> bool:
+    return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
+
+
+def _operand_thresholds(operator: ast.cmpop, operand: ast.expr) -> Iterator[int | str]:
+    """The literal that an operator compares with; for an ordering, also the integers beside it."""
+    if isinstance(operand, ast.Constant) and type(operand.value) is str:
+        yield operand.value
+    elif isinstance(operand, ast.Constant) and type(operand.value) is int:
+        offsets = (-1, 0, 1) if isinstance(operator, ORDERINGS) else (0,)
+        yield from (operand.value + offset for offset in offsets)

@@ -1,4 +1,4 @@
-"""Expressions: what they compute, the words they keep, and how they are refused."""
+"""Expressions: their values, the expressions that the results keep, and the errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SCOPE: dict[str, Any] = {
 }
 
 
-# ------------------------------------------------------------------------------------------- values and words
+# ------------------------------------------------------------------------------------ values and expressions
 
 VALUES = [
     # literals are plain
@@ -60,7 +60,7 @@ VALUES = [
     ("true", True, None),
     ("False", False, None),
     ("'conv'", "conv", None),
-    # what is read keeps its own words
+    # a name keeps the expression of its value
     ("reduction", 16, "reduction"),
     ("x.C", 64, "in_channels"),
     ("heads", 8, "2 * groups"),
@@ -71,7 +71,7 @@ VALUES = [
     ("grid[1][0]", 3, "grid[1][0]"),
     ("kind", "conv", None),
     ("limit", None, None),
-    # arithmetic tells itself in the words of what it reads, with the parentheses that this needs
+    # arithmetic is written with the expressions of its operands, in parentheses where needed
     ("x.C // reduction", 4, "in_channels // reduction"),
     ("x.C//heads", 8, "in_channels // (2 * groups)"),
     ("heads * 3", 24, "2 * groups * 3"),
@@ -83,7 +83,7 @@ VALUES = [
     ("int(x.C * ratio)", 16, "int(in_channels * ratio)"),
     ("+depths[1] % 3", 1, "+depths[1] % 3"),
     ("2 ** -1 * heads", 4.0, "2 ** (-1) * (2 * groups)"),
-    # Python's own functions keep the words, the others would need an import
+    # built-in functions keep the expression, the others would need an import
     ("max(8, x.C // reduction)", 8, "max(8, in_channels // reduction)"),
     ("min(x.C, depths[0], 9)", 3, "min(in_channels, depths[0], 9)"),
     ("round(heads / 16)", 0, "round(2 * groups / 16)"),
@@ -107,13 +107,13 @@ VALUES = [
     ("min([x.C, 3])", 3, "min([in_channels, 3])"),
     ("[x.C, 3][0]", 64, "in_channels"),
     ("[]", [], None),
-    # what has no words takes those of the whole
+    # an operand without an expression leaves the result without one
     ("x.C * window", 448, None),
     ("x.T", 49, None),
     ("x.C + bias", 65, "in_channels + bias"),
     ("x.C if bias else 3", 64, "in_channels if bias else 3"),
     ("x.C if kind == 'conv' else 3", 64, "in_channels if kind == 'conv' else 3"),
-    # a choice is told as a choice
+    # a conditional stays a conditional
     ("x.C if depths[0] > 2 else 3", 64, "in_channels if depths[0] > 2 else 3"),
     ("(x.C if reduction > 20 else 3) * 2", 6, "(in_channels if reduction > 20 else 3) * 2"),
     ("depths[7] if len([0]) == 2 else reduction", 16, None),  # the branch not taken cannot be read
@@ -132,15 +132,15 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "value", "told"), VALUES, ids=[text for text, _, _ in VALUES])
-def test_value_and_words(text: str, value: object, told: str | None) -> None:
+@pytest.mark.parametrize(("text", "value", "expression"), VALUES, ids=[text for text, _, _ in VALUES])
+def test_value_and_expression(text: str, value: object, expression: str | None) -> None:
     found = evaluate_expression(text, SCOPE)
     assert found == value
     assert type(concrete(found)) is type(value)
-    assert expression_of(found) == told
+    assert expression_of(found) == expression
 
 
-def test_each_item_of_a_list_has_its_own_words() -> None:
+def test_each_item_of_a_list_has_its_own_expression() -> None:
     found = evaluate_expression("[2 * x.C, window, [heads, 1]]", SCOPE)
     assert found == [128, 7, [8, 1]]
     assert isinstance(found, list) and isinstance(found[2], list)
@@ -151,7 +151,7 @@ def test_each_item_of_a_list_has_its_own_words() -> None:
     ]
 
 
-def test_words_are_forgotten_beyond_80_characters() -> None:
+def test_expressions_have_at_most_80_characters() -> None:
     scope = {"n": SymInt(2, "n" * 40)}
     assert (
         expression_of(evaluate_expression("n * n", {"n": SymInt(2, "n" * 38)})) == f"{'n' * 38} * {'n' * 38}"
@@ -160,7 +160,7 @@ def test_words_are_forgotten_beyond_80_characters() -> None:
     assert evaluate_expression("n * n", scope) == 4
 
 
-def test_words_are_forgotten_where_they_would_be_too_deep_to_read_again() -> None:
+def test_expressions_are_never_too_deep_to_parse() -> None:
     value: Any = SymInt(2, "n")
     for _ in range(40):
         value = evaluate_expression("-n", {"n": value})
@@ -170,15 +170,15 @@ def test_words_are_forgotten_where_they_would_be_too_deep_to_read_again() -> Non
     assert expression_of(value) is None
 
 
-def test_names() -> None:
+def test_referenced_names() -> None:
     assert referenced_names("max(x.C, depths[i]) if kind == 'conv' else true") == {"x", "depths", "i", "kind"}
 
 
-# -------------------------------------------------------------------------------------- numbers with words
+# ------------------------------------------------------------------------------------- symbolic numbers
 
 
 @pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
-def test_a_number_with_words_is_a_number(number: SymInt | SymFloat) -> None:
+def test_a_symbolic_number_is_a_number(number: SymInt | SymFloat) -> None:
     bare = concrete(number)
     assert number == bare and hash(number) == hash(bare) and expression_of(bare) is None
     assert type(number + 0) is type(bare) and type(-number) is type(bare) and type(abs(number)) is type(bare)
@@ -187,20 +187,20 @@ def test_a_number_with_words_is_a_number(number: SymInt | SymFloat) -> None:
 
 
 @pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
-def test_words_survive_copies(number: SymInt | SymFloat) -> None:
+def test_expressions_survive_copies(number: SymInt | SymFloat) -> None:
     pickled = [pickle.loads(pickle.dumps(number, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)]
     for other in [copy.copy(number), copy.deepcopy([number])[0], *pickled]:
         assert (type(other), other, other.expression) == (type(number), number, number.expression)
 
 
-def test_named_and_plain() -> None:
+def test_symbolic_and_concrete() -> None:
     value = symbolic([2, (0.5, True), "text", None], "a")
     assert repr(value) == "[SymInt(2, 'a[0]'), (SymFloat(0.5, 'a[1][0]'), True), 'text', None]"
     assert repr(concrete(value)) == "[2, (0.5, True), 'text', None]"
     assert expression_of(symbolic(symbolic(3, "inner"), "outer")) == "outer"
 
 
-# ------------------------------------------------------------------------------------------- retelling
+# ------------------------------------------------------------------------------------------- rewriting
 
 
 def test_translate() -> None:
@@ -215,7 +215,7 @@ def test_translate() -> None:
     assert expression_of(translate_expression(SymInt(6, "2 * depths[0]"), args)) == "2 * layers[0]"
     assert (
         expression_of(translate_expression(SymInt(16, "reduction"), args)) is None
-    )  # a literal alone has no words
+    )  # a literal alone has no expression
     assert (
         repr(translate_expression([SymInt(64, "in_channels"), 3, ("a",)], args))
         == "[SymInt(64, '4 * width'), 3, ('a',)]"
@@ -223,12 +223,12 @@ def test_translate() -> None:
 
 
 @pytest.mark.parametrize("args", [{}, {"k": 3}, {"k": True}, {"k": [3]}, {"k": None}])
-def test_translate_forgets_what_has_no_words(args: dict[str, Any]) -> None:
+def test_translation_without_an_expression(args: dict[str, Any]) -> None:
     found = translate_expression(SymInt(6, "2 * k"), args)
     assert found == 6 and expression_of(found) is None
 
 
-def test_formula() -> None:
+def test_symbolic_formula() -> None:
     cases = [
         (symbolic_formula("k // 2", k=3), 1, None),
         (symbolic_formula("k // 2", k=SymInt(3, "kernel")), 1, "kernel // 2"),
@@ -242,12 +242,12 @@ def test_formula() -> None:
         (symbolic_formula("w > g", g=SymInt(2, "groups"), w=7), True, None),
     ]
     assert [(value, expression_of(value)) for value, _, _ in cases] == [
-        (value, told) for _, value, told in cases
+        (value, expression) for _, value, expression in cases
     ]
     assert symbolic_formula("[a, b]", a=SymInt(1, "one"), b=2) == [1, 2]
 
 
-def test_retell_a_condition() -> None:
+def test_rewrite_a_condition() -> None:
     assert rewrite_expression(
         "stride != 1 or x.C != 2 * w", {"stride": SymInt(2, "stride"), **SCOPE, "w": SymInt(1, "width")}
     ) == ("stride != 1 or in_channels != 2 * width")
@@ -255,16 +255,18 @@ def test_retell_a_condition() -> None:
     assert rewrite_expression("1 > 3", SCOPE) is None
 
 
-# --------------------------------------------------------------------------------------------- refusals
+# ---------------------------------------------------------------------------------------------- errors
 
-DEEP = "make a part of it a parameter"
+DEEP = "move a part of it into a parameter"
 ITEM = "one item is read as depths[0]"
 SIZE = "the size of an axis is read as x.C"
-ASCII = "names are made of a-z, A-Z, 0-9 and _"
-NAMES = "there is bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window ..."
-CALLS = "there is abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt, sum"
-LARGE = "whole numbers go to 2^53"
-REFUSALS = [
+ASCII = "names use only a-z, A-Z, 0-9 and _"
+NAMES = (
+    "available: bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window ..."
+)
+CALLS = "available: abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt, sum"
+LARGE = "the limit of integers is 2^53"
+ERRORS = [
     ("", "SB301", "an expression is missing here", ""),
     (" \n ", "SB301", "an expression is missing here", ""),
     ("2 * * 3", "SB301", "`2 * * 3` is not an expression", ""),
@@ -276,39 +278,39 @@ REFUSALS = [
     ("bias || bias", "SB301", "`bias || bias` is not an expression", "write or"),
     ("!bias", "SB301", "`!bias` is not an expression", "write not"),
     ("bias ? 1 : 2", "SB301", "`bias ? 1 : 2` is not an expression", "write a if condition else b"),
-    ("x.C ^ 2", "SB301", "`x.C ^ 2` is not of the expression language", "write **"),
-    ("kind is 'conv'", "SB301", "`kind is 'conv'` is not of the expression language", "write =="),
-    ("x.C @ x.C", "SB301", "`x.C @ x.C` is not of the expression language", ""),
-    ("1 + ~x.C", "SB301", "`~x.C` is not of the expression language", ""),
-    ("None", "SB301", "`None` is not of the expression language", ""),
-    ("...", "SB301", "`...` is not of the expression language", ""),
-    ("1j", "SB301", "`1j` is not of the expression language", ""),
-    ("b'a'", "SB301", "`b'a'` is not of the expression language", ""),
-    ("(1, 2)", "SB301", "`(1, 2)` is not of the expression language", ""),
-    ("{1: 2}", "SB301", "`{1: 2}` is not of the expression language", ""),
-    ("f'{kind}'", "SB301", "`f'{kind}'` is not of the expression language", ""),
-    ("2 * (lambda: 1)", "SB301", "`lambda: 1` is not of the expression language", ""),
-    ("[i for i in depths]", "SB301", "`[i for i in depths]` is not of the expression language", ""),
+    ("x.C ^ 2", "SB301", "`x.C ^ 2` is not part of the expression language", "write **"),
+    ("kind is 'conv'", "SB301", "`kind is 'conv'` is not part of the expression language", "write =="),
+    ("x.C @ x.C", "SB301", "`x.C @ x.C` is not part of the expression language", ""),
+    ("1 + ~x.C", "SB301", "`~x.C` is not part of the expression language", ""),
+    ("None", "SB301", "`None` is not part of the expression language", ""),
+    ("...", "SB301", "`...` is not part of the expression language", ""),
+    ("1j", "SB301", "`1j` is not part of the expression language", ""),
+    ("b'a'", "SB301", "`b'a'` is not part of the expression language", ""),
+    ("(1, 2)", "SB301", "`(1, 2)` is not part of the expression language", ""),
+    ("{1: 2}", "SB301", "`{1: 2}` is not part of the expression language", ""),
+    ("f'{kind}'", "SB301", "`f'{kind}'` is not part of the expression language", ""),
+    ("2 * (lambda: 1)", "SB301", "`lambda: 1` is not part of the expression language", ""),
+    ("[i for i in depths]", "SB301", "`[i for i in depths]` is not part of the expression language", ""),
     ("x.C ≥ 3", "SB301", "`x.C ≥ 3` is not an expression", ""),
-    ("(y := 3)", "SB301", "`y := 3` is not of the expression language", ""),
-    ("max(*depths)", "SB301", "`*depths` is not of the expression language", ""),
-    ("x.C.real", "SB301", "`x.C.real` is not of the expression language", SIZE),
-    ("depths[1:]", "SB301", "`depths[1:]` is not of the expression language", ITEM),
-    ("depths[0, 1]", "SB301", "`depths[0, 1]` is not of the expression language", ITEM),
-    ("x.C # all", "SB301", "an expression holds no comment", ""),
-    ("ﬁ + 1", "SB301", "`ﬁ + 1` has letters beyond ASCII outside of quotes", ASCII),
+    ("(y := 3)", "SB301", "`y := 3` is not part of the expression language", ""),
+    ("max(*depths)", "SB301", "`*depths` is not part of the expression language", ""),
+    ("x.C.real", "SB301", "`x.C.real` is not part of the expression language", SIZE),
+    ("depths[1:]", "SB301", "`depths[1:]` is not part of the expression language", ITEM),
+    ("depths[0, 1]", "SB301", "`depths[0, 1]` is not part of the expression language", ITEM),
+    ("x.C # all", "SB301", "an expression cannot contain a comment", ""),
+    ("ﬁ + 1", "SB301", "`ﬁ + 1` has non-ASCII characters outside quotes", ASCII),
     ("round(x.C, 2)", "SB301", "round takes 1 argument, not 2", ""),
     ("divisible(x.C)", "SB301", "divisible takes 2 arguments, not 1", ""),
     ("min()", "SB301", "min takes at least 1 argument, not 0", ""),
-    ("max(depths, default=1)", "SB301", "max takes its arguments without names", ""),
+    ("max(depths, default=1)", "SB301", "max takes positional arguments only", ""),
     ("redction * 2", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
     ("1 if bias else redction", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
     ("y.C", "SB302", "nothing is named 'y' here", NAMES),
-    ("x.Q", "SB302", "'x' has no axis 'Q'", "there is C, T"),
+    ("x.Q", "SB302", "'x' has no axis 'Q'", "available: C, T"),
     ("cell(3)", "SB302", "there is no function `cell` here", "did you mean 'ceil'?"),
     ("sin(3)", "SB302", "there is no function `sin` here", "did you mean 'min'?"),
     ("__import__('os').system('ls')", "SB302", "there is no function `__import__('os').system` here", CALLS),
-    ("x.__class__", "SB302", "'x' has no axis '__class__'", "there is C, T"),
+    ("x.__class__", "SB302", "'x' has no axis '__class__'", "available: C, T"),
     ("x.C // 0", "SB303", "`x.C // 0` divides by zero", ""),
     ("1 / (window - 7)", "SB303", "`1 / (window - 7)` divides by zero", ""),
     ("x.C % 0.0", "SB303", "`x.C % 0.0` divides by zero", ""),
@@ -321,8 +323,8 @@ REFUSALS = [
     ("depths[3]", "SB304", "`depths[3]` asks for item 3 of a list of 3 items", "items are counted from 0"),
     ("[5][x.C]", "SB304", "`[5][x.C]` asks for item 64 of a list of 1 item", "items are counted from 0"),
     ("x * 2", "SB305", "'x' has axes and is not a number", "read the size of an axis: x.C, x.T"),
-    ("block", "SB305", "'block' is no value to compute with", ""),
-    ("block.C", "SB305", "'block' is no value and has no axes", ""),
+    ("block", "SB305", "'block' is not a value that an expression can use", ""),
+    ("block.C", "SB305", "'block' is not a value and has no axes", ""),
     ("reduction.C", "SB305", "'reduction' is a number and has no axes", ""),
     ("'a' * 3", "SB305", "`'a'` is text, not a number", ""),
     ("kind + 'a'", "SB305", "`kind` is text, not a number", ""),
@@ -339,7 +341,7 @@ REFUSALS = [
     ("len(kind)", "SB305", "`kind` is text, not a list", ""),
     ("len(bias)", "SB305", "`bias` is true or false, not a list", ""),
     ("sum(3)", "SB305", "`3` is a number, not a list", ""),
-    ("sum(mixed)", "SB305", "`mixed` holds text, not only numbers", ""),
+    ("sum(mixed)", "SB305", "`mixed` contains text, not only numbers", ""),
     ("window[0]", "SB305", "`window` is a number, not a list", ""),
     ("depths[true]", "SB305", "`True` is true or false, not a whole number", ""),
     ("depths[ratio]", "SB305", "`ratio` is a number, not a whole number", ""),
@@ -358,9 +360,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "message", "hint"), REFUSALS, ids=[ascii(row[0])[:40] for row in REFUSALS]
+    ("text", "code", "message", "hint"), ERRORS, ids=[ascii(row[0])[:40] for row in ERRORS]
 )
-def test_refusals(text: str, code: str, message: str, hint: str) -> None:
+def test_errors(text: str, code: str, message: str, hint: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         evaluate_expression(text, SCOPE)
     error = caught.value
@@ -411,14 +413,14 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "result"), TEXTS)
-def test_substitute(text: str, result: str) -> None:
+def test_interpolation(text: str, result: str) -> None:
     assert interpolate_text(text, SCOPE) == result
 
 
-def test_substitute_refuses() -> None:
+def test_interpolation_errors() -> None:
     with pytest.raises(ExpressionError, match="nothing is named 'redction' here"):
         interpolate_text("block ${redction}", SCOPE)
-    with pytest.raises(ExpressionError, match="is not closed by a brace"):
+    with pytest.raises(ExpressionError, match="lacks a closing brace"):
         interpolate_text("block ${reduction", SCOPE)
     with pytest.raises(ExpressionError, match="at most 4,096 characters; this becomes 40,000"):
         interpolate_text("${name}" * 10, {"name": "a" * 4_000})
@@ -493,18 +495,18 @@ def test_values_are_those_of_python(text: str, scope: dict[str, Any]) -> None:
 
 @given(over_block, over_base, over_base, base_scopes)
 @settings(max_examples=300, deadline=None)
-def test_words_are_true(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
+def test_expressions_evaluate_to_their_value(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
     args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
     for value in (value_or_reject(text, args), symbolic_formula(text, **args)):
-        told = expression_of(value)
-        if told is not None:
-            assert by_python(told, scope) == concrete(value)
-            assert len(told) <= 80 and told == ast.unparse(parse_tree(told))
+        expression = expression_of(value)
+        if expression is not None:
+            assert by_python(expression, scope) == concrete(value)
+            assert len(expression) <= 80 and expression == ast.unparse(parse_tree(expression))
 
 
 @given(over_block, over_base, over_base, base_scopes)
 @settings(max_examples=300, deadline=None)
-def test_translating_is_evaluating_in_the_words_of_the_caller(
+def test_translating_is_evaluating_with_the_arguments(
     text: str, a: str, b: str, scope: dict[str, Any]
 ) -> None:
     args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
@@ -539,7 +541,7 @@ TOKENS = [
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(TOKENS), max_size=30).map("".join)))
 @settings(max_examples=1000, deadline=None)
-def test_any_text_is_computed_or_refused(text: str) -> None:
+def test_any_text_is_evaluated_or_refused(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for attempt in (evaluate_expression, interpolate_text):
