@@ -128,9 +128,9 @@ class Comparison:
         for path, rewired in self.rewired.items():
             if not rewired.is_consequence:
                 mark_both(path, "rewired")
-        for was, now in self.renamed.items():
-            old.setdefault(was, set()).add("renamed")
-            new.setdefault(now, set()).add("renamed")
+        for old_path, new_path in self.renamed.items():
+            old.setdefault(old_path, set()).add("renamed")
+            new.setdefault(new_path, set()).add("renamed")
         for path in self.blocks:
             mark_both(path, "changed")
         return old, new
@@ -149,11 +149,11 @@ def compare_models(before: Block, after: Block) -> Comparison:
         if change.before and change.after  # a parameter of one model only shows in what it changes
     ]
     for path, step in new.steps.items():
-        if (was := comparison.matching.path_before.get(path)) is not None:
-            compare_step(comparison, old.steps[was], step)
-    for earlier, later in paired_instances(comparison):
-        if changes := list(block_changes(earlier, later)):
-            comparison.blocks[later.path] = changes
+        if (old_path := comparison.matching.path_before.get(path)) is not None:
+            compare_step(comparison, old.steps[old_path], step)
+    for old_block, new_block in paired_instances(comparison):
+        if changes := list(block_changes(old_block, new_block)):
+            comparison.blocks[new_block.path] = changes
     comparison.weights = list(weight_fates(comparison))
     return comparison
 
@@ -176,25 +176,27 @@ def model_changes(comparison: Comparison) -> Iterator[Change]:
     if old.model.kind != new.model.kind:
         yield Change("model", old.model.kind, new.model.kind)
     for name, type_ in new.inputs.items():
-        was = matching.inputs.get(name)
-        if was != name:
-            yield Change("input", was or "", name)
-        if was is not None and old.inputs[was] != type_:
-            yield Change(f"input {name}", old.inputs[was], type_)
+        old_name = matching.inputs.get(name)
+        if old_name != name:
+            yield Change("input", old_name or "", name)
+        if old_name is not None and old.inputs[old_name] != type_:
+            yield Change(f"input {name}", old.inputs[old_name], type_)
     for name in old.inputs:
         if name not in matching.inputs.values():
             yield Change("input", name, "")
     for name, source in new.outputs.items():
-        was = matching.outputs.get(name)
-        if was is None:
+        old_name = matching.outputs.get(name)
+        if old_name is None:
             yield Change("output", "", f"{name}: {source}" if name else source)
             continue
-        if was != name:
-            yield Change("output", was or old.outputs[was], name or source)
-        if matching.translate_source(source) != old.outputs[was]:
-            yield Change(f"output {name}".rstrip(), old.outputs[was], source)
-        elif str(output_type(old, was)) != str(output_type(new, name)):
-            yield Change(f"output {name}".rstrip(), str(output_type(old, was)), str(output_type(new, name)))
+        if old_name != name:
+            yield Change("output", old_name or old.outputs[old_name], name or source)
+        if matching.translate_source(source) != old.outputs[old_name]:
+            yield Change(f"output {name}".rstrip(), old.outputs[old_name], source)
+        elif str(output_type(old, old_name)) != str(output_type(new, name)):
+            yield Change(
+                f"output {name}".rstrip(), str(output_type(old, old_name)), str(output_type(new, name))
+            )
     for name, source in old.outputs.items():
         if name not in matching.outputs.values():
             yield Change("output", f"{name}: {source}" if name else source, "")
@@ -204,27 +206,27 @@ def output_type(side: FlatModel, output: str) -> object:
     return side.model.outputs[output].type
 
 
-def compare_step(comparison: Comparison, was: FlatStep, now: FlatStep) -> None:
+def compare_step(comparison: Comparison, old: FlatStep, new: FlatStep) -> None:
     """Record the differences between two paired steps."""
     matching = comparison.matching
-    changes = [Change("op", was.op.name, now.op.name)] if was.op.name != now.op.name else []
-    if was.op.name == now.op.name:
-        changes += changed_values(was.attributes, now.attributes)
-    if bool(was.cost.frozen) != bool(now.cost.frozen) and was.cost.parameters and now.cost.parameters:
-        changes.append(Change("frozen", *("yes" if s.cost.frozen else "no" for s in (was, now))))
-    reused = matching.path_before.get(now.reuses) if now.reuses else None
-    if was.reuses != reused:
-        changes.append(Change("uses again", was.reuses or "", now.reuses or ""))
+    changes = [Change("op", old.op.name, new.op.name)] if old.op.name != new.op.name else []
+    if old.op.name == new.op.name:
+        changes += changed_values(old.attributes, new.attributes)
+    if bool(old.cost.frozen) != bool(new.cost.frozen) and old.cost.parameters and new.cost.parameters:
+        changes.append(Change("frozen", *("yes" if s.cost.frozen else "no" for s in (old, new))))
+    translated = matching.path_before.get(new.reuses) if new.reuses else None
+    if old.reuses != translated:
+        changes.append(Change("reuses", old.reuses or "", new.reuses or ""))
     if changes:
-        comparison.changed[now.path] = changes
-    if was.path != now.path and (was.is_named or now.is_named or was.weights or now.weights):
-        comparison.renamed[was.path] = now.path
-    if tuple(s and matching.translate_source(s) for s in now.sources) != was.sources:
-        comparison.rewired[now.path] = RewiredStep(
-            now.path,
-            source_texts(was.sources),
-            source_texts(now.sources),
-            is_rewiring_consequence(comparison, was, now),
+        comparison.changed[new.path] = changes
+    if old.path != new.path and (old.is_named or new.is_named or old.weights or new.weights):
+        comparison.renamed[old.path] = new.path
+    if tuple(s and matching.translate_source(s) for s in new.sources) != old.sources:
+        comparison.rewired[new.path] = RewiredStep(
+            new.path,
+            source_texts(old.sources),
+            source_texts(new.sources),
+            is_rewiring_consequence(comparison, old, new),
         )
 
 
@@ -232,65 +234,69 @@ def source_texts(sources: tuple[str | None, ...]) -> tuple[str, ...]:
     return tuple(s or "" for s in sources)
 
 
-def is_rewiring_consequence(comparison: Comparison, was: FlatStep, now: FlatStep) -> bool:
+def is_rewiring_consequence(comparison: Comparison, old: FlatStep, new: FlatStep) -> bool:
     """Whether the inputs are the old ones, except for steps inserted or removed in between."""
-    if len(was.sources) != len(now.sources):
+    if len(old.sources) != len(new.sources):
         return False
-    for old, new in zip(was.sources, now.sources, strict=True):
-        if old is None or new is None:
-            if old is not new:
+    for old_source, new_source in zip(old.sources, new.sources, strict=True):
+        if old_source is None or new_source is None:
+            if old_source is not new_source:
                 return False
             continue
-        if comparison.matching.translate_source(new) == old:
+        if comparison.matching.translate_source(new_source) == old_source:
             continue
         if (
-            comparison.matching.translate_source(new) is not None
-            and source_step(old) in comparison.matching.path_after
+            comparison.matching.translate_source(new_source) is not None
+            and source_step(old_source) in comparison.matching.path_after
         ):
             return False
-        here = nearest_paired_steps(comparison.after, source_step(new), comparison.matching.path_before)
-        there = nearest_paired_steps(comparison.before, source_step(old), comparison.matching.path_after)
-        if not {comparison.matching.translate_source(path) for path in here} & there:
+        nearest_new = nearest_paired_steps(
+            comparison.after, source_step(new_source), comparison.matching.path_before
+        )
+        nearest_old = nearest_paired_steps(
+            comparison.before, source_step(old_source), comparison.matching.path_after
+        )
+        if not {comparison.matching.translate_source(path) for path in nearest_new} & nearest_old:
             return False
     return True
 
 
 def nearest_paired_steps(side: FlatModel, path: str, paired: Mapping[str, str]) -> set[str]:
     """Search backwards for the nearest steps that both models have."""
-    found: set[str] = set()
+    nearest: set[str] = set()
     visited, pending = {path}, [path]
     while pending and len(visited) < MAX_SEARCHED_STEPS:
-        here = pending.pop()
-        if here in paired or here not in side.steps:
-            found.add(here)
+        current = pending.pop()
+        if current in paired or current not in side.steps:
+            nearest.add(current)
             continue
-        for source in side.steps[here].sources:
+        for source in side.steps[current].sources:
             if source is not None and source_step(source) not in visited:
                 visited.add(source_step(source))
                 pending.append(source_step(source))
-    return found
+    return nearest
 
 
 def paired_instances(comparison: Comparison) -> Iterator[tuple[BlockInstance, BlockInstance]]:
     """Block instances that correspond: they have the same path, or were renamed together with their steps."""
-    before_of: dict[str, str] = {}
-    for was, now in comparison.matching.path_after.items():
-        a, b = was.split("."), now.split(".")
-        while a and b and a[-1] == b[-1]:
-            a.pop()
-            b.pop()
-            before_of.setdefault(".".join(b), ".".join(a))
+    old_containers: dict[str, str] = {}
+    for old_path, new_path in comparison.matching.path_after.items():
+        old_parts, new_parts = old_path.split("."), new_path.split(".")
+        while old_parts and new_parts and old_parts[-1] == new_parts[-1]:
+            old_parts.pop()
+            new_parts.pop()
+            old_containers.setdefault(".".join(new_parts), ".".join(old_parts))
     for path, instance in comparison.after.instances.items():
-        was = path if path in comparison.before.instances else before_of.get(path, path)
-        if was in comparison.before.instances:
-            yield comparison.before.instances[was], instance
+        old_path = path if path in comparison.before.instances else old_containers.get(path, path)
+        if old_path in comparison.before.instances:
+            yield comparison.before.instances[old_path], instance
 
 
-def block_changes(was: BlockInstance, now: BlockInstance) -> Iterator[Change]:
-    if was.kind != now.kind:
-        yield Change("block", was.kind, now.kind)
+def block_changes(old: BlockInstance, new: BlockInstance) -> Iterator[Change]:
+    if old.kind != new.kind:
+        yield Change("block", old.kind, new.kind)
     else:
-        yield from changed_values(was.params, now.params)
+        yield from changed_values(old.params, new.params)
 
 
 def weight_fates(comparison: Comparison) -> Iterator[WeightFate]:
@@ -298,20 +304,22 @@ def weight_fates(comparison: Comparison) -> Iterator[WeightFate]:
     matching = comparison.matching
     used: set[tuple[str, str]] = set()
     for step in comparison.after.steps.values():
-        was = comparison.before.steps.get(matching.path_before.get(step.path, ""))
-        if was is not None and was.op.name != step.op.name:
-            was = None
-        for name, held in step.weights.items():
+        old_step = comparison.before.steps.get(matching.path_before.get(step.path, ""))
+        if old_step is not None and old_step.op.name != step.op.name:
+            old_step = None
+        for name, weight in step.weights.items():
             path = f"{step.path}.{name}"
-            old = was.weights.get(name) if was is not None else None
-            if was is None or old is None:
-                yield WeightFate("added", None, path, None, held.shape, held.trained)
+            old_weight = old_step.weights.get(name) if old_step is not None else None
+            if old_step is None or old_weight is None:
+                yield WeightFate("added", None, path, None, weight.shape, weight.trained)
                 continue
-            used.add((was.path, name))
-            before = f"{was.path}.{name}"
-            fate: Fate = "reshaped" if old.shape != held.shape else "carried" if before == path else "moved"
-            yield WeightFate(fate, before, path, old.shape, held.shape, held.trained)
+            used.add((old_step.path, name))
+            before = f"{old_step.path}.{name}"
+            fate: Fate = (
+                "reshaped" if old_weight.shape != weight.shape else "carried" if before == path else "moved"
+            )
+            yield WeightFate(fate, before, path, old_weight.shape, weight.shape, weight.trained)
     for step in comparison.before.steps.values():
-        for name, held in step.weights.items():
+        for name, weight in step.weights.items():
             if (step.path, name) not in used:
-                yield WeightFate("gone", f"{step.path}.{name}", None, held.shape, None, held.trained)
+                yield WeightFate("gone", f"{step.path}.{name}", None, weight.shape, None, weight.trained)

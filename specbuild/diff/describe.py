@@ -15,7 +15,7 @@ from specbuild.diff.flatten import (
     source_step,
 )
 from specbuild.diff.fold import DiffEntry, PathPiece, RepeatIndices, fold_entries
-from specbuild.diff.renames import widest_renames
+from specbuild.diff.renames import count_contained_steps, widest_renames
 from specbuild.ops.base import list_attributes
 
 FATES: Mapping[Fate, str] = {
@@ -54,11 +54,12 @@ def step_entries(diff: Comparison) -> list[DiffEntry]:
             position = after[diff.matching.path_after[path]]
         before[path] = position + 0.5
     new, old = RepeatIndices(diff.after.steps), RepeatIndices(diff.before.steps)
-    lines = [*one_sided_entries(diff.after, diff.added, "added", after), *changed_entries(diff, after)]
+    entries = [*one_sided_entries(diff.after, diff.added, "added", after), *changed_entries(diff, after)]
     removed = one_sided_entries(diff.before, diff.removed, "removed", before)
     moved = renamed_entries(diff, before)
     return sorted(
-        [*fold_entries(lines, new), *fold_entries([*removed, *moved], old)], key=lambda line: line.position
+        [*fold_entries(entries, new), *fold_entries([*removed, *moved], old)],
+        key=lambda entry: entry.position,
     )
 
 
@@ -66,26 +67,26 @@ def one_sided_entries(
     side: FlatModel, steps: Iterable[FlatStep], label: str, positions: Mapping[str, float]
 ) -> Iterator[DiffEntry]:
     """Steps that only one model has; a block or group without any other steps is one entry."""
-    alone = {step.path: step for step in steps}
-    total, mine = count_contained_steps(side.steps), count_contained_steps(alone)
-    within: dict[str, list[BlockInstance]] = {}
+    own_steps = {step.path: step for step in steps}
+    total_counts, own_counts = count_contained_steps(side.steps), count_contained_steps(own_steps)
+    instances_by_parent: dict[str, list[BlockInstance]] = {}
     for path, instance in side.instances.items():
-        within.setdefault(path.rpartition(".")[0], []).append(instance)
-    found: dict[str, list[FlatStep]] = {}
-    for path, step in alone.items():
-        outermost = next((p for p in enclosing_paths(path) if mine[p] == total[p]), path)
-        found.setdefault(outermost, []).append(step)
-    for path, members in found.items():
-        inside = {step.path for step in members}
-        reads = dict.fromkeys(
+        instances_by_parent.setdefault(path.rpartition(".")[0], []).append(instance)
+    steps_by_container: dict[str, list[FlatStep]] = {}
+    for path, step in own_steps.items():
+        outermost = next((p for p in enclosing_paths(path) if own_counts[p] == total_counts[p]), path)
+        steps_by_container.setdefault(outermost, []).append(step)
+    for path, members in steps_by_container.items():
+        own_paths = {step.path for step in members}
+        outer_sources = dict.fromkeys(
             source
             for step in members
             for source in step.sources
-            if source is not None and source_step(source) not in inside
+            if source is not None and source_step(source) not in own_paths
         )
-        text: list[str | PathPiece] = [describe_step(side, path, members[0], within)]
+        text: list[str | PathPiece] = [describe_step(side, path, members[0], instances_by_parent)]
         if not path.rpartition(".")[2].isdigit():
-            for i, source in enumerate(reads):
+            for i, source in enumerate(outer_sources):
                 text += [", " if i else "  from ", PathPiece(source)]
         yield DiffEntry(
             label,
@@ -97,32 +98,24 @@ def one_sided_entries(
         )
 
 
-def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for path in paths:
-        for around in enclosing_paths(path):
-            counts[around] = counts.get(around, 0) + 1
-    return counts
-
-
 def describe_step(
-    side: FlatModel, path: str, step: FlatStep, within: Mapping[str, list[BlockInstance]]
+    side: FlatModel, path: str, step: FlatStep, instances_by_parent: Mapping[str, list[BlockInstance]]
 ) -> str:
     """A block with its parameters, an op with its non-default attributes, or a group."""
     if path in side.instances:
         instance = side.instances[path]
         return f"{instance.kind}{format_settings(instance.params)}"
     if path == step.path:
-        usual = {
+        defaults = {
             name: format_spec_value(a.default)
             for name, a in list_attributes(type(step.op)).items()
             if not a.is_required
         }
-        own = {name: value for name, value in step.attributes.items() if usual.get(name) != value}
-        again = f" ({step.reuses} again)" if step.reuses else ""
-        return f"{step.op.name}{format_settings(own)}{again}"
-    kinds = {instance.kind for instance in within.get(path, ())}
-    return f"{kinds.pop()} x{len(within[path])}" if len(kinds) == 1 else "group"
+        settings = {name: value for name, value in step.attributes.items() if defaults.get(name) != value}
+        suffix = f" (reuses {step.reuses})" if step.reuses else ""
+        return f"{step.op.name}{format_settings(settings)}{suffix}"
+    kinds = {instance.kind for instance in instances_by_parent.get(path, ())}
+    return f"{kinds.pop()} x{len(instances_by_parent[path])}" if len(kinds) == 1 else "group"
 
 
 def format_settings(values: Mapping[str, str]) -> str:
@@ -133,8 +126,8 @@ def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterato
     """Steps and blocks of both models with other attributes, parameters or inputs."""
     first: dict[str, float] = {}
     for path, i in positions.items():
-        for around in enclosing_paths(path):
-            first.setdefault(around, i - 0.25)
+        for container in enclosing_paths(path):
+            first.setdefault(container, i - 0.25)
     for path, changes in diff.blocks.items():
         kind = f"{diff.after.instances[path].kind}  " if changes[0].subject != "block" else ""
         yield DiffEntry("changed", path, (kind + format_changes(changes),), position=first.get(path, 0))
@@ -143,15 +136,14 @@ def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterato
         yield DiffEntry("changed", path, (kind + format_changes(changes),), position=positions[path])
     for path, rewired in diff.rewired.items():
         if not rewired.is_consequence:
-            old = {old: new for new, old in diff.matching.path_before.items()}
-            was = [source_after(diff, source, old) for source in rewired.before]
+            sources_before = [source_after(diff, source) for source in rewired.before]
             text: list[str | PathPiece] = [f"{diff.after.steps[path].op.name}  from "]
-            text += join_sources(was)
+            text += join_sources(sources_before)
             text += [" -> ", *join_sources(rewired.after)]
             yield DiffEntry("rewired", path, tuple(text), position=positions[path] + 0.1)
 
 
-def source_after(diff: Comparison, source: str, new: Mapping[str, str]) -> str:
+def source_after(diff: Comparison, source: str) -> str:
     """The new name of a value of the old model, or the old name if it is gone."""
     step, sign, part = source.partition("@")
     return f"{diff.matching.path_after.get(step, step)}{sign}{part}"
@@ -167,10 +159,12 @@ def join_sources(sources: Iterable[str]) -> list[str | PathPiece]:
 def renamed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
     first: dict[str, float] = {}
     for path, i in positions.items():
-        for around in (*enclosing_paths(path), path):
-            first.setdefault(around, i - 0.4)
-    for was, now in widest_renames(diff.matching.path_after, diff.renamed).items():
-        yield DiffEntry("renamed", was, ("-> ", PathPiece(now, absolute=True)), position=first[was])
+        for container in (*enclosing_paths(path), path):
+            first.setdefault(container, i - 0.4)
+    for old_path, new_path in widest_renames(diff.matching.path_after, diff.renamed).items():
+        yield DiffEntry(
+            "renamed", old_path, ("-> ", PathPiece(new_path, absolute=True)), position=first[old_path]
+        )
 
 
 def format_changes(changes: Iterable[Change]) -> str:
@@ -201,47 +195,50 @@ def weight_entries(diff: Comparison) -> list[DiffEntry]:
     after = {path: float(i) for i, path in enumerate(diff.after.steps)}
     new = RepeatIndices([w.after for w in diff.weights if w.after is not None])
     old = RepeatIndices([w.before for w in diff.weights if w.before is not None])
-    here: list[DiffEntry] = []
-    gone: list[DiffEntry] = []
-    alone = {step.path for step in (*diff.added, *diff.removed)}
+    entries: list[DiffEntry] = []
+    gone_entries: list[DiffEntry] = []
+    one_sided = {step.path for step in (*diff.added, *diff.removed)}
     for weight in diff.weights:
         path = weight.after or weight.before or ""
         if weight.fate == "reshaped":
-            was: tuple[str | PathPiece, ...] = (
+            origin: tuple[str | PathPiece, ...] = (
                 ()
                 if weight.before == weight.after
                 else ("  was ", PathPiece(weight.before or "", absolute=True))
             )
-            text = (f"{format_shape(weight.shape_before)} -> {format_shape(weight.shape_after)}", *was)
-        elif weight.fate in ("added", "gone") and path.rpartition(".")[0] not in alone:
+            text = (f"{format_shape(weight.shape_before)} -> {format_shape(weight.shape_after)}", *origin)
+        elif weight.fate in ("added", "gone") and path.rpartition(".")[0] not in one_sided:
             text = (format_shape(weight.shape_after or weight.shape_before),)
         else:
             continue
-        line = DiffEntry(
+        entry = DiffEntry(
             weight.fate,
             path,
             text,
             parameters=weight.weight.element_count,
             position=after.get(path.rpartition(".")[0], 0),
         )
-        (gone if weight.fate == "gone" else here).append(line)
-    return [*merge_step_weights(fold_entries(here, new)), *merge_step_weights(fold_entries(gone, old))]
+        (gone_entries if weight.fate == "gone" else entries).append(entry)
+    return [
+        *merge_step_weights(fold_entries(entries, new)),
+        *merge_step_weights(fold_entries(gone_entries, old)),
+    ]
 
 
-def merge_step_weights(lines: Iterable[DiffEntry]) -> list[DiffEntry]:
+def merge_step_weights(entries: Iterable[DiffEntry]) -> list[DiffEntry]:
     """Join entries that say the same about several weights of one step."""
     groups: dict[tuple[str, str, str], list[DiffEntry]] = {}
-    for line in lines:
-        groups.setdefault((line.label, line.path.rpartition(".")[0], line.description), []).append(line)
+    for entry in entries:
+        groups.setdefault((entry.label, entry.path.rpartition(".")[0], entry.description), []).append(entry)
     return [
         replace(
             members[0],
-            path=f"{around}.{{{', '.join(m.path.rpartition('.')[2] for m in members)}}}",
+            path=f"{step_path}.{{{', '.join(m.path.rpartition('.')[2] for m in members)}}}",
             parameters=sum(m.parameters for m in members),
         )
         if len(members) > 1
         else members[0]
-        for (_, around, _), members in groups.items()
+        for (_, step_path, _), members in groups.items()
     ]
 
 

@@ -38,18 +38,18 @@ def subtitle_facts(diff: Comparison) -> Iterator[str]:
         yield "the same model"
     rewired = {path for path, found in diff.rewired.items() if not found.is_consequence}
     count = ChangeCount(len(diff.added), len(diff.removed), len(rewired | set(diff.changed)))
-    counts = [f"{n:,} {word}" for word, n in count._asdict().items() if n]
+    counts = [f"{n:,} {unit}" for unit, n in count._asdict().items() if n]
     if counts:
         yield f"steps: {', '.join(counts)}"
     for change in diff.params[:MAX_PARAMS]:
         yield f"{change.subject} {format_change(change).replace('->', '→')}"
-    was, now = diff.total_costs
-    for word, a, b in (
-        ("parameters", was.parameters, now.parameters),
-        ("multiply-adds a sample", was.macs, now.macs),
+    before, after = diff.total_costs
+    for unit, a, b in (
+        ("parameters", before.parameters, after.parameters),
+        ("multiply-adds a sample", before.macs, after.macs),
     ):
         yield (
-            f"{short_number(a)} → {short_number(b)} {word}"
+            f"{short_number(a)} → {short_number(b)} {unit}"
             if short_number(a) != short_number(b)
-            else f"{short_number(b)} {word}"
+            else f"{short_number(b)} {unit}"
         )

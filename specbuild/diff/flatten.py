@@ -55,7 +55,7 @@ class FlatStep:
         return (
             self.op.name,
             tuple(self.attributes.items()),
-            tuple((name, held.shape) for name, held in self.weights.items()),
+            tuple((name, weight.shape) for name, weight in self.weights.items()),
             self.reuses is None,
         )
 
@@ -181,8 +181,8 @@ def format_spec_value(value: Any) -> str:
     if isinstance(value, Init):
         return f"{value.kind}({', '.join(f'{n:g}' for n in value.args)})" if value.args else value.kind
     if isinstance(value, TableExpression):
-        known = {name: concrete(n) for name, n in value.constants.items() if name.isidentifier()}
-        return f"{value.text} with {format_spec_value(known)}" if known else value.text
+        known_values = {name: concrete(n) for name, n in value.constants.items() if name.isidentifier()}
+        return f"{value.text} with {format_spec_value(known_values)}" if known_values else value.text
     return str(concrete(value))
 
 

@@ -42,51 +42,61 @@ class RepeatIndices:
     def __init__(self, paths: Iterable[str]) -> None:
         self.indices: dict[str, set[Indices]] = {}
         for path in paths:
-            for around in (*enclosing_paths(path), path):
-                self.indices.setdefault(path_pattern(around), set()).add(path_indices(around))
+            for prefix in (*enclosing_paths(path), path):
+                self.indices.setdefault(path_pattern(prefix), set()).add(path_indices(prefix))
 
     def index_labels(self, pattern: str, ranges: IndexRanges) -> list[str]:
         all_indices = self.indices.get(pattern, set())
         labels = []
         for i, numbers in enumerate(ranges):
-            here = {ns[i] for ns in all_indices if len(ns) > i and all(ns[j] in ranges[j] for j in range(i))}
-            labels.append("*" if len(numbers) > 1 and numbers == here else format_ranges(numbers))
+            possible = {
+                index_tuple[i]
+                for index_tuple in all_indices
+                if len(index_tuple) > i and all(index_tuple[j] in ranges[j] for j in range(i))
+            }
+            labels.append("*" if len(numbers) > 1 and numbers == possible else format_ranges(numbers))
         return labels
 
 
 def fold_entries(entries: Iterable[DiffEntry], indices: RepeatIndices) -> list[DiffEntry]:
     """Join entries that are equal except for the indices in their paths; sorted by position."""
     groups: dict[tuple[object, ...], dict[Indices, DiffEntry]] = {}
-    for line in entries:
+    for entry in entries:
         key = (
-            line.label,
-            path_pattern(line.path),
-            tuple(relative_pattern(piece, line.path) for piece in line.text),
+            entry.label,
+            path_pattern(entry.path),
+            tuple(relative_pattern(piece, entry.path) for piece in entry.text),
         )
-        groups.setdefault(key, {})[path_indices(line.path)] = line
+        groups.setdefault(key, {})[path_indices(entry.path)] = entry
     folded = []
     for members in groups.values():
         for ranges in split_into_boxes(sorted(members)):
-            inside = [members[ns] for ns in members if all(n in r for n, r in zip(ns, ranges, strict=True))]
+            inside = [
+                members[index_tuple]
+                for index_tuple in members
+                if all(n in r for n, r in zip(index_tuple, ranges, strict=True))
+            ]
             folded.append(merge_entries(inside, ranges, indices))
-    return sorted(folded, key=lambda line: line.position)
+    return sorted(folded, key=lambda entry: entry.position)
 
 
 def merge_entries(members: Sequence[DiffEntry], ranges: IndexRanges, indices: RepeatIndices) -> DiffEntry:
     first = members[0]
     labels = indices.index_labels(path_pattern(first.path), ranges)
 
-    def fold_path(text: str, whole: bool) -> str:
-        parts, mine = text.split("."), first.path.split(".")
-        found, n = [], 0
+    def fold_path(path: str, whole: bool) -> str:
+        parts, own_parts = path.split("."), first.path.split(".")
+        folded, label_count = [], 0
         for i, part in enumerate(parts):
-            if i < len(mine) and parts[: i + 1] == mine[: i + 1] and part.isdigit():
-                part, n = labels[n], n + 1
-            found.append(part)
+            if i < len(own_parts) and parts[: i + 1] == own_parts[: i + 1] and part.isdigit():
+                part, label_count = labels[label_count], label_count + 1
+            folded.append(part)
         common = 0
-        while not whole and common < min(len(parts), len(mine)) - 1 and parts[common] == mine[common]:
+        while (
+            not whole and common < min(len(parts), len(own_parts)) - 1 and parts[common] == own_parts[common]
+        ):
             common += 1
-        return ".".join(found[common:])
+        return ".".join(folded[common:])
 
     return DiffEntry(
         first.label,
@@ -111,12 +121,12 @@ def relative_pattern(piece: str | PathPiece, own: str) -> str:
     """A piece of text without the indices that it shares with the path of its entry."""
     if isinstance(piece, str):
         return piece
-    parts, mine = piece.path.split("."), own.split(".")
-    found, together = [], True
+    parts, own_parts = piece.path.split("."), own.split(".")
+    pattern, is_shared = [], True
     for i, part in enumerate(parts):
-        together = together and i < len(mine) and mine[i] == part
-        found.append("#" if together and part.isdigit() else part)
-    return ".".join(found)
+        is_shared = is_shared and i < len(own_parts) and own_parts[i] == part
+        pattern.append("#" if is_shared and part.isdigit() else part)
+    return ".".join(pattern)
 
 
 def split_into_boxes(members: Sequence[Indices]) -> Iterator[IndexRanges]:

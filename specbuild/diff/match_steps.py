@@ -23,10 +23,10 @@ class StepMatching:
         self.path_after: dict[str, str] = {}  # path before -> path after
         self.path_before: dict[str, str] = {}  # path after -> path before
         self.inputs = {name: name for name in after.inputs if name in before.inputs}
-        gone = [name for name in before.inputs if name not in after.inputs]
-        come = [name for name in after.inputs if name not in before.inputs]
-        if len(gone) == len(come):  # take them as renamed, in order
-            self.inputs |= dict(zip(come, gone, strict=True))
+        only_before = [name for name in before.inputs if name not in after.inputs]
+        only_after = [name for name in after.inputs if name not in before.inputs]
+        if len(only_before) == len(only_after):  # take them as renamed, in order
+            self.inputs |= dict(zip(only_after, only_before, strict=True))
         self.outputs = self.pair_outputs()
         self._readers_before, self._readers_after = before.readers_by_step(), after.readers_by_step()
 
@@ -41,12 +41,14 @@ class StepMatching:
         """Pair the outputs that are left by the value that they return."""
         for name, source in self.after.outputs.items():
             if name not in self.outputs:
-                old = self.translate_source(source)
-                free = (
-                    n for n, s in self.before.outputs.items() if s == old and n not in self.outputs.values()
+                old_source = self.translate_source(source)
+                candidates = (
+                    candidate
+                    for candidate, candidate_source in self.before.outputs.items()
+                    if candidate_source == old_source and candidate not in self.outputs.values()
                 )
-                if (was := next(free, None)) is not None:
-                    self.outputs[name] = was
+                if (old_name := next(candidates, None)) is not None:
+                    self.outputs[name] = old_name
 
     def add_pair(self, before: str, after: str) -> None:
         self.path_after[before], self.path_before[after] = after, before
@@ -60,14 +62,14 @@ class StepMatching:
     def translate_source(self, after: str) -> str | None:
         """The old name of a value of the new model; None if it has no pair."""
         step, sign, part = after.partition("@")
-        old = self.inputs.get(step) if step in self.after.inputs else self.path_before.get(step)
-        return None if old is None else f"{old}{sign}{part}"
+        old_path = self.inputs.get(step) if step in self.after.inputs else self.path_before.get(step)
+        return None if old_path is None else f"{old_path}{sign}{part}"
 
     def translate_sources(self, step: FlatStep) -> tuple[str | None, ...] | None:
         """The inputs of a new step by their old names; None if one of them has no pair."""
         sources = [None if s is None else self.translate_source(s) for s in step.sources]
-        known = all(old is not None or s is None for old, s in zip(sources, step.sources, strict=True))
-        return tuple(sources) if known else None
+        all_paired = all(old is not None or s is None for old, s in zip(sources, step.sources, strict=True))
+        return tuple(sources) if all_paired else None
 
     def translate_readers(self, step: FlatStep) -> frozenset[tuple[str, int]] | None:
         """The readers of a new step by their old names; None if one of them has no pair."""
@@ -95,18 +97,22 @@ class StepMatching:
             key = key_before(step)
             if key is not None:
                 table.setdefault(key, deque()).append(step)
-        found = False
+        any_paired = False
         for step in after:  # computed here: the key may depend on pairs just added
             key = key_after(step)
-            left = table.get(key) if key is not None else None
-            while left and left[0].path in self.path_after:
-                left.popleft()
-            if left:
-                own = self.before.steps.get(step.path)
-                same = own is not None and own.path not in self.path_after and key_before(own) == key
-                self.add_pair(step.path if same else left.popleft().path, step.path)
-                found = True
-        return found
+            candidates = table.get(key) if key is not None else None
+            while candidates and candidates[0].path in self.path_after:
+                candidates.popleft()
+            if candidates:
+                same_path = self.before.steps.get(step.path)
+                is_candidate = (
+                    same_path is not None
+                    and same_path.path not in self.path_after
+                    and key_before(same_path) == key
+                )
+                self.add_pair(step.path if is_candidate else candidates.popleft().path, step.path)
+                any_paired = True
+        return any_paired
 
     def pair_forward(self, anywhere: bool) -> bool:
         """Pair equivalent steps that have the same inputs, first step first."""
@@ -150,31 +156,31 @@ class StepMatching:
         """
         if neighbours is None or (anywhere and not is_recognizable):
             return None
-        around = step.path.rpartition(".")[0]
+        container = step.path.rpartition(".")[0]
         return (
             step.equivalence_key,
             neighbours,
-            around if around in other.containers and not anywhere else None,
+            container if container in other.containers and not anywhere else None,
         )
 
     def propagate_pairs(self) -> None:
         """Pair the neighbours of paired steps until no more pairs are found."""
         for _ in range(MAX_ROUNDS):
-            found = False
+            any_paired = False
             for apart in (False, True):
-                found |= self.pair_forward(apart)
-                found |= self.pair_backward(apart)
-            if not found:
+                any_paired |= self.pair_forward(apart)
+                any_paired |= self.pair_backward(apart)
+            if not any_paired:
                 break
 
     def pair_same_paths(self, fits: Callable[[FlatStep, FlatStep], bool]) -> None:
-        for path, step in self.after.steps.items():
-            other = self.before.steps.get(path)
+        for path, new_step in self.after.steps.items():
+            old_step = self.before.steps.get(path)
             if (
-                other is not None
+                old_step is not None
                 and path not in self.path_before
                 and path not in self.path_after
-                and fits(other, step)
+                and fits(old_step, new_step)
             ):
                 self.add_pair(path, path)
 
@@ -183,21 +189,24 @@ class StepMatching:
         votes: dict[str, dict[str, int]] = {}
         for old, new in self.path_after.items():
             if old != new:
-                for was, now in implied_renames(old, new):
-                    counts = votes.setdefault(was, {})
-                    counts[now] = counts.get(now, 0) + 1
-        now_of = {was: max(counts, key=lambda now: counts[now]) for was, counts in votes.items()}
-        found = False
+                for old_container, new_container in implied_renames(old, new):
+                    counts = votes.setdefault(old_container, {})
+                    counts[new_container] = counts.get(new_container, 0) + 1
+        renamed_to = {
+            old_container: max(counts, key=lambda new_container: counts[new_container])
+            for old_container, counts in votes.items()
+        }
+        any_paired = False
         for step in self.unmatched_before():
-            for was in reversed(list(enclosing_paths(step.path))):
-                if was in now_of:
-                    path = f"{now_of[was]}{step.path[len(was) :]}"
+            for old_container in reversed(list(enclosing_paths(step.path))):
+                if old_container in renamed_to:
+                    path = f"{renamed_to[old_container]}{step.path[len(old_container) :]}"
                     other = self.after.steps.get(path)
                     if other is not None and path not in self.path_before and other.op.name == step.op.name:
                         self.add_pair(step.path, path)
-                        found = True
+                        any_paired = True
                     break
-        return found
+        return any_paired
 
     def pair_replaced_ops(self) -> None:
         """Pair steps with different ops but the same inputs and readers."""
@@ -219,12 +228,12 @@ class StepMatching:
 
 def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
     """The renamed containers of a renamed path: `stem.conv` -> `entry.conv` implies `stem` -> `entry`."""
-    was, now = old.split("."), new.split(".")
-    while len(was) > 1 and len(now) > 1 and was[-1] == now[-1]:
-        was.pop()
-        now.pop()
-        if was != now:
-            yield ".".join(was), ".".join(now)
+    old_parts, new_parts = old.split("."), new.split(".")
+    while len(old_parts) > 1 and len(new_parts) > 1 and old_parts[-1] == new_parts[-1]:
+        old_parts.pop()
+        new_parts.pop()
+        if old_parts != new_parts:
+            yield ".".join(old_parts), ".".join(new_parts)
 
 
 def match_models(before: FlatModel, after: FlatModel) -> StepMatching:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from specbuild.diagram.diff_marks import NO_MARK, OLD_SUFFIX, ChangeCount, ChangeNote, ChangeType, DiffMark
 from specbuild.diff.pair_blocks import ModelPairing
-from specbuild.expressions import concrete as plain_size
+from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Output, Ref, Skip
 from specbuild.ops.types import TensorType
 
@@ -25,11 +25,13 @@ class MergedInput:
 class BlockMerger:
     """Merges the old instance at path `was` (None for a new block) with the new one at `now`."""
 
-    def __init__(self, pairing: ModelPairing, old: Block, new: Block, was: str | None, now: str) -> None:
+    def __init__(
+        self, pairing: ModelPairing, old: Block, new: Block, old_path: str | None, new_path: str
+    ) -> None:
         self.pairing, self.old, self.new = pairing, old, new
-        self.path = now
-        self.prefix_before = None if was is None else f"{was}." if was else ""
-        self.prefix = f"{now}." if now else ""
+        self.path = new_path
+        self.prefix_before = None if old_path is None else f"{old_path}." if old_path else ""
+        self.prefix = f"{new_path}." if new_path else ""
         self.marks: dict[str, DiffMark] = {}
         self.merged_names: dict[str, str] = {}  # step or input of the old instance -> merged name
         self.removed_nodes: dict[str, Node] = {}  # by merged name
@@ -54,26 +56,28 @@ class BlockMerger:
         paired = {name: name for name in names if name in self.old.inputs}
         if self.is_root:
             paired = self.pairing.matching.inputs
-        for name, type_ in self.new.inputs.items():
-            yield name, type_
-            was = paired.get(name)
-            if was is not None:
-                self.merged_names[was] = name
-                other = type_if_changed(self.old.inputs[was], type_)
-                notes: tuple[ChangeNote, ...] = (ChangeNote("was", was, ""),) if was != name else ()
-                is_marked = self.is_root and (notes or other)
-                notes += axes_notes(self.old.inputs[was], type_) if is_marked else ()
+        for name, input_type in self.new.inputs.items():
+            yield name, input_type
+            old_name = paired.get(name)
+            if old_name is not None:
+                self.merged_names[old_name] = name
+                old_type = type_if_changed(self.old.inputs[old_name], input_type)
+                notes: tuple[ChangeNote, ...] = (ChangeNote("was", old_name, ""),) if old_name != name else ()
+                is_marked = self.is_root and (notes or old_type)
+                notes += axes_notes(self.old.inputs[old_name], input_type) if is_marked else ()
                 self.add_mark(
                     name,
-                    DiffMark(("renamed" if notes else "changed") if is_marked else "", notes, old_type=other),
+                    DiffMark(
+                        ("renamed" if notes else "changed") if is_marked else "", notes, old_type=old_type
+                    ),
                 )
             elif self.prefix_before is not None:
                 self.add_mark(name, DiffMark("added"))
-        for name, type_ in self.old.inputs.items():
+        for name, input_type in self.old.inputs.items():
             if name not in self.merged_names:
                 self.merged_names[name] = unused_name(name, names)
                 names.append(self.merged_names[name])
-                yield self.merged_names[name], type_
+                yield self.merged_names[name], input_type
                 self.add_mark(self.merged_names[name], DiffMark("removed"))
 
     def pair_nodes(self) -> None:
@@ -82,11 +86,11 @@ class BlockMerger:
         self.own_names = frozenset(taken)
         for node in self.old.nodes:
             path = f"{self.prefix_before}{node.name}"
-            now = self.pairing.current_path(path, node)
-            here = self.find_node(now)
-            if here is not None:
-                self.merged_names[node.name] = here
-            elif now is None and self.is_shown_removed(path, node):
+            new_path = self.pairing.current_path(path, node)
+            merged_name = self.find_node(new_path)
+            if merged_name is not None:
+                self.merged_names[node.name] = merged_name
+            elif new_path is None and self.is_shown_removed(path, node):
                 self.merged_names[node.name] = name = unused_name(node.name, taken)
                 taken.add(name)
                 self.removed_nodes[name] = node
@@ -113,13 +117,13 @@ class BlockMerger:
         if ref is None:
             return None
         name, sign, output = ref.partition("@")
-        here = self.merged_names.get(name)
-        if here is None or here in self.removed_nodes:
-            given = producer_path(self.old, name, output, self.prefix_before or "")
-            moved = self.find_node(self.pairing.matching.path_after.get(given))
-            if here is None or moved is not None:
-                return moved
-        return f"{here}{sign}{output}"
+        merged_name = self.merged_names.get(name)
+        if merged_name is None or merged_name in self.removed_nodes:
+            producer = producer_path(self.old, name, output, self.prefix_before or "")
+            moved_to = self.find_node(self.pairing.matching.path_after.get(producer))
+            if merged_name is None or moved_to is not None:
+                return moved_to
+        return f"{merged_name}{sign}{output}"
 
     def has_value(self, ref: Ref | None) -> bool:
         """Whether the merged block has this value."""
@@ -132,90 +136,96 @@ class BlockMerger:
         outputs: Iterable[str] = node.op.outputs if isinstance(node.op, Block) else node.parts
         return not output or output in outputs
 
-    def is_computed_before(self, ref: Ref | None, at: int) -> bool:
-        return self.has_value(ref) and self.positions.get(node_name(ref), -1) < at
+    def is_computed_before(self, ref: Ref | None, position: int) -> bool:
+        return self.has_value(ref) and self.positions.get(node_name(ref), -1) < position
 
     # -- wiring
 
-    def wire_nodes(self, kept: Sequence[Node], gone: Sequence[Node]) -> list[Node]:
+    def wire_nodes(self, kept: Sequence[Node], removed: Sequence[Node]) -> list[Node]:
         """All steps with their merged inputs, each after the steps that it reads."""
-        self.nodes = {node.name: node for node in (*kept, *gone)}
-        gone = [
+        self.nodes = {node.name: node for node in (*kept, *removed)}
+        removed = [
             replace(
                 node,
                 inputs=tuple(r if self.has_value(r) else None for r in map(self.merged_ref, node.inputs)),
             )
-            for node in gone
+            for node in removed
         ]
-        self.removed_nodes = {node.name: node for node in gone}
+        self.removed_nodes = {node.name: node for node in removed}
         self.added_nodes = {
             node.name: node for node in kept if self.marks.get(node.name, NO_MARK).change == "added"
         }
-        nodes = self.order_nodes(kept, gone)
+        nodes = self.order_nodes(kept, removed)
         self.positions = {node.name: i for i, node in enumerate(nodes)}
         merged = [node if node.name in self.removed_nodes else self.wire_inputs(node) for node in nodes]
         self.nodes = {node.name: node for node in merged}
         return merged
 
-    def order_nodes(self, kept: Sequence[Node], gone: Sequence[Node]) -> list[Node]:
+    def order_nodes(self, kept: Sequence[Node], removed: Sequence[Node]) -> list[Node]:
         """Insert each removed step right after the last step that it reads."""
         positions = {node.name: i for i, node in enumerate(kept)}
-        after: dict[int, list[Node]] = {}
-        for node in gone:
-            at = max((positions.get(node_name(r), -1) for r in node.inputs if r is not None), default=-1)
-            positions[node.name] = at
-            after.setdefault(at, []).append(node)
-        ordered = after.get(-1, [])
+        removed_after: dict[int, list[Node]] = {}
+        for node in removed:
+            position = max(
+                (positions.get(node_name(r), -1) for r in node.inputs if r is not None), default=-1
+            )
+            positions[node.name] = position
+            removed_after.setdefault(position, []).append(node)
+        ordered = removed_after.get(-1, [])
         for i, node in enumerate(kept):
-            ordered += [node, *after.get(i, [])]
+            ordered += [node, *removed_after.get(i, [])]
         return ordered
 
     def wire_inputs(self, node: Node) -> Node:
         """A step of both models with its merged inputs."""
-        was = self.pairing.location_before(f"{self.prefix}{node.name}", node)
-        if was is None or was.block is not self.old or isinstance(node.op, Skip):
+        location = self.pairing.location_before(f"{self.prefix}{node.name}", node)
+        if location is None or location.block is not self.old or isinstance(node.op, Skip):
             return node
-        at = self.positions[node.name]
-        before = was.node.inputs
-        if len(before) == len(node.inputs):
-            reads = [self.merge_input(b, a, at) for b, a in zip(before, node.inputs, strict=True)]
-        else:
-            refs_before = [self.merged_ref(r) for r in before]
-            now = [resolve_ref(self.new, r) for r in node.inputs]
-            reads = [
-                MergedInput(r, None, None if n in refs_before else r, n not in refs_before)
-                for r, n in zip(node.inputs, now, strict=True)
-            ]
-            reads += [
-                MergedInput(None, r, None, True)
-                for r in refs_before
-                if r not in now and self.is_computed_before(r, at)
-            ]
-        gone = tuple(r.removed_ref for r in reads if r.removed_ref is not None)
-        come = tuple(r.added_ref for r in reads if r.added_ref is not None)
+        merged_inputs = self.merge_node_inputs(location.node.inputs, node.inputs, self.positions[node.name])
         mark = self.marks.get(node.name, NO_MARK)
-        if any(r.is_rewired for r in reads) and mark.change != "changed":
+        if any(merged.is_rewired for merged in merged_inputs) and mark.change != "changed":
             count = mark.count if mark.count != ChangeCount() else ChangeCount(changed=1)
             mark = replace(mark, change="changed", count=count)
-        self.add_mark(node.name, replace(mark, removed_inputs=gone, added_inputs=come))
-        return replace(node, inputs=tuple(r.ref for r in reads[: len(node.inputs)]))
+        removed = tuple(merged.removed_ref for merged in merged_inputs if merged.removed_ref is not None)
+        added = tuple(merged.added_ref for merged in merged_inputs if merged.added_ref is not None)
+        self.add_mark(node.name, replace(mark, removed_inputs=removed, added_inputs=added))
+        return replace(node, inputs=tuple(merged.ref for merged in merged_inputs[: len(node.inputs)]))
 
-    def merge_input(self, before: Ref | None, after: Ref | None, at: int) -> MergedInput:
+    def merge_node_inputs(
+        self, before: Sequence[Ref | None], after: Sequence[Ref | None], position: int
+    ) -> list[MergedInput]:
+        """Merge the inputs of a step: one by one if their number is the same, else by value."""
+        if len(before) == len(after):
+            return [self.merge_input(b, a, position) for b, a in zip(before, after, strict=True)]
+        old_refs = [self.merged_ref(ref) for ref in before]
+        new_refs = [resolve_ref(self.new, ref) for ref in after]
+        kept = [
+            MergedInput(ref, None, None if new_ref in old_refs else ref, new_ref not in old_refs)
+            for ref, new_ref in zip(after, new_refs, strict=True)
+        ]
+        removed = [
+            MergedInput(None, ref, None, True)
+            for ref in old_refs
+            if ref not in new_refs and self.is_computed_before(ref, position)
+        ]
+        return kept + removed
+
+    def merge_input(self, before: Ref | None, after: Ref | None, position: int) -> MergedInput:
         """Merge the old and the new value of one input."""
-        was, now = self.merged_ref(before), resolve_ref(self.new, after)
-        if was == now:
+        old_ref, new_ref = self.merged_ref(before), resolve_ref(self.new, after)
+        if old_ref == new_ref:
             return MergedInput(after)
-        gone = was if self.is_computed_before(was, at) else None
-        passed = self.values_behind_removed(was)
-        if was is not None and node_name(was) in self.removed_nodes and now in passed:
-            if len(passed) == 1 and gone is not None:
-                return MergedInput(was)  # keep the removed step on the path of the value
-            return MergedInput(after, gone, after)
-        if passed & self.values_behind_added(now):  # an added step is inserted, or replaces the old one
-            return MergedInput(
-                after, gone if was is not None and node_name(was) in self.removed_nodes else None
-            )
-        return MergedInput(after, gone, after, is_rewired=True)
+        removed_ref = old_ref if self.is_computed_before(old_ref, position) else None
+        reads_removed = old_ref is not None and node_name(old_ref) in self.removed_nodes
+        remaining = self.values_behind_removed(old_ref)
+        if reads_removed and new_ref in remaining:
+            if len(remaining) == 1 and removed_ref is not None:
+                return MergedInput(old_ref)  # keep the removed step on the path of the value
+            return MergedInput(after, removed_ref, after)
+        if remaining & self.values_behind_added(new_ref):
+            # an added step is inserted, or replaces the old one
+            return MergedInput(after, removed_ref if reads_removed else None)
+        return MergedInput(after, removed_ref, after, is_rewired=True)
 
     def values_behind_removed(self, ref: Ref | None) -> set[Ref]:
         """The value itself, or the remaining values from which removed steps computed it."""
@@ -236,52 +246,62 @@ class BlockMerger:
             paired = self.pairing.matching.outputs
         merged: dict[str, Output] = {}
         for name, output in self.new.outputs.items():
-            was = self.old.outputs.get(paired.get(name, "@"))
-            if was is None:
+            old_name = paired.get(name)
+            if old_name is None or old_name not in self.old.outputs:
                 self.add_mark(f">{name}", DiffMark("added"))
                 merged[name] = output
-                continue
-            read = self.merge_input(was.ref, output.ref, len(self.positions))
-            other = type_if_changed(was.type, output.type)
-            notes: tuple[ChangeNote, ...] = (
-                (ChangeNote("was", paired[name] or "without a name", ""),) if paired[name] != name else ()
-            )
-            sort: ChangeType = (
-                "changed" if read.is_rewired or (self.is_root and other) else "renamed" if notes else ""
-            )
-            gone, come = ((r,) if r is not None else () for r in (read.removed_ref, read.added_ref))
-            if sort:
-                notes += axes_notes(was.type, output.type)
-            self.add_mark(
-                f">{name}", DiffMark(sort, notes, old_type=other, removed_inputs=gone, added_inputs=come)
-            )
-            merged[name] = Output(read.ref or output.ref, output.type)
+            else:
+                merged[name] = self.merge_output(name, output, old_name)
         for name, output in self.old.outputs.items():
-            here = self.merged_ref(output.ref)
-            if name not in paired.values() and here is not None and self.has_value(here):
+            merged_ref = self.merged_ref(output.ref)
+            if name not in paired.values() and merged_ref is not None and self.has_value(merged_ref):
                 name = unused_name(name, merged)
-                merged[name] = Output(here, output.type)
+                merged[name] = Output(merged_ref, output.type)
                 self.add_mark(f">{name}", DiffMark("removed"))
         return merged
+
+    def merge_output(self, name: str, output: Output, old_name: str) -> Output:
+        """Merge an output with the old output that it corresponds to."""
+        old_output = self.old.outputs[old_name]
+        merged_input = self.merge_input(old_output.ref, output.ref, len(self.positions))
+        old_type = type_if_changed(old_output.type, output.type)
+        notes: tuple[ChangeNote, ...] = ()
+        if old_name != name:
+            notes = (ChangeNote("was", old_name or "unnamed", ""),)
+        change: ChangeType = ""
+        if merged_input.is_rewired or (self.is_root and old_type):
+            change = "changed"
+        elif notes:
+            change = "renamed"
+        if change:
+            notes += axes_notes(old_output.type, output.type)
+        removed, added = (
+            (ref,) if ref is not None else () for ref in (merged_input.removed_ref, merged_input.added_ref)
+        )
+        self.add_mark(
+            f">{name}",
+            DiffMark(change, notes, old_type=old_type, removed_inputs=removed, added_inputs=added),
+        )
+        return Output(merged_input.ref or output.ref, output.type)
 
 
 def values_behind(
     ref: Ref | None, steps: Mapping[str, Node], reads: Callable[[Node], Iterable[Ref | None]]
 ) -> set[Ref]:
     """Search backwards for the nearest values that none of `steps` computes."""
-    found: set[Ref] = set()
-    waiting, visited = [ref], set[Ref]()
-    while waiting:
-        here = waiting.pop()
-        if here is None or here in visited:
+    nearest: set[Ref] = set()
+    pending, visited = [ref], set[Ref]()
+    while pending:
+        current = pending.pop()
+        if current is None or current in visited:
             continue
-        visited.add(here)
-        node = steps.get(node_name(here))
+        visited.add(current)
+        node = steps.get(node_name(current))
         if node is None:
-            found.add(here)
+            nearest.add(current)
         else:
-            waiting += reads(node)
-    return found
+            pending += reads(node)
+    return nearest
 
 
 def resolve_ref(block: Block, ref: Ref | None) -> Ref | None:
@@ -303,32 +323,32 @@ def resolve_ref(block: Block, ref: Ref | None) -> Ref | None:
     return None
 
 
-def producer_path(block: Block, name: str, output: str, above: str) -> str:
+def producer_path(block: Block, name: str, output: str, prefix: str) -> str:
     """The path of the op that computes an output of a step, which may be a block."""
     node = block.find_node(name)
     if node is None or not isinstance(node.op, Block):
-        return f"{above}{name}"
+        return f"{prefix}{name}"
     ref = resolve_ref(node.op, node.op.outputs[output or next(iter(node.op.outputs))].ref) or ""
     inner, _, part = ref.partition("@")
-    return producer_path(node.op, inner, part, f"{above}{name}.")
+    return producer_path(node.op, inner, part, f"{prefix}{name}.")
 
 
 def node_name(ref: Ref | None) -> str:
     return (ref or "").partition("@")[0]
 
 
-def type_if_changed(was: TensorType, now: TensorType) -> TensorType | None:
+def type_if_changed(before: TensorType, after: TensorType) -> TensorType | None:
     """The old type of a value, or None if it has not changed."""
-    return was if str(was) != str(now) else None
+    return before if str(before) != str(after) else None
 
 
-def axes_notes(was: TensorType, now: TensorType) -> tuple[ChangeNote, ...]:
+def axes_notes(before: TensorType, after: TensorType) -> tuple[ChangeNote, ...]:
     """A note with the old and the new axes, if a value has other axes; changed sizes need no note."""
-    if set(was.axes) == set(now.axes):
+    if set(before.axes) == set(after.axes):
         return ()
     return (
         ChangeNote(
-            "axes", *(" ".join(f"{a} {plain_size(n)}" for a, n in x.sizes.items()) for x in (was, now))
+            "axes", *(" ".join(f"{a} {concrete(n)}" for a, n in x.sizes.items()) for x in (before, after))
         ),
     )
 

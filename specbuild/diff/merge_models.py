@@ -31,159 +31,160 @@ class ModelMerger:
 
     def step_cost(self, node: Node, holder: Block) -> StepCost:
         """Parameters and multiply-adds of a merged step: the new ones, or the old ones if it is removed."""
-        known = self._step_costs.get((id(holder), node.name))
-        return known if known is not None else node_cost(self._costs, node, holder)
+        recorded = self._step_costs.get((id(holder), node.name))
+        return recorded if recorded is not None else node_cost(self._costs, node, holder)
 
     def fold_paths(self, paths: Iterable[str]) -> str:
         """Shorten a list of paths: `layer1.*`."""
         return ", ".join(
-            line.path for line in fold_entries([DiffEntry("", path) for path in paths], self._indices)
+            entry.path for entry in fold_entries([DiffEntry("", path) for path in paths], self._indices)
         )
 
-    def merge_blocks(self, old: Block, new: Block, was: str | None, now: str) -> Block:
+    def merge_blocks(self, old: Block, new: Block, old_path: str | None, new_path: str) -> Block:
         """Merge two instances of a block; returns the new one itself if they do not differ."""
-        joint = BlockMerger(self.pairing, old, new, was, now)
+        merger = BlockMerger(self.pairing, old, new, old_path, new_path)
         step_costs: dict[str, StepCost] = {}
         removed = [
-            self.mark_removed(joint, name, node, step_costs) for name, node in joint.removed_nodes.items()
+            self.mark_removed(merger, name, node, step_costs) for name, node in merger.removed_nodes.items()
         ]
-        kept = [self.merge_node(joint, node, step_costs) for node in new.nodes]
-        nodes = joint.wire_nodes(kept, removed)
-        outputs = joint.merge_outputs()
-        same = all(a.op is b.op for a, b in zip(kept, new.nodes, strict=True))
-        if same and not joint.marks:
+        kept = [self.merge_node(merger, node, step_costs) for node in new.nodes]
+        nodes = merger.wire_nodes(kept, removed)
+        outputs = merger.merge_outputs()
+        same_ops = all(a.op is b.op for a, b in zip(kept, new.nodes, strict=True))
+        if same_ops and not merger.marks:
             return new
         groups = {name: group for name, group in old.groups.items() if name not in new.groups}
         merged = replace(
-            new, inputs=joint.inputs, nodes=tuple(nodes), outputs=outputs, groups={**groups, **new.groups}
+            new, inputs=merger.inputs, nodes=tuple(nodes), outputs=outputs, groups={**groups, **new.groups}
         )
-        marked = tuple((name, repr(mark)) for name, mark in joint.marks.items())
+        marked = tuple((name, repr(mark)) for name, mark in merger.marks.items())
         merged = self.share_block(
-            (id(old), id(new), marked, tuple(id(n.op) for n in nodes)), merged, joint, step_costs
+            (id(old), id(new), marked, tuple(id(n.op) for n in nodes)), merged, merger, step_costs
         )
-        self.marks.block_paths.setdefault(id(merged), []).append(now)
+        self.marks.block_paths.setdefault(id(merged), []).append(new_path)
         return merged
 
     def share_block(
-        self, key: Hashable, block: Block, joint: BlockMerger, step_costs: dict[str, StepCost]
+        self, key: Hashable, block: Block, merger: BlockMerger, step_costs: dict[str, StepCost]
     ) -> Block:
         """Share one object between instances with equal marks."""
         if key not in self._blocks:
             self._blocks[key] = block
             self.marks.live_blocks.append(block)
-            self.marks.by_step |= {(id(block), name): mark for name, mark in joint.marks.items()}
+            self.marks.by_step |= {(id(block), name): mark for name, mark in merger.marks.items()}
             self._step_costs |= {(id(block), name): cost for name, cost in step_costs.items()}
-            counts = (joint.marks[n.name].count for n in block.nodes if n.name in joint.marks)
+            counts = (merger.marks[n.name].count for n in block.nodes if n.name in merger.marks)
             self._counts[id(block)] = sum(counts, ChangeCount())
         return self._blocks[key]
 
     # -- steps
 
-    def merge_node(self, joint: BlockMerger, node: Node, step_costs: dict[str, StepCost]) -> Node:
+    def merge_node(self, merger: BlockMerger, node: Node, step_costs: dict[str, StepCost]) -> Node:
         """A step of the new model, marked with its changes."""
-        path = f"{joint.prefix}{node.name}"
+        path = f"{merger.prefix}{node.name}"
         if isinstance(node.op, Skip):
             return node
-        step_costs[node.name] = node_cost(self._costs, node, joint.new)
-        was = self.pairing.location_before(path, node)
-        if was is None:
-            return self.mark_added(joint, node, path)
+        step_costs[node.name] = node_cost(self._costs, node, merger.new)
+        location = self.pairing.location_before(path, node)
+        if location is None:
+            return self.mark_added(merger, node, path)
         changes = [*self.diff.changed.get(path, ()), *self.diff.blocks.get(path, ())]
-        notes = [told for change in changes for told in change_notes(change)]
+        notes = [note for item in changes for note in change_notes(item)]
         op, count = node.op, ChangeCount(changed=int(bool(notes)))
-        if isinstance(op, Block) and isinstance(was.node.op, Block):
-            op, count = self.merge_inner_block(was, op, path)
-        sort: ChangeType = (
+        if isinstance(op, Block) and isinstance(location.node.op, Block):
+            op, count = self.merge_inner_block(location, op, path)
+        change: ChangeType = (
             "changed"
             if notes
             else "inside"
             if isinstance(op, Block) and self.marks.block_signature(op)
             else ""
         )
-        if is_moved(joint, was, node, self.diff.renamed):
-            word = "was" if was.block is joint.old else "moved from"
-            notes.append(ChangeNote(word, relative_path(joint, was.path), ""))
-            sort = "changed" if sort == "changed" else "renamed"
-        if sort == "changed":
-            notes += axes_notes(was.node.type, node.type)
-        cost_before = node_cost(self._costs_before, was.node, was.block)
-        other = cost_before if cost_before != step_costs[node.name] else None
-        joint.add_mark(
-            node.name, DiffMark(sort, tuple(notes), count, type_if_changed(was.node.type, node.type), other)
+        if is_moved(merger, location, node, self.diff.renamed):
+            relation = "was" if location.block is merger.old else "moved from"
+            notes.append(ChangeNote(relation, relative_path(merger, location.path), ""))
+            change = "changed" if change == "changed" else "renamed"
+        if change == "changed":
+            notes += axes_notes(location.node.type, node.type)
+        cost_before = node_cost(self._costs_before, location.node, location.block)
+        old_cost = cost_before if cost_before != step_costs[node.name] else None
+        merger.add_mark(
+            node.name,
+            DiffMark(change, tuple(notes), count, type_if_changed(location.node.type, node.type), old_cost),
         )
         return replace(node, op=op)
 
-    def merge_inner_block(self, was: NodeLocation, block: Block, path: str) -> tuple[Block, ChangeCount]:
+    def merge_inner_block(self, location: NodeLocation, block: Block, path: str) -> tuple[Block, ChangeCount]:
         """Merge a block of both models; one that keeps none of its steps is left as it is."""
-        assert isinstance(was.node.op, Block)
-        if path in self.pairing.with_own_steps or was.node.op.kind == block.kind:
-            block = self.merge_blocks(was.node.op, block, was.path, path)
+        assert isinstance(location.node.op, Block)
+        if path in self.pairing.with_own_steps or location.node.op.kind == block.kind:
+            block = self.merge_blocks(location.node.op, block, location.path, path)
             return block, self._counts.get(id(block), ChangeCount())
         return block, ChangeCount(
-            self.pairing.step_counts_after[path], self.pairing.step_counts_before[was.path]
+            self.pairing.step_counts_after[path], self.pairing.step_counts_before[location.path]
         )
 
-    def mark_added(self, joint: BlockMerger, node: Node, path: str) -> Node:
+    def mark_added(self, merger: BlockMerger, node: Node, path: str) -> Node:
         """Mark a step that only the new model has."""
         if not isinstance(node.op, Block):
-            joint.add_mark(node.name, DiffMark("added", count=ChangeCount(1)))
+            merger.add_mark(node.name, DiffMark("added", count=ChangeCount(1)))
             return node
         if path not in self.pairing.with_old_steps:
-            fresh = definition_key(node.op) not in self.pairing.shared_definitions
-            joint.add_mark(
+            is_new_block = definition_key(node.op) not in self.pairing.shared_definitions
+            merger.add_mark(
                 node.name,
                 DiffMark(
                     "added",
                     count=ChangeCount(self.pairing.step_counts_after.get(path, 0)),
-                    is_new_block=fresh,
+                    is_new_block=is_new_block,
                 ),
             )
             return node
-        nothing = replace(node.op, inputs={}, nodes=(), groups={}, outputs={})
-        block = self.merge_blocks(nothing, node.op, None, path)
-        notes = (ChangeNote("around steps that were there", "", ""),)
-        joint.add_mark(node.name, DiffMark("renamed", notes, self._counts.get(id(block), ChangeCount())))
+        empty_block = replace(node.op, inputs={}, nodes=(), groups={}, outputs={})
+        block = self.merge_blocks(empty_block, node.op, None, path)
+        notes = (ChangeNote("wraps existing steps", "", ""),)
+        merger.add_mark(node.name, DiffMark("renamed", notes, self._counts.get(id(block), ChangeCount())))
         return replace(node, op=block)
 
     def mark_removed(
-        self, joint: BlockMerger, name: str, node: Node, step_costs: dict[str, StepCost]
+        self, merger: BlockMerger, name: str, node: Node, step_costs: dict[str, StepCost]
     ) -> Node:
         """Mark a step that only the old model has."""
-        step_costs[name] = node_cost(self._costs_before, node, joint.old)
+        step_costs[name] = node_cost(self._costs_before, node, merger.old)
         if not isinstance(node.op, Block):
-            joint.add_mark(name, DiffMark("removed", count=ChangeCount(0, 1)))
+            merger.add_mark(name, DiffMark("removed", count=ChangeCount(0, 1)))
         else:
-            path = f"{joint.prefix_before}{node.name}"
+            path = f"{merger.prefix_before}{node.name}"
             steps, gone = (
                 side.get(path, 0) for side in (self.pairing.step_counts_before, self.pairing.removed_counts)
             )
-            notes = (ChangeNote(f"{steps - gone} of its {steps} steps are elsewhere now", "", ""),) * (
+            notes = (ChangeNote(f"{steps - gone} of its {steps} steps moved elsewhere", "", ""),) * (
                 gone < steps
             )
-            fresh = definition_key(node.op) not in self.pairing.shared_definitions
-            joint.add_mark(name, DiffMark("removed", notes, ChangeCount(0, gone), is_new_block=fresh))
-        return replace(node, name=name, reuses=joint.merged_names.get(node.reuses) if node.reuses else None)
+            is_new_block = definition_key(node.op) not in self.pairing.shared_definitions
+            merger.add_mark(name, DiffMark("removed", notes, ChangeCount(0, gone), is_new_block=is_new_block))
+        return replace(node, name=name, reuses=merger.merged_names.get(node.reuses) if node.reuses else None)
 
 
-def is_moved(joint: BlockMerger, was: NodeLocation, node: Node, renamed: dict[str, str]) -> bool:
+def is_moved(merger: BlockMerger, location: NodeLocation, node: Node, renamed: dict[str, str]) -> bool:
     """Whether to note that a step was renamed or moved."""
-    if joint.prefix_before is not None and was.path == f"{joint.prefix_before}{node.name}":
+    if merger.prefix_before is not None and location.path == f"{merger.prefix_before}{node.name}":
         return False
-    return isinstance(node.op, Block) or was.path in renamed
+    return isinstance(node.op, Block) or location.path in renamed
 
 
-def relative_path(joint: BlockMerger, path: str) -> str:
+def relative_path(merger: BlockMerger, path: str) -> str:
     """A path of the old model, relative to this block."""
-    return path.removeprefix(joint.prefix_before or "")
+    return path.removeprefix(merger.prefix_before or "")
 
 
 def change_notes(change: Change) -> Iterator[ChangeNote]:
     """Notes for a change; for a mapping, one for each entry that differs."""
-    was, now = parse_flat_mapping(change.before), parse_flat_mapping(change.after)
-    if was and now and was.keys() == now.keys():
-        for key, value in now.items():
-            if was[key] != value:
-                yield ChangeNote(f"{change.subject} {key}", was[key], value)
+    before, after = parse_flat_mapping(change.before), parse_flat_mapping(change.after)
+    if before and after and before.keys() == after.keys():
+        for key, value in after.items():
+            if before[key] != value:
+                yield ChangeNote(f"{change.subject} {key}", before[key], value)
         return
     yield ChangeNote("" if change.subject in ("op", "block") else change.subject, change.before, change.after)
 

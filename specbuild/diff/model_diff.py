@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import write_picture
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path
 from specbuild.diff.compare import Comparison, compare_models
@@ -38,7 +38,7 @@ class Diff(Comparison):
         title: str = "",
     ) -> None:
         """Write a picture of both models; `path` ends with its format (.svg, .png, .pdf, .dot, .mmd)."""
-        output.write_picture(
+        write_picture(
             Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
         )
 

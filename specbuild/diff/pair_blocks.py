@@ -28,58 +28,64 @@ class ModelPairing:
         self.diff, self.matching = diff, diff.matching
         self.nodes_before, self.nodes_after = locate_nodes(diff.before.model), locate_nodes(diff.after.model)
         self.block_before = self.pair_block_paths()  # path after -> path before
-        self.block_after = {was: now for now, was in self.block_before.items()}
+        self.block_after = {old_path: new_path for new_path, old_path in self.block_before.items()}
         self.step_counts_before, self.step_counts_after = (
             count_contained_steps(diff.before.steps),
             count_contained_steps(diff.after.steps),
         )
         self.removed_counts = Counter(
-            around for step in diff.removed for around in self.removed_containers(step.path)
+            container for step in diff.removed for container in self.removed_containers(step.path)
         )
         # Blocks that contain any step of the old model; blocks that contain one of their own old steps.
         self.with_old_steps = {
-            around for path in self.matching.path_before for around in enclosing_paths(path)
+            container for path in self.matching.path_before for container in enclosing_paths(path)
         }
         self.with_own_steps = {
-            around
-            for now, was in self.matching.path_before.items()
-            for around in enclosing_paths(now)
-            if was.startswith(f"{self.block_before.get(around, around)}.")
+            container
+            for new_path, old_path in self.matching.path_before.items()
+            for container in enclosing_paths(new_path)
+            if old_path.startswith(f"{self.block_before.get(container, container)}.")
         }
         # Blocks that both models use, or that replace one another.
-        both = (
-            {definition_key(p.node.op) for p in side.values() if isinstance(p.node.op, Block)}
+        definitions = (
+            {
+                definition_key(location.node.op)
+                for location in side.values()
+                if isinstance(location.node.op, Block)
+            }
             for side in (self.nodes_before, self.nodes_after)
         )
-        self.shared_definitions = set.intersection(*both)
-        for now, was in self.block_before.items():
+        self.shared_definitions = set.intersection(*definitions)
+        for new_path, old_path in self.block_before.items():
             self.shared_definitions |= {
                 definition_key(op)
-                for op in (self.nodes_after[now].node.op, self.nodes_before[was].node.op)
+                for op in (self.nodes_after[new_path].node.op, self.nodes_before[old_path].node.op)
                 if isinstance(op, Block)
             }
 
     def pair_block_paths(self) -> dict[str, str]:
         pairs: dict[str, str] = {}
         used: set[str] = set()
-        for was, now in paired_instances(self.diff):
-            if was.path not in used:
-                pairs[now.path] = was.path
-                used.add(was.path)
+        for old, new in paired_instances(self.diff):
+            if old.path not in used:
+                pairs[new.path] = old.path
+                used.add(old.path)
         return pairs
 
     def removed_containers(self, path: str) -> list[str]:
         """The blocks and groups around a removed step that were removed with it."""
-        around = list(enclosing_paths(path))
-        kept = max((i for i, outer in enumerate(around) if outer in self.block_after), default=-1)
-        return around[kept + 1 :]
+        containers = list(enclosing_paths(path))
+        last_kept = max(
+            (i for i, container in enumerate(containers) if container in self.block_after), default=-1
+        )
+        return containers[last_kept + 1 :]
 
     def location_before(self, path: str, node: Node) -> NodeLocation | None:
         """The step of the old model that a new step corresponds to."""
-        was = (
+        old_path = (
             self.block_before.get(path) if isinstance(node.op, Block) else self.matching.path_before.get(path)
         )
-        return None if was is None else self.nodes_before[was]
+        return None if old_path is None else self.nodes_before[old_path]
 
     def current_path(self, path: str, node: Node) -> str | None:
         """The new path of a step of the old model; None if it is gone."""
@@ -92,9 +98,9 @@ def locate_nodes(model: Block) -> dict[str, NodeLocation]:
     """All ops and blocks of a model, by path."""
     locations: dict[str, NodeLocation] = {}
 
-    def visit_block(block: Block, above: str) -> None:
+    def visit_block(block: Block, prefix: str) -> None:
         for node in block.nodes:
-            path = f"{above}{node.name}"
+            path = f"{prefix}{node.name}"
             locations[path] = NodeLocation(path, node, block)
             if isinstance(node.op, Block):
                 visit_block(node.op, f"{path}.")

@@ -17,17 +17,17 @@ def widest_renames(pairs: Mapping[str, str], renamed: Iterable[str]) -> dict[str
 
     `pairs` maps the path before to the path after for every paired step. The outermost renames come first.
     """
-    whole = moved_containers(pairs)
+    container_renames = moved_containers(pairs)
     renames: dict[str, str] = {}
-    for was in renamed:
+    for old_path in renamed:
         old, new = "", ""  # the innermost rename found so far
-        for around in enclosing_paths(was):
-            now = whole.get(around)
-            if now is not None and now != apply_rename(around, old, new):
-                renames[around] = now
-                old, new = around, now
-        if apply_rename(was, old, new) != pairs[was]:
-            renames[was] = pairs[was]
+        for container in enclosing_paths(old_path):
+            new_container = container_renames.get(container)
+            if new_container is not None and new_container != apply_rename(container, old, new):
+                renames[container] = new_container
+                old, new = container, new_container
+        if apply_rename(old_path, old, new) != pairs[old_path]:
+            renames[old_path] = pairs[old_path]
     return dict(sorted(renames.items(), key=lambda pair: pair[0].count(".")))
 
 
@@ -39,16 +39,16 @@ def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
     """Renamed blocks and groups: all their steps are in the new one, most under the same names."""
     before, after = count_contained_steps(pairs), count_contained_steps(pairs.values())
     votes: dict[str, dict[str, int]] = {}
-    for was, now in pairs.items():
-        for old, new in implied_renames(was, now):
-            here = votes.setdefault(old, {})
-            here[new] = here.get(new, 0) + 1
-    likely = {old: max(here, key=lambda new: here[new]) for old, here in votes.items()}
+    for old_path, new_path in pairs.items():
+        for old, new in implied_renames(old_path, new_path):
+            counts = votes.setdefault(old, {})
+            counts[new] = counts.get(new, 0) + 1
+    likely = {old: max(counts, key=lambda new: counts[new]) for old, counts in votes.items()}
     inside: dict[str, int] = {}
-    for was, now in pairs.items():
-        for around in enclosing_paths(was):
-            if around in likely and now.startswith(f"{likely[around]}."):
-                inside[around] = inside.get(around, 0) + 1
+    for old_path, new_path in pairs.items():
+        for container in enclosing_paths(old_path):
+            if container in likely and new_path.startswith(f"{likely[container]}."):
+                inside[container] = inside.get(container, 0) + 1
     return {
         old: new
         for old, new in likely.items()
@@ -60,8 +60,8 @@ def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
     """Count the steps inside each block and group."""
     counts: dict[str, int] = {}
     for path in paths:
-        for around in enclosing_paths(path):
-            counts[around] = counts.get(around, 0) + 1
+        for container in enclosing_paths(path):
+            counts[container] = counts.get(container, 0) + 1
     return counts
 
 
@@ -70,15 +70,17 @@ def weight_rules(diff: Comparison) -> dict[str, str]:
 
     The first rule that matches a name applies, so the innermost come first.
     """
-    steps = {w.before.rpartition(".")[0] for w in diff.weights_with_fate("moved") if w.before is not None}
-    weighted_steps = {
-        path: now for path, now in diff.matching.path_after.items() if diff.before.steps[path].weights
+    moved_steps = {
+        w.before.rpartition(".")[0] for w in diff.weights_with_fate("moved") if w.before is not None
     }
-    lone = {path for path in steps if diff.before.steps[path].op.name == "weight"}
-    renames = widest_renames(weighted_steps, (path for path in weighted_steps if path in steps))
+    weighted_steps = {
+        path: new for path, new in diff.matching.path_after.items() if diff.before.steps[path].weights
+    }
+    free_weights = {path for path in moved_steps if diff.before.steps[path].op.name == "weight"}
+    renames = widest_renames(weighted_steps, (path for path in weighted_steps if path in moved_steps))
     return {
-        was if was in lone else f"{was}.{{rest}}": now if was in lone else f"{now}.{{rest}}"
-        for was, now in reversed(
+        old if old in free_weights else f"{old}.{{rest}}": new if old in free_weights else f"{new}.{{rest}}"
+        for old, new in reversed(
             merge_numbered_renames(renames, [*weighted_steps, *count_contained_steps(weighted_steps)]).items()
         )
     }
@@ -86,18 +88,18 @@ def weight_rules(diff: Comparison) -> dict[str, str]:
 
 def merge_numbered_renames(renames: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
     """Join renames that differ only in an index, if they cover all paths of that pattern."""
-    every: dict[str, set[str]] = {}
+    paths_by_template: dict[str, set[str]] = {}
     for path in paths:
-        every.setdefault(path_template(path), set()).add(path)
+        paths_by_template.setdefault(path_template(path), set()).add(path)
     groups: dict[tuple[str, str], list[str]] = {}
-    for was, now in renames.items():
-        alike = re.findall(r"(?<=\.)\d+(?=\.|$)", was) == re.findall(r"(?<=\.)\d+(?=\.|$)", now)
-        key = (path_template(was), path_template(now)) if alike else (was, now)
-        groups.setdefault(key, []).append(was)
+    for old, new in renames.items():
+        same_indices = re.findall(r"(?<=\.)\d+(?=\.|$)", old) == re.findall(r"(?<=\.)\d+(?=\.|$)", new)
+        key = (path_template(old), path_template(new)) if same_indices else (old, new)
+        groups.setdefault(key, []).append(old)
     merged: dict[str, str] = {}
-    for (was, now), members in groups.items():
-        if len(members) > 1 and every.get(was) == set(members):
-            merged[was] = now
+    for (old, new), members in groups.items():
+        if len(members) > 1 and paths_by_template.get(old) == set(members):
+            merged[old] = new
         else:
             merged |= {member: renames[member] for member in members}
     return merged

@@ -34,7 +34,7 @@ def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
     """The report in sections; `before` and `after` are the names of the models."""
     if diff.equal:
         return [
-            *(ReportLine("", f"{line.path}: {line.description}") for line in model_entries(diff)),
+            *(ReportLine("", f"{entry.path}: {entry.description}") for entry in model_entries(diff)),
             ReportLine(
                 "", f"{before} and {after} are the same model: the same steps, wiring, sizes and names"
             ),
@@ -54,41 +54,37 @@ def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
 
 def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
     """Entries in columns: label, path, text."""
-    width = min(max((len(line.path) for line in entries), default=0), 60)
-    aligned = []
-    for line in entries:
-        text = f"{line.path:{width}}  {make_printable(line.description, MAX_TEXT)}"
-        if line.steps and (line.steps > 1 or line.parameters):
-            each = line.steps // line.repeats
-            alike = line.repeats > 1 < each and each * line.repeats == line.steps
-            steps = (
-                f"{line.repeats} x {each} steps" if alike else f"{line.steps} step{'s' * (line.steps != 1)}"
-            )
-            took = f", {line.parameters:,} parameters" if line.parameters else ""
-            text += f"  ({steps}{took})"
-        aligned.append(ReportLine(line.label, text.rstrip()))
-    return aligned
+    width = min(max((len(entry.path) for entry in entries), default=0), 60)
+    return [
+        ReportLine(
+            entry.label,
+            f"{entry.path:{width}}  {make_printable(entry.description, MAX_TEXT)}{format_size(entry)}".rstrip(),
+        )
+        for entry in entries
+    ]
+
+
+def format_size(entry: DiffEntry) -> str:
+    """The number of steps and parameters of an entry, in brackets; "" for a single step without any."""
+    if not entry.steps or (entry.steps == 1 and not entry.parameters):
+        return ""
+    each = entry.steps // entry.repeats
+    if entry.repeats > 1 < each and each * entry.repeats == entry.steps:
+        steps = f"{entry.repeats} x {each} steps"
+    else:
+        steps = f"{entry.steps} step{'s' * (entry.steps != 1)}"
+    parameters = f", {entry.parameters:,} parameters" if entry.parameters else ""
+    return f"  ({steps}{parameters})"
 
 
 def size_lines(diff: Comparison) -> Iterator[ReportLine]:
     """A table of the total sizes of both models."""
     old, new = diff.total_costs
-    rows = [("", "before", "after", "difference", "")]
-    for name in MEASURES:
-        a, b = MEASURES[name](old), MEASURES[name](new)
-        shown = format_memory if name == "memory" else "{:,}".format
-        sign = "+" if b > a else "-" if b < a else ""
-        share = f"{sign}{format_growth(abs(b - a) / a)}" if a and a != b else ""
-        rows.append(
-            (
-                name,
-                shown(a) or "0",
-                shown(b) or "0",
-                f"{sign}{shown(abs(b - a))}" if a != b else "none",
-                share,
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [
+        ("", "before", "after", "difference", ""),
+        *(size_row(name, measure(old), measure(new)) for name, measure in MEASURES.items()),
+    ]
+    widths = column_widths(rows)
     for row in rows:
         cells = [
             row[0].ljust(widths[0]),
@@ -97,50 +93,60 @@ def size_lines(diff: Comparison) -> Iterator[ReportLine]:
         yield ReportLine("", "  ".join(cells).rstrip())
 
 
+def size_row(name: str, before: int, after: int) -> tuple[str, ...]:
+    """A row of the table of sizes: name, before, after, difference, growth."""
+    format_number = format_memory if name == "memory" else "{:,}".format
+    sign = "+" if after > before else "-" if after < before else ""
+    difference = f"{sign}{format_number(abs(after - before))}" if before != after else "none"
+    growth = f"{sign}{format_growth(abs(after - before) / before)}" if before and before != after else ""
+    return name, format_number(before) or "0", format_number(after) or "0", difference, growth
+
+
+def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
 def format_growth(share: float) -> str:
     """A growth as percent, from ten times on as a factor."""
-    return (
-        format_percent(share)
-        if share < 0.995
-        else f"{100 * share:.0f}%"
-        if share < 10
-        else f"{share:.0f} times"
-    )
+    if share < 0.995:
+        return format_percent(share)
+    return f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"
 
 
 def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
-    """A table of weights by fate, their changes, and rules for those that moved."""
-    counts = {fate: count for fate, count in count_by_fate(diff).items() if count.tensors}
-    whole = diff.total_costs[1].parameters
-    rows = [("weights", "tensors", "parameters", "", "")]
-    for fate, count in counts.items():
-        share = format_percent(count.trained_elements / whole) if whole and fate != "gone" else ""
-        rows.append((fate, f"{count.tensors:,}", f"{count.trained_elements:,}", share, FATES[fate]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.rjust(w) for cell, w in zip(row[1:-1], widths[1:-1], strict=True)]
-        word = row[0] if row[0] != "weights" else ""
-        yield (
-            ReportLine(word, "  ".join([*cells, row[-1]]).rstrip())
-            if word
-            else ReportLine("", f"{row[0]:8} {'  '.join(cells)}".rstrip())
-        )
+    """A table of weights by fate, the changes of single weights, and rules for those that moved."""
+    yield from weight_table(diff)
     if detail := weight_entries(diff):
         yield ReportLine("", "")
         yield from align_entries(detail)
-    if mixed := diff.colliding_weights:
+    if colliding := diff.colliding_weights:
         yield ReportLine("", "")
         yield ReportLine(
             "",
-            f"careful: {len(mixed)} of those that moved have a path that was another's; "
-            "loaded by name, they would get its values",
+            f"warning: {len(colliding)} of the moved weights have a path that belonged to another weight; "
+            "loading by name would give them the values of that weight",
         )
-    if moved := weight_rules(diff):
+    if rules := weight_rules(diff):
         yield ReportLine("", "")
-        yield ReportLine("", "what moved is carried by this in the new spec:")
+        yield ReportLine("", "to load the moved weights from an old checkpoint, add this to the new spec:")
         yield ReportLine("", "weights:")
         yield ReportLine("", f"  {FORMER_FORMAT}:")
-        yield from (ReportLine("", f"    {was}: {now}") for was, now in moved.items())
+        yield from (ReportLine("", f"    {old}: {new}") for old, new in rules.items())
+
+
+def weight_table(diff: Comparison) -> Iterator[ReportLine]:
+    """The number of tensors and of trained parameters of each fate."""
+    counts = {fate: count for fate, count in count_by_fate(diff).items() if count.tensors}
+    total = diff.total_costs[1].parameters
+    rows = [("weights", "tensors", "parameters", "", "")]
+    for fate, count in counts.items():
+        share = format_percent(count.trained_elements / total) if total and fate != "gone" else ""
+        rows.append((fate, f"{count.tensors:,}", f"{count.trained_elements:,}", share, FATES[fate]))
+    widths = column_widths(rows)
+    for name, *numbers, meaning in rows:
+        cells = [cell.rjust(w) for cell, w in zip(numbers, widths[1:-1], strict=True)]
+        line = ReportLine(name, "  ".join([*cells, meaning]).rstrip())
+        yield line if meaning else ReportLine("", str(line))  # the headings carry no label
 
 
 def diff_document(diff: Comparison) -> dict[str, Any]:
@@ -152,25 +158,29 @@ def diff_document(diff: Comparison) -> dict[str, Any]:
         "params": change_records(diff.params),
         "added": {step.path: step.op.name for step in diff.added},
         "removed": {step.path: step.op.name for step in diff.removed},
-        "changed": {path: change_records(found) for path, found in diff.changed.items()},
-        "blocks": {path: change_records(found) for path, found in diff.blocks.items()},
+        "changed": {path: change_records(changes) for path, changes in diff.changed.items()},
+        "blocks": {path: change_records(changes) for path, changes in diff.blocks.items()},
         "rewired": {
-            path: {"before": list(r.before), "after": list(r.after), "follows": r.is_consequence}
-            for path, r in diff.rewired.items()
+            path: {
+                "before": list(rewired.before),
+                "after": list(rewired.after),
+                "follows": rewired.is_consequence,
+            }
+            for path, rewired in diff.rewired.items()
         },
         "renamed": diff.renamed,
         "before": cost_record(old),
         "after": cost_record(new),
         "weights": [
             {
-                "fate": w.fate,
-                "before": w.before,
-                "after": w.after,
-                "shape_before": None if w.shape_before is None else list(w.shape_before),
-                "shape_after": None if w.shape_after is None else list(w.shape_after),
-                "trained": w.trained,
+                "fate": weight.fate,
+                "before": weight.before,
+                "after": weight.after,
+                "shape_before": None if weight.shape_before is None else list(weight.shape_before),
+                "shape_after": None if weight.shape_after is None else list(weight.shape_after),
+                "trained": weight.trained,
             }
-            for w in diff.weights
+            for weight in diff.weights
         ],
         "rules": weight_rules(diff),
     }

@@ -122,7 +122,7 @@ def node_kind(node: Node) -> str:
     if isinstance(node.op, Skip):
         return "skipped"
     kind = node.op.kind if isinstance(node.op, Block) else node.op.name
-    return f"{kind} ({node.reuses} again)" if node.reuses else kind
+    return f"{kind} (reuses {node.reuses})" if node.reuses else kind
 
 
 def fold_rows(members: Iterable[SummaryRow]) -> Iterator[SummaryRow]:

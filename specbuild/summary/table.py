@@ -86,7 +86,7 @@ class SummaryTable:
         frozen = f", of which {self.total_cost.frozen:,} frozen" if self.total_cost.frozen else ""
         totals = (
             f"{self.model.kind}: {self.total_cost.parameters:,} parameters{frozen}{buffers}, "
-            f"{format_quantity(self.total_cost.macs)} multiply-adds and {format_memory(self.total_cost.memory)} of activations a sample"
+            f"{format_quantity(self.total_cost.macs)} multiply-adds and {format_memory(self.total_cost.memory)} of activations per sample"
         )
         return [totals, *([make_printable(f"outputs: {', '.join(named)}")] if named else [])]
 

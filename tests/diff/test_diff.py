@@ -320,7 +320,7 @@ def test_weights_that_a_load_by_name_would_mix_up() -> None:
         ("conv1.kernel", "conv2.kernel"), ("conv1.bias", "conv2.bias"), ("conv2.kernel", "conv3.kernel"), ("conv2.bias", "conv3.bias"),
     }  # fmt: skip
     assert [w.after for w in here.colliding_weights] == ["conv2.kernel", "conv2.bias"]
-    assert "careful: 2 of those that moved" in "\n".join(map(str, report_lines(here, "a", "b")))
+    assert "warning: 2 of the moved weights" in "\n".join(map(str, report_lines(here, "a", "b")))
 
 
 def test_another_op_at_the_same_path_keeps_no_weights() -> None:

@@ -99,7 +99,7 @@ def test_what_is_left_of_a_block_that_lent_steps_to_others(before: str, after: s
     here = diff_models(build_graph(ROOT / before), build_graph(ROOT / after))
     assert sum_of(here)[:2] == (len(here.added), len(here.removed))
     notes = [note for box in seen(here).all_boxes() if box.change == "removed" for note in box.notes]
-    assert notes and all(note.endswith("steps are elsewhere now") for note in notes)
+    assert notes and all(note.endswith("steps moved elsewhere") for note in notes)
 
 
 def sum_of(here: Diff) -> ChangeCount:
@@ -244,7 +244,7 @@ def test_renamed_and_moved() -> None:
     here = boxes(found("renamed_steps"))
     assert (here["entry"].change, here["entry"].notes[0]) == ("renamed", "was stem")
     assert boxes(found("renamed_steps"), "ChannelGate")["widen"].notes == ("was excite",)
-    assert boxes(compared(BARE, WRAPPED))["stem"].notes[0] == "around steps that were there"
+    assert boxes(compared(BARE, WRAPPED))["stem"].notes[0] == "wraps existing steps"
     assert boxes(compared(BARE, WRAPPED), "Stem")["first"].notes == ("moved from first",)
     assert boxes(compared(WRAPPED, BARE))["first"].notes == ("moved from stem.first",)
     assert not any(link for link in links(the(compared(WRAPPED, BARE), 0)).values())

@@ -149,7 +149,7 @@ def test_summary_folds_what_repeats() -> None:
     ]
     assert (
         lines[-1] == "ResNet: 25,557,032 parameters (and 53,120 in running statistics), "
-        "4.09 G multiply-adds and 143 MiB of activations a sample"
+        "4.09 G multiply-adds and 143 MiB of activations per sample"
     )
     assert max(map(len, lines[:-1])) <= 105
 
@@ -166,7 +166,7 @@ def test_summary_of_several_outputs() -> None:
 
 def test_summary_tells_what_is_used_again() -> None:
     text = summarize_model(build_graph(net("  - conv: {channels: 4}\n    as: a\n  - reuse: a\n")))
-    assert "conv (a again)" in text
+    assert "conv (reuses a)" in text
 
 
 def test_units() -> None:
