@@ -19,34 +19,34 @@ from specbuild.ops import OPS
 MAX_APPLICATIONS = 1_000  # that edits are about steps of one block, side by side
 
 
-def apply_edits(frame: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
+def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
     """The steps of a block, of a group or of a repeat after every edit that is about one of them."""
     times = 0
-    for edit, states in frame.pending.edits:
+    for edit, states in scope.pending.edits:
         selector = edit.definition.selector
         matches = [
             entry
             for entry in flatten_entries(entries)
             if not entry.removed
             and selector.is_match(
-                selector.next_states(states, entry.selector_names, step_kind(frame, entry.step))
+                selector.next_states(states, entry.selector_names, step_kind(scope, entry.step))
             )
         ]
         times += len(matches)
         if times > MAX_APPLICATIONS:
             raise edit.definition.selector_at.error(
                 "SB502",
-                f"the edits are about steps of {frame.definition.name} more than {MAX_APPLICATIONS:,} times",
+                f"the edits are about steps of {scope.definition.name} more than {MAX_APPLICATIONS:,} times",
             )
         beside = {entry.name: entry for entry in flatten_entries(entries)}
         for number, entry in enumerate(matches, 1):
-            frame.applied_edits.append((edit.definition, frame.prefix + entry.name))
-            apply_edit(edit, entry, number if len(matches) > 1 else 0, frame, beside)
+            scope.applied_edits.append((edit.definition, scope.prefix + entry.name))
+            apply_edit(edit, entry, number if len(matches) > 1 else 0, scope, beside)
     return entries
 
 
 def apply_edit(
-    edit: ScopedEdit, entry: StepEntry, number: int, frame: BlockScope, beside: dict[str, StepEntry]
+    edit: ScopedEdit, entry: StepEntry, number: int, scope: BlockScope, beside: dict[str, StepEntry]
 ) -> None:
     """One edit of one step; `number` counts the steps that it is about, if there are several side by side."""
     definition, step = edit.definition, entry.step
@@ -70,7 +70,7 @@ def apply_edit(
             entry.created_by, entry.frozen_by = edit, []
         case "insert":
             base = definition.name or step_label(make_edit_step(edit, None))
-            name = free_name(edit, f"{base}{number}" if number else base, frame, beside)
+            name = free_name(edit, f"{base}{number}" if number else base, scope, beside)
             new = beside[name] = StepEntry(
                 name, make_edit_step(edit, definition.name and name, doc=definition.doc), created_by=edit
             )
@@ -84,7 +84,7 @@ def make_edit_step(edit: ScopedEdit, name: str | None, **more: Any) -> StepDef:
     """What an edit inserts, or puts in the place of a step, as a step of the block."""
     definition = edit.definition
     key = "insert" if definition.verb == "insert" else "with"
-    choice = parse_block_argument(definition.new, definition.at.child(key), edit.scope)
+    choice = parse_block_argument(definition.new, definition.at.child(key), edit.env)
     return StepDef("use", choice, definition.at, definition.at.child(key), name, definition.sources, **more)
 
 
@@ -111,22 +111,22 @@ def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, Argument]:
         raise edit.definition.selector_at.error(
             "SB209", f"a `{step.kind}` has no attributes to set", "select a step in it"
         )
-    return {name: Argument(raw, at.child(name), edit.scope) for name, raw in edit.definition.settings.items()}
+    return {name: Argument(raw, at.child(name), edit.env) for name, raw in edit.definition.settings.items()}
 
 
-def free_name(edit: ScopedEdit, name: str, frame: BlockScope, beside: dict[str, StepEntry]) -> str:
+def free_name(edit: ScopedEdit, name: str, scope: BlockScope, beside: dict[str, StepEntry]) -> str:
     """A name for a new step that no step beside it has; a parameter that is no block here gives its name up."""
     definition = edit.definition
     other = beside.get(name)
     if other is not None and definition.name is None:
         return next(n for n in (f"{name}{k}" for k in range(2, 10_000)) if n not in beside)
     if other is not None:
-        if other.step.name is None and step_kind(frame, other.step) == "none":
+        if other.step.name is None and step_kind(scope, other.step) == "none":
             other.removed = True
         else:
             raise definition.at.child("as").error(
                 "SB204",
-                f"{frame.definition.name} has a step {name!r} already",
+                f"{scope.definition.name} has a step {name!r} already",
                 "give the new one another name",
             )
     return name

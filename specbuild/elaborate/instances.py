@@ -45,7 +45,7 @@ class Perturbation:
 
 
 class BlockInstances:
-    """Every instance made so far. `run` elaborates the steps of a block into its frame; `renamed` is what a model is
+    """Every instance made so far. `run` elaborates the steps of a block into its scope; `renamed` is what a model is
     under another name."""
 
     def __init__(
@@ -83,7 +83,7 @@ class BlockInstances:
         params = bind_parameters(
             definition, variant_arguments(definition, arguments, variant, spec.source.address_of()), at
         )
-        env = param_scope(params)
+        env = param_env(params)
         if not definition.inputs or "inputs" not in spec.source.data:
             raise spec.source.address_of().error(
                 "SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say"
@@ -105,7 +105,7 @@ class BlockInstances:
             if self.find_alias(other) is None:
                 arguments |= perturbation.override_arguments(other, step.value_at)
             params, definition = bind_call(other, arguments, step.value_at), other
-            env = param_scope(params)
+            env = param_env(params)
             pending = self.start_pending(definition, params, pending)
             inputs = {
                 name: x.with_sizes({axis: concrete(n) for axis, n in x.sizes.items()})
@@ -195,7 +195,7 @@ class BlockInstances:
         pending: PendingEdits,
     ) -> Block:
         """The instance itself; `read` has the sizes of its inputs as its expressions read them."""
-        frame = BlockScope(definition, env, inputs, pending=pending)
+        scope = BlockScope(definition, env, inputs, pending=pending)
         for name in inputs:
             check_name(name, definition.at.child("inputs", name), "an input")
             if name in env:
@@ -203,64 +203,64 @@ class BlockInstances:
                     "SB204", f"{name!r} is a parameter and an input", key=True
                 )
             env[name] = input_sizes[name]
-        frame.scopes.append({name: name for name in inputs})
-        frame.last = next(iter(inputs), None)
+        scope.visible_names.append({name: name for name in inputs})
+        scope.last = next(iter(inputs), None)
         if not definition.steps:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
-        self.run(frame, definition.steps)
-        outputs = self.resolve_outputs(frame)  # a tap among them opens a node
-        check_attribute_names(frame)
+        self.run(scope, definition.steps)
+        outputs = self.resolve_outputs(scope)  # a tap among them opens a node
+        check_attribute_names(scope)
         return Block(
             definition.name,
             definition.doc,
             {p: v if isinstance(v, BlockArgument) else concrete(v) for p, v in params.items()},
             {p: d.default for p, d in definition.params.items() if not d.required},
             inputs,
-            tuple(frame.nodes.values()),
-            frame.groups,
+            tuple(scope.nodes.values()),
+            scope.groups,
             outputs,
             definition.at,
-            frame.step_count,
+            scope.step_count,
             {p: d.doc for p, d in definition.params.items() if d.doc},
-            applied_edits=tuple(frame.applied_edits),
-            frozen_paths=tuple(frame.frozen_paths),
+            applied_edits=tuple(scope.applied_edits),
+            frozen_paths=tuple(scope.frozen_paths),
         )
 
-    def resolve_outputs(self, frame: BlockScope) -> dict[str, Output]:
-        raw, at = frame.definition.outputs, frame.definition.at.child("outputs")
+    def resolve_outputs(self, scope: BlockScope) -> dict[str, Output]:
+        raw, at = scope.definition.outputs, scope.definition.at.child("outputs")
         if raw is None:
-            assert frame.last is not None
-            ref = require_single(frame, frame.last, frame.definition.at)
-            return {"": Output(ref, frame.value_type(ref))}
+            assert scope.last is not None
+            ref = require_single(scope, scope.last, scope.definition.at)
+            return {"": Output(ref, scope.value_type(ref))}
         if isinstance(raw, str):
-            ref = resolve_reference(frame, self.qualify_output(frame, raw), at)
-            return {"": Output(ref, frame.value_type(ref))}
+            ref = resolve_reference(scope, self.qualify_output(scope, raw), at)
+            return {"": Output(ref, scope.value_type(ref))}
         pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
         found = {}
         for i, (name, target) in enumerate(pairs):
             place = at.child(name) if isinstance(raw, Mapping) else at.child(i)
             check_name(name, place, "an output")
-            ref = resolve_reference(frame, self.qualify_output(frame, target), place)
-            found[name] = Output(ref, frame.value_type(ref))
+            ref = resolve_reference(scope, self.qualify_output(scope, target), place)
+            found[name] = Output(ref, scope.value_type(ref))
         return found
 
-    def qualify_output(self, frame: BlockScope, target: Any) -> Any:
+    def qualify_output(self, scope: BlockScope, target: Any) -> Any:
         """An output's name; in a model that is another one renamed, a path in that one will do."""
-        if not isinstance(target, str) or target == "prev" or self.find_alias(frame.definition) is None:
+        if not isinstance(target, str) or target == "prev" or self.find_alias(scope.definition) is None:
             return target
-        [step] = frame.nodes
-        return target if target.partition(".")[0] in (step, *frame.inputs) else f"{step}.{target}"
+        [step] = scope.nodes
+        return target if target.partition(".")[0] in (step, *scope.inputs) else f"{step}.{target}"
 
 
-def param_scope(params: Mapping[str, Any]) -> dict[str, Any]:
+def param_env(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the expressions of their own block read them: numbers go by their names."""
     return {p: v if isinstance(v, BlockArgument) else symbolic(concrete(v), p) for p, v in params.items()}
 
 
-def check_attribute_names(frame: BlockScope) -> None:
+def check_attribute_names(scope: BlockScope) -> None:
     """Raise SB204 for two steps that would be one attribute: `left.2`, the third step of a branch, and `left_2`."""
     found: dict[str, Node] = {}
-    for node in frame.nodes.values():
+    for node in scope.nodes.values():
         name = node.name.replace(".", "_")
         other = found.setdefault(name, node)
         if other is not node:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from specbuild.diagnostics.errors import closest_match
-from specbuild.elaborate.block_scope import BlockScope, outer_type
+from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.instances import BlockInstances
 from specbuild.elaborate.pending_edits import PendingEdits
 from specbuild.elaborate.references import resolve_reference
@@ -16,7 +16,7 @@ from specbuild.expressions import bind_name, concrete
 from specbuild.frontend.document import Argument, BlockDef, StepDef
 from specbuild.frontend.names import check_name
 from specbuild.frontend.resolver import SpecFiles
-from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip, size_arguments
+from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip, outer_type, size_arguments
 from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import MATRIX_INITS, AttributeValueError, Init
 from specbuild.ops.base import Op, WeightSpec, list_attributes
@@ -31,46 +31,46 @@ class NodeBuilder:
     def __init__(self, files: SpecFiles, instances: BlockInstances):
         self.files, self.instances = files, instances
 
-    def add_node(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
+    def add_node(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
         """One op, block, `reuse` or `use`: a node."""
-        when = condition_expression(frame, step) if step.when is not None else None
-        if step.when is not None and not is_condition_true(frame, step):
-            node = skip_node(frame, step, path, sources[0] if sources else None)
+        when = condition_expression(scope, step) if step.when is not None else None
+        if step.when is not None and not is_condition_true(scope, step):
+            node = skip_node(scope, step, path, sources[0] if sources else None)
         elif step.kind == "reuse":
-            node = self.reuse_step(frame, step, path, sources)
+            node = self.reuse_step(scope, step, path, sources)
         elif step.kind == "use":
-            node = self.use_argument(frame, step, path, sources)
+            node = self.use_argument(scope, step, path, sources)
         elif step.kind in OPS:
-            node = self.build_op(frame, step, path, sources)
+            node = self.build_op(scope, step, path, sources)
         else:
-            node = self.build_block(frame, step, path, sources)
+            node = self.build_block(scope, step, path, sources)
         node = replace(node, when=when)
-        if "i" in frame.env:
-            at = concrete(frame.env["i"])
+        if "i" in scope.env:
+            at = concrete(scope.env["i"])
             node = replace(
                 node,
                 type=detach_index(node.type, at),
                 parts={n: detach_index(x, at) for n, x in node.parts.items()},
             )
-        frame.nodes[path] = node
-        frame.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
-        if frame.step_count > MAX_STEPS:
+        scope.nodes[path] = node
+        scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
+        if scope.step_count > MAX_STEPS:
             raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
         return path
 
     def build_op(
         self,
-        frame: BlockScope,
+        scope: BlockScope,
         step: StepDef,
         path: str,
         sources: list[Ref | None],
-        scopes: Mapping[str, Argument] | None = None,
+        arguments: Mapping[str, Argument] | None = None,
     ) -> Node:
         cls = OPS[step.kind]
         taken = {t.name for t in cls.input_specs}
-        scopes = {**(scopes or {}), **self.edit_settings(frame, step, sources)}
+        arguments = {**(arguments or {}), **self.edit_settings(scope, step, sources)}
         raw = {} if step.value is None or isinstance(step.value, list) else step.value
-        raw = {**raw, **{name: argument.raw for name, argument in scopes.items()}}
+        raw = {**raw, **{name: argument.raw for name, argument in arguments.items()}}
         declared = list_attributes(cls)
         for key in raw:
             if key not in declared and key not in taken:
@@ -80,19 +80,19 @@ class NodeBuilder:
                     if guess
                     else f"{cls.name} has {join_names([*taken - {'x'}, *declared])}"
                 )
-                at = scopes[key].at if key in scopes else step.value_at.child(key)
+                at = arguments[key].at if key in arguments else step.value_at.child(key)
                 raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
         values = {}
         for name, a in declared.items():
             if name in raw:
-                argument = scopes.get(name) or Argument(raw[name], step.value_at.child(name), frame.env)
+                argument = arguments.get(name) or Argument(raw[name], step.value_at.child(name), scope.env)
                 values[name] = read_attribute(a.kind, argument.raw, argument.at, argument.env or {})
             elif a.is_required:
                 raise step.error(
                     "SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`"
                 )
         op = cls(**values)
-        types = [None if s is None else frame.value_type(s) for s in sources]
+        types = [None if s is None else scope.value_type(s) for s in sources]
         type_, parts = self.infer_types(step, op, types)
         for name, value in values.items():
             if isinstance(value, Init):
@@ -130,19 +130,19 @@ class NodeBuilder:
                 "use zeros, ones, constant, normal or uniform",
             )
 
-    def build_block(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def build_block(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         definition = self.files.find_block(
-            frame.definition.source, step.kind, step.value_at if step.value_at.path else step.at
+            scope.definition.source, step.kind, step.value_at if step.value_at.path else step.at
         )
         given = {
-            name: Argument(raw, step.value_at.child(name), frame.env)
+            name: Argument(raw, step.value_at.child(name), scope.env)
             for name, raw in (step.value or {}).items()
-        } | self.edit_settings(frame, step, sources)
-        return self.call_block(frame, definition, step, given, path, sources)
+        } | self.edit_settings(scope, step, sources)
+        return self.call_block(scope, definition, step, given, path, sources)
 
     def call_block(
         self,
-        frame: BlockScope,
+        scope: BlockScope,
         definition: BlockDef,
         step: StepDef,
         given: dict[str, Argument],
@@ -153,11 +153,11 @@ class NodeBuilder:
         inputs = {}
         for name, source in zip(definition.inputs, sources, strict=True):
             assert source is not None
-            inputs[name] = x = frame.value_type(source)
+            inputs[name] = x = scope.value_type(source)
             self.check_input_axes(definition, name, x, step)
-        around = frame.pending_inside.get(path, PendingEdits())
+        around = scope.pending_inside.get(path, PendingEdits())
         built = self.instances.build_instance(definition, params, inputs, step.at, path, around)
-        frame.applied_edits += [(edit, f"{path}.{inside}") for edit, inside in built.applied_edits]
+        scope.applied_edits += [(edit, f"{path}.{inside}") for edit, inside in built.applied_edits]
         args = params | size_arguments(inputs, params)
         type_ = outer_type(built.type, args)
         return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
@@ -176,14 +176,14 @@ class NodeBuilder:
                 "SB404", f"{definition.name} takes {name} with axes {join_names(wanted)}, but here it is {x}"
             )
 
-    def reuse_step(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def reuse_step(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         at = step.value_at
-        ref = resolve_reference(frame, step.value, at)
-        origin = frame.nodes.get(ref.partition("@")[0])
+        ref = resolve_reference(scope, step.value, at)
+        origin = scope.nodes.get(ref.partition("@")[0])
         if origin is None or isinstance(origin.op, Skip):
             raise at.error("SB202", f"{step.value!r} is not a step that can be used again")
-        origin = frame.nodes[origin.reuses] if origin.reuses else origin
-        types = [None if s is None else frame.value_type(s) for s in sources]
+        origin = scope.nodes[origin.reuses] if origin.reuses else origin
+        types = [None if s is None else scope.value_type(s) for s in sources]
         if isinstance(origin.op, Block):
             definition = self.instances.definitions[origin.op.at]
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
@@ -194,7 +194,7 @@ class NodeBuilder:
                 inputs,
                 step.at,
                 path,
-                frame.pending_inside.get(origin.name, PendingEdits()),
+                scope.pending_inside.get(origin.name, PendingEdits()),
             )
             args = params | size_arguments(inputs, params)
             return Node(
@@ -210,7 +210,7 @@ class NodeBuilder:
             )
         assert isinstance(origin.op, Op)
         type_, parts = self.infer_types(step, origin.op, types)
-        before = origin.op.weight_specs(*[None if s is None else frame.value_type(s) for s in origin.inputs])
+        before = origin.op.weight_specs(*[None if s is None else scope.value_type(s) for s in origin.inputs])
         if origin.op.weight_specs(*types) != before:
             raise step.error(
                 "SB401", f"{step.value} cannot be used again here: its weights would have other shapes"
@@ -228,33 +228,33 @@ class NodeBuilder:
         )
 
     def edit_settings(
-        self, frame: BlockScope, step: StepDef, sources: list[Ref | None]
+        self, scope: BlockScope, step: StepDef, sources: list[Ref | None]
     ) -> dict[str, Argument]:
         """What edits have set; they may speak of what goes into the step as `x`."""
-        x = {} if not sources or sources[0] is None else {"x": frame.value_type(sources[0]).sizes}
+        x = {} if not sources or sources[0] is None else {"x": scope.value_type(sources[0]).sizes}
         return {name: replace(a, env={**x, **(a.env or {})}) for name, a in step.settings.items()}
 
-    def use_argument(self, frame: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
+    def use_argument(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         """A parameter that is a block, in the place of a step."""
-        choice = block_argument(frame, step)
+        choice = block_argument(scope, step)
         if choice.kind == "none":
-            return skip_node(frame, step, path, sources[0])
-        scope = dict(choice.scope)
+            return skip_node(scope, step, path, sources[0])
+        env = dict(choice.env)
         if isinstance(step.value, BlockArgument) and sources and sources[0] is not None:
-            scope.setdefault("x", frame.value_type(sources[0]).sizes)  # an edit may speak of what goes in
-        given = {name: Argument(raw, choice.at.child(name), scope) for name, raw in choice.arguments.items()}
+            env.setdefault("x", scope.value_type(sources[0]).sizes)  # an edit may speak of what goes in
+        given = {name: Argument(raw, choice.at.child(name), env) for name, raw in choice.arguments.items()}
         beside = step.at.child("with")
         given |= {
-            name: Argument(raw, beside.child(name), frame.env) for name, raw in (step.arguments or {}).items()
+            name: Argument(raw, beside.child(name), scope.env) for name, raw in (step.arguments or {}).items()
         }
         stand_in = replace(
             step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
         )
-        given |= self.edit_settings(frame, step, sources)
+        given |= self.edit_settings(scope, step, sources)
         if choice.kind in OPS:
-            return self.build_op(frame, replace(stand_in, settings={}), path, sources, given)
+            return self.build_op(scope, replace(stand_in, settings={}), path, sources, given)
         return self.call_block(
-            frame,
+            scope,
             self.files.find_block(choice.at.source, choice.kind, choice.at),
             stand_in,
             given,
@@ -269,7 +269,7 @@ def detach_index(x: TensorType, i: int) -> TensorType:
 
 
 def skip_node(
-    frame: BlockScope, step: StepDef, path: str, source: Ref | None, when: str | None = None
+    scope: BlockScope, step: StepDef, path: str, source: Ref | None, when: str | None = None
 ) -> Node:
     """A step that is passed through."""
     if source is None:
@@ -278,7 +278,7 @@ def skip_node(
         path,
         Skip(),
         (source,),
-        frame.value_type(source),
+        scope.value_type(source),
         step.at,
         step.name is not None,
         when=when,

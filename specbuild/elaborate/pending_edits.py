@@ -16,14 +16,14 @@ class ScopedEdit:
     """An edit, and what the names in it stand for: the parameters of its file's model."""
 
     definition: EditDef
-    scope: Mapping[str, Any]
+    env: Mapping[str, Any]
 
     def cache_key(self) -> Any:
         """Equal for two that do the same."""
-        scope = tuple(
-            (n, v.cache_key() if isinstance(v, BlockArgument) else repr(v)) for n, v in self.scope.items()
+        env = tuple(
+            (n, v.cache_key() if isinstance(v, BlockArgument) else repr(v)) for n, v in self.env.items()
         )
-        return (id(self.definition), scope)
+        return (id(self.definition), env)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class PendingEdits:
 
 
 def start_edits(
-    definitions: Collection[EditDef], scope: Mapping[str, Any], around: PendingEdits = PendingEdits()
+    definitions: Collection[EditDef], env: Mapping[str, Any], around: PendingEdits = PendingEdits()
 ) -> PendingEdits:
     """The edits of a file where its model begins; those of the files around come after them."""
-    own = tuple((ScopedEdit(d, scope), d.selector.start_states) for d in definitions)
+    own = tuple((ScopedEdit(d, env), d.selector.start_states) for d in definitions)
     return PendingEdits(own + around.edits) if own else around

@@ -14,42 +14,42 @@ from specbuild.ir.graph import Block, Node, Output, Ref
 from specbuild.ops.types import join_names
 
 
-def resolve_reference(frame: BlockScope, text: Any, at: SourceAddress) -> Ref:
+def resolve_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     """The value that a name speaks of: a step, an input, `prev`, a step's output, or a tap into a block."""
-    return require_single(frame, find_reference(frame, text, at), at)
+    return require_single(scope, find_reference(scope, text, at), at)
 
 
-def find_reference(frame: BlockScope, text: Any, at: SourceAddress) -> Ref:
+def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     if not isinstance(text, str):
         raise at.error("SB102", "this is the name of a step or an input")
     if text == "prev":
-        if frame.last is None:
+        if scope.last is None:
             raise at.error("SB202", "there is no value before this step")
-        return frame.last
-    for scope in reversed(frame.scopes):
-        if text in scope:
-            return scope[text]
-    if text in frame.moved_values:
-        return frame.moved_values[text]
-    if text in frame.nodes:
+        return scope.last
+    for names in reversed(scope.visible_names):
+        if text in names:
+            return names[text]
+    if text in scope.moved_values:
+        return scope.moved_values[text]
+    if text in scope.nodes:
         return text
-    if text in frame.groups:
-        members = [n for n in frame.nodes if n.startswith(text + ".")]
+    if text in scope.groups:
+        members = [n for n in scope.nodes if n.startswith(text + ".")]
         if members:
             return members[-1]
     parts = text.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         head = ".".join(parts[:cut])
-        inner = next((p + head for p in enclosing_prefixes(frame.prefix) if p + head in frame.nodes), None)
-        ref = inner or next((s[head] for s in reversed(frame.scopes) if head in s), head)
-        node = frame.nodes.get(ref)
+        inner = next((p + head for p in enclosing_prefixes(scope.prefix) if p + head in scope.nodes), None)
+        ref = inner or next((s[head] for s in reversed(scope.visible_names) if head in s), head)
+        node = scope.nodes.get(ref)
         if node is not None and isinstance(node.op, Block):
-            return tap_output(frame, node, ".".join(parts[cut:]), at)
+            return tap_output(scope, node, ".".join(parts[cut:]), at)
         if node is not None and ".".join(parts[cut:]) in node.parts:
             return f"{node.name}@{'.'.join(parts[cut:])}"
-    known = [n for s in frame.scopes for n in s]
+    known = [n for s in scope.visible_names for n in s]
     guess = closest_match(text, known)
-    later = any(s.name == text for s in frame.definition.steps)
+    later = any(s.name == text for s in scope.definition.steps)
     hint = f"did you mean {guess!r}?" if guess else f"here are: {join_names(known[:12])}"
     message = f"{text!r} comes only after this step" if later else f"nothing above is named {text!r}"
     raise at.error("SB202", message, hint)
@@ -63,9 +63,9 @@ def enclosing_prefixes(prefix: str) -> Iterator[str]:
     yield ""
 
 
-def require_single(frame: BlockScope, ref: Ref, at: SourceAddress) -> Ref:
+def require_single(scope: BlockScope, ref: Ref, at: SourceAddress) -> Ref:
     """A reference to one value; a step that gives several is not one."""
-    node = frame.nodes.get(ref)
+    node = scope.nodes.get(ref)
     if node is None or not node.parts:
         return ref
     parts = [f"{node.name}.{part}" for part in node.parts]
@@ -74,19 +74,19 @@ def require_single(frame: BlockScope, ref: Ref, at: SourceAddress) -> Ref:
     )
 
 
-def previous_value(frame: BlockScope, step: StepDef) -> Ref:
-    if frame.last is None:
+def previous_value(scope: BlockScope, step: StepDef) -> Ref:
+    if scope.last is None:
         raise step.error("SB202", "there is no value before this step", "name its input with `from`")
-    return require_single(frame, frame.last, step.at)
+    return require_single(scope, scope.last, step.at)
 
 
-def tap_output(frame: BlockScope, node: Node, path: str, at: SourceAddress) -> Ref:
+def tap_output(scope: BlockScope, node: Node, path: str, at: SourceAddress) -> Ref:
     """A value inside a block instance becomes one of its outputs."""
     assert isinstance(node.op, Block)
     if path in node.op.outputs:
         return node.name if next(iter(node.op.outputs)) == path else f"{node.name}@{path}"
-    for other in expose_in_nodes(frame.nodes.values(), node.reuses or node.name, path, at, f"{node.name}."):
-        frame.nodes[other.name] = other
+    for other in expose_in_nodes(scope.nodes.values(), node.reuses or node.name, path, at, f"{node.name}."):
+        scope.nodes[other.name] = other
     return f"{node.name}@{path}"
 
 

@@ -44,16 +44,19 @@ class StepEntry:
         return (self.name, self.label) if self.label else (self.name,)
 
 
-def name_steps(frame: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
+def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
     """Steps with their names; those of a group are numbered unless they have one."""
     labels = [step_label(s) for s in steps if s.name is None]
     seen: dict[str, int] = {}
-    known = {*frame.scopes[-1], *(name for s in steps for name in (s.name, *(s.branches or ())) if name)}
+    known = {
+        *scope.visible_names[-1],
+        *(name for s in steps for name in (s.name, *(s.branches or ())) if name),
+    }
     found = []
 
     def is_taken(name: str) -> bool:
         """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
-        return name in known or (name in frame.env and not isinstance(frame.env[name], BlockArgument))
+        return name in known or (name in scope.env and not isinstance(scope.env[name], BlockArgument))
 
     for index, step in enumerate(steps):
         tag = "" if step.name is not None else step_label(step)
@@ -90,8 +93,8 @@ def step_label(step: StepDef) -> str:
     return step.kind if step.kind in OPS else to_snake_case(step.kind)
 
 
-def step_kind(frame: BlockScope, step: StepDef) -> str:
+def step_kind(scope: BlockScope, step: StepDef) -> str:
     """The op, block or structure that a step is."""
     if step.repeat is not None:
         return "repeat"
-    return block_argument(frame, step).kind if step.kind == "use" else step.kind
+    return block_argument(scope, step).kind if step.kind == "use" else step.kind

@@ -17,50 +17,50 @@ from specbuild.ops.base import Op
 from specbuild.ops.types import join_names
 
 
-def resolve_inputs(files: SpecFiles, frame: BlockScope, step: StepDef) -> list[Ref | None]:
+def resolve_inputs(files: SpecFiles, scope: BlockScope, step: StepDef) -> list[Ref | None]:
     """The inputs of a step, in the order in which its op or block takes them."""
     if step.kind == "reuse":
-        origin = reused_node(frame, step)
+        origin = reused_node(scope, step)
         if origin is not None and isinstance(origin.op, Block):
-            return resolve_block_inputs(frame, step, list(origin.op.inputs))
+            return resolve_block_inputs(scope, step, list(origin.op.inputs))
         if origin is not None and isinstance(origin.op, Op):
-            return resolve_op_inputs(frame, step, type(origin.op), {})
-        return resolve_block_inputs(frame, step, ["x"])
-    user = frame.definition.source
+            return resolve_op_inputs(scope, step, type(origin.op), {})
+        return resolve_block_inputs(scope, step, ["x"])
+    user = scope.definition.source
     if step.kind == "use":
-        choice = block_argument(frame, step)
+        choice = block_argument(scope, step)
         if choice.kind == "none":
-            return resolve_block_inputs(frame, step, ["x"])
+            return resolve_block_inputs(scope, step, ["x"])
         step, user = (
             replace(step, kind=choice.kind, value=choice.arguments, value_at=choice.at),
             choice.at.source,
         )
     if step.kind in OPS:
         raw = step.value if isinstance(step.value, Mapping) else {}
-        return resolve_op_inputs(frame, step, OPS[step.kind], raw)
+        return resolve_op_inputs(scope, step, OPS[step.kind], raw)
     definition = files.find_block(user, step.kind, step.value_at if step.value_at.path else step.at)
-    return resolve_block_inputs(frame, step, list(definition.inputs))
+    return resolve_block_inputs(scope, step, list(definition.inputs))
 
 
-def reused_node(frame: BlockScope, step: StepDef) -> Node | None:
+def reused_node(scope: BlockScope, step: StepDef) -> Node | None:
     if not isinstance(step.value, str):
         raise step.value_at.error("SB102", "`reuse` takes the name of a step above")
-    return frame.nodes.get(resolve_reference(frame, step.value, step.value_at).partition("@")[0])
+    return scope.nodes.get(resolve_reference(scope, step.value, step.value_at).partition("@")[0])
 
 
-def block_argument(frame: BlockScope, step: StepDef) -> BlockArgument:
+def block_argument(scope: BlockScope, step: StepDef) -> BlockArgument:
     if isinstance(step.value, BlockArgument):
         return step.value
-    choice = frame.env.get(step.value) if isinstance(step.value, str) else None
+    choice = scope.env.get(step.value) if isinstance(step.value, str) else None
     if not isinstance(choice, BlockArgument):
-        blocks = [p for p, v in frame.env.items() if isinstance(v, BlockArgument)]
+        blocks = [p for p, v in scope.env.items() if isinstance(v, BlockArgument)]
         raise step.value_at.error(
             "SB202", f"{step.value!r} is not a parameter that is a block", f"here are: {join_names(blocks)}"
         )
     return choice
 
 
-def resolve_block_inputs(frame: BlockScope, step: StepDef, wanted: list[str]) -> list[Ref | None]:
+def resolve_block_inputs(scope: BlockScope, step: StepDef, wanted: list[str]) -> list[Ref | None]:
     raw, at = step.sources, step.from_at
     if raw is None or isinstance(raw, str):
         if len(wanted) != 1:
@@ -69,13 +69,13 @@ def resolve_block_inputs(frame: BlockScope, step: StepDef, wanted: list[str]) ->
                 f"{step.kind} takes {len(wanted)} inputs: {join_names(wanted)}",
                 f"write `from: {{{wanted[0]}: ..., {wanted[-1]}: ...}}`",
             )
-        return [previous_value(frame, step) if raw is None else resolve_reference(frame, raw, at)]
+        return [previous_value(scope, step) if raw is None else resolve_reference(scope, raw, at)]
     if isinstance(raw, list):
         if len(raw) != len(wanted):
             raise at.error(
                 "SB103", f"{step.kind} takes {len(wanted)} inputs ({join_names(wanted)}), here are {len(raw)}"
             )
-        return [resolve_reference(frame, r, at.child(i)) for i, r in enumerate(raw)]
+        return [resolve_reference(scope, r, at.child(i)) for i, r in enumerate(raw)]
     for name in raw:
         if name not in wanted:
             guess = closest_match(name, wanted)
@@ -88,11 +88,11 @@ def resolve_block_inputs(frame: BlockScope, step: StepDef, wanted: list[str]) ->
     lacking = [name for name in wanted if name not in raw]
     if lacking:
         raise at.error("SB103", f"{step.kind} also needs the input {join_names(lacking)}", key=True)
-    return [resolve_reference(frame, raw[name], at.child(name)) for name in wanted]
+    return [resolve_reference(scope, raw[name], at.child(name)) for name in wanted]
 
 
 def resolve_op_inputs(
-    frame: BlockScope, step: StepDef, cls: type[Op], raw: Mapping[str, Any]
+    scope: BlockScope, step: StepDef, cls: type[Op], raw: Mapping[str, Any]
 ) -> list[Ref | None]:
     if cls.input_specs and cls.input_specs[0].variadic:
         listed_refs, at = (
@@ -103,7 +103,7 @@ def resolve_op_inputs(
             listed_refs, at = (raw[first], at.child(first)) if first in raw else (step.sources, step.from_at)
         if not isinstance(listed_refs, list) or not listed_refs:
             raise step.error("SB103", f"{cls.name} needs its inputs", f"write `{cls.name}: [a, b]`")
-        return [resolve_reference(frame, r, at.child(i)) for i, r in enumerate(listed_refs)]
+        return [resolve_reference(scope, r, at.child(i)) for i, r in enumerate(listed_refs)]
     if isinstance(step.value, list):
         raise step.error("SB102", f"{cls.name} does not take a list of inputs")
     given = dict(raw)
@@ -120,19 +120,19 @@ def resolve_op_inputs(
     found: list[Ref | None] = []
     for index, take in enumerate(cls.input_specs):
         if isinstance(step.sources, Mapping) and take.name in step.sources:
-            found.append(resolve_reference(frame, step.sources[take.name], step.from_at.child(take.name)))
+            found.append(resolve_reference(scope, step.sources[take.name], step.from_at.child(take.name)))
         elif take.name in given and take.name != "x":
-            found.append(resolve_reference(frame, given[take.name], step.value_at.child(take.name)))
+            found.append(resolve_reference(scope, given[take.name], step.value_at.child(take.name)))
         elif isinstance(step.sources, list) and index < len(step.sources):
-            found.append(resolve_reference(frame, step.sources[index], step.from_at.child(index)))
+            found.append(resolve_reference(scope, step.sources[index], step.from_at.child(index)))
         elif take.optional:
             found.append(None)
         elif index == 0:
             raw_from = step.sources if isinstance(step.sources, str) else None
             found.append(
-                previous_value(frame, step)
+                previous_value(scope, step)
                 if raw_from is None
-                else resolve_reference(frame, raw_from, step.from_at)
+                else resolve_reference(scope, raw_from, step.from_at)
             )
         else:
             raise step.error(

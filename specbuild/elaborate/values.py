@@ -129,8 +129,8 @@ def parse_block_argument(raw: Any, at: SourceAddress, env: Mapping[str, Any]) ->
                 "SB305", f"{kind} takes its arguments by name", f"write {{{kind}: {{...}}}}"
             )
         read = set(re.findall(r"\w+", repr(arguments)))
-        scope = {name: strip_symbols(value) for name, value in env.items() if name in read}
-        return BlockArgument(kind, arguments or {}, at.child(kind), scope)
+        used_env = {name: strip_symbols(value) for name, value in env.items() if name in read}
+        return BlockArgument(kind, arguments or {}, at.child(kind), used_env)
     raise at.error("SB305", "this parameter is a block", "write CBAM, {CBAM: {reduction: 8}} or none")
 
 
@@ -150,16 +150,16 @@ def evaluate_text(text: str, at: SourceAddress, env: Mapping[str, Any]) -> Any:
         raise at.error(e.code, e.message, e.hint) from None
 
 
-def is_condition_true(frame: BlockScope, step: StepDef) -> bool:
-    value = read_attribute(Boolean(), step.when, step.at.child("when"), frame.env)
+def is_condition_true(scope: BlockScope, step: StepDef) -> bool:
+    value = read_attribute(Boolean(), step.when, step.at.child("when"), scope.env)
     assert isinstance(value, bool)
     return value
 
 
-def condition_expression(frame: BlockScope, step: StepDef) -> str | None:
+def condition_expression(scope: BlockScope, step: StepDef) -> str | None:
     """The words of a `when`, if every name in it has some."""
     return (
-        rewrite_expression(step.when, frame.env, use_own_names=True) if isinstance(step.when, str) else None
+        rewrite_expression(step.when, scope.env, use_own_names=True) if isinstance(step.when, str) else None
     )
 
 

@@ -1,1 +1,1 @@
-"""The elaborated model, and what is computed from it alone."""
+"""The elaborated model as a graph, and what can be computed from it."""

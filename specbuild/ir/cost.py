@@ -1,4 +1,4 @@
-"""What a model takes: parameters, multiply-adds, activations. From the graph alone; nothing is allocated."""
+"""The cost of a model: parameters, multiply-adds and activations, counted on the graph without a framework."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from math import prod
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Skip
+from specbuild.ops.base import Op
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one part of a model takes; the last two are for one sample and one forward pass."""
+    """The cost of one part of a model; `macs` and `activations` are for one sample and one forward pass."""
 
-    parameters: int = 0  # numbers that are learned, or would be if they were not frozen
-    buffers: int = 0  # numbers that are kept but not learned, such as running statistics
-    macs: int = 0  # multiply-adds; elementwise work is not counted
-    activations: int = 0  # numbers that its steps give: what training keeps at most
-    frozen: int = 0  # of the parameters: those that an edit keeps from being trained
+    parameters: int = 0  # number of elements, frozen ones included
+    buffers: int = 0  # elements that are stored but not trained, such as running statistics
+    macs: int = 0  # multiply-adds; elementwise operations are not counted
+    activations: int = 0  # elements in the outputs of all steps: an upper bound of what training stores
+    frozen: int = 0  # the parameters that an edit freezes
 
     @property
     def memory(self) -> int:
-        """Bytes that the activations take where each is kept, as float32."""
+        """Bytes for all activations as float32."""
         return 4 * self.activations
 
     @property
     def reuse_cost(self) -> Cost:
-        """What it takes to be used once more, with the weights that are there."""
+        """The cost of one more use of the part, with the same weights."""
         return Cost(macs=self.macs, activations=self.activations)
 
     @property
     def frozen_cost(self) -> Cost:
-        """The same with all of it frozen."""
+        """The same cost with all parameters frozen."""
         return replace(self, frozen=self.parameters)
 
     def __add__(self, other: Cost) -> Cost:
@@ -44,59 +45,61 @@ class Cost:
         )
 
     def __mul__(self, times: int) -> Cost:
-        numbers = (self.parameters, self.buffers, self.macs, self.activations, self.frozen)
-        return Cost(*(times * n for n in numbers))
+        counts = (self.parameters, self.buffers, self.macs, self.activations, self.frozen)
+        return Cost(*(times * n for n in counts))
 
 
 class CostCounter:
-    """The costs of every part of one model; a block instance that stands in many places is counted once."""
+    """Computes the cost of any part of a model; remembers the result for each block instance."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, tuple[Block, Cost]] = {}  # holds the block, so that its id stays its own
+        self._blocks: dict[int, tuple[Block, Cost]] = {}  # with the block, so that no other can get its id
 
     def block_cost(self, block: Block) -> Cost:
-        """One instance of a block with all that is in it."""
+        """Return the cost of a block instance with everything inside it."""
         if id(block) not in self._blocks:
             total = sum((self.node_cost(node, block) for node in block.nodes), Cost())
             self._blocks[id(block)] = block, total
         return self._blocks[id(block)][1]
 
     def node_cost(self, node: Node, block: Block) -> Cost:
-        """One step; the weights of a `reuse` are those of the step that it uses again, and counted there."""
+        """Return the cost of one step of a block; the weights of a `reuse` are counted at the original step."""
         if isinstance(node.op, Skip):
             return Cost()
-        if isinstance(node.op, Block):
-            found = self.block_cost(node.op)
-        else:
-            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
-            sizes = {True: 0, False: 0}
-            for weight in node.op.weight_specs(*types).values():
-                sizes[weight.trainable] += prod(concrete(n) for n in weight.axes.values())
-            values = node.parts.values() or (node.type,)
-            found = Cost(
-                sizes[True],
-                sizes[False],
-                concrete(node.op.count_macs(*types)),
-                sum(value.element_count for value in values if value.batched),
-            )
+        cost = self.block_cost(node.op) if isinstance(node.op, Block) else op_cost(node, node.op, block)
         if node.reuses:
-            return found.reuse_cost
-        return found.frozen_cost if is_frozen_step(node, block) else found
+            return cost.reuse_cost
+        return cost.frozen_cost if is_frozen_step(node, block) else cost
+
+
+def op_cost(node: Node, op: Op, block: Block) -> Cost:
+    """Return the cost of a step that is an op, as if it were neither frozen nor a reuse."""
+    types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+    sizes = {True: 0, False: 0}
+    for weight in op.weight_specs(*types).values():
+        sizes[weight.trainable] += prod(concrete(n) for n in weight.axes.values())
+    values = node.parts.values() or (node.type,)
+    return Cost(
+        parameters=sizes[True],
+        buffers=sizes[False],
+        macs=concrete(op.count_macs(*types)),
+        activations=sum(value.element_count for value in values if value.batched),
+    )
 
 
 def is_frozen_step(node: Node, block: Block) -> bool:
-    """Whether a step is frozen by itself, or with a group that it is in."""
+    """Whether an edit freezes a step of a block, or a group that contains it."""
     return any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths)
 
 
 def model_cost(model: Block) -> Cost:
-    """The whole model."""
+    """Return the cost of a whole model."""
     return CostCounter().block_cost(model)
 
 
 @dataclass(frozen=True)
 class FamilyCost:
-    """What the ops of one family take together; `steps` counts them, used again or not."""
+    """The total cost of the ops of one family; `steps` also counts each reuse."""
 
     steps: int = 0
     cost: Cost = Cost()
@@ -106,31 +109,34 @@ class FamilyCost:
 
 
 def family_costs(model: Block) -> dict[str, FamilyCost]:
-    """What each family of ops takes in a model, that with the most work first."""
+    """Return the total cost of each family of ops in a model, the family with the most multiply-adds first."""
     costs = CostCounter()
     by_block: dict[int, dict[str, FamilyCost]] = {}
 
-    def count_block(block: Block) -> dict[str, FamilyCost]:
+    def node_families(node: Node, block: Block) -> dict[str, FamilyCost]:
+        if isinstance(node.op, Skip):
+            return {}
+        if isinstance(node.op, Block):
+            families = block_families(node.op)
+            if node.reuses:
+                families = {name: FamilyCost(f.steps, f.cost.reuse_cost) for name, f in families.items()}
+        else:
+            families = {node.op.family: FamilyCost(1, costs.node_cost(node, block))}
+        if is_frozen_step(node, block) and not node.reuses:
+            families = {name: FamilyCost(f.steps, f.cost.frozen_cost) for name, f in families.items()}
+        return families
+
+    def block_families(block: Block) -> dict[str, FamilyCost]:
         if id(block) not in by_block:
-            found: dict[str, FamilyCost] = {}
+            total: dict[str, FamilyCost] = {}
             for node in block.nodes:
-                if isinstance(node.op, Skip):
-                    continue
-                if isinstance(node.op, Block):
-                    inside = count_block(node.op)
-                    if node.reuses:
-                        inside = {name: FamilyCost(s.steps, s.cost.reuse_cost) for name, s in inside.items()}
-                else:
-                    inside = {node.op.family: FamilyCost(1, costs.node_cost(node, block))}
-                if is_frozen_step(node, block) and not node.reuses:
-                    inside = {name: FamilyCost(s.steps, s.cost.frozen_cost) for name, s in inside.items()}
-                for name, share in inside.items():
-                    found[name] = found.get(name, FamilyCost()) + share
-            by_block[id(block)] = found
+                for name, family in node_families(node, block).items():
+                    total[name] = total.get(name, FamilyCost()) + family
+            by_block[id(block)] = total
         return by_block[id(block)]
 
     def sort_key(item: tuple[str, FamilyCost]) -> tuple[int, int, int, int, str]:
-        name, share = item
-        return -share.cost.macs, -share.cost.parameters, -share.cost.activations, -share.steps, name
+        name, family = item
+        return -family.cost.macs, -family.cost.parameters, -family.cost.activations, -family.steps, name
 
-    return dict(sorted(count_block(model).items(), key=sort_key))
+    return dict(sorted(block_families(model).items(), key=sort_key))

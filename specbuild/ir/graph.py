@@ -1,4 +1,4 @@
-"""The elaborated model: concrete block instances, every value typed when it is made."""
+"""The elaborated model: a graph of block instances in which every value has a type."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from specbuild.frontend.source import SourceAddress
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL, TensorType
 
-# A reference to a value inside one block: a node's name, a block input's name, or
-# "node@output" for an output of a block instance other than its first, or for a part of an op's result.
+# A reference to a value inside one block: the name of a node or of a block input, or "node@output" for any
+# other output of a block instance than its first, and for one of several results of an op.
 Ref = str
 
 
 @dataclass(frozen=True)
 class BlockArgument:
-    """The value of a parameter that is a block: which one, its arguments, and what the names in them stand for."""
+    """The value of a parameter of type `block`: a block or op, its arguments, and the values of names in them."""
 
     kind: str  # "none" passes the input through
     arguments: Mapping[str, Any]  # raw YAML
     at: SourceAddress
-    scope: Mapping[str, Any]
+    env: Mapping[str, Any]
 
     def cache_key(self) -> Any:
-        """Equal for two that mean the same."""
-        scope = tuple(
+        """Return a key that is equal for equivalent arguments."""
+        env = tuple(
             (name, value.cache_key() if isinstance(value, BlockArgument) else repr(value))
-            for name, value in self.scope.items()
+            for name, value in self.env.items()
         )
-        return (self.kind, id(self.at.source), repr(self.arguments), scope)
+        return (self.kind, id(self.at.source), repr(self.arguments), env)
 
     def __str__(self) -> str:
         return self.kind
@@ -40,15 +40,15 @@ class BlockArgument:
 
 @dataclass(frozen=True)
 class Skip:
-    """What stands where a `when` did not hold: the input, unchanged."""
+    """The operation of a step whose `when` is false: it passes its input through."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One value and what computes it.
+    """One step: an operation with its inputs and the type of its result.
 
-    `name` is the path inside its block: `conv1`, or `layer1.0` for a member of a repeat or a group.
-    `args` are the arguments of a block instance in the words of the block that holds the node.
+    `name` is the path inside the block: `conv1`, or `layer1.0` for a member of a repeat or a group.
+    `args` are the arguments of a block instance, as expressions of the enclosing block.
     """
 
     name: str
@@ -58,26 +58,26 @@ class Node:
     at: SourceAddress
     has_own_name: bool = False
     args: Mapping[str, Any] = field(default_factory=dict)
-    reuses: str | None = None
-    when: str | None = None
+    reuses: str | None = None  # the node whose weights it shares
+    when: str | None = None  # its condition as an expression
     doc: str = ""
-    parts: Mapping[str, TensorType] = field(default_factory=dict)  # the values of an op that gives several
+    parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes under one name: a repeat, or a `do`. `length` is how often it repeats, `when` its condition, if there is one."""
+    """Nodes under one name: a repeat or a `do`."""
 
     name: str
     at: SourceAddress
-    length: int | None = None
+    length: int | None = None  # the number of repetitions
     doc: str = ""
-    when: str | None = None
+    when: str | None = None  # its condition as an expression
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a block: the value inside that it is."""
+    """One output of a block, as a reference to a value inside the block."""
 
     ref: Ref
     type: TensorType
@@ -85,25 +85,24 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One instance of a block, in its own words; instances that are alike are one object."""
+    """One instance of a block; equal instances are one object. Sizes are expressions of the block's parameters."""
 
-    kind: str
+    kind: str  # the name of the block
     doc: str
-    params: Mapping[str, Any]  # value of each parameter
-    defaults: Mapping[str, Any]  # of those parameters that need not be given
+    params: Mapping[str, Any]  # the value of each parameter
+    defaults: Mapping[str, Any]  # for the parameters that have one
     inputs: Mapping[str, TensorType]
     nodes: tuple[Node, ...]
     groups: Mapping[str, Group]
-    outputs: Mapping[str, Output]  # "" is the main one; others by name or tapped path
+    outputs: Mapping[str, Output]  # "" if there is one unnamed output; else by name, or by path for a tap
     at: SourceAddress
-    step_count: int = 0  # nodes in it, those of inner blocks included
+    step_count: int = 0  # nodes, including those of inner blocks
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
-    unstable_params: frozenset[str] = frozenset()  # parameters that its constructor cannot keep
+    unstable_params: frozenset[str] = frozenset()  # parameters for which other values would need other code
     frozen_paths: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
-    applied_edits: AppliedEdits = ()  # edits in it, each with the path of a step that it was about
-    alias_label: str = (
-        ""  # of a model that is only another one under its own name: what its file calls that one
-    )
+    applied_edits: AppliedEdits = ()  # each with the path of a step that it changed
+    # For a model that only gives another model its own name: the label of that model in the file.
+    alias_label: str = ""
 
     @property
     def type(self) -> TensorType:
@@ -114,14 +113,14 @@ class Block:
 
     @property
     def nodes_by_name(self) -> dict[str, Node]:
-        found = self.__dict__.get("_nodes")
-        if found is None:
-            found = {node.name: node for node in self.nodes}
-            object.__setattr__(self, "_nodes", found)
-        return found
+        nodes: dict[str, Node] | None = self.__dict__.get("_nodes")
+        if nodes is None:
+            nodes = {node.name: node for node in self.nodes}
+            object.__setattr__(self, "_nodes", nodes)
+        return nodes
 
     def value_type(self, ref: Ref) -> TensorType:
-        """The type of a value that a reference names, in this block's words."""
+        """Return the type of a value in this block; its sizes are expressions of this block."""
         if ref in self.inputs:
             return self.inputs[ref]
         name, _, output = ref.partition("@")
@@ -136,51 +135,54 @@ SIZE_NAMES = {"D": "depth", "H": "height", "W": "width", "T": "length"}
 
 
 def size_names(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """The words by which a block's code speaks of the sizes of its inputs: of which input, and of which axis."""
-    found = {}
+    """Return the variables for input sizes in the code of a block, each with its input and axis."""
+    names = {}
     for name, x in inputs.items():
         for axis in sorted(x.axes, key=lambda axis: axis != CHANNEL):
-            word = SIZE_NAMES.get(axis, axis)
+            variable = SIZE_NAMES.get(axis, axis)
             if axis == CHANNEL:
-                word = "in_channels" if len(inputs) == 1 else f"{name}_channels"
+                variable = "in_channels" if len(inputs) == 1 else f"{name}_channels"
             elif len(inputs) > 1:
-                word = f"{name}_{word}"
-            if axis == CHANNEL or word not in (*params, *inputs):
-                found[word] = (name, axis)
-    return found
+                variable = f"{name}_{variable}"
+            if axis == CHANNEL or variable not in (*params, *inputs):
+                names[variable] = (name, axis)
+    return names
 
 
 def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, int]:
-    """What those words mean where a block is used."""
-    return {word: inputs[name][axis] for word, (name, axis) in size_names(inputs, params).items()}
+    """Return the values of these variables for the inputs of one use of a block."""
+    return {variable: inputs[name][axis] for variable, (name, axis) in size_names(inputs, params).items()}
 
 
 def node_output_type(node: Node, output: str) -> TensorType:
-    """The type of one output of a block instance, in the words of the block around it, or of one part of an op's."""
+    """Return the type of one output of a node, with sizes as expressions of the enclosing block."""
     if not isinstance(node.op, Block):
         return node.parts[output]
-    inner = node.op.outputs[output].type
-    return TensorType(
-        {a: translate_expression(n, node.args) for a, n in inner.sizes.items()}, inner.dtype, inner.batched
-    )
+    return outer_type(node.op.outputs[output].type, node.args)
+
+
+def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
+    """Rewrite the sizes of a type inside a block instance as expressions of the enclosing block."""
+    sizes = {axis: translate_expression(size, args) for axis, size in x.sizes.items()}
+    return TensorType(sizes, x.dtype, x.batched)
 
 
 def distinct_blocks(model: Block) -> list[Block]:
-    """Every different block instance, those inside before those around them."""
-    seen: dict[int, Block] = {}
+    """Return each block instance once, inner blocks before the blocks that contain them."""
+    blocks_by_id: dict[int, Block] = {}
 
     def visit(block: Block) -> None:
         for node in block.nodes:
-            if isinstance(node.op, Block) and id(node.op) not in seen:
+            if isinstance(node.op, Block) and id(node.op) not in blocks_by_id:
                 visit(node.op)
-        seen[id(block)] = block
+        blocks_by_id[id(block)] = block
 
     visit(model)
-    return list(seen.values())
+    return list(blocks_by_id.values())
 
 
 def walk_ops(model: Block, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node, Block]]:
-    """Every op of the model with its full path and the block that holds it; a reuse is not repeated."""
+    """Yield every op of the model with its full path and its block; blocks that are reused appear once."""
     for node in model.nodes:
         here = (*path, node.name)
         if isinstance(node.op, Block):

@@ -1,75 +1,101 @@
-"""Graph to graph: what no output needs is dropped."""
+"""A pass over the graph: remove the steps that no output needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from specbuild.ir.graph import Block, Node, node_output_type
+from specbuild.ir.graph import Block, Node, Output, Ref, node_output_type
 
 GraphPass = Callable[[Block], Block]
 
 
 def prune_unused(model: Block) -> Block:
-    """The model without the steps that none of its outputs needs; inner blocks without such outputs."""
-    pruned_blocks: dict[tuple[int, tuple[str, ...]], Block] = {}
+    """Return the model without the steps that none of its outputs needs.
 
-    def prune_once(block: Block, wanted: tuple[str, ...]) -> Block:
-        key = (id(block), wanted)
-        if key not in pruned_blocks:
-            pruned_blocks[key] = prune_block(block, wanted)
-        return pruned_blocks[key]
-
-    def prune_block(block: Block, wanted: tuple[str, ...]) -> Block:
-        outputs = {name: block.outputs[name] for name in wanted}
-        by_node: dict[str, set[str]] = {}
-
-        def mark_needed(ref: str) -> None:
-            by_node.setdefault(ref.partition("@")[0], set()).add(ref)
-
-        for output in outputs.values():
-            mark_needed(output.ref)
-        needed_nodes: list[Node] = []
-        asked: dict[str, set[str]] = {}  # node with the weights -> outputs that somebody reads
-        again: dict[str, str] = {}  # node with the weights -> the first that uses them again
-        new_names: dict[str, str] = {}  # that node, where nobody reads the one with the weights, to its name
-        for node in reversed(block.nodes):
-            mine = by_node.get(node.name, set())
-            if not mine:
-                if node.name in again:
-                    new_names[again[node.name]] = node.name
-                continue
-            needed_nodes.append(node)
-            if isinstance(node.op, Block):
-                first = next(iter(node.op.outputs))
-                asked.setdefault(node.reuses or node.name, set()).update(
-                    r.partition("@")[2] if "@" in r else first for r in mine
-                )
-            for ref in node.inputs:
-                if ref is not None:
-                    mark_needed(ref)
-            if node.reuses:
-                again[node.reuses] = node.name
-        outputs = {name: replace(o, ref=rename_reference(o.ref, new_names)) for name, o in outputs.items()}
-        nodes = []
-        for node in reversed(needed_nodes):
-            if new_names:
-                inputs = tuple(ref and rename_reference(ref, new_names) for ref in node.inputs)
-                node = replace(node, inputs=inputs, reuses=None if node.name in new_names else node.reuses)
-                node = replace(node, name=rename_reference(node.name, new_names))
-            if isinstance(node.op, Block):
-                names = asked[node.reuses or node.name]
-                wanted_here = tuple(name for name in node.op.outputs if name in names)
-                node = replace(node, op=prune_once(node.op, wanted_here))
-                node = replace(node, type=node_output_type(node, wanted_here[0]))
-            nodes.append(node)
-        return replace(block, nodes=tuple(nodes), outputs=outputs)
-
-    return prune_once(model, tuple(model.outputs))
+    Inner block instances lose the outputs that nobody reads, and the steps that only those outputs need.
+    """
+    return _Pruner().prune_block(model, tuple(model.outputs))
 
 
-def rename_reference(ref: str, new_names: Mapping[str, str]) -> str:
-    """A reference to a value of the node whose name another takes over."""
+@dataclass
+class _NeededNodes:
+    """The nodes of one block that its outputs need."""
+
+    nodes: list[Node] = field(default_factory=list)  # from last to first
+    # The next two have as keys the names of nodes with weights: a node with `reuses` counts for its origin.
+    block_outputs: dict[str, set[str]] = field(default_factory=dict)  # the outputs of its block that are read
+    first_reuse: dict[str, str] = field(default_factory=dict)  # the first needed node that reuses its weights
+    # If an origin is not needed, its first reuse takes over its weights and its name: reuse -> origin.
+    new_names: dict[str, str] = field(default_factory=dict)
+
+    def rename(self, ref: Ref) -> Ref:
+        return rename_reference(ref, self.new_names)
+
+
+class _Pruner:
+    """Prunes block instances; the same instance with the same outputs stays one object."""
+
+    def __init__(self) -> None:
+        self.pruned_blocks: dict[tuple[int, tuple[str, ...]], Block] = {}
+
+    def prune_block(self, block: Block, output_names: tuple[str, ...]) -> Block:
+        key = (id(block), output_names)
+        if key not in self.pruned_blocks:
+            outputs = {name: block.outputs[name] for name in output_names}
+            needed = find_needed(block, outputs.values())
+            self.pruned_blocks[key] = replace(
+                block,
+                nodes=tuple(self.prune_node(node, needed) for node in reversed(needed.nodes)),
+                outputs={name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()},
+            )
+        return self.pruned_blocks[key]
+
+    def prune_node(self, node: Node, needed: _NeededNodes) -> Node:
+        if needed.new_names:
+            inputs = tuple(ref and needed.rename(ref) for ref in node.inputs)
+            reuses = None if node.name in needed.new_names else node.reuses
+            node = replace(node, name=needed.rename(node.name), inputs=inputs, reuses=reuses)
+        if isinstance(node.op, Block):
+            used = needed.block_outputs[node.reuses or node.name]
+            output_names = tuple(name for name in node.op.outputs if name in used)
+            node = replace(node, op=self.prune_block(node.op, output_names))
+            node = replace(node, type=node_output_type(node, output_names[0]))
+        return node
+
+
+def find_needed(block: Block, outputs: Iterable[Output]) -> _NeededNodes:
+    """Walk the nodes of a block backwards from its outputs."""
+    needed = _NeededNodes()
+    readers: dict[str, set[Ref]] = {}  # node -> references to its values
+
+    def add_reference(ref: Ref) -> None:
+        readers.setdefault(ref.partition("@")[0], set()).add(ref)
+
+    for output in outputs:
+        add_reference(output.ref)
+    for node in reversed(block.nodes):
+        refs = readers.get(node.name)
+        if not refs:
+            if node.name in needed.first_reuse:
+                needed.new_names[needed.first_reuse[node.name]] = node.name
+            continue
+        needed.nodes.append(node)
+        if isinstance(node.op, Block):
+            main = next(iter(node.op.outputs))
+            needed.block_outputs.setdefault(node.reuses or node.name, set()).update(
+                ref.partition("@")[2] if "@" in ref else main for ref in refs
+            )
+        for input_ref in node.inputs:
+            if input_ref is not None:
+                add_reference(input_ref)
+        if node.reuses:
+            needed.first_reuse[node.reuses] = node.name
+    return needed
+
+
+def rename_reference(ref: Ref, new_names: Mapping[str, str]) -> Ref:
+    """Return a reference with the new name of its node."""
     name, at, output = ref.partition("@")
     return new_names.get(name, name) + at + output
 
