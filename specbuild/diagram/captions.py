@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from specbuild.expressions import concrete, expression_of
-from specbuild.ir.graph import Block, BlockArgument, Node
+from specbuild.ir.graph import Block, BlockArgument, Node, Skip
 from specbuild.ops.base import Op
-from specbuild.ops.types import TensorType
+from specbuild.ops.types import TensorType, spatial_axes
 
 # Attributes that a picture is better without: how weights begin, numeric details.
 HIDDEN_ATTRIBUTES = frozenset(
@@ -90,6 +90,22 @@ def format_window(value: Any, text: str, axes: int) -> str:
     if isinstance(value, list | tuple):
         return "×".join(map(format_number, value))
     return "×".join([text] * max(axes, 1))
+
+
+def window_axes(node: Node) -> int:
+    """How many axes the window of an op slides over."""
+    return len(getattr(node.op, "over", None) or spatial_axes(node.type))
+
+
+def node_label(node: Node) -> str:
+    """The block or op of a step."""
+    if isinstance(node.op, Skip):
+        return "skipped"
+    return node.op.kind if isinstance(node.op, Block) else node.op.name
+
+
+def join_parts(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
 
 
 def join_axes(axes: Iterable[str]) -> str:
