@@ -1,316 +1,186 @@
-"""`specbuild compile`: specs to source files."""
+"""`specbuild compile`: compile specs to source files, or to a package."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
-from specbuild.cli.file_status import STATUS_TEXT, print_diff
 from specbuild.cli.package import PackageRequest, compile_package
-from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_error, print_text
-from specbuild.compiler import output_files as output
-from specbuild.compiler.line_diff import diff_file
-from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
-from specbuild.elaborate import notes
-from specbuild.frontend.names import to_snake_case
-from specbuild.version import __version__
-
-
-@dataclass(frozen=True)
-class CompiledFile:
-    """One emitted file, and where it is to go: None for standard output."""
-
-    spec: str
-    model: Model
-    backend: str
-    text: str
-    path: Path | None
-
-    def render_diff(self) -> str:
-        """What would change in the file."""
-        return "" if self.path is None else diff_file(self.path, self.text)
-
-    def json_record(self, status: str, difference: str | None = None) -> dict[str, Any]:
-        return {
-            "spec": make_printable(self.spec, 4096),
-            "model": self.model.name,
-            "backend": self.backend,
-            "file": None if self.path is None else make_printable(str(self.path), 4096),
-            "status": status,
-            "parameters": self.model.parameters,
-            "multiply_adds": self.model.cost.macs,
-            **({"source": self.text} if self.path is None else {}),
-            **({} if difference is None else {"diff": difference}),
-        }
+from specbuild.cli.source_files import SourceRequest, compile_source_files
+from specbuild.cli.terminal import did_you_mean
+from specbuild.diagnostics.errors import make_printable
 
 
 def check_backend_name(value: str) -> str:
-    """A backend's name, or all."""
+    """Return the value if it is a backend's name or `all`."""
     if value in (*BACKEND_NAMES, "all"):
         return value
-    near = closest_match(value, (*BACKEND_NAMES, "all"))
-    raise typer.BadParameter(
-        f"{make_printable(value)!r} is not one of {', '.join(BACKEND_NAMES)}, all"
-        + (f"; did you mean {near}?" if near else "")
-    )
+    hint = did_you_mean(value, (*BACKEND_NAMES, "all"))
+    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(BACKEND_NAMES)}, all{hint}")
 
 
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        "-b",
+        metavar="|".join((*BACKEND_NAMES, "all")),
+        help="The framework to compile for.",
+        callback=check_backend_name,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="The output file; a folder for several files or for a package; - is stdout.",
+        show_default=False,
+    ),
+]
+Layout = Annotated[
+    Literal["file", "package"],
+    typer.Option(help="One file per framework, or a package with tests and a README."),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is not up to date.")
+]
+ShowDiff = Annotated[
+    bool, typer.Option("--diff", help="Write nothing; show what would change in each file, exit as --check.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")]
+Loader = Annotated[
+    bool,
+    typer.Option(
+        "--with-weights-loader",
+        help="Add a function to the Keras file that loads the .safetensors files of `specbuild weights`; in a package, "
+        "add a file for this for each framework.",
+    ),
+]
+DiagramFormat = Annotated[
+    Literal["svg", "mermaid", "none"] | None,
+    typer.Option(
+        help="The diagram of a package: an SVG file (needs Graphviz), Mermaid in the README, or none.",
+        show_default="svg",
+    ),
+]
+ParityFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The output of `specbuild parity --json` for this model: its results go into a package's README.",
+        show_default=False,
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A file of the package that is yours: neither written nor checked. Repeat for more files.",
+        show_default=False,
+    ),
+]
+Groups = Annotated[
+    bool,
+    typer.Option(
+        "--with-optimizer-groups",
+        help="Add a function that groups the parameters for an optimizer: by weight decay and by layer.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Report as one JSON document.")]
+
+
+# Many parameters: typer reads the options of a command from its signature.
 def compile_command(
     specs: options.Specs,
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend",
-            "-b",
-            metavar="|".join((*BACKEND_NAMES, "all")),
-            help="The framework to write for.",
-            callback=check_backend_name,
-        ),
-    ],
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="A file, or a folder for several and for a package; - is standard output.",
-            show_default=False,
-        ),
-    ] = None,
-    layout: Annotated[
-        Literal["file", "package"],
-        typer.Option(help="One file for each framework, or a package with tests and a README."),
-    ] = "file",
+    backend: Backend,
+    target: Target = None,
+    layout: Layout = "file",
     variant: options.Variant = None,
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; end with 1 if a file is not what it would be.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="The same, and show what would change in each file.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
-    loader: Annotated[
-        bool,
-        typer.Option(
-            "--with-weights-loader",
-            help="Add a function to the Keras file that reads weights of `specbuild weights`, in safetensors; in a "
-            "package, a file of its own for each framework.",
-        ),
-    ] = False,
-    diagram: Annotated[
-        Literal["svg", "mermaid", "none"] | None,
-        typer.Option(
-            help="How a package shows the model: SVG needs Graphviz, Mermaid stands in the README.",
-            show_default="svg",
-        ),
-    ] = None,
-    parity: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="What `specbuild parity --json` found of this model, for the README of a package.",
-            show_default=False,
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A file of a package that is yours: it is neither written nor compared; may be given again.",
-            show_default=False,
-        ),
-    ] = None,
-    groups: Annotated[
-        bool,
-        typer.Option(
-            "--with-optimizer-groups",
-            help="Add a function that sorts the parameters: what decays, and how fast each layer learns.",
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell what was done as one JSON document.")] = False,
+    check: Check = False,
+    diff: ShowDiff = False,
+    force: Force = False,
+    loader: Loader = False,
+    diagram: DiagramFormat = None,
+    parity: ParityFile = None,
+    keep: Keep = None,
+    groups: Groups = False,
+    as_json: AsJson = False,
     root: options.Root = None,
 ) -> None:
     """Compile specs to PyTorch or Keras source.
 
-    One file goes to standard output, or where -o says.
+    One file goes to stdout, or to the path given with -o.
 
-    Several go to files named after the models, in the folder that -o names or in the current one.
+    Several files are named after their models, and go to the folder given with -o or to the current one.
 
-    A package is the folder that -o names: specbuild compile net.yaml --layout package -b all -o net/
+    A package is written to the folder given with -o: specbuild compile net.yaml --layout package -b all -o net/
     """
-    chosen = BACKEND_NAMES if backend == "all" else (backend,)
-    if layout == "package":
-        if len(specs) > 1:
-            raise typer.BadParameter("a package holds one model", param_hint="SPEC")
-        if target == "-":
-            raise typer.BadParameter("a package is a folder", param_hint="--output")
-        if features is not None or only:
-            raise typer.BadParameter(
-                "a package is of the spec as it stands: name the values in its `outputs`",
-                param_hint="--features",
-            )
-        if groups:
-            raise typer.BadParameter(
-                "it is for a file, not for a package", param_hint="--with-optimizer-groups"
-            )
-        how = (target, loader, diagram or "svg", parity, check, diff, force, keep or ())
-        order = PackageRequest(specs[0], variant, settings, root, chosen, *how)
-        raise typer.Exit(compile_package(order, as_json))
-    for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
-        if value is not None:
-            raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
-    several = len(specs) > 1 or len(chosen) > 1
-    if target == "-" and several and not as_json:
-        raise typer.BadParameter("only one file can go to standard output", param_hint="--output")
-    if (check or diff) and not several and target in (None, "-"):
-        hint = "--check" if check else "--diff"
-        raise typer.BadParameter("there is no file to compare with; name it with -o", param_hint=hint)
-    if loader and "keras" not in chosen:
-        raise typer.BadParameter(
-            "a PyTorch file needs none: load_state_dict reads what `specbuild weights` writes",
-            param_hint="--with-weights-loader",
-        )
-    where = output_target(target, several)
 
     def load(spec: str) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
 
-    def source(model: Model, backend: str) -> str:
-        return model.source(backend, loader=loader, groups=groups)
-
-    compiled = [*compile_specs(options.check_stdin_once(specs), chosen, load, source, where)]
-    results = [found for found in compiled if isinstance(found, CompiledFile)]
-    faults = [found for found in compiled if isinstance(found, SpecError)]
-    records = []
-    differs = False
-    for result in results:
-        try:
-            looks = check or diff
-            status = compare_file(result) if looks else write_result(result, results, force, as_json)
-            difference = result.render_diff() if diff else None
-        except SpecError as error:
-            faults.append(error)
-            continue
-        differs = differs or (looks and status != "same")
-        records.append(result.json_record(status, difference))
-        if difference and not as_json:
-            print_diff(difference)
-        if result.path is not None and not as_json:
-            log_line(
-                f"{result.path} {STATUS_TEXT[status]}" if status in STATUS_TEXT else f"{status} {result.path}"
-            )
-    if as_json:
-        errors = json.loads(format_errors(SpecErrors(faults), format="json"))
-        print_text(
-            json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n"
+    backends = BACKEND_NAMES if backend == "all" else (backend,)
+    if layout == "package":
+        check_package_usage(specs, target, has_features=features is not None or only, groups=groups)
+        package = PackageRequest(
+            specs[0],
+            backends,
+            target,
+            load,
+            loaders=loader,
+            diagram=diagram or "svg",
+            parity=parity,
+            keep=keep or (),
+            check=check,
+            diff=diff,
+            force=force,
+            as_json=as_json,
         )
-    elif faults:
-        print_error(SpecErrors(faults))
-    if faults:
-        raise typer.Exit(exit_code(SpecErrors(faults)))
-    if differs:
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(compile_package(package))
+    for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
+        if value is not None:
+            raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
+    request = SourceRequest(specs, backends, target, load, loader, groups, check, diff, force, as_json)
+    check_source_usage(request)
+    raise typer.Exit(compile_source_files(request))
 
 
-@dataclass(frozen=True)
-class OutputTarget:
-    """Where results go: one path, or a folder in which each has its name; neither: standard output."""
-
-    path: Path | None = None
-    folder: Path | None = None
-
-    def path_for(self, model: Model, backend: str) -> Path | None:
-        return self.path if self.folder is None else self.folder / f"{to_snake_case(model.name)}_{backend}.py"
-
-
-def output_target(target: str | None, several: bool) -> OutputTarget:
-    if target == "-" or (target is None and not several):
-        return OutputTarget()
-    path = Path(target or ".")
-    return (
-        OutputTarget(folder=path)
-        if several or target is None or target.endswith("/") or path.is_dir()
-        else OutputTarget(path)
-    )
-
-
-def compile_specs(
-    specs: list[str],
-    backends: tuple[str, ...],
-    load: Callable[[str], Model],
-    source: Callable[[Model, str], str],
-    where: OutputTarget,
-) -> Iterator[CompiledFile | SpecError]:
-    """What each spec gives for each backend; a fault in one does not stop the others."""
-    for spec in iterate_with_progress(specs):
-        try:
-            model = load(spec)
-        except SpecError as error:
-            yield error
-            continue
-        except SpecErrors as errors:
-            yield from errors.errors
-            continue
-        for note in [
-            *notes.edit_notes(model.full_graph),
-            *notes.unused_step_notes(model.full_graph, model.graph),
-        ]:
-            log_line(str(note))
-        for backend in backends:
-            try:
-                yield CompiledFile(
-                    spec, model, backend, source(model, backend), where.path_for(model, backend)
-                )
-            except SpecError as error:
-                yield error
-
-
-def iterate_with_progress(specs: list[str]) -> Iterator[str]:
-    """The specs one after another; with a bar on a terminal, if there are several."""
-    if len(specs) == 1 or not sys.stderr.isatty():
-        yield from specs
-        return
-    from rich.console import Console  # only here: most runs draw nothing
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(specs))
-        for spec in specs:
-            bar.update(task, description=make_printable(spec, 60))
-            yield spec
-            bar.advance(task)
-
-
-def compare_file(result: CompiledFile) -> str:
-    """How the file on the disk stands to what it would be."""
-    assert result.path is not None
-    return output.file_state(result.path, result.text)
-
-
-def write_result(result: CompiledFile, results: list[CompiledFile], force: bool, as_json: bool) -> str:
-    """Write one result where it goes; what was done."""
-    if result.path is None:
-        if not as_json:
-            print_text(result.text)
-        return "printed"
-    rivals = [r for r in results if r.path == result.path and r is not result]
-    if rivals:
-        reason = (
-            f"{make_printable(result.spec)} and {make_printable(rivals[0].spec)} would both be written there"
+def check_package_usage(specs: list[str], target: str | None, *, has_features: bool, groups: bool) -> None:
+    """Reject options that do not go together with `--layout package`."""
+    if len(specs) > 1:
+        raise typer.BadParameter("a package holds one model", param_hint="SPEC")
+    if target == "-":
+        raise typer.BadParameter("a package is a folder", param_hint="--output")
+    if has_features:
+        raise typer.BadParameter(
+            "a package has the outputs of the spec: add the features to its `outputs`",
+            param_hint="--features",
         )
-        raise output.write_error(result.path, reason, "compile them apart, each with its own -o")
-    output.create_folder(result.path.parent)
-    return "wrote" if output.write_output(result.path, result.text, force=force) else "unchanged"
+    if groups:
+        raise typer.BadParameter("it is for a file, not for a package", param_hint="--with-optimizer-groups")
+
+
+def check_source_usage(request: SourceRequest) -> None:
+    """Reject options that do not go together without `--layout package`."""
+    target, has_several_files = request.target, request.has_several_files
+    if target == "-" and has_several_files and not request.as_json:
+        raise typer.BadParameter("only one file can go to stdout", param_hint="--output")
+    if request.is_dry_run and (target == "-" or (target is None and not has_several_files)):
+        hint = "--check" if request.check else "--diff"
+        raise typer.BadParameter("there is no file to compare with; name it with -o", param_hint=hint)
+    if request.loader and "keras" not in request.backends:
+        raise typer.BadParameter(
+            "a PyTorch file needs no loader: load_state_dict reads what `specbuild weights` writes",
+            param_hint="--with-weights-loader",
+        )
+    options.check_stdin_once(list(request.specs))

@@ -1,9 +1,8 @@
-"""`specbuild compile --layout package`: a spec to a folder."""
+"""`specbuild compile --layout package`: compile a spec to a folder."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,80 +10,71 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from specbuild.api import Model
-from specbuild.cli import options
-from specbuild.cli.file_status import STATUS_TEXT, print_diff
-from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_text
+from specbuild.cli.compile_report import STATUS_TEXT, file_record, log_notes, print_diff, print_records
+from specbuild.cli.terminal import ExitCode, did_you_mean, exit_code, log_line
 from specbuild.compiler.line_diff import diff_file
-from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
-from specbuild.elaborate import notes
+from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import to_snake_case
-from specbuild.version import __version__
 
 if TYPE_CHECKING:
     from specbuild.packaging import Diagram, FileChange
 
-OUTCOMES = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}  # all else was written
+# What was done with a file of each status; all others were written.
+OUTCOMES = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "left"}
 UNCHANGED = ("same", "kept", "yours")
 
 
 @dataclass(frozen=True)
 class PackageRequest:
-    """What was said on the command line."""
+    """The options of the command line."""
 
     spec: str
-    variant: str | None
-    settings: list[str] | None
-    root: Path | None
     backends: Sequence[str]
-    target: str | None
-    loaders: bool
-    diagram: Diagram
-    parity: Path | None
-    check: bool
-    diff: bool
-    force: bool
-    keep: Sequence[str]
+    target: str | None  # the folder; None: named after the model
+    load: Callable[[str], Model]  # loads a spec with its variant and parameters
+    loaders: bool = False
+    diagram: Diagram = "svg"
+    parity: Path | None = None
+    keep: Sequence[str] = ()
+    check: bool = False
+    diff: bool = False
+    force: bool = False
+    as_json: bool = False
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether nothing is written."""
+        """Whether files are only compared, not written."""
         return self.check or self.diff
 
 
-def compile_package(request: PackageRequest, as_json: bool) -> ExitCode:
-    """Write a package, or tell how it stands; what the command ends with."""
+def compile_package(request: PackageRequest) -> ExitCode:
+    """Write a package, or compare it with the folder in a dry run; report, and return the exit code."""
     try:
-        model, file_changes = update_package(request)
+        model, changes = update_package(request)
     except (SpecError, SpecErrors) as error:
-        if not as_json:
+        if not request.as_json:
             raise
-        print_text(json_document([], error))
+        print_records([], error)
         return exit_code(error)
-    differences = [change_diff(change) if request.diff else "" for change in file_changes]
-    if as_json:
-        print_text(
-            json_document(
-                [
-                    change_record(request, model, c, text)
-                    for c, text in zip(file_changes, differences, strict=True)
-                ]
-            )
+    differences = [diff_change(change) if request.diff else "" for change in changes]
+    if request.as_json:
+        print_records(
+            change_record(request, model, change, difference)
+            for change, difference in zip(changes, differences, strict=True)
         )
     else:
-        for change, text in zip(file_changes, differences, strict=True):
-            print_diff(text)
-            stands = request.is_dry_run or change.status == "kept"
-            log_line(
-                f"{change.path} {STATUS_TEXT[change.status]}"
-                if stands
-                else f"{outcome_of(change)} {change.path}"
-            )
-    differs = any(change.status not in UNCHANGED for change in file_changes)
+        for change, difference in zip(changes, differences, strict=True):
+            print_diff(difference)
+            log_line(describe_change(change, request))
+    differs = any(change.status not in UNCHANGED for change in changes)
     return ExitCode.FOUND if request.is_dry_run and differs else ExitCode.FINE
 
 
 def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
-    """How each file stood, before it was written if it was to be."""
+    """Bring the folder of a package up to date, unless in a dry run.
+
+    Return the model, and the status of each file as it was before.
+    """
     from specbuild.packaging import (
         PACKAGE_FILE_NAMES,
         PackageOptions,
@@ -96,32 +86,33 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
 
     for file in request.keep:
         if file not in PACKAGE_FILE_NAMES:
-            near = closest_match(file, sorted(PACKAGE_FILE_NAMES))
-            message = f"no package has a file {make_printable(file)!r}" + (
-                f"; did you mean {near}?" if near else ""
-            )
+            hint = did_you_mean(file, sorted(PACKAGE_FILE_NAMES))
+            message = f"no package has a file {make_printable(file)!r}{hint}"
             raise typer.BadParameter(message, param_hint="--keep")
-    model = options.load_model(request.spec, request.variant, request.settings, request.root)
+    model = request.load(request.spec)
     folder = Path(request.target or to_snake_case(model.name))
     name = package_name(folder)
-    for note in [
-        *notes.edit_notes(model.full_graph),
-        *notes.unused_step_notes(model.full_graph, model.graph),
-    ]:
-        log_line(str(note))
-    wanted = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
-    file_changes = plan_changes(folder, build_package(model, name, wanted), model.digest, request.keep)
+    log_notes(model)
+    package_options = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
+    files = build_package(model, name, package_options)
+    changes = plan_changes(folder, files, model.digest, request.keep)
     if not request.is_dry_run:
-        apply_changes(folder, file_changes, force=request.force)
-    return model, file_changes
+        apply_changes(folder, changes, force=request.force)
+    return model, changes
+
+
+def describe_change(change: FileChange, request: PackageRequest) -> str:
+    if request.is_dry_run or change.status == "kept":
+        return f"{change.path} {STATUS_TEXT[change.status]}"
+    return f"{outcome_of(change)} {change.path}"
 
 
 def outcome_of(change: FileChange) -> str:
     return OUTCOMES.get(change.status, "wrote")
 
 
-def change_diff(change: FileChange) -> str:
-    """What would change in a file; a picture is only said to change, and is not drawn for it."""
+def diff_change(change: FileChange) -> str:
+    """Return what would change in a file. For a diagram this is one line: it is not drawn for a comparison."""
     if change.status in UNCHANGED:
         return ""
     if change.file is not None and change.file.is_diagram:
@@ -132,18 +123,9 @@ def change_diff(change: FileChange) -> str:
 def change_record(
     request: PackageRequest, model: Model, change: FileChange, difference: str
 ) -> dict[str, Any]:
+    backend = None if change.file is None else change.file.backend
+    status = change.status if request.is_dry_run else outcome_of(change)
     return {
-        "spec": make_printable(request.spec, 4096),
-        "model": model.name,
-        "backend": None if change.file is None else change.file.backend,
-        "file": make_printable(str(change.path), 4096),
-        "status": change.status if request.is_dry_run else outcome_of(change),
-        "parameters": model.parameters,
-        "multiply_adds": model.cost.macs,
+        **file_record(request.spec, model, backend, change.path, status),
         **({"diff": difference} if request.diff else {}),
     }
-
-
-def json_document(records: list[dict[str, Any]], error: SpecError | SpecErrors | None = None) -> str:
-    errors = [] if error is None else json.loads(format_errors(error, format="json"))
-    return json.dumps({"specbuild": __version__, "results": records, "errors": errors}, indent=2) + "\n"

@@ -532,6 +532,7 @@ def test_version_and_help(run: Run) -> None:
         (["compile", "net.yaml"], 2),
         (["compile", "net.yaml", "-b", "tensorflow"], 2),
         (["compile", "net.yaml", "-b", "all", "-o", "-"], 2),
+        (["compile", "net.yaml", "-b", "all", "-o", "-", "--json", "--check"], 2),
         (["compile", "-b", "torch"], 2),
         (["frobnicate"], 2),
         (["check", "net.yaml", "--format", "xml"], 2),
