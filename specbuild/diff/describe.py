@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from specbuild.diff.compare import Change, Comparison, Fate, WeightFate
@@ -29,11 +29,10 @@ FATES: Mapping[Fate, str] = {
 
 @dataclass(frozen=True)
 class WeightCount:
-    """The number of weights with one fate, and of their elements."""
+    """The number of weights with one fate, and of their trained elements."""
 
     tensors: int
     trained_elements: int
-    buffer_elements: int
 
 
 def model_entries(diff: Comparison) -> list[DiffEntry]:
@@ -45,7 +44,10 @@ def model_entries(diff: Comparison) -> list[DiffEntry]:
 
 
 def step_entries(diff: Comparison) -> list[DiffEntry]:
-    """Changes of steps and blocks, in the order of the new model."""
+    """Changes of steps and blocks, in the order of the new model.
+
+    A removed or renamed step comes right after the last step before it that the new model has.
+    """
     after = {path: float(i) for i, path in enumerate(diff.after.steps)}
     before: dict[str, float] = {}
     position = -0.5
@@ -67,26 +69,13 @@ def one_sided_entries(
     side: FlatModel, steps: Iterable[FlatStep], label: str, positions: Mapping[str, float]
 ) -> Iterator[DiffEntry]:
     """Steps that only one model has; a block or group without any other steps is one entry."""
-    own_steps = {step.path: step for step in steps}
-    total_counts, own_counts = count_contained_steps(side.steps), count_contained_steps(own_steps)
     instances_by_parent: dict[str, list[BlockInstance]] = {}
     for path, instance in side.instances.items():
         instances_by_parent.setdefault(path.rpartition(".")[0], []).append(instance)
-    steps_by_container: dict[str, list[FlatStep]] = {}
-    for path, step in own_steps.items():
-        outermost = next((p for p in enclosing_paths(path) if own_counts[p] == total_counts[p]), path)
-        steps_by_container.setdefault(outermost, []).append(step)
-    for path, members in steps_by_container.items():
-        own_paths = {step.path for step in members}
-        outer_sources = dict.fromkeys(
-            source
-            for step in members
-            for source in step.sources
-            if source is not None and source_step(source) not in own_paths
-        )
+    for path, members in group_by_container(side, steps).items():
         text: list[str | PathPiece] = [describe_step(side, path, members[0], instances_by_parent)]
         if not path.rpartition(".")[2].isdigit():
-            for i, source in enumerate(outer_sources):
+            for i, source in enumerate(outer_sources(members)):
                 text += [", " if i else "  from ", PathPiece(source)]
         yield DiffEntry(
             label,
@@ -96,6 +85,24 @@ def one_sided_entries(
             sum(step.cost.parameters for step in members),
             positions[members[0].path],
         )
+
+
+def group_by_container(side: FlatModel, steps: Iterable[FlatStep]) -> dict[str, list[FlatStep]]:
+    """Group steps by the outermost block or group that contains no other steps, else by their own path."""
+    own_steps = {step.path: step for step in steps}
+    total_counts, own_counts = count_contained_steps(side.steps), count_contained_steps(own_steps)
+    groups: dict[str, list[FlatStep]] = {}
+    for path, step in own_steps.items():
+        outermost = next((p for p in enclosing_paths(path) if own_counts[p] == total_counts[p]), path)
+        groups.setdefault(outermost, []).append(step)
+    return groups
+
+
+def outer_sources(members: Sequence[FlatStep]) -> list[str]:
+    """The values that some steps read and that none of them computes."""
+    own_paths = {step.path for step in members}
+    sources = (source for step in members for source in step.sources if source is not None)
+    return list(dict.fromkeys(source for source in sources if source_step(source) not in own_paths))
 
 
 def describe_step(
@@ -124,23 +131,24 @@ def format_settings(values: Mapping[str, str]) -> str:
 
 def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
     """Steps and blocks of both models with other attributes, parameters or inputs."""
-    first: dict[str, float] = {}
-    for path, i in positions.items():
-        for container in enclosing_paths(path):
-            first.setdefault(container, i - 0.25)
+    first = first_positions(positions)
     for path, changes in diff.blocks.items():
         kind = f"{diff.after.instances[path].kind}  " if changes[0].subject != "block" else ""
-        yield DiffEntry("changed", path, (kind + format_changes(changes),), position=first.get(path, 0))
+        yield DiffEntry(
+            "changed", path, (kind + format_changes(changes),), position=first.get(path, 0.25) - 0.25
+        )
     for path, changes in diff.changed.items():
         kind = f"{diff.after.steps[path].op.name}  " if changes[0].subject != "op" else ""
         yield DiffEntry("changed", path, (kind + format_changes(changes),), position=positions[path])
     for path, rewired in diff.rewired.items():
         if not rewired.is_consequence:
-            sources_before = [source_after(diff, source) for source in rewired.before]
-            text: list[str | PathPiece] = [f"{diff.after.steps[path].op.name}  from "]
-            text += join_sources(sources_before)
-            text += [" -> ", *join_sources(rewired.after)]
-            yield DiffEntry("rewired", path, tuple(text), position=positions[path] + 0.1)
+            text = (
+                f"{diff.after.steps[path].op.name}  from ",
+                *join_sources(source_after(diff, source) for source in rewired.before),
+                " -> ",
+                *join_sources(rewired.after),
+            )
+            yield DiffEntry("rewired", path, text, position=positions[path] + 0.1)
 
 
 def source_after(diff: Comparison, source: str) -> str:
@@ -157,14 +165,20 @@ def join_sources(sources: Iterable[str]) -> list[str | PathPiece]:
 
 
 def renamed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
-    first: dict[str, float] = {}
-    for path, i in positions.items():
-        for container in (*enclosing_paths(path), path):
-            first.setdefault(container, i - 0.4)
+    first = first_positions(positions)
     for old_path, new_path in widest_renames(diff.matching.path_after, diff.renamed).items():
         yield DiffEntry(
-            "renamed", old_path, ("-> ", PathPiece(new_path, absolute=True)), position=first[old_path]
+            "renamed", old_path, ("-> ", PathPiece(new_path, absolute=True)), position=first[old_path] - 0.4
         )
+
+
+def first_positions(positions: Mapping[str, float]) -> dict[str, float]:
+    """The position of each step, and of each block and group: that of its first step."""
+    first: dict[str, float] = {}
+    for path, position in positions.items():
+        for outer_path in (*enclosing_paths(path), path):
+            first.setdefault(outer_path, position)
+    return first
 
 
 def format_changes(changes: Iterable[Change]) -> str:
@@ -186,8 +200,7 @@ def count_by_fate(diff: Comparison) -> dict[Fate, WeightCount]:
 
 
 def count_weights(weights: list[WeightFate]) -> WeightCount:
-    trained = sum(w.weight.element_count for w in weights if w.trained)
-    return WeightCount(len(weights), trained, sum(w.weight.element_count for w in weights) - trained)
+    return WeightCount(len(weights), sum(w.weight.element_count for w in weights if w.trained))
 
 
 def weight_entries(diff: Comparison) -> list[DiffEntry]:
@@ -200,29 +213,30 @@ def weight_entries(diff: Comparison) -> list[DiffEntry]:
     one_sided = {step.path for step in (*diff.added, *diff.removed)}
     for weight in diff.weights:
         path = weight.after or weight.before or ""
-        if weight.fate == "reshaped":
-            origin: tuple[str | PathPiece, ...] = (
-                ()
-                if weight.before == weight.after
-                else ("  was ", PathPiece(weight.before or "", absolute=True))
+        step_path = path.rpartition(".")[0]
+        if weight.fate == "reshaped" or (weight.fate in ("added", "gone") and step_path not in one_sided):
+            entry = DiffEntry(
+                weight.fate,
+                path,
+                weight_text(weight),
+                parameters=weight.weight.element_count,
+                position=after.get(step_path, 0),
             )
-            text = (f"{format_shape(weight.shape_before)} -> {format_shape(weight.shape_after)}", *origin)
-        elif weight.fate in ("added", "gone") and path.rpartition(".")[0] not in one_sided:
-            text = (format_shape(weight.shape_after or weight.shape_before),)
-        else:
-            continue
-        entry = DiffEntry(
-            weight.fate,
-            path,
-            text,
-            parameters=weight.weight.element_count,
-            position=after.get(path.rpartition(".")[0], 0),
-        )
-        (gone_entries if weight.fate == "gone" else entries).append(entry)
+            (gone_entries if weight.fate == "gone" else entries).append(entry)
     return [
         *merge_step_weights(fold_entries(entries, new)),
         *merge_step_weights(fold_entries(gone_entries, old)),
     ]
+
+
+def weight_text(weight: WeightFate) -> tuple[str | PathPiece, ...]:
+    """The shape of a weight that is added or gone; both shapes, and the old path, of a reshaped one."""
+    if weight.fate != "reshaped":
+        return (format_shape(weight.shape_after or weight.shape_before),)
+    shapes = f"{format_shape(weight.shape_before)} -> {format_shape(weight.shape_after)}"
+    if weight.before == weight.after:
+        return (shapes,)
+    return (shapes, "  was ", PathPiece(weight.before or "", absolute=True))
 
 
 def merge_step_weights(entries: Iterable[DiffEntry]) -> list[DiffEntry]:

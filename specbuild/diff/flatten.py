@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -107,33 +107,22 @@ def flatten_model(model: Block) -> FlatModel:
         for node in block.nodes:
             path = f"{prefix}{node.name}"
             node_is_named = is_named and is_author_named(node, block)
-            reused_path = (
-                f"{prefix}{node.reuses}" if node.reuses else f"{reuses}.{node.name}" if reuses else None
-            )
+            reused_path = f"{reuses}.{node.name}" if reuses else None
+            if node.reuses:
+                reused_path = f"{prefix}{node.reuses}"
             sources = tuple(None if ref is None else values[ref] for ref in node.inputs)
             if isinstance(node.op, Skip):
                 values[node.name] = str(sources[0])
             elif isinstance(node.op, Block):
                 inner: dict[Ref, str] = dict(zip(node.op.inputs, map(str, sources), strict=True))
-                params = {
-                    n: format_spec_value(v)
-                    for n, v in node.op.params.items()
-                    if not isinstance(v, BlockArgument)
-                }
-                flat.instances[path] = BlockInstance(path, node.op.kind, params)
+                flat.instances[path] = BlockInstance(path, node.op.kind, instance_params(node.op))
                 flatten_block(node.op, inner, f"{path}.", node_is_named, reused_path)
                 for name, output in node.op.outputs.items():
                     values.setdefault(node.name, inner[output.ref])
                     values[f"{node.name}@{name}"] = inner[output.ref]
             else:
                 types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
-                weights = {} if reused_path else node.op.weight_specs(*types)
-                step_weights = {
-                    name: StepWeight(tuple(concrete(n) for n in w.axes.values()), w.trainable)
-                    for name, w in weights.items()
-                }
                 cost = costs.node_cost(node, block)
-                attributes = {name: format_spec_value(value) for name, value in vars(node.op).items()}
                 flat.steps[path] = FlatStep(
                     path,
                     node.op,
@@ -141,8 +130,8 @@ def flatten_model(model: Block) -> FlatModel:
                     node.type,
                     node_is_named,
                     cost.reuse_cost if reused_path else cost,
-                    step_weights,
-                    attributes,
+                    {} if reused_path else step_weights(node.op, types),
+                    {name: format_spec_value(value) for name, value in vars(node.op).items()},
                     reused_path,
                 )
                 values[node.name] = path
@@ -153,6 +142,22 @@ def flatten_model(model: Block) -> FlatModel:
     flatten_block(model, values, "", True, None)
     flat.outputs = {name: values[output.ref] for name, output in model.outputs.items()}
     return flat
+
+
+def instance_params(block: Block) -> dict[str, str]:
+    return {
+        name: format_spec_value(value)
+        for name, value in block.params.items()
+        if not isinstance(value, BlockArgument)
+    }
+
+
+def step_weights(op: Op, types: Sequence[TensorType | None]) -> dict[str, StepWeight]:
+    """The weights of an op for inputs of these types."""
+    return {
+        name: StepWeight(tuple(concrete(n) for n in weight.axes.values()), weight.trainable)
+        for name, weight in op.weight_specs(*types).items()
+    }
 
 
 def is_author_named(node: Node, block: Block) -> bool:

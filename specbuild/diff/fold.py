@@ -46,6 +46,7 @@ class RepeatIndices:
                 self.indices.setdefault(path_pattern(prefix), set()).add(path_indices(prefix))
 
     def index_labels(self, pattern: str, ranges: IndexRanges) -> list[str]:
+        """The text of each set of indices: `*` if the model has no other indices there."""
         all_indices = self.indices.get(pattern, set())
         labels = []
         for i, numbers in enumerate(ranges):
@@ -83,30 +84,44 @@ def fold_entries(entries: Iterable[DiffEntry], indices: RepeatIndices) -> list[D
 def merge_entries(members: Sequence[DiffEntry], ranges: IndexRanges, indices: RepeatIndices) -> DiffEntry:
     first = members[0]
     labels = indices.index_labels(path_pattern(first.path), ranges)
-
-    def fold_path(path: str, whole: bool) -> str:
-        parts, own_parts = path.split("."), first.path.split(".")
-        folded, label_count = [], 0
-        for i, part in enumerate(parts):
-            if i < len(own_parts) and parts[: i + 1] == own_parts[: i + 1] and part.isdigit():
-                part, label_count = labels[label_count], label_count + 1
-            folded.append(part)
-        common = 0
-        while (
-            not whole and common < min(len(parts), len(own_parts)) - 1 and parts[common] == own_parts[common]
-        ):
-            common += 1
-        return ".".join(folded[common:])
-
     return DiffEntry(
         first.label,
-        fold_path(first.path, True),
-        tuple(p if isinstance(p, str) else fold_path(p.path, p.absolute) for p in first.text),
+        fold_path(first.path, first.path, labels),
+        tuple(
+            piece
+            if isinstance(piece, str)
+            else fold_path(piece.path, first.path, labels)
+            if piece.absolute
+            else relative_path(piece.path, first.path, labels)
+            for piece in first.text
+        ),
         sum(m.steps for m in members),
         sum(m.parameters for m in members),
         min(m.position for m in members),
         len(members),
     )
+
+
+def fold_path(path: str, own_path: str, labels: Sequence[str]) -> str:
+    """Replace the indices that a path shares with the path of its entry by labels."""
+    parts, own_parts = path.split("."), own_path.split(".")
+    remaining = iter(labels)
+    shared = common_length(parts, own_parts)
+    folded = [next(remaining) if part.isdigit() else part for part in parts[:shared]]
+    return ".".join(folded + parts[shared:])
+
+
+def relative_path(path: str, own_path: str, labels: Sequence[str]) -> str:
+    """A folded path without the containers that it shares with the path of its entry."""
+    parts, own_parts = path.split("."), own_path.split(".")
+    containers = common_length(parts[:-1], own_parts[:-1])
+    return ".".join(fold_path(path, own_path, labels).split(".")[containers:])
+
+
+def common_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """The number of leading parts that two paths share."""
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def path_pattern(path: str) -> str:
@@ -117,16 +132,13 @@ def path_indices(path: str) -> Indices:
     return tuple(int(part) for part in path.split(".") if part.isdigit())
 
 
-def relative_pattern(piece: str | PathPiece, own: str) -> str:
-    """A piece of text without the indices that it shares with the path of its entry."""
+def relative_pattern(piece: str | PathPiece, own_path: str) -> str:
+    """A piece of text, with `#` for the indices that it shares with the path of its entry."""
     if isinstance(piece, str):
         return piece
-    parts, own_parts = piece.path.split("."), own.split(".")
-    pattern, is_shared = [], True
-    for i, part in enumerate(parts):
-        is_shared = is_shared and i < len(own_parts) and own_parts[i] == part
-        pattern.append("#" if is_shared and part.isdigit() else part)
-    return ".".join(pattern)
+    parts = piece.path.split(".")
+    shared = common_length(parts, own_path.split("."))
+    return ".".join([path_pattern(".".join(parts[:shared])), *parts[shared:]] if shared else parts)
 
 
 def split_into_boxes(members: Sequence[Indices]) -> Iterator[IndexRanges]:

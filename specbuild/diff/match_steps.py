@@ -8,7 +8,7 @@ the number of steps, and its pairs are evidence for the next pass.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from specbuild.diff.flatten import FlatModel, FlatStep, enclosing_paths
 
@@ -98,8 +98,8 @@ class StepMatching:
             if key is not None:
                 table.setdefault(key, deque()).append(step)
         any_paired = False
-        for step in after:  # computed here: the key may depend on pairs just added
-            key = key_after(step)
+        for step in after:
+            key = key_after(step)  # only now: it may depend on pairs just added
             candidates = table.get(key) if key is not None else None
             while candidates and candidates[0].path in self.path_after:
                 candidates.popleft()
@@ -167,35 +167,28 @@ class StepMatching:
         """Pair the neighbours of paired steps until no more pairs are found."""
         for _ in range(MAX_ROUNDS):
             any_paired = False
-            for apart in (False, True):
-                any_paired |= self.pair_forward(apart)
-                any_paired |= self.pair_backward(apart)
+            for anywhere in (False, True):
+                any_paired |= self.pair_forward(anywhere)
+                any_paired |= self.pair_backward(anywhere)
             if not any_paired:
                 break
 
-    def pair_same_paths(self, fits: Callable[[FlatStep, FlatStep], bool]) -> None:
+    def pair_same_paths(self, fits: Callable[[FlatStep, FlatStep], bool], same_op: bool) -> None:
+        """Pair steps at the same path that fit; with `same_op`, only those of the same op."""
         for path, new_step in self.after.steps.items():
             old_step = self.before.steps.get(path)
             if (
                 old_step is not None
                 and path not in self.path_before
                 and path not in self.path_after
+                and (old_step.op.name == new_step.op.name or not same_op)
                 and fits(old_step, new_step)
             ):
                 self.add_pair(path, path)
 
     def pair_in_renamed_blocks(self) -> bool:
         """Pair steps at the same path inside a block or group that, judged by its steps, was renamed."""
-        votes: dict[str, dict[str, int]] = {}
-        for old, new in self.path_after.items():
-            if old != new:
-                for old_container, new_container in implied_renames(old, new):
-                    counts = votes.setdefault(old_container, {})
-                    counts[new_container] = counts.get(new_container, 0) + 1
-        renamed_to = {
-            old_container: max(counts, key=lambda new_container: counts[new_container])
-            for old_container, counts in votes.items()
-        }
+        renamed_to = likely_renames(count_renames(self.path_after))
         any_paired = False
         for step in self.unmatched_before():
             for old_container in reversed(list(enclosing_paths(step.path))):
@@ -236,22 +229,38 @@ def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
             yield ".".join(old_parts), ".".join(new_parts)
 
 
+def count_renames(pairs: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Count for each container, and each new name of it, the renamed paths that imply this name."""
+    counts: dict[str, dict[str, int]] = {}
+    for old_path, new_path in pairs.items():
+        for old, new in implied_renames(old_path, new_path):
+            new_counts = counts.setdefault(old, {})
+            new_counts[new] = new_counts.get(new, 0) + 1
+    return counts
+
+
+def likely_renames(counts: Mapping[str, dict[str, int]]) -> dict[str, str]:
+    """The most frequent new name of each container."""
+    return {old: max(new_counts, key=lambda new: new_counts[new]) for old, new_counts in counts.items()}
+
+
 def match_models(before: FlatModel, after: FlatModel) -> StepMatching:
     """Match the steps of two models; the surest evidence goes first."""
     matching = StepMatching(before, after)
-    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and old.is_named and new.is_named)
-    matching.propagate_pairs()
-    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and not new.path[-1].isdigit())
-    matching.propagate_pairs()
-    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name and bool(new.weights))
-    matching.propagate_pairs()
-    matching.pair_same_paths(lambda old, new: old.op.name == new.op.name)
-    matching.propagate_pairs()
+    evidence: tuple[Callable[[FlatStep, FlatStep], bool], ...] = (
+        lambda old, new: old.is_named and new.is_named,
+        lambda old, new: not new.path[-1].isdigit(),
+        lambda old, new: bool(new.weights),
+        lambda old, new: True,
+    )
+    for fits in evidence:
+        matching.pair_same_paths(fits, same_op=True)
+        matching.propagate_pairs()
     for _ in range(MAX_ROUNDS):
         if not matching.pair_in_renamed_blocks():
             break
         matching.propagate_pairs()
     matching.pair_replaced_ops()
-    matching.pair_same_paths(lambda old, new: old.is_named and new.is_named)
+    matching.pair_same_paths(lambda old, new: old.is_named and new.is_named, same_op=False)
     matching.pair_named_outputs()
     return matching

@@ -23,7 +23,7 @@ class MergedInput:
 
 
 class BlockMerger:
-    """Merges the old instance at path `was` (None for a new block) with the new one at `now`."""
+    """Merges the old block instance at `old_path` (None for a new block) with the new one at `new_path`."""
 
     def __init__(
         self, pairing: ModelPairing, old: Block, new: Block, old_path: str | None, new_path: str

@@ -27,12 +27,10 @@ class ModelPairing:
     def __init__(self, diff: Comparison) -> None:
         self.diff, self.matching = diff, diff.matching
         self.nodes_before, self.nodes_after = locate_nodes(diff.before.model), locate_nodes(diff.after.model)
-        self.block_before = self.pair_block_paths()  # path after -> path before
+        self.block_before = self.pair_block_paths()  # path after -> path before, of blocks
         self.block_after = {old_path: new_path for new_path, old_path in self.block_before.items()}
-        self.step_counts_before, self.step_counts_after = (
-            count_contained_steps(diff.before.steps),
-            count_contained_steps(diff.after.steps),
-        )
+        self.step_counts_before = count_contained_steps(diff.before.steps)
+        self.step_counts_after = count_contained_steps(diff.after.steps)
         self.removed_counts = Counter(
             container for step in diff.removed for container in self.removed_containers(step.path)
         )
@@ -46,8 +44,11 @@ class ModelPairing:
             for container in enclosing_paths(new_path)
             if old_path.startswith(f"{self.block_before.get(container, container)}.")
         }
-        # Blocks that both models use, or that replace one another.
-        definitions = (
+        self.shared_definitions = self.find_shared_definitions()
+
+    def find_shared_definitions(self) -> set[Hashable]:
+        """The blocks that both models use, or that replace one another."""
+        before, after = (
             {
                 definition_key(location.node.op)
                 for location in side.values()
@@ -55,15 +56,15 @@ class ModelPairing:
             }
             for side in (self.nodes_before, self.nodes_after)
         )
-        self.shared_definitions = set.intersection(*definitions)
-        for new_path, old_path in self.block_before.items():
-            self.shared_definitions |= {
-                definition_key(op)
-                for op in (self.nodes_after[new_path].node.op, self.nodes_before[old_path].node.op)
-                if isinstance(op, Block)
-            }
+        replaced = (
+            location.node.op
+            for new_path, old_path in self.block_before.items()
+            for location in (self.nodes_after[new_path], self.nodes_before[old_path])
+        )
+        return (before & after) | {definition_key(op) for op in replaced if isinstance(op, Block)}
 
     def pair_block_paths(self) -> dict[str, str]:
+        """The old path of each block that both models have; each old block is used once."""
         pairs: dict[str, str] = {}
         used: set[str] = set()
         for old, new in paired_instances(self.diff):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from specbuild.diff.compare import Comparison
 from specbuild.diff.flatten import enclosing_paths
-from specbuild.diff.match_steps import implied_renames
+from specbuild.diff.match_steps import count_renames, likely_renames
 
 FIELD_NAMES = "ijklmn"
 
@@ -38,12 +38,8 @@ def apply_rename(path: str, old: str, new: str) -> str:
 def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
     """Renamed blocks and groups: all their steps are in the new one, most under the same names."""
     before, after = count_contained_steps(pairs), count_contained_steps(pairs.values())
-    votes: dict[str, dict[str, int]] = {}
-    for old_path, new_path in pairs.items():
-        for old, new in implied_renames(old_path, new_path):
-            counts = votes.setdefault(old, {})
-            counts[new] = counts.get(new, 0) + 1
-    likely = {old: max(counts, key=lambda new: counts[new]) for old, counts in votes.items()}
+    counts = count_renames(pairs)
+    likely = likely_renames(counts)
     inside: dict[str, int] = {}
     for old_path, new_path in pairs.items():
         for container in enclosing_paths(old_path):
@@ -52,7 +48,7 @@ def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
     return {
         old: new
         for old, new in likely.items()
-        if inside.get(old) == before[old] == after[new] and 2 * votes[old][new] > before[old]
+        if inside.get(old) == before[old] == after[new] and 2 * counts[old][new] > before[old]
     }
 
 

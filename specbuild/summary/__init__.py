@@ -11,5 +11,5 @@ __all__ = ["SortKey", "format_quantity", "summarize_model", "summary_rows"]
 
 def summarize_model(model: Block, depth: int | None = 2, sort: SortKey | None = None) -> str:
     """Summarize a model as plain text: a table of its steps, a table of op families, and a line of totals."""
-    found_rows = summary_rows(model)
-    return SummaryTable(model, sort_rows(found_rows, sort) if sort else found_rows, depth, sort).render_text()
+    rows = summary_rows(model)
+    return SummaryTable(model, sort_rows(rows, sort) if sort else rows, depth, sort).render_text()

@@ -13,10 +13,10 @@ UNITS = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}
 
 def parse_amount(text: str) -> int:
     """Parse a number such as `25M`, `4.1G`, `7b`, `25_557_032` or `1e9`; raises ValueError."""
-    found = NUMBER.fullmatch(text.strip())
-    if not found:
+    match = NUMBER.fullmatch(text.strip())
+    if not match:
         raise ValueError(text)
-    return int(Decimal(re.sub("[_,]", "", found[1])).scaleb(UNITS[found[2].lower()]))
+    return int(Decimal(re.sub("[_,]", "", match[1])).scaleb(UNITS[match[2].lower()]))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}
-DEFAULT_VOCABULARY = 5  # the example inputs of a model without any size of a vocabulary are below this
+DEFAULT_VOCABULARY = 5  # integer inputs are below this if no step limits them
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
@@ -44,8 +44,8 @@ class ExampleSpec:
 @cache
 def load_examples() -> dict[str, str]:
     """Examples written by hand, for ops that the default values do not fit."""
-    found: dict[str, str] = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
-    return found
+    examples: dict[str, str] = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
+    return examples
 
 
 def example_spec(entry: type[Op] | BlockDef) -> ExampleSpec | None:
@@ -101,18 +101,18 @@ def format_flow(value: Any) -> str:
 
 
 def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
-    """The inputs and arguments to try, the best example first."""
+    """The inputs and arguments to try, the best example first; a model has its own inputs."""
     if isinstance(entry, BlockDef):
-        needed = {p.name: example_argument(p) for p in entry.params.values() if p.required}
+        arguments = {p.name: example_argument(p) for p in entry.params.values() if p.required}
         if entry.model is not None:
-            return [({name: declared_sizes(x) for name, x in entry.inputs.items()}, needed)]
+            return [(dict(entry.inputs), arguments)]
         declared = entry.inputs.items()
         return [
-            ({name: sizes_of_axes(axes, usual) for name, axes in declared}, needed)
+            ({name: sizes_of_axes(axes, usual) for name, axes in declared}, arguments)
             for usual in (MAPS, SEQUENCE, FEATURES)
         ]
-    takes = [t for t in entry.input_specs if not t.optional]
-    names = ["a", "b"] if takes and takes[0].variadic else [t.name for t in takes]
+    input_specs = [spec for spec in entry.input_specs if not spec.optional]
+    names = ["a", "b"] if input_specs and input_specs[0].variadic else [spec.name for spec in input_specs]
     required = [a for a in list_attributes(entry).values() if a.is_required]
     return [
         (dict.fromkeys(names, usual) or {"x": usual}, {a.name: example_value(a, usual) for a in required})
@@ -124,34 +124,29 @@ def sizes_of_axes(declared: Any, usual: AxisSizes) -> AxisSizes:
     """Sizes for the axes that a block input declares; `usual` if it takes any axes."""
     if declared is None:
         return usual
-    found = {axis: DEFAULT_SIZES.get(axis, 16) for axis in declared if axis != "..."}
-    return {**{a: n for a, n in usual.items() if "..." in declared}, **found}
+    sizes = {axis: DEFAULT_SIZES.get(axis, 16) for axis in declared if axis != "..."}
+    return {**{a: n for a, n in usual.items() if "..." in declared}, **sizes}
 
 
-def declared_sizes(declared: Any) -> Any:
-    """A model's own input, if its sizes are plain numbers."""
-    return declared
-
-
-def example_argument(p: ParamDef) -> Any:
+def example_argument(param: ParamDef) -> Any:
     """A value for a required parameter."""
-    if p.choices:
-        return p.choices[0]
+    if param.choices:
+        return param.choices[0]
     return {"int": 64, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
-        p.type, "a"
+        param.type, "a"
     )
 
 
 def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
     """A value for a required attribute."""
     kind = attribute.kind
-    places = [axis for axis in usual if axis != "C"] or ["C"]
+    axes = [axis for axis in usual if axis != "C"] or ["C"]
     if isinstance(kind, AxisNames):
-        return places
+        return axes
     if isinstance(kind, AxisName):
-        return places[0]
+        return axes[0]
     if isinstance(kind, AxisMapping):
-        return dict.fromkeys(places, 2)
+        return dict.fromkeys(axes, 2)
     if isinstance(kind, PerAxis):
         return 2
     if isinstance(kind, Integer):

@@ -31,13 +31,13 @@ def summary_markdown(table: SummaryTable) -> str:
     """The summary in Markdown: a table of steps by full path, a table of op families, and the totals."""
     steps = [
         (
-            f"`{p.path}`",
-            p.row.kind_and_count,
-            f"`{p.row.output}`",
-            *cost_cells(p.row.cost),
-            format_percent(table.cost_share(p.row.cost)),
+            f"`{placed.path}`",
+            placed.row.kind_and_count,
+            f"`{placed.row.output}`",
+            *cost_cells(placed.row.cost),
+            format_percent(table.cost_share(placed.row.cost)),
         )
-        for p in table.placed_rows
+        for placed in table.placed_rows
     ]
     kinds = [
         (name, str(share.steps), *cost_cells(share.cost), format_percent(table.cost_share(share.cost)))
@@ -65,10 +65,17 @@ def summary_csv(table: SummaryTable) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for p in table.placed_rows:
-        row = p.row
+    for placed in table.placed_rows:
+        row = placed.row
         writer.writerow(
-            (p.path, p.level, row.kind, row.instance_count, row.output, *cost_record(row.cost).values())
+            (
+                placed.path,
+                placed.level,
+                row.kind,
+                row.instance_count,
+                row.output,
+                *cost_record(row.cost).values(),
+            )
         )
     return stream.getvalue()
 
@@ -107,8 +114,8 @@ def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
 def taps_markdown(taps: Sequence[Tap]) -> str:
     """The taps as a Markdown table."""
     rows = [
-        (f"`{path}`", what, f"`{shape}`", *rest)
-        for path, what, shape, *rest in (tap.table_cells() for tap in taps)
+        (f"`{path}`", kind, f"`{shape}`", *rest)
+        for path, kind, shape, *rest in (tap.table_cells() for tap in taps)
     ]
     return markdown_table(HEADINGS, rows, 3)
 

@@ -34,7 +34,7 @@ def summary_html(table: SummaryTable, picture: str) -> str:
     body = "".join(map(html_row, map(html_cells, rows[:MAX_ROWS])))
     if len(rows) > MAX_ROWS:
         body += html_row((f"{len(rows) - MAX_ROWS:,} more", "", "", "", ""))
-    style = "".join(theme_rules(theme, around) for theme, around in THEMES.items()) if picture else ""
+    style = "".join(theme_rules(theme, selector) for theme, selector in THEMES.items()) if picture else ""
     return (
         '<div class="specbuild" style="color:inherit;max-width:100%">'
         f"<style>{style}</style>{picture}"

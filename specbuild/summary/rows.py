@@ -95,21 +95,21 @@ class RowBuilder:
                 inner,
             )
         members = tuple(
-            fold_rows(self.build_row(part, inside, block) for part, inside in branch.children.items())
+            fold_rows(self.build_row(part, child, block) for part, child in branch.children.items())
         )
         if len(members) == 1 and members[0].times > 1:
             return replace(members[0], name=name, member_range=members[0].name)
         kinds = {member.kind for member in members}
         count = sum(member.instance_count for member in members)
         total = sum((member.cost for member in members), NO_COST)
-        alike = len(kinds) == 1 < count
+        is_uniform = len(kinds) == 1 < count
         return SummaryRow(
             name,
-            kinds.pop() if alike else "do",
+            kinds.pop() if is_uniform else "do",
             members[-1].output,
             total,
             members,
-            members=count if alike else 1,
+            members=count if is_uniform else 1,
         )
 
 

@@ -86,14 +86,15 @@ class SummaryTable:
         frozen = f", of which {self.total_cost.frozen:,} frozen" if self.total_cost.frozen else ""
         totals = (
             f"{self.model.kind}: {self.total_cost.parameters:,} parameters{frozen}{buffers}, "
-            f"{format_quantity(self.total_cost.macs)} multiply-adds and {format_memory(self.total_cost.memory)} of activations per sample"
+            f"{format_quantity(self.total_cost.macs)} multiply-adds "
+            f"and {format_memory(self.total_cost.memory)} of activations per sample"
         )
         return [totals, *([make_printable(f"outputs: {', '.join(named)}")] if named else [])]
 
     @property
     def has_hidden_rows(self) -> bool:
         """Whether some rows are too deep to be shown."""
-        return any(p.row.inner for p in self.placed_rows if p.level + 1 == self.depth)
+        return any(placed.row.inner for placed in self.placed_rows if placed.level + 1 == self.depth)
 
     def render_text(self) -> str:
         steps = align_columns(

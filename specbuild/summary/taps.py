@@ -40,13 +40,11 @@ class Tap:
     @property
     def stride_text(self) -> str:
         """One number if all spatial axes have the same stride, else a number for each axis."""
-        strides = {axis: self.strides[axis] for axis in SPATIAL if axis in self.strides}
-        if not strides:
-            strides = {a: s for a, s in self.strides.items() if s != 1}
-            return ", ".join(f"{a} {format_stride(s)}" for a, s in strides.items())
-        if len(set(strides.values())) == 1 and set(strides) == {a for a in SPATIAL if a in self.type}:
-            return format_stride(next(iter(strides.values())))
-        return ", ".join(f"{a} {format_stride(s)}" for a, s in strides.items())
+        spatial = {axis: self.strides[axis] for axis in SPATIAL if axis in self.strides}
+        if len(set(spatial.values())) == 1 and set(spatial) == {a for a in SPATIAL if a in self.type}:
+            return format_stride(next(iter(spatial.values())))
+        strides = spatial or {axis: stride for axis, stride in self.strides.items() if stride != 1}
+        return ", ".join(f"{axis} {format_stride(stride)}" for axis, stride in strides.items())
 
     def tap_record(self) -> dict[str, Any]:
         return {
@@ -74,59 +72,65 @@ def list_taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
         name: {axis: Fraction(1) for axis in x.axes if axis != CHANNEL and x.batched}
         for name, x in model.inputs.items()
     }
-    found: list[Tap] = []
+    taps: list[Tap] = []
     if model.alias_label:
-        results = collect_taps(model, input_strides, f"{model.alias_label}.", found)
+        strides = collect_taps(model, input_strides, f"{model.alias_label}.", taps)
         ref, type_ = next((o.ref, o.type) for o in model.outputs.values())
-        found.append(Tap(model.alias_label, f"= {model.alias_label}.{ref}", type_, results[ref]))
+        taps.append(Tap(model.alias_label, f"= {model.alias_label}.{ref}", type_, strides[ref]))
     else:
-        collect_taps(model, input_strides, "", found)
-    return tuple(tap for tap in found if depth is None or tap.name_level < depth)
+        collect_taps(model, input_strides, "", taps)
+    return tuple(tap for tap in taps if depth is None or tap.name_level < depth)
 
 
 def collect_taps(
-    block: Block, input_strides: Mapping[Ref, Strides], prefix: str, into: list[Tap]
+    block: Block, input_strides: Mapping[Ref, Strides], prefix: str, taps: list[Tap]
 ) -> dict[Ref, Strides]:
-    """Append the taps of a block to `into`; returns the strides of its values."""
-    found = dict(input_strides)
-    ends: dict[str, list[str]] = {}  # node -> groups that end with it, innermost first
-    last = {
+    """Append the taps of a block to `taps`; returns the strides of its values."""
+    strides = dict(input_strides)
+    ending_groups = groups_by_last_node(block)
+    for node in block.nodes:
+        path = f"{prefix}{node.name}"
+        if isinstance(node.op, Block):
+            pairs = zip(node.op.inputs, node.inputs, strict=True)
+            inner_strides = {name: strides[ref] for name, ref in pairs if ref is not None}
+            results = collect_taps(node.op, inner_strides, f"{path}.", taps)
+            for output, value in node.op.outputs.items():
+                strides.setdefault(node.name, results[value.ref])
+                strides[f"{node.name}@{output}"] = results[value.ref]
+        elif isinstance(node.op, Skip):
+            strides[node.name] = strides[node.inputs[0]] if node.inputs[0] is not None else {}
+        else:
+            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+            sources = [{} if ref is None else strides[ref] for ref in node.inputs]
+            strides[node.name] = result_strides(node.op, types, sources, node.type)
+            for part, type_ in node.parts.items():
+                strides[f"{node.name}@{part}"] = result_strides(node.op, types, sources, type_)
+        if node.parts:
+            taps += (
+                Tap(f"{path}.{part}", node_kind(node), type_, strides[f"{node.name}@{part}"])
+                for part, type_ in node.parts.items()
+            )
+            continue
+        taps.append(Tap(path, node_kind(node), node.type, strides[node.name]))
+        taps += (
+            Tap(f"{prefix}{group}", f"= {prefix}{node.name}", node.type, strides[node.name])
+            for group in ending_groups.get(node.name, ())
+        )
+    return strides
+
+
+def groups_by_last_node(block: Block) -> dict[str, list[str]]:
+    """The groups that end with each node, innermost first."""
+    last_nodes = {
         group: node.name
         for node in block.nodes
         for group in enclosing_groups(node.name)
         if group in block.groups
     }
-    for group, name in reversed(last.items()):
-        ends.setdefault(name, []).append(group)
-    for node in block.nodes:
-        path = f"{prefix}{node.name}"
-        if isinstance(node.op, Block):
-            pairs = zip(node.op.inputs, node.inputs, strict=True)
-            input_strides = {name: found[ref] for name, ref in pairs if ref is not None}
-            results = collect_taps(node.op, input_strides, f"{path}.", into)
-            for output, value in node.op.outputs.items():
-                found.setdefault(node.name, results[value.ref])
-                found[f"{node.name}@{output}"] = results[value.ref]
-        elif isinstance(node.op, Skip):
-            found[node.name] = found[node.inputs[0]] if node.inputs[0] is not None else {}
-        else:
-            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
-            sources = [{} if ref is None else found[ref] for ref in node.inputs]
-            found[node.name] = result_strides(node.op, types, sources, node.type)
-            for part, type_ in node.parts.items():
-                found[f"{node.name}@{part}"] = result_strides(node.op, types, sources, type_)
-        if node.parts:
-            into += (
-                Tap(f"{path}.{part}", node_kind(node), type_, found[f"{node.name}@{part}"])
-                for part, type_ in node.parts.items()
-            )
-            continue
-        into.append(Tap(path, node_kind(node), node.type, found[node.name]))
-        into += (
-            Tap(f"{prefix}{group}", f"= {prefix}{node.name}", node.type, found[node.name])
-            for group in ends.get(node.name, ())
-        )
-    return found
+    groups: dict[str, list[str]] = {}
+    for group, name in reversed(last_nodes.items()):
+        groups.setdefault(name, []).append(group)
+    return groups
 
 
 def enclosing_groups(name: str) -> Iterator[str]:
@@ -139,20 +143,18 @@ def result_strides(
     op: Op, types: Sequence[TensorType | None], sources: Sequence[Strides], out: TensorType
 ) -> dict[str, Fraction]:
     """The strides of a result relative to the model input, for the axes that come from it."""
-    places: Mapping[str, AxisStride] = op.axis_strides(*types) if types else {}
-    found = {}
+    axis_strides: Mapping[str, AxisStride] = op.axis_strides(*types) if types else {}
+    strides = {}
     for axis in out.axes:
-        if axis == CHANNEL and axis not in places:
-            continue
-        if axis in places:
-            lies = places[axis]
-            if lies.axis in sources[0]:
-                found[axis] = sources[0][lies.axis] * Fraction(lies.numerator, lies.denominator)
-        else:
+        if axis in axis_strides:
+            own = axis_strides[axis]
+            if own.axis in sources[0]:
+                strides[axis] = sources[0][own.axis] * Fraction(own.numerator, own.denominator)
+        elif axis != CHANNEL:
             source = next((s for s in sources if axis in s), None)
             if source is not None:
-                found[axis] = source[axis]
-    return found
+                strides[axis] = source[axis]
+    return strides
 
 
 def taps_text(taps: Sequence[Tap]) -> str:
