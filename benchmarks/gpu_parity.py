@@ -79,7 +79,7 @@ def report(runs: list[Run]) -> str:
     parts = [
         "# Parity on a GPU\n",
         "Written by `benchmarks/gpu_parity.py`. Each figure is the largest |a - b| of a tensor over its largest |a|, "
-        "the worst of all tensors of its kind;\nPyTorch off and Keras off are the distances of the steps from the "
+        "the worst of all tensors of its kind;\nPyTorch error and Keras error are the distances of the steps from the "
         "PyTorch file in float64. A tensor is `rounded` as parity.md says.\n",
         processes([run.file for run in runs if run.file.exists()], switches=False),
         *pinning(runs),

@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
-NUMBERS = ("batch", "forward", "PyTorch off", "Keras off", "gradients", "training", "rounded")
+NUMBERS = ("batch", "forward", "PyTorch error", "Keras error", "gradients", "training", "rounded")
 
 
 def results(files: Iterable[Path]) -> list[Record]:
@@ -42,11 +42,11 @@ def row(result: Record) -> dict[str, str]:
         "Keras on": result["runtime"],
         "batch": str(result["batch"]),
         "forward": worst(steps, "relative"),
-        "PyTorch off": worst(steps, "torch_error"),
-        "Keras off": worst(steps, "keras_error"),
+        "PyTorch error": worst(steps, "torch_error"),
+        "Keras error": worst(steps, "keras_error"),
         "gradients": worst(kinds["gradients"], "relative"),
         "training": worst(kinds["training"], "relative"),
-        "allowed": f"{result['tolerance']['fails']:.0e}",
+        "tolerance": f"{result['tolerance']['fails']:.0e}",
         "rounded": str(result["rounded"]),
         "verdict": result["verdict"],
     }

@@ -1,6 +1,11 @@
-"""Runs the emitted files, each framework in a process of its own, and compares them step by step.
+"""Run both emitted files, each framework in its own process, and compare every step.
 
-From the bottom: `steps` and `plan` know where each step of the model stands in both files, `draw` makes numbers,
-`exchange` brings them to a process and back, `probes`, `switches` and the two workers run there, `process` starts
-and watches it, `difference`, `tolerance` and `truth` judge, `compare` runs cases, `report` tells what came out.
+The modules, from the bottom up:
+
+* `trace` lists the steps of a model; `probe_plan` finds the code of each step in an emitted file;
+* `random_data` draws weights and inputs; `exchange` writes them for a worker and reads its results;
+* `difference`, `tolerance` and `rounding` decide whether two tensors agree;
+* `compare` runs cases one after another, `session` runs many in parallel, `report` formats the results.
+
+The worker processes are in `specbuild.runtimes` and `specbuild.backends.*.parity_worker`.
 """

@@ -1,4 +1,4 @@
-"""The same weights and inputs through both emitted files, and the differences."""
+"""Run both emitted files with the same weights and inputs, and report the differences."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["ParityCase", "ParityReport", "WorkerLane", "WorkerOptions", "compare
 
 @dataclass
 class ParityReport:
-    """What came out of one case on one runtime of Keras."""
+    """The result of one case on one Keras runtime."""
 
     name: str
-    error: str = ""  # why a file could not be run, or gives numbers that are none
+    error: str = ""  # why a file could not be run, or which output is NaN
     differences: list[Difference] = field(default_factory=list)
     runtime: Runtime = "tensorflow"
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
-    steps: dict[str, TracedStep] = field(default_factory=dict)
-    unrecorded_steps: list[str] = field(default_factory=list)  # steps that one of the files has not shown
+    steps: dict[str, TracedStep] = field(default_factory=dict)  # in graph order
+    unrecorded_steps: list[str] = field(default_factory=list)  # steps that at least one file did not record
     seed: int = 0
 
     @property
@@ -45,57 +45,53 @@ class ParityReport:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing fails."""
+        """Whether both files ran and no tensor differs."""
         return not self.error and not self.failing_differences()
 
     @property
     def worst_verdict(self) -> Verdict:
-        """The worst of all tensors."""
-        return max(
-            (self.tolerance.judge_difference(d) for d in self.differences),
-            key=VERDICTS.index,
-            default="equal",
-        )
+        verdicts = map(self.tolerance.judge_difference, self.differences)
+        return max(verdicts, key=VERDICTS.index, default="equal")
 
     def failing_differences(self, *kinds: str) -> list[Difference]:
+        """The tensors that differ; only those of some `kinds` if any are given."""
         return [d for d in self.differences_with("differs") if not kinds or d.kind in kinds]
 
     def differences_with(self, verdict: Verdict) -> list[Difference]:
         return [d for d in self.differences if self.tolerance.judge_difference(d) == verdict]
 
     def first_failing_step(self) -> str:
-        """The path of the step where the files part: the first of those that give other numbers, or that lead to
-        these and differ by more than rounding; of gradients, which run backward, the last."""
-        order = {path: at for at, path in enumerate(self.steps)}
+        """The path of the step where the files start to differ; empty if no step can be named.
 
-        def step_position(d: Difference) -> int:
-            path = d.path if d.path in order else d.path.rpartition(".")[0]
-            return order.get(path, len(order))
+        If values of the forward pass differ, it is the first such step in graph order, or an earlier one
+        whose difference is within the tolerance but much larger than rounding. If only gradients differ, it
+        is the last such step, because gradients flow backward.
+        """
+        order = {path: position for position, path in enumerate(self.steps)}
 
-        def owning_step(d: Difference) -> str:
-            return d.path if d.path in order else d.path.rpartition(".")[0]
+        def failing_steps(*kinds: str) -> list[str]:
+            """Steps that differ themselves, or through one of their weights (`conv1.kernel`)."""
+            paths = [d.path for d in self.failing_differences(*kinds)]
+            steps = [path if path in order else path.rpartition(".")[0] for path in paths]
+            return [step for step in steps if step in order]
 
-        forward = [d for d in self.failing_differences(*FORWARD) if owning_step(d) in order]
-        if forward:
-            strayed = [
-                d
+        if forward := failing_steps(*FORWARD):
+            suspects = [
+                d.path
                 for d in self.differences_with("close")
                 if d.kind == "step" and d.path in order and d.is_beyond_rounding
             ]
-            return owning_step(min([*forward, *strayed], key=step_position))
-        for kinds in (GRADIENTS, ("statistic",)):
-            known = [d for d in self.failing_differences(*kinds) if owning_step(d) in order]
-            if known:
-                return owning_step(
-                    max(known, key=step_position) if kinds == GRADIENTS else min(known, key=step_position)
-                )
-        known = [d for d in self.failing_differences() if owning_step(d) in order]
-        return owning_step(max(known, key=step_position)) if known else ""
+            return min([*forward, *suspects], key=order.__getitem__)
+        if gradients := failing_steps(*GRADIENTS):
+            return max(gradients, key=order.__getitem__)
+        if statistics := failing_steps("statistic"):
+            return min(statistics, key=order.__getitem__)
+        return max(failing_steps(), key=order.__getitem__, default="")
 
     def first_nan_step(self) -> Difference | None:
-        """The first step that is not a number, in the order of the graph."""
-        broken_by_path = {d.path: d for d in self.differences if d.kind == "step" and "NaN" in d.problem}
-        return next((broken_by_path[path] for path in self.steps if path in broken_by_path), None)
+        """The first step in graph order that gives NaN in a file."""
+        nan_steps = {d.path: d for d in self.differences if d.kind == "step" and "NaN" in d.problem}
+        return next((nan_steps[path] for path in self.steps if path in nan_steps), None)
 
     def __str__(self) -> str:
         if self.error:
@@ -105,8 +101,7 @@ class ParityReport:
 
 
 class WorkerLane:
-    """One process of PyTorch and one of Keras on each runtime, side by side: Keras does a case while PyTorch does
-    the next one."""
+    """A PyTorch process and a Keras process per runtime. Keras runs a case while PyTorch runs the next."""
 
     def __init__(self, options: WorkerOptions, runtimes: Sequence[Runtime]):
         self.options, self.runtimes = options, runtimes
@@ -114,43 +109,44 @@ class WorkerLane:
         self.keras = {runtime: WorkerProcess(options, runtime) for runtime in runtimes}
 
     def run_cases(self, cases: Iterable[ParityCase], on_report: Callable[[ParityReport], None]) -> None:
-        """Every case on every runtime; `done` is given each report as it comes."""
-        tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
+        """Run every case on every runtime, and call `on_report` with each result as soon as it is there."""
+        keras_tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
         errors: list[BaseException] = []
 
-        def run_tasks() -> None:
-            while (task := tasks.get()) is not None:
+        def run_keras_tasks() -> None:
+            while (task := keras_tasks.get()) is not None:
                 if not errors:
                     try:
                         task()
                     except BaseException as error:  # raised again below
                         errors.append(error)
 
-        thread = threading.Thread(target=run_tasks, daemon=True)
+        thread = threading.Thread(target=run_keras_tasks, daemon=True)
         thread.start()
         try:
             with tempfile.TemporaryDirectory(prefix="specbuild-parity-") as folder:
                 for number, case in enumerate(cases):
                     if errors:
                         break
-                    self.run_torch(CaseExchange(case, Path(folder) / str(number)), tasks, on_report)
-                tasks.put(None)
+                    self.run_torch(CaseExchange(case, Path(folder) / str(number)), keras_tasks, on_report)
+                keras_tasks.put(None)
                 thread.join()
         finally:
-            tasks.put(None) if thread.is_alive() else None
+            keras_tasks.put(None) if thread.is_alive() else None
             for process in (self.torch, *self.keras.values()):
                 process.stop_process()
         if errors:
             raise errors[0]
 
     def run_torch(
-        self, exchange: CaseExchange, tasks: queue.Queue[Any], on_report: Callable[[ParityReport], None]
+        self, exchange: CaseExchange, keras_tasks: queue.Queue[Any], on_report: Callable[[ParityReport], None]
     ) -> None:
+        """Run the PyTorch file, and queue the Keras file."""
         try:
             if exchange.needs_calibration:
-                scaled = exchange.write_job("torch", "_scaled", dtype="float64", calibrate=True)
-                self.torch.run_job(scaled)
-                exchange.load_calibrated(scaled)
+                calibration = exchange.write_job("torch", "_calibration", dtype="float64", calibrate=True)
+                self.torch.run_job(calibration)
+                exchange.load_calibrated(calibration)
             job = exchange.write_job("torch")
             self.torch.run_job(job)
             reference = Float64Reference(exchange, self.torch, job)
@@ -159,54 +155,56 @@ class WorkerLane:
                 on_report(self.new_report(exchange, runtime, f"PyTorch: {failure}"))
             shutil.rmtree(exchange.folder)
             return
-        tasks.put(lambda: self.run_keras(exchange, reference, on_report))
+        keras_tasks.put(lambda: self.run_keras(exchange, reference, on_report))
 
     def run_keras(
         self, exchange: CaseExchange, reference: Float64Reference, on_report: Callable[[ParityReport], None]
     ) -> None:
+        """Run the Keras file on every runtime, and compare it with the PyTorch file."""
         for runtime in self.runtimes:
-            keras = exchange.write_job("keras", f"_{runtime}")
+            keras_job = exchange.write_job("keras", f"_{runtime}")
             try:
-                self.keras[runtime].run_job(keras)
+                self.keras[runtime].run_job(keras_job)
             except WorkerFailure as failure:
                 on_report(self.new_report(exchange, runtime, f"Keras on {runtime}: {failure}"))
                 continue
             try:
-                report = self.judge_results(exchange, runtime, reference, keras)
+                report = self.judge_results(exchange, runtime, reference, keras_job)
             except WorkerFailure as failure:
-                report = self.new_report(exchange, runtime, f"while rounding was measured: {failure}")
+                report = self.new_report(exchange, runtime, f"while rounding errors were measured: {failure}")
             on_report(report)
         shutil.rmtree(exchange.folder)
 
     def new_report(self, exchange: CaseExchange, runtime: Runtime, error: str = "") -> ParityReport:
         case = exchange.case
-        allowed = choose_tolerance(case.model, case.dtype, runtime, self.options.tf32)
-        return ParityReport(case.name, error, [], runtime, allowed, exchange.steps, seed=case.seed)
+        tolerance = choose_tolerance(case.model, case.dtype, runtime, self.options.tf32)
+        return ParityReport(case.name, error, [], runtime, tolerance, exchange.steps, seed=case.seed)
 
     def judge_results(
-        self, exchange: CaseExchange, runtime: Runtime, reference: Float64Reference, keras: dict[str, Any]
+        self, exchange: CaseExchange, runtime: Runtime, reference: Float64Reference, keras_job: dict[str, Any]
     ) -> ParityReport:
+        """Compare what both jobs computed; raises WorkerFailure if a run to measure rounding fails."""
+        torch_job = reference.torch_job
         report = self.new_report(exchange, runtime)
         report.differences = [
-            measure_difference(*pair) for pair in exchange.pair_tensors(reference.torch_job, keras)
+            measure_difference(*pair) for pair in exchange.pair_tensors(torch_job, keras_job)
         ]
         fill_relative(report.differences, exchange.case.dtype)
         if not report.tolerance.excludes_rounding:
-            reference.measure_errors(report.differences, keras, self.keras[runtime], report.tolerance)
+            reference.measure_errors(report.differences, keras_job, self.keras[runtime], report.tolerance)
         if exchange.case.steps:
-            report.unrecorded_steps = exchange.unrecorded_steps(reference.torch_job, keras)
-        outputs = [
-            d for d in report.differences if d.kind in ("output", "trained_output") and "NaN" in d.problem
-        ]
-        if outputs:
-            report.error = f"output `{outputs[0].path}`: {outputs[0].problem}"
+            report.unrecorded_steps = exchange.unrecorded_steps(torch_job, keras_job)
+        for d in report.differences:
+            if d.kind in ("output", "trained_output") and "NaN" in d.problem:
+                report.error = f"output `{d.path}`: {d.problem}"
+                break
         return report
 
 
 def compare_cases(
     cases: list[ParityCase], timeout: float = 2400, runtime: Runtime = "tensorflow"
 ) -> list[ParityReport]:
-    """Run every case in one process for each framework."""
+    """Run all cases in one PyTorch and one Keras process, and return a report for each, in their order."""
     reports: dict[str, ParityReport] = {}
     WorkerLane(WorkerOptions(timeout=timeout), [runtime]).run_cases(
         cases, lambda report: reports.update({report.name: report})

@@ -1,4 +1,4 @@
-"""How far two tensors are apart, and how their frameworks' conventions are taken into account."""
+"""Measure the difference of two tensors, and allow for conventions in which the frameworks differ."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from specbuild.runtimes.jobs import ParityCase
 if TYPE_CHECKING:
     from specbuild.runtimes.jobs import Arrays
 
-# A gradient this much smaller than the largest is zero but for rounding: that of a bias in front of a batch norm,
-# say. It is measured by this share of the largest, of inputs or of weights: a norm may undo all that a model's
-# only weight does.
+# Some gradients are mathematically zero, such as that of a bias in front of a batch norm; computed, they are
+# rounding noise. So the difference of a gradient is divided by at least this share of the largest gradient.
+# The largest is taken over inputs and weights together: if a model has a single weight, a norm may make its
+# gradient zero.
 ZERO_SHARE = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
-# In float64, a gradient is nothing if both frameworks give less than this share of the largest: the shift of a norm
-# that another norm undoes, measured at 2e-13 where the norms stretch numbers that are all equal.
+# In float64, a gradient counts as zero if both frameworks give less than this share of the largest. Example:
+# the shift of a norm in front of another norm. Up to 2e-13 was measured, where a norm amplifies numbers that
+# are equal.
 FLOAT64_ROUNDING = 1e-11
-SMALL_SHARE = 1e-6  # the same for outputs, steps and statistics, in every type
+SMALL_SHARE = 1e-6  # as ZERO_SHARE, for outputs, steps and statistics, in every dtype
 
-# What is compared, and how a report speaks of it.
+# The kinds of tensors that are compared, and their titles in a report.
 KIND_TITLES = {
     "output": "outputs",
     "step": "steps",
@@ -37,19 +39,21 @@ KIND_TITLES = {
     "statistic": "running statistics",
     "rate": "dropout rates",
 }
-BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # each is measured by its own size
+BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # kinds that use SMALL_SHARE
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
 TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
-# What corners make jump, and what a norm of few numbers stretches in training.
+# A tiny change of the inputs can change these a lot: at the corner of a ReLU, or in a batch norm over few
+# numbers.
 SENSITIVE_KINDS = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "statistic")
 
 
 @dataclass
 class Difference:
-    """Of one tensor: the largest |a - b|, the largest |a|, and whether one of them holds a number that is none.
+    """The difference between PyTorch's tensor `a` and Keras' tensor `b`.
 
-    What is relative is so to the tensor's size.
+    `absolute` is the largest |a - b|, `size` the largest |a|. The last five fields are relative: divided by
+    `size`, or by a share of the largest tensor of the kind (see `fill_relative`).
     """
 
     kind: str
@@ -57,13 +61,13 @@ class Difference:
     absolute: float
     size: float
     elements: int = 0
-    problem: str = ""  # why no difference can be told
+    problem: str = ""  # why there is no number: another shape, or NaN
     deviation: float = 0.0  # the standard deviation of a
     relative: float = 0.0
-    torch_error: float | None = None  # relative, from the truth in float64
-    keras_error: float | None = None
-    sensitivity: float = 0.0  # relative: how far the truth moves when weights and inputs do
-    keras_sensitivity: float = 0.0  # relative: how far Keras' numbers move when these do in their last digit
+    torch_error: float | None = None  # distance of PyTorch from the reference in float64; None: not measured
+    keras_error: float | None = None  # distance of Keras from that reference
+    sensitivity: float = 0.0  # change of the reference when weights and inputs change slightly
+    keras_sensitivity: float = 0.0  # change of Keras' tensor when weights and inputs change by rounding
 
     @property
     def key(self) -> str:
@@ -71,33 +75,35 @@ class Difference:
 
     @property
     def is_beyond_rounding(self) -> bool:
-        """Whether rounding in PyTorch is less than a hundredth of it: small, but not as rounding is."""
+        """Whether the difference is more than 100 times PyTorch's own rounding error."""
         return self.torch_error is not None and self.torch_error < self.relative / 100
 
 
 def measure_difference(kind: str, path: str, a: Any, b: Any) -> Difference:
-    """Of PyTorch's `a` and Keras' `b`; infinities that agree are equal."""
+    """Compare PyTorch's `a` with Keras' `b`. Equal infinities are equal; NaN never is, even in both."""
     if a.shape != b.shape:
         problem = f"PyTorch has shape {tuple(a.shape)}, Keras {tuple(b.shape)}"
         return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     if not a.size:
         return Difference(kind, path, 0.0, 0.0)
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    if broken := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
-        problem = f"{broken[0]} gives NaN" if len(broken) == 1 else "both give NaN"
+    if with_nan := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
+        problem = f"{with_nan[0]} gives NaN" if len(with_nan) == 1 else "both give NaN"
         return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     with np.errstate(invalid="ignore"):
-        apart = np.where(a == b, 0.0, np.abs(a - b))
+        distances = np.where(a == b, 0.0, np.abs(a - b))
     finite = a[np.isfinite(a)]
     deviation = float(finite.std()) if finite.size else 0.0
-    return Difference(
-        kind, path, float(apart.max()), float(np.abs(finite).max(initial=0.0)), a.size, deviation=deviation
-    )
+    size = float(np.abs(finite).max(initial=0.0))
+    return Difference(kind, path, float(distances.max()), size, a.size, deviation=deviation)
 
 
 def fill_relative(differences: list[Difference], dtype: str) -> None:
-    """Fill in the relative differences: by the size of the tensor, or by a share of the largest of its kind;
-    gradients of inputs and of weights are one kind."""
+    """Set `relative`: `absolute` over the tensor's size, or over a share of the largest of its kind if that
+    is more.
+
+    Gradients of inputs and of weights count as one kind.
+    """
     largest: dict[str, float] = {}
     for d in differences:
         largest[d.kind] = max(largest.get(d.kind, 0.0), d.size)
@@ -116,10 +122,10 @@ def fill_relative(differences: list[Difference], dtype: str) -> None:
 
 
 def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Arrays:
-    """PyTorch's running variances as Keras keeps them: it divides by n, where PyTorch divides by n - 1.
+    """Convert PyTorch's running variances to Keras' convention: PyTorch divides by n - 1, Keras by n.
 
-    The statistics of a norm that is used several times are left out: they hang on which use comes last, and a
-    functional model of Keras calls its layers in an order of its own.
+    Norms that a model calls several times are left out: their statistics depend on the order of the calls,
+    and a functional Keras model chooses its own.
     """
     result = dict(statistics)
     for path, (op, counts) in batch_norm_uses(case.model, case.batch).items():
@@ -127,13 +133,13 @@ def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Ar
             for name in ("mean", "variance"):
                 result.pop(f"{path}.{name}", None)
         elif (key := f"{path}.variance") in result and not (result[key] == weights[key]).all():  # else frozen
-            kept = (1 - concrete(op.momentum)) * weights[key]
-            result[key] = (result[key] - kept) * (counts[0] - 1) / counts[0] + kept
+            old_part = (1 - concrete(op.momentum)) * weights[key]
+            result[key] = (result[key] - old_part) * (counts[0] - 1) / counts[0] + old_part
     return result
 
 
 def batch_norm_uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
-    """Every batch norm by its path, with the number of values that each use of it sees."""
+    """Every batch norm by its path, with the number of values per channel in each of its calls."""
     uses_by_path: dict[str, tuple[BatchNorm, list[int]]] = {}
 
     def visit(block: Block, path: tuple[str, ...]) -> None:

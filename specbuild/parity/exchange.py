@@ -1,4 +1,4 @@
-"""One case on disk, in each framework's own form, and what came back, in canonical form."""
+"""Write a case to files in each framework's own layout, and read the results back in canonical layout."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from specbuild.compiler.weight_locations import (
     locate_weights,
     to_framework,
 )
-from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.ops.types import TensorType
-from specbuild.parity import random_data as draw
 from specbuild.parity.difference import align_variances
 from specbuild.parity.probe_plan import ProbePlan, plan_probes
+from specbuild.parity.random_data import (
+    draw_cotangents,
+    draw_input,
+    draw_weight,
+    perturb_arrays,
+    random_generator,
+)
 from specbuild.parity.trace import TracedStep, trace_steps
 from specbuild.runtimes.jobs import DType, ParityCase
 
@@ -36,20 +41,24 @@ WEIGHT_KINDS = ("weight", "weight_gradient", "trained_weight_gradient", "statist
 
 
 class CaseExchange:
-    """What both frameworks are given, and what they gave."""
+    """The weights and inputs of one case, the jobs that are written for the workers, and their results.
+
+    `weights`, `inputs` and `cotangents` are canonical. They are rounded to the dtype of the case, so that
+    both frameworks and the reference in float64 start from the same numbers.
+    """
 
     def __init__(self, case: ParityCase, folder: Path):
         self.case, self.folder = case, folder
         folder.mkdir()
-        random = draw.random_generator(case)
+        random = random_generator(case)
         self.locations: dict[str, list[WeightLocation]] = {
             b: locate_weights(case.model, b) for b in BACKEND_NAMES
         }
-        weights = case.weights or {h.path: draw.draw_weight(h, random) for h in self.locations["torch"]}
-        inputs = case.inputs or {n: draw.draw_input(x, case, random) for n, x in case.model.inputs.items()}
+        weights = case.weights or {w.path: draw_weight(w, random) for w in self.locations["torch"]}
+        inputs = case.inputs or {n: draw_input(x, case, random) for n, x in case.model.inputs.items()}
         self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
         self.weights, self.inputs = self.round_arrays(weights), self.round_arrays(inputs)
-        self.cotangents = self.round_arrays(draw.draw_cotangents(case, random))
+        self.cotangents = self.round_arrays(draw_cotangents(case, random))
         self.plans: dict[str, ProbePlan] = (
             {b: plan_probes(case.model, load_backend(b)) for b in BACKEND_NAMES} if case.steps else {}
         )
@@ -71,22 +80,26 @@ class CaseExchange:
         calibrate: bool = False,
         perturbation: tuple[int, float] | None = None,
     ) -> dict[str, Any]:
-        """Write what a framework needs; the job that says where. `label` tells jobs of one framework apart; in
-        another `dtype` the numbers stay those of the case, unless a `shake` moves them: its number, and by how much."""
+        """Write the files of one run, and return the job for the worker of backend `name`.
+
+        `label` is part of the file names, to keep several jobs of a backend apart. `dtype` is the type to
+        compute in, if not that of the case. A `perturbation` (number, share) changes weights and inputs
+        randomly by up to this share; the number selects the random stream.
+        """
         case, backend = self.case, load_backend(name)
         weights, inputs = self.weights, self.inputs
         if perturbation is not None:
-            random = np.random.default_rng([case.seed, perturbation[0]])
-            weights, inputs = (
-                draw.perturb_arrays(arrays, perturbation[1], random) for arrays in (weights, inputs)
-            )
+            number, share = perturbation
+            random = np.random.default_rng([case.seed, number])
+            weights, inputs = (perturb_arrays(arrays, share, random) for arrays in (weights, inputs))
         file = self.folder / f"model_{name}.py"
         file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
         arrays = {
             f"input:{n}": to_framework_order(v, case.model.inputs[n], backend) for n, v in inputs.items()
         }
         arrays |= {
-            f"head:{n}": to_framework_order(v, self.outputs[n], backend) for n, v in self.cotangents.items()
+            f"cotangent:{n}": to_framework_order(v, self.outputs[n], backend)
+            for n, v in self.cotangents.items()
         }
         return {
             "name": case.name,
@@ -115,77 +128,90 @@ class CaseExchange:
         return file
 
     def load_calibrated(self, job: dict[str, Any]) -> None:
-        """Take over the weights that PyTorch scaled."""
+        """Replace the weights by those that a calibration job has scaled."""
         from specbuild.runtimes.worker_loop import load_tensors
 
-        found = from_framework(self.locations["torch"], load_tensors(job["out"]))
-        self.weights = self.round_arrays({path: found[path] for path in self.weights})
+        scaled = from_framework(self.locations["torch"], load_tensors(job["out"]))
+        self.weights = self.round_arrays({path: scaled[path] for path in self.weights})
 
     def pair_tensors(self, *jobs: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
-        """What two jobs gave, tensor by tensor in canonical form: the kind, the path, the one's and the other's."""
+        """The results of two jobs side by side: (kind, path, tensor of the first, tensor of the second).
+
+        All tensors are canonical.
+        """
         names = [job["backend"] for job in jobs]
-        found = [ResultFile(job["out"]) for job in jobs]
-        tensors = [self.load_weights(*of) for of in zip(names, found, strict=True)]
+        files = [ResultFile(job["out"]) for job in jobs]
+        weights = [self.load_weights(name, file) for name, file in zip(names, files, strict=True)]
         for kind in WEIGHT_KINDS:
-            a, b = (of.get(kind, {}) for of in tensors)
+            a, b = (by_kind.get(kind, {}) for by_kind in weights)
             for path in a | b:
                 if path in a and path in b:
                     yield kind, path, a[path], b[path]
-                elif kind.endswith("gradient"):  # nothing flows there: zero
+                elif kind.endswith("gradient"):  # a framework may leave out a gradient that is zero
                     zero = 0 * (a | b)[path]
                     yield kind, path, a.get(path, zero), b.get(path, zero)
-        yield from self.pair_rates(found)
-        for key in found[0].keys:
+        yield from self.pair_rates(files)
+        for key in files[0].keys:
             kind, _, path = key.partition(":")
-            if kind in (*WEIGHT_KINDS, "rate") or key not in found[1].keys:
+            if kind in (*WEIGHT_KINDS, "rate") or key not in files[1].keys:
                 continue
             if kind == "step" and path not in self.steps:
                 continue
-            a, b = (self.to_canonical(kind, path, *of, key) for of in zip(names, found, strict=True))
+            a, b = (
+                self.to_canonical(kind, path, name, file[key])
+                for name, file in zip(names, files, strict=True)
+            )
             yield kind, path, a, b
 
-    def pair_rates(self, found: list[ResultFile]) -> Iterator[tuple[str, str, Any, Any]]:
-        """The rates of dropout as each file has them, in the order of the graph."""
-        a, b = (v.numbered_arrays("rate") for v in found)
-        spec = dropout_rates(self.case.model)
+    def pair_rates(self, files: list[ResultFile]) -> Iterator[tuple[str, str, Any, Any]]:
+        """The dropout rates of both files, in graph order; both lists as one pair if their lengths differ."""
+        a, b = (file.numbered_arrays("rate") for file in files)
         if len(a) != len(b):
             yield "rate", "dropout", np.array(a), np.array(b)
             return
-        paths = list(spec) if len(spec) == len(a) else [f"dropout.{i}" for i in range(len(a))]
+        paths = dropout_paths(self.case.model)
+        if len(paths) != len(a):
+            paths = [f"dropout.{i}" for i in range(len(a))]
         yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
 
     def unrecorded_steps(self, torch: dict[str, Any], keras: dict[str, Any]) -> list[str]:
-        """Steps that only one of the files has shown."""
+        """The paths of steps that are missing in the results of a job."""
         keys = [ResultFile(job["out"]).keys for job in (torch, keras)]
-        return [path for path in self.steps if any(f"step:{path}" not in shown for shown in keys)]
+        return [path for path in self.steps if any(f"step:{path}" not in recorded for recorded in keys)]
 
-    def load_weights(self, name: str, values: ResultFile) -> dict[str, Arrays]:
-        kept: dict[str, Arrays] = {}
-        for key in values.keys:
+    def load_weights(self, name: str, results: ResultFile) -> dict[str, Arrays]:
+        """The weights, their gradients and the statistics of a result file, by kind and canonical path."""
+        framework_tensors: dict[str, Arrays] = {}
+        for key in results.keys:
             kind, _, path = key.partition(":")
             if kind in WEIGHT_KINDS:
-                kept.setdefault(kind, {})[path] = values[key]
-        found = {}
-        for kind, tensors in kept.items():
+                framework_tensors.setdefault(kind, {})[path] = results[key]
+        canonical = {}
+        for kind, tensors in framework_tensors.items():
             gradients = kind not in ("statistic", "weight")
-            found[kind] = from_framework(self.locations[name], tensors, gradients=gradients)
-        if name == "torch" and "weight" in found:
-            found["weight"] = self.average_sums(found["weight"])
-        if name == "torch" and "statistic" in found:
-            found["statistic"] = align_variances(found["statistic"], self.case, self.weights)
-        return found
+            canonical[kind] = from_framework(self.locations[name], tensors, gradients=gradients)
+        if name == "torch" and "weight" in canonical:
+            canonical["weight"] = self.average_sums(canonical["weight"])
+        if name == "torch" and "statistic" in canonical:
+            canonical["statistic"] = align_variances(canonical["statistic"], self.case, self.weights)
+        return canonical
 
     def average_sums(self, weights: Arrays) -> Arrays:
-        """PyTorch's weights as Keras keeps them: what is a sum there has one gradient, here each summand has it."""
-        keras = [h for h in self.locations["keras"] if h.path in weights]
-        after, before = to_framework(keras, weights), to_framework(keras, self.weights)
-        for place, sharing in group_by_tensor(keras).items():
-            if len(sharing) > 1 and not sharing[0].storage.stacked:
-                after[place] = before[place] + (after[place] - before[place]) / len(sharing)
-        return from_framework(keras, after)
+        """Convert PyTorch's weights after a training step to those that Keras would have.
 
-    def to_canonical(self, kind: str, path: str, name: str, values: ResultFile, key: str) -> Any:
-        backend, value = load_backend(name), values[key]
+        Keras stores the sum of two biases as one variable, which moves by one gradient. In PyTorch each
+        summand moves by that gradient, so the sum moves twice as far.
+        """
+        locations = [w for w in self.locations["keras"] if w.path in weights]
+        after, before = to_framework(locations, weights), to_framework(locations, self.weights)
+        for path, sharing in group_by_tensor(locations).items():
+            if len(sharing) > 1 and not sharing[0].storage.stacked:
+                after[path] = before[path] + (after[path] - before[path]) / len(sharing)
+        return from_framework(locations, after)
+
+    def to_canonical(self, kind: str, path: str, name: str, value: Any) -> Any:
+        """Convert a step's value, an output, or the gradient of an input from a backend's layout."""
+        backend = load_backend(name)
         if kind == "step":
             step = self.steps[path]
             return unfold_tensor(value, step.type, step.layouts[name], self.case.batch)
@@ -196,27 +222,27 @@ class CaseExchange:
         return value
 
 
-def dropout_rates(model: Block) -> dict[str, float]:
-    """Every dropout that has a layer, by its path, with its rate."""
-    return {
-        path: concrete(node.op.rate)
+def dropout_paths(model: Block) -> list[str]:
+    """The paths of all dropout steps that become a layer."""
+    return [
+        path
         for path, node, _ in walk_ops(model)
         if isinstance(node.op, Dropout | DropPath) and node.reuses is None and not is_fixed(node.op.rate, 0)
-    }
+    ]
 
 
 class ResultFile:
-    """Arrays of a file, read one by one."""
+    """A worker's results: a safetensors file with keys `kind:path`. Each array is read on access."""
 
     def __init__(self, file: str):
         import safetensors
 
-        opened: Any = safetensors.safe_open
-        self.file = opened(file, framework="np")
+        open_untyped: Any = safetensors.safe_open
+        self.file = open_untyped(file, framework="np")
         self.keys = dict.fromkeys(self.file.keys())
 
     def numbered_arrays(self, kind: str) -> list[Any]:
-        """What has numbers for paths, in their order."""
+        """The arrays `kind:0`, `kind:1`, ... in this order."""
         count = sum(key.startswith(f"{kind}:") for key in self.keys)
         return [self[f"{kind}:{i}"] for i in range(count)]
 
@@ -225,13 +251,13 @@ class ResultFile:
 
 
 def round_to_dtype(value: Any, dtype: DType) -> Any:
-    """The nearest number of the type; halves are kept in float32, which holds them all."""
+    """Round floats to the nearest value of a dtype; float16 and bfloat16 values are returned as float32."""
     if value.dtype.kind != "f" or dtype == "float64":
         return np.asarray(value, "float64") if value.dtype.kind == "f" else value
     value = np.array(value, "float32")
     if dtype == "float16":
         return value.astype("float16").astype("float32")
-    if dtype == "bfloat16":  # the upper half of float32, to nearest, ties to even
+    if dtype == "bfloat16":  # the upper 16 bits of float32, rounded to nearest, ties to even
         bits = value.view("uint32")
         bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
         return bits.astype("uint32").view("float32")
@@ -239,13 +265,13 @@ def round_to_dtype(value: Any, dtype: DType) -> Any:
 
 
 def to_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
-    """A canonical value as a framework's tensors lie, the batch first if it has one."""
+    """Transpose a canonical value to the backend's axis order; a batch axis stays first."""
     lead = int(x.batched)
     return value.transpose(*range(lead), *(lead + x.axes.index(a) for a in backend.natural_order(x)))
 
 
 def from_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
-    """A framework's tensor in canonical form; as it is, if it has not as many axes as it should."""
+    """Transpose a framework's tensor to canonical order; unchanged if it has another number of axes."""
     order, lead = backend.natural_order(x), int(x.batched)
     if value.ndim != lead + len(order):
         return value
@@ -253,7 +279,7 @@ def from_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
 
 
 def unfold_tensor(value: Any, x: TensorType, layout: Layout, batch: int) -> Any:
-    """A value as it lies in a framework, in canonical form; as it is, if it has not the shape that it should."""
+    """Convert a step's value from the layout it has in a framework; unchanged if the shape does not match."""
     lead = (batch,) if layout.batched else ()
     axes = (*layout.folded, *layout.order)
     shape = (*lead, *(int(x[a]) for a in axes))

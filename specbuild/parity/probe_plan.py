@@ -1,7 +1,9 @@
-"""Where each step of a model stands in an emitted file: probes can be set there, and the file stays what it is.
+"""Find the code of each step in an emitted file, so that a worker can record the step's value there.
 
-The compiler knows which piece of its code tree is which step. The tree is printed once more with a call around
-each such piece; where those calls stand among the rest, seen as Python's syntax, is the plan.
+The compiler knows which node of its code tree computes which step. The tree is printed twice: as it is, and
+with a marker call around each such node. Both texts are parsed with `ast`; the positions of the markers are
+the plan. A worker inserts calls at these positions into the syntax tree of the emitted file, which itself is
+unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from specbuild.backends.base import Backend
 from specbuild.codegen.class_spec import CodeMark
 from specbuild.codegen.classes import build_classes
 from specbuild.codegen.lowering import LoweredBlock
-from specbuild.codegen.printer import print_module as printed
+from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
 from specbuild.expressions.python_ast import parse_python
 from specbuild.ir.graph import Block
@@ -22,14 +24,15 @@ from specbuild.ir.graph import Block
 PROBE_NAMES = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}
 PROBE_KINDS = {name: kind for kind, name in PROBE_NAMES.items()}
 
-NodePath = list[str | int]  # names of a class and a function, then fields and indices of Python's syntax
+NodePath = list[str | int]  # `:Class` and `:function`, then field names and list indices of `ast` nodes
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One piece of a file: the `value` of a step, the layer that it `calls`, or the row that it calls `each` of.
+    """An expression of an emitted file that belongs to a step.
 
-    `keys` are the names of the step inside its block, several if it gives several values.
+    `kind` says what it is: "value", the step's value; "calls", a layer that the step calls; "each", a list of
+    layers that are called one after another. `keys` are the step's names in its block, one for each value.
     """
 
     kind: str
@@ -42,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """What the compiler knows of one emitted file: its text, its model as steps, where the steps stand."""
+    """An emitted file without its header: its text, its lowered model, and the probes for its steps."""
 
     text: str
     top: LoweredBlock
@@ -50,44 +53,43 @@ class ProbePlan:
 
 
 def plan_probes(model: Block, backend: Backend) -> ProbePlan:
-    """The file of a model without its head, and where its steps stand in it."""
+    """Emit a model for a backend, and locate the code of its steps."""
     classes = build_classes(model, backend)
     tree = backend.module_file(classes, model.doc, ())
     marks_by_node: dict[int, list[CodeMark]] = {}
-    for mark in (mark for unit in classes for mark in unit.marks):
+    for mark in (mark for class_spec in classes for mark in class_spec.marks):
         marks_by_node.setdefault(id(mark.expr), []).append(mark)
-    text = printed(tree)
-    probed = parse_python(printed(wrap_steps(tree, marks_by_node)))
+    text = print_module(tree)
     stripper = ProbeStripper()
-    bare = stripper.visit(probed)
-    if ast.dump(bare) != ast.dump(parse_python(text)):
-        raise AssertionError("the file with probes is another one")  # a bug of the printer
-    paths = {id(node): where for where, node in locate_nodes(bare)}
+    syntax = stripper.visit(parse_python(print_module(wrap_steps(tree, marks_by_node))))
+    if ast.dump(syntax) != ast.dump(parse_python(text)):
+        raise AssertionError("the markers change the rest of the file")  # a bug of the printer
+    paths = {id(node): path for path, node in locate_nodes(syntax)}
     probes = [Probe(kind, keys, paths[id(node)]) for node, kind, keys in stripper.marks]
     return ProbePlan(text, classes[-1].first_instance, probes)
 
 
 def wrap_steps(part: Any, marks: dict[int, list[CodeMark]]) -> Any:
-    """A code tree with a call around each piece that is a step."""
+    """Copy a code tree with a marker call around each node that has a mark (by `id`)."""
     if isinstance(part, tuple):
         return tuple(wrap_steps(item, marks) for item in part)
     if not is_dataclass(part) or isinstance(part, type):
         return part
     values = {f.name: wrap_steps(getattr(part, f.name), marks) for f in fields(part)}
-    done: Any = replace(part, **values)
+    wrapped: Any = replace(part, **values)
     for mark in marks.get(id(part), ()):
         step = mark.step
         keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
         names: Expr = TupleOf(tuple(map(Literal, keys)))
-        done = Call(Name(PROBE_NAMES[mark.kind]), (names, done))
-    return done
+        wrapped = Call(Name(PROBE_NAMES[mark.kind]), (names, wrapped))
+    return wrapped
 
 
 class ProbeStripper(ast.NodeTransformer):
-    """Takes the calls out again, and keeps what they stood around."""
+    """Removes the marker calls, and collects the nodes that they contained."""
 
     def __init__(self) -> None:
-        self.marks: list[tuple[ast.AST, str, tuple[str, ...]]] = []
+        self.marks: list[tuple[ast.AST, str, tuple[str, ...]]] = []  # node, kind and keys
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -99,16 +101,16 @@ class ProbeStripper(ast.NodeTransformer):
 
 
 def locate_nodes(node: ast.AST, path: NodePath | None = None) -> list[tuple[NodePath, ast.AST]]:
-    """Every node under a module with its place."""
+    """All nodes of a syntax tree with their paths; classes and functions are listed by name, not by index."""
     path = path or []
-    found: list[tuple[NodePath, ast.AST]] = [(path, node)]
+    nodes: list[tuple[NodePath, ast.AST]] = [(path, node)]
     for name, value in ast.iter_fields(node):
         if isinstance(value, ast.AST):
-            found += locate_nodes(value, [*path, name])
+            nodes += locate_nodes(value, [*path, name])
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, ast.ClassDef | ast.FunctionDef):
-                    found += locate_nodes(item, [*path, f":{item.name}"])
+                    nodes += locate_nodes(item, [*path, f":{item.name}"])
                 elif isinstance(item, ast.AST):
-                    found += locate_nodes(item, [*path, name, index])
-    return found
+                    nodes += locate_nodes(item, [*path, name, index])
+    return nodes

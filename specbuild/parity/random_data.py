@@ -1,4 +1,4 @@
-"""Random weights and inputs that hide nothing: no statistic is the identity, no axis is like another."""
+"""Draw random weights and inputs that expose errors: no statistic is 0 or 1, no two axes are alike."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def random_generator(case: ParityCase) -> np.random.Generator:
-    """The same for a spec and a seed, wherever the file lies and whatever it is called."""
+    """A generator that depends on the spec's content and the seed only, not on the file's name or folder."""
     return np.random.default_rng([case.seed, zlib.crc32((case.digest or case.name).encode())])
 
 
-def draw_weight(h: WeightLocation, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """One weight: scales are near one, kernels keep the spread of what they are applied to."""
-    if h.name == "variance":
-        return random.uniform(0.5, 1.5, h.shape)
-    if h.name == "scale":
-        return 1 + 0.2 * random.normal(size=h.shape)
-    if h.name in ("bias", "shift", "mean") or len(h.shape) < 2:
-        return 0.3 * random.normal(size=h.shape)
-    fan_in = max(1, prod(h.shape[1:]))
-    return np.asarray(random.normal(size=h.shape) / fan_in**0.5)
+def draw_weight(weight: WeightLocation, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Draw one weight. Scales are near one; kernels keep the standard deviation of their input."""
+    if weight.name == "variance":
+        return random.uniform(0.5, 1.5, weight.shape)
+    if weight.name == "scale":
+        return 1 + 0.2 * random.normal(size=weight.shape)
+    if weight.name in ("bias", "shift", "mean") or len(weight.shape) < 2:
+        return 0.3 * random.normal(size=weight.shape)
+    fan_in = max(1, prod(weight.shape[1:]))
+    return np.asarray(random.normal(size=weight.shape) / fan_in**0.5)
 
 
 def draw_input(x: TensorType, case: ParityCase, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """One input: floats of spread one, integers that the model can take, masks of which something is left."""
+    """Draw one input: standard normal floats, integers that the model accepts, or a mask with some true."""
     shape = (case.batch, *(concrete(n) for n in x.sizes.values()))
     if x.dtype == "int32":
         return random.integers(0, case.integer_limit or vocabulary_size(case.model), shape).astype("int32")
@@ -48,7 +48,7 @@ def draw_input(x: TensorType, case: ParityCase, random: np.random.Generator) -> 
 
 
 def perturb_arrays(arrays: Arrays, share: float, random: np.random.Generator) -> Arrays:
-    """Every number moved by at most this share of it."""
+    """Change every float randomly, by at most this share of its value."""
     return {
         key: value * (1 + share * random.uniform(-1, 1, value.shape)) if value.dtype.kind == "f" else value
         for key, value in arrays.items()
@@ -56,7 +56,7 @@ def perturb_arrays(arrays: Arrays, share: float, random: np.random.Generator) ->
 
 
 def draw_cotangents(case: ParityCase, random: np.random.Generator) -> Arrays:
-    """By what each output is multiplied before all is summed: the scalar whose gradients are taken."""
+    """Draw a factor for each element of every output; gradients are those of the sum of element x factor."""
     cotangents = {}
     for name, output in case.model.outputs.items():
         lead = (case.batch,) if output.type.batched else ()

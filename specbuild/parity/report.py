@@ -1,4 +1,4 @@
-"""What came out, as data and as tables of text: one result for each spec and runtime, over all seeds."""
+"""Format the results as tables of text and as JSON: one result for each spec and runtime, over all seeds."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.parity.compare import ParityReport
-from specbuild.parity.difference import FORWARD, KIND_TITLES, ZERO_SHARE, Difference, batch_norm_uses
+from specbuild.parity.difference import (
+    FORWARD,
+    GRADIENTS,
+    KIND_TITLES,
+    ZERO_SHARE,
+    Difference,
+    batch_norm_uses,
+)
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
 from specbuild.parity.trace import TracedStep
 from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
 
-MAX_NOTES = 5  # tensors that a note tells of
+MAX_NOTES = 5  # rounded tensors that get a note each
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """Headings, and rows of cells; `numbers` are the columns set to the right."""
+    """Headings and rows of cells; `numbers` are the indices of right-aligned columns."""
 
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
@@ -46,7 +53,7 @@ class TextTable:
 
 
 class ParityResult:
-    """One spec on one runtime of Keras: the worst of all seeds."""
+    """The result of one spec on one Keras runtime: for each tensor, the worst of all seeds."""
 
     def __init__(self, spec: str, case: ParityCase, reports: Sequence[ParityReport], options: WorkerOptions):
         self.spec, self.case, self.options = spec, case, options
@@ -57,9 +64,8 @@ class ParityResult:
         self.differences: dict[str, Difference] = {}
         for report in self.reports:
             for d in report.differences:
-                if d.key not in self.differences or self.rank_difference(d) > self.rank_difference(
-                    self.differences[d.key]
-                ):
+                worst = self.differences.setdefault(d.key, d)
+                if self.rank_difference(d) > self.rank_difference(worst):
                     self.differences[d.key] = d
 
     @property
@@ -68,9 +74,9 @@ class ParityResult:
 
     @property
     def file_digests(self) -> dict[str, str]:
-        """The hashes of a spec's emitted files, by backend."""
+        """The hashes of the emitted files by backend; empty for a block that is run without its file."""
         sources = self.case.sources if self.case.digest else {}
-        return {name: output.content_hash(source) for name, source in sources.items()}
+        return {name: content_hash(source) for name, source in sources.items()}
 
     @property
     def runtime(self) -> Runtime:
@@ -90,170 +96,199 @@ class ParityResult:
             return "failed"
         return self.combine_verdicts(self.differences.values())
 
-    def combine_verdicts(self, found: Iterable[Difference]) -> Verdict:
-        """The worst of them."""
-        return max(map(self.tolerance.judge_difference, found), key=VERDICTS.index, default="equal")
+    def combine_verdicts(self, differences: Iterable[Difference]) -> Verdict:
+        """The worst verdict of some tensors."""
+        return max(map(self.tolerance.judge_difference, differences), key=VERDICTS.index, default="equal")
 
     def rank_difference(self, d: Difference) -> tuple[int, float]:
-        """The verdict counts first, then the difference."""
+        """A sort key: first by verdict, then by relative difference."""
         return VERDICTS.index(self.tolerance.judge_difference(d)), d.relative
 
     @property
     def rounded_differences(self) -> list[Difference]:
-        """What the type cannot tell, the largest first."""
-        found = [d for d in self.differences.values() if self.tolerance.judge_difference(d) == "rounded"]
-        return sorted(found, key=lambda d: -d.relative)
+        """The tensors with verdict `rounded`, the largest difference first."""
+        rounded = [d for d in self.differences.values() if self.tolerance.judge_difference(d) == "rounded"]
+        return sorted(rounded, key=lambda d: -d.relative)
 
     def parity_error(self) -> SpecError | None:
-        """What is wrong, at the step where the files part."""
+        """The error to report, at the step where the files start to differ; None if all tensors agree."""
         report = self.worst_report
         if report.error:
-            found = report.first_nan_step()
-            if found is None:
-                return SpecError("SB902", f"{self.spec}: {report.error}")
-            message = f"{report.error}; the first step that does is {found.path}"
-            return self.steps[found.path].spec_location.error("SB903", message)
+            return self.run_error(report)
         failing = report.failing_differences()
         if not failing:
             return None
         worst = max(failing, key=lambda d: d.relative)
-        by = worst.problem or f"{format_number(worst.relative)} of its size"
-        said = f"{KIND_TITLES[worst.kind]}: {worst.path}: {by}"
-        if len(self.reports) > 1:
-            said += f", with seed {report.seed}"
-        hint = f"allowed is {format_number(self.tolerance.fail_above)} ({self.tolerance.reason})"
-        if (
-            not self.tolerance.excludes_rounding
-            and worst.torch_error is not None
-            and worst.keras_error is not None
-        ):
-            hint += f"; from PyTorch in float64, PyTorch is {format_number(worst.torch_error)} and Keras {format_number(worst.keras_error)}"
+        summary = self.describe_worst(worst)
+        hint = self.describe_tolerance(worst)
         first = report.first_failing_step()
-        if first not in self.steps:
-            made = self.output_step(worst)
-            if made in self.steps:
-                message = f"steps agree, each run by itself, but what {made} gives in the model differs in Keras on {self.runtime} ({said})"
-                return self.steps[made].spec_location.error("SB901", message, hint)
-            inputs = self.model.inputs
-            at = self.model.at.child("inputs", worst.path) if worst.path in inputs else self.model.at
-            return at.error("SB901", f"Keras on {self.runtime} differs ({said})", hint)
-        step = self.steps[first]
-        where = "the first step that differs"
-        if not report.failing_differences(*FORWARD):
-            where = "all steps agree; the step where gradients or a training step part"
-        message = f"{where} in Keras on {self.runtime} is {first} ({step.op_name}); most apart are {said}"
-        return step.spec_location.error("SB901", message, hint)
+        if first in self.steps:
+            step = self.steps[first]
+            place = "the first step that differs"
+            if not report.failing_differences(*FORWARD):
+                place = "all steps agree; the step where gradients or the training step start to differ"
+            message = f"{place} in Keras on {self.runtime} is {first} ({step.op_name})"
+            message += f"; the largest difference is in {summary}"
+            return step.spec_location.error("SB901", message, hint)
+        output_step = self.output_step(worst)
+        if output_step in self.steps:
+            message = (
+                f"all steps agree when they are run one by one, but in the whole model {output_step} gives "
+                f"another value in Keras on {self.runtime} ({summary})"
+            )
+            return self.steps[output_step].spec_location.error("SB901", message, hint)
+        model = self.model
+        at = model.at.child("inputs", worst.path) if worst.path in model.inputs else model.at
+        return at.error("SB901", f"Keras on {self.runtime} differs ({summary})", hint)
+
+    def run_error(self, report: ParityReport) -> SpecError:
+        """The error of a file that could not be run (SB902), or whose output is NaN (SB903)."""
+        nan_step = report.first_nan_step()
+        if nan_step is None:
+            return SpecError("SB902", f"{self.spec}: {report.error}")
+        message = f"{report.error}; the first step that gives NaN is {nan_step.path}"
+        return self.steps[nan_step.path].spec_location.error("SB903", message)
+
+    def describe_worst(self, worst: Difference) -> str:
+        """For example `outputs: logits: 1.0e-03 of its size, with seed 3`."""
+        difference = worst.problem or f"{format_number(worst.relative)} of its size"
+        seed = f", with seed {self.worst_report.seed}" if len(self.reports) > 1 else ""
+        return f"{KIND_TITLES[worst.kind]}: {worst.path}: {difference}{seed}"
+
+    def describe_tolerance(self, worst: Difference) -> str:
+        """The tolerance, and how far each file is from PyTorch in float64 if that was measured."""
+        text = f"the tolerance is {format_number(self.tolerance.fail_above)} ({self.tolerance.reason})"
+        if self.tolerance.excludes_rounding or worst.torch_error is None or worst.keras_error is None:
+            return text
+        torch, keras = format_errors(worst)
+        return (
+            f"{text}; relative to PyTorch in float64, the error of PyTorch is {torch}, that of Keras {keras}"
+        )
 
     def output_step(self, d: Difference) -> str:
-        """The step that gives an output."""
-        found = {(name or "output"): output.ref for name, output in self.model.outputs.items()}
-        return str(found[d.path]) if d.kind == "output" and d.path in found else ""
+        """The step that computes an output; empty if the tensor is no output."""
+        refs = {(name or "output"): output.ref for name, output in self.model.outputs.items()}
+        return str(refs[d.path]) if d.kind == "output" and d.path in refs else ""
 
     # ------------------------------------------------------------------------------------------------ tables
 
     def kind_table(self) -> TextTable:
-        """A line for each kind of tensor."""
+        """One row for each kind of tensor."""
         rows = []
         for kind, title in KIND_TITLES.items():
-            found = [d for d in self.differences.values() if d.kind == kind]
-            if found:
-                worst = max(found, key=self.rank_difference)
-                cells = (
-                    title,
-                    str(len(found)),
-                    format_number(max(d.absolute for d in found)),
-                    format_number(worst.relative),
-                )
+            differences = [d for d in self.differences.values() if d.kind == kind]
+            if differences:
+                worst = max(differences, key=self.rank_difference)
+                absolute = format_number(max(d.absolute for d in differences))
                 errors = format_errors(worst) if self.has_rounding else ()
-                rows.append((*cells, *errors, self.combine_verdicts(found), make_printable(worst.path, 60)))
-        errors = ("PyTorch off", "Keras off") if self.has_rounding else ()
+                verdict = self.combine_verdicts(differences)
+                cells = (title, str(len(differences)), absolute, format_number(worst.relative))
+                rows.append((*cells, *errors, verdict, make_printable(worst.path, 60)))
+        errors = ("PyTorch error", "Keras error") if self.has_rounding else ()
         headings = ("what", "tensors", "largest |a - b|", "relative", *errors, "verdict", "worst")
         return TextTable(headings, rows, tuple(range(1, 4 + len(errors))))
 
     @property
     def has_rounding(self) -> bool:
-        """Whether each file is some way from float64."""
+        """Whether both files compute in a dtype smaller than float64."""
         return self.case.dtype != "float64"
 
     def step_table(self, depth: int) -> TextTable:
-        """A line for each step that has a name, `depth` blocks deep, with the worst of all that is in it."""
-        held: dict[str, list[Difference]] = {path: [] for path in self.steps}
+        """One row for each named step up to `depth` blocks deep; it includes all steps inside that step."""
+        by_step: dict[str, list[Difference]] = {path: [] for path in self.steps}
         for d in self.differences.values():
-            path = d.path if d.path in held else d.path.rpartition(".")[0]
-            if path in held:
-                held[path].append(d)
+            path = d.path if d.path in by_step else d.path.rpartition(".")[0]
+            if path in by_step:
+                by_step[path].append(d)
         rows = []
         for path, step in self.steps.items():
             if not step.is_named or self.nesting_level(path) >= depth:
                 continue
-            inside = [d for p, ds in held.items() if p == path or p.startswith(f"{path}.") for d in ds]
+            inside = [d for p, ds in by_step.items() if p == path or p.startswith(f"{path}.") for d in ds]
             own = self.differences.get(f"step:{path}")
             forward = (format_number(own.absolute), format_number(own.relative)) if own else ("", "")
             others = [d.relative for d in inside if d.kind != "step"]
-            verdict = self.combine_verdicts(inside) if inside else "not seen"
+            verdict = self.combine_verdicts(inside) if inside else "not recorded"
             cells = (make_printable(path, 60), step.op_name, make_printable(str(step.type), 48))
             rows.append((*cells, *forward, format_number(max(others)) if others else "", verdict))
         headings = ("step", "op or block", "output", "largest |a - b|", "relative", "its weights", "verdict")
         return TextTable(headings, rows, (3, 4, 5))
 
     def nesting_level(self, path: str) -> int:
-        """How many blocks a step stands in."""
+        """The number of blocks around a step."""
         return sum(path.startswith(f"{p}.") for p, s in self.steps.items() if isinstance(s.node.op, Block))
 
     def format_notes(self) -> Iterator[str]:
-        """What must be known to read the numbers."""
-        case, model = self.case, self.model
+        """Explanations that are needed to read the numbers."""
+        case = self.case
         yield f"tolerance {format_number(self.tolerance.fail_above)}: {self.tolerance.reason}"
         if self.tolerance.warn_above < self.tolerance.fail_above:
-            yield f"above {format_number(self.tolerance.warn_above)} a difference is told as close"
+            yield f"differences above {format_number(self.tolerance.warn_above)} are reported as close"
         if self.has_rounding:
-            yield "PyTorch off, Keras off: how far each is from PyTorch in float64 on the same numbers"
+            yield (
+                "PyTorch error, Keras error: relative difference from the PyTorch file in float64, with the "
+                "same weights and inputs"
+            )
         yield from self.rounding_notes()
         if set(case.modes) - {"forward"}:
             share = ZERO_SHARE[case.dtype]
-            by = "the largest of all" if share == 1 else f"at least {share:g} of the largest"
-            yield f"gradients, and weights after a step, are measured by {by}: what is much smaller may be zero but for rounding"
-        nodes = [node for _, node, _ in walk_ops(model)]
+            scale = "the largest of all" if share == 1 else f"at least {share:g} of the largest"
+            yield (
+                f"gradients, and weights after a step: differences are divided by {scale}, because a much "
+                "smaller gradient may be zero except for rounding"
+            )
         if "train" in case.modes:
-            yield "training: one step of gradient descent; weights and statistics are compared after it"
-            if any(isinstance(node.op, Dropout | DropPath) for node in nodes):
-                yield "dropout and drop-path: their rates are compared, then set to 0 in both files for the training step"
-            used = batch_norm_uses(model, case.batch)
-            if used:
-                yield "running variance: PyTorch divides by n - 1 and Keras by n; PyTorch's share of the batch is multiplied by (n - 1) / n"
-            if again := [path for path, (_, counts) in used.items() if len(counts) > 1]:
-                yield f"used several times in a step, so that its statistics hang on the order: {', '.join(again)} (left out)"
-        if lacking := self.worst_report.unrecorded_steps:
-            yield f"written into another step by one of the backends, so not seen: {', '.join(lacking)}"
+            yield from self.training_notes()
+        if unrecorded := self.worst_report.unrecorded_steps:
+            yield f"part of another step in one of the files, so not recorded: {', '.join(unrecorded)}"
+
+    def training_notes(self) -> Iterator[str]:
+        """What is compared in the training step."""
+        yield "training: one step of gradient descent; weights and statistics are compared after it"
+        if any(isinstance(node.op, Dropout | DropPath) for _, node, _ in walk_ops(self.model)):
+            yield (
+                "dropout and drop-path: their rates are compared, then set to 0 in both files for the "
+                "training step"
+            )
+        uses = batch_norm_uses(self.model, self.case.batch)
+        if uses:
+            yield (
+                "running variance: PyTorch divides by n - 1 and Keras by n; PyTorch's share of the batch is "
+                "multiplied by (n - 1) / n"
+            )
+        if reused := [path for path, (_, counts) in uses.items() if len(counts) > 1]:
+            yield (
+                "statistics left out, because the step is used several times and they depend on the order: "
+                f"{', '.join(reused)}"
+            )
 
     def rounding_notes(self) -> Iterator[str]:
-        """What `rounded` is, and which numbers stand behind it."""
-        found = self.rounded_differences
-        if not found:
+        """What the verdict `rounded` means, and the numbers of the tensors that have it."""
+        rounded = self.rounded_differences
+        if not rounded:
             return
-        inside = "" if self.has_rounding else ", rounded to float32 inside,"
+        dtype = self.case.dtype if self.has_rounding else "float64, with float32 inside Keras,"
         yield (
-            f"rounded: {len(found)} of {len(self.differences)} tensors, which {self.case.dtype}{inside} does not tell apart: a number beside the "
-            "corner of a ReLU, or two in a max pooling, fall on the other side, or a norm has few numbers in training. float64 decides, "
-            "on TensorFlow"
+            f"rounded: {len(rounded)} of {len(self.differences)} tensors, where {dtype} is too coarse to "
+            "compare the files: rounding moves a number across the corner of a ReLU, or exchanges two in a "
+            "max pooling, or a norm sees few numbers in training. float64 decides, on TensorFlow"
         )
         yield (
-            "rounded is told where PyTorch is as far from its own numbers in float64, or those move as far when weights and inputs "
-            f"move by {format_number(self.tolerance.perturbation)}, or Keras' when these move in their last digit"
+            "a tensor is rounded if one of these is large enough: the error of PyTorch; the change of PyTorch "
+            f"in float64 when weights and inputs change by {format_number(self.tolerance.perturbation)}; "
+            "the change of Keras when they change in their last digit"
         )
-        for d in found[:MAX_NOTES]:
-            apart, moved = format_number(d.relative), format_number(d.sensitivity)
+        for d in rounded[:MAX_NOTES]:
             torch, keras = format_errors(d)
-            told = f"; float64 moves by {moved}" if d.sensitivity else ""
-            told += f"; Keras moves by {format_number(d.keras_sensitivity)}" if d.keras_sensitivity else ""
-            yield f"rounded: {KIND_TITLES[d.kind]}: {make_printable(d.path, 60)}: apart {apart}, PyTorch off {torch}, Keras off {keras}{told}"
-        if len(found) > MAX_NOTES:
-            yield f"rounded: {len(found) - MAX_NOTES} more, in --json"
+            text = f"difference {format_number(d.relative)}, PyTorch error {torch}, Keras error {keras}"
+            text += f"; float64 changes by {format_number(d.sensitivity)}" if d.sensitivity else ""
+            text += f"; Keras changes by {format_number(d.keras_sensitivity)}" if d.keras_sensitivity else ""
+            yield f"rounded: {KIND_TITLES[d.kind]}: {make_printable(d.path, 60)}: {text}"
+        if len(rounded) > MAX_NOTES:
+            yield f"rounded: {len(rounded) - MAX_NOTES} more, in --json"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for JSON."""
-        fault = self.parity_error()
-        place = fault.location if fault else None
+        """The whole result as a JSON object."""
         return {
             "spec": make_printable(self.spec, 4096),
             "model": self.model.kind,
@@ -275,43 +310,50 @@ class ParityResult:
                 "warns": self.tolerance.warn_above,
                 "why": self.tolerance.reason,
             },
-            "fault": None
-            if fault is None
-            else {
-                "code": fault.code,
-                "message": fault.message,
-                "seed": self.worst_report.seed,
-                "step": self.worst_report.first_failing_step() or None,
-                "file": place.file if place else None,
-                "line": place.line if place else None,
-                "column": place.column if place else None,
-            },
+            "fault": self.error_record(),
             "notes": list(self.format_notes()),
-            "tensors": [
-                {
-                    "kind": d.kind,
-                    "path": d.path,
-                    "absolute": finite_or_none(d.absolute),
-                    "relative": finite_or_none(d.relative),
-                    "torch_error": None if d.torch_error is None else finite_or_none(d.torch_error),
-                    "keras_error": None if d.keras_error is None else finite_or_none(d.keras_error),
-                    "moved": finite_or_none(d.sensitivity),
-                    "keras_moved": finite_or_none(d.keras_sensitivity),
-                    "spread": finite_or_none(d.deviation),
-                    "verdict": self.tolerance.judge_difference(d),
-                }
-                for d in self.differences.values()
-            ],
+            "tensors": [self.tensor_record(d) for d in self.differences.values()],
+        }
+
+    def error_record(self) -> dict[str, Any] | None:
+        """The error of the result as a JSON object."""
+        error = self.parity_error()
+        if error is None:
+            return None
+        location = error.location
+        return {
+            "code": error.code,
+            "message": error.message,
+            "seed": self.worst_report.seed,
+            "step": self.worst_report.first_failing_step() or None,
+            "file": location.file if location else None,
+            "line": location.line if location else None,
+            "column": location.column if location else None,
+        }
+
+    def tensor_record(self, d: Difference) -> dict[str, Any]:
+        """One tensor's difference as a JSON object; numbers that are not finite become null."""
+        return {
+            "kind": d.kind,
+            "path": d.path,
+            "absolute": finite_or_none(d.absolute),
+            "relative": finite_or_none(d.relative),
+            "torch_error": None if d.torch_error is None else finite_or_none(d.torch_error),
+            "keras_error": None if d.keras_error is None else finite_or_none(d.keras_error),
+            "moved": finite_or_none(d.sensitivity),
+            "keras_moved": finite_or_none(d.keras_sensitivity),
+            "spread": finite_or_none(d.deviation),
+            "verdict": self.tolerance.judge_difference(d),
         }
 
 
 def format_number(x: float) -> str:
-    """Two digits; 0 for none at all."""
+    """Two digits; `0` for zero, `no number` for infinity and NaN."""
     return "0" if x == 0 else f"{x:.1e}" if isfinite(x) else "no number"
 
 
 def format_errors(d: Difference) -> tuple[str, str]:
-    """How far each file is from float64."""
+    """The errors of PyTorch and of Keras relative to float64; empty where they were not measured."""
     torch, keras = ("" if x is None else format_number(x) for x in (d.torch_error, d.keras_error))
     return torch, keras
 
@@ -321,37 +363,23 @@ def finite_or_none(x: float) -> float | None:
 
 
 def summary_table(results: Iterable[ParityResult]) -> TextTable:
-    """A line for each spec and runtime."""
+    """One row for each spec and runtime."""
+    training = tuple(k for k in KIND_TITLES if k.startswith(("trained", "statistic")) or k == "weight")
     rows = []
     for r in results:
-        worst = {
-            kinds: max((d.relative for d in r.differences.values() if d.kind in kinds), default=None)
-            for kinds in (
-                ("output", "step"),
-                ("gradient", "weight_gradient"),
-                tuple(
-                    k
-                    for k in KIND_TITLES
-                    if k.startswith(("trained", "weight", "statistic")) and k != "weight_gradient"
-                ),
-            )
-        }
-        cells = ("" if w is None else format_number(w) for w in worst.values())
+        worst = [
+            max((d.relative for d in r.differences.values() if d.kind in kinds), default=None)
+            for kinds in (("output", "step"), GRADIENTS, training)
+        ]
         rows.append(
             (
-                *(make_printable(r.spec, 60), r.runtime, r.case.dtype, *cells),
+                *(make_printable(r.spec, 60), r.runtime, r.case.dtype),
+                *("" if relative is None else format_number(relative) for relative in worst),
                 *(format_number(r.tolerance.fail_above), str(len(r.rounded_differences)), r.verdict),
             )
         )
     headings = (
-        "spec",
-        "Keras on",
-        "dtype",
-        "forward",
-        "gradients",
-        "training",
-        "allowed",
-        "rounded",
-        "verdict",
+        *("spec", "Keras on", "dtype", "forward", "gradients", "training"),
+        *("tolerance", "rounded", "verdict"),
     )
     return TextTable(headings, rows, (3, 4, 5, 6, 7))

@@ -1,4 +1,4 @@
-"""Many cases at once: as many lanes of processes as cores and memory allow, and what they say of themselves."""
+"""Run many cases in parallel, in as many lanes of worker processes as cores and memory allow."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
 from specbuild.runtimes.live_model import missing_package
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
-MEMORY_PER_PROCESS = 3 * 2**30  # bytes that a process of a framework may need
+MEMORY_PER_PROCESS = 3 * 2**30  # bytes
 
 
 def require_packages(runtimes: Sequence[Runtime]) -> None:
-    """Whether everything is there that these runs import; SpecError if not."""
+    """Raise SpecError SB603 unless both frameworks and the runtimes of Keras are installed."""
     for backend, modules in (
         ("torch", ("torch",)),
         ("keras", ("keras", *runtimes)),
@@ -34,7 +34,7 @@ def require_packages(runtimes: Sequence[Runtime]) -> None:
 
 
 def count_lanes(cases: int, options: WorkerOptions, runtimes: int, wanted: int | None = None) -> int:
-    """How many lanes run side by side: two cores each, room for their processes, one on a GPU."""
+    """The number of lanes to run in parallel: two cores per lane and enough memory; one lane on a GPU."""
     if wanted is not None:
         return max(1, min(wanted, cases))
     if options.device == "cuda":
@@ -47,7 +47,7 @@ def count_cores() -> int:
 
 
 def free_memory() -> int:
-    """Bytes that are free; enough for one lane where the system does not say."""
+    """Available memory in bytes; 0 if the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
@@ -62,51 +62,71 @@ def run_cases(
     on_report: Callable[[ParityReport], None],
     jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Run every case on every runtime; what each process says of itself. Raises SpecError if a device is not there."""
-    count = count_lanes(len(cases), options, len(runtimes), jobs)
-    options = replace(options, threads=max(1, count_cores() // (2 * count)))
+    """Run every case on every runtime, and call `on_report` with each result, from one thread at a time.
+
+    `jobs` is the number of lanes, if it is not to be chosen from cores and memory. Returns one record for
+    each process of a lane: framework, device and switches. Raises SpecError SB603 if a framework does not
+    start, and SB604 if the device is missing.
+    """
+    lane_count = count_lanes(len(cases), options, len(runtimes), jobs)
+    options = replace(options, threads=max(1, count_cores() // (2 * lane_count)))
+    lanes = [WorkerLane(options, runtimes) for _ in range(lane_count)]
+    greetings = start_lane(lanes[0])
+    run_lanes(lanes, cases, on_report)
+    return greetings
+
+
+def start_lane(lane: WorkerLane) -> list[dict[str, Any]]:
+    """Start the processes of a lane, and return their records; raises SpecError SB603 and SB604."""
+    processes = (lane.torch, *lane.keras.values())
+    greetings = [start_process(process) for process in processes]
+    without_device = [greeting["framework"] for greeting in greetings if greeting["device"] is None]
+    if without_device:
+        for process in processes:
+            process.stop_process()
+        message = f"no GPU is available to {join_names(without_device)}"
+        raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
+    return greetings
+
+
+def run_lanes(
+    lanes: Sequence[WorkerLane], cases: Sequence[ParityCase], on_report: Callable[[ParityReport], None]
+) -> None:
+    """Run the lanes in threads; each takes the next case when it is free. Stops at an error and raises it."""
     waiting: queue.Queue[ParityCase] = queue.Queue()
     for case in cases:
         waiting.put(case)
-    running = [WorkerLane(options, runtimes) for _ in range(count)]
-    greetings = [start_process(process) for process in (running[0].torch, *running[0].keras.values())]
-    if None in (hello["device"] for hello in greetings):
-        for process in (running[0].torch, *running[0].keras.values()):
-            process.stop_process()
-        lacking = [hello["framework"] for hello in greetings if hello["device"] is None]
-        message = f"there is no GPU here for {join_names(lacking)}"
-        raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
     errors: list[BaseException] = []
     lock = threading.Lock()
 
-    def next_case() -> Iterator[ParityCase]:
+    def take_cases() -> Iterator[ParityCase]:
         while not errors:
             try:
                 yield waiting.get_nowait()
             except queue.Empty:
                 return
 
-    def report_alone(report: ParityReport) -> None:
+    def report_locked(report: ParityReport) -> None:
         with lock:
             on_report(report)
 
-    def work(lane: WorkerLane) -> None:
+    def run_lane(lane: WorkerLane) -> None:
         try:
-            lane.run_cases(next_case(), report_alone)
+            lane.run_cases(take_cases(), report_locked)
         except BaseException as error:  # raised again below
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(lane,), daemon=True) for lane in running]
+    threads = [threading.Thread(target=run_lane, args=(lane,), daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if errors:
         raise errors[0]
-    return greetings
 
 
 def start_process(process: WorkerProcess) -> dict[str, Any]:
+    """Start a process and return its record; raises SpecError SB603 if it fails."""
     try:
         return process.ensure_started()
     except WorkerFailure as failure:

@@ -1,4 +1,4 @@
-"""Every step of a model by its path, with its place in the spec and the order of its axes in each framework."""
+"""List every step of a model: its path, its location in the spec, and its memory layout in each framework."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from specbuild.ops.types import TensorType
 
 @dataclass(frozen=True)
 class TracedStep:
-    """One value of a model: `path` is in the author's words, `stage2.0.conv1` or `split@left`."""
+    """One value of a model. `path` uses the names of the spec: `stage2.0.conv1`, or `split@left`."""
 
     path: str
     node: Node
     type: TensorType
-    layouts: Mapping[str, Layout]  # backend -> how it lies there
-    is_named: bool  # whether the author gave it a name, or it is a block's
+    layouts: Mapping[str, Layout]  # by backend
+    is_named: bool  # whether the spec names the step, or the step is a block
 
     @property
     def spec_location(self) -> SourceAddress:
@@ -32,33 +32,33 @@ class TracedStep:
         return op.kind if isinstance(op, Block) else getattr(op, "name", "skipped")
 
 
-def trace_steps(tops: Mapping[str, LoweredBlock], path: tuple[str, ...] = ()) -> Iterator[TracedStep]:
-    """Every value that steps give, in the order of the graph, those inside a block before the block's own.
+def trace_steps(lowered: Mapping[str, LoweredBlock], path: tuple[str, ...] = ()) -> Iterator[TracedStep]:
+    """The values of all steps in graph order; the steps inside a block come before the block itself.
 
-    `tops` is the same model as each backend lowers it.
+    `lowered` is the same model, lowered by each backend. Values that a backend does not compute are left out.
     """
-    block = next(iter(tops.values())).block
+    block = next(iter(lowered.values())).block
     for node in block.nodes:
         if isinstance(node.op, Block):
-            inner = {backend: lowered.children[node.name] for backend, lowered in tops.items()}
-            yield from trace_steps(inner, (*path, node.name))
+            children = {backend: parent.children[node.name] for backend, parent in lowered.items()}
+            yield from trace_steps(children, (*path, node.name))
         if isinstance(node.op, Skip):
             continue
         for key in value_keys(node):
-            layouts = {b: low.layouts[key] for b, low in tops.items() if key in low.layouts}
-            if len(layouts) == len(tops):
+            layouts = {b: parent.layouts[key] for b, parent in lowered.items() if key in parent.layouts}
+            if len(layouts) == len(lowered):
                 named = node.has_own_name or isinstance(node.op, Block)
                 yield TracedStep(".".join((*path, key)), node, value_type(block, node, key), layouts, named)
 
 
 def value_type(block: Block, node: Node, key: str) -> TensorType:
-    """The type of a value; of a block that is only there for one tapped value, of that one."""
+    """The type of a node's value. A block with a single named output has that output's type."""
     if isinstance(node.op, Block) and len(node.op.outputs) == 1:
         return node.op.type
     return block.value_type(key)
 
 
 def value_keys(node: Node) -> tuple[str, ...]:
-    """The names of the values that a node gives, as the emitter calls them."""
+    """The names of a node's values in generated code: `split@left` and so on if there are several."""
     outputs = list(node.op.outputs) if isinstance(node.op, Block) else list(node.parts)
     return tuple(f"{node.name}@{name}" for name in outputs) if len(outputs) > 1 else (node.name,)

@@ -25,7 +25,7 @@ def test_without_a_gpu_nothing_is_written(tmp_path: Path) -> None:
     spec = ROOT / "specs" / "gated_classifier.yaml"
     done = run("gpu_parity.py", spec, "--sections", "bfloat16", "--out", tmp_path / "out.md")
     assert done.returncode == 4
-    assert "there is no GPU here" in done.stderr and "nothing was compared" in done.stderr
+    assert "no GPU is available" in done.stderr and "nothing was compared" in done.stderr
     assert not (tmp_path / "out.md").exists()
 
 
@@ -69,7 +69,7 @@ def test_tables(tmp_path: Path) -> None:
     assert (
         done.stdout
         == """\
-| model | Keras on | batch | forward | PyTorch off | training | allowed | verdict |
+| model | Keras on | batch | forward | PyTorch error | training | tolerance | verdict |
 | --- | --- | ---: | ---: | ---: | ---: | --- | --- |
 | `net` | jax | 2 | 2.0e-06 | 1.0e-06 | 3.0e-05 | 1e-04 | equal |
 | `net` | jax | 2 | no number |  |  | 1e-04 | failed |

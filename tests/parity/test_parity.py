@@ -15,14 +15,14 @@ import pytest
 from specbuild import backends, load
 from specbuild.backends.torch.parity_worker import JobRunner
 from specbuild.cli import main
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import content_hash
 from specbuild.compiler.pipeline import build_graph
 from specbuild.frontend.source import Source
-from specbuild.parity import random_data as draw
 from specbuild.parity import session
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions, compare_cases
 from specbuild.parity.difference import Difference, align_variances, fill_relative, measure_difference
 from specbuild.parity.probe_plan import plan_probes
+from specbuild.parity.random_data import random_generator
 from specbuild.parity.report import ParityResult
 from specbuild.parity.tolerance import choose_tolerance
 from specbuild.parity.trace import trace_steps
@@ -259,7 +259,7 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert result["verdict"] == "equal" and result["seeds"] == 2 and result["fault"] is None
     model = load(NET)
     assert result["digest"] == model.digest
-    assert result["files"] == {b: output.content_hash(model.source(b)) for b in backends.BACKEND_NAMES}
+    assert result["files"] == {b: content_hash(model.source(b)) for b in backends.BACKEND_NAMES}
     assert {t["kind"] for t in result["tensors"]} >= {
         "output",
         "step",
@@ -293,9 +293,9 @@ def test_blocks_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "name a spec, or a block"),
+        ([], "give a spec, or a block"),
         (["--block", "CBAN"], "did you mean CBAM?"),
-        (["--block", "CBAM", "--variant", "resnet18"], "CBAM is no model"),
+        (["--block", "CBAM", "--variant", "resnet18"], "CBAM is a block, not a model"),
     ],
 )
 def test_blocks_that_cannot_be_run(given: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -324,7 +324,7 @@ def test_no_gpu_here(capfd: pytest.CaptureFixture[str]) -> None:
         pytest.skip("there is one")
     assert main(["parity", str(NET), "--device", "cuda"]) == 4
     err = capfd.readouterr().err
-    assert "error[SB604]: there is no GPU here for torch" in err and "--device cpu" in err
+    assert "error[SB604]: no GPU is available to torch" in err and "--device cpu" in err
     assert main(["parity", str(NET), "--device", "cuda", "--json"]) == 4
     told = json.loads(capfd.readouterr().out)
     assert told["results"] == [] and "no GPU" in json.dumps(told["errors"])
@@ -374,7 +374,7 @@ def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
         and fault.location is not None
         and fault.location.line == 7
     )
-    assert "each run by itself, but what second gives in the model differs" in fault.message
+    assert "but in the whole model second gives another value" in fault.message
     assert "with seed 3" in fault.message
     assert ParityResult("net.yaml", case, [report], WorkerOptions()).to_json()["fault"]["seed"] == 3
 
@@ -382,12 +382,11 @@ def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
 def test_numbers_hang_on_the_spec_and_the_seed_alone() -> None:
     model = build_graph(NET)
     one, same = (
-        draw.random_generator(ParityCase(name, model, digest="a")).random()
-        for name in ("net.yaml", "./net.yaml")
+        random_generator(ParityCase(name, model, digest="a")).random() for name in ("net.yaml", "./net.yaml")
     )
     assert one == same
-    assert one != draw.random_generator(ParityCase("net.yaml", model, digest="b")).random()
-    assert one != draw.random_generator(ParityCase("net.yaml", model, digest="a", seed=1)).random()
+    assert one != random_generator(ParityCase("net.yaml", model, digest="b")).random()
+    assert one != random_generator(ParityCase("net.yaml", model, digest="a", seed=1)).random()
 
 
 def test_what_is_no_number_in_both() -> None:

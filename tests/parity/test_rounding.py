@@ -130,7 +130,9 @@ def test_a_tie_that_flips_is_rounded(name: str, reports: dict[str, ParityReport]
     if name == "torch flips":
         assert d.torch_error == far and not d.sensitivity  # PyTorch itself has flipped
     else:
-        assert d.keras_error == far and d.sensitivity > d.relative / 3  # the truth flips when it is shaken
+        assert (
+            d.keras_error == far and d.sensitivity > d.relative / 3
+        )  # the reference flips when it is perturbed
     # what does not lie at the tie is judged as ever
     assert {x.key for x in report.differences if x.kind in ("output", "step")}.isdisjoint(found)
 
@@ -176,7 +178,7 @@ def test_digits_that_keras_loses_are_rounded(lossy: dict[str, ParityReport]) -> 
     assert d.sensitivity < d.relative / 3 < d.keras_sensitivity
     assert {x.kind for x in found.values()}.isdisjoint({"output", "step"})
     notes = "\n".join(ParityResult("pooled.yaml", pooled("x"), [report], WorkerOptions()).format_notes())
-    assert "in their last digit" in notes and "; Keras moves by" in notes
+    assert "in their last digit" in notes and "; Keras changes by" in notes
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,9 @@ def test_what_is_told_of_it(reports: dict[str, ParityReport]) -> None:
     assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded_differences) > 0
     notes = "\n".join(result.format_notes())
     assert (
-        "float64 decides, on TensorFlow" in notes and "PyTorch off" in notes and "float64 moves by" in notes
+        "float64 decides, on TensorFlow" in notes
+        and "PyTorch error" in notes
+        and "float64 changes by" in notes
     )
     record = result.to_json()
     assert record["rounded"] == len(result.rounded_differences)
@@ -216,10 +220,10 @@ def test_verdicts() -> None:
     assert judged(single, relative=1e-2) == "differs"
     assert judged(single, relative=1e-2, torch_error=1e-3) == "differs"
     assert judged(single, relative=1e-2, torch_error=5e-3) == "rounded"
-    assert judged(single, relative=1e-2, torch_error=1e-6, moved=5e-3) == "rounded"
-    assert judged(single, relative=1e-2, torch_error=1e-6, keras_moved=5e-3) == "rounded"
+    assert judged(single, relative=1e-2, torch_error=1e-6, sensitivity=5e-3) == "rounded"
+    assert judged(single, relative=1e-2, torch_error=1e-6, keras_sensitivity=5e-3) == "rounded"
     assert judged(single, relative=float("inf"), torch_error=float("inf")) == "differs"
-    assert judged(EXACT, relative=1e-2, torch_error=1e-2, moved=1.0, keras_moved=1.0) == "differs"
+    assert judged(EXACT, relative=1e-2, torch_error=1e-2, sensitivity=1.0, keras_sensitivity=1.0) == "differs"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])

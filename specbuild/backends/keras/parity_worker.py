@@ -165,7 +165,7 @@ class JobRunner:
         """A random scalar of all outputs; None if none of them is of floats."""
         ops = self.keras.ops
         parts = [
-            ops.sum(y * ops.cast(ops.convert_to_tensor(arrays[f"head:{n}"]), y.dtype))
+            ops.sum(y * ops.cast(ops.convert_to_tensor(arrays[f"cotangent:{n}"]), y.dtype))
             for n, y in zip(self.job["outputs"], outputs, strict=True)
             if "float" in self.keras.backend.standardize_dtype(y.dtype)
         ]

@@ -113,7 +113,7 @@ class JobRunner:
     def sum_outputs(self, outputs: list[Any], arrays: Tensors) -> Any:
         """A random scalar of all outputs; None if none of them is of floats."""
         parts = [
-            (y * self.torch.from_numpy(arrays[f"head:{n}"]).to(y.dtype).to(self.device)).sum()
+            (y * self.torch.from_numpy(arrays[f"cotangent:{n}"]).to(y.dtype).to(self.device)).sum()
             for n, y in zip(self.job["outputs"], outputs, strict=True)
             if y.is_floating_point()
         ]
