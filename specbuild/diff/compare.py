@@ -64,6 +64,7 @@ class WeightFate:
 
     @property
     def weight(self) -> StepWeight:
+        """The weight in the new model, or in the old one if it is gone."""
         return StepWeight(self.shape_after or self.shape_before or (), self.trained)
 
 
@@ -100,6 +101,7 @@ class Comparison:
 
     @cached_property
     def total_costs(self) -> tuple[Cost, Cost]:
+        """The costs of the old and of the new model."""
         first, second = (
             sum((s.cost for s in side.steps.values()), Cost()) for side in (self.before, self.after)
         )

@@ -93,17 +93,16 @@ class ModelMerger:
         op, count = node.op, ChangeCount(changed=int(bool(notes)))
         if isinstance(op, Block) and isinstance(location.node.op, Block):
             op, count = self.merge_inner_block(location, op, path)
-        change: ChangeType = (
-            "changed"
-            if notes
-            else "inside"
-            if isinstance(op, Block) and self.marks.block_signature(op)
-            else ""
-        )
+        change: ChangeType = ""
+        if notes:
+            change = "changed"
+        elif is_moved(merger, location, node, self.diff.renamed):
+            change = "renamed"
+        elif isinstance(op, Block) and self.marks.block_signature(op):
+            change = "inside"
         if is_moved(merger, location, node, self.diff.renamed):
             relation = "was" if location.block is merger.old else "moved from"
             notes.append(ChangeNote(relation, relative_path(merger, location.path), ""))
-            change = "changed" if change == "changed" else "renamed"
         if change == "changed":
             notes += axes_notes(location.node.type, node.type)
         cost_before = node_cost(self._costs_before, location.node, location.block)
@@ -155,14 +154,15 @@ class ModelMerger:
             merger.add_mark(name, DiffMark("removed", count=ChangeCount(0, 1)))
         else:
             path = f"{merger.prefix_before}{node.name}"
-            steps, gone = (
-                side.get(path, 0) for side in (self.pairing.step_counts_before, self.pairing.removed_counts)
-            )
-            notes = (ChangeNote(f"{steps - gone} of its {steps} steps moved elsewhere", "", ""),) * (
-                gone < steps
-            )
+            steps = self.pairing.step_counts_before.get(path, 0)
+            removed = self.pairing.removed_counts.get(path, 0)
+            notes: tuple[ChangeNote, ...] = ()
+            if removed < steps:
+                notes = (ChangeNote(f"{steps - removed} of its {steps} steps moved elsewhere", "", ""),)
             is_new_block = definition_key(node.op) not in self.pairing.shared_definitions
-            merger.add_mark(name, DiffMark("removed", notes, ChangeCount(0, gone), is_new_block=is_new_block))
+            merger.add_mark(
+                name, DiffMark("removed", notes, ChangeCount(0, removed), is_new_block=is_new_block)
+            )
         return replace(node, name=name, reuses=merger.merged_names.get(node.reuses) if node.reuses else None)
 
 
