@@ -1,4 +1,4 @@
-"""Pictures of models: the graph folded to what is shown, placed by Graphviz, as SVG, PNG, PDF, DOT or Mermaid."""
+"""Diagrams of models as SVG, PNG, PDF, DOT or Mermaid. Graphviz lays out the first three."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 from urllib.parse import quote
 
 from specbuild.diagnostics.errors import SpecError, make_printable
-from specbuild.diagram import graphviz_process as engine
-from specbuild.diagram import page as compose
 from specbuild.diagram.diff_marks import DiffMarks
 from specbuild.diagram.dot_format import render_dot
+from specbuild.diagram.graphviz_process import LayoutTimeout
 from specbuild.diagram.mermaid_format import render_mermaid
+from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
 from specbuild.diagram.raster_format import render_image
 from specbuild.diagram.scene import Scene
@@ -30,26 +30,26 @@ LogFunction = Callable[[str], None]
 
 
 def format_from_path(path: str) -> str:
-    """The format that a path asks for by its ending; raises SpecError."""
+    """The format that the ending of a path stands for. Raises SB702 for an unknown ending."""
     suffix = PurePath(path).suffix.lower()
     if suffix not in SUFFIX_FORMATS:
         raise SpecError(
             "SB702",
-            f"cannot tell from `{make_printable(path)}` what to draw",
-            hint=f"let the file end in {', '.join(SUFFIX_FORMATS)}",
+            f"cannot tell the format of `{make_printable(path)}` from its ending",
+            hint=f"use one of {', '.join(SUFFIX_FORMATS)}",
         )
     return SUFFIX_FORMATS[suffix]
 
 
 @dataclass(frozen=True)
 class DrawingStyle:
-    """How a picture looks."""
+    """How a diagram looks."""
 
     direction: Literal["LR", "TB"] = "LR"
     theme: Theme = "auto"
     title: str = ""
     link_base: str = ""
-    shows_locations: bool = True  # whether a box tells its file and line to who points at it
+    shows_locations: bool = True  # whether tooltips give the file and line of a step
 
 
 def draw_model(
@@ -61,9 +61,10 @@ def draw_model(
     log: LogFunction = lambda _: None,
     marks: DiffMarks | None = None,
 ) -> bytes:
-    """The bytes of a file that shows a model. `costs` tells parameters and multiply-adds of a step.
+    """Draw a model, and return the bytes of the file.
 
-    With `marks`, it shows two models as one: what came, went and is otherwise.
+    `costs` returns the parameters and multiply-adds of a step. With `marks`, `model` is the union of two models,
+    and the diagram shows what was added, removed and changed. Raises SB951, SB952, SB953 and SB954.
     """
     detail, style = detail or DetailLevel(), style or DrawingStyle()
     view = view_for_style(model, costs, detail, style, marks)
@@ -83,7 +84,6 @@ def draw_model(
 def view_for_style(
     model: Block, costs: CostFunction, detail: DetailLevel, style: DrawingStyle, marks: DiffMarks | None
 ) -> View:
-    """What is shown of a model."""
     view = plan_view(model, costs, detail, style.title, marks)
     return view if style.shows_locations else view.without_locations()
 
@@ -97,24 +97,27 @@ def lay_out_scene(
     log: LogFunction,
     marks: DiffMarks | None = None,
 ) -> Scene:
-    """Everything in its place; where that takes too long, with less detail, which is said."""
+    """Lay out all panels; if that takes too long, log it and lay out only the outermost blocks.
+
+    Raises SB952 if that takes too long as well.
+    """
     try:
-        return compose.compose_scene(view, style.direction, source_linker(style.link_base))
-    except engine.LayoutTimeout:
-        log("placing the boxes takes too long; only the outermost blocks are drawn")
+        return compose_scene(view, style.direction, source_linker(style.link_base))
+    except LayoutTimeout:
+        log("the layout takes too long; only the outermost blocks are drawn")
     try:
         outer_view = view_for_style(model, costs, DetailLevel(1, detail.open_path), style, marks)
-        return compose.compose_scene(outer_view, style.direction, source_linker(style.link_base))
-    except engine.LayoutTimeout:
+        return compose_scene(outer_view, style.direction, source_linker(style.link_base))
+    except LayoutTimeout:
         raise SpecError(
             "SB952",
-            "the picture takes too long to place",
-            hint="draw one block with `--open`, or take `--format dot`",
+            "the layout of the diagram takes too long",
+            hint="draw one block with `--open`, or use `--format dot`",
         ) from None
 
 
 def source_linker(base: str) -> Callable[[Box], str]:
-    """The address of the line that a box comes from."""
+    """A function that returns the URL of the line of the spec that a box comes from, or an empty text."""
 
     def source_url(box: Box) -> str:
         if not base or box.at is None:

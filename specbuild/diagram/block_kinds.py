@@ -1,4 +1,4 @@
-"""The kinds of block in one picture, each with all its instances, and what their steps take."""
+"""The kinds of block in one diagram, each with all its instances, and the cost of their steps."""
 
 from __future__ import annotations
 
@@ -12,58 +12,59 @@ from specbuild.ir.graph import Block, Node, Skip
 
 
 class BlockKinds:
-    """Collects the kinds of one picture."""
+    """Collects the kinds of block of one diagram."""
 
     def __init__(self, costs: CostFunction, all_ops: bool, marks: DiffMarks | None = None) -> None:
         self._cost_function = costs
-        self._costs: dict[
-            int, tuple[Node, tuple[int, int]]
-        ] = {}  # holds the step, so that its id stays its own
+        # By id of the step. The step is stored as well, so that no other object gets its id.
+        self._costs: dict[int, tuple[Node, tuple[int, int]]] = {}
         self.all_ops = all_ops  # every op in its own box
         self.is_diff = marks is not None
         self.marks = marks or DiffMarks()
         self.by_key: dict[str, BlockKind] = {}
         self._keys: dict[object, str] = {}
         self._block_macs: dict[int, Counter[str]] = {}
-        self._live_blocks: list[Block] = []
+        self._live_blocks: list[Block] = []  # blocks whose ids are keys: no other object gets their ids
         self._varieties: dict[int, int] = {}
         self._known_varieties: dict[Hashable, list[dict[str, Hashable]]] = {}
 
-    def step_cost(self, node: Node, holder: Block) -> tuple[int, int]:
-        """What a step takes, asked for once."""
+    def step_cost(self, node: Node, block: Block) -> tuple[int, int]:
+        """Parameters and multiply-adds of a step. The cost function is called once for each step."""
         if id(node) not in self._costs:
-            self._costs[id(node)] = node, self._cost_function(node, holder)
+            self._costs[id(node)] = node, self._cost_function(node, block)
         return self._costs[id(node)][1]
 
     def kind_key(self, block: Block) -> str:
-        """The key of a block's kind; instances of one definition of which the same is to be said have one kind."""
+        """The key of the kind of a block: its definition, and in a diagram of two models its changes too."""
         identity: tuple[Hashable, ...] = (block.kind, id(block.at.source), block.at.path)
         if self.is_diff:
             identity = (*identity, self.variety_index(identity, block))
         return self.register_kind(identity, block.kind, block.doc, StepScope.from_block(block), block)
 
     def variety_index(self, identity: Hashable, block: Block) -> int:
-        """Which of the varieties of one definition a block is: the same is said of every step that any two have."""
+        """The number of a block's variety: instances of one definition whose common steps have the same changes."""
         if id(block) in self._varieties:
             return self._varieties[id(block)]
         signatures: dict[str, Hashable] = {}
         for node in block.nodes:
             if not isinstance(node.op, Skip):
-                has_marks_inside = isinstance(node.op, Block) and self.marks.block_signature(node.op)
-                inside = self.kind_key(node.op) if has_marks_inside and isinstance(node.op, Block) else ""
+                has_changes = isinstance(node.op, Block) and self.marks.block_signature(node.op)
+                inside = self.kind_key(node.op) if isinstance(node.op, Block) and has_changes else ""
                 signatures[node.name] = self.marks.mark_of(block, node.name).signature, inside
         for name in (*block.inputs, *(f">{name}" for name in block.outputs)):
             signatures[f"{name}@"] = self.marks.mark_of(block, name).signature
-        known = self._known_varieties.setdefault(identity, [])
-        matching = (o for o in known if all(o.get(name, form) == form for name, form in signatures.items()))
-        if (other := next(matching, None)) is None:
-            known.append(other := {})
-        other.update(signatures)
-        self._varieties[id(block)] = next(i for i, o in enumerate(known) if o is other)
+        varieties = self._known_varieties.setdefault(identity, [])
+        fits = (all(v.get(name, sign) == sign for name, sign in signatures.items()) for v in varieties)
+        index = next((i for i, fit in enumerate(fits) if fit), len(varieties))
+        if index == len(varieties):
+            varieties.append({})
+        varieties[index].update(signatures)
+        self._varieties[id(block)] = index
         self._live_blocks.append(block)
-        return self._varieties[id(block)]
+        return index
 
     def register_kind(self, identity: object, title: str, doc: str, scope: StepScope, block: Block) -> str:
+        """Add an instance to its kind, which is new if its identity is. Returns the key of the kind."""
         if identity not in self._keys:
             key = self._keys[identity] = f"k{len(self._keys)}"
             self.by_key[key] = BlockKind(key, title, doc, [], block.at, self.marks)
@@ -74,7 +75,10 @@ class BlockKinds:
         return key
 
     def panel_key(self, block: Block, change: ChangeType, is_new_block: bool) -> str:
-        """The key of a block's kind, if a picture opens it: of two models, only what differs inside, or is new to them."""
+        """The key of the panel of a block, or an empty text if it gets none.
+
+        In a diagram of two models, a block gets a panel if it has changes inside, or if one model lacks its definition.
+        """
         key = self.kind_key(block)
         if not self.is_diff or self.marks.block_signature(block):
             return key
@@ -83,13 +87,13 @@ class BlockKinds:
             return key
         return ""
 
-    def macs_by_kind(self, node: Node, holder: Block) -> Counter[str]:
-        """Multiply-adds by kind of op."""
+    def macs_by_kind(self, node: Node, block: Block) -> Counter[str]:
+        """Multiply-adds of a step by kind of op."""
         if isinstance(node.op, Skip):
             return Counter()
         if isinstance(node.op, Block):
             return self.block_macs_by_kind(node.op)
-        macs = self.step_cost(node, holder)[1]
+        macs = self.step_cost(node, block)[1]
         return Counter({op_kind(node.op.family): macs}) if macs else Counter()
 
     def block_macs_by_kind(self, block: Block) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The words on a box: what an op is told by, sizes by axis name, and short numbers."""
+"""The texts on a box: captions of ops and blocks, sizes by axis, and short numbers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from specbuild.ir.graph import Block, BlockArgument, Node, Skip
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType, spatial_axes
 
-# Attributes that a picture is better without: how weights begin, numeric details.
+# Attributes that a diagram leaves out: the initial values of weights, and numeric details.
 HIDDEN_ATTRIBUTES = frozenset(
     "init bias_init bias epsilon momentum affine padding padding_mode ceil_mode count_include_pad keep broadcast "
     "dtype value correction output_padding".split()
 )
-OUTPUT_ATTRIBUTES = ("channels", "features", "units")  # told as an arrow to the size that comes out
+OUTPUT_ATTRIBUTES = ("channels", "features", "units")  # shown as an arrow to the size of the output
 OP_SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "sigmoid": "σ"}
 
 AxisSizes = tuple[tuple[str, str], ...]
 
 
 def format_values(values: Sequence[Any]) -> str:
-    """One value that several instances have; where they differ, the author's words for it, else its range."""
+    """One value in several instances: the number, the expression if they differ, or the range of numbers."""
     first = values[0]
     numbers = [concrete(v) for v in values]
     if all(n == numbers[0] for n in numbers):
@@ -37,7 +37,7 @@ def format_values(values: Sequence[Any]) -> str:
 
 
 def format_number(value: Any) -> str:
-    """A value as an author writes it, short."""
+    """A value as in the spec, floats with three digits."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -53,9 +53,10 @@ def format_number(value: Any) -> str:
 
 
 def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> str:
-    """An op with what matters of it, given all its instances: `conv 7×7, stride 2 → 64`.
+    """An op with its main attributes: `conv 7×7, stride 2 → 64`.
 
-    `windows` is how many axes its window slides over; `target_told`: the size that comes out is told elsewhere.
+    `ops` are the same op in all instances, `windows` is how many axes its window slides over. `hides_target`
+    leaves out the size of the output, which the box shows elsewhere.
     """
     op = ops[0]
     special = SPECIAL_CAPTIONS.get(op.name)
@@ -83,7 +84,7 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
 
 
 def format_window(value: Any, text: str, axes: int) -> str:
-    """`3×3` for a window of one length along two axes."""
+    """A window size: `3×3` for a window of length 3 along two axes."""
     value = concrete(value)
     if isinstance(value, Mapping):
         return "×".join(format_number(concrete(v)) for v in value.values())
@@ -134,36 +135,37 @@ SPECIAL_CAPTIONS: Mapping[str, Callable[[Any], str]] = {
 
 
 def format_arguments(nodes: Sequence[Node], is_repeat: bool = False, exclude: Container[str] = ()) -> str:
-    """What block instances under one box are told by: arguments that are not the default, at most three.
+    """The arguments of the blocks in one box that differ from the defaults, at most three.
 
-    They are members of a repeat, one after another, or the same step in several instances. Those `without` are told elsewhere.
+    The nodes are the members of a repeat (`is_repeat`), or the same step in several instances. The arguments in
+    `exclude` are left out: the box shows them elsewhere.
     """
     blocks = [n.op for n in nodes if isinstance(n.op, Block)]
     parts = []
-    for name, value in blocks[0].params.items():
-        if name in exclude:
-            continue
-        values = [n.args.get(name, b.params.get(name)) for n, b in zip(nodes, blocks, strict=True)]
-        if any(isinstance(v, BlockArgument) for v in values):
-            kinds = {str(v) for v in values}
-            if kinds != {"none"} and len(kinds) == 1:
-                parts.append(f"{name} {kinds.pop()}")
-            continue
-        default = blocks[0].defaults.get(name)
-        if isinstance(default, str) or (
-            name in blocks[0].defaults and all(concrete(v) == default for v in values)
-        ):
-            continue
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            text = format_series(values) if is_repeat else format_values(values)
-            parts.append(name if text == name else f"{name} {text}")
-        elif value is True:
-            parts.append(name)
-    return ", ".join(parts[:3])
+    for name in blocks[0].params:
+        if name not in exclude:
+            values = [n.args.get(name, b.params.get(name)) for n, b in zip(nodes, blocks, strict=True)]
+            parts.append(format_argument(name, values, blocks[0], is_repeat))
+    return ", ".join([part for part in parts if part][:3])
+
+
+def format_argument(name: str, values: Sequence[Any], block: Block, is_repeat: bool) -> str:
+    """One argument with its value; an empty text for a default."""
+    if any(isinstance(v, BlockArgument) for v in values):
+        kinds = {str(v) for v in values}
+        return f"{name} {kinds.pop()}" if len(kinds) == 1 and kinds != {"none"} else ""
+    default = block.defaults.get(name)
+    if isinstance(default, str) or (name in block.defaults and all(concrete(v) == default for v in values)):
+        return ""
+    value = block.params[name]
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        text = format_series(values) if is_repeat else format_values(values)
+        return name if text == name else f"{name} {text}"
+    return name if value is True else ""
 
 
 def format_series(values: Sequence[Any]) -> str:
-    """The values of one argument along a repeat."""
+    """The values of one argument in the members of a repeat: `64 then 128`, `64…512`."""
     numbers = [format_number(concrete(v)) for v in values]
     distinct = list(dict.fromkeys(numbers))
     if len(distinct) == 1:
@@ -177,16 +179,18 @@ def format_series(values: Sequence[Any]) -> str:
 
 
 def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorType] = ()) -> AxisSizes:
-    """Each axis with its size, and the one it had; where instances differ, the words for it, or nothing."""
+    """Each axis with its size, and with its old size if that was different.
+
+    If the size differs between instances, its expression, or an empty text if that is long.
+    """
     labels = []
     for axis in types[0].axes:
         values = [t.sizes.get(axis) for t in types]
         if len({concrete(v) for v in values}) == 1:
-            former = {concrete(t[axis]) for t in old_types if set(t.axes) == set(types[0].axes)} - {
-                concrete(values[0])
-            }
-            was = f"{format_number(former.pop())} → " if len(former) == 1 else ""
-            labels.append((axis, was + format_number(concrete(values[0]))))
+            size = concrete(values[0])
+            old_sizes = {concrete(t[axis]) for t in old_types if set(t.axes) == set(types[0].axes)} - {size}
+            old_size = f"{format_number(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
+            labels.append((axis, old_size + format_number(size)))
         else:
             expression = expression_of(values[0])
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
@@ -194,11 +198,12 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
 
 
 def format_axes(axes: Iterable[tuple[str, str]]) -> str:
+    """`C 64  H 56  W 56`."""
     return "  ".join(f"{a} {n}".strip() for a, n in axes)
 
 
 def short_number(n: int) -> str:
-    """Three digits and a unit: 4.09 G, 25.6 M, 9.54 k."""
+    """A number with three digits and a unit: 4.09 G, 25.6 M, 9.54 k."""
     for unit, size in (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12), ("P", 10**15)):
         if n >= 1000 and round(n / size, 2) < 999.5:
             value = n / size

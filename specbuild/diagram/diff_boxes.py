@@ -1,4 +1,4 @@
-"""Boxes of a picture of two models with what became of their steps: a mark, and lines that say what is otherwise."""
+"""Adds changes to the boxes of a diagram of two models: the type of the change, and lines that describe it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from specbuild.diagram.step_groups import StepGroup
 from specbuild.diagram.view_model import Box
 from specbuild.ir.graph import Block
 
-MAX_NAMED_STEPS = 4  # steps that are told by name
+MAX_NAMED_STEPS = 4  # changed steps inside a block that a box names; beyond it, it gives their number
 
 
 def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks: Sequence[Block] = ()) -> Box:
-    """A box with what is said of the same step in several instances."""
+    """A box with the changes of its step. `marks` are those of the step in each instance of the block."""
     mark = marks[0]
     lines = collect_notes(marks)
     if mark.change in ("changed", "inside", "renamed"):
@@ -25,35 +25,42 @@ def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks:
     )
 
 
-def mark_repeat(box: Box, diff_marks: DiffMarks, unit: StepGroup, marks: Sequence[DiffMark]) -> Box:
-    """A box with what is said of a repeat: which members came and went, and what is otherwise in the others."""
-    by_name = {node.name: mark for node, mark in zip(unit.nodes, marks, strict=True)}
-    changes = [{by_name[node.name].change for node in nodes} for nodes in unit.members]
-    was, now = (len(changes) - changes.count({gone}) for gone in ("added", "removed"))
-    every = set().union(*changes)
-    if len(every) == 1:
-        change = next(iter(every))
-    else:
-        change = "changed" if every & {"changed", "added", "removed"} else "inside"
+def mark_repeat(box: Box, diff_marks: DiffMarks, group: StepGroup, marks: Sequence[DiffMark]) -> Box:
+    """The box of a repeat with its changes: which members were added and removed, and what changed in the others."""
+    by_name = {node.name: mark for node, mark in zip(group.nodes, marks, strict=True)}
+    changes = [{by_name[node.name].change for node in nodes} for nodes in group.members]
+    change = common_change(set().union(*changes))
     lines = collect_notes(marks)
     if change not in ("added", "removed"):
-        for gone in ("added", "removed"):
-            names = [m[0].name for m, one in zip(unit.members, changes, strict=True) if one == {gone}]
-            lines += [f"{format_members(names)} {gone}"] * bool(names)
-        both = [node for node in unit.nodes if by_name[node.name].change not in ("added", "removed")]
+        for whole_change in ("added", "removed"):
+            names = [m[0].name for m, c in zip(group.members, changes, strict=True) if c == {whole_change}]
+            if names:
+                lines.append(f"{format_members(names)} {whole_change}")
+        both = [node for node in group.nodes if by_name[node.name].change not in ("added", "removed")]
         blocks = [node.op for node in both if isinstance(node.op, Block)]
         count = sum((by_name[node.name].count for node in both), ChangeCount())
-        lines += (
-            summarize_inside("each", diff_marks, blocks, count) if blocks else [f"{count} steps"] * any(count)
-        )
-    times = f"{was} → {now}" if was and now and was != now else box.repeat_count
-    return replace(box, change=change, notes=tuple(lines), repeat_count=times)
+        if blocks:
+            lines += summarize_inside("each", diff_marks, blocks, count)
+        elif any(count):
+            lines.append(f"{count} steps")
+    old_count = len(changes) - changes.count({"added"})
+    new_count = len(changes) - changes.count({"removed"})
+    has_new_count = old_count and new_count and old_count != new_count
+    repeat_count = f"{old_count} → {new_count}" if has_new_count else box.repeat_count
+    return replace(box, change=change, notes=tuple(lines), repeat_count=repeat_count)
+
+
+def common_change(changes: set[ChangeType]) -> ChangeType:
+    """The change of a repeat whose steps have these changes."""
+    if len(changes) == 1:
+        return next(iter(changes))
+    return "changed" if changes & {"changed", "added", "removed"} else "inside"
 
 
 def summarize_inside(
     label: str, diff_marks: DiffMarks, blocks: Sequence[Block], count: ChangeCount
 ) -> list[str]:
-    """What is said of the steps in block instances: by name if that is short and the same in all, else how many."""
+    """A line about the changes inside blocks: the names of the steps if there are few, else their number."""
     step_lists = {diff_marks.changed_steps(block) for block in blocks}
     longest = max(step_lists, key=len, default=())
     if longest and len(longest) <= MAX_NAMED_STEPS and all(set(some) <= set(longest) for some in step_lists):
@@ -62,7 +69,7 @@ def summarize_inside(
 
 
 def collect_notes(marks: Iterable[DiffMark]) -> list[str]:
-    """The notes of several steps, a line for each thing that is otherwise."""
+    """The notes of several steps, one line for each thing that changed."""
     notes_by_subject: dict[str, dict[ChangeNote, None]] = {}
     for mark in marks:
         for note in mark.notes:
@@ -71,25 +78,21 @@ def collect_notes(marks: Iterable[DiffMark]) -> list[str]:
 
 
 def format_variants(subject: str, texts: Sequence[str]) -> str:
-    """What is otherwise, where it may be otherwise in several ways."""
+    """One line for a thing that changed, perhaps differently in several steps."""
     first, *rest = [text.removeprefix(subject).strip() for text in texts]
     short = ", ".join([first, *rest]) if len(texts) <= 2 else f"{first} … {rest[-1]}"
     return f"{subject} {short}".strip()
 
 
 def link_change(own_change: ChangeType, tail_change: ChangeType, head_change: ChangeType) -> ChangeType:
-    """The mark of a connection: what a step that came or went reads and gives came or went with it."""
-    return (
-        "removed"
-        if "removed" in (tail_change, head_change)
-        else "added"
-        if "added" in (tail_change, head_change)
-        else own_change
-    )
+    """The change of a link: the links of an added or removed step were added or removed with it."""
+    if "removed" in (tail_change, head_change):
+        return "removed"
+    return "added" if "added" in (tail_change, head_change) else own_change
 
 
 def format_members(names: Sequence[str]) -> str:
-    """Members of a repeat by their numbers: `6–22`."""
+    """The numbers of members of a repeat: `6–22`."""
     if not names:
         return ""
     first, last = (name.rstrip(OLD_SUFFIX).rpartition(".")[2] for name in (names[0], names[-1]))

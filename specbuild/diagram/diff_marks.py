@@ -1,4 +1,4 @@
-"""What a picture of two models says of their steps: which came, went, or are otherwise, and how."""
+"""The changes that a diagram of two models shows: which steps were added, removed or changed, and how."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from specbuild.ops.types import TensorType
 
 ChangeType = Literal["", "added", "removed", "changed", "renamed", "inside"]
 
-OLD_SUFFIX = "\u2032"  # ends the name of a step of the old model whose name another step of the new one has
+OLD_SUFFIX = "\u2032"  # ends the name of an old step if another step in the new model has that name
 
-# The sign of each sort, what it is in a legend, and the line of its frame: how thick, and whether it is dashed.
+# For each type of change: its sign, its text in the legend, and the line of a frame (width, whether dashed).
 CHANGE_SIGNS: dict[ChangeType, str] = {
     "added": "+",
     "removed": "−",
@@ -39,7 +39,7 @@ CHANGE_LINES: Mapping[ChangeType, tuple[float, bool]] = {
 
 
 class ChangeNote(NamedTuple):
-    """One thing that is otherwise: what it was and what it is."""
+    """One change: what changed, with the old and the new value."""
 
     what: str
     before: str
@@ -55,14 +55,14 @@ class ChangeNote(NamedTuple):
 
 
 class ChangeCount(NamedTuple):
-    """How many ops were added, removed, and are otherwise."""
+    """How many ops were added, removed and changed."""
 
     added: int = 0
     removed: int = 0
     changed: int = 0
 
     def __add__(self, other: object) -> ChangeCount:
-        """Sums, unlike what a tuple does."""
+        """Add the numbers; a tuple would append them."""
         assert isinstance(other, ChangeCount)
         return ChangeCount(*(a + b for a, b in zip(self, other, strict=True)))
 
@@ -76,20 +76,20 @@ NO_CHANGES = ChangeCount()
 
 @dataclass(frozen=True)
 class DiffMark:
-    """What is said of one step, of an input (by its name), or of an output (by `>` and its name)."""
+    """The change of one step, input or output."""
 
     change: ChangeType = ""
     notes: tuple[ChangeNote, ...] = ()
     count: ChangeCount = NO_CHANGES
-    old_type: TensorType | None = None  # the type that its value had, if that was another
-    old_cost: tuple[int, int] | None = None  # what it took, if that was something else
-    removed_inputs: tuple[Ref, ...] = ()  # values that it reads no longer
-    added_inputs: tuple[Ref, ...] = ()  # values that it reads only now
-    is_new_block: bool = False  # of a block that only one of the models knows
+    old_type: TensorType | None = None  # the type of its value in the old model, if it was different
+    old_cost: tuple[int, int] | None = None  # parameters and multiply-adds in the old model, if different
+    removed_inputs: tuple[Ref, ...] = ()  # values that only the old step reads
+    added_inputs: tuple[Ref, ...] = ()  # values that only the new step reads
+    is_new_block: bool = False  # a block whose definition only one of the models has
 
     @property
     def signature(self) -> Hashable:
-        """Equal for steps in instances of one block of which the same is to be said, but for values."""
+        """Equal for the same step in two instances of a block if the change is the same; values may differ."""
         return self.change, tuple(note.what for note in self.notes), self.removed_inputs, self.added_inputs
 
 
@@ -98,20 +98,24 @@ NO_MARK = DiffMark()
 
 @dataclass
 class DiffMarks:
-    """The marks of one picture, by the block that holds a step and its name there."""
+    """The changes of one diagram, by block and name. The name of an input is its own, that of an output starts with `>`."""
 
     by_step: dict[tuple[int, str], DiffMark] = field(default_factory=dict)
-    block_paths: dict[int, list[str]] = field(default_factory=dict)  # where a block stands
-    fold_paths: Callable[[Iterable[str]], str] = ", ".join  # paths in short
-    facts: tuple[str, ...] = ()  # under the title
-    live_blocks: list[Block] = field(default_factory=list)  # so that their ids stay their own
+    block_paths: dict[int, list[str]] = field(
+        default_factory=dict
+    )  # by id of a block: its paths in the model
+    fold_paths: Callable[[Iterable[str]], str] = ", ".join  # shortens a list of paths
+    facts: tuple[str, ...] = ()  # the line under the title
+    live_blocks: list[Block] = field(
+        default_factory=list
+    )  # blocks whose ids are keys: no other object gets their ids
     _signatures: dict[int, Hashable] = field(default_factory=dict)
 
-    def mark_of(self, holder: Block, name: str) -> DiffMark:
-        return self.by_step.get((id(holder), name), NO_MARK)
+    def mark_of(self, block: Block, name: str) -> DiffMark:
+        return self.by_step.get((id(block), name), NO_MARK)
 
     def block_signature(self, block: Block) -> Hashable:
-        """What is said inside of a block; () if nothing."""
+        """A value for the changes inside a block, equal for equal changes; () if there are none."""
         if id(block) not in self._signatures:
             names = [*block.inputs, *(f">{name}" for name in block.outputs)]
             ends = [(name, self.mark_of(block, name).signature) for name in names]
@@ -120,19 +124,19 @@ class DiffMarks:
         return self._signatures[id(block)]
 
     def changed_steps(self, block: Block) -> tuple[str, ...]:
-        """The steps of a block of which something is to be said, each with its sign."""
+        """The names of the changed steps of a block, each after its sign."""
         marks = [
             (node.name.rstrip(OLD_SUFFIX), self.mark_of(block, node.name).change) for node in block.nodes
         ]
-        return tuple(f"{CHANGE_SIGNS[sort]}{name}" for name, sort in marks if sort)
+        return tuple(f"{CHANGE_SIGNS[change]}{name}" for name, change in marks if change)
 
     def step_signatures(
-        self, holder: Block, nodes: Iterable[Node], prefix_length: int = 0
+        self, block: Block, nodes: Iterable[Node], prefix_length: int = 0
     ) -> tuple[Hashable, ...]:
-        """What is said of some steps of a block, and inside them, by their names after `strip` characters."""
+        """The changes of some steps of a block and of what is inside them, by name without its first characters."""
         signatures: list[Hashable] = []
         for node in nodes:
-            mark = self.mark_of(holder, node.name)
+            mark = self.mark_of(block, node.name)
             inside = self.block_signature(node.op) if isinstance(node.op, Block) else ()
             if inside or mark.signature != NO_MARK.signature:
                 signatures.append((node.name[prefix_length:], mark.signature, inside))

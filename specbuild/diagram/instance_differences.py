@@ -1,17 +1,17 @@
-"""All instances of one block side by side: which steps they share, and where they differ."""
+"""Compares the instances of one kind of block: which steps they share, and where they differ."""
 
 from __future__ import annotations
 
-from specbuild.diagram import captions as caption
+from specbuild.diagram.captions import AxisSizes, format_axis_sizes
 from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Node, Skip
 from specbuild.ops.base import Op
 
-SOME_INSTANCES = "in some only"  # a condition that nobody wrote
+SOME_INSTANCES = "in some only"  # shown where the spec gives no condition
 
 
 class BlockInstances:
-    """The instances of one kind; `scope` is the fullest of them, which is drawn."""
+    """The instances of one kind of block. `scope` is the one that is drawn: it has the most steps."""
 
     def __init__(self, kind: BlockKind) -> None:
         self.scopes = kind.scopes
@@ -20,11 +20,11 @@ class BlockInstances:
         self.node_tables = [{s.local_name(n): n for n in s.nodes} for s in self.scopes]
 
     def nodes_by_name(self, scope: StepScope) -> dict[str, Node]:
-        """The steps of one instance by name."""
+        """The steps of one instance, by their names in it."""
         return next(nodes for s, nodes in zip(self.scopes, self.node_tables, strict=True) if s is scope)
 
     def matching_nodes(self, node: Node) -> list[tuple[Node, StepScope]]:
-        """The same step in every instance that has it, this one first."""
+        """The same step in every instance that has it, `node` itself first."""
         name = self.scope.local_name(node)
         matches = [(node, self.scope)]
         for scope, nodes in zip(self.scopes, self.node_tables, strict=True):
@@ -34,7 +34,7 @@ class BlockInstances:
         return matches
 
     def step_condition(self, node: Node) -> str | None:
-        """Why a step is not in every instance; None if it is."""
+        """The condition of a step that some instances lack; None if all have it."""
         if len(self.scopes) == 1:
             return None
         name = self.scope.local_name(node)
@@ -44,31 +44,29 @@ class BlockInstances:
         group = next((g for g in groups if node.name.startswith(g + ".") and groups[g].when), None)
         return node.when or (groups[group].when if group else None) or SOME_INSTANCES
 
-    def changed_sizes(self, first: str, last: list[tuple[Node, StepScope]]) -> caption.AxisSizes:
-        """The sizes that come out of a box, if they are not those of what it is applied to.
+    def changed_sizes(self, first: str, last: list[tuple[Node, StepScope]]) -> AxisSizes:
+        """The sizes of a box's output if they differ from those of its input, else ().
 
-        Of several values that meet, one alike is enough: the others are spread over it.
+        `first` is the name of the first step in the box, `last` its last step in each instance. For an op with
+        any number of inputs, one input with the same sizes is enough: the others are broadcast to it.
         """
         same_sizes = []
         for node, scope in last:
-            into = self.nodes_by_name(scope).get(first)
-            refs = [] if into is None else [r for r in into.inputs if r is not None]
+            first_node = self.nodes_by_name(scope).get(first)
+            refs = [] if first_node is None else [r for r in first_node.inputs if r is not None]
             if not (isinstance(node.op, Op) and node.op.input_specs and node.op.input_specs[0].variadic):
                 refs = refs[:1]
             same_sizes.append(any(scope.block.value_type(r).has_same_sizes(node.type) for r in refs))
         marks = [self.marks.mark_of(s.block, n.name) for n, s in last]
         if all(same_sizes) and not any(mark.change == "changed" and mark.old_type for mark in marks):
             return ()
-        before = [mark.old_type or n.type for mark, (n, _) in zip(marks, last, strict=True)]
-        return tuple((a, n) for a, n in caption.format_axis_sizes([n.type for n, _ in last], before) if n)
+        old_types = [mark.old_type or n.type for mark, (n, _) in zip(marks, last, strict=True)]
+        sizes = format_axis_sizes([node.type for node, _ in last], old_types)
+        return tuple((axis, size) for axis, size in sizes if size)
 
     @staticmethod
     def group_length(scope: StepScope, group: str) -> int:
+        """How many members a group has in one instance."""
         prefix = group + "."
-        return len(
-            {
-                scope.local_name(n)[len(prefix) :].partition(".")[0]
-                for n in scope.nodes
-                if scope.local_name(n).startswith(prefix)
-            }
-        )
+        paths = (scope.local_name(node) for node in scope.nodes)
+        return len({path[len(prefix) :].partition(".")[0] for path in paths if path.startswith(prefix)})

@@ -1,4 +1,4 @@
-"""A model's picture, with what each step takes: where drawing and counting meet."""
+"""The diagram of a model, with the cost of each step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ def render_picture(
     style: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """The bytes of a file: svg, png, pdf, dot or mermaid. Raises SpecError, such as without Graphviz."""
+    """Draw a model as svg, png, pdf, dot or mermaid. Returns the bytes of the file.
+
+    Raises SB951, SB952, SB953 and SB954.
+    """
     costs = CostCounter()
 
-    def step_cost(node: Node, holder: Block) -> tuple[int, int]:
-        cost = costs.node_cost(node, holder)
+    def step_cost(node: Node, block: Block) -> tuple[int, int]:
+        cost = costs.node_cost(node, block)
         return cost.parameters, cost.macs
 
     return draw_model(graph, step_cost, format, detail, style, log)

@@ -1,4 +1,4 @@
-"""Which panels a picture has: the model as its blocks, then each block that they open, while it stays readable."""
+"""Selects the panels of a diagram: the model, then the blocks inside, as long as the diagram stays readable."""
 
 from __future__ import annotations
 
@@ -6,77 +6,56 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from specbuild.diagnostics.errors import SpecError, closest_match, make_printable
-from specbuild.diagram import captions as caption
 from specbuild.diagram.block_kinds import BlockKinds
+from specbuild.diagram.captions import short_number
 from specbuild.diagram.diff_marks import DiffMarks
-from specbuild.diagram.panel_builder import build_panel as folded
+from specbuild.diagram.panel_builder import build_panel
 from specbuild.diagram.summary_boxes import condense_unchanged, limit_boxes
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import BlockKind, CostFunction, Panel, StepScope, View
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 
-READABLE_BOXES = 80  # of a picture whose depth nobody chose
+# The size of a diagram whose depth the user did not choose.
+READABLE_BOXES = 80
 READABLE_PANELS = 9
+NO_LIMIT = 64  # levels
 
 
 @dataclass(frozen=True)
 class DetailLevel:
-    """How much is shown. `depth` counts levels of panels; None: as many as stay readable."""
+    """How much a diagram shows. `depth` counts levels of panels; None: as many panels as stay readable."""
 
     depth: int | None = None
-    open_path: str = ""
-    all_ops: bool = False  # every op in its own box
+    open_path: str = ""  # the block to draw; empty: the whole model
+    all_ops: bool = False  # draw every op as a box of its own
 
 
 def plan_view(
     model: Block, costs: CostFunction, detail: DetailLevel, title: str = "", marks: DiffMarks | None = None
 ) -> View:
-    """A model as a picture, with `marks` two models as one; raises SpecError for a path that is not there."""
+    """The panels that a diagram of a model shows; with `marks`, a diagram of two models.
+
+    Raises SB953 if there is no block at `detail.open_path`.
+    """
     kinds = BlockKinds(costs, detail.all_ops, marks)
     root, path = find_block(model, detail.open_path)
     for block in distinct_blocks(root):
         if block is not root:
             kinds.kind_key(block)
-    main = BlockKind("main", root.kind, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
+    depth = NO_LIMIT if detail.depth is None and detail.all_ops else detail.depth
     notes: list[str] = []
-    panels = [build_readable_panel(kinds, main, notes, is_main=True)]
-    depth = detail.depth if detail.depth is not None or not detail.all_ops else 64
-    waiting = [(key, 2) for key in panels[0].opened_panels]
-    queued = set(panels[0].opened_panels)
-    left_out: list[str] = []
-    count = len(panels[0].boxes)
-    while waiting:
-        key, level = waiting.pop(0)
-        kind = kinds.by_key[key]
-        panel = build_readable_panel(kinds, kind, notes, is_main=False)
-        full = depth is None and (count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS)
-        if full or (depth is not None and level > depth):
-            left_out.append(kind.title)
-            continue
-        count += len(panel.boxes)
-        panels.append(panel)
-        waiting += [(inner, level + 1) for inner in panel.opened_panels if inner not in queued]
-        queued |= set(panel.opened_panels)
+    panels, omitted_blocks = select_panels(root, kinds, depth, notes)
     parameters, macs = total_cost(root, costs)
-    facts = [
-        f"{caption.short_number(parameters)} parameters",
-        f"{caption.short_number(macs)} multiply-adds a sample",
-    ]
+    facts = [f"{short_number(parameters)} parameters", f"{short_number(macs)} multiply-adds a sample"]
     if marks is not None:
         facts = list(marks.facts)
-    where = f"{display_text(model.kind)} · {display_text(path)}" if path else ""
-    counts = count_uses(root, kinds)
-    panels[1:] = [replace(p, use_count=counts.get(p.key, 0)) for p in panels[1:]]
-    if marks is not None:
-        panels[1:] = [
-            replace(p, subtitle=instance_locations(kinds.by_key[p.key], marks) or p.subtitle)
-            for p in panels[1:]
-        ]
+    if path:
+        facts.insert(0, f"{display_text(model.kind)} · {display_text(path)}")
     return View(
         display_text(title or root.kind, 120),
-        " · ".join([*([where] if where else []), *facts]),
-        tuple(remove_dead_links(panels)),
-        tuple(dict.fromkeys(left_out)),
+        " · ".join(facts),
+        tuple(remove_dead_links([panels[0], *add_usage(panels[1:], root, kinds)])),
+        tuple(dict.fromkeys(omitted_blocks)),
         macs,
         depth is None,
         tuple(notes),
@@ -84,20 +63,60 @@ def plan_view(
     )
 
 
+def select_panels(
+    root: Block, kinds: BlockKinds, depth: int | None, notes: list[str]
+) -> tuple[list[Panel], list[str]]:
+    """The panel of the root, then those that its boxes open, level by level; and the titles of omitted blocks."""
+    main = BlockKind("main", root.kind, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
+    panels = [build_readable_panel(kinds, main, notes, is_main=True)]
+    omitted_blocks: list[str] = []
+    box_count = len(panels[0].boxes)
+    waiting = [(key, 2) for key in panels[0].opened_panels]
+    queued = set(panels[0].opened_panels)
+    while waiting:
+        key, level = waiting.pop(0)
+        kind = kinds.by_key[key]
+        panel = build_readable_panel(kinds, kind, notes, is_main=False)
+        if depth is None:
+            is_full = box_count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS
+        else:
+            is_full = level > depth
+        if is_full:
+            omitted_blocks.append(kind.title)
+            continue
+        box_count += len(panel.boxes)
+        panels.append(panel)
+        waiting += [(inner, level + 1) for inner in panel.opened_panels if inner not in queued]
+        queued |= set(panel.opened_panels)
+    return panels, omitted_blocks
+
+
+def add_usage(panels: list[Panel], root: Block, kinds: BlockKinds) -> list[Panel]:
+    """Panels with the number of uses of their block, and in a diagram of two models the paths of its changes."""
+    counts = count_uses(root, kinds)
+    used = [replace(panel, use_count=counts.get(panel.key, 0)) for panel in panels]
+    if not kinds.is_diff:
+        return used
+    return [
+        replace(panel, subtitle=instance_locations(kinds.by_key[panel.key], kinds.marks) or panel.subtitle)
+        for panel in used
+    ]
+
+
 def build_readable_panel(kinds: BlockKinds, kind: BlockKind, notes: list[str], *, is_main: bool) -> Panel:
-    """The panel of one kind, no larger than can be read."""
-    panel = folded(kinds, kind, is_main=is_main)
+    """The panel of one kind of block, summarized if it has too many boxes."""
+    panel = build_panel(kinds, kind, is_main=is_main)
     return limit_boxes(condense_unchanged(panel) if kinds.is_diff else panel, notes)
 
 
 def instance_locations(kind: BlockKind, marks: DiffMarks) -> str:
-    """Where the instances of a block stand of which something is to be said."""
+    """The paths of the changed instances of a block; empty if only one of two models has the block."""
     paths = [path for scope in kind.scopes for path in marks.block_paths.get(id(scope.block), ())]
     return f"in {marks.fold_paths(paths)}" if paths and not kind.change else ""
 
 
 def count_uses(root: Block, kinds: BlockKinds) -> Counter[str]:
-    """How often each kind of block stands in the model."""
+    """How often a block contains each kind of block, at any depth. Reused weights do not count."""
     counts: dict[int, Counter[str]] = {}
 
     def count_inside(block: Block) -> Counter[str]:
@@ -114,7 +133,7 @@ def count_uses(root: Block, kinds: BlockKinds) -> Counter[str]:
 
 
 def remove_dead_links(panels: list[Panel]) -> list[Panel]:
-    """Panels under which nothing opens what is not drawn."""
+    """Panels whose boxes open only panels that are drawn."""
     drawn = {panel.key for panel in panels}
     return [
         replace(p, boxes=tuple(b if b.opens_panel in drawn else replace(b, opens_panel="") for b in p.boxes))
@@ -123,12 +142,16 @@ def remove_dead_links(panels: list[Panel]) -> list[Panel]:
 
 
 def total_cost(root: Block, costs: CostFunction) -> tuple[int, int]:
+    """Parameters and multiply-adds of all steps of a block."""
     step_costs = [costs(node, root) for node in root.nodes]
     return sum(c[0] for c in step_costs), sum(c[1] for c in step_costs)
 
 
 def find_block(model: Block, path: str) -> tuple[Block, str]:
-    """The block at a path such as `layer1.0`; the first of a repeat for `layer1`."""
+    """The block at a path, and the path in full: for a repeat `layer1`, its first member `layer1.0`.
+
+    Raises SB953 if there is no such step, or if it is not a block.
+    """
     block, rest, walked_path = model, path, ""
     while rest:
         matches = [n for n in block.nodes if rest == n.name or rest.startswith(n.name + ".")]
@@ -148,13 +171,12 @@ def missing_step_error(block: Block, node: Node | None, path: str, walked_path: 
     names = [n.name for n in block.nodes if isinstance(n.op, Block)]
     names += [n.split(".")[0] for n in names if "." in n]
     if node is not None:
-        what = "was skipped" if isinstance(node.op, Skip) else "is no block"
+        what = "was skipped" if isinstance(node.op, Skip) else "is not a block"
         message = f"`{make_printable(path)}` {what}: there is nothing to open"
     else:
         message = f"there is no step `{make_printable(path)}` to open"
     last = path[len(walked_path) :].lstrip(".")
     near = closest_match(last, names)
-    some = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
-    return SpecError(
-        "SB953", message, hint=f"did you mean {near!r}?" if near else f"{within} holds {make_printable(some)}"
-    )
+    contents = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
+    hint = f"did you mean {near!r}?" if near else f"{within} contains {make_printable(contents)}"
+    return SpecError("SB953", message, hint=hint)

@@ -1,4 +1,4 @@
-"""Which steps of a block go together: the members of a repeat, and members of a group that are alike."""
+"""Groups the steps of a block: each step alone, but the members of a repeat and runs of equal blocks together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from specbuild.ir.graph import Block, Node, Ref, Skip
 
 @dataclass
 class StepGroup:
-    """Steps that become one box, in order; `repeat` for members of a repeat."""
+    """Steps that become one box, in order. A single step is one member."""
 
     name: str
     nodes: list[Node]
-    members: list[list[Node]]  # the members, if it is a repeat
+    members: list[list[Node]]  # the steps of each member of a repeat
 
     @property
     def first_node(self) -> Node:
@@ -25,52 +25,49 @@ class StepGroup:
 
 
 class StepGrouping(BlockInstances):
-    """The steps of one kind in units, and who reads what."""
+    """The steps of one kind of block in groups, and how many steps read each value."""
 
     def __init__(self, kind: BlockKind) -> None:
         super().__init__(kind)
-        self.skip_sources: dict[Ref, Ref] = {}  # a step whose `when` did not hold: what it passes on
+        self.skip_sources: dict[
+            Ref, Ref
+        ] = {}  # for a step whose `when` is false: the value that it passes on
         self.readers: Counter[str] = Counter()
         self.count_readers()
 
     def split_steps(self) -> Iterator[StepGroup]:
-        """Steps one by one, and the members of each repeat together."""
-        groups = self.scope.block.groups
+        """Each step as a group of its own, the members of a repeat as one group."""
         current: StepGroup | None = None
         for node in self.scope.nodes:
-            group = next(
-                (
-                    g
-                    for g in sorted(groups, key=len)
-                    if groups[g].length is not None
-                    and len(g) >= self.scope.prefix_length
-                    and node.name.startswith(g + ".")
-                ),
-                None,
-            )
-            if group is None and current is not None and self.continues_group(current, node):
+            repeat = self.repeat_of(node)
+            if repeat is None and current is not None and self.continues_group(current, node):
                 current.members.append([node])
                 current.nodes.append(node)
                 continue
-            if group is None:
+            if repeat is None or current is None or current.name != repeat:
                 if current is not None:
                     yield current
-                current = StepGroup(node.name, [node], [[node]])
-                continue
-            if current is None or current.name != group:
-                if current is not None:
-                    yield current
-                current = StepGroup(group, [], [])
-            index = node.name[len(group) + 1 :].partition(".")[0]
-            if not current.members or self.member_index(current, current.members[-1][0]) != index:
+                current = StepGroup(repeat or node.name, [], [])
+            first_of_last = current.members[-1][0] if current.members else None
+            if first_of_last is None or member_index(current, first_of_last) != member_index(current, node):
                 current.members.append([])
             current.members[-1].append(node)
             current.nodes.append(node)
         if current is not None:
             yield current
 
+    def repeat_of(self, node: Node) -> str | None:
+        """The outermost repeat in this scope that contains a step."""
+        groups = self.scope.block.groups
+        repeats = (
+            name
+            for name in sorted(groups, key=len)
+            if groups[name].length is not None and len(name) >= self.scope.prefix_length
+        )
+        return next((name for name in repeats if node.name.startswith(name + ".")), None)
+
     def continues_group(self, current: StepGroup, node: Node) -> bool:
-        """Whether a member of a group is just as the one before it, which only it reads."""
+        """Whether a step is the same block as the one before it, whose value only this step reads."""
         last = current.nodes[-1]
         group, dot, _ = node.name.rpartition(".")
         return (
@@ -84,11 +81,8 @@ class StepGrouping(BlockInstances):
             and not node.reuses
         )
 
-    @staticmethod
-    def member_index(unit: StepGroup, node: Node) -> str:
-        return node.name[len(unit.name) + 1 :].partition(".")[0]
-
     def count_readers(self) -> None:
+        """Count the steps and outputs that read each value, past skipped steps."""
         for node in self.scope.nodes:
             for ref in node.inputs:
                 if ref is not None:
@@ -100,21 +94,27 @@ class StepGrouping(BlockInstances):
             self.readers[self.resolve_skips(ref)] += 1
 
     def resolve_skips(self, ref: Ref) -> Ref:
+        """The value behind a reference, past skipped steps."""
         while ref in self.skip_sources:
             ref = self.skip_sources[ref]
         return ref
 
-    def member_scope(self, unit: StepGroup, nodes: list[Node], index: int) -> StepScope:
-        """One member of a repeated group, as something to draw: what it reads from outside comes in."""
-        holder = self.scope.block
-        strip = len(unit.name) + 1 + len(str(index)) + 1
+    def member_scope(self, group: StepGroup, nodes: list[Node], index: int) -> StepScope:
+        """One member of a repeat as a scope. What it reads from outside becomes its inputs."""
+        block = self.scope.block
+        prefix_length = len(group.name) + 1 + len(str(index)) + 1
         inside = {n.name for n in nodes}
         refs = [r for n in nodes for r in n.inputs if r is not None and r.partition("@")[0] not in inside]
-        inputs = {r: holder.value_type(r) for r in dict.fromkeys(refs)}
+        inputs = {r: block.value_type(r) for r in dict.fromkeys(refs)}
         names = {r: "x" if i == 0 else r.rpartition(".")[2] for i, r in enumerate(inputs)}
-        return StepScope(holder, tuple(nodes), inputs, {"": nodes[-1].name}, strip, names)
+        return StepScope(block, tuple(nodes), inputs, {"": nodes[-1].name}, prefix_length, names)
+
+
+def member_index(group: StepGroup, node: Node) -> str:
+    """The number of the member that a step of a repeat belongs to."""
+    return node.name[len(group.name) + 1 :].partition(".")[0]
 
 
 def format_span(first: str, last: str) -> str:
-    """`features.8–10` for members of one group."""
+    """`features.8–10` for the first and last of several members."""
     return f"{first}–{last.rpartition('.')[2]}"

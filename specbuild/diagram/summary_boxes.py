@@ -1,4 +1,4 @@
-"""A panel of too many boxes, with runs of them told in one box each: what is drawn stays bounded."""
+"""Shortens panels of many boxes: a summary box stands for a run of boxes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import Box, Link, Panel
 
 MAX_BOXES = 150  # of one panel
-SUMMARY_BOXES = 60
-MAX_DIFF_BOXES = 14  # of a panel of two models before what is as it was is told in short
-MIN_RUN = 3
+SUMMARY_BOXES = 60  # about how many boxes a shortened panel has
+MAX_DIFF_BOXES = 14  # of a panel in a diagram of two models; beyond it, unchanged runs are summarized
+MIN_RUN = 3  # boxes that a summary box stands for, at least
 END_FORMS = ("input", "output", "port")
 
 
 def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
-    """A panel that can be laid out and read: runs of a chain too long are told in one box each."""
+    """A panel of at most about `MAX_BOXES` boxes. A longer one is summarized, and a note is appended to `notes`."""
     if len(panel.boxes) <= MAX_BOXES:
         return panel
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
@@ -29,20 +29,21 @@ def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
             runs.append([])
     merged = merge_runs(panel, runs)
     notes.append(
-        f"{panel.title}: {len(panel.boxes)} boxes are told in {len(merged.boxes)}; `--open` shows one block"
+        f"{panel.title}: {len(panel.boxes)} boxes are drawn as {len(merged.boxes)}; `--open` shows one block"
     )
     return replace(merged, opened_panels=())
 
 
 def condense_unchanged(panel: Panel) -> Panel:
-    """A panel of two models where what is as it was is told in short, but for what stands next to something else."""
+    """A panel of two models with summaries of unchanged boxes. Boxes next to a change keep their own box."""
     if len(panel.boxes) <= MAX_DIFF_BOXES:
         return panel
     marked = {box.key for box in panel.boxes if box.change or box.form in END_FORMS}
     marked |= {key for link in panel.links if link.change for key in (link.tail, link.head)}
-    near = marked | {
-        key for link in panel.links for key in (link.tail, link.head) if marked & {link.tail, link.head}
-    }
+    near = set(marked)
+    for link in panel.links:
+        if marked & {link.tail, link.head}:
+            near |= {link.tail, link.head}
     runs: list[list[Box]] = [[]]
     for piece in split_chain(panel):
         if any(box.key in near for box in piece):
@@ -54,23 +55,23 @@ def condense_unchanged(panel: Panel) -> Panel:
 
 
 def merge_runs(panel: Panel, runs: list[list[Box]]) -> Panel:
-    """A panel in which each run of boxes is one."""
+    """A panel in which each run of boxes is one box."""
     boxes: list[Box] = []
-    into: dict[str, str] = {}
+    new_keys: dict[str, str] = {}
     for run in filter(None, runs):
         key = f"n{len(boxes)}"
         boxes.append(replace(run[0] if len(run) == 1 else summary_box(run), key=key))
-        into.update({box.key: key for box in run})
+        new_keys.update({box.key: key for box in run})
     links: dict[tuple[str, str, str], Link] = {}
     for link in panel.links:
-        tail, head = into[link.tail], into[link.head]
+        tail, head = new_keys[link.tail], new_keys[link.head]
         if tail != head:
             links.setdefault((tail, head, link.label), replace(link, tail=tail, head=head))
     return replace(panel, boxes=tuple(boxes), links=tuple(links.values()))
 
 
 def summary_box(run: list[Box]) -> Box:
-    """Several steps in one box."""
+    """The box that stands for several others."""
     steps = tuple(s for box in run for s in box.steps)
     first, last = run[0], run[-1]
     return Box(
@@ -89,19 +90,17 @@ def summary_box(run: list[Box]) -> Box:
 
 
 def split_chain(panel: Panel) -> list[list[Box]]:
-    """Boxes in order, in pieces between which a single value passes."""
+    """The boxes of a panel in order, cut wherever only one value passes from one piece to the next."""
     order = {box.key: i for i, box in enumerate(panel.boxes)}
-    reach = [0] * len(panel.boxes)
+    reach = [0] * len(panel.boxes)  # for each box: the last box that reads its value
     for link in panel.links:
         reach[order[link.tail]] = max(reach[order[link.tail]], order[link.head])
     pieces: list[list[Box]] = []
     current: list[Box] = []
-    furthest = 0
-    crossing: list[int] = []
+    crossing: list[int] = []  # boxes so far whose value a later box reads
     for i, box in enumerate(panel.boxes):
         current.append(box)
         crossing = [j for j in [*crossing, i] if reach[j] > i]
-        furthest = max(furthest, reach[i])
         if len(crossing) <= 1:
             pieces.append(current)
             current = []

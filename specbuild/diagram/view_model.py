@@ -1,4 +1,4 @@
-"""What a picture shows, before anything is placed: boxes and links, on one panel for each block that is shown."""
+"""What a diagram shows, before layout: one panel for each block, with boxes and links."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.types import TensorType
 
-# What a step takes: parameters, multiply-adds. Given by the caller; counting is another part's duty.
+# The parameters and multiply-adds of a step in a block. The caller passes it: this package counts nothing itself.
 CostFunction = Callable[[Node, Block], tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A light step drawn inside the box of the step before it."""
+    """A light step, drawn inside the box of the step before it."""
 
     kind: str
     family: str
@@ -27,7 +27,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class Box:
-    """One shape: a step, several that are alike, or a light step's chain.
+    """One box: a step with its chips, a repeat, or a summary of several steps.
 
     `form` is card, symbol (a small circle), input, output or port.
     """
@@ -45,22 +45,24 @@ class Box:
     parameters: int = 0
     macs: int = 0
     repeat_count: str = ""
-    opens_panel: str = ""  # the panel that shows what is inside
-    condition: str | None = None  # of a step that not every instance has
-    weights_of: str = ""  # the name of the step whose weights are used again
-    has_shared_weights: bool = False  # has weights that another box uses again
+    opens_panel: str = ""  # the key of the panel that shows the inside
+    condition: str | None = None  # set if some instances of the block lack the step
+    weights_of: str = ""  # the step whose weights this step reuses
+    has_shared_weights: bool = False  # another box reuses its weights
     steps: tuple[str, ...] = ()  # paths inside the panel's block
-    macs_by_kind: tuple[tuple[str, int], ...] = ()  # multiply-adds by kind, of what is inside
+    macs_by_kind: tuple[tuple[str, int], ...] = ()  # multiply-adds of the block, by kind of op
     at: SourceAddress | None = None
     doc: str = ""
-    change: ChangeType = ""  # in a picture of two models
-    notes: tuple[str, ...] = ()  # what is otherwise
-    old_cost: tuple[int, int] | None = None  # parameters and multiply-adds, where they were others
+    change: ChangeType = ""  # in a diagram of two models
+    notes: tuple[str, ...] = ()  # what changed
+    old_cost: tuple[int, int] | None = (
+        None  # parameters and multiply-adds in the old model, if they were different
+    )
 
 
 @dataclass(frozen=True)
 class Link:
-    """A value on its way from one box to another."""
+    """A value that one box outputs and another box reads."""
 
     tail: str
     head: str
@@ -71,52 +73,49 @@ class Link:
 
 @dataclass(frozen=True)
 class Panel:
-    """One block, drawn once: its steps as boxes."""
+    """One kind of block, drawn once, with its steps as boxes."""
 
     key: str
     title: str
     subtitle: str
     boxes: tuple[Box, ...]
     links: tuple[Link, ...]
-    opened_panels: tuple[str, ...] = ()  # the panels of what is in it, in order
-    use_count: int = 0  # how often the block stands in the model; 0: not counted
-    change: ChangeType = ""  # of a block that only one of two models has
+    opened_panels: tuple[str, ...] = ()  # the keys of the panels that its boxes open, in order
+    use_count: int = 0  # how often the model contains the block; 0: not counted
+    change: ChangeType = ""  # set if only one of two models has the block
 
 
 @dataclass(frozen=True)
 class View:
-    """A whole picture."""
+    """A whole diagram."""
 
     title: str
     subtitle: str
     panels: tuple[Panel, ...]
-    omitted_blocks: tuple[str, ...] = ()  # names of blocks that are not opened
+    omitted_blocks: tuple[str, ...] = ()  # names of the blocks that have no panel
     macs: int = 0
-    fits_page: bool = False  # panels are left out rather than let the picture grow taller than a page
+    fits_page: bool = False  # omit panels rather than grow taller than a page
     notes: tuple[str, ...] = ()
-    is_diff: bool = False  # of two models: only what differs stands out
+    is_diff: bool = False  # of two models: only changes have colours
 
     def all_boxes(self) -> Iterator[Box]:
         for panel in self.panels:
             yield from panel.boxes
 
     def without_locations(self) -> View:
-        """The same wherever the spec lies."""
+        """This view without file names and lines: it does not depend on where the spec is."""
         panels = (replace(p, boxes=tuple(replace(b, at=None) for b in p.boxes)) for p in self.panels)
         return replace(self, panels=tuple(panels))
 
     def change_key(self) -> str:
-        """What the signs mean that are seen in a picture of two models."""
+        """The meaning of the signs in a diagram of two models: `+ added, − removed`."""
         changes = {box.change for box in self.all_boxes()}
-        labels = {
-            CHANGE_SIGNS[sort]: CHANGE_LABELS[sort] for sort in reversed(CHANGE_SIGNS) if sort in changes
-        }
-        return ", ".join(
-            f"{sign} {labels[sign]}" for sign in dict.fromkeys(CHANGE_SIGNS.values()) if sign in labels
-        )
+        labels = {CHANGE_SIGNS[c]: CHANGE_LABELS[c] for c in reversed(CHANGE_SIGNS) if c in changes}
+        signs = dict.fromkeys(CHANGE_SIGNS.values())
+        return ", ".join(f"{sign} {labels[sign]}" for sign in signs if sign in labels)
 
     def op_families(self) -> dict[str, list[str]]:
-        """The families of ops that are seen, by kind."""
+        """The families of the ops in this view, by kind."""
         families: dict[str, list[str]] = {}
         for box in self.all_boxes():
             box_families = [(box.kind, family) for family in box.families]
@@ -130,9 +129,9 @@ class View:
 
 @dataclass(frozen=True)
 class StepScope:
-    """Steps that are drawn together: a block instance, or one member of a repeated group.
+    """Steps that are drawn together: an instance of a block, or one member of a repeat.
 
-    `strip` is how much of a step's name stands before its name here.
+    `prefix_length` is how many characters of a step's name precede its name in this scope.
     """
 
     block: Block
@@ -142,7 +141,7 @@ class StepScope:
     prefix_length: int = 0
     input_names: Mapping[Ref, str] = field(
         default_factory=dict
-    )  # of inputs, where they are not the references
+    )  # for inputs that do not show their reference
 
     @classmethod
     def from_block(cls, block: Block) -> StepScope:
@@ -154,7 +153,7 @@ class StepScope:
 
 @dataclass
 class BlockKind:
-    """All instances of one block: what its one panel is made from."""
+    """All instances of one block, which share one panel."""
 
     key: str
     title: str
@@ -166,5 +165,5 @@ class BlockKind:
 
     @property
     def fullest_scope(self) -> StepScope:
-        """The instance with most steps: the others lack some of its."""
+        """The instance with the most steps, which the panel shows."""
         return max(self.scopes, key=lambda s: sum(not isinstance(n.op, Skip) for n in s.nodes))

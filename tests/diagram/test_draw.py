@@ -177,7 +177,7 @@ def test_depth_and_open() -> None:
     assert seen(model, DetailLevel(None, "looks")).panels[0].title == "Hop"
     for path, said in (
         ("backbon", "did you mean 'backbone'?"),
-        ("reader", "is no block"),
+        ("reader", "is not a block"),
         ("backbone.nothing", "layer1"),
     ):
         with pytest.raises(SpecError, match=re.escape(said)) as refused:
@@ -208,7 +208,7 @@ def test_five_thousand_steps() -> None:
     begin = time.process_time()
     picture = model.picture("svg", log=said.append)
     assert time.process_time() - begin < 4  # 2 s promised; a busy machine is slower
-    assert len(picture) < 200_000 and "5002 boxes are told in" in said[0]
+    assert len(picture) < 200_000 and "5002 boxes are drawn as" in said[0]
     steps = {s for box in seen(model).all_boxes() for s in box.steps}
     assert steps == {f"c{i}" for i in range(5000)}
     text = (
@@ -465,15 +465,15 @@ def test_command(run_draw: RunDraw, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["SPEC", "-o", "a.jpeg"], 2, "let the file end in .svg"),
+        (["SPEC", "-o", "a.jpeg"], 2, "use one of .svg"),
         (["SPEC", "--open", "bod"], 2, "did you mean 'body'?"),
-        (["SPEC", "--open", "head"], 2, "is no block"),
+        (["SPEC", "--open", "head"], 2, "is not a block"),
         (["SPEC", "--depth", "0"], 2, "neither a number"),
         (["SPEC", "--link-base", "javascript:alert(1)"], 2, "does not start with https://"),
         (["--block", "CBAN"], 2, "did you mean CBAM?"),
-        ([], 2, "name a spec"),
-        (["SPEC", "--block", "CBAM"], 2, "name a spec"),
-        (["SPEC", "--format", "svg", "-o", "mine.yaml"], 2, "may be no drawing"),
+        ([], 2, "give a spec"),
+        (["SPEC", "--block", "CBAM"], 2, "give a spec"),
+        (["SPEC", "--format", "svg", "-o", "mine.yaml"], 2, "may not be a picture"),
         (["SPEC", "-o", "nowhere/a.svg"], 2, "cannot write"),
     ],
 )
