@@ -1,1 +1,1 @@
-"""From code trees to Python source: the tree and its only printer. Knows no op and no framework."""
+"""Lowers model graphs to code trees and prints them as Python source. Knows no op and no framework."""

@@ -1,4 +1,4 @@
-"""A class to be written, and the classes of one model on the way."""
+"""The class that the emitted file gets for a block, and the table of all classes of one model."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ class ConstructorParam:
 
 @dataclass(frozen=True)
 class CodeMark:
-    """Which step a piece of a unit's code is: its `value`, the layer that it `calls`, or the row that it calls `each` of."""
+    """Links a piece of emitted code to the step that it implements."""
 
-    expr: Expr  # this very object
-    kind: str
+    expr: Expr  # compared by identity
+    kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
     step: LoweredStep
 
 
 @dataclass
 class ClassSpec:
-    """A class to be written."""
+    """A class of the emitted file: one block, or the instances of a block that have the same structure."""
 
     name: str
     block: Block
     params: dict[str, ConstructorParam]
-    derived: dict[str, Expr]  # parameters that no instance was given: what they are worked out from
+    derived: dict[str, Expr]  # parameters that always follow from others -> their formula
     steps: list[LoweredStep]
-    flags: dict[str, Expr]  # step key -> the condition under which it is done, where instances differ
+    flags: dict[str, Expr]  # step key -> condition, for steps that some instances skip
     instances: list[LoweredBlock]
-    value_numbers: dict[str, int]
-    marks: list[CodeMark] = field(default_factory=list)  # made as its code is written
+    value_numbers: dict[str, int]  # value key -> the index that `Input` nodes use for it
+    marks: list[CodeMark] = field(default_factory=list)  # filled while its code is written
 
     @cached_property
     def steps_by_layer(self) -> dict[str, list[LoweredStep]]:
-        """The steps that speak of what one of them made, by that one."""
+        """The steps that use each layer, by the layer's name."""
         groups: dict[str, list[LoweredStep]] = {}
         for step in self.steps:
             groups.setdefault(step.layer_name, []).append(step)
@@ -60,22 +60,23 @@ class ClassSpec:
 
 @dataclass
 class ClassTable:
-    """The classes of one model, those used before those that use them."""
+    """The classes of one model, built from the inside out."""
 
     backend: Backend
-    natural_order_blocks: set[str] = field(
-        default_factory=set
-    )  # blocks whose inputs come in the framework's own order
+    # blocks whose inputs are converted to the framework's own axis order
+    natural_order_blocks: set[str] = field(default_factory=set)
     lowered_blocks: dict[tuple[int, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
     lowering_order: list[LoweredBlock] = field(default_factory=list)
-    value_numbers: dict[str, dict[str, int]] = field(default_factory=dict)  # kind -> numbers of its values
-    class_of: dict[int, ClassSpec] = field(default_factory=dict)
-    extra_arguments: dict[int, dict[str, Any]] = field(
+    value_numbers: dict[str, dict[str, int]] = field(
         default_factory=dict
-    )  # instance -> arguments that only merging found
+    )  # block identity -> its value numbers
+    class_of: dict[int, ClassSpec] = field(default_factory=dict)  # id of an instance -> its class
+    # id of an instance -> its values for parameters that merging added
+    extra_arguments: dict[int, dict[str, Any]] = field(default_factory=dict)
     class_names: set[str] = field(default_factory=set)
 
     def lower_block(self, block: Block, layouts: tuple[Layout, ...], model: bool = False) -> LoweredBlock:
+        """The steps of a block for these input layouts; lowered once, then cached."""
         key = (id(block), layouts)
         if key not in self.lowered_blocks:
             lowering = BlockLowering(

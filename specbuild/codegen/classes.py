@@ -1,4 +1,4 @@
-"""The classes of a model: instances of a block sorted by structure, and each group merged into one class."""
+"""Builds the classes of a model: groups the instances of each block by structure, and merges each group."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from specbuild.codegen.lowering import Backend, LoweredBlock, LoweredStep, block
 from specbuild.codegen.merge_instances import InstanceMerger, StructureMismatch
 from specbuild.codegen.tree import Expr, map_children
 from specbuild.expressions import concrete
-from specbuild.frontend.edits import EditDef, to_camel_case
-from specbuild.frontend.edits import class_suffixes as edit_words
+from specbuild.frontend.edits import EditDef, class_suffixes, to_camel_case
 from specbuild.ir.graph import Block
 
 
 def build_classes(model: Block, backend: Backend) -> list[ClassSpec]:
-    """The classes of a model in the order in which they are written; the model's own is the last."""
+    """The classes of a model in file order: each after the classes that it uses, the model's own last."""
     table, top = lower_instances(model, backend)
     kinds: dict[str, list[LoweredBlock]] = {}
     for lowered in table.lowering_order:
@@ -48,8 +47,8 @@ def build_classes(model: Block, backend: Backend) -> list[ClassSpec]:
 
 
 def distinguishing_suffixes(group: list[LoweredBlock], instances: list[LoweredBlock]) -> list[str]:
-    """Endings for the name of a class: edits that set its instances apart, else values inside that only they give."""
-    suffixes = edit_words(distinguishing_edits(group, instances))
+    """Name endings for a class: the edits, or else the one output, that only its instances have."""
+    suffixes = class_suffixes(distinguishing_edits(group, instances))
     if suffixes:
         return suffixes
     shared = set.intersection(*(set(lowered.outputs) for lowered in instances))
@@ -58,17 +57,20 @@ def distinguishing_suffixes(group: list[LoweredBlock], instances: list[LoweredBl
 
 
 def distinguishing_edits(group: list[LoweredBlock], instances: list[LoweredBlock]) -> list[EditDef]:
-    """The edits that were about all of these instances of a block, and not about every other."""
-    mine, about = (
-        [dict.fromkeys(e for e, _ in x.block.applied_edits) for x in some] for some in (group, instances)
+    """The edits that changed every instance of this group, but not every instance of the block."""
+    in_group, in_block = (
+        [dict.fromkeys(edit for edit, _ in lowered.block.applied_edits) for lowered in members]
+        for members in (group, instances)
     )
     return [
-        e for e in mine[0] if all(e in edits for edits in mine) and not all(e in edits for edits in about)
+        edit
+        for edit in in_group[0]
+        if all(edit in edits for edits in in_group) and not all(edit in edits for edits in in_block)
     ]
 
 
 def sort_inner_first(kinds: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
-    """Blocks in the order of their first use, each after those that any of its instances uses."""
+    """Block identities in topological order: each after the blocks that its instances use."""
     ordered: dict[str, None] = {}
 
     def visit_kind(kind: str) -> None:
@@ -85,76 +87,86 @@ def sort_inner_first(kinds: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
 
 
 def lower_instances(model: Block, backend: Backend) -> tuple[ClassTable, LoweredBlock]:
-    """Every instance as steps. A block whose maps would come in different orders gets them in the framework's own."""
+    """Lower every block instance of a model; also returns the model's own steps.
+
+    A block whose instances would get their inputs in different layouts gets them all in the framework's own
+    axis order, so that one class can serve them.
+    """
     layouts = tuple(Layout(backend.natural_order(x), (), x.batched) for x in model.inputs.values())
-    settled: set[str] = set()
+    natural_order_blocks: set[str] = set()
     while True:
-        table = ClassTable(backend, settled)
+        table = ClassTable(backend, natural_order_blocks)
         top = table.lower_block(model, layouts, model=True)
-        orders: dict[str, set[tuple[Layout, ...]]] = {}
+        layouts_of: dict[str, set[tuple[Layout, ...]]] = {}
         for lowered in table.lowering_order:
-            orders.setdefault(block_identity(lowered.block), set()).add(
-                tuple(v.layout for v in lowered.inputs.values())
+            layouts_of.setdefault(block_identity(lowered.block), set()).add(
+                tuple(value.layout for value in lowered.inputs.values())
             )
-        mixed = {kind for kind, found in orders.items() if len(found) > 1} - settled
+        mixed = {kind for kind, variants in layouts_of.items() if len(variants) > 1} - natural_order_blocks
         if not mixed:
             return table, top
-        settled |= mixed
+        natural_order_blocks |= mixed
 
 
 def fill_arguments(lowered: LoweredBlock, table: ClassTable) -> None:
-    """The arguments that instances of other classes are made with, now that those classes are known."""
+    """Add constructor arguments to the calls of inner classes, whose parameters are known by now."""
     for index, step in enumerate(lowered.steps):
         child = lowered.children.get(step.node)
         if child is not None and isinstance(step.member, Construction) and step.member.is_own_class:
-            unit, node = table.class_of[id(child)], lowered.block.find_node(step.node)
+            inner_class, node = table.class_of[id(child)], lowered.block.find_node(step.node)
             assert node is not None
             extra = table.extra_arguments[id(child)]
             arguments = tuple(
                 Argument(p, literal_expression(extra[p] if p in extra else node.args[p]), param.default)
-                for p, param in unit.params.items()
+                for p, param in inner_class.params.items()
             )
-            lowered.steps[index] = replace(step, member=Construction(unit.name, arguments, is_own_class=True))
-    if lost := lowered.block.unstable_params:
-        told = partial(inline_names, values={name: concrete(lowered.block.params[name]) for name in lost})
-        whole = partial(rewrite_values, change=told)
+            lowered.steps[index] = replace(
+                step, member=Construction(inner_class.name, arguments, is_own_class=True)
+            )
+    if lowered.block.unstable_params:
+        values = {name: concrete(lowered.block.params[name]) for name in lowered.block.unstable_params}
+        rewrite = partial(rewrite_values, change=partial(inline_names, values=values))
         for index, step in enumerate(lowered.steps):
-            make = None if step.member is None else map_expressions(step.member, whole)
-            lowered.steps[index] = replace(step, member=make, call=whole(step.call))
+            member = None if step.member is None else map_expressions(step.member, rewrite)
+            lowered.steps[index] = replace(step, member=member, call=rewrite(step.call))
 
 
 def rewrite_values(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """An expression with every value in it changed."""
-    return (
-        change(expr) if is_constant(expr) else map_children(expr, lambda part: rewrite_values(part, change))
-    )
+    """Apply `change` to every constant in an expression."""
+    if is_constant(expr):
+        return change(expr)
+    return map_children(expr, lambda part: rewrite_values(part, change))
 
 
 def group_by_structure(instances: list[LoweredBlock]) -> list[list[LoweredBlock]]:
-    """Instances sorted into groups of the same structure."""
+    """Group instances whose code differs only in values and in the steps that they skip."""
     if len(instances) == 1:
         return [instances]
     groups: list[tuple[list[Any], list[LoweredBlock]]] = []
     for lowered in instances:
-        mine = [None if s.is_skipped else code_skeleton(s) for s in lowered.steps]
+        skeletons = [None if s.is_skipped else code_skeleton(s) for s in lowered.steps]
         keys = [s.key for s in lowered.steps]
-        for shapes, members in groups:
+        for group_skeletons, members in groups:
             same_keys = (
                 [s.key for s in members[0].steps] == keys
                 and list(members[0].outputs) == list(lowered.outputs)
                 and members[0].block.frozen_paths == lowered.block.frozen_paths
             )
-            if same_keys and all(a == b or a is None or b is None for a, b in zip(shapes, mine, strict=True)):
-                shapes[:] = [a if a is not None else b for a, b in zip(shapes, mine, strict=True)]
+            if same_keys and all(
+                a == b or a is None or b is None for a, b in zip(group_skeletons, skeletons, strict=True)
+            ):
+                group_skeletons[:] = [
+                    a if a is not None else b for a, b in zip(group_skeletons, skeletons, strict=True)
+                ]
                 members.append(lowered)
                 break
         else:
-            groups.append((mine, [lowered]))
+            groups.append((skeletons, [lowered]))
     return [members for _, members in groups]
 
 
 def code_skeleton(part: Any) -> Any:
-    """The structure of code, whatever numbers stand in it."""
+    """A comparable form of code in which every value is replaced by a placeholder."""
     if isinstance(part, LoweredStep):
         return (code_skeleton(part.call), code_skeleton(part.member), part.parts, part.doc)
     if is_constant(part):
@@ -171,10 +183,10 @@ def code_skeleton(part: Any) -> Any:
 
 
 def merge_group(
-    group: list[LoweredBlock], table: ClassTable, model: bool, suffixes: Sequence[str] = ()
+    group: list[LoweredBlock], table: ClassTable, is_model: bool, suffixes: Sequence[str] = ()
 ) -> list[ClassSpec]:
-    """One class for these instances; if they cannot be told by one after all, one for each."""
+    """One class for these instances; if they cannot share one after all, one class each."""
     try:
-        return [InstanceMerger(group, table, model, suffixes).build_class()]
+        return [InstanceMerger(group, table, is_model, suffixes).build_class()]
     except StructureMismatch:
-        return [InstanceMerger([lowered], table, model, suffixes).build_class() for lowered in group]
+        return [InstanceMerger([lowered], table, is_model, suffixes).build_class() for lowered in group]

@@ -1,4 +1,4 @@
-"""What a class makes in its constructor: layers, instances of other classes, rows of layers."""
+"""What a constructor assigns to attributes: layers, instances of other classes, rows of layers, tables."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, TypeAlias
 from specbuild.codegen.tree import Expr, Input, Literal, Name, TupleOf, walk_expression
 from specbuild.expressions import bind_name, concrete, expression_of, referenced_names
 
-SELF = Name("made_here")  # stands for the attribute that holds what a step makes
+SELF = Name("own_member")  # stands for the attribute that holds the step's own member
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a construction: positional if the callee has no default for it, else left out when equal to it."""
+    """A constructor argument: positional if it has no default, and left out if it equals its default."""
 
     name: str
     value: Expr
-    default: Any = ...  # `...`: it has none
+    default: Any = ...  # `...`: no default
 
     @property
     def is_default(self) -> bool:
@@ -30,7 +30,7 @@ class Argument:
 
 
 def is_same_value(a: Any, b: Any) -> bool:
-    """Whether two values are equal and of one type; a list is as a tuple."""
+    """Whether two values are equal and of the same type; lists and tuples count as one type."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(is_same_value, a, b))
     return type(concrete(a)) is type(concrete(b)) and bool(concrete(a) == concrete(b))
@@ -38,16 +38,19 @@ def is_same_value(a: Any, b: Any) -> bool:
 
 @dataclass(frozen=True)
 class Construction:
-    """Something made once and held: a layer, a module, an instance of a block's class."""
+    """A constructor call: a layer, a module, or an instance of a block's class."""
 
     function: str
     arguments: tuple[Argument, ...]
-    is_own_class: bool = False  # whether it is one of the file's own classes
+    is_own_class: bool = False  # a class of the same file
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Members of a container: some written out, then one again and again. `index` where it counts with `i`."""
+    """Members of a container: the `head` is written out, then the `tail` repeats up to `length` members.
+
+    With `has_index`, the tail contains the loop variable `i`.
+    """
 
     head: tuple[Member, ...]
     tail: Member
@@ -57,10 +60,10 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Container:
-    """Layers in a row under one name; `names` where they are not simply numbered.
+    """A row of layers in one attribute; `names` if they are not simply numbered.
 
-    `loop` is a row whose layers also read something besides the one before: it is called one by one.
-    `cut` is a row with a value inside that is read: it is called piece by piece.
+    With `is_loop`, the layers take further inputs besides the previous output: a loop calls them one by one.
+    With `is_split`, a value inside the row is used elsewhere: the row is called piece by piece.
     """
 
     members: Repeated
@@ -71,7 +74,7 @@ class Container:
 
 @dataclass(frozen=True)
 class ComputedTable:
-    """A table: `variables` are worked out first, in their order, then its value."""
+    """A constant table: its `value` is computed from local `variables`, which are assigned first."""
 
     variables: tuple[tuple[str, Expr], ...]
     value: Expr
@@ -81,34 +84,37 @@ Member: TypeAlias = Expr | Construction | Container | ComputedTable
 
 
 def literal_expression(value: Any) -> Expr:
-    """A value as code: a number or text, or a tuple of them."""
+    """Python code for a number, a string, or a tuple of them."""
     if isinstance(value, list | tuple):
         return TupleOf(tuple(literal_expression(item) for item in value))
     return Literal(value)
 
 
 def input_numbers(expr: Expr) -> list[int]:
-    """The numbers of the values that an expression reads, each once, in the order of reading."""
+    """The numbers of the values that an expression reads, without duplicates, in reading order."""
     return list(dict.fromkeys(part.index for part in walk_expression(expr) if isinstance(part, Input)))
 
 
 def is_constant(expr: Any) -> bool:
-    """Whether an expression is a plain value, or a tuple of them."""
+    """Whether an expression is a literal, or a tuple of constants."""
     return isinstance(expr, Literal) or (isinstance(expr, TupleOf) and all(map(is_constant, expr.items)))
 
 
 def constant_value(expr: Expr) -> Any:
-    """The value of a constant expression."""
-    return tuple(map(constant_value, expr.items)) if isinstance(expr, TupleOf) else concrete(expr.value)  # type: ignore[union-attr]
+    """The value of an expression for which `is_constant` holds."""
+    if isinstance(expr, TupleOf):
+        return tuple(map(constant_value, expr.items))
+    assert isinstance(expr, Literal)
+    return concrete(expr.value)
 
 
 def has_index(member: Member) -> bool:
-    """Whether something in it was told by the index of a repeat."""
+    """Whether a value in it depends on the index `i` of a repeat."""
     return any("i" in referenced_names(w) for value in literal_values(member) if (w := expression_of(value)))
 
 
 def literal_values(member: Member) -> Iterator[Any]:
-    """Every plain value in it."""
+    """The values of all literals in it."""
     if isinstance(member, Construction):
         for argument in member.arguments:
             yield from literal_values(argument.value)
@@ -123,17 +129,15 @@ def literal_values(member: Member) -> Iterator[Any]:
 
 
 def map_expressions(member: Member, change: Callable[[Expr], Expr]) -> Member:
-    """The same, with every argument's expression replaced."""
+    """Apply `change` to every expression in a member."""
     if isinstance(member, Construction):
         return replace(member, arguments=tuple(replace(a, value=change(a.value)) for a in member.arguments))
     if isinstance(member, Container):
-        run = member.members
-        head = tuple(map_expressions(member, change) for member in run.head)
+        repeated = member.members
+        head = tuple(map_expressions(part, change) for part in repeated.head)
+        tail = map_expressions(repeated.tail, change)
         return replace(
-            member,
-            members=replace(
-                run, head=head, tail=map_expressions(run.tail, change), length=change(run.length)
-            ),
+            member, members=replace(repeated, head=head, tail=tail, length=change(repeated.length))
         )
     if isinstance(member, ComputedTable):
         return ComputedTable(tuple((name, change(e)) for name, e in member.variables), change(member.value))
@@ -141,25 +145,22 @@ def map_expressions(member: Member, change: Callable[[Expr], Expr]) -> Member:
 
 
 def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
-    """The same value told with the numbers that some names stand for: `3 * (i % 2)` for `window // 2 * (i % 2)`."""
+    """Replace names by their values in symbolic literals: `window // 2 * (i % 2)` becomes `3 * (i % 2)`."""
     if isinstance(expr, TupleOf):
         return TupleOf(tuple(inline_names(item, values) for item in expr.items))
     if not isinstance(expr, Literal):
         return expr
     value = expr.value
     for name in sorted(referenced_names(expression_of(value) or "0") & values.keys()):
-        number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
-        value = bind_name(value, name, values[name]) if number else concrete(value)
+        is_number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
+        value = bind_name(value, name, values[name]) if is_number else concrete(value)
     return Literal(value)
 
 
 def drop_index_expression(expr: Expr) -> Expr:
-    """The same value without words that speak of a repeat's index."""
+    """Make literals concrete whose expression uses the index `i` of a repeat."""
     if isinstance(expr, TupleOf):
         return TupleOf(tuple(drop_index_expression(item) for item in expr.items))
-    text = expression_of(expr.value) if isinstance(expr, Literal) else None
-    return (
-        Literal(concrete(expr.value))
-        if isinstance(expr, Literal) and text and "i" in referenced_names(text)
-        else expr
-    )
+    if isinstance(expr, Literal) and has_index(expr):
+        return Literal(concrete(expr.value))
+    return expr

@@ -1,4 +1,4 @@
-"""The author's words as code: a Python expression read into a tree of code."""
+"""Parses a Python expression, as it stands in a spec or a type annotation, into a code tree."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ _OPERATORS: dict[type[ast.AST], str] = {
 
 @lru_cache(maxsize=8192)
 def parse_code(text: str) -> Expr:
-    """The tree of a Python expression, `4 * width` or `max(a, b)`; ValueError beyond the small subset."""
+    """The code tree of an expression such as `4 * width` or `max(a, b)`.
+
+    Raises ValueError for anything outside the small subset of Python that the tree covers.
+    """
     try:
         return _convert_node(parse_python(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError):
@@ -70,10 +73,10 @@ def _convert_node(node: ast.expr) -> Expr:
         case ast.Name(text):
             return Name(text)
         case ast.Attribute(value, name):
-            of = _convert_node(value)
-            if isinstance(of, Name) and of.text != "...":
-                return Name(f"{of.text}.{name}")
-            return Attribute(of, name)
+            owner = _convert_node(value)
+            if isinstance(owner, Name) and owner.text != "...":
+                return Name(f"{owner.text}.{name}")
+            return Attribute(owner, name)
         case ast.Subscript(value, ast.Tuple(items)) if items:
             return Index(_convert_node(value), tuple(map(_convert_node, items)))
         case ast.Subscript(value, item):
@@ -109,7 +112,7 @@ def _convert_node(node: ast.expr) -> Expr:
 
 
 def _join_operands(operator: str, operands: Sequence[Expr]) -> Expr:
-    whole = operands[0]
+    result = operands[0]
     for operand in operands[1:]:
-        whole = Infix(operator, whole, operand)
-    return whole
+        result = Infix(operator, result, operand)
+    return result

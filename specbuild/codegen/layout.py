@@ -1,4 +1,4 @@
-"""Physical orders: where each named axis stands in a framework's tensor."""
+"""Physical layouts: which dimension of a framework's tensor holds each named axis."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layout:
-    """The axes of a value in physical order, after the batch.
+    """The axes of a tensor in physical order, after the batch dimension.
 
-    `folded` are axes merged into the batch dimension, in front of `order`: frames of a clip
-    that a 2-d convolution sees as so many more images.
+    `folded` axes are merged into the batch dimension. The frames of a video are, for example, so that a 2-d
+    convolution sees each frame as one more image.
     """
 
     order: tuple[str, ...]
@@ -18,7 +18,7 @@ class Layout:
     batched: bool = True
 
     def dim(self, axis: str) -> int:
-        """The dimension at which an axis stands."""
+        """The index of the dimension that holds an axis."""
         return self.order.index(axis) + (1 if self.batched else 0)
 
     def sorted_dims(self, axes: tuple[str, ...]) -> tuple[int, ...]:
@@ -30,12 +30,12 @@ class Layout:
 
 
 def layout_permutation(source: Layout, target: Layout) -> tuple[int, ...]:
-    """The dimensions of `held` in the order of `wanted`; both folded alike."""
+    """The dimensions of `source` in the order of `target`; both must have the same folded axes."""
     first = (0,) if source.batched else ()
     return (*first, *(source.dim(axis) for axis in target.order))
 
 
 def swapped_dims(order: tuple[int, ...]) -> tuple[int, int] | None:
-    """The two dimensions that a permutation exchanges, if that is all it does."""
+    """The two dimensions that a permutation swaps; None if it moves more or fewer."""
     moved = [i for i, d in enumerate(order) if i != d]
     return (moved[0], moved[1]) if len(moved) == 2 else None

@@ -1,7 +1,8 @@
-"""Where long code is broken into lines: a stream of text and marks goes in, lines come out.
+"""Breaks long code into lines: takes a stream of text and break marks, returns lines.
 
-A `Mark` is text too, the text that it is on one line: a stream, joined, is the code on one line.
-A group stays on its line if it fits, up to the next place where the line may end; else its own breaks break.
+A `BreakMark` is also a string: its text if the code stays on one line. So a joined stream is the code on one
+line. A group stays on its line if it fits there with the text up to the next possible break; else all its marks
+break.
 """
 
 from __future__ import annotations
@@ -12,29 +13,31 @@ from typing import TypeAlias
 from specbuild.codegen.literals import LINE_WIDTH, text_width
 
 INDENT = 4
-ALL_LEVELS = 1 << 30  # deeper than any group
+ALL_LEVELS = 1 << 30  # more than the depth of any group
 Stream: TypeAlias = list[str]
 
 
 class BreakMark(str):
-    """A place that may be laid out in another way; marks are told apart by identity, not by their text."""
+    """A position where a line may break. Marks are compared by identity, not by their text."""
 
     __slots__ = ()
 
 
-OPEN = BreakMark("")  # after an opening bracket: a group begins; broken, it is indented, on lines of its own
+OPEN = BreakMark(
+    ""
+)  # after an opening bracket: begins a group that is indented on lines of its own when broken
 CLOSE = BreakMark("")  # before the closing bracket
-BEGIN = BreakMark("")  # a group without brackets
-END = BreakMark("")
-LINE = BreakMark(" ")  # a space, or the end of the line in a broken group
-SOFT = BreakMark("")  # nothing, or the end of the line in a broken group
-COMMA = BreakMark("")  # a comma if the group is broken
-GAP = BreakMark("")  # a space if the group is broken
+BEGIN = BreakMark("")  # begins a group without brackets
+END = BreakMark("")  # ends a group without brackets
+LINE = BreakMark(" ")  # a space, or a line break in a broken group
+SOFT = BreakMark("")  # nothing, or a line break in a broken group
+COMMA = BreakMark("")  # nothing, or a comma in a broken group
+GAP = BreakMark("")  # nothing, or a space in a broken group
 
 
 def drop_outer_breaks(stream: Sequence[str]) -> Stream:
-    """The stream for a place without brackets around it: lines may end only inside of its own."""
-    return [str.__str__(token) if outside else token for token, outside in _tokens_outside(stream)]
+    """Make the marks outside brackets plain text, so that lines break only inside brackets."""
+    return [str.__str__(token) if is_outside else token for token, is_outside in _tokens_outside(stream)]
 
 
 def add_parentheses(stream: Sequence[str]) -> Stream:
@@ -43,12 +46,12 @@ def add_parentheses(stream: Sequence[str]) -> Stream:
 
 
 def fill_outer_gaps(stream: Sequence[str]) -> Stream:
-    """The stream with gaps outside of brackets filled, as the formatter does in parentheses it could omit."""
-    return [" " if outside and token is GAP else token for token, outside in _tokens_outside(stream)]
+    """Make the gaps outside brackets spaces, as the formatter does in parentheses that it could omit."""
+    return [" " if is_outside and token is GAP else token for token, is_outside in _tokens_outside(stream)]
 
 
 def _tokens_outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Each token, and whether it is outside of all brackets of the stream; brackets' own marks are not."""
+    """Each token, and whether it is outside all brackets; the marks of the brackets themselves are inside."""
     depth = 0
     for token in stream:
         depth += token is OPEN
@@ -57,12 +60,12 @@ def _tokens_outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
 
 
 def columns_to_break(stream: Sequence[str]) -> int:
-    """The columns from the beginning of the stream to the first place where its line may end."""
+    """The width of the text up to the first possible line break."""
     return _measure_stream(stream)[2][0]
 
 
 def can_fit_around_brackets(stream: Sequence[str], indent: int) -> bool:
-    """Whether what stands outside of brackets fits, if each bracket breaks; their insides do not count."""
+    """Whether the text outside brackets fits into the line width if every bracket breaks."""
     depth, column = 0, indent
     for token in stream:
         if token is OPEN:
@@ -78,8 +81,8 @@ def can_fit_around_brackets(stream: Sequence[str], indent: int) -> bool:
 
 
 def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
-    """The stream, as the beginning of a line at `indent`, in lines; groups less than `broken` deep break."""
-    ends, flat, ahead = _measure_stream(stream)
+    """The lines of a stream that starts at column `indent`; groups at a depth below `broken` always break."""
+    group_ends, width_before, to_next_break = _measure_stream(stream)
     result: list[str] = []
     current: list[str] = [" " * indent]
     column, level = indent, indent
@@ -90,11 +93,11 @@ def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str
             current.append(token)
             column += text_width(token)
         elif token is OPEN or token is BEGIN:
-            end = ends[at]
-            taken = flat[end] - flat[at]
-            if depth >= broken and column + taken + ahead[end] <= LINE_WIDTH:
+            end = group_ends[at]
+            group_width = width_before[end] - width_before[at]
+            if depth >= broken and column + group_width + to_next_break[end] <= LINE_WIDTH:
                 current.append("".join(stream[at:end]))
-                column += taken
+                column += group_width
                 at = end
                 continue
             level += INDENT if token is OPEN else 0
@@ -113,21 +116,21 @@ def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str
 
 
 def _measure_stream(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int]]:
-    """Where each group ends; the columns before each token on one line; those from it to the next break."""
-    ends: dict[int, int] = {}
+    """The end of each group, the one-line width before each token, the width from it to the next break."""
+    group_ends: dict[int, int] = {}
     open_groups: list[int] = []
-    flat = [0]
+    width_before = [0]
     for at, token in enumerate(stream):
         if token is OPEN or token is BEGIN:
             open_groups.append(at)
         elif token is CLOSE or token is END:
-            ends[open_groups.pop()] = at + 1
-        flat.append(flat[-1] + text_width(token))
-    ahead = [0] * (len(stream) + 1)
+            group_ends[open_groups.pop()] = at + 1
+        width_before.append(width_before[-1] + text_width(token))
+    to_next_break = [0] * (len(stream) + 1)
     for at in range(len(stream) - 1, -1, -1):
         token = stream[at]
         if token is COMMA or token is GAP:
-            ahead[at] = ahead[at + 1] + 1
+            to_next_break[at] = to_next_break[at + 1] + 1
         elif not (token is OPEN or token is CLOSE or token is LINE or token is SOFT):
-            ahead[at] = ahead[at + 1] + text_width(token)
-    return ends, flat, ahead
+            to_next_break[at] = to_next_break[at + 1] + text_width(token)
+    return group_ends, width_before, to_next_break

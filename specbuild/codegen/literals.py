@@ -1,7 +1,7 @@
-"""Where text becomes Python: names, numbers and strings, docstrings, comments. There is no other way.
+"""Turns text into Python: names, numbers, strings, docstrings and comments. No other module does.
 
-Text comes from strangers: it stays the same words, and it can neither end its quotes, leave its comment,
-reorder what a reader sees, nor say how the file is encoded.
+The text is untrusted. Its words stay the same, but it cannot close its quotes, leave its comment, reorder
+what a reader sees, or declare the encoding of the file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from specbuild.expressions.python_ast import parse_python
 LINE_WIDTH = 88
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Invisible, reordering or no characters at all: controls, bidirectional and zero-width marks, surrogates,
-# tags, private use. The zero-width joiners (200c, 200d) stay: scripts and emoji need them.
+# Invisible, reordering or invalid characters: controls, bidirectional and zero-width marks, surrogates, tags,
+# private use. The zero-width joiners (200c, 200d) are allowed: some scripts and emoji need them.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff"
     "\ufeff\uffa0\ufff0-\uffff\U000e0000-\U0010ffff]"
 )
-_QUOTES = re.compile(r'^"|"(?=")|(?<=")"')  # those that could be taken for the docstring's own
+_QUOTES = re.compile(r'^"|"(?=")|(?<=")"')  # quotes that could be read as the docstring's own
 _QUOTES_OF_ONE_LINE = re.compile(_QUOTES.pattern + '|"$')
 _COMBINING = ("Mn", "Mc", "Me", "Cf")
 _EXPONENT = re.compile("e([-+])0*")
@@ -34,7 +34,7 @@ _CODING = re.compile(r"(coding)(?=[:=])")
 
 @lru_cache(maxsize=8192)
 def check_identifier(text: str) -> str:
-    """A single name fit to be printed; ValueError for any other text."""
+    """The text itself if it is a Python identifier; else raises ValueError."""
     if not _IDENTIFIER.fullmatch(text) or keyword.iskeyword(text):
         raise ValueError(f"not a Python name: {text!r}")
     return text
@@ -42,12 +42,12 @@ def check_identifier(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def check_dotted_name(text: str) -> str:
-    """A name or a dotted path of names; ValueError for any other text."""
+    """The text itself if it is a dotted path of identifiers; else raises ValueError."""
     return ".".join(map(check_identifier, text.split(".")))
 
 
 def check_imports(lines: Sequence[str]) -> list[str]:
-    """Finished lines of imports; ValueError if they do anything else."""
+    """The lines themselves if they contain only imports; else raises ValueError."""
     try:
         statements = parse_python("\n".join(lines)).body
     except (SyntaxError, ValueError):
@@ -59,7 +59,7 @@ def check_imports(lines: Sequence[str]) -> list[str]:
 
 
 def format_literal(value: int | float | bool | str | None) -> str:
-    """The Python for a plain value."""
+    """The Python literal for a value; raises ValueError for other types and for infinity and NaN."""
     if isinstance(value, str):
         return format_string(value)
     if value is None or isinstance(value, bool):
@@ -72,9 +72,9 @@ def format_literal(value: int | float | bool | str | None) -> str:
 
 
 def format_string(text: str) -> str:
-    """A string literal on one line; in double quotes unless single ones save escapes.
+    """A string literal on one line; in double quotes unless single quotes need fewer escapes.
 
-    Combining marks are escaped: nobody agrees how many columns they take, and that decides where lines end.
+    Combining marks are escaped: tools disagree about their width, which decides where lines break.
     """
     quote = "'" if text.count('"') > text.count("'") else '"'
     body = _escape_unsafe(text.replace("\\", "\\\\")).replace(quote, "\\" + quote)
@@ -84,8 +84,8 @@ def format_string(text: str) -> str:
 
 
 def _escape_unsafe(text: str) -> str:
-    """Unsafe characters as escapes, by their code points."""
-    return _UNSAFE.sub(lambda found: _escape_character(found[0]), text)
+    """Replace unsafe characters by escape sequences."""
+    return _UNSAFE.sub(lambda match: _escape_character(match[0]), text)
 
 
 def _escape_character(character: str) -> str:
@@ -95,7 +95,7 @@ def _escape_character(character: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """The columns that a line takes; East Asian wide characters take two, combining marks none."""
+    """The number of columns of a text: two for wide East Asian characters, none for combining marks."""
     return len(text) if text.isascii() else sum(map(_character_width, text))
 
 
@@ -106,27 +106,27 @@ def _character_width(character: str) -> int:
 
 
 def format_docstring(text: str, indent: int) -> list[str]:
-    """The lines of a docstring: one if it fits, else wrapped, its own line breaks kept; none for no words."""
+    """The lines of a docstring: one if it fits, else wrapped between its own line breaks; none if empty."""
     lines = [line.replace("\\", "\\\\") for line in _clean_lines(text)]
     margin = " " * indent
     if not lines:
         return []
     if len(lines) == 1:
-        only = _escape_unsafe(_QUOTES_OF_ONE_LINE.sub(r"\"", lines[0]))
-        if text_width(only) + indent + 6 <= LINE_WIDTH:
-            return [f'{margin}"""{only}"""']
+        single_line = _escape_unsafe(_QUOTES_OF_ONE_LINE.sub(r"\"", lines[0]))
+        if text_width(single_line) + indent + 6 <= LINE_WIDTH:
+            return [f'{margin}"""{single_line}"""']
     escaped = [_escape_unsafe(_QUOTES.sub(r"\"", line)) for line in lines]
     first, *rest = _wrap_line(escaped[0], LINE_WIDTH - indent, 3)
-    if len(lines) == 1 and not rest:  # the formatter would set the closing quotes behind a single line
+    if len(lines) == 1 and not rest:  # the formatter would put the closing quotes on the same line
         first, *rest = _wrap_line(escaped[0], LINE_WIDTH - indent - 3, 3)
         if not rest:
-            return [f'{margin}"""{only}"""']
+            return [f'{margin}"""{single_line}"""']
     rest += [part for line in escaped[1:] for part in _wrap_line(line, LINE_WIDTH - indent, 0)]
     return [f'{margin}"""{first}', *((margin + line).rstrip() for line in rest), f'{margin}"""']
 
 
 def format_comment(text: str, indent: int) -> list[str]:
-    """The lines of a comment, wrapped to the width, its own line breaks kept."""
+    """The lines of a comment, wrapped to the line width; its own line breaks stay."""
     margin = " " * indent + "#"
     escaped = map(_escape_unsafe, _clean_lines(text))
     return [
@@ -137,12 +137,12 @@ def format_comment(text: str, indent: int) -> list[str]:
 
 
 def strip_coding(line: str) -> str:
-    """One of a file's first two lines, which as a comment could say how the file is encoded."""
+    """Break up an encoding declaration, which Python reads in a comment in the first two lines of a file."""
     return _CODING.sub(r"\1 ", line) if line.lstrip().startswith("#") else line
 
 
 def _clean_lines(text: str) -> list[str]:
-    """The lines of free text: without tabs, space at their ends, empty lines at either end, common indent."""
+    """The lines of a text without tabs, trailing spaces, common indent, and empty lines at either end."""
     lines = [line.expandtabs(4).rstrip() for line in _LINE_BREAK.split(text)]
     while lines and not lines[-1]:
         del lines[-1]
@@ -159,16 +159,16 @@ def _leading_spaces(line: str) -> int:
 
 
 def _wrap_line(line: str, room: int, used: int) -> list[str]:
-    """Break a line at spaces into lines that fit; `used` columns of the first are taken. Words stay whole."""
+    """Break a line at spaces into lines of `room` columns; the first has `used` columns less."""
     lead = " " * _leading_spaces(line)
     first, *words = line.removeprefix(lead).split(" ")
     lines, current, columns = [], lead + first, used + len(lead) + text_width(first)
     for word in words:
-        taken = text_width(word)
-        if word and columns + 1 + taken > room:
+        word_width = text_width(word)
+        if word and columns + 1 + word_width > room:
             lines.append(current.rstrip())
             current = lead + word.lstrip()
             columns = text_width(current)
         else:
-            current, columns = f"{current} {word}", columns + 1 + taken
+            current, columns = f"{current} {word}", columns + 1 + word_width
     return [*lines, current]

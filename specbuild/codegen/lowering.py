@@ -1,10 +1,10 @@
-"""One block instance to steps: what each makes beforehand, what it does, and in which order its axes lie."""
+"""Lowers a block instance to steps: for each, its member, its code, and the layout of its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from specbuild.codegen.constructions import SELF, Construction, Member, input_numbers
 from specbuild.codegen.layout import Layout
@@ -18,11 +18,11 @@ from specbuild.ops.types import SPATIAL, TensorType
 
 @dataclass(frozen=True)
 class Storage:
-    """Where a framework keeps a weight: its name there, and how the canonical tensor lies in it.
+    """How a framework stores a weight: its name, and the operations from the canonical tensor to the stored one.
 
-    `blocks`, if given, are the equal parts of its first axis in the order in which they are kept. Then it is
-    reshaped to `shape`, if given, and permuted by `order`, if given. Weights that share a name are one tensor
-    there: their sum, or `stacked` one after another along a first axis.
+    The equal parts of the first axis are reordered by `blocks`, then the tensor is reshaped to `shape`, then
+    permuted by `order`; each is optional. Weights with the same name are one tensor in the framework: their sum,
+    or, if `stacked`, the weights along a new first axis.
     """
 
     name: str
@@ -34,23 +34,21 @@ class Storage:
 
 @dataclass(frozen=True)
 class LoweringResult:
-    """How a backend writes one op."""
+    """The code that a backend emits for one op."""
 
     call: Expr
     layout: Layout
-    member: Member | None = None  # what is held; `call` then speaks of SELF
-    layer_form: Construction | None = (
-        None  # the layer form of an op that holds nothing, for use in a row of layers
-    )
-    inits: tuple[tuple[str, Init], ...] = ()  # weights that begin as the spec says
-    buffer: bool = False  # whether what is held is a constant table
-    parts: tuple[str, ...] = ()  # names of the several values that it gives
-    weights: Mapping[str, Storage] = field(default_factory=dict)  # canonical name -> where it is kept
+    member: Member | None = None  # what the constructor creates; `call` refers to it as SELF
+    layer_form: Construction | None = None  # for an op without a member: the same as a layer, for rows
+    inits: tuple[tuple[str, Init], ...] = ()  # weights that the spec initializes
+    buffer: bool = False  # whether the member is a constant table
+    parts: tuple[str, ...] = ()  # names of its outputs, if it has several
+    weights: Mapping[str, Storage] = field(default_factory=dict)  # canonical name -> storage
 
 
 @dataclass
 class Value:
-    """A value in flight: which one, of what type, lying how."""
+    """An intermediate value: its key, type and layout."""
 
     key: str
     type: TensorType
@@ -59,15 +57,15 @@ class Value:
 
 @dataclass(frozen=True)
 class LoweredStep:
-    """One statement to be."""
+    """A step of a block, ready to be written as a statement."""
 
-    key: str  # of the value that comes out
+    key: str  # of its result
     inputs: tuple[str, ...]
     call: Expr
     layout: Layout
     member: Member | None = None
     layer_form: Construction | None = None
-    layer_name: str = ""  # name of the step that made what this one calls
+    layer_name: str = ""  # name of the step whose member this step uses: itself, or an earlier one
     is_light: bool = True
     named: bool = False
     is_skipped: bool = False
@@ -75,30 +73,26 @@ class LoweredStep:
     doc: str = ""
     inits: tuple[tuple[str, Init], ...] = ()
     buffer: bool = False
-    parts: tuple[str, ...] = ()  # keys of the several values that come out, if there are several
-    node: str = ""  # the graph node that it comes from
-    span: tuple[int, int | None] | None = (
-        None  # of a piece of a row: its first member, and the one after its last
-    )
+    parts: tuple[str, ...] = ()  # keys of its results, if it has several
+    node: str = ""  # name of its graph node
+    span: tuple[int, int | None] | None = None  # for a piece of a row: its members as a half-open range
 
 
 @dataclass
 class LoweredBlock:
-    """One block instance as steps, with its inputs and outputs as they lie."""
+    """A block instance as steps, with the layouts of its inputs and outputs."""
 
     block: Block
     inputs: dict[str, Value]
     steps: list[LoweredStep]
     outputs: dict[str, Value]
     children: dict[str, LoweredBlock] = field(default_factory=dict)  # node name -> the instance it calls
-    weights: dict[str, Mapping[str, Storage]] = field(
-        default_factory=dict
-    )  # node name -> where its weights are kept
-    layouts: dict[str, Layout] = field(default_factory=dict)  # value -> how it lies
+    weights: dict[str, Mapping[str, Storage]] = field(default_factory=dict)  # node name -> its weights
+    layouts: dict[str, Layout] = field(default_factory=dict)  # value key -> layout
 
 
 class Operand:
-    """What a backend's function sees of an input: its type, its order, and how to have it in another."""
+    """An input of an op as a backend sees it: type and layout, and methods to convert the layout."""
 
     def __init__(self, lowering: BlockLowering, value: Value):
         self.lowering, self.value = lowering, value
@@ -121,14 +115,11 @@ class Operand:
 
     @property
     def inlinable_code(self) -> Expr | None:
-        """The code that the value comes from, if it could as well be written where the value is read."""
+        """The code that computes the value, if it may be written where the value is read."""
         step = next((s for s in reversed(self.lowering.steps) if s.key == self.value.key), None)
-        plain = (
-            step is not None
-            and step.member is None
-            and not (step.layer_name or step.when or step.is_skipped or step.doc)
-        )
-        return step.call if step is not None and plain and step.is_light else None
+        if step is None or not step.is_light or step.member is not None:
+            return None
+        return None if step.layer_name or step.when or step.is_skipped or step.doc else step.call
 
     def __getitem__(self, axis: str) -> int:
         return self.value.type[axis]
@@ -140,30 +131,30 @@ class Operand:
         return self.value.layout.sorted_dims(axes)
 
     def to_order(self, *order: str, folded: tuple[str, ...] = ()) -> Operand:
-        """The same value with its axes in this physical order; a conversion is made once and shared."""
+        """The value with its axes in this order. Each conversion is emitted once and shared."""
         return Operand(
             self.lowering, self.lowering.convert_value(self.value, Layout(order, folded, self.layout.batched))
         )
 
     def unfold_axes(self) -> Operand:
-        """The same value with every axis in a dimension of its own."""
+        """The value with no axes folded into the batch dimension."""
         return self.to_order(*self.layout.folded, *self.order) if self.layout.folded else self
 
     def move_last(self, *axes: str) -> Operand:
-        """With these axes at the end, in this order; the others stay as they are."""
+        """The value with these axes last, in this order; the others keep their order."""
         here = self.unfold_axes()
         return here.to_order(*(a for a in here.order if a not in axes), *axes)
 
 
 class Backend(Protocol):
-    """What emission asks of a framework's table."""
+    """What code generation needs from a framework's backend."""
 
     name: str
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]: ...
     def lower(self, op: Op, inputs: list[Operand | None], type_: TensorType) -> LoweringResult: ...
     def convert_layout(
-        self, value: Expr, type_: TensorType, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+        self, value: Expr, type_: TensorType, source: Layout, target: Layout, known_sizes: Mapping[str, Expr]
     ) -> Expr: ...
 
 
@@ -171,24 +162,19 @@ LowerBlock = Callable[[Block, tuple[Layout, ...]], LoweredBlock]
 
 
 class BlockLowering:
-    """Lowers one block instance whose inputs lie as given."""
+    """Lowers one block instance, given the layouts of its inputs."""
 
     def __init__(
         self,
         block: Block,
         layouts: tuple[Layout, ...],
         backend: Backend,
-        lower: LowerBlock,
-        numbers: dict[str, int],
-        settled: set[str],
+        lower_block: LowerBlock,
+        value_numbers: dict[str, int],
+        natural_order_blocks: set[str],
     ):
-        self.block, self.backend, self.lower_block, self.value_numbers, self.natural_order_blocks = (
-            block,
-            backend,
-            lower,
-            numbers,
-            settled,
-        )
+        self.block, self.backend, self.lower_block = block, backend, lower_block
+        self.value_numbers, self.natural_order_blocks = value_numbers, natural_order_blocks
         self.values = {
             name: Value(name, type_, layout)
             for (name, type_), layout in zip(block.inputs.items(), layouts, strict=True)
@@ -196,30 +182,25 @@ class BlockLowering:
         self.inputs = dict(self.values)
         self.steps: list[LoweredStep] = []
         self.value_keys: list[str] = []
-        self.author_named: set[str] = set()  # values that go by the author's name, in whatever order they lie
+        self.author_named: set[str] = set()  # values named by the author, in any layout
         self.conversions: dict[tuple[str, Layout], Value] = {}
         self.children: dict[str, LoweredBlock] = {}
         self.weights: dict[str, Mapping[str, Storage]] = {}
 
     def value_number(self, key: str) -> int:
-        """Values are numbered by name alike in all instances of a block."""
+        """The number of a value; all instances of a block use the same numbers."""
         return self.value_numbers.setdefault(key, len(self.value_numbers))
 
     def run(self, natural_outputs: bool = False) -> LoweredBlock:
+        """Lower all nodes; `natural_outputs` converts the outputs to the framework's own axis order."""
         for node in self.block.nodes:
             self.lower_node(node)
         outputs = {name: self.lookup_value(output.ref) for name, output in self.block.outputs.items()}
         if natural_outputs:
-            outputs = {
-                name: self.convert_value(v, Layout(self.backend.natural_order(v.type), (), v.layout.batched))
-                for name, v in outputs.items()
-            }
+            outputs = {name: self.convert_to_natural_order(value) for name, value in outputs.items()}
         else:
-            outputs = {
-                name: Operand(self, v).unfold_axes().value if v.layout.folded else v
-                for name, v in outputs.items()
-            }
-        steps = list(live_steps(self.steps, {value.key for value in outputs.values()}))[::-1]
+            outputs = {name: Operand(self, value).unfold_axes().value for name, value in outputs.items()}
+        steps = live_steps(self.steps, {value.key for value in outputs.values()})
         layouts = {key: value.layout for key, value in self.values.items()}
         return LoweredBlock(self.block, self.inputs, steps, outputs, self.children, self.weights, layouts)
 
@@ -228,108 +209,92 @@ class BlockLowering:
 
     def lower_node(self, node: Node) -> None:
         sources = [None if ref is None else self.lookup_value(ref) for ref in node.inputs]
-        common: dict[str, Any] = {
-            "named": node.has_own_name,
-            "when": node.when,
-            "doc": node.doc,
-            "node": node.name,
-        }
         if isinstance(node.op, Skip):
             [source] = sources
             assert source is not None
-            self.add_step(
-                LoweredStep(
-                    node.name,
-                    (source.key,),
-                    Input(self.value_number(source.key)),
-                    source.layout,
-                    is_skipped=True,
-                    **common,
-                ),
-                node.type,
+            code = Input(self.value_number(source.key))
+            self.add_node_step(
+                node, LoweredStep(node.name, (source.key,), code, source.layout, is_skipped=True)
             )
         elif isinstance(node.op, Block):
-            self.lower_block_call(node, [s for s in sources if s is not None], common)
+            self.lower_block_call(node, node.op, [source for source in sources if source is not None])
         else:
-            operands = [None if s is None else Operand(self, s) for s in sources]
-            try:
-                result = self.backend.lower(node.op, operands, node.type)
-            except UnsupportedOp as e:
-                raise node.at.error(
-                    "SB601", f"{self.backend.name} cannot express this {node.op.name}: {e}", e.hint
-                ) from None
-            if result.weights and not node.reuses:
-                self.weights[node.name] = result.weights
-            step = LoweredStep(
-                node.name,
-                tuple(self.read_keys(result.call)),
-                result.call,
-                result.layout,
-                None if node.reuses else result.member,
-                result.layer_form,
-                node.reuses or node.name if result.member is not None else "",
-                is_light=type(node.op).can_inline,
-                inits=() if node.reuses else result.inits,
-                buffer=result.buffer,
-                parts=tuple(f"{node.name}@{part}" for part in result.parts),
-                **common,
+            self.lower_op(
+                node, node.op, [None if source is None else Operand(self, source) for source in sources]
             )
-            self.add_step(step, node.type)
-            for part in result.parts:
-                self.values[f"{node.name}@{part}"] = Value(
-                    f"{node.name}@{part}", self.block.value_type(f"{node.name}@{part}"), result.layout
-                )
 
-    def lower_block_call(self, node: Node, sources: list[Value], common: dict[str, Any]) -> None:
-        assert isinstance(node.op, Block)
-        natural_order = block_identity(node.op) in self.natural_order_blocks
-        plain_sources = [self.convert_argument(s, natural_order) for s in sources]
-        child = self.lower_block(node.op, tuple(s.layout for s in plain_sources))
-        self.children[node.name] = child
-        call = Call(SELF, tuple(Input(self.value_number(s.key)) for s in plain_sources))
-        several = len(child.outputs) > 1
-        parts = tuple(self.part_key(node, i, name) for i, name in enumerate(child.outputs)) if several else ()
-        first = next(iter(child.outputs.values()))
-        member = None if node.reuses else Construction(node.op.kind, (), is_own_class=True)
-        key = next(iter(node.op.outputs)) if not several else ""
+    def lower_op(self, node: Node, op: Op, operands: list[Operand | None]) -> None:
+        """Add the step that the backend emits for an op; raises SB601 if the backend cannot express it."""
+        try:
+            result = self.backend.lower(op, operands, node.type)
+        except UnsupportedOp as error:
+            message = f"{self.backend.name} cannot express this {op.name}: {error}"
+            raise node.at.error("SB601", message, error.hint) from None
+        if result.weights and not node.reuses:
+            self.weights[node.name] = result.weights
+        parts = tuple(f"{node.name}@{part}" for part in result.parts)
         step = LoweredStep(
             node.name,
-            tuple(s.key for s in plain_sources),
-            call,
+            tuple(self.read_keys(result.call)),
+            result.call,
+            result.layout,
+            None if node.reuses else result.member,
+            result.layer_form,
+            node.reuses or node.name if result.member is not None else "",
+            is_light=type(op).can_inline,
+            inits=() if node.reuses else result.inits,
+            buffer=result.buffer,
+            parts=parts,
+        )
+        self.add_node_step(node, step)
+        for part in parts:
+            self.values[part] = Value(part, self.block.value_type(part), result.layout)
+
+    def lower_block_call(self, node: Node, block: Block, sources: list[Value]) -> None:
+        """Add the step that calls an inner block, lowered for the layouts of these arguments."""
+        natural_order = block_identity(block) in self.natural_order_blocks
+        arguments = [self.convert_argument(source, natural_order) for source in sources]
+        child = self.lower_block(block, tuple(argument.layout for argument in arguments))
+        self.children[node.name] = child
+        has_several_outputs = len(child.outputs) > 1
+        refs = {name: f"{node.name}@{name}" for name in child.outputs}
+        first_name, first = next(iter(child.outputs.items()))
+        step = LoweredStep(
+            node.name,
+            tuple(argument.key for argument in arguments),
+            Call(SELF, tuple(Input(self.value_number(argument.key)) for argument in arguments)),
             first.layout,
-            member,
+            None if node.reuses else Construction(block.kind, (), is_own_class=True),
             layer_name=node.reuses or node.name,
             is_light=False,
-            parts=parts,
-            **common,
+            parts=tuple(refs.values()) if has_several_outputs else (),
         )
-        self.add_step(step, node.type)
+        self.add_node_step(node, step)
         for name, value in child.outputs.items():
-            ref = f"{node.name}@{name}"
-            self.values[ref] = Value(
-                ref if several and ref in parts else node.name,
-                self.block.value_type(ref) if name else node.type,
-                value.layout,
-            )
-        if several:
-            self.values[node.name] = Value(
-                parts[0], self.values[f"{node.name}@{next(iter(child.outputs))}"].type, first.layout
-            )
-        elif key:
-            self.values[node.name] = self.values[f"{node.name}@{key}"]
+            ref = refs[name]
+            type_ = self.block.value_type(ref) if name else node.type
+            self.values[ref] = Value(ref if has_several_outputs else node.name, type_, value.layout)
+        if has_several_outputs or first_name:
+            self.values[node.name] = self.values[refs[first_name]]
 
     def convert_argument(self, value: Value, natural_order: bool) -> Value:
-        """A value as it enters a block: maps as they lie, unless their order is `settled` for all instances
-        of the block; sequences in the framework's own order."""
-        if not natural_order and any(axis in value.type for axis in SPATIAL):
-            return Operand(self, value).unfold_axes().value if value.layout.folded else value
-        return self.convert_value(
-            value, Layout(self.backend.natural_order(value.type), (), value.layout.batched)
-        )
+        """Convert an argument of a block call to the layout that the block expects.
 
-    @staticmethod
-    def part_key(node: Node, index: int, name: str) -> str:
-        return f"{node.name}@{name}"
+        Values with spatial axes keep their axis order, unless the block needs the framework's own; all other
+        values get the framework's own.
+        """
+        if not natural_order and any(axis in value.type for axis in SPATIAL):
+            return Operand(self, value).unfold_axes().value
+        return self.convert_to_natural_order(value)
+
+    def convert_to_natural_order(self, value: Value) -> Value:
+        layout = Layout(self.backend.natural_order(value.type), (), value.layout.batched)
+        return self.convert_value(value, layout)
+
+    def add_node_step(self, node: Node, step: LoweredStep) -> None:
+        """Add the step of a graph node, with the name, condition and comment that the author gave it."""
+        described = replace(step, named=node.has_own_name, when=node.when, doc=node.doc, node=node.name)
+        self.add_step(described, node.type)
 
     def add_step(self, step: LoweredStep, type_: TensorType) -> None:
         self.steps.append(step)
@@ -338,13 +303,13 @@ class BlockLowering:
         self.values[step.key] = Value(step.key, type_, step.layout)
 
     def read_keys(self, expr: Expr) -> list[str]:
-        """The values that an expression reads, each once, in the order of reading."""
-        wanted = input_numbers(expr)
+        """The keys of the values that an expression reads, without duplicates, in reading order."""
         if len(self.value_keys) < len(self.value_numbers):
             self.value_keys = list(self.value_numbers)
-        return [self.value_keys[i] for i in wanted]
+        return [self.value_keys[number] for number in input_numbers(expr)]
 
     def convert_value(self, value: Value, layout: Layout) -> Value:
+        """The value in another layout; the first request adds a conversion step after the value's own."""
         if value.layout == layout:
             return value
         key = (value.key, layout)
@@ -363,19 +328,21 @@ class BlockLowering:
         return self.conversions[key]
 
     def visible_sizes(self, value: Value) -> dict[str, Expr]:
-        """The sizes of axes that are merged into the batch, as an input of the block shows them; what has words
-        needs none."""
+        """Code for the sizes of folded axes that can be read from the shape of a block input.
+
+        Symbolic sizes need no such code.
+        """
         sizes: dict[str, Expr] = {}
         for axis in value.layout.folded:
             for x in self.inputs.values():
-                shown = x.layout.batched and axis in x.layout.order and axis not in sizes
-                if shown and x.type[axis] == value.type[axis] and expression_of(value.type[axis]) is None:
+                has_axis = x.layout.batched and axis in x.layout.order and axis not in sizes
+                if has_axis and x.type[axis] == value.type[axis] and expression_of(value.type[axis]) is None:
                     shape = Attribute(Input(self.value_number(x.key)), "shape")
                     sizes[axis] = Index(shape, (Literal(x.layout.dim(axis)),))
         return sizes
 
     def position_after(self, key: str) -> int:
-        """The place after the step that gives a value: turned at once, it reads as one expression."""
+        """The index after the step that computes a value, where a conversion can be folded with it."""
         for at in range(len(self.steps) - 1, -1, -1):
             if self.steps[at].key == key or key in self.steps[at].parts:
                 return at + 1
@@ -383,26 +350,23 @@ class BlockLowering:
 
 
 def block_identity(block: Block) -> str:
-    """Instances of the same definition are candidates for one class."""
+    """A key for the definition of a block; instances with the same key may share a class."""
     return f"{block.kind}\0{block.at.source.file}\0{block.at.path}"
 
 
-def live_steps(steps: Sequence[LoweredStep], wanted: set[str]) -> Iterator[LoweredStep]:
-    """The steps whose values are read, last first, and those that hold something."""
-    wanted = set(wanted)
+def live_steps(steps: Sequence[LoweredStep], outputs: set[str]) -> list[LoweredStep]:
+    """Remove dead steps: keeps those whose values are read, and those with a member."""
+    needed, result = set(outputs), []
     for step in reversed(steps):
-        if (
-            step.key in wanted
-            or step.member is not None
-            or step.layer_name
-            or wanted.intersection(step.parts)
-        ):
-            wanted.update(step.inputs)
-            yield step
+        has_member = step.member is not None or step.layer_name != ""
+        if has_member or step.key in needed or needed.intersection(step.parts):
+            needed.update(step.inputs)
+            result.append(step)
+    return result[::-1]
 
 
 class UnsupportedOp(Exception):
-    """A backend cannot write an op exactly; the message says why."""
+    """Raised when a backend cannot express an op exactly; the message says why."""
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)

@@ -1,11 +1,12 @@
-"""Merging instances of a block into one class: what they share is written, what differs becomes a parameter.
+"""Merges instances of a block into one class: what they share is code, what differs becomes a parameter.
 
-The least general class of which every instance is a case (Plotkin's anti-unification), in the author's words.
+This is anti-unification (Plotkin, 1970): it finds the most specific class of which every instance is a case,
+and writes it with the names and expressions of the spec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import chain
 from typing import Any
@@ -51,29 +52,32 @@ from specbuild.ops.types import CHANNEL
 
 
 class StructureMismatch(Exception):
-    """Two instances have not the same structure."""
+    """Raised when instances differ by more than values."""
 
 
 class InstanceMerger:
-    """Makes one class of a group of instances; raises Mismatch where they differ by more than values."""
+    """Builds one class from a group of instances; raises StructureMismatch if there is none."""
 
-    def __init__(self, group: list[LoweredBlock], table: ClassTable, model: bool, apart: Sequence[str] = ()):
-        self.group, self.table, self.is_model = group, table, model
-        self.suffixes = apart  # what edits made of these instances only, for the name
-        self.added_params: dict[tuple[str, ...], str] = {}
-        self.added_values: dict[str, list[Any]] = {}
-        self.name_hints: dict[tuple[str, ...], list[str]] = {}  # what each could be called
+    def __init__(
+        self, group: list[LoweredBlock], table: ClassTable, is_model: bool, suffixes: Sequence[str] = ()
+    ):
+        self.group, self.table, self.is_model = group, table, is_model
+        self.suffixes = suffixes  # name endings that tell this group from others of the block
+        self.added_params: dict[tuple[str, ...], str] = {}  # values that vary -> name of the new parameter
+        self.added_values: dict[str, list[Any]] = {}  # new parameter -> its value in each instance
+        self.name_hints: dict[tuple[str, ...], list[str]] = {}  # values that vary -> possible names
         self.better_hints: dict[tuple[str, ...], str] = {}
         self.used_names: set[str] = set()
-        self.active_instances: list[int] = []  # the instances that a step is not skipped in
+        self.active_instances: list[int] = []  # those that do not skip the current step
 
     def build_class(self) -> ClassSpec:
+        """Merge the instances, and register the class and the new arguments in the table."""
         first = self.group[0]
         steps, flags = self.merge_steps()
         better = {
             key: hints[1] for key, hints in self.name_hints.items() if hints[0] == "padding" and hints[1:]
         }
-        if better:  # padding follows from what it goes with
+        if better:  # a parameter first seen as a padding is named after the other argument that shares it
             self.added_params, self.added_values, self.used_names, self.better_hints = {}, {}, set(), better
             steps, flags = self.merge_steps()
         for position, lowered in enumerate(self.group):
@@ -85,40 +89,41 @@ class InstanceMerger:
             name: param for name, param in self.build_params(first.block).items() if name not in derived
         }
         numbers = self.table.value_numbers[block_identity(first.block)]
-        unit = ClassSpec(self.choose_name(), first.block, params, derived, steps, flags, self.group, numbers)
+        class_spec = ClassSpec(
+            self.choose_name(), first.block, params, derived, steps, flags, self.group, numbers
+        )
         for lowered in self.group:
-            self.table.class_of[id(lowered)] = unit
-        return unit
+            self.table.class_of[id(lowered)] = class_spec
+        return class_spec
 
     def merge_steps(self) -> tuple[list[LoweredStep], dict[str, Expr]]:
+        """The merged steps, and the condition of each step that only some instances have."""
         steps: list[LoweredStep] = []
         flags: dict[str, Expr] = {}
         for index in range(len(self.group[0].steps)):
-            step = self.merge_step([lowered.steps[index] for lowered in self.group], flags)
-            if step is not None:
-                steps.append(step)
+            steps.append(self.merge_step([lowered.steps[index] for lowered in self.group], flags))
         return steps, flags
 
     def choose_name(self) -> str:
-        """The block's name; a second class of the same block says what sets it apart."""
+        """An unused class name: the block's own, or with an ending for what only these instances have."""
         block = self.group[0].block
-        chosen = [
-            v.kind
-            for v in block.params.values()
-            if isinstance(v, BlockArgument) and v.kind != "none" and v.kind[0].isupper()
+        inner_classes = [
+            value.kind
+            for value in block.params.values()
+            if isinstance(value, BlockArgument) and value.kind != "none" and value.kind[0].isupper()
         ]
         candidates = chain(
-            (f"{block.kind}{word}" for word in self.suffixes),
+            (f"{block.kind}{suffix}" for suffix in self.suffixes),
             [block.kind],
-            (f"{block.kind}With{c}" for c in chosen),
+            (f"{block.kind}With{kind}" for kind in inner_classes),
             (f"{block.kind}{n}" for n in range(2, 10_000)),
         )
-        name = next(c for c in candidates if c not in self.table.class_names)
+        name = next(name for name in candidates if name not in self.table.class_names)
         self.table.class_names.add(name)
         return name
 
     def derived_params(self) -> dict[str, Expr]:
-        """Parameters whose default is an expression over others, where no instance was given anything else."""
+        """Parameters whose default is an expression over others, if every instance has that default."""
         derived: dict[str, Expr] = {}
         for name, default in reversed(list(self.group[0].block.defaults.items())):
             if name not in self.used_names or not isinstance(default, str):
@@ -130,14 +135,14 @@ class InstanceMerger:
         return dict(reversed(derived.items()))
 
     def default_expression(self, name: str, default: str) -> str | None:
-        """The default in the words of the constructor, if it gives every instance's value."""
+        """The default over the constructor's parameters, if it is the value in every instance; else None."""
         text = None
         for lowered in self.group:
             params = lowered.block.params
             if isinstance(params[name], str):
                 return None
             scope: dict[str, Any] = {
-                p: symbolic(concrete(v), p) for p, v in params.items() if not isinstance(v, BlockArgument)
+                p: symbolic(concrete(value), p) for p, value in value_params(lowered.block).items()
             }
             scope |= {i: x.sizes for i, x in lowered.block.inputs.items()}
             try:
@@ -149,11 +154,11 @@ class InstanceMerger:
         return text
 
     def build_params(self, block: Block) -> dict[str, ConstructorParam]:
-        """Sizes of the inputs first, then what must be given, then what has a default."""
+        """The constructor's parameters: first input sizes, then required ones, then those with a default."""
         columns: dict[str, tuple[Any, list[Any]]] = {}
-        for word, (i, axis) in size_names(block.inputs, block.params).items():
-            if word in self.used_names and not self.is_model:
-                columns[word] = (REQUIRED, [lowered.block.inputs[i][axis] for lowered in self.group])
+        for name, (source, axis) in size_names(block.inputs, block.params).items():
+            if name in self.used_names and not self.is_model:
+                columns[name] = (REQUIRED, [lowered.block.inputs[source][axis] for lowered in self.group])
         declared = {
             p: [lowered.block.params[p] for lowered in self.group]
             for p in block.params
@@ -174,7 +179,7 @@ class InstanceMerger:
         }
 
     def param_default(self, name: str, column: Sequence[Any]) -> Any:
-        """The default of a parameter that only merging found: of a flag, and of what edits set for some instances."""
+        """The default of a new parameter: False for a flag; the value without edits, if edits set it."""
         if all(isinstance(value, bool) for value in column):
             return False
         rest = [
@@ -184,21 +189,22 @@ class InstanceMerger:
         ]
         return rest[0] if len(rest) < len(column) and rest and rest.count(rest[0]) == len(rest) else REQUIRED
 
-    def merge_step(self, steps: list[LoweredStep], flags: dict[str, Expr]) -> LoweredStep | None:
+    def merge_step(self, steps: list[LoweredStep], flags: dict[str, Expr]) -> LoweredStep:
         self.active_instances = [i for i, s in enumerate(steps) if not s.is_skipped]
         if not self.active_instances:
             return steps[0]
-        living = [steps[i] for i in self.active_instances]
-        first = living[0]
-        make = None if first.member is None else self.merge_parts([s.member for s in living], first.node)
-        call = self.merge_parts([s.call for s in living], first.node)
-        if len(living) < len(steps):
+        active = [steps[i] for i in self.active_instances]
+        first = active[0]
+        member = None if first.member is None else self.merge_parts([s.member for s in active], first.node)
+        call = self.merge_parts([s.call for s in active], first.node)
+        if len(active) < len(steps):
             flags[first.key] = self.step_condition(first, len(steps))
-        for expr in (make, call, flags.get(first.key)):
-            self.mark_used(expr)
-        return replace(first, member=make, call=call)
+        for part in (member, call, flags.get(first.key)):
+            self.mark_used(part)
+        return replace(first, member=member, call=call)
 
     def step_condition(self, step: LoweredStep, count: int) -> Expr:
+        """The condition in the spec, or a new flag `use_step`."""
         if step.when is not None:
             return parse_code(step.when)
         column = [i in self.active_instances for i in range(count)]
@@ -206,6 +212,7 @@ class InstanceMerger:
         return Name(self.choose_param([Literal(c) for c in column], f"use_{step.node.replace('.', '_')}"))
 
     def mark_used(self, expr: Any) -> None:
+        """Record the names that a piece of code reads."""
         if isinstance(expr, Construction):
             for argument in expr.arguments:
                 self.mark_used(argument.value)
@@ -223,7 +230,7 @@ class InstanceMerger:
             }
 
     def merge_parts(self, parts: Sequence[Any], hint: str) -> Any:
-        """What the same place holds in every instance, as one piece of code."""
+        """Merge the code at one position of every instance; `hint` names a new parameter for it."""
         first = parts[0]
         if all(map(is_constant, parts)):
             return self.merge_values(parts, hint)
@@ -248,29 +255,32 @@ class InstanceMerger:
             raise StructureMismatch
         return first
 
-    def merge_repeats(self, runs: Sequence[Repeated], hint: str) -> Repeated:
-        """Rows of layers, as long as each instance has them."""
-        written = max(len(r.head) for r in runs)
+    def merge_repeats(self, rows: Sequence[Repeated], hint: str) -> Repeated:
+        """Merge rows of layers, whose lengths may differ."""
+        head_length = max(len(row.head) for row in rows)
         lengths = [
-            r.length.value if isinstance(r.length, Literal) and isinstance(r.length.value, int) else -1
-            for r in runs
+            row.length.value if isinstance(row.length, Literal) and isinstance(row.length.value, int) else -1
+            for row in rows
         ]
-        if any(r.has_index for r in runs) and any(r != runs[0] for r in runs):
+        if any(row.has_index for row in rows) and any(row != rows[0] for row in rows):
             raise StructureMismatch
         heads: list[tuple[Member, ...]] = []
-        alive = self.active_instances
-        for r, length in zip(runs, lengths, strict=True):
-            heads.append(r.head + (r.tail,) * (min(written, length) - len(r.head)))
-            if len(heads[-1]) < written:
+        active = self.active_instances
+        for row, length in zip(rows, lengths, strict=True):
+            heads.append(row.head + (row.tail,) * (min(head_length, length) - len(row.head)))
+            if len(heads[-1]) < head_length:
                 raise StructureMismatch
         head = tuple(self.merge_parts(list(column), hint) for column in zip(*heads, strict=True))
-        longer = [i for i, length in enumerate(lengths) if length > written]
-        self.active_instances = [alive[i] for i in longer] or alive
-        tail = self.merge_parts([runs[i].tail for i in longer] or [r.tail for r in runs], hint)
-        self.active_instances = alive
-        return Repeated(head, tail, self.merge_parts([r.length for r in runs], "depth"), runs[0].has_index)
+        longer = [i for i, length in enumerate(lengths) if length > head_length]
+        self.active_instances = [active[i] for i in longer] or active
+        tail = self.merge_parts([rows[i].tail for i in longer] or [row.tail for row in rows], hint)
+        self.active_instances = active
+        return Repeated(
+            head, tail, self.merge_parts([row.length for row in rows], "depth"), rows[0].has_index
+        )
 
     def merge_values(self, parts: Sequence[Expr], hint: str) -> Expr:
+        """Merge constants: into their common expression, their common value, or a parameter."""
         parts = [drop_index_expression(p) for p in parts]
         first = parts[0]
         if all(
@@ -294,7 +304,7 @@ class InstanceMerger:
         return self.half_kernel_padding(parts, hint) or Name(self.choose_param(parts, hint))
 
     def half_kernel_padding(self, column: Sequence[Expr], hint: str) -> Expr | None:
-        """The padding that goes with a kernel which differs among the instances, if it always is half of it."""
+        """`kernel // 2`, if the kernel varies and the padding is half of it in every instance."""
         for name in ("kernel", "kernel_size") if hint == "padding" else ():
             if name in self.added_values:
                 kernels = [self.added_values[name][i] for i in self.active_instances]
@@ -305,17 +315,18 @@ class InstanceMerger:
         return None
 
     def common_expression(self, expressions: list[str], parts: Sequence[Expr]) -> str | None:
-        """The words that are true of every instance: where a step was skipped, sizes are told more shortly."""
+        """The first of these expressions that gives the right value in every active instance.
+
+        An instance that skips a step has shorter expressions for the sizes after it.
+        """
         if len(expressions) == 1:
             return expressions[0]
         blocks = [self.group[i].block for i in self.active_instances]
         scopes = []
         for block in blocks:
-            sizes = size_names(block.inputs, block.params).items()
-            scope = {word: concrete(block.inputs[i][axis]) for word, (i, axis) in sizes}
-            scopes.append(
-                scope | {p: concrete(v) for p, v in block.params.items() if not isinstance(v, BlockArgument)}
-            )
+            names = size_names(block.inputs, block.params).items()
+            sizes = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
+            scopes.append(sizes | {p: concrete(value) for p, value in value_params(block).items()})
         values = [concrete(part.value) for part in parts if isinstance(part, Literal)]
 
         def is_true_everywhere(text: str) -> bool:
@@ -327,7 +338,7 @@ class InstanceMerger:
         return next(filter(is_true_everywhere, expressions), None)
 
     def whole_param(self, items: tuple[Expr, ...]) -> Expr | None:
-        """The parameter that a tuple repeats item by item, if there is one: `shift` for `(shift[0], shift[1])`."""
+        """The parameter whose items a tuple repeats, if any: `shift` for `(shift[0], shift[1])`."""
         match items:
             case (Index(Name(name)), *_) if items == tuple(
                 Index(Name(name), (Literal(i),)) for i in range(len(items))
@@ -338,54 +349,67 @@ class InstanceMerger:
         return None
 
     def choose_param(self, column: Sequence[Expr], hint: str) -> str:
-        """The name of what varies: a parameter of the block that varies just so, else a new one."""
-        blocks = [lowered.block for lowered in self.group]
-        known = {
-            p: [literal_expression(b.params[p]) for b in blocks]
-            for p in blocks[0].params
-            if not isinstance(blocks[0].params[p], BlockArgument)
-        }
-        sizes = size_names(blocks[0].inputs, blocks[0].params)
-        for word, (i, axis) in sizes.items():
-            if axis == CHANNEL or word == hint:
-                known[word] = [Literal(concrete(b.inputs[i][axis])) for b in blocks]
-        fits = [
-            p
-            for p, values in known.items()
-            if all(values[i] == c for i, c in zip(self.active_instances, column, strict=True))
+        """The parameter for values that vary: one of the block with just these values, else a new one."""
+        known = self.known_values(hint)
+        matches = [
+            name
+            for name, values in known.items()
+            if all(values[i] == value for i, value in zip(self.active_instances, column, strict=True))
         ]
-        if fits:
-            name = hint if hint in fits else fits[0]
+        if not matches:
+            name = self.add_param(column, hint, known)
+        elif hint in matches:
+            name = hint
         else:
-            active_values = dict(zip(self.active_instances, column, strict=True))
-            key = tuple(repr(active_values.get(i)) for i in range(len(blocks)))
-            self.name_hints.setdefault(key, [])
-            self.name_hints[key] += [hint] * (hint not in self.name_hints[key])
-            hint = self.better_hints.get(key, hint)
-            if key not in self.added_params:
-                attributes = {node.name.partition(".")[0] for node in blocks[0].nodes}
-                taken = {
-                    *known,
-                    *sizes,
-                    *blocks[0].params,
-                    *self.added_params.values(),
-                    *blocks[0].inputs,
-                    *attributes,
-                }
-                self.added_params[key] = next(
-                    n for n in (hint, *(f"{hint}{k}" for k in range(2, 10_000))) if n not in taken
-                )
-                fallback = column[0]
-                self.added_values[self.added_params[key]] = [
-                    constant_value(active_values.get(i, fallback)) for i in range(len(blocks))
-                ]
-            name = self.added_params[key]
+            name = matches[0]
         self.used_names.add(name)
         return name
 
+    def known_values(self, hint: str) -> dict[str, list[Expr]]:
+        """The block's own parameters and input channels, and the size called `hint`, for each instance."""
+        blocks = [lowered.block for lowered in self.group]
+        known = {
+            name: [literal_expression(b.params[name]) for b in blocks] for name in value_params(blocks[0])
+        }
+        for name, (source, axis) in size_names(blocks[0].inputs, blocks[0].params).items():
+            if axis == CHANNEL or name == hint:
+                known[name] = [Literal(concrete(b.inputs[source][axis])) for b in blocks]
+        return known
+
+    def add_param(self, column: Sequence[Expr], hint: str, known: Iterable[str]) -> str:
+        """The new parameter for these values, named after `hint`; values that vary alike share one."""
+        active_values = dict(zip(self.active_instances, column, strict=True))
+        key = tuple(repr(active_values.get(i)) for i in range(len(self.group)))
+        hints = self.name_hints.setdefault(key, [])
+        if hint not in hints:
+            hints.append(hint)
+        hint = self.better_hints.get(key, hint)
+        if key not in self.added_params:
+            block = self.group[0].block
+            taken = {
+                *known,
+                *size_names(block.inputs, block.params),
+                *block.params,
+                *block.inputs,
+                *(node.name.partition(".")[0] for node in block.nodes),
+                *self.added_params.values(),
+            }
+            candidates = chain([hint], (f"{hint}{number}" for number in range(2, 10_000)))
+            name = next(name for name in candidates if name not in taken)
+            self.added_params[key] = name
+            self.added_values[name] = [
+                constant_value(active_values.get(i, column[0])) for i in range(len(self.group))
+            ]
+        return self.added_params[key]
+
+
+def value_params(block: Block) -> dict[str, Any]:
+    """The parameters of a block whose values are not blocks themselves."""
+    return {name: value for name, value in block.params.items() if not isinstance(value, BlockArgument)}
+
 
 def type_annotation(values: Sequence[Any]) -> str:
-    """The type of a constructor's parameter."""
+    """The type annotation of a constructor parameter, from its values and its default."""
     kinds = {type(concrete(v)) for v in values if v is not REQUIRED}
     if kinds <= {bool}:
         return "bool"

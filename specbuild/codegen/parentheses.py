@@ -1,4 +1,4 @@
-"""When a statement's whole expression gets parentheses, because it is too long for its line."""
+"""Decides when an expression that is too long for its line gets parentheses, as the formatter does."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from specbuild.codegen.tree import (
 
 
 class ParenthesesRule(Enum):
-    """When an expression that does not fit on its line is put in parentheses."""
+    """When an expression that does not fit on its line gets parentheses, and why."""
 
-    NEVER = "it has brackets of its own"
-    IF_BROKEN = "its operators end lines"
-    IF_THEY_HELP = "it is a name, or a chain that begins with one"
+    NEVER = "it can break inside its own brackets"
+    IF_BROKEN = "lines may break at its operators"
+    IF_THEY_HELP = "it is a name, or a chain of accesses that begins with one"
 
 
 def choose_parentheses(expr: Expr) -> ParenthesesRule:
-    """The formatter's rule for a statement's whole expression."""
+    """The formatter's rule for the whole expression of a statement."""
     match expr:
         case Infix() | Conditional():
             return ParenthesesRule.IF_BROKEN
@@ -64,7 +64,7 @@ def choose_parentheses(expr: Expr) -> ParenthesesRule:
 
 
 def can_omit_parentheses(expr: Expr) -> bool:
-    """Whether a long expression may break inside of its own brackets instead of at its operators."""
+    """Whether a long expression may break inside its own brackets instead of at its operators."""
     shape = _Shape()
     shape.visit_expression(expr)
     if not shape.has_brackets or shape.count > 1:
@@ -74,26 +74,26 @@ def can_omit_parentheses(expr: Expr) -> bool:
     )
 
 
-_DOT = ATOM  # a dot that follows a bracket counts as the tightest operator
+_DOT = ATOM  # a dot after a bracket counts as the operator that binds tightest
 
 
 @dataclass(frozen=True)
 class _OuterOperand:
-    """The first or the last operand of an expression; no operand if a sign comes first."""
+    """The first or last operand of an expression; `expr` is None if the expression begins with a sign."""
 
     expr: Expr | None = None
     wrapped: bool = False
 
 
 def _has_filled_brackets(edge: _OuterOperand | None) -> bool:
-    """Whether there is something in an operand's brackets; those of an index do not count."""
+    """Whether an operand has non-empty brackets; those of an index do not count."""
     if edge is None or edge.expr is None or isinstance(edge.expr, Index):
         return False
     return edge.wrapped or _ending_brackets(edge.expr) is True
 
 
 def _ending_brackets(expr: Expr) -> bool | None:
-    """Whether there is something in the brackets that an expression ends with; None if it has none."""
+    """Whether the brackets at the end of an expression are non-empty; None if it has none there."""
     match expr:
         case Call(_, args, keywords):
             return bool(args or keywords)
@@ -108,7 +108,7 @@ _INFINITY = Call(Name("float"), (Literal("inf"),))
 
 
 class _Shape:
-    """What counts outside of brackets: the loosest operators, how many they are, the outermost operands."""
+    """What the formatter sees outside brackets: the loosest operators, their number, the outer operands."""
 
     def __init__(self) -> None:
         self.loosest: int | None = None

@@ -1,4 +1,4 @@
-"""How tightly operators bind, and which operands therefore stand in parentheses."""
+"""Operator precedence, and which operands need parentheses because of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Access: TypeAlias = Call | Index | Attribute
 
 
 def operator_precedence(expr: Expr) -> int:
-    """How tightly the outermost operator of an expression binds; ValueError for an unknown operator."""
+    """The precedence of an expression's outermost operator; raises ValueError for an unknown operator."""
     match expr:
         case Infix(operator) if operator in INFIX:
             return INFIX[operator]
@@ -40,7 +40,7 @@ def operator_precedence(expr: Expr) -> int:
 
 
 def line_break_precedence(expr: Infix) -> int:
-    """Operators of one kind end their lines together; `and` and `or` are of one."""
+    """The precedence by which operators break their lines together; that of `or` counts as that of `and`."""
     return max(operator_precedence(expr), AND)
 
 
@@ -49,23 +49,23 @@ def needs_side_parentheses(expr: Infix) -> tuple[bool, bool]:
     own = operator_precedence(expr)
     if own == POWER:
         return operator_precedence(expr.left) <= POWER, operator_precedence(expr.right) < UNARY
-    left_least = own + 1 if own == COMPARISON else own  # a chain of comparisons would mean something else
+    left_least = own + 1 if own == COMPARISON else own  # a chain of comparisons has another meaning
     return operator_precedence(expr.left) < left_least, operator_precedence(expr.right) <= own
 
 
 def needs_operand_parentheses(expr: Prefix) -> bool:
-    """Whether the operand of a sign needs parentheses; the formatter gives them to every power."""
+    """Whether the operand of a prefix operator needs parentheses; the formatter adds them to every power."""
     is_power = isinstance(expr.operand, Infix) and expr.operand.operator == "**"
     return is_power or operator_precedence(expr.operand) < operator_precedence(expr)
 
 
 def inner_expression(expr: Access) -> Expr:
-    """What is called, indexed or looked into."""
+    """The expression that is called or indexed, or whose attribute is read."""
     return expr.function if isinstance(expr, Call) else expr.of
 
 
 def needs_inner_parentheses(expr: Access) -> bool:
-    """Whether `inner` needs parentheses: if it has an operator, or is a number before a dot."""
+    """Whether the inner expression needs parentheses: if it has an operator, or is a number before a dot."""
     part = inner_expression(expr)
     if isinstance(expr, Attribute) and isinstance(part, Literal) and not isinstance(part.value, bool):
         return isinstance(part.value, int | float)
@@ -73,7 +73,7 @@ def needs_inner_parentheses(expr: Access) -> bool:
 
 
 def is_fluent(expr: Expr) -> bool:
-    """Whether the dots of a chain of calls may begin lines: at least two of them follow a bracket."""
+    """Whether a chain of calls may break before its dots: at least two of them must follow a bracket."""
     dots = 0
     while isinstance(expr, Call | Index | Attribute):
         part, wrapped = inner_expression(expr), needs_inner_parentheses(expr)

@@ -1,4 +1,4 @@
-"""From expressions to text and marks: what is said, where it needs parentheses, where a line may end."""
+"""Turns expressions into streams of text and break marks, with parentheses where precedence needs them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from specbuild.codegen import literals as text
 from specbuild.codegen.line_breaks import BEGIN, CLOSE, COMMA, END, GAP, LINE, OPEN, SOFT, Stream
+from specbuild.codegen.literals import check_dotted_name, check_identifier, format_literal
 from specbuild.codegen.precedence import (
     OR,
     OR_BITS,
@@ -42,14 +42,14 @@ from specbuild.codegen.tree import (
 
 
 def expression_stream(expr: Expr) -> Stream:
-    """The expression as text and marks."""
+    """An expression as a stream of text and break marks."""
     out: Stream = []
     _emit_expression(expr, out)
     return out
 
 
 def join_expressions(items: Iterable[Expr]) -> Stream:
-    """Expressions with commas between them, and one after the last if they are on lines of their own."""
+    """Expressions separated by commas, with a trailing comma if each gets its own line."""
     out: Stream = []
     _emit_items(items, out)
     return out
@@ -60,7 +60,7 @@ def _emit_expression(expr: Expr, out: Stream) -> None:
 
 
 def _emit_at_level(expr: Expr, least: int, out: Stream) -> None:
-    """An operand, in parentheses if it binds less than `least`."""
+    """Emit an operand, in parentheses if its precedence is below `least`."""
     if operator_precedence(expr) < least:
         _emit_parenthesized(expr, out)
     else:
@@ -74,18 +74,18 @@ def _emit_parenthesized(expr: Expr, out: Stream) -> None:
 
 
 def _emit_name(expr: Name, out: Stream) -> None:
-    out.append("..." if expr.text == "..." else text.check_dotted_name(expr.text))
+    out.append("..." if expr.text == "..." else check_dotted_name(expr.text))
 
 
 def _emit_literal(expr: Literal, out: Stream) -> None:
     if isinstance(expr.value, float) and not math.isfinite(expr.value):
         _emit_expression(Call(Name("float"), (Literal(float.__repr__(expr.value)),)), out)
     else:
-        out.append(text.format_literal(expr.value))
+        out.append(format_literal(expr.value))
 
 
 def _refuse_input(expr: Input, out: Stream) -> None:
-    raise AssertionError(f"operand {expr.index} was never put in its place")
+    raise AssertionError(f"input {expr.index} was not substituted")
 
 
 # -------------------------------------------------------------------------------------------------- operators
@@ -122,12 +122,12 @@ def _emit_operand(expr: Infix, operand: Expr, wrapped: bool, out: Stream) -> Non
 
 
 def _power_base(exponent: Expr) -> Expr:
-    """What stands right after `**`, as in `a**b**c`."""
+    """The operand directly after `**`: `b` in `a**b**c`."""
     return exponent.left if isinstance(exponent, Infix) and exponent.operator == "**" else exponent
 
 
 def _is_simple(expr: Expr) -> bool:
-    """Whether a power needs no spaces beside this operand."""
+    """Whether the formatter omits the spaces around `**` next to this operand."""
     match expr:
         case Name(path):
             return path != "..."
@@ -246,9 +246,9 @@ def _emit_comprehension(expr: Generator | ListComprehension, out: Stream) -> Non
     out.append(END)
 
 
-def loop_targets(names: str) -> list[str]:
-    """The targets of a loop: one name, or several with commas between them."""
-    return [text.check_identifier(name) for name in names.split(", ")]
+def loop_targets(target: str) -> list[str]:
+    """The target names of a loop, from a text such as `a` or `a, b`."""
+    return [check_identifier(name) for name in target.split(", ")]
 
 
 # ----------------------------------------------------------------------------------- calls, items, attributes
@@ -278,7 +278,7 @@ def _emit_access_link(expr: Access, fluent: bool, out: Stream) -> None:
     else:
         if fluent and (wrapped or isinstance(part, Call | Index)):
             out.append(SOFT)
-        out += (".", text.check_identifier(expr.name))
+        out += (".", check_identifier(expr.name))
 
 
 def _emit_arguments(expr: Call, out: Stream) -> None:
@@ -301,7 +301,7 @@ def _emit_keywords(expr: Call, out: Stream) -> None:
     for at, (name, value) in enumerate(expr.keywords):
         if at or expr.args:
             out += (",", LINE)
-        out.append("**" if name == "**" else f"{text.check_identifier(name)}=")
+        out.append("**" if name == "**" else f"{check_identifier(name)}=")
         _emit_expression(value, out)
     if len(expr.args) + len(expr.keywords) > 1:
         out.append(COMMA)

@@ -1,8 +1,9 @@
-"""The only printer of code trees. It writes what `ruff format` would leave: 88 columns, its default style.
+"""Prints code trees as `ruff format` would format them: 88 columns, default style. No other module prints.
 
-An expression becomes a stream of text and marks (see `breaks`). A statement too long for its line is laid out
-by the formatter's rules: brackets open first, and parentheses are added where an operator must end the line.
-One layout is not followed: three brackets in a row, `a, b = f(...)(...)(...)`, that take several lines each.
+An expression becomes a stream of text and break marks (see `line_breaks`). A statement that is too long for
+its line is broken by the formatter's rules: first inside brackets; parentheses are added if it must break at an
+operator. One case differs from the formatter: three calls in a row that take several lines each, as in
+`a, b = f(...)(...)(...)`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from specbuild.codegen import literals as text
 from specbuild.codegen.from_expression import parse_code
 from specbuild.codegen.line_breaks import (
     ALL_LEVELS,
@@ -29,7 +29,16 @@ from specbuild.codegen.line_breaks import (
     drop_outer_breaks,
     fill_outer_gaps,
 )
-from specbuild.codegen.literals import LINE_WIDTH, text_width
+from specbuild.codegen.literals import (
+    LINE_WIDTH,
+    check_dotted_name,
+    check_identifier,
+    check_imports,
+    format_comment,
+    format_docstring,
+    strip_coding,
+    text_width,
+)
 from specbuild.codegen.parentheses import ParenthesesRule, can_omit_parentheses, choose_parentheses
 from specbuild.codegen.print_expressions import expression_stream, join_expressions, loop_targets
 from specbuild.codegen.tree import (
@@ -69,12 +78,12 @@ def print_expression(expr: Expr) -> str:
 
 
 def print_statement(node: Statement, indent: int) -> list[str]:
-    """The lines of one statement, `indent` columns in."""
+    """The lines of a statement, indented by `indent` columns."""
     match node:
         case Assign(target, value, None):
-            return _print_line(f"{text.check_dotted_name(target)} = ", value, "", indent)
+            return _print_line(f"{check_dotted_name(target)} = ", value, "", indent)
         case Assign(target, value, str() as annotation):
-            return _print_annotated(text.check_dotted_name(target), _parse_type(annotation), value, indent)
+            return _print_annotated(check_dotted_name(target), _parse_type(annotation), value, indent)
         case Unpack(names, value):
             return _print_unpack(list(map(_check_target, names)), value, indent)
         case Return(TupleOf(items)) if len(items) > 1:
@@ -84,7 +93,7 @@ def print_statement(node: Statement, indent: int) -> list[str]:
         case Do(Infix("+" | "-" | "|") as value):
             return _print_line("", value, "", indent)
         case Do(Literal(str())):
-            raise ValueError("a text that stands alone would be a docstring")
+            raise ValueError("a string as a statement would be a docstring")
         case Do(value):
             return _print_stream(drop_outer_breaks(expression_stream(value)), indent)
         case For():
@@ -92,7 +101,7 @@ def print_statement(node: Statement, indent: int) -> list[str]:
         case If():
             return _print_if("if ", node, indent)
         case Comment(words):
-            return text.format_comment(words, indent)
+            return format_comment(words, indent)
         case Blank():
             return [""]
         case Function():
@@ -106,7 +115,7 @@ def print_statement(node: Statement, indent: int) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _parse_type(annotation: str) -> Expr:
-    """A type, read from its text; ValueError for one that would run anything but names, items and `|`."""
+    """Parse a type annotation; raises ValueError if it contains more than names, subscripts and `|`."""
     tree = parse_code(annotation)
     for part in walk_expression(tree):
         is_union = isinstance(part, Infix) and part.operator == "|"
@@ -142,13 +151,13 @@ def _print_for(node: For, indent: int) -> list[str]:
     names = loop_targets(node.target)
     before = f"for {', '.join(names)} in "
     last = [") in ", *drop_outer_breaks(expression_stream(node.iterable)), ":"]
-    if len(names) == 1 and indent + columns_to_break(last) > LINE_WIDTH:  # to break the name would not help
+    if len(names) == 1 and indent + columns_to_break(last) > LINE_WIDTH:  # breaking the name would not help
         return _print_line(before, node.iterable, ":", indent)
     return _print_split(before, ["for ", *_names_on_lines(names), " in "], node.iterable, ":", indent)
 
 
 def _names_on_lines(names: Sequence[str]) -> Stream:
-    """Names in brackets, each on a line of its own."""
+    """Assignment targets in brackets, each on its own line."""
     out: Stream = [names[0]]
     for name in names[1:]:
         out += (",", LINE, name)
@@ -156,9 +165,7 @@ def _names_on_lines(names: Sequence[str]) -> Stream:
 
 
 def _check_target(target: str) -> str:
-    return (
-        "*" + text.check_dotted_name(target[1:]) if target.startswith("*") else text.check_dotted_name(target)
-    )
+    return "*" + check_dotted_name(target[1:]) if target.startswith("*") else check_dotted_name(target)
 
 
 def _print_if(word: str, node: If, indent: int) -> list[str]:
@@ -173,7 +180,7 @@ def _print_if(word: str, node: If, indent: int) -> list[str]:
 
 def _print_block(body: Sequence[Statement], indent: int) -> list[str]:
     if any(isinstance(node, _DEFINITIONS) for node in body):
-        raise ValueError("a definition stands in a module, a class or a function, not in an if or a loop")
+        raise ValueError("a definition must be in a module, a class or a function, not in an if or a loop")
     return _print_suite(body, indent + INDENT)
 
 
@@ -190,9 +197,9 @@ def _print_bare_tuple(items: Sequence[Expr], indent: int) -> list[str]:
 def _print_line(
     before: str, value: Expr, after: str, indent: int, rule: ParenthesesRule | None = None
 ) -> list[str]:
-    """A statement that ends with an expression: on one line if it fits, else broken by the formatter's rules.
+    """A statement that ends with an expression: one line if it fits, else broken by the formatter's rules.
 
-    `rule` replaces the one that the expression itself would have.
+    `rule` replaces the expression's own rule for parentheses.
     """
     content = expression_stream(value)
     flat = f"{' ' * indent}{before}{''.join(content)}{after}"
@@ -216,10 +223,10 @@ def _print_line(
 
 
 def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: int) -> list[str]:
-    """A statement in which what is before the value may break too; `broken` is that part if it does.
+    """A statement whose beginning may break as well as its value; `broken` is the beginning with break marks.
 
-    It breaks only if the value could not even begin on its line. Before that, a value that is a name, or a
-    chain that begins with one, is put in parentheses.
+    The beginning breaks only if the value cannot start on the same line. A value that is a name, or a chain
+    of accesses that begins with one, is put in parentheses before that.
     """
     content = expression_stream(value)
     open_ = [*drop_outer_breaks(content), after]
@@ -247,7 +254,7 @@ def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: i
 def _print_suite(
     body: Sequence[Statement], indent: int, doc: Sequence[str] = (), after_doc: int = 0
 ) -> list[str]:
-    """The lines of a body; definitions stand apart from what is before and after them by empty lines."""
+    """The lines of a body, with empty lines before and after definitions."""
     result = list(doc)
     apart = 2 if indent == 0 else 1
     before: Statement | None = None
@@ -276,14 +283,14 @@ _DEFINITIONS = (Function, Class, Helper)
 
 
 def _has_leading_definition(body: Sequence[Statement]) -> bool:
-    """Whether a definition comes first, or a comment that stands over one."""
+    """Whether a body begins with a definition, or with comments above one."""
     code = (node for node in body if not isinstance(node, Comment | Blank))
     return isinstance(next(code, None), _DEFINITIONS)
 
 
 def _print_function(node: Function, indent: int) -> list[str]:
-    doc = text.format_docstring(node.doc, indent + INDENT)
-    head = _print_signature(f"def {text.check_identifier(node.name)}", node, indent)
+    doc = format_docstring(node.doc, indent + INDENT)
+    head = _print_signature(f"def {check_identifier(node.name)}", node, indent)
     return [
         *_print_decorators(node.decorators, indent),
         *head,
@@ -315,7 +322,7 @@ def _parameter_stream(parameters: Sequence[Parameter]) -> Stream:
         if parameter.keyword_only and not starred:
             out += ("*", ",", LINE)
         starred = starred or parameter.keyword_only or parameter.variadic == "*"
-        out.append(parameter.variadic + text.check_identifier(parameter.name))
+        out.append(parameter.variadic + check_identifier(parameter.name))
         if parameter.annotation is not None:
             out += (": ", *expression_stream(_parse_type(parameter.annotation)))
         if parameter.default is not None:
@@ -329,8 +336,8 @@ def _print_class(node: Class, indent: int) -> list[str]:
     bases = (
         ["(", OPEN, BEGIN, *join_expressions(map(Name, node.bases)), END, CLOSE, ")"] if node.bases else []
     )
-    head = _print_stream([f"class {text.check_identifier(node.name)}", *bases, ":"], indent)
-    doc = text.format_docstring(node.doc, indent + INDENT)
+    head = _print_stream([f"class {check_identifier(node.name)}", *bases, ":"], indent)
+    doc = format_docstring(node.doc, indent + INDENT)
     return [
         *_print_decorators(node.decorators, indent),
         *head,
@@ -349,15 +356,15 @@ def _print_decorators(decorators: Sequence[Expr], indent: int) -> list[str]:
 
 
 def print_module(node: Module) -> str:
-    """The whole file, which ends with one line break."""
-    head = [line for words in node.header_comments for line in text.format_comment(words, 0)]
-    head += text.format_docstring(node.doc, 0)
+    """The source of the whole file; ends with one line break."""
+    head = [line for words in node.header_comments for line in format_comment(words, 0)]
+    head += format_docstring(node.doc, 0)
     body = _print_suite(node.body, 0) if node.body else []
     result = head
     if node.imports:
-        result += ([""] if result else []) + text.check_imports(node.imports)
+        result += ([""] if result else []) + check_imports(node.imports)
     if body:
         result += [""] * (2 if _has_leading_definition(node.body) else 1) if result else []
         result += body
-    result[:2] = [text.strip_coding(line) for line in result[:2]]
+    result[:2] = [strip_coding(line) for line in result[:2]]
     return "".join(f"{line}\n" for line in result)

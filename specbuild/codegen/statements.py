@@ -1,4 +1,4 @@
-"""Steps to statements, as a person would write them: one weighty call a line, light ones folded in."""
+"""Writes steps as statements in the usual style: one layer call per line, with light code folded into it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import chain, count
 
 from specbuild.codegen.class_spec import ClassSpec, CodeMark
 from specbuild.codegen.constructions import SELF, Container
+from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.lowering import LoweredStep
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import (
@@ -30,41 +31,36 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 
-LINE_WIDTH = 88
 INDENT = 8
 
 
 @dataclass
 class StatementWriter:
-    """Writes the statements of one unit. `held` says how a step's layer is spoken of.
-
-    `owner` is the name before the unit's parameters, where they are attributes: `self`.
-    """
+    """Writes the steps of one class as statements: the body of its `forward` or `call`."""
 
     class_spec: ClassSpec
-    layer_of: Callable[[LoweredStep], Expr]
-    condition_of: Callable[[LoweredStep], Expr]
-    owner: str = ""
+    layer_of: Callable[[LoweredStep], Expr]  # code that reads the member of a step
+    condition_of: Callable[[LoweredStep], Expr]  # code that reads the condition of a step
+    owner: str = ""  # the object whose attributes are the constructor's parameters, such as `self`
     indent: int = INDENT
-    rows_are_lists: bool = (
-        False  # whether a row that is called piece by piece is a list, which is no layer itself
-    )
+    rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
     statements: list[Statement] = field(default_factory=list)
-    value_code: dict[str, Expr] = field(default_factory=dict)  # value -> how it is read now
-    heavy_values: set[str] = field(default_factory=set)  # values folded with a weighty call inside
-    live_until: dict[str, int] = field(default_factory=dict)  # variable -> last step that reads it
-    # values alive beside one of another step with the same name
-    name_clashes: set[str] = field(default_factory=set)
-    aliases: dict[str, str] = field(default_factory=dict)  # variable -> the one that it was set to
+    value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
+    heavy_values: set[str] = field(default_factory=set)  # folded values that contain a layer call
+    live_until: dict[str, int] = field(
+        default_factory=dict
+    )  # variable -> index of the last step that reads it
+    name_clashes: set[str] = field(default_factory=set)  # values that live beside another of the same name
+    aliases: dict[str, str] = field(default_factory=dict)  # variable -> the variable that was assigned to it
 
     def write_statements(self) -> list[Expr]:
-        """The statements of all steps; the expressions of the outputs come back."""
+        """Write the statements of all steps; returns the expressions of the outputs."""
         steps, end = self.class_spec.steps, len(self.class_spec.steps)
         outputs = [value.key for value in self.class_spec.first_instance.outputs.values()]
-        done = self.needed_steps(outputs)
+        needed = self.needed_steps(outputs)
         self.live_until |= dict.fromkeys(self.called_functions(), end)
         readers: dict[str, list[int]] = {}
-        for at in done:
+        for at in needed:
             for key in steps[at].inputs:
                 readers.setdefault(key, []).append(at)
         for key in outputs:
@@ -72,15 +68,15 @@ class StatementWriter:
         self.name_clashes = self.find_name_clashes(readers)
         for name, value in self.class_spec.first_instance.inputs.items():
             self.value_code[value.key] = Name(name)
-            # a function that joins a model speaks of its inputs again at its end
+            # a function that builds a Keras model reads its inputs again at its end
             self.live_until[name] = max(readers.get(value.key, [-1])) if self.owner else end
-        for at in done:
-            alone = outputs == [steps[at].key] and at == done[-1]
-            self.write_step(at, steps[at], readers, alone)
+        for at in needed:
+            is_last = outputs == [steps[at].key] and at == needed[-1]
+            self.write_step(at, steps[at], readers, is_last)
         return [self.value_code[key] for key in outputs]
 
     def find_name_clashes(self, readers: Mapping[str, list[int]]) -> set[str]:
-        """Of the values of steps that give several, those that are read while another of the same name is."""
+        """Those results of steps with several results that live beside another with the same name."""
         clashes: set[str] = set()
         latest: dict[str, tuple[int, str]] = {}
         for at, step in enumerate(self.class_spec.steps):
@@ -93,25 +89,22 @@ class StatementWriter:
         return clashes
 
     def called_functions(self) -> set[str]:
-        """The functions of the file that the steps call, so that no variable may have their names."""
-        functions = (
-            p.function
-            for step in self.class_spec.steps
-            for p in walk_expression(step.call)
-            if isinstance(p, Call)
-        )
+        """The plain functions that the steps call; no variable may have their names."""
+        code = (part for step in self.class_spec.steps for part in walk_expression(step.call))
+        functions = (part.function for part in code if isinstance(part, Call))
         return {f.text for f in functions if isinstance(f, Name) and "." not in f.text}
 
     def needed_steps(self, outputs: list[str]) -> list[int]:
-        """The steps whose values somebody reads; what holds weights only for others to use again is not done."""
-        wanted, found = set(outputs), []
+        """The indices of the steps to run: not those whose layer only later steps call."""
+        needed, result = set(outputs), []
         for at, step in reversed(list(enumerate(self.class_spec.steps))):
-            if step.key in wanted or wanted.intersection(step.parts):
-                wanted.update(step.inputs)
-                found.append(at)
-        return found[::-1]
+            if step.key in needed or needed.intersection(step.parts):
+                needed.update(step.inputs)
+                result.append(at)
+        return result[::-1]
 
-    def write_step(self, at: int, step: LoweredStep, readers: Mapping[str, list[int]], alone: bool) -> None:
+    def write_step(self, at: int, step: LoweredStep, readers: Mapping[str, list[int]], is_last: bool) -> None:
+        """Write a step as a statement, or remember its code for the step that it is folded into."""
         code = self.step_code(step)
         heavy = not step.is_light or any(key in self.heavy_values for key in step.inputs)
         used = readers.get(step.key, [])
@@ -131,7 +124,7 @@ class StatementWriter:
         elif isinstance(code, Name) and not (step.named and not step.layer_name):
             self.value_code[step.key] = code
             self.extend_lifetime(code, max(used, default=at))
-        elif alone or self.can_fold(at, step, code, heavy, used):
+        elif is_last or self.can_fold(at, step, code, heavy, used):
             self.value_code[step.key] = code
             if heavy:
                 self.heavy_values.add(step.key)
@@ -145,30 +138,34 @@ class StatementWriter:
                 self.statements.append(Assign(name, code))
 
     def write_loop(self, at: int, step: LoweredStep, code: Expr, used: list[int]) -> None:
-        """Layers called one by one, each on what the one before gave and on the same other values."""
+        """Write a loop over layers: each is called on the previous output and the same further inputs."""
         assert isinstance(code, Call)
         first, *others = code.args
-        read = {part.text for other in others for part in walk_expression(other) if isinstance(part, Name)}
-        name = next(
+        read_names = {
+            part.text for other in others for part in walk_expression(other) if isinstance(part, Name)
+        }
+        variable = next(
             n
             for n in ("x", "out", *(f"x_{k}" for k in range(2, 100)))
-            if n not in read and self.live_until.get(n, -1) <= at
+            if n not in read_names and self.live_until.get(n, -1) <= at
         )
-        if first != Name(name) and not (isinstance(first, Name) and self.aliases.get(first.text) == name):
-            self.statements.append(Assign(name, first))
-        each = self.free_name(at, "layer")
-        again = Assign(name, Call(Name(each), (Name(name), *others)))
-        self.statements.append(For(each, code.function, (again,)))
+        if first != Name(variable) and not (
+            isinstance(first, Name) and self.aliases.get(first.text) == variable
+        ):
+            self.statements.append(Assign(variable, first))
+        layer = self.free_name(at, "layer")
+        body = Assign(variable, Call(Name(layer), (Name(variable), *others)))
+        self.statements.append(For(layer, code.function, (body,)))
         if len(used) > 1:
             own = self.free_name(at, step.key.replace(".", "_"))
-            self.statements.append(Assign(own, Name(name)))
-            self.aliases[own] = name
-            name = own
-        self.live_until[name] = max(used, default=at)
-        self.value_code[step.key] = Name(name)
+            self.statements.append(Assign(own, Name(variable)))
+            self.aliases[own] = variable
+            variable = own
+        self.live_until[variable] = max(used, default=at)
+        self.value_code[step.key] = Name(variable)
 
     def step_code(self, step: LoweredStep) -> Expr:
-        """What a step does, with its operands put in."""
+        """The code of a step with its operands filled in."""
         numbers = self.class_spec.value_numbers
         operands = {numbers[key]: self.value_code[key] for key in step.inputs}
 
@@ -189,11 +186,11 @@ class StatementWriter:
         return code
 
     def layer_code(self, step: LoweredStep) -> Expr:
-        """What a step calls: its layer, or of a row those that it is about."""
+        """The layer that a step calls, or its piece of a row."""
         layer = self.layer_of(step)
         if step.span is None:
-            row = isinstance(step.member, Container) and step.member.is_loop
-            return self.mark_code(layer, "each" if row else "calls", step)
+            is_row = isinstance(step.member, Container) and step.member.is_loop
+            return self.mark_code(layer, "each" if is_row else "calls", step)
         begin, end = step.span
         part: Expr = Literal(begin)
         if has_several_layers(step):
@@ -203,88 +200,89 @@ class StatementWriter:
         return self.mark_code(Index(layer, (part,)), "calls", step)
 
     def member_code(self, step: LoweredStep) -> Expr:
-        """What a step holds, where it is read and not called; Keras calls a layer for it all the same."""
+        """The member of a step that is read, not called; in Keras this may be the call of a layer."""
         code = self.layer_of(step)
         if isinstance(code, Call) and isinstance(code.function, Call):
             return replace(code, function=self.mark_code(code.function, "calls", step))
         return code
 
     def mark_code(self, code: Expr, kind: str, step: LoweredStep) -> Expr:
-        """The same code, of which the unit now knows that it is this step."""
+        """Record which step this code belongs to; returns the code."""
         if isinstance(code, Name):
-            code = replace(code)  # an object of its own
+            code = replace(code)  # a new object, since marks go by identity
         self.class_spec.marks.append(CodeMark(code, kind, step))
         return code
 
     def can_fold(self, at: int, step: LoweredStep, code: Expr, heavy: bool, used: list[int]) -> bool:
-        """Whether a value is written into the one line that reads it."""
+        """Whether a value is written inside the one statement that reads it."""
         if len(used) != 1 or step.doc or used[0] == len(self.class_spec.steps):
             return False
         [reader] = used
-        by = self.class_spec.steps[reader]
-        turned = by.key.startswith(f"{step.key}~")  # the same value with its axes in another order
-        if step.named and not turned and ((step.member is None and not step.layer_name) or not step.inputs):
+        reader_step = self.class_spec.steps[reader]
+        is_converted = reader_step.key.startswith(f"{step.key}~")  # its only reader converts its layout
+        if (
+            step.named
+            and not is_converted
+            and ((step.member is None and not step.layer_name) or not step.inputs)
+        ):
             return False
-        if by.doc or by.key in self.class_spec.flags or self.count_reads(by, step.key) > 1:
+        if (
+            reader_step.doc
+            or reader_step.key in self.class_spec.flags
+            or self.count_reads(reader_step, step.key) > 1
+        ):
             return False
-        if isinstance(code, Prefix) and isinstance(by.call, Prefix):  # `--x` reads like another language's
+        if isinstance(code, Prefix) and isinstance(reader_step.call, Prefix):  # `--x` looks like a decrement
             return False
-        if heavy and not (by.is_light and len(by.inputs) == 1 and reader == at + 1):
+        if heavy and not (reader_step.is_light and len(reader_step.inputs) == 1 and reader == at + 1):
             return False
-        room = LINE_WIDTH - self.indent - len("x = ") - self.reader_width(by)
+        room = LINE_WIDTH - self.indent - len("x = ") - self.reader_width(reader_step)
         return len(print_expression(code)) <= room
 
     def count_reads(self, step: LoweredStep, key: str) -> int:
-        """How often a step's code speaks of one of its operands."""
+        """How often a step's code reads a value."""
         number = self.class_spec.value_numbers[key]
         return sum(isinstance(part, Input) and part.index == number for part in walk_expression(step.call))
 
     def reader_width(self, step: LoweredStep) -> int:
-        """How much room the reader's own text takes around what is folded into it."""
+        """The width of a step's own code, without the value that is folded into it."""
         blank = {number: Name("_") for number in map(self.class_spec.value_numbers.__getitem__, step.inputs)}
 
         def fill_blanks(expr: Expr) -> Expr:
             if isinstance(expr, Input):
                 return blank[expr.index]
-            return (
-                self.layer_of(step)
-                if expr == SELF
-                else map_children(qualify_parameter(expr, self.class_spec, self.owner), fill_blanks)
-            )
+            if expr == SELF:
+                return self.layer_of(step)
+            return map_children(qualify_parameter(expr, self.class_spec, self.owner), fill_blanks)
 
         return len(print_expression(fill_blanks(step.call)))
 
     def extend_lifetime(self, code: Expr, until: int) -> None:
-        """What a folded expression reads must live until it is written."""
+        """Keep the variables of a folded expression alive until the step that it is folded into."""
         for part in walk_expression(code):
             if isinstance(part, Name) and part.text in self.live_until:
                 self.live_until[part.text] = max(self.live_until[part.text], until)
 
     def choose_variable(self, at: int, step: LoweredStep, used: list[int]) -> str:
-        """The author's name for what is kept; along the main flow `x`, or `out` while `x` is still read."""
+        """`x` on the main path, or `out` while `x` is in use; the step's own name for other values."""
         own = step.key.partition("~")[0].partition("@")[0].replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
-        several = (
-            used and used[0] < len(self.class_spec.steps) and len(self.class_spec.steps[used[0]].inputs) > 1
-        )
-        branch = (
-            self.class_spec.steps[at - 1].key not in step.inputs
-            if at
-            else len(self.class_spec.first_instance.inputs) > 1
-        )
-        is_output = used == [len(self.class_spec.steps)] and len(self.class_spec.first_instance.outputs) > 1
-        aside = len(used) > 1 or is_output or (step.named and several and branch)
-        own_name_first = not step.inputs or (step.named and (step.layer_name == "" or aside))
-        return self.free_name(at, *((own,) if own_name_first else ()), "x", "out", own)
+        steps, first = self.class_spec.steps, self.class_spec.first_instance
+        joins_others = bool(used) and used[0] < len(steps) and len(steps[used[0]].inputs) > 1
+        is_branch = steps[at - 1].key not in step.inputs if at else len(first.inputs) > 1
+        is_output = used == [len(steps)] and len(first.outputs) > 1
+        is_off_main_path = len(used) > 1 or is_output or (step.named and joins_others and is_branch)
+        prefers_own_name = not step.inputs or (step.named and (step.layer_name == "" or is_off_main_path))
+        return self.free_name(at, *((own,) if prefers_own_name else ()), "x", "out", own)
 
     def free_name(self, at: int, *names: str) -> str:
-        """The first of some names that nobody reads after this step; the last one numbered if need be."""
+        """The first of these names that is not read after this step, or else the last one with a number."""
         numbered = (f"{names[-1]}_{k}" for k in count(2))
         return next(name for name in chain(names, numbered) if self.live_until.get(name, -1) <= at)
 
     def part_variable(self, part: str, step: LoweredStep, at: int, readers: Mapping[str, list[int]]) -> str:
-        """The variable of one of several values that a step gives; `_` if nobody reads it."""
+        """The variable for one of several results of a step; `_` if nothing reads it."""
         if part not in readers:
             return "_"
         own = part_name(part)
@@ -300,29 +298,25 @@ class StatementWriter:
 
 
 def part_name(part: str) -> str:
-    """The name of one of several values that a step gives."""
+    """The name of one of several results of a step."""
     return part.partition("@")[2] or part.partition("@")[0]
 
 
 def has_several_layers(step: LoweredStep) -> bool:
-    """Whether a piece of a row has more than one layer."""
+    """Whether a step calls a piece of a row with more than one layer."""
     return step.span is not None and step.node == step.layer_name
 
 
-def qualify_parameter(expr: Expr, unit: ClassSpec, owner: str) -> Expr:
-    """A name as it is read outside the constructor, where the unit's parameters are attributes of `owner`."""
-    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in (*unit.params, *unit.derived):
+def qualify_parameter(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
+    """Make a constructor parameter an attribute of `owner`, as it is read outside the constructor."""
+    params = (*class_spec.params, *class_spec.derived)
+    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in params:
         return Name(f"{owner}.{expr.text}")
     return expr
 
 
-def call_parameters(unit: ClassSpec) -> list[str]:
-    """The parameters that the flow of a unit reads, not only its constructor."""
-    calls = [step.call for step in unit.steps]
-    used = {
-        part.text.partition(".")[0]
-        for call in calls
-        for part in walk_expression(call)
-        if isinstance(part, Name)
-    }
-    return [name for name in (*unit.params, *unit.derived) if name in used]
+def call_parameters(class_spec: ClassSpec) -> list[str]:
+    """The constructor parameters that the steps read, which must therefore be attributes."""
+    code = (part for step in class_spec.steps for part in walk_expression(step.call))
+    used = {part.text.partition(".")[0] for part in code if isinstance(part, Name)}
+    return [name for name in (*class_spec.params, *class_spec.derived) if name in used]

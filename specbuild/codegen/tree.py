@@ -1,7 +1,7 @@
-"""The little Python that an emitted model file needs, as a tree; `printer` is the only way from it to text.
+"""The code tree: the subset of Python that an emitted file needs. Only `printer` turns it into text.
 
-Every node is frozen and hashable, so that code can be compared, counted and used as a key.
-Names and texts are kept as given: the printer is where they are checked.
+Nodes are frozen and hashable, so that code can be compared and used as a key. They are not validated here:
+the printer checks names and texts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
-    """A plain value. Unlike the values themselves, `1`, `1.0` and `True` are three different literals."""
+    """A constant. The literals `1`, `1.0` and `True` are different, although the values are equal."""
 
     value: int | float | bool | str | None
 
@@ -34,7 +34,7 @@ class Literal:
 
     def _comparison_key(self) -> str:
         value = self.value
-        for kind in (bool, int, float, str):  # a subclass may have more to say about itself
+        for kind in (bool, int, float, str):  # so that the repr of a subclass does not count
             if isinstance(value, kind):
                 return kind.__repr__(value)
         return repr(value)
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`of.name`, where `of` is more than a name."""
+    """`of.name`, where `of` is not a plain name."""
 
     of: Expr
     name: str
@@ -76,7 +76,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Infix:
-    """Two operands around an operator of `PRECEDENCE`."""
+    """`left operator right`, for an operator of `precedence.INFIX`."""
 
     operator: str
     left: Expr
@@ -102,7 +102,7 @@ class Conditional:
 
 @dataclass(frozen=True, slots=True)
 class TupleOf:
-    """`(a, b)`, always in brackets, but in an index."""
+    """`(a, b)`, in parentheses except inside an index."""
 
     items: tuple[Expr, ...]
 
@@ -123,14 +123,14 @@ class DictOf:
 
 @dataclass(frozen=True, slots=True)
 class Star:
-    """`*of`, in the arguments of a call, in a list or a tuple."""
+    """`*of`, in a call, a list or a tuple."""
 
     of: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """`(element for target in iterable)`; as the only argument of a call it needs no brackets of its own."""
+    """`(element for target in iterable)`; without extra parentheses if it is the only argument of a call."""
 
     element: Expr
     target: str
@@ -148,7 +148,7 @@ class ListComprehension:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The place of the index-th operand, to be filled by `substitute` before printing."""
+    """A placeholder for operand number `index`; `substitute_inputs` must replace it before printing."""
 
     index: int
 
@@ -186,7 +186,7 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Unpack:
-    """`a, b = value`; the star of a target that takes the rest is part of it: `*rest`."""
+    """`a, b = value`; a target may be starred: `*rest`."""
 
     targets: tuple[str, ...]
     value: Expr
@@ -201,14 +201,14 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """An expression for its effect."""
+    """An expression statement."""
 
     value: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`for target in iterable:`; several targets are written `a, b`."""
+    """`for target in iterable:`; the target may be several names: `a, b`."""
 
     target: str
     iterable: Expr
@@ -217,7 +217,7 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class If:
-    """`if test:`; an `otherwise` that is one `If` becomes `elif`."""
+    """`if test:`; an `otherwise` with a single `If` becomes `elif`."""
 
     test: Expr
     body: tuple[Statement, ...]
@@ -226,7 +226,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """Free text, written as comment lines of its own."""
+    """Free text, written as comment lines."""
 
     text: str
 
@@ -275,7 +275,7 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A class or function of our own, copied from a helper file that the formatter has seen."""
+    """A class or function copied from a helper file, which is formatted already."""
 
     source: str
 
@@ -285,7 +285,7 @@ Statement: TypeAlias = Assign | Unpack | Return | Do | For | If | Comment | Blan
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A whole file. `imports` are finished lines in their final order; an empty one parts two groups."""
+    """A whole file. `imports` are source lines in their final order; an empty line separates two groups."""
 
     doc: str
     imports: tuple[str, ...]
@@ -293,11 +293,11 @@ class Module:
     header_comments: tuple[str, ...] = ()
 
 
-# ---------------------------------------------------------------------------------------------------- working
+# -------------------------------------------------------------------------------------------------- traversal
 
 
 def child_expressions(expr: Expr) -> Iterator[Expr]:
-    """The expressions directly inside one, in the order of reading."""
+    """The direct parts of an expression, in reading order."""
     match expr:
         case Call(function, args, keywords):
             yield function
@@ -323,14 +323,14 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
 
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:
-    """An expression and all inside it, each before its parts, in the order of reading."""
+    """An expression and all expressions inside it, in pre-order."""
     yield expr
     for part in child_expressions(expr):
         yield from walk_expression(part)
 
 
 def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The same expression with each direct part replaced by `change(part)`."""
+    """A copy of an expression with each direct part replaced by `change(part)`."""
 
     def change_optional(part: Expr | None) -> Expr | None:
         return None if part is None else change(part)
@@ -363,7 +363,7 @@ def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def substitute_inputs(expr: Expr, inputs: Sequence[Expr]) -> Expr:
-    """Put the operands in: `Input(i)` becomes `inputs[i]`."""
+    """Replace each `Input(i)` by `inputs[i]`."""
     if isinstance(expr, Input):
         return inputs[expr.index]
     return map_children(expr, lambda part: substitute_inputs(part, inputs))
