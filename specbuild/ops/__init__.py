@@ -1,4 +1,4 @@
-"""What can be computed: one definition of each op, a module for each family."""
+"""The ops: one class for each op, one module for each family."""
 
 from specbuild.ops import (
     activation,

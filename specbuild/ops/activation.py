@@ -1,4 +1,4 @@
-"""Activations: each number by itself, or against others on an axis."""
+"""Activation functions: elementwise, or over all numbers along some axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 
 class Activation(Op):
-    """A function of each number by itself."""
+    """An elementwise function of floats."""
 
     can_inline = True
 
@@ -29,52 +29,54 @@ class Relu6(Activation):
 
 @register_op("activation")
 class LeakyRelu(Activation):
-    """x where it is positive, else slope x."""
+    """x where x is positive, else slope * x."""
 
-    slope: float = attribute_field(Real(), "what negative numbers are multiplied by", 0.01)
+    slope: float = attribute_field(Real(), "factor of negative numbers", 0.01)
 
 
 @register_op("activation")
 class Elu(Activation):
-    """x where it is positive, else alpha (exp(x) - 1) (arXiv 1511.07289)."""
+    """x where x is positive, else alpha * (exp(x) - 1) (arXiv 1511.07289)."""
 
-    alpha: float = attribute_field(Real(), "what it tends to for small x, with its sign turned", 1.0)
+    alpha: float = attribute_field(Real(), "the output tends to -alpha for very negative x", 1.0)
 
 
 @register_op("activation")
 class Selu(Activation):
-    """1.0507 times ELU with alpha 1.6733: keeps mean 0 and variance 1 through layers (arXiv 1706.02515)."""
+    """1.0507 times ELU with alpha 1.6733: layers keep mean 0 and variance 1 (arXiv 1706.02515)."""
 
 
 @register_op("activation")
 class Celu(Activation):
-    """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0): smooth for every alpha (arXiv 1704.07483)."""
+    """max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0): smooth for every alpha (arXiv 1704.07483)."""
 
-    alpha: float = attribute_field(Real(), "what it tends to for small x, with its sign turned", 1.0)
+    alpha: float = attribute_field(Real(), "the output tends to -alpha for very negative x", 1.0)
 
 
 @register_op("activation")
 class Gelu(Activation):
-    """x times the normal distribution's share below x (arXiv 1606.08415)."""
+    """x times the cumulative distribution function of the normal distribution at x (arXiv 1606.08415)."""
 
-    approximate: str = attribute_field(Choice(("none", "tanh")), "the exact form, or the one by tanh", "none")
+    approximate: str = attribute_field(
+        Choice(("none", "tanh")), "none for the exact form, tanh for an approximation", "none"
+    )
 
 
 @register_op("activation")
 class Silu(Activation):
-    """x sigmoid(x), also called swish (arXiv 1702.03118)."""
+    """x * sigmoid(x), also called swish (arXiv 1702.03118)."""
 
 
 @register_op("activation")
 class Mish(Activation):
-    """x tanh(softplus(x)) (arXiv 1908.08681)."""
+    """x * tanh(softplus(x)) (arXiv 1908.08681)."""
 
 
 @register_op("activation")
 class Softplus(Activation):
-    """log(1 + exp(beta x)) / beta: a smooth ReLU."""
+    """log(1 + exp(beta * x)) / beta: a smooth ReLU."""
 
-    beta: float = attribute_field(Real(), "how sharp its bend is", 1.0)
+    beta: float = attribute_field(Real(), "sharpness: a large beta is close to ReLU", 1.0)
 
 
 @register_op("activation")
@@ -89,17 +91,17 @@ class Sigmoid(Activation):
 
 @register_op("activation")
 class HardSigmoid(Activation):
-    """relu6(x + 3) / 6: a sigmoid of straight lines (arXiv 1905.02244)."""
+    """relu6(x + 3) / 6: a piecewise linear sigmoid (arXiv 1905.02244)."""
 
 
 @register_op("activation")
 class HardSilu(Activation):
-    """x relu6(x + 3) / 6, also called hard swish (arXiv 1905.02244)."""
+    """x * relu6(x + 3) / 6, also called hard swish (arXiv 1905.02244)."""
 
 
 @register_op("activation")
 class LogSigmoid(Activation):
-    """log(sigmoid(x)), without the loss of digits."""
+    """log(sigmoid(x)), computed without loss of precision."""
 
 
 @register_op("activation")
@@ -109,7 +111,7 @@ class Tanh(Activation):
 
 @register_op("activation")
 class HardTanh(Activation):
-    """x between -1 and 1, and these outside."""
+    """x limited to the range from -1 to 1."""
 
 
 @register_op("activation")
@@ -119,35 +121,35 @@ class TanhShrink(Activation):
 
 @register_op("activation")
 class SoftShrink(Activation):
-    """x nearer to 0 by a threshold; 0 where it does not reach so far."""
+    """x moved towards 0 by a threshold; 0 where |x| is at most the threshold."""
 
-    threshold: float = attribute_field(Real(0), "how much nearer", 0.5)
+    threshold: float = attribute_field(Real(0), "the distance by which x moves", 0.5)
 
 
 @register_op("activation")
 class HardShrink(Activation):
-    """x where |x| is over a threshold, else 0."""
+    """x where |x| is greater than a threshold, else 0."""
 
-    threshold: float = attribute_field(Real(0), "up to which |x| gives 0", 0.5)
+    threshold: float = attribute_field(Real(0), "the largest |x| that gives 0", 0.5)
 
 
 @register_op("activation")
 class Threshold(Activation):
-    """x where it is over a threshold, else a fixed value."""
+    """x where x is greater than a threshold, else a fixed value."""
 
-    threshold: float = attribute_field(Real(), "what x must exceed")
-    value: float = attribute_field(Real(), "what stands where it does not", 0.0)
+    threshold: float = attribute_field(Real(), "the threshold")
+    value: float = attribute_field(Real(), "the result elsewhere", 0.0)
 
 
 @register_op("activation")
 class Prelu(Activation):
-    """x where it is positive, else a learned slope times x (arXiv 1502.01852)."""
+    """x where x is positive, else x times a learned slope (arXiv 1502.01852)."""
 
     can_inline = False
     over: str | None = attribute_field(
-        AxisName(), "axis along which each place has a slope of its own; one slope for all if not given", None
+        AxisName(), "axis with one slope for each position; by default one slope for all numbers", None
     )
-    init: Init = attribute_field(InitKind(), "how the slopes begin", Init("constant", (0.25,)))
+    init: Init = attribute_field(InitKind(), "initial values of the slopes", Init("constant", (0.25,)))
 
     def infer_type(self, x: TensorType) -> TensorType:
         if self.over is not None:
@@ -159,7 +161,7 @@ class Prelu(Activation):
 
 
 class AxisActivation(Op):
-    """A function of all numbers along some axes."""
+    """A function of floats over all numbers along some axes."""
 
     can_inline = True
     over: tuple[str, ...]
@@ -172,17 +174,17 @@ class AxisActivation(Op):
 
 @register_op("activation")
 class Softmax(AxisActivation):
-    """exp(x), divided by its sum over the axes named."""
+    """exp(x) divided by its sum over axes."""
 
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes that sum to one, jointly", (CHANNEL,))
+    over: tuple[str, ...] = attribute_field(AxisNames(), "axes over which the result sums to one", (CHANNEL,))
 
 
 @register_op("activation")
 class LogSoftmax(AxisActivation):
-    """log(softmax(x)), without the loss of digits."""
+    """log(softmax(x)), computed without loss of precision."""
 
     over: tuple[str, ...] = attribute_field(
-        AxisNames(), "axes whose exponentials sum to one, jointly", (CHANNEL,)
+        AxisNames(), "axes over which the exponentials of the result sum to one", (CHANNEL,)
     )
 
 
@@ -191,14 +193,14 @@ class Glu(Op):
     """The first half of an axis times the sigmoid of the second (arXiv 1612.08083)."""
 
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis that is halved", CHANNEL)
+    over: str = attribute_field(AxisName(), "axis that is split in half", CHANNEL)
 
     def infer_type(self, x: TensorType) -> TensorType:
         if concrete(x[self.over]) % 2:
             raise ShapeError(
                 "SB401",
-                f"axis {self.over} of size {concrete(x[self.over])} has no two halves",
-                "a gated linear unit needs an even size",
+                f"axis {self.over} of size {concrete(x[self.over])} cannot be split in half",
+                "glu needs an even size",
             )
         return require_floats(self.name, x).with_sizes(
             {self.over: symbolic_formula("n // 2", n=x[self.over])}

@@ -1,4 +1,4 @@
-"""Ops that pick, join and repeat places: slices, parts, stacks, rolls, new axes."""
+"""Ops that select, join and repeat positions: slice, split, stack, roll, new axes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 @register_op("arrangement")
 class Slice(Op):
-    """Some places of one axis: from `start` to before `stop`, every `step`-th; or the one place `at`, without the axis.
+    """Every `step`-th position of an axis from `start` up to `stop`, or one position `at`, without the axis.
 
-    Negative places count from the end, as in Python.
+    Negative positions count from the end, as in Python.
     """
 
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis that is cut")
-    start: int = attribute_field(Integer(), "first place that is kept", 0)
-    stop: int | None = attribute_field(
-        Integer(), "first place that is no longer kept; the end if not given", None
-    )
-    step: int = attribute_field(Integer(1), "distance from one kept place to the next", 1)
-    at: int | None = attribute_field(Integer(), "the only place that is kept; its axis goes", None)
+    over: str = attribute_field(AxisName(), "axis to slice")
+    start: int = attribute_field(Integer(), "first position of the slice", 0)
+    stop: int | None = attribute_field(Integer(), "first position after the slice; by default the end", None)
+    step: int = attribute_field(Integer(1), "distance between the positions of the slice", 1)
+    at: int | None = attribute_field(Integer(), "one position to select; the axis is removed", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         size = concrete(x[self.over])
@@ -32,14 +30,14 @@ class Slice(Op):
             if (self.start, self.stop, self.step) != (0, None, 1):
                 raise ShapeError(
                     "SB102",
-                    "`at` keeps one place; `start`, `stop` and `step` keep several",
-                    "write one or the other",
+                    "`at` cannot be combined with `start`, `stop` and `step`",
+                    "`at` selects one position and removes the axis",
                 )
             if not -size <= self.at < size:
                 raise ShapeError(
                     "SB403",
-                    f"axis {self.over} of size {size} has no place {concrete(self.at)}",
-                    "places are counted from 0",
+                    f"axis {self.over} of size {size} has no position {concrete(self.at)}",
+                    "positions are counted from 0",
                 )
             return x.without_axes(self.over)
         return x.with_sizes({self.over: self.output_size(x[self.over])})
@@ -48,26 +46,26 @@ class Slice(Op):
         return {} if self.at is not None else {self.over: AxisStride(self.over, concrete(self.step))}
 
     def output_size(self, size: int) -> int:
-        """How many places are kept, in words where all has some."""
-        kept = len(range(*slice(self.start, self.stop, self.step).indices(size)))
+        """The size of the axis after slicing; symbolic if all numbers of its formula are."""
+        count = len(range(*slice(self.start, self.stop, self.step).indices(size)))
         if self.step == 1 and self.start >= 0 and (self.stop is None or 0 <= self.stop <= size):
             stop = size if self.stop is None else self.stop
-            told: int = (
+            difference: int = (
                 stop if self.start == 0 else symbolic_formula("stop - start", start=self.start, stop=stop)
             )
-            return told if told == kept else kept
-        return kept
+            return difference if difference == count else count
+        return count
 
 
 @register_op("arrangement")
 class Split(Op):
-    """One value cut along an axis into several, each read by its name: `qkv.query`."""
+    """Split a value along an axis into several parts, each read by its name: `qkv.query`."""
 
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis that is cut", CHANNEL)
+    over: str = attribute_field(AxisName(), "axis to split", CHANNEL)
     into: Mapping[str, int] | tuple[str, ...] = attribute_field(
         PartSizes(),
-        "names of the parts, if they are equal; or each with its size, one of which may be -1, to be worked out",
+        "names of equal parts, or a mapping from names to sizes, one of which may be -1: the rest",
     )
 
     def infer_type(self, x: TensorType) -> TensorType:
@@ -84,7 +82,7 @@ class Split(Op):
             if concrete(whole) % count:
                 raise ShapeError(
                     "SB401",
-                    f"axis {self.over} of size {concrete(whole)} does not split into {count} equal parts",
+                    f"axis {self.over} of size {concrete(whole)} cannot be split into {count} equal parts",
                 )
             return dict.fromkeys(self.into, symbolic_formula("whole // count", whole=whole, count=count))
         known = [n for n in self.into.values() if n != -1]
@@ -92,19 +90,19 @@ class Split(Op):
             raise ShapeError("SB403", "only one size can be -1")
         rest = concrete(whole) - sum(map(concrete, known))
         if rest < 0 or (rest > 0) != (len(known) < len(self.into)):
-            told = " + ".join("?" if n == -1 else str(concrete(n)) for n in self.into.values())
+            parts = " + ".join("?" if n == -1 else str(concrete(n)) for n in self.into.values())
             raise ShapeError(
-                "SB401", f"axis {self.over} of size {concrete(whole)} does not split into {told}"
+                "SB401", f"axis {self.over} of size {concrete(whole)} cannot be split into {parts}"
             )
         if len(known) < len(self.into):
-            named = {f"part{i}": n for i, n in enumerate(known)}
-            rest = symbolic_formula(" - ".join(["whole", *named]), whole=whole, **named)
+            operands = {f"part{i}": n for i, n in enumerate(known)}
+            rest = symbolic_formula(" - ".join(["whole", *operands]), whole=whole, **operands)
         return {name: rest if n == -1 else n for name, n in self.into.items()}
 
 
 @register_op("arrangement")
 class Stack(Op):
-    """Values with equal axes, side by side along a new axis."""
+    """Join values with equal axes along a new axis."""
 
     input_specs = (InputSpec("of", "the values", variadic=True),)
     can_inline = True
@@ -113,19 +111,19 @@ class Stack(Op):
     def infer_type(self, *xs: TensorType) -> TensorType:
         for x in xs[1:]:
             if not x.has_same_sizes(xs[0]) or x.dtype != xs[0].dtype:
-                raise ShapeError("SB401", f"stack needs values that are alike, here are {xs[0]} and {x}")
+                raise ShapeError("SB401", f"stack needs values of the same type; got {xs[0]} and {x}")
         if self.axis in xs[0]:
             raise ShapeError(
                 "SB401",
-                f"there is an axis {self.axis} already in {xs[0]}",
-                "`concat` joins along an axis that there is",
+                f"{xs[0]} already has an axis {self.axis}",
+                "use `concat` to join along an existing axis",
             )
         return TensorType({self.axis: len(xs), **xs[0].sizes}, xs[0].dtype, any(x.batched for x in xs))
 
 
 @register_op("arrangement")
 class Expand(Op):
-    """New axes along which the value is the same everywhere."""
+    """Add axes and repeat the value along them."""
 
     can_inline = True
     axes: Mapping[str, int] = attribute_field(AxisMapping(Integer(1)), "the new axes with their sizes")
@@ -133,16 +131,16 @@ class Expand(Op):
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.axes:
             if axis in x:
-                raise ShapeError("SB401", f"there is an axis {axis} already in {x}")
+                raise ShapeError("SB401", f"{x} already has an axis {axis}")
         return TensorType({**self.axes, **x.sizes}, x.dtype, x.batched)
 
 
 @register_op("arrangement")
 class Squeeze(Op):
-    """Axes of size 1 taken away."""
+    """Remove axes of size 1."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes that go")
+    over: tuple[str, ...] = attribute_field(AxisNames(), "axes to remove")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -150,17 +148,17 @@ class Squeeze(Op):
                 raise ShapeError(
                     "SB401",
                     f"axis {axis} has size {concrete(x[axis])}, not 1",
-                    "`mean` or `slice` takes away a longer one",
+                    "use `mean` or `slice` to remove a longer axis",
                 )
         return x.without_axes(*self.over)
 
 
 @register_op("arrangement")
 class Roll(Op):
-    """Places moved along axes; what leaves at one end comes in at the other."""
+    """Shift positions along axes; what leaves at one end comes back at the other."""
 
     can_inline = True
-    shift: Mapping[str, int] = attribute_field(AxisMapping(Integer()), "how far each axis moves")
+    shift: Mapping[str, int] = attribute_field(AxisMapping(Integer()), "shift along each axis")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.shift:
@@ -170,10 +168,10 @@ class Roll(Op):
 
 @register_op("arrangement")
 class Flip(Op):
-    """Axes the other way round."""
+    """Reverse the order of the positions along axes."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes that are turned")
+    over: tuple[str, ...] = attribute_field(AxisNames(), "axes to reverse")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -182,7 +180,7 @@ class Flip(Op):
 
 
 class Repetition(Op):
-    """An axis that becomes several times as long."""
+    """Make an axis several times as long."""
 
     can_inline = True
     over: str
@@ -196,18 +194,18 @@ class Repetition(Op):
 
 @register_op("arrangement")
 class Tile(Repetition):
-    """An axis again and again: a b becomes a b a b."""
+    """Repeat an axis as a whole: a b becomes a b a b."""
 
-    over: str = attribute_field(AxisName(), "axis that is repeated")
-    times: int = attribute_field(Integer(1), "how often")
+    over: str = attribute_field(AxisName(), "axis to repeat")
+    times: int = attribute_field(Integer(1), "number of repetitions")
 
 
 @register_op("arrangement")
 class RepeatInterleave(Repetition):
-    """Each place of an axis several times: a b becomes a a b b, as heads share their keys (arXiv 2305.13245)."""
+    """Repeat each position of an axis: a b becomes a a b b (grouped-query attention, arXiv 2305.13245)."""
 
-    over: str = attribute_field(AxisName(), "axis whose places are repeated")
-    times: int = attribute_field(Integer(1), "how often each")
+    over: str = attribute_field(AxisName(), "axis whose positions are repeated")
+    times: int = attribute_field(Integer(1), "number of repetitions of each position")
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return {self.over: AxisStride(self.over, 1, concrete(self.times))}

@@ -1,4 +1,4 @@
-"""Attention: values weighted by how well their keys answer a query."""
+"""Attention: averages of values, weighted by how well their keys match a query."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names
 
 @register_op("attention")
 class Attention(Op):
-    """Scaled dot-product attention: softmax(scale query . key + bias) value, over the positions of the keys (arXiv 1706.03762).
+    """Scaled dot-product attention: softmax(scale * query . key + bias) . value (arXiv 1706.03762).
 
-    The query has positions `over`, the key and the value have theirs under `keys` or, if they lack it, under
-    `over`; mask and bias name the positions of the keys `keys`. Every other axis (heads, windows) is met by
-    name; what key, value, mask or bias lack is the same for all. A query that the mask leaves no key gives 0.
+    `over` is the axis of the query's positions. The positions of key and value are on the axis `keys`, or on
+    `over` if they have no axis `keys`; in mask and bias they are on `keys`. All other axes (heads, windows)
+    are aligned by name; where key, value, mask or bias lack one, they are broadcast. A query for which the
+    mask excludes every key gives 0.
     """
 
     input_specs = (
-        InputSpec("query", "what asks: positions, features and more axes"),
-        InputSpec("key", "what each position offers"),
-        InputSpec("value", "what each position gives"),
-        InputSpec("mask", "where it is true, a query may look at a key", optional=True),
+        InputSpec("query", "the queries: positions, features and any other axes"),
+        InputSpec("key", "the key of each position"),
+        InputSpec("value", "the value of each position"),
+        InputSpec("mask", "true where a query may attend to a key", optional=True),
         InputSpec("bias", "added to the scores", optional=True),
     )
-    over: str = attribute_field(AxisName(), "axis of the positions of the query", "T")
+    over: str = attribute_field(AxisName(), "axis of the query's positions", "T")
     keys: str = attribute_field(
         AxisName(),
-        "axis of the positions of the keys in mask and bias; in key and value too, if they have it",
+        "axis of the positions of the keys, in mask and bias, and in key and value if they have it",
         "S",
     )
     features: str = attribute_field(AxisName(), "axis of the features", CHANNEL)
     scale: float | None = attribute_field(
-        Real(), "what scores are multiplied by; 1 over the root of the query's features if not given", None
+        Real(), "factor of the scores; by default 1 / sqrt(number of features)", None
     )
-    causal: bool = attribute_field(Boolean(), "whether a query sees only keys up to its own position", False)
+    causal: bool = attribute_field(
+        Boolean(), "whether a query attends to no key after its own position", False
+    )
 
     def infer_type(
         self,
@@ -57,22 +60,24 @@ class Attention(Op):
         if self.keys in query:
             raise ShapeError(
                 "SB401",
-                f"the query {query} has the axis {self.keys} of the keys",
-                "give the keys' axis another name by `keys`",
+                f"the query {query} has an axis {self.keys}, which is that of the keys",
+                "give the axis of the keys another name with `keys`",
             )
         if query[self.features] != key[self.features]:
+            counts = f"{concrete(query[self.features])} and {concrete(key[self.features])}"
             raise ShapeError(
                 "SB401",
-                f"query and key have {concrete(query[self.features])} and {concrete(key[self.features])} features",
+                f"query and key have {counts} features",
+                "both need the same number of features",
             )
         if key[self.position_axis(key)] != value[self.position_axis(value)]:
             raise ShapeError("SB401", f"key {key} and value {value} have different lengths")
         for x in (key, value):
             self.check_axes(x.without_axes(self.position_axis(x), self.features), others, "of the query")
         scores = {**others, self.over: query[self.over], self.keys: key[self.position_axis(key)]}
-        for part, name in ((mask, "mask"), (bias, "bias")):
+        for part in (mask, bias):
             if part is not None:
-                self.check_axes(part, scores, f"that a {name} can have")
+                self.check_axes(part, scores, "of the scores")
         batched = any(x.batched for x in (query, key, value, mask, bias) if x is not None)
         return TensorType({**query.sizes, self.features: value[self.features]}, "float", batched)
 
@@ -80,12 +85,13 @@ class Attention(Op):
         """The axis of the positions of a key or a value."""
         return self.keys if self.keys in x else self.over
 
-    def check_axes(self, x: TensorType, known: Mapping[str, int], told: str) -> None:
+    def check_axes(self, x: TensorType, known: Mapping[str, int], owner: str) -> None:
+        """Raise ShapeError if `x` has an axis that is not in `known`, or has it in another size."""
         extra = [a for a in x.axes if a not in known]
         if extra:
             raise ShapeError(
                 "SB404",
-                f"axis {join_names(extra)} is not among those {told}: {join_names(known)}",
+                f"axis {join_names(extra)} is not among those {owner}: {join_names(known)}",
                 "`rename` it, or `expand` the query",
             )
         broadcast_types((TensorType(known), x.with_dtype("float")))

@@ -1,4 +1,4 @@
-"""What an attribute may hold: how it is read from YAML, and how an editor is told of it."""
+"""The kinds of attribute values: how each is read from YAML, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.expressions import concrete
-from specbuild.ops import table_expression as expression
-from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.table_expression import TableExpression, parse_table_expression
 
-EvaluateText = Callable[[str], Any]
+EvaluateText = Callable[[str], Any]  # evaluates an expression in the scope of a block
 
 INTERPOLATION = r"^\$\{.+\}$"
 
 
 class AttributeValueError(Exception):
-    """A value that does not fit; `path` leads from the attribute to the part at fault."""
+    """An invalid attribute value. `path` leads from the attribute to the invalid part."""
 
     def __init__(self, message: str, hint: str = "", path: tuple[str | int, ...] = (), code: str = "SB305"):
         super().__init__(message)
@@ -25,15 +24,17 @@ class AttributeValueError(Exception):
 
 
 class AttributeKind:
-    """Reads one sort of value. `evaluate` gives the value of an expression, with its words."""
+    """Reads and describes one kind of attribute value."""
 
     def json_schema(self) -> dict[str, Any]:
         raise NotImplementedError
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
+        """The value for `raw`, as loaded from YAML; raises AttributeValueError."""
         raise NotImplementedError
 
     def __str__(self) -> str:
+        """The expected value, as error messages name it: "an integer of at least 1"."""
         raise NotImplementedError
 
 
@@ -49,18 +50,18 @@ def describe_value(value: Any) -> str:
 def describe_bounds(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum:g} to {maximum:g}"
-    return (
-        f" of at least {minimum:g}"
-        if minimum is not None
-        else f" of at most {maximum:g}"
-        if maximum is not None
-        else ""
-    )
+    if minimum is not None:
+        return f" of at least {minimum:g}"
+    return f" of at most {maximum:g}" if maximum is not None else ""
+
+
+def is_within(value: float, minimum: float | None, maximum: float | None) -> bool:
+    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
 
 
 @dataclass(frozen=True)
 class Integer(AttributeKind):
-    """A whole number, or an expression that gives one."""
+    """A whole number, or an expression with such a value."""
 
     minimum: int | None = None
     maximum: int | None = None
@@ -72,11 +73,9 @@ class Integer(AttributeKind):
     def read_value(self, raw: Any, evaluate: EvaluateText) -> int:
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int):
-            hint = "use // to divide into a whole number" if isinstance(value, float) else ""
+            hint = "use // for integer division" if isinstance(value, float) else ""
             raise AttributeValueError(f"{describe_value(value)} is not {self}", hint)
-        if (self.minimum is not None and value < self.minimum) or (
-            self.maximum is not None and value > self.maximum
-        ):
+        if not is_within(value, self.minimum, self.maximum):
             raise AttributeValueError(f"{describe_value(value)} is not {self}", code="SB304")
         return value
 
@@ -86,7 +85,7 @@ class Integer(AttributeKind):
 
 @dataclass(frozen=True)
 class Real(AttributeKind):
-    """A number, or an expression that gives one."""
+    """A number, or an expression with such a value."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -99,9 +98,7 @@ class Real(AttributeKind):
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise AttributeValueError(f"{describe_value(value)} is not {self}")
-        if (self.minimum is not None and value < self.minimum) or (
-            self.maximum is not None and value > self.maximum
-        ):
+        if not is_within(value, self.minimum, self.maximum):
             raise AttributeValueError(f"{describe_value(value)} is not {self}", code="SB304")
         return value
 
@@ -111,7 +108,7 @@ class Real(AttributeKind):
 
 @dataclass(frozen=True)
 class Boolean(AttributeKind):
-    """true or false, or an expression that gives one."""
+    """true or false, or an expression with such a value."""
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["boolean", "string"]}
@@ -127,14 +124,14 @@ class Boolean(AttributeKind):
 
 
 class Text(AttributeKind):
-    """Literal text; `${name}` in it takes the value of a parameter."""
+    """Literal text. Text that consists of one `${expression}` is replaced by the value of the expression."""
 
     def read_text(self, raw: Any, evaluate: EvaluateText) -> str:
         if isinstance(raw, str) and re.fullmatch(r"\$\{[^}]+\}", raw):
             raw = evaluate(raw[2:-1])
         if not isinstance(raw, str):
             raise AttributeValueError(
-                f"{describe_value(raw)} is not {self}", "put text that reads as a number in quotes"
+                f"{describe_value(raw)} is not {self}", "put text that looks like a number in quotes"
             )
         return raw
 
@@ -150,7 +147,7 @@ class Text(AttributeKind):
 
 @dataclass(frozen=True)
 class Choice(Text):
-    """One of a few words."""
+    """One of several options."""
 
     options: tuple[str, ...]
 
@@ -182,7 +179,7 @@ class AxisName(Text):
         if not AXIS_NAME.fullmatch(value):
             raise AttributeValueError(
                 f"{describe_value(value)} is not the name of an axis",
-                "axes are named like C, H or heads",
+                "an axis has a name such as C, H or heads",
                 code="SB203",
             )
         return value
@@ -201,21 +198,22 @@ class AxisNames(AttributeKind):
     def read_value(self, raw: Any, evaluate: EvaluateText) -> tuple[str, ...]:
         if not isinstance(raw, list):
             return (AxisName().read_value(raw, evaluate),)
-        found = []
+        axes: list[str] = []
         for i, item in enumerate(raw):
-            found.append(read_part(i, AxisName(), item, evaluate))
-            if found[-1] in found[:-1]:
-                raise AttributeValueError(f"axis {found[-1]} is named twice", path=(i,), code="SB204")
-        if not found:
+            axis = read_part(i, AxisName(), item, evaluate)
+            if axis in axes:
+                raise AttributeValueError(f"axis {axis} is named twice", path=(i,), code="SB204")
+            axes.append(axis)
+        if not axes:
             raise AttributeValueError(f"an empty list is not {self}")
-        return tuple(found)
+        return tuple(axes)
 
     def __str__(self) -> str:
         return "an axis or a list of axes"
 
 
 def read_part(key: str | int, kind: AttributeKind, raw: Any, evaluate: EvaluateText) -> Any:
-    """Read a part of a value; a fault in it is told with the way to it."""
+    """Read a part of a value. `key` is added to the path of its errors."""
     try:
         return kind.read_value(raw, evaluate)
     except AttributeValueError as e:
@@ -224,7 +222,7 @@ def read_part(key: str | int, kind: AttributeKind, raw: Any, evaluate: EvaluateT
 
 @dataclass(frozen=True)
 class AxisMapping(AttributeKind):
-    """A mapping from axis to `kind`, such as {H: 7, W: 7}; `rest` stands for a size to be worked out."""
+    """A mapping from axes to values of `kind`, such as {H: 7, W: 7}."""
 
     kind: AttributeKind
     can_be_empty: bool = False
@@ -238,7 +236,7 @@ class AxisMapping(AttributeKind):
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> dict[str, Any]:
         if not isinstance(raw, Mapping) or not (raw or self.can_be_empty):
-            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "write {H: 7, W: 7}, say")
+            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "for example {H: 7, W: 7}")
         for axis in raw:
             if not AXIS_NAME.fullmatch(axis):
                 raise AttributeValueError(
@@ -247,12 +245,12 @@ class AxisMapping(AttributeKind):
         return {axis: read_part(axis, self.kind, value, evaluate) for axis, value in raw.items()}
 
     def __str__(self) -> str:
-        return f"a mapping from axes, each to {self.kind}"
+        return f"a mapping from each axis to {self.kind}"
 
 
 @dataclass(frozen=True)
 class PerAxis(AttributeKind):
-    """One value for all axes, a list with a value for each, or a mapping by axis."""
+    """One value for all axes, a list with one value for each axis, or a mapping from axes to values."""
 
     kind: Integer | Real
 
@@ -280,7 +278,7 @@ class PerAxis(AttributeKind):
 
 @dataclass(frozen=True)
 class Padding(AttributeKind):
-    """`same` (symmetric, k // 2), `valid`, `tf_same`, `causal`, a number, or one (or [before, after]) for each axis."""
+    """One of `modes`, a number for all axes, or a number or [before, after] for each axis."""
 
     modes: tuple[str, ...] = ("same", "valid", "tf_same", "causal")
 
@@ -302,14 +300,12 @@ class Padding(AttributeKind):
         }
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
-        if isinstance(raw, str) and raw in self.modes:
-            return raw
-        if isinstance(raw, str):
+        if isinstance(raw, str) and raw not in self.modes:
             raw = evaluate(raw)
-            if isinstance(raw, str):
-                if raw in self.modes:
-                    return raw
+        if isinstance(raw, str):
+            if raw not in self.modes:
                 raise AttributeValueError(f"{describe_value(raw)} is not {self}")
+            return raw
         if isinstance(raw, Mapping):
             return {axis: self.read_side(axis, value, evaluate) for axis, value in raw.items()}
         if isinstance(raw, list | tuple):
@@ -324,16 +320,16 @@ class Padding(AttributeKind):
         return read_part(key, Integer(0), raw, evaluate)
 
     def __str__(self) -> str:
-        numbers = "an integer of at least 0, or one (or [before, after]) for each axis"
+        numbers = "an integer of at least 0, or an integer or [before, after] for each axis"
         return ", ".join([*self.modes, numbers])
 
 
 @dataclass(frozen=True)
 class Init:
-    """How weights begin: a distribution and its numbers.
+    """The initial values of a weight: a distribution and its arguments.
 
-    A truncated normal is cut at two standard deviations. `mode` says by what Kaiming's scales: the numbers that
-    go into each of the layer's (fan_in), or those that each goes into (fan_out).
+    A truncated normal is cut at two standard deviations. `mode` is that of Kaiming initialisation: it scales
+    by the number of inputs of each output (fan_in), or of outputs of each input (fan_out).
     """
 
     kind: str
@@ -343,7 +339,7 @@ class Init:
 
 KAIMING_MODES = ("fan_in", "fan_out")
 
-# kind: how many numbers it takes, at least and at most
+# the least and the largest number of arguments
 INIT_ARGUMENT_COUNTS = {
     "zeros": (0, 0),
     "ones": (0, 0),
@@ -357,7 +353,7 @@ INIT_ARGUMENT_COUNTS = {
     "kaiming_normal": (0, 0),
     "orthogonal": (0, 0),
 }
-# those that look at the rows and columns of a matrix
+# initialisers of matrices: they depend on the number of rows and columns
 MATRIX_INITS = frozenset(
     name for name in INIT_ARGUMENT_COUNTS if name.startswith(("xavier", "kaiming", "orthogonal"))
 )
@@ -365,7 +361,7 @@ MATRIX_INITS = frozenset(
 
 @dataclass(frozen=True)
 class InitKind(Text):
-    """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `truncated_normal(0.02)`, `kaiming_normal(fan_out)` ..."""
+    """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `kaiming_normal(fan_out)` and so on."""
 
     def json_schema(self) -> dict[str, Any]:
         return {
@@ -388,7 +384,7 @@ class InitKind(Text):
         low, high = INIT_ARGUMENT_COUNTS[form[1]]
         if not low <= len(args) <= high:
             raise AttributeValueError(
-                f"{form[1]} takes {low if low == high else f'{low} to {high}'} numbers, here are {len(args)}"
+                f"{form[1]} takes {low if low == high else f'{low} to {high}'} numbers; got {len(args)}"
             )
         return Init(form[1], args)
 
@@ -405,7 +401,7 @@ class AxisRenames(AttributeKind):
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> dict[str, str]:
         if not isinstance(raw, Mapping) or not raw:
-            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "write {T: S}, say")
+            raise AttributeValueError(f"{describe_value(raw)} is not {self}", "for example {T: S}")
         return {axis: read_part(axis, AxisName(), value, evaluate) for axis, value in raw.items()}
 
     def __str__(self) -> str:
@@ -430,12 +426,12 @@ class PartSizes(AttributeKind):
         if not isinstance(raw, list | Mapping) or len(raw) < 2:
             raise AttributeValueError(
                 f"{describe_value(raw)} is not {self}",
-                "write [query, key, value] or {query: 64, rest: -1}, say",
+                "for example [query, key, value] or {query: 64, rest: -1}",
             )
         if isinstance(raw, list):
             if not all(isinstance(name, str) for name in raw) or len(set(raw)) < len(raw):
                 raise AttributeValueError(
-                    "the names of parts differ from each other", "write [query, key, value], say"
+                    "the names of the parts must be different", "for example [query, key, value]"
                 )
             return tuple(raw)
         return {name: read_part(name, Integer(-1), size, evaluate) for name, size in raw.items()}
@@ -446,16 +442,14 @@ class PartSizes(AttributeKind):
 
 @dataclass(frozen=True)
 class TableFormula(Text):
-    """An expression in the indices of the table's own axes, and parameters."""
+    """An expression in the indices of the table's axes and in parameters."""
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["string", "number"]}
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> TableExpression:
-        number = isinstance(raw, int | float) and not isinstance(raw, bool)
-        return expression.parse_table_expression(
-            str(raw) if number else self.read_text(raw, evaluate), evaluate
-        )
+        is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        return parse_table_expression(str(raw) if is_number else self.read_text(raw, evaluate), evaluate)
 
     def __str__(self) -> str:
         return "an expression in the table's axes"

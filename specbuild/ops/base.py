@@ -1,4 +1,4 @@
-"""What an op is: the one definition from which schema, inference, counts, code and reference follow."""
+"""The base class of ops. One definition of an op gives its schema, types, cost, code and reference page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from specbuild.ops.types import ShapeError, TensorType
 
 @dataclass(frozen=True)
 class WeightSpec:
-    """A tensor that an op holds: its axes in canonical (PyTorch's) order, whether it is trained, whether it decays.
+    """A parameter or buffer of an op.
 
-    `axes` are the op's own letters for the roles of its dimensions (O and I for the channels of a
-    kernel, then the window axes); a backend says in which order it stores them. Weight decay is for kernels,
-    by which values are multiplied and summed: not for biases, for scales and shifts of norms, for slopes and tables.
+    `axes` are in PyTorch's order and named by their role: O and I for the output and input channels of a
+    kernel, then the window axes. A backend may store them in another order. `trainable` is false for buffers.
+    `decays` says whether weight decay applies: to kernels of linear and convolution layers and to embeddings.
     """
 
     axes: Mapping[str, int]
@@ -27,7 +27,7 @@ class WeightSpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of an op: by default the value before, or the one that `from` names."""
+    """One input of an op. The first input is the value of the previous step, unless `from` names another."""
 
     name: str
     doc: str = ""
@@ -37,7 +37,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class AxisStride:
-    """How the places along an axis lie on one of the input's: one for every `steps / of` of `axis`."""
+    """The stride of an output axis on the input axis `axis`, in input positions: numerator / denominator."""
 
     axis: str
     numerator: int
@@ -45,15 +45,17 @@ class AxisStride:
 
 
 class Op:
-    """A primitive. Dataclass fields are its attributes; what most ops share stands here."""
+    """A primitive operation. Its dataclass fields are its attributes in YAML."""
 
     name: ClassVar[str]
     family: ClassVar[str]
-    input_specs: ClassVar[tuple[InputSpec, ...]] = (InputSpec("x", "what it is applied to"),)
-    can_inline: ClassVar[bool] = False  # elementwise or nearly so: folded into the line that reads it
+    input_specs: ClassVar[tuple[InputSpec, ...]] = (InputSpec("x", "the input"),)
+    can_inline: ClassVar[bool] = (
+        False  # whether emitted code may write it inside the expression that reads it
+    )
     summary: ClassVar[str]
 
-    # As a dataclass would write them, once for all ops: written anew for each, they would slow the start.
+    # Like those of a dataclass, but shared: generating them for every op would slow down the start.
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -66,31 +68,31 @@ class Op:
         return f"{type(self).__name__}({values})"
 
     def infer_type(self, *inputs: Any) -> TensorType:
-        """The type that comes out of these types; raises ShapeError. Absent optional inputs are None."""
+        """The output type for these input types; raises ShapeError. An absent optional input is None."""
         first: TensorType = inputs[0]
         return first
 
     def part_types(self, *inputs: Any) -> dict[str, TensorType]:
-        """The several values that come out, by name; none where it is one. `infer` then gives the first."""
+        """The types of several outputs by name; empty for one output. `infer_type` gives the first."""
         return {}
 
     def axis_strides(self, *inputs: Any) -> dict[str, AxisStride]:
-        """Axes whose places lie otherwise than those of the same axis in the input; most ops keep all."""
+        """The strides of the output axes that do not have stride 1 on the input axis of the same name."""
         return {}
 
     def weight_specs(self, *inputs: Any) -> dict[str, WeightSpec]:
-        """What it holds, by canonical name."""
+        """Its parameters and buffers by canonical name."""
         return {}
 
     def count_macs(self, *inputs: Any) -> int:
-        """Multiply-adds for one sample; elementwise work is not counted."""
+        """Multiply-adds for one sample, without elementwise operations."""
         return 0
 
 
 def require_floats(name: str, x: TensorType) -> TensorType:
-    """The same type, if it holds floats; raises ShapeError."""
+    """Return the type if its dtype is float; raises ShapeError SB305."""
     if x.dtype != "float":
-        raise ShapeError("SB305", f"{name} works on floats, here is {x}")
+        raise ShapeError("SB305", f"{name} needs floats; got {x}")
     return x
 
 
@@ -100,27 +102,27 @@ T = TypeVar("T", bound=Op)
 
 
 def attribute_field(kind: AttributeKind, doc: str, default: Any = MISSING) -> Any:
-    """An attribute of an op: what it may hold, what it means, and what it is when not given."""
+    """The dataclass field of an op's attribute; required if it has no default."""
     return field(default=default, metadata={"kind": kind, "doc": doc})
 
 
 def register_op(family: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator: freeze the op and enter it under its snake_case name."""
+    """Class decorator: make the op a frozen dataclass and add it to OPS under its name in snake case."""
 
     def register_class(cls: type[T]) -> type[T]:
-        made = dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
-        made.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
-        made.family = family
-        made.summary = (cls.__doc__ or "").split("\n\n")[0].strip()
-        OPS[made.name] = made
-        return made
+        op = dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+        op.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
+        op.family = family
+        op.summary = (cls.__doc__ or "").split("\n\n")[0].strip()
+        OPS[op.name] = op
+        return op
 
     return register_class
 
 
 @dataclass(frozen=True)
 class OpAttribute:
-    """One attribute as declared, for whoever reads the op table."""
+    """The declaration of one attribute."""
 
     name: str
     kind: AttributeKind
@@ -133,5 +135,7 @@ class OpAttribute:
 
 
 def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
+    """The attributes of an op by name."""
+
     declared = fields(cls)  # type: ignore[arg-type]
     return {f.name: OpAttribute(f.name, f.metadata["kind"], f.metadata["doc"], f.default) for f in declared}

@@ -1,4 +1,4 @@
-"""Contraction: products of values summed over axes that they share."""
+"""Contraction: products of values, summed over shared axes."""
 
 from __future__ import annotations
 
@@ -12,52 +12,48 @@ from specbuild.ops.types import ShapeError, TensorType
 
 @register_op("contraction")
 class Contract(Op):
-    """The product of values that meet by axis name, summed over axes: einsum by names.
+    """The product of values, aligned by axis name and summed over axes: einsum with named axes.
 
-    An axis that only one has stays; one that several have is met place by place; those in `over` go.
-    Matrix products, attention scores, bilinear forms and outer products are contractions.
+    Axes in `over` are summed over; all other axes stay. Matrix products, attention scores, bilinear forms and
+    outer products are contractions.
     """
 
     input_specs = (InputSpec("of", "the values", variadic=True),)
-    over: tuple[str, ...] = attribute_field(
-        AxisNames(), "axes that are summed away; none makes an outer product", ()
-    )
+    over: tuple[str, ...] = attribute_field(AxisNames(), "axes to sum over; none for an outer product", ())
 
     def infer_type(self, *xs: TensorType) -> TensorType:
         if len(xs) < 2:
-            raise ShapeError("SB401", "contract needs two values or more", "`sum` is for one")
+            raise ShapeError("SB401", "contract needs two or more values", "use `sum` for one value")
         sizes = self.joint_sizes(*xs)
         for axis in self.over:
             if sum(axis in x for x in xs) < 2:
                 raise ShapeError(
                     "SB404",
                     f"axis {axis} is not shared by {' and '.join(map(str, xs))}",
-                    "`sum` it away before",
+                    "use `sum` before",
                 )
         return TensorType(
             {a: n for a, n in sizes.items() if a not in self.over}, "float", any(x.batched for x in xs)
         )
 
     def joint_sizes(self, *xs: TensorType) -> dict[str, int]:
-        """Every axis of the values with its size."""
+        """The size of every axis; raises ShapeError if an axis has several sizes."""
         sizes: dict[str, int] = {}
         for x in xs:
             require_floats(self.name, x)
             for axis, size in x.sizes.items():
                 if sizes.setdefault(axis, size) != size:
-                    raise ShapeError(
-                        "SB401",
-                        f"axis {axis} has size {concrete(sizes[axis])} and {concrete(size)} in {' and '.join(map(str, xs))}",
-                    )
+                    both = f"{concrete(sizes[axis])} and {concrete(size)}"
+                    raise ShapeError("SB401", f"axis {axis} has size {both} in {' and '.join(map(str, xs))}")
         return sizes
 
     def count_macs(self, *xs: TensorType) -> int:
-        """Two at a time, in the order written; a product that sums nothing is elementwise work."""
-        total, held = 0, dict(xs[0].sizes)
+        """The multiply-adds of contracting from left to right. A product without a sum is elementwise."""
+        total, sizes = 0, dict(xs[0].sizes)
         for i, x in enumerate(xs[1:], 1):
-            held |= x.sizes
+            sizes |= x.sizes
             later = {axis for y in xs[i + 1 :] for axis in y.axes}
-            summed = [axis for axis in self.over if axis in held and axis not in later]
-            total += prod(map(concrete, held.values())) if summed else 0
-            held = {axis: n for axis, n in held.items() if axis not in summed}
+            summed = [axis for axis in self.over if axis in sizes and axis not in later]
+            total += prod(map(concrete, sizes.values())) if summed else 0
+            sizes = {axis: n for axis, n in sizes.items() if axis not in summed}
         return total

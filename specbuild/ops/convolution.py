@@ -1,4 +1,4 @@
-"""Ops that mix channels with learned weights: convolutions and linear maps."""
+"""Convolutions and linear layers."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def require_divisible(part: int, whole: int, what: str, axis: str = CHANNEL) -> 
 
 @register_op("convolution")
 class Conv(Op):
-    """Convolution over one to three axes; each output channel reads every place under a sliding window."""
+    """Convolution over one to three axes."""
 
-    channels: int = attribute_field(Integer(1), "channels that come out")
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis", 3)
-    stride: int = attribute_field(PerAxis(Integer(1)), "step of the window along each axis", 1)
-    padding: object = attribute_field(Padding(), "what is added around the input", "same")
-    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
+    channels: int = attribute_field(Integer(1), "number of output channels")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 3)
+    stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
+    padding: object = attribute_field(Padding(), "padding of the input", "same")
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the kernel", 1)
     groups: int = attribute_field(
-        Integer(1), "groups that channels are split into; as many as channels: depthwise", 1
+        Integer(1), "number of channel groups; as many as channels makes it depthwise", 1
     )
-    bias: bool = attribute_field(Boolean(), "whether to add a learned number to each channel", True)
+    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each channel", True)
     padding_mode: str = attribute_field(
-        Choice(("zeros", "reflect", "replicate", "circular")), "what the padding holds", "zeros"
+        Choice(("zeros", "reflect", "replicate", "circular")), "how the padding is filled", "zeros"
     )
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
+        AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
     init: Init | None = attribute_field(
-        InitKind(), "how the kernel begins; otherwise as the framework does", None
+        InitKind(), "initial values of the kernel; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "how the bias begins; otherwise as the framework does", None
+        InitKind(), "initial values of the bias; by default those of the framework", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
@@ -76,10 +76,9 @@ class Conv(Op):
         return x.with_sizes({CHANNEL: self.channels, **window.output_sizes(x)})
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        places = dict(
-            zip("DHW"[-len(self.sliding_window(x).axes) :], self.sliding_window(x).kernel, strict=True)
-        )
-        axes = {"O": self.channels, "I": concrete(x[CHANNEL]) // concrete(self.groups), **places}
+        window = self.sliding_window(x)
+        window_sizes = dict(zip("DHW"[-len(window.axes) :], window.kernel, strict=True))
+        axes = {"O": self.channels, "I": concrete(x[CHANNEL]) // concrete(self.groups), **window_sizes}
         kernel = WeightSpec(axes, decays=True)
         return {"kernel": kernel} | ({"bias": WeightSpec({"O": self.channels})} if self.bias else {})
 
@@ -94,71 +93,66 @@ class Conv(Op):
 
 @register_op("convolution")
 class ConvTranspose(Op):
-    """Transposed convolution: each place is spread over a window, as the gradient of `conv` does (arXiv 1603.07285).
+    """Transposed convolution, the gradient of `conv` with respect to its input (arXiv 1603.07285).
 
-    A size n becomes (n - 1) * stride + dilation * (kernel - 1) + 1 + output_padding less the padding on both
-    sides, which is cut off. With `tf_same` it becomes n * stride, as in Keras.
+    The output size is (n - 1) * stride + dilation * (kernel - 1) + 1 + output_padding minus the padding of
+    both sides, which is cut off. With `tf_same` it is n * stride, as in Keras.
     """
 
-    channels: int = attribute_field(Integer(1), "channels that come out")
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis")
-    stride: int = attribute_field(PerAxis(Integer(1)), "distance between the windows along each axis", 1)
+    channels: int = attribute_field(Integer(1), "number of output channels")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
     padding: object = attribute_field(
-        Padding(("same", "valid", "tf_same")), "what is cut off the result on each side", 0
+        Padding(("same", "valid", "tf_same")), "what is cut off on each side of the output", 0
     )
-    output_padding: int = attribute_field(PerAxis(Integer(0)), "what the result is longer by at its end", 0)
-    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
-    groups: int = attribute_field(Integer(1), "groups that channels are split into", 1)
-    bias: bool = attribute_field(Boolean(), "whether to add a learned number to each channel", True)
+    output_padding: int = attribute_field(PerAxis(Integer(0)), "what is added to the end of each axis", 0)
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the kernel", 1)
+    groups: int = attribute_field(Integer(1), "number of channel groups", 1)
+    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each channel", True)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
+        AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
     init: Init | None = attribute_field(
-        InitKind(), "how the kernel begins; otherwise as the framework does", None
+        InitKind(), "initial values of the kernel; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "how the bias begins; otherwise as the framework does", None
+        InitKind(), "initial values of the bias; by default those of the framework", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
-        """The window; its `pads` are what is cut off."""
-        found = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
-        return found if found.pads is not None else replace(found, pads=transposed_same_padding(found)[0])
+        """The window. Its `pads` are cut off the output."""
+        window = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
+        if window.pads is not None:
+            return window
+        return replace(window, pads=transposed_same_padding(window)[0])
 
     def resolve_output_padding(self, x: TensorType) -> tuple[int, ...]:
-        """What the result is longer by at its end, for each axis."""
-        found = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
-        given = values_per_axis(self.output_padding, found.axes, "output_padding")
-        if found.pads is None and any(given):
-            raise ShapeError("SB404", "tf_same says what the result's size is", "leave output_padding out")
-        return given if found.pads is not None else transposed_same_padding(found)[1]
+        """The output padding of each axis."""
+        window = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
+        padding = values_per_axis(self.output_padding, window.axes, "output_padding")
+        if window.pads is None and any(padding):
+            raise ShapeError("SB404", "tf_same determines the output size", "remove output_padding")
+        return padding if window.pads is not None else transposed_same_padding(window)[1]
 
     def infer_type(self, x: TensorType) -> TensorType:
         require_divisible(self.groups, x[CHANNEL], "input channels")
         require_divisible(self.groups, self.channels, "output channels")
-        window, longer = self.sliding_window(x), self.resolve_output_padding(x)
+        window, output_padding = self.sliding_window(x), self.resolve_output_padding(x)
         sizes = {}
         for i, (axis, pads) in enumerate(zip(window.axes, window.pads or (), strict=True)):
-            if longer[i] and longer[i] >= max(window.stride[i], window.dilation[i]):
-                raise ShapeError("SB403", "output_padding must be less than the stride or the dilation")
-            if max(pads) >= window.effective_size(i):
-                raise ShapeError(
-                    "SB403",
-                    f"padding of {concrete(max(pads))} cuts off more than a window of {window.effective_size(i)}",
-                )
-            size = (
-                (concrete(x[axis]) - 1) * concrete(window.stride[i])
-                + window.effective_size(i)
-                + concrete(longer[i])
-            )
+            if output_padding[i] and output_padding[i] >= max(window.stride[i], window.dilation[i]):
+                raise ShapeError("SB403", "output_padding must be smaller than the stride or the dilation")
+            length, padding = window.effective_size(i), concrete(max(pads))
+            if padding >= length:
+                raise ShapeError("SB403", f"padding of {padding} is not smaller than the window of {length}")
+            size = (concrete(x[axis]) - 1) * concrete(window.stride[i]) + length + concrete(output_padding[i])
             sizes[axis] = size - sum(map(concrete, pads))
         return x.with_sizes({CHANNEL: self.channels, **sizes})
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        places = dict(
-            zip("DHW"[-len(self.sliding_window(x).axes) :], self.sliding_window(x).kernel, strict=True)
-        )
-        axes = {"I": x[CHANNEL], "O": concrete(self.channels) // concrete(self.groups), **places}
+        window = self.sliding_window(x)
+        window_sizes = dict(zip("DHW"[-len(window.axes) :], window.kernel, strict=True))
+        axes = {"I": x[CHANNEL], "O": concrete(self.channels) // concrete(self.groups), **window_sizes}
         kernel = WeightSpec(axes, decays=True)
         return {"kernel": kernel} | ({"bias": WeightSpec({"O": self.channels})} if self.bias else {})
 
@@ -172,16 +166,16 @@ class ConvTranspose(Op):
 
 @register_op("linear")
 class Linear(Op):
-    """Matrix product over one axis, at every place alike, plus a bias."""
+    """A linear layer over one axis, the same at every position of the others."""
 
-    features: int = attribute_field(Integer(1), "size that comes out")
-    bias: bool = attribute_field(Boolean(), "whether to add a learned number to each feature", True)
-    over: str = attribute_field(AxisName(), "axis that is mixed", CHANNEL)
+    features: int = attribute_field(Integer(1), "output size")
+    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each feature", True)
+    over: str = attribute_field(AxisName(), "axis that is transformed", CHANNEL)
     init: Init | None = attribute_field(
-        InitKind(), "how the matrix begins; otherwise as the framework does", None
+        InitKind(), "initial values of the matrix; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "how the bias begins; otherwise as the framework does", None
+        InitKind(), "initial values of the bias; by default those of the framework", None
     )
 
     def infer_type(self, x: TensorType) -> TensorType:

@@ -1,4 +1,4 @@
-"""Comparisons and what follows from them: masks, and values chosen by a mask."""
+"""Comparisons, masks, and values selected by a mask."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_e
 
 
 def require_mask(name: str, x: TensorType) -> TensorType:
-    """The same type, if it is true or false; raises ShapeError."""
+    """Return the type if its dtype is bool; raises ShapeError SB305."""
     if x.dtype != "bool":
         raise ShapeError(
-            "SB305", f"{name} needs what is true or false, here is {x}", "make it with `compare`"
+            "SB305", f"{name} needs a mask of true and false; got {x}", "use `compare` to make one"
         )
     return x
 
 
 @register_op("logic")
 class Compare(Op):
-    """Whether x passes a test against a fixed value, or against another that it meets by axis name."""
+    """Compare x with a fixed value, or with another value, aligned by axis name."""
 
     can_inline = True
     input_specs = (
-        InputSpec("x", "what is compared"),
-        InputSpec("other", "what it is compared with", optional=True),
+        InputSpec("x", "the value to compare"),
+        InputSpec("other", "the value to compare with", optional=True),
     )
-    test: str = attribute_field(Choice(COMPARISONS), "which relation must hold")
-    value: float | None = attribute_field(Real(), "what it is compared with, where that is fixed", None)
+    test: str = attribute_field(Choice(COMPARISONS), "the relation that must hold")
+    value: float | None = attribute_field(Real(), "the fixed number to compare with", None)
 
     def infer_type(self, x: TensorType, other: TensorType | None = None) -> TensorType:
         if (other is None) == (self.value is None):
             raise ShapeError(
                 "SB103",
-                "compare needs a fixed `value`, or an `other` value",
-                "write `compare: {test: greater, value: 0}`, say",
+                "compare needs either `value`, a fixed number, or `other`, another value",
+                "for example `compare: {test: greater, value: 0}`",
             )
         if other is None:
             return x.with_dtype("bool")
         if x.dtype != other.dtype:
-            raise ShapeError("SB305", f"compare needs values of one type, here are {x} and {other}")
+            raise ShapeError("SB305", f"compare needs values of the same dtype; got {x} and {other}")
         return broadcast_types((x, other)).with_dtype("bool")
 
 
 @register_op("logic")
 class Where(Op):
-    """One value where the condition holds, else another or a fixed one; all meet by axis name."""
+    """Select `then` where the condition is true, else `otherwise` or a fixed number. Aligned by axis name."""
 
     can_inline = True
     input_specs = (
-        InputSpec("then", "what stands where the condition holds"),
-        InputSpec("condition", "true or false at each place"),
-        InputSpec("otherwise", "what stands where it does not hold", optional=True),
+        InputSpec("then", "the result where the condition is true"),
+        InputSpec("condition", "true or false at each position"),
+        InputSpec("otherwise", "the result where the condition is false", optional=True),
     )
     value: float | None = attribute_field(
-        Real(), "what stands where it does not hold, where that is fixed", None
+        Real(), "the result where the condition is false, as a fixed number", None
     )
 
     def infer_type(
@@ -65,11 +65,11 @@ class Where(Op):
         if (otherwise is None) == (self.value is None):
             raise ShapeError(
                 "SB103",
-                "where needs a value `otherwise`, or a fixed `value`",
-                "write `where: {condition: mask, value: 0}`, say",
+                "where needs either `otherwise`, another value, or `value`, a fixed number",
+                "for example `where: {condition: mask, value: 0}`",
             )
         if otherwise is not None and then.dtype != otherwise.dtype:
-            raise ShapeError("SB305", f"where needs values of one type, here are {then} and {otherwise}")
+            raise ShapeError("SB305", f"where needs values of the same dtype; got {then} and {otherwise}")
         require_mask(self.name, condition)
         return broadcast_types(
             (then, condition) if otherwise is None else (then, condition, otherwise)
@@ -87,22 +87,22 @@ class LogicalNot(Op):
 
 
 class VariadicLogical(Op):
-    """Masks that meet by axis name."""
+    """A logical operation on two or more masks, aligned by axis name."""
 
     input_specs = VARIADIC_INPUTS
     can_inline = True
 
     def infer_type(self, *xs: TensorType) -> TensorType:
         if len(xs) < 2:
-            raise ShapeError("SB401", f"{self.name} needs two values or more")
+            raise ShapeError("SB401", f"{self.name} needs two or more values")
         return broadcast_types(tuple(require_mask(self.name, x) for x in xs))
 
 
 @register_op("logic")
 class LogicalAnd(VariadicLogical):
-    """True where all are."""
+    """True where all masks are true."""
 
 
 @register_op("logic")
 class LogicalOr(VariadicLogical):
-    """True where any is."""
+    """True where any mask is true."""

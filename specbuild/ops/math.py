@@ -1,4 +1,4 @@
-"""Arithmetic on one value, number by number."""
+"""Elementwise arithmetic on one value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from specbuild.ops.types import ShapeError, TensorType
 
 
 class MathOp(Op):
-    """A function of each number by itself."""
+    """An elementwise function."""
 
     can_inline = True
 
 
 class FloatMathOp(MathOp):
-    """A function of each number by itself that only floats have."""
+    """An elementwise function of floats."""
 
     def infer_type(self, x: TensorType) -> TensorType:
         return require_floats(self.name, x)
@@ -33,22 +33,22 @@ class Abs(MathOp):
 
 @register_op("math")
 class Sign(MathOp):
-    """-1, 0 or 1, as x is negative, zero or positive; no gradient passes."""
+    """-1, 0 or 1 for a negative, zero or positive x; no gradient flows through it."""
 
 
 @register_op("math")
 class Square(MathOp):
-    """x x."""
+    """x * x."""
 
 
 @register_op("math")
 class Sqrt(FloatMathOp):
-    """The square root of x, which may not be negative."""
+    """The square root of x; x must not be negative."""
 
 
 @register_op("math")
 class Rsqrt(FloatMathOp):
-    """1 over the square root of x, which must be positive."""
+    """1 / sqrt(x); x must be positive."""
 
 
 @register_op("math")
@@ -63,7 +63,7 @@ class Exp(FloatMathOp):
 
 @register_op("math")
 class Log(FloatMathOp):
-    """The natural logarithm of x, which must be positive."""
+    """The natural logarithm of x; x must be positive."""
 
 
 @register_op("math")
@@ -78,38 +78,38 @@ class Cos(FloatMathOp):
 
 @register_op("math")
 class Floor(FloatMathOp):
-    """The largest whole number not above x; no gradient passes."""
+    """The largest whole number that is at most x; no gradient flows through it."""
 
 
 @register_op("math")
 class StopGradient(MathOp):
-    """x, held constant in training: no gradient passes."""
+    """x, treated as a constant in training: no gradient flows through it."""
 
 
 @register_op("math")
 class Scale(FloatMathOp):
-    """by x + plus, with fixed numbers: 1 - x is `scale: {by: -1, plus: 1}`."""
+    """by * x + plus, with fixed numbers: 1 - x is `scale: {by: -1, plus: 1}`."""
 
-    by: float = attribute_field(Real(), "what each number is multiplied by", 1.0)
-    plus: float = attribute_field(Real(), "what is then added", 0.0)
+    by: float = attribute_field(Real(), "the factor", 1.0)
+    plus: float = attribute_field(Real(), "the number added after that", 0.0)
 
 
 @register_op("math")
 class Power(MathOp):
-    """x to a power: a fixed one, or one that is itself a value. A power like 0.5 needs x > 0."""
+    """x to the power of a fixed number or of another value. A fractional power needs x > 0."""
 
     input_specs = (
-        InputSpec("x", "what is raised"),
-        InputSpec("to", "the power, met by axis name", optional=True),
+        InputSpec("x", "the base"),
+        InputSpec("to", "the exponent, aligned by axis name", optional=True),
     )
-    exponent: float | None = attribute_field(Real(), "the power, where it is fixed", None)
+    exponent: float | None = attribute_field(Real(), "the exponent, as a fixed number", None)
 
     def infer_type(self, x: TensorType, to: TensorType | None = None) -> TensorType:
         if (to is None) == (self.exponent is None):
             raise ShapeError(
                 "SB103",
-                "power needs a fixed `exponent`, or a value to raise `to`",
-                "write `power: {exponent: 2}`, say",
+                "power needs either `exponent`, a fixed number, or `to`, another value",
+                "for example `power: {exponent: 2}`",
             )
         return (
             require_floats(self.name, x)
@@ -120,14 +120,14 @@ class Power(MathOp):
 
 @register_op("math")
 class Clip(MathOp):
-    """x, but not below `min` nor above `max`; outside no gradient passes."""
+    """x limited to the range from `min` to `max`; outside of it, no gradient flows."""
 
-    min: float | None = attribute_field(Real(), "the least that comes out; no limit if not given", None)
-    max: float | None = attribute_field(Real(), "the most that comes out; no limit if not given", None)
+    min: float | None = attribute_field(Real(), "the lower limit; none by default", None)
+    max: float | None = attribute_field(Real(), "the upper limit; none by default", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         if self.min is None and self.max is None:
             raise ShapeError("SB103", "clip needs `min`, `max` or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ShapeError("SB304", f"clip: min {self.min} is above max {self.max}")
+            raise ShapeError("SB304", f"clip: min {self.min} is greater than max {self.max}")
         return x

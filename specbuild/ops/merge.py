@@ -1,4 +1,4 @@
-"""Ops on several values: arithmetic by axis name, joining, contraction."""
+"""Ops on several values: elementwise arithmetic, aligned by axis name, and concatenation."""
 
 from __future__ import annotations
 
@@ -14,56 +14,61 @@ VARIADIC_INPUTS = (InputSpec("of", "the values", variadic=True),)
 
 
 def broadcast_types(xs: tuple[TensorType, ...]) -> TensorType:
-    """The type in which values meet by axis name; a size of 1 gives way."""
+    """The type of values aligned by axis name. Axes of size 1, or missing ones, are broadcast.
+
+    Raises ShapeError SB401 if an axis has different sizes.
+    """
     sizes: dict[str, int] = {}
     for x in sorted(xs, key=lambda x: -len(x.sizes)):
         for axis, size in x.sizes.items():
-            have = sizes.get(axis, 1)
-            if have != size and 1 not in (have, size):
-                raise ShapeError(
-                    "SB401",
-                    f"axis {axis} is {concrete(have)} here and {concrete(size)} there: {join_names(map(str, xs))}",
-                )
-            sizes[axis] = size if have == 1 else have
+            known = sizes.get(axis, 1)
+            if known != size and 1 not in (known, size):
+                both = f"{concrete(known)} and {concrete(size)}"
+                raise ShapeError("SB401", f"axis {axis} has size {both} in {join_names(map(str, xs))}")
+            sizes[axis] = size if known == 1 else known
     dtype = next(d for d in ("float", "int32", "bool") if any(x.dtype == d for x in xs))
     return TensorType(sizes, dtype, any(x.batched for x in xs))
 
 
 class Elementwise(Op):
-    """Values that meet by axis name, number by number; integers and booleans beside floats count as such."""
+    """Elementwise arithmetic on values aligned by axis name. Mixed dtypes become the widest of them."""
 
     input_specs = VARIADIC_INPUTS
     can_inline = True
-    needs_equal_axes = False  # whether all must have the same axes, unless `broadcast` says otherwise
-    is_binary = False  # whether there are just two
-    output_dtypes: ClassVar[tuple[str, ...]] = ("float", "int32")  # what can come out
+    needs_equal_axes = (
+        False  # whether all inputs need the same axes, unless the attribute `broadcast` is true
+    )
+    is_binary = False  # whether it takes exactly two inputs
+    output_dtypes: ClassVar[tuple[str, ...]] = ("float", "int32")  # dtypes that the result can have
 
     def infer_type(self, *xs: TensorType) -> TensorType:
         if len(xs) < 2 or (len(xs) > 2 and self.is_binary):
-            raise ShapeError("SB401", f"{self.name} needs two values{'' if self.is_binary else ' or more'}")
+            raise ShapeError(
+                "SB401", f"{self.name} needs two {'values' if self.is_binary else 'or more values'}"
+            )
         if self.needs_equal_axes and not getattr(self, "broadcast", False):
             for x in xs[1:]:
                 if not x.has_same_sizes(xs[0]):
                     raise ShapeError(
                         "SB401",
-                        f"{self.name} needs equal axes, here are {xs[0]} and {x}",
-                        "say `broadcast: true` if the smaller is to be repeated",
+                        f"{self.name} needs equal axes; got {xs[0]} and {x}",
+                        "add `broadcast: true` to repeat the smaller one",
                     )
-        found = broadcast_types(xs)
-        if found.dtype not in self.output_dtypes:
+        result = broadcast_types(xs)
+        if result.dtype not in self.output_dtypes:
             raise ShapeError(
-                "SB305", f"{self.name} does not work on {found.dtype}: {join_names(map(str, xs))}"
+                "SB305", f"{self.name} does not support {result.dtype}: {join_names(map(str, xs))}"
             )
-        return found
+        return result
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class StrictElementwise(Elementwise):
-    """Values with equal axes, number by number."""
+    """Elementwise arithmetic on values with equal axes."""
 
     needs_equal_axes = True
     broadcast: bool = attribute_field(
-        Boolean(), "whether axes that one lacks, or has with size 1, are repeated", False
+        Boolean(), "whether to repeat a value along axes that it lacks or has with size 1", False
     )
 
 
@@ -74,36 +79,36 @@ class Add(StrictElementwise):
 
 @register_op("merge")
 class Subtract(StrictElementwise):
-    """The first of two values with equal axes, less the second."""
+    """The first of two values with equal axes minus the second."""
 
     is_binary = True
 
 
 @register_op("merge")
 class Minimum(StrictElementwise):
-    """The smallest of values with equal axes, at each place."""
+    """The elementwise minimum of values with equal axes."""
 
 
 @register_op("merge")
 class Maximum(StrictElementwise):
-    """The largest of values with equal axes, at each place (maxout, arXiv 1302.4389)."""
+    """The elementwise maximum of values with equal axes (maxout, arXiv 1302.4389)."""
 
 
 @register_op("merge")
 class Average(StrictElementwise):
-    """The mean of values with equal axes, at each place."""
+    """The elementwise mean of values with equal axes."""
 
     output_dtypes = ("float",)
 
 
 @register_op("merge")
 class Multiply(Elementwise):
-    """The product of values that meet by axis name: a gate {C} scales a map {C, H, W}."""
+    """The product of values, aligned by axis name: a gate {C} scales a map {C, H, W}."""
 
 
 @register_op("merge")
 class Divide(Elementwise):
-    """The first of two values that meet by axis name, over the second."""
+    """The first of two values divided by the second, aligned by axis name."""
 
     is_binary = True
     output_dtypes = ("float",)
@@ -111,11 +116,11 @@ class Divide(Elementwise):
 
 @register_op("merge")
 class Concat(Op):
-    """Values joined along one axis, in the order given."""
+    """Concatenate values along one axis, in the given order."""
 
     input_specs = VARIADIC_INPUTS
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis along which they are joined", "C")
+    over: str = attribute_field(AxisName(), "axis along which values are joined", "C")
 
     def infer_type(self, *xs: TensorType) -> TensorType:
         first, total = xs[0], 0
@@ -124,7 +129,7 @@ class Concat(Op):
             total += concrete(x[self.over])
             if set(x.axes) != set(first.axes) or any(x[a] != first[a] for a in x.axes if a != self.over):
                 raise ShapeError(
-                    "SB401", f"concat over {self.over} needs the other axes equal, here are {first} and {x}"
+                    "SB401", f"concat over {self.over} needs all other axes equal; got {first} and {x}"
                 )
         names = [f"x{i}" for i in range(len(xs))]
         size = symbolic_formula(

@@ -1,4 +1,4 @@
-"""Places and their neighbours: padding, windows laid out along an axis of their own, and back."""
+"""Padding; unfolding sliding windows into an axis of their own, and folding them back."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from specbuild.ops.window import (
 
 @register_op("neighbourhood")
 class Pad(Op):
-    """Values added at both ends of axes."""
+    """Add values at both ends of axes."""
 
     can_inline = True
 
     padding: object = attribute_field(
-        Padding(()), "what is added; by axis, as in {H: [0, 1], W: 2}, for any axes"
+        Padding(()), "the padding; a mapping such as {H: [0, 1], W: 2} can name any axes"
     )
     mode: str = attribute_field(
         Choice(("constant", "reflect", "replicate", "circular")),
-        "what is added: one value, the places beside the end but not the end itself, the end again, the other end",
+        "how to fill: with `value`, mirrored without the edge, with the edge value, or with the other end",
         "constant",
     )
-    value: float = attribute_field(Real(), "the value that is added in the mode constant", 0)
+    value: float = attribute_field(Real(), "the value of the padding in the mode constant", 0)
 
     def axis_padding(self, x: TensorType) -> dict[str, PaddingPair]:
-        """(before, after) for each axis that is padded."""
+        """(before, after) for each axis to pad."""
         axes = tuple(self.padding) if isinstance(self.padding, Mapping) else window_axes(x, None)
         pairs = (
             p if isinstance(p, tuple) else (p, p) for p in values_per_axis(self.padding, axes, "padding")
@@ -50,7 +50,7 @@ class Pad(Op):
             x[axis]
         if self.mode != "constant" and len(sides) > 3:
             raise ShapeError(
-                "SB404", f"the mode {self.mode} pads at most three axes", "pad the others in a step before"
+                "SB404", f"the mode {self.mode} supports at most three axes", "pad the others in another step"
             )
         check_padding_mode(self.mode, x, tuple(sides), tuple(sides.values()))
         return x.with_sizes(
@@ -59,30 +59,28 @@ class Pad(Op):
 
 
 def padded_size(size: int, before: int, after: int) -> int:
-    """A size with what is added to it, in words if it has some."""
+    """A size plus its padding; symbolic if the size is."""
     if expression_of(size) is None:
         return concrete(size) + concrete(before) + concrete(after)
     return symbolic_formula("n + a + b", n=size, a=before, b=after)  # type: ignore[no-any-return]
 
 
 def count_points(kernel: tuple[int, ...]) -> int:
-    """How many points a window has."""
+    """The number of elements of a window."""
     return reduce(lambda a, b: symbolic_formula("a * b", a=a, b=b), kernel)
 
 
 @register_op("neighbourhood")
 class Unfold(Op):
-    """Each place's neighbours under a sliding window, laid along a new axis, row-major (im2col)."""
+    """The elements of each sliding window along a new axis, in row-major order (im2col)."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis")
-    into: str = attribute_field(AxisName(), "the new axis: the points of the window")
-    stride: int = attribute_field(PerAxis(Integer(1)), "step of the window along each axis", 1)
-    padding: object = attribute_field(
-        Padding(("same", "valid", "causal")), "zeros that are added around the input", 0
-    )
-    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    into: str = attribute_field(AxisName(), "the new axis, of the elements of the window")
+    stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
+    padding: object = attribute_field(Padding(("same", "valid", "causal")), "zero padding of the input", 0)
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
+        AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
@@ -90,15 +88,14 @@ class Unfold(Op):
 
     def infer_type(self, x: TensorType) -> TensorType:
         if self.into in x:
-            raise ShapeError("SB401", f"there is an axis {self.into} already in {x}")
+            raise ShapeError("SB401", f"{x} already has an axis {self.into}")
         window = self.sliding_window(x)
         require_other_axis(x, window.axes)
         out = x.with_sizes(window.output_sizes(x))
-        at = out.axes.index(CHANNEL) + 1 if CHANNEL in out else 0
+        position = out.axes.index(CHANNEL) + 1 if CHANNEL in out else 0
         sizes = list(out.sizes.items())
-        return TensorType(
-            dict([*sizes[:at], (self.into, count_points(window.kernel)), *sizes[at:]]), x.dtype, x.batched
-        )
+        sizes.insert(position, (self.into, count_points(window.kernel)))
+        return TensorType(dict(sizes), x.dtype, x.batched)
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return self.sliding_window(x).axis_strides()
@@ -106,26 +103,26 @@ class Unfold(Op):
 
 @register_op("neighbourhood")
 class Fold(Op):
-    """The points of windows added up where they lie: what `unfold` reads from, back again (col2im).
+    """The sum of overlapping windows, the transpose of `unfold` (col2im).
 
-    Without `size` or `like`, a size n becomes (n - 1) * stride + dilation * (kernel - 1) + 1 less the padding.
+    Without `size` and `like`, a size is (n - 1) * stride + dilation * (kernel - 1) + 1 minus the padding.
     """
 
     input_specs = (
         InputSpec("x", "the windows"),
-        InputSpec("like", "a value whose size the result gets", optional=True),
+        InputSpec("like", "a value that has the output size", optional=True),
     )
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis")
-    axis: str = attribute_field(AxisName(), "the axis of the points of the window")
-    stride: int = attribute_field(PerAxis(Integer(1)), "distance between the windows along each axis", 1)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    axis: str = attribute_field(AxisName(), "the axis of the elements of the window")
+    stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
     padding: object = attribute_field(
-        Padding(("same", "valid")), "what is cut off the result, alike on both sides", 0
+        Padding(("same", "valid")), "what is cut off on each side of the output", 0
     )
-    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
-    size: int | None = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", None)
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
+    size: int | None = attribute_field(PerAxis(Integer(1)), "output size along each axis", None)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the windows lie along; all of D, H, W that there are", None
+        AxisNames(), "axes of the windows; by default those of D, H, W", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
@@ -136,16 +133,14 @@ class Fold(Op):
         window = self.sliding_window(x)
         require_other_axis(x, (*window.axes, self.axis))
         if len(window.axes) > 2:
-            raise ShapeError("SB404", "windows are folded over one or two axes", "name them with `over`")
+            raise ShapeError("SB404", "fold works over one or two axes", "name them with `over`")
         if any(before != after for before, after in window.pads or ()):
-            raise ShapeError("SB404", "what fold cuts off is alike on both sides", "slice the result")
+            raise ShapeError("SB404", "fold needs equal padding on both sides", "use `slice` on the result")
         if x[self.axis] != count_points(window.kernel):
-            held = f"axis {self.axis} of size {concrete(x[self.axis])}"
-            raise ShapeError(
-                "SB401", f"{held} does not hold windows of {concrete(count_points(window.kernel))} points"
-            )
+            size, points = concrete(x[self.axis]), concrete(count_points(window.kernel))
+            raise ShapeError("SB401", f"axis {self.axis} has size {size}, but a window has {points} elements")
         if like is not None and self.size is not None:
-            raise ShapeError("SB404", "fold takes size or like, not both")
+            raise ShapeError("SB404", "fold takes either size or like, not both")
         sizes = self.smallest_sizes(window, x)
         if like is not None:
             sizes = {axis: like[axis] for axis in window.axes}
@@ -154,18 +149,18 @@ class Fold(Op):
         out = x.without_axes(self.axis).with_sizes(sizes)
         for axis, size in window.output_sizes(out).items():
             if concrete(size) != concrete(x[axis]):
-                message = f"axis {axis} of size {concrete(out[axis])} has {concrete(size)} windows, but here are {concrete(x[axis])}"
-                raise ShapeError("SB401", message)
+                windows = f"{concrete(size)} windows, but the input has {concrete(x[axis])}"
+                raise ShapeError("SB401", f"axis {axis} of size {concrete(out[axis])} has {windows}")
         return out
 
     def axis_strides(self, x: TensorType, like: TensorType | None = None) -> dict[str, AxisStride]:
         return self.sliding_window(x).transposed_strides()
 
     def smallest_sizes(self, window: SlidingWindow, x: TensorType) -> dict[str, int]:
-        """The least size that has so many windows."""
+        """The smallest output sizes that have as many windows as `x`."""
         assert window.pads is not None
-        found = {}
+        sizes = {}
         for i, axis in enumerate(window.axes):
             whole = (concrete(x[axis]) - 1) * concrete(window.stride[i]) + window.effective_size(i)
-            found[axis] = whole - sum(map(concrete, window.pads[i]))
-        return found
+            sizes[axis] = whole - sum(map(concrete, window.pads[i]))
+        return sizes

@@ -1,4 +1,4 @@
-"""Normalisation: values scaled by the statistics of their neighbours."""
+"""Normalisation layers."""
 
 from __future__ import annotations
 
@@ -11,48 +11,49 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
 
 
 def affine_weights(size: dict[str, int], scale: bool, shift: bool = True) -> dict[str, WeightSpec]:
-    """The learned scale and shift of a norm."""
+    """The learned scale and shift of a normalisation layer."""
     return ({"scale": WeightSpec(size)} if scale else {}) | (
         {"shift": WeightSpec(size)} if scale and shift else {}
     )
 
 
 def position_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The axes beside C whose numbers are normalised together: those named, else D, H, W, else all."""
+    """The axes besides C that are normalised together: `over`, or those of D, H, W, or else all.
+
+    Raises ShapeError SB404.
+    """
     x[CHANNEL]
     axes = spatial_axes(x) if over is None else over
     for axis in axes:
         x[axis]
     if CHANNEL in axes:
-        raise ShapeError("SB404", "`over` names the axes beside C", "leave C out")
+        raise ShapeError("SB404", "`over` must not contain C", "list only the other axes")
     return axes
 
 
 @register_op("norm")
 class BatchNorm(Op):
-    """Normalise each channel over the batch and all places (arXiv 1502.03167).
+    """Normalise each channel over the batch and all positions (arXiv 1502.03167).
 
-    Outside of training by running statistics: means and unbiased variances of the batches seen.
+    Outside of training, it uses running statistics: mean and unbiased variance of the training batches.
     """
 
     can_inline = True
-    epsilon: float = attribute_field(Real(0), "added to the variance", 1e-5)
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
     momentum: float = attribute_field(
-        Real(0, 1), "share of the new batch in the running statistics (PyTorch's meaning)", 0.1
+        Real(0, 1), "weight of the new batch in the running statistics, as in PyTorch", 0.1
     )
-    affine: bool = attribute_field(
-        Boolean(), "whether to scale and shift each channel by learned numbers", True
-    )
-    over: str = attribute_field(AxisName(), "axis that keeps its own statistics", CHANNEL)
-    init: Init | None = attribute_field(InitKind(), "how the scale begins; otherwise ones", None)
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", True)
+    over: str = attribute_field(AxisName(), "axis with separate statistics for each position", CHANNEL)
+    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         x[self.over]
         if not x.batched:
             raise ShapeError(
                 "SB401",
-                f"batch_norm takes the statistics of a batch, but {x} is the same for every sample",
-                "`layer_norm` takes those of one value",
+                f"batch_norm needs a batch, but {x} is the same for every sample",
+                "use `layer_norm`, which needs no batch",
             )
         return require_floats(self.name, x)
 
@@ -67,14 +68,16 @@ class BatchNorm(Op):
 
 @register_op("norm")
 class LayerNorm(Op):
-    """Normalise each sample over the axes named, place by place for the others (arXiv 1607.06450)."""
+    """Normalise each sample over the axes `over`, separately at each position (arXiv 1607.06450)."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes whose mean and variance are taken", (CHANNEL,))
-    epsilon: float = attribute_field(Real(0), "added to the variance", 1e-5)
-    affine: bool = attribute_field(Boolean(), "whether to scale and shift by learned numbers", True)
-    bias: bool = attribute_field(Boolean(), "whether to shift, if it scales", True)
-    init: Init | None = attribute_field(InitKind(), "how the scale begins; otherwise ones", None)
+    over: tuple[str, ...] = attribute_field(
+        AxisNames(), "axes over which mean and variance are computed", (CHANNEL,)
+    )
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift", True)
+    bias: bool = attribute_field(Boolean(), "whether to learn a shift, if it learns a scale", True)
+    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -87,14 +90,14 @@ class LayerNorm(Op):
 
 @register_op("norm")
 class RmsNorm(Op):
-    """Divide by the root mean square over the axes named, place by place for others (arXiv 1910.07467)."""
+    """Divide by the root mean square over the axes `over` (arXiv 1910.07467)."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes whose mean square is taken", (CHANNEL,))
-    epsilon: float = attribute_field(Real(0), "added to the mean square", 1e-6)
-    affine: bool = attribute_field(
-        Boolean(), "whether to scale by learned numbers, which begin as ones", True
+    over: tuple[str, ...] = attribute_field(
+        AxisNames(), "axes over which the mean square is computed", (CHANNEL,)
     )
+    epsilon: float = attribute_field(Real(0), "number added to the mean square", 1e-6)
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale, initially ones", True)
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -107,18 +110,16 @@ class RmsNorm(Op):
 
 @register_op("norm")
 class GroupNorm(Op):
-    """Normalise groups of neighbouring channels of each sample, over all their places (arXiv 1803.08494)."""
+    """Normalise each sample in groups of adjacent channels, over all positions (arXiv 1803.08494)."""
 
     can_inline = True
-    groups: int = attribute_field(Integer(1), "groups that the channels are split into")
-    epsilon: float = attribute_field(Real(0), "added to the variance", 1e-5)
-    affine: bool = attribute_field(
-        Boolean(), "whether to scale and shift each channel by learned numbers", True
-    )
+    groups: int = attribute_field(Integer(1), "number of channel groups")
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", True)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes of the places; D, H, W that there are, else all beside C", None
+        AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )
-    init: Init | None = attribute_field(InitKind(), "how the scale begins; otherwise ones", None)
+    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         position_axes(x, self.over)
@@ -135,22 +136,20 @@ class GroupNorm(Op):
 
 @register_op("norm")
 class InstanceNorm(Op):
-    """Normalise each channel of each sample by itself, over its places (arXiv 1607.08022)."""
+    """Normalise each channel of each sample over its positions (arXiv 1607.08022)."""
 
     can_inline = True
-    epsilon: float = attribute_field(Real(0), "added to the variance", 1e-5)
-    affine: bool = attribute_field(
-        Boolean(), "whether to scale and shift each channel by learned numbers", False
-    )
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", False)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes of the places; D, H, W that there are, else all beside C", None
+        AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )
-    init: Init | None = attribute_field(InitKind(), "how the scale begins; otherwise ones", None)
+    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
         if prod(concrete(x[a]) for a in position_axes(x, self.over)) == 1:
             raise ShapeError(
-                "SB401", f"each channel of {x} has one place only, which would always come out as 0"
+                "SB401", f"each channel of {x} has only one position, so the result would always be 0"
             )
         return require_floats(self.name, x)
 
@@ -160,18 +159,18 @@ class InstanceNorm(Op):
 
 @register_op("norm")
 class LocalResponseNorm(Op):
-    """x / (k + alpha m)^beta, m the mean square over `size` neighbouring channels: AlexNet's normalisation.
+    """x / (k + alpha * m) ** beta, where m is the mean square over `size` adjacent channels, as in AlexNet.
 
-    Beyond the first and the last channel there are zeros, which count in the mean.
+    Missing channels beyond the first and the last count as zeros in the mean.
     """
 
     can_inline = True
-    size: int = attribute_field(Integer(1), "neighbouring channels, of which x is in the middle", 5)
-    alpha: float = attribute_field(Real(), "factor of the mean square (PyTorch's and Caffe's meaning)", 1e-4)
-    beta: float = attribute_field(Real(), "the power", 0.75)
-    k: float = attribute_field(Real(), "what the divisor is for channels of zeros", 1.0)
+    size: int = attribute_field(Integer(1), "number of adjacent channels, with x in the middle", 5)
+    alpha: float = attribute_field(Real(), "factor of the mean square, as in PyTorch and Caffe", 1e-4)
+    beta: float = attribute_field(Real(), "the exponent", 0.75)
+    k: float = attribute_field(Real(), "number added to the scaled mean square", 1.0)
 
     def infer_type(self, x: TensorType) -> TensorType:
         if not x.without_axes(CHANNEL).axes:
-            raise ShapeError("SB404", f"{self.name} needs an axis beside C, here is {x}")
+            raise ShapeError("SB404", f"{self.name} needs an axis besides C; got {x}")
         return require_floats(self.name, x)

@@ -1,4 +1,4 @@
-"""Pooling: a summary under a sliding window, or under as many windows as are asked for."""
+"""Pooling over sliding windows, and adaptive pooling to a fixed output size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from specbuild.ops.window import SlidingWindow, build_window, require_other_axis
 
 
 class WindowPool(Op):
-    """A summary under a sliding window."""
+    """Pooling over a sliding window."""
 
     kernel: int
     stride: int | None
@@ -34,47 +34,45 @@ class WindowPool(Op):
 
 @register_op("pooling")
 class MaxPool(WindowPool):
-    """The largest value under a sliding window."""
+    """The maximum over a sliding window."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis", 2)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2)
     stride: int | None = attribute_field(
-        PerAxis(Integer(1)), "step of the window along each axis; the kernel's length if not given", None
+        PerAxis(Integer(1)), "stride along each axis; by default the kernel size", None
     )
-    padding: object = attribute_field(Padding(), "what is added around the input; it never wins", 0)
-    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the points of the window", 1)
-    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may reach over the end", False)
+    padding: object = attribute_field(Padding(), "padding of the input; it is never the maximum", 0)
+    dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
+    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may extend beyond the end", False)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
+        AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
 
 
 @register_op("pooling")
 class AvgPool(WindowPool):
-    """The mean under a sliding window."""
+    """The mean over a sliding window."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "length of the window along each axis", 2)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2)
     stride: int | None = attribute_field(
-        PerAxis(Integer(1)), "step of the window along each axis; the kernel's length if not given", None
+        PerAxis(Integer(1)), "stride along each axis; by default the kernel size", None
     )
-    padding: object = attribute_field(Padding(), "zeros that are added around the input", 0)
-    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may reach over the end", False)
-    count_include_pad: bool = attribute_field(
-        Boolean(), "whether the zeros of the padding count in the mean", True
-    )
+    padding: object = attribute_field(Padding(), "zero padding of the input", 0)
+    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may extend beyond the end", False)
+    count_include_pad: bool = attribute_field(Boolean(), "whether the padding counts in the mean", True)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that the window slides over; all of D, H, W that there are", None
+        AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
 
     def infer_type(self, x: TensorType) -> TensorType:
         if self.padding == "tf_same" and self.count_include_pad:
             raise ShapeError(
-                "SB404", "with tf_same, padding does not count in a mean", "say `count_include_pad: false`"
+                "SB404", "tf_same padding cannot count in the mean", "add `count_include_pad: false`"
             )
         return super().infer_type(x)
 
 
 class AdaptivePool(Op):
-    """A summary of as many windows as are asked for: the i-th of n reaches from floor(i * size / n) to ceil((i + 1) * size / n)."""
+    """Pooling with `size` windows along each axis."""
 
     size: int
     over: tuple[str, ...] | None
@@ -96,25 +94,25 @@ class AdaptivePool(Op):
 
 @register_op("pooling")
 class AdaptiveAvgPool(AdaptivePool):
-    """The mean over each of `size` windows that cover the axes evenly; they overlap where the size does not divide.
+    """The mean over each of `size` windows that cover the axes evenly.
 
-    The i-th of n windows over m places reaches from floor(i * m / n) to ceil((i + 1) * m / n).
+    Window i of n covers the positions from floor(i * m / n) to before ceil((i + 1) * m / n) of m.
     """
 
-    size: int = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", 1)
+    size: int = attribute_field(PerAxis(Integer(1)), "output size along each axis", 1)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that are summarised; all of D, H, W that there are", None
+        AxisNames(), "axes to pool; by default those of D, H, W", None
     )
 
 
 @register_op("pooling")
 class AdaptiveMaxPool(AdaptivePool):
-    """The largest value in each of `size` windows that cover the axes evenly; they overlap where the size does not divide.
+    """The maximum over each of `size` windows that cover the axes evenly.
 
-    The i-th of n windows over m places reaches from floor(i * m / n) to ceil((i + 1) * m / n).
+    Window i of n covers the positions from floor(i * m / n) to before ceil((i + 1) * m / n) of m.
     """
 
-    size: int = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", 1)
+    size: int = attribute_field(PerAxis(Integer(1)), "output size along each axis", 1)
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that are summarised; all of D, H, W that there are", None
+        AxisNames(), "axes to pool; by default those of D, H, W", None
     )

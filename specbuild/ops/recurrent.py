@@ -1,4 +1,4 @@
-"""Recurrent layers: a state carried from step to step."""
+"""Recurrent layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from specbuild.ops.types import CHANNEL, TensorType
 
 
 class Recurrent(Op):
-    """A layer that reads a sequence step by step. Its gates stand one after another in the rows of its weights."""
+    """A recurrent layer. The rows of its weights are those of its gates, one gate after another."""
 
     gate_count: ClassVar[int]
     units: int
@@ -25,20 +25,20 @@ class Recurrent(Op):
         x[CHANNEL]
         x[self.over]
         size = symbolic_formula("2 * units", units=self.units) if self.bidirectional else self.units
-        found = x.with_sizes({CHANNEL: size})
-        return found if self.returns == "sequence" else found.without_axes(self.over)
+        sequence = x.with_sizes({CHANNEL: size})
+        return sequence if self.returns == "sequence" else sequence.without_axes(self.over)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
         rows = self.gate_count * concrete(self.units)
-        held = {
+        weights = {
             "kernel": WeightSpec({"O": rows, "I": x[CHANNEL]}, decays=True),
             "recurrent_kernel": WeightSpec({"O": rows, "I": self.units}, decays=True),
         }
         if self.bias:
-            held |= {"bias": WeightSpec({"O": rows}), "recurrent_bias": WeightSpec({"O": rows})}
-        return held | (
-            {f"backward_{name}": weight for name, weight in held.items()} if self.bidirectional else {}
-        )
+            weights |= {"bias": WeightSpec({"O": rows}), "recurrent_bias": WeightSpec({"O": rows})}
+        if not self.bidirectional:
+            return weights
+        return weights | {f"backward_{name}": weight for name, weight in weights.items()}
 
     def count_macs(self, x: TensorType) -> int:
         step = self.gate_count * concrete(self.units) * (concrete(x[CHANNEL]) + concrete(self.units))
@@ -46,16 +46,16 @@ class Recurrent(Op):
 
 
 RETURNS_KIND = Choice(("sequence", "last"))
-BIDIRECTIONAL_DOC = "whether a second one reads from the end; their features stand side by side"
-RETURNS_DOC = "the state at every step, or only the last (of each direction)"
-BIAS_DOC = "whether to add learned numbers: one set to the input's part, one to the state's"
+BIDIRECTIONAL_DOC = "whether to add a layer that reads backwards; the features of both are concatenated"
+RETURNS_DOC = "the state at every step, or only the last state (of each direction)"
+BIAS_DOC = "whether to add learned biases, one to the product with the input and one to that with the state"
 
 
 @register_op("recurrent")
 class Lstm(Recurrent):
-    """Long short-term memory: c = f c' + i g, h = o tanh(c), with gates i, f, o and candidate g of input and state.
+    """Long short-term memory: c = f * c' + i * g, h = o * tanh(c), with gates i, f, o and candidate g.
 
-    Hochreiter and Schmidhuber 1997. Rows of the weights: i, f, g, o.
+    Hochreiter and Schmidhuber, 1997. Gates in the rows of the weights: i, f, g, o.
     """
 
     gate_count = 4
@@ -63,20 +63,21 @@ class Lstm(Recurrent):
     bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
     returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
     bias: bool = attribute_field(Boolean(), BIAS_DOC, True)
-    over: str = attribute_field(AxisName(), "axis of the steps", "T")
+    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
     init: Init | None = attribute_field(
-        InitKind(), "how the input's matrix begins; otherwise as the framework does", None
+        InitKind(), "initial values of the input kernel; by default those of the framework", None
     )
     recurrent_init: Init | None = attribute_field(
-        InitKind(), "how the state's matrix begins; otherwise as the framework does", None
+        InitKind(), "initial values of the recurrent kernel; by default those of the framework", None
     )
 
 
 @register_op("recurrent")
 class Gru(Recurrent):
-    """Gated recurrent unit: h = (1 - z) n + z h', n = tanh(W x + b + r (U h' + c)), with gates r and z (arXiv 1406.1078).
+    """Gated recurrent unit: h = (1 - z) * n + z * h', n = tanh(W x + b + r * (U h' + c)), with gates r and z.
 
-    The reset gate acts after the product, as in cuDNN. Rows of the weights: r, z, n.
+    The reset gate r is applied after the product, as in cuDNN. Gates in the rows of the weights: r, z, n
+    (arXiv 1406.1078).
     """
 
     gate_count = 3
@@ -84,10 +85,10 @@ class Gru(Recurrent):
     bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
     returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
     bias: bool = attribute_field(Boolean(), BIAS_DOC, True)
-    over: str = attribute_field(AxisName(), "axis of the steps", "T")
+    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
     init: Init | None = attribute_field(
-        InitKind(), "how the input's matrix begins; otherwise as the framework does", None
+        InitKind(), "initial values of the input kernel; by default those of the framework", None
     )
     recurrent_init: Init | None = attribute_field(
-        InitKind(), "how the state's matrix begins; otherwise as the framework does", None
+        InitKind(), "initial values of the recurrent kernel; by default those of the framework", None
     )

@@ -1,4 +1,4 @@
-"""Reductions: axes summarised away, or numbers summed along them."""
+"""Reductions over axes, cumulative sums, and normalisation to unit length."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Reduction(Op):
-    """A summary over axes; `keep` leaves them with size 1."""
+    """A reduction over axes; with `keep`, they stay with size 1."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes that are summarised")
-    keep: bool = attribute_field(Boolean(), "whether to leave the axes, with size 1", False)
+    over: tuple[str, ...] = attribute_field(AxisNames(), "axes to reduce")
+    keep: bool = attribute_field(Boolean(), "whether to keep the axes with size 1", False)
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -27,12 +27,12 @@ class Reduction(Op):
         )
 
     def check_dtype(self, x: TensorType) -> TensorType:
-        """The type of the summary, as far as it is not a matter of axes."""
+        """The type with the dtype of the result; raises ShapeError if the op does not support the dtype."""
         return require_floats(self.name, x)
 
 
 class IntegerReduction(Reduction):
-    """A summary that whole numbers have too."""
+    """A reduction that also works on integers."""
 
     def check_dtype(self, x: TensorType) -> TensorType:
         return x if x.dtype == "int32" else require_floats(self.name, x)
@@ -40,7 +40,7 @@ class IntegerReduction(Reduction):
 
 @register_op("reduction")
 class Sum(Reduction):
-    """The sum over axes; of true and false, how many are true."""
+    """The sum over axes; of a mask, the number of true elements."""
 
     def check_dtype(self, x: TensorType) -> TensorType:
         return x.with_dtype("int32") if x.dtype == "bool" else x
@@ -53,12 +53,12 @@ class Mean(Reduction):
 
 @register_op("reduction")
 class Max(IntegerReduction):
-    """The largest value over axes."""
+    """The maximum over axes."""
 
 
 @register_op("reduction")
 class Min(IntegerReduction):
-    """The smallest value over axes."""
+    """The minimum over axes."""
 
 
 @register_op("reduction")
@@ -68,54 +68,52 @@ class Prod(Reduction):
 
 @register_op("reduction")
 class Logsumexp(Reduction):
-    """log(sum(exp(x))) over axes, without overflow: a smooth maximum."""
+    """log(sum(exp(x))) over axes, computed without overflow: a smooth maximum."""
 
 
 @register_op("reduction")
 class L2Norm(Reduction):
-    """The root of the sum of squares over axes."""
+    """The square root of the sum of squares over axes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DispersionReduction(Reduction):
-    """How far values lie from their mean."""
+    """A reduction to a measure of dispersion."""
 
-    correction: int = attribute_field(
-        Integer(0), "how much less than their number the squares are divided by", 1
-    )
+    correction: int = attribute_field(Integer(0), "number subtracted from the count in the divisor", 1)
 
     def infer_type(self, x: TensorType) -> TensorType:
-        found = super().infer_type(x)
+        result = super().infer_type(x)
         count = prod(concrete(x[axis]) for axis in self.over)
         if count <= self.correction:
             raise ShapeError(
                 "SB401",
                 f"{self.name} of {count} values with correction {concrete(self.correction)} divides by zero",
-                "say `correction: 0`" if self.correction == 1 else "",
+                "write `correction: 0`" if self.correction == 1 else "",
             )
-        return found
+        return result
 
 
 @register_op("reduction")
 class Variance(DispersionReduction):
-    """The sum of squared distances from the mean over axes, divided by their number less `correction`.
+    """The variance over axes: the sum of squared deviations, divided by the count minus `correction`.
 
-    As PyTorch's, it is the unbiased one unless told otherwise; norms use `correction: 0`.
+    By default it is unbiased, as in PyTorch; normalisation layers use `correction: 0`.
     """
 
 
 @register_op("reduction")
 class Std(DispersionReduction):
-    """The root of the variance over axes, unbiased unless told otherwise; see `variance`."""
+    """The standard deviation over axes: the square root of `variance`."""
 
 
 @register_op("reduction")
 class Argmax(Op):
-    """The place of the largest value along an axis, counted from 0; no gradient passes."""
+    """The position of the maximum along an axis, counted from 0; no gradient flows through it."""
 
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis that is searched")
-    keep: bool = attribute_field(Boolean(), "whether to leave the axis, with size 1", False)
+    over: str = attribute_field(AxisName(), "axis to search")
+    keep: bool = attribute_field(Boolean(), "whether to keep the axis with size 1", False)
 
     def infer_type(self, x: TensorType) -> TensorType:
         x[self.over]
@@ -124,10 +122,10 @@ class Argmax(Op):
 
 @register_op("reduction")
 class Cumsum(Op):
-    """At each place, the sum of all up to it along an axis."""
+    """The cumulative sum along an axis."""
 
     can_inline = True
-    over: str = attribute_field(AxisName(), "axis along which numbers are summed up")
+    over: str = attribute_field(AxisName(), "axis along which numbers are summed")
 
     def infer_type(self, x: TensorType) -> TensorType:
         x[self.over]
@@ -136,11 +134,13 @@ class Cumsum(Op):
 
 @register_op("reduction")
 class Normalize(Op):
-    """x divided by the root of its sum of squares over axes, or by `epsilon` if that is more."""
+    """x divided by the square root of its sum of squares over axes, or by `epsilon` if that is larger."""
 
     can_inline = True
-    over: tuple[str, ...] = attribute_field(AxisNames(), "axes over which the squares sum to one", (CHANNEL,))
-    epsilon: float = attribute_field(Real(0), "the least that is divided by", 1e-12)
+    over: tuple[str, ...] = attribute_field(
+        AxisNames(), "axes over which the squares of the result sum to one", (CHANNEL,)
+    )
+    epsilon: float = attribute_field(Real(0), "the smallest divisor", 1e-12)
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:

@@ -1,4 +1,4 @@
-"""Places made more or fewer: resized by interpolation, or traded against channels."""
+"""Resizing by interpolation, and pixel shuffle between channels and positions."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ from specbuild.ops.window import require_other_axis, values_per_axis, window_axe
 
 @register_op("resize")
 class Resize(Op):
-    """Resize places to a size, by a scale, or to the size of another value, by interpolation.
+    """Interpolate to a given size, by a scale, or to the size of another value.
 
-    Place i of n reads the input of m places at (i + 1/2) * m / n - 1/2, with `align_corners` at i * (m - 1) / (n - 1);
-    `nearest` takes the place floor(i * m / n), `nearest_exact` floor((i + 1/2) * m / n). By a scale s, n is floor(s * m).
-    `bicubic` has Keys' kernel with a = -3/4 (doi 10.1109/TASSP.1981.1163711).
+    Output position i of n reads input position (i + 1/2) * m / n - 1/2 of m; with `align_corners`, it is
+    i * (m - 1) / (n - 1). `nearest` reads floor(i * m / n), `nearest_exact` floor((i + 1/2) * m / n).
+    With a scale s, n is floor(s * m). `bicubic` uses Keys' kernel with a = -3/4
+    (doi 10.1109/TASSP.1981.1163711).
     """
 
     input_specs = (
-        InputSpec("x", "what is resized"),
-        InputSpec("like", "a value whose size the result gets", optional=True),
+        InputSpec("x", "the value to resize"),
+        InputSpec("like", "a value that has the output size", optional=True),
     )
     can_inline = True
 
-    size: int | None = attribute_field(PerAxis(Integer(1)), "size that comes out along each axis", None)
-    scale: float | None = attribute_field(PerAxis(Real(0)), "factor by which each axis becomes longer", None)
+    size: int | None = attribute_field(PerAxis(Integer(1)), "output size along each axis", None)
+    scale: float | None = attribute_field(PerAxis(Real(0)), "scale factor of each axis", None)
     mode: str = attribute_field(
         Choice(("nearest", "nearest_exact", "bilinear", "bicubic")),
-        "how values between places are found",
+        "interpolation method",
         "nearest",
     )
     align_corners: bool = attribute_field(
-        Boolean(), "whether the outermost places lie on each other, not their edges", False
+        Boolean(), "whether to align the centres of the corner pixels instead of their outer edges", False
     )
     over: tuple[str, ...] | None = attribute_field(
-        AxisNames(), "axes that are resized; all of D, H, W that there are", None
+        AxisNames(), "axes to resize; by default those of D, H, W", None
     )
 
     def resized_axes(self, x: TensorType) -> tuple[str, ...]:
         return window_axes(x, self.over)
 
     def axis_scales(self, x: TensorType) -> tuple[float, ...]:
-        """The factor for each axis; a whole number is an int."""
+        """The scale factor of each axis; an integral factor is an int."""
         factors = values_per_axis(self.scale, self.resized_axes(x), "scale")
         return tuple(int(s) if expression_of(s) is None and s == int(s) else s for s in factors)
 
     def output_sizes(self, x: TensorType, like: TensorType | None = None) -> tuple[int, ...]:
-        """The size for each axis."""
+        """The output size of each axis in `resized_axes`."""
         if like is not None:
             return tuple(like[axis] for axis in self.resized_axes(x))
         if self.size is not None:
@@ -59,23 +60,24 @@ class Resize(Op):
         )
 
     def infer_type(self, x: TensorType, like: TensorType | None = None) -> TensorType:
-        given = [name for name in ("size", "scale") if getattr(self, name) is not None] + ["like"] * (
-            like is not None
-        )
-        if len(given) != 1:
-            hint = "write `resize: {scale: 2}`, `{size: {H: 7, W: 7}}` or `{like: step}`"
+        options = {"size": self.size, "scale": self.scale, "like": like}
+        used = [name for name, value in options.items() if value is not None]
+        if len(used) != 1:
+            hint = "for example `resize: {scale: 2}`, `{size: {H: 7, W: 7}}` or `{like: step}`"
             raise ShapeError(
-                "SB404", f"resize takes one of size, scale and like, here are {join_names(given)}", hint
+                "SB404", f"resize needs one of size, scale and like; got {join_names(used)}", hint
             )
         require_other_axis(x, self.resized_axes(x))
         if self.align_corners and self.mode.startswith("nearest"):
             raise ShapeError(
                 "SB404",
-                f"align_corners says nothing in the mode {self.mode}",
+                f"align_corners has no meaning in the mode {self.mode}",
                 "use it with bilinear or bicubic",
             )
         if self.mode == "bicubic" and len(self.resized_axes(x)) != 2:
-            raise ShapeError("SB404", "bicubic is over two axes", "use bilinear, which is over one to three")
+            raise ShapeError(
+                "SB404", "bicubic works over two axes", "use bilinear, which works over one to three"
+            )
         return x.with_sizes(dict(zip(self.resized_axes(x), self.output_sizes(x, like), strict=True)))
 
     def axis_strides(self, x: TensorType, like: TensorType | None = None) -> dict[str, AxisStride]:
@@ -84,7 +86,7 @@ class Resize(Op):
 
 
 def scale_size(size: int, scale: float) -> int:
-    """A size times a scale; told in words if both have some to tell."""
+    """A size times a scale, rounded down; symbolic if the size is and the scale is an integer."""
     if isinstance(concrete(scale), int):
         return (
             symbolic_formula("n * s", n=size, s=scale) if expression_of(size) else concrete(size) * int(scale)
@@ -93,7 +95,7 @@ def scale_size(size: int, scale: float) -> int:
 
 
 class PixelRearrangement(Op):
-    """Places traded against channels."""
+    """An exchange of positions for channels."""
 
     can_inline = True
     factor: int
@@ -101,22 +103,22 @@ class PixelRearrangement(Op):
     def shuffled_axes(self, x: TensorType) -> tuple[str, ...]:
         axes = window_axes(x, None)
         if len(axes) != 2 or CHANNEL not in x:
-            raise ShapeError("SB404", f"{self.name} takes a map with C and two other axes, not {x}")
+            raise ShapeError("SB404", f"{self.name} needs the axis C and two other axes; got {x}")
         return axes
 
 
 @register_op("resize")
 class PixelShuffle(PixelRearrangement):
-    """Channels become places: {C * r * r, H, W} becomes {C, H * r, W * r}, each r x r channels a square (arXiv 1609.05158)."""
+    """Move channels into pixels: {C * r * r, H, W} becomes {C, H * r, W * r} (arXiv 1609.05158)."""
 
-    factor: int = attribute_field(Integer(1), "how many times longer each axis becomes")
+    factor: int = attribute_field(Integer(1), "factor r by which both axes grow")
 
     def infer_type(self, x: TensorType) -> TensorType:
         squares = concrete(self.factor) ** 2
         if x[CHANNEL] % squares:
             raise ShapeError(
                 "SB401",
-                f"{concrete(x[CHANNEL])} channels are no multiple of {squares}, the places of a square",
+                f"{concrete(x[CHANNEL])} channels cannot be divided by {squares}, the square of the factor",
             )
         channels = symbolic_formula("c // f ** 2", c=x[CHANNEL], f=self.factor)
         sizes = {axis: scale_size(x[axis], self.factor) for axis in self.shuffled_axes(x)}
@@ -128,9 +130,9 @@ class PixelShuffle(PixelRearrangement):
 
 @register_op("resize")
 class PixelUnshuffle(PixelRearrangement):
-    """Places become channels, the inverse of `pixel_shuffle`: {C, H * r, W * r} becomes {C * r * r, H, W} (arXiv 1609.05158)."""
+    """Move pixels into channels, the inverse of `pixel_shuffle` (arXiv 1609.05158)."""
 
-    factor: int = attribute_field(Integer(1), "how many times shorter each axis becomes")
+    factor: int = attribute_field(Integer(1), "factor r by which both axes shrink")
 
     def infer_type(self, x: TensorType) -> TensorType:
         sizes = {}
@@ -138,7 +140,7 @@ class PixelUnshuffle(PixelRearrangement):
             if x[axis] % self.factor:
                 raise ShapeError(
                     "SB401",
-                    f"axis {axis} of size {concrete(x[axis])} is no multiple of {concrete(self.factor)}",
+                    f"axis {axis} of size {concrete(x[axis])} cannot be divided by {concrete(self.factor)}",
                 )
             sizes[axis] = (
                 symbolic_formula("n // f", n=x[axis], f=self.factor)

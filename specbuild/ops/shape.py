@@ -1,4 +1,4 @@
-"""Ops that only rearrange: axes merged, split, renamed."""
+"""Ops that merge, split and rename axes."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 @register_op("shape")
 class Flatten(Op):
-    """Axes merged into one, row-major in the order written."""
+    """Merge axes into one, in row-major order of the given axes."""
 
     can_inline = True
-    axes: tuple[str, ...] = attribute_field(AxisNames(), "axes that are merged, slowest first")
+    axes: tuple[str, ...] = attribute_field(AxisNames(), "axes to merge, slowest first")
     into: str = attribute_field(AxisName(), "name of the merged axis", CHANNEL)
 
     def infer_type(self, x: TensorType) -> TensorType:
         parts = {f"x{i}": x[a] for i, a in enumerate(self.axes)}
         size = stable_size(self.into, list(parts.values()), symbolic_formula(" * ".join(parts), **parts))
-        if len(self.axes) == 2 and (whole := find_dividend(x[self.axes[1]], x[self.axes[0]])):
-            size = symbolic(size, whole)
+        if len(self.axes) == 2 and (dividend := find_dividend(x[self.axes[1]], x[self.axes[0]])):
+            size = symbolic(size, dividend)
         return x.replace_axes(self.axes, {self.into: size})
 
 
 def stable_size(axis: str, parts: list[int], size: int) -> int:
-    """A computed size with its words, unless a part of them is only the size of this input: how many places
-    there are is read off at run time, while channels are the same for every input."""
+    """The computed size of an axis; except for channels, plain if one of `parts` has no expression.
+
+    Such a part may be the size of an input, which can differ at run time. Channels never differ.
+    """
     return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)
 
 
 def find_dividend(part: int, by: int) -> str | None:
-    """What was divided, where a size is told as `whole // by`: an axis that was split in two, and is joined again."""
-    told = expression_of(part)
-    match parse_python(told, mode="eval").body if told else None:
+    """The expression `whole` if that of `part` is `whole // by`, as after a split in two; else None."""
+    text = expression_of(part)
+    match parse_python(text, mode="eval").body if text else None:
         case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (
             expression_of(by) or str(by)
         ):
@@ -48,10 +50,10 @@ def find_dividend(part: int, by: int) -> str | None:
 
 @register_op("shape")
 class Unflatten(Op):
-    """One axis split into several, row-major in the order written; one size may be -1, to be worked out."""
+    """Split one axis into several, in row-major order. One size may be -1: it is computed from the others."""
 
     can_inline = True
-    axis: str = attribute_field(AxisName(), "axis that is split", CHANNEL)
+    axis: str = attribute_field(AxisName(), "axis to split", CHANNEL)
     into: Mapping[str, int] = attribute_field(
         AxisMapping(Integer(-1)), "the new axes with their sizes, slowest first"
     )
@@ -60,7 +62,7 @@ class Unflatten(Op):
         whole, known = concrete(x[self.axis]), prod(concrete(n) for n in self.into.values() if n != -1)
         unknown = [a for a, n in self.into.items() if n == -1]
         if len(unknown) > 1 or 0 in self.into.values():
-            raise ShapeError("SB403", "only one size can be -1, and none 0")
+            raise ShapeError("SB403", "only one size can be -1, and none can be 0")
         if whole % known if unknown else whole != known:
             raise ShapeError(
                 "SB401", f"axis {self.axis} of size {whole} cannot be split into {self.describe_sizes()}"
@@ -72,12 +74,12 @@ class Unflatten(Op):
         return x.replace_axes(self.axis, {a: rest if n == -1 else n for a, n in self.into.items()})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
-        found: dict[str, AxisStride] = {}
-        steps, sizes = 1, self.infer_type(x).sizes
+        strides: dict[str, AxisStride] = {}
+        step, sizes = 1, self.infer_type(x).sizes
         for axis in reversed(list(self.into)):
-            found[axis] = AxisStride(self.axis, steps)
-            steps *= concrete(sizes[axis])
-        return found
+            strides[axis] = AxisStride(self.axis, step)
+            step *= concrete(sizes[axis])
+        return strides
 
     def describe_sizes(self) -> str:
         return " x ".join("?" if n == -1 else str(concrete(n)) for n in self.into.values())
@@ -85,10 +87,10 @@ class Unflatten(Op):
 
 @register_op("shape")
 class Rename(Op):
-    """Axes under new names; nothing moves."""
+    """Rename axes; the values do not change."""
 
     can_inline = True
-    axes: Mapping[str, str] = attribute_field(AxisRenames(), "old name to new name")
+    axes: Mapping[str, str] = attribute_field(AxisRenames(), "mapping from old to new names")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.axes:

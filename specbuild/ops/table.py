@@ -1,10 +1,9 @@
-"""Values that need no input: learned tensors and computed tables."""
+"""Ops without inputs: learned tensors and constant tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from specbuild.ops import table_expression as expression
 from specbuild.ops.attribute_kinds import (
     AttributeValueError,
     AxisMapping,
@@ -15,82 +14,94 @@ from specbuild.ops.attribute_kinds import (
     Integer,
     TableFormula,
 )
-from specbuild.ops.base import Op, attribute_field, register_op
-from specbuild.ops.base import WeightSpec as Held
-from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.base import Op, WeightSpec, attribute_field, register_op
+from specbuild.ops.table_expression import (
+    BOOL,
+    INT,
+    INTEGRAL,
+    NUMBER_KINDS,
+    REAL,
+    TableExpression,
+    TableTypeError,
+    infer_kind,
+)
 from specbuild.ops.types import TensorType, join_names
+
+DTYPE_KINDS = {"float": NUMBER_KINDS, "int32": (INT, INTEGRAL), "bool": (BOOL,)}
 
 
 @register_op("weight")
 class Weight(Op):
-    """A tensor by itself, learned unless said otherwise: a class token, a position table, a layer scale."""
+    """A learned or fixed tensor: a class token, a position table, a layer scale."""
 
     input_specs = ()
     can_inline = True
     axes: Mapping[str, int] = attribute_field(
-        AxisMapping(Integer(1), can_be_empty=True), "its axes and sizes; {} for a single number"
+        AxisMapping(Integer(1), can_be_empty=True), "axes with their sizes; {} for a single number"
     )
-    init: Init = attribute_field(InitKind(), "how it begins", Init("zeros"))
+    init: Init = attribute_field(InitKind(), "initial values", Init("zeros"))
     trained: bool = attribute_field(Boolean(), "whether it is learned", True)
 
     def infer_type(self) -> TensorType:
         return TensorType(self.axes, batched=False)
 
-    def weight_specs(self) -> dict[str, Held]:
-        return {"value": Held(self.axes, self.trained)}
+    def weight_specs(self) -> dict[str, WeightSpec]:
+        return {"value": WeightSpec(self.axes, self.trained)}
 
 
 @register_op("table")
 class Const(Op):
-    """A table computed once from the indices of its axes: `T - S`, `T >= S`, `sin(T / 10000 ** (C / 64))`.
+    """A constant table, computed from the indices of its axes: `T - S`, `sin(T / 10000 ** (C / 64))`.
 
-    An axis in the expression is its index, counted from 0; parameters of the block can be read too. There are
-    + - * / // % **, comparisons, and or not, `a if c else b`, and sin cos exp sqrt log abs floor sign minimum
-    maximum where. Masks, relative positions, rotary angles and fixed kernels are such tables.
+    In the expression, an axis stands for its index, counted from 0; parameters of the block can be used too.
+    Allowed are + - * / // % **, comparisons, and or not, `a if c else b`, and the functions sin cos exp sqrt
+    log abs floor sign minimum maximum where. Masks, relative positions and rotary angles are such tables.
     """
 
     input_specs = ()
     can_inline = True
     axes: Mapping[str, int] = attribute_field(
-        AxisMapping(Integer(1), can_be_empty=True), "its axes and sizes; {} for a single number"
+        AxisMapping(Integer(1), can_be_empty=True), "axes with their sizes; {} for a single number"
     )
     value: TableExpression = attribute_field(
-        TableFormula(), "the number at each place, from the indices of the axes"
+        TableFormula(), "the number at each position, from the indices of the axes"
     )
-    dtype: str = attribute_field(Choice(("float", "int32", "bool")), "what it holds", "float")
+    dtype: str = attribute_field(Choice(tuple(DTYPE_KINDS)), "type of the elements", "float")
 
     def infer_type(self) -> TensorType:
+        self.check_names()
+        self.check_dtype()
+        return TensorType(self.axes, self.dtype, batched=False)
+
+    def check_names(self) -> None:
+        """Raise AttributeValueError if a name is both an axis and a parameter, or neither."""
         for axis in self.axes:
             if axis in self.value.constants:
-                hint = "give the axis another name, and `rename` it after"
+                hint = "give the axis another name, and `rename` it afterwards"
                 raise AttributeValueError(
-                    f"{axis!r} is an axis of the table and a parameter", hint, ("value",), "SB204"
+                    f"{axis!r} is both an axis of the table and a parameter", hint, ("value",), "SB204"
                 )
         for name in self.value.list_axes():
             if name not in self.axes:
-                fault = self.value.name_errors[name]
+                error = self.value.name_errors[name]
                 raise AttributeValueError(
-                    f"{fault.message}, nor is it an axis of the table",
+                    f"{error.message}, and the table has no such axis",
                     f"its axes are {join_names(self.axes)}",
                     ("value",),
-                    fault.code,
+                    error.code,
                 )
+
+    def check_dtype(self) -> None:
+        """Raise AttributeValueError if the values do not fit the dtype."""
         try:
-            found = expression.infer_kind(self.value)
-        except expression.TableTypeError as e:
-            raise AttributeValueError(e.message, e.hint, ("value",)) from None
-        fits = {
-            "float": expression.NUMBER_KINDS,
-            "int32": (expression.INT, expression.INTEGRAL),
-            "bool": (expression.BOOL,),
-        }
-        if found not in fits[self.dtype]:
-            told = {expression.BOOL: "true or false", expression.REAL: "numbers with fractions"}.get(
-                found, "numbers"
+            kind = infer_kind(self.value)
+        except TableTypeError as error:
+            raise AttributeValueError(error.message, error.hint, ("value",)) from None
+        if kind not in DTYPE_KINDS[self.dtype]:
+            description, hint = {
+                BOOL: ("true or false", "write `dtype: bool`"),
+                REAL: ("a number with a fraction", "write `dtype: float`, or round it with floor"),
+            }.get(kind, ("a number", "write `dtype: float`"))
+            raise AttributeValueError(
+                f"the table is {self.dtype}, but its value is {description}", hint, ("value",)
             )
-            hint = {
-                expression.BOOL: "say `dtype: bool`",
-                expression.REAL: "say `dtype: float`, or round it by floor",
-            }.get(found, "say `dtype: float`")
-            raise AttributeValueError(f"the table is {self.dtype}, but its value is {told}", hint, ("value",))
-        return TensorType(self.axes, self.dtype, batched=False)

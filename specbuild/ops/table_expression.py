@@ -1,4 +1,4 @@
-"""The value of a table: an expression in the indices of its axes, read once and checked without computing it."""
+"""The expression of a constant table, in the indices of its axes: parsed and type-checked, not evaluated."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from typing import Any
 
 from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, parse_tree
 
-# What an expression gives: true or false, integers, integers kept as floats (`floor`), or any numbers.
+# The kinds of results: true or false, integers, floats with integral values (`floor`), any numbers.
 BOOL, INT, INTEGRAL, REAL = "bool", "int", "whole", "real"
-NUMBER_KINDS = (INT, INTEGRAL, REAL)  # each holds those before it
-KIND_PRESERVING = ("abs", "sign", "minimum", "maximum")  # functions that give what they are given
+NUMBER_KINDS = (INT, INTEGRAL, REAL)  # each includes those before it
+KIND_PRESERVING = (
+    "abs",
+    "sign",
+    "minimum",
+    "maximum",
+)  # functions whose result is of the kind of their arguments
 
 
 @dataclass(frozen=True)
 class TableExpression:
-    """An expression over axes and over what the block knows: `values` has every part that reads no axis, with its words.
+    """An expression over the table's axes and the names of a block.
 
-    `faults` has the names that mean nothing in the block; they must be axes.
+    `constants` has the value of every part that reads no axis, by its text. `name_errors` has the names that
+    the block does not know: they must be axes.
     """
 
     text: str
@@ -32,15 +38,15 @@ class TableExpression:
         return parse_tree(self.text, TABLE_FUNCTIONS)
 
     def is_constant(self, node: ast.expr) -> bool:
-        """Whether a part is a value of the block, so that it reads no axis."""
+        """Whether a part reads no axis, so that its value is known."""
         return unparse_part(node) in self.constants
 
     def constant_value(self, node: ast.expr) -> Any:
-        """What a known part is, with its words."""
+        """The value of a constant part; a number keeps its expression."""
         return self.constants[unparse_part(node)]
 
     def list_axes(self, node: ast.expr | None = None) -> list[str]:
-        """The axes that a part reads, as often as it reads them."""
+        """The axes that a part (by default, the whole expression) reads, one entry for each time."""
         node = node or self.syntax_tree
         if self.is_constant(node):
             return []
@@ -51,14 +57,14 @@ class TableExpression:
 
 @lru_cache(maxsize=4096)
 def unparse_part(node: ast.expr) -> str:
-    """A part as text; a table asks for it at every look."""
+    """The text of a part. Cached, since every lookup in `constants` needs it."""
     return ast.unparse(node)
 
 
 def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableExpression:
-    """The expression of a text; `evaluate` knows the block's parameters and inputs. Raises WordsError."""
-    values: dict[str, Any] = {}
-    faults: dict[str, ExpressionError] = {}
+    """Parse the expression of a table; raises ExpressionError. `evaluate` evaluates text in the block."""
+    constants: dict[str, Any] = {}
+    name_errors: dict[str, ExpressionError] = {}
 
     def collect_constants(node: ast.expr) -> None:
         if isinstance(node, ast.Call):
@@ -66,23 +72,23 @@ def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableEx
                 collect_constants(part)
         elif isinstance(node, ast.Name):
             try:
-                values[node.id] = evaluate(node.id)
-            except ExpressionError as e:
-                faults[node.id] = e
+                constants[node.id] = evaluate(node.id)
+            except ExpressionError as error:
+                name_errors[node.id] = error
         elif isinstance(node, ast.Attribute | ast.Subscript | ast.Constant):
-            values[unparse_part(node)] = evaluate(unparse_part(node))
+            constants[unparse_part(node)] = evaluate(unparse_part(node))
         else:
             for part in list_parts(node):
                 collect_constants(part)
-            if all(unparse_part(part) in values for part in list_parts(node)):
-                values[unparse_part(node)] = evaluate(unparse_part(node))
+            if all(unparse_part(part) in constants for part in list_parts(node)):
+                constants[unparse_part(node)] = evaluate(unparse_part(node))
 
     collect_constants(parse_tree(text, TABLE_FUNCTIONS))
-    return TableExpression(text, values, faults)
+    return TableExpression(text, constants, name_errors)
 
 
 def list_parts(node: ast.expr) -> Iterator[ast.expr]:
-    """The expressions directly inside one; a function's name is none."""
+    """The subexpressions directly below a node, which may read axes. `x.C` and `depths[0]` have none."""
     match node:
         case ast.Call(_, args):
             yield from args
@@ -93,7 +99,7 @@ def list_parts(node: ast.expr) -> Iterator[ast.expr]:
 
 
 class TableTypeError(Exception):
-    """A part that does not fit where it stands: numbers for a condition, or a condition for numbers."""
+    """A type error in a table's expression, such as a number where a condition is needed."""
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(message)
@@ -101,7 +107,7 @@ class TableTypeError(Exception):
 
 
 def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
-    """What a part gives, `bool`, `int`, `whole` or `real`; raises Mistyped."""
+    """The kind of a part's result, one of BOOL, INT, INTEGRAL and REAL; raises TableTypeError."""
     node = node or e.syntax_tree
     if e.is_constant(node):
         return _value_kind(node, concrete(e.constant_value(node)))
@@ -111,19 +117,19 @@ def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
         case ast.BinOp(left, operator, right):
             sides = [_number_kind(e, left), _number_kind(e, right)]
             if isinstance(operator, ast.Pow):
-                counts = sides[1] == INT and e.is_constant(right) and e.constant_value(right) >= 0
-                return sides[0] if counts else REAL
+                is_natural = sides[1] == INT and e.is_constant(right) and e.constant_value(right) >= 0
+                return sides[0] if is_natural else REAL
             return REAL if isinstance(operator, ast.Div) else _widest_kind(sides)
         case ast.UnaryOp(ast.Not(), operand):
             return _condition_kind(e, operand)
         case ast.UnaryOp(_, operand):
             return _number_kind(e, operand)
         case ast.BoolOp(_, operands):
-            first, *_ = [_condition_kind(e, operand) for operand in operands]  # each is looked at
-            return first
+            kinds = [_condition_kind(e, operand) for operand in operands]  # checks every operand
+            return kinds[0]
         case ast.Compare(left, operators, rights):
             if any(isinstance(operator, ast.In | ast.NotIn) for operator in operators):
-                raise TableTypeError("a table does not look into lists", "compare with each item")
+                raise TableTypeError("a table cannot use `in` with a list", "compare with each item")
             for side in (left, *rights):
                 _number_kind(e, side)
             return BOOL
@@ -133,18 +139,14 @@ def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
             return _branch_kind(e, test, body, otherwise)
         case ast.Call(ast.Name(function), arguments):
             sides = [_number_kind(e, argument) for argument in arguments]
-            return (
-                _widest_kind(sides)
-                if function in KIND_PRESERVING
-                else INTEGRAL
-                if function == "floor"
-                else REAL
-            )
-    raise TableTypeError(f"`{ast.unparse(node)}` is no part of a table")
+            if function in KIND_PRESERVING:
+                return _widest_kind(sides)
+            return INTEGRAL if function == "floor" else REAL
+    raise TableTypeError(f"`{ast.unparse(node)}` is not allowed in a table")
 
 
 def has_floats(e: TableExpression, node: ast.expr | None = None) -> bool:
-    """Whether a part computes with more than integers anywhere."""
+    """Whether a part, or anything in it, computes with floats."""
     node = node or e.syntax_tree
     if infer_kind(e, node) in (INTEGRAL, REAL):
         return True
@@ -152,7 +154,7 @@ def has_floats(e: TableExpression, node: ast.expr | None = None) -> bool:
 
 
 def has_mixed_branches(e: TableExpression, node: ast.expr | None = None) -> bool:
-    """Whether a condition that reads no axis chooses between integers and other numbers anywhere."""
+    """Whether any condition that reads no axis chooses between integers and other numbers."""
     node = node or e.syntax_tree
     match node:
         case ast.IfExp(test, body, otherwise) | ast.Call(ast.Name("where"), [test, body, otherwise]):
@@ -167,34 +169,33 @@ def _value_kind(node: ast.expr, value: Any) -> str:
         if isinstance(value, type_):
             return name
     raise TableTypeError(
-        f"`{ast.unparse(node)}` is not a number", "a table is made of numbers and conditions"
+        f"`{ast.unparse(node)}` is not a number", "a table consists of numbers and conditions"
     )
 
 
 def _number_kind(e: TableExpression, node: ast.expr) -> str:
-    found = infer_kind(e, node)
-    if found == BOOL:
+    kind = infer_kind(e, node)
+    if kind == BOOL:
         raise TableTypeError(
             f"`{ast.unparse(node)}` is true or false, not a number", f"write where({ast.unparse(node)}, 1, 0)"
         )
-    return found
+    return kind
 
 
 def _condition_kind(e: TableExpression, node: ast.expr) -> str:
-    found = infer_kind(e, node)
-    if found != BOOL:
-        raise TableTypeError(
-            f"`{ast.unparse(node)}` is a number, not true or false", "compare it with another"
-        )
-    return found
+    kind = infer_kind(e, node)
+    if kind != BOOL:
+        raise TableTypeError(f"`{ast.unparse(node)}` is a number, not true or false", "use a comparison")
+    return kind
 
 
 def _branch_kind(e: TableExpression, test: ast.expr, body: ast.expr, otherwise: ast.expr) -> str:
     _condition_kind(e, test)
-    found = [infer_kind(e, body), infer_kind(e, otherwise)]
-    if BOOL in found and found != [BOOL, BOOL]:
-        raise TableTypeError(f"`{ast.unparse(body)}` and `{ast.unparse(otherwise)}` are not of one kind")
-    return BOOL if BOOL in found else _widest_kind(found)
+    kinds = [infer_kind(e, body), infer_kind(e, otherwise)]
+    if BOOL in kinds and kinds != [BOOL, BOOL]:
+        bodies = f"`{ast.unparse(body)}` and `{ast.unparse(otherwise)}`"
+        raise TableTypeError(f"{bodies} must both be numbers, or both be true or false")
+    return BOOL if BOOL in kinds else _widest_kind(kinds)
 
 
 def _widest_kind(kinds: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Named axes: the type of a value is its axes by name, with a size each; the batch is implicit."""
+"""The type of a value: named axes with their sizes, and a dtype. The batch axis is implicit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from math import prod
 from specbuild.expressions import concrete
 
 CHANNEL = "C"
-SPATIAL = ("D", "H", "W")  # always in this order, whatever order the author writes
+SPATIAL = ("D", "H", "W")  # always in this order, even if the spec lists them in another
 
 MAX_AXIS = 2**20
 MAX_ELEMENTS = 2**31 - 1
 
 
 class ShapeError(Exception):
-    """Sizes or axes that do not fit; the elaborator adds the place and the trail."""
+    """Axes or sizes that do not fit. The elaborator adds the location and the enclosing blocks."""
 
     def __init__(self, code: str, message: str, hint: str = ""):
         super().__init__(message)
@@ -25,10 +25,10 @@ class ShapeError(Exception):
 
 @dataclass(frozen=True)
 class TensorType:
-    """The type of a value: `sizes` by axis name, `dtype` (float, int32 or bool).
+    """The type of a value: `sizes` by axis name, and `dtype` (float, int32 or bool).
 
-    `batched` is false for what has no batch axis: a free weight or a constant table.
-    The order of `sizes` is only the order of mention; each backend decides the physical one.
+    `batched` is false for values without a batch axis: weights and constant tables.
+    The order of `sizes` has no meaning: each backend chooses the memory layout.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class TensorType:
                 raise ShapeError(
                     "SB504",
                     f"axis {axis} would have size {concrete(size):,}",
-                    f"an axis holds at most {MAX_AXIS:,}",
+                    f"the largest size of an axis is {MAX_AXIS:,}",
                 )
         if prod(concrete(size) for size in self.sizes.values()) > MAX_ELEMENTS:
             raise ShapeError(
@@ -71,33 +71,37 @@ class TensorType:
 
     @property
     def element_count(self) -> int:
-        """How many numbers one sample holds."""
+        """The number of elements of one sample."""
         return prod(concrete(size) for size in self.sizes.values())
 
     def with_sizes(self, sizes: Mapping[str, int]) -> TensorType:
-        """The same value with other sizes; an axis that it lacks is added at the end."""
+        """The type with some sizes replaced. New axes are added at the end."""
         return TensorType({**self.sizes, **sizes}, self.dtype, self.batched)
 
     def without_axes(self, *axes: str) -> TensorType:
+        """The type without these axes; raises ShapeError SB404 if it lacks one."""
         for axis in axes:
             self[axis]
         return TensorType({a: n for a, n in self.sizes.items() if a not in axes}, self.dtype, self.batched)
 
-    def replace_axes(self, axis: str | Iterable[str], by: Mapping[str, int]) -> TensorType:
-        """One axis, or several, exchanged for others, at the place of the last of them."""
-        gone = (axis,) if isinstance(axis, str) else tuple(axis)
-        for a in gone:
-            self[a]
-        last = [a for a in self.sizes if a in gone][-1]
+    def replace_axes(self, old: str | Iterable[str], new: Mapping[str, int]) -> TensorType:
+        """The type with one or more axes replaced by `new`, at the position of the last of them.
+
+        Raises ShapeError SB404 if an old axis is missing, SB401 if a new one exists already.
+        """
+        removed = (old,) if isinstance(old, str) else tuple(old)
+        for axis in removed:
+            self[axis]
+        last = [axis for axis in self.sizes if axis in removed][-1]
         sizes: dict[str, int] = {}
-        for a, n in self.sizes.items():
-            if a == last:
-                for name, size in by.items():
-                    if name in sizes or (name in self.sizes and name not in gone):
-                        raise ShapeError("SB401", f"there is an axis {name} already in {self}")
-                    sizes[name] = size
-            elif a not in gone:
-                sizes[a] = n
+        for axis, size in self.sizes.items():
+            if axis == last:
+                for name in new:
+                    if name in sizes or (name in self.sizes and name not in removed):
+                        raise ShapeError("SB401", f"{self} already has an axis {name}")
+                sizes |= new
+            elif axis not in removed:
+                sizes[axis] = size
         return TensorType(sizes, self.dtype, self.batched)
 
     def with_dtype(self, dtype: str) -> TensorType:
@@ -107,17 +111,17 @@ class TensorType:
         return dict(self.sizes) == dict(other.sizes)
 
     def __str__(self) -> str:
-        inner = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
-        return "{" + inner + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
+        sizes = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
+        return "{" + sizes + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
 
 
-def join_names(words: Iterable[str]) -> str:
-    """Names for a message: "C, H and W"; "none" if there are none."""
-    *rest, last = list(words) or ["none"]
+def join_names(names: Iterable[str]) -> str:
+    """Names for a message: "C, H and W", or "none"."""
+    *rest, last = list(names) or ["none"]
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def spatial_axes(x: TensorType) -> tuple[str, ...]:
-    """The axes that a window slides over unless told otherwise: D, H, W; else the one axis beside C."""
-    found = tuple(a for a in SPATIAL if a in x)
-    return found or tuple(a for a in x.axes if a != CHANNEL)
+    """The axes that a window slides over by default: those of D, H and W; without these, all except C."""
+    axes = tuple(axis for axis in SPATIAL if axis in x)
+    return axes or tuple(axis for axis in x.axes if axis != CHANNEL)

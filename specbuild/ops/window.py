@@ -1,4 +1,4 @@
-"""Windows that slide: what convolutions, pooling and unfolding share."""
+"""Sliding windows, as convolution, pooling and unfolding use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PaddingPair = tuple[int, int]
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """A window over `axes`: a number for each of them. `pads` is (before, after), or None for TensorFlow's `same`."""
+    """A sliding window over `axes`; the other fields have one entry for each of them.
+
+    `pads` is (before, after) for each axis, or None for TensorFlow's `same`, which depends on the size.
+    """
 
     axes: tuple[str, ...]
     kernel: tuple[int, ...]
@@ -24,46 +27,46 @@ class SlidingWindow:
     pads: tuple[PaddingPair, ...] | None
 
     def output_sizes(self, x: TensorType) -> dict[str, int]:
-        """The sizes that come out; raises ShapeError where the window does not fit."""
-        found = {}
+        """The output sizes on an input; raises ShapeError SB403 if the window does not fit."""
+        sizes = {}
         for i, axis in enumerate(self.axes):
-            size, stride, reach = x[axis], self.stride[i], self.effective_size(i)
+            size, stride, length = x[axis], self.stride[i], self.effective_size(i)
             if self.pads is None:
-                found[axis] = -(-size // stride)
+                sizes[axis] = -(-size // stride)
                 continue
             before, after = self.pads[i]
-            room = size + before + after - reach
+            room = size + before + after - length
             if room < 0:
                 raise ShapeError(
                     "SB403",
-                    f"a window of {concrete(reach)} does not fit into axis {axis} of size {concrete(size)}"
+                    f"a window of {concrete(length)} does not fit into axis {axis} of size {concrete(size)}"
                     + (f" padded by {concrete(before)} and {concrete(after)}" if before or after else ""),
-                    "use a smaller kernel, more padding, or fewer strides before",
+                    "use a smaller kernel, more padding, or smaller strides before",
                 )
-            found[axis] = room // stride + 1
-        return found
+            sizes[axis] = room // stride + 1
+        return sizes
 
     def axis_strides(self) -> dict[str, AxisStride]:
-        """How the places that come out lie on those that the window slides over."""
+        """The strides of the output axes."""
         return {axis: AxisStride(axis, concrete(n)) for axis, n in zip(self.axes, self.stride, strict=True)}
 
     def transposed_strides(self) -> dict[str, AxisStride]:
-        """The same where windows are spread over a longer axis, as a transposed convolution does."""
+        """The strides of the output axes of a transposed convolution, which are fractions."""
         return {
             axis: AxisStride(axis, 1, concrete(n)) for axis, n in zip(self.axes, self.stride, strict=True)
         }
 
     def effective_size(self, i: int) -> int:
-        """How far the window reaches along the i-th axis."""
+        """The length of the window along the i-th axis, including dilation."""
         kernel, dilation = self.kernel[i], self.dilation[i]
         if expression_of(dilation) is None and dilation == 1:
             return kernel
         return symbolic_formula("d * (k - 1) + 1", d=dilation, k=kernel)  # type: ignore[no-any-return]
 
     def with_ceil_mode(self) -> SlidingWindow:
-        """The window that also takes a last step beyond the end, if it begins before the padding there.
+        """The window with PyTorch's `ceil_mode`, expressed as more padding at the end, for any input size.
 
-        So much more padding gives that step at every size: PyTorch's `ceil_mode` without the size of the input.
+        A last window may extend beyond the end if it starts before the padding there.
         """
         if self.pads is None:
             return self
@@ -74,13 +77,15 @@ class SlidingWindow:
         return replace(self, pads=tuple(more))
 
     def check_padding(self) -> None:
-        """Raises ShapeError if a window could lie wholly in the padding."""
+        """Raise ShapeError SB403 if a window could lie entirely in the padding."""
         for i, (axis, pads) in enumerate(zip(self.axes, self.pads or (), strict=False)):
-            most = self.effective_size(i) // 2 if pads[0] == pads[1] else self.effective_size(i) - 1
+            length = self.effective_size(i)
+            most = length // 2 if pads[0] == pads[1] else length - 1
             if max(pads) > most:
+                padding = concrete(max(pads))
                 raise ShapeError(
                     "SB403",
-                    f"padding of {concrete(max(pads))} along axis {axis} is more than a window of {self.effective_size(i)} can bridge",
+                    f"padding of {padding} along axis {axis} is too large for a window of {length}",
                     f"pad by at most {most}",
                 )
 
@@ -88,24 +93,22 @@ class SlidingWindow:
 def build_window(
     x: TensorType, over: tuple[str, ...] | None, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
 ) -> SlidingWindow:
-    """The window that attributes describe on this input; raises ShapeError."""
+    """The window that an op's attributes describe for an input; raises ShapeError SB404."""
     axes = window_axes(x, over)
-    kernels, strides, dilations = (
-        values_per_axis(v, axes, w)
-        for v, w in ((kernel, "kernel"), (stride, "stride"), (dilation, "dilation"))
-    )
-    return SlidingWindow(
-        axes, kernels, strides, dilations, resolve_padding(padding, axes, kernels, dilations)
-    )
+    kernels = values_per_axis(kernel, axes, "kernel")
+    strides = values_per_axis(stride, axes, "stride")
+    dilations = values_per_axis(dilation, axes, "dilation")
+    pads = resolve_padding(padding, axes, kernels, dilations)
+    return SlidingWindow(axes, kernels, strides, dilations, pads)
 
 
 def window_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The axes that a window slides over: one to three, and not C; raises ShapeError."""
+    """The axes that a window slides over: one to three, without C; raises ShapeError SB404."""
     axes = over or spatial_axes(x)
     for axis in axes:
         x[axis]
     if CHANNEL in axes:
-        raise ShapeError("SB404", "a window slides over places, not over C", "rename the axis first")
+        raise ShapeError("SB404", "a window cannot slide over the axis C", "rename the axis first")
     if not 1 <= len(axes) <= 3:
         raise ShapeError(
             "SB404",
@@ -116,16 +119,17 @@ def window_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def require_other_axis(x: TensorType, axes: tuple[str, ...]) -> None:
-    """Raises ShapeError if there is no axis but those that a window slides over."""
+    """Raise ShapeError SB404 if `x` has no other axes than `axes`."""
     if len(x.sizes) == len(axes):
         raise ShapeError(
-            "SB404", f"{x} has no axis beside {join_names(axes)}", "give it the axis C, if only of size 1"
+            "SB404", f"{x} has no axis beside {join_names(axes)}", "add an axis C, for example of size 1"
         )
 
 
 def resolve_padding(
     padding: Any, axes: tuple[str, ...], kernel: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[PaddingPair, ...] | None:
+    """(before, after) for each axis; None for TensorFlow's `same`."""
     if padding == "tf_same":
         return None
     if padding == "valid":
@@ -139,33 +143,34 @@ def resolve_padding(
 
 
 def transposed_same_padding(window: SlidingWindow) -> tuple[tuple[PaddingPair, ...], tuple[int, ...]]:
-    """What Keras' `same` cuts off each side of a transposed convolution, and adds at its end: n * stride is left."""
-    more = [window.effective_size(i) - concrete(stride) for i, stride in enumerate(window.stride)]
-    return tuple((max(n, 0) // 2, (max(n, 0) + 1) // 2) for n in more), tuple(max(-n, 0) for n in more)
+    """Padding and output padding of a transposed convolution with Keras' `same`, for size n * stride."""
+    excess = [window.effective_size(i) - concrete(stride) for i, stride in enumerate(window.stride)]
+    return tuple((max(n, 0) // 2, (max(n, 0) + 1) // 2) for n in excess), tuple(max(-n, 0) for n in excess)
 
 
 def check_padding_mode(
     mode: str, x: TensorType, axes: tuple[str, ...], pads: tuple[PaddingPair, ...] | None
 ) -> None:
-    """Raises ShapeError if padding cannot be filled in this mode."""
+    """Raise ShapeError SB403 or SB404 if padding is not possible in this mode."""
     if mode in ("zeros", "constant"):
         return
     if pads is None:
         raise ShapeError(
-            "SB404", f"tf_same pads with zeros, not in the mode {mode}", "give the padding as numbers"
+            "SB404", f"tf_same cannot be used with the padding mode {mode}", "give the padding as numbers"
         )
     for axis, sides in zip(axes, pads, strict=True):
         most = {"reflect": concrete(x[axis]) - 1, "circular": concrete(x[axis])}.get(mode)
         if most is not None and max(sides) > most:
+            padding, size = concrete(max(sides)), concrete(x[axis])
             raise ShapeError(
                 "SB403",
-                f"{mode} padding of {concrete(max(sides))} needs more than axis {axis} of size {concrete(x[axis])} holds",
+                f"{mode} padding of {padding} is too large for axis {axis} of size {size}",
                 f"pad by at most {most}",
             )
 
 
 def same_padding(kernel: int, dilation: int) -> int:
-    """Half a window's reach: k // 2 where it is not dilated."""
+    """The symmetric padding that keeps the size of an axis: k // 2 without dilation."""
     if expression_of(dilation) is None and dilation == 1:
         return symbolic_formula("k // 2", k=kernel)  # type: ignore[no-any-return]
     if expression_of(kernel) is None and kernel % 2:
@@ -174,25 +179,28 @@ def same_padding(kernel: int, dilation: int) -> int:
 
 
 def causal_padding(kernel: int, dilation: int) -> int:
-    """How far a window reaches beyond its first point."""
+    """The padding before the first position: dilation * (kernel - 1)."""
     before = kernel - 1 if expression_of(kernel) is None else symbolic_formula("k - 1", k=kernel)
     if expression_of(dilation) is None and dilation == 1:
         return before
     return symbolic_formula("d * n", d=dilation, n=before)  # type: ignore[no-any-return]
 
 
-def values_per_axis(value: Any, axes: tuple[str, ...], what: str) -> tuple[Any, ...]:
-    """One value for each axis, from a number, a list in the order of the axes, or a mapping by axis."""
+def values_per_axis(value: Any, axes: tuple[str, ...], name: str) -> tuple[Any, ...]:
+    """One value for each axis, from one number, a list in the order of the axes, or a mapping.
+
+    Raises ShapeError SB404; `name` is the attribute in its message.
+    """
     if isinstance(value, Mapping):
         if set(value) != set(axes):
             raise ShapeError(
-                "SB404", f"{what} is given for {join_names(value)}, but the window is over {join_names(axes)}"
+                "SB404", f"{name} is given for {join_names(value)}, but the window is over {join_names(axes)}"
             )
         return tuple(value[axis] for axis in axes)
     if isinstance(value, tuple):
         if len(value) != len(axes):
             raise ShapeError(
-                "SB404", f"{what} has {len(value)} numbers for the {len(axes)} axes {join_names(axes)}"
+                "SB404", f"{name} has {len(value)} numbers for the {len(axes)} axes {join_names(axes)}"
             )
         return value
     return (value,) * len(axes)

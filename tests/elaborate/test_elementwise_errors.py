@@ -1,4 +1,4 @@
-"""What activations, arithmetic, reductions, norms and dropout refuse, and where they say it is."""
+"""Errors of activations, arithmetic, reductions, norms and dropout, and their locations."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ PAIR = "{a: {T: 4, C: 5}, b: {T: 3, C: 5}}"
 TOKENS = "{x: {axes: {T: 4}, dtype: int32}}"
 MASK = "{x: {axes: {T: 4}, dtype: bool}}"
 
-# (inputs, steps): code, what the message says; at fault is the last step
-FAULTS: dict[tuple[str, str], tuple[str, str]] = {
-    (TOKENS, "- gelu: {}"): ("SB305", "gelu works on floats, here is {T: 4} int32"),
-    (MASK, "- sqrt: {}"): ("SB305", "sqrt works on floats"),
+# (inputs, steps): the code and the message of the error, which is in the last step
+ERRORS: dict[tuple[str, str], tuple[str, str]] = {
+    (TOKENS, "- gelu: {}"): ("SB305", "gelu needs floats; got {T: 4} int32"),
+    (MASK, "- sqrt: {}"): ("SB305", "sqrt needs floats"),
     (SEQUENCE, "- softmax: {over: S}"): ("SB404", "there is no axis S in {T: 4, C: 5}"),
-    (SEQUENCE, "- glu: {}"): ("SB401", "axis C of size 5 has no two halves"),
+    (SEQUENCE, "- glu: {}"): ("SB401", "axis C of size 5 cannot be split in half"),
     (SEQUENCE, "- clip: {}"): ("SB103", "clip needs `min`, `max` or both"),
-    (SEQUENCE, "- clip: {min: 2, max: 1}"): ("SB304", "min 2 is above max 1"),
-    (SEQUENCE, "- power: {}"): ("SB103", "power needs a fixed `exponent`"),
-    (SEQUENCE, "- power: {exponent: 2, to: x}"): ("SB103", "power needs a fixed `exponent`"),
-    (SEQUENCE, "- compare: {test: less}"): ("SB103", "compare needs a fixed `value`"),
-    (SEQUENCE, "- where: {condition: x, value: 0}"): ("SB305", "where needs what is true or false"),
-    (SEQUENCE, "- where: {condition: x}"): ("SB103", "where needs a value `otherwise`"),
-    (SEQUENCE, "- logical_not: {}"): ("SB305", "logical_not needs what is true or false"),
+    (SEQUENCE, "- clip: {min: 2, max: 1}"): ("SB304", "min 2 is greater than max 1"),
+    (SEQUENCE, "- power: {}"): ("SB103", "power needs either `exponent`"),
+    (SEQUENCE, "- power: {exponent: 2, to: x}"): ("SB103", "power needs either `exponent`"),
+    (SEQUENCE, "- compare: {test: less}"): ("SB103", "compare needs either `value`"),
+    (SEQUENCE, "- where: {condition: x, value: 0}"): ("SB305", "where needs a mask of true and false"),
+    (SEQUENCE, "- where: {condition: x}"): ("SB103", "where needs either `otherwise`"),
+    (SEQUENCE, "- logical_not: {}"): ("SB305", "logical_not needs a mask of true and false"),
     (PAIR, "- subtract: [a, b]"): ("SB401", "subtract needs equal axes"),
-    (PAIR, "- divide: [a, b]"): ("SB401", "axis T is 4 here and 3 there"),
+    (PAIR, "- divide: [a, b]"): ("SB401", "axis T has size 4 and 3"),
     (PAIR, "- divide: [a, b, a]"): ("SB401", "divide needs two values"),
-    (PAIR, "- maximum: [a]"): ("SB401", "maximum needs two values or more"),
-    (MASK, "- add: [x, x]"): ("SB305", "add does not work on bool"),
-    (TOKENS, "- mean: {over: T}"): ("SB305", "mean works on floats"),
+    (PAIR, "- maximum: [a]"): ("SB401", "maximum needs two or more values"),
+    (MASK, "- add: [x, x]"): ("SB305", "add does not support bool"),
+    (TOKENS, "- mean: {over: T}"): ("SB305", "mean needs floats"),
     (SEQUENCE, "- variance: {over: T, correction: 4}"): (
         "SB401",
         "variance of 4 values with correction 4",
@@ -42,18 +42,18 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
         "std of 1 values with correction 1 divides by zero",
     ),
     (SEQUENCE, "- group_norm: {groups: 2}"): ("SB401", "5 channels cannot be split into 2 groups"),
-    (SEQUENCE, "- group_norm: {groups: 5, over: C}"): ("SB404", "`over` names the axes beside C"),
-    ("{x: {C: 5}}", "- instance_norm: {}"): ("SB401", "each channel of {C: 5} has one place only"),
-    ("{x: {C: 5}}", "- local_response_norm: {}"): ("SB404", "local_response_norm needs an axis beside C"),
+    (SEQUENCE, "- group_norm: {groups: 5, over: C}"): ("SB404", "`over` must not contain C"),
+    ("{x: {C: 5}}", "- instance_norm: {}"): ("SB401", "each channel of {C: 5} has only one position"),
+    ("{x: {C: 5}}", "- local_response_norm: {}"): ("SB404", "local_response_norm needs an axis besides C"),
     (SEQUENCE, "- dropout: {over: [T, C]}"): ("SB404", "this would drop whole samples"),
     (SEQUENCE, "- drop_path: {rate: 1}"): ("SB304", "a rate of 1 drops every sample"),
-    (SEQUENCE, "- weight: {axes: {C: 5}}\n- drop_path: {rate: 0.1}"): ("SB401", "drop_path drops samples"),
+    (SEQUENCE, "- weight: {axes: {C: 5}}\n- drop_path: {rate: 0.1}"): ("SB401", "drop_path needs a batch"),
 }
 
 
-@pytest.mark.parametrize(("inputs", "steps"), FAULTS)
-def test_fault(inputs: str, steps: str) -> None:
-    code, message = FAULTS[inputs, steps]
+@pytest.mark.parametrize(("inputs", "steps"), ERRORS)
+def test_error(inputs: str, steps: str) -> None:
+    code, message = ERRORS[inputs, steps]
     with pytest.raises(SpecError) as caught:
         build_graph(text(inputs, steps))
     assert (caught.value.code, caught.value.location.line) == (code, 5 + steps.count("\n"))

@@ -189,21 +189,24 @@ def test_a_typo_is_refused_at_its_key(text: str, code: str, line: int, column: i
 
 
 TOLD = {
-    "conv: {kernel: 3}": ("conv needs 'channels': channels that come out", "write `conv: {channels: ...}`"),
-    "conv": ("conv needs 'channels': channels that come out", "write `conv: {channels: ...}`"),
+    "conv: {kernel: 3}": (
+        "conv needs 'channels': number of output channels",
+        "write `conv: {channels: ...}`",
+    ),
+    "conv": ("conv needs 'channels': number of output channels", "write `conv: {channels: ...}`"),
     "conv: 64": ("'conv' is a mapping, not 64", "write `conv: {channels: 64}`"),
     "conv: {channels: [3]}": (
         "'channels' is a whole number of at least 1 or an expression, not a list",
-        "channels that come out",
+        "number of output channels",
     ),
     "conv: {channels: 64.0}": (
         "'channels' is a whole number of at least 1 or an expression, not 64.0",
         "write 64",
     ),
-    "conv: {channels: 0}": ("'channels' is at least 1, not 0", "channels that come out"),
+    "conv: {channels: 0}": ("'channels' is at least 1, not 0", "number of output channels"),
     "conv: {channels: 3, bias: 1}": (
         "'bias' is true, false or an expression, not 1",
-        "whether to add a learned number to each channel",
+        "whether to add a learned bias to each channel",
     ),
     "conv: {channels: 3, as: stem}": (
         "'as' is a key of the step, not of 'conv'",
