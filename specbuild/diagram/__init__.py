@@ -63,8 +63,8 @@ def draw_model(
 ) -> bytes:
     """Draw a model, and return the bytes of the file.
 
-    `costs` returns the parameters and multiply-adds of a step. With `marks`, `model` is the union of two models,
-    and the diagram shows what was added, removed and changed. Raises SB951, SB952, SB953 and SB954.
+    `costs` returns the parameters and multiply-adds of a step. With `marks`, `model` is the union of two
+    models, and the diagram shows what was added, removed and changed. Raises SB951, SB952, SB953 and SB954.
     """
     detail, style = detail or DetailLevel(), style or DrawingStyle()
     view = view_for_style(model, costs, detail, style, marks)

@@ -42,7 +42,7 @@ class BlockKinds:
         return self.register_kind(identity, block.kind, block.doc, StepScope.from_block(block), block)
 
     def variety_index(self, identity: Hashable, block: Block) -> int:
-        """The number of a block's variety: instances of one definition whose common steps have the same changes."""
+        """The number of a block's variety: in two instances of it, common steps have the same changes."""
         if id(block) in self._varieties:
             return self._varieties[id(block)]
         signatures: dict[str, Hashable] = {}
@@ -77,7 +77,8 @@ class BlockKinds:
     def panel_key(self, block: Block, change: ChangeType, is_new_block: bool) -> str:
         """The key of the panel of a block, or an empty text if it gets none.
 
-        In a diagram of two models, a block gets a panel if it has changes inside, or if one model lacks its definition.
+        In a diagram of two models, a block gets a panel if it has changes inside, or if one model lacks its
+        definition.
         """
         key = self.kind_key(block)
         if not self.is_diff or self.marks.block_signature(block):

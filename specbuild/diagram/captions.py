@@ -13,8 +13,8 @@ from specbuild.ops.types import TensorType, spatial_axes
 
 # Attributes that a diagram leaves out: the initial values of weights, and numeric details.
 HIDDEN_ATTRIBUTES = frozenset(
-    "init bias_init bias epsilon momentum affine padding padding_mode ceil_mode count_include_pad keep broadcast "
-    "dtype value correction output_padding".split()
+    "init bias_init bias epsilon momentum affine padding padding_mode ceil_mode count_include_pad keep "
+    "broadcast dtype value correction output_padding".split()
 )
 OUTPUT_ATTRIBUTES = ("channels", "features", "units")  # shown as an arrow to the size of the output
 OP_SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "sigmoid": "σ"}
@@ -113,6 +113,15 @@ def join_axes(axes: Iterable[str]) -> str:
     return ", ".join(axes)
 
 
+def slice_caption(op: Any) -> str:
+    """`T at 0`, or `T 2:5`."""
+    if op.at is not None:
+        return f"{op.over} at {format_number(concrete(op.at))}"
+    start = format_number(concrete(op.start)) if op.start else ""
+    stop = "" if op.stop is None else format_number(concrete(op.stop))
+    return f"{op.over} {start}:{stop}"
+
+
 SPECIAL_CAPTIONS: Mapping[str, Callable[[Any], str]] = {
     "flatten": lambda op: f"{join_axes(op.axes)} → {op.into}",
     "unflatten": lambda op: f"{op.axis} → {join_axes(op.into)}",
@@ -123,11 +132,7 @@ SPECIAL_CAPTIONS: Mapping[str, Callable[[Any], str]] = {
     "weight": lambda op: "",
     "const": lambda op: "",
     "contract": lambda op: f"over {join_axes(op.over)}" if op.over else "",
-    "slice": lambda op: (
-        f"{op.over} at {format_number(concrete(op.at))}"
-        if op.at is not None
-        else f"{op.over} {format_number(concrete(op.start)) if op.start else ''}:{'' if op.stop is None else format_number(concrete(op.stop))}"
-    ),
+    "slice": slice_caption,
 }
 
 
@@ -137,8 +142,8 @@ SPECIAL_CAPTIONS: Mapping[str, Callable[[Any], str]] = {
 def format_arguments(nodes: Sequence[Node], is_repeat: bool = False, exclude: Container[str] = ()) -> str:
     """The arguments of the blocks in one box that differ from the defaults, at most three.
 
-    The nodes are the members of a repeat (`is_repeat`), or the same step in several instances. The arguments in
-    `exclude` are left out: the box shows them elsewhere.
+    The nodes are the members of a repeat (`is_repeat`), or the same step in several instances. The arguments
+    in `exclude` are left out: the box shows them elsewhere.
     """
     blocks = [n.op for n in nodes if isinstance(n.op, Block)]
     parts = []

@@ -1,4 +1,4 @@
-"""Adds changes to the boxes of a diagram of two models: the type of the change, and lines that describe it."""
+"""Adds changes to the boxes of a diagram of two models: the type of change, and lines that describe it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks:
 
 
 def mark_repeat(box: Box, diff_marks: DiffMarks, group: StepGroup, marks: Sequence[DiffMark]) -> Box:
-    """The box of a repeat with its changes: which members were added and removed, and what changed in the others."""
+    """The box of a repeat with its changes: members added, members removed, changes in the others."""
     by_name = {node.name: mark for node, mark in zip(group.nodes, marks, strict=True)}
     changes = [{by_name[node.name].change for node in nodes} for nodes in group.members]
     change = common_change(set().union(*changes))

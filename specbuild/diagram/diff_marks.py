@@ -89,7 +89,7 @@ class DiffMark:
 
     @property
     def signature(self) -> Hashable:
-        """Equal for the same step in two instances of a block if the change is the same; values may differ."""
+        """Equal for a step in two instances of a block if it changed in the same way; values may differ."""
         return self.change, tuple(note.what for note in self.notes), self.removed_inputs, self.added_inputs
 
 
@@ -98,7 +98,7 @@ NO_MARK = DiffMark()
 
 @dataclass
 class DiffMarks:
-    """The changes of one diagram, by block and name. The name of an input is its own, that of an output starts with `>`."""
+    """The changes of one diagram, by block and by name of a step or input; `>name` is an output."""
 
     by_step: dict[tuple[int, str], DiffMark] = field(default_factory=dict)
     block_paths: dict[int, list[str]] = field(
@@ -133,7 +133,7 @@ class DiffMarks:
     def step_signatures(
         self, block: Block, nodes: Iterable[Node], prefix_length: int = 0
     ) -> tuple[Hashable, ...]:
-        """The changes of some steps of a block and of what is inside them, by name without its first characters."""
+        """The changes of some steps of a block and inside them, by their names without a prefix."""
         signatures: list[Hashable] = []
         for node in nodes:
             mark = self.mark_of(block, node.name)

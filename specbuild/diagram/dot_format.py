@@ -1,38 +1,52 @@
-"""A view as portable DOT: a cluster for each panel, no positions; any Graphviz draws it."""
+"""A view as portable DOT: a cluster for each panel, no positions. Any Graphviz lays it out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from specbuild.diagram.box_shapes import cost_labels
 from specbuild.diagram.captions import format_axes
 from specbuild.diagram.diff_marks import CHANGE_LINES, CHANGE_SIGNS
-from specbuild.diagram.palette import find_tone
+from specbuild.diagram.palette import find_colour
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import Box, Link, Panel, View
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 
 def render_dot(view: View, direction: str = "LR", theme: str = "light") -> str:
     """The text of a DOT file."""
-    from graphviz import Digraph, nohtml  # only here: most commands draw nothing
+    from graphviz import Digraph  # only here: most commands draw nothing
 
-    def escape_rows(*rows: str) -> Any:
-        """Rows of text that Graphviz takes as they are: no HTML, no escapes, no entities."""
-        return nohtml("\\n".join(escape_label(row) for row in rows if row))
-
-    def token_colour(token: str) -> str:
-        return find_tone(token).dark if theme == "dark" else find_tone(token).light
-
+    is_dark = theme == "dark"
     graph = Digraph(comment=None)
+    set_defaults(graph, view, direction, is_dark)
+    main, *others = view.panels
+    add_contents(graph, main, view.is_diff, is_dark)
+    for panel in others:
+        with graph.subgraph(name=f"cluster_{panel.key}") as cluster:
+            cluster.attr(
+                "graph",
+                label=escape_rows(panel.title),
+                style="rounded,filled",
+                fillcolor=find_colour("panel", is_dark),
+                color=find_colour("frame", is_dark),
+            )
+            add_contents(cluster, panel, view.is_diff, is_dark)
+    return str(graph.source)
+
+
+def set_defaults(graph: Digraph, view: View, direction: str, is_dark: bool) -> None:
+    """Set the title, and the attributes that all nodes and edges share."""
     graph.attr(
         "graph",
         rankdir=direction,
         label=escape_rows(view.title, view.subtitle, view.change_key()),
         labelloc="t",
         fontname="Helvetica",
-        fontcolor=token_colour("ink"),
-        bgcolor=token_colour("page"),
+        fontcolor=find_colour("ink", is_dark),
+        bgcolor=find_colour("page", is_dark),
         compound="true",
     )
     graph.attr(
@@ -41,84 +55,85 @@ def render_dot(view: View, direction: str = "LR", theme: str = "light") -> str:
         style="rounded,filled",
         fontname="Helvetica",
         fontsize="10",
-        fontcolor=token_colour("ink"),
+        fontcolor=find_colour("ink", is_dark),
     )
     graph.attr(
-        "edge", fontname="Helvetica", fontsize="8", color=token_colour("edge"), fontcolor=token_colour("mute")
+        "edge",
+        fontname="Helvetica",
+        fontsize="8",
+        color=find_colour("edge", is_dark),
+        fontcolor=find_colour("mute", is_dark),
     )
 
-    def add_node(into: Digraph, panel: Panel, item: Box) -> None:
-        style = "rounded,filled" + (",dashed" if item.condition is not None else "")
-        attributes = {
-            "shape": "box",
-            "style": style,
-            "fillcolor": token_colour("port"),
-            "color": token_colour("frame"),
-        }
-        if item.form in ("card", "symbol"):
-            attributes |= {
-                "fillcolor": token_colour(f"fill:{item.kind}"),
-                "color": token_colour(f"line:{item.kind}"),
-            }
-        if view.is_diff:
-            attributes |= diff_box_style(item, token_colour)
-        if item.form == "symbol":
-            attributes["shape"] = "circle"
-            attributes["style"] = "filled" + (",dashed" if "dashed" in attributes["style"] else "")
-        if item.repeat_count:
-            attributes["peripheries"] = "2"
-        into.node(
-            f"{panel.key}_{item.key}",
-            escape_rows(*box_rows(item)),
-            tooltip=escape_rows(" ".join(item.steps) or item.title),
-            **attributes,
+
+def add_contents(graph: Digraph, panel: Panel, is_diff: bool, is_dark: bool) -> None:
+    """Add the boxes and links of a panel."""
+    for box in panel.boxes:
+        graph.node(
+            f"{panel.key}_{box.key}",
+            escape_rows(*box_rows(box)),
+            tooltip=escape_rows(" ".join(box.steps) or box.title),
+            **box_attributes(box, is_diff, is_dark),
+        )
+    for link in panel.links:
+        graph.edge(
+            f"{panel.key}_{link.tail}",
+            f"{panel.key}_{link.head}",
+            label=escape_rows(link.label) if link.label else None,
+            **diff_link_style(link, is_dark),
         )
 
-    def add_contents(into: Digraph, panel: Panel) -> None:
-        for item in panel.boxes:
-            add_node(into, panel, item)
-        for link in panel.links:
-            into.edge(
-                f"{panel.key}_{link.tail}",
-                f"{panel.key}_{link.head}",
-                label=escape_rows(link.label) if link.label else None,
-                **diff_link_style(link, token_colour),
-            )
 
-    for i, panel in enumerate(view.panels):
-        if i == 0:
-            add_contents(graph, panel)
-            continue
-        with graph.subgraph(name=f"cluster_{panel.key}") as cluster:
-            cluster.attr(
-                "graph",
-                label=escape_rows(panel.title),
-                style="rounded,filled",
-                fillcolor=token_colour("panel"),
-                color=token_colour("frame"),
-            )
-            add_contents(cluster, panel)
-    return str(graph.source)
+def box_attributes(box: Box, is_diff: bool, is_dark: bool) -> dict[str, str]:
+    """The shape and the colours of a box."""
+    fill, line = "port", "frame"
+    if box.form in ("card", "symbol"):
+        fill, line = f"fill:{box.kind}", f"line:{box.kind}"
+    attributes = {
+        "shape": "box",
+        "style": "rounded,filled" + (",dashed" if box.condition is not None else ""),
+        "fillcolor": find_colour(fill, is_dark),
+        "color": find_colour(line, is_dark),
+    }
+    if is_diff:
+        attributes |= diff_box_style(box, is_dark)
+    if box.form == "symbol":
+        attributes["shape"] = "circle"
+        attributes["style"] = "filled" + (",dashed" if "dashed" in attributes["style"] else "")
+    if box.repeat_count:
+        attributes["peripheries"] = "2"
+    return attributes
 
 
-def diff_box_style(item: Box, colour: Callable[[str], str]) -> dict[str, str]:
-    """How a box of a picture of two models looks."""
-    thick, dash = CHANGE_LINES[item.change]
-    style = "rounded,filled" + (",dashed" if dash else "")
-    if not item.change:
-        ends = {} if item.form in ("input", "output", "port") else {"fillcolor": colour("page")}
-        return {"style": style, "color": colour("edge"), **ends}
-    fill, line = colour(f"wash:{item.change}"), colour(f"mark:{item.change}")
-    return {"style": style, "fillcolor": fill, "color": line, "penwidth": f"{thick:g}"}
+def diff_box_style(box: Box, is_dark: bool) -> dict[str, str]:
+    """The attributes of a box in a diagram of two models."""
+    stroke_width, is_dashed = CHANGE_LINES[box.change]
+    style = "rounded,filled" + (",dashed" if is_dashed else "")
+    if not box.change:
+        fill = {} if box.form in ("input", "output", "port") else {"fillcolor": find_colour("page", is_dark)}
+        return {"style": style, "color": find_colour("edge", is_dark), **fill}
+    return {
+        "style": style,
+        "fillcolor": find_colour(f"wash:{box.change}", is_dark),
+        "color": find_colour(f"mark:{box.change}", is_dark),
+        "penwidth": f"{stroke_width:g}",
+    }
 
 
-def diff_link_style(link: Link, colour: Callable[[str], str]) -> dict[str, str]:
-    """How a connection that came or went looks."""
+def diff_link_style(link: Link, is_dark: bool) -> dict[str, str]:
+    """The attributes of an added or removed link; {} for others."""
     if not link.change:
         return {}
-    thick, dash = CHANGE_LINES[link.change]
-    attributes = {"color": colour(f"mark:{link.change}"), "penwidth": f"{thick:g}"}
-    return {**attributes, "style": "dashed"} if dash else attributes
+    stroke_width, is_dashed = CHANGE_LINES[link.change]
+    attributes = {"color": find_colour(f"mark:{link.change}", is_dark), "penwidth": f"{stroke_width:g}"}
+    return {**attributes, "style": "dashed"} if is_dashed else attributes
+
+
+def escape_rows(*rows: str) -> Any:
+    """Lines of a label that Graphviz does not interpret: no HTML, no escapes, no entities."""
+    from graphviz import nohtml  # only here, as above
+
+    return nohtml("\\n".join(escape_label(row) for row in rows if row))
 
 
 def escape_label(text: str) -> str:
@@ -126,7 +141,7 @@ def escape_label(text: str) -> str:
 
 
 def box_rows(box: Box) -> list[str]:
-    """What a box says, line by line."""
+    """The lines of text on a box."""
     title = f"{CHANGE_SIGNS[box.change]} {box.title}" if box.change else box.title
     rows = [f"{title} ×{box.repeat_count}" if box.repeat_count else title]
     if box.form == "symbol":

@@ -1,4 +1,4 @@
-"""Graphviz, in a child process with a time limit: pygraphviz, which brings it along, or `dot` on the PATH."""
+"""Runs Graphviz in a child process with a time limit: pygraphviz if it is installed, else `dot` on the PATH."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagram.text_metrics import FONTS
 
 WORKER_FILE = Path(__file__).with_name("graphviz_worker.py")
-TIME_LIMIT = 20.0
-MAX_MESSAGE = 200  # characters of what Graphviz says
+TIME_LIMIT = 20.0  # seconds
+MAX_MESSAGE = 200  # characters of a message of Graphviz
 SYSTEM_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts")
 
 
 class LayoutTimeout(Exception):
-    """A layout did not end in time."""
+    """Graphviz did not finish in time."""
 
 
 def run_graphviz(
     graphs: Sequence[str], program: str, format: str, seconds: float = TIME_LIMIT, other_fonts: bool = False
 ) -> list[bytes]:
-    """Each graph as Graphviz draws it; raises SpecError if there is no Graphviz, TooSlow at the time limit.
+    """Draw graphs in the DOT language, and return the bytes of each.
 
-    With `other_fonts`, the system's fonts serve for characters that the bundled one lacks.
+    With `other_fonts`, system fonts are used for characters that the bundled font lacks.
+    Raises LayoutTimeout at the time limit, SB951 without Graphviz, and SB954 if Graphviz fails.
     """
     if not graphs:
         return []
@@ -47,9 +48,9 @@ def run_graphviz(
             raise LayoutTimeout from None
     raise SpecError(
         "SB951",
-        "Graphviz is not installed, which places the boxes of SVG, PNG and PDF",
-        hint="in a checkout of specbuild: pip install '.[draw]'; or install Graphviz, so that `dot` is on the "
-        "PATH; `--format dot` and `--format mermaid` need neither",
+        "SVG, PNG and PDF need Graphviz, which is not installed",
+        hint="in a checkout of specbuild: pip install '.[draw]'; or install Graphviz so that `dot` is on the "
+        "PATH; `--format dot` and `--format mermaid` do not need it",
     )
 
 
@@ -88,17 +89,19 @@ def run_dot(
 
 def graphviz_error(stderr: bytes) -> SpecError:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    reason = make_printable(lines[-1], MAX_MESSAGE) if lines else "it printed no message"
     return SpecError(
         "SB954",
-        f"Graphviz is here, but failed: {make_printable(lines[-1], MAX_MESSAGE) if lines else 'it said nothing'}",
-        hint="`--format dot` and `--format mermaid` do without it; `specbuild doctor` says which Graphviz is used",
+        f"Graphviz is installed, but failed: {reason}",
+        hint="`--format dot` and `--format mermaid` do not need it; `specbuild doctor` shows which Graphviz "
+        "is used",
     )
 
 
 def write_font_config(folder: Path, others: bool) -> Path:
-    """A font configuration with the bundled font, and the system's if it lacks characters.
+    """Write a font configuration with the bundled font, and with the system's fonts if `others`.
 
-    The fonts are copied: the font library leaves a file in every folder that it looks into.
+    Returns its path. The bundled fonts are copied to `folder`: fontconfig writes a file into each font folder.
     """
     own = folder / "fonts"
     own.mkdir()

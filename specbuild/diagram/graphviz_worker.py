@@ -1,6 +1,6 @@
-"""Runs in a process of its own, so that a layout that takes too long can be ended: requests in, results out.
+"""Draws graphs in a process of its own, which can be stopped: JSON on stdin, JSON on stdout.
 
-Imports nothing of specbuild: it is started as a file.
+Run as a file, it imports nothing of specbuild.
 """
 
 import base64
@@ -17,8 +17,8 @@ def main() -> None:
     results = []
     for text in request["graphs"]:
         graph = pygraphviz.AGraph(string=text)
-        drawn = graph.draw(format=request["format"], prog=request["program"])
-        results.append(base64.b64encode(drawn).decode("ascii"))
+        data = graph.draw(format=request["format"], prog=request["program"])
+        results.append(base64.b64encode(data).decode("ascii"))
     json.dump(results, sys.stdout)
 
 

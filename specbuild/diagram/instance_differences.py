@@ -47,8 +47,8 @@ class BlockInstances:
     def changed_sizes(self, first: str, last: list[tuple[Node, StepScope]]) -> AxisSizes:
         """The sizes of a box's output if they differ from those of its input, else ().
 
-        `first` is the name of the first step in the box, `last` its last step in each instance. For an op with
-        any number of inputs, one input with the same sizes is enough: the others are broadcast to it.
+        `first` is the name of the first step in the box, `last` its last step in each instance. For an op
+        with any number of inputs, one input with the same sizes is enough: the others are broadcast to it.
         """
         same_sizes = []
         for node, scope in last:

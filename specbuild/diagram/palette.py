@@ -1,7 +1,7 @@
-"""Colours as data: one light and one dark value for each token, and the kind of every op from its family.
+"""Colours: one light and one dark value for each token, and the kind of op that each family belongs to.
 
-Strokes of different kinds stay apart for readers who confuse red, green or blue, and all text has contrast
-on every fill; a test computes both. Nothing is told by colour alone.
+The strokes of different kinds look different to colour-blind readers, and all text has enough contrast on
+every fill; a test computes both. Colour is never the only sign of a meaning.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOKENS = {
     "track": Tone("#e2e8f0", "#2c3646"),
 }
 
-# What a kind of op is drawn with: its line, and what fills its box.
+# For each kind of op: the line and the fill of its box.
 STROKES = {
     "convolution": Tone("#1c2fcf", "#96c0fe"),
     "linear": Tone("#9070ee", "#c732f6"),
@@ -60,7 +60,7 @@ FILLS = {
     "block": Tone("#fefefe", "#1a212c"),
 }
 
-# What a picture of two models marks a step with: its line, and what fills its box.
+# For each type of change in a diagram of two models: the line and the fill of a box.
 CHANGE_STROKES = {
     "added": Tone("#00796b", "#5eead4"),
     "removed": Tone("#a11035", "#ff5c7c"),
@@ -76,7 +76,7 @@ CHANGE_FILLS = {
     "inside": Tone("#fffffc", "#0d1115"),
 }
 
-# The kind of each family of ops (`family` in specbuild.ops), and the word for the family in a legend.
+# For each family of ops (`family` in specbuild.ops): its kind, and its name in the legend.
 FAMILIES = {
     "convolution": ("convolution", "convolution"),
     "linear": ("linear", "linear"),
@@ -102,12 +102,12 @@ FAMILIES = {
 
 
 def op_kind(family: str) -> str:
-    """What an op of this family is drawn as; one of a plugin's own family has the colour of a block."""
+    """The kind of an op of this family. A plugin's own family has the colours of a block."""
     return FAMILIES.get(family, ("block", family))[0]
 
 
 def find_tone(token: str) -> Tone:
-    """The colours behind a token: a name of the page's, or `line:KIND`, `fill:KIND`, `mark:SORT` and `wash:SORT`."""
+    """The colours of a token: a key of `TOKENS`, or `line:KIND`, `fill:KIND`, `mark:CHANGE`, `wash:CHANGE`."""
     part, _, kind = token.partition(":")
     if part == "line":
         return STROKES[kind]
@@ -120,11 +120,15 @@ def find_tone(token: str) -> Tone:
     return TOKENS[token]
 
 
+def find_colour(token: str, is_dark: bool) -> str:
+    return find_tone(token).dark if is_dark else find_tone(token).light
+
+
 def list_tokens() -> list[str]:
+    """All tokens that have colours."""
     kinds = [*(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]
-    return [
-        *TOKENS,
-        *kinds,
-        *(f"mark:{sort}" for sort in CHANGE_STROKES),
-        *(f"wash:{sort}" for sort in CHANGE_FILLS),
+    changes = [
+        *(f"mark:{change}" for change in CHANGE_STROKES),
+        *(f"wash:{change}" for change in CHANGE_FILLS),
     ]
+    return [*TOKENS, *kinds, *changes]

@@ -237,7 +237,7 @@ class PanelBuilder(RepeatBoxes):
         return True
 
     def can_carry_chip(self, box: Box, node: Node, op: Op) -> bool:
-        """Whether a light step fits on a box: the box is a single op, and has the same condition and change."""
+        """Whether a light step fits on a box: one op with the same condition and the same change."""
         if box.form != "card" or box.kind in ("block", "weight") or box.repeat_count or box.weights_of:
             return False
         if len(box.chips) >= MAX_CHIPS or box.condition != self.step_condition(node):

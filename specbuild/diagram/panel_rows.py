@@ -1,39 +1,41 @@
-"""A panel as rows, as a text is lines: a row ends where only one value passes on."""
+"""Breaks a panel into rows, like text into lines. A row ends where only one value is read later."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.view_model import Link, Panel
 
-ROW_SLACK = 1.1  # a row may be this much longer than the page before it is broken
-SHORT_ROW = 0.17  # a row shorter than this part of the page is none
-RANK_GAP = 27.0  # between ranks, for the estimate of a row's length
+ROW_SLACK = 1.1  # how much longer than the page a row may be
+SHORT_ROW = 0.17  # a row shorter than this part of the page is merged with the next
+RANK_GAP = 27.0  # between two boxes, for the estimate of the length of a row
 
 
 @dataclass
 class PanelRow:
-    """Boxes that Graphviz places together, with the links between them."""
+    """Boxes that Graphviz lays out together, with the links between them."""
 
     keys: list[str]
-    entry_key: str = ""  # the box of an earlier row whose value comes in
-    exit_key: str = ""  # the box whose value goes on
+    entry_key: str = ""  # the box of an earlier row whose value this row reads
+    exit_key: str = ""  # the box whose value a later row reads
     direct_links: list[Link] = field(default_factory=list)
-    skip_links: list[Link] = field(default_factory=list)
-    entry_links: list[Link] = field(default_factory=list)  # links from the box that enters
-    junctions: dict[str, str] = field(default_factory=dict)  # box -> the dot where its value parts
+    skip_links: list[Link] = field(default_factory=list)  # links that pass other boxes
+    entry_links: list[Link] = field(default_factory=list)  # links from an earlier row
+    junctions: dict[str, str] = field(default_factory=dict)  # for a box: the dot where its link branches
 
 
 class RowDivision:
-    """Puts the boxes of one panel into rows."""
+    """Divides the boxes of one panel into rows."""
 
     def __init__(self, panel: Panel, cards: Mapping[str, Card], is_horizontal: bool, limit: float) -> None:
         self.panel, self.cards, self.is_horizontal, self.limit = panel, cards, is_horizontal, limit
 
     def order_boxes(self) -> list[str]:
-        """Boxes so that each stands after what it reads; inputs and free weights just before who needs them."""
+        """The boxes in an order in which each comes after its inputs. Sources come just before their first reader."""
         keys = [box.key for box in self.panel.boxes]
         reads: dict[str, list[str]] = {key: [] for key in keys}
         for link in self.panel.links:
@@ -61,40 +63,28 @@ class RowDivision:
         return card.w if self.is_horizontal else card.h
 
     def split_rows(self) -> list[PanelRow]:
+        """The rows of the panel, of about the same length, none much longer than the limit."""
         order = self.order_boxes()
         index = {key: i for i, key in enumerate(order)}
-        links = sorted(self.panel.links, key=lambda li: (index[li.tail], index[li.head]))
-        last = dict(index)
+        links = sorted(self.panel.links, key=lambda link: (index[link.tail], index[link.head]))
+        last_reader = dict(index)
         for link in links:
-            last[link.tail] = max(last[link.tail], index[link.head])
-        pieces: list[list[str]] = []
-        current: list[str] = []
-        for i, key in enumerate(order):
-            current.append(key)
-            crossing = (
-                [k for k in order[: i + 1] if last[k] > i]
-                if len(order) < 400
-                else find_crossing(order, last, i)
-            )
-            if len(crossing) == 1 and i + 1 < len(order):
-                pieces.append(current)
-                current = []
-        pieces.append(current)
-        pieces = self.join_pieces(pieces)
+            last_reader[link.tail] = max(last_reader[link.tail], index[link.head])
+        pieces = self.join_pieces(split_pieces(order, last_reader))
         lengths = [self.piece_length(piece, links) for piece in pieces]
         total = sum(lengths) + RANK_GAP * (len(lengths) - 1)
-        rows = max(1, -(-int(total) // int(self.limit * ROW_SLACK)))
-        groups = merge_short_rows(balance_rows(lengths, rows, self.limit), lengths, self.limit)
-        made: list[PanelRow] = []
+        row_count = max(1, -(-int(total) // int(self.limit * ROW_SLACK)))
+        counts = merge_short_rows(balance_rows(lengths, row_count, self.limit), lengths, self.limit)
+        rows: list[PanelRow] = []
         start = 0
-        for count in groups:
+        for count in counts:
             keys = [key for piece in pieces[start : start + count] for key in piece]
             start += count
-            made.append(self.build_row(keys, links, last, index))
-        return made
+            rows.append(self.build_row(keys, links, last_reader, index))
+        return rows
 
     def join_pieces(self, pieces: list[list[str]]) -> list[list[str]]:
-        """Pieces at whose start a row may begin: nothing comes in there but the value of the row before."""
+        """Pieces that can begin a row: each of their boxes reads a value. Others are joined to the piece before."""
         heads = {link.head for link in self.panel.links}
         joined_pieces: list[list[str]] = []
         for piece in pieces:
@@ -105,7 +95,7 @@ class RowDivision:
         return joined_pieces
 
     def piece_length(self, piece: list[str], links: Sequence[Link]) -> float:
-        """How long a piece is along the flow: its longest path."""
+        """The length of a piece along the flow: that of its longest path."""
         inside = set(piece)
         far: dict[str, float] = {}
         reads: dict[str, list[str]] = {key: [] for key in piece}
@@ -118,78 +108,111 @@ class RowDivision:
         return max(far.values())
 
     def build_row(
-        self, keys: list[str], links: Sequence[Link], last: Mapping[str, int], index: Mapping[str, int]
+        self,
+        keys: list[str],
+        links: Sequence[Link],
+        last_reader: Mapping[str, int],
+        index: Mapping[str, int],
     ) -> PanelRow:
+        """A row of boxes with its links. `index` gives the position of each box in the panel's order."""
         inside = set(keys)
-        end = index[keys[-1]]
-        begin = index[keys[0]]
+        begin, end = index[keys[0]], index[keys[-1]]
         row = PanelRow(keys)
-        mine = [li for li in links if li.head in inside]
-        within = [li for li in mine if li.tail in inside]
-        row.entry_links = [li for li in mine if li.tail not in inside]
+        links_here = [link for link in links if link.head in inside]
+        inner_links = [link for link in links_here if link.tail in inside]
+        row.entry_links = [link for link in links_here if link.tail not in inside]
         row.entry_key = row.entry_links[0].tail if row.entry_links else ""
-        row.exit_key = next((k for k in index if begin <= index[k] <= end and last[k] > end), "")
-        if not row.exit_key and any(last[k] > end for k in index if index[k] < begin):
+        row.exit_key = next((k for k in index if begin <= index[k] <= end < last_reader[k]), "")
+        if not row.exit_key and any(index[k] < begin and end < last_reader[k] for k in index):
             row.exit_key = row.entry_key
-        far = longest_paths(keys, within)
-        for link in within:
-            (row.skip_links if far(link.tail, link.head) > 1 else row.direct_links).append(link)
-        if row.entry_links and len(row.entry_links) > 1:
-            far_in = longest_paths(["in", *keys], [*within, *(Link("in", li.head) for li in row.entry_links)])
-            for link in list(row.entry_links):
-                if far_in("in", link.head) > 1:
-                    row.entry_links.remove(link)
-                    row.skip_links.append(Link("in", link.head, link.label, link.type))
-        out: dict[str, int] = {}
-        for link in [*row.direct_links, *row.skip_links]:
-            out[link.tail] = out.get(link.tail, 0) + 1
-        for link in row.skip_links:
-            if link.tail != "in" and (out[link.tail] > 1 or row.exit_key == link.tail):
-                row.junctions[link.tail] = f"j{link.tail}"
+        distance = longest_paths(keys, inner_links)
+        for link in inner_links:
+            (row.skip_links if distance(link.tail, link.head) > 1 else row.direct_links).append(link)
+        if len(row.entry_links) > 1:
+            separate_entry_skips(row, inner_links)
+        add_junctions(row)
         return row
 
 
-def find_crossing(order: Sequence[str], last: Mapping[str, int], i: int) -> list[str]:
-    """The boxes up to place i whose values are read after it; only whether there is one, or more, matters."""
+def separate_entry_skips(row: PanelRow, inner_links: Sequence[Link]) -> None:
+    """Move the links from an earlier row that pass other boxes to the skip links of a row."""
+    all_links = [*inner_links, *(Link("in", link.head) for link in row.entry_links)]
+    distance = longest_paths(["in", *row.keys], all_links)
+    for link in list(row.entry_links):
+        if distance("in", link.head) > 1:
+            row.entry_links.remove(link)
+            row.skip_links.append(Link("in", link.head, link.label, link.type))
+
+
+def add_junctions(row: PanelRow) -> None:
+    """Add a junction for each box with a skip link and another link."""
+    output_counts = Counter(link.tail for link in [*row.direct_links, *row.skip_links])
+    for link in row.skip_links:
+        if link.tail != "in" and (output_counts[link.tail] > 1 or row.exit_key == link.tail):
+            row.junctions[link.tail] = f"j{link.tail}"
+
+
+def split_pieces(order: Sequence[str], last_reader: Mapping[str, int]) -> list[list[str]]:
+    """The boxes in order, cut wherever only one value is read later."""
+    pieces: list[list[str]] = [[]]
+    for i, key in enumerate(order):
+        pieces[-1].append(key)
+        if i + 1 < len(order) and len(find_crossing(order, last_reader, i)) == 1:
+            pieces.append([])
+    return pieces
+
+
+def find_crossing(order: Sequence[str], last_reader: Mapping[str, int], i: int) -> list[str]:
+    """At most two of the boxes up to index i whose values are read after it."""
     crossing = []
     for key in reversed(order[: i + 1]):
-        if last[key] > i:
+        if last_reader[key] > i:
             crossing.append(key)
             if len(crossing) > 1:
                 break
     return crossing
 
 
-def balance_rows(lengths: Sequence[float], rows: int, limit: float) -> list[int]:
-    """How many pieces go into each row, so that no row is much longer than the others."""
+def balance_rows(lengths: Sequence[float], row_count: int, limit: float) -> list[int]:
+    """The number of pieces in each row, so that the rows have about the same length.
+
+    There are more rows than `row_count` if one would be too long.
+    """
     while True:
         total = sum(lengths) + RANK_GAP * (len(lengths) - 1)
-        target = max(total / rows * 1.02, max(lengths))
-        counts: list[int] = []
-        current, count = 0.0, 0
-        for i, n in enumerate(lengths):
-            left = len(lengths) - i
-            if count and current + RANK_GAP + n > target and len(counts) + 1 < rows and left:
-                counts.append(count)
-                current, count = 0.0, 0
-            current += (RANK_GAP if count else 0) + n
-            count += 1
-        counts.append(count)
-        start, worst = 0, 0.0
-        for c in counts:
-            part = lengths[start : start + c]
-            worst = max(worst, sum(part) + RANK_GAP * (len(part) - 1))
-            start += c
-        if worst <= limit * ROW_SLACK or rows >= len(lengths):
+        target = max(total / row_count * 1.02, max(lengths))
+        counts = fill_rows(lengths, row_count, target)
+        if max(row_lengths(counts, lengths)) <= limit * ROW_SLACK or row_count >= len(lengths):
             return counts
-        rows += 1
+        row_count += 1
+
+
+def fill_rows(lengths: Sequence[float], row_count: int, target: float) -> list[int]:
+    """The number of pieces in each row, if each row but the last ends before it is longer than the target."""
+    counts: list[int] = []
+    current, count = 0.0, 0
+    for length in lengths:
+        if count and current + RANK_GAP + length > target and len(counts) + 1 < row_count:
+            counts.append(count)
+            current, count = 0.0, 0
+        current += (RANK_GAP if count else 0) + length
+        count += 1
+    return [*counts, count]
+
+
+def row_lengths(counts: Sequence[int], lengths: Sequence[float]) -> list[float]:
+    """The length of each row, from the number of its pieces and the lengths of all pieces."""
+    ends = list(accumulate(counts))
+    return [
+        sum(lengths[end - count : end]) + RANK_GAP * (count - 1)
+        for end, count in zip(ends, counts, strict=True)
+    ]
 
 
 def merge_short_rows(counts: list[int], lengths: Sequence[float], limit: float) -> list[int]:
-    """Rows of next to nothing join their neighbour: better a row that is long than one box on its own."""
+    """The numbers of pieces after merging a very short first or last row into its neighbour."""
     merged = list(counts)
-    starts = [sum(merged[:i]) for i in range(len(merged))]
-    extents = [sum(lengths[s : s + n]) + RANK_GAP * (n - 1) for s, n in zip(starts, merged, strict=True)]
+    extents = row_lengths(counts, lengths)
     if len(merged) > 1 and extents[-1] < SHORT_ROW * limit:
         merged[-2:] = [merged[-2] + merged[-1]]
     if len(merged) > 1 and extents[0] < SHORT_ROW * limit:
@@ -198,7 +221,7 @@ def merge_short_rows(counts: list[int], lengths: Sequence[float], limit: float) 
 
 
 def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, str], int]:
-    """How many links the longest way from one box to another has."""
+    """A function that returns the number of links of the longest path from one box to another."""
     after: dict[str, list[str]] = {key: [] for key in keys}
     for link in links:
         after[link.tail].append(link.head)
@@ -219,9 +242,9 @@ def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, 
 
 
 def main_links(row: PanelRow) -> set[Link]:
-    """The links that are drawn straight: on the longest way through, where there is a single one.
+    """The links on the only longest path through a row, which are drawn straight.
 
-    Ways that part and meet again as equals (query, key and value) are left to lie evenly around the middle.
+    Where several paths are equally long, such as query, key and value, none is: they are spread evenly.
     """
     into: dict[str, list[Link]] = {key: [] for key in row.keys}
     out: dict[str, list[Link]] = {key: [] for key in row.keys}

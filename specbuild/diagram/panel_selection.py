@@ -1,4 +1,4 @@
-"""Selects the panels of a diagram: the model, then the blocks inside, as long as the diagram stays readable."""
+"""Selects the panels of a diagram: the model, then the blocks inside, while the diagram stays readable."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def plan_view(
 def select_panels(
     root: Block, kinds: BlockKinds, depth: int | None, notes: list[str]
 ) -> tuple[list[Panel], list[str]]:
-    """The panel of the root, then those that its boxes open, level by level; and the titles of omitted blocks."""
+    """The panel of the root, then those that its boxes open, level by level.
+
+    Returns the panels and the titles of omitted blocks.
+    """
     main = BlockKind("main", root.kind, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
     panels = [build_readable_panel(kinds, main, notes, is_main=True)]
     omitted_blocks: list[str] = []
@@ -92,7 +95,7 @@ def select_panels(
 
 
 def add_usage(panels: list[Panel], root: Block, kinds: BlockKinds) -> list[Panel]:
-    """Panels with the number of uses of their block, and in a diagram of two models the paths of its changes."""
+    """Panels with the use count of their block, and in a diagram of two models the paths of its changes."""
     counts = count_uses(root, kinds)
     used = [replace(panel, use_count=counts.get(panel.key, 0)) for panel in panels]
     if not kinds.is_diff:

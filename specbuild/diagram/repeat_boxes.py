@@ -94,7 +94,7 @@ class RepeatBoxes(StepGrouping):
     def repeat_content(
         self, group: StepGroup, nodes: Sequence[Node], marks: Sequence[DiffMark], doc: str
     ) -> RepeatContent:
-        """What one member is: a block, an op, or several steps. `nodes` leaves out what the new model lacks."""
+        """What one member is: a block, an op, or several steps. `nodes` has no removed steps."""
         ops = [members[0].op for members in group.members]
         if all(len(members) == 1 for members in group.members):
             blocks = [op for op in ops if isinstance(op, Block)]
@@ -173,7 +173,7 @@ class RepeatBoxes(StepGrouping):
     def repeat_old_cost(
         self, box: Box, group: StepGroup, marks: Sequence[DiffMark]
     ) -> tuple[int, int] | None:
-        """Parameters and multiply-adds in the old model, if the box shows a cost and the old one was different."""
+        """Parameters and multiply-adds in the old model, if the box shows a cost and it changed."""
         old_cost = add_costs(
             [
                 mark.old_cost or self.kinds.step_cost(node, self.scope.block)

@@ -1,4 +1,4 @@
-"""A picture as placed shapes, before it has a format. Points; x to the right, y down."""
+"""A diagram as shapes with positions, in no file format yet. Units are points; y points down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Curve:
-    """Cubic segments: a start, then three points for each; `arrow` is the direction of a head at its end."""
+    """Cubic Bézier segments: a start point, then three points for each segment."""
 
     points: tuple[Point, ...]
     stroke: str = "edge"
@@ -56,7 +56,7 @@ Shape = Rect | Text | Curve
 
 @dataclass(frozen=True)
 class ShapeGroup:
-    """Shapes that belong together: with what a reader is told who points at them, and where a click leads."""
+    """Shapes that belong together, with a tooltip and the URL of a link."""
 
     shapes: tuple[Shape, ...]
     role: str = ""
@@ -68,7 +68,7 @@ class ShapeGroup:
 
 @dataclass
 class Scene:
-    """The whole; groups are drawn in order."""
+    """All shapes of a diagram. Groups are drawn in order."""
 
     title: str
     width: float = 0
@@ -84,7 +84,7 @@ def shift_shape(shape: Shape, dx: float, dy: float) -> Shape:
 
 
 def straight_path(points: list[Point]) -> tuple[Point, ...]:
-    """A line through these points, as cubic segments."""
+    """A straight line through points, as cubic segments."""
     path = [points[0]]
     for (x0, y0), (x1, y1) in pairwise(points):
         path += [((2 * x0 + x1) / 3, (2 * y0 + y1) / 3), ((x0 + 2 * x1) / 3, (y0 + 2 * y1) / 3), (x1, y1)]
@@ -92,7 +92,7 @@ def straight_path(points: list[Point]) -> tuple[Point, ...]:
 
 
 def rounded_path(points: list[Point], radius: float = 8) -> tuple[Point, ...]:
-    """A line through these points whose corners are round."""
+    """A line through points with round corners, as cubic segments."""
     path: list[Point] = [points[0]]
 
     def add_line(to: Point) -> None:
@@ -114,5 +114,6 @@ def point_distance(a: Point, b: Point) -> float:
 
 
 def move_towards(a: Point, b: Point, by: float) -> Point:
+    """The point at a distance from `a` in the direction of `b`."""
     d = point_distance(a, b) or 1
     return (a[0] + (b[0] - a[0]) * by / d, a[1] + (b[1] - a[1]) * by / d)

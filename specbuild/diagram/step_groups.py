@@ -1,4 +1,4 @@
-"""Groups the steps of a block: each step alone, but the members of a repeat and runs of equal blocks together."""
+"""Groups the steps of a block: a repeat and a run of equal blocks become one group."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ END_FORMS = ("input", "output", "port")
 
 
 def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
-    """A panel of at most about `MAX_BOXES` boxes. A longer one is summarized, and a note is appended to `notes`."""
+    """A panel without too many boxes. A longer one is summarized, and a note is appended to `notes`."""
     if len(panel.boxes) <= MAX_BOXES:
         return panel
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))

@@ -1,4 +1,4 @@
-"""A scene as SVG: text that cannot overflow, colours that follow the reader's theme, nothing that runs."""
+"""A scene as SVG without scripts. Text cannot overflow, and colours follow the theme of the reader."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import base64
 from functools import cache
 from xml.sax.saxutils import escape, quoteattr
 
-from specbuild.diagram.palette import find_tone, list_tokens
+from specbuild.diagram.palette import find_colour, list_tokens
 from specbuild.diagram.scene import Curve, Rect, Scene, Shape, ShapeGroup, Text, move_towards, point_distance
 from specbuild.diagram.text_metrics import FONTS, display_text
 
 FONT_FAMILY = "Inter specbuild"
 FONT_STACK = f"'{FONT_FAMILY}',Inter,'Segoe UI','Helvetica Neue',Arial,sans-serif"
+# For each colour token: what its class names end with.
 TOKEN_CODES = {token: f"{i:x}" for i, token in enumerate(list_tokens())}
 
 
 def render_svg(scene: Scene, theme: str = "auto") -> str:
-    """The picture as a document of its own, or as a part of a page."""
-    dark = theme == "dark"
+    """An SVG document, which can also be embedded in a page. The theme `auto` follows the reader's."""
+    is_dark = theme == "dark"
     w, h = format_coordinate(scene.width), format_coordinate(scene.height)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="specbuild-{theme}" role="img" width="{w}" height="{h}" '
-        f'viewBox="0 0 {w} {h}" style="max-width:100%;height:auto" font-family="{FONT_STACK}" font-size="10">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="specbuild-{theme}" role="img" '
+        f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" style="max-width:100%;height:auto" '
+        f'font-family="{FONT_STACK}" font-size="10">',
         f"<title>{escape(display_text(scene.title, 120))}</title>",
         f"<desc>{escape(display_text(scene.description, 300))}</desc>",
         f"<style>{style_sheet(theme)}</style>",
-        f'<rect width="{w}" height="{h}" {paint_attributes("fill", "page", dark)}/>',
+        f'<rect width="{w}" height="{h}" {paint_attributes("fill", "page", is_dark)}/>',
     ]
     for group in scene.groups:
-        lines.append(group_element(group, dark))
+        lines.append(group_element(group, is_dark))
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def group_element(group: ShapeGroup, dark: bool) -> str:
-    inside = "".join(shape_element(s, dark) for s in group.shapes)
+def group_element(group: ShapeGroup, is_dark: bool) -> str:
+    inside = "".join(shape_element(s, is_dark) for s in group.shapes)
     steps = f" data-steps={quoteattr(' '.join(group.steps))}" if group.steps else ""
     panel = f" data-panel={quoteattr(group.panel)}" if group.panel else ""
     tooltip = f"<title>{escape(group.tooltip)}</title>" if group.tooltip else ""
@@ -41,68 +43,74 @@ def group_element(group: ShapeGroup, dark: bool) -> str:
     return f"<a href={quoteattr(group.url)}>{element}</a>" if group.url else element
 
 
-def shape_element(item: Shape, dark: bool) -> str:
-    if isinstance(item, Rect):
-        line = (
-            f' {paint_attributes("stroke", item.stroke, dark)} stroke-width="{format_coordinate(item.stroke_width)}"'
-            if item.stroke
-            else ""
-        )
-        fill = paint_attributes("fill", item.fill, dark) if item.fill else 'fill="none"'
-        dash = ' stroke-dasharray="4 3"' if item.is_dashed else ""
-        radius = f' rx="{format_coordinate(item.radius)}"' if item.radius else ""
-        merged = merge_classes(fill, line)
-        return f'<rect x="{format_coordinate(item.x)}" y="{format_coordinate(item.y)}" width="{format_coordinate(item.w)}" height="{format_coordinate(item.h)}"{radius} {merged}{dash}/>'
-    if isinstance(item, Text):
-        bold = ' font-weight="700"' if item.bold else ""
-        size = f' font-size="{format_coordinate(item.size)}"' if item.size != 10 else ""
-        middle = ' text-anchor="middle"' if item.is_centered else ""
-        length = (
-            f' textLength="{format_coordinate(item.width)}" lengthAdjust="spacingAndGlyphs"'
-            if len(item.text) > 1
-            else ""
-        )
-        return (
-            f'<text x="{format_coordinate(item.x)}" y="{format_coordinate(item.y)}"{size}{bold}{middle}{length} {paint_attributes("fill", item.fill, dark)}>'
-            f"{escape(item.text)}</text>"
-        )
-    return curve_element(item, dark)
+def shape_element(shape: Shape, is_dark: bool) -> str:
+    if isinstance(shape, Rect):
+        return rect_element(shape, is_dark)
+    if isinstance(shape, Text):
+        return text_element(shape, is_dark)
+    return curve_element(shape, is_dark)
 
 
-def curve_element(item: Curve, dark: bool) -> str:
-    points = item.points
+def rect_element(rect: Rect, is_dark: bool) -> str:
+    x, y, w, h = (format_coordinate(value) for value in (rect.x, rect.y, rect.w, rect.h))
+    radius = f' rx="{format_coordinate(rect.radius)}"' if rect.radius else ""
+    fill = paint_attributes("fill", rect.fill, is_dark) if rect.fill else 'fill="none"'
+    line = f" {stroke_attributes(rect.stroke, rect.stroke_width, is_dark)}" if rect.stroke else ""
+    dash = ' stroke-dasharray="4 3"' if rect.is_dashed else ""
+    return f'<rect x="{x}" y="{y}" width="{w}" height="{h}"{radius} {merge_classes(fill, line)}{dash}/>'
+
+
+def text_element(text: Text, is_dark: bool) -> str:
+    """A line of text, with its length: another font is squeezed or stretched to the same width."""
+    x, y = format_coordinate(text.x), format_coordinate(text.y)
+    size = f' font-size="{format_coordinate(text.size)}"' if text.size != 10 else ""
+    bold = ' font-weight="700"' if text.bold else ""
+    anchor = ' text-anchor="middle"' if text.is_centered else ""
+    length = ""
+    if len(text.text) > 1:
+        length = f' textLength="{format_coordinate(text.width)}" lengthAdjust="spacingAndGlyphs"'
+    fill = paint_attributes("fill", text.fill, is_dark)
+    return f'<text x="{x}" y="{y}"{size}{bold}{anchor}{length} {fill}>{escape(text.text)}</text>'
+
+
+def curve_element(curve: Curve, is_dark: bool) -> str:
+    """The line of a curve, and its arrow head if it has one."""
+    points = curve.points
     head = ""
-    if item.has_arrow:
-        base, corners = arrow_head(item)
-        points = (*points[:-1], base)
-        head = f'<path d="M{format_point(corners[0])}L{format_point(corners[1])}L{format_point(corners[2])}Z" {paint_attributes("fill", item.stroke, dark)}/>'
-    path = f"M{format_point(points[0])}" + "".join(
-        f"C{format_point(a)} {format_point(b)} {format_point(c)}"
-        for a, b, c in zip(points[1::3], points[2::3], points[3::3], strict=True)
-    )
-    dash = ' stroke-dasharray="2 3"' if item.is_dashed else ""
-    line = f'<path d="{path}" fill="none" {paint_attributes("stroke", item.stroke, dark)} stroke-width="{format_coordinate(item.stroke_width)}"{dash}/>'
-    return line + head
+    if curve.has_arrow:
+        end, corners = arrow_head(curve)
+        points = (*points[:-1], end)
+        outline = "L".join(format_point(corner) for corner in corners)
+        head = f'<path d="M{outline}Z" {paint_attributes("fill", curve.stroke, is_dark)}/>'
+    segments = zip(points[1::3], points[2::3], points[3::3], strict=True)
+    curves = "".join(f"C{format_point(a)} {format_point(b)} {format_point(c)}" for a, b, c in segments)
+    stroke = stroke_attributes(curve.stroke, curve.stroke_width, is_dark)
+    dash = ' stroke-dasharray="2 3"' if curve.is_dashed else ""
+    return f'<path d="M{format_point(points[0])}{curves}" fill="none" {stroke}{dash}/>{head}'
 
 
-def arrow_head(item: Curve) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
-    """Where the line ends, and the three corners of the head at its end."""
-    tip = item.points[-1]
-    before = next((p for p in reversed(item.points[:-1]) if point_distance(p, tip) > 0.5), item.points[0])
+def arrow_head(curve: Curve) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
+    """The point where the line ends, and the three corners of the arrow head."""
+    tip = curve.points[-1]
+    before = next((p for p in reversed(curve.points[:-1]) if point_distance(p, tip) > 0.5), curve.points[0])
     back = move_towards(tip, before, 6.5)
     dx, dy = (back[1] - tip[1]) * 0.4, (tip[0] - back[0]) * 0.4
     base = move_towards(tip, before, 5)
     return base, (tip, (back[0] + dx, back[1] + dy), (back[0] - dx, back[1] - dy))
 
 
-def paint_attributes(attribute: str, token: str, dark: bool) -> str:
-    """The colour as an attribute that every viewer knows, and a class by which the dark theme changes it."""
-    colour = find_tone(token).dark if dark else find_tone(token).light
+def paint_attributes(attribute: str, token: str, is_dark: bool) -> str:
+    """A colour as an attribute, and a class by which a style sheet changes it for the other theme."""
+    colour = find_colour(token, is_dark)
     return f'class="{attribute[0]}{TOKEN_CODES[token]}" {attribute}="{colour}"'
 
 
+def stroke_attributes(token: str, width: float, is_dark: bool) -> str:
+    return f'{paint_attributes("stroke", token, is_dark)} stroke-width="{format_coordinate(width)}"'
+
+
 def merge_classes(fill: str, line: str) -> str:
-    """Two classes in one attribute."""
+    """The attributes of a fill and a line, with both classes in one attribute."""
     if not line or not fill.startswith("class="):
         return f"{fill}{line}"
     first, second = fill.split('"', 2), line.strip().split('"', 2)
@@ -111,38 +119,34 @@ def merge_classes(fill: str, line: str) -> str:
 
 @cache
 def style_sheet(theme: str) -> str:
-    faces = "".join(
-        f"@font-face{{font-family:'{FONT_FAMILY}';font-weight:{weight};src:url(data:font/woff2;base64,{encode_font(name)})}}"
-        for weight, name in ((400, "Regular"), (700, "Bold"))
-    )
-    hover = ".sb-link:hover path,.sb-leap:hover path{stroke-width:2.6}.sb-box:hover>rect:first-of-type{stroke-width:2}"
-    if theme != "auto":
-        return faces + hover
-    return f"{faces}{hover}@media(prefers-color-scheme:dark){{{theme_rules('dark')}}}"
+    """The fonts, the hover effects, and for the theme `auto` the dark colours."""
+    faces = "".join(font_face(name, weight) for name, weight in (("Regular", 400), ("Bold", 700)))
+    thicker_links = ".sb-link:hover path,.sb-leap:hover path{stroke-width:2.6}"
+    thicker_boxes = ".sb-box:hover>rect:first-of-type{stroke-width:2}"
+    dark = f"@media(prefers-color-scheme:dark){{{theme_rules('dark')}}}" if theme == "auto" else ""
+    return f"{faces}{thicker_links}{thicker_boxes}{dark}"
 
 
 @cache
 def theme_rules(theme: str, selector: str = "") -> str:
-    """What gives pictures that follow their reader the colours of a theme, inside of what a selector finds."""
+    """CSS rules that give diagrams with the theme `auto` the colours of a theme, inside a CSS selector."""
     within = f"{selector} .specbuild-auto".lstrip()
-    colours = [
-        (code, find_tone(token).dark if theme == "dark" else find_tone(token).light)
-        for token, code in TOKEN_CODES.items()
-    ]
+    colours = [(code, find_colour(token, theme == "dark")) for token, code in TOKEN_CODES.items()]
     return "".join(f"{within} .f{code}{{fill:{c}}}{within} .s{code}{{stroke:{c}}}" for code, c in colours)
 
 
 @cache
-def encode_font(name: str) -> str:
-    return base64.b64encode((FONTS / f"Inter-{name}.woff2").read_bytes()).decode("ascii")
+def font_face(name: str, weight: int) -> str:
+    """A CSS rule that embeds a bundled font."""
+    data = base64.b64encode((FONTS / f"Inter-{name}.woff2").read_bytes()).decode("ascii")
+    source = f"url(data:font/woff2;base64,{data})"
+    return f"@font-face{{font-family:'{FONT_FAMILY}';font-weight:{weight};src:{source}}}"
 
 
 def format_coordinate(value: float) -> str:
-    return (
-        f"{value:.1f}".rstrip("0").rstrip(".").replace("-0", "0")
-        if abs(value) < 0.05
-        else f"{value:.1f}".rstrip("0").rstrip(".")
-    )
+    """A number with at most one decimal; never `-0`."""
+    text = f"{value:.1f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def format_point(p: tuple[float, float]) -> str:

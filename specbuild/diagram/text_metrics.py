@@ -1,4 +1,4 @@
-"""How wide text is: the advance widths of the bundled font, so that layout needs no font at all."""
+"""The width of text, from the advance widths of the bundled font. Layout reads no font file."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 FONTS = Path(__file__).with_name("fonts")
 UNKNOWN_WIDTH = 640  # of 1000: a character that the bundled font lacks
-WIDE_WIDTH = 1000
+WIDE_WIDTH = 1000  # such a character in an East Asian script
 
 
 @cache
 def advance_widths(bold: bool) -> dict[str, int]:
-    """Thousandths of the size, for each character."""
+    """The width of each character in thousandths of the font size."""
     tables: dict[str, dict[str, int]] = json.loads((FONTS / "widths.json").read_text(encoding="utf-8"))
     return tables["bold" if bold else "regular"]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Points that a text takes."""
+    """The width of a text in points."""
     known = advance_widths(bold)
     return sum(known.get(c) or fallback_width(c) for c in text) * size / 1000
 
@@ -32,7 +32,7 @@ def fallback_width(character: str) -> int:
 
 
 def display_text(text: str, limit: int = 60) -> str:
-    """Text on one line that no viewer can be led astray by: controls and bidirectional marks are escaped."""
+    """Text on one line, cut to `limit` characters. Control characters and bidirectional marks are escaped."""
     line = "".join(
         c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode("ascii")
         for c in text[: limit + 1]

@@ -11,7 +11,7 @@ from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.types import TensorType
 
-# The parameters and multiply-adds of a step in a block. The caller passes it: this package counts nothing itself.
+# Returns the parameters and multiply-adds of a step in a block. Passed in: this package counts nothing.
 CostFunction = Callable[[Node, Block], tuple[int, int]]
 
 
