@@ -1,4 +1,4 @@
-"""Spec to graph: a tree of concrete block instances, every value typed when it is made."""
+"""From a spec to a graph of block instances in which every value has a type."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ def elaborate(
     perturbation: Perturbation | None = None,
     features: Features | None = None,
 ) -> Block:
-    """The model of a file as a tree of block instances; raises SpecError, for an edit that does not fit at the edit."""
-    edits: list[EditDef] = []
+    """Return the model of a file as a tree of block instances.
+
+    Raises SpecError; if an edit causes the error, its location is the edit.
+    """
+    edits: list[EditDef] = []  # of all files, the innermost model's first
 
     def build_model(perturbation: Perturbation) -> Block:
         instances = StepElaborator(files).instances
         try:
             return instances.build_model(spec, dict(params or {}), variant, perturbation)
         finally:
-            edits[:] = [e for of_file in reversed(instances.edits_by_model.values()) for e in of_file]
+            edits[:] = [e for file_edits in reversed(instances.edits_by_model.values()) for e in file_edits]
 
     try:
         block = build_model(perturbation or Perturbation())
     except SpecError as error:
         if not edits or perturbation is not None:
             raise
-        found = list(edits)
-        raise misfit_error(error, found, lambda some: build_model(Perturbation(edits=some))) from None
+        all_edits = list(edits)
+        raise misfit_error(error, all_edits, lambda some: build_model(Perturbation(edits=some))) from None
     for edit in edits:
-        if not any(edit is done for done, _ in block.applied_edits):
+        if not any(edit is applied for applied, _ in block.applied_edits):
             raise unmatched_selector_error(edit, block)
     return features.expose_features(block) if features is not None else block

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,3 +47,12 @@ class BlockScope:
         name, _, output = ref.partition("@")
         node = self.nodes[name]
         return node_output_type(node, output) if output else node.type
+
+    @contextmanager
+    def enter_group(self, path: str) -> Iterator[None]:
+        """While this context is open, new steps belong to the group at `path`."""
+        outer, self.prefix = self.prefix, path + "."
+        self.visible_names.append({})
+        yield
+        self.visible_names.pop()
+        self.prefix = outer

@@ -1,68 +1,68 @@
-"""Edits that cannot be done: one whose selector meets no step, one whose result does not fit."""
+"""Errors of edits: a selector that matches no step, and an edit whose result is not a valid model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.selectors import MatchStates
+from specbuild.frontend.selectors import MatchStates, Selector
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node
 from specbuild.ops.base import Op
 
-MAX_NAMES = 12
+MAX_NAMES = 12  # in a hint
 LINEAR_STEPS = 3
 
 
 def misfit_error(
     error: SpecError, edits: list[EditDef], build: Callable[[Collection[EditDef]], Block]
 ) -> SpecError:
-    """A fault as that of the edit with which it begins: with those before it alone, the model is fine.
+    """Return an error at the edit that causes it: with only the edits before that one, the model is valid.
 
-    It is looked for from the end, one by one, then in steps that double, and then by halves: each look makes
-    the model anew.
+    The search goes back from the last edit, first one by one, then in steps that double, and then bisects;
+    each test builds the model again.
     """
 
     def try_edits(count: int) -> SpecError | None:
         try:
             build(edits[:count])
-        except SpecError as found:
-            return found
+        except SpecError as new_error:
+            return new_error
         return None
 
     bad, good, step = len(edits), -1, 1
     while good < 0 < bad:
         count = max(bad - step, 0)
-        if (found := try_edits(count)) is None:
+        if (new_error := try_edits(count)) is None:
             good = count
         else:
-            error, bad, step = found, count, 1 if len(edits) - count < LINEAR_STEPS else 2 * step
+            error, bad, step = new_error, count, 1 if len(edits) - count < LINEAR_STEPS else 2 * step
     if good < 0:
         return error
     while bad - good > 1:
         middle = (good + bad) // 2
-        if (found := try_edits(middle)) is None:
+        if (new_error := try_edits(middle)) is None:
             good = middle
         else:
-            error, bad = found, middle
+            error, bad = new_error, middle
     return relocate_to_edit(error, edits[good])
 
 
 def relocate_to_edit(error: SpecError, edit: EditDef) -> SpecError:
-    """The fault where the edit stands, unless it is told of a part of that already."""
+    """Return the error with the location of the edit, unless it already points into the edit."""
     if error.location in value_locations(edit.at):
         return error
-    where = error.location
-    trail = () if where is None else (f"seen at {where.file}:{where.line}:{where.column}",)
+    old = error.location
+    trail = () if old is None else (f"detected at {old.file}:{old.line}:{old.column}",)
     message = f"after this edit: {error.message}"
     return SpecError(error.code, message, edit.selector_at.location, error.hint, (*trail, *error.trail))
 
 
 def value_locations(at: SourceAddress) -> Iterator[Any]:
-    """Where a value stands, its key, and everything in it."""
+    """Yield the locations of a value, of its key, and of everything inside it."""
     value = at.source.data
     for key in at.path:
         value = value[key]
@@ -73,57 +73,71 @@ def value_locations(at: SourceAddress) -> Iterator[Any]:
 
 
 def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
-    """A selector that meets no step, with the names that there are where it leads no further."""
+    """Return the error of a selector that matches no step, with the names where the match ends."""
     selector = edit.selector
-    deepest = -1
-    found: dict[str, str] = {}  # names there, each with a path that ends in it
-    kinds: set[str] = set()
-    places: list[tuple[str, StepBranch, MatchStates]] = [("", StepBranch(block), selector.start_states)]
-    while places:
-        path, branch, states = places.pop()
-        if max(states) > deepest:
-            deepest, found, kinds = max(states), {}, set()
-        for name, inside in branch.child_steps().items():
-            whole = f"{path}.{name}" if path else name
-            if max(states) == deepest:
-                found.setdefault(name, whole)
-                kinds.add(inside.kind)
-            if left := selector.next_states(states, (name, name.rstrip("0123456789")), inside.kind):
-                places.append((whole, inside, left))
-    at = min(deepest, len(selector.parts) - 1)
-    part = selector.parts[at]
-    message = f"no step is meant by {selector.text!r}"
-    if part.kind and (guess := closest_match(part.kind, kinds)):
+    end = find_match_end(selector, block)
+    index = min(end.part_count, len(selector.parts) - 1)
+    part = selector.parts[index]
+    message = f"{selector.text!r} matches no step"
+    if part.kind and (guess := closest_match(part.kind, end.kinds)):
         return edit.selector_at.error("SB208", message, f"did you mean `:{guess}`?")
-    if guess := closest_match(part.text, found):
-        meant = [*selector.parts[:at], replace(part, text=guess), *selector.parts[at + 1 :]]
-        return edit.selector_at.error("SB208", message, f"did you mean {'.'.join(map(str, meant))!r}?")
-    shown = [*list(found)[:MAX_NAMES], *(["..."] if len(found) > MAX_NAMES else [])]
-    parent = next(iter(found.values()), "").rpartition(".")[0]
-    where = f"in {parent}" if parent else "here"
-    return edit.selector_at.error("SB208", message, f"{where} are: {', '.join(shown)}" if shown else "")
+    if guess := closest_match(part.text, end.paths):
+        parts = [*selector.parts[:index], replace(part, text=guess), *selector.parts[index + 1 :]]
+        return edit.selector_at.error("SB208", message, f"did you mean {'.'.join(map(str, parts))!r}?")
+    names = [*list(end.paths)[:MAX_NAMES], *(["..."] if len(end.paths) > MAX_NAMES else [])]
+    parent = next(iter(end.paths.values()), "").rpartition(".")[0]
+    owner = parent or "the model"
+    return edit.selector_at.error("SB208", message, f"{owner} contains: {', '.join(names)}" if names else "")
+
+
+@dataclass
+class MatchEnd:
+    """Where a selector stops matching: the steps after the longest part that matches."""
+
+    part_count: int = -1  # how many parts of the selector match
+    paths: dict[str, str] = field(default_factory=dict)  # name of a step there -> a path that ends with it
+    kinds: set[str] = field(default_factory=set)  # the ops and blocks there
+
+
+def find_match_end(selector: Selector, block: Block) -> MatchEnd:
+    end = MatchEnd()
+    branches: list[tuple[str, StepBranch, MatchStates]] = [("", StepBranch(block), selector.start_states)]
+    while branches:
+        path, branch, states = branches.pop()
+        if max(states) > end.part_count:
+            end = MatchEnd(max(states))
+        for name, child in branch.child_steps().items():
+            child_path = f"{path}.{name}" if path else name
+            if max(states) == end.part_count:
+                end.paths.setdefault(name, child_path)
+                end.kinds.add(child.kind)
+            names = (name, name.rstrip("0123456789"))
+            if child_states := selector.next_states(states, names, child.kind):
+                branches.append((child_path, child, child_states))
+    return end
 
 
 class StepBranch:
-    """The steps under a name: of a block, of a group, or of a step alone."""
+    """A step with the steps inside it: a whole block, a group in a block, or one node."""
 
     def __init__(self, block: Block, prefix: str = "", node: Node | None = None) -> None:
         self.block, self.prefix, self.node = block, prefix, node
 
     @property
     def kind(self) -> str:
+        """The block or op of a node; empty for a group."""
         op = self.node.op if self.node is not None else None
         return op.kind if isinstance(op, Block) else op.name if isinstance(op, Op) else ""
 
     def child_steps(self) -> dict[str, StepBranch]:
         if self.node is not None:
             return StepBranch(self.node.op).child_steps() if isinstance(self.node.op, Block) else {}
-        found: dict[str, StepBranch] = {}
+        children: dict[str, StepBranch] = {}
         for node in self.block.nodes:
             if node.name.startswith(self.prefix):
                 name, dot, _ = node.name[len(self.prefix) :].partition(".")
                 prefix = f"{self.prefix}{name}"
-                found[name] = (
+                children[name] = (
                     StepBranch(self.block, prefix + ".") if dot else StepBranch(self.block, prefix, node)
                 )
-        return found
+        return children

@@ -1,6 +1,6 @@
-"""Edits, applied to the steps of a block before these are elaborated: what follows is typed with them.
+"""Apply edits to the steps of a block before elaboration, so that type inference sees their result.
 
-Instances of a block that the same edits reach in the same way are one instance, and so one class.
+Two uses of a block that get the same edits share one instance, and therefore one class.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from specbuild.elaborate.values import parse_block_argument
 from specbuild.frontend.document import Argument, StepDef
 from specbuild.ops import OPS
 
-MAX_APPLICATIONS = 1_000  # that edits are about steps of one block, side by side
+MAX_APPLICATIONS = 1_000  # of edits to steps in one list of steps
 
 
 def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
-    """The steps of a block, of a group or of a repeat after every edit that is about one of them."""
-    times = 0
+    """Apply all pending edits to the steps of a block, group or repeat, and return the changed entries."""
+    application_count = 0
     for edit, states in scope.pending.edits:
         selector = edit.definition.selector
         matches = [
@@ -32,23 +32,23 @@ def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
                 selector.next_states(states, entry.selector_names, step_kind(scope, entry.step))
             )
         ]
-        times += len(matches)
-        if times > MAX_APPLICATIONS:
+        application_count += len(matches)
+        if application_count > MAX_APPLICATIONS:
             raise edit.definition.selector_at.error(
                 "SB502",
-                f"the edits are about steps of {scope.definition.name} more than {MAX_APPLICATIONS:,} times",
+                f"edits change steps of {scope.definition.name} more than {MAX_APPLICATIONS:,} times",
             )
-        beside = {entry.name: entry for entry in flatten_entries(entries)}
+        siblings = {entry.name: entry for entry in flatten_entries(entries)}
         for number, entry in enumerate(matches, 1):
             scope.applied_edits.append((edit.definition, scope.prefix + entry.name))
-            apply_edit(edit, entry, number if len(matches) > 1 else 0, scope, beside)
+            apply_edit(edit, entry, number if len(matches) > 1 else 0, scope, siblings)
     return entries
 
 
 def apply_edit(
-    edit: ScopedEdit, entry: StepEntry, number: int, scope: BlockScope, beside: dict[str, StepEntry]
+    edit: ScopedEdit, entry: StepEntry, number: int, scope: BlockScope, siblings: dict[str, StepEntry]
 ) -> None:
-    """One edit of one step; `number` counts the steps that it is about, if there are several side by side."""
+    """Apply an edit to one step; `number` counts from 1 if the edit matches several siblings, or is 0."""
     definition, step = edit.definition, entry.step
     entry.last_edit = edit
     match definition.verb:
@@ -57,7 +57,7 @@ def apply_edit(
         case "freeze":
             if step.kind == "parallel":
                 raise edit.definition.selector_at.error(
-                    "SB209", "a `parallel` holds nothing itself", "freeze its branches"
+                    "SB209", "a `parallel` itself cannot be frozen", "freeze its branches"
                 )
             entry.frozen_by.append(edit)
         case "rewire":
@@ -70,8 +70,8 @@ def apply_edit(
             entry.created_by, entry.frozen_by = edit, []
         case "insert":
             base = definition.name or step_label(make_edit_step(edit, None))
-            name = free_name(edit, f"{base}{number}" if number else base, scope, beside)
-            new = beside[name] = StepEntry(
+            name = free_name(edit, f"{base}{number}" if number else base, scope, siblings)
+            new = siblings[name] = StepEntry(
                 name, make_edit_step(edit, definition.name and name, doc=definition.doc), created_by=edit
             )
             if definition.before:
@@ -81,7 +81,7 @@ def apply_edit(
 
 
 def make_edit_step(edit: ScopedEdit, name: str | None, **more: Any) -> StepDef:
-    """What an edit inserts, or puts in the place of a step, as a step of the block."""
+    """Return the step that an edit inserts, or that replaces another step."""
     definition = edit.definition
     key = "insert" if definition.verb == "insert" else "with"
     choice = parse_block_argument(definition.new, definition.at.child(key), edit.env)
@@ -89,14 +89,11 @@ def make_edit_step(edit: ScopedEdit, name: str | None, **more: Any) -> StepDef:
 
 
 def rewire_step(step: StepDef, edit: ScopedEdit) -> StepDef:
-    """A step with other inputs, wherever it had them written."""
+    """Return the step with the inputs that the edit gives; inputs among its attributes are dropped."""
     value = None if isinstance(step.value, list) else step.value
     if step.kind in OPS and isinstance(value, Mapping):
-        value = {
-            name: raw
-            for name, raw in value.items()
-            if name not in {t.name for t in OPS[step.kind].input_specs}
-        }
+        inputs = {spec.name for spec in OPS[step.kind].input_specs}
+        value = {name: raw for name, raw in value.items() if name not in inputs}
     return replace(
         step,
         value=value,
@@ -109,24 +106,27 @@ def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, Argument]:
     at = edit.definition.at.child("to")
     if step.kind in ("do", "parallel", "reuse"):
         raise edit.definition.selector_at.error(
-            "SB209", f"a `{step.kind}` has no attributes to set", "select a step in it"
+            "SB209", f"a `{step.kind}` has no attributes to set", "select a step inside it"
         )
     return {name: Argument(raw, at.child(name), edit.env) for name, raw in edit.definition.settings.items()}
 
 
-def free_name(edit: ScopedEdit, name: str, scope: BlockScope, beside: dict[str, StepEntry]) -> str:
-    """A name for a new step that no step beside it has; a parameter that is no block here gives its name up."""
+def free_name(edit: ScopedEdit, name: str, scope: BlockScope, siblings: dict[str, StepEntry]) -> str:
+    """Return a name for a new step that no sibling has. Raises SB204 if the edit itself gives a used name.
+
+    A `use` step whose parameter is `none` is removed: the new step gets its name.
+    """
     definition = edit.definition
-    other = beside.get(name)
+    other = siblings.get(name)
     if other is not None and definition.name is None:
-        return next(n for n in (f"{name}{k}" for k in range(2, 10_000)) if n not in beside)
+        return next(n for n in (f"{name}{k}" for k in range(2, 10_000)) if n not in siblings)
     if other is not None:
         if other.step.name is None and step_kind(scope, other.step) == "none":
             other.removed = True
         else:
             raise definition.at.child("as").error(
                 "SB204",
-                f"{scope.definition.name} has a step {name!r} already",
-                "give the new one another name",
+                f"{scope.definition.name} already has a step {name!r}",
+                "give the new step another name",
             )
     return name

@@ -1,4 +1,4 @@
-"""Values inside a model that it gives besides its outputs, or instead of them."""
+"""Features: values inside a model that become outputs, in addition to its own outputs or instead of them."""
 
 from __future__ import annotations
 
@@ -15,57 +15,60 @@ from specbuild.ir.graph import Block, Output
 
 @dataclass(frozen=True)
 class Features:
-    """Taps that a caller asks for, each with where it was asked; `only` them, or also what the model gives."""
+    """The paths of values that a caller requests as outputs."""
 
-    locations: Mapping[str, Location]
-    only: bool = False
+    locations: Mapping[str, Location]  # path -> location of the request, for errors
+    only: bool = False  # whether they replace the model's own outputs
 
     def expose_features(self, model: Block) -> Block:
-        """The model with these outputs, named after their paths."""
-        found = {} if self.only else {name or output_name(model, o): o for name, o in model.outputs.items()}
-        for path, place in self.locations.items():
+        """Return the model with these outputs, named after their paths."""
+        outputs = {} if self.only else {name or output_name(o): o for name, o in model.outputs.items()}
+        for path, location in self.locations.items():
             if not path:
-                raise SpecError("SB202", "a feature is the path of a value", place, TAPS_HINT)
+                raise SpecError("SB202", "a feature is the path of a value", location, TAPS_HINT)
             try:
                 model, output = tap_path(model, path, model.at)
             except SpecError as error:
                 hint = error.hint if "did you mean" in error.hint else TAPS_HINT
-                raise SpecError(error.code, error.message, place, hint) from None
+                raise SpecError(error.code, error.message, location, hint) from None
             name = path.removeprefix(f"{model.alias_label}.").replace(".", "_")
-            if found.setdefault(name, output).ref != output.ref:
-                message = f"{path!r} would be named {name!r}, as another output is"
-                raise SpecError("SB204", message, place, "name them in the spec: outputs: {name: path}")
-        return model.with_outputs(found)
+            if outputs.setdefault(name, output).ref != output.ref:
+                message = f"{path!r} would get the name {name!r}, which another output already has"
+                raise SpecError("SB204", message, location, "name them in the spec: outputs: {name: path}")
+        return model.with_outputs(outputs)
 
 
-TAPS_HINT = "`specbuild show --taps` lists every value that there is"
+TAPS_HINT = "`specbuild show --taps` lists all values"
 
 
-def output_name(model: Block, output: Output) -> str:
-    """The name of an output that has none: that of its step."""
+def output_name(output: Output) -> str:
+    """Return the default name of an unnamed output: the name of its step."""
     return output.ref.partition("@")[0].replace(".", "_")
 
 
 def tap_path(model: Block, path: str, at: SourceAddress) -> tuple[Block, Output]:
-    """A value of a model by its path; a path may begin with what the file of the model calls that one."""
+    """Return a value of a model by its path, and the model with the taps that this value needs.
+
+    The path in an alias of a model may start with the label of that model.
+    """
     label = model.alias_label
     if label and path == label:
         return model, next(iter(model.outputs.values()))
     if label and path.startswith(f"{label}.") and model.find_node(path) is None:
         path = path[len(label) + 1 :]
-    opened = expose_value(model, path, at)
-    return opened.with_outputs(model.outputs), opened.outputs[path]
+    exposed = expose_value(model, path, at)
+    return exposed.with_outputs(model.outputs), exposed.outputs[path]
 
 
 def select_outputs(model: Block, raw: Any, at: SourceAddress) -> Block:
-    """The model with the outputs that a file names which is this one renamed: by paths in it."""
+    """Return the model with the outputs that the spec of an alias lists; `raw` has paths in the model."""
     if isinstance(raw, str):
         model, output = tap_path(model, raw, at)
         return model.with_outputs({"": output})
     pairs = raw.items() if isinstance(raw, Mapping) else [(path.replace(".", "_"), path) for path in raw]
-    found = {}
+    outputs = {}
     for i, (name, path) in enumerate(pairs):
-        place = at.child(name) if isinstance(raw, Mapping) else at.child(i)
-        check_name(name, place, "an output")
-        model, found[name] = tap_path(model, path, place)
-    return model.with_outputs(found)
+        entry_at = at.child(name) if isinstance(raw, Mapping) else at.child(i)
+        check_name(name, entry_at, "an output")
+        model, outputs[name] = tap_path(model, path, entry_at)
+    return model.with_outputs(outputs)

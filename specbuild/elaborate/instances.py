@@ -1,4 +1,4 @@
-"""Block instances: the same definition, values and types give the same object."""
+"""Block instances: uses of a block with equal parameters, types and edits share one instance."""
 
 from __future__ import annotations
 
@@ -31,22 +31,32 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A model made a little otherwise, to see whether its code would still be true.
-
-    `changed` gives parameters of the model other values; of the edits only some may be done.
-    """
+    """A change to a model that tests something: other parameter values, or only some of the edits."""
 
     changed_params: Mapping[str, Any] = field(default_factory=dict)
-    edits: Collection[EditDef] | None = None  # those that are done; all if not said
+    edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
     def override_arguments(self, definition: BlockDef, at: SourceAddress) -> dict[str, Argument]:
-        found = {name: raw for name, raw in self.changed_params.items() if name in definition.params}
-        return {name: Argument(raw, at.child(name)) for name, raw in found.items()}
+        params = {name: raw for name, raw in self.changed_params.items() if name in definition.params}
+        return {name: Argument(raw, at.child(name)) for name, raw in params.items()}
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """A model with the values of its parameters, the types of its inputs, and the edits for its steps."""
+
+    definition: BlockDef
+    params: dict[str, Any]
+    env: dict[str, Any]
+    inputs: dict[str, TensorType]
+    pending: PendingEdits
 
 
 class BlockInstances:
-    """Every instance made so far. `run` elaborates the steps of a block into its scope; `renamed` is what a model is
-    under another name."""
+    """Builds block instances, and returns the existing one where an equal instance was built before.
+
+    `run` elaborates the steps of a block into its scope; `find_alias` returns the model that an alias names.
+    """
 
     def __init__(
         self,
@@ -55,12 +65,12 @@ class BlockInstances:
     ):
         self.run, self.find_alias = run, find_alias
         self.by_key: dict[Any, Block] = {}
-        self.open_kinds: list[str] = []  # kinds being elaborated, outermost first
-        self.definitions: dict[SourceAddress, BlockDef] = {}  # by where they stand
+        self.open_kinds: list[str] = []  # names of the blocks being elaborated, outermost first
+        self.definitions: dict[SourceAddress, BlockDef] = {}
         self.edits_by_model: dict[
             SourceAddress, tuple[EditDef, ...]
-        ] = {}  # every edit that was come across, by its file
-        self.active_edits: Collection[EditDef] | None = None  # the edits that are done; None: all
+        ] = {}  # for every model elaborated so far
+        self.active_edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
     def build_model(
         self,
@@ -69,68 +79,80 @@ class BlockInstances:
         variant: str | None,
         perturbation: Perturbation,
     ) -> Block:
-        """The model of a file. If it is another one under another name, then with that one's parameters and names."""
+        """Return the model of a file; for an alias, the other model with the alias's name and outputs."""
         self.active_edits = perturbation.edits
-        definition = spec.model
+        models = [self.bind_model(spec, given, variant, perturbation)]
+        labels = []
+        while (other := self.find_alias(models[-1].definition)) is not None:
+            [step] = models[-1].definition.steps
+            labels.append(to_snake_case(step.kind))
+            models.append(self.bind_aliased(models[-1], other, perturbation))
+        model, top = models[-1], models[0].definition
+        input_sizes = {name: x.sizes for name, x in model.inputs.items()}
+        block = self.build_block(
+            model.definition, model.env, model.params, model.inputs, input_sizes, model.pending
+        )
+        if model.definition is top:
+            return block
+        for n, alias in reversed(list(enumerate(models[:-1]))):
+            block = replace(block, alias_label=".".join(labels[n:]))
+            outputs = alias.definition.outputs
+            if outputs is not None:
+                block = select_outputs(block, outputs, alias.definition.at.child("outputs"))
+        return replace(block, kind=top.name, doc=top.doc or block.doc)
+
+    def bind_model(
+        self, spec: Spec, given: dict[str, Any], variant: str | None, perturbation: Perturbation
+    ) -> BoundModel:
+        """Bind the model of a file to its arguments; the sizes of its inputs come from the file."""
+        root, definition = spec.source.address_of(), spec.model
         if definition is None:
-            raise spec.source.address_of().error(
-                "SB103", "this file has no model", "give it `model:`, `inputs:` and `steps:`"
-            )
+            raise root.error("SB103", "this file has no model", "add `model:`, `inputs:` and `steps:`")
         at = spec.source.address_of(("params",))
         arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
         if self.find_alias(definition) is None:
             arguments |= perturbation.override_arguments(definition, at)
-        params = bind_parameters(
-            definition, variant_arguments(definition, arguments, variant, spec.source.address_of()), at
-        )
+        params = bind_parameters(definition, variant_arguments(definition, arguments, variant, root), at)
         env = param_env(params)
         if not definition.inputs or "inputs" not in spec.source.data:
-            raise spec.source.address_of().error(
-                "SB103", "the model has no inputs", "write `inputs: {image: {C: 3, H: 224, W: 224}}`, say"
+            raise root.error(
+                "SB103",
+                "the model has no inputs",
+                "for example, write `inputs: {image: {C: 3, H: 224, W: 224}}`",
             )
         inputs = {
             name: declared_type(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
-        top, known_as, around = definition, [], [definition]
         pending = self.start_pending(definition, params, PendingEdits())
-        while (other := self.find_alias(definition)) is not None:
-            [step] = definition.steps
-            known_as.append(to_snake_case(step.kind))
-            arguments = {
-                name: Argument(raw, step.value_at.child(name), env)
-                for name, raw in (step.value or {}).items()
-            }
-            around.append(other)
-            if self.find_alias(other) is None:
-                arguments |= perturbation.override_arguments(other, step.value_at)
-            params, definition = bind_call(other, arguments, step.value_at), other
-            env = param_env(params)
-            pending = self.start_pending(definition, params, pending)
-            inputs = {
-                name: x.with_sizes({axis: concrete(n) for axis, n in x.sizes.items()})
-                for name, x in inputs.items()
-            }
-        block = self.build_block(
-            definition, env, params, inputs, {name: x.sizes for name, x in inputs.items()}, pending
-        )
-        if definition is top:
-            return block
-        for n, outer in reversed(list(enumerate(around[:-1]))):
-            block = replace(block, alias_label=".".join(known_as[n:]))
-            if outer.outputs is not None:
-                block = select_outputs(block, outer.outputs, outer.at.child("outputs"))
-        return replace(block, kind=top.name, doc=top.doc or block.doc)
+        return BoundModel(definition, params, env, inputs, pending)
+
+    def bind_aliased(self, alias: BoundModel, other: BlockDef, perturbation: Perturbation) -> BoundModel:
+        """Bind the model that an alias names to the arguments that the alias gives."""
+        [step] = alias.definition.steps
+        arguments = {
+            name: Argument(raw, step.value_at.child(name), alias.env)
+            for name, raw in (step.value or {}).items()
+        }
+        if self.find_alias(other) is None:
+            arguments |= perturbation.override_arguments(other, step.value_at)
+        params = bind_call(other, arguments, step.value_at)
+        inputs = {
+            name: x.with_sizes({axis: concrete(n) for axis, n in x.sizes.items()})
+            for name, x in alias.inputs.items()
+        }
+        pending = self.start_pending(other, params, alias.pending)
+        return BoundModel(other, params, param_env(params), inputs, pending)
 
     def start_pending(
-        self, definition: BlockDef, params: Mapping[str, Any], around: PendingEdits
+        self, definition: BlockDef, params: Mapping[str, Any], outer: PendingEdits
     ) -> PendingEdits:
-        """The edits that may meet the steps of a block: those of its file if it is a model, then those around it."""
+        """Return the edits that may match steps of a block: for a model those of its file, then `outer`."""
         if definition.model is None or not definition.model.edits:
-            return around
+            return outer
         self.edits_by_model[definition.at] = definition.model.edits
-        done = [e for e in definition.model.edits if self.active_edits is None or e in self.active_edits]
-        return start_edits(done, {p: concrete_or_block(v) for p, v in params.items()}, around)
+        active = [e for e in definition.model.edits if self.active_edits is None or e in self.active_edits]
+        return start_edits(active, {p: concrete_or_block(v) for p, v in params.items()}, outer)
 
     def build_instance(
         self,
@@ -139,51 +161,48 @@ class BlockInstances:
         inputs: dict[str, TensorType],
         at: SourceAddress,
         name: str,
-        around: PendingEdits,
+        outer: PendingEdits,
     ) -> Block:
-        """A block instance; the same definition, values, types and edits give the same object."""
-        pending = self.start_pending(definition, params, around)
-        key = (
-            id(definition),
-            pending.cache_key(),
-            tuple(
-                (p, v.cache_key() if isinstance(v, BlockArgument) else repr(concrete(v)))
-                for p, v in params.items()
-            ),
-            tuple(
-                (n, tuple((a, concrete(s)) for a, s in x.sizes.items()), x.dtype, x.batched)
-                for n, x in inputs.items()
-            ),
-        )
-        if key in self.by_key:
-            return self.by_key[key]
-        trail = f"in {definition.name} at {name} ({at.location.file}:{at.location.line}:{at.location.column})"
-        if definition.name in self.open_kinds and any(o == definition.name for o in self.open_kinds):
+        """Return the instance of a block that the step `name` at `at` needs."""
+        pending = self.start_pending(definition, params, outer)
+        key = instance_key(definition, params, inputs, pending)
+        if key not in self.by_key:
+            self.check_nesting(definition, at)
+            self.open_kinds.append(definition.name)
+            self.definitions[definition.at] = definition
+            try:
+                self.by_key[key] = self.build_symbolic(definition, params, inputs, pending)
+            except SpecError as e:
+                caller = f"{at.location.file}:{at.location.line}:{at.location.column}"
+                trail = (*e.trail, f"in {definition.name} at {name} ({caller})")
+                raise SpecError(e.code, e.message, e.location, e.hint, trail) from None
+            finally:
+                self.open_kinds.pop()
+        return self.by_key[key]
+
+    def check_nesting(self, definition: BlockDef, at: SourceAddress) -> None:
+        if definition.name in self.open_kinds:
             cycle = " > ".join([*self.open_kinds[self.open_kinds.index(definition.name) :], definition.name])
             raise at.error("SB206", f"a block cannot contain itself: {cycle}")
         if len(self.open_kinds) >= MAX_DEPTH:
-            raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} deep")
-        self.open_kinds.append(definition.name)
-        self.definitions[definition.at] = definition
-        try:
-            env: dict[str, Any] = {
-                p: v if isinstance(v, BlockArgument) else symbolic(concrete(v), p) for p, v in params.items()
-            }
-            input_sizes = {i: {a: concrete(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
-            for word, (i, axis) in size_names(inputs, params).items():
-                input_sizes[i][axis] = symbolic(input_sizes[i][axis], word)
-            symbolic_inputs = {}
-            for i, x in inputs.items():
-                sizes = {a: n if a == CHANNEL else concrete(n) for a, n in input_sizes[i].items()}
-                symbolic_inputs[i] = TensorType(sizes, x.dtype, x.batched)
-            self.by_key[key] = self.build_block(
-                definition, env, params, symbolic_inputs, input_sizes, pending
-            )
-        except SpecError as e:
-            raise SpecError(e.code, e.message, e.location, e.hint, (*e.trail, trail)) from None
-        finally:
-            self.open_kinds.pop()
-        return self.by_key[key]
+            raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} levels deep")
+
+    def build_symbolic(
+        self,
+        definition: BlockDef,
+        params: dict[str, Any],
+        inputs: dict[str, TensorType],
+        pending: PendingEdits,
+    ) -> Block:
+        """Build a block whose parameters and input sizes are symbols with the names that its code uses."""
+        sizes = {i: {a: concrete(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
+        for variable, (i, axis) in size_names(inputs, params).items():
+            sizes[i][axis] = symbolic(sizes[i][axis], variable)
+        symbolic_inputs = {}
+        for i, x in inputs.items():  # types keep only the channels symbolic
+            type_sizes = {a: n if a == CHANNEL else concrete(n) for a, n in sizes[i].items()}
+            symbolic_inputs[i] = TensorType(type_sizes, x.dtype, x.batched)
+        return self.build_block(definition, param_env(params), params, symbolic_inputs, sizes, pending)
 
     def build_block(
         self,
@@ -194,21 +213,21 @@ class BlockInstances:
         input_sizes: Mapping[str, Mapping[str, int]],
         pending: PendingEdits,
     ) -> Block:
-        """The instance itself; `read` has the sizes of its inputs as its expressions read them."""
+        """Elaborate the steps of a block; `input_sizes` are the sizes of its inputs in expressions."""
         scope = BlockScope(definition, env, inputs, pending=pending)
         for name in inputs:
-            check_name(name, definition.at.child("inputs", name), "an input")
+            input_at = definition.at.child("inputs", name)
+            check_name(name, input_at, "an input")
             if name in env:
-                raise definition.at.child("inputs", name).error(
-                    "SB204", f"{name!r} is a parameter and an input", key=True
-                )
+                message = f"{name!r} is the name of a parameter and of an input"
+                raise input_at.error("SB204", message, key=True)
             env[name] = input_sizes[name]
         scope.visible_names.append({name: name for name in inputs})
         scope.last = next(iter(inputs), None)
         if not definition.steps:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
         self.run(scope, definition.steps)
-        outputs = self.resolve_outputs(scope)  # a tap among them opens a node
+        outputs = self.resolve_outputs(scope)  # before the nodes are read: a tap changes a node
         check_attribute_names(scope)
         return Block(
             definition.name,
@@ -236,37 +255,55 @@ class BlockInstances:
             ref = resolve_reference(scope, self.qualify_output(scope, raw), at)
             return {"": Output(ref, scope.value_type(ref))}
         pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
-        found = {}
+        outputs = {}
         for i, (name, target) in enumerate(pairs):
-            place = at.child(name) if isinstance(raw, Mapping) else at.child(i)
-            check_name(name, place, "an output")
-            ref = resolve_reference(scope, self.qualify_output(scope, target), place)
-            found[name] = Output(ref, scope.value_type(ref))
-        return found
+            entry_at = at.child(name) if isinstance(raw, Mapping) else at.child(i)
+            check_name(name, entry_at, "an output")
+            ref = resolve_reference(scope, self.qualify_output(scope, target), entry_at)
+            outputs[name] = Output(ref, scope.value_type(ref))
+        return outputs
 
     def qualify_output(self, scope: BlockScope, target: Any) -> Any:
-        """An output's name; in a model that is another one renamed, a path in that one will do."""
+        """In an alias, prepend the name of its step to a path inside the other model."""
         if not isinstance(target, str) or target == "prev" or self.find_alias(scope.definition) is None:
             return target
         [step] = scope.nodes
         return target if target.partition(".")[0] in (step, *scope.inputs) else f"{step}.{target}"
 
 
+def instance_key(
+    definition: BlockDef, params: Mapping[str, Any], inputs: Mapping[str, TensorType], pending: PendingEdits
+) -> Any:
+    """Return a key that is equal for uses of a block that can share one instance."""
+    return (
+        id(definition),
+        pending.cache_key(),
+        tuple(
+            (p, v.cache_key() if isinstance(v, BlockArgument) else repr(concrete(v)))
+            for p, v in params.items()
+        ),
+        tuple(
+            (n, tuple((a, concrete(s)) for a, s in x.sizes.items()), x.dtype, x.batched)
+            for n, x in inputs.items()
+        ),
+    )
+
+
 def param_env(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as the expressions of their own block read them: numbers go by their names."""
+    """Return the parameters for expressions of their own block, in which numbers are symbols."""
     return {p: v if isinstance(v, BlockArgument) else symbolic(concrete(v), p) for p, v in params.items()}
 
 
 def check_attribute_names(scope: BlockScope) -> None:
-    """Raise SB204 for two steps that would be one attribute: `left.2`, the third step of a branch, and `left_2`."""
-    found: dict[str, Node] = {}
+    """Raise SB204 if two steps would become one attribute, such as `left_2` and `left.2`."""
+    by_attribute: dict[str, Node] = {}
     for node in scope.nodes.values():
-        name = node.name.replace(".", "_")
-        other = found.setdefault(name, node)
+        attribute = node.name.replace(".", "_")
+        other = by_attribute.setdefault(attribute, node)
         if other is not node:
             simple, nested = sorted((other, node), key=lambda n: n.name.count("."))
             raise simple.at.error(
                 "SB204",
-                f"{simple.name!r} is held under the same name as {nested.name!r}: {name}",
-                "give it another name with `as`",
+                f"the steps {simple.name!r} and {nested.name!r} would both become the attribute {attribute}",
+                "give one of them another name with `as`",
             )

@@ -1,4 +1,4 @@
-"""A model that is another one under its own name."""
+"""Aliases: a model whose only step is another model."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from specbuild.frontend.resolver import SpecFiles
 
 
 def aliased_model(model: BlockDef, files: SpecFiles) -> BlockDef | None:
-    """The other model that a model is under another name: its only step, if that has no name of its own.
+    """Return the model for which `model` is an alias, or None.
 
-    Its outputs may be others: then they are named by their paths in that one.
+    An alias has one step without a name, which is another model with the same inputs. Its outputs may differ:
+    then the spec lists them as paths in the other model.
     """
     if len(model.steps) != 1:
         return None
     [step] = model.steps
-    beside = (step.name, step.sources, step.when, step.repeat, step.expect)
-    if not step.kind[:1].isupper() or any(key is not None for key in beside):
+    step_keys = (step.name, step.sources, step.when, step.repeat, step.expect)
+    if not step.kind[:1].isupper() or any(key is not None for key in step_keys):
         return None
     other = files.find_block(model.source, step.kind, step.value_at)
-    return (
-        other
-        if other.model is not None and other is not model and list(other.inputs) == list(model.inputs)
-        else None
-    )
+    is_alias = other.model is not None and other is not model and list(other.inputs) == list(model.inputs)
+    return other if is_alias else None

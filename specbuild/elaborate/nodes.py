@@ -1,9 +1,10 @@
-"""One step, one node: an op, a block, `reuse` or `use`, named and typed."""
+"""Build the node of a step that is an op, a block, a `reuse` or a `use`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from specbuild.diagnostics.errors import closest_match
 from specbuild.elaborate.block_scope import BlockScope
@@ -26,13 +27,13 @@ MAX_STEPS = 50_000
 
 
 class NodeBuilder:
-    """Makes the nodes of steps in their frames; those of blocks hold instances."""
+    """Builds the nodes of steps in their scopes."""
 
     def __init__(self, files: SpecFiles, instances: BlockInstances):
         self.files, self.instances = files, instances
 
     def add_node(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Ref:
-        """One op, block, `reuse` or `use`: a node."""
+        """Add the node of a step to its scope, and return a reference to its value."""
         when = condition_expression(scope, step) if step.when is not None else None
         if step.when is not None and not is_condition_true(scope, step):
             node = skip_node(scope, step, path, sources[0] if sources else None)
@@ -46,12 +47,9 @@ class NodeBuilder:
             node = self.build_block(scope, step, path, sources)
         node = replace(node, when=when)
         if "i" in scope.env:
-            at = concrete(scope.env["i"])
-            node = replace(
-                node,
-                type=detach_index(node.type, at),
-                parts={n: detach_index(x, at) for n, x in node.parts.items()},
-            )
+            index = concrete(scope.env["i"])
+            parts = {n: detach_index(x, index) for n, x in node.parts.items()}
+            node = replace(node, type=detach_index(node.type, index), parts=parts)
         scope.nodes[path] = node
         scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
         if scope.step_count > MAX_STEPS:
@@ -66,32 +64,10 @@ class NodeBuilder:
         sources: list[Ref | None],
         arguments: Mapping[str, Argument] | None = None,
     ) -> Node:
-        cls = OPS[step.kind]
-        taken = {t.name for t in cls.input_specs}
+        """Build the node of an op; `arguments` come before the values that the step itself has."""
         arguments = {**(arguments or {}), **self.edit_settings(scope, step, sources)}
-        raw = {} if step.value is None or isinstance(step.value, list) else step.value
-        raw = {**raw, **{name: argument.raw for name, argument in arguments.items()}}
-        declared = list_attributes(cls)
-        for key in raw:
-            if key not in declared and key not in taken:
-                guess = closest_match(key, [*declared, *taken])
-                hint = (
-                    f"did you mean {guess!r}?"
-                    if guess
-                    else f"{cls.name} has {join_names([*taken - {'x'}, *declared])}"
-                )
-                at = arguments[key].at if key in arguments else step.value_at.child(key)
-                raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
-        values = {}
-        for name, a in declared.items():
-            if name in raw:
-                argument = arguments.get(name) or Argument(raw[name], step.value_at.child(name), scope.env)
-                values[name] = read_attribute(a.kind, argument.raw, argument.at, argument.env or {})
-            elif a.is_required:
-                raise step.error(
-                    "SB103", f"{cls.name} needs {name!r}: {a.doc}", f"write `{cls.name}: {{{name}: ...}}`"
-                )
-        op = cls(**values)
+        values = self.read_attributes(scope, step, arguments)
+        op = OPS[step.kind](**values)
         types = [None if s is None else scope.value_type(s) for s in sources]
         type_, parts = self.infer_types(step, op, types)
         for name, value in values.items():
@@ -101,10 +77,35 @@ class NodeBuilder:
             path, op, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
         )
 
+    def read_attributes(
+        self, scope: BlockScope, step: StepDef, arguments: Mapping[str, Argument]
+    ) -> dict[str, Any]:
+        """Return the attributes of an op. Raises SB101 for an unknown and SB103 for a missing attribute."""
+        cls = OPS[step.kind]
+        raw = {} if step.value is None or isinstance(step.value, list) else step.value
+        raw = {**raw, **{name: argument.raw for name, argument in arguments.items()}}
+        attributes, inputs = list_attributes(cls), [spec.name for spec in cls.input_specs]
+        for key in raw:
+            if key not in attributes and key not in inputs:
+                guess = closest_match(key, [*attributes, *inputs])
+                known = join_names([*(name for name in inputs if name != "x"), *attributes])
+                hint = f"did you mean {guess!r}?" if guess else f"{cls.name} has {known}"
+                at = arguments[key].at if key in arguments else step.value_at.child(key)
+                raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
+        values = {}
+        for name, attribute in attributes.items():
+            if name in raw:
+                argument = arguments.get(name) or Argument(raw[name], step.value_at.child(name), scope.env)
+                values[name] = read_attribute(attribute.kind, argument.raw, argument.at, argument.env or {})
+            elif attribute.is_required:
+                message = f"{cls.name} needs {name!r}: {attribute.doc}"
+                raise step.error("SB103", message, f"write `{cls.name}: {{{name}: ...}}`")
+        return values
+
     def infer_types(
         self, step: StepDef, op: Op, types: list[TensorType | None]
     ) -> tuple[TensorType, dict[str, TensorType]]:
-        """The type of a result, and of its parts if it has several."""
+        """Return the type of an op's result, and of its parts if the op has several results."""
         try:
             type_, parts = op.infer_type(*types), op.part_types(*types)
         except AttributeValueError as e:
@@ -120,13 +121,16 @@ class NodeBuilder:
     def check_initializer(
         self, step: StepDef, name: str, init: Init, weights: Mapping[str, WeightSpec]
     ) -> None:
-        """Refuse a beginning that only a matrix can have: `init` is the first weight's, `bias_init` the bias'."""
+        """Raise SB305 if an initializer for matrices is given for a vector.
+
+        The attribute `init` is for the first weight, `bias_init` for the bias.
+        """
         part = name.removesuffix("init").rstrip("_")
         weight = next((w for key, w in weights.items() if key.startswith(part)), None)
         if init.kind in MATRIX_INITS and weight is not None and len(weight.axes) < 2:
             raise step.value_at.child(name).error(
                 "SB305",
-                f"{init.kind} begins weights of two axes or more, here {len(weight.axes)}",
+                f"{init.kind} initializes weights with two or more axes; this weight has {len(weight.axes)}",
                 "use zeros, ones, constant, normal or uniform",
             )
 
@@ -134,74 +138,68 @@ class NodeBuilder:
         definition = self.files.find_block(
             scope.definition.source, step.kind, step.value_at if step.value_at.path else step.at
         )
-        given = {
+        arguments = {
             name: Argument(raw, step.value_at.child(name), scope.env)
             for name, raw in (step.value or {}).items()
         } | self.edit_settings(scope, step, sources)
-        return self.call_block(scope, definition, step, given, path, sources)
+        return self.call_block(scope, definition, step, arguments, path, sources)
 
     def call_block(
         self,
         scope: BlockScope,
         definition: BlockDef,
         step: StepDef,
-        given: dict[str, Argument],
+        arguments: dict[str, Argument],
         path: str,
         sources: list[Ref | None],
     ) -> Node:
-        params = bind_call(definition, given, step.value_at)
+        """Build the node of a step that uses a block with these arguments."""
+        params = bind_call(definition, arguments, step.value_at)
         inputs = {}
         for name, source in zip(definition.inputs, sources, strict=True):
             assert source is not None
             inputs[name] = x = scope.value_type(source)
             self.check_input_axes(definition, name, x, step)
-        around = scope.pending_inside.get(path, PendingEdits())
-        built = self.instances.build_instance(definition, params, inputs, step.at, path, around)
-        scope.applied_edits += [(edit, f"{path}.{inside}") for edit, inside in built.applied_edits]
+        outer_edits = scope.pending_inside.get(path, PendingEdits())
+        block = self.instances.build_instance(definition, params, inputs, step.at, path, outer_edits)
+        scope.applied_edits += [(edit, f"{path}.{inner}") for edit, inner in block.applied_edits]
         args = params | size_arguments(inputs, params)
-        type_ = outer_type(built.type, args)
-        return Node(path, built, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
+        type_ = outer_type(block.type, args)
+        return Node(path, block, tuple(sources), type_, step.at, step.name is not None, args, doc=step.doc)
 
     def check_input_axes(self, definition: BlockDef, name: str, x: TensorType, step: StepDef) -> None:
-        """Whether a value has the axes that a block's input declares."""
+        """Raise SB404 if a value does not have the axes that a block declares for its input `name`."""
         declared = definition.inputs[name]
         if declared is None:
             return
-        wanted = list(declared.get("axes", declared) if isinstance(declared, Mapping) else declared)
-        more = "..." in wanted
-        wanted = [a for a in wanted if a != "..."]
-        lacking, extra = [a for a in wanted if a not in x], [a for a in x.axes if a not in wanted]
-        if lacking or (extra and not more):
+        axes = list(declared.get("axes", declared) if isinstance(declared, Mapping) else declared)
+        allows_more = "..." in axes
+        axes = [a for a in axes if a != "..."]
+        missing, extra = [a for a in axes if a not in x], [a for a in x.axes if a not in axes]
+        if missing or (extra and not allows_more):
             raise step.error(
-                "SB404", f"{definition.name} takes {name} with axes {join_names(wanted)}, but here it is {x}"
+                "SB404", f"{definition.name} takes {name} with axes {join_names(axes)}, but gets {x}"
             )
 
     def reuse_step(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        at = step.value_at
-        ref = resolve_reference(scope, step.value, at)
+        ref = resolve_reference(scope, step.value, step.value_at)
         origin = scope.nodes.get(ref.partition("@")[0])
         if origin is None or isinstance(origin.op, Skip):
-            raise at.error("SB202", f"{step.value!r} is not a step that can be used again")
+            raise step.value_at.error("SB202", f"{step.value!r} is not a step that can be reused")
         origin = scope.nodes[origin.reuses] if origin.reuses else origin
         types = [None if s is None else scope.value_type(s) for s in sources]
         if isinstance(origin.op, Block):
-            definition = self.instances.definitions[origin.op.at]
             inputs = dict(zip(origin.op.inputs, [t for t in types if t is not None], strict=True))
+            definition = self.instances.definitions[origin.op.at]
             params = {p: origin.args[p] for p in definition.params}
-            built = self.instances.build_instance(
-                definition,
-                params,
-                inputs,
-                step.at,
-                path,
-                scope.pending_inside.get(origin.name, PendingEdits()),
-            )
+            outer_edits = scope.pending_inside.get(origin.name, PendingEdits())
+            block = self.instances.build_instance(definition, params, inputs, step.at, path, outer_edits)
             args = params | size_arguments(inputs, params)
             return Node(
                 path,
-                built,
+                block,
                 tuple(sources),
-                outer_type(built.type, args),
+                outer_type(block.type, args),
                 step.at,
                 step.name is not None,
                 args,
@@ -210,10 +208,10 @@ class NodeBuilder:
             )
         assert isinstance(origin.op, Op)
         type_, parts = self.infer_types(step, origin.op, types)
-        before = origin.op.weight_specs(*[None if s is None else scope.value_type(s) for s in origin.inputs])
-        if origin.op.weight_specs(*types) != before:
+        origin_types = [None if s is None else scope.value_type(s) for s in origin.inputs]
+        if origin.op.weight_specs(*types) != origin.op.weight_specs(*origin_types):
             raise step.error(
-                "SB401", f"{step.value} cannot be used again here: its weights would have other shapes"
+                "SB401", f"{step.value} cannot be reused here: its weights would have other shapes"
             )
         return Node(
             path,
@@ -230,48 +228,45 @@ class NodeBuilder:
     def edit_settings(
         self, scope: BlockScope, step: StepDef, sources: list[Ref | None]
     ) -> dict[str, Argument]:
-        """What edits have set; they may speak of what goes into the step as `x`."""
+        """Return the attributes that edits set; their expressions may use the step's input as `x`."""
         x = {} if not sources or sources[0] is None else {"x": scope.value_type(sources[0]).sizes}
         return {name: replace(a, env={**x, **(a.env or {})}) for name, a in step.settings.items()}
 
     def use_argument(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
-        """A parameter that is a block, in the place of a step."""
+        """Build the node of a `use`: the block or op that a parameter gives."""
         choice = block_argument(scope, step)
         if choice.kind == "none":
             return skip_node(scope, step, path, sources[0])
         env = dict(choice.env)
         if isinstance(step.value, BlockArgument) and sources and sources[0] is not None:
-            env.setdefault("x", scope.value_type(sources[0]).sizes)  # an edit may speak of what goes in
-        given = {name: Argument(raw, choice.at.child(name), env) for name, raw in choice.arguments.items()}
-        beside = step.at.child("with")
-        given |= {
-            name: Argument(raw, beside.child(name), scope.env) for name, raw in (step.arguments or {}).items()
+            env.setdefault("x", scope.value_type(sources[0]).sizes)  # edits may use the step's input as `x`
+        arguments = {
+            name: Argument(raw, choice.at.child(name), env) for name, raw in choice.arguments.items()
         }
-        stand_in = replace(
-            step, kind=choice.kind, value={name: a.raw for name, a in given.items()}, value_at=choice.at
+        with_at = step.at.child("with")
+        arguments |= {
+            name: Argument(raw, with_at.child(name), scope.env)
+            for name, raw in (step.arguments or {}).items()
+        }
+        resolved = replace(
+            step, kind=choice.kind, value={name: a.raw for name, a in arguments.items()}, value_at=choice.at
         )
-        given |= self.edit_settings(scope, step, sources)
+        arguments |= self.edit_settings(scope, step, sources)
         if choice.kind in OPS:
-            return self.build_op(scope, replace(stand_in, settings={}), path, sources, given)
-        return self.call_block(
-            scope,
-            self.files.find_block(choice.at.source, choice.kind, choice.at),
-            stand_in,
-            given,
-            path,
-            sources,
-        )
+            return self.build_op(scope, replace(resolved, settings={}), path, sources, arguments)
+        definition = self.files.find_block(choice.at.source, choice.kind, choice.at)
+        return self.call_block(scope, definition, resolved, arguments, path, sources)
 
 
 def detach_index(x: TensorType, i: int) -> TensorType:
-    """A type as later steps read it: its sizes are not told by an index that moves on."""
+    """Replace the index `i` in the sizes of a type by its value, because later steps see another `i`."""
     return TensorType({axis: bind_name(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
 
 
 def skip_node(
     scope: BlockScope, step: StepDef, path: str, source: Ref | None, when: str | None = None
 ) -> Node:
-    """A step that is passed through."""
+    """Return a node that passes its input through. Raises SB401 if the step has no input."""
     if source is None:
         raise step.at.child("when").error("SB401", "nothing can pass through here: this step has no input")
     return Node(

@@ -1,4 +1,4 @@
-"""What is worth a word though nothing is wrong: steps that no output needs, names taken from the library."""
+"""Notes on a valid spec: unused steps and blocks, names that hide library blocks, and the effect of edits."""
 
 from __future__ import annotations
 
@@ -9,83 +9,78 @@ from specbuild.diagnostics.errors import Location, make_printable
 from specbuild.frontend.document import Spec
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.resolver import library_index
-from specbuild.ir.graph import Block, Skip, distinct_blocks
+from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 from specbuild.ops.types import join_names
 
 
 @dataclass(frozen=True)
 class SpecNote:
-    """A remark, and the place that it is about."""
+    """A message that is not an error, with its location."""
 
     message: str
     location: Location | None
 
     def __str__(self) -> str:
-        where = f"{self.location.file}:{self.location.line}:{self.location.column}: " if self.location else ""
-        return make_printable(f"{where}note: {self.message}", 1000)
+        location = self.location
+        prefix = f"{location.file}:{location.line}:{location.column}: " if location else ""
+        return make_printable(f"{prefix}note: {self.message}", 1000)
 
 
-def unused_step_notes(whole: Block, kept: Block) -> list[SpecNote]:
-    """Steps that are not compiled, because no output needs them; told once for each place of a spec."""
-    found: dict[Location, SpecNote] = {}
-    seen: set[tuple[int, int]] = set()
+def unused_step_notes(model: Block, pruned: Block) -> list[SpecNote]:
+    """Return a note for the steps that the pruned model lacks, one for each location in a spec."""
+    notes: dict[Location, SpecNote] = {}
+    visited: set[tuple[int, int]] = set()
 
-    def visit(whole: Block, kept: Block, path: tuple[str, ...]) -> None:
-        if (id(whole), id(kept)) in seen:
+    def visit(block: Block, pruned: Block, path: tuple[str, ...]) -> None:
+        if (id(block), id(pruned)) in visited:
             return
-        seen.add((id(whole), id(kept)))
-        gone = [
+        visited.add((id(block), id(pruned)))
+        unused = [
             node
-            for node in whole.nodes
-            if kept.find_node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
+            for node in block.nodes
+            if pruned.find_node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
         ]
-        if gone:
-            inside = f" in {'.'.join(path)}" if path else ""
-            standing = {prefix for node in kept.nodes for prefix in path_prefixes(node.name)}
-            names = list(
-                dict.fromkeys(
-                    next((p for p in path_prefixes(n.name) if p not in standing), n.name) for n in gone
-                )
-            )
-            shown = [*names[:6], f"{len(names) - 6} more"] if len(names) > 7 else names
-            place = gone[0].at.location
-            found.setdefault(
-                place, SpecNote(f"no output needs {join_names(shown)}{inside}: not compiled", place)
-            )
-        for node in whole.nodes:
-            other = kept.find_node(node.name)
+        if unused:
+            location = unused[0].at.location
+            notes.setdefault(location, SpecNote(describe_unused(unused, pruned, path), location))
+        for node in block.nodes:
+            other = pruned.find_node(node.name)
             if other is not None and isinstance(node.op, Block) and isinstance(other.op, Block):
                 visit(node.op, other.op, (*path, node.name))
 
-    visit(whole, kept, ())
-    return list(found.values())
+    visit(model, pruned, ())
+    return list(notes.values())
 
 
-def edit_notes(whole: Block) -> list[SpecNote]:
-    """What each edit was about."""
-    about: dict[EditDef, list[str]] = {}
-    for edit, path in whole.applied_edits:
-        about.setdefault(edit, []).append(path)
-    placed = [(edit.at.location, edit, paths) for edit, paths in about.items()]
-    return [
-        SpecNote(describe_edit(edit, paths), place) for place, edit, paths in sorted(placed, key=file_order)
-    ]
+def describe_unused(unused: list[Node], pruned: Block, path: tuple[str, ...]) -> str:
+    """Describe the unused steps of the block at `path`; a group without used steps counts as one step."""
+    used = {prefix for node in pruned.nodes for prefix in path_prefixes(node.name)}
+    paths = (next((p for p in path_prefixes(n.name) if p not in used), n.name) for n in unused)
+    names = list(dict.fromkeys(paths))
+    shown = [*names[:6], f"{len(names) - 6} more"] if len(names) > 7 else names
+    block = f" in {'.'.join(path)}" if path else ""
+    return f"no output needs {join_names(shown)}{block}: not compiled"
 
 
-def file_order(found: tuple[Location, EditDef, list[str]]) -> tuple[str, int]:
-    """Edits of one file in the order in which they stand."""
-    return found[0].file, found[0].line
+def edit_notes(model: Block) -> list[SpecNote]:
+    """Return a note on the effect of each edit, in the order of the files."""
+    paths_by_edit: dict[EditDef, list[str]] = {}
+    for edit, path in model.applied_edits:
+        paths_by_edit.setdefault(edit, []).append(path)
+    notes = [(edit.at.location, describe_edit(edit, paths)) for edit, paths in paths_by_edit.items()]
+    notes.sort(key=lambda note: (note[0].file, note[0].line))
+    return [SpecNote(message, location) for location, message in notes]
 
 
 def describe_edit(edit: EditDef, paths: list[str]) -> str:
-    """`inserted CBAM after 16 steps: ...`."""
+    """Describe the effect of an edit: `inserted CBAM after 16 steps: ...`."""
     shown = [*paths[:3], f"{len(paths) - 4} more", paths[-1]] if len(paths) > 5 else paths
     steps = f"{len(paths)} steps: {', '.join(shown)}" if len(paths) > 1 else paths[0]
     match edit.verb:
         case "insert":
             return f"inserted {edit.kind} {'before' if edit.before else 'after'} {steps}"
         case "replace":
-            return f"put {edit.kind} in the place of {steps}"
+            return f"put {edit.kind} in place of {steps}"
         case "remove":
             return f"removed {steps}"
         case "freeze":
@@ -96,20 +91,20 @@ def describe_edit(edit: EditDef, paths: list[str]) -> str:
 
 
 def path_prefixes(name: str) -> Iterator[str]:
-    """`layer4`, `layer4.2` for `layer4.2`: the groups around a node, widest first, and the node itself."""
+    """Yield the path of each enclosing group, outermost first, and then the path: `layer4`, `layer4.2`."""
     parts = name.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
-def name_notes(spec: Spec, whole: Block) -> list[SpecNote]:
-    """Blocks that hide one of the library, and blocks that nothing uses."""
-    found = []
-    used = {block.kind for block in distinct_blocks(whole)}
+def name_notes(spec: Spec, model: Block) -> list[SpecNote]:
+    """Return notes for blocks of a file that hide a library block, and for blocks that are not used."""
+    notes = []
+    used = {block.kind for block in distinct_blocks(model)}
     for section, own in (("blocks", spec.blocks), ("imports", spec.imports)):
         for name in own:
-            place = spec.source.key_location((section, name))
+            location = spec.source.key_location((section, name))
             if name in library_index() and not spec.imports.get(name, "").startswith("library:"):
-                found.append(SpecNote(f"{name} is this file's own, not the library's {name}", place))
+                notes.append(SpecNote(f"{name} is the block of this file, not the library block", location))
             if section == "blocks" and name not in used:
-                found.append(SpecNote(f"nothing uses the block {name}", place))
-    return found
+                notes.append(SpecNote(f"the block {name} is not used", location))
+    return notes

@@ -1,4 +1,4 @@
-"""Edits on their way down a model: which may still meet a step below, and how much of their selectors is met."""
+"""Edits that may still match a step further down the model, with the state of their selectors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from specbuild.ir.graph import BlockArgument
 
 @dataclass(frozen=True, eq=False)
 class ScopedEdit:
-    """An edit, and what the names in it stand for: the parameters of its file's model."""
+    """An edit with the values of the names in it, which are the parameters of the model in its file."""
 
     definition: EditDef
     env: Mapping[str, Any]
 
     def cache_key(self) -> Any:
-        """Equal for two that do the same."""
+        """Return a key that is equal for edits with the same effect."""
         env = tuple(
             (n, v.cache_key() if isinstance(v, BlockArgument) else repr(v)) for n, v in self.env.items()
         )
@@ -28,7 +28,7 @@ class ScopedEdit:
 
 @dataclass(frozen=True)
 class PendingEdits:
-    """Edits in their order, each with what is met of its selector at the steps around."""
+    """Edits in the order of their files, each with how much of its selector the enclosing steps match."""
 
     edits: tuple[tuple[ScopedEdit, MatchStates], ...] = ()
 
@@ -36,35 +36,33 @@ class PendingEdits:
         self,
         names: Collection[str],
         kind: str,
-        by: ScopedEdit | None,
-        done: Collection[ScopedEdit] = (),
-        through: Collection[EditDef] = (),
+        created_by: ScopedEdit | None,
+        finished: Collection[ScopedEdit] = (),
+        transparent_for: Collection[EditDef] = (),
     ) -> PendingEdits:
-        """Those that may meet a step inside of one step; if an edit made that one, only later edits.
+        """Return the edits that may match a step inside the step with these names.
 
-        Those that are `done` with it have nothing to do inside. Those that look `through` it do not name it.
+        If an edit created the step, only later edits apply inside it. Edits in `finished` have no effect
+        inside. The selectors of the edits in `transparent_for` have no part for this step.
         """
-        edits = tuple(pair for pair in self.edits if pair[0] is by or pair[0] not in done)
-        if by is not None:
-            edits = edits[[edit for edit, _ in edits].index(by) + 1 :]
-        moved = (
-            (
-                edit,
-                states
-                if edit.definition in through
-                else edit.definition.selector.next_states(states, names, kind),
-            )
-            for edit, states in edits
-        )
-        return PendingEdits(tuple((edit, states) for edit, states in moved if states))
+        edits = tuple(pair for pair in self.edits if pair[0] is created_by or pair[0] not in finished)
+        if created_by is not None:
+            edits = edits[[edit for edit, _ in edits].index(created_by) + 1 :]
+        below = []
+        for edit, states in edits:
+            if edit.definition not in transparent_for:
+                states = edit.definition.selector.next_states(states, names, kind)
+            if states:
+                below.append((edit, states))
+        return PendingEdits(tuple(below))
 
     def cache_key(self) -> Any:
         return tuple((edit.cache_key(), states) for edit, states in self.edits)
 
 
 def start_edits(
-    definitions: Collection[EditDef], env: Mapping[str, Any], around: PendingEdits = PendingEdits()
+    definitions: Collection[EditDef], env: Mapping[str, Any], outer: PendingEdits = PendingEdits()
 ) -> PendingEdits:
-    """The edits of a file where its model begins; those of the files around come after them."""
+    """Return the edits at the root of a model: those of its own file, then those of the files that use it."""
     own = tuple((ScopedEdit(d, env), d.selector.start_states) for d in definitions)
-    return PendingEdits(own + around.edits) if own else around
+    return PendingEdits(own + outer.edits) if own else outer

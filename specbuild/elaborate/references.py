@@ -1,4 +1,4 @@
-"""What a name speaks of: a step, an input, a part of a step, or a tap into a block."""
+"""Resolve references: names of steps, of block inputs, of parts of a step, and of values inside a block."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.frontend.document import StepDef
 from specbuild.frontend.source import SourceAddress
@@ -15,13 +15,16 @@ from specbuild.ops.types import join_names
 
 
 def resolve_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
-    """The value that a name speaks of: a step, an input, `prev`, a step's output, or a tap into a block."""
+    """Return the value that a reference names: a step, an input, `prev`, a part of a step, or a tap.
+
+    Raises SB202 if nothing has this name, or if the step has several results.
+    """
     return require_single(scope, find_reference(scope, text, at), at)
 
 
 def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     if not isinstance(text, str):
-        raise at.error("SB102", "this is the name of a step or an input")
+        raise at.error("SB102", "expected the name of a step or an input")
     if text == "prev":
         if scope.last is None:
             raise at.error("SB202", "there is no value before this step")
@@ -37,26 +40,34 @@ def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
         members = [n for n in scope.nodes if n.startswith(text + ".")]
         if members:
             return members[-1]
-    parts = text.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        head = ".".join(parts[:cut])
-        inner = next((p + head for p in enclosing_prefixes(scope.prefix) if p + head in scope.nodes), None)
-        ref = inner or next((s[head] for s in reversed(scope.visible_names) if head in s), head)
-        node = scope.nodes.get(ref)
-        if node is not None and isinstance(node.op, Block):
-            return tap_output(scope, node, ".".join(parts[cut:]), at)
-        if node is not None and ".".join(parts[cut:]) in node.parts:
-            return f"{node.name}@{'.'.join(parts[cut:])}"
-    known = [n for s in scope.visible_names for n in s]
+    ref = find_inside_step(scope, text, at)
+    if ref is not None:
+        return ref
+    known = [n for names in scope.visible_names for n in names]
     guess = closest_match(text, known)
-    later = any(s.name == text for s in scope.definition.steps)
-    hint = f"did you mean {guess!r}?" if guess else f"here are: {join_names(known[:12])}"
-    message = f"{text!r} comes only after this step" if later else f"nothing above is named {text!r}"
+    is_later = any(s.name == text for s in scope.definition.steps)
+    hint = f"did you mean {guess!r}?" if guess else f"available: {join_names(known[:12])}"
+    message = f"{text!r} comes after this step" if is_later else f"no earlier step or input is named {text!r}"
     raise at.error("SB202", message, hint)
 
 
+def find_inside_step(scope: BlockScope, text: str, at: SourceAddress) -> Ref | None:
+    """Return a value inside a block instance, or a part of a step, by a path such as `cnn.layer3`."""
+    parts = text.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        head, path = ".".join(parts[:cut]), ".".join(parts[cut:])
+        inner = next((p + head for p in enclosing_prefixes(scope.prefix) if p + head in scope.nodes), None)
+        ref = inner or next((names[head] for names in reversed(scope.visible_names) if head in names), head)
+        node = scope.nodes.get(ref)
+        if node is not None and isinstance(node.op, Block):
+            return tap_output(scope, node, path, at)
+        if node is not None and path in node.parts:
+            return f"{node.name}@{path}"
+    return None
+
+
 def enclosing_prefixes(prefix: str) -> Iterator[str]:
-    """`a.b.`, `a.` and nothing for `a.b.`: where a name may stand, innermost first."""
+    """Yield the prefixes of all enclosing groups, innermost first: for `a.b.`, that is `a.b.`, `a.` and ""."""
     while prefix:
         yield prefix
         prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
@@ -64,14 +75,16 @@ def enclosing_prefixes(prefix: str) -> Iterator[str]:
 
 
 def require_single(scope: BlockScope, ref: Ref, at: SourceAddress) -> Ref:
-    """A reference to one value; a step that gives several is not one."""
+    """Return `ref`. Raises SB202 if it names a step with several results."""
     node = scope.nodes.get(ref)
     if node is None or not node.parts:
         return ref
-    parts = [f"{node.name}.{part}" for part in node.parts]
-    raise at.error(
-        "SB202", f"{node.name} gives several values: {join_names(parts)}", "name the one that is meant"
-    )
+    raise several_results_error(node.name, node, at)
+
+
+def several_results_error(path: str, node: Node, at: SourceAddress) -> SpecError:
+    parts = [f"{path}.{part}" for part in node.parts]
+    return at.error("SB202", f"{path} has several results: {join_names(parts)}", "use one of these names")
 
 
 def previous_value(scope: BlockScope, step: StepDef) -> Ref:
@@ -81,7 +94,7 @@ def previous_value(scope: BlockScope, step: StepDef) -> Ref:
 
 
 def tap_output(scope: BlockScope, node: Node, path: str, at: SourceAddress) -> Ref:
-    """A value inside a block instance becomes one of its outputs."""
+    """Make a value inside a block instance one of its outputs, and return a reference to it."""
     assert isinstance(node.op, Block)
     if path in node.op.outputs:
         return node.name if next(iter(node.op.outputs)) == path else f"{node.name}@{path}"
@@ -91,16 +104,16 @@ def tap_output(scope: BlockScope, node: Node, path: str, at: SourceAddress) -> R
 
 
 def expose_value(block: Block, path: str, at: SourceAddress, above: str = "") -> Block:
-    """The same instance with one more output: the value at `path` inside it; `above` is what paths to it begin with."""
+    """Return the block with the value at `path` inside it as one more output.
+
+    `above` is the path of the block with a dot at the end, for hints. Raises SB202 if there is no such value.
+    """
     if path in block.outputs:
         return block
     ref = find_in_block(block, path)
-    whole = block.find_node(path)
-    if whole is not None and whole.parts:
-        parts = [f"{path}.{part}" for part in whole.parts]
-        raise at.error(
-            "SB202", f"{path} gives several values: {join_names(parts)}", "name the one that is meant"
-        )
+    named_node = block.find_node(path)
+    if named_node is not None and named_node.parts:
+        raise several_results_error(path, named_node, at)
     if ref is None:
         head = next(
             (n for n in sorted(block.nodes_by_name, key=len, reverse=True) if path.startswith(n + ".")), None
@@ -109,7 +122,7 @@ def expose_value(block: Block, path: str, at: SourceAddress, above: str = "") ->
         if node is None or not isinstance(node.op, Block):
             known = [*block.nodes_by_name, *block.groups]
             guess = closest_match(path, known)
-            hint = f"did you mean {above + guess!r}?" if guess else f"inside are: {join_names(known[:12])}"
+            hint = f"did you mean {above + guess!r}?" if guess else f"it contains: {join_names(known[:12])}"
             raise at.error("SB202", f"there is no {path!r} in {block.kind}", hint)
         rest = path[len(node.name) + 1 :]
         inner = expose_in_nodes(block.nodes, node.reuses or node.name, rest, at, f"{above}{node.name}.")
@@ -121,7 +134,7 @@ def expose_value(block: Block, path: str, at: SourceAddress, above: str = "") ->
 def expose_in_nodes(
     nodes: Iterable[Node], origin: str, path: str, at: SourceAddress, above: str
 ) -> tuple[Node, ...]:
-    """The nodes, where one and all that use its weights again have one more output."""
+    """Return the nodes, with one more output for `origin` and for all nodes that reuse its weights."""
     return tuple(
         replace(node, op=expose_value(node.op, path, at, above))
         if origin in (node.name, node.reuses) and isinstance(node.op, Block)
@@ -131,6 +144,7 @@ def expose_in_nodes(
 
 
 def find_in_block(block: Block, path: str) -> Ref | None:
+    """Return a value of the block itself by its path, not looking into inner blocks."""
     if block.find_node(path) is not None or path in block.inputs:
         return path
     members = [n.name for n in block.nodes if n.name.startswith(path + ".")] if path in block.groups else []

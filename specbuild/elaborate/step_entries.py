@@ -1,4 +1,4 @@
-"""The steps of a block under the names that they have in it, before any of them is elaborated."""
+"""The steps of a block with their names, before elaboration."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from specbuild.ops import OPS
 
 @dataclass
 class StepEntry:
-    """A step under its name, and what edits did to it."""
+    """A step with its name, and what edits changed."""
 
     name: str
     step: StepDef
-    label: str = ""  # of a step without a name, as it is before it is numbered
-    number: int | None = None  # in a repeat
+    label: str = ""  # of a step without a name: its name without a number
+    number: int | None = None  # the index of a member of a repeat
     before: list[StepEntry] = field(default_factory=list)
     after: list[StepEntry] = field(default_factory=list)
     removed: bool = False
-    origin: StepDef | None = None  # the step in whose place it stands, and whose inputs it takes
-    frozen_by: list[ScopedEdit] = field(default_factory=list)  # the edits by which it is not trained
-    created_by: ScopedEdit | None = None  # the edit that put it here
-    last_edit: ScopedEdit | None = None  # the last edit that was about it
+    origin: StepDef | None = None  # the step that this one replaces, if it takes over its inputs
+    frozen_by: list[ScopedEdit] = field(default_factory=list)
+    created_by: ScopedEdit | None = None
+    last_edit: ScopedEdit | None = None
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
-        """A fault of what edits made of it, placed at the last of them."""
+        """Return an error located at the last edit of the step, or at the step if it has no edits."""
         edit = self.last_edit or self.created_by
         if edit is None:
             return self.step.error(code, message, hint)
@@ -40,43 +40,43 @@ class StepEntry:
 
     @property
     def selector_names(self) -> tuple[str, ...]:
-        """What it may be called in a selector."""
+        """The names of the step for selectors: `relu2` is also a `relu`."""
         return (self.name, self.label) if self.label else (self.name,)
 
 
 def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
-    """Steps with their names; those of a group are numbered unless they have one."""
+    """Give every step a name: its own, else its index if `numbered`, else its label, numbered if needed."""
     labels = [step_label(s) for s in steps if s.name is None]
-    seen: dict[str, int] = {}
-    known = {
+    counts: dict[str, int] = {}
+    used = {
         *scope.visible_names[-1],
         *(name for s in steps for name in (s.name, *(s.branches or ())) if name),
     }
-    found = []
+    entries = []
 
     def is_taken(name: str) -> bool:
-        """Whether a name without a number would meet another; a parameter that is a block gives its step its name."""
-        return name in known or (name in scope.env and not isinstance(scope.env[name], BlockArgument))
+        # A parameter of type `block` does not take its name: the step that uses it gets the same name.
+        return name in used or (name in scope.env and not isinstance(scope.env[name], BlockArgument))
 
     for index, step in enumerate(steps):
-        tag = "" if step.name is not None else step_label(step)
+        label = "" if step.name is not None else step_label(step)
         if step.name is not None:
             name = step.name
         elif numbered:
             name = str(index)
         else:
-            seen[tag] = seen.get(tag, 0) + 1
-            name = f"{tag}{seen[tag]}" if labels.count(tag) > 1 or is_taken(tag) else tag
+            counts[label] = counts.get(label, 0) + 1
+            name = f"{label}{counts[label]}" if labels.count(label) > 1 or is_taken(label) else label
             while is_taken(name):
-                seen[tag] += 1
-                name = f"{tag}{seen[tag]}"
-        known |= {name, *(step.branches or ())}
-        found.append(StepEntry(name, step, tag))
-    return found
+                counts[label] += 1
+                name = f"{label}{counts[label]}"
+        used |= {name, *(step.branches or ())}
+        entries.append(StepEntry(name, step, label))
+    return entries
 
 
 def flatten_entries(entries: list[StepEntry]) -> Iterator[StepEntry]:
-    """Every entry in the order in which it is done."""
+    """Yield all entries, with those inserted before and after them, in the order of execution."""
     for entry in entries:
         yield from flatten_entries(entry.before)
         yield entry
@@ -84,7 +84,7 @@ def flatten_entries(entries: list[StepEntry]) -> Iterator[StepEntry]:
 
 
 def step_label(step: StepDef) -> str:
-    """What a step without a name is called."""
+    """Return the default name of a step, from its op, block or parameter."""
     if step.kind == "use":
         if isinstance(step.value, str):
             return step.value
@@ -94,7 +94,7 @@ def step_label(step: StepDef) -> str:
 
 
 def step_kind(scope: BlockScope, step: StepDef) -> str:
-    """The op, block or structure that a step is."""
+    """Return the name of the op, block or structure of a step; for a `use`, of its argument."""
     if step.repeat is not None:
         return "repeat"
     return block_argument(scope, step).kind if step.kind == "use" else step.kind

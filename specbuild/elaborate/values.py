@@ -1,4 +1,4 @@
-"""What attributes and parameters are worth: expressions computed, types and bounds held."""
+"""The values of attributes and parameters: evaluate expressions, check types and bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.diagnostics.errors import closest_match
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.expressions import ExpressionError, concrete, evaluate_expression, rewrite_expression
-from specbuild.frontend.document import Argument, BlockDef, ParamDef, StepDef
+from specbuild.frontend.document import PARAM_TYPES, Argument, BlockDef, ParamDef, StepDef
 from specbuild.frontend.names import check_name
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import BlockArgument
@@ -21,7 +21,7 @@ from specbuild.ops.types import ShapeError, TensorType, join_names
 def variant_arguments(
     definition: BlockDef, given: dict[str, Argument], variant: str | None, at: SourceAddress
 ) -> dict[str, Argument]:
-    """The arguments of a variant, in the scope of its own file, and over them those given."""
+    """Return the arguments of a variant, overridden by those given. Raises SB202 if it is unknown."""
     if variant is None:
         return given
     spec = definition.model
@@ -30,24 +30,26 @@ def variant_arguments(
         guess = closest_match(variant, variants)
         hint = f"did you mean {guess!r}?" if guess else f"its variants are {join_names(variants)}"
         raise at.error("SB202", f"{definition.name} has no variant {variant!r}", hint)
-    own = spec.source.address_of(("variants", variant))
-    return {**{name: Argument(raw, own.child(name)) for name, raw in variants[variant].items()}, **given}
+    variant_at = spec.source.address_of(("variants", variant))
+    arguments = {name: Argument(raw, variant_at.child(name)) for name, raw in variants[variant].items()}
+    return {**arguments, **given}
 
 
 def bind_call(definition: BlockDef, given: dict[str, Argument], at: SourceAddress) -> dict[str, Any]:
-    """The value of every parameter where a block or, perhaps in one of its variants, a model is used."""
-    chosen = given.pop("variant", None) if definition.model is not None else None
-    variant = read_attribute(Text(), chosen.raw, chosen.at, chosen.env or {}) if chosen is not None else None
-    return bind_parameters(
-        definition, variant_arguments(definition, given, variant, chosen.at if chosen is not None else at), at
-    )
+    """Return the values of all parameters for one use of a block or model; a model may get a `variant`."""
+    argument = given.pop("variant", None) if definition.model is not None else None
+    if argument is None:
+        return bind_parameters(definition, given, at)
+    variant = read_attribute(Text(), argument.raw, argument.at, argument.env or {})
+    return bind_parameters(definition, variant_arguments(definition, given, variant, argument.at), at)
 
 
 def declared_type(raw: Any, at: SourceAddress, env: dict[str, Any]) -> TensorType:
-    """The type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
+    """Return the type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
     dtype = "float"
     if not isinstance(raw, Mapping):
-        raise at.error("SB102", "an input of a model needs its sizes", "write {C: 3, H: 224, W: 224}, say")
+        hint = "for example, write {C: 3, H: 224, W: 224}"
+        raise at.error("SB102", "an input of a model needs its sizes", hint)
     if "axes" in raw:
         dtype, raw, at = raw.get("dtype", "float"), raw["axes"], at.child("axes")
     sizes = {}
@@ -59,7 +61,10 @@ def declared_type(raw: Any, at: SourceAddress, env: dict[str, Any]) -> TensorTyp
 
 
 def bind_parameters(definition: BlockDef, given: Mapping[str, Argument], at: SourceAddress) -> dict[str, Any]:
-    """The value of every parameter, in the caller's words where the caller gave it."""
+    """Return the values of all parameters; given values are expressions of the caller.
+
+    Raises SB101 for an unknown parameter and SB103 for a missing one.
+    """
     for name, argument in given.items():
         if name not in definition.params:
             guess = closest_match(name, definition.params)
@@ -88,23 +93,25 @@ def bind_parameter(param: ParamDef, raw: Any, at: SourceAddress, env: Mapping[st
     if param.type == "list":
         value = evaluate_text(raw, at, env) if isinstance(raw, str) else raw
         if not isinstance(value, list | tuple):
-            raise at.error("SB305", f"{param.name} is a list", "write [3, 4, 6, 3], say")
+            raise at.error("SB305", f"{param.name} must be a list", "for example, write [3, 4, 6, 3]")
         return [evaluate_item(part, at.child(i), env) for i, part in enumerate(value)]
     if param.type == "str":
         value = read_attribute(Text(), raw, at, env)
     else:
-        bounds = (param.minimum, param.maximum)
-        kinds = {"int": Integer(*bounds), "float": Real(*bounds), "number": Real(*bounds), "bool": Boolean()}  # type: ignore[arg-type]
+        low, high = param.minimum, param.maximum
+        integer = Integer(low, high)  # type: ignore[arg-type]
+        kinds = {"int": integer, "float": Real(low, high), "number": Real(low, high), "bool": Boolean()}
         if param.type not in kinds:
             raise param.at.error(
                 "SB102",
                 f"{param.type!r} is not a type",
-                f"types are {join_names(('int', 'float', 'number', 'bool', 'str', 'list', 'block'))}",
+                f"the types are {join_names(PARAM_TYPES)}",
             )
         value = read_attribute(kinds[param.type], raw, at, env)
     if param.choices and value not in param.choices:
         raise at.error(
-            "SB304", f"{param.name} is one of {join_names(map(str, param.choices))}, not {concrete(value)}"
+            "SB304",
+            f"{param.name} must be one of {join_names(map(str, param.choices))}, not {concrete(value)}",
         )
     return value
 
@@ -116,25 +123,29 @@ def evaluate_item(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
 
 
 def parse_block_argument(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> BlockArgument:
-    """A block given as a parameter: `CBAM`, `{CBAM: {reduction: 8}}`, `relu`, `none`, or a parameter handed on."""
-    if isinstance(raw, str) and isinstance(env.get(raw), BlockArgument):
-        found: BlockArgument = env[raw]
-        return found
+    """Return the value of a parameter of type `block`.
+
+    `raw` is a name such as `CBAM`, `relu` or `none`, a mapping `{CBAM: {reduction: 8}}`, or the name of a
+    parameter of type `block`, whose value is passed on.
+    """
     if isinstance(raw, str):
-        return BlockArgument(raw, {}, at, {})
+        outer = env.get(raw)
+        return outer if isinstance(outer, BlockArgument) else BlockArgument(raw, {}, at, {})
     if isinstance(raw, Mapping) and len(raw) == 1:
         [(kind, arguments)] = raw.items()
         if arguments is not None and not isinstance(arguments, Mapping):
             raise at.child(kind).error(
                 "SB305", f"{kind} takes its arguments by name", f"write {{{kind}: {{...}}}}"
             )
-        read = set(re.findall(r"\w+", repr(arguments)))
-        used_env = {name: strip_symbols(value) for name, value in env.items() if name in read}
+        words = set(re.findall(r"\w+", repr(arguments)))
+        used_env = {name: strip_symbols(value) for name, value in env.items() if name in words}
         return BlockArgument(kind, arguments or {}, at.child(kind), used_env)
-    raise at.error("SB305", "this parameter is a block", "write CBAM, {CBAM: {reduction: 8}} or none")
+    hint = "for example, write CBAM, {CBAM: {reduction: 8}} or none"
+    raise at.error("SB305", "this parameter takes a block", hint)
 
 
 def read_attribute(kind: Any, raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
+    """Return the value of an attribute of this kind; errors get the location of the value."""
     try:
         return kind.read_value(raw, lambda text: evaluate_expression(text, env))
     except AttributeValueError as e:
@@ -157,10 +168,10 @@ def is_condition_true(scope: BlockScope, step: StepDef) -> bool:
 
 
 def condition_expression(scope: BlockScope, step: StepDef) -> str | None:
-    """The words of a `when`, if every name in it has some."""
-    return (
-        rewrite_expression(step.when, scope.env, use_own_names=True) if isinstance(step.when, str) else None
-    )
+    """Return the condition of a step as an expression for its code, or None if a name in it has no symbol."""
+    if not isinstance(step.when, str):
+        return None
+    return rewrite_expression(step.when, scope.env, use_own_names=True)
 
 
 def concrete_or_block(value: Any) -> Any:
@@ -168,16 +179,15 @@ def concrete_or_block(value: Any) -> Any:
 
 
 def strip_symbols(value: Any) -> Any:
-    """What a name stands for, sizes of an input included, without the words of where it was said."""
-    return (
-        {axis: concrete(size) for axis, size in value.items()}
-        if isinstance(value, Mapping)
-        else concrete_or_block(value)
-    )
+    """Return a value, or the sizes of an input, as plain numbers without symbols."""
+    if isinstance(value, Mapping):
+        return {axis: concrete(size) for axis, size in value.items()}
+    return concrete_or_block(value)
 
 
 @contextmanager
 def relocate_shape_errors(at: SourceAddress) -> Iterator[None]:
+    """Turn a ShapeError into a SpecError at this location."""
     try:
         yield
     except ShapeError as e:

@@ -1,4 +1,4 @@
-"""The cost of a model: parameters, multiply-adds and activations, counted on the graph without a framework."""
+"""The cost of a model: parameters, multiply-adds and activations, counted on the graph."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CostCounter:
         return self._blocks[id(block)][1]
 
     def node_cost(self, node: Node, block: Block) -> Cost:
-        """Return the cost of one step of a block; the weights of a `reuse` are counted at the original step."""
+        """Return the cost of one step; the weights of a `reuse` are counted at the original step."""
         if isinstance(node.op, Skip):
             return Cost()
         cost = self.block_cost(node.op) if isinstance(node.op, Block) else op_cost(node, node.op, block)
@@ -109,7 +109,7 @@ class FamilyCost:
 
 
 def family_costs(model: Block) -> dict[str, FamilyCost]:
-    """Return the total cost of each family of ops in a model, the family with the most multiply-adds first."""
+    """Return the total cost of each family of ops, the family with the most multiply-adds first."""
     costs = CostCounter()
     by_block: dict[int, dict[str, FamilyCost]] = {}
 

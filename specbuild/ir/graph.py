@@ -19,12 +19,12 @@ Ref = str
 
 @dataclass(frozen=True)
 class BlockArgument:
-    """The value of a parameter of type `block`: a block or op, its arguments, and the values of names in them."""
+    """The value of a parameter of type `block`: a block or op with its arguments."""
 
     kind: str  # "none" passes the input through
     arguments: Mapping[str, Any]  # raw YAML
     at: SourceAddress
-    env: Mapping[str, Any]
+    env: Mapping[str, Any]  # the values of names in the arguments
 
     def cache_key(self) -> Any:
         """Return a key that is equal for equivalent arguments."""
@@ -85,7 +85,7 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One instance of a block; equal instances are one object. Sizes are expressions of the block's parameters."""
+    """One instance of a block; equal instances are one object. Sizes are expressions of its parameters."""
 
     kind: str  # the name of the block
     doc: str

@@ -150,7 +150,7 @@ def test_check_notes_what_is_odd_but_not_wrong(run: Run) -> None:
     done = run("check", "odd.yaml")
     assert done.code == 0
     assert "odd.yaml:28:5: note: no output needs lost: not compiled\n" in done.err
-    assert "odd.yaml:22:3: note: nothing uses the block Spare\n" in done.err
+    assert "odd.yaml:22:3: note: the block Spare is not used\n" in done.err
 
 
 # -------------------------------------------------------------------------------------------------------- choices

@@ -201,7 +201,7 @@ def test_a_later_insert_stands_nearer() -> None:
 def test_a_later_edit_sees_what_an_earlier_one_inserted_and_not_what_it_removed() -> None:
     new, gone = new_and_gone("{insert: CBAM, after: layer4.1, as: gate}\n{remove: layer4.gate.spatial}")
     assert "layer4.gate.channel" in new and "layer4.gate.spatial" not in new and not gone
-    with pytest.raises(SpecError, match=r"no step is meant by 'layer4\.1\.bn2'"):
+    with pytest.raises(SpecError, match=r"'layer4\.1\.bn2' matches no step"):
         edited("{remove: layer4.1}\n{remove: layer4.1.bn2}")
 
 
@@ -351,7 +351,7 @@ def test_the_edit_is_blamed_after_which_the_fault_stays() -> None:
     with pytest.raises(SpecError, match="after this edit: add needs equal axes") as caught:
         edited(f"{mended}\n{{insert: {{conv: {{channels: 7}}}}, after: layer3.0.bn2}}\n{{remove: relu}}")
     assert caught.value.location is not None and "layer3.0.bn2" in caught.value.location.text
-    assert caught.value.trail[0].startswith("seen at library:backbones/resnet.yaml:")
+    assert caught.value.trail[0].startswith("detected at library:backbones/resnet.yaml:")
 
 
 def test_a_fault_of_the_spec_is_not_blamed_on_an_edit() -> None:

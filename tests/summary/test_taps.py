@@ -141,8 +141,8 @@ REFUSED = {
     "layr2": ("there is no 'layr2' in ResNet", "did you mean 'layer2'?"),
     "layer3.9": ("there is no 'layer3.9' in ResNet", "did you mean 'layer3.0'?"),
     "layer3.2.bn5": ("there is no 'bn5' in Bottleneck", "did you mean 'layer3.2.bn1'?"),
-    "xyz": ("there is no 'xyz' in ResNet", "`specbuild show --taps` lists every value that there is"),
-    "": ("a feature is the path of a value", "`specbuild show --taps` lists every value that there is"),
+    "xyz": ("there is no 'xyz' in ResNet", "`specbuild show --taps` lists all values"),
+    "": ("a feature is the path of a value", "`specbuild show --taps` lists all values"),
 }
 
 
