@@ -1,4 +1,4 @@
-"""One package for each framework; none of them imports its framework."""
+"""One package for each framework. None of them imports its framework."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ BACKEND_NAMES = ("torch", "keras")
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of this name."""
-    found: Backend = import_module(f"specbuild.backends.{name}.backend").backend
-    return found
+    """Return the backend with this name, with the emitters of all ops registered."""
+    backend: Backend = import_module(f"specbuild.backends.{name}.backend").backend
+    return backend

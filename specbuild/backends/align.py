@@ -1,18 +1,18 @@
-"""Values that meet by axis name: brought into one physical order, missing axes filled with size 1."""
+"""Axis alignment: bring operands into one layout by axis name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from specbuild.backends.base import Backend
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import Operand, UnsupportedOp
 from specbuild.codegen.tree import Expr, Index, Literal, Slice
-from specbuild.ops.types import TensorType
+from specbuild.ops.types import CHANNEL, TensorType
 
 
 def align_operands(xs: Sequence[Operand], backend: Backend, out: TensorType) -> tuple[list[Expr], Layout]:
-    """The operands as expressions that broadcast against each other, and how the result lies."""
+    """Return the operands as code that broadcasts, and the layout of the result."""
     target = common_layout(xs, backend, out)
     if any(
         x.layout.folded != target.folded and (x.layout.batched or any(a in x.type for a in target.folded))
@@ -24,35 +24,80 @@ def align_operands(xs: Sequence[Operand], backend: Backend, out: TensorType) -> 
 
 
 def common_layout(xs: Sequence[Operand], backend: Backend, out: TensorType) -> Layout:
-    """The order of the operand that has every axis; among several, the one in the framework's own order."""
-    whole = [x for x in xs if len(x.type.sizes) == len(out.sizes)]
+    """Return the layout of an operand that has all axes of the result, if possible one in the natural order."""
+    complete = [x for x in xs if len(x.type.sizes) == len(out.sizes)]
     natural = backend.natural_order(out)
-    lead = next((x for x in whole if x.order == natural), whole[0] if whole else None)
+    lead = next((x for x in complete if x.order == natural), complete[0] if complete else None)
     if lead is None:
         return Layout(natural, (), out.batched)
     return Layout(lead.order, lead.layout.folded, out.batched)
 
 
 def broadcast_operand(x: Operand, target: Layout) -> Expr:
-    """One operand with its axes in the order of `target`, and a dimension of 1 for each that it lacks."""
+    """Return an operand with its axes in the order of `target`, and a dimension of size 1 for each missing axis."""
     order = tuple(a for a in target.order if a in x.type)
-    here = x.to_order(*order, folded=x.layout.folded)
-    items: list[Expr] = [Slice()] if here.layout.batched else []
+    x = x.to_order(*order, folded=x.layout.folded)
+    items: list[Expr] = [Slice()] if x.layout.batched else []
     items += [Slice() if axis in x.type else Literal(None) for axis in target.order]
-    if not here.layout.batched:
+    if not x.layout.batched:
         while items and items[0] == Literal(None):
             items = items[1:]
     while items and items[-1] == Slice():
         items = items[:-1]
-    return Index(here.expr, tuple(items)) if items else here.expr
+    return Index(x.expr, tuple(items)) if items else x.expr
 
 
 def unfold_axes(x: Operand, axes: Iterable[str]) -> Operand:
-    """A value with each of these axes in a dimension of its own."""
+    """Return an operand in which none of these axes is folded into the batch."""
     return x.unfold_axes() if any(axis in x.layout.folded for axis in axes) else x
 
 
-def require_batch(x: Operand) -> None:
-    """Raises Unsupported for a value without a batch, whose first axis a norm would take for one."""
+def reduced_layout(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
+    """Return the layout after a reduction over these axes. With `keep` they stay, with size 1."""
+    order = x.order if keep else tuple(a for a in x.order if a not in axes)
+    return Layout(order, x.layout.folded, x.layout.batched)
+
+
+def make_axes_adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
+    """Return an operand with these axes next to each other in this order, ready to be merged into one axis.
+
+    If they are not adjacent yet, the result is in the order `natural`, with `axes` at the position of `into`.
+    """
+    x = x.unfold_axes()
+    start = x.order.index(axes[0])
+    if x.order[start : start + len(axes)] == axes:
+        return x
+    if x.order[-1] == CHANNEL and CHANNEL not in (*axes, into):  # a channels-last map stays channels last
+        natural = (*(a for a in natural if a != CHANNEL), CHANNEL)
+    position = natural.index(into)
+    return x.to_order(*natural[:position], *axes, *natural[position + 1 :])
+
+
+def split_window_axes(x: Operand, axes: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the channel axis of a windowed op over `axes`, and the axes to fold into the batch.
+
+    The channel axis is C, or the last other axis if there is no C. Raises UnsupportedOp without a batch.
+    """
     if not x.layout.batched:
-        raise UnsupportedOp("it norms batches, and this value has no batch", "`layer_norm` takes any value")
+        raise UnsupportedOp(
+            "its windows need a batch dimension, and this value has none",
+            "combine it with a batched value first",
+        )
+    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
+    channel = CHANNEL if CHANNEL in others else others[-1]
+    return channel, tuple(a for a in others if a != channel)
+
+
+def weight_order(x: Operand, axes: tuple[str, ...]) -> tuple[int, ...] | None:
+    """Return the permutation from `axes` to their order in `x`; None if the order is the same."""
+    order = tuple(axes.index(a) for a in x.order if a in axes)
+    return None if order == tuple(range(len(axes))) else order
+
+
+def require_batch(x: Operand) -> None:
+    """Raise UnsupportedOp for a value without a batch: the norm would take its first axis for the batch."""
+    if not x.layout.batched:
+        raise UnsupportedOp(
+            "it needs a batch dimension, and this value has none",
+            "use `layer_norm`, which needs no batch",
+        )

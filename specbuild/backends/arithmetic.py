@@ -1,4 +1,4 @@
-"""What Python's own operators write, alike in every framework."""
+"""Arithmetic with Python operators, the same in every framework."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from specbuild.ops.merge import Add, Average, Divide, Multiply, Subtract
 
 
 def chain_operator(sign: str) -> Callable[..., Expr]:
-    """`a + b + c`."""
+    """Return a writer of `a + b + c` with this operator."""
     return lambda op, *xs: reduce(lambda a, b: Infix(sign, a, b), xs)
 
 
@@ -24,33 +24,26 @@ def emit_average(op: Average, *xs: Expr) -> Expr:
     return Infix("/", reduce(lambda a, b: Infix("+", a, b), xs), Literal(len(xs)))
 
 
-def emit_power(op: Power, x: Expr, to: Expr | None = None) -> Expr:
-    return Infix("**", x, literal_expression(op.exponent) if to is None else to)
+def emit_power(op: Power, x: Expr, exponent: Expr | None = None) -> Expr:
+    return Infix("**", x, literal_expression(op.exponent) if exponent is None else exponent)
 
 
 def emit_scale(op: Scale, x: Expr) -> Expr:
-    """`x * by + plus`, without what changes nothing."""
-    if is_fixed(op.plus, 0):
-        return (
-            x
-            if is_fixed(op.by, 1)
-            else Prefix("-", x)
-            if is_fixed(op.by, -1)
-            else Infix("*", x, literal_expression(op.by))
-        )
+    """Return `x * by + plus` without a factor of 1 and a summand of 0."""
     if is_fixed(op.by, -1):
-        return Infix("-", literal_expression(op.plus), x)
-    return emit_shift(x if is_fixed(op.by, 1) else Infix("*", x, literal_expression(op.by)), op.plus)
+        return Prefix("-", x) if is_fixed(op.plus, 0) else Infix("-", literal_expression(op.plus), x)
+    product = x if is_fixed(op.by, 1) else Infix("*", x, literal_expression(op.by))
+    return product if is_fixed(op.plus, 0) else emit_shift(product, op.plus)
 
 
-def emit_shift(x: Expr, plus: Any) -> Expr:
-    """`x + plus`, or `x - 3` for a value of -3."""
-    if expression_of(plus) is None and plus < 0:
-        return Infix("-", x, Literal(-plus))
-    return Infix("+", x, literal_expression(plus))
+def emit_shift(x: Expr, summand: Any) -> Expr:
+    """Return `x + summand`, or `x - 3` for a summand of -3."""
+    if expression_of(summand) is None and summand < 0:
+        return Infix("-", x, Literal(-summand))
+    return Infix("+", x, literal_expression(summand))
 
 
-# op: what writes it, from the op and its operands
+# op -> its writer, a function of the op and its operands
 ARITHMETIC_WRITERS: dict[type[Op], Callable[..., Expr]] = {
     Neg: lambda op, x: Prefix("-", x),
     Reciprocal: lambda op, x: Infix("/", Literal(1), x),

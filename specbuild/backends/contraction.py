@@ -1,4 +1,4 @@
-"""What contractions have in common: when one is a matrix product, and its equation when it is not."""
+"""Contractions: matrix products, and the equation of an einsum."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ BATCH_LETTER = "b"
 
 @dataclass(frozen=True)
 class MatrixProduct:
-    """A matrix product: whether the last two dimensions of each side change places, and how the result lies."""
+    """A matrix product: whether to transpose the last two dimensions of each side, and the layout of the result."""
 
     transposed: tuple[bool, bool]
     layout: Layout
 
 
 def match_matrix_product(xs: Sequence[Operand], over: tuple[str, ...]) -> MatrixProduct | None:
-    """Two values as they lie, if they multiply as matrices: leading axes alike, one axis summed, one left on each side."""
+    """Return the contraction as a matrix product in the present layouts; None if it is not one.
+
+    It is one if the leading axes are the same, one axis is summed, and each side has one axis left.
+    A right side without a batch and without shared axes is a weight: then the left side may have any other axes.
+    """
     if len(xs) != 2 or len(over) != 1:
         return None
     (left, right), [inner] = xs, over
     shared = tuple(a for a in left.order if a in right.type and a != inner)
     rows, columns = ([a for a in x.order if a not in shared and a != inner] for x in xs)
-    alike = all(x.order[: len(shared)] == shared for x in xs) and left.layout.batched == right.layout.batched
-    matrix = (
-        not right.layout.batched and not shared and left.order[-1] == inner
-    )  # a weight, whatever is on the left
-    if len(columns) != 1 or not (matrix or (alike and len(rows) == 1)):
+    is_aligned = (
+        all(x.order[: len(shared)] == shared for x in xs) and left.layout.batched == right.layout.batched
+    )
+    is_weight = not right.layout.batched and not shared and left.order[-1] == inner
+    if len(columns) != 1 or not (is_weight or (is_aligned and len(rows) == 1)):
         return None
-    turned = left.order[-1] != inner, right.order[-2] != inner
-    if all(turned):
+    transposed = left.order[-1] != inner, right.order[-2] != inner
+    if all(transposed):
         return None
-    return MatrixProduct(turned, Layout((*shared, *rows, *columns), (), left.layout.batched))
+    return MatrixProduct(transposed, Layout((*shared, *rows, *columns), (), left.layout.batched))
 
 
 def einsum_equation(xs: Sequence[Layout], out: Layout) -> str:
-    """The letters of an einsum: `bthc,bshc->bhts`."""
+    """Return the equation of an einsum, such as `bthc,bshc->bhts`."""
     letters = axis_letters(a for x in xs for a in x.order)
 
     def format_operand(x: Layout) -> str:
@@ -49,11 +53,11 @@ def einsum_equation(xs: Sequence[Layout], out: Layout) -> str:
 
 
 def axis_letters(axes: Iterable[str]) -> dict[str, str]:
-    """A letter for each axis: its first, else another of its own, else any."""
-    found: dict[str, str] = {}
+    """Return a letter for each axis: the first free one of its name, else any free one."""
+    letters: dict[str, str] = {}
     for axis in axes:
-        if axis not in found:
+        if axis not in letters:
             own = [c for c in axis.lower() if "a" <= c <= "z"]
-            free = (c for c in (*own, *"acdefghijklmnopqrstuvwxyz", *"ACDEFGHIJKLMNOPQRSTUVWXYZ"))
-            found[axis] = next(c for c in free if c != BATCH_LETTER and c not in found.values())
-    return found
+            candidates = (*own, *"acdefghijklmnopqrstuvwxyz", *"ACDEFGHIJKLMNOPQRSTUVWXYZ")
+            letters[axis] = next(c for c in candidates if c != BATCH_LETTER and c not in letters.values())
+    return letters

@@ -1,4 +1,4 @@
-"""Which ops a framework computes with constants of float32, whatever the type of the numbers."""
+"""Ops that a framework computes with float32 constants even in float64."""
 
 from __future__ import annotations
 
@@ -14,43 +14,45 @@ from specbuild.ops.types import TensorType
 
 
 class Float32Constant(NamedTuple):
-    """What is rounded, and whether it is so in an op on its first input: a quarter is one in float32 too."""
+    """A constant that a framework keeps in float32, and a test whether it is rounded for an op and its first input.
+
+    A constant such as 0.25 is exact in float32.
+    """
 
     reason: str
     applies: Callable[[Any, TensorType], bool]
 
 
 def is_inexact(x: float) -> bool:
-    """Whether float32 does not hold it."""
+    """Whether a number is rounded in float32."""
     return bool(struct.unpack("f", struct.pack("f", x))[0] != x)
 
 
 def has_inexact_scale(op: attention.Attention, query: TensorType) -> bool:
-    """Keras' own function is for queries with one more axis, of heads."""
-    heads = len(query.without_axes(op.over, op.features).axes) == 1
-    return heads and is_inexact(
-        1 / sqrt(concrete(query[op.features])) if op.scale is None else concrete(op.scale)
-    )
+    """Whether Keras' attention function rounds the scale. It is used for queries with one axis of heads."""
+    has_heads = len(query.without_axes(op.over, op.features).axes) == 1
+    scale = 1 / sqrt(concrete(query[op.features])) if op.scale is None else concrete(op.scale)
+    return has_heads and is_inexact(scale)
 
 
-# Measured in float64: everything else agrees to 1e-9 and better.
+# Measured in float64: all other ops agree to 1e-9 or better.
 FLOAT32_CONSTANTS: dict[type[Op], Float32Constant] = {
-    activation.Gelu: Float32Constant("TensorFlow holds the constants of GELU in float32", lambda op, x: True),
+    activation.Gelu: Float32Constant("TensorFlow keeps the constants of GELU in float32", lambda op, x: True),
     activation.LeakyRelu: Float32Constant(
-        "TensorFlow holds the slope of leaky ReLU in float32", lambda op, x: is_inexact(concrete(op.slope))
+        "TensorFlow keeps the slope of leaky ReLU in float32", lambda op, x: is_inexact(concrete(op.slope))
     ),
     activation.HardSigmoid: Float32Constant(
-        "PyTorch holds the sixth in the gradient of hard sigmoid in float32", lambda op, x: True
+        "PyTorch keeps 1 / 6 in float32 in the gradient of hard sigmoid", lambda op, x: True
     ),
     activation.Celu: Float32Constant(
-        "PyTorch holds 1 / alpha in the gradient of CELU in float32",
+        "PyTorch keeps 1 / alpha in float32 in the gradient of CELU",
         lambda op, x: is_inexact(1 / concrete(op.alpha)),
     ),
-    attention.Attention: Float32Constant("Keras holds the scale of attention in float32", has_inexact_scale),
+    attention.Attention: Float32Constant("Keras keeps the scale of attention in float32", has_inexact_scale),
 }
 
 
 def rounding_reasons(op: Op, x: TensorType) -> list[str]:
-    """Why this op, on this first input, is not computed in float64 throughout."""
-    found = FLOAT32_CONSTANTS.get(type(op))
-    return [found.reason] if found is not None and found.applies(op, x) else []
+    """Return why an op with this first input is not computed in float64 throughout; empty if it is."""
+    constant = FLOAT32_CONSTANTS.get(type(op))
+    return [constant.reason] if constant is not None and constant.applies(op, x) else []

@@ -1,20 +1,34 @@
-"""Places of an axis, written as an index: `x[:, 1:]`, `x[..., 0]`."""
+"""Indices and dimension numbers: `x[:, 1:]`, `x[..., 0]`, `dim=-1`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from specbuild.backends.base import Backend, is_fixed
 from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import Operand
 from specbuild.codegen.tree import Expr, Index, Literal, Name, Slice
-from specbuild.ops.arrange import Slice as Cut
+from specbuild.ops import arrange
 from specbuild.ops.types import TensorType
 
 WHOLE_AXIS = Slice()
 NEW_AXIS = Literal(None)
 
 
+def axis_index(layout: Layout, axis: str) -> int:
+    """Return the dimension of an axis, -1 for the last."""
+    dim = layout.dim(axis)
+    return -1 if dim == layout.rank - 1 else dim
+
+
+def axis_argument(layout: Layout, axes: tuple[str, ...]) -> Any:
+    """Return the dimension of one axis (-1 for the last), or a tuple of the dimensions of several."""
+    return axis_index(layout, axes[0]) if len(axes) == 1 else layout.sorted_dims(axes)
+
+
 def index_axis(x: Operand, axis: str, item: Expr) -> Expr:
-    """`x` with an index on one axis; the others whole."""
+    """Return `x` with an index on one axis."""
     dim = x.dim(axis)
     if dim > 1 and dim == x.layout.rank - 1:
         return Index(x.expr, (Name("..."), item))
@@ -22,7 +36,10 @@ def index_axis(x: Operand, axis: str, item: Expr) -> Expr:
 
 
 def insert_axes(x: Operand, order: tuple[str, ...], batched: bool) -> Expr:
-    """`x` with a dimension of size 1 for the batch and for each axis of `order` that it lacks."""
+    """Return `x` with a dimension of size 1 for each axis of `order` that it lacks.
+
+    With `batched`, a missing batch gets one too.
+    """
     items = [WHOLE_AXIS if x.layout.batched else NEW_AXIS] if batched else []
     items += [WHOLE_AXIS if axis in x.order else NEW_AXIS for axis in order]
     if NEW_AXIS not in items:
@@ -30,23 +47,24 @@ def insert_axes(x: Operand, order: tuple[str, ...], batched: bool) -> Expr:
     while items and items[-1] == WHOLE_AXIS:
         items.pop()
     if items == [NEW_AXIS] and x.order:
-        items.append(WHOLE_AXIS)  # Keras takes no index that is None alone
+        items.append(WHOLE_AXIS)  # Keras does not accept `x[None]`
     return Index(x.expr, tuple(items))
 
 
 def extended_order(x: Operand, axes: tuple[str, ...], out: TensorType, backend: Backend) -> tuple[str, ...]:
-    """The order of a value that gains axes: the framework's own if nothing else has to move for it."""
+    """Return the order of a value with new axes: the natural one if the old axes keep their order in it.
+
+    Otherwise the new axes come first.
+    """
     natural = backend.natural_order(out)
     if tuple(a for a in natural if a not in axes) == x.order:
         return natural
     return (*axes, *x.order)
 
 
-def slice_expression(op: Cut) -> Expr:
-    """`start:stop:step`, of which what says nothing is left out."""
+def slice_expression(op: arrange.Slice) -> Expr:
+    """Return `start:stop:step` without the parts that have their default value."""
     start = None if is_fixed(op.start, 0) else literal_expression(op.start)
-    return Slice(
-        start,
-        None if op.stop is None else literal_expression(op.stop),
-        None if is_fixed(op.step, 1) else literal_expression(op.step),
-    )
+    stop = None if op.stop is None else literal_expression(op.stop)
+    step = None if is_fixed(op.step, 1) else literal_expression(op.step)
+    return Slice(start, stop, step)

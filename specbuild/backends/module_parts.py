@@ -1,4 +1,4 @@
-"""What the files of all frameworks have in common: arguments, rows of layers, imports and helpers by use."""
+"""Parts of an emitted file that are the same in every framework: imports, helpers, docstrings, rows of layers."""
 
 from __future__ import annotations
 
@@ -35,38 +35,39 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import concrete
 from specbuild.ops.types import TensorType
 
-LONGEST_LITERAL_ROW = 3  # so many equal layers are written one by one
+LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written one by one
 STANDARD_IMPORTS = ("import math", "from collections import OrderedDict")
+IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
 def assemble_module(
-    written: tuple[Statement, ...],
+    definitions: tuple[Statement, ...],
     helpers: Mapping[str, str],
     imports: Mapping[str, str],
     doc: str,
     header: tuple[str, ...],
 ) -> Module:
-    """The whole file: imports that are used, helpers that are used, then classes, the model last."""
-    used = used_identifiers(written)
+    """Return the file: the imports and helpers that these definitions use, then the definitions."""
+    used = used_identifiers(definitions)
     needed: list[str] = []
-    while fresh := [name for name in helpers if name in used and name not in needed]:
-        needed += fresh
-        for name in fresh:
-            used |= set(re.findall(r"[A-Za-z_]\w*", helpers[name]))
-    kept = merge_imports([line for name, line in imports.items() if name in used])
-    copied = tuple(Helper(source) for name, source in helpers.items() if name in needed)
-    return Module(reflow_paragraphs(doc), group_imports(kept), (*copied, *written), header)
+    while added := [name for name in helpers if name in used and name not in needed]:
+        needed += added
+        for name in added:
+            used |= set(IDENTIFIER.findall(helpers[name]))
+    used_imports = merge_imports([line for name, line in imports.items() if name in used])
+    used_helpers = tuple(Helper(source) for name, source in helpers.items() if name in needed)
+    return Module(reflow_paragraphs(doc), group_imports(used_imports), (*used_helpers, *definitions), header)
 
 
-def used_identifiers(part: Any) -> set[str]:
-    """Every identifier, or part of a dotted one, that code uses."""
-    found: set[str] = set()
+def used_identifiers(code: Any) -> set[str]:
+    """Return every identifier in the code; a dotted name gives each of its parts."""
+    names: set[str] = set()
 
     def visit(part: Any) -> None:
         if isinstance(part, Name):
-            found.update(part.text.split("."))
+            names.update(part.text.split("."))
         elif isinstance(part, Class | Function):
-            found.update(word for a in annotation_texts(part) for word in re.findall(r"[A-Za-z_]\w*", a))
+            names.update(name for a in annotation_texts(part) for name in IDENTIFIER.findall(a))
         if isinstance(part, tuple | list):
             for item in part:
                 visit(item)
@@ -74,189 +75,192 @@ def used_identifiers(part: Any) -> set[str]:
             for f in fields(part):
                 visit(getattr(part, f.name))
 
-    visit(part)
-    return found
+    visit(code)
+    return names
 
 
-def annotation_texts(part: Class | Function) -> list[str]:
-    if isinstance(part, Class):
-        return list(part.bases)
-    return [a for a in (part.returns, *(p.annotation for p in part.parameters)) if a]
+def annotation_texts(definition: Class | Function) -> list[str]:
+    """Return the bases of a class, or the annotations of a function."""
+    if isinstance(definition, Class):
+        return list(definition.bases)
+    return [a for a in (definition.returns, *(p.annotation for p in definition.parameters)) if a]
 
 
 def merge_imports(lines: list[str]) -> tuple[str, ...]:
-    """Imports from one module on one line."""
-    found: dict[str, str] = {}
+    """Join imports from the same module into one line."""
+    merged: dict[str, str] = {}
     for line in lines:
         head, word, name = line.partition(" import ")
-        found[head if word else line] = f"{found[head]}, {name}" if head in found else line
-    return tuple(found.values())
+        merged[head if word else line] = f"{merged[head]}, {name}" if head in merged else line
+    return tuple(merged.values())
 
 
 def group_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
-    """The standard library's imports apart from the framework's."""
-    own = tuple(line for line in imports if line in STANDARD_IMPORTS)
-    rest = tuple(line for line in imports if line not in own)
-    return (*own, "", *rest) if own and rest else own + rest
+    """Put the imports of the standard library first, with an empty line after them."""
+    standard = tuple(line for line in imports if line in STANDARD_IMPORTS)
+    others = tuple(line for line in imports if line not in standard)
+    return (*standard, "", *others) if standard and others else standard + others
 
 
-def emit_construction(made: Construction, **more: Expr) -> Call:
-    """A construction as a call: arguments without a default by position, others by name if they differ from it."""
-    positional = tuple(a.value for a in made.arguments if a.default is REQUIRED)
-    named = tuple((a.name, a.value) for a in made.arguments if a.default is not REQUIRED and not a.is_default)
-    return Call(Name(made.function), positional, (*named, *more.items()))
+def emit_construction(construction: Construction, **more: Expr) -> Call:
+    """Return the construction as a call: arguments without a default by position, others if they differ from it."""
+    arguments = construction.arguments
+    positional = tuple(a.value for a in arguments if a.default is REQUIRED)
+    keywords = tuple((a.name, a.value) for a in arguments if a.default is not REQUIRED and not a.is_default)
+    return Call(Name(construction.function), positional, (*keywords, *more.items()))
 
 
-def constructor_parameters(unit: ClassSpec) -> tuple[Parameter, ...]:
+def constructor_parameters(class_spec: ClassSpec) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(name, p.annotation, None if p.default is REQUIRED else literal_expression(p.default))
-        for name, p in unit.params.items()
+        for name, p in class_spec.params.items()
     )
 
 
-def class_docstring(unit: ClassSpec, model: bool) -> str:
-    """The block's own words, the shapes of its inputs and outputs, and what its parameters mean."""
-    block = unit.block
+def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
+    """Return the docstring: the block's documentation, the shapes of inputs and outputs, the parameters."""
+    block, instance = class_spec.block, class_spec.first_instance
 
     def format_shape(x: TensorType, layout: Layout) -> str:
-        sizes = [str(concrete(x[a])) if model else a for a in layout.order]
-        return f"({', '.join([*(['B'] if layout.batched else []), *sizes])}{',' if len(sizes) + layout.batched == 1 else ''})"
+        sizes = ["B"] if layout.batched else []
+        sizes += [str(concrete(x[a])) if is_model else a for a in layout.order]
+        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
-    taken = [f"{name} {format_shape(v.type, v.layout)}" for name, v in unit.first_instance.inputs.items()]
-    given = [
-        f"{name} {format_shape(v.type, v.layout)}".strip() for name, v in unit.first_instance.outputs.items()
-    ]
-    shapes = f"{'Inputs' if len(taken) > 1 else 'Input'}: {', '.join(taken)}. {'Outputs' if len(given) > 1 else 'Output'}: {', '.join(given)}."
-    meant = {**describe_flags(unit), **{name: doc for name, doc in block.docs.items() if doc}}
-    told = [f"{name}: {meant[name]}" for name in unit.params if name in meant]
-    return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, "\n".join(told)) if part)
-
-
-def describe_flags(unit: ClassSpec) -> dict[str, str]:
-    """What the flags mean that nobody declared: of steps that only some instances have."""
-    found: dict[str, list[str]] = {}
-    for step in unit.steps:
-        flag = unit.flags.get(step.key)
-        if isinstance(flag, Name) and flag.text in unit.params and flag.text not in unit.block.params:
-            found.setdefault(flag.text, []).append(step.node)
-    return {name: f"whether it has {' and '.join(dict.fromkeys(steps))}" for name, steps in found.items()}
+    inputs = [f"{name} {format_shape(v.type, v.layout)}" for name, v in instance.inputs.items()]
+    outputs = [f"{name} {format_shape(v.type, v.layout)}".strip() for name, v in instance.outputs.items()]
+    input_word = "Inputs" if len(inputs) > 1 else "Input"
+    output_word = "Outputs" if len(outputs) > 1 else "Output"
+    shapes = f"{input_word}: {', '.join(inputs)}. {output_word}: {', '.join(outputs)}."
+    docs = describe_flags(class_spec) | {name: doc for name, doc in block.docs.items() if doc}
+    params = "\n".join(f"{name}: {docs[name]}" for name in class_spec.params if name in docs)
+    return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, params) if part)
 
 
-def reflow_paragraphs(text: str) -> str:
-    """Paragraphs with their lines joined, to be broken anew; lists and indented lines stay as they are."""
-    paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        lines = paragraph.splitlines()
-        kept = any(re.match(r"\s|[-*+] |\d+[.)] ", line) for line in lines)
-        paragraphs.append(paragraph if kept else " ".join(lines))
-    return "\n\n".join(paragraphs)
-
-
-def row_length(run: Repeated) -> int:
-    assert isinstance(run.length, Literal) and isinstance(run.length.value, int)
-    return run.length.value
-
-
-def row_members(run: Repeated) -> Iterator[Member]:
-    """Every member of a row."""
-    yield from run.head
-    yield from [run.tail] * (row_length(run) - len(run.head))
-
-
-def emit_row(
-    run: Repeated, write: Callable[[Member, Expr], Expr], numbered: bool = False
-) -> tuple[Expr, ...]:
-    """The members of a row: some written out, the rest by a generator.
-
-    `write` gets a member and its number as code; `numbered` says that it makes use of the number.
-    """
-    head = [write(member, Literal(i)) for i, member in enumerate(run.head)]
-    if (
-        isinstance(run.length, Literal)
-        and not run.has_index
-        and row_length(run) - len(head) <= LONGEST_LITERAL_ROW
-    ):
-        return tuple(write(member, Literal(i)) for i, member in enumerate(row_members(run)))
-    counts = run.has_index or numbered
-    tail = write(run.tail, Name("i"))
-    if counts or not head:
-        span = (Literal(len(head)), run.length) if head else (run.length,)
-    elif isinstance(run.length, Literal):
-        span = (Literal(row_length(run) - len(head)),)
-    else:
-        span = (Infix("-", run.length, Literal(len(head))),)
-    return (*head, Star(Generator(tail, "i" if counts else "_", Call(Name("range"), span))))
-
-
-def emit_list(members: tuple[Expr, ...]) -> Expr:
-    """Members as a list; all of them by one generator: as a comprehension."""
-    if len(members) == 1 and isinstance(members[0], Star) and isinstance(members[0].of, Generator):
-        made = members[0].of
-        return ListComprehension(made.element, made.target, made.iterable)
-    return ListOf(members)
-
-
-def emit_computed(made: ComputedTable, taken: Iterable[str]) -> tuple[list[Statement], Expr]:
-    """A table's variables as statements, under names that are free, and its value."""
-    names: dict[str, str] = {}
-    for name, _ in made.variables:
-        used = {*taken, *names.values()}
-        names[name] = next(
-            n for n in (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100))) if n not in used
-        )
-
-    def rename_variables(expr: Expr) -> Expr:
-        return (
-            Name(names.get(expr.text, expr.text))
-            if isinstance(expr, Name)
-            else map_children(expr, rename_variables)
-        )
-
-    return [Assign(names[name], value) for name, value in made.variables], rename_variables(made.value)
-
-
-def frozen_parts(unit: ClassSpec) -> list[tuple[LoweredStep, str]]:
-    """What is held and not trained: whole steps, or what a row of layers has under a path."""
-    weights = {name for lowered in unit.instances for name in (*lowered.weights, *lowered.children)}
-    found = []
-    for path in unit.block.frozen_paths:
-        if not any(f"{name}.".startswith(f"{path}.") for name in weights):
-            continue
-        for step in unit.steps:
-            if step.member is not None and f"{step.layer_name}.".startswith(f"{path}."):
-                found.append((step, ""))
-            elif step.member is not None and path.startswith(f"{step.layer_name}."):
-                found.append((step, path[len(step.layer_name) + 1 :]))
-    return found
-
-
-def emit_for_each(parts: list[Expr], name: str, do: Callable[[Name], Statement]) -> list[Statement]:
-    """A statement for every part, in a loop if there are several."""
-    if len(parts) == 1 and isinstance(parts[0], Star):
-        return [For(name, parts[0].of, (do(Name(name)),))]
-    if len(parts) > 1:
-        return [For(name, TupleOf(tuple(parts)), (do(Name(name)),))]
-    if parts and not isinstance(parts[0], Name):
-        return [Assign(name, parts[0]), do(Name(name))]
-    return [do(part) for part in parts if isinstance(part, Name)]
-
-
-def flag_conditions(unit: ClassSpec) -> dict[str, Expr]:
-    """The attributes that say whether steps are done that hold nothing, with their conditions."""
+def describe_flags(class_spec: ClassSpec) -> dict[str, str]:
+    """Return the documentation of flags that the spec does not declare: for steps that only some instances have."""
+    steps_of_flag: dict[str, list[str]] = {}
+    for step in class_spec.steps:
+        flag = class_spec.flags.get(step.key)
+        if (
+            isinstance(flag, Name)
+            and flag.text in class_spec.params
+            and flag.text not in class_spec.block.params
+        ):
+            steps_of_flag.setdefault(flag.text, []).append(step.node)
     return {
-        flag_name(step, unit): unit.flags[step.key]
-        for step in unit.steps
-        if step.member is None and step.key in unit.flags
+        name: f"whether it has {' and '.join(dict.fromkeys(steps))}" for name, steps in steps_of_flag.items()
     }
 
 
-def flag_name(step: LoweredStep, unit: ClassSpec) -> str:
-    """The attribute that says whether a step is done; steps of one kind under one condition share it."""
-    stem = step.node.rstrip("0123456789")
-    alike = [
+def reflow_paragraphs(text: str) -> str:
+    """Return the text with the lines of each paragraph joined. Lists and indented paragraphs stay as they are."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        lines = paragraph.splitlines()
+        is_formatted = any(re.match(r"\s|[-*+] |\d+[.)] ", line) for line in lines)
+        paragraphs.append(paragraph if is_formatted else " ".join(lines))
+    return "\n\n".join(paragraphs)
+
+
+def row_length(row: Repeated) -> int:
+    assert isinstance(row.length, Literal) and isinstance(row.length.value, int)
+    return row.length.value
+
+
+def row_members(row: Repeated) -> Iterator[Member]:
+    """Yield every member of a row."""
+    yield from row.head
+    yield from [row.tail] * (row_length(row) - len(row.head))
+
+
+def emit_row(
+    row: Repeated, write: Callable[[Member, Expr], Expr], uses_index: bool = False
+) -> tuple[Expr, ...]:
+    """Return the members of a row: the first ones written out, the rest as a generator.
+
+    `write` gets a member and the code of its index. `uses_index` says whether it needs the index.
+    """
+    head = [write(member, Literal(i)) for i, member in enumerate(row.head)]
+    is_short = isinstance(row.length, Literal) and row_length(row) - len(head) <= LONGEST_LITERAL_ROW
+    if is_short and not row.has_index:
+        return tuple(write(member, Literal(i)) for i, member in enumerate(row_members(row)))
+    needs_index = row.has_index or uses_index
+    tail = write(row.tail, Name("i"))
+    if needs_index or not head:
+        limits = (Literal(len(head)), row.length) if head else (row.length,)
+    elif isinstance(row.length, Literal):
+        limits = (Literal(row_length(row) - len(head)),)
+    else:
+        limits = (Infix("-", row.length, Literal(len(head))),)
+    return (*head, Star(Generator(tail, "i" if needs_index else "_", Call(Name("range"), limits))))
+
+
+def emit_list(members: tuple[Expr, ...]) -> Expr:
+    """Return a list of the members; a list comprehension if a generator gives all of them."""
+    if len(members) == 1 and isinstance(members[0], Star) and isinstance(members[0].of, Generator):
+        generator = members[0].of
+        return ListComprehension(generator.element, generator.target, generator.iterable)
+    return ListOf(members)
+
+
+def emit_computed(table: ComputedTable, used_names: Iterable[str]) -> tuple[list[Statement], Expr]:
+    """Return the statements that set a table's variables, under names that are still free, and its value."""
+    names: dict[str, str] = {}
+    for name, _ in table.variables:
+        used = {*used_names, *names.values()}
+        candidates = (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100)))
+        names[name] = next(n for n in candidates if n not in used)
+
+    def rename_variables(expr: Expr) -> Expr:
+        if isinstance(expr, Name):
+            return Name(names.get(expr.text, expr.text))
+        return map_children(expr, rename_variables)
+
+    return [Assign(names[name], value) for name, value in table.variables], rename_variables(table.value)
+
+
+def frozen_parts(class_spec: ClassSpec) -> list[tuple[LoweredStep, str]]:
+    """Return what is not trained: steps with an empty path, or a step and the path of a part inside its row."""
+    weights = {name for lowered in class_spec.instances for name in (*lowered.weights, *lowered.children)}
+    parts = []
+    for path in class_spec.block.frozen_paths:
+        if not any(f"{name}.".startswith(f"{path}.") for name in weights):
+            continue
+        for step in class_spec.steps:
+            if step.member is not None and f"{step.layer_name}.".startswith(f"{path}."):
+                parts.append((step, ""))
+            elif step.member is not None and path.startswith(f"{step.layer_name}."):
+                parts.append((step, path[len(step.layer_name) + 1 :]))
+    return parts
+
+
+def emit_for_each(parts: list[Expr], name: str, write: Callable[[Name], Statement]) -> list[Statement]:
+    """Return a statement for every part; for several parts, a loop with the variable `name`."""
+    if len(parts) == 1 and isinstance(parts[0], Star):
+        return [For(name, parts[0].of, (write(Name(name)),))]
+    if len(parts) > 1:
+        return [For(name, TupleOf(tuple(parts)), (write(Name(name)),))]
+    if parts and not isinstance(parts[0], Name):
+        return [Assign(name, parts[0]), write(Name(name))]
+    return [write(part) for part in parts if isinstance(part, Name)]
+
+
+def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
+    """Return the conditions of the optional steps without a layer, by the attribute that holds each condition."""
+    return {
+        flag_name(step, class_spec): class_spec.flags[step.key]
+        for step in class_spec.steps
+        if step.member is None and step.key in class_spec.flags
+    }
+
+
+def flag_name(step: LoweredStep, class_spec: ClassSpec) -> str:
+    """Return the attribute that holds the condition of a step; steps of one kind with one condition share it."""
+    flags, stem = class_spec.flags, step.node.rstrip("0123456789")
+    same_kind = [
         s
-        for s in unit.steps
-        if s.member is None and s.key in unit.flags and s.node.rstrip("0123456789") == stem
+        for s in class_spec.steps
+        if s.member is None and s.key in flags and s.node.rstrip("0123456789") == stem
     ]
-    shared = stem and all(unit.flags[s.key] == unit.flags[step.key] for s in alike)
-    return f"use_{(stem if shared else step.node).replace('.', '_')}"
+    is_shared = stem and all(flags[s.key] == flags[step.key] for s in same_kind)
+    return f"use_{(stem if is_shared else step.node).replace('.', '_')}"

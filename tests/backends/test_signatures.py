@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from specbuild import backends
-from specbuild.backends.base import Signature
+from specbuild.backends.signatures import Signature
 
 ROOT = Path(__file__).parents[2] / "specbuild" / "backends"
 SCOPES: dict[str, dict[str, Any]] = {

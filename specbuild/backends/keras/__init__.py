@@ -1,1 +1,1 @@
-"""Keras 3: channels last for maps and sequences alike."""
+"""Keras 3 backend: channels last for maps and sequences."""

@@ -1,4 +1,4 @@
-"""The names that Keras gives to operations of a model by itself, where an author may want one of them."""
+"""Names that Keras gives to the operations of a model, which may collide with the author's names."""
 
 from __future__ import annotations
 
@@ -33,24 +33,27 @@ OPERATOR_NAMES = {
     "%": "mod",
     "**": "power",
 }
-RENAMED_OPERATIONS = {"rms_normalization": "rms_norm"}  # elsewhere an operation is called as its function is
+RENAMED_OPERATIONS = {"rms_normalization": "rms_norm"}  # all other operations have the name of their function
 
 
 def reserve_names(
     names: Iterable[str], statements: Iterable[Statement], helpers: Mapping[str, str]
 ) -> list[Statement]:
-    """What makes Keras number its own operations where it would give them one of these names too."""
-    own = set(operation_names(statements, helpers))
-    taken = [name for name in dict.fromkeys(names) if name in own]
-    if not taken:
+    """Return the statements that reserve the author's names which operations in `statements` would get too.
+
+    Keras then gives these operations a number: `add_1`.
+    """
+    automatic = set(operation_names(statements, helpers))
+    collisions = [name for name in dict.fromkeys(names) if name in automatic]
+    if not collisions:
         return []
     get_uid = Attribute(Attribute(Name("keras"), "backend"), "get_uid")
-    told = Comment("Keras numbers its own operations of these names, which layers here have")
-    return [told, *(Do(Call(get_uid, (Literal(name),))) for name in taken)]
+    comment = Comment("Keras numbers its own operations of these names, which layers here have")
+    return [comment, *(Do(Call(get_uid, (Literal(name),))) for name in collisions)]
 
 
 def operation_names(statements: Iterable[Statement], helpers: Mapping[str, str]) -> Iterator[str]:
-    """The names that the operations of these statements may get."""
+    """Yield the names that Keras may give to the operations of these statements."""
     for statement in statements:
         match statement:
             case Assign(_, value) | Unpack(_, value):
@@ -64,6 +67,7 @@ def operation_names(statements: Iterable[Statement], helpers: Mapping[str, str])
 
 
 def names_in_expression(expr: Expr, helpers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names that Keras may give to the operations of an expression."""
     for part in walk_expression(expr):
         match part:
             case Call(Name(function)) if function.startswith("ops."):

@@ -1,4 +1,4 @@
-"""The Keras backend with every op entered in its table."""
+"""The Keras backend with the writers of all ops registered."""
 
 from specbuild.backends.keras import ops
 from specbuild.backends.keras.layout import backend

@@ -1,4 +1,4 @@
-"""Initialisers in Keras, with PyTorch's numbers."""
+"""Initializers in Keras, with the same distributions as in PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INITIALIZER_CLASSES = {
 }
 INITIALIZER_NAMES = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform"}
 
-# Keras' HeNormal and GlorotNormal are cut at two standard deviations; PyTorch's are not.
+# kind -> scale and distribution. Keras' HeNormal and GlorotNormal are truncated at two standard deviations, unlike PyTorch's.
 VARIANCE_SCALING = {
     "kaiming_uniform": (2.0, "uniform"),
     "kaiming_normal": (2.0, "untruncated_normal"),
@@ -24,26 +24,28 @@ VARIANCE_SCALING = {
 }
 
 
-def emit_initializer(begin: Init | None, default: str) -> Expr:
-    """How a weight begins, as an argument; `default` where the spec does not say."""
-    if begin is None:
+def emit_initializer(init: Init | None, default: str) -> Expr:
+    """Return an initializer argument; `default` if the spec gives none."""
+    if init is None:
         return Literal(default)
-    if begin.kind in INITIALIZER_NAMES:
-        return Literal(INITIALIZER_NAMES[begin.kind])
-    if begin == Init("kaiming_uniform"):
+    if init.kind in INITIALIZER_NAMES:
+        return Literal(INITIALIZER_NAMES[init.kind])
+    if init == Init("kaiming_uniform"):
         return Literal("he_uniform")
-    if begin.kind in VARIANCE_SCALING:
-        scale, distribution = VARIANCE_SCALING[begin.kind]
-        mode = "fan_avg" if begin.kind == "xavier_normal" else begin.mode
-        given: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution}
+    if init.kind in VARIANCE_SCALING:
+        scale, distribution = VARIANCE_SCALING[init.kind]
+        mode = "fan_avg" if init.kind == "xavier_normal" else init.mode
+        arguments: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution}
         return Call(
-            Name("keras.initializers.VarianceScaling"), (), tuple((k, Literal(v)) for k, v in given.items())
+            Name("keras.initializers.VarianceScaling"),
+            (),
+            tuple((k, Literal(v)) for k, v in arguments.items()),
         )
-    name, keywords = INITIALIZER_CLASSES[begin.kind]
-    args = begin.args
-    if begin.kind in ("normal", "truncated_normal") and not args:
-        args = (1.0,)  # Keras' own default is 0.05
-    if begin.kind == "uniform" and len(args) == 1:
+    name, keywords = INITIALIZER_CLASSES[init.kind]
+    args = init.args
+    if init.kind in ("normal", "truncated_normal") and not args:
+        args = (1.0,)  # Keras' default is 0.05
+    if init.kind == "uniform" and len(args) == 1:
         args = (-args[0], args[0])
     return Call(
         Name(f"keras.initializers.{name}"),

@@ -1,12 +1,12 @@
-"""How tensors lie in Keras, and how one order becomes another."""
+"""Tensor layouts in Keras, and the code that converts them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from specbuild.backends.base import Backend, split_definitions
-from specbuild.backends.keras import module_file as page
+from specbuild.backends.base import Backend
+from specbuild.backends.keras.module_file import build_module
+from specbuild.backends.signatures import to_expression
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
@@ -20,49 +20,53 @@ class KerasBackend(Backend):
     title = "Keras 3"
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
-        """C last; D, H, W in this order before it."""
-        places = tuple(a for a in SPATIAL if a in x)
-        others = tuple(a for a in x.axes if a != CHANNEL and a not in places)
-        return (*others, *places, *((CHANNEL,) if CHANNEL in x else ()))
+        """Return C last, with D, H, W before it."""
+        spatial = tuple(a for a in SPATIAL if a in x)
+        others = tuple(a for a in x.axes if a != CHANNEL and a not in spatial)
+        channel = (CHANNEL,) if CHANNEL in x else ()
+        return (*others, *spatial, *channel)
 
     def convert_layout(
-        self, value: Expr, type_: TensorType, held: Layout, wanted: Layout, seen: Mapping[str, Expr]
+        self,
+        value: Expr,
+        type_: TensorType,
+        source: Layout,
+        target: Layout,
+        known_sizes: Mapping[str, Expr],
     ) -> Expr:
-        def axis_sizes(order: tuple[str, ...], value: Expr = value, held: Layout = held) -> tuple[Expr, ...]:
-            return tuple(seen.get(axis) or axis_size(value, held, axis, type_) for axis in order)
+        original, original_layout = value, source
 
-        if held.folded and held.folded != wanted.folded:
-            spread = Layout((*held.folded, *held.order), (), held.batched)
-            value, held = emit_reshape(value, axis_sizes(spread.order), held.batched), spread
-        if wanted.folded and held.folded != wanted.folded:
-            value = self.permute_axes(value, held, Layout((*wanted.folded, *wanted.order), (), held.batched))
-            return emit_reshape(value, axis_sizes(wanted.order), held.batched)
-        return self.permute_axes(value, held, wanted)
+        def axis_sizes(order: tuple[str, ...]) -> tuple[Expr, ...]:
+            return tuple(
+                known_sizes.get(axis) or axis_size(original, original_layout, axis, type_) for axis in order
+            )
 
-    def permute_axes(self, value: Expr, held: Layout, wanted: Layout) -> Expr:
-        order = layout_permutation(held, wanted)
-        if order == tuple(range(len(order))):
-            return value
-        if pair := swapped_dims(order):
-            return call_function("ops.swapaxes", value, *pair)
-        return call_function("ops.transpose", value, order)
+        if source.folded and source.folded != target.folded:
+            unfolded = Layout((*source.folded, *source.order), (), source.batched)
+            value = emit_reshape(value, axis_sizes(unfolded.order), source.batched)
+            source = unfolded
+        if target.folded and source.folded != target.folded:
+            unfolded = Layout((*target.folded, *target.order), (), source.batched)
+            value = permute_axes(value, source, unfolded)
+            return emit_reshape(value, axis_sizes(target.order), source.batched)
+        return permute_axes(value, source, target)
 
-    def module_file(self, units: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
-        return page.build_module(self, units, doc, header)
+    def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
+        return build_module(class_specs, self.helper_sources(), doc, header)
 
-    def helper_sources(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for file in sorted(Path(__file__).with_name("helpers").glob("[a-z]*.py")):
-            found |= split_definitions(file.read_text(encoding="utf-8"))
-        return found
+
+def permute_axes(value: Expr, source: Layout, target: Layout) -> Expr:
+    """Return a value with its axes in the order of `target`. Both layouts fold the same axes."""
+    order = layout_permutation(source, target)
+    if order == tuple(range(len(order))):
+        return value
+    if pair := swapped_dims(order):
+        return call_function("ops.swapaxes", value, *pair)
+    return call_function("ops.transpose", value, order)
 
 
 def call_function(function: str, *args: object, **keywords: object) -> Call:
-    """`function(*args, **keywords)`."""
-
-    def to_expression(a: object) -> Expr:
-        return literal_expression(a) if a is None or isinstance(a, int | float | str | tuple) else a  # type: ignore[return-value]
-
+    """Return `function(*args, **keywords)`."""
     return Call(
         Name(function),
         tuple(map(to_expression, args)),
@@ -71,14 +75,17 @@ def call_function(function: str, *args: object, **keywords: object) -> Call:
 
 
 def axis_size(value: Expr, layout: Layout, axis: str, type_: TensorType) -> Expr:
-    """The size of an axis: in the author's words if it has some, else read off the value; channels are never in doubt."""
+    """Return code for the size of an axis: `value.shape[i]`, or the size itself if it is safe to write.
+
+    That is a size with an expression, the size of a folded axis, and the number of channels.
+    """
     if expression_of(type_[axis]) is not None or axis in layout.folded or axis == CHANNEL:
         return literal_expression(type_[axis])
     return Index(Attribute(value, "shape"), (Literal(layout.dim(axis)),))
 
 
 def emit_reshape(value: Expr, sizes: tuple[Expr, ...], batched: bool) -> Call:
-    """The same numbers in other dimensions; the batch is worked out."""
+    """Return `ops.reshape` to these sizes, with -1 for the batch."""
     return call_function("ops.reshape", value, TupleOf((*((Literal(-1),) if batched else ()), *sizes)))
 
 

@@ -1,4 +1,4 @@
-"""What Keras gets wrong for the values of a model that is being joined."""
+"""Workarounds for symbolic values: those of a Keras model while its layers are joined."""
 
 from __future__ import annotations
 
@@ -23,35 +23,37 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import concrete
 
 
-def fix_symbolic_steps(unit: ClassSpec) -> ClassSpec:
-    """The model with its steps written so that Keras gets them right."""
-    known = input_free_values(unit)
-    numbers = {unit.value_numbers[key] for key in known if key in unit.value_numbers}
-    steps = use_scale_layers(unit, known)
-    return replace(
-        unit, steps=[reorder_summands(convert_take_indices(step, numbers), unit) for step in steps]
-    )
+def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
+    """Return the model with its steps rewritten so that Keras computes symbolic values correctly."""
+    constants = input_free_values(class_spec)
+    numbers = {class_spec.value_numbers[key] for key in constants if key in class_spec.value_numbers}
+    steps = use_scale_layers(class_spec, constants)
+    steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
+    return replace(class_spec, steps=steps)
 
 
-def input_free_values(unit: ClassSpec) -> set[str]:
-    """The values of a model that hang on no input."""
-    found: set[str] = set()
-    for step in unit.steps:
-        if step.buffer or (step.inputs and found.issuperset(step.inputs)):
-            found |= {step.key, *step.parts}
-    return found
+def input_free_values(class_spec: ClassSpec) -> set[str]:
+    """Return the values of a model that depend on no input, only on tables."""
+    values: set[str] = set()
+    for step in class_spec.steps:
+        if step.buffer or (step.inputs and values.issuperset(step.inputs)):
+            values |= {step.key, *step.parts}
+    return values
 
 
 def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:
-    """Places from a table as NumPy's numbers: where x is symbolic, `take` reads their shape so, which cannot be done
-    with what lies on a GPU."""
+    """Convert the indices of `ops.take` to NumPy if they come from a table and x is symbolic.
+
+    To infer the shape, Keras converts the indices itself, which fails for a tensor on a GPU.
+    """
 
     def rewrite_take(expr: Expr) -> Expr:
         match map_children(expr, rewrite_take):
-            case Call(Name("ops.take"), (x, places), keywords) if not is_constant(x, tables) and is_constant(
-                places, tables
+            case Call(Name("ops.take"), (x, indices), keywords) if not is_constant(x, tables) and is_constant(
+                indices, tables
             ):
-                return Call(Name("ops.take"), (x, Call(Name("ops.convert_to_numpy"), (places,))), keywords)
+                converted = Call(Name("ops.convert_to_numpy"), (indices,))
+                return Call(Name("ops.take"), (x, converted), keywords)
             case other:
                 return other
 
@@ -59,22 +61,26 @@ def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:
 
 
 def is_constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
+    """Whether an expression reads no value except these tables, which are given by number."""
     return not any(isinstance(part, Input) and part.index not in tables for part in walk_expression(expr))
 
 
-def reorder_summands(step: LoweredStep, unit: ClassSpec) -> LoweredStep:
-    """Sums in which no summand can be taken for a bias: Keras on TensorFlow takes what stands second and is long along
-    one axis only, the batch counted, for one, and adds it along the last axis or the first after the batch, if a size
-    agrees. So the other one stands second, or what is added is subtracted."""
+def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
+    """Rewrite sums so that Keras on TensorFlow takes no summand for a bias.
+
+    It takes a second summand with one axis longer than 1, the batch included, for a bias. It adds a bias along the
+    last axis, or along the first after the batch if the sizes agree. So the summands are swapped, or the second one
+    is negated and subtracted.
+    """
     last = step.layout.order[-1:]
 
     def is_taken_for_bias(left: Expr, right: Expr) -> bool:
         if is_constant(left):  # a number
             return False
-        (axes, batched), (others, _) = long_axes(right, unit), long_axes(left, unit)
+        (axes, batched), (left_axes, _) = long_axes(right, class_spec), long_axes(left, class_spec)
         if len(axes) == 1:
-            return axes != set(last) or not axes <= others
-        return not axes and batched and bool(others)
+            return axes != set(last) or not axes <= left_axes
+        return not axes and batched and bool(left_axes)
 
     def rewrite_sum(expr: Expr) -> Expr:
         match map_children(expr, rewrite_sum):
@@ -88,57 +94,58 @@ def reorder_summands(step: LoweredStep, unit: ClassSpec) -> LoweredStep:
     return replace(step, call=rewrite_sum(step.call))
 
 
-def long_axes(expr: Expr, unit: ClassSpec) -> tuple[set[str], bool]:
-    """The axes that are longer than one in the values that an expression reads, and whether one of them has a batch."""
+def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
+    """Return the axes longer than 1 in the values that an expression reads, and whether any of them has a batch."""
     axes: set[str] = set()
     batched = False
+    block = class_spec.first_instance.block
+    key_of = {number: key for key, number in reversed(class_spec.value_numbers.items())}
     for part in walk_expression(expr):
         if isinstance(part, Input):
-            key = next(key for key, number in unit.value_numbers.items() if number == part.index).partition(
-                "~"
-            )[0]
-            block = unit.first_instance.block
-            if key in block.groups:  # a row gives what its last member does
+            key = key_of[part.index].partition("~")[0]
+            if key in block.groups:  # the value of a row is that of its last member
                 key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
-            found = block.value_type(key)
-            axes |= {axis for axis, size in found.sizes.items() if concrete(size) > 1}
-            batched |= found.batched
+            type_ = block.value_type(key)
+            axes |= {axis for axis, size in type_.sizes.items() if concrete(size) > 1}
+            batched |= type_.batched
     return axes, batched
 
 
-def use_scale_layers(unit: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
-    """The steps of a model; what multiplies in front of a layer is a layer itself for a number, an einsum for a table.
+def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
+    """Return the steps, with a Scale layer for a product with a number, and an einsum for one with a table.
 
-    Keras takes the product of a symbolic value and what is not symbolic to be sparse, and traces the layers behind
-    it so; not every operation takes that.
+    Only products in front of a layer are rewritten. Keras takes the product of a symbolic value and a constant
+    for a sparse tensor, and traces the next layers with it. Not every operation accepts a sparse tensor.
     """
-    behind: dict[str, set[str]] = {}  # value -> the products that it follows from without a layer between
-    wanted: set[str] = set()
-    products: dict[str, Expr] = {}
-    for step in unit.steps:
-        read = set().union(*(behind.get(key, ()) for key in step.inputs))
+    products_in: dict[str, set[str]] = {}  # value -> the products it contains, back to the last layer
+    read_by_layers: set[str] = set()
+    rewritten: dict[str, Expr] = {}
+    for step in class_spec.steps:
+        products = set().union(*(products_in.get(key, ()) for key in step.inputs))
         if step.key in tables:
             continue
         if step.layer_name:
-            wanted |= read
-        else:
-            products[step.key] = rewrite_products(
-                step, {unit.value_numbers[key] for key in tables & set(step.inputs)}
-            )
-            own = {step.key} if products[step.key] != step.call else set()
-            behind |= dict.fromkeys((step.key, *step.parts), read | own)
-    return [replace(s, call=products[s.key]) if s.key in wanted else s for s in unit.steps]
+            read_by_layers |= products
+            continue
+        read_tables = {class_spec.value_numbers[key] for key in tables & set(step.inputs)}
+        rewritten[step.key] = rewrite_products(step, read_tables)
+        own = {step.key} if rewritten[step.key] != step.call else set()
+        products_in |= dict.fromkeys((step.key, *step.parts), products | own)
+    return [
+        replace(step, call=rewritten[step.key]) if step.key in read_by_layers else step
+        for step in class_spec.steps
+    ]
 
 
 def rewrite_products(step: LoweredStep, tables: Set[int]) -> Expr:
-    """The operators of a step, with its products of a symbolic value and a number or one of these tables written anew."""
+    """Return the code of a step without products of a symbolic value and a number or one of these tables."""
     name = (("name", Literal(step.node.replace(".", "_"))),)
 
     def is_symbolic(expr: Expr) -> bool:
         if isinstance(expr, Attribute) and expr.name == "dtype":
             return False
-        own = isinstance(expr, Input) and expr.index not in tables
-        return own or any(map(is_symbolic, child_expressions(expr)))
+        is_value = isinstance(expr, Input) and expr.index not in tables
+        return is_value or any(map(is_symbolic, child_expressions(expr)))
 
     def rewrite_product(expr: Expr) -> Expr:
         match expr:

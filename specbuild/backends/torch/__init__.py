@@ -1,1 +1,1 @@
-"""PyTorch: channels after the batch for maps, last for sequences."""
+"""PyTorch backend: channels first for maps, channels last for sequences."""

@@ -1,4 +1,4 @@
-"""The PyTorch backend with every op entered in its table."""
+"""The PyTorch backend with the writers of all ops registered."""
 
 from specbuild.backends.torch import ops
 from specbuild.backends.torch.layout import backend

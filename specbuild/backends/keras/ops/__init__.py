@@ -1,4 +1,4 @@
-"""How each op is written in Keras: importing this package fills the backend's table."""
+"""The writers of all ops for Keras. Importing this package registers them with the backend."""
 
 from specbuild.backends.keras.ops import (
     activation,

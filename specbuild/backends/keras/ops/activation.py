@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from specbuild.backends.align import unfold_axes
-from specbuild.backends.base import Signature, inline_result, is_fixed, layer_result
+from specbuild.backends.base import inline_result, is_fixed, layer_result
+from specbuild.backends.indexing import axis_argument
 from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import Construction, literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Infix
@@ -46,11 +47,11 @@ PRELU = Signature(
 
 
 def activation_layer(name: str) -> Callable[..., Construction]:
-    """The layer of an activation that has no layer of its own; one with attributes has none at all."""
+    """Return a function that constructs `layers.Activation(name)`."""
     return lambda: ACTIVATION.construct(name)
 
 
-# op: as a function, as a layer if there is one; our names of its attributes by those that Keras gives them
+# op -> function, constructor of the layer if there is one, and the op attribute for each argument
 ELEMENTWISE: dict[type[Activation], tuple[str, Callable[..., Construction] | None, dict[str, str]]] = {
     ops.Relu: ("ops.relu(x)", RELU.construct, {}),
     ops.Relu6: ("ops.relu6(x)", activation_layer("relu6"), {}),
@@ -75,40 +76,37 @@ ELEMENTWISE: dict[type[Activation], tuple[str, Callable[..., Construction] | Non
     ),
 }
 ACTIVATION_SIGNATURES = {
-    op: (Signature(function), make, names) for op, (function, make, names) in ELEMENTWISE.items()
+    op: (Signature(function), construct, names) for op, (function, construct, names) in ELEMENTWISE.items()
 }
 
 
 @emits(*ACTIVATION_SIGNATURES)
 def emit_activation(op: Activation, x: Operand, out: TensorType) -> LoweringResult:
-    function, make, names = ACTIVATION_SIGNATURES[type(op)]
-    attributes = {theirs: getattr(op, ours) for theirs, ours in names.items()}
-    return inline_result(function(x.expr, **attributes), x.layout, make(**attributes) if make else None)
+    function, construct, names = ACTIVATION_SIGNATURES[type(op)]
+    arguments = {argument: getattr(op, attribute) for argument, attribute in names.items()}
+    layer = construct(**arguments) if construct else None
+    return inline_result(function(x.expr, **arguments), x.layout, layer)
 
 
 @emits(LeakyRelu)
 def emit_leaky_relu(op: LeakyRelu, x: Operand, out: TensorType) -> LoweringResult:
-    function, module = LEAKY_RELU
-    layer = (
-        module.construct(negative_slope=op.slope) if concrete(op.slope) >= 0 else None
-    )  # it takes no other
+    function, layer_class = LEAKY_RELU
+    # the layer does not accept a negative slope
+    layer = layer_class.construct(negative_slope=op.slope) if concrete(op.slope) >= 0 else None
     return inline_result(function(x.expr, negative_slope=op.slope), x.layout, layer)
 
 
 @emits(Gelu)
 def emit_gelu(op: Gelu, x: Operand, out: TensorType) -> LoweringResult:
-    function, module = GELU
-    tanh = op.approximate == "tanh"
-    return inline_result(
-        function(x.expr, approximate=tanh),
-        x.layout,
-        module.construct(approximate=True) if tanh else ACTIVATION.construct("gelu"),
-    )
+    function, layer_class = GELU
+    uses_tanh = op.approximate == "tanh"
+    layer = layer_class.construct(approximate=True) if uses_tanh else ACTIVATION.construct("gelu")
+    return inline_result(function(x.expr, approximate=uses_tanh), x.layout, layer)
 
 
 @emits(Mish)
 def emit_mish(op: Mish, x: Operand, out: TensorType) -> LoweringResult:
-    # keras.activations.mish does not take the symbolic values of a model
+    # keras.activations.mish does not accept symbolic values
     return inline_result(Infix("*", x.expr, TANH(SOFTPLUS(x.expr))), x.layout, ACTIVATION.construct("mish"))
 
 
@@ -116,57 +114,47 @@ def emit_mish(op: Mish, x: Operand, out: TensorType) -> LoweringResult:
 def emit_softplus(op: Softplus, x: Operand, out: TensorType) -> LoweringResult:
     if is_fixed(op.beta, 1):
         return inline_result(SOFTPLUS(x.expr), x.layout, ACTIVATION.construct("softplus"))
-    return inline_result(
-        Infix("/", SOFTPLUS(Infix("*", x.expr, literal_expression(op.beta))), literal_expression(op.beta)),
-        x.layout,
-    )
+    beta = literal_expression(op.beta)
+    return inline_result(Infix("/", SOFTPLUS(Infix("*", x.expr, beta)), beta), x.layout)
 
 
 @emits(Prelu)
 def emit_prelu(op: Prelu, x: Operand, out: TensorType) -> LoweringResult:
     if not x.layout.batched:
-        raise UnsupportedOp("it has slopes for the axes after the batch, and this value has no batch")
-    here = x if op.over is None else unfold_axes(x, (op.over,))
-    shared = tuple(here.dim(a) for a in here.order if a != op.over)
-    shape = tuple(concrete(here[a]) if a == op.over else 1 for a in here.order)
-    make = PRELU.construct(alpha_initializer=emit_initializer(op.init, "Zeros"), shared_axes=shared or None)
-    return layer_result(make, here, weights={"slope": Storage("alpha", shape=shape)})
-
-
-def axis_argument(x: Operand, axes: tuple[str, ...]) -> Any:
-    """Where axes stand: one number, -1 if it is the last, or a tuple."""
-    dims = x.sorted_dims(axes)
-    return dims if len(dims) > 1 else -1 if dims[0] == x.layout.rank - 1 else dims[0]
+        raise UnsupportedOp("its PReLU needs a batch dimension, and this value has none")
+    x = x if op.over is None else unfold_axes(x, (op.over,))
+    shared_axes = tuple(x.dim(a) for a in x.order if a != op.over)
+    shape = tuple(concrete(x[a]) if a == op.over else 1 for a in x.order)
+    layer = PRELU.construct(
+        alpha_initializer=emit_initializer(op.init, "Zeros"), shared_axes=shared_axes or None
+    )
+    return layer_result(layer, x, weights={"slope": Storage("alpha", shape=shape)})
 
 
 @emits(Softmax)
 def emit_softmax(op: Softmax, x: Operand, out: TensorType) -> LoweringResult:
-    function, module = SOFTMAX
-    here = unfold_axes(x, op.over)
-    axis = axis_argument(here, op.over)
+    function, layer_class = SOFTMAX
+    x = unfold_axes(x, op.over)
+    axis = axis_argument(x.layout, op.over)
     if len(op.over) > 1:
-        return layer_result(module.construct(axis=axis), here)  # the function fails on several axes
-    return inline_result(function(here.expr, axis=axis), here.layout, module.construct(axis=axis))
+        return layer_result(layer_class.construct(axis=axis), x)  # the function fails for several axes
+    return inline_result(function(x.expr, axis=axis), x.layout, layer_class.construct(axis=axis))
 
 
 @emits(LogSoftmax)
 def emit_log_softmax(op: LogSoftmax, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, op.over)
-    axis = axis_argument(here, op.over)
+    x = unfold_axes(x, op.over)
+    axis = axis_argument(x.layout, op.over)
     if len(op.over) > 1:
-        total = call_function("ops.logsumexp", here.expr, axis=axis, keepdims=True)
-        return inline_result(Infix("-", here.expr, total), here.layout)
-    return inline_result(
-        LOG_SOFTMAX(here.expr, axis=axis),
-        here.layout,
-        ACTIVATION.construct("log_softmax") if axis == -1 else None,
-    )
+        total = call_function("ops.logsumexp", x.expr, axis=axis, keepdims=True)
+        return inline_result(Infix("-", x.expr, total), x.layout)
+    layer = ACTIVATION.construct("log_softmax") if axis == -1 else None
+    return inline_result(LOG_SOFTMAX(x.expr, axis=axis), x.layout, layer)
 
 
 @emits(Glu)
 def emit_glu(op: Glu, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, (op.over,))
-    axis = axis_argument(here, (op.over,))
-    return inline_result(
-        GLU(here.expr, axis=axis), here.layout
-    )  # an Activation would promise the size that goes in
+    x = unfold_axes(x, (op.over,))
+    axis = axis_argument(x.layout, (op.over,))
+    # no layer: layers.Activation expects the output to have the size of the input
+    return inline_result(GLU(x.expr, axis=axis), x.layout)

@@ -13,13 +13,13 @@ from specbuild.ops.types import TensorType
 
 @emits(Contract)
 def emit_contract(op: Contract, *xs: Operand, out: TensorType) -> LoweringResult:
-    here = [x.unfold_axes() for x in xs]
-    if found := match_matrix_product(here, op.over):
+    xs = tuple(x.unfold_axes() for x in xs)
+    if product := match_matrix_product(xs, op.over):
         sides = (
-            call_function("ops.swapaxes", x.expr, -2, -1) if turned else x.expr
-            for x, turned in zip(here, found.transposed, strict=True)
+            call_function("ops.swapaxes", x.expr, -2, -1) if transposed else x.expr
+            for x, transposed in zip(xs, product.transposed, strict=True)
         )
-        return inline_result(call_function("ops.matmul", *sides), found.layout)
+        return inline_result(call_function("ops.matmul", *sides), product.layout)
     layout = Layout(backend.natural_order(out), (), out.batched)
-    letters = einsum_equation([x.layout for x in here], layout)
-    return inline_result(call_function("ops.einsum", letters, *(x.expr for x in here)), layout)
+    equation = einsum_equation([x.layout for x in xs], layout)
+    return inline_result(call_function("ops.einsum", equation, *(x.expr for x in xs)), layout)

@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from specbuild.backends.base import Signature, collapse_equal, is_fixed, layer_result
+from specbuild.backends.align import split_window_axes
+from specbuild.backends.base import collapse_equal, is_fixed, layer_result
 from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import SELF, Construction, literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Call, Expr, Index, Literal, Prefix, Slice
@@ -45,51 +47,54 @@ DENSE = Signature(
 )
 
 
-def arrange_window_axes(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """The operand as windows want it: their axes, then C (or what stands for it); all others folded into the batch."""
-    if not x.layout.batched:
-        raise UnsupportedOp(
-            "its windows slide over batches, and this value has no batch",
-            "let the value meet a batched one before",
-        )
-    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
-    channel = CHANNEL if CHANNEL in others else others[-1]
-    return x.to_order(*axes, channel, folded=tuple(a for a in others if a != channel))
+def arrange_window_axes(x: Operand, axes: tuple[str, ...], *more: str) -> Operand:
+    """Return the input of a windowed op: the window's axes, then `more`, then the channel axis. All others are folded."""
+    channel, folded = split_window_axes(x, (*axes, *more))
+    return x.to_order(*axes, *more, channel, folded=folded)
 
 
-def padding_keyword(window: SlidingWindow, same: bool) -> str | None:
-    """Keras' own word for the padding, where it means the same; None where it has none.
+def padding_keyword(window: SlidingWindow, is_half_kernel: bool) -> str | None:
+    """Return Keras' `same` or `valid` if it means this padding in every instance of the block, else None.
 
-    `same` says that the padding was given as half the kernel, and so is that in every instance.
+    `is_half_kernel` says that the spec gives the padding as half the kernel.
     """
     if window.pads is None:
         return "same"
     if all(is_fixed(n, 0) for pair in window.pads for n in pair):
         return "valid"
-    told = [*window.kernel, *window.dilation, *(n for pair in window.pads for n in pair)]
-    halves = all(
+    if not all(is_fixed(s, 1) for s in window.stride):
+        return None
+    numbers = [*window.kernel, *window.dilation, *(n for pair in window.pads for n in pair)]
+    if not is_half_kernel and any(expression_of(n) for n in numbers):
+        return None
+    is_same = all(
         a == b and 2 * concrete(a) == concrete(d) * (concrete(k) - 1)
         for (a, b), k, d in zip(window.pads, window.kernel, window.dilation, strict=True)
     )
-    constant = same or not any(expression_of(n) for n in told)
-    return "same" if constant and halves and all(is_fixed(s, 1) for s in window.stride) else None
+    return "same" if is_same else None
 
 
 def padding_argument(window: SlidingWindow) -> Any:
-    """The padding as one number, or as a number or (before, after) for each axis."""
+    """Return the padding as one number, or as a number or (before, after) for each axis."""
     assert window.pads is not None
     if all(a == b and expression_of(a) == expression_of(b) for a, b in window.pads):
         return collapse_equal(tuple(before for before, _ in window.pads))
+    return collapse_sides(window)
+
+
+def collapse_sides(window: SlidingWindow) -> tuple[Any, ...]:
+    """Return the padding of each axis: one number, or (before, after) if the sides differ."""
+    assert window.pads is not None
     return tuple(a if a == b and expression_of(a) == expression_of(b) else (a, b) for a, b in window.pads)
 
 
-def use_padded_layer(make: Construction) -> Construction:
-    """The layer of our own that pads as it is told, and then is this layer of Keras."""
-    return replace(make, function=make.function.replace("layers.", "Padded"))
+def use_padded_layer(layer: Construction) -> Construction:
+    """Return the same layer of the helper class that takes the padding as numbers: `PaddedConv2D`."""
+    return replace(layer, function=layer.function.replace("layers.", "Padded"))
 
 
 def pad_window(x: Operand, window: SlidingWindow, mode: str) -> Expr:
-    """The input with padding around it that is not zeros."""
+    """Return the input padded with other values than zero."""
     assert window.pads is not None
     if mode != "reflect" or len(window.axes) == 3:  # Keras on PyTorch reflects at most two axes
         return call_function("pad_places", x.expr, window.pads, mode)
@@ -97,131 +102,163 @@ def pad_window(x: Operand, window: SlidingWindow, mode: str) -> Expr:
 
 
 def is_depthwise(op: Conv, x: Operand) -> bool:
-    """Whether each channel has a window of its own, here and wherever the block is used, and Keras has a layer for it.
+    """Whether a depthwise layer can compute the convolution in every instance of the block.
 
-    Its layers have one or two axes, and TensorFlow strides alike along both.
+    Keras has such layers for one and two axes. On TensorFlow they need the same stride along both.
     """
     strides = op.sliding_window(x.type).stride
-    own = x[CHANNEL] == op.groups and expression_of(x[CHANNEL]) == expression_of(op.groups)
-    return own and len(strides) in DEPTHWISE and len({(concrete(s), expression_of(s)) for s in strides}) == 1
+    is_own_group = x[CHANNEL] == op.groups and expression_of(x[CHANNEL]) == expression_of(op.groups)
+    has_equal_strides = len({(concrete(s), expression_of(s)) for s in strides}) == 1
+    return is_own_group and len(strides) in DEPTHWISE and has_equal_strides
 
 
-def depth_multiplier(channels: int, per: int) -> int:
-    """How many channels come out for each: the factor itself if the author wrote one."""
-    told, one = expression_of(channels), expression_of(per)
-    if told == one:
-        return concrete(channels) // concrete(per)
-    factor = re.fullmatch(rf"{re.escape(one or '')} \* (\w+)|(\w+) \* {re.escape(one or '')}", told or "")
-    if factor is None:
-        return symbolic_formula("channels // per", channels=channels, per=per)  # type: ignore[no-any-return]
-    text, count = factor[1] or factor[2], concrete(channels) // concrete(per)
-    return count if text.isdigit() else symbolic(count, text)
+def depth_multiplier(channels: int, input_channels: int) -> int:
+    """Return the number of output channels for each input channel, with the author's expression if possible."""
+    text, factor_text = expression_of(channels), expression_of(input_channels)
+    multiplier = concrete(channels) // concrete(input_channels)
+    if text == factor_text:
+        return multiplier
+    escaped = re.escape(factor_text or "")
+    match = re.fullmatch(rf"{escaped} \* (\w+)|(\w+) \* {escaped}", text or "")
+    if match is None:
+        return symbolic_formula("channels // per", channels=channels, per=input_channels)  # type: ignore[no-any-return]
+    name = match[1] or match[2]
+    return multiplier if name.isdigit() else symbolic(multiplier, name)
 
 
 @emits(Conv)
 def emit_conv(op: Conv, x: Operand, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
-    n = len(window.axes)
-    here = arrange_window_axes(x, window.axes)
-    zeros = op.padding_mode == "zeros"
-    alone = is_depthwise(op, here)
-    causal = n == 1 and op.padding == "causal" and not alone
-    word = "causal" if causal else padding_keyword(window, same=op.padding == "same")
-    value = here.expr
-    if not zeros and word != "valid":
-        value, word = pad_window(here, window, op.padding_mode), "valid"
-    # Keras' own layers do not stride over a dilated window; one that does not stride is right at every place
-    apart = any(s > 1 for s in window.stride) and any(d > 1 for d in window.dilation)
-    if apart and word == "same":
-        raise UnsupportedOp(
-            "it has no tf_same for windows that are dilated and stride", "give the padding as numbers"
-        )
-    if n == 3 and word == "same" and has_gaps(window):
-        raise UnsupportedOp(
-            "on TensorFlow it has no tf_same along three axes for a stride longer than the kernel",
-            "give the padding as numbers",
-        )
-    common: dict[str, Any] = {
-        "strides": 1 if apart else collapse_equal(window.stride),
-        "padding": padding_argument(window) if word is None else word,
+    x = arrange_window_axes(x, window.axes)
+    depthwise = is_depthwise(op, x)
+    if op.padding == "causal" and len(window.axes) == 1 and not depthwise:
+        padding: str | None = "causal"
+    else:
+        padding = padding_keyword(window, is_half_kernel=op.padding == "same")
+    value = x.expr
+    if op.padding_mode != "zeros" and padding != "valid":
+        value, padding = pad_window(x, window, op.padding_mode), "valid"
+    # Keras layers do not combine stride and dilation: convolve with stride 1 and slice the result
+    needs_slice = any(s > 1 for s in window.stride) and any(d > 1 for d in window.dilation)
+    if padding == "same":
+        check_same_padding(window, needs_slice)
+    arguments: dict[str, Any] = {
+        "strides": 1 if needs_slice else collapse_equal(window.stride),
+        "padding": padding_argument(window) if padding is None else padding,
         "dilation_rate": collapse_equal(window.dilation),
         "use_bias": op.bias,
         "bias_initializer": emit_initializer(op.bias_init, "zeros"),
     }
-    kernel, begin = collapse_equal(window.kernel), emit_initializer(op.init, "glorot_uniform")
-    if alone:
-        many = depth_multiplier(op.channels, here[CHANNEL])
-        make = DEPTHWISE[n].construct(kernel, depth_multiplier=many, depthwise_initializer=begin, **common)
-        held = Storage(
-            "kernel",
-            (*range(2, 2 + n), 0, 1),
-            (concrete(here[CHANNEL]), concrete(many), *map(concrete, window.kernel)),
+    layer, kernel = (construct_depthwise if depthwise else construct_conv)(op, x, window, arguments)
+    code: Expr = Call(SELF, (value,))
+    if needs_slice:
+        code = Index(code, (Slice(), *(Slice(step=literal_expression(s)) for s in window.stride)))
+    return LoweringResult(
+        code,
+        x.layout,
+        layer if padding is not None else use_padded_layer(layer),
+        weights={"kernel": kernel} | bias_storage(op),
+    )
+
+
+def check_same_padding(window: SlidingWindow, needs_slice: bool) -> None:
+    """Raise UnsupportedOp if Keras computes `same` padding wrongly for this window."""
+    if needs_slice:
+        raise UnsupportedOp(
+            "it has no tf_same for a window with both stride and dilation", "give the padding as numbers"
         )
-    else:
-        make = CONV[n].construct(op.channels, kernel, groups=op.groups, kernel_initializer=begin, **common)
-        held = Storage("kernel", (*range(2, 2 + n), 1, 0))
-    make = make if word is not None else use_padded_layer(make)
-    result: Expr = Call(SELF, (value,))
-    if apart:
-        result = Index(result, (Slice(), *(Slice(step=literal_expression(s)) for s in window.stride)))
-    weights = {"kernel": held} | ({"bias": Storage("bias")} if op.bias else {})
-    return LoweringResult(result, here.layout, make, weights=weights)
+    if len(window.axes) == 3 and has_gaps(window):
+        raise UnsupportedOp(
+            "on TensorFlow it has no tf_same along three axes for a stride larger than the kernel",
+            "give the padding as numbers",
+        )
+
+
+def construct_conv(
+    op: Conv, x: Operand, window: SlidingWindow, arguments: dict[str, Any]
+) -> tuple[Construction, Storage]:
+    """Return a convolution layer, and where it stores its kernel."""
+    n = len(window.axes)
+    layer = CONV[n].construct(
+        op.channels,
+        collapse_equal(window.kernel),
+        groups=op.groups,
+        kernel_initializer=emit_initializer(op.init, "glorot_uniform"),
+        **arguments,
+    )
+    return layer, Storage("kernel", (*range(2, 2 + n), 1, 0))
+
+
+def construct_depthwise(
+    op: Conv, x: Operand, window: SlidingWindow, arguments: dict[str, Any]
+) -> tuple[Construction, Storage]:
+    """Return a depthwise convolution layer, and where it stores its kernel."""
+    n = len(window.axes)
+    multiplier = depth_multiplier(op.channels, x[CHANNEL])
+    layer = DEPTHWISE[n].construct(
+        collapse_equal(window.kernel),
+        depth_multiplier=multiplier,
+        depthwise_initializer=emit_initializer(op.init, "glorot_uniform"),
+        **arguments,
+    )
+    shape = (concrete(x[CHANNEL]), concrete(multiplier), *map(concrete, window.kernel))
+    return layer, Storage("kernel", (*range(2, 2 + n), 0, 1), shape)
+
+
+def bias_storage(op: Conv | ConvTranspose | Linear) -> dict[str, Storage]:
+    return {"bias": Storage("bias")} if op.bias else {}
 
 
 @emits(ConvTranspose)
 def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> LoweringResult:
-    window, longer = op.sliding_window(x.type), op.resolve_output_padding(x.type)
-    here = arrange_window_axes(x, window.axes)
-    common: dict[str, Any] = {
+    window, output_padding = op.sliding_window(x.type), op.resolve_output_padding(x.type)
+    x = arrange_window_axes(x, window.axes)
+    n, kernel = len(window.axes), collapse_equal(window.kernel)
+    arguments: dict[str, Any] = {
         "strides": collapse_equal(window.stride),
         "use_bias": op.bias,
         "kernel_initializer": emit_initializer(op.init, "glorot_uniform"),
         "bias_initializer": emit_initializer(op.bias_init, "zeros"),
     }
-    n, kernel = len(window.axes), collapse_equal(window.kernel)
-    held = {"kernel": Storage("kernel", (*range(2, 2 + n), 1, 0))} | (
-        {"bias": Storage("bias")} if op.bias else {}
-    )
+    weights = {"kernel": Storage("kernel", (*range(2, 2 + n), 1, 0))} | bias_storage(op)
     if not is_fixed(op.groups, 1) or not all(is_fixed(d, 1) for d in window.dilation):
-        make = GROUPED_CONV_TRANSPOSE.construct(
+        layer = GROUPED_CONV_TRANSPOSE.construct(
             op.channels,
             kernel,
             padding=padding_argument(window),
-            output_padding=collapse_equal(longer),
+            output_padding=collapse_equal(output_padding),
             dilation_rate=collapse_equal(window.dilation),
             groups=op.groups,
-            **common,
+            **arguments,
         )
-        return layer_result(make, here, weights=held)
-    call: Expr = Call(SELF, (here.expr,))
-    short = has_gaps(window)  # Keras' own end is longer then, and TensorFlow has wrong gradients of "same"
-    if (op.padding == "tf_same" and not (n == 3 and short)) or is_scaled_by_stride(window, longer):
-        return LoweringResult(
-            call,
-            here.layout,
-            CONV_TRANSPOSE[n].construct(op.channels, kernel, padding="same", **common),
-            weights=held,
-        )
-    if short or not all(is_fixed(m, 0) for m in longer):
-        common["output_padding"] = collapse_equal(longer)
+        return layer_result(layer, x, weights=weights)
+    # with gaps Keras' default output is longer, and TensorFlow's gradients of "same" over three axes are wrong
+    leaves_gaps = has_gaps(window)
+    uses_tf_same = op.padding == "tf_same" and not (n == 3 and leaves_gaps)
+    if uses_tf_same or is_scaled_by_stride(window, output_padding):
+        layer = CONV_TRANSPOSE[n].construct(op.channels, kernel, padding="same", **arguments)
+        return layer_result(layer, x, weights=weights)
+    if leaves_gaps or not all(is_fixed(m, 0) for m in output_padding):
+        arguments["output_padding"] = collapse_equal(output_padding)
+    code: Expr = Call(SELF, (x.expr,))
     assert window.pads is not None
     if any(side for pair in window.pads for side in pair):
-        call = Index(call, (Slice(), *(crop_slice(before, after) for before, after in window.pads)))
-    return LoweringResult(
-        call, here.layout, CONV_TRANSPOSE[n].construct(op.channels, kernel, **common), weights=held
-    )
+        code = Index(code, (Slice(), *(crop_slice(before, after) for before, after in window.pads)))
+    layer = CONV_TRANSPOSE[n].construct(op.channels, kernel, **arguments)
+    return LoweringResult(code, x.layout, layer, weights=weights)
 
 
 def has_gaps(window: SlidingWindow) -> bool:
-    """Whether a stride is longer than the kernel, so that places are left out."""
+    """Whether a stride is larger than the kernel, so that the window skips positions."""
     return any(k < s for k, s in zip(window.kernel, window.stride, strict=True))
 
 
-def is_scaled_by_stride(window: SlidingWindow, longer: tuple[int, ...]) -> bool:
-    """Whether each size is multiplied by the stride, as with Keras' `same`, wherever the block is used."""
+def is_scaled_by_stride(window: SlidingWindow, output_padding: tuple[int, ...]) -> bool:
+    """Whether the output is the input size times the stride, as with Keras' `same`, in every instance of the block."""
     assert window.pads is not None
-    told = [*window.kernel, *window.stride, *longer, *(n for pair in window.pads for n in pair)]
-    if any(expression_of(n) for n in told) or any(longer):
+    pads = (n for pair in window.pads for n in pair)
+    numbers = [*window.kernel, *window.stride, *output_padding, *pads]
+    if any(expression_of(n) for n in numbers) or any(output_padding):
         return False
     return all(
         a == b and 2 * a == k - s
@@ -230,19 +267,18 @@ def is_scaled_by_stride(window: SlidingWindow, longer: tuple[int, ...]) -> bool:
 
 
 def crop_slice(before: int, after: int) -> Slice:
-    """What is left of an axis."""
+    """Return the slice that removes this many positions at both ends of an axis."""
     end: Expr = Prefix("-", literal_expression(after)) if expression_of(after) else Literal(-after)
     return Slice(literal_expression(before) if before else None, end if after else None)
 
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
-    here = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
-    make = DENSE.construct(
+    x = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
+    layer = DENSE.construct(
         op.features,
         use_bias=op.bias,
         kernel_initializer=emit_initializer(op.init, "glorot_uniform"),
         bias_initializer=emit_initializer(op.bias_init, "zeros"),
     )
-    held = {"kernel": Storage("kernel", (1, 0))} | ({"bias": Storage("bias")} if op.bias else {})
-    return layer_result(make, here, weights=held)
+    return layer_result(layer, x, weights={"kernel": Storage("kernel", (1, 0))} | bias_storage(op))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from specbuild.backends.align import unfold_axes
-from specbuild.backends.base import Signature, inline_result, is_fixed, layer_result
+from specbuild.backends.base import inline_result, is_fixed, layer_result
 from specbuild.backends.keras.layout import emits
+from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.ops.types import CHANNEL, TensorType
@@ -20,16 +21,16 @@ def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
         return inline_result(x.expr, x.layout, IDENTITY.construct())
     if not op.over:
         return layer_result(DROPOUT.construct(op.rate), x)
-    here = unfold_axes(x, op.over)
-    if len(op.over) <= 3 and (*(a for a in here.order if a in op.over), CHANNEL) == here.order:
-        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(op.rate), here)
-    shape = tuple(1 if a in op.over else None for a in here.order)
-    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *shape)), here)
+    x = unfold_axes(x, op.over)
+    if len(op.over) <= 3 and x.order == (*(a for a in x.order if a in op.over), CHANNEL):
+        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(op.rate), x)
+    shape = tuple(1 if a in op.over else None for a in x.order)
+    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *shape)), x)
 
 
 @emits(DropPath)
 def emit_drop_path(op: DropPath, x: Operand, out: TensorType) -> LoweringResult:
     if is_fixed(op.rate, 0):
         return inline_result(x.expr, x.layout, IDENTITY.construct())
-    here = x.unfold_axes()
-    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *[1] * len(here.order))), here)
+    x = x.unfold_axes()
+    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *[1] * len(x.order))), x)

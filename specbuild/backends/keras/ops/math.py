@@ -1,9 +1,10 @@
-"""Functions of one value in Keras."""
+"""Elementwise functions of one value in Keras."""
 
 from __future__ import annotations
 
-from specbuild.backends.base import Signature, inline_result
+from specbuild.backends.base import inline_result
 from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import math as ops
 from specbuild.ops.math import Clip, MathOp

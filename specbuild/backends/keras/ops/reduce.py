@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.align import unfold_axes
-from specbuild.backends.base import Signature, inline_result, is_fixed
+from specbuild.backends.align import reduced_layout, unfold_axes
+from specbuild.backends.base import inline_result, is_fixed
+from specbuild.backends.indexing import axis_argument, axis_index
 from specbuild.backends.keras.layout import call_function, emits
-from specbuild.backends.keras.ops.activation import axis_argument
-from specbuild.codegen.constructions import literal_expression
-from specbuild.codegen.layout import Layout
+from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import reduce as ops
 from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Reduction, Std
@@ -26,69 +25,56 @@ REDUCTION_FUNCTIONS: dict[type[Reduction], str] = {
 NORMALIZE = Signature("ops.normalize(x, axis=-1, order=2, epsilon=None)")
 
 
-def reduced_layout(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
-    order = x.order if keep else tuple(a for a in x.order if a not in axes)
-    return Layout(order, x.layout.folded, x.layout.batched)
-
-
 def keepdims_argument(keep: bool) -> dict[str, Any]:
     return {"keepdims": True} if keep else {}
 
 
 @emits(*REDUCTION_FUNCTIONS)
 def emit_reduction(op: Reduction, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, op.over)
-    summary = call_function(
-        REDUCTION_FUNCTIONS[type(op)],
-        here.expr,
-        axis=axis_argument(here, op.over),
-        **keepdims_argument(op.keep),
-    )
-    return inline_result(summary, reduced_layout(here, op.over, op.keep))
+    x = unfold_axes(x, op.over)
+    axis, keepdims = axis_argument(x.layout, op.over), keepdims_argument(op.keep)
+    code = call_function(REDUCTION_FUNCTIONS[type(op)], x.expr, axis=axis, **keepdims)
+    return inline_result(code, reduced_layout(x, op.over, op.keep))
 
 
 @emits(L2Norm)
 def emit_l2_norm(op: L2Norm, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, op.over)
-    squares = call_function("ops.square", here.expr)
-    total = call_function("ops.sum", squares, axis=axis_argument(here, op.over), **keepdims_argument(op.keep))
-    return inline_result(call_function("safe_sqrt", total), reduced_layout(here, op.over, op.keep))
+    x = unfold_axes(x, op.over)
+    axis, keepdims = axis_argument(x.layout, op.over), keepdims_argument(op.keep)
+    total = call_function("ops.sum", call_function("ops.square", x.expr), axis=axis, **keepdims)
+    return inline_result(call_function("safe_sqrt", total), reduced_layout(x, op.over, op.keep))
 
 
 @emits(ops.Variance, ops.Std)
 def emit_variance(op: DispersionReduction, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, op.over)
-    axis, layout = axis_argument(here, op.over), reduced_layout(here, op.over, op.keep)
+    x = unfold_axes(x, op.over)
+    axis, keepdims = axis_argument(x.layout, op.over), keepdims_argument(op.keep)
     if is_fixed(op.correction, 0):
-        variance = call_function("ops.var", here.expr, axis=axis, **keepdims_argument(op.keep))
+        code = call_function("ops.var", x.expr, axis=axis, **keepdims)
     else:
-        more = {} if is_fixed(op.correction, 1) else {"correction": literal_expression(op.correction)}
-        variance = call_function(
-            "corrected_variance", here.expr, axis=axis, **more, **keepdims_argument(op.keep)
-        )
-    return inline_result(call_function("safe_sqrt", variance) if isinstance(op, Std) else variance, layout)
+        correction = {} if is_fixed(op.correction, 1) else {"correction": op.correction}
+        code = call_function("corrected_variance", x.expr, axis=axis, **correction, **keepdims)
+    if isinstance(op, Std):
+        code = call_function("safe_sqrt", code)
+    return inline_result(code, reduced_layout(x, op.over, op.keep))
 
 
 @emits(Normalize)
 def emit_normalize(op: Normalize, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, op.over)
-    return inline_result(
-        NORMALIZE(here.expr, axis=axis_argument(here, op.over), epsilon=op.epsilon), here.layout
-    )
+    x = unfold_axes(x, op.over)
+    axis = axis_argument(x.layout, op.over)
+    return inline_result(NORMALIZE(x.expr, axis=axis, epsilon=op.epsilon), x.layout)
 
 
 @emits(Argmax)
 def emit_argmax(op: Argmax, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, (op.over,))
-    place = call_function(
-        "ops.argmax", here.expr, axis=axis_argument(here, (op.over,)), **keepdims_argument(op.keep)
-    )
-    return inline_result(place, reduced_layout(here, (op.over,), op.keep))
+    x = unfold_axes(x, (op.over,))
+    axis, keepdims = axis_index(x.layout, op.over), keepdims_argument(op.keep)
+    code = call_function("ops.argmax", x.expr, axis=axis, **keepdims)
+    return inline_result(code, reduced_layout(x, (op.over,), op.keep))
 
 
 @emits(Cumsum)
 def emit_cumsum(op: Cumsum, x: Operand, out: TensorType) -> LoweringResult:
-    here = unfold_axes(x, (op.over,))
-    return inline_result(
-        call_function("ops.cumsum", here.expr, axis=axis_argument(here, (op.over,))), here.layout
-    )
+    x = unfold_axes(x, (op.over,))
+    return inline_result(call_function("ops.cumsum", x.expr, axis=axis_index(x.layout, op.over)), x.layout)

@@ -1,4 +1,4 @@
-"""How each op is written in PyTorch: importing this package fills the backend's table."""
+"""The writers of all ops for PyTorch. Importing this package registers them with the backend."""
 
 from specbuild.backends.torch.ops import (
     activation,

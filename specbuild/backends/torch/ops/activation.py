@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from specbuild.backends.align import unfold_axes
-from specbuild.backends.base import Signature, inline_result, layer_result
+from specbuild.backends.base import inline_result, layer_result
+from specbuild.backends.indexing import axis_index
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import call_method, emits
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Infix
@@ -11,7 +13,7 @@ from specbuild.ops import activation as ops
 from specbuild.ops.activation import Activation, Glu, LogSoftmax, Prelu, Softmax
 from specbuild.ops.types import TensorType
 
-# op: as a function, as a module; our names of its attributes by those that PyTorch gives them
+# op -> function, module, and the op attribute for each argument
 ELEMENTWISE: dict[type[Activation], tuple[str, str, dict[str, str]]] = {
     ops.Relu: ("F.relu(input, inplace=False)", "nn.ReLU(inplace=False)", {}),
     ops.Relu6: ("F.relu6(input, inplace=False)", "nn.ReLU6(inplace=False)", {}),
@@ -76,63 +78,54 @@ PRELU = Signature("nn.PReLU(num_parameters=1, init=0.25)")
 @emits(*ACTIVATION_SIGNATURES)
 def emit_activation(op: Activation, x: Operand, out: TensorType) -> LoweringResult:
     function, module, names = ACTIVATION_SIGNATURES[type(op)]
-    attributes = {theirs: getattr(op, ours) for theirs, ours in names.items()}
-    return inline_result(function(x.expr, **attributes), x.layout, module.construct(**attributes))
+    arguments = {argument: getattr(op, attribute) for argument, attribute in names.items()}
+    return inline_result(function(x.expr, **arguments), x.layout, module.construct(**arguments))
 
 
 @emits(Prelu)
 def emit_prelu(op: Prelu, x: Operand, out: TensorType) -> LoweringResult:
-    here = x if op.over is None else unfold_axes(x, (op.over,))
+    x = x if op.over is None else unfold_axes(x, (op.over,))
     if op.over is not None:
         if not x.layout.batched:
-            raise UnsupportedOp("it has slopes for the axis after the batch, and this value has no batch")
-        here = here.to_order(op.over, *(a for a in here.order if a != op.over), folded=here.layout.folded)
-    count = 1 if op.over is None else here[op.over]
+            raise UnsupportedOp("its PReLU needs a batch dimension, and this value has none")
+        x = x.to_order(op.over, *(a for a in x.order if a != op.over), folded=x.layout.folded)
+    count = 1 if op.over is None else x[op.over]
     weights = {"slope": Storage("weight")}
     if op.init.kind == "constant":
-        return layer_result(PRELU.construct(count, init=op.init.args[0]), here, weights=weights)
-    return layer_result(PRELU.construct(count), here, inits=(("weight", op.init),), weights=weights)
-
-
-def axis_index(x: Operand, axis: str) -> int:
-    """Where an axis stands; -1 if it is the last."""
-    dim = x.dim(axis)
-    return -1 if dim == x.layout.rank - 1 else dim
+        return layer_result(PRELU.construct(count, init=op.init.args[0]), x, weights=weights)
+    return layer_result(PRELU.construct(count), x, inits=(("weight", op.init),), weights=weights)
 
 
 @emits(Softmax)
 def emit_softmax(op: Softmax, x: Operand, out: TensorType) -> LoweringResult:
     function, module = SOFTMAX
-    here = unfold_axes(x, op.over)
+    x = unfold_axes(x, op.over)
     if len(op.over) == 1:
-        dim = axis_index(here, op.over[0])
-        return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))
-    dims = here.sorted_dims(op.over)
-    if dims[-1] - dims[0] >= len(dims):
-        here = here.move_last(*op.over)
-        dims = here.sorted_dims(op.over)
-    flat = call_method(
-        here.expr, "flatten", *dims[:1], *(() if dims[-1] == here.layout.rank - 1 else dims[-1:])
-    )
-    return inline_result(call_method(function(flat, dim=dims[0]), "view_as", here.expr), here.layout)
+        dim = axis_index(x.layout, op.over[0])
+        return inline_result(function(x.expr, dim=dim), x.layout, module.construct(dim=dim))
+    dims = x.sorted_dims(op.over)
+    if dims[-1] - dims[0] >= len(dims):  # not adjacent
+        x = x.move_last(*op.over)
+        dims = x.sorted_dims(op.over)
+    end = () if dims[-1] == x.layout.rank - 1 else dims[-1:]
+    flat = call_method(x.expr, "flatten", *dims[:1], *end)
+    return inline_result(call_method(function(flat, dim=dims[0]), "view_as", x.expr), x.layout)
 
 
 @emits(LogSoftmax)
 def emit_log_softmax(op: LogSoftmax, x: Operand, out: TensorType) -> LoweringResult:
     function, module = LOG_SOFTMAX
-    here = unfold_axes(x, op.over)
+    x = unfold_axes(x, op.over)
     if len(op.over) == 1:
-        dim = axis_index(here, op.over[0])
-        return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))
-    return inline_result(
-        Infix("-", here.expr, call_method(here.expr, "logsumexp", here.sorted_dims(op.over), keepdim=True)),
-        here.layout,
-    )
+        dim = axis_index(x.layout, op.over[0])
+        return inline_result(function(x.expr, dim=dim), x.layout, module.construct(dim=dim))
+    total = call_method(x.expr, "logsumexp", x.sorted_dims(op.over), keepdim=True)
+    return inline_result(Infix("-", x.expr, total), x.layout)
 
 
 @emits(Glu)
 def emit_glu(op: Glu, x: Operand, out: TensorType) -> LoweringResult:
     function, module = GLU
-    here = unfold_axes(x, (op.over,))
-    dim = axis_index(here, op.over)
-    return inline_result(function(here.expr, dim=dim), here.layout, module.construct(dim=dim))
+    x = unfold_axes(x, (op.over,))
+    dim = axis_index(x.layout, op.over)
+    return inline_result(function(x.expr, dim=dim), x.layout, module.construct(dim=dim))

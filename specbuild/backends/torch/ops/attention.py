@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from specbuild.backends.align import broadcast_operand
-from specbuild.backends.base import Signature
 from specbuild.backends.indexing import insert_axes
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
@@ -39,32 +39,36 @@ def emit_attention(
             next(x for x in (key, value, mask, bias) if x and x.layout.batched),
         )
     scores = Layout((*others, op.over, op.keys), (), out.batched)
-    may = None if mask is None else broadcast_mask(mask.unfold_axes(), scores)
-    added = None if bias is None else broadcast_mask(bias.unfold_axes(), scores)
-    causal = op.causal and may is None and added is None
-    if op.causal and not causal:
-        may = causal_mask(q, k) if may is None else Infix("&", may, causal_mask(q, k))
-    if may is not None and added is not None:
-        may = Call(Name("torch.where"), (may, added, Literal(-float("inf"))))
-    call = SDPA(q, k, v, attn_mask=added if may is None else may, is_causal=causal, scale=op.scale)
-    return LoweringResult(call, Layout((*others, op.over, op.features), (), out.batched))
+    allowed = None if mask is None else broadcast_mask(mask.unfold_axes(), scores)
+    summand = None if bias is None else broadcast_mask(bias.unfold_axes(), scores)
+    is_causal = op.causal and allowed is None and summand is None
+    if op.causal and not is_causal:
+        allowed = causal_mask(q, k) if allowed is None else Infix("&", allowed, causal_mask(q, k))
+    if allowed is not None and summand is not None:
+        allowed = Call(Name("torch.where"), (allowed, summand, Literal(-float("inf"))))
+    attn_mask = summand if allowed is None else allowed
+    code = SDPA(q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=op.scale)
+    return LoweringResult(code, Layout((*others, op.over, op.features), (), out.batched))
 
 
 def broadcast_mask(x: Operand, scores: Layout) -> Expr:
-    """A mask or a bias as the scores lie; PyTorch wants the dimensions of queries and keys even of one for all."""
-    expr, rank = broadcast_operand(x, scores), x.layout.rank
+    """Return a mask or bias in the layout of the scores.
+
+    PyTorch needs the dimensions of queries and keys even if they have size 1.
+    """
+    code, rank = broadcast_operand(x, scores), x.layout.rank
     if x.layout.batched or not {*x.order} <= {scores.order[-1]}:
-        return expr
-    return Index(expr, (Literal(None),) * (2 - rank))
+        return code
+    return Index(code, (Literal(None),) * (2 - rank))
 
 
 def arrange_axes(x: Operand, order: tuple[str, ...]) -> Expr:
-    """An operand in this order, with a dimension of size 1 for each axis that it lacks."""
+    """Return an operand in this order, with a dimension of size 1 for each missing axis."""
     return insert_axes(x.unfold_axes().to_order(*(a for a in order if a in x.type)), order, x.layout.batched)
 
 
 def causal_mask(query: Expr, key: Expr) -> Expr:
-    """True where a key does not come after the query."""
+    """Return a mask that is true where the key is not after the query."""
     lengths = (Index(Attribute(x, "shape"), (Literal(-2),)) for x in (query, key))
     ones = Call(
         Name("torch.ones"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuild.backends.base import Signature, collapse_equal, layer_result
+from specbuild.backends.align import split_window_axes
+from specbuild.backends.base import collapse_equal, layer_result
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import emits
 from specbuild.codegen.constructions import SELF, literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowering import LoweringResult, Operand, Storage
 from specbuild.codegen.tree import Call, Expr, Infix, ListOf, Literal, Name
 from specbuild.expressions import expression_of
 from specbuild.ops.attribute_kinds import Init
@@ -35,47 +37,46 @@ KERNEL_STORAGE = {"kernel": Storage("weight"), "bias": Storage("bias")}
 
 
 def arrange_window_axes(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """The operand as windows want it: C (or what stands for it), then the window's axes; all others folded into the batch."""
-    if not x.layout.batched:
-        raise UnsupportedOp(
-            "its windows slide over batches, and this value has no batch",
-            "let the value meet a batched one before",
-        )
-    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
-    channel = CHANNEL if CHANNEL in others else others[-1]
-    return x.to_order(channel, *axes, folded=tuple(a for a in others if a != channel))
+    """Return the input of a windowed op: the channel axis, then the window's axes. All others are folded."""
+    channel, folded = split_window_axes(x, axes)
+    return x.to_order(channel, *axes, folded=folded)
 
 
 def symmetric_padding(window: SlidingWindow) -> Any:
-    """The padding as one number for each axis; None where the two sides differ."""
+    """Return the padding that is equal on both sides of each axis; None if a layer cannot pad like this."""
     if window.pads is None or any(a != b for a, b in window.pads):
         return None
     return collapse_equal(tuple(before for before, _ in window.pads))
 
 
 def pad_argument(*sides: int) -> Expr:
-    """Padding as F.pad takes it, from the last dimension on; what is told alike for all sides is told once."""
+    """Return the padding for `F.pad`, which starts with the last dimension: `[pad] * 4` if all sides have one name."""
     if expression_of(sides[0]) is not None and {expression_of(n) for n in sides} == {expression_of(sides[0])}:
         return Infix("*", ListOf((literal_expression(sides[0]),)), Literal(len(sides)))
     return literal_expression(sides)
 
 
 def pad_window(x: Expr, window: SlidingWindow, mode: str = "zeros", value: float = 0.0) -> Expr:
-    """The input with padding of its own around it: sides that differ, or TensorFlow's `same`."""
+    """Return the input with the padding that the layer itself cannot do."""
     if window.pads is None:
-        more: dict[str, Any] = {} if all(d == 1 for d in window.dilation) else {"dilation": window.dilation}
-        more |= {"value": value} if value else {}
+        keywords: dict[str, Any] = {}
+        if any(d != 1 for d in window.dilation):
+            keywords["dilation"] = window.dilation
+        if value:
+            keywords["value"] = value
         return Call(
             Name("pad_same"),
             (x, literal_expression(window.kernel), literal_expression(window.stride)),
-            tuple((k, literal_expression(v)) for k, v in more.items()),
+            tuple((k, literal_expression(v)) for k, v in keywords.items()),
         )
     sides = pad_argument(*(side for pair in reversed(window.pads) for side in pair))
-    return PAD(x, sides, **({"mode": mode} if mode != "zeros" else {"value": value} if value else {}))
+    if mode != "zeros":
+        return PAD(x, sides, mode=mode)
+    return PAD(x, sides, value=value) if value else PAD(x, sides)
 
 
 def kernel_inits(op: Conv | ConvTranspose | Linear) -> tuple[tuple[str, Init], ...]:
-    """The weights that begin as the spec says."""
+    """Return the initializers that the spec gives, by parameter name."""
     return tuple(
         (name, init)
         for name, init in (("weight", op.init), ("bias", op.bias_init))
@@ -90,10 +91,10 @@ def kernel_storage(op: Conv | ConvTranspose | Linear) -> Mapping[str, Storage]:
 @emits(Conv)
 def emit_conv(op: Conv, x: Operand, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
-    here = arrange_window_axes(x, window.axes)
+    x = arrange_window_axes(x, window.axes)
     padding = symmetric_padding(window)
-    make = CONV[len(window.axes)].construct(
-        here[CHANNEL],
+    layer = CONV[len(window.axes)].construct(
+        x[CHANNEL],
         op.channels,
         collapse_equal(window.kernel),
         stride=collapse_equal(window.stride),
@@ -103,17 +104,19 @@ def emit_conv(op: Conv, x: Operand, out: TensorType) -> LoweringResult:
         bias=op.bias,
         padding_mode="zeros" if padding is None else op.padding_mode,
     )
-    call = Call(SELF, (here.expr if padding is not None else pad_window(here.expr, window, op.padding_mode),))
-    return LoweringResult(call, here.layout, make, inits=kernel_inits(op), weights=kernel_storage(op))
+    padded = x.expr if padding is not None else pad_window(x.expr, window, op.padding_mode)
+    return LoweringResult(
+        Call(SELF, (padded,)), x.layout, layer, inits=kernel_inits(op), weights=kernel_storage(op)
+    )
 
 
 @emits(ConvTranspose)
 def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
-    here = arrange_window_axes(x, window.axes)
+    x = arrange_window_axes(x, window.axes)
     padding = symmetric_padding(window)
-    make = CONV_TRANSPOSE[len(window.axes)].construct(
-        here[CHANNEL],
+    layer = CONV_TRANSPOSE[len(window.axes)].construct(
+        x[CHANNEL],
         op.channels,
         collapse_equal(window.kernel),
         stride=collapse_equal(window.stride),
@@ -123,15 +126,15 @@ def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> Lower
         bias=op.bias,
         dilation=collapse_equal(window.dilation),
     )
-    call = Call(SELF, (here.expr,))
-    if padding is None:  # padding less than nothing cuts off
+    code = Call(SELF, (x.expr,))
+    if padding is None:  # negative padding crops
         sides = tuple(-side for pair in reversed(window.pads or ()) for side in pair)
-        call = PAD(call, sides)
-    return LoweringResult(call, here.layout, make, inits=kernel_inits(op), weights=kernel_storage(op))
+        code = PAD(code, sides)
+    return LoweringResult(code, x.layout, layer, inits=kernel_inits(op), weights=kernel_storage(op))
 
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
-    here = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
-    make = LINEAR.construct(here[op.over], op.features, bias=op.bias)
-    return layer_result(make, here, inits=kernel_inits(op), weights=kernel_storage(op))
+    x = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
+    layer = LINEAR.construct(x[op.over], op.features, bias=op.bias)
+    return layer_result(layer, x, inits=kernel_inits(op), weights=kernel_storage(op))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from specbuild.backends.align import unfold_axes
-from specbuild.backends.base import Signature, inline_result, is_fixed, layer_result
+from specbuild.backends.base import inline_result, is_fixed, layer_result
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import emits
 from specbuild.codegen.constructions import SELF
 from specbuild.codegen.lowering import LoweringResult, Operand
@@ -23,15 +24,15 @@ def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
         return inline_result(x.expr, x.layout, IDENTITY.construct())
     if not op.over:
         return layer_result(DROPOUT.construct(p=op.rate), x)
-    here = unfold_axes(x, op.over)
-    if len(op.over) in CHANNEL_DROPOUT and set(here.order[1:]) == set(op.over) and here.layout.batched:
-        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(p=op.rate), here)
-    first = [Slice(upper=Literal(1)) if a in op.over else Slice() for a in here.order]
-    while first[-1] == Slice():
-        first.pop()
-    place = Index(here.expr, (*([Slice()] if here.layout.batched else []), *first))
-    mask = Call(SELF, (Call(Name("torch.ones_like"), (place,)),))
-    return LoweringResult(Infix("*", here.expr, mask), here.layout, DROPOUT.construct(p=op.rate))
+    x = unfold_axes(x, op.over)
+    if len(op.over) in CHANNEL_DROPOUT and set(x.order[1:]) == set(op.over) and x.layout.batched:
+        return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(p=op.rate), x)
+    items = [Slice(upper=Literal(1)) if a in op.over else Slice() for a in x.order]
+    while items[-1] == Slice():
+        items.pop()
+    one_per_group = Index(x.expr, (*([Slice()] if x.layout.batched else []), *items))
+    mask = Call(SELF, (Call(Name("torch.ones_like"), (one_per_group,)),))
+    return LoweringResult(Infix("*", x.expr, mask), x.layout, DROPOUT.construct(p=op.rate))
 
 
 @emits(DropPath)

@@ -36,16 +36,11 @@ def emit_compare(op: Compare, x: Operand, other: Operand | None, out: TensorType
 def emit_where(
     op: Where, then: Operand, condition: Operand, otherwise: Operand | None, out: TensorType
 ) -> LoweringResult:
-    (test, *values), layout = align_operands(
-        [condition, then] if otherwise is None else [condition, then, otherwise], backend, out
-    )
-    return inline_result(
-        Call(
-            Name("torch.where"),
-            (test, *values, *([literal_expression(op.value)] if otherwise is None else [])),
-        ),
-        layout,
-    )
+    operands = [condition, then] if otherwise is None else [condition, then, otherwise]
+    arguments, layout = align_operands(operands, backend, out)
+    if otherwise is None:
+        arguments.append(literal_expression(op.value))
+    return inline_result(Call(Name("torch.where"), tuple(arguments)), layout)
 
 
 @emits(LogicalNot)

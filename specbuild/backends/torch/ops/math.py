@@ -1,4 +1,4 @@
-"""Functions of one value in PyTorch."""
+"""Elementwise functions of one value in PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ops on several values in PyTorch."""
+"""Arithmetic on several values, and concatenation, in PyTorch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import reduce
 from specbuild.backends.align import align_operands
 from specbuild.backends.arithmetic import ARITHMETIC_WRITERS
 from specbuild.backends.base import inline_result
+from specbuild.backends.indexing import axis_index
 from specbuild.backends.torch.layout import backend, call_method, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
@@ -31,34 +32,30 @@ def emit_extreme(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResu
 
 
 def unify_order(xs: tuple[Operand, ...], out: TensorType) -> tuple[list[Operand], Layout]:
-    """Values with equal axes in one order: that of all of them if they agree, else the natural.
+    """Return values with equal axes in one order: their common order, or the natural order if they differ.
 
-    Maps beside a weight keep theirs: it is the weight that is turned.
+    A weight beside batched maps does not count: the maps keep their order, and the weight is permuted.
     """
-    asked = [
-        x.unfold_axes()
-        for x in xs
-        if x.layout.batched or not out.batched or not any(a in out for a in SPATIAL)
-    ]
-    order = asked[0].order if all(x.order == asked[0].order for x in asked) else backend.natural_order(out)
+    is_map = any(a in out for a in SPATIAL)
+    deciding = [x.unfold_axes() for x in xs if x.layout.batched or not out.batched or not is_map]
+    order = deciding[0].order
+    if any(x.order != order for x in deciding):
+        order = backend.natural_order(out)
     return [x.unfold_axes().to_order(*order) for x in xs], Layout(order, (), out.batched)
 
 
 def repeat_for_batch(x: Operand, like: Operand) -> Expr:
-    """A value without a batch, repeated for each sample of another."""
-    count = Index(Attribute(like.expr, "shape"), (Literal(0),))
-    return call_method(x.expr, "expand", count, *[-1] * len(x.order))
+    """Return a value without a batch, expanded to the batch size of another value."""
+    batch_size = Index(Attribute(like.expr, "shape"), (Literal(0),))
+    return call_method(x.expr, "expand", batch_size, *[-1] * len(x.order))
 
 
 @emits(Concat)
 def emit_concat(op: Concat, *xs: Operand, out: TensorType) -> LoweringResult:
-    here, layout = unify_order(xs, out)
-    batched = next((x for x in here if x.layout.batched), None)
+    operands, layout = unify_order(xs, out)
+    batched = next((x for x in operands if x.layout.batched), None)
     parts = tuple(
-        x.expr if x.layout.batched or batched is None else repeat_for_batch(x, batched) for x in here
+        x.expr if x.layout.batched or batched is None else repeat_for_batch(x, batched) for x in operands
     )
-    dim = layout.dim(op.over)
-    return inline_result(
-        Call(Name("torch.cat"), (ListOf(parts),), (("dim", Literal(-1 if dim == layout.rank - 1 else dim)),)),
-        layout,
-    )
+    keywords = (("dim", Literal(axis_index(layout, op.over))),)
+    return inline_result(Call(Name("torch.cat"), (ListOf(parts),), keywords), layout)

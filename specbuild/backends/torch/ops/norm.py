@@ -1,12 +1,13 @@
-"""Normalisation in PyTorch."""
+"""Normalization in PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from specbuild.backends.align import require_batch, unfold_axes
-from specbuild.backends.base import Signature, channels_first_order, layer_result
+from specbuild.backends.align import require_batch, unfold_axes, weight_order
+from specbuild.backends.base import layer_result
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import call_method, emits
 from specbuild.codegen.constructions import SELF
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
@@ -40,7 +41,7 @@ STATISTICS = {"mean": Storage("running_mean"), "variance": Storage("running_var"
 def affine_storage(
     affine: bool, order: tuple[int, ...] | None = None, bias: bool = True
 ) -> dict[str, Storage]:
-    """Where the learned scale and shift are kept."""
+    """Return where PyTorch stores the scale and shift of a norm; none if it is not `affine`."""
     scale = {"scale": Storage("weight", order)} if affine else {}
     return scale | ({"shift": Storage("bias", order)} if affine and bias else {})
 
@@ -56,21 +57,19 @@ def emit_batch_norm(op: BatchNorm, x: Operand, out: TensorType) -> LoweringResul
     folded = x.layout.folded
     if len(rest) > 3:
         rest, folded = rest[-3:], (*folded, *rest[:-3])
-    here = x.to_order(op.over, *rest, folded=folded)
+    x = x.to_order(op.over, *rest, folded=folded)
     norm = BATCH_NORM[max(1, len(rest))]
-    make = norm.construct(here[op.over], eps=op.epsilon, momentum=op.momentum, affine=op.affine)
-    return layer_result(
-        make, here, inits=scale_inits(op.init, op.affine), weights=affine_storage(op.affine) | STATISTICS
-    )
+    layer = norm.construct(x[op.over], eps=op.epsilon, momentum=op.momentum, affine=op.affine)
+    weights = affine_storage(op.affine) | STATISTICS
+    return layer_result(layer, x, inits=scale_inits(op.init, op.affine), weights=weights)
 
 
-def move_axes_last(x: Operand, axes: tuple[str, ...]) -> tuple[Operand, tuple[int, ...] | None]:
-    """A value with these axes last, in whatever order; and how weights that name them in theirs lie."""
-    here = unfold_axes(x, axes)
-    if set(here.order[-len(axes) :]) != set(axes):
-        here = here.to_order(*(a for a in here.order if a not in axes), *axes, folded=here.layout.folded)
-    order = tuple(axes.index(a) for a in here.order[-len(axes) :])
-    return here, None if order == tuple(range(len(axes))) else order
+def move_axes_last(x: Operand, axes: tuple[str, ...]) -> Operand:
+    """Return an operand in which these axes are the last ones, in any order."""
+    x = unfold_axes(x, axes)
+    if set(x.order[-len(axes) :]) == set(axes):
+        return x
+    return x.to_order(*(a for a in x.order if a not in axes), *axes, folded=x.layout.folded)
 
 
 def normalized_shape(x: Operand, count: int) -> Any:
@@ -80,42 +79,39 @@ def normalized_shape(x: Operand, count: int) -> Any:
 
 @emits(LayerNorm)
 def emit_layer_norm(op: LayerNorm, x: Operand, out: TensorType) -> LoweringResult:
-    here, order = move_axes_last(x, op.over)
-    shape = normalized_shape(here, len(op.over))
-    make = LAYER_NORM.construct(shape, eps=op.epsilon, elementwise_affine=op.affine, bias=op.bias)
-    return layer_result(
-        make, here, inits=scale_inits(op.init, op.affine), weights=affine_storage(op.affine, order, op.bias)
-    )
+    x = move_axes_last(x, op.over)
+    shape = normalized_shape(x, len(op.over))
+    layer = LAYER_NORM.construct(shape, eps=op.epsilon, elementwise_affine=op.affine, bias=op.bias)
+    weights = affine_storage(op.affine, weight_order(x, op.over), op.bias)
+    return layer_result(layer, x, inits=scale_inits(op.init, op.affine), weights=weights)
 
 
 @emits(RmsNorm)
 def emit_rms_norm(op: RmsNorm, x: Operand, out: TensorType) -> LoweringResult:
-    here, order = move_axes_last(x, op.over)
-    make = RMS_NORM.construct(
-        normalized_shape(here, len(op.over)), eps=op.epsilon, elementwise_affine=op.affine
-    )
-    return layer_result(make, here, weights=affine_storage(op.affine, order, bias=False))
+    x = move_axes_last(x, op.over)
+    shape = normalized_shape(x, len(op.over))
+    layer = RMS_NORM.construct(shape, eps=op.epsilon, elementwise_affine=op.affine)
+    return layer_result(layer, x, weights=affine_storage(op.affine, weight_order(x, op.over), bias=False))
 
 
 def arrange_channels_first(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """A value with C first and these axes after it, all others folded into the batch."""
-    others = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
-    here = unfold_axes(x, axes)
-    return here.to_order(
-        *channels_first_order(tuple(a for a in here.order if a not in others)), folded=others
-    )
+    """Return an operand with C first, then these axes. All others are folded into the batch."""
+    folded = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
+    x = unfold_axes(x, axes)
+    return x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL and a not in folded), folded=folded)
 
 
 @emits(GroupNorm)
 def emit_group_norm(op: GroupNorm, x: Operand, out: TensorType) -> LoweringResult:
     require_batch(x)
-    here = arrange_channels_first(x, position_axes(x.type, op.over))
-    make = GROUP_NORM.construct(op.groups, here[CHANNEL], eps=op.epsilon, affine=op.affine)
-    made = layer_result(make, here, inits=scale_inits(op.init, op.affine), weights=affine_storage(op.affine))
-    if here.layout == x.layout or here.layout.rank < 4:
-        return made
-    # on a CPU its backward crashes (2.13) if what it is given lies channels last and needs no gradient
-    return replace(made, call=Call(SELF, (call_method(here.expr, "contiguous"),)))
+    arranged = arrange_channels_first(x, position_axes(x.type, op.over))
+    layer = GROUP_NORM.construct(op.groups, arranged[CHANNEL], eps=op.epsilon, affine=op.affine)
+    inits, weights = scale_inits(op.init, op.affine), affine_storage(op.affine)
+    result = layer_result(layer, arranged, inits=inits, weights=weights)
+    if arranged.layout == x.layout or arranged.layout.rank < 4:
+        return result
+    # PyTorch 2.13 on a CPU crashes in the backward pass for a channels-last input that needs no gradient
+    return replace(result, call=Call(SELF, (call_method(arranged.expr, "contiguous"),)))
 
 
 @emits(InstanceNorm)
@@ -124,19 +120,20 @@ def emit_instance_norm(op: InstanceNorm, x: Operand, out: TensorType) -> Lowerin
     axes = position_axes(x.type, op.over)
     if len(axes) > 3:
         raise UnsupportedOp(
-            "it has instance norms over at most three axes", "`group_norm` with a group for each channel"
+            "its instance norm covers at most three axes",
+            "use `group_norm` with one group for each channel",
         )
-    here = arrange_channels_first(x, axes)
-    make = INSTANCE_NORM[len(axes)].construct(here[CHANNEL], eps=op.epsilon, affine=op.affine)
-    return layer_result(make, here, inits=scale_inits(op.init, op.affine), weights=affine_storage(op.affine))
+    x = arrange_channels_first(x, axes)
+    layer = INSTANCE_NORM[len(axes)].construct(x[CHANNEL], eps=op.epsilon, affine=op.affine)
+    return layer_result(layer, x, inits=scale_inits(op.init, op.affine), weights=affine_storage(op.affine))
 
 
 @emits(LocalResponseNorm)
 def emit_local_response_norm(op: LocalResponseNorm, x: Operand, out: TensorType) -> LoweringResult:
     require_batch(x)
-    here = x.to_order(*channels_first_order(x.order), folded=x.layout.folded)
-    made = layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), here)
-    if here.layout.rank <= 4:
-        return made
-    # of more axes it takes a view, which not every order in memory has
-    return replace(made, call=Call(SELF, (call_method(here.expr, "contiguous"),)))
+    x = x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL), folded=x.layout.folded)
+    result = layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), x)
+    if x.layout.rank <= 4:
+        return result
+    # for more axes PyTorch needs a view, which some memory layouts do not allow
+    return replace(result, call=Call(SELF, (call_method(x.expr, "contiguous"),)))

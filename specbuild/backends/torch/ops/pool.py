@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from specbuild.backends.base import Signature, collapse_equal, layer_result
+from specbuild.backends.base import collapse_equal, layer_result
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes, pad_window, symmetric_padding
 from specbuild.codegen.constructions import SELF
@@ -38,62 +39,60 @@ ADAPTIVE_POOL: dict[type[AdaptivePool], dict[int, Signature]] = {
 @emits(MaxPool)
 def emit_max_pool(op: MaxPool, x: Operand, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
-    here = arrange_window_axes(x, window.axes)
+    x = arrange_window_axes(x, window.axes)
     padding = symmetric_padding(window)
     common: dict[str, Any] = {
         "stride": None if op.stride is None else collapse_equal(window.stride),
         "dilation": collapse_equal(window.dilation),
     }
     pool, kernel = MAX_POOL[len(window.axes)], collapse_equal(window.kernel)
-    most = all(
-        2 * p[0] <= k for p, k in zip(window.pads or (), window.kernel, strict=False)
-    )  # PyTorch's own limit
-    if padding is not None and most:
-        return layer_result(pool.construct(kernel, padding=padding, ceil_mode=op.ceil_mode, **common), here)
-    around = pad_window(here.expr, window.with_ceil_mode() if op.ceil_mode else window, value=float("-inf"))
-    return LoweringResult(Call(SELF, (around,)), here.layout, pool.construct(kernel, **common))
+    # PyTorch pads by at most half the kernel
+    is_allowed = all(2 * p[0] <= k for p, k in zip(window.pads or (), window.kernel, strict=False))
+    if padding is not None and is_allowed:
+        return layer_result(pool.construct(kernel, padding=padding, ceil_mode=op.ceil_mode, **common), x)
+    padded = pad_window(x.expr, window.with_ceil_mode() if op.ceil_mode else window, value=float("-inf"))
+    return LoweringResult(Call(SELF, (padded,)), x.layout, pool.construct(kernel, **common))
 
 
 @emits(AvgPool)
 def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
-    here = arrange_window_axes(x, window.axes)
+    x = arrange_window_axes(x, window.axes)
     padding = symmetric_padding(window)
     stride = None if op.stride is None else collapse_equal(window.stride)
     pool, kernel = AVG_POOL[len(window.axes)], collapse_equal(window.kernel)
     if padding is not None:
-        make = pool.construct(
+        layer = pool.construct(
             kernel,
             stride=stride,
             padding=padding,
             ceil_mode=op.ceil_mode,
             count_include_pad=op.count_include_pad,
         )
-        return layer_result(make, here)
+        return layer_result(layer, x)
     if op.count_include_pad and not op.ceil_mode:
         return LoweringResult(
-            Call(SELF, (pad_window(here.expr, window),)), here.layout, pool.construct(kernel, stride=stride)
+            Call(SELF, (pad_window(x.expr, window),)), x.layout, pool.construct(kernel, stride=stride)
         )
     wide = window.with_ceil_mode() if op.ceil_mode else window
-    counted: Expr = Call(Name("torch.ones_like"), (Index(here.expr, (FIRST, FIRST)),))
+    # divide by the average of ones and zeros: the share of the window that counts
+    counts: Expr = Call(Name("torch.ones_like"), (Index(x.expr, (FIRST, FIRST)),))
     if op.count_include_pad:
-        counted = pad_window(pad_window(counted, window, value=1.0), extra_padding(wide, window))
+        counts = pad_window(pad_window(counts, window, value=1.0), extra_padding(wide, window))
     else:
-        counted = pad_window(counted, wide)
-    mean = Infix("/", Call(SELF, (pad_window(here.expr, wide),)), Call(SELF, (counted,)))
-    return LoweringResult(mean, here.layout, pool.construct(kernel, stride=stride))
+        counts = pad_window(counts, wide)
+    mean = Infix("/", Call(SELF, (pad_window(x.expr, wide),)), Call(SELF, (counts,)))
+    return LoweringResult(mean, x.layout, pool.construct(kernel, stride=stride))
 
 
 def extra_padding(wide: SlidingWindow, window: SlidingWindow) -> SlidingWindow:
-    """The padding that one window has more than another."""
+    """Return the padding that a wider window has in addition to another."""
     pairs = zip(wide.pads or (), window.pads or (), strict=True)
     return replace(wide, pads=tuple((b - before, a - after) for (b, a), (before, after) in pairs))
 
 
 @emits(AdaptiveAvgPool, AdaptiveMaxPool)
 def emit_adaptive_pool(op: AdaptivePool, x: Operand, out: TensorType) -> LoweringResult:
-    here = arrange_window_axes(x, op.pooled_axes(x.type))
-    make = ADAPTIVE_POOL[type(op)][len(op.pooled_axes(x.type))].construct(
-        collapse_equal(op.output_sizes(x.type))
-    )
-    return layer_result(make, here)
+    axes = op.pooled_axes(x.type)
+    layer = ADAPTIVE_POOL[type(op)][len(axes)].construct(collapse_equal(op.output_sizes(x.type)))
+    return layer_result(layer, arrange_window_axes(x, axes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import Signature
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import call_method, emits
 from specbuild.codegen.constructions import SELF
 from specbuild.codegen.layout import Layout
@@ -11,7 +11,7 @@ from specbuild.codegen.tree import Call, Expr, Index, Literal, Slice
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
 from specbuild.ops.types import CHANNEL, TensorType
 
-LAYERS: dict[type[Recurrent], Signature] = {
+RECURRENT_LAYERS: dict[type[Recurrent], Signature] = {
     Lstm: Signature(
         "nn.LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False)"
     ),
@@ -30,41 +30,36 @@ WEIGHT_NAMES = {
 @emits(Lstm, Gru)
 def emit_recurrent(op: Lstm | Gru, x: Operand, out: TensorType) -> LoweringResult:
     others = tuple(a for a in (*x.layout.folded, *x.order) if a not in (op.over, CHANNEL))
-    here = x.to_order(op.over, CHANNEL, folded=others)
-    make = LAYERS[type(op)].construct(
-        here[CHANNEL], op.units, bias=op.bias, batch_first=True, bidirectional=op.bidirectional
+    x = x.to_order(op.over, CHANNEL, folded=others)
+    layer = RECURRENT_LAYERS[type(op)].construct(
+        x[CHANNEL], op.units, bias=op.bias, batch_first=True, bidirectional=op.bidirectional
     )
     weights = {name: Storage(torch_weight_name(name)) for name in op.weight_specs(x.type)}
-    begins = {"kernel": op.init, "recurrent_kernel": op.recurrent_init}
+    init_of = {"kernel": op.init, "recurrent_kernel": op.recurrent_init}
     inits = tuple(
-        (torch_weight_name(name), begin)
+        (torch_weight_name(name), init)
         for name in weights
-        if (begin := begins.get(name.removeprefix("backward_")))
+        if (init := init_of.get(name.removeprefix("backward_")))
     )
-    call: Expr = Call(SELF, (here.expr,))
+    code: Expr = Call(SELF, (x.expr,))
     if op.returns == "sequence":
-        return LoweringResult(Index(call, (Literal(0),)), here.layout, make, inits=inits, weights=weights)
-    layout = Layout((CHANNEL,), others)
-    if not op.bidirectional:
-        return LoweringResult(
-            Index(Index(call, (Literal(0),)), (Slice(), Literal(-1))),
-            layout,
-            make,
-            inits=inits,
-            weights=weights,
-        )
-    state: Expr = Index(call, (Literal(1),))
+        code, layout = Index(code, (Literal(0),)), x.layout
+    elif op.bidirectional:
+        code, layout = final_states(op, code), Layout((CHANNEL,), others)
+    else:
+        code = Index(Index(code, (Literal(0),)), (Slice(), Literal(-1)))
+        layout = Layout((CHANNEL,), others)
+    return LoweringResult(code, layout, layer, inits=inits, weights=weights)
+
+
+def final_states(op: Lstm | Gru, code: Expr) -> Expr:
+    """Return the final states of both directions, side by side."""
+    state: Expr = Index(code, (Literal(1),))
     state = Index(state, (Literal(0),)) if isinstance(op, Lstm) else state
-    return LoweringResult(
-        call_method(call_method(state, "transpose", 0, 1), "flatten", 1),
-        layout,
-        make,
-        inits=inits,
-        weights=weights,
-    )
+    return call_method(call_method(state, "transpose", 0, 1), "flatten", 1)
 
 
 def torch_weight_name(name: str) -> str:
-    """PyTorch's name of a weight."""
+    """Return the name of a weight in PyTorch."""
     own = name.removeprefix("backward_")
     return WEIGHT_NAMES[own] + ("_reverse" if own != name else "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.base import Signature, collapse_equal, inline_result
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import collapse_equal, inline_result
+from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes
 from specbuild.codegen.layout import Layout
@@ -29,61 +31,68 @@ SHUFFLES = {
         Signature("nn.PixelUnshuffle(downscale_factor)"),
     ),
 }
-LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+LINEAR_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]:
-    """The operand with a batch, C and the axes that are resized, and how it lies; a table gets a batch of one."""
+    """Return the input of a resize: a batch, C and the resized axes; and its layout.
+
+    A value without a batch gets a batch of size 1. Raises UnsupportedOp if it has other axes besides C.
+    """
     if x.layout.batched:
-        here = arrange_window_axes(x, axes)
-        return here.expr, here.layout
+        x = arrange_window_axes(x, axes)
+        return x.expr, x.layout
     others = [a for a in x.order if a not in axes]
     if len(others) > 1:
         raise UnsupportedOp(
-            f"{x.type} without a batch has more than one axis beside those", "flatten the others before"
+            f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
+            "flatten the other axes first",
         )
-    here = x.to_order(*others, *axes)
-    return Index(here.expr, (Literal(None),)), here.layout
+    x = x.to_order(*others, *axes)
+    return Index(x.expr, (Literal(None),)), x.layout
 
 
 def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
-    """The sizes of these axes, read off a value."""
-    here = like.unfold_axes() if any(a in like.layout.folded for a in axes) else like
-    shape = Attribute(here.expr, "shape")
-    if here.order[-len(axes) :] == axes:
+    """Return the sizes of these axes, read from the shape of a value."""
+    like = unfold_axes(like, axes)
+    shape = Attribute(like.expr, "shape")
+    if like.order[-len(axes) :] == axes:
         return Index(shape, (Slice(Literal(-len(axes))),))
-    return TupleOf(tuple(Index(shape, (Literal(here.dim(a)),)) for a in axes))
+    return TupleOf(tuple(Index(shape, (Literal(like.dim(a)),)) for a in axes))
 
 
 @emits(Resize)
 def emit_resize(op: Resize, x: Operand, like: Operand | None, out: TensorType) -> LoweringResult:
     axes = op.resized_axes(x.type)
     value, layout = arrange_image_axes(x, axes)
-    how: dict[str, Any] = {"mode": op.mode.replace("_", "-")}
+    arguments = size_arguments(op, x, like, axes)
     if op.mode.startswith("bi"):
-        how = {
-            "mode": LINEAR[len(axes)] if op.mode == "bilinear" else op.mode,
-            "align_corners": op.align_corners,
-        }
-    if like is not None:
-        size: dict[str, Any] = {"size": size_expression(like, axes)}
-    elif op.size is not None:
-        size = {"size": collapse_equal(op.output_sizes(x.type))}
+        arguments["mode"] = LINEAR_MODES[len(axes)] if op.mode == "bilinear" else op.mode
+        arguments["align_corners"] = op.align_corners
     else:
-        scales = op.axis_scales(x.type)
-        size = {"scale_factor": collapse_equal(scales)}
-        if not all(isinstance(s, int) for s in scales):
-            size["recompute_scale_factor"] = True  # places follow from the sizes, not from the scale
-    call: Expr = INTERPOLATE(value, **size, **how)
-    call = call if layout.batched else Index(call, (Literal(0),))
-    return inline_result(
-        call, layout, UPSAMPLE.construct(**size, **how) if layout.batched and like is None else None
-    )
+        arguments["mode"] = op.mode.replace("_", "-")
+    code: Expr = INTERPOLATE(value, **arguments)
+    if not layout.batched:
+        return inline_result(Index(code, (Literal(0),)), layout)
+    return inline_result(code, layout, UPSAMPLE.construct(**arguments) if like is None else None)
+
+
+def size_arguments(op: Resize, x: Operand, like: Operand | None, axes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of `F.interpolate` for the output size."""
+    if like is not None:
+        return {"size": size_expression(like, axes)}
+    if op.size is not None:
+        return {"size": collapse_equal(op.output_sizes(x.type))}
+    scales = op.axis_scales(x.type)
+    if all(isinstance(s, int) for s in scales):
+        return {"scale_factor": collapse_equal(scales)}
+    # sample positions follow from the sizes, which are rounded, and not from the scale
+    return {"scale_factor": collapse_equal(scales), "recompute_scale_factor": True}
 
 
 @emits(PixelShuffle, PixelUnshuffle)
 def emit_pixel_shuffle(op: PixelShuffle | PixelUnshuffle, x: Operand, out: TensorType) -> LoweringResult:
-    here = arrange_window_axes(x, op.shuffled_axes(x.type))
+    x = arrange_window_axes(x, op.shuffled_axes(x.type))
     function, module = SHUFFLES[type(op)]
-    assert here.order[0] == CHANNEL
-    return inline_result(function(here.expr, op.factor), here.layout, module.construct(op.factor))
+    assert x.order[0] == CHANNEL
+    return inline_result(function(x.expr, op.factor), x.layout, module.construct(op.factor))

@@ -10,9 +10,8 @@ from specbuild.codegen.constructions import SELF, Argument, Construction, litera
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Storage
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.ops import table_expression as expression
 from specbuild.ops.table import Const, Weight
-from specbuild.ops.table_expression import TableExpression
+from specbuild.ops.table_expression import INT, INTEGRAL, TableExpression, has_mixed_branches, infer_kind
 from specbuild.ops.types import TensorType
 
 
@@ -20,12 +19,14 @@ from specbuild.ops.types import TensorType
 def emit_weight(op: Weight, out: TensorType) -> LoweringResult:
     order = backend.natural_order(out)
     sizes = tuple(literal_expression(out[a]) for a in order) or (literal_expression(()),)
-    held = tuple(out.axes.index(a) for a in order)
     empty = Call(Name("torch.empty"), sizes)
-    make = Construction("nn.Parameter", (Argument("data", empty),)) if op.trained else empty
-    layout, inits = Layout(order, (), False), (("", op.init),)
     return LoweringResult(
-        SELF, layout, make, inits=inits, buffer=not op.trained, weights={"value": Storage("", held)}
+        SELF,
+        Layout(order, (), False),
+        Construction("nn.Parameter", (Argument("data", empty),)) if op.trained else empty,
+        inits=(("", op.init),),
+        buffer=not op.trained,
+        weights={"value": Storage("", tuple(out.axes.index(a) for a in order))},
     )
 
 
@@ -35,20 +36,18 @@ class TorchTableStyle(TableStyle):
         name: f"torch.{name}" for name in ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "sign")
     }
 
-    def emit_arange(self, size: Expr, floats: bool, filled: bool) -> Expr:
+    def emit_arange(self, size: Expr, floats: bool, is_mixed: bool) -> Expr:
         return Call(Name("torch.arange"), (Literal(0.0), size) if floats else (size,))
 
-    def emit_extreme(self, function: str, left: Expr, right: Expr, scalar: bool) -> Expr:
-        if scalar:
+    def emit_extreme(self, function: str, left: Expr, right: Expr, is_scalar: bool) -> Expr:
+        if is_scalar:
             return call_method(left, "clamp", **{"max" if function == "minimum" else "min": right})
         return Call(Name(f"torch.{function}"), (left, right))
 
     def emit_full(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
-        return (
-            Call(Name("torch.full"), (TupleOf(sizes), value))
-            if sizes
-            else Call(Name("torch.tensor"), (value,))
-        )
+        if not sizes:
+            return Call(Name("torch.tensor"), (value,))
+        return Call(Name("torch.full"), (TupleOf(sizes), value))
 
     def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
         return call_method(value, "expand", *sizes)
@@ -57,14 +56,13 @@ class TorchTableStyle(TableStyle):
         return call_method(value, "long")
 
     def has_float_indices(self, e: TableExpression, dtype: str) -> bool:
-        """PyTorch makes floats of integers where a function gives some; `floor` gives what it is given."""
-        whole = expression.infer_kind(e) in (expression.INT, expression.INTEGRAL)
-        return dtype == "float" and (whole or expression.has_mixed_branches(e))
+        """Whether the result would be integers otherwise: PyTorch promotes them, but `floor` keeps them."""
+        is_integral = infer_kind(e) in (INT, INTEGRAL)
+        return dtype == "float" and (is_integral or has_mixed_branches(e))
 
 
 @emits(Const)
 def emit_const(op: Const, out: TensorType) -> LoweringResult:
     order = backend.natural_order(out)
-    return LoweringResult(
-        SELF, Layout(order, (), False), TorchTableStyle().build_table(op, order), buffer=True
-    )
+    table = TorchTableStyle().build_table(op, order)
+    return LoweringResult(SELF, Layout(order, (), False), table, buffer=True)

@@ -1,0 +1,96 @@
+"""Code that creates, names and freezes Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from specbuild.backends.module_parts import (
+    emit_construction,
+    emit_for_each,
+    emit_list,
+    emit_row,
+    frozen_parts,
+    row_members,
+)
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.constructions import ComputedTable, Construction, Container, Member
+from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
+
+ADD_WEIGHT = "self.add_weight"
+
+
+def is_weight(step: LoweredStep) -> bool:
+    """Whether a step has a weight of its own instead of a layer."""
+    return isinstance(step.member, Construction) and step.member.function == ADD_WEIGHT
+
+
+def is_layer_list(member: Member | None) -> bool:
+    """Whether the layers of a row are in a list, because the row is not called as a whole."""
+    return isinstance(member, Container) and (member.is_loop or member.is_split)
+
+
+def attribute_name(step: LoweredStep) -> str:
+    """Return the attribute that holds a layer. It is also the name of the layer."""
+    return step.layer_name.replace(".", "_")
+
+
+def emit_layer(member: Member, name: Expr) -> Expr:
+    """Return the code that creates a layer, or a row of layers. `name` is the first part of its weight paths."""
+    if isinstance(member, Construction):
+        return emit_construction(member, name=name)
+    if isinstance(member, Container):
+        row = member.members
+        if member.names is not None:
+            members = zip(member.names, row_members(row), strict=True)
+            layers: tuple[Expr, ...] = tuple(emit_layer(m, Literal(own)) for own, m in members)
+        elif is_layer_list(member):
+            return emit_list(
+                emit_row(row, lambda m, i: emit_layer(m, indexed_name(name, i)), uses_index=True)
+            )
+        else:
+            layers = emit_row(row, lambda m, i: emit_layer(m, index_text(i)), uses_index=True)
+        return Call(Name("keras.Sequential"), (emit_list(layers),), (("name", name),))
+    assert not isinstance(member, ComputedTable)
+    return member
+
+
+def emit_weight_layer(step: LoweredStep) -> Expr:
+    """Return a layer that gives a weight of the model. It may be called on any input."""
+    assert isinstance(step.member, Construction)
+    return emit_construction(replace(step.member, function="Weight"), name=Literal(attribute_name(step)))
+
+
+def indexed_name(name: Expr, index: Expr) -> Expr:
+    """Return the name of one layer of a list: `stack_0`."""
+    assert isinstance(name, Literal)
+    if isinstance(index, Literal):
+        return Literal(f"{name.value}_{index.value}")
+    return Infix("+", Literal(f"{name.value}_"), index_text(index))
+
+
+def index_text(index: Expr) -> Expr:
+    """Return an index as a string: `"0"` or `str(i)`."""
+    return Literal(str(index.value)) if isinstance(index, Literal) else Call(Name("str"), (index,))
+
+
+def frozen_layers(class_spec: ClassSpec, layer_variable: Callable[[LoweredStep], str]) -> list[Expr]:
+    """Return the layers of a class or model that are not trained. `layer_variable` names the layer of a step."""
+    layers: list[Expr] = []
+    for step, inner_path in frozen_parts(class_spec):
+        if is_weight(step) or isinstance(step.member, ComputedTable):
+            continue
+        layer: Expr = Name(layer_variable(step))
+        if is_layer_list(step.member):
+            layers.append(Index(layer, (Literal(int(inner_path)),)) if inner_path else Star(layer))
+            continue
+        for name in inner_path.split(".") if inner_path else ():
+            layer = Call(Attribute(layer, "get_layer"), (Literal(name),))
+        layers.append(layer)
+    return layers
+
+
+def freeze_layers(layers: list[Expr]) -> list[Statement]:
+    """Return the statements that fix the weights and statistics of these layers."""
+    return emit_for_each(layers, "layer", lambda layer: Assign(f"{layer.text}.trainable", Literal(False)))

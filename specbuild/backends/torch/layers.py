@@ -1,0 +1,113 @@
+"""Code that creates, names and freezes the layers of a PyTorch module."""
+
+from __future__ import annotations
+
+from specbuild.backends.module_parts import (
+    emit_construction,
+    emit_for_each,
+    emit_list,
+    emit_row,
+    frozen_parts,
+    row_members,
+)
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.constructions import ComputedTable, Construction, Container, Member
+from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.tree import (
+    Attribute,
+    Call,
+    DictOf,
+    Do,
+    Expr,
+    Index,
+    ListOf,
+    Literal,
+    Name,
+    Statement,
+    TupleOf,
+)
+
+
+def is_tensor(step: LoweredStep) -> bool:
+    """Whether a step has a parameter or buffer instead of a module. A ModuleList cannot contain it."""
+    return step.buffer or (isinstance(step.member, Construction) and step.member.function == "nn.Parameter")
+
+
+def emit_layer(member: Member) -> Expr:
+    """Return the code that creates a layer, or a row of layers."""
+    if isinstance(member, Construction):
+        return emit_construction(member)
+    if isinstance(member, Container):
+        if member.names is not None:
+            members = zip(member.names, row_members(member.members), strict=True)
+            pairs = tuple(TupleOf((Literal(name), emit_layer(m))) for name, m in members)
+            return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
+        row = emit_row(member.members, lambda m, _: emit_layer(m))
+        if member.is_loop:
+            return Call(Name("nn.ModuleList"), (emit_list(row),))
+        return Call(Name("nn.Sequential"), row)
+    assert not isinstance(member, ComputedTable)
+    return member
+
+
+def layer_reference(class_spec: ClassSpec, layer_name: str) -> Expr:
+    """Return how `forward` refers to a layer: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`."""
+    if any(map(is_tensor, class_spec.steps_by_layer.get(layer_name, ()))):
+        return Name(f"self.{layer_name.replace('.', '_')}")
+    top, *rest = layer_name.split(".")
+    expr: Expr = Name(f"self.{top}")
+    prefix = top
+    modules = (
+        [s.layer_name for s in class_spec.steps if s.member is not None and not is_tensor(s)] if rest else []
+    )
+    for part in rest:
+        inside = [name[len(prefix) + 1 :] for name in modules if name.startswith(prefix + ".")]
+        siblings = list(dict.fromkeys(name.partition(".")[0] for name in inside))
+        is_list = siblings == [str(i) for i in range(len(siblings))]
+        expr = Index(expr, (Literal(int(part)) if is_list else Literal(part),))
+        prefix = f"{prefix}.{part}"
+    return expr
+
+
+def nest_modules(members: dict[str, Expr]) -> Expr:
+    """Return a ModuleList if the members are named 0, 1, 2 ..., else a ModuleDict. Dotted names are nested."""
+    nested: dict[str, dict[str, Expr] | Expr] = {}
+    for path, member in members.items():
+        head, _, rest = path.partition(".")
+        if rest:
+            group = nested.setdefault(head, {})
+            assert isinstance(group, dict)
+            group[rest] = member
+        else:
+            nested[head] = member
+    values = {
+        name: nest_modules(value) if isinstance(value, dict) else value for name, value in nested.items()
+    }
+    if list(values) == [str(i) for i in range(len(values))]:
+        return Call(Name("nn.ModuleList"), (ListOf(tuple(values.values())),))
+    return Call(Name("nn.ModuleDict"), (DictOf(tuple((Literal(k), v) for k, v in values.items())),))
+
+
+def frozen_layers(class_spec: ClassSpec) -> list[Expr]:
+    """Return the modules of a class that are not trained."""
+    layers: list[Expr] = []
+    for step, inner_path in frozen_parts(class_spec):
+        if is_tensor(step):
+            continue
+        layer = layer_reference(class_spec, step.layer_name)
+        if inner_path.isdigit() and isinstance(step.member, Container) and step.member.names is None:
+            layer = Index(layer, (Literal(int(inner_path)),))
+        elif inner_path:
+            layer = Call(Attribute(layer, "get_submodule"), (Literal(inner_path),))
+        layers.append(layer)
+    return layers
+
+
+def freeze_layers(layers: list[Expr]) -> list[Statement]:
+    """Return the statements that turn off the gradients of these modules and put them into evaluation mode."""
+
+    def freeze(layer: Expr) -> Statement:
+        without_gradients = Call(Attribute(layer, "requires_grad_"), (Literal(False),))
+        return Do(Call(Attribute(without_gradients, "eval")))
+
+    return emit_for_each(layers, "part", freeze)
