@@ -24,7 +24,7 @@ def align_operands(xs: Sequence[Operand], backend: Backend, out: TensorType) -> 
 
 
 def common_layout(xs: Sequence[Operand], backend: Backend, out: TensorType) -> Layout:
-    """Return the layout of an operand that has all axes of the result, if possible one in the natural order."""
+    """Return the layout of an operand with all axes of the result, preferably in the natural order."""
     complete = [x for x in xs if len(x.type.sizes) == len(out.sizes)]
     natural = backend.natural_order(out)
     lead = next((x for x in complete if x.order == natural), complete[0] if complete else None)
@@ -34,7 +34,7 @@ def common_layout(xs: Sequence[Operand], backend: Backend, out: TensorType) -> L
 
 
 def broadcast_operand(x: Operand, target: Layout) -> Expr:
-    """Return an operand with its axes in the order of `target`, and a dimension of size 1 for each missing axis."""
+    """Return an operand in the order of `target`, with a dimension of size 1 for each missing axis."""
     order = tuple(a for a in target.order if a in x.type)
     x = x.to_order(*order, folded=x.layout.folded)
     items: list[Expr] = [Slice()] if x.layout.batched else []

@@ -1,4 +1,4 @@
-"""The backend interface: tensor layouts, a table from op to the function that emits it, and the emitted file."""
+"""The backend interface: tensor layouts, the writer of each op, and the emitted file."""
 
 from __future__ import annotations
 
@@ -118,6 +118,6 @@ def collapse_equal(values: tuple[Any, ...]) -> Any:
 def is_fixed(value: Any, constant: Any) -> bool:
     """Whether a value equals `constant` in every instance of its block.
 
-    Emitters may choose a special form only for such a value: one that depends on a parameter may differ elsewhere.
+    Writers may choose a special form only for such a value: one that depends on a parameter may differ.
     """
     return expression_of(value) is None and value == constant

@@ -13,7 +13,7 @@ BATCH_LETTER = "b"
 
 @dataclass(frozen=True)
 class MatrixProduct:
-    """A matrix product: whether to transpose the last two dimensions of each side, and the layout of the result."""
+    """A matrix product: whether to transpose each side's last two dimensions, and the result's layout."""
 
     transposed: tuple[bool, bool]
     layout: Layout
@@ -23,7 +23,7 @@ def match_matrix_product(xs: Sequence[Operand], over: tuple[str, ...]) -> Matrix
     """Return the contraction as a matrix product in the present layouts; None if it is not one.
 
     It is one if the leading axes are the same, one axis is summed, and each side has one axis left.
-    A right side without a batch and without shared axes is a weight: then the left side may have any other axes.
+    A right side without a batch and shared axes is a weight: the left side may then have any other axes.
     """
     if len(xs) != 2 or len(over) != 1:
         return None

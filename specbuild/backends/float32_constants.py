@@ -14,9 +14,9 @@ from specbuild.ops.types import TensorType
 
 
 class Float32Constant(NamedTuple):
-    """A constant that a framework keeps in float32, and a test whether it is rounded for an op and its first input.
+    """A constant that a framework keeps in float32.
 
-    A constant such as 0.25 is exact in float32.
+    `applies` says whether it is rounded for an op and its first input. 0.25, for example, is exact.
     """
 
     reason: str

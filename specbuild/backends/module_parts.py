@@ -1,4 +1,4 @@
-"""Parts of an emitted file that are the same in every framework: imports, helpers, docstrings, rows of layers."""
+"""Parts of an emitted file that are the same in every framework: imports, docstrings, rows of layers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def group_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def emit_construction(construction: Construction, **more: Expr) -> Call:
-    """Return the construction as a call: arguments without a default by position, others if they differ from it."""
+    """Return the call, with arguments by position if they have no default, else by keyword."""
     arguments = construction.arguments
     positional = tuple(a.value for a in arguments if a.default is REQUIRED)
     keywords = tuple((a.name, a.value) for a in arguments if a.default is not REQUIRED and not a.is_default)
@@ -137,7 +137,7 @@ def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
 
 
 def describe_flags(class_spec: ClassSpec) -> dict[str, str]:
-    """Return the documentation of flags that the spec does not declare: for steps that only some instances have."""
+    """Return the documentation of generated flags, which turn on steps that only some instances have."""
     steps_of_flag: dict[str, list[str]] = {}
     for step in class_spec.steps:
         flag = class_spec.flags.get(step.key)
@@ -153,7 +153,7 @@ def describe_flags(class_spec: ClassSpec) -> dict[str, str]:
 
 
 def reflow_paragraphs(text: str) -> str:
-    """Return the text with the lines of each paragraph joined. Lists and indented paragraphs stay as they are."""
+    """Join the lines of each paragraph. Lists and indented paragraphs stay as they are."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         lines = paragraph.splitlines()
@@ -220,7 +220,7 @@ def emit_computed(table: ComputedTable, used_names: Iterable[str]) -> tuple[list
 
 
 def frozen_parts(class_spec: ClassSpec) -> list[tuple[LoweredStep, str]]:
-    """Return what is not trained: steps with an empty path, or a step and the path of a part inside its row."""
+    """Return what is not trained: steps, with the path of a part, or an empty path for the whole step."""
     weights = {name for lowered in class_spec.instances for name in (*lowered.weights, *lowered.children)}
     parts = []
     for path in class_spec.block.frozen_paths:
@@ -246,7 +246,7 @@ def emit_for_each(parts: list[Expr], name: str, write: Callable[[Name], Statemen
 
 
 def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
-    """Return the conditions of the optional steps without a layer, by the attribute that holds each condition."""
+    """Return the conditions of optional steps without a layer, by attribute name."""
     return {
         flag_name(step, class_spec): class_spec.flags[step.key]
         for step in class_spec.steps
@@ -255,7 +255,7 @@ def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
 
 
 def flag_name(step: LoweredStep, class_spec: ClassSpec) -> str:
-    """Return the attribute that holds the condition of a step; steps of one kind with one condition share it."""
+    """Return the attribute for the condition of a step. Steps of one kind with one condition share it."""
     flags, stem = class_spec.flags, step.node.rstrip("0123456789")
     same_kind = [
         s

@@ -52,7 +52,7 @@ class TableStyle:
     where_function: str
 
     def emit_arange(self, size: Expr, floats: bool, is_mixed: bool) -> Expr:
-        """Return the indices of an axis. `is_mixed` says that they may be combined with constant integer arrays."""
+        """Return the indices of an axis. `is_mixed`: they may be combined with constant integer arrays."""
         raise NotImplementedError
 
     def emit_extreme(self, function: str, left: Expr, right: Expr, is_scalar: bool) -> Expr:
@@ -195,7 +195,7 @@ class TableEmitter:
         return self.style.emit_full(self.axis_sizes(), self.emit_number(node, floats), dtype)
 
     def emit_number(self, node: ast.expr, floats: bool = False) -> Expr:
-        """Return a part that reads no axis as a Python number. `floats` asks for a float instead of an integer."""
+        """Return a part that reads no axis as a Python number, with `floats` as a float."""
         value = self.emit_python(node, floats)
         if not floats:
             return value

@@ -16,7 +16,7 @@ INITIALIZER_CLASSES = {
 }
 INITIALIZER_NAMES = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot_uniform"}
 
-# kind -> scale and distribution. Keras' HeNormal and GlorotNormal are truncated at two standard deviations, unlike PyTorch's.
+# kind -> scale and distribution. Unlike PyTorch's, Keras' HeNormal and GlorotNormal are truncated.
 VARIANCE_SCALING = {
     "kaiming_uniform": (2.0, "uniform"),
     "kaiming_normal": (2.0, "untruncated_normal"),

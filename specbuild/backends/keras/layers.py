@@ -37,7 +37,7 @@ def attribute_name(step: LoweredStep) -> str:
 
 
 def emit_layer(member: Member, name: Expr) -> Expr:
-    """Return the code that creates a layer, or a row of layers. `name` is the first part of its weight paths."""
+    """Return the code that creates a layer or a row of layers. Its weight paths begin with `name`."""
     if isinstance(member, Construction):
         return emit_construction(member, name=name)
     if isinstance(member, Container):
@@ -76,7 +76,7 @@ def index_text(index: Expr) -> Expr:
 
 
 def frozen_layers(class_spec: ClassSpec, layer_variable: Callable[[LoweredStep], str]) -> list[Expr]:
-    """Return the layers of a class or model that are not trained. `layer_variable` names the layer of a step."""
+    """Return the layers that are not trained. `layer_variable` gives the variable of a step's layer."""
     layers: list[Expr] = []
     for step, inner_path in frozen_parts(class_spec):
         if is_weight(step) or isinstance(step.member, ComputedTable):

@@ -107,7 +107,7 @@ class ModelFunction:
         return list(created.values())
 
     def table_statements(self) -> list[Statement]:
-        """Return the statements that compute the tables. A table that a layer reads becomes a layer itself."""
+        """Return the statements that compute the tables. If a layer reads a table, it becomes a layer too."""
         class_spec = self.class_spec
         used_names = {
             *class_spec.params,
@@ -173,7 +173,10 @@ class ModelFunction:
 
 
 def tables_read_by_layers(class_spec: ClassSpec) -> set[str]:
-    """Return the tables that must be part of the model: a layer or an output reads a value computed from tables only."""
+    """Return the tables that must be part of the model.
+
+    A layer or an output reads them, or a value that is computed from tables only.
+    """
     tables_of: dict[str, set[str]] = {}  # value that depends on tables only -> these tables
     read_tables: set[str] = set()
     for step in class_spec.steps:

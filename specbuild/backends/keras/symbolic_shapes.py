@@ -68,9 +68,9 @@ def is_constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
 def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
     """Rewrite sums so that Keras on TensorFlow takes no summand for a bias.
 
-    It takes a second summand with one axis longer than 1, the batch included, for a bias. It adds a bias along the
-    last axis, or along the first after the batch if the sizes agree. So the summands are swapped, or the second one
-    is negated and subtracted.
+    It takes a second summand with one axis longer than 1, the batch included, for a bias. It adds a bias
+    along the last axis, or along the first after the batch if the sizes agree. So the summands are swapped,
+    or the second one is negated and subtracted.
     """
     last = step.layout.order[-1:]
 
@@ -95,7 +95,7 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
 
 
 def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
-    """Return the axes longer than 1 in the values that an expression reads, and whether any of them has a batch."""
+    """Return the axes longer than 1 in the values that an expression reads, and whether any has a batch."""
     axes: set[str] = set()
     batched = False
     block = class_spec.first_instance.block
@@ -114,8 +114,8 @@ def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
 def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
     """Return the steps, with a Scale layer for a product with a number, and an einsum for one with a table.
 
-    Only products in front of a layer are rewritten. Keras takes the product of a symbolic value and a constant
-    for a sparse tensor, and traces the next layers with it. Not every operation accepts a sparse tensor.
+    Only products in front of a layer are rewritten. Keras takes the product of a symbolic value and a
+    constant for a sparse tensor, and traces the next layers with it. Not every operation accepts that.
     """
     products_in: dict[str, set[str]] = {}  # value -> the products it contains, back to the last layer
     read_by_layers: set[str] = set()

@@ -70,7 +70,7 @@ def layer_reference(class_spec: ClassSpec, layer_name: str) -> Expr:
 
 
 def nest_modules(members: dict[str, Expr]) -> Expr:
-    """Return a ModuleList if the members are named 0, 1, 2 ..., else a ModuleDict. Dotted names are nested."""
+    """Return a ModuleList if the names are 0, 1, 2 ..., else a ModuleDict. Dotted names are nested."""
     nested: dict[str, dict[str, Expr] | Expr] = {}
     for path, member in members.items():
         head, _, rest = path.partition(".")
@@ -104,7 +104,7 @@ def frozen_layers(class_spec: ClassSpec) -> list[Expr]:
 
 
 def freeze_layers(layers: list[Expr]) -> list[Statement]:
-    """Return the statements that turn off the gradients of these modules and put them into evaluation mode."""
+    """Return the statements that stop the gradients of these modules and set evaluation mode."""
 
     def freeze(layer: Expr) -> Statement:
         without_gradients = Call(Attribute(layer, "requires_grad_"), (Literal(False),))

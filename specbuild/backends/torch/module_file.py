@@ -92,7 +92,7 @@ def build_init(class_spec: ClassSpec) -> Function | None:
 
 
 def build_train(class_spec: ClassSpec) -> Function | None:
-    """Return the method `train`, which keeps frozen modules in evaluation mode, so that their statistics stay."""
+    """Return the method `train`, which keeps frozen modules in evaluation mode; None if there are none."""
     layers = frozen_layers(class_spec)
     if not layers:
         return None
@@ -154,7 +154,7 @@ def build_tensor(step: LoweredStep, class_spec: ClassSpec) -> Iterator[Statement
 
 
 def build_reset_parameters(class_spec: ClassSpec) -> Function | None:
-    """Return the method `reset_parameters`, which initializes weights as the spec says; None if it says nothing."""
+    """Return the method `reset_parameters`, which runs the initializers of the spec; None if it has none."""
     body: list[Statement] = []
     for step in class_spec.steps:
         for name, init in step.inits:

@@ -70,5 +70,5 @@ def can_use_fused(
 
 
 def arrange_axes(x: Operand, order: tuple[str, ...], batched: bool) -> Expr:
-    """Return an operand in this order, with a dimension of size 1 for each missing axis, and for a missing batch."""
+    """Return an operand in this order, with a dimension of size 1 for each missing axis or batch."""
     return insert_axes(x.unfold_axes().to_order(*(a for a in order if a in x.type)), order, batched)

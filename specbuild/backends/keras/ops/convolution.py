@@ -48,7 +48,10 @@ DENSE = Signature(
 
 
 def arrange_window_axes(x: Operand, axes: tuple[str, ...], *more: str) -> Operand:
-    """Return the input of a windowed op: the window's axes, then `more`, then the channel axis. All others are folded."""
+    """Return the input of a windowed op: the window's axes, then `more`, then the channel axis.
+
+    All other axes are folded into the batch.
+    """
     channel, folded = split_window_axes(x, (*axes, *more))
     return x.to_order(*axes, *more, channel, folded=folded)
 
@@ -113,7 +116,7 @@ def is_depthwise(op: Conv, x: Operand) -> bool:
 
 
 def depth_multiplier(channels: int, input_channels: int) -> int:
-    """Return the number of output channels for each input channel, with the author's expression if possible."""
+    """Return the number of output channels per input channel, if possible as the author wrote it."""
     text, factor_text = expression_of(channels), expression_of(input_channels)
     multiplier = concrete(channels) // concrete(input_channels)
     if text == factor_text:
@@ -232,7 +235,7 @@ def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> Lower
             **arguments,
         )
         return layer_result(layer, x, weights=weights)
-    # with gaps Keras' default output is longer, and TensorFlow's gradients of "same" over three axes are wrong
+    # with gaps, Keras' default output is longer, and TensorFlow's gradients of 3-d "same" are wrong
     leaves_gaps = has_gaps(window)
     uses_tf_same = op.padding == "tf_same" and not (n == 3 and leaves_gaps)
     if uses_tf_same or is_scaled_by_stride(window, output_padding):
@@ -254,7 +257,7 @@ def has_gaps(window: SlidingWindow) -> bool:
 
 
 def is_scaled_by_stride(window: SlidingWindow, output_padding: tuple[int, ...]) -> bool:
-    """Whether the output is the input size times the stride, as with Keras' `same`, in every instance of the block."""
+    """Whether every size is multiplied by the stride in every instance of the block, as with `same`."""
     assert window.pads is not None
     pads = (n for pair in window.pads for n in pair)
     numbers = [*window.kernel, *window.stride, *output_padding, *pads]

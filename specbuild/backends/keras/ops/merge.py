@@ -44,7 +44,7 @@ def cast_operands(xs: Sequence[Operand], sides: list[Expr], out: TensorType) -> 
 
 
 def unify_order(xs: tuple[Operand, ...], out: TensorType) -> tuple[list[Operand], Layout]:
-    """Return values with equal axes in one order: the common order of the batched ones, or else the natural order."""
+    """Return values with equal axes in one order: that of the batched ones, or else the natural order."""
     deciding = [x.unfold_axes() for x in xs if x.layout.batched] or [x.unfold_axes() for x in xs]
     order = deciding[0].order
     if any(x.order != order for x in deciding):

@@ -14,7 +14,10 @@ from specbuild.codegen.tree import Call, Literal
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent
 from specbuild.ops.types import CHANNEL, TensorType
 
-RECURRENT_PARAMETERS = "use_bias=True, kernel_initializer='glorot_uniform', recurrent_initializer='orthogonal', return_sequences=False"
+RECURRENT_PARAMETERS = (
+    "use_bias=True, kernel_initializer='glorot_uniform', recurrent_initializer='orthogonal', "
+    "return_sequences=False"
+)
 RECURRENT_LAYERS: dict[type[Recurrent], Signature] = {
     Lstm: Signature(f"layers.LSTM(units, {RECURRENT_PARAMETERS})"),
     Gru: Signature(f"layers.GRU(units, {RECURRENT_PARAMETERS})"),

@@ -37,7 +37,7 @@ def emit_contract(op: Contract, *xs: Operand, out: TensorType) -> LoweringResult
 def partial_product(
     op: Contract, left: Layout, right: Operand, rest: Sequence[Operand], out: TensorType
 ) -> Layout:
-    """Return the layout of the product of two values, with the axes that the result or the rest still needs."""
+    """Return the layout of a product of two values, with the axes that the result or the rest needs."""
     if not rest:
         return Layout(backend.natural_order(out), (), out.batched)
     axes = dict.fromkeys((*left.order, *right.order))

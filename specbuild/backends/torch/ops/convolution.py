@@ -50,7 +50,7 @@ def symmetric_padding(window: SlidingWindow) -> Any:
 
 
 def pad_argument(*sides: int) -> Expr:
-    """Return the padding for `F.pad`, which starts with the last dimension: `[pad] * 4` if all sides have one name."""
+    """Return the padding for `F.pad`, last dimension first: `[pad] * 4` if all sides have the same expression."""
     if expression_of(sides[0]) is not None and {expression_of(n) for n in sides} == {expression_of(sides[0])}:
         return Infix("*", ListOf((literal_expression(sides[0]),)), Literal(len(sides)))
     return literal_expression(sides)

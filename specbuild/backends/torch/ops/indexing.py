@@ -33,7 +33,7 @@ def emit_gather(op: Gather, x: Operand, index: Operand, out: TensorType) -> Lowe
 
 
 def emit_gather_along(op: Gather, x: Operand, index: Operand, out: TensorType) -> LoweringResult:
-    """Return `torch.gather`, for an index that has axes in common with the value. Both must have the same rank."""
+    """Return `torch.gather`, for an index that has axes in common with the value. Both get the same rank."""
     [new_axis] = (a for a in index.order if a not in op.shared_axes(x.type, index.type))
     layout = Layout(tuple(new_axis if a == op.over else a for a in x.order), (), out.batched)
     arranged = index.to_order(*(a for a in layout.order if a in index.type))

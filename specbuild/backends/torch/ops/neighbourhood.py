@@ -24,7 +24,7 @@ FOLD = Signature("F.fold(input, output_size, kernel_size, dilation=1, padding=0,
 
 
 def pad_axes(x: Expr, order: tuple[str, ...], sides: Mapping[str, PaddingPair], **keywords: Any) -> Expr:
-    """Return a value with padding at both ends of axes. `order` names the last dimensions, which may be padded."""
+    """Return a value with padding at both ends of axes. `order` names its last dimensions."""
     if all(is_fixed(n, 0) for pair in sides.values() for n in pair):
         return x
     pads = pad_argument(*(n for axis in reversed(order) for n in sides.get(axis, (0, 0))))
@@ -50,7 +50,7 @@ def emit_pad(op: Pad, x: Operand, out: TensorType) -> LoweringResult:
 
 
 def arrange_for_padding(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """Return an operand whose axes PyTorch can pad by reflection or replication: one to three after the channels."""
+    """Return an operand that PyTorch can pad by its own values: with one to three axes after the channels."""
     if x.layout.batched and x.order[0] not in axes and set(axes) < set(x.order) and len(x.order) <= 4:
         return x
     others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
@@ -104,7 +104,7 @@ def emit_fold(op: Fold, x: Operand, like: Operand | None, out: TensorType) -> Lo
 
 
 def output_sizes(op: Fold, x: Operand, like: Operand | None, window: SlidingWindow) -> list[Expr]:
-    """Return the size of each folded axis: from `like`, from the attribute `size`, or the smallest that fits."""
+    """Return the size of each axis: from `like`, from the attribute `size`, or the smallest possible."""
     if like is not None:
         like = unfold_axes(like, window.axes)
         return [Index(Attribute(like.expr, "shape"), (Literal(like.dim(axis)),)) for axis in window.axes]
