@@ -1,8 +1,7 @@
-"""`specbuild diff`: what became of one model in another."""
+"""`specbuild diff`: compare two models."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from specbuild.api import Model, build_model
 from specbuild.cli import options
 from specbuild.cli.draw import save_picture
-from specbuild.cli.terminal import ExitCode, can_style, log_line, print_text
+from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_json, print_text
 from specbuild.compiler.arguments import SpecArgument, SpecArguments, arguments_from_flags
 from specbuild.compiler.pipeline import open_spec
 from specbuild.diagnostics.errors import Location, SpecError, SpecErrors, make_printable
@@ -37,23 +36,21 @@ CHANGE_STYLES = {
 
 
 class DiffSide(NamedTuple):
-    """One of the two, as it was named: a file or -, and a variant."""
+    """One of the two models, as given on the command line: a file or `-`, and a variant."""
 
-    label: str
+    label: str  # A or B
     file: str
     variant: str | None
     settings: list[str]
 
     @property
     def arguments(self) -> SpecArguments:
-        """What was chosen for it, and where that was said."""
-        found = arguments_from_flags(self.settings, None, f"--set-{self.label.lower()}")
+        """The variant and the parameters, with their locations on the command line."""
+        arguments = arguments_from_flags(self.settings, None, f"--set-{self.label.lower()}")
         if self.variant is None:
-            return found
-        said = f"{self.file}@{self.variant}"
-        return replace(
-            found, variant=SpecArgument(self.variant, Location(self.label, 1, len(self.file) + 2, said))
-        )
+            return arguments
+        location = Location(self.label, 1, len(self.file) + 2, f"{self.file}@{self.variant}")
+        return replace(arguments, variant=SpecArgument(self.variant, location))
 
     @property
     def display_name(self) -> str:
@@ -62,53 +59,61 @@ class DiffSide(NamedTuple):
 
     @property
     def short_name(self) -> str:
-        """The same without folders."""
+        """The display name without folders."""
         return self.display_name.rpartition("/")[2]
 
 
+Before = Annotated[
+    str,
+    typer.Argument(
+        metavar="A", help="The first model: a spec file, or file@variant; - reads stdin.", show_default=False
+    ),
+]
+After = Annotated[
+    str, typer.Argument(metavar="B", help="The model to compare it with, likewise.", show_default=False)
+]
+SetA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set-a",
+        metavar="NAME=VALUE",
+        help="Set a parameter of A. Repeat for more parameters.",
+        show_default=False,
+    ),
+]
+SetB = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set-b",
+        metavar="NAME=VALUE",
+        help="Set a parameter of B. Repeat for more parameters.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print all changes as one JSON document.")]
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        "--draw",
+        metavar="PATH",
+        help="Also draw the changes; the suffix sets the format: .svg, .png, .pdf, .dot, .mmd.",
+        show_default=False,
+    ),
+]
+
+
 def diff_command(
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A", help="A spec file, or file@variant; - reads standard input.", show_default=False
-        ),
-    ],
-    b: Annotated[str, typer.Argument(metavar="B", help="What became of it, likewise.", show_default=False)],
-    set_a: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set-a",
-            metavar="NAME=VALUE",
-            help="The value of a parameter of A; may be given again.",
-            show_default=False,
-        ),
-    ] = None,
-    set_b: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set-b",
-            metavar="NAME=VALUE",
-            help="The value of a parameter of B; may be given again.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything, step by step, as one JSON document.")
-    ] = False,
-    picture: Annotated[
-        str | None,
-        typer.Option(
-            "--draw",
-            metavar="PATH",
-            help="Draw both models as one as well; the ending is the format: .svg, .png, .pdf, .dot, .mmd.",
-            show_default=False,
-        ),
-    ] = None,
+    a: Before,
+    b: After,
+    set_a: SetA = None,
+    set_b: SetB = None,
+    as_json: AsJson = False,
+    picture: Picture = None,
     root: options.Root = None,
 ) -> None:
-    """Compare two models: steps, wiring, sizes, and which trained weights survive.
+    """Compare two models: steps, connections, shapes, and which trained weights can be reused.
 
-    Ends with 0 if they are the same, with 1 if they differ.
+    Exits with 0 if they are equal, with 1 if they differ.
 
     Two variants: specbuild diff net.yaml@small net.yaml@large
 
@@ -116,68 +121,73 @@ def diff_command(
     """
     format = picture_format(picture)
     sides = parse_side("A", a, set_a or []), parse_side("B", b, set_b or [])
-    options.check_stdin_once([s.file for s in sides])
-    models, faults = [], []
-    for mine, other in (sides, sides[::-1]):
-        try:
-            models.append(load_side(mine, other, root))
-        except SpecError as error:
-            faults.append(error)
-        except SpecErrors as errors:
-            faults += errors.errors
-    if faults:
-        raise SpecErrors({str(fault): fault for fault in faults}.values())
-    from specbuild.diff import diff_document, report_lines
-    from specbuild.diff import diff_models as compared
+    options.check_stdin_once([side.file for side in sides])
+    models = load_sides(sides, root)
+    from specbuild.diff import diff_document, diff_models, report_lines  # imported late: parsing comes first
 
-    found = compared(*(m.graph for m in models))
+    comparison = diff_models(*(model.graph for model in models))
+    names = [side.display_name for side in sides]
     if as_json:
-        named = dict(zip(("a", "b"), (s.display_name for s in sides), strict=True))
-        print_text(json.dumps({**named, **diff_document(found)}, indent=2) + "\n")
+        print_json({"a": names[0], "b": names[1], **diff_document(comparison)})
     elif can_style(sys.stdout):
-        print_report(report_lines(found, *(s.display_name for s in sides)))
+        print_report(report_lines(comparison, *names))
     else:
-        print_text("".join(f"{line}\n" for line in report_lines(found, *(s.display_name for s in sides))))
+        print_text("".join(f"{line}\n" for line in report_lines(comparison, *names)))
     if picture is not None:
-        save_picture(Path(picture), found.picture(format, look=picture_style(sides), log=log_line))
-    if not found.equal:
+        save_picture(Path(picture), comparison.picture(format, look=picture_style(sides), log=log_line))
+    if not comparison.equal:
         raise typer.Exit(ExitCode.FOUND)
 
 
 def picture_format(path: str | None) -> str:
-    """The format that a path asks for, before anything else is done; none for no path."""
+    """Return the format of a path, or an empty text for no path; raises SB702 before any work is done."""
     if path is None:
         return ""
-    from specbuild.diagram import format_from_path  # only here: most compare without a picture
+    from specbuild.diagram import format_from_path  # imported late: most comparisons are not drawn
 
     return format_from_path(path)
 
 
 def picture_style(sides: tuple[DiffSide, DiffSide]) -> DrawingStyle:
-    from specbuild.diagram import DrawingStyle  # only here, as above
+    from specbuild.diagram import DrawingStyle  # imported late, as above
 
     return DrawingStyle(title=" → ".join(dict.fromkeys(side.short_name for side in sides)))
 
 
 def parse_side(label: str, text: str, settings: list[str]) -> DiffSide:
-    """`file@variant` apart; a file of the whole name is itself."""
+    """Split `file@variant`; if a file with the whole text as its name exists, it is the file."""
     file, _, variant = text.rpartition("@")
-    apart = file and IDENTIFIER.fullmatch(variant) and not Path(text).exists()
-    return DiffSide(label, file, variant, settings) if apart else DiffSide(label, text, None, settings)
+    has_variant = file and IDENTIFIER.fullmatch(variant) and not Path(text).exists()
+    return DiffSide(label, file, variant, settings) if has_variant else DiffSide(label, text, None, settings)
 
 
-def load_side(mine: DiffSide, other: DiffSide, root: Path | None) -> Model:
-    """A side's model; what comes from standard input imports as the other side's file does."""
-    beside = Path(other.file) if mine.file == "-" and other.file != "-" else None
-    return build_model(*open_spec(options.spec_source(mine.file), root, beside), mine.arguments)
+def load_sides(sides: tuple[DiffSide, DiffSide], root: Path | None) -> list[Model]:
+    """Load both models; the errors of both are raised together, each only once."""
+    models: list[Model] = []
+    errors: list[SpecError] = []
+    for side, other in (sides, sides[::-1]):
+        try:
+            models.append(load_side(side, other, root))
+        except SpecError as error:
+            errors.append(error)
+        except SpecErrors as error:
+            errors += error.errors
+    if errors:
+        raise SpecErrors({str(error): error for error in errors}.values())
+    return models
+
+
+def load_side(side: DiffSide, other: DiffSide, root: Path | None) -> Model:
+    """Load the model of a side. A spec on stdin imports files as if it lay beside the other side's file."""
+    beside = Path(other.file) if side.file == "-" and other.file != "-" else None
+    return build_model(*open_spec(options.spec_source(side.file), root, beside), side.arguments)
 
 
 def print_report(lines: list[ReportLine]) -> None:
-    """The report on a terminal: what happened is told by its word, and by a colour beside."""
-    from rich.console import Console  # only here: it takes a third of the time of a command
+    """Print the report to a terminal: the label of each line is coloured by the kind of change."""
     from rich.text import Text
 
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = plain_console()
     for line in lines:
         text = Text(str(line))
         if line.label:

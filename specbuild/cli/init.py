@@ -1,4 +1,4 @@
-"""`specbuild init`: a spec to start from."""
+"""`specbuild init`: write a spec to start from."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import log_line, print_text
-from specbuild.compiler import output_files as output
-from specbuild.diagnostics.errors import closest_match, make_printable
+from specbuild.cli.terminal import did_you_mean, log_line, print_text
+from specbuild.compiler.output_files import create_file
+from specbuild.diagnostics.errors import make_printable
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).with_name("templates").glob("*.yaml"))}
 
 
 def check_template(name: str) -> str:
-    """The name of a template."""
+    """Return the name if it is a template."""
     if name in TEMPLATES:
         return name
-    near = closest_match(name, TEMPLATES)
-    hint = f"; did you mean {near}?" if near else ""
+    hint = did_you_mean(name, TEMPLATES)
     raise typer.BadParameter(f"{make_printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
 
 
 def init_command(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="The file to write; - is standard output.")
+        str, typer.Argument(metavar="PATH", help="The file to write; - is stdout.")
     ] = "model.yaml",
     template: Annotated[
         str,
         typer.Option(
-            "--template", "-t", metavar="|".join(TEMPLATES), help="What it is about.", callback=check_template
+            "--template",
+            "-t",
+            metavar="|".join(TEMPLATES),
+            help="The kind of model.",
+            callback=check_template,
         ),
     ] = "image",
 ) -> None:
@@ -39,6 +42,6 @@ def init_command(
     if path == "-":
         print_text(text)
         return
-    output.create_file(Path(path), text)
+    create_file(Path(path), text)
     log_line(f"wrote {path}")
     log_line(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")

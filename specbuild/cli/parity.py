@@ -132,16 +132,14 @@ def parity_command(
         worker=WorkerOptions(device, tf32, timeout),
         jobs=jobs,
     )
+    suffix = f" {variant}" if variant else ""
     form = "json" if as_json else format
     errors: list[SpecError] = []
     try:
         require_packages(request.runtimes)
-        if not specs and not blocks:
-            raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
-        suffix = f" {variant}" if variant else ""
-        has_arguments = bool(variant or settings or features)
-        builders = {name + suffix: library_case_builder(name, load, has_arguments) for name in blocks or ()}
-        builders |= {spec: spec_case_builder(spec, load) for spec in options.check_stdin_once(specs or [])}
+        builders = case_builders(
+            specs or [], blocks or [], load, suffix, bool(variant or settings or features)
+        )
         results, workers = run_parity(build_cases(builders, request, errors), request)
     except SpecError as error:  # a framework is missing or does not start, or there is no GPU
         stop_with_error(error, errors, form)
@@ -149,6 +147,19 @@ def parity_command(
     print_report(results, workers, errors, form, depth)
     if errors:
         raise typer.Exit(exit_code(SpecErrors(errors)))
+
+
+def case_builders(
+    specs: list[str], blocks: list[str], load: Callable[..., Model], suffix: str, has_arguments: bool
+) -> dict[str, Callable[[], ParityCase]]:
+    """Return a function for each spec and block that builds its case; no spec is loaded yet.
+
+    `suffix` is added to the names of blocks.
+    """
+    if not specs and not blocks:
+        raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
+    builders = {name + suffix: library_case_builder(name, load, has_arguments) for name in blocks}
+    return builders | {spec: spec_case_builder(spec, load) for spec in options.check_stdin_once(specs)}
 
 
 def spec_case_builder(spec: str, load: Callable[..., Model]) -> Callable[[], ParityCase]:

@@ -1,4 +1,4 @@
-"""`specbuild schema`: the JSON Schema by which editors complete and check specs."""
+"""`specbuild schema`: the JSON Schema with which editors complete and check specs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,15 @@ def schema_command(
     spec: Annotated[
         str | None,
         typer.Argument(
-            metavar="SPEC", help="A spec whose own blocks and imports are added.", show_default=False
+            metavar="SPEC", help="A spec: its blocks and imports are added to the schema.", show_default=False
         ),
     ] = None,
     root: options.Root = None,
 ) -> None:
-    """Print the JSON Schema of specs, for completion in an editor.
+    """Print the JSON Schema of specs, for completion in editors.
 
-    Save it beside your specs, and begin each of them with the line
+    Save it beside your specs, and put this line at the start of each of them:
     "# yaml-language-server: $schema=./specbuild.schema.json".
     """
-    print_text(
-        schema_to_json(
-            build_editor_schema(*open_spec(options.spec_source(spec), root))
-            if spec is not None
-            else build_editor_schema()
-        )
-    )
+    arguments = () if spec is None else open_spec(options.spec_source(spec), root)
+    print_text(schema_to_json(build_editor_schema(*arguments)))

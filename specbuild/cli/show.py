@@ -1,8 +1,7 @@
-"""`specbuild show`: a model as a table."""
+"""`specbuild show`: print a model as a table."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,19 +10,27 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.terminal import ExitCode, can_style, log_line, print_text
+from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_json, print_text
 from specbuild.diagnostics.errors import make_printable
 from specbuild.summary import SortKey, summary_rows
 from specbuild.summary.budget import BudgetLimit, parse_amount
+from specbuild.summary.formats import (
+    summary_csv,
+    summary_document,
+    summary_markdown,
+    taps_csv,
+    taps_markdown,
+)
 from specbuild.summary.rows import sort_rows
 from specbuild.summary.table import TEXT_COLUMNS, SummaryTable
+from specbuild.summary.taps import Tap, list_taps, taps_text
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
 def check_limit(value: str | None) -> str | None:
-    """A number that a model may take at most, as it is written."""
+    """Return the value if it is a number such as 25M, or None."""
     if value is not None:
         try:
             parse_amount(value)
@@ -34,127 +41,129 @@ def check_limit(value: str | None) -> str | None:
     return value
 
 
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many levels of blocks to show. Default: 2; all for CSV and taps.",
+        show_default=False,
+    ),
+]
+Sort = Annotated[
+    SortKey | None,
+    typer.Option(
+        help="Sort each level by this, largest first. Default: execution order.", show_default=False
+    ),
+]
+Taps = Annotated[
+    bool,
+    typer.Option(
+        "--taps",
+        help="List the values that --features accepts, each with its stride relative to the input.",
+    ),
+]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Exit with 1 if the model has more parameters than this, such as 25M.",
+        callback=check_limit,
+        show_default=False,
+    ),
+]
+MaxMacs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Exit with 1 if the model has more multiply-adds than this, such as 4.1G.",
+        callback=check_limit,
+        show_default=False,
+    ),
+]
+TableFormat = Annotated[Literal["text", "markdown", "csv"], typer.Option(help="The format of the table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")]
+
+
+# Many parameters: typer reads the options of a command from its signature.
 def show_command(
     spec: options.Spec,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How many levels of blocks are shown: 2, but all for csv and taps.",
-            show_default=False,
-        ),
-    ] = None,
-    sort: Annotated[
-        SortKey | None,
-        typer.Option(help="What stands first at every level; else as the model runs.", show_default=False),
-    ] = None,
-    taps: Annotated[
-        bool, typer.Option("--taps", help="Every value that can be tapped, with its stride beside the input.")
-    ] = False,
-    max_params: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="End with 1 if there are more parameters, such as 25M.",
-            callback=check_limit,
-            show_default=False,
-        ),
-    ] = None,
-    max_macs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="End with 1 if there are more multiply-adds, such as 4.1G.",
-            callback=check_limit,
-            show_default=False,
-        ),
-    ] = None,
+    depth: Depth = None,
+    sort: Sort = None,
+    taps: Taps = False,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    format: Annotated[
-        Literal["text", "markdown", "csv"], typer.Option(help="How the table is written.")
-    ] = "text",
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON document.")] = False,
+    format: TableFormat = "text",
+    as_json: AsJson = False,
     root: options.Root = None,
 ) -> None:
-    """Show a model: its steps, what comes out of each, parameters, multiply-adds and memory."""
+    """Show a model: its steps, their output shapes, parameters, multiply-adds and memory."""
     if as_json and format != "text":
-        raise typer.BadParameter(f"--json and --format {format} are two forms: choose one")
+        raise typer.BadParameter(f"--json and --format {format} are two formats: choose one")
     if taps and sort:
-        raise typer.BadParameter("taps stand in the order of the model: --sort is for the table")
+        raise typer.BadParameter("--sort is for the table: taps are always in execution order")
+    output_format = "json" if as_json else format
     model = options.load_model(spec, variant, settings, root, features, only)
-    limits = [
-        BudgetLimit(what, said, parse_amount(said), found)
-        for what, said, found in (
-            ("parameters", max_params, model.parameters),
-            ("multiply-adds", max_macs, model.cost.macs),
-        )
-        if said is not None
-    ]
+    limits = budget_limits(model, max_params, max_macs)
     if taps:
-        print_taps(model, depth, format, as_json)
+        print_taps(list_taps(model.full_graph, depth), model.name, output_format)
     else:
-        print_summary(model, depth or (None if format == "csv" else 2), sort, format, as_json, limits)
-    over = [limit for limit in limits if not limit.is_met]
-    for limit in over:
+        rows = summary_rows(model.graph)
+        levels = depth or (None if format == "csv" else 2)
+        table = SummaryTable(model.graph, sort_rows(rows, sort) if sort else rows, levels, sort)
+        print_summary(table, limits, output_format)
+    exceeded = [limit for limit in limits if not limit.is_met]
+    for limit in exceeded:
         log_line(limit.describe_excess(model.name))
-    if over:
+    if exceeded:
         raise typer.Exit(ExitCode.FOUND)
 
 
-def print_summary(
-    model: Model,
-    depth: int | None,
-    sort: SortKey | None,
-    format: str,
-    as_json: bool,
-    limits: list[BudgetLimit],
-) -> None:
-    found = summary_rows(model.graph)
-    table = SummaryTable(model.graph, sort_rows(found, sort) if sort else found, depth, sort)
-    if not as_json and format == "text":
-        if can_style(sys.stdout):
-            print_styled_table(table)
-        else:
-            print_text(table.render_text())
-        return
-    from specbuild.summary import formats
-
-    if as_json:
-        budget = {"budget": [limit.limit_record() for limit in limits]} if limits else {}
-        print_text(json.dumps({**formats.summary_document(table), **budget}, indent=2) + "\n")
-    else:
-        print_text(formats.summary_markdown(table) if format == "markdown" else formats.summary_csv(table))
-
-
-def print_taps(model: Model, depth: int | None, format: str, as_json: bool) -> None:
-    from specbuild.summary import formats
-    from specbuild.summary.taps import list_taps, taps_text
-
-    found = list_taps(model.full_graph, depth)
-    if as_json:
-        print_text(
-            json.dumps({"model": model.name, "taps": [tap.tap_record() for tap in found]}, indent=2) + "\n"
+def budget_limits(model: Model, max_params: str | None, max_macs: str | None) -> list[BudgetLimit]:
+    """Return the limits that were given, with the model's numbers."""
+    return [
+        BudgetLimit(quantity, limit, parse_amount(limit), actual)
+        for quantity, limit, actual in (
+            ("parameters", max_params, model.parameters),
+            ("multiply-adds", max_macs, model.cost.macs),
         )
+        if limit is not None
+    ]
+
+
+def print_summary(table: SummaryTable, limits: list[BudgetLimit], format: str) -> None:
+    if format == "json":
+        budget = {"budget": [limit.limit_record() for limit in limits]} if limits else {}
+        print_json({**summary_document(table), **budget})
     elif format == "markdown":
-        print_text(formats.taps_markdown(found))
+        print_text(summary_markdown(table))
     elif format == "csv":
-        print_text(formats.taps_csv(found))
+        print_text(summary_csv(table))
+    elif can_style(sys.stdout):
+        print_styled_table(table)
     else:
-        print_text(taps_text(found))
+        print_text(table.render_text())
+
+
+def print_taps(taps: Sequence[Tap], model_name: str, format: str) -> None:
+    if format == "json":
+        print_json({"model": model_name, "taps": [tap.tap_record() for tap in taps]})
+    elif format == "markdown":
+        print_text(taps_markdown(taps))
+    elif format == "csv":
+        print_text(taps_csv(taps))
+    else:
+        print_text(taps_text(taps))
 
 
 def print_styled_table(table: SummaryTable) -> None:
-    """The table on a terminal: what holds others stands out, what costs nothing stays back.
-
-    Where it is too wide, columns go from the right, but for what a step is called and what it takes.
-    """
-    from rich.console import Console  # only here: it takes a third of the time of a command
+    """Print the table to a terminal: blocks in bold, steps without parameters or multiply-adds dimmed."""
     from rich.text import Text
 
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = plain_console()
     steps = [table.column_headings, *map(table.row_cells, table.placed_rows)]
     styles = [
         "bold" if p.row.inner else "" if p.row.cost.parameters or p.row.cost.macs else "dim"
@@ -168,25 +177,30 @@ def print_styled_table(table: SummaryTable) -> None:
         console.print(Text(f"deeper: --depth {(table.depth or 0) + 1}", style="dim"))
 
 
-def fit_table(rows: Sequence[Sequence[str]], left: int, styles: Sequence[str], width: int) -> RichTable:
-    """A table that fits, if it can."""
+def fit_table(
+    rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int
+) -> RichTable:
+    """Return a table for a terminal; if it is too wide, without the memory column, then without the last column.
+
+    The first row holds the headings. The first `text_columns` and the last column are text; others are numbers.
+    """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     headings, *body = rows
+    last = len(headings) - 1
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    kept = list(range(len(headings)))
-    for spare in (headings.index("memory"), len(headings) - 1):
-        if sum(widths[i] for i in kept) + 2 * (len(kept) - 1) > width:
-            kept.remove(spare)
+    columns = list(range(len(headings)))
+    for spare in (headings.index("memory"), last):
+        if sum(widths[i] for i in columns) + 2 * (len(columns) - 1) > width:
+            columns.remove(spare)
     table = RichTable(
         box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    for i in kept:
-        number = left <= i < len(headings) - 1
-        table.add_column(headings[i], justify="right" if number else "left", no_wrap=True)
+    for i in columns:
+        is_number = text_columns <= i < last
+        table.add_column(headings[i], justify="right" if is_number else "left", no_wrap=True)
     for row, style in zip(body, styles, strict=True):
-        cells = [Text(row[i], style="cyan" if i == len(headings) - 1 else "") for i in kept]
-        table.add_row(*cells, style=style)
+        table.add_row(*(Text(row[i], style="cyan" if i == last else "") for i in columns), style=style)
     return table

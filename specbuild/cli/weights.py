@@ -1,33 +1,36 @@
-"""`specbuild weights`: first weights, weights carried from file to file, and a look into files of them."""
+"""`specbuild weights`: initial weights, conversion between frameworks, and a look into weight files."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.terminal import ExitCode, exit_code, print_error, print_text
-from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
+from specbuild.cli.terminal import ExitCode, error_records, exit_code, print_error, print_json, print_text
+from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 
 if TYPE_CHECKING:
+    from specbuild.compiler.param_groups import LayerLevel
     from specbuild.weights.convert import ConversionOptions
+    from specbuild.weights.matching import MatchExceptions
+    from specbuild.weights.report import WeightReport
     from specbuild.weights.statistics import TensorDifference, TensorStatistics
 
 weights_command = typer.Typer(
-    help="Weights: the first ones, trained ones from one framework to the other, and a look into their files.",
+    help="Write initial weights, convert trained weights between frameworks, inspect and compare weight files.",
     no_args_is_help=True,
 )
 
-Names = Literal["specbuild", "torch", "keras"]
 File = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="A file of weights: .safetensors, a state_dict in .pt or .pth, .weights.h5 or .keras.",
+        help="A weight file: .safetensors, a state_dict in .pt or .pth, .weights.h5 or .keras.",
         show_default=False,
     ),
 ]
@@ -37,7 +40,7 @@ Target = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="What to write: .safetensors, .pt, .pth, .weights.h5 or .keras.",
+        help="The output file: .safetensors, .pt, .pth, .weights.h5 or .keras.",
         show_default=False,
     ),
 ]
@@ -46,8 +49,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="NAMES",
-        help="The names in the file: specbuild, torch, keras, or a layout that the spec has rules for, such as "
-        "torchvision. Otherwise those that fit best.",
+        help="The names in the file: specbuild, torch, keras, or published names that the spec has rules for, such as "
+        "torchvision. Default: those that match best.",
         show_default=False,
     ),
 ]
@@ -55,14 +58,14 @@ Into = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
-        help="The step that a layout's weights are for, if not the model; may be given again: for each of them.",
+        help="The step that published weights are for, if not the whole model. Repeat to load several steps.",
         show_default=False,
     ),
 ]
 To = Annotated[
-    Names | None,
+    Literal["specbuild", "torch", "keras"] | None,
     typer.Option(
-        "--to", help="The names in a .safetensors that is written; otherwise specbuild.", show_default=False
+        "--to", help="The names in a .safetensors output file. Default: specbuild.", show_default=False
     ),
 ]
 Missing = Annotated[
@@ -70,7 +73,7 @@ Missing = Annotated[
     typer.Option(
         "--allow-missing",
         metavar="PATTERN",
-        help="Steps or weights that begin anew where the file has none that fits; may be given again.",
+        help="Steps or weights that may be missing in the file: they get initial values. Repeat for more.",
         show_default=False,
     ),
 ]
@@ -79,7 +82,7 @@ Unused = Annotated[
     typer.Option(
         "--allow-unused",
         metavar="PATTERN",
-        help="Entries of the file that are left out; may be given again.",
+        help="Entries of the file that may stay unused. Repeat for more.",
         show_default=False,
     ),
 ]
@@ -88,44 +91,32 @@ Adapt = Annotated[
     typer.Option(
         "--adapt",
         metavar="PATTERN=MODE",
-        help="Steps or weights that the file has in another size, and how they are made to fit. New input channels: "
-        "repeat, mean, zero, random. Another grid of positions: resample, or resample(from=14x14, to=16x16, "
-        "prefix=1) where it is not told by the model. May be given again.",
+        help="Steps or weights with another shape in the file, and how to adapt them. For other input channels: "
+        "repeat, mean, zero, random. For another grid of positions: resample, or resample(from=14x14, to=16x16, "
+        "prefix=1) if the model does not state its grid. Repeat for more.",
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the random numbers that new weights begin with.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
-Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Carry NaN and infinity as they are.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of the random initial weights.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Accept NaN and infinity.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+LayerDecay = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="The learning rate of a layer, divided by that of the next layer."),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        min=0, help="The largest difference that is accepted, relative to the largest value of a tensor."
+    ),
+]
 SpecOption = Annotated[
     str | None,
-    typer.Option("--spec", metavar="SPEC", help="The model that the weights are of.", show_default=False),
+    typer.Option("--spec", metavar="SPEC", help="The spec of the model.", show_default=False),
 ]
 
-
-def conversion_choices(
-    origin: str | None = None,
-    target: str | None = None,
-    into: list[str] | None = None,
-    missing: list[str] | None = None,
-    unused: list[str] | None = None,
-    adapt: list[str] | None = None,
-    not_finite: bool = False,
-    seed: int = 0,
-    force: bool = False,
-) -> ConversionOptions:
-    """What was said on the command line."""
-    from specbuild.weights.adapt_options import parse_adaptation
-    from specbuild.weights.convert import (
-        ConversionOptions,  # only here: all else of specbuild starts without it
-    )
-    from specbuild.weights.matching import MatchExceptions
-
-    declared = MatchExceptions(
-        tuple(missing or ()), tuple(unused or ()), tuple(map(parse_adaptation, adapt or ()))
-    )
-    return ConversionOptions(origin, target, tuple(into or ()), declared, not_finite, seed, force)
+# Many parameters below: typer reads the options of a command from its signature.
 
 
 @weights_command.command("init")
@@ -141,12 +132,12 @@ def write_initial_weights(
     force: Force = False,
     root: options.Root = None,
 ) -> None:
-    """Write the weights that a model begins with: the same numbers for both frameworks."""
-    from specbuild.weights import convert as transfer
+    """Write the initial weights of a model: the same numbers for both frameworks."""
+    from specbuild.weights import convert
 
     model = options.load_model(spec, variant, settings, root, features, only)
-    count = transfer.write_initial_weights(
-        model, target, conversion_choices(target=to, seed=seed, force=force)
+    count = convert.write_initial_weights(
+        model, target, convert.ConversionOptions(target_names=to, seed=seed, force=force)
     )
     print_text(
         f"{make_printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n"
@@ -156,10 +147,7 @@ def write_initial_weights(
 @weights_command.command("groups")
 def list_parameter_groups(
     spec: options.Spec,
-    layer_decay: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="The rate of a layer, as a share of that of the one after it."),
-    ] = 1.0,
+    layer_decay: LayerDecay = 1.0,
     variant: options.Variant = None,
     settings: options.Settings = None,
     features: options.Features = None,
@@ -167,23 +155,25 @@ def list_parameter_groups(
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """Tell how an optimizer is to treat each weight: whether it decays, and at what share of the rate it learns.
+    """Show the optimizer settings of each weight: with or without weight decay, and its layer's learning rate.
 
-    What is frozen is left out. `compile --with-optimizer-groups` writes the same as code.
+    Frozen weights are left out. `compile --with-optimizer-groups` writes the same as code.
     """
     from specbuild.compiler.param_groups import layer_levels, optimizer_records
-    from specbuild.summary.table import align_columns  # only here: it reads the table of ops
 
     model = options.load_model(spec, variant, settings, root, features, only)
     if as_json:
-        document = {
-            "model": model.name,
-            "layer_decay": layer_decay,
-            "weights": optimizer_records(model.graph, layer_decay),
-        }
-        print_text(json.dumps(document, indent=2) + "\n")
-        return
-    found = layer_levels(model.graph)
+        records = optimizer_records(model.graph, layer_decay)
+        print_json({"model": model.name, "layer_decay": layer_decay, "weights": records})
+    else:
+        print_text(format_levels(layer_levels(model.graph), layer_decay, model))
+
+
+def format_levels(levels: Sequence[LayerLevel], layer_decay: float, model: Model) -> str:
+    """Return a table with one row for each group of layers that learn at the same rate, and the totals."""
+    from specbuild.summary.table import align_columns  # imported late: it imports all ops
+
+    headings = ("layers after", "rate", "decay", "numbers", "do not", "numbers", "steps")
     rows = [
         (
             str(level.layers_after),
@@ -191,16 +181,15 @@ def list_parameter_groups(
             *(f"{n:,}" for n in (*level.decaying, *level.others)),
             ", ".join(level.parts[:4]) + (f" and {len(level.parts) - 4} more" if level.parts[4:] else ""),
         )
-        for level in found
+        for level in levels
     ]
-    heads = ("layers after", "rate", "decay", "numbers", "do not", "numbers", "steps")
-    print_text("\n".join(align_columns([heads, *rows], 0)) + "\n")
+    table = "\n".join(align_columns([headings, *rows], 0))
     decaying, others = (
-        [sum(column) for column in zip(*some, strict=True)]
-        for some in ([x.decaying for x in found] or [(0, 0)], [x.others for x in found] or [(0, 0)])
+        [sum(column) for column in zip((0, 0), *counts, strict=True)]
+        for counts in ([level.decaying for level in levels], [level.others for level in levels])
     )
-    print_text(
-        f"{model.name}: {decaying[0]} tensors with {decaying[1]:,} numbers decay, "
+    return (
+        f"{table}\n{model.name}: {decaying[0]} tensors with {decaying[1]:,} numbers decay, "
         f"{others[0]} with {others[1]:,} do not\n"
     )
 
@@ -226,38 +215,59 @@ def convert_file(
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """Carry weights from a file into another, of the same framework or the other.
+    """Convert a weight file to another file, of the same framework or of the other.
 
-    Nothing is written unless every weight of the model gets its tensor and every tensor its place,
-    but for what is declared by --allow-missing, --allow-unused and --adapt.
+    Nothing is written unless every weight of the model gets a tensor and every tensor is used. --allow-missing,
+    --allow-unused and --adapt declare exceptions.
     """
-    from specbuild.weights import convert as transfer
+    from specbuild.weights.convert import ConversionOptions, convert_weights
 
     try:
-        choices = conversion_choices(origin, to, into, missing, unused, adapt, nonfinite, seed, force)
-        told = transfer.convert_weights(
-            options.load_model(spec, variant, settings, root, features, only), source, target, choices
+        conversion = ConversionOptions(
+            source_names=origin,
+            target_names=to,
+            into=tuple(into or ()),
+            exceptions=match_exceptions(missing, unused, adapt),
+            allow_nonfinite=nonfinite,
+            seed=seed,
+            force=force,
         )
+        model = options.load_model(spec, variant, settings, root, features, only)
+        report = convert_weights(model, source, target, conversion)
     except (SpecError, SpecErrors) as error:
-        if as_json:
-            print_text(
-                json.dumps({"errors": json.loads(format_errors(error, format="json"))}, indent=2) + "\n"
-            )
-            raise typer.Exit(exit_code(error)) from None
-        raise
-    fault = None if told.is_complete else told.mismatch_error(str(source))
-    if as_json:
-        errors = json.loads(format_errors(fault, format="json")) if fault else []
-        written = None if fault else make_printable(str(target), 4096)
-        print_text(json.dumps({"file": written, **told.to_json(), "errors": errors}, indent=2) + "\n")
-    else:
-        print_text("".join(f"{text}\n" for text in told.format_lines()))
-        if fault is None:
-            print_text(f"wrote {make_printable(str(target), 4096)}\n")
-        else:
-            print_error(fault)
-    if fault:
+        if not as_json:
+            raise
+        print_json({"errors": error_records(error)})
+        raise typer.Exit(exit_code(error)) from None
+    mismatch = None if report.is_complete else report.mismatch_error(str(source))
+    print_conversion(report, target, mismatch, as_json)
+    if mismatch:
         raise typer.Exit(ExitCode.FOUND)
+
+
+def match_exceptions(
+    missing: Iterable[str] | None, unused: Iterable[str] | None, adapt: Iterable[str] | None
+) -> MatchExceptions:
+    from specbuild.weights.adapt_options import parse_adaptation
+    from specbuild.weights.matching import MatchExceptions
+
+    return MatchExceptions(
+        tuple(missing or ()), tuple(unused or ()), tuple(map(parse_adaptation, adapt or ()))
+    )
+
+
+def print_conversion(report: WeightReport, target: Path, mismatch: SpecError | None, as_json: bool) -> None:
+    """Print what a conversion matched, and the file it wrote or why it wrote none."""
+    file = make_printable(str(target), 4096)
+    if as_json:
+        errors = error_records(mismatch) if mismatch else []
+        print_json({"file": None if mismatch else file, **report.to_json(), "errors": errors})
+        return
+    print_text("".join(f"{line}\n" for line in report.format_lines()))
+    if mismatch:
+        print_error(mismatch)
+    else:
+        print_text(f"wrote {file}\n")
 
 
 @weights_command.command("inspect")
@@ -271,25 +281,31 @@ def inspect_file(
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """List what a file of weights holds; with --spec under the model's own paths, and whether all fits."""
-    from specbuild.weights import convert as transfer
+    """List the tensors of a weight file. With --spec: under the model's paths, and whether all of them match."""
+    from specbuild.weights.convert import inspect_weights
 
     model = options.load_model(spec, variant, settings, root) if spec else None
-    lines, told = transfer.inspect_weights(source, model, conversion_choices(origin, into=into))
-    bad = sum(line.not_finite for line in lines)
+    tensors, report = inspect_weights(source, model, naming_options(origin, into))
     if as_json:
-        document = {"weights": [line.to_json() for line in lines], "report": told and told.to_json()}
-        print_text(json.dumps(document, indent=2) + "\n")
+        records = [tensor.to_json() for tensor in tensors]
+        print_json({"weights": records, "report": report and report.to_json()})
     else:
-        print_statistics(lines)
-        print_text("".join(f"{text}\n" for text in told.format_lines()) if told else "")
-    if bad or (told and not told.is_complete):
+        print_statistics(tensors)
+        print_text("".join(f"{line}\n" for line in report.format_lines()) if report else "")
+    has_nonfinite = any(tensor.not_finite for tensor in tensors)
+    if has_nonfinite or (report and not report.is_complete):
         raise typer.Exit(ExitCode.FOUND)
 
 
-def print_statistics(lines: list[TensorStatistics]) -> None:
-    """One row a tensor, and the sum."""
-    heads = ("weight", "shape", "type", "least", "largest", "mean", "deviation")
+def naming_options(origin: str | None, into: Iterable[str] | None) -> ConversionOptions:
+    from specbuild.weights.convert import ConversionOptions
+
+    return ConversionOptions(source_names=origin, into=tuple(into or ()))
+
+
+def print_statistics(tensors: Sequence[TensorStatistics]) -> None:
+    """Print one row for each tensor, and the totals."""
+    headings = ("weight", "shape", "type", "least", "largest", "mean", "deviation")
     rows = [
         (
             make_printable(x.name),
@@ -297,15 +313,17 @@ def print_statistics(lines: list[TensorStatistics]) -> None:
             x.dtype,
             *("-" if n is None else f"{n:.4g}" for n in (x.low, x.high, x.mean, x.deviation)),
         )
-        for x in lines
+        for x in tensors
     ]
-    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row, line in zip((heads, *rows), (None, *lines), strict=True):
-        cells = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True))]
-        bad = f"  {line.not_finite:,} not finite" if line and line.not_finite else ""
-        print_text(f"{'  '.join(cells)}{bad}".rstrip() + "\n")
-    numbers = sum(line.element_count for line in lines)
-    print_text(f"{len(lines)} tensors, {numbers:,} numbers\n")
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for row, tensor in zip((headings, *rows), (None, *tensors), strict=True):
+        cells = [
+            c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        warning = f"  {tensor.not_finite:,} not finite" if tensor and tensor.not_finite else ""
+        print_text(f"{'  '.join(cells)}{warning}".rstrip() + "\n")
+    numbers = sum(tensor.element_count for tensor in tensors)
+    print_text(f"{len(tensors)} tensors, {numbers:,} numbers\n")
 
 
 @weights_command.command("compare")
@@ -315,41 +333,38 @@ def compare_files(
     spec: SpecOption = None,
     origin: From = None,
     into: Into = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(min=0, help="The largest difference that passes, over the largest number of a tensor."),
-    ] = 0.0,
+    tolerance: Tolerance = 0.0,
     variant: options.Variant = None,
     settings: options.Settings = None,
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """Compare two files of weights; with --spec they may be of different frameworks."""
-    from specbuild.weights import convert as transfer
+    """Compare two weight files. With --spec, they may be of different frameworks."""
+    from specbuild.weights.convert import compare_weights
 
     if not isfinite(tolerance):
-        raise typer.BadParameter("it is no number", param_hint="--tolerance")
+        raise typer.BadParameter("it is not a number", param_hint="--tolerance")
     model = options.load_model(spec, variant, settings, root) if spec else None
-    found = list(transfer.compare_weights(first, second, model, conversion_choices(origin, into=into)))
-    apart = [d for d in found if d.relative is None or d.relative > tolerance]
+    differences = list(compare_weights(first, second, model, naming_options(origin, into)))
+    unequal = [d for d in differences if d.relative is None or d.relative > tolerance]
     if as_json:
-        print_text(
-            json.dumps({"equal": len(found) - len(apart), "apart": [d.to_json() for d in apart]}, indent=2)
-            + "\n"
-        )
+        print_json({"equal": len(differences) - len(unequal), "apart": [d.to_json() for d in unequal]})
     else:
-        print_text(format_comparison(len(found) - len(apart), found, tolerance))
-        print_text("".join(f"  {make_printable(d.name, 400)}  {d}\n" for d in apart))
-    if apart:
+        print_text(format_comparison(len(differences) - len(unequal), differences, tolerance))
+        print_text("".join(f"  {make_printable(d.name, 400)}  {d}\n" for d in unequal))
+    if unequal:
         raise typer.Exit(ExitCode.FOUND)
 
 
-def format_comparison(equal: int, found: list[TensorDifference], tolerance: float) -> str:
+def format_comparison(equal: int, differences: Sequence[TensorDifference], tolerance: float) -> str:
+    """Return one line: how many tensors are equal, and the largest difference."""
     within = f" within {tolerance:g}" if tolerance else ""
-    worst = max((d for d in found if d.relative is not None), key=lambda d: d.relative or 0.0, default=None)
-    most = (
+    worst = max(
+        (d for d in differences if d.relative is not None), key=lambda d: d.relative or 0.0, default=None
+    )
+    largest = (
         f"; the largest difference is {worst.relative:.1e}, of {make_printable(worst.name, 400)}"
         if worst and worst.relative
         else ""
     )
-    return f"{equal} of {len(found)} equal{within}{most}\n"
+    return f"{equal} of {len(differences)} equal{within}{largest}\n"

@@ -207,8 +207,8 @@ def test_a_budget(run: Run) -> None:
 
 def test_choices_that_exclude_each_other(run: Run) -> None:
     for arguments, said in [
-        (("--json", "--format", "csv"), "--json and --format csv are two forms: choose one"),
-        (("--taps", "--sort", "name"), "taps stand in the order of the model: --sort is for the table"),
+        (("--json", "--format", "csv"), "--json and --format csv are two formats: choose one"),
+        (("--taps", "--sort", "name"), "--sort is for the table: taps are always in execution order"),
     ]:
         done = run("show", "net.yaml", *arguments)
         assert done.code == 2
