@@ -14,7 +14,7 @@ from specbuild.cli.terminal import exit_code, print_error, print_text, report_bu
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.version import __version__
 
-# In the order of `specbuild --help`. The module of each NAME defines NAME_command: a function or a typer group.
+# In the order of `specbuild --help`. The module NAME defines NAME_command: a function or a typer group.
 COMMANDS = (
     "check",
     "compile",
@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = sys.argv[1:] if arguments is None else list(arguments)
     # Only the requested command is imported: all of them would double the start-up time.
     commands = args[:1] if args and args[0] in COMMANDS else COMMANDS
-    # Nearly all objects live until the command ends; with the usual thresholds the garbage collector would take a
-    # third of the run time and free nothing.
+    # Nearly all objects live until the command ends. With the usual thresholds, the garbage collector would
+    # take a third of the run time and free nothing.
     gc.set_threshold(50_000, 20, 100)
     try:
         build_app(commands)(args=args, prog_name="specbuild")

@@ -50,7 +50,7 @@ def check_command(
 
 
 def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
-    """Return the line that is printed for a valid spec; log notes, such as that a backend cannot express it."""
+    """Return the line to print for a valid spec; log notes, such as that a backend cannot express it."""
     opened_spec, files = open_spec(options.spec_source(spec), root)
     if opened_spec.model is None:
         count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"

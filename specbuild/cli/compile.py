@@ -12,7 +12,7 @@ from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
 from specbuild.cli.package import PackageRequest, compile_package
 from specbuild.cli.source_files import SourceRequest, compile_source_files
-from specbuild.cli.terminal import did_you_mean
+from specbuild.cli.terminal import suggest_closest
 from specbuild.diagnostics.errors import make_printable
 
 
@@ -20,7 +20,7 @@ def check_backend_name(value: str) -> str:
     """Return the value if it is a backend's name or `all`."""
     if value in (*BACKEND_NAMES, "all"):
         return value
-    hint = did_you_mean(value, (*BACKEND_NAMES, "all"))
+    hint = suggest_closest(value, (*BACKEND_NAMES, "all"))
     raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(BACKEND_NAMES)}, all{hint}")
 
 
@@ -52,15 +52,15 @@ Check = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is not up to date.")
 ]
 ShowDiff = Annotated[
-    bool, typer.Option("--diff", help="Write nothing; show what would change in each file, exit as --check.")
+    bool, typer.Option("--diff", help="Like --check, and show what would change in each file.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")]
 Loader = Annotated[
     bool,
     typer.Option(
         "--with-weights-loader",
-        help="Add a function to the Keras file that loads the .safetensors files of `specbuild weights`; in a package, "
-        "add a file for this for each framework.",
+        help="Add a function to the Keras file that loads .safetensors files written by `specbuild weights`. "
+        "In a package: add a file with such functions for each framework.",
     ),
 ]
 DiagramFormat = Annotated[
@@ -74,7 +74,7 @@ ParityFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The output of `specbuild parity --json` for this model: its results go into a package's README.",
+        help="The output of `specbuild parity --json` for this model, to be shown in a package's README.",
         show_default=False,
     ),
 ]
@@ -123,10 +123,10 @@ def compile_command(
 
     Several files are named after their models, and go to the folder given with -o or to the current one.
 
-    A package is written to the folder given with -o: specbuild compile net.yaml --layout package -b all -o net/
+    A package goes to the folder given with -o: specbuild compile net.yaml --layout package -b all -o net/
     """
 
-    def load(spec: str) -> Model:
+    def load_spec(spec: str) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
 
     backends = BACKEND_NAMES if backend == "all" else (backend,)
@@ -136,7 +136,7 @@ def compile_command(
             specs[0],
             backends,
             target,
-            load,
+            load_spec,
             loaders=loader,
             diagram=diagram or "svg",
             parity=parity,
@@ -150,7 +150,7 @@ def compile_command(
     for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
         if value is not None:
             raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
-    request = SourceRequest(specs, backends, target, load, loader, groups, check, diff, force, as_json)
+    request = SourceRequest(specs, backends, target, load_spec, loader, groups, check, diff, force, as_json)
     check_source_usage(request)
     raise typer.Exit(compile_source_files(request))
 

@@ -130,7 +130,7 @@ def diff_command(
     if as_json:
         print_json({"a": names[0], "b": names[1], **diff_document(comparison)})
     elif can_style(sys.stdout):
-        print_report(report_lines(comparison, *names))
+        print_changes(report_lines(comparison, *names))
     else:
         print_text("".join(f"{line}\n" for line in report_lines(comparison, *names)))
     if picture is not None:
@@ -183,7 +183,7 @@ def load_side(side: DiffSide, other: DiffSide, root: Path | None) -> Model:
     return build_model(*open_spec(options.spec_source(side.file), root, beside), side.arguments)
 
 
-def print_report(lines: list[ReportLine]) -> None:
+def print_changes(lines: list[ReportLine]) -> None:
     """Print the report to a terminal: the label of each line is coloured by the kind of change."""
     from rich.text import Text
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import did_you_mean, print_text
+from specbuild.cli.terminal import suggest_closest, print_text
 from specbuild.diagnostics.codes import CODES, Explanation
 from specbuild.diagnostics.errors import make_printable
 
@@ -28,7 +28,7 @@ def explain_command(
         return
     entry = CODES.get(code.upper())
     if entry is None:
-        hint = did_you_mean(code.upper(), CODES)
+        hint = suggest_closest(code.upper(), CODES)
         raise typer.BadParameter(f"there is no code {make_printable(code)!r}{hint}", param_hint="CODE")
     print_text("\n".join(explanation_lines(code.upper(), entry)) + "\n")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import did_you_mean, log_line, print_text
+from specbuild.cli.terminal import suggest_closest, log_line, print_text
 from specbuild.compiler.output_files import create_file
 from specbuild.diagnostics.errors import make_printable
 
@@ -18,7 +18,7 @@ def check_template(name: str) -> str:
     """Return the name if it is a template."""
     if name in TEMPLATES:
         return name
-    hint = did_you_mean(name, TEMPLATES)
+    hint = suggest_closest(name, TEMPLATES)
     raise typer.BadParameter(f"{make_printable(name)!r} is not one of {', '.join(TEMPLATES)}{hint}")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from specbuild.cli.terminal import did_you_mean, print_json, print_text
+from specbuild.cli.terminal import suggest_closest, print_json, print_text
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
@@ -54,13 +54,13 @@ def list_library(
 def show_entry(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An op or a block, such as conv.")],
 ) -> None:
-    """Show one op or block: what it does, its inputs, its attributes with defaults, and an example with shapes."""
+    """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
     if name in OPS:
         print_text("\n".join(format_op(OPS[name])) + "\n")
         return
     blocks = library_blocks()
     if name not in blocks:
-        hint = did_you_mean(name, [*OPS, *blocks], otherwise="; `specbuild library list` lists all")
+        hint = suggest_closest(name, [*OPS, *blocks], otherwise="; `specbuild library list` lists all")
         raise typer.BadParameter(f"there is no op or block {make_printable(name)!r}{hint}", param_hint="NAME")
     print_text("\n".join(format_block(blocks[name])) + "\n")
 
@@ -98,7 +98,7 @@ def format_block(block: BlockDef) -> Iterator[str]:
 
 
 def format_example(entry: type[Op] | BlockDef) -> Iterator[str]:
-    """Yield a short spec that uses the op or block, its output types and its cost; nothing if there is none."""
+    """Yield a short spec that uses the op or block, with its output types and its cost, if there is one."""
     example = example_spec(entry)
     if example is None:
         return

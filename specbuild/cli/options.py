@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specbuild.api import Model, create_model
-from specbuild.cli.terminal import did_you_mean
+from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
 from specbuild.diagnostics.errors import make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT
@@ -41,21 +41,21 @@ Features = Annotated[
     typer.Option(
         "--features",
         metavar="PATH,...",
-        help="Add intermediate values to the outputs, such as layer2,layer3; `show --taps` lists their paths.",
+        help="Intermediate values to return as outputs, such as layer2,layer3; `show --taps` lists them.",
         show_default=False,
     ),
 ]
 FeaturesOnly = Annotated[
     bool,
     typer.Option(
-        "--features-only", help="Return only these features; steps that they do not need are removed."
+        "--features-only", help="Return only the features; steps that they do not need are removed."
     ),
 ]
 Root = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Imports must stay inside this folder. Default: the current folder, or the folder of a spec outside it.",
+        help="Imports must stay in this folder. Default: the current folder, or that of a spec outside it.",
         show_default=False,
     ),
 ]
@@ -99,7 +99,7 @@ def library_block(name: str) -> BlockDef:
     blocks = library_blocks()
     if name in blocks:
         return blocks[name]
-    hint = did_you_mean(name, blocks, otherwise="; `specbuild library list` lists all blocks")
+    hint = suggest_closest(name, blocks, otherwise="; `specbuild library list` lists all blocks")
     raise typer.BadParameter(
         f"there is no block {make_printable(name)!r} in the library{hint}", param_hint="--block"
     )

@@ -11,7 +11,7 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli.compile_report import STATUS_TEXT, file_record, log_notes, print_diff, print_records
-from specbuild.cli.terminal import ExitCode, did_you_mean, exit_code, log_line
+from specbuild.cli.terminal import ExitCode, suggest_closest, exit_code, log_line
 from specbuild.compiler.line_diff import diff_file
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import to_snake_case
@@ -86,7 +86,7 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
 
     for file in request.keep:
         if file not in PACKAGE_FILE_NAMES:
-            hint = did_you_mean(file, sorted(PACKAGE_FILE_NAMES))
+            hint = suggest_closest(file, sorted(PACKAGE_FILE_NAMES))
             message = f"no package has a file {make_printable(file)!r}{hint}"
             raise typer.BadParameter(message, param_hint="--keep")
     model = request.load(request.spec)
@@ -104,15 +104,15 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
 def describe_change(change: FileChange, request: PackageRequest) -> str:
     if request.is_dry_run or change.status == "kept":
         return f"{change.path} {STATUS_TEXT[change.status]}"
-    return f"{outcome_of(change)} {change.path}"
+    return f"{change_outcome(change)} {change.path}"
 
 
-def outcome_of(change: FileChange) -> str:
+def change_outcome(change: FileChange) -> str:
     return OUTCOMES.get(change.status, "wrote")
 
 
 def diff_change(change: FileChange) -> str:
-    """Return what would change in a file. For a diagram this is one line: it is not drawn for a comparison."""
+    """Return what would change in a file; for a diagram, which is not drawn here, only that it differs."""
     if change.status in UNCHANGED:
         return ""
     if change.file is not None and change.file.is_diagram:
@@ -124,7 +124,7 @@ def change_record(
     request: PackageRequest, model: Model, change: FileChange, difference: str
 ) -> dict[str, Any]:
     backend = None if change.file is None else change.file.backend
-    status = change.status if request.is_dry_run else outcome_of(change)
+    status = change.status if request.is_dry_run else change_outcome(change)
     return {
         **file_record(request.spec, model, backend, change.path, status),
         **({"diff": difference} if request.diff else {}),

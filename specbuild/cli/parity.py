@@ -110,9 +110,9 @@ def parity_command(
 ) -> None:
     """Run both emitted files on the same inputs and weights, and compare every step.
 
-    Each framework runs in its own process. Weights and inputs are random, scaled so that values stay near one. Below
-    float64, both results are also compared with PyTorch in float64: a difference no larger than the rounding errors is
-    reported as `rounded`, and is not an error.
+    Each framework runs in its own process. Weights and inputs are random, scaled to keep values near one.
+    Below float64, both results are also compared with PyTorch in float64: a difference no larger than the
+    rounding errors is reported as `rounded`, and is not an error.
     """
     require_numpy("parity needs", "torch,keras")
     if tf32 and (device != "cuda" or dtype != "float32"):
@@ -120,7 +120,7 @@ def parity_command(
     from specbuild.parity.session import require_packages
     from specbuild.runtimes.jobs import MODES, RUNTIMES, WorkerOptions
 
-    def load(spec: str, root: Path | None = root) -> Model:
+    def load_spec(spec: str, root: Path | None = root) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
 
     request = ParitySettings(
@@ -132,14 +132,13 @@ def parity_command(
         worker=WorkerOptions(device, tf32, timeout),
         jobs=jobs,
     )
-    suffix = f" {variant}" if variant else ""
+
     form = "json" if as_json else format
     errors: list[SpecError] = []
     try:
         require_packages(request.runtimes)
-        builders = case_builders(
-            specs or [], blocks or [], load, suffix, bool(variant or settings or features)
-        )
+        has_arguments = bool(variant or settings or features)
+        builders = case_builders(specs or [], blocks or [], load_spec, variant, has_arguments)
         results, workers = run_parity(build_cases(builders, request, errors), request)
     except SpecError as error:  # a framework is missing or does not start, or there is no GPU
         stop_with_error(error, errors, form)
@@ -150,14 +149,12 @@ def parity_command(
 
 
 def case_builders(
-    specs: list[str], blocks: list[str], load: Callable[..., Model], suffix: str, has_arguments: bool
+    specs: list[str], blocks: list[str], load: Callable[..., Model], variant: str | None, has_arguments: bool
 ) -> dict[str, Callable[[], ParityCase]]:
-    """Return a function for each spec and block that builds its case; no spec is loaded yet.
-
-    `suffix` is added to the names of blocks.
-    """
+    """Return a function for each spec and library block that builds its case; no spec is loaded yet."""
     if not specs and not blocks:
         raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
+    suffix = f" {variant}" if variant else ""
     builders = {name + suffix: library_case_builder(name, load, has_arguments) for name in blocks}
     return builders | {spec: spec_case_builder(spec, load) for spec in options.check_stdin_once(specs)}
 
@@ -229,8 +226,8 @@ def run_parity(
 ) -> tuple[Sequence[ParityResult], Sequence[WorkerRecord]]:
     """Run the cases of each spec and seed on every runtime.
 
-    Return a result for each spec and runtime, over all seeds, and the settings of the worker processes. Raises SpecError
-    SB603 if a framework does not start, and SB604 if there is no GPU.
+    Return a result for each spec and runtime, over all seeds, and the settings of the worker processes.
+    Raises SpecError SB603 if a framework does not start, and SB604 if there is no GPU.
     """
     from specbuild.parity.report import ParityResult
     from specbuild.parity.session import run_cases

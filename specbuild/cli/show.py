@@ -51,9 +51,7 @@ Depth = Annotated[
 ]
 Sort = Annotated[
     SortKey | None,
-    typer.Option(
-        help="Sort each level by this, largest first. Default: execution order.", show_default=False
-    ),
+    typer.Option(help="Sort the steps of each level. Default: execution order.", show_default=False),
 ]
 Taps = Annotated[
     bool,
@@ -180,9 +178,9 @@ def print_styled_table(table: SummaryTable) -> None:
 def fit_table(
     rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int
 ) -> RichTable:
-    """Return a table for a terminal; if it is too wide, without the memory column, then without the last column.
+    """Return a table for a terminal; if it is too wide, it loses the memory column, then the last column.
 
-    The first row holds the headings. The first `text_columns` and the last column are text; others are numbers.
+    The first row holds the headings. The first `text_columns` columns and the last are text, others numbers.
     """
     from rich import box
     from rich.table import Table as RichTable

@@ -1,4 +1,4 @@
-"""Console output of all commands: results on stdout, the log on stderr, colour on terminals only, exit codes."""
+"""Output of all commands: results on stdout, the log on stderr, colour on terminals only, exit codes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def error_records(error: SpecError | SpecErrors) -> list[dict[str, Any]]:
     return records
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+def suggest_closest(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Return the end of an error message: the known name that is most like `name`, or `otherwise`."""
     near = closest_match(name, known)
     return f"; did you mean {near}?" if near else otherwise

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from specbuild.weights.statistics import TensorDifference, TensorStatistics
 
 weights_command = typer.Typer(
-    help="Write initial weights, convert trained weights between frameworks, inspect and compare weight files.",
+    help="Write initial weights, convert trained ones between frameworks, inspect and compare weight files.",
     no_args_is_help=True,
 )
 
@@ -49,8 +49,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="NAMES",
-        help="The names in the file: specbuild, torch, keras, or published names that the spec has rules for, such as "
-        "torchvision. Default: those that match best.",
+        help="The names in the file: specbuild, torch, keras, or published names that the spec has rules "
+        "for, such as torchvision. Default: those that match best.",
         show_default=False,
     ),
 ]
@@ -91,9 +91,9 @@ Adapt = Annotated[
     typer.Option(
         "--adapt",
         metavar="PATTERN=MODE",
-        help="Steps or weights with another shape in the file, and how to adapt them. For other input channels: "
-        "repeat, mean, zero, random. For another grid of positions: resample, or resample(from=14x14, to=16x16, "
-        "prefix=1) if the model does not state its grid. Repeat for more.",
+        help="Steps or weights with another shape in the file, and how to adapt them. For other input "
+        "channels: repeat, mean, zero, random. For another grid of positions: resample, or "
+        "resample(from=14x14, to=16x16, prefix=1) if the model does not state its grid. Repeat for more.",
         show_default=False,
     ),
 ]
@@ -155,7 +155,7 @@ def list_parameter_groups(
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """Show the optimizer settings of each weight: with or without weight decay, and its layer's learning rate.
+    """Show the optimizer settings of each weight: whether it decays, and the learning rate of its layer.
 
     Frozen weights are left out. `compile --with-optimizer-groups` writes the same as code.
     """
@@ -217,8 +217,8 @@ def convert_file(
 ) -> None:
     """Convert a weight file to another file, of the same framework or of the other.
 
-    Nothing is written unless every weight of the model gets a tensor and every tensor is used. --allow-missing,
-    --allow-unused and --adapt declare exceptions.
+    Nothing is written unless every weight of the model gets a tensor and every tensor is used.
+    --allow-missing, --allow-unused and --adapt declare exceptions.
     """
     from specbuild.weights.convert import ConversionOptions, convert_weights
 
@@ -281,7 +281,7 @@ def inspect_file(
     as_json: Json = False,
     root: options.Root = None,
 ) -> None:
-    """List the tensors of a weight file. With --spec: under the model's paths, and whether all of them match."""
+    """List the tensors of a weight file. With --spec, use the model's paths, and report whether all match."""
     from specbuild.weights.convert import inspect_weights
 
     model = options.load_model(spec, variant, settings, root) if spec else None
