@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import suggest_closest, print_text
+from specbuild.cli.terminal import print_text, suggest_closest
 from specbuild.diagnostics.codes import CODES, Explanation
 from specbuild.diagnostics.errors import make_printable
 

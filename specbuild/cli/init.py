@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import suggest_closest, log_line, print_text
+from specbuild.cli.terminal import log_line, print_text, suggest_closest
 from specbuild.compiler.output_files import create_file
 from specbuild.diagnostics.errors import make_printable
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from specbuild.cli.terminal import suggest_closest, print_json, print_text
+from specbuild.cli.terminal import print_json, print_text, suggest_closest
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef

@@ -11,7 +11,7 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli.compile_report import STATUS_TEXT, file_record, log_notes, print_diff, print_records
-from specbuild.cli.terminal import ExitCode, suggest_closest, exit_code, log_line
+from specbuild.cli.terminal import ExitCode, exit_code, log_line, suggest_closest
 from specbuild.compiler.line_diff import diff_file
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import to_snake_case
