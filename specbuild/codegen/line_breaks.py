@@ -1,8 +1,8 @@
 """Breaks long code into lines: takes a stream of text and break marks, returns lines.
 
 A `BreakMark` is also a string: its text if the code stays on one line. So a joined stream is the code on one
-line. A group stays on its line if it fits there with the text up to the next possible break; else all its marks
-break.
+line. A group stays on its line if it fits there with the text up to the next possible break; else all its
+marks break.
 """
 
 from __future__ import annotations

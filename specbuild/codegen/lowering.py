@@ -18,11 +18,11 @@ from specbuild.ops.types import SPATIAL, TensorType
 
 @dataclass(frozen=True)
 class Storage:
-    """How a framework stores a weight: its name, and the operations from the canonical tensor to the stored one.
+    """How a framework stores a weight: its name there, and how the canonical tensor is converted.
 
     The equal parts of the first axis are reordered by `blocks`, then the tensor is reshaped to `shape`, then
-    permuted by `order`; each is optional. Weights with the same name are one tensor in the framework: their sum,
-    or, if `stacked`, the weights along a new first axis.
+    permuted by `order`; each is optional. Weights with the same name are one tensor in the framework: their
+    sum, or, if `stacked`, the weights along a new first axis.
     """
 
     name: str

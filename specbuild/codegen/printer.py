@@ -1,8 +1,8 @@
 """Prints code trees as `ruff format` would format them: 88 columns, default style. No other module prints.
 
 An expression becomes a stream of text and break marks (see `line_breaks`). A statement that is too long for
-its line is broken by the formatter's rules: first inside brackets; parentheses are added if it must break at an
-operator. One case differs from the formatter: three calls in a row that take several lines each, as in
+its line is broken by the formatter's rules: first inside brackets; parentheses are added if it must break at
+an operator. One case differs from the formatter: three calls in a row that take several lines each, as in
 `a, b = f(...)(...)(...)`.
 """
 

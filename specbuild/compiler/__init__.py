@@ -1,1 +1,1 @@
-"""The pipeline from a document to an audited source file."""
+"""Compiles a spec document to an audited source file, with the code for its weights and optimizer."""

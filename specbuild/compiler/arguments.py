@@ -1,4 +1,4 @@
-"""What the caller chooses for a spec: a variant, and values of parameters, each with where it was said."""
+"""The arguments of a compilation: a variant, values of parameters and features, each with its location."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from specbuild.ops.types import join_names
 
 @dataclass(frozen=True)
 class SpecArgument:
-    """One value, and where the caller gave it."""
+    """A value from the caller, and its location on the command line or in the call."""
 
     value: Any
     location: Location
@@ -25,19 +25,22 @@ class SpecArgument:
 
 @dataclass(frozen=True)
 class SpecArguments:
-    """The choices for one compilation; faults in them are told where they were said, not in the spec."""
+    """All arguments of one compilation. Errors in them point to the caller's text, not to the spec."""
 
     params: Mapping[str, SpecArgument] = field(default_factory=dict)
     variant: SpecArgument | None = None
-    syntax: str = "{}=..."  # how the caller gives a value
+    syntax: str = "{}=..."  # how the caller sets a parameter, for hints
     features: Features | None = None
 
     @property
     def param_values(self) -> dict[str, Any]:
-        return {name: choice.value for name, choice in self.params.items()}
+        return {name: argument.value for name, argument in self.params.items()}
 
     def check_spec(self, spec: Spec) -> None:
-        """Whether the model has what is chosen, and all is chosen that it needs."""
+        """Check the arguments against the spec.
+
+        Raises SB202 for an unknown variant, SB101 for an unknown parameter, SB103 for a missing value.
+        """
         model, variant = spec.model, self.variant
         if model is None:
             return
@@ -46,54 +49,57 @@ class SpecArguments:
             raise SpecError(
                 "SB202", message, variant.location, suggest_name(variant.value, spec.variants, "variants")
             )
-        for name, choice in self.params.items():
+        for name, argument in self.params.items():
             if name not in model.params:
                 message = f"{model.name} has no parameter {name!r}"
                 raise SpecError(
-                    "SB101", message, choice.location, suggest_name(name, model.params, "parameters")
+                    "SB101", message, argument.location, suggest_name(name, model.params, "parameters")
                 )
-        given = {*self.params, *(spec.variants[variant.value] if variant else ())}
+        provided = {*self.params, *(spec.variants[variant.value] if variant else ())}
         for name, param in model.params.items():
-            if param.required and name not in given:
+            if param.required and name not in provided:
                 message = f"{model.name} needs a value for {name!r} ({param.type})"
                 hint = f"give it: {self.syntax.format(name)}" + (f" ({param.doc})" if param.doc else "")
                 raise param.at.error("SB103", message, hint, key=True)
 
     def relocate_error(self, error: SpecError, spec: Spec) -> SpecError:
-        """A fault of a parameter that the caller gave, placed where it was given; any other as it is."""
-        for name, choice in self.params.items():
-            places = spec.source.location(("params", name)), spec.source.key_location(("params", name))
-            if error.location in places and error.code != "SB203":
-                return SpecError(error.code, error.message, choice.location, error.hint, error.trail)
+        """If the error is about a parameter that the caller set, the same error at the caller's location."""
+        for name, argument in self.params.items():
+            path = ("params", name)
+            if (
+                error.location in (spec.source.location(path), spec.source.key_location(path))
+                and error.code != "SB203"
+            ):
+                return SpecError(error.code, error.message, argument.location, error.hint, error.trail)
         return error
 
 
-def suggest_name(word: str, known: Mapping[str, Any], what: str) -> str:
-    near = closest_match(word, known)
-    return f"did you mean {near!r}?" if near else f"its {what} are {join_names(known)}"
+def suggest_name(name: str, known: Mapping[str, Any], kind: str) -> str:
+    """A hint for an unknown name: the most similar known one, else all of them."""
+    match = closest_match(name, known)
+    return f"did you mean {match!r}?" if match else f"its {kind} are {join_names(known)}"
 
 
 def parse_features(text: str, only: bool, flag: str = "--features") -> Features:
-    """`--features layer2,layer3`: paths of values that a model gives besides its outputs, or `only` them."""
-    begins = [0, *(i + 1 for i, letter in enumerate(text) if letter == ",")]
-    paths = zip(begins, text.split(","), strict=True)
-    return Features({path.strip(): Location(flag, 1, begin + 1, text) for begin, path in paths}, only)
+    """The features in a list such as `layer2,layer3`: extra outputs, or with `only` the only outputs."""
+    starts = [0, *(i + 1 for i, letter in enumerate(text) if letter == ",")]
+    paths = zip(starts, text.split(","), strict=True)
+    return Features({path.strip(): Location(flag, 1, start + 1, text) for start, path in paths}, only)
 
 
 def arguments_from_flags(settings: list[str], variant: str | None, flag: str = "--set") -> SpecArguments:
-    """`--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML. The last one for a name holds."""
+    """The arguments of `--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML.
+
+    The last value of a name counts. Raises SB003 for a setting that is not `name=value`.
+    """
     params = {}
     for setting in settings:
         name, sign, text = setting.partition("=")
         name = name.strip()
         flag_text = f"{flag} {make_printable(name)}"
         if not sign or not name:
-            raise SpecError(
-                "SB003",
-                f"`{flag}` takes name=value",
-                Location(flag, 1, 1, setting),
-                f"write {flag} classes=10, say",
-            )
+            hint = f"for example: {flag} classes=10"
+            raise SpecError("SB003", f"`{flag}` takes name=value", Location(flag, 1, 1, setting), hint)
         params[name] = SpecArgument(Source(text, flag_text).data, Location(flag_text, 1, 1, text))
     variant_argument = (
         None if variant is None else SpecArgument(variant, Location("--variant", 1, 1, variant))
@@ -102,15 +108,14 @@ def arguments_from_flags(settings: list[str], variant: str | None, flag: str = "
 
 
 def arguments_from_python(params: Mapping[str, Any], variant: str | None) -> SpecArguments:
-    """Keyword arguments of the Python functions."""
+    """The arguments of a Python call; raises SB305 for a value of an unsupported type."""
     arguments = {
         name: SpecArgument(plain_value(value, name), argument_location(name, value))
         for name, value in params.items()
     }
-    return SpecArguments(
-        arguments,
-        None if variant is None else SpecArgument(str(variant), argument_location("variant", variant)),
-    )
+    if variant is None:
+        return SpecArguments(arguments)
+    return SpecArguments(arguments, SpecArgument(str(variant), argument_location("variant", variant)))
 
 
 def argument_location(name: str, value: Any) -> Location:
@@ -119,7 +124,7 @@ def argument_location(name: str, value: Any) -> Location:
 
 
 def plain_value(value: Any, name: str) -> Any:
-    """A Python value as a spec could have held it; numbers of NumPy's are numbers."""
+    """The value as plain YAML data, with NumPy numbers converted; raises SB305 if that is impossible."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, numbers.Integral):
@@ -134,5 +139,5 @@ def plain_value(value: Any, name: str) -> Any:
         "SB305",
         f"{name} is a {type(value).__name__}, which no parameter takes",
         argument_location(name, value),
-        "give a finite number, a text, a list or a mapping of them",
+        "give a finite number, a string, or a list or mapping of these",
     )

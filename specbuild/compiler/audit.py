@@ -1,7 +1,8 @@
-"""The last look at a finished file: it holds what such a file may hold, or it is not written.
+"""Checks a finished file before it is written: it may contain only what an emitted file needs.
 
-Text of a spec cannot become code (see `specbuild.codegen.literals`); this holds even if it could. Importing the
-file defines classes and functions and runs nothing else, and nothing in it can leave the framework.
+The text of a spec cannot become code (see `specbuild.codegen.literals`); this check is a second line of
+defence. Importing an accepted file defines classes and functions and runs nothing else, and its code uses
+nothing outside the framework.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections.abc import Iterator
 
 from specbuild.expressions.python_ast import parse_python
 
-# Of the standard library, what an emitted file may import.
+# The modules of the standard library that an emitted file may import.
 STANDARD_MODULES = frozenset({"__future__", "collections", "math", "typing"})
 
-# What a file that can load weights imports besides: numbers by name, and nothing that could run.
+# What a file that loads weights may import too: these read and write tensors and cannot run code.
 LOADER_IMPORTS = {
     "keras": frozenset({"safetensors.numpy.load_file"}),
     "torch": frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"}),
 }
 
-# The builtins that emitted code may use; none of them reaches files, names or code.
+# The builtins that emitted code may use; none gives access to files, to attributes by name, or to code.
 ALLOWED_BUILTINS = frozenset(
     """abs all any bool classmethod dict divmod enumerate filter float frozenset int isinstance
     len list map max min object pow property range reversed round set slice sorted
@@ -30,7 +31,7 @@ ALLOWED_BUILTINS = frozenset(
     NotImplementedError RuntimeError TypeError ValueError""".split()
 )
 
-# What leads from a framework to files, processes, the network or other code, by last name and by full path.
+# Parts of the frameworks that reach files, processes, the network or other code: by name and by full path.
 FORBIDDEN_NAMES = frozenset(
     """Lambda TFSMLayer builtins classes compile ctypes deserialize deserialize_keras_object
     enable_unsafe_deserialization eval exec export from_file get_file hub importlib jit load load_model
@@ -51,19 +52,20 @@ Definition = ast.ClassDef | ast.FunctionDef
 
 
 class AuditError(Exception):
-    """An emitted file that holds what it must not: a bug of specbuild's, never the fault of a spec."""
+    """An emitted file contains something forbidden: a bug in specbuild, never an error in a spec."""
 
 
 def audit_source(text: str, framework: str, *, loader: bool = False) -> None:
-    """Refuse a file that is not Python, or holds more than definitions over one framework.
+    """Raise AuditError unless the text is Python with nothing but definitions that use one framework.
 
-    With a `loader`, it may import what reads and writes safetensors.
+    With `loader`, the file may import the functions that read and write safetensors.
     """
-    wrong = UNPRINTABLE.search(text)
-    if wrong:
-        raise AuditError(f"line {text.count(chr(10), 0, wrong.start()) + 1} holds U+{ord(wrong[0]):04X}")
+    match = UNPRINTABLE.search(text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        raise AuditError(f"line {line} contains U+{ord(match[0]):04X}")
     if any(CODING_COMMENT.match(line) for line in text.split("\n", 2)[:2]):
-        raise AuditError("a comment at its head names an encoding")
+        raise AuditError("a comment at the top declares an encoding")
     try:
         tree = parse_python(text)
         table = symtable.symtable(text, "<emitted>", "exec")
@@ -89,30 +91,32 @@ def body_statements(tree: ast.Module) -> list[ast.stmt]:
 
 
 def imported_names(
-    node: ast.Import | ast.ImportFrom, framework: str, besides: frozenset[str] = frozenset()
+    node: ast.Import | ast.ImportFrom, framework: str, extra: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """The names that an import binds, each with the full path behind it."""
+    """The names that an import binds, each with its full path; raises AuditError for a forbidden import."""
     names: dict[str, str] = {}
     for name in node.names:
         path = name.name
         if isinstance(node, ast.ImportFrom):
             if node.level or name.name == "*":
-                raise AuditError(f"line {node.lineno} imports what cannot be told")
+                raise AuditError(f"line {node.lineno} has an import that cannot be checked")
             path = f"{node.module}.{name.name}"
-        if path.partition(".")[0] not in STANDARD_MODULES | {framework} and path not in besides:
+        if path.partition(".")[0] not in STANDARD_MODULES | {framework} and path not in extra:
             raise AuditError(f"line {node.lineno} imports {path}")
-        whole = isinstance(node, ast.ImportFrom) or name.asname
-        names[name.asname or name.name.partition(".")[0]] = path if whole else path.partition(".")[0]
+        binds_full_path = isinstance(node, ast.ImportFrom) or name.asname
+        names[name.asname or name.name.partition(".")[0]] = (
+            path if binds_full_path else path.partition(".")[0]
+        )
         check_path(path, node)
     return names
 
 
 def check_path(path: str, node: ast.stmt | ast.expr) -> None:
-    """Refuse a path from an imported module to what lies outside of the framework."""
+    """Raise AuditError if a path from an imported module leads outside the framework."""
     first, *rest = path.split(".")
-    private = first != "__future__" and any(part.startswith("_") for part in rest)
+    is_private = first != "__future__" and any(part.startswith("_") for part in rest)
     if (
-        private
+        is_private
         or not FORBIDDEN_NAMES.isdisjoint(rest)
         or any(f"{path}.".startswith(f"{p}.") for p in FORBIDDEN_PATHS)
     ):
@@ -120,14 +124,14 @@ def check_path(path: str, node: ast.stmt | ast.expr) -> None:
 
 
 def global_names(table: symtable.SymbolTable) -> set[str]:
-    """Every name that some scope looks up in the module or among the builtins."""
-    top = table.get_type() == "module"
-    found = {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
-    return found.union(*map(global_names, table.get_children()))
+    """Every name that some scope looks up among the module's globals or the builtins."""
+    is_module = table.get_type() == "module"
+    names = {s.get_name() for s in table.get_symbols() if s.is_referenced() and (is_module or s.is_global())}
+    return names.union(*map(global_names, table.get_children()))
 
 
 class SourceAuditor(ast.NodeVisitor):
-    """Walks the file, keeping to what may run when it is imported and to what may be written at all."""
+    """Checks every node: what may run during the import, and what the file may contain at all."""
 
     def __init__(self, aliases: dict[str, str]) -> None:
         self.aliases = aliases
@@ -140,7 +144,7 @@ class SourceAuditor(ast.NodeVisitor):
                 raise AuditError(f"line {statement.lineno} runs when the file is imported")
 
     def check_definition(self, node: Definition) -> None:
-        """A class or function that is made when the file is imported."""
+        """Check the parts of a class or function that run during the import: decorators, defaults, bases."""
         for decorator in node.decorator_list:
             call = decorator if isinstance(decorator, ast.Call) else None
             if call is None:
@@ -157,7 +161,7 @@ class SourceAuditor(ast.NodeVisitor):
                 self.check_inert(part)
         else:
             if node.keywords:
-                raise AuditError(f"line {node.lineno} names a metaclass")
+                raise AuditError(f"line {node.lineno} has a metaclass")
             for base in node.bases:
                 self.check_inert(base)
             for statement in node.body:
@@ -165,7 +169,7 @@ class SourceAuditor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def check_member(self, statement: ast.stmt) -> None:
-        """A statement in a class: a method, a docstring, or a constant."""
+        """Allow only methods, docstrings and constants in a class body."""
         if isinstance(statement, Definition):
             self.check_definition(statement)
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -180,7 +184,7 @@ class SourceAuditor(ast.NodeVisitor):
             raise AuditError(f"line {statement.lineno} runs when the file is imported")
 
     def check_inert(self, expr: ast.expr) -> None:
-        """Refuse an expression that does more than name and group things: default, annotation, base."""
+        """Raise AuditError for a default, annotation or base class that is more than names and constants."""
         match expr:
             case ast.Constant() | ast.Name() | ast.Attribute():
                 return
@@ -198,7 +202,7 @@ class SourceAuditor(ast.NodeVisitor):
             self.check_inert(part)
 
     def imported_path(self, expr: ast.expr) -> str | None:
-        """The full path that a dotted expression has from an imported module; None for any other."""
+        """The full path of a dotted expression that begins with an imported name; None for any other."""
         if isinstance(expr, ast.Name):
             return self.aliases.get(expr.id)
         if isinstance(expr, ast.Attribute):
@@ -218,11 +222,11 @@ class SourceAuditor(ast.NodeVisitor):
         if node.id.startswith("__"):
             raise AuditError(f"line {node.lineno} uses {node.id}")
         if node.id in self.aliases and not isinstance(node.ctx, ast.Load):
-            raise AuditError(f"line {node.lineno} gives {node.id} another meaning")
+            raise AuditError(f"line {node.lineno} rebinds {node.id}")
 
     def visit_arg(self, node: ast.arg) -> None:
         if node.arg in self.aliases:
-            raise AuditError(f"line {node.lineno} gives {node.arg} another meaning")
+            raise AuditError(f"line {node.lineno} rebinds {node.arg}")
         self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> None:
@@ -234,11 +238,12 @@ class SourceAuditor(ast.NodeVisitor):
 
 
 def definition_expressions(node: ast.FunctionDef) -> Iterator[ast.expr]:
-    """The defaults and annotations of a function, which run where it is defined."""
+    """The defaults and annotations of a function, which are evaluated when it is defined."""
     yield from node.args.defaults
     yield from (default for default in node.args.kw_defaults if default is not None)
-    a = node.args
-    for argument in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))):
+    args = node.args
+    variadic = filter(None, (args.vararg, args.kwarg))
+    for argument in (*args.posonlyargs, *args.args, *args.kwonlyargs, *variadic):
         if argument.annotation is not None:
             yield argument.annotation
     if node.returns is not None:

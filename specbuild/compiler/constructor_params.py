@@ -1,9 +1,9 @@
-"""Which parameters of a model its constructor can keep: those that it would treat as the spec does.
+"""Finds the parameters of a model that the emitted constructor may have.
 
-A constructor that takes `width` promises the model that the spec describes at any width. Where a number
-lost its words on the way (a size worked out by a window, a condition decided), the promise would be false.
-So the model is made once more with other values, and with those that the spec compares something with: a parameter
-is kept if the code stays the same.
+A constructor with a parameter `width` promises to build what the spec describes for any width. If a value
+that depends on `width` has become a plain number (the output size of a window, the result of a condition),
+the promise would be false. So the model is elaborated again with other values, among them all constants that
+the spec compares something with. A parameter is stable if the code stays the same.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ModelFactory = Callable[[Perturbation], Block]
 
 
 def fix_unstable_params(model: Block, make: ModelFactory, documents: Iterable[Any]) -> Block:
-    """The model with every parameter that its constructor cannot keep written out as a plain number.
+    """Mark the parameters that the constructor cannot have; their values are emitted as plain numbers.
 
-    The `documents` are those that it was made from.
+    `make` elaborates the model for other values; the `documents` are the files that the model comes from.
     """
     if not model.params:
         return model
@@ -43,39 +43,41 @@ def fix_unstable_params(model: Block, make: ModelFactory, documents: Iterable[An
             if error.code != "SB601":
                 raise
     else:
-        return model  # which nobody can write
+        return model  # no backend can express it
     names = [name for name in before[-1][1] if name in model.params]
     perturbations = [
         {name: perturb_value(model.params[name], double_value) for name in names},
         {name: perturb_value(model.params[name], increment_value) for name in names},
         *threshold_perturbations(model, names, documents),
     ]
-    alike = partial(has_same_code, make, before, backend)
+    is_unchanged = partial(has_same_code, make, before, backend)
     unstable: set[str] = set()
-    for number, tried in enumerate(perturbations):
-        # the first must give a model: sizes that must divide each other are likely to bear it
-        true: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
-        trial = {name: value for name, value in tried.items() if name not in unstable}
-        if trial and alike(trial) not in true:
-            unstable |= {name for name, value in trial.items() if alike({name: value}) not in true}
+    for number, perturbation in enumerate(perturbations):
+        # doubled values must give a model, since they keep divisibility; other values may be invalid
+        accepted: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
+        values = {name: value for name, value in perturbation.items() if name not in unstable}
+        if values and is_unchanged(values) not in accepted:
+            unstable |= {
+                name for name, value in values.items() if is_unchanged({name: value}) not in accepted
+            }
     return replace(model, unstable_params=frozenset(unstable)) if unstable else model
 
 
 def threshold_perturbations(
     model: Block, names: Sequence[str], documents: Iterable[Any]
 ) -> Iterator[dict[str, Any]]:
-    """The parameters at each value that the spec compares one with."""
-    plains = {name: concrete(model.params[name]) for name in names}
+    """For each constant in a comparison of the spec: the parameters of its type, set to it."""
+    current = {name: concrete(model.params[name]) for name in names}
     for value in find_thresholds(documents, names):
-        trial = {name: value for name, now in plains.items() if type(now) is type(value) and now != value}
-        if trial:
-            yield trial
+        changed = {name: value for name, now in current.items() if type(now) is type(value) and now != value}
+        if changed:
+            yield changed
 
 
 def has_same_code(
     make: ModelFactory, before: list[Any], backend: Backend, changed: Mapping[str, Any]
 ) -> bool | None:
-    """Whether the model with these values has the same code; None if there is no such model."""
+    """Whether the model has the same code for these values; None if they are invalid."""
     try:
         return model_code(make(Perturbation(changed)), backend) == before
     except (SpecError, SpecErrors):
@@ -83,39 +85,39 @@ def has_same_code(
 
 
 def model_code(model: Block, backend: Backend) -> list[Any]:
-    """All that the classes of a model say, but for the defaults of parameters."""
-    found = build_classes(model, backend)
+    """A comparable form of the classes of a model, without the defaults of parameters."""
     return [
-        (u.name, tuple(u.params), u.derived, step_statements(u), u.flags, u.block.frozen_paths) for u in found
+        (c.name, tuple(c.params), c.derived, step_statements(c), c.flags, c.block.frozen_paths)
+        for c in build_classes(model, backend)
     ]
 
 
-def step_statements(unit: ClassSpec) -> list[Any]:
-    """What each step makes and does, its operands by name."""
-    names = {number: Name(key) for key, number in unit.value_numbers.items()}
-    return [(step.key, step.member, substitute_inputs(step.call, names)) for step in unit.steps]  # type: ignore[arg-type]
+def step_statements(class_spec: ClassSpec) -> list[Any]:
+    """The key, member and code of each step, with its operands by name."""
+    names = [Name(key) for key in class_spec.value_numbers]
+    return [(step.key, step.member, substitute_inputs(step.call, names)) for step in class_spec.steps]
 
 
 def double_value(value: int) -> int:
-    """Twice as much."""
+    """Twice the value, or 1 for 0: keeps divisibility."""
     return 2 * value or 1
 
 
 def increment_value(value: int) -> int:
-    """What only happens to be even or divisible is no longer so."""
+    """One more: breaks divisibility."""
     return value + 1
 
 
-def perturb_value(value: Any, count: Callable[[int], int]) -> Any:
-    """Another value of the same kind."""
+def perturb_value(value: Any, change: Callable[[int], int]) -> Any:
+    """Another value of the same type; `change` changes the integers in it."""
     value = concrete(value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return count(value)
+        return change(value)
     if isinstance(value, float):
         return value / 2
     if isinstance(value, list | tuple) and value:
-        items = [perturb_value(item, count) for item in value]
+        items = [perturb_value(item, change) for item in value]
         return [*items, items[-1]]
     return value

@@ -1,4 +1,4 @@
-"""The part of an emitted Keras file that fills its model from canonical weights, without specbuild."""
+"""Adds code to an emitted Keras file that loads canonical weights into its model, without specbuild."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ An entry is the end of the weight's key in the file, and the order of its axes. 
 
 @dataclass(frozen=True)
 class LoadRule:
-    """What a variable is made of: the ends of the keys, and how the tensors become it."""
+    """How a variable is loaded: the endings of its keys in the file, and how these tensors are converted."""
 
     keys: tuple[str, ...]
     order: tuple[int, ...]
-    reshaped: bool = False  # to the variable's own sizes, in the order of the file
-    stacked: bool = False  # several stand one after another; otherwise they are added
+    reshaped: bool = False  # to the variable's sizes, in the axis order of the file
+    stacked: bool = False  # several tensors are stacked along a new axis; otherwise they are added
     blocks: tuple[int, ...] | None = None  # the order of the equal parts of the first axis
 
     def table_items(self, features: frozenset[str]) -> tuple[Expr, ...]:
-        """The rule as the table tells it: no more than any rule of the table needs."""
+        """The rule as an entry of the table, with the columns that some rule of the table needs."""
         keys = [Literal(key) for key in self.keys]
-        found: list[Expr] = [
+        items: list[Expr] = [
             TupleOf(tuple(keys)) if "several" in features else keys[0],
             number_tuple(self.order),
         ]
         if "reshaped" in features:
-            found.append(Literal(self.reshaped))
+            items.append(Literal(self.reshaped))
         if "blocks" in features:
-            found.append(number_tuple(self.blocks or ()))
-        return tuple(found)
+            items.append(number_tuple(self.blocks or ()))
+        return tuple(items)
 
 
 def number_tuple(numbers: tuple[int, ...]) -> Expr:
     return TupleOf(tuple(map(Literal, numbers)))
 
 
-def add_loader(page: Module, model: Block) -> Module:
-    """The file with a table of its weights and a function that loads them."""
+def add_loader(module: Module, model: Block) -> Module:
+    """The file with a table of weights and a function that loads them."""
     rules = build_rules(model)
     features = frozenset(
         name
@@ -57,78 +57,72 @@ def add_loader(page: Module, model: Block) -> Module:
         if needed
     )
     items = tuple((Literal(end), TupleOf(rule.table_items(features))) for end, rule in rules.items())
-    told_table = Function(
-        TABLE_NAME,
-        (),
-        "dict",
-        TABLE_DOC.format(more=explain_entries(features)).strip(),
-        (Return(DictOf(items)),),
-    )
-    return replace(
-        page,
-        imports=(*page.imports, LOADER_IMPORT),
-        body=(*page.body, told_table, Helper(loader_source(features))),
-    )
+    doc = TABLE_DOC.format(more=explain_entries(features)).strip()
+    table = Function(TABLE_NAME, (), "dict", doc, (Return(DictOf(items)),))
+    body = (*module.body, table, Helper(loader_source(features)))
+    return replace(module, imports=(*module.imports, LOADER_IMPORT), body=body)
 
 
 def build_rules(model: Block, backend: str = "keras") -> dict[str, LoadRule]:
-    """The fewest ends of paths that tell every variable of the model its rule; the longest that fits counts."""
-    between = "." if backend == "torch" else "/"
-    wanted = {
-        kept: variable_rule(sharing)
-        for kept, sharing in group_by_tensor(locate_weights(model, backend)).items()
+    """Load rules by path endings: for each variable, the longest matching ending is its rule.
+
+    Uses as few endings as possible: variables share a rule that is correct for all of them.
+    """
+    separator = "." if backend == "torch" else "/"
+    full_rules = {
+        path: variable_rule(weights)
+        for path, weights in group_by_tensor(locate_weights(model, backend)).items()
     }
-    by_end: dict[str, list[str]] = {}
-    for kept in wanted:
-        for end in path_endings(kept, between):
-            by_end.setdefault(end, []).append(kept)
-    found: dict[str, LoadRule] = {}
-    for kept, rule in wanted.items():
-        for end in path_endings(kept, between):
-            short = shorten_rule(kept, end, rule)
-            same = [shorten_rule(other, end, wanted[other]) for other in by_end[end]]
-            if short is not None and (end == kept or all(other == short for other in same)):
-                found[end] = short
+    paths_by_ending: dict[str, list[str]] = {}
+    for path in full_rules:
+        for ending in path_endings(path, separator):
+            paths_by_ending.setdefault(ending, []).append(path)
+    rules: dict[str, LoadRule] = {}
+    for path, full_rule in full_rules.items():
+        for ending in path_endings(path, separator):
+            rule = shorten_rule(path, ending, full_rule)
+            others = [shorten_rule(other, ending, full_rules[other]) for other in paths_by_ending[ending]]
+            if rule is not None and (ending == path or all(other == rule for other in others)):
+                rules[ending] = rule
                 break
-    return found
+    return rules
 
 
-def variable_rule(sharing: list[WeightLocation]) -> LoadRule:
-    """The rule of one variable, with whole keys."""
-    first, several = sharing[0], is_stacked(sharing)
-    stored = first.storage
-    order = stored.order or tuple(range(len(stored.shape or first.shape)))
-    return LoadRule(tuple(h.path for h in sharing), order, stored.shape is not None, several, stored.blocks)
+def variable_rule(weights: list[WeightLocation]) -> LoadRule:
+    """The rule of the variable that holds these weights, with complete keys."""
+    keys, storage = tuple(weight.path for weight in weights), weights[0].storage
+    order = storage.order or tuple(range(len(storage.shape or weights[0].shape)))
+    return LoadRule(keys, order, storage.shape is not None, is_stacked(weights), storage.blocks)
 
 
-def path_endings(path: str, between: str) -> list[str]:
-    """`kernel`, `conv/kernel`, `stem/conv/kernel` for the last of these."""
-    parts = path.split(between)
-    return [between.join(parts[n:]) for n in reversed(range(len(parts)))]
+def path_endings(path: str, separator: str) -> list[str]:
+    """For `stem/conv/kernel`: `kernel`, `conv/kernel`, `stem/conv/kernel`."""
+    parts = path.split(separator)
+    return [separator.join(parts[n:]) for n in reversed(range(len(parts)))]
 
 
-def shorten_rule(kept: str, end: str, rule: LoadRule) -> LoadRule | None:
-    """The rule by the ends of its keys, if their beginning is that of the variable's path."""
-    head = kept.removesuffix(end).replace("/", ".")
+def shorten_rule(path: str, ending: str, rule: LoadRule) -> LoadRule | None:
+    """The rule with only the endings of its keys; None if the keys do not begin like the variable's path."""
+    head = path.removesuffix(ending).replace("/", ".")
     if not all(key.startswith(head) for key in rule.keys):
         return None
     return replace(rule, keys=tuple(key.removeprefix(head) for key in rule.keys))
 
 
 def explain_entries(features: frozenset[str]) -> str:
-    """What else a row of the table says."""
-    said = {
+    """The last sentences of the table's docstring: what the other columns mean."""
+    explanations = {
         "several": "Of several keys, the weights are stacked."
         if "stacked" in features
         else "Of several keys, the weights are added.",
         "reshaped": "True: two axes of the variable are one in the file.",
         "blocks": "Last: the order of the gates, which are parts of the first axis.",
     }
-    return " ".join(text for name, text in said.items() if name in features)
+    return " ".join(text for name, text in explanations.items() if name in features)
 
 
 def loader_source(features: frozenset[str]) -> str:
-    """The loader's code: only what the table needs."""
+    """The source of the loading function, with only what the table needs."""
     names = ["keys" if "several" in features else "key", "order"]
     names += [name for name in ("reshaped", "blocks") if name in features]
     lines = [

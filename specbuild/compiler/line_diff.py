@@ -1,28 +1,28 @@
-"""What would change in a file, line by line."""
+"""Unified diffs of files that would change."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
 
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import read_output
 from specbuild.diagnostics.errors import make_printable
 
 NULL_PATH = "/dev/null"
-MAX_LINE = 100_000  # characters of a line
+MAX_LINE = 100_000  # characters
 
 
 def diff_file(path: Path, text: str | None) -> str:
-    """The unified difference from what stands at `path` to `text`, or to nothing for a file that goes.
+    """The unified diff from the file at `path` to `text`, or to nothing if the file would be removed.
 
-    What a terminal would not show as it is, is shown escaped.
+    Control characters are escaped, so that a terminal shows them.
     """
-    there = output.read_output(path) or ""
+    current = read_output(path) or ""
     name = make_printable(str(path), 4096)
-    before = name if there else NULL_PATH
+    before = name if current else NULL_PATH
     after = NULL_PATH if text is None else name
-    found = difflib.unified_diff(there.splitlines(True), (text or "").splitlines(True), before, after)
-    return "".join(map(_escape_line, found))
+    lines = difflib.unified_diff(current.splitlines(True), (text or "").splitlines(True), before, after)
+    return "".join(map(_escape_line, lines))
 
 
 def _escape_line(line: str) -> str:

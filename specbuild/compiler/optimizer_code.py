@@ -1,4 +1,4 @@
-"""The part of an emitted file that sorts its parameters for an optimizer, without specbuild."""
+"""Adds code to an emitted file that groups its parameters for an optimizer, without specbuild."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from textwrap import indent
 
+from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.tree import Helper, Module
 from specbuild.compiler.param_groups import ModelPart, TrainedTensor, model_parts, trained_tensors
 from specbuild.ir.graph import Block
 
-LINE_WIDTH = 88
-MIN_ROW = 3  # layers in a row that are told by one rule
+MIN_ROW = 3  # consecutive parts that become one comprehension
 
 LAYERS_TEMPLATE = '''\
 def layers_after() -> dict[str, int]:
@@ -88,104 +88,100 @@ def grouped_optimizer(
 '''
 
 
-def add_parameter_groups(page: Module, model: Block, backend: str) -> Module:
-    """The file with a table of its layers, and a function that sorts the model's parameters."""
-    found = model_parts(model, backend)
-    table = "{\n" + indent("\n".join(table_rows(found)), " " * 8) + "\n    }" if found else "{}"
-    layers = LAYERS_TEMPLATE.format(rows=table)
+def add_parameter_groups(module: Module, model: Block, backend: str) -> Module:
+    """The file with a table of layers and a function that groups the model's parameters."""
+    parts = model_parts(model, backend)
+    table = "{\n" + indent("\n".join(table_rows(parts)), " " * 8) + "\n    }" if parts else "{}"
+    layers_source = LAYERS_TEMPLATE.format(rows=table).strip()
     write = torch_groups_source if backend == "torch" else keras_groups_source
-    return replace(
-        page, body=(*page.body, Helper(layers.strip()), Helper(write(trained_tensors(model, backend))))
-    )
+    groups_source = write(trained_tensors(model, backend))
+    return replace(module, body=(*module.body, Helper(layers_source), Helper(groups_source)))
 
 
 def table_rows(parts: Sequence[ModelPart]) -> list[str]:
-    """The parts of a model with the layers after each; layers that follow each other by one rule."""
+    """The lines of the table: one for each part, or one comprehension for a row of consecutive layers."""
     lines = []
-    at = 0
-    while at < len(parts):
-        stem, number = split_number(parts[at].framework_path)
-        end = at + 1
-        while end < len(parts) and is_successor(parts[at], parts[end], end - at):
+    start = 0
+    while start < len(parts):
+        first = parts[start]
+        end = start + 1
+        while end < len(parts) and is_successor(first, parts[end], end - start):
             end += 1
-        if end - at >= MIN_ROW:
-            span = f"{number}, {number + end - at}" if number else str(end - at)
-            lines.append(
-                f'**{{f"{stem}{{i}}": {parts[at].layers_after + number} - i for i in range({span})}},'
-            )
+        if end - start >= MIN_ROW:
+            stem, number = split_number(first.framework_path)
+            span = f"{number}, {number + end - start}" if number else str(end - start)
+            lines.append(f'**{{f"{stem}{{i}}": {first.layers_after + number} - i for i in range({span})}},')
         else:
-            lines += [f'"{part.framework_path}": {part.layers_after},' for part in parts[at:end]]
-        at = end
+            lines += [f'"{part.framework_path}": {part.layers_after},' for part in parts[start:end]]
+        start = end
     return lines
 
 
 def split_number(path: str) -> tuple[str, int]:
-    """`layer1.` and 0 for `layer1.0`."""
-    found = re.fullmatch(r"(.*[./_])(\d+)", path)
-    return (found[1], int(found[2])) if found else (path, -1)
+    """Split a final number off: `layer1.0` gives `layer1.` and 0; the number is -1 if there is none."""
+    match = re.fullmatch(r"(.*[./_])(\d+)", path)
+    return (match[1], int(match[2])) if match else (path, -1)
 
 
 def is_successor(first: ModelPart, other: ModelPart, distance: int) -> bool:
-    """Whether a part is so many places further in the same row, and so many layers."""
-    (stem, begin), (other_stem, number) = (
-        split_number(first.framework_path),
-        split_number(other.framework_path),
-    )
-    same = begin >= 0 and stem == other_stem and str(number) == other.framework_path[len(stem) :]
-    return same and number == begin + distance and other.layers_after == first.layers_after - distance
+    """Whether `other` comes `distance` positions after `first` in the same row, and `distance` layers."""
+    stem, first_number = split_number(first.framework_path)
+    other_stem, number = split_number(other.framework_path)
+    has_plain_number = str(number) == other.framework_path[len(stem) :]  # no leading zeros
+    is_same_row = first_number >= 0 and stem == other_stem and has_plain_number
+    is_next = number == first_number + distance and other.layers_after == first.layers_after - distance
+    return is_same_row and is_next
 
 
-def torch_groups_source(found: Sequence[TrainedTensor]) -> str:
-    """What decays has two axes or more; what has, and does not, goes by its name or by its whole path."""
-    assert all(g.rank > 1 for g in found if g.decays)
-    others = [g for g in found if g.rank > 1 and not g.decays]
-    taken = {g.name for g in found if g.decays}
-    names = dict.fromkeys(g.name for g in others if g.name not in taken)
-    paths = [g.framework_path for g in others if g.name in taken]
-    rule = "parameter.ndim > 1"
-    known = ""
+def torch_groups_source(tensors: Sequence[TrainedTensor]) -> str:
+    """The function for PyTorch: tensors with two or more axes decay, except those listed by name or path."""
+    assert all(tensor.rank > 1 for tensor in tensors if tensor.decays)
+    exceptions = [tensor for tensor in tensors if tensor.rank > 1 and not tensor.decays]
+    decaying_names = {tensor.name for tensor in tensors if tensor.decays}
+    names = dict.fromkeys(tensor.name for tensor in exceptions if tensor.name not in decaying_names)
+    paths = [tensor.framework_path for tensor in exceptions if tensor.name in decaying_names]
+    rule, assignments = "parameter.ndim > 1", ""
     if names:
-        known, told = membership_test(names, "tables", "!=", "not in")
-        rule += f' and name.rpartition(".")[2] {told}'
+        assignments, test = membership_test(names, "tables", "!=", "not in")
+        rule += f' and name.rpartition(".")[2] {test}'
     if paths:
-        known += tuple_assignment("others", paths)
+        assignments += tuple_assignment("others", paths)
         rule += " and name not in others"
-    use = "AdamW(parameter_groups(model, 1e-3, 0.05))"
-    return (
-        SIGNATURE_TEMPLATE.format(model="nn.Module", use=use, known=known) + TORCH_TEMPLATE.format(rule=rule)
-    ).strip()
+    usage = "AdamW(parameter_groups(model, 1e-3, 0.05))"
+    signature = SIGNATURE_TEMPLATE.format(model="nn.Module", use=usage, known=assignments)
+    return (signature + TORCH_TEMPLATE.format(rule=rule)).strip()
 
 
-def keras_groups_source(found: Sequence[TrainedTensor]) -> str:
-    """What decays goes by its name; what has that name, and does not, by its whole path."""
-    names = dict.fromkeys(g.name for g in found if g.decays)
-    paths = [g.framework_path for g in found if g.name in names and not g.decays]
-    known, told = membership_test(names, "kernels", "==", "in")
-    rule = f"variable.name {told}"
+def keras_groups_source(tensors: Sequence[TrainedTensor]) -> str:
+    """The function for Keras: variables with certain names decay, except those listed by path."""
+    names = dict.fromkeys(tensor.name for tensor in tensors if tensor.decays)
+    paths = [tensor.framework_path for tensor in tensors if tensor.name in names and not tensor.decays]
+    assignments, test = membership_test(names, "kernels", "==", "in")
+    rule = f"variable.name {test}"
     if paths:
-        known += tuple_assignment("others", paths)
+        assignments += tuple_assignment("others", paths)
         rule += " and variable.path not in others"
-    use = "grouped_optimizer(parameter_groups(model, 1e-3, 0.05))"
-    return (
-        SIGNATURE_TEMPLATE.format(model="keras.Model", use=use, known=known)
-        + KERAS_TEMPLATE.format(rule=rule)
-    ).strip()
+    usage = "grouped_optimizer(parameter_groups(model, 1e-3, 0.05))"
+    signature = SIGNATURE_TEMPLATE.format(model="keras.Model", use=usage, known=assignments)
+    return (signature + KERAS_TEMPLATE.format(rule=rule)).strip()
 
 
-def membership_test(names: Iterable[str], variable: str, one: str, several: str) -> tuple[str, str]:
-    """A comparison with some names, and before it the variable that holds them, if they are several."""
-    said = list(names)
-    if not said:
-        return "", f"{several} ()"
-    if len(said) == 1:
-        return "", f'{one} "{said[0]}"'
-    return tuple_assignment(variable, said), f"{several} {variable}"
+def membership_test(
+    names: Iterable[str], variable: str, one_operator: str, several_operator: str
+) -> tuple[str, str]:
+    """The assignment of several names to a variable, if needed, and the comparison with the names."""
+    names = list(names)
+    if not names:
+        return "", f"{several_operator} ()"
+    if len(names) == 1:
+        return "", f'{one_operator} "{names[0]}"'
+    return tuple_assignment(variable, names), f"{several_operator} {variable}"
 
 
-def tuple_assignment(name: str, texts: Iterable[str]) -> str:
-    """A variable that holds some names."""
-    said = [f'"{text}"' for text in texts]
-    line = f"    {name} = ({', '.join(said)}{',' if len(said) == 1 else ''})\n"
+def tuple_assignment(variable: str, texts: Iterable[str]) -> str:
+    """An indented assignment of a tuple of strings to a variable."""
+    items = [f'"{text}"' for text in texts]
+    line = f"    {variable} = ({', '.join(items)}{',' if len(items) == 1 else ''})\n"
     if len(line) <= LINE_WIDTH + 1:
         return line
-    return f"    {name} = (\n" + "".join(f"        {text},\n" for text in said) + "    )\n"
+    return f"    {variable} = (\n" + "".join(f"        {item},\n" for item in items) + "    )\n"

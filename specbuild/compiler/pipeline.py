@@ -1,4 +1,4 @@
-"""The walk from text to code: the one place that names every stage in order."""
+"""The compilation pipeline from a spec's text to source code: all stages in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from specbuild.ops.convolution import MAX_PARAMETERS
 
 
 class CompilationStages(NamedTuple):
-    """A model as written, and after every pass."""
+    """A model as elaborated, and after all graph passes."""
 
     unpruned: Block
     model: Block
@@ -33,10 +33,10 @@ class CompilationStages(NamedTuple):
 def open_spec(
     source: str | Path | Source, root: Path | None = None, beside: Path | None = None
 ) -> tuple[Spec, SpecFiles]:
-    """The spec at a path, or of a text (a str with a line break), and the files of its compilation.
+    """Read a spec from a path, or from a text (a str with a line break); also returns its files.
 
-    Imports stay under `root`: by default the current folder, or the spec's own if it lies elsewhere.
-    A text imports as if it lay `beside` a file: by default as if in the root.
+    Imports must stay under `root`: by default the current folder, or the spec's folder if that is elsewhere.
+    A text resolves its imports as if it were next to the file `beside`, by default in the root.
     """
     if isinstance(source, str):
         source = Source(source) if "\n" in source else Path(source)
@@ -51,9 +51,9 @@ def open_spec(
 
 
 def import_root(file: Path) -> Path:
-    """Where a file's imports stay unless told otherwise."""
-    inside = file.resolve().is_relative_to(Path.cwd())
-    return Path.cwd() if inside else file.resolve().parent
+    """The default root for the imports of a file."""
+    is_inside = file.resolve().is_relative_to(Path.cwd())
+    return Path.cwd() if is_inside else file.resolve().parent
 
 
 def elaborate_model(
@@ -63,22 +63,25 @@ def elaborate_model(
     variant: str | None = None,
     features: Features | None = None,
 ) -> CompilationStages:
-    """The model of an opened spec, with outputs for the `features` asked for; raises SpecError."""
-    whole = elaborate(spec, files, params, variant, features=features)
-    documents = [opened.source.data for opened in files.specs_by_source.values()]
+    """Elaborate the model of a spec, with outputs for the given `features`; raises SpecError.
+
+    Raises SB504 for a model with too many parameters.
+    """
+    unpruned = elaborate(spec, files, params, variant, features=features)
+    documents = [owner.source.data for owner in files.specs_by_source.values()]
     model = fix_unstable_params(
-        run_passes(whole),
-        lambda trial: run_passes(elaborate(spec, files, params, variant, trial, features)),
+        run_passes(unpruned),
+        lambda perturbation: run_passes(elaborate(spec, files, params, variant, perturbation, features)),
         documents,
     )
     if (count := model_cost(model).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
         raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)
-    return CompilationStages(whole, model)
+    return CompilationStages(unpruned, model)
 
 
 def run_passes(model: Block) -> Block:
-    """The model after every pass."""
+    """The model after all graph passes."""
     for transform in PASSES:
         model = transform(model)
     return model
@@ -87,7 +90,7 @@ def run_passes(model: Block) -> Block:
 def build_graph(
     source: str | Path | Source, params: Mapping[str, Any] | None = None, variant: str | None = None
 ) -> Block:
-    """The elaborated model of a spec file or of a spec's text."""
+    """The elaborated model of a spec file or of the text of a spec."""
     spec, files = open_spec(source)
     return elaborate_model(spec, files, params, variant).model
 
@@ -100,18 +103,18 @@ def compile_source(
     loader: bool = False,
     groups: bool = False,
 ) -> str:
-    """The model as the source of a file for one framework, audited; `header` becomes comments at its head.
+    """The audited source of a model for one framework; `header` lines become comments at the top.
 
-    With a `loader`, the file of a Keras model has a function that fills it from canonical weights; with `groups`,
-    one that sorts its parameters for an optimizer.
+    With `loader`, the source of a Keras model includes a function that loads canonical weights.
+    With `groups`, it includes a function that groups the parameters for an optimizer.
     """
     target = backends.load_backend(backend)
-    summary = model.doc.strip().split("\n\n")[0]  # the class has the rest
-    page = target.module_file(build_classes(model, target), summary, header)
+    summary = model.doc.strip().split("\n\n")[0]  # the class has the full text
+    module = target.module_file(build_classes(model, target), summary, header)
     if loader:
-        page = add_loader(page, model)
+        module = add_loader(module, model)
     if groups:
-        page = add_parameter_groups(page, model, backend)
-    text = print_module(page)
+        module = add_parameter_groups(module, model, backend)
+    text = print_module(module)
     audit_source(text, target.name, loader=loader)
     return text

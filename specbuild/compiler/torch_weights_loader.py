@@ -1,4 +1,4 @@
-"""A file beside an emitted PyTorch model that reads and writes its weights in canonical form, without specbuild."""
+"""Writes a file that loads and saves canonical weights of an emitted PyTorch model, without specbuild."""
 
 from __future__ import annotations
 
@@ -60,26 +60,21 @@ PUT_ORDER = """\
 
 
 def loader_module(model: Block, doc: str, header: tuple[str, ...]) -> Module:
-    """The whole file."""
+    """The module with the table of weights and the functions to load and save them."""
     rules = build_rules(model, "torch")
-    ordered = any(rule.order != tuple(range(len(rule.order))) for rule in rules.values())
-    items = tuple((Literal(end), table_entry(rule, ordered)) for end, rule in rules.items())
-    of = "tuple[str, tuple[int, ...]]" if ordered else "str"
-    listed = Function(
-        TABLE_NAME,
-        (),
-        f"dict[str, {of}]",
-        TABLE_DOC_ORDER if ordered else TABLE_DOC,
-        (Return(DictOf(items)),),
+    with_order = any(rule.order != tuple(range(len(rule.order))) for rule in rules.values())
+    items = tuple((Literal(ending), table_entry(rule, with_order)) for ending, rule in rules.items())
+    entry_type = "tuple[str, tuple[int, ...]]" if with_order else "str"
+    table_doc = TABLE_DOC_ORDER if with_order else TABLE_DOC
+    table = Function(TABLE_NAME, (), f"dict[str, {entry_type}]", table_doc, (Return(DictOf(items)),))
+    functions = (
+        KEY_FUNCTION_ORDER if with_order else KEY_FUNCTION,
+        LOAD_TEMPLATE.format(take=TAKE_ORDER if with_order else TAKE),
+        SAVE_TEMPLATE.format(put=PUT_ORDER if with_order else PUT),
     )
-    parts = (
-        KEY_FUNCTION_ORDER if ordered else KEY_FUNCTION,
-        LOAD_TEMPLATE.format(take=TAKE_ORDER if ordered else TAKE),
-        SAVE_TEMPLATE.format(put=PUT_ORDER if ordered else PUT),
-    )
-    return Module(doc, LOADER_IMPORTS, (listed, *map(Helper, parts)), header)
+    return Module(doc, LOADER_IMPORTS, (table, *map(Helper, functions)), header)
 
 
-def table_entry(rule: LoadRule, ordered: bool) -> Expr:
+def table_entry(rule: LoadRule, with_order: bool) -> Expr:
     [key] = rule.keys
-    return TupleOf((Literal(key), number_tuple(rule.order))) if ordered else Literal(key)
+    return TupleOf((Literal(key), number_tuple(rule.order))) if with_order else Literal(key)

@@ -1,4 +1,4 @@
-"""Where every weight of a model is kept: its canonical path, and its path and form in each framework."""
+"""Locations of a model's weights: the canonical path, and the path and storage in each framework."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.codegen.lowering import LoweredBlock, Storage
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
-from specbuild.ops.table import Weight as Tensor
+from specbuild.ops.table import Weight as WeightOp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WeightLocation:
-    """One weight: `path` and `shape` are canonical; `kept` is its path in the framework."""
+    """A weight: `path` and `shape` are canonical; `framework_path` and `storage` belong to one framework."""
 
     path: str
     name: str
@@ -41,7 +41,7 @@ class WeightLocation:
         return shape if self.storage.order is None else tuple(shape[i] for i in self.storage.order)
 
     def to_framework(self, value: Array) -> Array:
-        """The canonical tensor as the framework keeps it; if it shares a place, its part of what is there."""
+        """Convert the canonical tensor to the framework's, or to this weight's part of a shared one."""
         if self.storage.blocks is not None:
             value = reorder_blocks(value, self.storage.blocks)
         if self.storage.shape is not None:
@@ -49,18 +49,16 @@ class WeightLocation:
         return value if self.storage.order is None else value.transpose(self.storage.order)
 
     def from_framework(self, value: Array) -> Array:
-        """The framework's tensor as the canonical one."""
+        """Convert the framework's tensor, or this weight's part of it, to the canonical one."""
         if self.storage.order is not None:
             value = value.transpose(inverse_order(self.storage.order))
         value = value.reshape(self.shape)
-        return (
-            value
-            if self.storage.blocks is None
-            else reorder_blocks(value, inverse_order(self.storage.blocks))
-        )
+        if self.storage.blocks is not None:
+            value = reorder_blocks(value, inverse_order(self.storage.blocks))
+        return value
 
     def in_canonical_order(self, value: Array) -> Array | None:
-        """A framework's tensor of another size in the order of the canonical one, if its axes are told by that."""
+        """A framework's tensor of another size with its axes in canonical order; None if impossible."""
         while value.ndim > len(self.shape) and value.shape[0] == 1:
             value = value[0]
         if self.storage.blocks is not None or self.storage.shape is not None or value.ndim != len(self.shape):
@@ -69,7 +67,7 @@ class WeightLocation:
 
 
 def reorder_blocks(value: Array, blocks: Sequence[int]) -> Array:
-    """The equal parts of the first axis in another order."""
+    """Reorder the equal parts of the first axis."""
     parts = value.reshape(len(blocks), -1, *value.shape[1:])
     return parts[list(blocks)].reshape(value.shape)
 
@@ -79,64 +77,64 @@ def inverse_order(order: Sequence[int]) -> list[int]:
 
 
 def to_framework(weights: Iterable[WeightLocation], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Canonical tensors, by path, as a framework keeps them, by its own paths."""
-    found: dict[str, Array] = {}
-    for place, sharing in group_by_tensor(weights).items():
-        pieces = [h.to_framework(values[h.path]) for h in sharing]
+    """Convert canonical tensors, by canonical path, to the framework's tensors, by its own paths."""
+    tensors: dict[str, Array] = {}
+    for path, sharing in group_by_tensor(weights).items():
+        pieces = [weight.to_framework(values[weight.path]) for weight in sharing]
         if len(pieces) == 1:
-            found[place] = pieces[0]
+            tensors[path] = pieces[0]
         elif sharing[0].storage.stacked:
-            found[place] = pieces[0][None].repeat(len(pieces), 0)
-            for at, piece in enumerate(pieces):
-                found[place][at] = piece
+            tensors[path] = pieces[0][None].repeat(len(pieces), 0)
+            for index, piece in enumerate(pieces):
+                tensors[path][index] = piece
         else:
-            found[place] = sum(pieces[1:], pieces[0])
-    return found
+            tensors[path] = sum(pieces[1:], pieces[0])
+    return tensors
 
 
 def from_framework(
     weights: Iterable[WeightLocation], values: Mapping[str, Array], gradients: bool = False
 ) -> dict[str, Array]:
-    """A framework's tensors, as far as they are weights of the model, in canonical form and by canonical path.
+    """Convert the framework's tensors that are weights of the model to canonical tensors, by canonical path.
 
-    What it keeps as a sum goes to the first of the summands; the gradient of a sum is that of each.
+    If a tensor is the sum of several weights, the first weight gets it and the others get zeros; with
+    `gradients`, each of them gets the gradient of the sum.
     """
-    found: dict[str, Array] = {}
-    for place, sharing in group_by_tensor(weights).items():
-        if place not in values:
+    tensors: dict[str, Array] = {}
+    for path, sharing in group_by_tensor(weights).items():
+        if path not in values:
             continue
-        for at, h in enumerate(sharing):
-            piece = values[place][at] if h.storage.stacked else values[place]
-            whole = len(sharing) == 1 or h.storage.stacked or gradients or at == 0
-            found[h.path] = h.from_framework(piece if whole else piece * 0)
-    return found
+        for index, weight in enumerate(sharing):
+            piece = values[path][index] if weight.storage.stacked else values[path]
+            gets_value = len(sharing) == 1 or weight.storage.stacked or gradients or index == 0
+            tensors[weight.path] = weight.from_framework(piece if gets_value else piece * 0)
+    return tensors
 
 
 def group_by_tensor(weights: Iterable[WeightLocation]) -> dict[str, list[WeightLocation]]:
-    """The weights that each tensor of a framework holds."""
-    found: dict[str, list[WeightLocation]] = {}
-    for h in weights:
-        found.setdefault(h.framework_path, []).append(h)
-    return found
+    """The weights in each tensor of a framework, by its path there."""
+    groups: dict[str, list[WeightLocation]] = {}
+    for weight in weights:
+        groups.setdefault(weight.framework_path, []).append(weight)
+    return groups
 
 
 def framework_shapes(weights: Iterable[WeightLocation]) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a framework that holds weights, by its path there."""
-    return {
-        place: (len(sharing), *sharing[0].framework_shape)
-        if is_stacked(sharing)
-        else sharing[0].framework_shape
-        for place, sharing in group_by_tensor(weights).items()
-    }
+    """The shape of each tensor of a framework that contains weights, by its path there."""
+    shapes = {}
+    for path, sharing in group_by_tensor(weights).items():
+        shape = sharing[0].framework_shape
+        shapes[path] = (len(sharing), *shape) if is_stacked(sharing) else shape
+    return shapes
 
 
 def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
-    """Whether one tensor holds these weights one after another."""
+    """Whether these weights are stacked along a new first axis of one tensor."""
     return len(sharing) > 1 and sharing[0].storage.stacked
 
 
 def locate_weights(model: Block, backend: str) -> list[WeightLocation]:
-    """Every weight of a model, in the order of the graph; what is used again is told once."""
+    """All weights of a model in graph order; a reused layer counts once."""
     target = load_backend(backend)
     top = build_classes(model, target)[-1].first_instance
     return list(visit_weights(top, (), (), backend))
@@ -154,10 +152,10 @@ def visit_weights(
         elif isinstance(node.op, Op):
             types = [None if ref is None else lowered.block.value_type(ref) for ref in node.inputs]
             for name, weight in node.op.weight_specs(*types).items():
-                stored = lowered.weights[node.name][name]
+                storage = lowered.weights[node.name][name]
                 shape = tuple(concrete(n) for n in weight.axes.values())
-                parts = [*above, here, *([stored.name] if stored.name else [])]
-                if backend == "keras" and not stored.name and not above:
+                parts = [*above, here, *([storage.name] if storage.name else [])]
+                if backend == "keras" and not storage.name and not above:
                     parts.append("value")
                 yield WeightLocation(
                     ".".join((*path, node.name, name)),
@@ -166,18 +164,20 @@ def visit_weights(
                     weight.trainable,
                     weight.decays,
                     ("." if backend == "torch" else "/").join(parts),
-                    stored,
+                    storage,
                 )
 
 
 def locate_blocks(model: Block, backend: str) -> Iterator[tuple[str, Block, str]]:
-    """Every block instance of a model: its canonical path, itself, and what its paths begin with in a framework."""
+    """All block instances of a model: each with the prefixes of its canonical and its framework paths."""
+
+    separator = "." if backend == "torch" else "/"
 
     def visit_blocks(lowered: LoweredBlock, path: str, above: str) -> Iterator[tuple[str, Block, str]]:
         for node in lowered.block.nodes:
             if isinstance(node.op, Block) and node.reuses is None:
                 here = f"{path}{node.name}."
-                there = f"{above}{attribute_path(lowered, node.name, backend)}{'.' if backend == 'torch' else '/'}"
+                there = f"{above}{attribute_path(lowered, node.name, backend)}{separator}"
                 yield here, node.op, there
                 yield from visit_blocks(lowered.children[node.name], here, there)
 
@@ -186,20 +186,29 @@ def locate_blocks(model: Block, backend: str) -> Iterator[tuple[str, Block, str]
 
 
 def attribute_path(lowered: LoweredBlock, node: str, backend: str) -> str:
-    """How a framework's path speaks of a node: dots in PyTorch; in Keras only a row of layers nests."""
+    """The part of a framework path that stands for a node.
+
+    PyTorch separates it by dots; in Keras only rows of layers are nested.
+    """
     if backend == "torch":
-        held = lowered.block.find_node(node)
-        return node.replace(".", "_") if held is not None and isinstance(held.op, Tensor) else node
+        graph_node = lowered.block.find_node(node)
+        is_weight = graph_node is not None and isinstance(graph_node.op, WeightOp)
+        return node.replace(".", "_") if is_weight else node
     for step in lowered.steps:
-        row = isinstance(step.member, Container) and not (step.member.is_loop or step.member.is_split)
-        if row and node.startswith(step.layer_name + "."):
+        is_layer_row = isinstance(step.member, Container) and not (
+            step.member.is_loop or step.member.is_split
+        )
+        if is_layer_row and node.startswith(step.layer_name + "."):
             return f"{step.layer_name.replace('.', '_')}/{node[len(step.layer_name) + 1 :].replace('.', '/')}"
     return node.replace(".", "_")
 
 
 def count_parameters(model: Block, backend: str = "torch") -> int:
-    """How many numbers a model learns; one framework may keep as a sum what another keeps apart."""
-    trained = group_by_tensor(h for h in locate_weights(model, backend) if h.trained).values()
-    return sum(
-        prod(h.shape) for sharing in trained for at, h in enumerate(sharing) if at == 0 or h.storage.stacked
-    )
+    """The number of trainable values. It may differ by framework: one may store the sum of two weights."""
+    trained = (weight for weight in locate_weights(model, backend) if weight.trained)
+    return sum(map(tensor_size, group_by_tensor(trained).values()))
+
+
+def tensor_size(weights: Sequence[WeightLocation]) -> int:
+    """The number of values in the tensor that holds these weights."""
+    return prod(weights[0].shape) if not weights[0].storage.stacked else sum(prod(w.shape) for w in weights)
