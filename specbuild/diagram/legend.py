@@ -1,36 +1,36 @@
-"""What colours and signs mean; only those that are seen."""
+"""The legend: the meaning of the colours and signs that a diagram has."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES, CHANGE_SIGNS
 from specbuild.diagram.palette import FAMILIES, FILLS
 from specbuild.diagram.scene import Curve, Rect, Scene, Shape, ShapeGroup, Text, shift_shape, straight_path
-from specbuild.diagram.text_metrics import display_text, text_width
+from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import View
 
 
+class LegendEntry(NamedTuple):
+    """A small picture at (0, 0) with its width, and a text."""
+
+    shapes: list[Shape]
+    width: float
+    text: str
+    kind: str = ""  # the kind of op, if the entry is one
+
+
 def add_legend(page: Scene, view: View, top: float, limit: float) -> float:
-    """What the colours and signs mean; only those that are seen. How high it is."""
-    families = {} if view.is_diff else view.op_families()
-    entries: list[tuple[list[Shape], float, str]] = []
-    for kind in FILLS:
-        if kind in families and kind != "block":
-            words = [FAMILIES[f][1] for f in families[kind] if f in FAMILIES] or [kind]
-            text = ", ".join(words)
-            text = text[0].upper() + text[1:]
-            swatch: list[Shape] = [
-                Rect(0, -9.5, 12, 12, f"fill:{kind}", f"line:{kind}", 3.5, 1.2),
-                Text(17, 0, text, 10, False, "soft"),
-            ]
-            entries.append((swatch, 17 + text_width(text, 10), kind))
-    for sign, w, text in sign_entries(view, page):
-        entries.append(([*sign, Text(w + 5, 0, text, 10, False, "soft")], w + 5 + text_width(text, 10), ""))
+    """Add the legend of a view, in rows up to `limit` wide. Returns its height."""
     x, y = 0.0, top + 12
-    for shapes, w, kind in entries:
-        if x and x + w > limit:
+    for entry in [*kind_entries(view), *sign_entries(view, page)]:
+        label = Text(entry.width + 5, 0, entry.text, 10, False, "soft")
+        width = label.x + label.width
+        if x and x + width > limit:
             x, y = 0.0, y + 19
-        page.groups.append(ShapeGroup(tuple(shift_shape(s, x, y) for s in shapes), "legend", panel=kind))
-        x += w + 18
+        shapes = tuple(shift_shape(shape, x, y) for shape in [*entry.shapes, label])
+        page.groups.append(ShapeGroup(shapes, "legend", panel=entry.kind))
+        x += width + 18
     if view.omitted_blocks:
         names = ", ".join(view.omitted_blocks[:8]) + (" …" if len(view.omitted_blocks) > 8 else "")
         y += 19
@@ -39,65 +39,71 @@ def add_legend(page: Scene, view: View, top: float, limit: float) -> float:
     return y - top
 
 
-def sign_entries(view: View, page: Scene) -> list[tuple[list[Shape], float, str]]:
-    boxes = list(view.all_boxes())
-    entries: list[tuple[list[Shape], float, str]] = []
+def kind_entries(view: View) -> list[LegendEntry]:
+    """The colours of the kinds of op."""
     if view.is_diff:
-        entries += diff_entries(view)
-    if any(b.repeat_count for b in boxes):
-        entries.append(
-            (
-                [Rect(0, -10.5, 20, 14, "badge", "", 4), Text(4, 0, "×N", 8, True, "badge_ink")],
-                20,
-                "repeated, each with its own weights",
-            )
-        )
-    if any(b.macs_by_kind and b.kind == "block" and b.macs for b in boxes):
-        entries.append(
-            (
-                [
-                    Rect(0, -6, 30, 4, "track"),
-                    Rect(0, -6, 9, 4, "line:convolution"),
-                    Rect(9, -6, 6, 4, "line:linear"),
-                ],
-                30,
-                "share of the panel's multiply-adds, by kind",
-            )
-        )
-    if any(g.role == "leap" for g in page.groups) and not view.is_diff:
-        line = Curve(straight_path([(0, -4), (22, -4)]), "line:fusion", 1.5)
-        entries.append(([line], 22, "passes by other steps"))
-    if any(b.condition is not None for b in boxes) and not view.is_diff:
-        entries.append(([Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)], 22, "not in every instance"))
-    if any(b.weights_of for b in boxes):
-        entries.append(
-            ([Rect(0, -9.5, 22, 12, "page", "shared", 3.5, 1)], 22, "the same weights, used again")
-        )
-    if any(b.macs and b.form == "card" for b in boxes):
-        entries.append(([Text(0, 0, "MACs", 8, False, "mute")], text_width("MACs", 8), "multiply-adds"))
+        return []
+    families = view.op_families()
+    entries = []
+    for kind in FILLS:
+        if kind in families and kind != "block":
+            text = ", ".join([FAMILIES[f][1] for f in families[kind] if f in FAMILIES] or [kind])
+            swatch = Rect(0, -9.5, 12, 12, f"fill:{kind}", f"line:{kind}", 3.5, 1.2)
+            entries.append(LegendEntry([swatch], 12, text[0].upper() + text[1:], kind))
     return entries
 
 
-def diff_entries(view: View) -> list[tuple[list[Shape], float, str]]:
-    """What the marks of a picture of two models mean."""
+def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
+    """The meaning of signs, lines and abbreviations."""
+    boxes = list(view.all_boxes())
+    entries = diff_entries(view) if view.is_diff else []
+    if any(box.repeat_count for box in boxes):
+        badge: list[Shape] = [Rect(0, -10.5, 20, 14, "badge", "", 4), Text(4, 0, "×N", 8, True, "badge_ink")]
+        entries.append(LegendEntry(badge, 20, "repeated, each with its own weights"))
+    if any(box.macs_by_kind and box.kind == "block" and box.macs for box in boxes):
+        bar: list[Shape] = [
+            Rect(0, -6, 30, 4, "track"),
+            Rect(0, -6, 9, 4, "line:convolution"),
+            Rect(9, -6, 6, 4, "line:linear"),
+        ]
+        entries.append(LegendEntry(bar, 30, "share of the panel's multiply-adds, by kind"))
+    if any(group.role == "leap" for group in page.groups) and not view.is_diff:
+        line = Curve(straight_path([(0, -4), (22, -4)]), "line:fusion", 1.5)
+        entries.append(LegendEntry([line], 22, "passes by other steps"))
+    if any(box.condition is not None for box in boxes) and not view.is_diff:
+        frame = Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)
+        entries.append(LegendEntry([frame], 22, "not in every instance"))
+    if any(box.weights_of for box in boxes):
+        frame = Rect(0, -9.5, 22, 12, "page", "shared", 3.5, 1)
+        entries.append(LegendEntry([frame], 22, "the same weights, used again"))
+    if any(box.macs and box.form == "card" for box in boxes):
+        word = Text(0, 0, "MACs", 8, False, "mute")
+        entries.append(LegendEntry([word], word.width, "multiply-adds"))
+    return entries
+
+
+def diff_entries(view: View) -> list[LegendEntry]:
+    """The types of change in a diagram of two models."""
     changes = {box.change for box in view.all_boxes()}
-    entries: list[tuple[list[Shape], float, str]] = []
+    entries: list[LegendEntry] = []
     for change in CHANGE_SIGNS:
         if change in changes:
-            line, full = f"mark:{change}", change != "inside"
-            thick, dash = CHANGE_LINES[change]
+            line, is_filled = f"mark:{change}", change != "inside"
+            stroke_width, is_dashed = CHANGE_LINES[change]
             swatch: list[Shape] = [
-                Rect(0, -10.5, 24, 14, f"wash:{change}", line, 4, thick, dash),
-                Rect(6, -9, 12, 11, line if full else "page", line, 3, 1),
-                Text(12, -0.2, CHANGE_SIGNS[change], 10, True, "page" if full else line, True),
+                Rect(0, -10.5, 24, 14, f"wash:{change}", line, 4, stroke_width, is_dashed),
+                Rect(6, -9, 12, 11, line if is_filled else "page", line, 3, 1),
+                Text(12, -0.2, CHANGE_SIGNS[change], 10, True, "page" if is_filled else line, True),
             ]
-            entries.append((swatch, 24, CHANGE_LABELS[change]))
+            entries.append(LegendEntry(swatch, 24, CHANGE_LABELS[change]))
     if "" in changes:
-        entries.append(([Rect(0, -10.5, 24, 14, "page", "edge", 4, CHANGE_LINES[""][0])], 24, "as it was"))
-    links = {link.change for panel in view.panels for link in panel.links}
+        frame = Rect(0, -10.5, 24, 14, "page", "edge", 4, CHANGE_LINES[""][0])
+        entries.append(LegendEntry([frame], 24, "as it was"))
+    link_changes = {link.change for panel in view.panels for link in panel.links}
     for change in ("removed", "added"):
-        if change in links:
-            thick, dash = CHANGE_LINES[change]
-            sign = Curve(straight_path([(0, -4), (24, -4)]), f"mark:{change}", thick, is_dashed=dash)
-            entries.append(([sign], 24, f"connection {change}"))
+        if change in link_changes:
+            stroke_width, is_dashed = CHANGE_LINES[change]
+            path = straight_path([(0, -4), (24, -4)])
+            sign = Curve(path, f"mark:{change}", stroke_width, is_dashed=is_dashed)
+            entries.append(LegendEntry([sign], 24, f"connection {change}"))
     return entries

@@ -1,7 +1,8 @@
-"""What Graphviz says of one row, read; and the links that leap over other boxes, drawn by us."""
+"""The layout of one row: reads the output of Graphviz, and routes the links that pass other boxes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,13 +14,13 @@ from specbuild.diagram.scene import Point, move_towards, point_distance, rounded
 from specbuild.diagram.text_metrics import text_width
 from specbuild.diagram.view_model import Link, Panel
 
-LANE_GAP = 9.0  # between two shortcuts
-BOX_CLEARANCE = 12.0  # from a box to a shortcut
+LANE_GAP = 9.0  # between two skip links
+BOX_CLEARANCE = 12.0  # from a box to a skip link
 
 
 @dataclass
 class BoxPosition:
-    """A placed shape: its centre and size."""
+    """The centre and the size of a box."""
 
     x: float
     y: float
@@ -28,48 +29,55 @@ class BoxPosition:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
         return self.x - self.w / 2, self.y - self.h / 2, self.x + self.w / 2, self.y + self.h / 2
 
 
 @dataclass
 class LinkRoute:
-    """A placed link; no arrow where it goes on from a junction."""
+    """The path of a link. It has no arrow if it ends at a junction."""
 
     points: tuple[Point, ...]
     link: Link
     has_arrow: bool = True
-    label: tuple[float, float, str] | None = None  # the middle of its baseline
+    label: tuple[float, float, str] | None = None  # x and y of the middle of the baseline, and the text
     is_skip: bool = False
 
 
 @dataclass
 class PlacedPanel:
-    """A panel with everything in its place; the top left corner is 0, 0."""
+    """A panel with the positions of its boxes, junctions and links. The top left corner is (0, 0)."""
 
     panel: Panel
     cards: Mapping[str, Card]
     positions: dict[str, BoxPosition] = field(default_factory=dict)
-    dots: list[Point] = field(default_factory=list)
+    dots: list[Point] = field(default_factory=list)  # junctions
     routes: list[LinkRoute] = field(default_factory=list)
     w: float = 0
     h: float = 0
 
 
 def shift_panel(panel: PlacedPanel, dx: float, dy: float) -> None:
-    for spot in panel.positions.values():
-        spot.x += dx
-        spot.y += dy
-    panel.dots = [(x + dx, y + dy) for x, y in panel.dots]
-    for route in panel.routes:
-        route.points = tuple((x + dx, y + dy) for x, y in route.points)
-        if route.label:
-            route.label = (route.label[0] + dx, route.label[1] + dy, route.label[2])
+    shift_contents(panel, dx, dy)
     panel.w += dx
     panel.h += dy
 
 
+def shift_contents(panel: PlacedPanel | RowLayout, dx: float, dy: float) -> None:
+    """Move the boxes, junctions and links of a panel or row."""
+    for position in panel.positions.values():
+        position.x += dx
+        position.y += dy
+    panel.dots = [(x + dx, y + dy) for x, y in panel.dots]
+    for route in panel.routes:
+        route.points = tuple((x + dx, y + dy) for x, y in route.points)
+        if route.label:
+            x, y, text = route.label
+            route.label = (x + dx, y + dy, text)
+
+
 class RowLayout:
-    """One row as Graphviz placed it, with its leaps drawn; y goes down."""
+    """One row with the positions that Graphviz chose, and the routes of its skip links; y points down."""
 
     def __init__(
         self, row: PanelRow, layout: dict[str, Any], cards: Mapping[str, Card], is_horizontal: bool
@@ -81,28 +89,40 @@ class RowLayout:
         self.entry_point: Point | None = None
         self.exit_point: Point | None = None
         self.junctions: dict[str, Point] = {}
-        self.read_layout(layout)
+        self.read_nodes(layout.get("objects", []))
+        self.read_edges(layout.get("edges", []), [item["name"] for item in layout.get("objects", [])])
         self.route_skip_links()
+        self.left, self.top, self.right, self.bottom = self.row_bounds()
+
+    def row_bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of everything in the row."""
         xs: list[float] = []
         ys: list[float] = []
-        for key, spot in self.positions.items():
-            x0, y0, x1, y1 = spot.bounds
-            xs += [x0, x1 + cards[key].stack_height, x1 + cards[key].label_width]
-            ys += [y0 - cards[key].stack_height, y1 + cards[key].label_height]
+        for key, position in self.positions.items():
+            card = self.cards[key]
+            x0, y0, x1, y1 = position.bounds
+            xs += [x0, x1 + card.stack_height, x1 + card.label_width]
+            ys += [y0 - card.stack_height, y1 + card.label_height]
         for route in self.routes:
             xs += [p[0] for p in route.points]
             ys += [p[1] for p in route.points]
         xs += [p[0] for p in self.row_ends()]
-        self.left, self.right, self.top, self.bottom = min(xs), max(xs), min(ys), max(ys)
+        return min(xs), min(ys), max(xs), max(ys)
 
     def row_ends(self) -> list[Point]:
-        """Where the row begins and ends for values from other rows."""
+        """The points where links from and to other rows end."""
         return [p for p in (self.entry_point, self.exit_point) if p is not None]
 
-    def read_layout(self, layout: dict[str, Any]) -> None:
-        for item in layout.get("objects", []):
-            name = item["name"]
-            x, y = (float(v) for v in item["pos"].split(","))
+    @property
+    def has_entry_junction(self) -> bool:
+        """Whether several links start where the value of an earlier row enters."""
+        starts_skip_link = any(link.tail == "in" for link in self.row.skip_links)
+        return bool(self.row.entry_key) and (len(self.row.entry_links) > 1 or starts_skip_link)
+
+    def read_nodes(self, nodes: Sequence[dict[str, Any]]) -> None:
+        for node in nodes:
+            name = node["name"]
+            x, y = (float(v) for v in node["pos"].split(","))
             if name == "in":
                 self.entry_point = (x, -y)
             elif name == "out":
@@ -113,38 +133,38 @@ class RowLayout:
             else:
                 card = self.cards[name]
                 self.positions[name] = BoxPosition(x, -y, card.w, card.h)
-        if (
-            self.row.entry_key
-            and self.entry_point
-            and (len(self.row.entry_links) > 1 or any(li.tail == "in" for li in self.row.skip_links))
-        ):
+        if self.has_entry_junction and self.entry_point:
             self.dots.append(self.entry_point)
-        by_name = {f"p{i}": link for i, link in enumerate(self.row.direct_links)}
-        by_name |= {f"s{i}": link for i, link in enumerate(self.row.entry_links)}
-        names = [item["name"] for item in layout.get("objects", [])]
-        for item in layout.get("edges", []):
-            points = parse_spline(item["pos"])
-            name = item.get("id", "")
-            link = by_name.get(name)
-            tail = names[item["tail"]]
-            if not self.is_horizontal and tail in self.positions and self.cards[tail].stack_height:
-                points = (
-                    (points[0][0], self.positions[tail].bounds[3]),
-                    *points[1:],
-                )  # not from the room for ghosts
-            points = self.extend_to_symbols(points, tail, names[item["head"]])
-            if name == "o" and self.exit_point:
-                points = (*points[:-1], self.exit_point)
-            if (name.startswith("s") or tail == "in") and self.entry_point:
-                points = (self.entry_point, *points[1:])
+
+    def read_edges(self, edges: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+        """Add a route for each edge. `names` are those of the nodes, which edges refer to by number."""
+        links = {f"p{i}": link for i, link in enumerate(self.row.direct_links)}
+        links |= {f"s{i}": link for i, link in enumerate(self.row.entry_links)}
+        for edge in edges:
+            name = edge.get("id", "")
+            link = links.get(name)
+            points = self.edge_points(edge, name, names[edge["tail"]], names[edge["head"]])
             label = None
-            if link is not None and link.label and "lp" in item:
-                x, y = (float(v) for v in item["lp"].split(","))
+            if link is not None and link.label and "lp" in edge:
+                x, y = (float(v) for v in edge["lp"].split(","))
                 label = (x, -y + 3, link.label)
             self.routes.append(LinkRoute(points, link or Link("", ""), link is not None, label))
 
+    def edge_points(self, edge: dict[str, Any], name: str, tail: str, head: str) -> tuple[Point, ...]:
+        """The path of an edge, moved to the ends of the row, and to the frames of boxes."""
+        points = parse_spline(edge["pos"])
+        if not self.is_horizontal and tail in self.positions and self.cards[tail].stack_height:
+            # Graphviz knows a larger box: it has room for the cards behind the box.
+            points = ((points[0][0], self.positions[tail].bounds[3]), *points[1:])
+        points = self.extend_to_symbols(points, tail, head)
+        if name == "o" and self.exit_point:
+            points = (*points[:-1], self.exit_point)
+        if (name.startswith("s") or tail == "in") and self.entry_point:
+            points = (self.entry_point, *points[1:])
+        return points
+
     def extend_to_symbols(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
-        """A link led on to the circles of symbols, beyond the room for their names."""
+        """The path of a link, extended through the room for the name of a symbol to its circle."""
         for key, end in ((tail, 0), (head, -1)):
             if key in self.positions and self.cards[key].has_label:
                 centre = (self.positions[key].x, self.positions[key].y)
@@ -155,65 +175,59 @@ class RowLayout:
         return points
 
     def route_skip_links(self) -> None:
-        """Shortcuts: out of the flow at a junction, along a lane, down onto the box that reads them."""
+        """Add a route for each skip link, short ones first: away from the flow, along it, and back to the box."""
         lanes: dict[int, list[tuple[float, float, float]]] = {-1: [], 1: []}
-        into: dict[tuple[str, int], int] = {}
+        arrivals: Counter[tuple[str, int]] = Counter()
         for link in sorted(self.row.skip_links, key=self.link_span):
             u0, v0 = self.flow_point(self.start_point(link))
-            spot = self.positions[link.head]
-            u1, v1 = self.flow_point((spot.x, spot.y))
+            u1, v1 = self.flow_point(self.box_centre(link.head))
             side = self.choose_side(link, u0, u1)
-            n = into.get((link.head, side), 0)
-            into[link.head, side] = n + 1
-            u1 -= 7 * n
+            u1 -= 7 * arrivals[link.head, side]
+            arrivals[link.head, side] += 1
             low, high = min(u0, u1), max(u0, u1)
-            level = max(
-                [
-                    side * v0 + BOX_CLEARANCE,
-                    side * v1 + self.half_extent(link.head, side) + BOX_CLEARANCE,
-                    *(
-                        self.box_reach(k, side) + BOX_CLEARANCE
-                        for k in self.positions
-                        if self.is_between(k, low, high, link)
-                    ),
-                ]
-            )
-            for a, b, v in sorted(lanes[side], key=lambda t: t[2]):
+            level = self.clear_level(link, side, v0, v1, low, high)
+            for a, b, v in sorted(lanes[side], key=lambda lane: lane[2]):
                 if a < high + 4 and b > low - 4 and abs(v - level) < LANE_GAP:
                     level = v + LANE_GAP
             lanes[side].append((low, high, level))
-            head = self.half_extent(link.head, side)
-            v_end = v1 + side * head
             path = [
                 self.page_point(u0, v0),
                 self.page_point(u0, side * level),
                 self.page_point(u1, side * level),
-                self.page_point(u1, v_end),
+                self.page_point(u1, v1 + side * self.half_extent(link.head, side)),
             ]
             label = None
             if link.label:
-                x, y = self.page_point(
-                    u1 - 6 - text_width(link.label, 8) / 2, side * level - (3 if side < 0 else -9)
-                )
-                label = (x, y, link.label)
+                label_u = u1 - 6 - text_width(link.label, 8) / 2
+                label_v = side * level - (3 if side < 0 else -9)
+                label = (*self.page_point(label_u, label_v), link.label)
             self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=True))
 
+    def clear_level(self, link: Link, side: int, v0: float, v1: float, low: float, high: float) -> float:
+        """How far to one side of the flow a skip link from `low` to `high` passes all boxes."""
+        passed = [key for key in self.positions if self.is_between(key, low, high, link)]
+        return max(
+            side * v0 + BOX_CLEARANCE,
+            side * v1 + self.half_extent(link.head, side) + BOX_CLEARANCE,
+            *(self.box_reach(key, side) + BOX_CLEARANCE for key in passed),
+        )
+
+    def box_centre(self, key: str) -> Point:
+        return self.positions[key].x, self.positions[key].y
+
     def start_point(self, link: Link) -> Point:
+        """Where a skip link starts: at the entry of the row, at a junction, or at the centre of a box."""
         if link.tail == "in":
             assert self.entry_point is not None
             return self.entry_point
-        if link.tail in self.junctions:
-            return self.junctions[link.tail]
-        spot = self.positions[link.tail]
-        return spot.x, spot.y
+        return self.junctions.get(link.tail) or self.box_centre(link.tail)
 
     def link_span(self, link: Link) -> float:
-        return abs(
-            self.flow_point((self.positions[link.head].x, self.positions[link.head].y))[0]
-            - self.flow_point(self.start_point(link))[0]
-        )
+        """The length of a link along the flow."""
+        start, end = self.start_point(link), self.box_centre(link.head)
+        return abs(self.flow_point(end)[0] - self.flow_point(start)[0])
 
-    # u runs along the flow, v across it: for LR v goes down, for TB to the right
+    # Flow coordinates: u runs along the flow, v across it. For LR v points down, for TB to the right.
 
     def flow_point(self, p: Point) -> Point:
         return p if self.is_horizontal else (p[1], p[0])
@@ -228,71 +242,61 @@ class RowLayout:
         return (x0, y0, x1, y1) if self.is_horizontal else (y0, x0, y1, x1)
 
     def box_reach(self, key: str, side: int) -> float:
-        """How far a box reaches to one side of the flow, counted towards it."""
+        """How far a box reaches to one side of the flow, positive towards that side."""
         _, v0, _, v1 = self.flow_bounds(key)
         return -v0 if side < 0 else v1
 
     def half_extent(self, key: str, side: int) -> float:
+        """The distance from the centre of a box to where a link ends, at one side of the flow."""
         card = self.cards[key]
         if card.box.form == "symbol":
             below = SYMBOL_LABEL if card.has_label and side > 0 and self.is_horizontal else 0
             return SYMBOL_SIZE / 2 + 1 + below
         size = card.h if self.is_horizontal else card.w
-        return (
-            size / 2
-            + (
-                card.stack_height
-                if side < 0 and self.is_horizontal
-                else card.stack_height
-                if side > 0 and not self.is_horizontal
-                else 0
-            )
-            + 1
-        )
+        stack_side = -1 if self.is_horizontal else 1
+        return size / 2 + (card.stack_height if side == stack_side else 0) + 1
 
     def is_between(self, key: str, low: float, high: float, link: Link) -> bool:
+        """Whether a link that runs from `low` to `high` passes a box."""
         u0, _, u1, _ = self.flow_bounds(key)
         if key == link.head:
             return False
         return u0 < high - 1 and u1 > low + 1
 
     def choose_side(self, link: Link, u0: float, u1: float) -> int:
-        """Above (right, for TB) unless there is less in the way on the other side."""
+        """The side of the flow where a skip link passes: -1 or 1, the one with less in the way.
+
+        If both are equal: above the flow for LR, right of it for TB.
+        """
         blocked = {side: self.count_blockers(link, u0, u1, side) for side in (-1, 1)}
         if not self.is_horizontal:
             return 1 if blocked[1] <= blocked[-1] else -1
         return -1 if blocked[-1] <= blocked[1] else 1
 
     def count_blockers(self, link: Link, u0: float, u1: float, side: int) -> int:
+        """A penalty for what the two ends of a skip link would cross on one side: boxes, junctions and links."""
         count = 0
         _, v0 = self.flow_point(self.start_point(link))
-        spot = self.positions[link.head]
-        _, v1 = self.flow_point((spot.x, spot.y))
+        _, v1 = self.flow_point(self.box_centre(link.head))
+        ends = ((u0, v0), (u1, v1))
         for key in self.positions:
             a, b, c, d = self.flow_bounds(key)
-            for u, v in ((u0, v0), (u1, v1)):
+            for u, v in ends:
                 if key not in (link.head, link.tail) and a - 3 < u < c + 3 and (d < v if side < 0 else b > v):
                     count += 10
-        for p in self.dots:
-            u, v = self.flow_point(p)
+        for point in self.dots:
+            u, v = self.flow_point(point)
             count += 3 * (abs(u - u0) < 3 and side * (v - v0) > 3)
         for route in self.routes:
-            flow = [self.flow_point(p) for p in sample_curve(route.points)]
+            flow = [self.flow_point(point) for point in sample_curve(route.points)]
             for (ua, va), (ub, vb) in pairwise(flow):
-                for u, v in ((u0, v0), (u1, v1)):
+                for u, v in ends:
                     if min(ua, ub) < u <= max(ua, ub) and side * ((va + vb) / 2 - v) > 4:
                         count += 2
         return count
 
     def shift_by(self, dx: float, dy: float) -> None:
-        for spot in self.positions.values():
-            spot.x += dx
-            spot.y += dy
-        self.dots = [(x + dx, y + dy) for x, y in self.dots]
-        for route in self.routes:
-            route.points = tuple((x + dx, y + dy) for x, y in route.points)
-            if route.label:
-                route.label = (route.label[0] + dx, route.label[1] + dy, route.label[2])
+        shift_contents(self, dx, dy)
         self.entry_point = (self.entry_point[0] + dx, self.entry_point[1] + dy) if self.entry_point else None
         self.exit_point = (self.exit_point[0] + dx, self.exit_point[1] + dy) if self.exit_point else None
         self.left, self.right = self.left + dx, self.right + dx
@@ -300,7 +304,7 @@ class RowLayout:
 
 
 def sample_curve(points: Sequence[Point], steps: int = 6) -> list[Point]:
-    """Points along cubic segments."""
+    """Points along cubic segments, `steps` for each segment."""
     samples = [points[0]]
     for i in range(0, len(points) - 3, 3):
         p, q, r, s = points[i : i + 4]
@@ -314,7 +318,7 @@ def sample_curve(points: Sequence[Point], steps: int = 6) -> list[Point]:
 
 
 def parse_spline(text: str) -> tuple[Point, ...]:
-    """A spline as Graphviz tells it: an arrow's tip may stand before the points."""
+    """A spline in the output of Graphviz. The tip of its arrow, if there is one, precedes the points."""
     points: list[Point] = []
     tip: Point | None = None
     for item in text.split():
