@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from specbuild.backends.parts import FileKind, Packaging, ReservedNames, Runtime
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Construction
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
+from specbuild.codegen.lowering import LoweredBlock, LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Call, Expr, Module
+from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import expression_of
 from specbuild.expressions.python_ast import parse_python
 from specbuild.ops.base import Op
@@ -22,10 +25,25 @@ Writer = Callable[..., LoweringResult]
 
 
 class Backend:
-    """A framework: the order of tensor axes, the code for each op, and the format of the emitted file."""
+    """A framework: the order of tensor axes, the code for each op, and the format of the emitted file.
 
-    name: str
-    title: str
+    Required: `name`, `title`, `natural_order`, `convert_layout`, `module_file`, and a writer for each op that the
+    backend can express. All other members are optional. A command that needs a missing one fails with SB605.
+    """
+
+    name: str  # on the command line: "torch"
+    title: str  # in texts: "PyTorch"
+    extra: str = ""  # the pip extra that installs the framework; "" if there is none
+    modules: frozenset[str] = frozenset()  # that emitted files may import, besides the standard library
+    loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too, as full paths
+    reserved: ReservedNames = ReservedNames()
+    path_separator: str = "."  # between the parts of a weight's path
+    weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none
+    weights_worker: str | None = (
+        None  # module that reads and writes these files in its own process; None: SB605
+    )
+    runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
+    packaging: Packaging | None = None  # what `specbuild package` needs; None: SB605
 
     def __init__(self) -> None:
         self.writers: dict[type[Op], Writer] = {}
@@ -74,6 +92,35 @@ class Backend:
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         """Return the file with these classes. The last one is the model."""
         raise NotImplementedError
+
+    def layer_path(self, lowered: LoweredBlock, node: str) -> str:
+        """Return the path of a node's layer inside its block, in the framework's terms."""
+        return node
+
+    def weight_path_parts(
+        self, lowered: LoweredBlock, node: str, storage: Storage, is_model: bool
+    ) -> tuple[str, ...]:
+        """Return the parts of a weight's path inside its block. `is_model` says that the block is the model."""
+        return (self.layer_path(lowered, node), *([storage.name] if storage.name else []))
+
+    def weights_loader(self, module: Module, weights: Sequence[Any]) -> Module:
+        """Return the file with functions that load (and save) canonical weights, for `--loader`.
+
+        `weights` are the locations of all weights. Raises SpecError SB605 if the backend has no loader.
+        """
+        raise self.missing_part("a weights loader")
+
+    def optimizer_groups(self, module: Module, layers: Sequence[Any], weights: Sequence[Any]) -> Module:
+        """Return the file with a function that groups the parameters for an optimizer, for `--groups`.
+
+        `layers` are the parts of the model with their depth, `weights` the trained tensors.
+        Raises SpecError SB605 if the backend has no such function.
+        """
+        raise self.missing_part("parameter groups")
+
+    def missing_part(self, what: str) -> SpecError:
+        """Return the error SB605: the backend does not have a part that a command needs."""
+        return SpecError("SB605", f"the backend {self.name!r} does not have {what}")
 
     def helper_sources(self) -> dict[str, str]:
         """Return the source of each helper class and function that a file may contain, by name."""

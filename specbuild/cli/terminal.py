@@ -33,6 +33,8 @@ EXIT_CODES = {
     "SB602": ExitCode.MISSING,
     "SB603": ExitCode.MISSING,
     "SB604": ExitCode.MISSING,
+    "SB605": ExitCode.MISSING,
+    "SB606": ExitCode.MISSING,
     "SB701": ExitCode.FOUND,
     "SB702": ExitCode.USAGE,
     "SB703": ExitCode.USAGE,

@@ -282,6 +282,16 @@ CODES: dict[str, Explanation] = {
         "framework was built without support for it. `specbuild parity --device cpu` needs no such "
         "device.",
     ),
+    "SB605": Explanation(
+        "a backend lacks a part",
+        "Every backend emits source files. Weight files, weights loaders, parameter groups, parity and "
+        "packages are optional parts, which a backend of an extension may lack.",
+    ),
+    "SB606": Explanation(
+        "an extension cannot be loaded",
+        "An installed distribution declares a backend, ops or blocks for specbuild, but importing them "
+        "fails. Update or uninstall it.",
+    ),
     "SB701": Explanation(
         "a file edited by hand would be overwritten",
         "The output file was changed after specbuild wrote it, or specbuild did not write it. Write to "

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from specbuild.backends.base import Backend
+from specbuild.backends.keras.layers import is_layer_list
 from specbuild.backends.keras.module_file import build_module
+from specbuild.backends.keras.reserved import RESERVED_NAMES
+from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.constructions import Container, literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
+from specbuild.codegen.lowering import LoweredBlock, Storage
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Literal, Module, Name, TupleOf
 from specbuild.expressions import expression_of
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
+
+PARITY_WORKER = "specbuild.backends.keras.parity_worker"
 
 
 class KerasBackend(Backend):
     name = "keras"
     title = "Keras 3"
+    extra = "keras"
+    modules = frozenset({"keras"})
+    loader_imports = frozenset({"safetensors.numpy.load_file"})
+    reserved = RESERVED_NAMES
+    path_separator = "/"
+    weight_files = MappingProxyType(
+        {
+            ".weights.h5": FileKind("h5", (".weights.h5",), modules=("h5py",), needs_program=True),
+            ".keras": FileKind("keras", (".keras",), modules=("h5py",), needs_program=True),
+        }
+    )
+    weights_worker = "specbuild.backends.keras.weights_worker"
+    runtimes = tuple(
+        Runtime(name, f"Keras on {title}", ("keras", name), PARITY_WORKER, variables={"KERAS_BACKEND": name})
+        for name, title in (("tensorflow", "TensorFlow"), ("jax", "JAX"), ("torch", "PyTorch"))
+    )
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
         """Return C last, with D, H, W before it."""
@@ -50,6 +73,22 @@ class KerasBackend(Backend):
             value = permute_axes(value, source, unfolded)
             return emit_reshape(value, axis_sizes(target.order), source.batched)
         return permute_axes(value, source, target)
+
+    def layer_path(self, lowered: LoweredBlock, node: str) -> str:
+        """Return the path of a node's layer. Only a row that is called as a whole contains other layers."""
+        for step in lowered.steps:
+            is_sequential = isinstance(step.member, Container) and not is_layer_list(step.member)
+            if is_sequential and node.startswith(step.layer_name + "."):
+                inner_path = node[len(step.layer_name) + 1 :].replace(".", "/")
+                return f"{step.layer_name.replace('.', '_')}/{inner_path}"
+        return node.replace(".", "_")
+
+    def weight_path_parts(
+        self, lowered: LoweredBlock, node: str, storage: Storage, is_model: bool
+    ) -> tuple[str, ...]:
+        parts = super().weight_path_parts(lowered, node, storage, is_model)
+        # a weight of the model itself is in a layer of the helper class Weight
+        return (*parts, "value") if is_model and not storage.name else parts
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         return build_module(class_specs, self.helper_sources(), doc, header)

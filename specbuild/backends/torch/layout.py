@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from specbuild.backends.base import Backend
+from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
 from specbuild.backends.torch.module_file import build_module
+from specbuild.backends.torch.reserved import RESERVED_NAMES
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
+from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Module, TupleOf
+from specbuild.ops.table import Weight
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
+
+TORCH_FILE = FileKind("torch", (".pt", ".pth"), modules=("torch",))
 
 
 class TorchBackend(Backend):
     name = "torch"
     title = "PyTorch"
+    extra = "torch"
+    modules = frozenset({"torch"})
+    loader_imports = frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"})
+    reserved = RESERVED_NAMES
+    weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
+    weights_worker = "specbuild.backends.torch.weights_worker"
+    runtimes = (Runtime("torch", "PyTorch", ("torch",), "specbuild.backends.torch.parity_worker"),)
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
         """Return C before D, H, W for a map; C last for any other tensor."""
@@ -42,6 +56,11 @@ class TorchBackend(Backend):
             value = permute_axes(value, source, unfolded)
             return call_method(value, "flatten", 0, len(target.folded))
         return permute_axes(value, source, target)
+
+    def layer_path(self, lowered: LoweredBlock, node: str) -> str:
+        graph_node = lowered.block.find_node(node)
+        is_weight = graph_node is not None and isinstance(graph_node.op, Weight)
+        return node.replace(".", "_") if is_weight else node
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         return build_module(class_specs, self.helper_sources(), doc, header)

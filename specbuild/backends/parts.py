@@ -1,0 +1,72 @@
+"""The parts of a backend that are plain data: reserved names, kinds of weight files, runtimes, packaging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from specbuild.codegen.tree import Expr
+    from specbuild.runtimes.switches import Switch
+
+
+@dataclass(frozen=True)
+class ReservedNames:
+    """Names that a spec cannot use, because the framework or the emitted code needs them."""
+
+    attributes: frozenset[str] = frozenset()  # of the framework's layer class: a step would overwrite them
+    emitted: frozenset[str] = frozenset()  # that emitted code uses: modules, helpers, arguments
+    classes: frozenset[str] = frozenset()  # that emitted code uses: classes
+    builtins: frozenset[str] = frozenset()  # that emitted constructors call: a parameter would hide them
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of weight file that the framework itself writes."""
+
+    name: str  # in jobs, reports and errors: "h5"
+    endings: tuple[str, ...]  # of file names, longest first: (".weights.h5",)
+    modules: tuple[str, ...] = ()  # that must be installed to read or write it
+    needs_program: bool = (
+        False  # whether the worker builds the emitted model to know the names of its weights
+    )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A way to run emitted files: a framework, or one of the engines below it."""
+
+    name: str  # on the command line and in reports: "tensorflow"
+    title: str  # in texts: "Keras on TensorFlow"
+    modules: tuple[str, ...]  # that must be installed
+    worker: str  # the module that runs parity jobs in its own process
+    switches: tuple[Switch, ...] = ()  # settings of the framework that parity controls
+    variables: Mapping[str, str] = field(default_factory=dict)  # environment of the worker process
+
+
+class Packaging:
+    """What a package of an emitted model contains for one framework. A subclass implements it.
+
+    `facts` describes the model: `specbuild.packaging.model_facts.ModelFacts`.
+    """
+
+    imports: tuple[str, ...] = ()  # the import lines of the test file
+    weights_suffix: str = ""  # of the framework's own weight files, such as ".pt"
+    saves_loader_weights: bool = False  # whether the weights loader can also write
+
+    def input_sample(self, value: Any, vocabulary: int, batch: Expr) -> Expr:
+        """Return code for a random input. Integers are smaller than `vocabulary`."""
+        raise NotImplementedError
+
+    def usage_example(self, facts: Any, package: str) -> str:
+        """Return Python code that creates and calls the model."""
+        raise NotImplementedError
+
+    def weight_lines(self, facts: Any, package: str) -> Sequence[str]:
+        """Return Python lines that save and load weights without a weights loader."""
+        raise NotImplementedError
+
+    def test_module(self, facts: Any, header: tuple[str, ...]) -> Any:
+        """Return the test file of the package as a `codegen.tree.Module`."""
+        raise NotImplementedError

@@ -1,0 +1,41 @@
+"""Find backends by name: the built-in ones, and those of installed extensions."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.ops.extensions import extension_entries, load_entry
+from specbuild.ops.types import join_names
+
+if TYPE_CHECKING:
+    from specbuild.backends.base import Backend
+
+BACKEND_NAMES = ("torch", "keras")  # built in
+
+
+def all_backend_names() -> tuple[str, ...]:
+    """Return the names of the built-in backends, then those of extensions."""
+    extensions = sorted(extension_entries("specbuild.backends"))
+    return (*BACKEND_NAMES, *(name for name in extensions if name not in BACKEND_NAMES))
+
+
+@cache
+def load_backend(name: str) -> Backend:
+    """Return the backend with this name, with the writers of its ops registered. Raises SpecError SB602.
+
+    Entry points of the group `specbuild.backends` are read only if the name is not built in.
+    """
+    if name in BACKEND_NAMES:
+        backend: Backend = import_module(f"specbuild.backends.{name}.backend").backend
+        return backend
+    entry = extension_entries("specbuild.backends").get(name)
+    if entry is not None:
+        extension: Backend = load_entry(entry)
+        return extension
+    known = all_backend_names()
+    guess = closest_match(name, known)
+    hint = f"did you mean {guess!r}?" if guess else f"available: {join_names(known)}"
+    raise SpecError("SB602", f"there is no backend {name!r}", hint=hint)
