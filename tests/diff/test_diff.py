@@ -395,7 +395,7 @@ def test_variants_and_settings(run: Run) -> None:
         (
             ["net.yaml", "net.yaml", "--set-b", "width"],
             "error[SB003]: `--set-b` takes name=value\n --> --set-b:1:1\n  |\n1 | width\n  | ^\n"
-            "  = help: write --set-b classes=10, say\n",
+            "  = help: for example: --set-b classes=10\n",
         ),
         (
             ["net.yaml", "net.yaml", "--set-a", "widht=4"],
