@@ -19,12 +19,11 @@ from typing import Protocol
 
 import pytest
 
+import specbuild
 from specbuild import Model, SpecError
-from specbuild import load as loaded
 from specbuild.cli.terminal import ExitCode, exit_code
-from specbuild.diagram import DetailLevel, DrawingStyle
-from specbuild.diagram import graphviz_process as engine
-from specbuild.diagram import page as compose
+from specbuild.diagram import DetailLevel, DrawingStyle, graphviz_process
+from specbuild.diagram.page import compose_scene
 from specbuild.diagram.palette import FILLS
 from specbuild.diagram.panel_selection import plan_view
 from specbuild.diagram.scene import Rect, Scene, ShapeGroup, Text
@@ -53,7 +52,7 @@ EVERYTHING = DetailLevel(99, "", True)
 
 pytest.importorskip("pygraphviz")
 
-load = cache(loaded)
+load = cache(specbuild.load)
 
 
 def path_of(name: str) -> Path:
@@ -71,7 +70,7 @@ def seen(model: Model, detail: DetailLevel | None = None) -> View:
 
 
 def scene(model: Model, detail: DetailLevel | None = None, direction: str = "LR") -> Scene:
-    return compose.compose_scene(seen(model, detail), direction, lambda box: "")
+    return compose_scene(seen(model, detail), direction, lambda box: "")
 
 
 def frame(group: ShapeGroup) -> tuple[float, float, float, float]:
@@ -220,15 +219,15 @@ def test_five_thousand_steps() -> None:
 
 def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then less is drawn, and that is said; then it is refused."""
-    run, asked, said = engine.run_graphviz, [], []
+    run, asked, said = graphviz_process.run_graphviz, [], []
 
     def slow(graphs: list[str], *rest: object) -> list[bytes]:
         asked.append(len(graphs))
         if len(asked) < 2 or len(asked) > 2:
-            raise engine.LayoutTimeout
+            raise graphviz_process.LayoutTimeout
         return run(graphs, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine, "run_graphviz", slow)
+    monkeypatch.setattr(graphviz_process, "run_graphviz", slow)
     model = load(path_of("face_antispoof_fusion"))
     assert b"<svg" in model.picture("svg", log=said.append)
     assert asked[1] < asked[0] and "outermost blocks" in said[0]
@@ -240,8 +239,8 @@ def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_child_is_ended_in_time() -> None:
     edges = "".join(f"n{i} -> n{j} [label=x];" for i in range(60) for j in range(i + 1, 60))
     begin = time.monotonic()
-    with pytest.raises(engine.LayoutTimeout):
-        engine.run_graphviz([f"digraph {{ {edges} }}"], "dot", "json0", 0.3)
+    with pytest.raises(graphviz_process.LayoutTimeout):
+        graphviz_process.run_graphviz([f"digraph {{ {edges} }}"], "dot", "json0", 0.3)
     assert time.monotonic() - begin < 5
 
 
@@ -401,8 +400,8 @@ def run_draw(tmp_path: Path) -> RunDraw:
 
 
 def test_without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    monkeypatch.setattr(graphviz_process, "find_spec", lambda name: None)
+    monkeypatch.setattr(graphviz_process.shutil, "which", lambda name: None)
     model = load(path_of("gated_classifier"))
     assert model.picture("dot").startswith(b"digraph")
     assert model.picture("mermaid").startswith(b"---")
@@ -418,8 +417,8 @@ def test_a_graphviz_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     tool = tmp_path / "dot"
     tool.write_text("#!/bin/sh\nprintf 'warning\\nFormat: \\033[31mjson0 not recognized' >&2\nexit 1\n")
     tool.chmod(0o755)
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: str(tool))
+    monkeypatch.setattr(graphviz_process, "find_spec", lambda name: None)
+    monkeypatch.setattr(graphviz_process.shutil, "which", lambda name: str(tool))
     model = load(path_of("gated_classifier"))
     with pytest.raises(SpecError, match=r"failed: Format: .*json0 not recognized") as refused:
         model.picture("svg")
@@ -439,8 +438,8 @@ def test_a_dot_on_the_path_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     tool.chmod(0o755)
     model = load(path_of("gated_classifier"))
     expected = model.picture("svg")
-    monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: str(tool))
+    monkeypatch.setattr(graphviz_process, "find_spec", lambda name: None)
+    monkeypatch.setattr(graphviz_process.shutil, "which", lambda name: str(tool))
     assert model.picture("svg") == expected
     assert model.picture("png").startswith(b"\x89PNG")
 

@@ -17,8 +17,8 @@ import pytest
 import specbuild
 from specbuild.compiler.pipeline import build_graph
 from specbuild.diagram import DetailLevel
-from specbuild.diagram import page as compose
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_SIGNS, OLD_SUFFIX, ChangeCount
+from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_selection import plan_view
 from specbuild.diagram.scene import Curve, Rect, Text
 from specbuild.diagram.view_model import Box, Panel, View
@@ -151,7 +151,7 @@ def test_the_page_is_in_order(name: str, back: bool) -> None:
     for panel in drawn.panels:
         keys = [box.key for box in panel.boxes]
         assert all({link.tail, link.head} <= set(keys) for link in panel.links)
-    page = compose.compose_scene(drawn, "LR", lambda box: "")
+    page = compose_scene(drawn, "LR", lambda box: "")
     cards = [group for group in page.groups if group.role == "box"]
     for a, b in combinations(map(frame, cards), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
@@ -287,7 +287,7 @@ def test_not_by_colour_alone() -> None:
             .replace("\n  - mean", "\n  - dropout\n  - mean"),
         )
     )
-    page = compose.compose_scene(drawn, "LR", lambda box: "")
+    page = compose_scene(drawn, "LR", lambda box: "")
     found_looks: dict[str, tuple[str, float, bool]] = {}
     by_key = {(panel.key, box.steps): box.change for panel in drawn.panels for box in panel.boxes}
     for group in page.groups:
@@ -370,7 +370,7 @@ def test_command(run: Run) -> None:
     assert "net.yaml → b.yaml" in Path("both.svg").read_text()
     assert run("diff", "net.yaml", "net.yaml", "--draw", "same.mmd").code == 0
     done = run("diff", "net.yaml", "b.yaml", "--draw", "both.txt")
-    assert (done.code, done.out) == (2, "") and "let the file end in .svg" in done.err
+    assert (done.code, done.out) == (2, "") and "use one of .svg" in done.err
     assert not Path("both.txt").exists()
 
 
