@@ -1,4 +1,4 @@
-"""A folder to drop into somebody's codebase: models, their tests, a card, and what loads weights."""
+"""Packages: a folder with the model in one or both frameworks, its tests, a README and weight loaders."""
 
 from specbuild.packaging.contents import (
     PACKAGE_FILE_NAMES,

@@ -1,4 +1,4 @@
-"""The files of a package: which there are, and what each holds."""
+"""The files of a package, and their contents."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
-from specbuild.compiler import output_files as output
 from specbuild.compiler.audit import audit_source
 from specbuild.compiler.keras_weights_loader import add_loader
+from specbuild.compiler.output_files import file_header, stamp_source
 from specbuild.compiler.torch_weights_loader import loader_module
 from specbuild.diagnostics.errors import SpecError
 from specbuild.packaging.file_audit import audit_module
@@ -29,7 +29,7 @@ Diagram = Literal["svg", "mermaid", "none"]
 
 INIT_NAME, README_NAME, DIAGRAM_NAME, TYPED_NAME = "__init__.py", "README.md", "diagram.svg", "py.typed"
 PREFIXES = ("", *(f"{name}_" for name in BACKEND_NAMES))
-# Every name that some package has: what else lies in the folder is none of our business.
+# Every file name that packages use. Other files in the folder belong to the user.
 PACKAGE_FILE_NAMES = frozenset(
     {INIT_NAME, README_NAME, DIAGRAM_NAME, TYPED_NAME}
     | {f"{prefix}{part}.py" for prefix in PREFIXES for part in ("model", "weights")}
@@ -39,12 +39,12 @@ PACKAGE_FILE_NAMES = frozenset(
 
 @dataclass(frozen=True)
 class PackageFile:
-    """One file. What it holds is made when it is asked for: a picture needs Graphviz, and time."""
+    """One file of a package. Its text is made on demand: a diagram needs Graphviz, and takes time."""
 
     name: str
-    description: str  # what it is, for the card
+    description: str  # for the list of files in the README
     make_text: Callable[[], str]
-    backend: str | None = None  # that it is for, if for one alone
+    backend: str | None = None  # None: for all backends
 
     @cached_property
     def text(self) -> str:
@@ -57,7 +57,7 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class PackageOptions:
-    """What a package is to hold."""
+    """What to put into a package."""
 
     backends: Sequence[str]
     loaders: bool = False
@@ -66,39 +66,38 @@ class PackageOptions:
 
 
 def build_package(model: Model, name: str, options: PackageOptions) -> list[PackageFile]:
-    """The files of the package of this name; raises SpecError where a backend cannot express the model."""
-    several = len(options.backends) > 1
-    facts = [ModelFacts(model, backend, f"{backend}_" if several else "") for backend in options.backends]
-    header = output.file_header(model.digest, model.spec.license)
+    """Return the files of a package; raises SpecError if a backend cannot express the model."""
+    has_several = len(options.backends) > 1
+    facts = [ModelFacts(model, backend, f"{backend}_" if has_several else "") for backend in options.backends]
+    header = file_header(model.digest, model.spec.license)
     results = () if options.parity is None else load_results(options.parity, model)
+
+    def render_init() -> str:
+        return python_text(init_module(facts, header))
+
+    def render_svg() -> str:
+        return add_header_comment(render_diagram(model), header)
+
+    def render_typed_marker() -> str:
+        return stamp_source(f"# {header[0]}\n")
+
     files = [
-        PackageFile(
-            INIT_NAME, "what the package gives by name", lambda: python_text(init_module(facts, header))
-        ),
+        PackageFile(INIT_NAME, "what the package gives by name", render_init),
         *(file for f in facts for file in framework_files(f, header, options.loaders)),
     ]
     if options.diagram == "svg":
-        files.append(
-            PackageFile(
-                DIAGRAM_NAME, "the model, drawn", lambda: add_header_comment(render_diagram(model), header)
-            )
-        )
-    files.append(
-        PackageFile(
-            TYPED_NAME, "says that the package has types", lambda: output.stamp_source(f"# {header[0]}\n")
-        )
-    )
+        files.append(PackageFile(DIAGRAM_NAME, "the model, drawn", render_svg))
+    files.append(PackageFile(TYPED_NAME, "says that the package has types", render_typed_marker))
 
     def render_readme() -> str:
-        listed = [(README_NAME, "this card"), *((f.name, f.description) for f in files)]
         readme = ModelReadme(
             facts,
-            name,
-            options.loaders,
-            diagram_section(model, options),
-            results,
-            listed,
-            compile_command(model, name, options),
+            package=name,
+            has_loaders=options.loaders,
+            diagram=diagram_section(model, options),
+            parity=results,
+            files=[(README_NAME, "this card"), *((f.name, f.description) for f in files)],
+            command=compile_command(model, name, options),
         )
         return add_header_comment(readme.render(), header)
 
@@ -106,7 +105,7 @@ def build_package(model: Model, name: str, options: PackageOptions) -> list[Pack
 
 
 def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -> Iterator[PackageFile]:
-    """The model in one framework, and what belongs to it."""
+    """Yield the model file, the weight loader and the test file of one framework."""
     title, backend = facts.title, facts.backend
     source = facts.model.source(backend)
     yield PackageFile(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
@@ -127,34 +126,34 @@ def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -
     )
 
 
-def python_text(page: Module) -> str:
-    """A file of Python, looked at."""
-    text = print_module(page)
+def python_text(module: Module) -> str:
+    """Return a Python file after an audit, with its header."""
+    text = print_module(module)
     audit_module(text)
-    return output.stamp_source(text)
+    return stamp_source(text)
 
 
 def weights_text(facts: ModelFacts, header: tuple[str, ...]) -> str:
-    """What reads weights, audited as a model is."""
+    """Return the file that loads weights, audited like a model file."""
     doc = f"Weights of {facts.name} in {facts.title}, as `specbuild weights` keeps them."
     graph = facts.model.graph
     if facts.backend == "torch":
-        page = loader_module(graph, doc, header)
+        module = loader_module(graph, doc, header)
     else:
-        page = add_loader(Module(doc, ("import keras",), (), header), graph)
-    text = print_module(page)
+        module = add_loader(Module(doc, ("import keras",), (), header), graph)
+    text = print_module(module)
     audit_source(text, load_backend(facts.backend).name, loader=True)
-    return output.stamp_source(text)
+    return stamp_source(text)
 
 
 def add_header_comment(text: str, header: tuple[str, ...]) -> str:
-    """A text of Markdown or XML with its header as a comment."""
-    return output.stamp_source(f"<!-- {header[0]} -->\n{text}")
+    """Return Markdown or XML with the header as a comment."""
+    return stamp_source(f"<!-- {header[0]} -->\n{text}")
 
 
 def render_diagram(model: Model) -> str:
-    """The SVG; where that cannot be, it is said how a package does without."""
-    from specbuild.diagram import DrawingStyle  # only here: a package may have no picture
+    """Return the SVG; an error suggests how to build a package without it."""
+    from specbuild.diagram import DrawingStyle  # imported late: a package may have no diagram
 
     try:
         return model.picture("svg", look=DrawingStyle(shows_locations=False)).decode()
@@ -166,18 +165,16 @@ def render_diagram(model: Model) -> str:
 
 
 def diagram_section(model: Model, options: PackageOptions) -> str:
-    """The part of the card that shows the model."""
+    """Return the part of the README that shows the diagram."""
     if options.diagram == "mermaid":
         return code_block(model.picture("mermaid").decode(), "mermaid")
-    return (
-        f"![{model.name}: the model as its blocks, and each of them opened]({DIAGRAM_NAME})"
-        if options.diagram == "svg"
-        else ""
-    )
+    if options.diagram == "svg":
+        return f"![{model.name}: the model as its blocks, and each of them opened]({DIAGRAM_NAME})"
+    return ""
 
 
 def compile_command(model: Model, name: str, options: PackageOptions) -> str:
-    """What writes the package; values given by `--set` are not told."""
+    """Return the command that writes the package, without the values of `--set`."""
     backend = options.backends[0] if len(options.backends) == 1 else "all"
     text = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"
     text += f" --variant {model.variant}" if model.variant else ""

@@ -1,4 +1,4 @@
-"""The last look at a file that goes with a model: no text of a spec has become code in it."""
+"""The audit of Python files that go with a model: no text of a spec may have become code in them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import ast
 from specbuild.compiler.audit import UNPRINTABLE, AuditError, body_statements
 from specbuild.expressions.python_ast import parse_python
 
-# Modules that such files import from; a dot is the package itself.
+# Modules that these files import from, besides the package itself.
 ALLOWED_MODULES = frozenset({"importlib", "keras", "math", "pytest", "torch", "types"})
 ALLOWED_CALLS = frozenset({"pytest.fixture", "pytest.mark.filterwarnings", "pytest.mark.parametrize"})
 
 
 def audit_module(text: str) -> None:
-    """Refuse a file that does more, when it is imported, than to import, to define, and to list names."""
+    """Raise AuditError if importing the file does anything but import, define functions and list names."""
     if UNPRINTABLE.search(text):
-        raise AuditError("it holds what nobody would see")
+        raise AuditError("it contains characters that cannot be seen")
     try:
         tree = parse_python(text)
     except (SyntaxError, ValueError) as error:
@@ -46,7 +46,7 @@ def is_allowed(node: ast.stmt) -> bool:
 
 
 def has_constant_arguments(call: ast.Call) -> bool:
-    """Whether a decorator is given nothing but constants."""
+    """Return whether all arguments of a call are constants."""
     try:
         for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
             ast.literal_eval(argument)

@@ -1,4 +1,4 @@
-"""A package on the disk: what stands there, what is written, and what is left alone."""
+"""The folder of a package on disk: which files are there, which to write, which to leave alone."""
 
 from __future__ import annotations
 
@@ -10,22 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import (
+    FileState,
+    create_folder,
+    file_state,
+    is_current,
+    overwrite_error,
+    remove_file,
+    write_error,
+    write_output,
+)
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
 
-# What the files of a package import: a folder of this name would stand in the way.
+# Modules that the files of a package import: a folder of such a name would hide them.
 RESERVED_NAMES = frozenset(
     {"jax", "keras", "numpy", "pytest", "safetensors", "specbuild", "tensorflow", "torch"}
 )
 
-Status = output.FileState | Literal["yours", "stale", "kept"]
+Status = FileState | Literal["yours", "stale", "kept"]
 
 
 @dataclass(frozen=True)
 class FileChange:
-    """How a file stands to what it is to be. `yours` is left to its owner; `stale` is one that is no longer
-    written, `kept` such a one that somebody has edited."""
+    """The status of a file on disk compared with the package.
+
+    `yours` belongs to the user. `stale` is no longer part of the package; `kept` neither, but was edited.
+    """
 
     path: Path
     status: Status
@@ -33,74 +44,76 @@ class FileChange:
 
 
 def package_name(target: Path) -> str:
-    """The name under which a folder is imported; SB702 where it has none."""
+    """Return the name under which a folder is imported; raises SB702 if it cannot be imported."""
     name = Path(os.path.abspath(target)).name
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
-        raise output.write_error(
+        raise write_error(
             target, f"{name!r} cannot be imported", "name the folder as a Python package, such as `my_model`"
         )
     if name in RESERVED_NAMES or name in sys.stdlib_module_names:
-        raise output.write_error(
+        raise write_error(
             target,
             f"a package {name!r} would hide the one that is imported by this name",
-            f"call it `{name}_model`, say",
+            f"call it `{name}_model`, for example",
         )
     if target.is_symlink():
-        raise output.write_error(target, "it is a symbolic link", "name the folder that it leads to")
+        raise write_error(target, "it is a symbolic link", "give the folder that it points to")
     if target.exists() and not target.is_dir():
-        raise output.write_error(
-            target, "it is a file, and a package is a folder", "give another path with `-o`"
-        )
+        raise write_error(target, "it is a file, and a package is a folder", "give another path with `-o`")
     return name
 
 
 def plan_changes(
     folder: Path, files: Sequence[PackageFile], digest: str, user_files: Collection[str] = frozenset()
 ) -> list[FileChange]:
-    """Every file that is to stand in the folder, then those of ours that are no longer to; `yours` are left alone."""
-    found = []
-    for f in files:
-        path = folder / f.name
-        found.append(FileChange(path, "yours" if f.name in user_files else file_state(path, f, digest), f))
-    return [*found, *obsolete_files(folder, {*user_files, *(f.name for f in files)})]
+    """Return the status of every file of the package, then of generated files that it no longer has.
+
+    `user_files` belong to the user and are left alone.
+    """
+    changes = []
+    for file in files:
+        path = folder / file.name
+        status = "yours" if file.name in user_files else compare_file(path, file, digest)
+        changes.append(FileChange(path, status, file))
+    return [*changes, *obsolete_files(folder, {*user_files, *(file.name for file in files)})]
 
 
-def file_state(path: Path, file: PackageFile, digest: str) -> Status:
-    """A picture that nobody edited counts as the same whatever Graphviz drew it of this spec."""
+def compare_file(path: Path, file: PackageFile, digest: str) -> Status:
+    """Compare a file with the one on disk; a diagram of this spec is the same, whatever Graphviz drew it."""
     if file.is_diagram:
-        return "same" if output.is_current(path, digest) else output.file_state(path)
-    return output.file_state(path, file.text)
+        return "same" if is_current(path, digest) else file_state(path)
+    return file_state(path, file.text)
 
 
 def obsolete_files(folder: Path, names: Collection[str]) -> Iterator[FileChange]:
-    """Files of ours that a package of another kind had."""
+    """Yield generated files that an earlier package had, and that are not in `names`."""
     for name in sorted(PACKAGE_FILE_NAMES.difference(names)):
         path = folder / name
-        found = output.file_state(path)
-        if found in ("outdated", "edited"):
-            yield FileChange(path, "stale" if found == "outdated" else "kept")
+        state = file_state(path)
+        if state in ("outdated", "edited"):
+            yield FileChange(path, "stale" if state == "outdated" else "kept")
 
 
 def apply_changes(folder: Path, changes: Sequence[FileChange], *, force: bool = False) -> None:
-    """Bring the folder to what it is to be; nothing is written where any file is refused.
+    """Write and remove files; write nothing if any file cannot be overwritten.
 
-    Raises SB701 for each file that somebody has edited or that was never generated, unless `force`. Such a file that
-    is no longer written stays in any case.
+    Raises SB701 for each file that was edited by hand or was not generated, unless `force`. An edited file
+    that is no longer part of the package is never removed.
     """
-    refused = [c for c in changes if c.status in ("edited", "foreign")]
-    if refused and not force:
+    protected = [c for c in changes if c.status in ("edited", "foreign")]
+    if protected and not force:
         raise SpecErrors(
-            output.overwrite_error(
-                c.path, edited=c.status == "edited", instead=f"leave it with `--keep {c.path.name}`"
+            overwrite_error(
+                c.path, edited=c.status == "edited", instead=f"leave it alone with `--keep {c.path.name}`"
             )
-            for c in refused
+            for c in protected
         )
     changes = [c for c in changes if c.status not in ("same", "yours", "kept")]
-    for change in changes:  # all that can fail to be made, before anything is written
+    for change in changes:  # make all texts, which can fail, before anything is written
         _ = change.file and change.file.text
-    output.create_folder(folder)
+    create_folder(folder)
     for change in changes:
         if change.file is None:
-            output.remove_file(change.path)
+            remove_file(change.path)
         else:
-            output.write_output(change.path, change.file.text, force=force)
+            write_output(change.path, change.file.text, force=force)

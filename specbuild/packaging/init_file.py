@@ -1,4 +1,4 @@
-"""The `__init__.py` of a package: what it gives by which name."""
+"""The `__init__.py` of a package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def init_module(facts: Sequence[ModelFacts], header: tuple[str, ...]) -> Module:
-    """Of one framework: the model and its blocks. Of several: the files, each imported only when asked for."""
+    """Return the module: it exports the model and its blocks, or for several frameworks their files.
+
+    The file of a framework is then imported when it is first used.
+    """
     doc = reflow_paragraphs(facts[0].model.graph.doc)
     if len(facts) == 1:
         names = sorted(facts[0].class_names, key=sort_key)
@@ -37,7 +40,7 @@ def all_assignment(names: Iterable[str]) -> Assign:
 
 
 def import_lines(module: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Names from a file of the package, as the formatter writes them."""
+    """Return the lines that import names from a file of the package, formatted."""
     identifiers = [check_identifier(name) for name in names]
     line = f"from .{check_identifier(module)} import {', '.join(identifiers)}"
     if len(line) <= LINE_WIDTH:
@@ -46,7 +49,7 @@ def import_lines(module: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def sort_key(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
-    """How linters order names: constants, classes, others; numbers in them by their size."""
+    """Return the key by which linters sort names: constants, classes, others; digits as numbers."""
     kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     parts = re.split(r"(\d+)", name.lower())
     return kind, [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts if p]

@@ -1,4 +1,4 @@
-"""What a package tells of its model, in the words of each framework: names, shapes, arguments that must be given."""
+"""What a package states about its model in each framework: names, shapes, constructor arguments."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ BATCH = Name("B")
 
 @dataclass(frozen=True)
 class ModelValue:
-    """An input or an output of a model, as a framework has it."""
+    """An input or an output of a model, in the layout of a framework."""
 
     type: TensorType
     layout: Layout
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of its axes in their order, without the batch."""
+        """The sizes of its axes in layout order, without the batch."""
         return tuple(concrete(self.type[axis]) for axis in self.layout.order)
 
     def shape_with_batch(self, batch: Expr) -> tuple[Expr, ...]:
-        """With the batch, where it has one."""
+        """Return the shape as code; `batch` comes first, if the value has a batch axis."""
         return (*((batch,) if self.layout.batched else ()), *map(Literal, self.sizes))
 
     def format_shape(self, batch: Expr = BATCH) -> str:
-        """`(B, 3, 224, 224)`."""
+        """Return the shape as text, such as `(B, 3, 224, 224)`."""
         return print_expression(TupleOf(self.shape_with_batch(batch)))
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model in one framework. `prefix` is what its files' names begin with where a package has several."""
+    """A model in one framework. In a package for several frameworks, the file names begin with `prefix`."""
 
     model: Model
     backend: str
@@ -75,7 +75,7 @@ class ModelFacts:
 
     @property
     def class_names(self) -> list[str]:
-        """The blocks of the model and the model itself."""
+        """The names of the emitted classes: the blocks of the model, then the model."""
         return [unit.name for unit in self.class_specs]
 
     @property
@@ -86,19 +86,19 @@ class ModelFacts:
 
     @property
     def outputs(self) -> Mapping[str, ModelValue]:
-        """By name; the only one has none."""
+        """The outputs by name; a single output has the name ""."""
         return {
             name: ModelValue(v.type, v.layout) for name, v in self.root_class.first_instance.outputs.items()
         }
 
     @property
     def construction(self) -> Expr:
-        """The call that makes the model; each of its arguments has what was chosen as its default."""
+        """The call that constructs the model. It has no arguments: the spec's values are the defaults."""
         return Call(Name(self.name))
 
     @property
     def arguments(self) -> list[tuple[str, str, str]]:
-        """Of the model: each with its default, as code, and what it means."""
+        """The constructor's arguments: name, default as code, description."""
         docs = self.model.graph.docs
         return [
             (name, format_default(p.default), docs.get(name, ""))
@@ -107,12 +107,12 @@ class ModelFacts:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learned; Keras keeps some sums of two as one."""
+        """The number of parameters in this framework; Keras stores the sum of some pairs of biases as one."""
         return count_parameters(self.model.graph, self.backend)
 
     @property
     def is_trainable(self) -> bool:
-        """Whether anything is trained, and some output says how."""
+        """Whether the model has trained weights, and an output of type float to train them with."""
         floats = any(value.type.dtype == "float" for value in self.outputs.values())
         return floats and has_trained_weights(self.model.graph)
 
@@ -122,7 +122,7 @@ def format_default(value: Any) -> str:
 
 
 def has_trained_weights(block: Block) -> bool:
-    """Whether a block has a weight that is learned and not frozen."""
+    """Return whether a block has a trained weight that is not frozen."""
     for node in block.nodes:
         if any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths):
             continue

@@ -1,4 +1,4 @@
-"""The test of a package: that a model runs, with the sizes and the count that its card states."""
+"""The test file of a package: the model runs, with the shapes and the parameter count of its README."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_gradients(model: keras.Model) -> None:
     assert math.isfinite(found["loss"])""",
 }
 
-# What is learned towards zero: all that comes out, but for integers and truth values.
+# The loss of the gradient test: the mean square of all outputs of type float.
 LOSS = "torch.stack([x.square().mean() for x in found])"
 LOSS_OF_FLOATS = """\
 torch.stack(
@@ -86,11 +86,11 @@ ZEROS_OF_FLOATS = """\
     }"""
 
 
-FRAMEWORK = {"torch": ("import torch", "from torch import nn"), "keras": ("import keras",)}
+FRAMEWORK_IMPORTS = {"torch": ("import torch", "from torch import nn"), "keras": ("import keras",)}
 
 
 def build_test_module(facts: ModelFacts, header: tuple[str, ...]) -> Module:
-    """The whole file. Beside another framework's, its tests are left out where its framework is not installed."""
+    """Return the test file. In a package for both frameworks, it is skipped if its own is not installed."""
     doc = f"Whether {facts.name} is in {facts.title} what its card states."
     fixture, texts = torch_tests(facts) if facts.backend == "torch" else keras_tests(facts)
     body: tuple[Statement, ...] = (
@@ -100,40 +100,40 @@ def build_test_module(facts: ModelFacts, header: tuple[str, ...]) -> Module:
         *map(Helper, texts),
     )
     standard = ("import math", "") if any("math." in text for text in texts) else ()
-    framework, own = FRAMEWORK[facts.backend], import_lines(facts.module, [facts.name])
+    framework, model_import = FRAMEWORK_IMPORTS[facts.backend], import_lines(facts.module, [facts.name])
     if not facts.prefix:
         first, *more = framework
-        both = sorted(("import pytest", first))
-        return Module(doc, (*standard, *both, *more, "", *own), body, header)
+        packages = sorted(("import pytest", first))
+        return Module(doc, (*standard, *packages, *more, "", *model_import), body, header)
     skip = Do(Call(Name("pytest.importorskip"), (Literal(facts.backend),)))
-    late = Helper("\n".join((*framework, "", *own)))
-    return Module(doc, (*standard, "import pytest"), (skip, late, *body), header)
+    late_imports = Helper("\n".join((*framework, "", *model_import)))
+    return Module(doc, (*standard, "import pytest"), (skip, late_imports, *body), header)
 
 
 def torch_tests(facts: ModelFacts) -> tuple[Function, list[str]]:
-    found = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
+    outputs = "model(**inputs({}))" if len(facts.outputs) > 1 else "[model(**inputs({}))]"
     texts = [
-        SHAPE_TESTS["torch"].format(found=found.format("batch")),
+        SHAPE_TESTS["torch"].format(found=outputs.format("batch")),
         COUNT_TESTS["torch"].format(learned=facts.parameters),
     ]
     if facts.is_trainable:
         loss = LOSS if has_only_floats(facts) else LOSS_OF_FLOATS
-        texts.append(GRADIENT_TESTS["torch"].format(found=found.format("2"), loss=loss))
+        texts.append(GRADIENT_TESTS["torch"].format(found=outputs.format("2"), loss=loss))
     return model_fixture(facts, "nn.Module", "torch.manual_seed"), texts
 
 
 def keras_tests(facts: ModelFacts) -> tuple[Function, list[str]]:
-    several = len(facts.outputs) > 1
-    kept = facts.model.cost.buffers
+    has_several = len(facts.outputs) > 1
+    buffers = facts.model.cost.buffers
     texts = [
         SHAPE_TESTS["keras"].format(
-            shapes="{n: tuple(x.shape) for n, x in found.items()}" if several else "tuple(found.shape)"
+            shapes="{n: tuple(x.shape) for n, x in found.items()}" if has_several else "tuple(found.shape)"
         ),
-        COUNT_TESTS["keras"].format(learned=facts.parameters, kept=f" + {kept:_}" if kept else ""),
+        COUNT_TESTS["keras"].format(learned=facts.parameters, kept=f" + {buffers:_}" if buffers else ""),
     ]
     if facts.is_trainable:
-        wanted = ZERO if not several else ZEROS if has_only_floats(facts) else ZEROS_OF_FLOATS
-        loss = 'dict.fromkeys(wanted, "mse")' if several else '"mse"'
+        wanted = ZERO if not has_several else ZEROS if has_only_floats(facts) else ZEROS_OF_FLOATS
+        loss = 'dict.fromkeys(wanted, "mse")' if has_several else '"mse"'
         texts.append(GRADIENT_TESTS["keras"].format(wanted=wanted, loss=loss))
     return model_fixture(facts, "keras.Model", "keras.utils.set_random_seed"), texts
 
@@ -143,35 +143,37 @@ def has_only_floats(facts: ModelFacts) -> bool:
 
 
 def model_fixture(facts: ModelFacts, returns: str, seed: str) -> Function:
-    """The model, made once for all tests."""
+    """Return the fixture that constructs the model once for all tests."""
     body = (Do(Call(Name(seed), (Literal(0),))), Return(facts.construction))
     return Function("model", (), returns, "", body, (Call(Name("pytest.fixture"), (), MODULE),))
 
 
 def inputs_function(facts: ModelFacts) -> Function:
-    """What the model is given: in PyTorch by name; in Keras one value, or a list of several."""
-    drawn = input_samples(facts, BATCH)
+    """Return the function that makes inputs: a dict in PyTorch; in Keras one value, or a list."""
+    inputs = input_samples(facts, BATCH)
     result: Expr
     if facts.backend == "torch":
-        result = DictOf(tuple((Literal(name), value) for name, value in drawn.items()))
+        result = DictOf(tuple((Literal(name), value) for name, value in inputs.items()))
         returns: str | None = "dict[str, torch.Tensor]"
-    elif len(drawn) > 1:
-        result, returns = ListOf(tuple(drawn.values())), "list"
+    elif len(inputs) > 1:
+        result, returns = ListOf(tuple(inputs.values())), "list"
     else:
-        [result], returns = drawn.values(), None
+        [result], returns = inputs.values(), None
     return Function("inputs", (Parameter("batch", "int"),), returns, "", (Return(result),))
 
 
 def shapes_function(facts: ModelFacts) -> Function:
-    """What comes out: in PyTorch in order; in Keras one value, or several by name."""
-    several = len(facts.outputs) > 1
-    found: dict[str, Expr] = {name: TupleOf(v.shape_with_batch(BATCH)) for name, v in facts.outputs.items()}
+    """Return the function with the output shapes: a list in PyTorch; one shape or a dict in Keras."""
+    has_several = len(facts.outputs) > 1
+    shapes_by_name: dict[str, Expr] = {
+        name: TupleOf(v.shape_with_batch(BATCH)) for name, v in facts.outputs.items()
+    }
     result: Expr
     if facts.backend == "torch":
-        result, returns = ListOf(tuple(found.values())), "list[tuple[int, ...]]"
-    elif several:
-        result = DictOf(tuple((Literal(name), shape) for name, shape in found.items()))
+        result, returns = ListOf(tuple(shapes_by_name.values())), "list[tuple[int, ...]]"
+    elif has_several:
+        result = DictOf(tuple((Literal(name), shape) for name, shape in shapes_by_name.items()))
         returns = "dict[str, tuple[int, ...]]"
     else:
-        [result], returns = found.values(), "tuple[int, ...]"
+        [result], returns = shapes_by_name.values(), "tuple[int, ...]"
     return Function("shapes", (Parameter("batch", "int"),), returns, "", (Return(result),))

@@ -1,4 +1,4 @@
-"""What `specbuild parity --json` found of a model, for its card: only where it ran these very files."""
+"""Results of `specbuild parity --json` for the README of a package: only those of exactly its files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from specbuild.compiler import output_files as output
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.runtimes.jobs import DTYPES, RUNTIMES
 
-MAX_BYTES = 64 << 20  # bytes of a report
+MAX_BYTES = 64 << 20  # the largest report that is read
 VERDICTS = ("equal", "rounded", "close", "differs", "failed")
 MODES = {"forward": "outputs and steps", "gradients": "gradients", "train": "a step of training"}
 
 
 @dataclass(frozen=True)
 class ParityResult:
-    """Both files on one runtime of Keras."""
+    """The result for one runtime of Keras."""
 
     runtime: str
     dtype: str
@@ -34,17 +34,17 @@ class ParityResult:
 
 
 def load_results(path: Path, model: Model) -> tuple[ParityResult, ...]:
-    """The results of a report that are of this model; SB703 for no report, SB704 where none is."""
+    """Return a report's results for this model; raises SB703 if it is invalid, SB704 if it has none."""
     results = read_report(path)
     mine = [r for r in results if r.get("digest") == model.digest]
     if not mine:
-        message = f"`{make_printable(str(path))}` has no result of {model.name} as it is compiled here"
-        hint = "run `specbuild parity --json` again: with this spec, variant and parameters"
+        message = f"`{make_printable(str(path))}` has no result for {model.name} as it is compiled here"
+        hint = "run `specbuild parity --json` again with this spec, variant and parameters"
         raise SpecError("SB704", message, hint=hint)
     files = {name: output.content_hash(model.source(name)) for name in BACKEND_NAMES}
     if any(r.get("files") != files for r in mine):
-        message = f"`{make_printable(str(path))}` was measured on other files than are written here"
-        hint = "another version of specbuild wrote them: run `specbuild parity --json` again"
+        message = f"`{make_printable(str(path))}` has results for files that differ from those written here"
+        hint = "they are from another version of specbuild: run `specbuild parity --json` again"
         raise SpecError("SB704", message, hint=hint)
     try:
         return tuple(map(parse_result, mine))
@@ -55,25 +55,27 @@ def load_results(path: Path, model: Model) -> tuple[ParityResult, ...]:
 
 
 def read_report(path: Path) -> list[dict[str, Any]]:
-    """The results of a report."""
+    """Return all results of a report; raises SB703 if it is invalid."""
     try:
         if not path.is_file():
-            raise invalid_report(path, "it is no regular file" if path.exists() else "there is no such file")
+            raise invalid_report(
+                path, "it is not a regular file" if path.exists() else "there is no such file"
+            )
         if path.stat().st_size > MAX_BYTES:
             raise invalid_report(path, f"it is larger than {MAX_BYTES >> 20} MiB")
-        found = json.loads(path.read_bytes())
+        report = json.loads(path.read_bytes())
     except OSError as error:
         raise invalid_report(path, error.strerror or str(error)) from None
     except (ValueError, RecursionError):
         raise invalid_report(path, "it is not JSON") from None
-    results = found.get("results") if isinstance(found, dict) else None
+    results = report.get("results") if isinstance(report, dict) else None
     if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
         raise invalid_report(path, "it has no results")
     return results
 
 
 def parse_result(record: dict[str, Any]) -> ParityResult:
-    """One result; some error of Python's where it is not as it should be."""
+    """Return one result; raises KeyError, TypeError, ValueError or OverflowError if it is invalid."""
     modes = tuple(str(mode) for mode in record["modes"])
     if not set(modes) <= set(MODES):
         raise ValueError("modes")
@@ -91,9 +93,9 @@ def parse_result(record: dict[str, Any]) -> ParityResult:
     )
 
 
-def read_choice(record: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
+def read_choice(record: dict[str, Any], key: str, choices: tuple[str, ...]) -> str:
     value = record[key]
-    if value not in known:
+    if value not in choices:
         raise ValueError(key)
     return str(value)
 
@@ -107,4 +109,4 @@ def read_count(record: dict[str, Any], key: str) -> int:
 
 def invalid_report(path: Path, reason: str) -> SpecError:
     hint = "`specbuild parity SPEC --json` prints one"
-    return SpecError("SB703", f"`{make_printable(str(path))}` is no report of parity: {reason}", hint=hint)
+    return SpecError("SB703", f"`{make_printable(str(path))}` is not a parity report: {reason}", hint=hint)

@@ -1,4 +1,4 @@
-"""The README of a package: what the model is, takes and gives, how it is used, and what was measured of it."""
+"""The README of a package: the model, its inputs and outputs, its use, and its parity results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ BIAS_NOTE = "Keras keeps as one what PyTorch only adds up: the two biases of a r
 
 @dataclass(frozen=True)
 class ModelReadme:
-    """All that a card is made of. `diagram` is Markdown that shows it, `files` say what each is for."""
+    """The contents of a README."""
 
     facts: Sequence[ModelFacts]
     package: str
-    loaders: bool
-    diagram: str
+    has_loaders: bool
+    diagram: str  # Markdown
     parity: Sequence[ParityResult]
-    files: Sequence[tuple[str, str]]
-    command: str
+    files: Sequence[tuple[str, str]]  # name and description
+    command: str  # that writes the package
 
     def render(self) -> str:
         first = self.facts[0]
@@ -48,11 +48,15 @@ class ModelReadme:
             "## Use",
             self.usage_section(),
             "## Weights",
-            usage.weights_section(self.facts, self.package, self.loaders),
+            usage.weights_section(self.facts, self.package, self.has_loaders),
             "## Parity",
             self.parity_section(),
             "## Files",
-            table(("File", "What it is"), [(f"[`{name}`]({name})", told) for name, told in self.files], 2),
+            table(
+                ("File", "What it is"),
+                [(f"[`{name}`]({name})", description) for name, description in self.files],
+                2,
+            ),
             "Change the spec, not these files, and write them anew. Files that were edited by hand are not "
             "overwritten; `--check` tells whether all is as the spec says, `--diff` what would change.",
             code_block(self.command, "sh"),
@@ -61,14 +65,14 @@ class ModelReadme:
         )
 
     def values_table(self) -> str:
-        """Inputs and outputs with their axes, and how they lie in each framework."""
+        """Return a table of inputs and outputs: axes, type, and the shape in each framework."""
         rows = []
-        for which, word in (("inputs", "input"), ("outputs", "output")):
-            by_framework = [getattr(f, which) for f in self.facts]
+        for attribute, kind in (("inputs", "input"), ("outputs", "output")):
+            by_framework = [getattr(f, attribute) for f in self.facts]
             for name, value in by_framework[0].items():
-                told = f"{word} `{name}`" if name else word
-                shapes = [f"`{found[name].format_shape()}`" for found in by_framework]
-                rows.append((told, format_axes(value.type), value.type.dtype, *shapes))
+                title = f"{kind} `{name}`" if name else kind
+                shapes = [f"`{values[name].format_shape()}`" for values in by_framework]
+                rows.append((title, format_axes(value.type), value.type.dtype, *shapes))
         titles = [f.title for f in self.facts]
         return table(("Value", "Axes", "Type", *titles), rows, 3 + len(titles))
 
@@ -88,7 +92,7 @@ class ModelReadme:
         )
 
     def arguments_section(self) -> tuple[str, ...]:
-        """Of the constructor; all frameworks have the same."""
+        """Return the table of constructor arguments, the same in all frameworks, with its heading."""
         rows = [
             (f"`{name}`", f"`{default}`", markdown.escape_line(doc))
             for name, default, doc in self.facts[0].arguments
@@ -96,21 +100,25 @@ class ModelReadme:
         return ("## Arguments", table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()
 
     def usage_section(self) -> str:
-        several = len(self.facts) > 1
+        has_several = len(self.facts) > 1
         parts = [
             part
             for f in self.facts
-            for part in (f"### {f.title}" if several else "", usage.usage_example(f, self.package))
+            for part in (f"### {f.title}" if has_several else "", usage.usage_example(f, self.package))
         ]
-        note = f"If the folder lies inside another package, that one's name comes first: `from yours.{self.package} import ...`."
+        note = (
+            "If the folder lies inside another package, that one's name comes first: "
+            f"`from yours.{self.package} import ...`."
+        )
         return join_parts(*parts, note)
 
     def parity_section(self) -> str:
-        """What was measured, or how it can be."""
+        """Return the table of parity results, or how to measure them."""
         if not self.parity:
             return join_parts(
-                "Not measured for this card. `specbuild parity` runs the PyTorch and the Keras file of the spec on the "
-                "same inputs and weights, and compares outputs, every step, gradients and a step of training:",
+                "Not measured for this card. `specbuild parity` runs the PyTorch and the Keras file of the spec "
+                "on the same inputs and weights, and compares outputs, every step, gradients and a step of "
+                "training:",
                 code_block(
                     f"specbuild parity SPEC --json > parity.json\n{self.command} --parity parity.json", "sh"
                 ),
@@ -135,10 +143,10 @@ class ModelReadme:
 
 
 def format_axes(x: TensorType) -> str:
-    """`C 3, H 224, W 224`."""
+    """Return the axes with their sizes: `C 3, H 224, W 224`."""
     return ", ".join(f"{axis} {concrete(size)}" for axis, size in x.sizes.items()) or "none"
 
 
 def shorten_exponent(number: str) -> str:
-    """`1e-09` as `1e-9`."""
+    """Return `1e-09` as `1e-9`."""
     return number.replace("e-0", "e-").replace("e+0", "e+")

@@ -1,4 +1,4 @@
-"""Code that makes an input of a model: random numbers, integers that the model knows, masks that hide nothing."""
+"""Code that makes sample inputs: random numbers, integers within the vocabulary, masks that are all true."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from specbuild.summary.examples import vocabulary_size
 
 
 def input_samples(facts: ModelFacts, batch: Expr) -> dict[str, Expr]:
-    """Every input by its name."""
+    """Return the code of each input by its name."""
     make_sample = torch_sample if facts.backend == "torch" else keras_sample
     count = vocabulary_size(facts.model.graph)
     return {name: make_sample(value, count, batch) for name, value in facts.inputs.items()}

@@ -1,4 +1,4 @@
-"""The parts of a card that show code: how each framework's model is made and called, and how it gets its weights."""
+"""The parts of a README with code: how to construct and call the model, and how to load weights."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ WEIGHT_SUFFIXES = {"torch": ".pt", "keras": ".weights.h5"}
 
 
 def usage_example(facts: ModelFacts, package: str) -> str:
-    """A model made and called."""
+    """Return a code block that constructs and calls the model."""
     home = f"{package}.{facts.module}" if facts.prefix else package
     imports = (f"import {facts.backend}", "", f"from {home} import {check_identifier(facts.name)}")
     net = model_variable(facts)
-    made = Call(Attribute(facts.construction, "eval")) if facts.backend == "torch" else facts.construction
-    given = [Assign(check_identifier(name), sample) for name, sample in input_samples(facts, ONE).items()]
-    body = (Assign(net, made), *given, *call_statements(facts, net))
+    model = Call(Attribute(facts.construction, "eval")) if facts.backend == "torch" else facts.construction
+    inputs = [Assign(check_identifier(name), sample) for name, sample in input_samples(facts, ONE).items()]
+    body = (Assign(net, model), *inputs, *call_statements(facts, net))
     return code_block(print_module(Module("", imports, body)), "python")
 
 
 def model_variable(facts: ModelFacts) -> str:
-    """What the model is called where it is used: an input may have the usual name."""
+    """Return the name of the variable that holds the model: `net` if an input has the name `model`."""
     return "model" if "model" not in facts.inputs else "net"
 
 
 def call_statements(facts: ModelFacts, net: str) -> Iterator[Statement]:
-    """The call, and what comes out of it."""
+    """Yield the call of the model, and a comment with the shape of each output."""
     names: tuple[Expr, ...] = tuple(map(Name, facts.inputs))
     if facts.backend == "keras" and len(names) > 1:
         names = (ListOf(names),)
     call = Call(Name(net), names)
-    several = len(facts.outputs) > 1
-    if several and facts.backend == "keras":
+    has_several = len(facts.outputs) > 1
+    if has_several and facts.backend == "keras":
         whole = output_variable("outputs", facts)
         yield Assign(whole, call)
         for name in facts.outputs:
             yield Assign(output_variable(name, facts), Index(Name(whole), (Literal(name),)))
-    elif several:
+    elif has_several:
         yield Unpack(tuple(output_variable(name, facts) for name in facts.outputs), call)
     else:
         yield Assign(output_variable(next(iter(facts.outputs)), facts), call)
@@ -66,17 +66,17 @@ def call_statements(facts: ModelFacts, net: str) -> Iterator[Statement]:
 
 
 def output_variable(name: str, facts: ModelFacts) -> str:
-    """The name of an output, if no input has it."""
+    """Return the name of the variable for an output; it differs from all inputs."""
     name = name.replace(".", "_") or "output"
     taken = {*facts.inputs, "model", "net", "torch", "keras"}
     return check_identifier(f"{name}_out" if name in taken else name)
 
 
-# --------------------------------------------------------------------------------------------------------- weights
+# -------------------------------------------------------------------------------------------------- weights
 
 
 def weights_section(facts: Sequence[ModelFacts], package: str, loaders: bool) -> str:
-    """How the models get trained weights."""
+    """Return the section on saving, loading and converting weights."""
     file = f"{package}.safetensors"
     targets = [file] if loaders else [f"{package}{WEIGHT_SUFFIXES[f.backend]}" for f in facts]
     introduction = (
@@ -88,15 +88,15 @@ def weights_section(facts: Sequence[ModelFacts], package: str, loaders: bool) ->
     return join_parts(
         introduction,
         *(code_block("\n".join(weight_lines(f, package, loaders)), "python") for f in facts),
-        "Weights that were trained in the other framework, or published under other names, are converted first. "
-        "What is missing or left over is named, and has to be allowed. `SPEC` is the file that this package was "
-        "compiled from.",
+        "Weights that were trained in the other framework, or published under other names, are converted "
+        "first. What is missing or left over is named, and has to be allowed. `SPEC` is the file that this "
+        "package was compiled from.",
         code_block("\n".join(convert_commands(facts[0], targets)), "sh"),
     )
 
 
 def weight_lines(facts: ModelFacts, package: str, loaders: bool) -> Iterator[str]:
-    """What saves the weights of a model, and fills one with them."""
+    """Yield the lines of code that save and load weights."""
     net = model_variable(facts)
     if loaders:
         saves = facts.backend == "torch"
@@ -114,14 +114,14 @@ def weight_lines(facts: ModelFacts, package: str, loaders: bool) -> Iterator[str
 
 
 def convert_commands(facts: ModelFacts, targets: Sequence[str]) -> Iterator[str]:
-    """Conversions that make sense for this model."""
-    known = [("trained.pt", ""), ("trained.keras", "")]
+    """Yield commands that convert weights from other sources for this model."""
+    sources = [("trained.pt", ""), ("trained.keras", "")]
     for naming in published_layouts(facts.model.graph):
         into = f" --into {naming.path[:-1]}" if naming.path else ""
         file = "published.pt" if naming.framework_name == "torch" else "published.weights.h5"
-        known.append((file, f" --from {naming.name}{into}"))
+        sources.append((file, f" --from {naming.name}{into}"))
     needless = {".pt": "trained.pt", ".weights.h5": "trained.keras"}
     for target in targets:
-        for file, how in known:
+        for file, options in sources:
             if file != next((f for end, f in needless.items() if target.endswith(end)), ""):
-                yield f"specbuild weights convert SPEC {file}{how} -o {target}"
+                yield f"specbuild weights convert SPEC {file}{options} -o {target}"
