@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from specbuild.backends import BACKEND_NAMES
 from specbuild.compiler import output_files as output
 from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
 from specbuild.compiler.pipeline import CompilationStages, compile_source, elaborate_model, open_spec
-from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match
+from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
@@ -86,7 +85,7 @@ class Model:
         return output.stamp_source(
             compile_source(
                 self.graph,
-                validate_backend(backend),
+                backend,
                 header,
                 loader=loader and backend == "keras",
                 groups=groups,
@@ -189,15 +188,3 @@ def build_model(spec: Spec, files: SpecFiles, arguments: SpecArguments) -> Model
     chosen = [variant, arguments.param_values, *([[*features.locations], features.only] if features else [])]
     content = json.dumps([documents, *chosen], separators=(",", ":"))
     return Model(spec, files, arguments, stages, hashlib.sha256(content.encode()).hexdigest())
-
-
-def validate_backend(backend: str) -> str:
-    """The name of a backend, if it is one."""
-    if backend in BACKEND_NAMES:
-        return backend
-    near = closest_match(backend, BACKEND_NAMES)
-    raise SpecError(
-        "SB602",
-        f"there is no backend {backend!r}",
-        hint=f"did you mean {near!r}?" if near else f"there are {', '.join(BACKEND_NAMES)}",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,7 @@ class Backend:
     def __init__(self) -> None:
         self.writers: dict[type[Op], Writer] = {}
         self.refusals: dict[type[Op], str] = {}
+        self.extra_helpers: dict[str, str] = {}
 
     def emits(self, *ops: type[Op]) -> Callable[[Writer], Writer]:
         """Decorator: register a function as the writer of these ops.
@@ -123,11 +125,20 @@ class Backend:
         return SpecError("SB605", f"the backend {self.name!r} does not have {what}")
 
     def helper_sources(self) -> dict[str, str]:
-        """Return the source of each helper class and function that a file may contain, by name."""
+        """Return the source of each helper class and function that a file may contain, by name.
+
+        They are in the folder `helpers` beside the module of the backend's class. A file gets the helpers it uses.
+        """
+        own_file = sys.modules[type(self).__module__].__file__
+        assert own_file is not None
         sources: dict[str, str] = {}
-        for file in sorted((Path(__file__).parent / self.name / "helpers").glob("[a-z]*.py")):
+        for file in sorted(Path(own_file).with_name("helpers").glob("[a-z]*.py")):
             sources |= split_definitions(file.read_text(encoding="utf-8"))
-        return sources
+        return sources | self.extra_helpers
+
+    def add_helpers(self, source: str) -> None:
+        """Add the classes and functions of a Python source to the helpers, for the ops of an extension."""
+        self.extra_helpers |= split_definitions(source)
 
 
 @cache

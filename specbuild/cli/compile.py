@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from specbuild.api import Model
-from specbuild.backends import BACKEND_NAMES
+from specbuild.backends import BACKEND_NAMES, all_backend_names
 from specbuild.cli import options
 from specbuild.cli.package import PackageRequest, compile_package
 from specbuild.cli.source_files import SourceRequest, compile_source_files
@@ -18,10 +18,11 @@ from specbuild.diagnostics.errors import make_printable
 
 def check_backend_name(value: str) -> str:
     """Return the value if it is a backend's name or `all`."""
-    if value in (*BACKEND_NAMES, "all"):
+    if value in (*BACKEND_NAMES, "all") or value in all_backend_names():
         return value
-    hint = suggest_closest(value, (*BACKEND_NAMES, "all"))
-    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(BACKEND_NAMES)}, all{hint}")
+    known = (*all_backend_names(), "all")
+    hint = suggest_closest(value, known)
+    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
 
 
 Backend = Annotated[

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @cache
 def extension_entries(group: str) -> dict[str, EntryPoint]:
     """Return the entry points of a group, such as "specbuild.ops", by name."""
-    from importlib.metadata import entry_points  # imported late: it takes as long as half of the compiler
+    from importlib.metadata import entry_points  # imported late: it takes 30 ms
 
     return {entry.name: entry for entry in entry_points(group=group)}
 

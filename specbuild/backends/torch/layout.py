@@ -8,6 +8,7 @@ from types import MappingProxyType
 from specbuild.backends.base import Backend
 from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
+from specbuild.backends.torch.layers import is_tensor
 from specbuild.backends.torch.module_file import build_module
 from specbuild.backends.torch.reserved import RESERVED_NAMES
 from specbuild.codegen.class_spec import ClassSpec
@@ -15,7 +16,6 @@ from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Module, TupleOf
-from specbuild.ops.table import Weight
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 
 TORCH_FILE = FileKind("torch", (".pt", ".pth"), modules=("torch",))
@@ -58,9 +58,9 @@ class TorchBackend(Backend):
         return permute_axes(value, source, target)
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
-        graph_node = lowered.block.find_node(node)
-        is_weight = graph_node is not None and isinstance(graph_node.op, Weight)
-        return node.replace(".", "_") if is_weight else node
+        """Return the path of a node's layer. A tensor is an attribute, so its path has no dots."""
+        has_tensor = any(step.layer_name == node and is_tensor(step) for step in lowered.steps)
+        return node.replace(".", "_") if has_tensor else node
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         return build_module(class_specs, self.helper_sources(), doc, header)
