@@ -169,11 +169,11 @@ def split_row(
     members: list[LoweredStep], group: str, lowered: LoweredBlock, ends: list[int]
 ) -> list[LoweredStep]:
     """A row as several steps: the first holds all layers, each calls the layers up to one of the `ends`."""
-    whole = build_row(members, group, lowered)
-    assert isinstance(whole.member, Container)
+    row = build_row(members, group, lowered)
+    assert isinstance(row.member, Container)
     pieces = []
-    for begin, end in zip([0, *ends], ends, strict=False):
-        first, last = members[begin], members[end - 1]
+    for start, end in zip([0, *ends], ends, strict=False):
+        first, last = members[start], members[end - 1]
         step = LoweredStep(
             last.key,
             first.inputs,
@@ -182,11 +182,11 @@ def split_row(
             layer_name=group,
             is_light=False,
             named=True,
-            node=group if end - begin > 1 else first.node,
-            span=(begin, None if end == len(members) else end),
+            node=group if end - start > 1 else first.node,
+            span=(start, None if end == len(members) else end),
         )
         pieces.append(step)
-    return [replace(pieces[0], member=replace(whole.member, is_split=True), doc=whole.doc), *pieces[1:]]
+    return [replace(pieces[0], member=replace(row.member, is_split=True), doc=row.doc), *pieces[1:]]
 
 
 def first_input(step: LoweredStep) -> Input:

@@ -234,12 +234,12 @@ def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: i
     room = LINE_WIDTH - indent - text_width(before)
     if room >= text_width("".join(open_)):
         return [" " * indent + before + "".join(open_)]
-    begins = room >= columns_to_break(open_)
+    can_begin = room >= columns_to_break(open_)
     is_assigned_chain = not after and rule is ParenthesesRule.IF_THEY_HELP and not isinstance(value, Prefix)
     if is_assigned_chain and room >= len("("):
-        chain = open_ if begins and not isinstance(value, Name | Literal) else add_parentheses(open_)
+        chain = open_ if can_begin and not isinstance(value, Name | Literal) else add_parentheses(open_)
         return break_lines([before, *chain], indent)
-    if room >= len("(") if rule is ParenthesesRule.IF_BROKEN else begins:
+    if room >= len("(") if rule is ParenthesesRule.IF_BROKEN else can_begin:
         return _print_line(before, value, after, indent)
     *first, last = break_lines(broken, indent, broken=1)
     rest = last.lstrip()
@@ -256,24 +256,24 @@ def _print_suite(
 ) -> list[str]:
     """The lines of a body, with empty lines before and after definitions."""
     result = list(doc)
-    apart = 2 if indent == 0 else 1
+    separation = 2 if indent == 0 else 1
     before: Statement | None = None
-    asked = 0
+    requested = 0
     for at, node in enumerate(body):
-        written = print_statement(node, indent)
+        printed = print_statement(node, indent)
         if isinstance(node, Blank):
-            asked = 1
-        elif written:
+            requested = 1
+        elif printed:
             if before is None:
-                empty = max(after_doc, asked, _has_leading_definition(body[at:])) if doc else 0
+                empty = max(after_doc, requested, _has_leading_definition(body[at:])) if doc else 0
             elif isinstance(before, Comment):
-                empty = apart if asked and _has_leading_definition(body[at:]) else asked
+                empty = separation if requested and _has_leading_definition(body[at:]) else requested
             elif isinstance(before, _DEFINITIONS) or _has_leading_definition(body[at:]):
-                empty = apart
+                empty = separation
             else:
-                empty = asked
-            result += [""] * empty + written
-            before, asked = node, 0
+                empty = requested
+            result += [""] * empty + printed
+            before, requested = node, 0
     if not doc and (before is None or all(isinstance(node, Comment | Blank) for node in body)):
         result.append(" " * indent + "pass")
     return result

@@ -191,10 +191,10 @@ class StatementWriter:
         if step.span is None:
             is_row = isinstance(step.member, Container) and step.member.is_loop
             return self.mark_code(layer, "each" if is_row else "calls", step)
-        begin, end = step.span
-        part: Expr = Literal(begin)
+        start, end = step.span
+        part: Expr = Literal(start)
         if has_several_layers(step):
-            part = Slice(Literal(begin) if begin else None, None if end is None else Literal(end))
+            part = Slice(Literal(start) if start else None, None if end is None else Literal(end))
         if self.rows_are_lists or not has_several_layers(step):
             return Index(self.mark_code(layer, "each", replace(step, node=step.layer_name)), (part,))
         return self.mark_code(Index(layer, (part,)), "calls", step)
