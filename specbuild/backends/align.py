@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from specbuild.backends.base import Backend
+from specbuild.backends.base import Backend, inline_result
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, UnsupportedOp
+from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
 from specbuild.codegen.tree import Expr, Index, Literal, Slice
+from specbuild.ops.shape import Rename
 from specbuild.ops.types import CHANNEL, TensorType
 
 
@@ -58,6 +59,14 @@ def reduced_layout(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
     return Layout(order, x.layout.folded, x.layout.batched)
 
 
+def move_axes_last(x: Operand, axes: Sequence[str]) -> Operand:
+    """Return an operand in which these axes are the last ones, in any order."""
+    x = unfold_axes(x, axes)
+    if set(x.order[-len(axes) :]) == set(axes):
+        return x
+    return x.to_order(*(a for a in x.order if a not in axes), *axes, folded=x.layout.folded)
+
+
 def make_axes_adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
     """Return an operand with these axes next to each other in this order, ready to be merged into one axis.
 
@@ -101,3 +110,10 @@ def require_batch(x: Operand) -> None:
             "it needs a batch dimension, and this value has none",
             "use `layer_norm`, which needs no batch",
         )
+
+
+def emit_rename(op: Rename, x: Operand, out: TensorType) -> LoweringResult:
+    """Write a renaming of axes, which needs no code."""
+    order = tuple(op.axes.get(a, a) for a in x.order)
+    folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
+    return inline_result(x.expr, Layout(order, folded, x.layout.batched))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.base import Backend, is_fixed
+from specbuild.backends.align import unfold_axes
+from specbuild.backends.base import Backend, inline_result, is_fixed
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand
+from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Expr, Index, Literal, Name, Slice
 from specbuild.ops import arrange
 from specbuild.ops.types import TensorType
@@ -68,3 +69,13 @@ def slice_expression(op: arrange.Slice) -> Expr:
     stop = None if op.stop is None else literal_expression(op.stop)
     step = None if is_fixed(op.step, 1) else literal_expression(op.step)
     return Slice(start, stop, step)
+
+
+def emit_slice(op: arrange.Slice, x: Operand, out: TensorType) -> LoweringResult:
+    """Write a slice, or one position, of an axis."""
+    x = unfold_axes(x, [op.over])
+    if op.at is None:
+        return inline_result(index_axis(x, op.over, slice_expression(op)), x.layout)
+    order = tuple(a for a in x.order if a != op.over)
+    layout = Layout(order, x.layout.folded, x.layout.batched)
+    return inline_result(index_axis(x, op.over, literal_expression(op.at)), layout)

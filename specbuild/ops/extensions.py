@@ -8,9 +8,11 @@ for lists of all names.
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuild.diagnostics.errors import SpecError
+from specbuild.ops.base import OPS, Op
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -35,3 +37,36 @@ def load_entry(entry: EntryPoint) -> Any:
             f"the extension {source!r} cannot be loaded: {error}",
             hint=f"it is the entry point {entry.name!r} of {entry.group}; update or uninstall it",
         ) from error
+
+
+@cache
+def import_op_modules() -> None:
+    for entry in extension_entries("specbuild.ops").values():
+        load_entry(entry)
+
+
+def load_extension_ops() -> bool:
+    """Import the modules that define ops of extensions, once. Return whether this call added ops to OPS."""
+    count = len(OPS)
+    import_op_modules()
+    return len(OPS) > count
+
+
+def find_op(name: str) -> type[Op] | None:
+    """Return the op with this name, of specbuild or of an extension; None if there is none."""
+    if name not in OPS:
+        load_extension_ops()
+    return OPS.get(name)
+
+
+def all_ops() -> dict[str, type[Op]]:
+    """Return all ops by name, with those of extensions."""
+    load_extension_ops()
+    return OPS
+
+
+@cache
+def block_folders() -> dict[str, Path]:
+    """Return the folders with the blocks of extensions, by the name of their entry point."""
+    modules = {name: load_entry(entry) for name, entry in extension_entries("specbuild.blocks").items()}
+    return {name: Path(module.__file__).resolve().parent for name, module in modules.items()}

@@ -10,10 +10,9 @@ from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import (
     axis_argument,
     axis_index,
+    emit_slice,
     extended_order,
-    index_axis,
     insert_axes,
-    slice_expression,
 )
 from specbuild.backends.keras.layout import backend, emits
 from specbuild.backends.keras.ops.merge import repeat_for_batch
@@ -35,14 +34,7 @@ TILE = Signature("ops.tile(x, repeats)")
 REPEAT = Signature("ops.repeat(x, repeats, axis=None)")
 
 
-@emits(Slice)
-def emit_slice(op: Slice, x: Operand, out: TensorType) -> LoweringResult:
-    x = unfold_axes(x, [op.over])
-    if op.at is None:
-        return inline_result(index_axis(x, op.over, slice_expression(op)), x.layout)
-    order = tuple(a for a in x.order if a != op.over)
-    layout = Layout(order, x.layout.folded, x.layout.batched)
-    return inline_result(index_axis(x, op.over, literal_expression(op.at)), layout)
+emits(Slice)(emit_slice)
 
 
 @emits(Split)

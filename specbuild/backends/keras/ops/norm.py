@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from specbuild.backends.align import require_batch, unfold_axes, weight_order
+from specbuild.backends.align import move_axes_last, require_batch, unfold_axes, weight_order
 from specbuild.backends.base import inline_result, layer_result
 from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.keras.layout import emits
@@ -46,14 +45,6 @@ def affine_storage(
     """Return where Keras stores the scale and shift of a norm; none if it is not `affine`."""
     scale = {"scale": Storage("gamma", order)} if affine else {}
     return scale | ({"shift": Storage("beta", order)} if affine and bias else {})
-
-
-def move_axes_last(x: Operand, axes: Sequence[str]) -> Operand:
-    """Return an operand in which these axes are the last ones, in any order."""
-    x = unfold_axes(x, axes)
-    if set(x.order[-len(axes) :]) == set(axes):
-        return x
-    return x.to_order(*(a for a in x.order if a not in axes), *axes, folded=x.layout.folded)
 
 
 @emits(BatchNorm)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import reduce
 from math import prod
 
-from specbuild.backends.align import make_axes_adjacent
+from specbuild.backends.align import emit_rename, make_axes_adjacent
 from specbuild.backends.base import inline_result
 from specbuild.backends.keras.layout import axis_size, backend, emit_reshape, emits
 from specbuild.backends.signatures import Signature
@@ -82,8 +82,4 @@ def emit_unflatten(op: Unflatten, x: Operand, out: TensorType) -> LoweringResult
     return reshape_operand(x, sizes, Layout(order, (), x.layout.batched))
 
 
-@emits(Rename)
-def emit_rename(op: Rename, x: Operand, out: TensorType) -> LoweringResult:
-    order = tuple(op.axes.get(a, a) for a in x.order)
-    folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
-    return inline_result(x.expr, Layout(order, folded, x.layout.batched))
+emits(Rename)(emit_rename)

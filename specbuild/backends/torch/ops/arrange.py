@@ -9,15 +9,13 @@ from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import (
     axis_argument,
     axis_index,
+    emit_slice,
     extended_order,
-    index_axis,
     insert_axes,
-    slice_expression,
 )
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import backend, call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
-from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Expr, ListOf
@@ -28,14 +26,7 @@ STACK = Signature("torch.stack(tensors, dim=0)")
 ROLL = Signature("torch.roll(input, shifts, dims=None)")
 
 
-@emits(Slice)
-def emit_slice(op: Slice, x: Operand, out: TensorType) -> LoweringResult:
-    x = unfold_axes(x, [op.over])
-    if op.at is None:
-        return inline_result(index_axis(x, op.over, slice_expression(op)), x.layout)
-    order = tuple(a for a in x.order if a != op.over)
-    layout = Layout(order, x.layout.folded, x.layout.batched)
-    return inline_result(index_axis(x, op.over, literal_expression(op.at)), layout)
+emits(Slice)(emit_slice)
 
 
 @emits(Split)

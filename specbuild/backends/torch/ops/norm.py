@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from specbuild.backends.align import require_batch, unfold_axes, weight_order
+from specbuild.backends.align import move_axes_last, require_batch, unfold_axes, weight_order
 from specbuild.backends.base import layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import call_method, emits
@@ -62,14 +62,6 @@ def emit_batch_norm(op: BatchNorm, x: Operand, out: TensorType) -> LoweringResul
     layer = norm.construct(x[op.over], eps=op.epsilon, momentum=op.momentum, affine=op.affine)
     weights = affine_storage(op.affine) | STATISTICS
     return layer_result(layer, x, inits=scale_inits(op.init, op.affine), weights=weights)
-
-
-def move_axes_last(x: Operand, axes: tuple[str, ...]) -> Operand:
-    """Return an operand in which these axes are the last ones, in any order."""
-    x = unfold_axes(x, axes)
-    if set(x.order[-len(axes) :]) == set(axes):
-        return x
-    return x.to_order(*(a for a in x.order if a not in axes), *axes, folded=x.layout.folded)
 
 
 def normalized_shape(x: Operand, count: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specbuild.backends.align import make_axes_adjacent
+from specbuild.backends.align import emit_rename, make_axes_adjacent
 from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
@@ -40,8 +40,4 @@ def emit_unflatten(op: Unflatten, x: Operand, out: TensorType) -> LoweringResult
     return inline_result(code, Layout(order, (), x.layout.batched))
 
 
-@emits(Rename)
-def emit_rename(op: Rename, x: Operand, out: TensorType) -> LoweringResult:
-    order = tuple(op.axes.get(a, a) for a in x.order)
-    folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
-    return inline_result(x.expr, Layout(order, folded, x.layout.batched))
+emits(Rename)(emit_rename)
