@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from specbuild.codegen.tree import Expr, Input, Literal, Name, TupleOf, walk_expression
-from specbuild.expressions import bind_name, concrete, expression_of, referenced_names
+from specbuild.expressions import bind_name, concrete, expression_of
 
 SELF = Name("own_member")  # stands for the attribute that holds the step's own member
 
@@ -110,7 +110,13 @@ def constant_value(expr: Expr) -> Any:
 
 def has_index(member: Member) -> bool:
     """Whether a value in it depends on the index `i` of a repeat."""
-    return any("i" in referenced_names(w) for value in literal_values(member) if (w := expression_of(value)))
+    return any("i" in expression_names(value) for value in literal_values(member))
+
+
+def expression_names(value: Any) -> tuple[str, ...]:
+    """The names in the expression of a number; () if it has none."""
+    expression = expression_of(value)
+    return () if expression is None else expression.names
 
 
 def literal_values(member: Member) -> Iterator[Any]:
@@ -151,7 +157,7 @@ def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
     if not isinstance(expr, Literal):
         return expr
     value = expr.value
-    for name in sorted(referenced_names(expression_of(value) or "0") & values.keys()):
+    for name in sorted(values.keys() & expression_names(value)):
         is_number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
         value = bind_name(value, name, values[name]) if is_number else concrete(value)
     return Literal(value)

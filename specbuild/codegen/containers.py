@@ -16,6 +16,7 @@ from specbuild.codegen.constructions import (
     Member,
     Repeated,
     constant_value,
+    expression_names,
     has_index,
     inline_names,
     is_constant,
@@ -23,10 +24,10 @@ from specbuild.codegen.constructions import (
     literal_values,
     map_expressions,
 )
-from specbuild.codegen.from_expression import parse_code
+from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.lowering import LoweredBlock, LoweredStep, Value
 from specbuild.codegen.tree import Call, Expr, Input, Literal, TupleOf, substitute_inputs, walk_expression
-from specbuild.expressions import bind_name, concrete, expression_of, referenced_names
+from specbuild.expressions import bind_name, concrete, expression_of, expression_text
 
 
 def collapse_rows(lowered: LoweredBlock, numbers: dict[str, int]) -> None:
@@ -224,7 +225,7 @@ def list_members(members: list[Member], length: Expr) -> Repeated:
 
 def has_index_rule(member: Member) -> bool:
     """Whether a value depends on the index and on a parameter: members that differ may be equal elsewhere."""
-    return any({"i"} < referenced_names(w) for value in literal_values(member) if (w := expression_of(value)))
+    return any({"i"} < {*expression_names(value)} for value in literal_values(member))
 
 
 def value_at_index(expr: Expr, i: int) -> Expr:
@@ -238,7 +239,7 @@ def member_key(member: Member) -> Any:
     """A key by which members are compared: by the expressions of their values, where they have some."""
     return (
         repr(map_expressions(member, lambda e: Literal(None) if isinstance(e, Literal | TupleOf) else e)),
-        tuple(expression_of(v) or repr(v) for v in literal_values(member)),
+        tuple(expression_text(v) or repr(v) for v in literal_values(member)),
     )
 
 
@@ -246,8 +247,8 @@ def expand_expressions(expr: Expr) -> Expr:
     """Write symbolic values as their expressions."""
     if isinstance(expr, TupleOf):
         return TupleOf(tuple(expand_expressions(item) for item in expr.items))
-    text = expression_of(expr.value) if isinstance(expr, Literal) else None
-    return parse_code(text) if text else expr
+    expression = expression_of(expr.value) if isinstance(expr, Literal) else None
+    return expr if expression is None else expression_code(expression)
 
 
 def rename_readers(lowered: LoweredBlock, renamed: Mapping[str, str], numbers: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Parses a Python expression, as it stands in a spec or a type annotation, into a code tree."""
+"""Turns a parsed expression of a spec, or the text of a type annotation, into a code tree."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from specbuild.codegen.tree import (
     Star,
     TupleOf,
 )
+from specbuild.expressions import Expression
 from specbuild.expressions.python_ast import parse_python
 
 _OPERATORS: dict[type[ast.AST], str] = {
@@ -53,6 +54,11 @@ _OPERATORS: dict[type[ast.AST], str] = {
 
 
 @lru_cache(maxsize=8192)
+def expression_code(expression: Expression) -> Expr:
+    """The code tree of an expression of a spec."""
+    return _convert_node(expression.tree)
+
+
 def parse_code(text: str) -> Expr:
     """The code tree of an expression such as `4 * width` or `max(a, b)`.
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from specbuild.codegen.constructions import SELF, Construction, Member, input_numbers
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Input, Literal
-from specbuild.expressions import expression_of
+from specbuild.expressions import Expression, expression_of
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.base import Op
@@ -69,7 +69,7 @@ class LoweredStep:
     is_light: bool = True
     named: bool = False
     is_skipped: bool = False
-    when: str | None = None
+    when: Expression | None = None
     doc: str = ""
     inits: tuple[tuple[str, Init], ...] = ()
     buffer: bool = False

@@ -25,7 +25,7 @@ from specbuild.codegen.constructions import (
     literal_expression,
     literal_values,
 )
-from specbuild.codegen.from_expression import parse_code
+from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.lowering import LoweredBlock, LoweredStep, block_identity
 from specbuild.codegen.tree import (
     Expr,
@@ -39,11 +39,11 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 from specbuild.expressions import (
+    Expression,
     ExpressionError,
     concrete,
     evaluate_expression,
     expression_of,
-    referenced_names,
     rewrite_expression,
     symbolic,
 )
@@ -128,15 +128,15 @@ class InstanceMerger:
         for name, default in reversed(list(self.group[0].block.defaults.items())):
             if name not in self.used_names or not isinstance(default, str):
                 continue
-            text = self.default_expression(name, default)
-            if text is not None and not referenced_names(text) & self.group[0].block.unstable_params:
-                derived[name] = parse_code(text)
+            expression = self.default_expression(name, default)
+            if expression is not None and self.group[0].block.unstable_params.isdisjoint(expression.names):
+                derived[name] = expression_code(expression)
                 self.mark_used(derived[name])
         return dict(reversed(derived.items()))
 
-    def default_expression(self, name: str, default: str) -> str | None:
+    def default_expression(self, name: str, default: str) -> Expression | None:
         """The default over the constructor's parameters, if it is the value in every instance; else None."""
-        text = None
+        expression = None
         for lowered in self.group:
             params = lowered.block.params
             if isinstance(params[name], str):
@@ -148,10 +148,10 @@ class InstanceMerger:
             try:
                 if evaluate_expression(default, scope) != params[name]:
                     return None
-                text = rewrite_expression(default, scope, use_own_names=True)
+                expression = rewrite_expression(default, scope, use_own_names=True)
             except ExpressionError:
                 return None
-        return text
+        return expression
 
     def build_params(self, block: Block) -> dict[str, ConstructorParam]:
         """The constructor's parameters: first input sizes, then required ones, then those with a default."""
@@ -206,7 +206,7 @@ class InstanceMerger:
     def step_condition(self, step: LoweredStep, count: int) -> Expr:
         """The condition in the spec, or a new flag `use_step`."""
         if step.when is not None:
-            return parse_code(step.when)
+            return expression_code(step.when)
         column = [i in self.active_instances for i in range(count)]
         self.active_instances = list(range(count))
         return Name(self.choose_param([Literal(c) for c in column], f"use_{step.node.replace('.', '_')}"))
@@ -296,9 +296,9 @@ class InstanceMerger:
                 return self.whole_param(items) or TupleOf(items)
         expressions = dict.fromkeys(expression_of(p.value) if isinstance(p, Literal) else None for p in parts)
         if None not in expressions and (
-            text := self.common_expression([text for text in expressions if text], parts)
+            common := self.common_expression([e for e in expressions if e is not None], parts)
         ):
-            return parse_code(text)
+            return expression_code(common)
         if all(p == first for p in parts):
             return Literal(concrete(first.value)) if isinstance(first, Literal) else first
         return self.half_kernel_padding(parts, hint) or Name(self.choose_param(parts, hint))
@@ -314,7 +314,7 @@ class InstanceMerger:
                     return Infix("//", Name(name), Literal(2))
         return None
 
-    def common_expression(self, expressions: list[str], parts: Sequence[Expr]) -> str | None:
+    def common_expression(self, expressions: list[Expression], parts: Sequence[Expr]) -> Expression | None:
         """The first of these expressions that gives the right value in every active instance.
 
         An instance that skips a step has shorter expressions for the sizes after it.
@@ -329,9 +329,11 @@ class InstanceMerger:
             scopes.append(sizes | {p: concrete(value) for p, value in value_params(block).items()})
         values = [concrete(part.value) for part in parts if isinstance(part, Literal)]
 
-        def is_true_everywhere(text: str) -> bool:
+        def is_true_everywhere(expression: Expression) -> bool:
             try:
-                return all(evaluate_expression(text, s) == v for s, v in zip(scopes, values, strict=True))
+                return all(
+                    evaluate_expression(expression, s) == v for s, v in zip(scopes, values, strict=True)
+                )
             except ExpressionError:
                 return False
 

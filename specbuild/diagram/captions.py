@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from specbuild.expressions import concrete, expression_of
+from specbuild.expressions import concrete, expression_text
 from specbuild.ir.graph import Block, BlockArgument, Node, Skip
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType, spatial_axes
@@ -28,7 +28,7 @@ def format_values(values: Sequence[Any]) -> str:
     numbers = [concrete(v) for v in values]
     if all(n == numbers[0] for n in numbers):
         return format_number(numbers[0])
-    expression = expression_of(first)
+    expression = expression_text(first)
     if expression is not None and len(expression) <= 24:
         return expression
     if all(isinstance(n, int | float) for n in numbers):
@@ -197,7 +197,7 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
             old_size = f"{format_number(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
             labels.append((axis, old_size + format_number(size)))
         else:
-            expression = expression_of(values[0])
+            expression = expression_text(values[0])
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
     return tuple(labels)
 

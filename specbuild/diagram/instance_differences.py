@@ -42,7 +42,8 @@ class BlockInstances:
             return None
         groups = self.scope.block.groups
         group = next((g for g in groups if node.name.startswith(g + ".") and groups[g].when), None)
-        return node.when or (groups[group].when if group else None) or SOME_INSTANCES
+        when = node.when or (groups[group].when if group else None)
+        return SOME_INSTANCES if when is None else when.text
 
     def changed_sizes(self, first: str, last: list[tuple[Node, StepScope]]) -> AxisSizes:
         """The sizes of a box's output if they differ from those of its input, else ().

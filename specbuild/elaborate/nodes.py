@@ -13,7 +13,7 @@ from specbuild.elaborate.pending_edits import PendingEdits
 from specbuild.elaborate.references import resolve_reference
 from specbuild.elaborate.step_inputs import block_argument
 from specbuild.elaborate.values import bind_call, condition_expression, is_condition_true, read_attribute
-from specbuild.expressions import bind_name, concrete
+from specbuild.expressions import Expression, bind_name, concrete
 from specbuild.frontend.document import Argument, BlockDef, StepDef
 from specbuild.frontend.names import check_name
 from specbuild.frontend.resolver import SpecFiles
@@ -264,7 +264,7 @@ def detach_index(x: TensorType, i: int) -> TensorType:
 
 
 def skip_node(
-    scope: BlockScope, step: StepDef, path: str, source: Ref | None, when: str | None = None
+    scope: BlockScope, step: StepDef, path: str, source: Ref | None, when: Expression | None = None
 ) -> Node:
     """Return a node that passes its input through. Raises SB401 if the step has no input."""
     if source is None:

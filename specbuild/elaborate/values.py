@@ -9,7 +9,13 @@ from typing import Any
 
 from specbuild.diagnostics.errors import closest_match
 from specbuild.elaborate.block_scope import BlockScope
-from specbuild.expressions import ExpressionError, concrete, evaluate_expression, rewrite_expression
+from specbuild.expressions import (
+    Expression,
+    ExpressionError,
+    concrete,
+    evaluate_expression,
+    rewrite_expression,
+)
 from specbuild.frontend.document import PARAM_TYPES, Argument, BlockDef, ParamDef, StepDef
 from specbuild.frontend.names import check_name
 from specbuild.frontend.source import SourceAddress
@@ -167,7 +173,7 @@ def is_condition_true(scope: BlockScope, step: StepDef) -> bool:
     return value
 
 
-def condition_expression(scope: BlockScope, step: StepDef) -> str | None:
+def condition_expression(scope: BlockScope, step: StepDef) -> Expression | None:
     """Return the condition of a step as an expression for its code, or None if a name in it has no symbol."""
     if not isinstance(step.when, str):
         return None

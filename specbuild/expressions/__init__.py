@@ -7,24 +7,29 @@ valid Python over the author's names and always evaluates to its number. A plain
 
 from specbuild.expressions.errors import ExpressionError
 from specbuild.expressions.evaluator import Scope, Value
-from specbuild.expressions.parser import FUNCTIONS, TABLE_FUNCTIONS, parse_tree, referenced_names
+from specbuild.expressions.expression_tree import Expression, from_tree, parse_expression, referenced_names
+from specbuild.expressions.parser import FUNCTIONS, TABLE_FUNCTIONS, parse_tree
+from specbuild.expressions.symbolic_evaluation import (
+    bind_name,
+    evaluate_expression,
+    interpolate_text,
+    rewrite_expression,
+    symbolic_formula,
+    translate_expression,
+)
 from specbuild.expressions.symbolic_numbers import (
     SymFloat,
     SymInt,
-    bind_name,
     concrete,
-    evaluate_expression,
     expression_of,
-    interpolate_text,
-    rewrite_expression,
+    expression_text,
     symbolic,
-    symbolic_formula,
-    translate_expression,
 )
 
 __all__ = [
     "FUNCTIONS",
     "TABLE_FUNCTIONS",
+    "Expression",
     "ExpressionError",
     "Scope",
     "SymFloat",
@@ -34,7 +39,10 @@ __all__ = [
     "concrete",
     "evaluate_expression",
     "expression_of",
+    "expression_text",
+    "from_tree",
     "interpolate_text",
+    "parse_expression",
     "parse_tree",
     "referenced_names",
     "rewrite_expression",

@@ -7,7 +7,6 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from specbuild.expressions.errors import ExpressionError, quote_expression, too_large_error, unknown_error
@@ -24,18 +23,9 @@ FUNCTIONS = frozenset(
 TABLE_FUNCTIONS = frozenset(
     ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "where", "minimum", "maximum", "sign")
 )
-LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the scope: a, x.C, depths[0]
-PYTHON_FUNCTIONS = frozenset(
-    ("min", "max", "round", "abs", "int", "sum", "len")
-)  # emitted code can call these without an import
 
 # All other functions take one argument; min and max take any number.
-_ARGUMENT_COUNTS = {
-    "divisible": 2,
-    "minimum": 2,
-    "maximum": 2,
-    "where": 3,
-}  # the others take one; min and max, any
+_ARGUMENT_COUNTS = {"divisible": 2, "minimum": 2, "maximum": 2, "where": 3}
 _ALLOWED_NODES = frozenset(
     (
         *(ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.List, ast.Call, ast.Load),
@@ -84,13 +74,10 @@ def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
 
 
 def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> None:
-    """Raise ExpressionError for what the language lacks. Not recursive: the tree may be too deep."""
+    """Raise ExpressionError for what the language lacks."""
     code = bytearray(source)  # the source with its string literals blanked out
-    todo, count = [(tree, 1)], 0
     hint = "move a part of it into a parameter"
-    while todo:
-        node, depth = todo.pop()
-        count += 1
+    for count, (node, depth) in enumerate(walk_depths(tree), 1):
         if count > MAX_NODES:
             raise ExpressionError("SB501", f"an expression has at most {MAX_NODES} parts", hint)
         if depth > MAX_DEPTH:
@@ -100,7 +87,6 @@ def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> Non
             code[slice(node.col_offset, node.end_col_offset)] = b" " * len(
                 _source_text(node, source).encode()
             )
-        todo += [(part, depth + 1) for part in list_operands(node)]
     if b"#" in code:
         raise ExpressionError("SB301", "an expression cannot contain a comment")
     if not code.isascii():
@@ -179,6 +165,15 @@ def is_bounded(value: int | float) -> bool:
     return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
+def walk_depths(tree: ast.expr) -> Iterator[tuple[ast.expr, int]]:
+    """Every subexpression with its depth; the whole tree has depth 1. Not recursive: it may be too deep."""
+    todo = [(tree, 1)]
+    while todo:
+        node, depth = todo.pop()
+        yield node, depth
+        todo += [(part, depth + 1) for part in list_operands(node)]
+
+
 def list_operands(node: ast.expr) -> Iterator[ast.expr]:
     """The subexpressions directly below a node. The function name of a call is not one."""
     if isinstance(node, ast.Call):
@@ -187,52 +182,3 @@ def list_operands(node: ast.expr) -> Iterator[ast.expr]:
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.expr):
                 yield part
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A parsed expression, with properties that are computed once."""
-
-    tree: ast.expr
-    names: tuple[str, ...]
-    """The names that it reads from the scope, in order."""
-    leaves: tuple[ast.expr, ...]
-    """The nodes that read the scope: `a`, `x.C`, `depths[0]`."""
-    items: tuple[str, ...] | None
-    """The source of each item if the expression is a list; otherwise None."""
-    can_emit: bool
-    """Whether emitted code can contain the expression without an import."""
-
-
-@lru_cache(maxsize=1024)
-def parse_expression(text: str) -> Expression:
-    tree = parse_tree(text)
-    nodes = list(_walk_nodes(tree))
-    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    return Expression(
-        tree,
-        names=tuple(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name))),
-        leaves=tuple(_find_leaves(tree)),
-        items=tuple(map(ast.unparse, tree.elts)) if isinstance(tree, ast.List) else None,
-        can_emit=called <= PYTHON_FUNCTIONS,
-    )
-
-
-def _walk_nodes(node: ast.expr) -> Iterator[ast.expr]:
-    yield node
-    for part in list_operands(node):
-        yield from _walk_nodes(part)
-
-
-def _find_leaves(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, LEAF_NODES):
-        yield node
-    else:
-        for part in list_operands(node):
-            yield from _find_leaves(part)
-
-
-def referenced_names(text: str) -> frozenset[str]:
-    """The names that an expression reads, without the functions that it calls."""
-
-    return frozenset(parse_expression(text).names)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from specbuild.expressions import translate_expression
+from specbuild.expressions import Expression, translate_expression
 from specbuild.frontend.edits import AppliedEdits
 from specbuild.frontend.source import SourceAddress
 from specbuild.ops.base import Op
@@ -59,7 +59,7 @@ class Node:
     has_own_name: bool = False
     args: Mapping[str, Any] = field(default_factory=dict)
     reuses: str | None = None  # the node whose weights it shares
-    when: str | None = None  # its condition as an expression
+    when: Expression | None = None  # its condition as an expression
     doc: str = ""
     parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
 
@@ -72,7 +72,7 @@ class Group:
     at: SourceAddress
     length: int | None = None  # the number of repetitions
     doc: str = ""
-    when: str | None = None  # its condition as an expression
+    when: Expression | None = None  # its condition as an expression
 
 
 @dataclass(frozen=True)

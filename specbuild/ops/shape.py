@@ -6,8 +6,15 @@ import ast
 from collections.abc import Mapping
 from math import prod
 
-from specbuild.expressions import concrete, expression_of, symbolic, symbolic_formula
-from specbuild.expressions.python_ast import parse_python
+from specbuild.expressions import (
+    Expression,
+    concrete,
+    expression_of,
+    expression_text,
+    from_tree,
+    symbolic,
+    symbolic_formula,
+)
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, AxisRenames, Integer
 from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
@@ -37,14 +44,14 @@ def stable_size(axis: str, parts: list[int], size: int) -> int:
     return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)
 
 
-def find_dividend(part: int, by: int) -> str | None:
+def find_dividend(part: int, by: int) -> Expression | None:
     """The expression `whole` if that of `part` is `whole // by`, as after a split in two; else None."""
-    text = expression_of(part)
-    match parse_python(text, mode="eval").body if text else None:
+    expression = expression_of(part)
+    match expression.tree if expression else None:
         case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (
-            expression_of(by) or str(by)
+            expression_text(by) or str(by)
         ):
-            return ast.unparse(whole)
+            return from_tree(whole)
     return None
 
 

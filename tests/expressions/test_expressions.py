@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import math
 import pickle
@@ -17,13 +18,18 @@ from hypothesis import strategies as st
 from specbuild.diagnostics.codes import CODES
 from specbuild.expressions import (
     TABLE_FUNCTIONS,
+    Expression,
     ExpressionError,
     SymFloat,
     SymInt,
+    bind_name,
     concrete,
     evaluate_expression,
     expression_of,
+    expression_text,
+    from_tree,
     interpolate_text,
+    parse_expression,
     parse_tree,
     referenced_names,
     rewrite_expression,
@@ -31,6 +37,7 @@ from specbuild.expressions import (
     symbolic_formula,
     translate_expression,
 )
+from specbuild.expressions.rewriting import replace_leaves
 
 SCOPE: dict[str, Any] = {
     "x": {"C": SymInt(64, "in_channels"), "T": 49},
@@ -137,14 +144,14 @@ def test_value_and_expression(text: str, value: object, expression: str | None) 
     found = evaluate_expression(text, SCOPE)
     assert found == value
     assert type(concrete(found)) is type(value)
-    assert expression_of(found) == expression
+    assert expression_text(found) == expression
 
 
 def test_each_item_of_a_list_has_its_own_expression() -> None:
     found = evaluate_expression("[2 * x.C, window, [heads, 1]]", SCOPE)
     assert found == [128, 7, [8, 1]]
     assert isinstance(found, list) and isinstance(found[2], list)
-    assert [expression_of(found[0]), expression_of(found[1]), expression_of(found[2][0])] == [
+    assert [expression_text(found[0]), expression_text(found[1]), expression_text(found[2][0])] == [
         "2 * in_channels",
         None,
         "2 * groups",
@@ -154,9 +161,10 @@ def test_each_item_of_a_list_has_its_own_expression() -> None:
 def test_expressions_have_at_most_80_characters() -> None:
     scope = {"n": SymInt(2, "n" * 40)}
     assert (
-        expression_of(evaluate_expression("n * n", {"n": SymInt(2, "n" * 38)})) == f"{'n' * 38} * {'n' * 38}"
+        expression_text(evaluate_expression("n * n", {"n": SymInt(2, "n" * 38)}))
+        == f"{'n' * 38} * {'n' * 38}"
     )
-    assert expression_of(evaluate_expression("n * n", scope)) is None
+    assert expression_text(evaluate_expression("n * n", scope)) is None
     assert evaluate_expression("n * n", scope) == 4
 
 
@@ -164,10 +172,10 @@ def test_expressions_are_never_too_deep_to_parse() -> None:
     value: Any = SymInt(2, "n")
     for _ in range(40):
         value = evaluate_expression("-n", {"n": value})
-        assert expression_of(value) is None or expression_of(value) == ast.unparse(
-            parse_tree(value.expression)
+        assert expression_text(value) is None or expression_text(value) == ast.unparse(
+            parse_tree(value.expression.text)
         )
-    assert expression_of(value) is None
+    assert expression_text(value) is None
 
 
 def test_referenced_names() -> None:
@@ -180,10 +188,10 @@ def test_referenced_names() -> None:
 @pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
 def test_a_symbolic_number_is_a_number(number: SymInt | SymFloat) -> None:
     bare = concrete(number)
-    assert number == bare and hash(number) == hash(bare) and expression_of(bare) is None
+    assert number == bare and hash(number) == hash(bare) and expression_text(bare) is None
     assert type(number + 0) is type(bare) and type(-number) is type(bare) and type(abs(number)) is type(bare)
     assert f"{number}" == str(number) == str(bare)
-    assert repr(number) == f"{type(number).__name__}({bare}, {number.expression!r})"
+    assert repr(number) == f"{type(number).__name__}({bare}, {number.expression.text!r})"
 
 
 @pytest.mark.parametrize("number", [SymInt(64, "width"), SymFloat(0.5, "ratio")])
@@ -197,7 +205,7 @@ def test_symbolic_and_concrete() -> None:
     value = symbolic([2, (0.5, True), "text", None], "a")
     assert repr(value) == "[SymInt(2, 'a[0]'), (SymFloat(0.5, 'a[1][0]'), True), 'text', None]"
     assert repr(concrete(value)) == "[2, (0.5, True), 'text', None]"
-    assert expression_of(symbolic(symbolic(3, "inner"), "outer")) == "outer"
+    assert expression_text(symbolic(symbolic(3, "inner"), "outer")) == "outer"
 
 
 # ------------------------------------------------------------------------------------------- rewriting
@@ -210,11 +218,12 @@ def test_translate() -> None:
         "depths": symbolic([3], "layers"),
     }
     assert (
-        expression_of(translate_expression(SymInt(4, "in_channels // reduction"), args)) == "4 * width // 16"
+        expression_text(translate_expression(SymInt(4, "in_channels // reduction"), args))
+        == "4 * width // 16"
     )
-    assert expression_of(translate_expression(SymInt(6, "2 * depths[0]"), args)) == "2 * layers[0]"
+    assert expression_text(translate_expression(SymInt(6, "2 * depths[0]"), args)) == "2 * layers[0]"
     assert (
-        expression_of(translate_expression(SymInt(16, "reduction"), args)) is None
+        expression_text(translate_expression(SymInt(16, "reduction"), args)) is None
     )  # a literal alone has no expression
     assert (
         repr(translate_expression([SymInt(64, "in_channels"), 3, ("a",)], args))
@@ -225,7 +234,7 @@ def test_translate() -> None:
 @pytest.mark.parametrize("args", [{}, {"k": 3}, {"k": True}, {"k": [3]}, {"k": None}])
 def test_translation_without_an_expression(args: dict[str, Any]) -> None:
     found = translate_expression(SymInt(6, "2 * k"), args)
-    assert found == 6 and expression_of(found) is None
+    assert found == 6 and expression_text(found) is None
 
 
 def test_symbolic_formula() -> None:
@@ -241,16 +250,17 @@ def test_symbolic_formula() -> None:
         (symbolic_formula("ceil(w / g)", g=SymInt(2, "groups"), w=7), 4, None),
         (symbolic_formula("w > g", g=SymInt(2, "groups"), w=7), True, None),
     ]
-    assert [(value, expression_of(value)) for value, _, _ in cases] == [
+    assert [(value, expression_text(value)) for value, _, _ in cases] == [
         (value, expression) for _, value, expression in cases
     ]
     assert symbolic_formula("[a, b]", a=SymInt(1, "one"), b=2) == [1, 2]
 
 
 def test_rewrite_a_condition() -> None:
-    assert rewrite_expression(
-        "stride != 1 or x.C != 2 * w", {"stride": SymInt(2, "stride"), **SCOPE, "w": SymInt(1, "width")}
-    ) == ("stride != 1 or in_channels != 2 * width")
+    scope = {"stride": SymInt(2, "stride"), **SCOPE, "w": SymInt(1, "width")}
+    assert str(rewrite_expression("stride != 1 or x.C != 2 * w", scope)) == (
+        "stride != 1 or in_channels != 2 * width"
+    )
     assert rewrite_expression("bias and x.C > 3", SCOPE) is None
     assert rewrite_expression("1 > 3", SCOPE) is None
 
@@ -498,7 +508,7 @@ def test_values_are_those_of_python(text: str, scope: dict[str, Any]) -> None:
 def test_expressions_evaluate_to_their_value(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
     args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
     for value in (value_or_reject(text, args), symbolic_formula(text, **args)):
-        expression = expression_of(value)
+        expression = expression_text(value)
         if expression is not None:
             assert by_python(expression, scope) == concrete(value)
             assert len(expression) <= 80 and expression == ast.unparse(parse_tree(expression))
@@ -513,10 +523,68 @@ def test_translating_is_evaluating_with_the_arguments(
     inside = value_or_reject(text, {name: symbolic(concrete(value), name) for name, value in args.items()})
     outside, direct = translate_expression(inside, args), evaluate_expression(text, args)
     assert outside == direct
-    if expression_of(inside) is not None:
-        assert expression_of(outside) == expression_of(direct)
+    if expression_text(inside) is not None:
+        assert expression_text(outside) == expression_text(direct)
     else:
-        assert expression_of(outside) is None
+        assert expression_text(outside) is None
+
+
+def rewrite_as_text(text: str, leaves: list[str]) -> str:
+    """An expression with the texts of others for its leaves, each in parentheses; parsed and printed once more."""
+
+    class Replacer(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+                return ast.parse(leaves.pop(0), mode="eval").body
+            if isinstance(node, ast.Call):
+                node.args = [self.visit(argument) for argument in node.args]  # type: ignore[misc]
+                return node
+            return self.generic_visit(node)
+
+    return ast.unparse(Replacer().visit(ast.parse(text, mode="eval").body))
+
+
+def same_tree(expression: Expression) -> bool:
+    """Whether its text is that of its tree: what is parsed from the text rewrites and prints alike."""
+    return ast.dump(expression.tree) == ast.dump(parse_expression(expression.text).tree)
+
+
+@given(over_block, over_base, over_base, base_scopes)
+@settings(max_examples=500, deadline=None)
+def test_trees_are_those_of_their_texts(text: str, a: str, b: str, scope: dict[str, Any]) -> None:
+    """Rewriting trees, hop by hop, gives what rewriting and parsing texts at every hop gives."""
+    args = {"a": value_or_reject(a, scope), "b": value_or_reject(b, scope)}
+    for value in (*args.values(), value_or_reject(text, args), symbolic_formula(text, **args)):
+        expression = expression_of(value)
+        if expression is None:
+            continue
+        assert same_tree(expression)
+        again = {name: SymInt(3, f"{name} - 2") for name in expression.names}
+        assert rewrite_expression(expression, again) == rewrite_expression(expression.text, again)
+        for name in expression.names:
+            bound = expression_of(bind_name(value, name, -2))
+            parsed = expression_of(bind_name(symbolic(value, expression.text), name, -2))
+            assert bound == parsed and (bound is None or same_tree(bound))
+
+
+@given(over_block, st.lists(over_base, min_size=9, max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_leaves_are_replaced_as_in_texts(text: str, leaves: list[str]) -> None:
+    expression = parse_expression(text)
+    replaced = replace_leaves(expression, tuple(map(parse_expression, leaves[: len(expression.leaves)])))
+    if replaced is not None:
+        by_text = rewrite_as_text(text, list(leaves))
+        values = {"width": 5, "groups": 3, "scale": 0.5}
+        with contextlib.suppress(ArithmeticError, TypeError):  # such as a division by zero
+            assert by_python(replaced.text, values) == by_python(by_text, values)
+        assert "*" in text or replaced.text == by_text, "only products are folded"
+
+
+def test_expressions_are_equal_by_text() -> None:
+    one, other = parse_expression("2 * width"), from_tree(parse_tree("2*width"))
+    assert one == other and hash(one) == hash(other) and one != parse_expression("2*width")
+    assert one != "2 * width" and str(one) == "2 * width" and repr(one) == "'2 * width'"
+    assert copy.deepcopy(one) is one and pickle.loads(pickle.dumps(one)) == one
 
 
 TOKENS = [

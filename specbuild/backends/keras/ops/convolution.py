@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,14 @@ from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import SELF, Construction, literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Call, Expr, Index, Literal, Prefix, Slice
-from specbuild.expressions import concrete, expression_of, symbolic, symbolic_formula
+from specbuild.expressions import (
+    Expression,
+    concrete,
+    expression_of,
+    from_tree,
+    symbolic,
+    symbolic_formula,
+)
 from specbuild.ops.convolution import Conv, ConvTranspose, Linear
 from specbuild.ops.types import CHANNEL, TensorType
 from specbuild.ops.window import SlidingWindow
@@ -117,16 +124,32 @@ def is_depthwise(op: Conv, x: Operand) -> bool:
 
 def depth_multiplier(channels: int, input_channels: int) -> int:
     """Return the number of output channels per input channel, if possible as the author wrote it."""
-    text, factor_text = expression_of(channels), expression_of(input_channels)
     multiplier = concrete(channels) // concrete(input_channels)
-    if text == factor_text:
+    product, factor = expression_of(channels), expression_of(input_channels)
+    if product == factor:
         return multiplier
-    escaped = re.escape(factor_text or "")
-    match = re.fullmatch(rf"{escaped} \* (\w+)|(\w+) \* {escaped}", text or "")
-    if match is None:
-        return symbolic_formula("channels // per", channels=channels, per=input_channels)  # type: ignore[no-any-return]
-    name = match[1] or match[2]
-    return multiplier if name.isdigit() else symbolic(multiplier, name)
+    match product and factor and remaining_factor(product, factor):
+        case ast.Constant(int()):
+            return multiplier
+        case ast.Name() as name:
+            return symbolic(multiplier, from_tree(name))
+    return symbolic_formula("channels // per", channels=channels, per=input_channels)  # type: ignore[no-any-return]
+
+
+def remaining_factor(product: Expression, factor: Expression) -> ast.expr | None:
+    """Return the first or the last factor of a product if the others are `factor`."""
+    factors = list_factors(product.tree)
+    texts, known = (list(map(ast.unparse, nodes)) for nodes in (factors, list_factors(factor.tree)))
+    if texts[:-1] == known:
+        return factors[-1]
+    return factors[0] if texts[1:] == known else None
+
+
+def list_factors(node: ast.expr) -> list[ast.expr]:
+    match node:
+        case ast.BinOp(left, ast.Mult(), right):
+            return [*list_factors(left), right]
+    return [node]
 
 
 @emits(Conv)

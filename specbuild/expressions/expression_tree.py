@@ -1,0 +1,98 @@
+"""A parsed expression: a syntax tree that nobody changes, with its text and what it reads."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from specbuild.expressions.parser import list_operands, parse_tree
+
+LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the scope: a, x.C, depths[0]
+# Functions that emitted code can call without an import.
+PYTHON_FUNCTIONS = frozenset(("min", "max", "round", "abs", "int", "sum", "len"))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Expression:
+    """A parsed expression. Its tree is shared and never changed; expressions of the same text are equal."""
+
+    tree: ast.expr
+    text: str
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names that it reads from the scope, in order."""
+        return tuple(dict.fromkeys(node.id for node in _walk_nodes(self.tree) if isinstance(node, ast.Name)))
+
+    @cached_property
+    def leaves(self) -> tuple[ast.expr, ...]:
+        """The nodes that read the scope: `a`, `x.C`, `depths[0]`."""
+        return tuple(_find_leaves(self.tree))
+
+    @cached_property
+    def items(self) -> tuple[Expression, ...] | None:
+        """The items if the expression is a list; otherwise None."""
+        return tuple(map(from_tree, self.tree.elts)) if isinstance(self.tree, ast.List) else None
+
+    @cached_property
+    def can_emit(self) -> bool:
+        """Whether emitted code can contain the expression without an import."""
+        calls = (node.func for node in _walk_nodes(self.tree) if isinstance(node, ast.Call))
+        return all(isinstance(function, ast.Name) and function.id in PYTHON_FUNCTIONS for function in calls)
+
+    def item_at(self, index: int) -> Expression:
+        """The expression of one item of a list: `depths[0]`."""
+        tree = ast.Subscript(self.tree, ast.Constant(index), ast.Load())
+        is_leaf = isinstance(self.tree, LEAF_NODES)
+        return Expression(tree, f"{self.text}[{index}]" if is_leaf else ast.unparse(tree))
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Expression) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return repr(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return parse_expression, (self.text,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Expression:
+        return self
+
+
+@lru_cache(maxsize=1024)
+def parse_expression(text: str) -> Expression:
+    """Parse an expression; raises ExpressionError SB301, SB302 or SB501."""
+    return Expression(parse_tree(text), text)
+
+
+def from_tree(tree: ast.expr) -> Expression:
+    """The expression of a tree that nobody changes any more."""
+    return Expression(tree, ast.unparse(tree))
+
+
+def referenced_names(text: str) -> frozenset[str]:
+    """The names that an expression reads, without the functions that it calls."""
+    return frozenset(parse_expression(text).names)
+
+
+def _walk_nodes(node: ast.expr) -> Iterator[ast.expr]:
+    yield node
+    for part in list_operands(node):
+        yield from _walk_nodes(part)
+
+
+def _find_leaves(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, LEAF_NODES):
+        yield node
+    else:
+        for part in list_operands(node):
+            yield from _find_leaves(part)

@@ -1,0 +1,112 @@
+"""Rewrite expressions: put other expressions in place of what they read. Trees are copied, never changed."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, cast
+
+from specbuild.expressions.errors import ExpressionError
+from specbuild.expressions.evaluator import evaluate_tree
+from specbuild.expressions.expression_tree import LEAF_NODES, Expression, from_tree
+from specbuild.expressions.parser import MAX_DEPTH, walk_depths
+
+MAX_EXPRESSION_CHARACTERS = 80  # a longer expression no longer explains a number
+MAX_PRODUCT = 2**53
+
+
+@lru_cache(maxsize=8192)
+def replace_leaves(expression: Expression, leaves: tuple[Expression, ...]) -> Expression | None:
+    """Replace the leaves of an expression, in their order.
+
+    Returns None if the result is too long or too deep, or has only literals.
+    """
+    if sum(len(leaf.text) for leaf in leaves) > MAX_EXPRESSION_CHARACTERS:
+        return None
+    replaced = from_tree(_insert_leaves(expression.tree, iter(leaves)))
+    if len(replaced.text) > MAX_EXPRESSION_CHARACTERS or not replaced.leaves:
+        return None
+    is_too_deep = any(depth > MAX_DEPTH for _, depth in walk_depths(replaced.tree))
+    return None if is_too_deep else replaced
+
+
+def _insert_leaves(node: ast.expr, leaves: Iterator[Expression]) -> ast.expr:
+    if isinstance(node, LEAF_NODES):
+        return _copy_tree(next(leaves).tree)
+    return _fold_product(_map_operands(node, lambda operand: _insert_leaves(operand, leaves)))
+
+
+def _copy_tree(node: ast.expr) -> ast.expr:
+    """A copy: `ast.unparse` needs distinct nodes, because it keeps the precedence of each."""
+    return _map_operands(node, _copy_tree)
+
+
+def _map_operands(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
+    """A copy of a node with changed operands. The function name of a call is not an operand."""
+
+    def copy_field(name: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [change(item) if isinstance(item, ast.expr) else item for item in value]
+        return change(value) if isinstance(value, ast.expr) and name != "func" else value
+
+    return type(node)(**{name: copy_field(name, value) for name, value in ast.iter_fields(node)})
+
+
+def _fold_product(node: ast.expr) -> ast.expr:
+    """`4 * (2 * width)` as `8 * width`, `2 * 2` as `4`."""
+    match node:
+        case ast.BinOp(ast.Constant(int() as left), ast.Mult(), ast.Constant(int() as right)) if (
+            abs(left * right) <= MAX_PRODUCT
+        ):
+            return ast.Constant(left * right)
+        case ast.BinOp(
+            ast.Constant(int() as outer),
+            ast.Mult(),
+            ast.BinOp(ast.Constant(int() as inner), ast.Mult(), rest),
+        ) if abs(outer * inner) <= MAX_PRODUCT:
+            return ast.BinOp(ast.Constant(outer * inner), ast.Mult(), rest)
+    return node
+
+
+@lru_cache(maxsize=8192, typed=True)
+def replace_name(expression: Expression, name: str, number: float) -> Expression | None:
+    """Replace a name by a number and fold what becomes constant; None if only literals remain."""
+    replaced = from_tree(_split_signs(_insert_number(expression.tree, name, number)))
+    return replaced if replaced.leaves else None
+
+
+def _insert_number(node: ast.expr, name: str, number: float) -> ast.expr:
+    if isinstance(node, ast.Name):
+        return ast.Constant(number) if node.id == name else _copy_tree(node)
+    return _fold_constants(_map_operands(node, lambda operand: _insert_number(operand, name, number)))
+
+
+def _fold_constants(node: ast.expr) -> ast.expr:
+    """Compute an operation on numbers, drop `* 1` and `+ 0`, and take the branch of a decided conditional."""
+    match node:
+        case ast.IfExp(ast.Constant(test), then, otherwise):
+            return then if test else otherwise
+        case ast.IfExp(_, then, otherwise) if ast.unparse(then) == ast.unparse(otherwise):
+            return then
+        case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
+            return rest
+        case ast.BinOp(rest, ast.Add(), ast.Constant(0)) | ast.BinOp(ast.Constant(0), ast.Add(), rest):
+            return rest
+        case ast.BinOp(ast.Constant(), _, ast.Constant()) | ast.Compare(
+            ast.Constant(), [_], [ast.Constant()]
+        ):
+            try:
+                return ast.Constant(cast(float, evaluate_tree(node, {})))
+            except ExpressionError:
+                return node
+    return node
+
+
+def _split_signs(node: ast.expr) -> ast.expr:
+    """Write negative constants as the parser does: a minus sign and a positive number."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        is_negative = math.copysign(1, node.value) < 0
+        return ast.UnaryOp(ast.USub(), ast.Constant(-node.value)) if is_negative else node
+    return _map_operands(node, _split_signs)

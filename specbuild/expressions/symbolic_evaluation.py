@@ -1,0 +1,139 @@
+"""Evaluate expressions over symbolic numbers: the result gets an expression over what its operands come from."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from specbuild.expressions.errors import ExpressionError, quote_expression, unknown_name_error
+from specbuild.expressions.evaluator import Scope, Value, evaluate_tree
+from specbuild.expressions.expression_tree import Expression, from_tree, parse_expression
+from specbuild.expressions.rewriting import replace_leaves, replace_name
+from specbuild.expressions.symbolic_numbers import concrete, expression_of, to_expression, with_expression
+
+MAX_TEXT_CHARACTERS = 4_096
+
+T = TypeVar("T")
+
+
+def evaluate_expression(source: Expression | str, scope: Scope) -> Value:
+    """The value of an expression; raises ExpressionError.
+
+    A number in the result has an expression if all numbers that it is computed from have one.
+    """
+    expression = to_expression(source)
+    for name in expression.names:
+        if name not in scope:
+            raise unknown_name_error(name, scope)
+    if expression.items is not None:
+        return [evaluate_expression(item, scope) for item in expression.items]
+    value, leaves = evaluate_tree(expression.tree, scope), expression.leaves
+    if not leaves or leaves[0] is expression.tree:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return with_expression(value, rewrite_expression(expression, scope, use_own_names=True))
+
+
+def translate_expression(value: T, args: Mapping[str, Value]) -> T:
+    """Rewrite the expression of a value from a block's parameters to the caller's arguments `args`.
+
+    The number becomes plain if an argument has no expression. An argument that is the same wherever the block
+    is used can have its literal as its expression: `SymInt(16, "16")`.
+    """
+    if isinstance(value, (list, tuple)):
+        return cast(T, type(value)(translate_expression(item, args) for item in value))
+    expression = expression_of(value)
+    if expression is None or not expression.leaves:
+        return value
+    return with_expression(value, rewrite_expression(expression, args))
+
+
+def symbolic_formula(text: str, /, **values: Value) -> Any:
+    """Compute with symbolic numbers in the compiler's own code: `symbolic_formula("k // 2", k=kernel)`.
+
+    Unlike in `evaluate_expression`, a plain number becomes a literal if another operand has an expression.
+    """
+    expression = parse_expression(text)
+    value = evaluate_expression(expression, values)
+    leaves = _leaf_values(expression, values)
+    if isinstance(value, list) or not any(map(expression_of, leaves)):
+        return value
+    replacements = [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]
+    return with_expression(value, _combine_leaves(expression, replacements))
+
+
+def rewrite_expression(
+    source: Expression | str, scope: Scope, use_own_names: bool = False
+) -> Expression | None:
+    """Replace each name in an expression by the expression of its value; None if a value has none.
+
+    With `use_own_names`, a name whose value is a flag, a string or a list stays as it is.
+    """
+    expression = to_expression(source)
+
+    def leaf_expression(leaf: ast.expr, value: Value) -> Expression | None:
+        if use_own_names and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple):
+            return from_tree(leaf)
+        return expression_of(value)
+
+    pairs = zip(expression.leaves, _leaf_values(expression, scope), strict=True)
+    return _combine_leaves(expression, [leaf_expression(leaf, value) for leaf, value in pairs])
+
+
+def _number_literal(value: Value) -> Expression | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return parse_expression(repr(value)) if is_number else None
+
+
+def _leaf_values(expression: Expression, scope: Scope) -> list[Value]:
+    """The value of each leaf; None for one that cannot be read, such as one in a branch not taken."""
+    values: list[Value] = []
+    for leaf in expression.leaves:
+        try:
+            values.append(evaluate_tree(leaf, scope))
+        except ExpressionError:
+            values.append(None)
+    return values
+
+
+def _combine_leaves(expression: Expression, leaves: Sequence[Expression | None]) -> Expression | None:
+    known = tuple(leaf for leaf in leaves if leaf is not None)
+    can_replace = expression.can_emit and len(known) == len(leaves)
+    return replace_leaves(expression, known) if can_replace else None
+
+
+def bind_name(value: T, name: str, number: float) -> T:
+    """Replace a name by its number in the expression of a value: at i = 1, `w * 2 ** i` becomes `w * 2`."""
+    expression = expression_of(value)
+    if expression is None or name not in expression.names:
+        return value
+    return with_expression(value, replace_name(expression, name, number))
+
+
+_INTERPOLATION = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
+
+
+def interpolate_text(text: str, scope: Scope) -> str:
+    """`text` with every `${expression}` replaced by its value. `$${` stands for a literal `${`.
+
+    Raises ExpressionError SB301 for a missing brace and SB501 if the result is too long.
+    """
+
+    def format_match(match: re.Match[str]) -> str:
+        if match["end"] is None:
+            return "${"
+        if not match["end"]:
+            message = f"{quote_expression(match[0])} lacks a closing brace"
+            raise ExpressionError("SB301", message, "write $${ for a literal ${")
+        return str(concrete(evaluate_expression(match["expression"], scope)))
+
+    result = _INTERPOLATION.sub(format_match, text)
+    if len(result) > MAX_TEXT_CHARACTERS:
+        raise ExpressionError(
+            "SB501", f"a text has at most {MAX_TEXT_CHARACTERS:,} characters; this becomes {len(result):,}"
+        )
+    return result
