@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "SpecError", "SpecErrors", "__version__", "compile", "load"]
 
-_HOMES = {"SpecError": "specbuild.diagnostics.errors", "SpecErrors": "specbuild.diagnostics.errors"}
+_MODULES = {"SpecError": "specbuild.diagnostics.errors", "SpecErrors": "specbuild.diagnostics.errors"}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(_HOMES.get(name, "specbuild.api")), name)
+        return getattr(import_module(_MODULES.get(name, "specbuild.api")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

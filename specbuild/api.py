@@ -1,4 +1,4 @@
-"""The Python face: a spec as an object that gives source, live models and counts."""
+"""The Python API: load a spec, then get its source, a live model, pictures and costs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from specbuild.compiler import output_files as output
 from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
-from specbuild.compiler.pipeline import CompilationStages, compile_source, elaborate_model, open_spec
+from specbuild.compiler.compiled_model import CompiledModel
+from specbuild.compiler.output_files import file_header, stamp_source, write_picture
+from specbuild.compiler.pipeline import CompilationStages, elaborate_model, open_spec
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
@@ -28,69 +29,74 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """A spec that has been checked, with its parameters chosen."""
+    """A checked spec with fixed parameters."""
 
     def __init__(
         self, spec: Spec, files: SpecFiles, arguments: SpecArguments, stages: CompilationStages, digest: str
     ) -> None:
         self.spec, self.files, self.arguments = spec, files, arguments
         self.variant = arguments.variant.value if arguments.variant else None
-        self.full_graph = stages.unpruned  # as written, with steps that no output needs
-        self.graph = stages.model
-        self.digest = digest  # SHA-256 of all that went in: documents, parameters, variant
+        self.stages = stages
+        self.full_graph = stages.unpruned  # with the steps that no output needs
+        self.graph = stages.graph
+        self.digest = digest  # SHA-256 of all input: documents, parameters, variant, features
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.parameters:,} parameters>"
 
     @property
     def name(self) -> str:
+        """The name of the emitted class."""
         return self.graph.kind
 
     @cached_property
     def cost(self) -> Cost:
-        """Parameters, multiply-adds and activations."""
+        """The number of parameters, multiply-adds and activations."""
         return model_cost(self.graph)
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights hold; `cost.frozen` of them are frozen."""
+        """The number of parameters; `cost.frozen` of them are frozen."""
         return self.cost.parameters
 
     def with_features(self, *paths: str, only: bool = False) -> Model:
-        """The model that also gives the values at these paths, or `only` them; `specbuild show --taps` lists paths.
+        """Return a model that also outputs the intermediate values at these paths, or `only` these.
 
-        Its outputs are named: what it gives already after its step, a feature after its path, `layer3_0` for layer3.0.
+        `specbuild show --taps` lists the paths. All outputs then have names: an output of the spec is named
+        after its step, a feature after its path, `layer3_0` for layer3.0. Raises SpecError for a wrong path.
         """
         features = Features({path: argument_location("features", path) for path in paths}, only)
         return build_model(self.spec, self.files, replace(self.arguments, features=features))
 
     @property
     def in_full(self) -> Model | None:
-        """The model with all its own outputs, if it gives only features of it."""
+        """The model with all outputs of the spec, if this one outputs only features; otherwise None."""
         features = self.arguments.features
         if features is None or not features.only:
             return None
         return build_model(self.spec, self.files, replace(self.arguments, features=None))
 
     def summary(self, depth: int | None = 2) -> str:
-        """What `specbuild show` tells: steps, output sizes, parameters, multiply-adds, memory; `depth` levels deep."""
+        """Return the table of `specbuild show`: steps, output shapes, parameters, multiply-adds and memory.
+
+        `depth` is the number of block levels; None shows all.
+        """
         return summarize_model(self.graph, depth)
 
     def source(self, backend: str, *, loader: bool = False, groups: bool = False) -> str:
-        """The file that `specbuild compile` writes for this backend.
+        """Return the file that `specbuild compile` writes for a backend: "torch" or "keras".
 
-        If asked, with a `loader` of weights (for Keras), with a function that makes `groups` for an optimizer.
+        `loader` adds a function that loads weights (Keras only); `groups` adds one that groups the parameters
+        for an optimizer. Raises SB601 if the backend cannot express the model, SB602 for an unknown backend.
         """
-        header = output.file_header(self.digest, self.spec.license)
-        return output.stamp_source(
-            compile_source(
-                self.graph,
-                backend,
-                header,
-                loader=loader and backend == "keras",
-                groups=groups,
-            )
+        header = file_header(self.digest, self.spec.license)
+        return stamp_source(
+            self.compiled(backend).source(header, loader=loader and backend == "keras", groups=groups)
         )
+
+    def compiled(self, backend: str) -> CompiledModel:
+        """Return the model compiled for one backend, which every use of it shares. Raises SB602."""
+        return self.stages.compiler.compile_for(backend)
 
     def picture(
         self,
@@ -99,16 +105,18 @@ class Model:
         look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
-        """The model as the bytes of a picture: svg, png, pdf, dot or mermaid."""
-        from specbuild.diagram import (
-            DrawingStyle,  # only here: most of what is done with a model is no drawing
-        )
+        """Draw the model and return the bytes of the file: svg, png, pdf, dot or mermaid.
+
+        `detail` sets which blocks are opened, `look` the direction, the colours, the title and the links.
+        `log` is called with notes. Raises SB951 if Graphviz is needed and missing.
+        """
+        from specbuild.diagram import DrawingStyle  # imported late: most models are not drawn
         from specbuild.diagram.model_diagram import render_picture
 
-        look = look or DrawingStyle()
-        if not look.title and self.variant:
-            look = replace(look, title=f"{self.name} · {self.variant}")
-        return render_picture(self.graph, format, detail, look, log)
+        style = look or DrawingStyle()
+        if not style.title and self.variant:
+            style = replace(style, title=f"{self.name} · {self.variant}")
+        return render_picture(self.graph, format, detail, style, log)
 
     def draw(
         self,
@@ -122,60 +130,67 @@ class Model:
         title: str = "",
         link_base: str = "",
     ) -> None:
-        """Write a picture; the ending of `path` is its format (.svg, .png, .pdf, .dot, .mmd).
+        """Draw the model to a file; the suffix of `path` sets the format: .svg, .png, .pdf, .dot or .mmd.
 
-        `depth` counts the levels of blocks that are opened (by default what fits a page), `open` names one
-        block to draw, `ops` gives every op its own box.
+        `depth` is the number of block levels to show (default: what fits on a page). `open` is the path of
+        one block to draw. With `ops`, every op has its own box. `link_base` is the URL under which the boxes
+        of an SVG link to their lines of the spec.
         """
-        from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path  # only here, as above
+        from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path  # imported late, as above
 
-        look = DrawingStyle(direction, theme, title, link_base)
-        data = self.picture(format_from_path(str(path)), DetailLevel(depth, open, ops), look)
-        output.write_picture(Path(path), data)
+        style = DrawingStyle(direction, theme, title, link_base)
+        data = self.picture(format_from_path(str(path)), DetailLevel(depth, open, ops), style)
+        write_picture(Path(path), data)
 
     def diff(self, after: Model) -> Diff:
-        """What became of this model in another one; `.draw("diff.svg")` draws both as one."""
-        from specbuild.diff import diff_models  # only here, as above
+        """Compare this model with a later one; `.draw("diff.svg")` of the result draws the changes."""
+        from specbuild.diff import diff_models  # imported late, as above
 
         return diff_models(self.graph, after.graph)
 
     def _repr_svg_(self) -> str | None:
-        """The picture alone, if Graphviz is here."""
+        """Return the model as SVG for notebooks, or None without Graphviz."""
         try:
             return self.picture("svg").decode()
         except SpecError:
             return None
 
     def _repr_html_(self) -> str:
-        """How notebooks show a model: its picture, if Graphviz is here, and a short table of its steps."""
+        """Return the model as HTML for notebooks: a picture, if Graphviz is installed, and a table."""
         from specbuild.summary import summary_rows
-        from specbuild.summary.html import summary_html  # only here, as above
+        from specbuild.summary.html import summary_html  # imported late, as above
         from specbuild.summary.table import SummaryTable
 
         return summary_html(SummaryTable(self.graph, summary_rows(self.graph), 1), self._repr_svg_() or "")
 
     def build(self, backend: str) -> Any:
-        """A live model: an nn.Module, or a keras.Model. The framework is imported here and nowhere else."""
+        """Return a live model: an nn.Module or a keras.Model. Only this method imports the framework.
+
+        Raises SB603 if the framework is not installed.
+        """
         return instantiate_model(self.source(backend), self.graph, backend)
 
 
 def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
-    """The model of a spec file, or of a spec's own text; raises SpecError, or SpecErrors for several."""
+    """Load the model of a spec file, or of the text of a spec: a str with a line break.
+
+    `params` are values for the spec's parameters. Raises SpecError for an error, SpecErrors for several.
+    """
     return create_model(source, arguments_from_python(params, variant))
 
 
 def compile(source: str | Path, /, backend: str, variant: str | None = None, **params: Any) -> str:
-    """The source of a spec's model for one framework: "torch" or "keras"."""
+    """Load a spec and return its source for a backend: "torch" or "keras"."""
     return load(source, variant, **params).source(backend)
 
 
 def create_model(source: str | Path | Source, arguments: SpecArguments, root: Path | None = None) -> Model:
-    """The model of a spec with everything chosen, from the command line or from Python."""
+    """Load the model of a spec with arguments from the command line or from Python."""
     return build_model(*open_spec(source, root), arguments)
 
 
 def build_model(spec: Spec, files: SpecFiles, arguments: SpecArguments) -> Model:
-    """The model of an opened spec."""
+    """Build the model of an opened spec."""
     arguments.check_spec(spec)
     variant, features = arguments.variant.value if arguments.variant else None, arguments.features
     try:
@@ -184,7 +199,7 @@ def build_model(spec: Spec, files: SpecFiles, arguments: SpecArguments) -> Model
         raise arguments.relocate_error(error, spec) from None
     except SpecErrors as errors:
         raise SpecErrors(arguments.relocate_error(error, spec) for error in errors.errors) from None
-    documents = [read.source.data for read in files.specs_by_source.values()]
-    chosen = [variant, arguments.param_values, *([[*features.locations], features.only] if features else [])]
-    content = json.dumps([documents, *chosen], separators=(",", ":"))
+    documents = [opened.source.data for opened in files.specs_by_source.values()]
+    values = [variant, arguments.param_values, *([[*features.locations], features.only] if features else [])]
+    content = json.dumps([documents, *values], separators=(",", ":"))
     return Model(spec, files, arguments, stages, hashlib.sha256(content.encode()).hexdigest())
