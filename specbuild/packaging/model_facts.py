@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from specbuild.api import Model
 from specbuild.backends import load_backend
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.classes import build_classes
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.compiler.weight_locations import count_parameters
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
@@ -65,9 +62,9 @@ class ModelFacts:
     def title(self) -> str:
         return load_backend(self.backend).title
 
-    @cached_property
+    @property
     def class_specs(self) -> list[ClassSpec]:
-        return build_classes(self.model.graph, load_backend(self.backend))
+        return self.model.compiled(self.backend).classes
 
     @property
     def root_class(self) -> ClassSpec:
@@ -108,7 +105,7 @@ class ModelFacts:
     @property
     def parameters(self) -> int:
         """The number of parameters in this framework; Keras stores the sum of some pairs of biases as one."""
-        return count_parameters(self.model.graph, self.backend)
+        return self.model.compiled(self.backend).parameters
 
     @property
     def is_trainable(self) -> bool:

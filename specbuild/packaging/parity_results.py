@@ -9,7 +9,7 @@ from typing import Any
 
 from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.runtimes.jobs import DTYPES, RUNTIMES
 
@@ -41,7 +41,7 @@ def load_results(path: Path, model: Model) -> tuple[ParityResult, ...]:
         message = f"`{make_printable(str(path))}` has no result for {model.name} as it is compiled here"
         hint = "run `specbuild parity --json` again with this spec, variant and parameters"
         raise SpecError("SB704", message, hint=hint)
-    files = {name: output.content_hash(model.source(name)) for name in BACKEND_NAMES}
+    files = {name: content_hash(model.source(name)) for name in BACKEND_NAMES}
     if any(r.get("files") != files for r in mine):
         message = f"`{make_printable(str(path))}` has results for files that differ from those written here"
         hint = "they are from another version of specbuild: run `specbuild parity --json` again"

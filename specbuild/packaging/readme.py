@@ -12,7 +12,7 @@ from specbuild.packaging.markdown import code_block, join_parts
 from specbuild.packaging.model_facts import ModelFacts
 from specbuild.packaging.parity_results import MODES, ParityResult
 from specbuild.summary import format_quantity
-from specbuild.summary.formats import markdown_table as table
+from specbuild.summary.formats import markdown_table
 from specbuild.version import __version__
 
 BIAS_NOTE = "Keras keeps as one what PyTorch only adds up: the two biases of a recurrent layer."
@@ -42,7 +42,7 @@ class ModelReadme:
             self.values_table(),
             "`B` is the batch.",
             "## Size",
-            table(("What", "How many"), self.size_rows(), 1),
+            markdown_table(("What", "How many"), self.size_rows(), 1),
             BIAS_NOTE if len({f.parameters for f in self.facts}) > 1 else "",
             *self.arguments_section(),
             "## Use",
@@ -52,7 +52,7 @@ class ModelReadme:
             "## Parity",
             self.parity_section(),
             "## Files",
-            table(
+            markdown_table(
                 ("File", "What it is"),
                 [(f"[`{name}`]({name})", description) for name, description in self.files],
                 2,
@@ -74,7 +74,7 @@ class ModelReadme:
                 shapes = [f"`{values[name].format_shape()}`" for values in by_framework]
                 rows.append((title, format_axes(value.type), value.type.dtype, *shapes))
         titles = [f.title for f in self.facts]
-        return table(("Value", "Axes", "Type", *titles), rows, 3 + len(titles))
+        return markdown_table(("Value", "Axes", "Type", *titles), rows, 3 + len(titles))
 
     def size_rows(self) -> Iterator[tuple[str, str]]:
         cost = self.facts[0].model.cost
@@ -97,7 +97,7 @@ class ModelReadme:
             (f"`{name}`", f"`{default}`", markdown.escape_line(doc))
             for name, default, doc in self.facts[0].arguments
         ]
-        return ("## Arguments", table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()
+        return ("## Arguments", markdown_table(("Argument", "Default", "Meaning"), rows, 3)) if rows else ()
 
     def usage_section(self) -> str:
         has_several = len(self.facts) > 1
@@ -138,7 +138,7 @@ class ModelReadme:
         return join_parts(
             "The PyTorch and the Keras file of the spec on the same random inputs and weights, measured by "
             f"`specbuild parity` {__version__}:",
-            table(headings, rows, 3),
+            markdown_table(headings, rows, 3),
         )
 
 
