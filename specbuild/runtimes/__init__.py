@@ -1,1 +1,1 @@
-"""Frameworks in processes of their own: one protocol for all workers."""
+"""Run frameworks in separate worker processes. This package itself imports no framework."""

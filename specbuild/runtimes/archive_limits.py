@@ -1,12 +1,12 @@
-"""The limit on compressed files from strangers: a small file may not unpack to an enormous one."""
+"""A limit for compressed files from untrusted sources, against small files that unpack to enormous ones."""
 
 from __future__ import annotations
 
-# A member that is larger than this, and than so many times its stored size, cannot be a file of weights.
+# A member of an archive is refused if it exceeds both limits; no real file of weights does.
 SIZE_LIMIT = 1 << 28  # bytes
-RATIO_LIMIT = 100
+RATIO_LIMIT = 100  # unpacked size / stored size
 
 
 def is_oversized(declared_size: int, stored_size: int) -> bool:
-    """Whether `declared` bytes are too many for the `stored` bytes that they are unpacked from."""
+    """Whether the unpacked size that an archive declares is implausible for its stored size, in bytes."""
     return declared_size > SIZE_LIMIT and declared_size > RATIO_LIMIT * stored_size

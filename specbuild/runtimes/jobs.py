@@ -1,4 +1,4 @@
-"""What is compared: one model, on which numbers, in which modes."""
+"""A case to compare, and the options of the worker processes that run it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ MODES: tuple[Mode, ...] = ("forward", "gradients", "train")
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 RUNTIMES: tuple[Runtime, ...] = ("tensorflow", "jax", "torch")
 
-LEARNING_RATE = 0.1  # of the optimiser's step
+LEARNING_RATE = 0.1  # of the training step
 
 
 @dataclass
 class ParityCase:
-    """One model to compare. `weights` and `inputs` are canonical; what is not given is drawn at random.
+    """One model to compare: with which weights and inputs, in which modes and dtype.
 
-    `sources` are the files by backend, if they are not to be compiled from the model; `steps` asks for every step
-    of them, `calibrated` for drawn weights that give each step a spread near one. `digest` tells the spec that it is of.
+    `weights` and `inputs` are canonical; if they are None, they are drawn at random. `sources` are the
+    emitted files by backend; a missing one is compiled from `model`. With `steps`, the value of every step is
+    compared. With `calibrate`, random weights are scaled so that each step's output has a standard deviation
+    near one. `digest` identifies the spec.
     """
 
     name: str
@@ -41,9 +43,7 @@ class ParityCase:
     dtype: DType = "float64"
     batch: int = 2
     seed: int = 0
-    integer_limit: int | None = (
-        None  # integer inputs are drawn below this; None: below what the model can take
-    )
+    integer_limit: int | None = None  # integer inputs are smaller than this; None: chosen from the model
     sources: Mapping[str, str] = field(default_factory=dict)
     steps: bool = False
     calibrate: bool = False
@@ -52,7 +52,7 @@ class ParityCase:
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Where cases are run: the device, whether matrix products may be rounded to TF32, for how long."""
+    """How worker processes run: the device, whether TF32 is allowed, seconds per job, and CPU threads."""
 
     device: Device = "cpu"
     tf32: bool = False

@@ -1,4 +1,4 @@
-"""Emitted source as a live model: the one place beside `parity` where a framework is imported."""
+"""Execute an emitted file and instantiate its model, in this process and not in a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from specbuild.ir.graph import Block
 
 
 def instantiate_model(source: str, graph: Block, backend: str) -> Any:
-    """The model that this source makes, with the parameters that it was compiled for."""
+    """Instantiate the model of an emitted file, with the parameters of `graph` where it has no defaults.
+
+    Raises SpecError SB603 if the framework is not installed.
+    """
     if find_spec(backend) is None:
         raise missing_package(backend, backend)
     try:
@@ -25,13 +28,16 @@ def instantiate_model(source: str, graph: Block, backend: str) -> Any:
         raise missing_package(backend, error.name or "a module") from error
     constructor = getattr(module, graph.kind)
     arguments = inspect.signature(constructor).parameters.values()
-    return constructor(
-        **{a.name: graph.params[a.name] for a in arguments if a.default is a.empty and a.name in graph.params}
-    )
+    required = [a.name for a in arguments if a.default is a.empty and a.name in graph.params]
+    return constructor(**{name: graph.params[name] for name in required})
 
 
 def import_source(source: str, name: str) -> ModuleType:
-    """The source as a module, made once: classes can be inspected, traced and pickled in this process."""
+    """Import a source text as a module; the same text gives the same module.
+
+    The module is in `sys.modules` and its source in `linecache`, so classes can be pickled, traced and
+    inspected.
+    """
     name = f"specbuild_{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -49,12 +55,11 @@ def import_source(source: str, name: str) -> ModuleType:
 
 
 def missing_package(backend: str, module: str) -> SpecError:
+    """The error SB603 for a module that a backend needs."""
     if module == backend:
-        message, hint = (
-            f"{backend} is not installed",
-            f"in a checkout of specbuild: pip install '.[{backend}]'",
-        )
+        message = f"{backend} is not installed"
+        hint = f"in a checkout of specbuild: pip install '.[{backend}]'"
     else:
         message = f"{backend} needs {module}, which is not installed"
-        hint = "Keras runs on tensorflow, jax or torch: install one, and name it in KERAS_BACKEND"
+        hint = "Keras runs on tensorflow, jax or torch: install one, and set KERAS_BACKEND to its name"
     return SpecError("SB603", message, hint=hint)

@@ -1,4 +1,4 @@
-"""Sets probes in an emitted file as its plan says, and keeps what they see. Imports no framework."""
+"""Insert probes into the syntax tree of an emitted file, and record the values of its steps."""
 
 from __future__ import annotations
 
@@ -8,77 +8,75 @@ from typing import Any
 
 
 def insert_probes(text: str, probes: list[dict[str, Any]]) -> ast.Module:
-    """The file as Python's syntax, with a call around each piece that is a step.
+    """Parse an emitted file, and wrap the expression of each probe into a call of a probe function.
 
-    A probe whose place is not in the file (somebody changed it) is left out.
+    A probe whose path does not exist, because the file was changed, is left out.
     """
     tree = ast.parse(text)
     probes_by_node: dict[int, list[dict[str, Any]]] = {}
     for probe in probes:
-        found = find_syntax_node(tree, probe["where"])
-        if isinstance(found, ast.expr):
-            probes_by_node.setdefault(id(found), []).append(probe)
+        node = find_syntax_node(tree, probe["where"])
+        if isinstance(node, ast.expr):
+            probes_by_node.setdefault(id(node), []).append(probe)
     ProbeInserter(probes_by_node).visit(tree)
     return ast.fix_missing_locations(tree)
 
 
 def find_syntax_node(tree: ast.AST, path: Iterable[str | int]) -> Any:
+    """Follow a path of a probe plan: `:name` is a class or function, the rest are field names and indices."""
     current: Any = tree
-    for step in path:
-        if isinstance(step, str) and step.startswith(":"):
-            definitions = (
-                n
-                for n in current.body
-                if isinstance(n, ast.ClassDef | ast.FunctionDef) and n.name == step[1:]
-            )
-            current = next(definitions, None)
-        elif isinstance(step, int):
-            current = current[step] if isinstance(current, list) and step < len(current) else None
+    for part in path:
+        if isinstance(part, str) and part.startswith(":"):
+            definitions = (n for n in current.body if isinstance(n, ast.ClassDef | ast.FunctionDef))
+            current = next((n for n in definitions if n.name == part[1:]), None)
+        elif isinstance(part, int):
+            current = current[part] if isinstance(current, list) and part < len(current) else None
         else:
-            current = getattr(current, step, None)
+            current = getattr(current, part, None)
         if current is None:
             return None
     return current
 
 
 class ProbeInserter(ast.NodeTransformer):
+    """Wraps each node that has probes (by `id`) into calls `probe_KIND(keys, node)`."""
+
     def __init__(self, probes_by_node: dict[int, list[dict[str, Any]]]):
         self.probes_by_node = probes_by_node
 
     def visit(self, node: ast.AST) -> Any:
-        found: Any = self.generic_visit(node)
+        wrapped: Any = self.generic_visit(node)
         for probe in self.probes_by_node.get(id(node), ()):
-            names = ast.Tuple([ast.Constant(key) for key in probe["keys"]], ast.Load())
-            called = ast.Name(f"probe_{probe['kind']}", ast.Load())
-            found = ast.Call(called, [names, found], [])
-        return found
+            keys = ast.Tuple([ast.Constant(key) for key in probe["keys"]], ast.Load())
+            function = ast.Name(f"probe_{probe['kind']}", ast.Load())
+            wrapped = ast.Call(function, [keys, wrapped], [])
+        return wrapped
 
 
 class StepRecorder:
-    """What the probes of one file call: `record` is given each value with its path, while it is `active`.
+    """The probe functions of one emitted file. While it is `active`, `on_value` gets each value and its
+    step's path.
 
-    `members` gives the layers of a row by name, or None for what is no row; `own` finds, outside of all layers,
-    the layer that holds the weights; `seen` is called after a layer has been called.
+    The other functions know the framework. `sequential_layers` gives the names and layers of a Sequential,
+    and None for any other layer. `find_layer` replaces a layer of the top level by that which holds the
+    weights. `after_call` gets a layer, its arguments and its result, and returns the result to go on with.
     """
 
     def __init__(
         self,
         on_value: Callable[[str, Any], None],
-        row_members: Callable[[Any], list[tuple[str, Any]] | None],
+        sequential_layers: Callable[[Any], list[tuple[str, Any]] | None],
         find_layer: Callable[[Any], Any] = lambda layer: layer,
         after_call: Callable[[Any, tuple[Any, ...], Any], Any] = lambda layer, args, value: value,
     ):
-        self.on_value, self.row_members, self.find_layer, self.after_call = (
-            on_value,
-            row_members,
-            find_layer,
-            after_call,
-        )
+        self.on_value, self.sequential_layers = on_value, sequential_layers
+        self.find_layer, self.after_call = find_layer, after_call
         self.active = False
-        self.path: list[str] = []
+        self.path: list[str] = []  # the names of the layers that are being called
 
     @property
     def probe_functions(self) -> dict[str, Any]:
+        """The functions by the names that inserted calls use."""
         return {
             "probe_value": self.probe_value,
             "probe_calls": self.probe_calls,
@@ -86,6 +84,7 @@ class StepRecorder:
         }
 
     def probe_value(self, keys: tuple[str, ...], value: Any) -> Any:
+        """Record the value of a step, or each of its values, and return it unchanged."""
         if self.active:
             for key, part in zip(keys, value if len(keys) > 1 else (value,), strict=False):
                 if "~" not in key:
@@ -93,34 +92,36 @@ class StepRecorder:
         return value
 
     def probe_calls(self, keys: tuple[str, ...], layer: Any) -> Any:
-        return (
-            self.enter_layer(keys[0], self.find_layer(layer) if not self.path else layer)
-            if self.active
-            else layer
-        )
+        """The layer of a step, wrapped so that its own steps are recorded under the step's name."""
+        return self.enter_layer(keys[0], self.resolve_layer(layer)) if self.active else layer
 
     def probe_each(self, keys: tuple[str, ...], layers: Iterable[Any]) -> Iterable[Any]:
-        return list(self.wrap_members(keys[0], layers)) if self.active else layers
+        """A list of layers that the file calls one after another, each wrapped."""
+        return list(self.wrap_layers(keys[0], layers)) if self.active else layers
 
-    def wrap_members(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
+    def wrap_layers(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
         for index, layer in enumerate(layers):
             key = f"{name}.{index}"
-            yield self.record_call(
-                key, self.enter_layer(key, self.find_layer(layer) if not self.path else layer)
-            )
+            yield self.record_call(key, self.enter_layer(key, self.resolve_layer(layer)))
 
-    def record_call(self, key: str, call: Any) -> Any:
-        """A call whose value is recorded too."""
-        return lambda *args, **kwargs: self.probe_value((key,), call(*args, **kwargs))
+    def resolve_layer(self, layer: Any) -> Any:
+        return layer if self.path else self.find_layer(layer)
+
+    def record_call(self, key: str, function: Any) -> Any:
+        """The function, wrapped so that its result is recorded."""
+        return lambda *args, **kwargs: self.probe_value((key,), function(*args, **kwargs))
 
     def enter_layer(self, name: str, layer: Any) -> Any:
-        """The layer, to be called inside its path; of a row, one member after another."""
+        """The layer, wrapped so that `path` ends with `name` during the call.
+
+        The layers of a Sequential are called one by one, and their results recorded.
+        """
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            row = self.row_members(layer)
-            if row is not None:
+            layers = self.sequential_layers(layer)
+            if layers is not None:
                 [x] = args
-                for member, inner in row:
+                for member, inner in layers:
                     key = f"{name}.{member}"
                     x = self.record_call(key, self.enter_layer(key, inner))(x)
                 return x

@@ -1,4 +1,4 @@
-"""How a process of its own is started: nothing in the current folder stands in for a package there."""
+"""Start Python subprocesses that never import modules from the current folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """What runs a module of specbuild. `-P` keeps the current folder out of the places to import from."""
+    """The command line that runs a module of specbuild; `-P` keeps the current folder off the import path."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def env_with_import_path(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables with specbuild among the places to import from; an empty one would be the current folder."""
-    search_path = env.get("PYTHONPATH", "").split(os.pathsep)
-    return {
-        **env,
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, search_path)]),
-    }
+    """Copy environment variables, with specbuild on the import path.
+
+    Empty entries of PYTHONPATH are removed, because they mean the current folder.
+    """
+    entries = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    package_folder = str(Path(__file__).parents[2])
+    return {**env, "PYTHONPATH": os.pathsep.join([package_folder, *entries])}

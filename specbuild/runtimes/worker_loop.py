@@ -1,4 +1,4 @@
-"""What both workers are: a process that is given jobs, a line of JSON each, and answers with lines of JSON."""
+"""The loop of both parity workers: read jobs from standard input, write answers to standard output."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ Tensors = dict[str, Any]
 
 
 def serve_jobs(hello: Job, run_job: Callable[[Job], Tensors]) -> None:
-    """Answer every job with what it found, in a file, or with the reason why not; end with the input."""
+    """Send `hello`, then run every job until the input ends.
+
+    The tensors of a job are saved in the file `out` of the job. The answer says that it is done, or why it
+    failed.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a framework prints is no answer
+    os.dup2(2, 1)  # frameworks print to standard output too; this must not look like an answer
 
     def send_answer(message: Mapping[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
@@ -28,7 +32,7 @@ def serve_jobs(hello: Job, run_job: Callable[[Job], Tensors]) -> None:
         job = json.loads(line)
         try:
             tensors = run_job(job)
-        except Exception as error:  # told by the parent, with the name of the case
+        except Exception as error:  # the parent process reports it, with the name of the case
             if os.environ.get("SPECBUILD_TRACEBACK") == "1":
                 import traceback
 
@@ -52,14 +56,14 @@ def load_tensors(file: str) -> Tensors:
 
 
 def execute_source(code: Any, job: Job, scope: dict[str, Any]) -> dict[str, Any]:
-    """Run a file as a module of this name; what it defines."""
+    """Execute an emitted file (text or syntax tree) in `scope`, and return the scope."""
     scope |= {"__name__": f"emitted_{job['name']}"}
     exec(compile(code, job["file"], "exec"), scope)
     return scope
 
 
 def order_outputs(result: Any, names: list[str]) -> list[Any]:
-    """The outputs in the order of the spec; a framework may give them in another."""
+    """A model's outputs as a list, in the order of the spec."""
     if isinstance(result, dict):
         return [result[name] for name in names]
     return list(result) if isinstance(result, list | tuple) else [result]

@@ -1,4 +1,4 @@
-"""A worker's process: started, asked, watched. One that dies or hangs is told, and another takes its place."""
+"""Start a worker process, send it jobs, and replace it when it crashes or hangs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from specbuild.diagnostics.errors import make_printable
-from specbuild.runtimes import subprocess_env as apart
 from specbuild.runtimes.jobs import Runtime, WorkerOptions
+from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
 from specbuild.runtimes.switches import worker_environment
 
 START_TIMEOUT = 180.0  # seconds for a framework to be imported
 
 
 class WorkerFailure(Exception):
-    """A worker cannot do a job; the message says why."""
+    """A job that failed, or a worker that crashed, timed out or did not start. The message says why."""
 
 
 class WorkerProcess:
-    """A framework in a process of its own: PyTorch, or Keras on a runtime."""
+    """A parity worker in a separate process: PyTorch, or Keras on one of its runtimes."""
 
     def __init__(self, options: WorkerOptions, runtime: Runtime | None = None):
         self.options, self.runtime = options, runtime
@@ -36,19 +36,20 @@ class WorkerProcess:
         self.busy = threading.Lock()
 
     def ensure_started(self) -> dict[str, Any]:
-        """What the process says of itself; it is started if it does not run."""
+        """Start the process unless it runs, and return its record: framework, device and switches.
+
+        Raises WorkerFailure if it does not start.
+        """
         if self.child is not None:
             return self.hello
         frameworks = ("torch",) if self.runtime is None else (self.runtime, "keras")
-        env = apart.env_with_import_path(worker_environment(frameworks, self.options))
+        env = env_with_import_path(worker_environment(frameworks, self.options))
         if self.runtime is not None:
             env["KERAS_BACKEND"] = self.runtime
-        framework = "torch" if self.runtime is None else "keras"
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+        module = f"specbuild.backends.{'torch' if self.runtime is None else 'keras'}.parity_worker"
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop_process
         self.child = subprocess.Popen(
-            apart.module_command(
-                f"specbuild.backends.{framework}.parity_worker", json.dumps(asdict(self.options))
-            ),
+            module_command(module, json.dumps(asdict(self.options))),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -62,11 +63,12 @@ class WorkerProcess:
         return self.hello
 
     def run_job(self, job: dict[str, Any]) -> None:
-        """Have a job done, after those that other threads asked for; raises Failure."""
+        """Run a job and wait for it; raises WorkerFailure. Jobs from several threads run one by one."""
         with self.busy:
             self.send_job(job)
 
     def send_job(self, job: dict[str, Any]) -> None:
+        """Run a job; the caller holds the lock."""
         self.ensure_started()
         assert self.child is not None and self.child.stdin is not None
         try:
@@ -79,6 +81,7 @@ class WorkerProcess:
             raise WorkerFailure(make_printable(" ".join(answer["error"].split()), 600))
 
     def read_answer(self, timeout: float, failure: str) -> dict[str, Any]:
+        """The next answer; raises WorkerFailure. `failure` is part of the message after a timeout."""
         try:
             line = self.answers.get(timeout=timeout)
         except queue.Empty:
@@ -90,19 +93,23 @@ class WorkerProcess:
         return answer
 
     def exit_failure(self) -> WorkerFailure:
+        """The failure of a process that has ended: exit code or signal, and the last line that it printed."""
         assert self.child is not None and self.errors is not None
         code = self.child.wait()
         self.errors.seek(0)
-        last = [x for x in self.errors.read().decode("utf-8", "replace").splitlines() if x.strip()][-1:]
+        printed = self.errors.read().decode("utf-8", "replace").splitlines()
+        last_line = next((line for line in reversed(printed) if line.strip()), None)
         self.stop_process()
-        how = f"ended with code {code}"
+        message = f"the process ended with code {code}"
         if code < 0:
             name = signal.Signals(-code).name
-            how = f"was ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-        return WorkerFailure(f"the process {how}" + (f": {make_printable(last[0], 300)}" if last else ""))
+            message = f"the process was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        if last_line is not None:
+            message += f": {make_printable(last_line, 300)}"
+        return WorkerFailure(message)
 
     def stop_process(self, kill: bool = False) -> None:
-        """End the process; the next job starts another."""
+        """Stop the process; the next job starts a new one."""
         child, self.child = self.child, None
         if child is None:
             return
@@ -121,7 +128,7 @@ class WorkerProcess:
 
 
 def forward_lines(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
-    """The lines of a process, and an empty one at its end."""
+    """Put every line of a process's output into the queue, and an empty text at its end."""
     assert child.stdout is not None
     for line in child.stdout:
         answers.put(line)

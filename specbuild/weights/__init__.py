@@ -1,1 +1,1 @@
-"""Weights of a model: how they begin, and how a file of them becomes the model's own."""
+"""Initial weights of a model, and conversion of weight files between names, formats and frameworks."""

@@ -1,6 +1,6 @@
-"""Weights whose tensor in the file has another size, made to fit as declared: new input channels, other grids.
+"""Adapt tensors of another size to the model, where the user asks for it: other input channels, other grids.
 
-All is done on canonical tensors, so that both frameworks get the same numbers.
+The tensors are canonical, so both frameworks get the same numbers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block, walk_ops
-from specbuild.weights import input_channels as stems
-from specbuild.weights import tables
 from specbuild.weights.adapt_options import RESAMPLE, Adaptation
 from specbuild.weights.initial import initialize_weights
+from specbuild.weights.input_channels import adapt_kernel, plan_channels
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, UnfitWeight, format_shape, is_matching
 from specbuild.weights.mismatch import MismatchedWeight
+from specbuild.weights.tables import TABLE_OPS, adapt_table, plan_resampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,63 +28,60 @@ if TYPE_CHECKING:
 def adapt_weights(
     model: Block, matched: MatchedWeights, adaptations: Sequence[Adaptation], seed: int = 0
 ) -> MatchedWeights:
-    """What was carried, with each weight of another size that is declared made to fit; SB807 where it cannot be.
+    """Adapt the mismatched weights that an adaptation selects; raises SpecError SB807 if that is impossible.
 
-    A weight of the same shape is meant only by a declaration that tells two different grids.
+    The others stay mismatched; a mode that would adapt them is suggested. A table that has the model's shape
+    is adapted only if the adaptation states two different grids.
     """
-    weights = {h.path: h for h in locate_weights(model, "torch")}
+    locations = {w.path: w for w in locate_weights(model, "torch")}
     steps = {path: (block, node) for path, node, block in walk_ops(model)}
     values, mismatched, adapted = dict(matched.values), [], []
-    for u in (*matched.mismatched, *same_shape_candidates(matched, adaptations)):
-        value = matched.mismatched_values.get(u.path) if u.actual else values[u.path]
+    for unfit in (*matched.mismatched, *same_shape_candidates(matched, adaptations)):
+        value = matched.mismatched_values.get(unfit.path) if unfit.actual else values[unfit.path]
         if value is None:
-            mismatched.append(u)
+            mismatched.append(unfit)
             continue
-        h = weights[u.path]
-        weight = MismatchedWeight(h, *steps[u.path.removesuffix(f".{h.name}")], value)
-        if not u.actual and not isinstance(weight.node.op, tables.TABLE_OPS):
+        location = locations[unfit.path]
+        weight = MismatchedWeight(location, *steps[unfit.path.removesuffix(f".{location.name}")], value)
+        if not unfit.actual and not isinstance(weight.node.op, TABLE_OPS):
             continue
-        adaptation = next((a for a in adaptations if is_selected(a, u)), None)
+        adaptation = next((a for a in adaptations if is_selected(a, unfit)), None)
         if adaptation is None:
-            mismatched.append(replace(u, suggested_mode=suggest_mode(weight)))
+            mismatched.append(replace(unfit, suggested_mode=suggest_mode(weight)))
         else:
-            values[u.path], description = adapt_tensor(model, weight, adaptation, seed)
-            adapted.append(
-                AdaptedWeight(
-                    replace(u, actual=u.actual or format_shape(value)), description, adaptation.text
-                )
-            )
+            values[unfit.path], description = adapt_tensor(model, weight, adaptation, seed)
+            source = replace(unfit, actual=unfit.actual or format_shape(value))
+            adapted.append(AdaptedWeight(source, description, adaptation.text))
     return replace(matched, values=values, mismatched=mismatched, adapted=adapted)
 
 
 def same_shape_candidates(matched: MatchedWeights, adaptations: Sequence[Adaptation]) -> list[UnfitWeight]:
-    """Weights that have the shape of the model, and are to be on another grid all the same."""
-    moving = [a for a in adaptations if a.is_regridding]
-    exact = [
-        UnfitWeight(path, value.shape, path, value.shape) for path, value in matched.values.items() if moving
-    ]
-    return [u for u in exact if any(is_selected(a, u) for a in moving)]
+    """Weights of the right shape that are to be resampled to another grid of as many positions."""
+    regridding = [a for a in adaptations if a.is_regridding]
+    if not regridding:
+        return []
+    weights = [UnfitWeight(path, value.shape, path, value.shape) for path, value in matched.values.items()]
+    return [w for w in weights if any(is_selected(a, w) for a in regridding)]
 
 
-def is_selected(adaptation: Adaptation, u: UnfitWeight) -> bool:
-    """Whether a weight is meant: by its path, by its step, or by its name in the file."""
-    return is_matching(u.path, adaptation.pattern) or is_matching(u.file_name, adaptation.pattern)
+def is_selected(adaptation: Adaptation, weight: UnfitWeight) -> bool:
+    """Whether the adaptation's pattern matches the weight, its step, or its name in the file."""
+    return is_matching(weight.path, adaptation.pattern) or is_matching(weight.file_name, adaptation.pattern)
 
 
 def adapt_tensor(
     model: Block, weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0
 ) -> tuple[Array, str]:
-    """The tensor that fits, and how it was made."""
+    """The adapted tensor, and a description of how it was made."""
     if adaptation.mode == RESAMPLE:
-        return tables.adapt_table(weight, adaptation)
-    return stems.adapt_kernel(
-        weight, adaptation, initialize_weights(model, [weight.location], seed)[weight.location.path]
-    )
+        return adapt_table(weight, adaptation)
+    initial = initialize_weights(model, [weight.location], seed)[weight.location.path]
+    return adapt_kernel(weight, adaptation, initial)
 
 
 def suggest_mode(weight: MismatchedWeight) -> str:
-    """The mode that would make a weight fit, if one would by itself."""
-    for mode, check in (("repeat", stems.plan_channels), (RESAMPLE, tables.plan_resampling)):
+    """A mode that can adapt the weight without options; empty if there is none."""
+    for mode, check in (("repeat", plan_channels), (RESAMPLE, plan_resampling)):
         try:
             check(weight, Adaptation("", "", mode))
         except SpecError:

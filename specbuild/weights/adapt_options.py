@@ -1,4 +1,4 @@
-"""What a user declares of weights of another size: `conv1=repeat`, `position=resample(prefix=1, from=14x14)`."""
+"""Parse the values of `--adapt`, such as `conv1=repeat` and `position=resample(prefix=1, from=14x14)`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ ADAPTATION_PATTERN = re.compile(
 )
 SIDES_PATTERN = re.compile(r"[0-9]{1,6}(?:x[0-9]{1,6}){0,3}")
 FLAGS = {"true": True, "false": False}
-EXAMPLES = "there are 'conv1=repeat', or mean, zero and random, and 'position=resample(from=14x14, to=16x16)'"
+EXAMPLES = (
+    "examples: 'conv1=repeat' (also mean, zero and random) and 'position=resample(from=14x14, to=16x16)'"
+)
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Weights, by a pattern for their paths, and how those of another size are made to fit.
+    """A value of `--adapt`: how to adapt the weights whose paths match a pattern.
 
-    `old` and `new` are the sides of what an axis holds, row-major, in the file and in the model, if told.
+    `old_sides` and `new_sides` are the sizes that an axis is made of, in row-major order: the axis of the
+    file's tensor and that of the model's. They are None if the user does not state them.
     """
 
     text: str
@@ -43,7 +46,7 @@ class Adaptation:
 
     @property
     def is_regridding(self) -> bool:
-        """Whether it is told to change even a table whose shape is that of the model."""
+        """Whether two different grids are stated, so that even a table of the right shape is resampled."""
         return (
             self.mode == RESAMPLE
             and self.old_sides is not None
@@ -53,10 +56,10 @@ class Adaptation:
 
 
 def parse_adaptation(text: str) -> Adaptation:
-    """A declaration as written on the command line; SB806 where it cannot be read."""
+    """Parse a value of `--adapt`; raises SpecError SB806 if it is invalid."""
     match = ADAPTATION_PATTERN.fullmatch(text)
     if match is None or not match["pattern"].strip():
-        reject_text(text, "it is no PATTERN=MODE", EXAMPLES)
+        reject_text(text, "it is not PATTERN=MODE", EXAMPLES)
     mode = match["mode"]
     if mode not in MODES:
         guess = closest_match(mode, MODES)
@@ -65,25 +68,25 @@ def parse_adaptation(text: str) -> Adaptation:
     antialias = parse_flag(text, options, "antialias", False)
     aligned = parse_flag(text, options, "align_corners", not antialias)
     if antialias and aligned:
-        reject_text(text, "antialias goes without align_corners", "leave one of them out")
+        reject_text(text, "antialias and align_corners exclude each other", "leave one of them out")
     old, new = parse_sides(text, options, "from"), parse_sides(text, options, "to")
     if old and new and len(old) != len(new):
-        reject_text(text, "`from` and `to` have not as many sides", "write from=14x14, to=16x16")
+        reject_text(text, "`from` and `to` have different numbers of sides", "write from=14x14, to=16x16")
     prefix = parse_prefix(text, options["prefix"]) if "prefix" in options else None
     return Adaptation(text, match["pattern"].strip(), mode, old, new, prefix, aligned, antialias)
 
 
 def parse_options(text: str, options: str, known: tuple[str, ...]) -> dict[str, str]:
-    """`a=1, b=2` by name."""
+    """Parse `a=1, b=2`; only `known` names are accepted."""
     values = {}
     for option in options.split(",") if options.strip() else []:
         name, separator, value = (part.strip() for part in option.partition("="))
         if name not in known:
             guess = closest_match(name, known)
-            hint = f"did you mean {guess!r}?" if guess else f"there are {', '.join(known)}"
+            hint = f"did you mean {guess!r}?" if guess else f"the options are {', '.join(known)}"
             reject_text(text, f"there is no option {name!r}", hint)
         if name in values:
-            reject_text(text, f"{name!r} is told twice", "leave one of them out")
+            reject_text(text, f"{name!r} is given twice", "leave one of them out")
         if not separator or not value:
             reject_text(text, f"{name!r} has no value", EXAMPLES)
         values[name] = value
@@ -93,23 +96,24 @@ def parse_options(text: str, options: str, known: tuple[str, ...]) -> dict[str, 
 def parse_sides(text: str, options: Mapping[str, str], name: str) -> Sides | None:
     if name not in options:
         return None
-    good = SIDES_PATTERN.fullmatch(options[name])
-    parsed = tuple(map(int, options[name].split("x"))) if good else ()
-    if not good or not prod(parsed):
-        reject_text(text, f"{options[name]!r} has no sides", "write 14x14, rows first")
-    return parsed
+    if not SIDES_PATTERN.fullmatch(options[name]):
+        reject_text(text, f"{options[name]!r} is not a size", "write 14x14, rows first")
+    sides = tuple(map(int, options[name].split("x")))
+    if not prod(sides):
+        reject_text(text, f"{options[name]!r} is not a size", "write 14x14, rows first")
+    return sides
 
 
 def parse_prefix(text: str, value: str) -> int:
     if not re.fullmatch("[0-9]{1,6}", value):
-        reject_text(text, f"{value!r} is no number of rows", "write prefix=1")
+        reject_text(text, f"{value!r} is not a number of rows", "write prefix=1")
     return int(value)
 
 
 def parse_flag(text: str, options: Mapping[str, str], name: str, default: bool) -> bool:
     value = options.get(name, str(default).lower())
     if value not in FLAGS:
-        reject_text(text, f"{name} is true or false, not {value!r}")
+        reject_text(text, f"{name} must be true or false, not {value!r}")
     return FLAGS[value]
 
 

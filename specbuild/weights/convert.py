@@ -1,4 +1,4 @@
-"""Weights from file to file: the one place that names the steps in order."""
+"""Read, convert, compare and write weight files. The other modules of this package do the single steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.api import Model
-from specbuild.compiler import output_files as output
+from specbuild.compiler.output_files import replacement_file, write_error
 from specbuild.compiler.weight_locations import (
     from_framework,
     group_by_tensor,
@@ -20,9 +20,14 @@ from specbuild.compiler.weight_locations import (
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
-from specbuild.weights import framework_files as process
-from specbuild.weights import safetensors_files as files
 from specbuild.weights.adapt import adapt_weights
+from specbuild.weights.framework_files import (
+    KerasProgram,
+    read_framework_file,
+    require_numpy,
+    require_packages,
+    write_framework_file,
+)
 from specbuild.weights.initial import initialize_weights
 from specbuild.weights.matching import (
     CANONICAL,
@@ -34,7 +39,16 @@ from specbuild.weights.matching import (
 )
 from specbuild.weights.published_names import batch_counters
 from specbuild.weights.report import WeightReport, build_report
-from specbuild.weights.safetensors_files import FileKind, WeightFile
+from specbuild.weights.safetensors_files import (
+    ORIGIN_KEY,
+    FileKind,
+    WeightFile,
+    detect_file_kind,
+    kind_from_name,
+    origin_metadata,
+    read_safetensors,
+    write_safetensors,
+)
 from specbuild.weights.statistics import (
     TensorDifference,
     TensorStatistics,
@@ -47,24 +61,27 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-FRAMEWORK_BY_KIND = {"torch": "torch", "h5": "keras", "keras": "keras"}  # whose names a kind of file goes by
+# The framework whose names a kind of file uses.
+FRAMEWORK_BY_KIND = {"torch": "torch", "h5": "keras", "keras": "keras"}
 MAX_NAMES = 8
 NO_EXCEPTIONS = MatchExceptions()
 
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What a user says of a transfer; whatever is not said is told by the files."""
+    """The options of a conversion. Names that are None are chosen from the files.
 
-    source_names: str | None = (
-        None  # the names of the file read: specbuild, torch, keras, or a published layout
-    )
-    target_names: str | None = None  # the names of the file written: specbuild, torch, keras
+    `source_names` are the names in the input file: specbuild, torch, keras, or the name of a published
+    layout. `target_names` are the names in the output file: specbuild, torch or keras.
+    """
+
+    source_names: str | None = None
+    target_names: str | None = None
     into: tuple[str, ...] = ()  # the steps that published weights are for
     exceptions: MatchExceptions = NO_EXCEPTIONS
-    allow_nonfinite: bool = False  # whether NaN and infinity are carried
-    seed: int = 0  # of the weights that are new
-    force: bool = False  # whether a file that is there is replaced
+    allow_nonfinite: bool = False  # whether NaN and infinity are accepted
+    seed: int = 0  # for initial values
+    force: bool = False  # whether an existing file is overwritten
 
 
 DEFAULT_OPTIONS = ConversionOptions()
@@ -73,76 +90,73 @@ DEFAULT_OPTIONS = ConversionOptions()
 def convert_weights(
     model: Model, source: Path, target: Path, options: ConversionOptions = DEFAULT_OPTIONS
 ) -> WeightReport:
-    """Carry a file of weights into another; nothing is written unless the report says that all fits."""
-    process.require_numpy()
+    """Convert a weight file to another one, and report what matched the model.
+
+    Nothing is written unless the report is complete. Raises SpecError if a file cannot be read or written.
+    """
+    require_numpy()
     kind, names = resolve_target(target, options)
     matched, report = match_file(model, source, options)
     if report.is_complete:
-        weights = locate_weights(model.graph, "torch")
-        fresh = {u.path for u in report.new}
-        initial_values = initialize_weights(
-            model.graph, [h for h in weights if h.path in fresh], options.seed
-        )
+        new_paths = {u.path for u in report.new}
+        new_weights = [w for w in locate_weights(model.graph, "torch") if w.path in new_paths]
+        initial_values = initialize_weights(model.graph, new_weights, options.seed)
         write_weights(model, target, kind, names, {**matched.values, **initial_values})
     return report
 
 
 def write_initial_weights(model: Model, target: Path, options: ConversionOptions = DEFAULT_OPTIONS) -> int:
-    """Write the weights that the spec begins with; how many there are."""
-    process.require_numpy()
+    """Write the initial weights of a model, and return their number."""
+    require_numpy()
     kind, names = resolve_target(target, options)
     weights = locate_weights(model.graph, "torch")
     write_weights(model, target, kind, names, initialize_weights(model.graph, weights, options.seed))
     return len(weights)
 
 
-# --------------------------------------------------------------------------------------------------------- reading
+# ---------------------------------------------------------------------------------------------------------
+# reading
 
 
 def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[MatchedWeights, WeightReport]:
-    """A file's tensors as weights of the model, and what there is to say of them."""
-    kind = files.detect_file_kind(source)
-    possible = naming_candidates(model.graph, kind, options.source_names, options.into)
-    entries = read_weight_file(
-        source, kind, keras_program(model) if any(n.name == "keras" for n in possible) else None
-    )
-    if files.ORIGIN_KEY in entries.metadata and options.source_names is None:
-        possible = [NamingScheme(CANONICAL)]
-    matched = match_weights(model.graph, entries.values, possible)
+    """Read a file, and match its tensors with the weights of the model."""
+    kind = detect_file_kind(source)
+    namings = naming_candidates(model.graph, kind, options.source_names, options.into)
+    needs_program = any(naming.name == "keras" for naming in namings)
+    file = read_weight_file(source, kind, keras_program(model) if needs_program else None)
+    if ORIGIN_KEY in file.metadata and options.source_names is None:
+        namings = [NamingScheme(CANONICAL)]
+    matched = match_weights(model.graph, file.values, namings)
     matched = adapt_weights(model.graph, matched, options.exceptions.adaptations, options.seed)
     if not options.allow_nonfinite:
         require_finite(matched.values, source)
     notes = []
-    if (
-        kind in FRAMEWORK_BY_KIND
-        and (summed := summed_variables(model.graph))
-        and matched.naming.framework_name == "keras"
-    ):
-        notes.append(f"Keras keeps {summed} as the sum of two: the first gets all, the second nothing")
+    is_keras_file = kind in FRAMEWORK_BY_KIND and matched.naming.framework_name == "keras"
+    if is_keras_file and (summed := summed_variables(model.graph)):
+        notes.append(f"Keras stores {summed} as the sum of two: the first gets the sum, the second zeros")
     exceptions = options.exceptions
-    if (whole := model.in_full) is not None and matched.left_over:
-        # What the rest of the model would take is left out with it.
-        strange = match_weights(whole.graph, entries.values, [matched.naming]).left_over
-        rest = [name for name, shape in matched.left_over if (name, shape) not in strange]
-        exceptions = replace(exceptions, unused_patterns=(*exceptions.unused_patterns, *map(escape, rest)))
-    return matched, build_report(
-        matched, exceptions, [h.path for h in locate_weights(model.graph, "torch")], notes
-    )
+    if model.in_full is not None and matched.left_over:
+        unused = entries_of_removed_steps(model.in_full, file, matched)
+        exceptions = replace(exceptions, unused_patterns=(*exceptions.unused_patterns, *map(escape, unused)))
+    paths = [w.path for w in locate_weights(model.graph, "torch")]
+    return matched, build_report(matched, exceptions, paths, notes)
 
 
-def read_weight_file(path: Path, kind: FileKind, model: process.KerasProgram | None = None) -> WeightFile:
-    """What a file holds, by names of its own."""
-    process.require_numpy()
-    return (
-        files.read_safetensors(path)
-        if kind == "safetensors"
-        else process.read_framework_file(path, kind, model)
-    )
+def entries_of_removed_steps(full_model: Model, file: WeightFile, matched: MatchedWeights) -> list[str]:
+    """The unused entries that the full model would use; `matched` is for a model reduced to its features."""
+    left_over = match_weights(full_model.graph, file.values, [matched.naming]).left_over
+    return [name for name, shape in matched.left_over if (name, shape) not in left_over]
+
+
+def read_weight_file(path: Path, kind: FileKind, program: KerasProgram | None = None) -> WeightFile:
+    """The tensors of a file, by the file's own names."""
+    require_numpy()
+    return read_safetensors(path) if kind == "safetensors" else read_framework_file(path, kind, program)
 
 
 def require_finite(values: Mapping[str, Array], source: Path) -> None:
-    """SB805 if any number is none."""
-    import numpy as np  # only here: commands that need no numbers start without it
+    """Raise SpecError SB805 if a weight has NaN or infinity."""
+    import numpy as np  # imported late: other commands do not need it
 
     bad = [f"{path} ({n:,})" for path, v in values.items() if (n := int(v.size - np.isfinite(v).sum()))]
     if bad:
@@ -150,124 +164,129 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
         raise SpecError(
             "SB805",
             f"`{make_printable(str(source))}` has NaN or infinity in {shown}; nothing was written",
-            hint="--allow-nonfinite carries them as they are",
+            hint="--allow-nonfinite accepts them",
         )
 
 
 def summed_variables(model: Block) -> str:
-    """The variables that Keras keeps as the sum of two weights."""
-    kept = group_by_tensor(locate_weights(model, "keras"))
-    found = [place for place, sharing in kept.items() if len(sharing) > 1 and not is_stacked(sharing)]
-    return ", ".join(found[:MAX_NAMES])
+    """The Keras variables that store the sum of two weights."""
+    by_variable = group_by_tensor(locate_weights(model, "keras"))
+    summed = [path for path, weights in by_variable.items() if len(weights) > 1 and not is_stacked(weights)]
+    return ", ".join(summed[:MAX_NAMES])
 
 
-# --------------------------------------------------------------------------------------------------------- writing
+# ---------------------------------------------------------------------------------------------------------
+# writing
 
 
 def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind, str]:
-    """The kind of file to write and the names in it; SB806 and SB702 where that cannot be."""
-    kind = files.kind_from_name(target)
+    """The kind of the output file and the names in it.
+
+    Raises SpecError: SB806 if they do not fit together, SB702 if the file exists, SB603 if a package is
+    missing.
+    """
+    kind = kind_from_name(target)
     names = options.target_names or FRAMEWORK_BY_KIND.get(kind, CANONICAL)
     if FRAMEWORK_BY_KIND.get(kind, names) != names:
         raise SpecError(
             "SB806",
-            f"`{make_printable(str(target))}` holds weights of {FRAMEWORK_BY_KIND[kind]}, not of {names}",
-            hint="a .safetensors holds those of any",
+            f"`{make_printable(str(target))}` can only have names of {FRAMEWORK_BY_KIND[kind]}, not {names}",
+            hint="a .safetensors file can have any names",
         )
     if (target.exists() or target.is_symlink()) and not options.force:
-        raise output.write_error(target, "there is a file already", "give another path, or pass --force")
-    process.require_packages(kind, True)
+        raise write_error(target, "the file exists", "give another path, or pass --force")
+    require_packages(kind, True)
     return kind, names
 
 
 def write_weights(
     model: Model, target: Path, kind: FileKind, names: str, values: Mapping[str, Array]
 ) -> None:
-    """Put weights, canonical and by canonical path, into a file, whole or not at all."""
-    with output.replacement_file(target) as fresh:
+    """Write canonical weights (by canonical path) to a file; after an error the old file is unchanged."""
+    with replacement_file(target) as new_file:
         if names == CANONICAL:
-            files.write_safetensors(fresh, values, files.origin_metadata(model.name))
+            write_safetensors(new_file, values, origin_metadata(model.name))
             return
-        kept = to_framework(locate_weights(model.graph, names), values)
+        tensors = to_framework(locate_weights(model.graph, names), values)
         if names == "torch":
-            kept |= zero_counters(kept)
+            tensors |= zero_counters(tensors)
         if kind == "safetensors":
-            files.write_safetensors(fresh, kept, {"format": "pt" if names == "torch" else "keras"})
+            write_safetensors(new_file, tensors, {"format": "pt" if names == "torch" else "keras"})
         else:
-            process.write_framework_file(
-                fresh, kind, kept, keras_program(model) if names == "keras" else None
-            )
+            program = keras_program(model) if names == "keras" else None
+            write_framework_file(new_file, kind, tensors, program)
 
 
-def zero_counters(kept: Mapping[str, Array]) -> dict[str, Array]:
-    """The counts of steps that PyTorch's batch norms have in a state_dict."""
+def zero_counters(names: Mapping[str, Array]) -> dict[str, Array]:
+    """The `num_batches_tracked` entries that a state_dict with these names needs."""
     import numpy as np
 
-    return {name: np.zeros((), "int64") for name in batch_counters(kept)}
+    return {name: np.zeros((), "int64") for name in batch_counters(names)}
 
 
-def keras_program(model: Model) -> process.KerasProgram:
-    """The emitted Keras file, and the parameters that its model may have to be given."""
-    given = {name: json_value(value) for name, value in model.graph.params.items()}
-    return process.KerasProgram(model.source("keras"), model.name, given)
+def keras_program(model: Model) -> KerasProgram:
+    """The emitted Keras file, and the values of its model's parameters."""
+    arguments = {name: json_value(value) for name, value in model.graph.params.items()}
+    return KerasProgram(model.source("keras"), model.name, arguments)
 
 
 def json_value(value: Any) -> Any:
-    """A parameter as JSON has it; nothing for one that is a block, which no constructor takes."""
+    """A parameter as JSON; None for a block, which no constructor takes."""
     if isinstance(value, list | tuple):
         return [json_value(v) for v in value]
     return concrete(value) if isinstance(value, int | float | str | bool) else None
 
 
-# ------------------------------------------------------------------------------------------------- looking at files
+# ------------------------------------------------------------------------------------------ inspect and
+# compare
 
 
 def inspect_weights(
     source: Path, model: Model | None, options: ConversionOptions = DEFAULT_OPTIONS
 ) -> tuple[list[TensorStatistics], WeightReport | None]:
-    """Every tensor of a file; with a model, under canonical names, and whether they fit."""
+    """Statistics of all tensors in a file, and with a model also the report of matching.
+
+    The names are canonical with a model, else the file's own.
+    """
     if model is None:
         return [tensor_statistics(name, value) for name, value in load_own_tensors(source).items()], None
-    options_used = ConversionOptions(
-        options.source_names, into=options.into, exceptions=options.exceptions, allow_nonfinite=True
-    )
-    found, told = match_file(model, source, options_used)
-    return [tensor_statistics(name, value) for name, value in found.values.items()], told
+    matched, report = match_file(model, source, replace(options, allow_nonfinite=True))
+    return [tensor_statistics(name, value) for name, value in matched.values.items()], report
 
 
 def load_own_tensors(source: Path) -> dict[str, Array]:
-    """What a file holds by its own names."""
-    return read_weight_file(source, files.detect_file_kind(source)).values
+    """The tensors of a file, by the file's own names."""
+    return read_weight_file(source, detect_file_kind(source)).values
 
 
 def compare_weights(
     first: Path, second: Path, model: Model | None, options: ConversionOptions = DEFAULT_OPTIONS
 ) -> Iterator[TensorDifference]:
-    """The tensors of two files, one against the other: with a model under canonical names, else by their own."""
+    """Compare two files tensor by tensor: with a model by canonical names, else by the names in the files.
+
+    `options` apply to the names in the first file.
+    """
     if model is None:
         a, b = load_own_tensors(first), load_own_tensors(second)
     else:
-        chosen = ConversionOptions(options.source_names, into=options.into, allow_nonfinite=True)
-        found = (
-            match_file(model, first, chosen)[0],
-            match_file(model, second, ConversionOptions(allow_nonfinite=True))[0],
-        )
-        a, b = found[0].values, found[1].values
-        if any(f.naming.framework_name == "keras" for f in found):
+        first_options = ConversionOptions(options.source_names, into=options.into, allow_nonfinite=True)
+        first_weights, _ = match_file(model, first, first_options)
+        second_weights, _ = match_file(model, second, ConversionOptions(allow_nonfinite=True))
+        a, b = first_weights.values, second_weights.values
+        if "keras" in (first_weights.naming.framework_name, second_weights.naming.framework_name):
             a, b = merge_summed_weights(model.graph, a), merge_summed_weights(model.graph, b)
     for name in [*a, *(n for n in b if n not in a)]:
         if name not in a or name not in b:
-            yield TensorDifference(
-                name, None, f"only in {make_printable(str(first if name in a else second))}"
-            )
+            file = make_printable(str(first if name in a else second))
+            yield TensorDifference(name, None, f"only in {file}")
         elif a[name].shape != b[name].shape:
-            yield TensorDifference(name, None, f"{a[name].shape} and {b[name].shape}")
+            yield TensorDifference(name, None, f"shapes {a[name].shape} and {b[name].shape}")
         else:
             yield TensorDifference(name, relative_difference(a[name], b[name]))
 
 
 def merge_summed_weights(model: Block, values: Mapping[str, Array]) -> dict[str, Array]:
-    """What Keras keeps of weights: of two that it adds, the first gets all."""
-    sharing = group_by_tensor(locate_weights(model, "keras")).values()
-    whole = [h for hs in sharing if all(h.path in values for h in hs) for h in hs]
-    return {**values, **from_framework(whole, to_framework(whole, values))}
+    """The weights after a round trip through Keras: of two that it adds, the first becomes the sum."""
+    groups = group_by_tensor(locate_weights(model, "keras")).values()
+    complete = [w for group in groups if all(w.path in values for w in group) for w in group]
+    return {**values, **from_framework(complete, to_framework(complete, values))}

@@ -1,4 +1,4 @@
-"""A framework in a process of its own, asked to read or write one file of weights."""
+"""Read and write the weight files of a framework, in a worker process of that framework."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.runtimes import subprocess_env as apart
 from specbuild.runtimes.live_model import missing_package
-from specbuild.weights import safetensors_files as files
-from specbuild.weights.safetensors_files import FileKind, WeightFile
+from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
+from specbuild.weights.safetensors_files import (
+    FileKind,
+    WeightFile,
+    corrupt_error,
+    read_safetensors,
+    write_safetensors,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-KERAS_RUNTIMES = ("jax", "tensorflow", "torch")  # what Keras can run on, the quickest to start first
+KERAS_RUNTIMES = ("jax", "tensorflow", "torch")  # the fastest to start first
 TIMEOUT = 1800  # seconds
 
 
 @dataclass(frozen=True)
 class KerasProgram:
-    """An emitted Keras file: its text, the model's name in it, and what the model must be given."""
+    """An emitted Keras file: its text, the name of its model, and the model's arguments."""
 
     text: str
     model: str
@@ -37,7 +42,10 @@ class KerasProgram:
 
 
 def read_framework_file(path: Path, kind: FileKind, program: KerasProgram | None = None) -> WeightFile:
-    """What a file of a framework holds. With the emitted `program`, names in Keras' files are paths of variables."""
+    """Read a framework's weight file; raises SpecError SB804 if it is invalid.
+
+    With a `program`, the names in Keras files are replaced by the paths of the model's variables.
+    """
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
@@ -45,35 +53,34 @@ def read_framework_file(path: Path, kind: FileKind, program: KerasProgram | None
         try:
             process = run_worker(folder, kind, job)
         except subprocess.TimeoutExpired:
-            raise files.corrupt_error(path, f"reading it took longer than {TIMEOUT} s") from None
+            raise corrupt_error(path, f"reading it took longer than {TIMEOUT} s") from None
         result = read_result(folder)
-        if result is None:  # the reader itself was ended by the file
-            last = (process.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-            raise files.corrupt_error(path, f"reading it failed: {last}")
-        if "fault" in result:
-            raise files.corrupt_error(path, result["fault"], result.get("hint", ""))
-        return files.read_safetensors(folder / "out.safetensors")
+        if result is None:  # the worker crashed
+            last_line = (process.stderr.strip().splitlines() or ["there was no message"])[-1]
+            raise corrupt_error(path, f"reading it failed: {last_line}")
+        if "error" in result:
+            raise corrupt_error(path, result["error"], result.get("hint", ""))
+        return read_safetensors(folder / "out.safetensors")
 
 
 def write_framework_file(
     path: Path, kind: FileKind, values: Mapping[str, Array], program: KerasProgram | None = None
 ) -> None:
-    """Write a framework's file of weights, by the framework's own names."""
+    """Write a framework's weight file; `values` are the framework's tensors by its own names."""
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
-        files.write_safetensors(folder / "in.safetensors", values, {})
+        write_safetensors(folder / "in.safetensors", values, {})
         file_name = {"torch": "out.pt", "h5": "out.weights.h5", "keras": "out.keras"}[kind]
-        process = run_worker(
-            folder, kind, {"do": "write", "kind": kind, "name": file_name, **add_program(program, folder)}
-        )
+        job = {"do": "write", "kind": kind, "name": file_name, **add_program(program, folder)}
+        process = run_worker(folder, kind, job)
         if read_result(folder) is None:
             raise RuntimeError(f"writing {kind} failed: {process.stderr[-2000:]}")
         path.write_bytes((folder / file_name).read_bytes())
 
 
 def add_program(program: KerasProgram | None, folder: Path) -> dict[str, Any]:
-    """What a job says of the emitted file, which is put beside it."""
+    """Write the emitted file into the job's folder, and return the job's entries for it."""
     if program is None:
         return {}
     source = folder / "emitted.py"
@@ -82,25 +89,28 @@ def add_program(program: KerasProgram | None, folder: Path) -> dict[str, Any]:
 
 
 def run_worker(folder: Path, kind: FileKind, job: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run the worker on a job."""
+    """Run the worker of a framework on a job, and wait for its end."""
     (folder / "job.json").write_text(json.dumps(job))
     framework = "torch" if kind == "torch" else "keras"
-    env = {**apart.env_with_import_path(os.environ), "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env = {**env_with_import_path(os.environ), "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if kind != "torch":
         env["KERAS_BACKEND"] = keras_runtime()
-    command = apart.module_command(f"specbuild.backends.{framework}.weights_worker", str(folder))
+    command = module_command(f"specbuild.backends.{framework}.weights_worker", str(folder))
     return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
 
 
 def read_result(folder: Path) -> dict[str, str] | None:
-    """What the worker left, if it came to its end."""
+    """The worker's result; None if it crashed."""
     path = folder / "result.json"
-    answer: dict[str, str] | None = json.loads(path.read_text()) if path.exists() else None
-    return answer
+    result: dict[str, str] | None = json.loads(path.read_text()) if path.exists() else None
+    return result
 
 
 def require_packages(kind: FileKind, model: bool) -> None:
-    """SB603 unless what a kind of file needs is installed."""
+    """Raise SpecError SB603 unless the packages for a kind of file are installed.
+
+    `model` says whether the model itself is needed, which for Keras files needs Keras and a runtime.
+    """
     require_numpy()
     if kind == "torch" and find_spec("torch") is None:
         raise missing_package("torch", "torch")
@@ -113,7 +123,7 @@ def require_packages(kind: FileKind, model: bool) -> None:
 
 
 def require_numpy(what: str = "weights need", extras: str = "weights") -> None:
-    """SB603 unless there are numpy and safetensors, which every file of weights needs."""
+    """Raise SpecError SB603 unless numpy and safetensors are installed, which all weight files need."""
     for package in ("numpy", "safetensors"):
         if find_spec(package) is None:
             raise SpecError(
@@ -124,13 +134,13 @@ def require_numpy(what: str = "weights need", extras: str = "weights") -> None:
 
 
 def keras_runtime() -> str:
-    """What Keras is to run on: the user's choice, else the first that is installed."""
+    """The runtime for Keras: that of KERAS_BACKEND, else the first that is installed."""
     wanted = os.environ.get("KERAS_BACKEND")
-    installed = [
-        name for name in ((wanted,) if wanted in KERAS_RUNTIMES else KERAS_RUNTIMES) if find_spec(name)
-    ]
-    if not installed:
-        raise missing_package(
-            "keras", wanted if wanted in KERAS_RUNTIMES else "one of tensorflow, jax and torch"
-        )
-    return installed[0]
+    if wanted in KERAS_RUNTIMES:
+        if find_spec(wanted) is None:
+            raise missing_package("keras", wanted)
+        return wanted
+    for name in KERAS_RUNTIMES:
+        if find_spec(name) is not None:
+            return name
+    raise missing_package("keras", "one of tensorflow, jax and torch")

@@ -1,8 +1,8 @@
-"""Tensors of a file as weights of a model: under which names, what fits, and everything that does not."""
+"""Match the tensors of a file with the weights of a model: by which names, and what does not match."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,8 +19,8 @@ from specbuild.compiler.weight_locations import (
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.ir.graph import Block
 from specbuild.ops.types import join_names
-from specbuild.weights import published_names as keymap
 from specbuild.weights.adapt_options import Adaptation
+from specbuild.weights.published_names import batch_counters, layout_framework, rename_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,18 +32,19 @@ Shape: TypeAlias = tuple[int, ...]
 CANONICAL = "specbuild"
 OWN_NAMINGS = (CANONICAL, "torch", "keras")
 
-# What wrappers put in front of every name, and into names: data parallel, torch.compile, training frameworks.
+# Wrappers such as DataParallel and training frameworks put a prefix in front of all names.
 WRAPPER_PREFIXES = ("module.", "model.")
-COMPILE_PREFIX = "_orig_mod."
-AVERAGE_COUNTER = "n_averaged"  # what a model of averages counts with
+COMPILE_PREFIX = "_orig_mod."  # of torch.compile, anywhere in a name
+AVERAGE_COUNTER = "n_averaged"  # an extra entry of torch's AveragedModel
 
 
 @dataclass(frozen=True)
 class NamingScheme:
-    """The names that a file goes by: the model's own in one form, or those of a published layout.
+    """The names that a file uses: canonical names, the model's names in a framework, or a published layout.
 
-    The weights of a layout are those of `block`, which stands at `path` in the model and at `kept` in a framework,
-    and of the blocks of `also`.
+    A published layout has the weights of `block`, a model or a part of it. `path` and `framework_path` are
+    the prefixes of that part, in canonical names and in the framework. `siblings` are further parts that get
+    the same weights.
     """
 
     name: str
@@ -58,14 +59,15 @@ class NamingScheme:
 
     @property
     def framework_name(self) -> str:
-        return keymap.layout_framework(self.name) if self.block is not None else self.name
+        return layout_framework(self.name) if self.block is not None else self.name
 
 
 @dataclass(frozen=True)
 class UnfitWeight:
-    """A weight that gets nothing, or something of another form; `found` is empty, or what the file has for it.
+    """A weight that has no tensor in the file, or one of another shape or type.
 
-    `advice` is the mode that would adapt it, if there is one.
+    `path` and `shape` are canonical. `file_name` is the tensor's name in the file, `expected_shape` the shape
+    that it should have there, and `actual` describes the tensor; it is empty if there is none.
     """
 
     path: str
@@ -73,12 +75,12 @@ class UnfitWeight:
     file_name: str = ""
     expected_shape: Shape = ()
     actual: str = ""
-    suggested_mode: str = ""
+    suggested_mode: str = ""  # a mode of --adapt that could adapt the tensor
 
 
 @dataclass(frozen=True)
 class AdaptedWeight:
-    """A weight of another size that was made to fit: how, and what declared it."""
+    """A weight that was adapted from a tensor of another size: how, and by which value of --adapt."""
 
     weight: UnfitWeight
     description: str
@@ -87,14 +89,14 @@ class AdaptedWeight:
 
 @dataclass
 class MatchedWeights:
-    """What came of a file: canonical tensors by path, and the exceptions."""
+    """The tensors that match the model (canonical, by path), and everything that does not match."""
 
     naming: NamingScheme
     values: dict[str, Array] = field(default_factory=dict)
     missing: list[UnfitWeight] = field(default_factory=list)
     mismatched: list[UnfitWeight] = field(default_factory=list)
-    left_over: list[tuple[str, Shape]] = field(default_factory=list)
-    mismatched_values: dict[str, Array] = field(default_factory=dict)  # of another size, in canonical order
+    left_over: list[tuple[str, Shape]] = field(default_factory=list)  # entries of the file
+    mismatched_values: dict[str, Array] = field(default_factory=dict)  # by path, canonical order of axes
     adapted: list[AdaptedWeight] = field(default_factory=list)
 
     @property
@@ -105,7 +107,7 @@ class MatchedWeights:
 def match_weights(
     model: Block, entries: Mapping[str, Array], namings: Iterable[NamingScheme]
 ) -> MatchedWeights:
-    """The tensors as weights of the model, by the names that leave the fewest exceptions; of equals the first."""
+    """Match by the naming scheme that leaves the fewest exceptions; the first of several."""
     best: MatchedWeights | None = None
     for naming in namings:
         matched = match_by_naming(model, entries, naming)
@@ -118,20 +120,20 @@ def match_weights(
 
 
 def match_by_naming(model: Block, entries: Mapping[str, Array], naming: NamingScheme) -> MatchedWeights:
-    """The tensors as weights of the model, by one kind of names."""
+    """Match by one naming scheme."""
     if naming.name == CANONICAL:
         weights = locate_weights(model, "torch")
-        return assign_tensors(MatchedWeights(naming), weights, {h.path: [h] for h in weights}, entries, {})
+        return assign_tensors(MatchedWeights(naming), weights, {w.path: [w] for w in weights}, entries, {})
     weights = locate_weights(model, naming.framework_name)
-    wanted = framework_shapes(weights)
-    bare = strip_wrapper_prefixes(entries, wanted)
+    shapes = framework_shapes(weights)
+    entries = strip_wrapper_prefixes(entries, shapes)
     if naming.block is None:
-        return assign_tensors(MatchedWeights(naming), weights, group_by_tensor(weights), bare, {})
+        return assign_tensors(MatchedWeights(naming), weights, group_by_tensor(weights), entries, {})
     values: dict[str, Array] = {}
     origins: dict[str, str] = {}
     for part in (naming, *naming.siblings):
         assert part.block is not None
-        renamed = keymap.rename_tensors(part.block, part.name, bare, wanted, part.framework_path)
+        renamed = rename_tensors(part.block, part.name, entries, shapes, part.framework_path)
         values |= renamed.values
         origins |= renamed.origins
     return assign_tensors(MatchedWeights(naming), weights, group_by_tensor(weights), values, origins)
@@ -140,38 +142,40 @@ def match_by_naming(model: Block, entries: Mapping[str, Array], naming: NamingSc
 def assign_tensors(
     matched: MatchedWeights,
     weights: list[WeightLocation],
-    places: Mapping[str, list[WeightLocation]],
+    weights_by_name: Mapping[str, list[WeightLocation]],
     entries: Mapping[str, Array],
     origins: Mapping[str, str],
 ) -> MatchedWeights:
-    """Each weight its tensor, if there is one and it fits."""
-    canonical = matched.naming.name == CANONICAL
+    """Fill in `matched`: assign to each weight its tensor, if there is one of the right shape.
+
+    `weights_by_name` are the weights that one tensor of the file stores; several share a tensor in Keras.
+    `origins` are the published names of the entries, where these were renamed.
+    """
+    is_canonical = matched.naming.name == CANONICAL
     fitting = {}
-    for place, sharing in places.items():
-        value, name = entries.get(place), origins.get(place, place)
-        shape = sharing[0].shape if canonical else sharing[0].framework_shape
+    for name, sharing in weights_by_name.items():
+        value, file_name = entries.get(name), origins.get(name, name)
+        shape = sharing[0].shape if is_canonical else sharing[0].framework_shape
         shape = (len(sharing), *shape) if is_stacked(sharing) else shape
         if value is None:
-            matched.missing += [UnfitWeight(h.path, h.shape) for h in sharing]
-        elif value.shape != shape or value.dtype.kind != "f":
-            actual = (
-                format_shape(value) if value.dtype.kind == "f" else f"{format_shape(value)} of {value.dtype}"
-            )
-            matched.mismatched += [UnfitWeight(h.path, h.shape, name, shape, actual) for h in sharing]
-            if value.dtype.kind == "f" and len(sharing) == 1:
-                other = value if canonical else sharing[0].in_canonical_order(value)
-                matched.mismatched_values |= {} if other is None else {sharing[0].path: other}
+            matched.missing += [UnfitWeight(w.path, w.shape) for w in sharing]
+        elif value.shape == shape and value.dtype.kind == "f":
+            fitting[name] = value
         else:
-            fitting[place] = value
-    matched.values = fitting if canonical else from_framework(weights, fitting)
-    counters = keymap.batch_counters(places)
-    used = {origins.get(place) for place in places} if matched.naming.siblings else set()
-    left_over = {
-        name: value.shape
-        for place, value in entries.items()
-        if place not in places and place not in counters and (name := origins.get(place, place)) not in used
-    }
-    matched.left_over = list(left_over.items())
+            actual = format_shape(value) + ("" if value.dtype.kind == "f" else f" of {value.dtype}")
+            matched.mismatched += [UnfitWeight(w.path, w.shape, file_name, shape, actual) for w in sharing]
+            if value.dtype.kind == "f" and len(sharing) == 1:
+                [weight] = sharing
+                canonical_value = value if is_canonical else weight.in_canonical_order(value)
+                if canonical_value is not None:
+                    matched.mismatched_values[weight.path] = canonical_value
+    matched.values = fitting if is_canonical else from_framework(weights, fitting)
+    counters = batch_counters(weights_by_name)
+    # With siblings, every published entry is used several times, and only some of the copies may match.
+    used = {origins.get(name) for name in weights_by_name} if matched.naming.siblings else set()
+    unmatched = [name for name in entries if name not in weights_by_name and name not in counters]
+    left_over = {origins.get(name, name): entries[name].shape for name in unmatched}
+    matched.left_over = [(name, shape) for name, shape in left_over.items() if name not in used]
     return matched
 
 
@@ -179,102 +183,116 @@ def format_shape(value: Array) -> str:
     return str(tuple(int(n) for n in value.shape))
 
 
-def strip_wrapper_prefixes(entries: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, Array]:
-    """The entries without what wrappers add to their names."""
-    found = {
+def strip_wrapper_prefixes(entries: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    """Remove what wrappers add to the names of a file; `names` are those of the model."""
+    stripped = {
         name.replace(COMPILE_PREFIX, ""): value for name, value in entries.items() if name != AVERAGE_COUNTER
     }
-    own = tuple(wanted)
-    while head := next(
-        (h for h in WRAPPER_PREFIXES if found and all(name.startswith(h) for name in found)), None
-    ):
-        if any(name.startswith(head) for name in own) and not all(n.startswith(2 * head) for n in found):
-            break  # it is a step's own name
-        found = {name.removeprefix(head): value for name, value in found.items()}
-    return found
+    names = tuple(names)
+    while prefix := common_prefix(stripped):
+        if any(name.startswith(prefix) for name in names):
+            is_doubled = all(name.startswith(2 * prefix) for name in stripped)
+            if not is_doubled:
+                break  # it is the name of a step
+        stripped = {name.removeprefix(prefix): value for name, value in stripped.items()}
+    return stripped
 
 
-# ---------------------------------------------------------------------------------------------------------- naming
+def common_prefix(names: Collection[str]) -> str | None:
+    """A wrapper prefix that all names have; None if there is none."""
+    prefixes = (p for p in WRAPPER_PREFIXES if names and all(name.startswith(p) for name in names))
+    return next(prefixes, None)
+
+
+# ----------------------------------------------------------------------------------------------------------
+# naming
 
 
 def naming_candidates(
     model: Block, kind: str, chosen: str | None, into: Sequence[str] = ()
 ) -> list[NamingScheme]:
-    """The names that a file of a kind may go by, or the one chosen; SB806 where there is no such thing.
+    """The naming schemes that a kind of file may use; only that with the name `chosen`, if this is not None.
 
-    What is for the steps `into` is for each of them.
+    With `into`, only layouts that these steps have in common. Raises SpecError SB806 if there is no such
+    scheme.
     """
-    named = published_layouts(model)
+    layouts = published_layouts(model)
     if into:
-        named = common_layouts(named, into)
+        layouts = common_layouts(layouts, into)
     if chosen in OWN_NAMINGS and not into:
         return [NamingScheme(chosen)]
     if chosen is not None:
-        found = [n for n in named if n.name == chosen]
-        if len(found) > 1 and found[0].path:
-            paths = join_names([n.path[:-1] for n in found])
-            raise SpecError("SB806", f"{chosen!r} fits {paths}", hint="choose one of them by --into")
-        if not found:
-            names = list(dict.fromkeys([*OWN_NAMINGS, *(n.name for n in named)]))
-            raise SpecError(
-                "SB806",
-                f"{model.kind} knows no weights of {chosen!r}",
-                hint=suggest_name(chosen, names, "", "there are"),
-            )
-        return found[:1]
+        return [chosen_layout(model, layouts, chosen)]
     own = [] if into else [NamingScheme(name) for name in OWN_NAMINGS]
     if kind in ("h5", "keras"):
-        return [*(n for n in own if n.name == "keras"), *(n for n in named if n.framework_name == "keras")]
-    return [*own, *(n for n in named if n.framework_name == "torch" and (not n.path or into))]
+        return [naming for naming in (*own, *layouts) if naming.framework_name == "keras"]
+    return [*own, *(n for n in layouts if n.framework_name == "torch" and (not n.path or into))]
 
 
-def common_layouts(named: list[NamingScheme], into: Sequence[str]) -> list[NamingScheme]:
-    """The layouts that all of these steps have; SB806 where there is none."""
-    steps = list(dict.fromkeys(n.path[:-1] for n in named if n.path))
+def chosen_layout(model: Block, layouts: Sequence[NamingScheme], chosen: str) -> NamingScheme:
+    """The published layout of a name; raises SpecError SB806 if it is unknown or belongs to several steps."""
+    named = [layout for layout in layouts if layout.name == chosen]
+    if len(named) > 1 and named[0].path:
+        paths = join_names([layout.path[:-1] for layout in named])
+        raise SpecError(
+            "SB806", f"several steps have the layout {chosen!r}: {paths}", hint="choose one with --into"
+        )
+    if not named:
+        names = list(dict.fromkeys([*OWN_NAMINGS, *(layout.name for layout in layouts)]))
+        message = f"{model.kind} has no rules for weights of {chosen!r}"
+        raise SpecError("SB806", message, hint=suggest_name(chosen, names, "the known names are"))
+    return named[0]
+
+
+def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[NamingScheme]:
+    """The layouts that all of these steps have; raises SpecError SB806 if there are none."""
+    steps = list(dict.fromkeys(layout.path[:-1] for layout in layouts if layout.path))
     for step in into:
         if step not in steps:
-            none = "no step is a model with `weights` in its file"
-            hint = suggest_name(step, steps, none, "steps that have")
+            hint = suggest_name(step, steps, "steps with published names:")
+            hint = hint or "no step is a model with `weights` in its spec"
             raise SpecError("SB806", f"no step {step!r} has published names", hint=hint)
-    found = []
-    for first in (n for n in named if n.path == f"{into[0]}."):
-        others = (f"{step}." for step in dict.fromkeys(into) if step != into[0])
-        also = [n for path in others for n in named if (n.name, n.path) == (first.name, path)]
-        if len(also) == len(set(into)) - 1:
-            found.append(replace(first, siblings=tuple(also)))
-    if not found:
+    first_step, *other_steps = dict.fromkeys(into)
+    common = []
+    for first in (layout for layout in layouts if layout.path == f"{first_step}."):
+        paths = [f"{step}." for step in other_steps]
+        siblings = [n for path in paths for n in layouts if (n.name, n.path) == (first.name, path)]
+        if len(siblings) == len(other_steps):
+            common.append(replace(first, siblings=tuple(siblings)))
+    if not common:
         raise SpecError("SB806", f"{join_names(list(into))} have no published names in common")
-    return found
+    return common
 
 
-def suggest_name(word: str, known: list[str], none: str, some: str) -> str:
-    guess = closest_match(word, known)
-    return f"did you mean {guess!r}?" if guess else f"{some} {join_names(known)}" if known else none
+def suggest_name(word: str, known: list[str], introduction: str) -> str:
+    """A hint for an unknown name: the closest known one, else all of them; empty if none is known."""
+    if guess := closest_match(word, known):
+        return f"did you mean {guess!r}?"
+    return f"{introduction} {join_names(known)}" if known else ""
 
 
 def published_layouts(model: Block) -> list[NamingScheme]:
-    """Every published layout that the model's file has rules for, then those of the models inside it."""
-    found = []
+    """The published layouts for which the model's spec has rules, then those of models inside it."""
+    layouts = []
     for framework in ("torch", "keras"):
-        for path, block, kept in locate_blocks(model, framework):
-            if block.at.path == ():  # a whole file's model
+        for path, block, framework_path in locate_blocks(model, framework):
+            if block.at.path == ():  # the block is the model of a spec
                 rules: Mapping[str, Any] = block.at.source.data.get("weights") or {}
-                found += [
-                    NamingScheme(name, block, path, kept)
-                    for name in rules
-                    if keymap.layout_framework(name) == framework
-                ]
-    return sorted(found, key=lambda n: n.path != "")
+                names = [name for name in rules if layout_framework(name) == framework]
+                layouts += [NamingScheme(name, block, path, framework_path) for name in names]
+    return sorted(layouts, key=lambda layout: layout.path != "")
 
 
-# ------------------------------------------------------------------------------------------------------ exceptions
+# ------------------------------------------------------------------------------------------------------
+# exceptions
 
 
 @dataclass(frozen=True)
 class MatchExceptions:
-    """What may be missing (paths of the model) and left over (names of the file): patterns with `*` and `?`.
+    """The exceptions that a user allows. Patterns may contain `*` and `?`.
 
-    And what is made to fit, if it has another size.
+    `missing_patterns` are for paths of the model, `unused_patterns` for names of the file. `adaptations` say
+    how tensors of another size are adapted.
     """
 
     missing_patterns: tuple[str, ...] = ()
@@ -288,7 +306,7 @@ class MatchExceptions:
         return any(fnmatchcase(name, pattern) for pattern in self.unused_patterns)
 
     def idle_patterns(self, matched: MatchedWeights) -> Iterator[str]:
-        """Patterns that declare nothing: a typo, most likely."""
+        """Patterns that allow no exception; they are probably misspelled."""
         paths = [u.path for u in (*matched.missing, *matched.mismatched)]
         yield from (p for p in self.missing_patterns if not any(is_matching(path, p) for path in paths))
         names = [name for name, _ in matched.left_over]
@@ -296,5 +314,5 @@ class MatchExceptions:
 
 
 def is_matching(path: str, pattern: str) -> bool:
-    """Whether a pattern names a weight, or a step that holds it."""
+    """Whether a pattern matches a weight, or a step that contains it."""
     return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")

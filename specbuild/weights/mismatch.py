@@ -1,4 +1,4 @@
-"""A weight of the model beside what a file has for it, in another size."""
+"""A weight of the model, together with a tensor of another size from a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MismatchedWeight:
-    """The weight, its step and the block that holds it, and the file's tensor in canonical order."""
+    """A weight, its step, the block of that step, and the file's tensor in canonical order."""
 
     location: WeightLocation
     block: Block
@@ -27,18 +27,18 @@ class MismatchedWeight:
 
     @property
     def axis_names(self) -> tuple[str, ...]:
-        """The names of its axes."""
+        """The names of the weight's axes."""
         assert isinstance(self.node.op, Op)
         types = [None if ref is None else self.block.value_type(ref) for ref in self.node.inputs]
         return tuple(self.node.op.weight_specs(*types)[self.location.name].axes)
 
     @property
     def differing_axes(self) -> list[int]:
-        """The axes along which it is longer or shorter than in the file."""
+        """The indices of the axes whose sizes differ."""
         pairs = zip(self.value.shape, self.location.shape, strict=True)
         return [i for i, (old, new) in enumerate(pairs) if old != new]
 
     def reject_mode(self, mode: str, reason: str, hint: str = "") -> NoReturn:
-        """SB807: it cannot be adapted so."""
-        sizes = f"{self.location.path} is {self.location.shape}, and {self.value.shape} in the file"
-        raise SpecError("SB807", f"{make_printable(sizes, 400)}: {mode} {reason}", hint=hint)
+        """Raise SpecError SB807: a mode cannot adapt this weight."""
+        change = f"{self.location.path} from {self.value.shape} in the file to {self.location.shape}"
+        raise SpecError("SB807", f"{mode} cannot adapt {make_printable(change, 400)}: {reason}", hint=hint)

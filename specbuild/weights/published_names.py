@@ -1,4 +1,4 @@
-"""Published weights under a model's own names, by the rules of its file's `weights` section.
+"""Rename published weights to a model's own names, by the rules in the `weights` section of its spec.
 
     weights:
       torchvision:
@@ -9,11 +9,12 @@
         head.weight: {to: classifier.weight, transpose: [1, 0]}
         position_index: {ignore: true}
 
-Left stands a name in the published file, right the model's own in the same framework: a key of the
-state_dict in PyTorch, the path of a variable in Keras (for a layout whose name begins with `keras`).
-On the left, `{rest}` takes all that follows, `{i}` a number, and `{i < 5}` only a number of which that is
-true; on the right stand expressions in them. The first rule that fits is taken. A name that no rule fits
-stays as it is.
+The left side is a name in the published file. The right side is the model's name in the same framework: a key
+of the state_dict in PyTorch, or the path of a variable in Keras, for layouts whose name begins with `keras`.
+
+On the left, the field `{rest}` matches the rest of a name, `{i}` a number, and `{i < 5}` a number for which
+this is true. On the right, braces contain expressions of these fields. The first matching rule applies. A
+name without a matching rule is not changed.
 """
 
 from __future__ import annotations
@@ -44,46 +45,47 @@ REST_FIELD = "rest"
 
 
 def convert_published_weights(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, Array]:
-    """The entries of a published file as the emitted model names and shapes them: a value for every weight.
+    """Rename and reshape the entries of a published file for the emitted model.
 
-    Raises SpecError, which names all that is left over, missing or of another shape.
+    Every weight must get a value. Raises SpecError SB801, which lists all entries that are left over, missing
+    or of another shape.
     """
-    wanted = framework_shapes(locate_weights(model, layout_framework(layout)))
-    allowed = {**wanted, **dict.fromkeys(batch_counters(wanted), ())}
-    renamed = rename_tensors(model, layout, entries, wanted)
-    left = [
+    shapes = framework_shapes(locate_weights(model, layout_framework(layout)))
+    known = {**shapes, **dict.fromkeys(batch_counters(shapes), ())}
+    renamed = rename_tensors(model, layout, entries, shapes)
+    left_over = [
         name if own == name else f"{name} (as {own})"
         for own, name in renamed.origins.items()
-        if own not in allowed
+        if own not in known
     ]
     misshapen = [
-        f"{renamed.origins[own]} gives {part.shape} for {own} {allowed[own]}"
+        f"{renamed.origins[own]} gives {part.shape} for {own} {known[own]}"
         for own, part in renamed.values.items()
-        if own in allowed and part.shape != allowed[own]
+        if own in known and part.shape != known[own]
     ]
-    missing = [name for name in wanted if name not in renamed.values]
     problems = {
-        "left over": left,
-        "missing": missing,
+        "left over": left_over,
+        "missing": [name for name in shapes if name not in renamed.values],
         "of another shape": misshapen,
         "given twice": renamed.duplicates,
     }
-    if any(problems.values()):
-        counts = join_names([f"{len(of)} {what}" for what, of in problems.items() if of])
-        trail = tuple(f"{what}: {', '.join(of)}" for what, of in problems.items() if of)
+    problems = {problem: names for problem, names in problems.items() if names}
+    if problems:
+        counts = join_names([f"{len(names)} {problem}" for problem, names in problems.items()])
+        trail = tuple(f"{problem}: {', '.join(names)}" for problem, names in problems.items())
         raise weights_section(model, layout).error(
-            "SB801", f"the weights of {layout} do not fit {model.kind}: {counts}", key=True, trail=trail
+            "SB801", f"the weights of {layout} do not match {model.kind}: {counts}", key=True, trail=trail
         )
     return renamed.values
 
 
 def layout_framework(layout: str) -> str:
-    """The framework whose names a layout speaks of."""
+    """The framework whose names a layout maps."""
     return "keras" if layout.startswith("keras") else "torch"
 
 
 def batch_counters(names: Iterable[str]) -> set[str]:
-    """What PyTorch's batch norms count their steps in: no weights of the spec's, but keys of the state_dict."""
+    """The `num_batches_tracked` entries that PyTorch's batch norms add to a state_dict with these names."""
     return {
         n.removesuffix("running_mean") + "num_batches_tracked" for n in names if n.endswith(".running_mean")
     }
@@ -91,7 +93,7 @@ def batch_counters(names: Iterable[str]) -> set[str]:
 
 @dataclass
 class RenamedTensors:
-    """Entries of a published file under a model's own names, and the name that each had."""
+    """Entries of a published file by the model's own names, and the published name of each."""
 
     values: dict[str, Array] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -99,87 +101,87 @@ class RenamedTensors:
 
 
 def rename_tensors(
-    model: Block, layout: str, entries: Mapping[str, Array], wanted: Mapping[str, Shape], prefix: str = ""
+    model: Block, layout: str, entries: Mapping[str, Array], shapes: Mapping[str, Shape], prefix: str = ""
 ) -> RenamedTensors:
-    """What the rules make of the entries. The names that the rules give stand `within` a part of a model, if
-    `model` is one; `wanted` are the shapes of its weights, by their names in the whole."""
-    table = load_rules(model, layout)
-    inner = {name.removeprefix(prefix): shape for name, shape in wanted.items() if name.startswith(prefix)}
+    """Apply the rules of a layout to the entries.
+
+    `shapes` are those of the model's weights. If `model` is a part of a larger model, `prefix` is put in
+    front of its names, and `shapes` is for the whole.
+    """
+    rules = load_rules(model, layout)
+    own_shapes = {
+        name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)
+    }
     renamed = RenamedTensors()
-    for name, value in entries.items():
-        for own, part in apply_rules(table, name, value, inner).items():
-            whole = f"{prefix}{own}"
-            if whole in renamed.values:
-                renamed.duplicates.append(f"{whole} (by {name})")
+    for published_name, value in entries.items():
+        for own_name, part in apply_rules(rules, published_name, value, own_shapes).items():
+            name = f"{prefix}{own_name}"
+            if name in renamed.values:
+                renamed.duplicates.append(f"{name} (by {published_name})")
             else:
-                renamed.values[whole], renamed.origins[whole] = part, name
+                renamed.values[name], renamed.origins[name] = part, published_name
     return renamed
 
 
 def apply_rules(
-    table: Iterable[RenameRule], name: str, value: Array, wanted: Mapping[str, Shape]
+    rules: Iterable[RenameRule], name: str, value: Array, shapes: Mapping[str, Shape]
 ) -> Mapping[str, Array]:
-    """An entry under the model's own names, by the first rule that fits."""
-    for rule in table:
+    """Rename an entry by the first rule that matches; the result has several names if the rule splits it."""
+    for rule in rules:
         fields = rule.match_name(name)
         if fields is not None:
-            return rule.rename_tensor(fields, value, wanted)
+            return rule.rename_tensor(fields, value, shapes)
     return {name: value}
 
 
 @dataclass(frozen=True)
 class RenameRule:
-    """What becomes of the entries whose names fit a template."""
+    """What to do with the entries whose names match a template."""
 
     pattern: re.Pattern[str]
     conditions: tuple[str, ...]
-    targets: tuple[str, ...]  # none: the entry is left out
+    targets: tuple[str, ...]  # empty: the entry is ignored
     split: int | None
     transpose: tuple[int, ...] | None
     reshape: bool
     at: SourceAddress
 
     def match_name(self, name: str) -> Fields | None:
-        """The fields of a name that fits."""
+        """The values of the template's fields; None if the name does not match."""
         match = self.pattern.fullmatch(name)
         if match is None:
             return None
         fields = {key: text if key == REST_FIELD else int(text) for key, text in match.groupdict().items()}
         return fields if all(evaluate_field(c, fields, self.at) for c in self.conditions) else None
 
-    def rename_tensor(self, fields: Fields, value: Array, wanted: Mapping[str, Shape]) -> dict[str, Array]:
-        """The value, or its parts, under the model's own names."""
+    def rename_tensor(self, fields: Fields, value: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+        """The value, or its parts, by the model's own names; `shapes` are those of the model's weights."""
         if not self.targets:
             return {}
-        own = [fill_template(target, fields, self.at) for target in self.targets]
-        parts = [value] if self.split is None else split_tensor(value, self.split, len(own), self.at)
-        found = {}
-        for name, part in zip(own, parts, strict=True):
+        names = [fill_template(target, fields, self.at) for target in self.targets]
+        parts = [value] if self.split is None else split_tensor(value, self.split, len(names), self.at)
+        renamed = {}
+        for name, part in zip(names, parts, strict=True):
             if self.transpose is not None and len(self.transpose) == part.ndim:
                 part = part.transpose(self.transpose)
-            if self.reshape and name in wanted and prod(wanted[name]) == part.size:
-                part = part.reshape(wanted[name])
-            found[name] = part
-        return found
+            if self.reshape and name in shapes and prod(shapes[name]) == part.size:
+                part = part.reshape(shapes[name])
+            renamed[name] = part
+        return renamed
 
 
 def load_rules(model: Block, layout: str) -> list[RenameRule]:
-    """The rules of a model's file for one layout; raises SpecError."""
+    """The rules in a model's spec for one layout; raises SpecError SB202 if there are none."""
     at = weights_section(model, layout)
     layouts = at.source.data.get("weights") or {}
     if layout not in layouts:
-        guess = closest_match(layout, layouts)
-        hint = (
-            f"did you mean {guess!r}?"
-            if guess
-            else f"its layouts are {join_names(layouts)}"
-            if layouts
-            else "it has no `weights`"
-        )
+        if guess := closest_match(layout, layouts):
+            hint = f"did you mean {guess!r}?"
+        else:
+            hint = f"its layouts are {join_names(layouts)}" if layouts else "it has no `weights`"
         raise at.error("SB202", f"{at.source.file} has no weights of {layout!r}", hint)
-    return [
-        parse_rule(template, raw, at.child(template)) for template, raw in (layouts[layout] or {}).items()
-    ]
+    rules = layouts[layout] or {}
+    return [parse_rule(template, raw, at.child(template)) for template, raw in rules.items()]
 
 
 def weights_section(model: Block, layout: str) -> SourceAddress:
@@ -187,56 +189,50 @@ def weights_section(model: Block, layout: str) -> SourceAddress:
 
 
 def parse_rule(template: str, raw: Any, at: SourceAddress) -> RenameRule:
-    """One rule as written; the schema has already vouched for its form."""
+    """Parse one rule, whose form the schema has already checked; raises SpecError."""
     options: Mapping[str, Any] = {"to": raw} if isinstance(raw, str) else raw
     if len({"to", "into", "ignore"} & set(options)) != 1:
-        raise at.error("SB802", "a rule has one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
+        raise at.error("SB802", "a rule needs one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
     targets = tuple(options.get("into", [options["to"]] if "to" in options else []))
     transpose = tuple(options["transpose"]) if "transpose" in options else None
     if transpose is not None and sorted(transpose) != list(range(len(transpose))):
         raise at.child("transpose").error(
-            "SB802", f"{list(transpose)} is not an order of dimensions", "write [1, 0], say"
+            "SB802", f"{list(transpose)} is not an order of dimensions", "an example is [1, 0]"
         )
     pattern, conditions = parse_template(template, at)
-    for target in targets:
-        for words in FIELD_PATTERN.findall(target):
-            for name in field_names(words, at):
-                if name not in pattern.groupindex:
-                    raise at.error(
-                        "SB302",
-                        f"{template!r} has no field {name!r}",
-                        f"it has {join_names(pattern.groupindex)}" if pattern.groupindex else "",
-                    )
+    expressions = [expression for target in targets for expression in FIELD_PATTERN.findall(target)]
+    for name in (name for expression in expressions for name in field_names(expression, at)):
+        if name not in pattern.groupindex:
+            hint = f"its fields are {join_names(pattern.groupindex)}" if pattern.groupindex else ""
+            raise at.error("SB302", f"{template!r} has no field {name!r}", hint)
     return RenameRule(
         pattern, conditions, targets, options.get("split"), transpose, options.get("reshape", False), at
     )
 
 
 def parse_template(template: str, at: SourceAddress) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """A template as a pattern, and the conditions on its fields."""
+    """Translate a template into a regular expression and the conditions on its fields."""
     pieces, conditions = [], []
     known_fields: set[str] = set()
     for i, piece in enumerate(FIELD_PATTERN.split(template)):
         if i % 2 == 0:
             pieces.append(re.escape(piece))
             continue
-        field = field_names(piece, at)
-        if len(field) != 1:
-            raise at.error("SB802", f"{{{piece}}} is no field", "fields are {rest}, {i} or {i < 5}", key=True)
-        [name] = field
+        names = field_names(piece, at)
+        if len(names) != 1:
+            hint = "examples of fields are {rest}, {i} and {i < 5}"
+            raise at.error("SB802", f"{{{piece}}} is not a field", hint, key=True)
+        [name] = names
         if piece.strip() != name:
             conditions.append(piece)
-        pieces.append(
-            f"(?P={name})"
-            if name in known_fields
-            else f"(?P<{name}>{'.+' if name == REST_FIELD else '[0-9]+'})"
-        )
+        value = ".+" if name == REST_FIELD else "[0-9]+"
+        pieces.append(f"(?P={name})" if name in known_fields else f"(?P<{name}>{value})")
         known_fields.add(name)
     return re.compile("".join(pieces)), tuple(conditions)
 
 
 def fill_template(template: str, fields: Fields, at: SourceAddress) -> str:
-    """A template with the value of each of its expressions."""
+    """Replace each expression of a template by its value."""
     return FIELD_PATTERN.sub(lambda field: str(evaluate_field(field[1], fields, at)), template)
 
 
@@ -255,12 +251,12 @@ def field_names(expression: str, at: SourceAddress) -> list[str]:
 
 
 def split_tensor(value: Array, dimension: int, count: int, at: SourceAddress) -> Iterator[Array]:
-    """Equal parts of a value along one dimension."""
+    """Split a tensor into equal parts along one dimension; raises SpecError SB801 if that is impossible."""
     length = value.shape[dimension] if 0 <= dimension < value.ndim else 0
     if not length or length % count:
         raise at.error(
             "SB801",
-            f"a value of shape {value.shape} does not split into {count} parts along dimension {dimension}",
+            f"a tensor of shape {value.shape} cannot be split into {count} parts along dimension {dimension}",
         )
     for i in range(count):
         part = slice(i * length // count, (i + 1) * length // count)

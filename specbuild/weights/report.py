@@ -1,4 +1,4 @@
-"""What became of a file's tensors, in words and as data."""
+"""Report what of a weight file matches the model: as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.weights.adapt_options import MODES
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, MatchExceptions, UnfitWeight
 
-MAX_STEPS = 4  # steps named in one line
+MAX_STEPS = 4  # the most steps or patterns to list in one line
 
 
 @dataclass(frozen=True)
 class WeightReport:
-    """How many weights the model has, which were carried, which are new, and what does not fit."""
+    """How the tensors of a file match the weights of a model."""
 
-    names: str  # the names that the file goes by
-    total: int
+    names: str  # the naming scheme of the file
+    total: int  # number of the model's weights
     matched_count: int
     adapted: tuple[AdaptedWeight, ...]
-    new: tuple[UnfitWeight, ...]
+    new: tuple[UnfitWeight, ...]  # missing or mismatched, but allowed to be: they get initial values
     missing: tuple[UnfitWeight, ...]
     mismatched: tuple[UnfitWeight, ...]
     left_over: tuple[tuple[str, tuple[int, ...]], ...]
-    unused: tuple[tuple[str, tuple[int, ...]], ...]  # left over, and declared so
-    new_steps: tuple[str, ...] = ()  # of the new weights: names of steps
-    unmatched_patterns: tuple[str, ...] = ()  # patterns that fit those that are missing or mismatched
-    adapt_options: tuple[str, ...] = ()  # what declares how some of these are adapted
+    unused: tuple[tuple[str, tuple[int, ...]], ...]  # left over, but allowed to be
+    new_steps: tuple[str, ...] = ()  # the names of the steps of new weights
+    unmatched_patterns: tuple[str, ...] = ()  # values of --allow-missing for missing and mismatched weights
+    adapt_options: tuple[str, ...] = ()  # values of --adapt for mismatched weights
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -36,9 +36,9 @@ class WeightReport:
         return not (self.missing or self.mismatched or self.left_over)
 
     def summary_line(self) -> str:
-        """One line: `318 of 320 carried, 2 new (cbam), 0 mismatched, 0 left over`."""
+        """For example `318 of 320 matched, 2 new (cbam), 0 mismatched, 0 left over`."""
         shown = [*self.new_steps[:MAX_STEPS], *(["..."] if len(self.new_steps) > MAX_STEPS else [])]
-        parts = [f"{self.matched_count} of {self.total} carried"]
+        parts = [f"{self.matched_count} of {self.total} matched"]
         parts += [f"{len(self.adapted)} adapted"] if self.adapted else []
         parts.append(f"{len(self.new)} new" + (f" ({', '.join(shown)})" if shown else ""))
         parts += [f"{len(self.missing)} missing"] if self.missing else []
@@ -47,7 +47,7 @@ class WeightReport:
         return ", ".join(parts)
 
     def format_lines(self) -> Iterator[str]:
-        """The summary, and each exception by its name."""
+        """The summary, one line for each exception, and the notes."""
         yield self.summary_line()
         rows = [
             *(("missing", format_unfit(u)) for u in self.missing),
@@ -57,8 +57,8 @@ class WeightReport:
             *(("new", format_unfit(u)) for u in self.new),
             *(("unused", f"{name} {shape}") for name, shape in self.unused),
         ]
-        wide = max((len(kind) for kind, _ in rows), default=0)
-        yield from (f"  {kind:{wide}}  {make_printable(text, 400)}" for kind, text in rows)
+        width = max((len(kind) for kind, _ in rows), default=0)
+        yield from (f"  {kind:{width}}  {make_printable(text, 400)}" for kind, text in rows)
         yield from (f"  note: {make_printable(note, 400)}" for note in self.notes)
 
     def to_json(self) -> dict[str, Any]:
@@ -76,109 +76,122 @@ class WeightReport:
         }
 
     def mismatch_error(self, file: str) -> SpecError:
-        """What to say where something does not fit that nobody has declared."""
+        """The error SB801 for everything that is not allowed, with options that would allow it."""
         counts = {
             "missing": len(self.missing),
             "mismatched": len(self.mismatched),
             "left over": len(self.left_over),
         }
-        counted = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        hints = []
+        problems = ", ".join(f"{count} {problem}" for problem, count in counts.items() if count)
+        message = f"`{make_printable(file)}` does not match the model: {problems}; nothing was written"
+        return SpecError("SB801", message, hint="; ".join(self.mismatch_hints()))
+
+    def mismatch_hints(self) -> Iterator[str]:
+        """The options that would allow what does not match."""
         if not self.matched_count:
-            hints.append("no name in it is one of the model's; --from says whose names they are")
-        elif self.unmatched_patterns:
-            hints += (
-                [f"{format_options('adapt', self.adapt_options)} to adapt them"] if self.adapt_options else []
-            )
-            hints.append(f"{format_options('allow-missing', self.unmatched_patterns)} to let them begin anew")
-        if self.left_over and self.matched_count:
-            hints.append(
-                f"{format_options('allow-unused', (self.left_over[0][0],))} to leave such entries out"
-            )
-        return SpecError(
-            "SB801",
-            f"`{make_printable(file)}` does not fit the model: {counted}; nothing was written",
-            hint="; ".join(hints),
-        )
+            yield "the file has none of the model's names; use --from to say which names it has"
+            return
+        if self.adapt_options:
+            yield f"{format_options('adapt', self.adapt_options)} to adapt them"
+        if self.unmatched_patterns:
+            yield f"{format_options('allow-missing', self.unmatched_patterns)} to use initial values"
+        if self.left_over:
+            name, _ = self.left_over[0]
+            yield f"{format_options('allow-unused', (name,))} to ignore such entries"
 
 
-def format_options(what: str, patterns: Iterable[str]) -> str:
-    """The options that declare an exception."""
-    return " ".join(f"--{what} '{pattern}'" for pattern in list(patterns)[:MAX_STEPS])
+def format_options(option: str, patterns: Iterable[str]) -> str:
+    """The option with each of the first patterns."""
+    return " ".join(f"--{option} '{pattern}'" for pattern in list(patterns)[:MAX_STEPS])
 
 
-def format_unfit(u: UnfitWeight) -> str:
-    if not u.actual:
-        return f"{u.path} {u.shape}"
-    wanted = f", which would be {u.expected_shape}," if u.expected_shape != u.shape else ""
-    return f"{u.path} {u.shape}; {u.file_name}{wanted} is {u.actual} in the file"
+def format_unfit(weight: UnfitWeight) -> str:
+    """For example `head.kernel (3, 4); head.weight is (5, 4) in the file`."""
+    if not weight.actual:
+        return f"{weight.path} {weight.shape}"
+    expected = f", expected as {weight.expected_shape}," if weight.expected_shape != weight.shape else ""
+    return f"{weight.path} {weight.shape}; {weight.file_name}{expected} is {weight.actual} in the file"
 
 
-def unfit_record(u: UnfitWeight) -> dict[str, Any]:
-    more = {"name": u.file_name, "wanted": list(u.expected_shape), "found": u.actual} if u.actual else {}
-    return {"path": u.path, "shape": list(u.shape), **more}
+def unfit_record(weight: UnfitWeight) -> dict[str, Any]:
+    record = {"path": weight.path, "shape": list(weight.shape)}
+    if not weight.actual:
+        return record
+    expected_shape = list(weight.expected_shape)
+    return {**record, "name": weight.file_name, "wanted": expected_shape, "found": weight.actual}
 
 
 def build_report(
     matched: MatchedWeights, exceptions: MatchExceptions, paths: list[str], notes: Iterable[str] = ()
 ) -> WeightReport:
-    """The exceptions of a file, sorted by whether they were declared."""
+    """Sort what does not match by whether it is allowed; `paths` are those of all weights of the model."""
     unfit_weights = (*matched.missing, *matched.mismatched)
     new = {u.path for u in unfit_weights if exceptions.is_allowed_missing(u.path)}
-    lacking = {u.path for u in unfit_weights} - new
-    idle = [f"nothing that is missing or left over matches {p!r}" for p in exceptions.idle_patterns(matched)]
-    by = {a.declaration for a in matched.adapted}
-    idle += [
-        f"nothing of another size is adapted by {a.text!r}"
-        for a in exceptions.adaptations
-        if a.text not in by
-    ]
-    fitting = {
-        mode: {u.path for u in matched.mismatched if u.suggested_mode == mode and u.path in lacking}
+    refused = {u.path for u in unfit_weights} - new
+    adaptable = {
+        mode: {u.path for u in matched.mismatched if u.suggested_mode == mode and u.path in refused}
         for mode in MODES
     }
     return WeightReport(
-        str(matched.naming),
-        len(paths),
-        len(matched.values) - len(matched.adapted),
-        tuple(matched.adapted),
-        tuple(u for u in unfit_weights if u.path in new),
-        tuple(u for u in matched.missing if u.path in lacking),
-        tuple(u for u in matched.mismatched if u.path in lacking),
-        tuple(entry for entry in matched.left_over if not exceptions.is_allowed_unused(entry[0])),
-        tuple(entry for entry in matched.left_over if exceptions.is_allowed_unused(entry[0])),
-        tuple(dict.fromkeys(map(step_name, outermost_steps(new, paths)))),
-        tuple(step_patterns(outermost_steps(lacking, paths))),
-        tuple(f"{p}={mode}" for mode, some in fitting.items() for p in step_patterns(parent_steps(some))),
-        (*notes, *idle),
+        names=str(matched.naming),
+        total=len(paths),
+        matched_count=len(matched.values) - len(matched.adapted),
+        adapted=tuple(matched.adapted),
+        new=tuple(u for u in unfit_weights if u.path in new),
+        missing=tuple(u for u in matched.missing if u.path in refused),
+        mismatched=tuple(u for u in matched.mismatched if u.path in refused),
+        left_over=tuple(e for e in matched.left_over if not exceptions.is_allowed_unused(e[0])),
+        unused=tuple(e for e in matched.left_over if exceptions.is_allowed_unused(e[0])),
+        new_steps=tuple(dict.fromkeys(map(step_name, outermost_steps(new, paths)))),
+        unmatched_patterns=tuple(step_patterns(outermost_steps(refused, paths))),
+        adapt_options=tuple(
+            f"{pattern}={mode}"
+            for mode, weights in adaptable.items()
+            for pattern in step_patterns(parent_steps(weights))
+        ),
+        notes=(*notes, *idle_notes(matched, exceptions)),
     )
 
 
-def outermost_steps(some: set[str], paths: list[str]) -> list[str]:
-    """The widest steps whose every weight is among some, and weights that stand in none."""
-    others = {head for path in paths if path not in some for head in parent_paths(path)}
-    found = [next((h for h in parent_paths(path) if h not in others), path) for path in paths if path in some]
-    return list(dict.fromkeys(found))
+def idle_notes(matched: MatchedWeights, exceptions: MatchExceptions) -> Iterator[str]:
+    """Notes on exceptions without effect."""
+    for pattern in exceptions.idle_patterns(matched):
+        yield f"nothing that is missing or left over matches {pattern!r}"
+    applied = {adapted.declaration for adapted in matched.adapted}
+    for adaptation in exceptions.adaptations:
+        if adaptation.text not in applied:
+            yield f"no tensor of another size is adapted by {adaptation.text!r}"
 
 
-def parent_steps(some: set[str]) -> list[str]:
-    """The steps that hold some weights."""
-    return sorted({path.rpartition(".")[0] for path in some})
+def outermost_steps(selected: set[str], paths: list[str]) -> list[str]:
+    """The outermost steps all of whose weights are selected; a weight itself if it is in no such step."""
+    mixed = {parent for path in paths if path not in selected for parent in parent_paths(path)}
+    steps = [
+        next((parent for parent in parent_paths(path) if parent not in mixed), path)
+        for path in paths
+        if path in selected
+    ]
+    return list(dict.fromkeys(steps))
 
 
-def step_name(step: str) -> str:
-    """The name of a step in its path, without numbers of repeats."""
-    return next((part for part in reversed(step.split(".")) if not part.isdigit()), step)
+def parent_steps(weights: set[str]) -> list[str]:
+    """The steps that contain some weights."""
+    return sorted({path.rpartition(".")[0] for path in weights})
+
+
+def step_name(path: str) -> str:
+    """The last name in a step's path that is not the index of a repeat."""
+    return next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
 
 
 def step_patterns(steps: list[str]) -> list[str]:
-    """What declares these steps: themselves, or where they are many, their names."""
+    """Patterns that match these steps: their paths, or `*.NAME` if there are many."""
     if len(steps) <= MAX_STEPS:
         return steps
     return list(dict.fromkeys(f"*.{step_name(s)}" if step_name(s) != s else s for s in steps))
 
 
 def parent_paths(path: str) -> list[str]:
-    """`a`, `a.b` for the weight `a.b.kernel`."""
+    """`a` and `a.b` for the weight `a.b.kernel`."""
     parts = path.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]

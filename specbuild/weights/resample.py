@@ -1,12 +1,13 @@
-"""Tables on a grid, resampled to another one: bicubic, in double precision, one axis of the grid after the other.
+"""Resample tables on a grid to another grid: bicubic, in float64, along one axis of the grid after the other.
 
-Three forms are in use, and all three are here:
+There are three methods in use, and all are available:
 
-* corners on corners (`align_corners`), as torchvision's `interpolate_embeddings` does with positions;
-* places as squares, as the authors of Swin, and timm, do with relative positions;
-* so too, and with a wider window where the grid shrinks (`antialias`), as timm does with positions.
+* `align_corners` maps corners to corners, as torchvision's `interpolate_embeddings` does for position
+  embeddings;
+* without it, positions are the centres of squares, as in Swin and timm for relative positions;
+* `antialias` does so too, with a wider window where the grid shrinks, as timm does for position embeddings.
 
-The numbers are those of PyTorch's `interpolate(mode="bicubic")`.
+The results equal those of PyTorch's `interpolate(mode="bicubic")`.
 """
 
 from __future__ import annotations
@@ -20,55 +21,60 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-CUBIC_SLOPE, ANTIALIAS_SLOPE = (
-    -0.75,
-    -0.5,
-)  # the cubic's slope at its first zero: PyTorch's own, and with antialias
+# The parameter of the cubic kernel in PyTorch: without and with antialias.
+CUBIC_SLOPE, ANTIALIAS_SLOPE = -0.75, -0.5
 
 
 def resample_axis(
-    table: Array, axis: int, grids: tuple[Sequence[int], Sequence[int]], prefix: int, form: tuple[bool, bool]
+    table: Array,
+    axis: int,
+    grids: tuple[Sequence[int], Sequence[int]],
+    prefix: int,
+    method: tuple[bool, bool],
 ) -> Array:
-    """A table whose rows along one axis, after those of the prefix, are the places of a grid, row-major."""
+    """Resample a table whose axis is a grid in row-major order, after `prefix` rows that are kept.
+
+    `grids` are the sides of the old and of the new grid, `method` is (align_corners, antialias).
+    """
     import numpy as np
 
     old, new = grids
     rows = np.moveaxis(table, axis, 0)
     prefix_rows, positions = rows[:prefix], rows[prefix:].astype("float64")
     positions = positions.reshape(*old, *rows.shape[1:])
-    for at, (few, many) in enumerate(zip(old, new, strict=True)):
-        positions = np.moveaxis(
-            np.tensordot(interpolation_matrix(few, many, *form), positions, (1, at)), 0, at
-        )
+    for side, (old_size, new_size) in enumerate(zip(old, new, strict=True)):
+        matrix = interpolation_matrix(old_size, new_size, *method)
+        positions = np.moveaxis(np.tensordot(matrix, positions, (1, side)), 0, side)
     positions = positions.reshape(-1, *rows.shape[1:]).astype(table.dtype)
     return np.ascontiguousarray(np.moveaxis(np.concatenate([prefix_rows, positions]), 0, axis))
 
 
 def interpolation_matrix(old: int, new: int, align_corners: bool, antialias: bool) -> Array:
-    """What each new place takes of each old one."""
+    """The weight of each old position (column) in each new position (row)."""
     import numpy as np
 
     matrix = np.zeros((new, old))
     for i in range(new):
         if antialias:
             fill_antialiased_row(matrix[i], i, old / new)
+            continue
+        if align_corners:
+            position = i * (old - 1) / (new - 1) if new > 1 else 0.0
         else:
-            aligned = i * (old - 1) / (new - 1) if new > 1 else 0.0
-            at = aligned if align_corners else (i + 0.5) * old / new - 0.5
-            for place in range(floor(at) - 1, floor(at) + 3):
-                matrix[i, min(max(place, 0), old - 1)] += cubic_kernel(
-                    at - place, CUBIC_SLOPE
-                )  # what lies outside is the edge
+            position = (i + 0.5) * old / new - 0.5
+        for neighbour in range(floor(position) - 1, floor(position) + 3):
+            inside = min(max(neighbour, 0), old - 1)  # beyond the edge, the edge is repeated
+            matrix[i, inside] += cubic_kernel(position - neighbour, CUBIC_SLOPE)
     return matrix
 
 
 def fill_antialiased_row(row: Array, i: int, scale: float) -> None:
-    """The weights of one new place under a window as wide as the new grid's, cut off at the edges."""
-    wide = max(scale, 1.0)
+    """Set the weights of new position `i`; the window grows with `scale` (old size / new size)."""
+    width = max(scale, 1.0)
     centre = scale * (i + 0.5)
-    first, last = max(int(centre - 2 * wide + 0.5), 0), min(int(centre + 2 * wide + 0.5), len(row))
-    for place in range(first, last):
-        row[place] = cubic_kernel((place - centre + 0.5) / wide, ANTIALIAS_SLOPE)
+    first, last = max(int(centre - 2 * width + 0.5), 0), min(int(centre + 2 * width + 0.5), len(row))
+    for position in range(first, last):
+        row[position] = cubic_kernel((position - centre + 0.5) / width, ANTIALIAS_SLOPE)
     row /= row.sum()
 
 

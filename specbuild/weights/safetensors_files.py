@@ -1,4 +1,4 @@
-"""Files of weights: what kind each is, and safetensors read and written."""
+"""Detect the kind of a weight file; read and write safetensors files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FileKind: TypeAlias = Literal["safetensors", "torch", "h5", "keras"]
 
-# By ending: what a file that is written will be.
+# The kind of an output file, by the ending of its name.
 KIND_BY_ENDING: dict[str, FileKind] = {
     ".safetensors": "safetensors",
     ".pt": "torch",
@@ -27,27 +27,29 @@ KIND_BY_ENDING: dict[str, FileKind] = {
     ".weights.h5": "h5",
     ".keras": "keras",
 }
-ORIGIN_KEY = "specbuild"  # under which our own files say who wrote them, and for which model
+ORIGIN_KEY = "specbuild"  # the metadata entry of specbuild's own files: version and model
 
-# What a pickle begins with, from protocol 2 on: a file of torch.save before PyTorch 1.6.
+# The first byte of a pickle from protocol 2 on. Before PyTorch 1.6, torch.save wrote such files.
 PICKLE_START = b"\x80"
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What a file holds: tensors by name, and what it says of itself."""
+    """The content of a weight file: tensors by name, and the metadata of a safetensors file."""
 
     values: dict[str, Array]
     metadata: Mapping[str, str]
 
 
 def detect_file_kind(path: Path) -> FileKind:
-    """What a file is, by what it holds; SB803 and SB804 where it is nothing that holds weights."""
+    """Detect the kind of a file from its first bytes.
+
+    Raises SpecError: SB803 if the file cannot be read, SB804 if it is not a weight file.
+    """
     try:
         if not path.is_file():
-            raise unreadable_error(
-                path, "it is no regular file" if path.exists() else "there is no such file"
-            )
+            reason = "it is not a regular file" if path.exists() else "there is no such file"
+            raise unreadable_error(path, reason)
         with path.open("rb") as stream:
             head = stream.read(16)
     except OSError as error:
@@ -60,65 +62,59 @@ def detect_file_kind(path: Path) -> FileKind:
         return "safetensors"
     if head.startswith(PICKLE_START):
         return "torch"
-    hint = "there are safetensors, state_dicts of torch.save (.pt, .pth), .weights.h5 and .keras"
-    raise corrupt_error(path, "it is no file of weights" if head else "it is empty", hint)
+    hint = "readable are safetensors, state_dicts of torch.save (.pt, .pth), .weights.h5 and .keras"
+    raise corrupt_error(path, "its format is unknown" if head else "it is empty", hint)
 
 
 def detect_archive_kind(path: Path) -> FileKind:
-    """What a zip archive is: one of Keras, or one of torch.save. Nothing in it is run or unpacked."""
+    """Detect whether a zip archive is from Keras or from torch.save, without unpacking anything."""
     try:
-        with zipfile.ZipFile(path) as opened:
-            members = opened.infolist()
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise corrupt_error(path, f"its archive cannot be read: {error}") from None
     if any(is_oversized(m.file_size, m.compress_size) for m in members):
-        raise corrupt_error(path, "what it holds is far larger than what is stored of it")
+        raise corrupt_error(path, "a member is far larger than the data stored for it")
     names = {m.filename for m in members}
     if "config.json" in names:
         return "keras"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
         return "torch"
-    raise corrupt_error(path, "it is a zip archive, but neither Keras nor PyTorch wrote it")
+    raise corrupt_error(path, "it is a zip archive, but not from Keras or PyTorch")
 
 
 def kind_from_name(path: Path) -> FileKind:
-    """What a file of this name is to be; SB806 if the name does not tell."""
+    """The kind of an output file by the ending of its name; raises SpecError SB806 if that is unknown."""
     for end, kind in KIND_BY_ENDING.items():
         if path.name.lower().endswith(end):
             return kind
-    known = ", ".join(KIND_BY_ENDING)
-    hint = f"the endings are {known}"
+    hint = f"the known endings are {', '.join(KIND_BY_ENDING)}"
     if path.name.lower().endswith(".h5"):
-        hint = f"call it {path.name[:-3]}.weights.h5: Keras wants that ending"
-    raise SpecError(
-        "SB806",
-        f"the ending of `{make_printable(str(path))}` does not say what to write",
-        hint=make_printable(hint),
-    )
+        hint = f"name it {path.name[:-3]}.weights.h5: Keras needs that ending"
+    message = f"the ending of `{make_printable(str(path))}` is unknown"
+    raise SpecError("SB806", message, hint=make_printable(hint))
 
 
 def read_safetensors(path: Path) -> WeightFile:
-    """The tensors of a safetensors file; floats of 16 bits become float32. SB804 for a bad one."""
-    from safetensors import SafetensorError, safe_open  # only here, as numpy
+    """Read a safetensors file; 16-bit floats become float32. Raises SpecError SB804 if it is invalid."""
+    from safetensors import SafetensorError, safe_open  # imported late, as numpy
 
     values: dict[str, Array] = {}
     try:
-        with safe_open(path, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            stored = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
-            halves = [name for name, dtype in stored.items() if dtype == "BF16"]
-            for name, dtype in stored.items():
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            for name, dtype in dtypes.items():
                 if dtype not in NUMBER_TYPES:
-                    raise corrupt_error(
-                        path, f"{name} is of type {dtype}", "give floats of 16, 32 or 64 bits"
-                    )
+                    reason = f"{name} has the unsupported type {dtype}"
+                    raise corrupt_error(path, reason, "use floats of 16, 32 or 64 bits")
                 if dtype != "BF16":
-                    value = opened.get_tensor(name)
+                    value = file.get_tensor(name)
                     values[name] = value.astype("float32") if dtype == "F16" else value
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise corrupt_error(path, f"it is no safetensors file: {error}") from None
-    if halves:
-        values |= read_bfloat16(path, set(halves))
+        raise corrupt_error(path, f"it is not a safetensors file: {error}") from None
+    if bfloat16_names := {name for name, dtype in dtypes.items() if dtype == "BF16"}:
+        values |= read_bfloat16(path, bfloat16_names)
     return WeightFile(values, metadata)
 
 
@@ -126,7 +122,7 @@ NUMBER_TYPES = frozenset("F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL".s
 
 
 def read_bfloat16(path: Path, names: set[str]) -> dict[str, Array]:
-    """Tensors of bfloat16, which numpy does not know, as float32: the same numbers with more zeros."""
+    """Read tensors of bfloat16, which NumPy does not know, as float32; the values are the same."""
     import numpy as np
     from safetensors import deserialize
 
@@ -138,7 +134,7 @@ def read_bfloat16(path: Path, names: set[str]) -> dict[str, Array]:
 
 
 def write_safetensors(path: Path, values: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """A safetensors file: names in order, so that equal weights are equal bytes."""
+    """Write a safetensors file. The names are sorted, so that equal weights give equal bytes."""
     import numpy as np
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -151,7 +147,7 @@ def write_safetensors(path: Path, values: Mapping[str, Array], metadata: Mapping
 
 
 def origin_metadata(model: str) -> dict[str, str]:
-    """What our own canonical file says of itself: in one entry, for safetensors has no order of several."""
+    """The metadata of a canonical file; a single entry, because safetensors does not sort several."""
     return {ORIGIN_KEY: f"{__version__} {model}"}
 
 
@@ -161,5 +157,7 @@ def unreadable_error(path: Path, reason: str) -> SpecError:
 
 def corrupt_error(path: Path, reason: str, hint: str = "") -> SpecError:
     return SpecError(
-        "SB804", f"`{make_printable(str(path))}` holds no weights: {make_printable(reason, 400)}", hint=hint
+        "SB804",
+        f"`{make_printable(str(path))}` is not a valid weight file: {make_printable(reason, 400)}",
+        hint=hint,
     )

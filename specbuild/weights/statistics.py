@@ -1,4 +1,4 @@
-"""Tensors in figures: what each holds, and how far two are apart."""
+"""Statistics of a tensor, and the difference of two tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TensorStatistics:
-    """One tensor of a file, in numbers."""
+    """Statistics of one tensor, over its finite elements; None if there are none."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,18 +36,29 @@ class TensorStatistics:
 def tensor_statistics(name: str, value: Array) -> TensorStatistics:
     import numpy as np
 
-    good = value[np.isfinite(value)].astype("float64")
-    numbers = (
-        [float(f(good)) for f in (np.min, np.max, np.mean, np.std)] if good.size else [None, None, None, None]
+    finite = value[np.isfinite(value)].astype("float64")
+
+    def reduce_finite(function: Any) -> float | None:
+        return float(function(finite)) if finite.size else None
+
+    return TensorStatistics(
+        name=name,
+        shape=tuple(value.shape),
+        dtype=str(value.dtype),
+        low=reduce_finite(np.min),
+        high=reduce_finite(np.max),
+        mean=reduce_finite(np.mean),
+        deviation=reduce_finite(np.std),
+        not_finite=int(value.size - finite.size),
     )
-    low, high, mean, deviation = numbers
-    bad = int(value.size - good.size)
-    return TensorStatistics(name, tuple(value.shape), str(value.dtype), low, high, mean, deviation, bad)
 
 
 @dataclass(frozen=True)
 class TensorDifference:
-    """How far one tensor is apart in two files: `relative` to its largest number; None where one file lacks it."""
+    """The difference of one tensor in two files, relative to its largest number.
+
+    `relative` is None if it cannot be computed, and `problem` says why.
+    """
 
     name: str
     relative: float | None
@@ -62,7 +73,7 @@ class TensorDifference:
 
 
 def relative_difference(a: Array, b: Array) -> float:
-    """The largest difference over the largest number; equal NaN are equal."""
+    """The largest |a - b| divided by the largest |a|; NaN at the same position counts as equal."""
     import numpy as np
 
     a, b = a.astype("float64"), b.astype("float64")

@@ -1,6 +1,7 @@
-"""Tables whose rows are the places of a grid, such as positions, for a grid of another size.
+"""Resample tables whose rows are the positions of a grid, such as position embeddings, to a grid of another
+size.
 
-Which grid: what was told, else what the model says of the values that the table is added to, else squares.
+The grids are those that the user states, else the model's grid as `table_grids` infers it, else squares.
 """
 
 from __future__ import annotations
@@ -11,23 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from specbuild.ops.indexing import Embedding
 from specbuild.ops.table import Weight
 from specbuild.ops.types import CHANNEL, SPATIAL, join_names
-from specbuild.weights import table_grids as grids
-from specbuild.weights.adapt_options import Adaptation, Sides
+from specbuild.weights.adapt_options import RESAMPLE, Adaptation, Sides
 from specbuild.weights.mismatch import MismatchedWeight
 from specbuild.weights.resample import resample_axis
+from specbuild.weights.table_grids import infer_grid
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-MODE = "resample"
 TABLE_OPS = (Weight, Embedding)
-MAX_PREFIX = 2  # rows before a grid, where nothing tells how many: tokens of a class and of distillation
+MAX_PREFIX = 2  # the most rows before a square grid: a class token and a distillation token
 
 
 class GridChange(NamedTuple):
-    """An axis that is resampled: the sides of its grid in the file and in the model, and the rows before it."""
+    """An axis to resample: its grid in the file and in the model, and the number of rows before the grid."""
 
     axis: int
     old: Sides
@@ -36,91 +36,83 @@ class GridChange(NamedTuple):
 
 
 def adapt_table(weight: MismatchedWeight, adaptation: Adaptation) -> tuple[Array, str]:
-    """The table on the grid of the model, and how it was made."""
+    """The table on the model's grid, and a description."""
     value, changes = weight.value, plan_resampling(weight, adaptation)
+    method = (adaptation.align_corners, adaptation.antialias)
     for axis, old, new, prefix in changes:
-        value = resample_axis(
-            value, axis, (old, new), prefix, (adaptation.align_corners, adaptation.antialias)
-        )
-    before = "x".join(str(n) for change in changes for n in change.old)
-    after = "x".join(str(n) for change in changes for n in change.new)
+        value = resample_axis(value, axis, (old, new), prefix, method)
+    old_grid = "x".join(str(n) for change in changes for n in change.old)
+    new_grid = "x".join(str(n) for change in changes for n in change.new)
     rows = sum(change.prefix for change in changes)
-    kept = f" after {rows} {'row' if rows == 1 else 'rows'}" if rows else ""
-    return value, f"{MODE} {before} to {after}{kept}"
+    after = f" after {rows} {'row' if rows == 1 else 'rows'}" if rows else ""
+    return value, f"{RESAMPLE} {old_grid} to {new_grid}{after}"
 
 
 def plan_resampling(weight: MismatchedWeight, adaptation: Adaptation) -> list[GridChange]:
-    """What is resampled; SB807 where it is not known."""
+    """Find the axes to resample and their grids; raises SpecError SB807 if they are unknown."""
     if not isinstance(weight.node.op, TABLE_OPS):
-        weight.reject_mode(MODE, "is for tables, which are steps `weight` and `embedding`")
+        weight.reject_mode(RESAMPLE, "it is only for tables, which are steps `weight` and `embedding`")
     if weight.value.ndim != len(weight.location.shape):
-        weight.reject_mode(MODE, "needs as many axes in the file")
+        weight.reject_mode(RESAMPLE, "the file's tensor has another number of axes")
     differing, names = weight.differing_axes, weight.axis_names
-    if (
-        differing
-        and not (adaptation.old_sides or adaptation.new_sides)
-        and all(names[i] in SPATIAL for i in differing)
-    ):
+    states_sides = bool(adaptation.old_sides or adaptation.new_sides)
+    if differing and not states_sides and all(names[i] in SPATIAL for i in differing):
         sizes = zip(weight.value.shape, weight.location.shape, strict=True)
         return [GridChange(i, (old,), (new,)) for i, (old, new) in enumerate(sizes) if i in differing]
-    if not differing:  # as many places, and yet another grid
-        differing = [
-            i
-            for i, n in enumerate(weight.location.shape)
-            if n == prod(adaptation.new_sides or ()) + (adaptation.prefix or 0)
-        ]
+    if not differing:  # another grid with as many positions
+        row_count = prod(adaptation.new_sides or ()) + (adaptation.prefix or 0)
+        differing = [i for i, size in enumerate(weight.location.shape) if size == row_count]
+        if not differing:
+            weight.reject_mode(RESAMPLE, "no axis has the size of the grid")
     if len(differing) != 1:
-        differing_names = join_names([names[i] for i in differing])
-        weight.reject_mode(
-            MODE,
-            f"is along one axis, and {differing_names} differ"
-            if differing_names
-            else "finds no axis of that size",
-        )
+        axes = join_names([names[i] for i in differing])
+        reason = "have other sizes" if weight.differing_axes else "could be the grid"
+        weight.reject_mode(RESAMPLE, f"it changes one axis, but {axes} {reason}")
     return [find_grid_change(weight, adaptation, differing[0])]
 
 
 def find_grid_change(weight: MismatchedWeight, adaptation: Adaptation, axis: int) -> GridChange:
-    """The grid along one axis."""
-    few, many = weight.value.shape[axis], weight.location.shape[axis]
+    """The grids of one axis; raises SpecError SB807 if they are unknown or do not match the rows."""
+    old_size, new_size = weight.value.shape[axis], weight.location.shape[axis]
     name = weight.axis_names[axis]
-    known = grids.infer_grid(weight.block, weight.node, name) if isinstance(weight.node.op, Weight) else None
+    inferred = infer_grid(weight.block, weight.node, name) if isinstance(weight.node.op, Weight) else None
     old, new, prefix = adaptation.old_sides, adaptation.new_sides, adaptation.prefix
     if name == CHANNEL and not (old and new):
-        weight.reject_mode(MODE, "takes channels for no grid", "say from=... and to=... if they are one")
-    if new is None and known is not None and (old is None or len(old) == len(known.sides)):
-        new = known.sides
+        weight.reject_mode(RESAMPLE, "channels are not a grid", "state from=... and to=... if they are one")
+    if new is None and inferred is not None and (old is None or len(old) == len(inferred.sides)):
+        new = inferred.sides
     if prefix is None:
-        prefix = known.prefix if known else count_prefix_rows(old, new, few, many)
+        prefix = inferred.prefix if inferred else count_prefix_rows(old, new, old_size, new_size)
     dimensions = len(old or new or (0, 0))
-    old = old or square_sides(few - prefix, dimensions)
-    new = new or square_sides(many - prefix, dimensions)
-    hint = f"tell the rows before the grid, and its sides: '{adaptation.pattern}={MODE}(prefix=1, from=14x14, to=16x16)'"
+    old = old or square_sides(old_size - prefix, dimensions)
+    new = new or square_sides(new_size - prefix, dimensions)
+    example = f"'{adaptation.pattern}={RESAMPLE}(prefix=1, from=14x14, to=16x16)'"
+    hint = f"state the rows before the grid and its sides: {example}"
     if old is None or new is None:
-        count, where = (few, "in the file") if old is None else (many, "in the model")
-        what = f" after {prefix}" if prefix else ""
-        weight.reject_mode(MODE, f"knows no grid of the {count:,} rows {where}{what}", hint)
-    for sides, count, where in ((old, few, "the file"), (new, many, "the model")):
-        if prefix + prod(sides) != count:
-            shown = "x".join(map(str, sides))
-            weight.reject_mode(
-                MODE, f"finds {count:,} rows in {where}, which are not {prefix} and {shown}", hint
-            )
+        size, place = (old_size, "in the file") if old is None else (new_size, "in the model")
+        after = f" after {prefix}" if prefix else ""
+        weight.reject_mode(RESAMPLE, f"the grid of the {size:,} rows {place}{after} is unknown", hint)
+    for sides, size, place in ((old, old_size, "the file"), (new, new_size, "the model")):
+        if prefix + prod(sides) != size:
+            grid = "x".join(map(str, sides))
+            weight.reject_mode(RESAMPLE, f"{place} has {size:,} rows, not {prefix} and {grid}", hint)
     return GridChange(axis, old, new, prefix)
 
 
-def count_prefix_rows(old: Sides | None, new: Sides | None, few: int, many: int) -> int:
-    """How many rows come before the grid: what sides that are told leave, else so few that squares are left."""
+def count_prefix_rows(old: Sides | None, new: Sides | None, old_size: int, new_size: int) -> int:
+    """The number of rows before the grid: what a stated grid leaves, else as few as leave two squares."""
     if new is not None:
-        return max(many - prod(new), 0)
+        return max(new_size - prod(new), 0)
     if old is not None:
-        return max(few - prod(old), 0)
-    candidates = (p for p in range(MAX_PREFIX + 1) if square_sides(few - p, 2) and square_sides(many - p, 2))
-    return next(candidates, 0)
+        return max(old_size - prod(old), 0)
+    for prefix in range(MAX_PREFIX + 1):
+        if square_sides(old_size - prefix, 2) and square_sides(new_size - prefix, 2):
+            return prefix
+    return 0
 
 
 def square_sides(positions: int, dimensions: int) -> Sides | None:
-    """A grid of equal sides, if so many places are one."""
+    """The sides of a grid with equal sides; None if there is none with so many positions."""
     if dimensions == 1:
         return (positions,)
     side = isqrt(max(positions, 0))

@@ -194,7 +194,7 @@ def run(case: ParityCase, timeout: float = 60) -> ParityReport:
     ("new", "timeout", "said"),
     [
         ("import torch\nimport os\nos._exit(3)", 60, "ended with code 3"),
-        ("import torch\nimport os\nos.kill(os.getpid(), 9)", 60, "was ended by SIGKILL"),
+        ("import torch\nimport os\nos.kill(os.getpid(), 9)", 60, "was killed by SIGKILL"),
         ("import torch\nwhile True:\n    pass", 3, "gave no answer within 3 s"),
         ("import torch\nraise ValueError('no')", 60, "ValueError: no"),
     ],

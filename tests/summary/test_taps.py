@@ -209,7 +209,7 @@ def test_weights_of_the_rest_are_left_out(tmp_path: Path, capsys: pytest.Capture
     features = ["--features", "features", "--features-only"]
     capsys.readouterr()
     assert main(["weights", "convert", spec, str(whole), "-o", str(part), *features]) == 0
-    assert "2 of 2 carried, 0 new, 0 mismatched, 0 left over, 2 unused" in capsys.readouterr().out
+    assert "2 of 2 matched, 0 new, 0 mismatched, 0 left over, 2 unused" in capsys.readouterr().out
     net = load(spec).with_features("features", only=True).build("torch")
     net.load_state_dict(torch.load(part, weights_only=True), strict=True)
     entries = {**load_file(whole), "stray": torch.zeros(1)}

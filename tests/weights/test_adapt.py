@@ -117,20 +117,24 @@ def test_a_declaration_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "hint"),
     [
-        ("conv1", "it is no PATTERN=MODE", "'conv1=repeat'"),
-        ("=repeat", "it is no PATTERN=MODE", ""),
-        ("conv1=repeat(", "it is no PATTERN=MODE", ""),
+        ("conv1", "it is not PATTERN=MODE", "'conv1=repeat'"),
+        ("=repeat", "it is not PATTERN=MODE", ""),
+        ("conv1=repeat(", "it is not PATTERN=MODE", ""),
         ("conv1=repaet", "there is no mode 'repaet'", "did you mean 'repeat'?"),
-        ("conv1=repeat(prefix=1)", "there is no option 'prefix'", "there are from, to"),
+        ("conv1=repeat(prefix=1)", "there is no option 'prefix'", "the options are from, to"),
         ("a=resample(form=3x3)", "there is no option 'form'", "did you mean 'from'?"),
-        ("a=resample(from=3x3, from=3x3)", "'from' is told twice", ""),
+        ("a=resample(from=3x3, from=3x3)", "'from' is given twice", ""),
         ("a=resample(from)", "'from' has no value", ""),
-        ("a=resample(from=3xx3)", "'3xx3' has no sides", "write 14x14"),
-        ("a=resample(from=0x3)", "'0x3' has no sides", "write 14x14"),
-        ("a=resample(from=3x3, to=9)", "`from` and `to` have not as many sides", ""),
-        ("a=resample(prefix=-1)", "'-1' is no number of rows", ""),
-        ("a=resample(antialias=yes)", "antialias is true or false, not 'yes'", ""),
-        ("a=resample(antialias=true, align_corners=true)", "antialias goes without align_corners", ""),
+        ("a=resample(from=3xx3)", "'3xx3' is not a size", "write 14x14"),
+        ("a=resample(from=0x3)", "'0x3' is not a size", "write 14x14"),
+        ("a=resample(from=3x3, to=9)", "`from` and `to` have different numbers of sides", ""),
+        ("a=resample(prefix=-1)", "'-1' is not a number of rows", ""),
+        ("a=resample(antialias=yes)", "antialias must be true or false, not 'yes'", ""),
+        (
+            "a=resample(antialias=true, align_corners=true)",
+            "antialias and align_corners exclude each other",
+            "",
+        ),
         ("a\x1b[31m=b", "there is no mode 'b'", ""),
     ],
 )
@@ -161,9 +165,8 @@ def test_modes(names: str, channels: int) -> None:
     }
     if channels > 3:
         more = (8, channels - 3, 3, 3)
-        drawn = initialize_weights(
-            model, [h for h in locate_weights(model, "torch") if h.path == KERNEL], seed=5
-        )[KERNEL]
+        kernels = [h for h in locate_weights(model, "torch") if h.path == KERNEL]
+        drawn = initialize_weights(model, kernels, seed=5)[KERNEL]
         wanted["zero"] = np.concatenate([kernel, np.zeros(more, "float32")], 1)
         wanted["random"] = np.concatenate([kernel, drawn[:, 3:]], 1)
         assert np.abs(drawn[:, 3:]).min() > 0
@@ -250,18 +253,18 @@ def test_as_many_places_on_another_grid() -> None:
 @pytest.mark.parametrize(
     ("model", "old", "way", "message", "hint"),
     [
-        (partial(net, 4), partial(net, 3), "patches=resample", "resample is for tables", ""),
-        (partial(net, 1), partial(net, 3), "patches=zero", "zero keeps all old channels, and there are fewer", "repeat or mean"),
-        (partial(net, 4), partial(net, 3), "patches=repeat(from=3, to=4)", "sees the channels of a convolution", ""),
-        (partial(net, 4, window=4), partial(net, 3), "patches=mean", "here more is different", "--allow-missing"),
-        (partial(net, 4, groups=4), partial(net, 4, groups=2), "patches=mean", "which old channels each of the groups had", "anew"),
-        (partial(net, middle=4), partial(net), "joined=zero", "zero keeps all old channels", ""),
-        (partial(net, middle=4), partial(net), "grouped=mean", "here more is different", ""),
-        (partial(net, 3, 16, 32), partial(net, 3), "position=repeat", "for the kernels of conv, conv_transpose and linear", ""),
-        (partial(net, 3, 16, 32), partial(net, 3), "position=resample(from=3x5)", "18 rows in the file, which are not 2 and 3x5", "tell"),
-        (partial(net, 3, 16, 32), partial(net, 3), "position=resample(to=5x5)", "34 rows in the model, which are not 2 and 5x5", "tell"),
-        (partial(net, 3, 16, 32), partial(net, 3, 16, 20), "position=resample", "no grid of the 22 rows in the file after 2", "from="),
-        (partial(net, count=7), partial(net, count=12), "read=resample", "no grid of the 12 rows in the file", "from="),
+        (partial(net, 4), partial(net, 3), "patches=resample", "it is only for tables", ""),
+        (partial(net, 1), partial(net, 3), "patches=zero", "it keeps all old channels, but the model has fewer", "use repeat or mean"),
+        (partial(net, 4), partial(net, 3), "patches=repeat(from=3, to=4)", "the channels of a convolution are known", ""),
+        (partial(net, 4, window=4), partial(net, 3), "patches=mean", "other sizes differ too", "--allow-missing"),
+        (partial(net, 4, groups=4), partial(net, 4, groups=2), "patches=mean", "which channels were in which group", "initial values"),
+        (partial(net, middle=4), partial(net), "joined=zero", "it keeps all old channels", ""),
+        (partial(net, middle=4), partial(net), "grouped=mean", "other sizes differ too", ""),
+        (partial(net, 3, 16, 32), partial(net, 3), "position=repeat", "only for the kernels of conv, conv_transpose and linear", ""),
+        (partial(net, 3, 16, 32), partial(net, 3), "position=resample(from=3x5)", "the file has 18 rows, not 2 and 3x5", "state"),
+        (partial(net, 3, 16, 32), partial(net, 3), "position=resample(to=5x5)", "the model has 34 rows, not 2 and 5x5", "state"),
+        (partial(net, 3, 16, 32), partial(net, 3, 16, 20), "position=resample", "the grid of the 22 rows in the file after 2 is unknown", "from="),
+        (partial(net, count=7), partial(net, count=12), "read=resample", "the grid of the 12 rows in the file is unknown", "from="),
     ],
 )  # fmt: skip
 def test_what_cannot_be_adapted(
@@ -278,9 +281,9 @@ def test_a_linear_map_must_be_told_its_channels() -> None:
     with pytest.raises(SpecError, match="which inputs are channels") as error:
         made(model, old, "embed=repeat")
     assert "'embed=repeat(from=12, to=16)'" in error.value.hint
-    with pytest.raises(SpecError, match="was told of 12 inputs in the file and 20 in the model"):
+    with pytest.raises(SpecError, match="are 12 and 20 inputs, not 12 and 16"):
         made(model, old, "embed=repeat(from=4x3, to=4x5)")
-    with pytest.raises(SpecError, match="needs one side that differs"):
+    with pytest.raises(SpecError, match="exactly one side must differ"):
         made(model, old, "embed=repeat(from=3x4, to=2x8)")
 
 
@@ -289,7 +292,7 @@ def test_channels_are_no_grid() -> None:
         build_graph(f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: {n}}}}}\nsteps:\n  - weight: {{axes: {{C: {n}}}, init: ones}}\n    as: scale\n  - multiply: [x, scale]\n")
         for n in (4, 9)
     )  # fmt: skip
-    with pytest.raises(SpecError, match="takes channels for no grid"):
+    with pytest.raises(SpecError, match="channels are not a grid"):
         made(model, old, "scale=resample")
     assert told(model, made(model, old)).adapt_options == ()
 
@@ -303,11 +306,11 @@ def test_the_report_names_each() -> None:
     found = made(model, net(3), *ways)
     lines = list(told(model, found, *ways, missing=("places",)).format_lines())
     assert lines == [
-        "12 of 15 carried, 2 adapted, 1 new (places), 0 mismatched, 0 left over",
+        "12 of 15 matched, 2 adapted, 1 new (places), 0 mismatched, 0 left over",
         "  adapted  patches.kernel (8, 4, 3, 3); patches.weight is (8, 3, 3, 3) in the file: mean",
         "  adapted  position.value (34, 8); position is (18, 8) in the file: resample 4x4 to 4x8 after 2 rows",
         "  new      places.value (8, 4, 8); places is (8, 4, 4) in the file",
-        "  note: nothing of another size is adapted by 'norm=repeat'",
+        "  note: no tensor of another size is adapted by 'norm=repeat'",
     ]
 
 
@@ -317,7 +320,7 @@ def test_what_is_not_declared_is_an_error_that_tells_how() -> None:
     assert not answer.is_complete and not answer.adapted
     assert answer.mismatch_error("a.pt").hint == (
         "--adapt 'patches=repeat' --adapt 'places=resample' --adapt 'position=resample' to adapt them; "
-        "--allow-missing 'patches.kernel' --allow-missing 'places' --allow-missing 'position' to let them begin anew"
+        "--allow-missing 'patches.kernel' --allow-missing 'places' --allow-missing 'position' to use initial values"
     )
     assert (
         told(model, made(model, net(3), "patches=zero"))

@@ -172,7 +172,7 @@ def test_every_exception_is_named(net: Block) -> None:
     answer = told(net, found)
     assert not answer.is_complete
     assert list(answer.format_lines()) == [
-        "12 of 16 carried, 0 new, 2 missing, 2 mismatched, 1 left over",
+        "12 of 16 matched, 0 new, 2 missing, 2 mismatched, 1 left over",
         "  missing     stages.0.gate.excite.kernel (4, 4)",
         "  missing     stages.0.gate.excite.bias (4,)",
         "  mismatched  stages.1.conv.kernel (4, 4, 3, 3); stages.1.conv.weight is (4, 4, 3, 3) of int8 in the file",
@@ -183,18 +183,18 @@ def test_every_exception_is_named(net: Block) -> None:
     assert fault.code == "SB801"
     assert (
         fault.message
-        == "`old.pt` does not fit the model: 2 missing, 2 mismatched, 1 left over; nothing was written"
+        == "`old.pt` does not match the model: 2 missing, 2 mismatched, 1 left over; nothing was written"
     )
     assert fault.hint == (
         "--allow-missing 'stages.0.gate' --allow-missing 'stages.1.conv' --allow-missing 'head.kernel' "
-        "to let them begin anew; "
-        "--allow-unused 'other.weight' to leave such entries out"
+        "to use initial values; "
+        "--allow-unused 'other.weight' to ignore such entries"
     )
     declared = told(net, found, "stages.0.gate", "head.kernel", "stages.1.conv", unused=("other.*",))
     assert declared.is_complete
     assert (
         declared.summary_line()
-        == "12 of 16 carried, 4 new (gate, conv, kernel), 0 mismatched, 0 left over, 1 unused"
+        == "12 of 16 matched, 4 new (gate, conv, kernel), 0 mismatched, 0 left over, 1 unused"
     )
     assert {u.path for u in declared.new} == {
         "stages.0.gate.excite.kernel", "stages.0.gate.excite.bias", "head.kernel", "stages.1.conv.kernel",
@@ -205,10 +205,10 @@ def test_every_exception_is_named(net: Block) -> None:
 
 def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
     answer = told(net, taken(net, {"a.weight": np.zeros(3, "float32")}))
-    assert answer.summary_line() == "0 of 16 carried, 0 new, 16 missing, 0 mismatched, 1 left over"
+    assert answer.summary_line() == "0 of 16 matched, 0 new, 16 missing, 0 mismatched, 1 left over"
     assert (
         answer.mismatch_error("a.pt").hint
-        == "no name in it is one of the model's; --from says whose names they are"
+        == "the file has none of the model's names; use --from to say which names it has"
     )
 
 
@@ -216,7 +216,7 @@ def test_shapes_of_keras_are_told_in_its_own_order(net: Block) -> None:
     entries = {**state(net, "keras"), "head/kernel": np.zeros((4, 5), "float32")}
     answer = told(net, taken(net, entries, "h5"))
     assert list(answer.format_lines())[1:] == [
-        "  mismatched  head.kernel (3, 4); head/kernel, which would be (4, 3), is (4, 5) in the file"
+        "  mismatched  head.kernel (3, 4); head/kernel, expected as (4, 3), is (4, 5) in the file"
     ]
 
 
@@ -225,7 +225,9 @@ def test_published_weights_of_an_imported_model() -> None:
     model = build_graph(USER)
     backbone = build_graph(BACKBONES / "resnet.yaml", {"classes": 7}, "resnet18")
     entries = state(backbone)
-    with pytest.raises(SpecError, match="fits cnn and other") as ambiguous:
+    with pytest.raises(
+        SpecError, match="several steps have the layout 'torchvision': cnn and other"
+    ) as ambiguous:
         taken(model, entries, origin="torchvision")
     assert ambiguous.value.code == "SB806"
     found = taken(model, entries, origin="torchvision", into="other")
@@ -235,14 +237,14 @@ def test_published_weights_of_an_imported_model() -> None:
     np.testing.assert_array_equal(found.values["other.conv1.kernel"], entries["conv1.weight"])
     assert (
         told(model, found, "cnn").summary_line()
-        == "102 of 204 carried, 102 new (cnn), 0 mismatched, 0 left over"
+        == "102 of 204 matched, 102 new (cnn), 0 mismatched, 0 left over"
     )
 
 
 @pytest.mark.parametrize(
     ("origin", "into", "message"),
     [
-        ("publishd", None, "Net knows no weights of 'publishd'"),
+        ("publishd", None, "Net has no rules for weights of 'publishd'"),
         ("published", "stages", "no step 'stages' has published names"),
     ],
 )

@@ -132,7 +132,7 @@ def test_all_that_does_not_fit_is_named() -> None:
     error = fault(RULES, given)
     assert error.code == "SB801"
     assert error.message == (
-        "the weights of published do not fit Net: 2 left over, 1 missing, 1 of another shape and 1 given twice"
+        "the weights of published do not match Net: 2 left over, 1 missing, 1 of another shape and 1 given twice"
     )
     assert error.trail == (
         "left over: encoder_layer_3.gamma (as stack.2.scale), stranger",
@@ -148,10 +148,10 @@ def test_all_that_does_not_fit_is_named() -> None:
     ("rules", "code", "said"),
     [
         ("  published:\n    a.{i}: b.{j}", "SB302", "has no field 'j'"),
-        ("  published:\n    a.{i + j}: b.{i}", "SB802", "is no field"),
+        ("  published:\n    a.{i + j}: b.{i}", "SB802", "is not a field"),
         ("  published:\n    a.{}: b", "SB301", ""),
         ("  published:\n    a.{i}: b.{i +}", "SB301", ""),
-        ("  published:\n    a: {to: b, ignore: true}", "SB802", "a rule has one of"),
+        ("  published:\n    a: {to: b, ignore: true}", "SB802", "a rule needs one of"),
         ("  published:\n    a: {to: b, transpose: [1, 2]}", "SB802", "is not an order of dimensions"),
         ("  published:\n    a: {two: b}", "SB101", "two"),
         ("  published:\n    a: {split: 0}", "SB103", "into"),
@@ -160,7 +160,7 @@ def test_all_that_does_not_fit_is_named() -> None:
         (
             "  published:\n    encoder_layer_{i}.gamma: {split: 0, into: [a, b, c, d]}",
             "SB801",
-            "does not split into 4 parts along dimension 0",
+            "cannot be split into 4 parts along dimension 0",
         ),
         (
             "  published:\n    encoder_layer_{i}.gamma: {split: 3, into: [a, b]}",

@@ -60,7 +60,7 @@ def test_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("carried.safetensors", "carried.keras"),
     ):
         said = specbuild("weights", "convert", SPEC, source, "-o", target)
-        assert said.startswith("29 of 29 carried, 0 new, 0 mismatched, 0 left over\n")
+        assert said.startswith("29 of 29 matched, 0 new, 0 mismatched, 0 left over\n")
     for runtime in ("tensorflow", "jax", "torch"):
         task = "all" if runtime == "tensorflow" else "predict"
         run("digits_keras.py", task, folder=tmp_path, KERAS_BACKEND=runtime)

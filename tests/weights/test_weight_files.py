@@ -17,12 +17,12 @@ import pytest
 
 from specbuild import load
 from specbuild.cli import main
-from specbuild.compiler import output_files as output
+from specbuild.compiler import output_files
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
-from specbuild.weights import framework_files as process
-from specbuild.weights import safetensors_files as files
+from specbuild.weights import framework_files
 from specbuild.weights.initial import initialize_weights
+from specbuild.weights.safetensors_files import corrupt_error, detect_file_kind, read_safetensors
 
 h5py: Any = pytest.importorskip("h5py")
 torch: Any = pytest.importorskip("torch")
@@ -115,9 +115,9 @@ BAD_HEADERS = {
 def refused(path: Path) -> SpecError:
     """The error that reading a file gives, in this process."""
     with pytest.raises(SpecError) as found:
-        kind = files.detect_file_kind(path)
+        kind = detect_file_kind(path)
         if kind == "safetensors":
-            files.read_safetensors(path)
+            read_safetensors(path)
         else:
             try:
                 if kind == "torch":
@@ -126,7 +126,7 @@ def refused(path: Path) -> SpecError:
                     job = {"file": str(path), "kind": kind}
                     keras_worker.read_variables(job, path.parent)
             except (torch_worker.RefusedFile, keras_worker.RefusedFile) as error:
-                raise files.corrupt_error(path, str(error)) from None
+                raise corrupt_error(path, str(error)) from None
     assert found.value.code == "SB804"
     return found.value
 
@@ -135,7 +135,7 @@ def refused(path: Path) -> SpecError:
 def test_bad_bytes(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(BAD_HEADERS[name])
-    assert "holds no weights" in refused(path).message
+    assert "is not a valid weight file" in refused(path).message
 
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
         error = refused(path)
         assert not trace.exists(), name
         if name in ("zip", "legacy", "state", "module"):
-            assert "a pickle is never run" in error.message, name
+            assert "code in a pickle is never executed" in error.message, name
     pickle.loads(forms["plain"])
     assert trace.exists()  # so the files were as evil as they should be
 
@@ -173,11 +173,9 @@ def test_whatever_is_cut_off_or_changed(tmp_path: Path) -> None:
                 data[place] = random.integers(0, 256)
             path.write_bytes(data[: random.integers(1, 2 * len(data))])
             try:
-                kind = files.detect_file_kind(path)
+                kind = detect_file_kind(path)
                 found = (
-                    torch_worker.read_state_dict(path)
-                    if kind == "torch"
-                    else files.read_safetensors(path).values
+                    torch_worker.read_state_dict(path) if kind == "torch" else read_safetensors(path).values
                 )
             except (SpecError, torch_worker.RefusedFile):
                 continue
@@ -203,11 +201,11 @@ def test_state_dicts(tmp_path: Path) -> None:
         }  # fmt: skip
     wide = {"conv.weight": torch.ones(1).expand(1 << 20, 1 << 20)}
     for form, told in (
-        ([1, 2], "it holds a list"),
-        ({"epoch": 3}, "it holds epoch, but no state_dict"),
-        ({}, "it holds nothing"),
-        (wide, r"conv.weight of shape \(1048576, 1048576\) is larger than what is stored of it"),
-        ({"a": torch.ones(2, dtype=torch.complex64)}, "a is of type torch.complex64"),
+        ([1, 2], "it contains a list"),
+        ({"epoch": 3}, "it contains epoch, but no state_dict"),
+        ({}, "it contains nothing"),
+        (wide, r"conv.weight of shape \(1048576, 1048576\) is larger than the data stored for it"),
+        ({"a": torch.ones(2, dtype=torch.complex64)}, "a has the unsupported type torch.complex64"),
         ({"a": torch.ones(2, 2).to_sparse()}, "a is not a plain tensor"),
     ):
         path.write_bytes(saved(form))
@@ -236,12 +234,12 @@ def test_hdf5(tmp_path: Path) -> None:
         opened.create_dataset("a", data=["one"], dtype=h5py.string_dtype())
 
     for fill, told in (
-        (linked, "layers is a link to somewhere else"),
-        (soft, "layers is a link to somewhere else"),
-        (round_about, "holds itself"),
-        (external, "a lies in another file"),
-        (huge, "a of shape .* is far larger than what is stored of it"),
-        (texts, "a holds no numbers"),
+        (linked, "layers is a soft or external link"),
+        (soft, "layers is a soft or external link"),
+        (round_about, "contains itself"),
+        (external, "a is stored in another file"),
+        (huge, "a of shape .* is far larger than the data stored for it"),
+        (texts, "a does not contain numbers"),
     ):
         path = tmp_path / f"{fill.__name__}.weights.h5"
         h5(path, fill)
@@ -253,7 +251,7 @@ def test_hdf5(tmp_path: Path) -> None:
         with pytest.raises(keras_worker.RefusedFile, match="cannot be read as HDF5"):
             keras_worker.read_variables({"file": str(tmp_path / "cut.h5"), "kind": "h5"}, tmp_path)
     (tmp_path / "no.keras").write_bytes(zipped({"config.json": b"{}"}))
-    with pytest.raises(keras_worker.RefusedFile, match=r"holds no model\.weights\.h5"):
+    with pytest.raises(keras_worker.RefusedFile, match=r"contains no model\.weights\.h5"):
         keras_worker.read_variables({"file": str(tmp_path / "no.keras"), "kind": "keras"}, tmp_path)
 
 
@@ -280,7 +278,7 @@ def test_halves_become_float32(tmp_path: Path) -> None:
     }
     path = tmp_path / "half.safetensors"
     path.write_bytes(tensors(header, bits + np.float16(0.5).tobytes() + np.float64(0.1).tobytes()))
-    found = files.read_safetensors(path).values
+    found = read_safetensors(path).values
     np.testing.assert_allclose(found["a"], numbers, rtol=2**-8)
     assert {k: str(v.dtype) for k, v in found.items()} == {"a": "float32", "b": "float32", "c": "float64"}
     assert (found["b"][0], found["c"][0]) == (0.5, 0.1)
@@ -361,7 +359,7 @@ def test_frameworks_that_are_not_installed(
 ) -> None:
     (folder / "good.safetensors").write_bytes(save(good()))
     (folder / "good.pt").write_bytes(saved({"conv.weight": torch.zeros(3)}))
-    find = process.find_spec
+    find = framework_files.find_spec
     for absent, arguments in (
         ("torch", ("good.safetensors", "-o", "a.pt")),
         ("torch", ("good.pt", "-o", "a.safetensors")),
@@ -372,7 +370,7 @@ def test_frameworks_that_are_not_installed(
     ):
         gone = absent.split()
         monkeypatch.setattr(
-            process, "find_spec", lambda name, gone=gone: None if name in gone else find(name)
+            framework_files, "find_spec", lambda name, gone=gone: None if name in gone else find(name)
         )
         code, said = run(capsys, "weights", "convert", "net.yaml", *arguments)
         assert code == 4 and "error[SB603]" in said, said
@@ -388,7 +386,7 @@ def test_a_file_appears_whole_or_not_at_all(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(output.os, "fsync", full)
+    monkeypatch.setattr(output_files.os, "fsync", full)
     code, said = run(
         capsys, "weights", "init", "net.yaml", "-o", "first.safetensors", "--force", "--seed", "1"
     )

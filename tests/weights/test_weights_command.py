@@ -15,7 +15,7 @@ import pytest
 from specbuild import load
 from specbuild.cli import main
 from specbuild.version import __version__
-from specbuild.weights import safetensors_files as files
+from specbuild.weights.safetensors_files import read_safetensors
 
 safetensors_numpy: Any = pytest.importorskip("safetensors.numpy")
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_init(run: Any) -> None:
     run("init", "net.yaml", "-o", "b.safetensors")
     run("init", "net.yaml", "-o", "c.safetensors", "--seed", "7", "--variant", "wide", "--set", "classes=9")
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
-    held = files.read_safetensors(Path("c.safetensors"))
+    held = read_safetensors(Path("c.safetensors"))
     assert held.values["head.kernel"].shape == (9, 8)
     assert held.values["reader.kernel"].shape == (48, 6)
     assert held.metadata["specbuild"] == f"{__version__} Net"
@@ -106,12 +106,12 @@ def test_there_and_back_through_keras(run: Any) -> None:
     run("init", "net.yaml", "-o", "a.safetensors", *chosen)
     for name in ("a.weights.h5", "a.keras"):
         said = run("convert", "net.yaml", "a.safetensors", "-o", name, *chosen)
-        assert said.startswith("20 of 20 carried, 0 new")
+        assert said.startswith("20 of 20 matched, 0 new")
     said = run("compare", "a.safetensors", "a.weights.h5", "--spec", "net.yaml", *chosen)
     assert said == "20 of 20 equal\n"
     said = run("convert", "net.yaml", "a.keras", "-o", "b.safetensors", *chosen)
-    assert "note: Keras keeps reader/lstm_cell/bias as the sum of two" in said
-    a, b = (files.read_safetensors(Path(f"{name}.safetensors")).values for name in "ab")
+    assert "note: Keras stores reader/lstm_cell/bias as the sum of two" in said
+    a, b = (read_safetensors(Path(f"{name}.safetensors")).values for name in "ab")
     for path, value in a.items():
         if path == "reader.bias":
             value = value + a["reader.recurrent_bias"]
@@ -126,13 +126,13 @@ def test_new_weights_begin_as_the_spec_says(run: Any) -> None:
     arguments = ("convert", "net.yaml", "a.safetensors", "-o", "b.safetensors", "--set", "classes=9")
     said = run(*arguments, code=1)
     assert said.splitlines()[:2] == [
-        "18 of 20 carried, 0 new, 2 mismatched, 0 left over",
+        "18 of 20 matched, 0 new, 2 mismatched, 0 left over",
         "  mismatched  head.kernel (9, 8); head.kernel is (3, 8) in the file",
     ]
     assert not Path("b.safetensors").exists()
     said = run(*arguments, "--allow-missing", "head", "--seed", "7")
-    assert said.startswith("18 of 20 carried, 2 new (head), 0 mismatched, 0 left over\n")
-    a, b, seven = (files.read_safetensors(Path(f"{name}.safetensors")).values for name in ("a", "b", "seven"))
+    assert said.startswith("18 of 20 matched, 2 new (head), 0 mismatched, 0 left over\n")
+    a, b, seven = (read_safetensors(Path(f"{name}.safetensors")).values for name in ("a", "b", "seven"))
     np.testing.assert_array_equal(b["head.kernel"], seven["head.kernel"])
     np.testing.assert_array_equal(b["last.kernel"], a["last.kernel"])
 
@@ -172,14 +172,14 @@ def test_inspect(run: Any) -> None:
     assert lines[0].split() == ["weight", "shape", "type", "least", "largest", "mean", "deviation"]
     assert lines[-1] == "20 tensors, 747 numbers"
     lines = run("inspect", "a.safetensors", "--spec", "net.yaml").splitlines()
-    assert lines[-1] == "20 of 20 carried, 0 new, 0 mismatched, 0 left over"
+    assert lines[-1] == "20 of 20 matched, 0 new, 0 mismatched, 0 left over"
     run("inspect", "a.safetensors", "--spec", "net.yaml", "--set", "classes=9", code=1)
 
 
 def test_compare(run: Any) -> None:
     run("init", "net.yaml", "-o", "a.safetensors")
     run("init", "net.yaml", "-o", "b.safetensors", "--set", "classes=4")
-    values = files.read_safetensors(Path("a.safetensors")).values
+    values = read_safetensors(Path("a.safetensors")).values
     values["head.bias"] = values["head.bias"] * np.float32(1.001)
     del values["head.kernel"]
     safetensors_numpy.save_file(values, "c.safetensors")
@@ -189,7 +189,7 @@ def test_compare(run: Any) -> None:
     assert run("compare", "a.safetensors", "c.safetensors", "--tolerance", "0.01", code=1).startswith(
         "19 of 20"
     )
-    assert "head.kernel  (3, 8) and (4, 8)" in run("compare", "a.safetensors", "b.safetensors", code=1)
+    assert "head.kernel  shapes (3, 8) and (4, 8)" in run("compare", "a.safetensors", "b.safetensors", code=1)
 
 
 def test_names_are_printed_inert(run: Any) -> None:

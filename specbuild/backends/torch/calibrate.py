@@ -1,6 +1,7 @@
-"""Weights that give each step a spread near one, so that no error hides behind numbers too small or too large.
+"""Scale random weights so that every layer's output has a standard deviation near one.
 
-Layer by layer, as the model runs (layer-sequential unit variance, arXiv 1511.06422). Imports no framework.
+Otherwise values would grow or vanish with depth, and errors would not show. The layers are scaled one after
+another while the model runs (layer-sequential unit-variance initialization, arXiv 1511.06422).
 """
 
 from __future__ import annotations
@@ -9,31 +10,33 @@ from typing import Any
 
 from specbuild.runtimes.probes import StepRecorder
 
-MAX_SCALE = 1e3  # by no more than this is a layer scaled
+MAX_SCALE = 1e3  # a layer that needs a larger factor is left as it is
 
 
 def calibrate_weights(torch: Any, model: Any, recorder: StepRecorder, inputs: list[Any]) -> dict[str, Any]:
-    """The weights of a model with probes, after each linear map is scaled to give numbers of spread one.
+    """Run a model with probes, and return its weights after the scaling, by their names in the state_dict.
 
-    The statistics of a batch norm become those of what it is given, but never the same: the mean a third of a
-    spread aside, the variance half to one and a half of it. Its shift becomes about one: where a ReLU cuts numbers
-    about zero in half, rounding grows by a fifth from layer to layer (arXiv 1902.08129), by a twentieth about one.
+    The running statistics of a batch norm are set near those of its input, but not to the same: the mean is
+    off by about a third of the standard deviation, the variance by a factor of 0.5 to 1.5. One is added to
+    its shift. If values around zero entered a ReLU, rounding errors would grow by a fifth per layer (arXiv
+    1902.08129); around one, they grow by a twentieth.
     """
-    done: set[int] = set()
+    seen: set[int] = set()
     kernels = (torch.nn.modules.conv._ConvNd, torch.nn.Linear, torch.nn.Embedding)
     norms = torch.nn.modules.batchnorm._BatchNorm
     random = torch.Generator().manual_seed(0)
 
     def scale_layer(layer: Any, args: tuple[Any, ...], value: Any) -> Any:
-        if id(layer) in done or not isinstance(layer, (*kernels, norms)):
+        """Scale a layer at its first call, and call it again."""
+        if id(layer) in seen or not isinstance(layer, (*kernels, norms)):
             return value
-        done.add(id(layer))
+        seen.add(id(layer))
         if isinstance(layer, norms):
             align_norm(layer, args[0])
-        elif value.numel() > 1 and 1 / MAX_SCALE < (spread := float(value.std())) < MAX_SCALE:
-            layer.weight /= spread
+        elif value.numel() > 1 and 1 / MAX_SCALE < (deviation := float(value.std())) < MAX_SCALE:
+            layer.weight /= deviation
             if getattr(layer, "bias", None) is not None:
-                layer.bias /= spread
+                layer.bias /= deviation
         else:
             return value
         return layer(*args)
@@ -41,10 +44,10 @@ def calibrate_weights(torch: Any, model: Any, recorder: StepRecorder, inputs: li
     def align_norm(layer: Any, x: Any) -> None:
         dims = [d for d in range(x.ndim) if d != 1]
         mean, variance = x.mean(dims), x.var(dims, unbiased=False)
-        share = torch.rand(mean.shape, generator=random, dtype=torch.float64).to(x.device)
-        aside = torch.randn(mean.shape, generator=random, dtype=torch.float64).to(x.device)
-        layer.running_mean.copy_(mean + aside * variance.sqrt() / 3)
-        layer.running_var.copy_(variance.clamp(min=1e-2) * (0.5 + share))
+        factor = 0.5 + torch.rand(mean.shape, generator=random, dtype=torch.float64).to(x.device)
+        offset = torch.randn(mean.shape, generator=random, dtype=torch.float64).to(x.device)
+        layer.running_mean.copy_(mean + offset * variance.sqrt() / 3)
+        layer.running_var.copy_(variance.clamp(min=1e-2) * factor)
         if layer.bias is not None:
             layer.bias += 1
 

@@ -1,6 +1,7 @@
-"""Reads and writes state_dicts of PyTorch: `python -m specbuild.backends.torch.weights_worker FOLDER`, which holds job.json.
+"""Read and write PyTorch state_dicts: `python -m specbuild.backends.torch.weights_worker FOLDER`.
 
-A pickle is never run: `weights_only=True` takes tensors and plain containers and refuses all else.
+FOLDER contains `job.json`. No code of a pickle is executed: `weights_only=True` accepts tensors and plain
+containers, and rejects everything else.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-# What checkpoints call the state_dict that they hold beside other things, the best first.
+# The keys under which checkpoints store a state_dict, in order of preference.
 STATE_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "weights")
 
 SAVE_HINT = "save the state_dict alone: torch.save(model.state_dict(), path)"
 
 
 class RefusedFile(Exception):
-    """A file that is not read, and why."""
+    """A file that is not read; the message says why."""
 
 
 def run_weights_job(folder: Path) -> None:
+    """Run the job of a folder, and write `result.json`: empty, or an error and a hint."""
     job = json.loads((folder / "job.json").read_text())
     try:
         if job["do"] == "read":
@@ -33,54 +35,56 @@ def run_weights_job(folder: Path) -> None:
             write_state_dict(folder / "in.safetensors", folder / job["name"])
         result = {}
     except RefusedFile as error:
-        result = {"fault": str(error), "hint": SAVE_HINT}
+        result = {"error": str(error), "hint": SAVE_HINT}
     (folder / "result.json").write_text(json.dumps(result))
 
 
 def read_state_dict(path: Path) -> dict[str, Any]:
+    """The tensors of a file as arrays, by name; raises RefusedFile."""
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a stranger's file makes of the reader
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or malicious file can raise anything
         reason = str(error).strip().split("\n", 1)[0]
         if "weights_only" in str(error) or "Weights only" in str(error):
-            reason = "it holds more than tensors, and a pickle is never run"
+            reason = "it contains more than tensors, and code in a pickle is never executed"
         raise RefusedFile(reason or type(error).__name__) from None
-    return {name: to_array(name, value, torch) for name, value in find_state_dict(found, torch).items()}
+    return {name: to_array(name, value, torch) for name, value in find_state_dict(content, torch).items()}
 
 
-def find_state_dict(found: Any, torch: Any) -> Mapping[str, Any]:
-    """The state_dict of a file, or of the checkpoint that it is."""
-    if not isinstance(found, Mapping):
-        raise RefusedFile(f"it holds a {type(found).__name__}, not a state_dict")
-    if is_state_dict(found, torch):
-        return {str(k): v for k, v in found.items() if isinstance(v, torch.Tensor)}
+def find_state_dict(content: Any, torch: Any) -> Mapping[str, Any]:
+    """The content of a file if it is a state_dict, or the state_dict inside a checkpoint."""
+    if not isinstance(content, Mapping):
+        raise RefusedFile(f"it contains a {type(content).__name__}, not a state_dict")
+    if is_state_dict(content, torch):
+        return {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
     for name in STATE_KEYS:
-        inner = found.get(name)
+        inner = content.get(name)
         if isinstance(inner, Mapping) and is_state_dict(inner, torch):
             return {str(k): v for k, v in inner.items() if isinstance(v, torch.Tensor)}
-    raise RefusedFile(f"it holds {', '.join(sorted(map(str, found))[:8]) or 'nothing'}, but no state_dict")
+    keys = ", ".join(sorted(map(str, content))[:8]) or "nothing"
+    raise RefusedFile(f"it contains {keys}, but no state_dict")
 
 
-def is_state_dict(found: Mapping[Any, Any], torch: Any) -> bool:
-    """Whether it is a state_dict: tensors by name, and at most what modules add of their own."""
-    return any(isinstance(v, torch.Tensor) for v in found.values()) and not any(
-        isinstance(v, Mapping) for v in found.values()
-    )
+def is_state_dict(content: Mapping[Any, Any], torch: Any) -> bool:
+    """Whether a mapping contains tensors and no other mapping."""
+    values = content.values()
+    has_tensor = any(isinstance(v, torch.Tensor) for v in values)
+    return has_tensor and not any(isinstance(v, Mapping) for v in values)
 
 
 def to_array(name: str, tensor: Any, torch: Any) -> Any:
-    """A tensor as numbers; one that says to be larger than what is stored of it is refused."""
+    """A tensor as an array; raises RefusedFile if it declares more elements than the file stores."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         raise RefusedFile(f"{name} is not a plain tensor")
     if tensor.numel() * tensor.element_size() > max(tensor.untyped_storage().nbytes(), 1 << 20):
-        raise RefusedFile(f"{name} of shape {tuple(tensor.shape)} is larger than what is stored of it")
+        raise RefusedFile(f"{name} of shape {tuple(tensor.shape)} is larger than the data stored for it")
     tensor = tensor.detach()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
     if tensor.is_complex() or (tensor.is_floating_point() and tensor.element_size() < 2):
-        raise RefusedFile(f"{name} is of type {tensor.dtype}")
+        raise RefusedFile(f"{name} has the unsupported type {tensor.dtype}")
     return np.array(tensor.numpy(), order="C")
 
 
