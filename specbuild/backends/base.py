@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from specbuild.backends.parts import FileKind, Packaging, ReservedNames, Runtime
+from specbuild.backends.packaging import Packaging
+from specbuild.backends.parts import FileKind, ReservedNames, Runtime
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Construction
 from specbuild.codegen.layout import Layout
@@ -44,7 +45,7 @@ class Backend:
         None  # module that reads and writes these files in its own process; None: SB605
     )
     runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
-    packaging: Packaging | None = None  # what `specbuild package` needs; None: SB605
+    packaging: Packaging | None = None  # for `compile --layout package`; None: SB605
 
     def __init__(self) -> None:
         self.writers: dict[type[Op], Writer] = {}

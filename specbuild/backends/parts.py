@@ -1,13 +1,12 @@
-"""The parts of a backend that are plain data: reserved names, kinds of weight files, runtimes, packaging."""
+"""The parts of a backend that are plain data: reserved names, kinds of weight files, runtimes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from specbuild.codegen.tree import Expr
     from specbuild.runtimes.switches import Switch
 
 
@@ -43,30 +42,3 @@ class Runtime:
     worker: str  # the module that runs parity jobs in its own process
     switches: tuple[Switch, ...] = ()  # settings of the framework that parity controls
     variables: Mapping[str, str] = field(default_factory=dict)  # environment of the worker process
-
-
-class Packaging:
-    """What a package of an emitted model contains for one framework. A subclass implements it.
-
-    `facts` describes the model: `specbuild.packaging.model_facts.ModelFacts`.
-    """
-
-    imports: tuple[str, ...] = ()  # the import lines of the test file
-    weights_suffix: str = ""  # of the framework's own weight files, such as ".pt"
-    saves_loader_weights: bool = False  # whether the weights loader can also write
-
-    def input_sample(self, value: Any, vocabulary: int, batch: Expr) -> Expr:
-        """Return code for a random input. Integers are smaller than `vocabulary`."""
-        raise NotImplementedError
-
-    def usage_example(self, facts: Any, package: str) -> str:
-        """Return Python code that creates and calls the model."""
-        raise NotImplementedError
-
-    def weight_lines(self, facts: Any, package: str) -> Sequence[str]:
-        """Return Python lines that save and load weights without a weights loader."""
-        raise NotImplementedError
-
-    def test_module(self, facts: Any, header: tuple[str, ...]) -> Any:
-        """Return the test file of the package as a `codegen.tree.Module`."""
-        raise NotImplementedError

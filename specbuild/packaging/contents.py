@@ -110,7 +110,7 @@ def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -
     source = facts.model.source(backend)
     yield PackageFile(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
     if loaders:
-        verbs = "reads and writes" if backend == "torch" else "reads"
+        verbs = "reads and writes" if facts.packaging.saves_loader_weights else "reads"
         yield PackageFile(
             f"{facts.prefix}weights.py",
             f"{verbs} weights (needs `safetensors`)",

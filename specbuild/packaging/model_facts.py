@@ -8,38 +8,14 @@ from typing import Any
 
 from specbuild.api import Model
 from specbuild.backends import load_backend
+from specbuild.backends.packaging import ModelUnderTest, ModelValue, Packaging
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
-from specbuild.codegen.layout import Layout
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
-from specbuild.expressions import concrete
+from specbuild.codegen.tree import Call, Expr, Name
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
-from specbuild.ops.types import TensorType
-
-BATCH = Name("B")
-
-
-@dataclass(frozen=True)
-class ModelValue:
-    """An input or an output of a model, in the layout of a framework."""
-
-    type: TensorType
-    layout: Layout
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The sizes of its axes in layout order, without the batch."""
-        return tuple(concrete(self.type[axis]) for axis in self.layout.order)
-
-    def shape_with_batch(self, batch: Expr) -> tuple[Expr, ...]:
-        """Return the shape as code; `batch` comes first, if the value has a batch axis."""
-        return (*((batch,) if self.layout.batched else ()), *map(Literal, self.sizes))
-
-    def format_shape(self, batch: Expr = BATCH) -> str:
-        """Return the shape as text, such as `(B, 3, 224, 224)`."""
-        return print_expression(TupleOf(self.shape_with_batch(batch)))
+from specbuild.summary.examples import vocabulary_size
 
 
 @dataclass(frozen=True)
@@ -63,8 +39,16 @@ class ModelFacts:
         return load_backend(self.backend).title
 
     @property
+    def packaging(self) -> Packaging:
+        """The backend's part of packages; raises SB605 if it has none."""
+        backend = load_backend(self.backend)
+        if backend.packaging is None:
+            raise backend.missing_part("packages")
+        return backend.packaging
+
+    @property
     def class_specs(self) -> list[ClassSpec]:
-        return self.model.compiled(self.backend).classes
+        return self.model.compile_for(self.backend).classes
 
     @property
     def root_class(self) -> ClassSpec:
@@ -105,7 +89,17 @@ class ModelFacts:
     @property
     def parameters(self) -> int:
         """The number of parameters in this framework; Keras stores the sum of some pairs of biases as one."""
-        return self.model.compiled(self.backend).parameters
+        return self.model.compile_for(self.backend).parameters
+
+    @property
+    def model_under_test(self) -> ModelUnderTest:
+        return ModelUnderTest(self.outputs, self.parameters, self.model.cost.buffers, self.is_trainable)
+
+    def input_samples(self, batch: Expr) -> dict[str, Expr]:
+        """Return code for a random value of each input, by name."""
+        vocabulary = vocabulary_size(self.model.graph)
+        sample = self.packaging.input_sample
+        return {name: sample(value, vocabulary, batch) for name, value in self.inputs.items()}
 
     @property
     def is_trainable(self) -> bool:

@@ -116,9 +116,9 @@ class ModelReadme:
         """Return the table of parity results, or how to measure them."""
         if not self.parity:
             return join_parts(
-                "Not measured for this card. `specbuild parity` runs the PyTorch and the Keras file of the spec "
-                "on the same inputs and weights, and compares outputs, every step, gradients and a step of "
-                "training:",
+                "Not measured for this card. `specbuild parity` runs the PyTorch and the Keras file of the "
+                "spec on the same inputs and weights, and compares outputs, every step, gradients and a step "
+                "of training:",
                 code_block(
                     f"specbuild parity SPEC --json > parity.json\n{self.command} --parity parity.json", "sh"
                 ),

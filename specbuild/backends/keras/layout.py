@@ -8,6 +8,7 @@ from types import MappingProxyType
 from specbuild.backends.base import Backend
 from specbuild.backends.keras.layers import is_layer_list
 from specbuild.backends.keras.module_file import build_module
+from specbuild.backends.keras.packaging import KerasPackaging
 from specbuild.backends.keras.reserved import RESERVED_NAMES
 from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
@@ -29,6 +30,7 @@ class KerasBackend(Backend):
     modules = frozenset({"keras"})
     loader_imports = frozenset({"safetensors.numpy.load_file"})
     reserved = RESERVED_NAMES
+    packaging = KerasPackaging()
     path_separator = "/"
     weight_files = MappingProxyType(
         {

@@ -10,6 +10,7 @@ from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
 from specbuild.backends.torch.layers import is_tensor
 from specbuild.backends.torch.module_file import build_module
+from specbuild.backends.torch.packaging import TorchPackaging
 from specbuild.backends.torch.reserved import RESERVED_NAMES
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
@@ -28,6 +29,7 @@ class TorchBackend(Backend):
     modules = frozenset({"torch"})
     loader_imports = frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"})
     reserved = RESERVED_NAMES
+    packaging = TorchPackaging()
     weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
     weights_worker = "specbuild.backends.torch.weights_worker"
     runtimes = (Runtime("torch", "PyTorch", ("torch",), "specbuild.backends.torch.parity_worker"),)
