@@ -1,4 +1,4 @@
-"""The characters of a spec file: decoded, checked, cut into lines."""
+"""Decode the text of a spec file, check its characters, and split it into lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from specbuild.diagnostics.errors import Location, SpecError
 
 BYTE_LIMIT = 2**20
 
-# Not printable in YAML, or a line break that editors and parsers count differently, or invisible.
+# Characters that are not printable in YAML, that editors and parsers do not all count as line breaks, or that
+# are invisible.
 REFUSED_CHARACTERS = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -16,32 +17,34 @@ LONE_RETURN = re.compile("\r(?!\n)")
 
 
 class SpecText:
-    """Text fit for the parser, with line feeds only, and the places in it."""
+    """Valid text for the parser, with line feeds only, and the locations in it."""
 
     def __init__(self, content: str | bytes, file: str) -> None:
         self.file = file
         text = self._decode_text(content)
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
-        wrong = REFUSED_CHARACTERS.search(text) or LONE_RETURN.search(text)
-        if wrong:
-            raise self._character_error(text, wrong.start())
+        refused = REFUSED_CHARACTERS.search(text) or LONE_RETURN.search(text)
+        if refused:
+            raise self._character_error(text, refused.start())
         self.text = "\n".join(self.lines)
         self._refuse_directives()
 
     def location_at(self, line: int, column: int) -> Location:
-        """The place at a line and column counted from zero, as the parser counts."""
+        """Return the location at a line and column that count from 0, as in the parser."""
         return Location(self.file, line + 1, column + 1, self.lines[line] if line < len(self.lines) else "")
 
     def location_of_index(self, index: int) -> Location:
-        """The place of a character of `text`."""
+        """Return the location of a character of `text`."""
         before = self.text[:index]
         return self.location_at(before.count("\n"), index - before.rfind("\n") - 1)
 
     def _refuse_directives(self) -> None:
-        """Refuse `%` before the document; thousands of directives would take the parser seconds."""
+        """Refuse `%` before the document, because the parser needs seconds for thousands of directives."""
         for number, line in enumerate(self.lines):
             if line.startswith("%"):
-                message = "`%` at the start of a line is a YAML directive; a spec has none"
+                message = (
+                    "`%` at the start of a line is a YAML directive; directives are not allowed in a spec"
+                )
                 raise SpecError("SB009", message, self.location_at(number, 0), "remove the line")
             if line.strip(" \t") and not line.lstrip(" \t").startswith("#"):
                 return
@@ -72,7 +75,7 @@ class SpecText:
             before, text = before.removeprefix("\ufeff"), text.removeprefix("\ufeff")
         return SpecError(
             "SB002",
-            f"the file is not UTF-8: byte 0x{content[index]:02x} cannot stand here",
+            f"the file is not UTF-8: byte 0x{content[index]:02x} is not valid here",
             Location(self.file, content.count(b"\n", 0, index) + 1, len(before) + 1, text),
             "save the file as UTF-8",
         )
@@ -85,10 +88,12 @@ class SpecText:
 
 
 def refused_character_error(character: str, location: Location) -> SpecError:
-    """The fault of a character that may not stand in a spec, neither as such nor as an escape."""
+    """Return the error for a character that is not allowed in a spec, neither directly nor as an escape."""
     hint = "remove it"
     if character == "\r":
-        hint = "a carriage return may only stand before a line feed: save the file with LF or CRLF line ends"
+        hint = "a carriage return must be followed by a line feed: save the file with LF or CRLF line endings"
     elif "\ud800" <= character <= "\udfff":
-        hint = r'half of a surrogate pair; write the character itself, or its code as "\U0001F600"'
-    return SpecError("SB008", f"the character U+{ord(character):04X} may not stand in a spec", location, hint)
+        hint = r'this is half of a surrogate pair; write the character itself, or its code as "\U0001F600"'
+    return SpecError(
+        "SB008", f"the character U+{ord(character):04X} is not allowed in a spec", location, hint
+    )

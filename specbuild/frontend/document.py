@@ -1,8 +1,7 @@
-"""The document as its author wrote it: typed and placed, nothing computed yet."""
+"""The parsed document: typed definitions with source addresses, and expressions not yet evaluated."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,17 +32,15 @@ FILE_KEYS = (
 BLOCK_KEYS = ("doc", "params", "inputs", "steps", "outputs")
 PARAM_TYPES = ("int", "float", "number", "bool", "str", "list", "block")
 
-IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-
 
 @dataclass(frozen=True)
 class ParamDef:
-    """A declared parameter of a block. `default` is raw YAML; `required` where there is none."""
+    """A declared parameter of a block."""
 
     name: str
     type: str
-    default: Any
-    required: bool
+    default: Any  # raw YAML
+    required: bool  # whether it has no default
     minimum: float | None
     maximum: float | None
     choices: tuple[Any, ...]
@@ -53,11 +50,11 @@ class ParamDef:
 
 @dataclass(frozen=True)
 class Argument:
-    """The value of a parameter as written, and the scope that its names are of; None: the parameters before it."""
+    """The value of a parameter as written, with the values of the names in it."""
 
     raw: Any
     at: SourceAddress
-    env: Mapping[str, Any] | None = None
+    env: Mapping[str, Any] | None = None  # None: the parameters that are declared before this one
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class StepDef:
     """One step: an op, a block, or a structure (`do`, `parallel`, `reuse`, `use`)."""
 
     kind: str
-    value: Any  # raw YAML under the op's key; for a step that an edit made, the block or op chosen
+    value: Any  # raw YAML under the op's key; in a step that an edit created, the block or op
     at: SourceAddress
     value_at: SourceAddress
     name: str | None = None
@@ -78,33 +75,32 @@ class StepDef:
     arguments: Any = None  # raw YAML of `with`
     steps: tuple[StepDef, ...] = ()  # of a `do`
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
-    settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits have set
-    sources_at: SourceAddress | None = None  # where its inputs are named, if an edit did that
+    settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits set
+    sources_at: SourceAddress | None = None  # the address of `sources`, if an edit gives them
 
     @property
     def from_at(self) -> SourceAddress:
         return self.sources_at or self.at.child("from")
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
-        return (
-            self.value_at.error(code, message, hint, key=True)
-            if self.value_at.path != self.at.path
-            else self.at.error(code, message, hint)
-        )
+        """Return an error located at the op of the step."""
+        if self.value_at.path == self.at.path:
+            return self.at.error(code, message, hint)
+        return self.value_at.error(code, message, hint, key=True)
 
 
 @dataclass(frozen=True)
 class BlockDef:
-    """A block, or a model seen as one."""
+    """The definition of a block or of a model."""
 
     name: str
     doc: str
     params: Mapping[str, ParamDef]
-    inputs: Mapping[str, Any]  # raw YAML of each input's axes; None: any axes
+    inputs: Mapping[str, Any]  # the axes of each input as raw YAML; None: any axes
     steps: tuple[StepDef, ...]
     outputs: Any  # raw YAML
     at: SourceAddress
-    model: Spec | None = None  # the file of which this block is the model
+    model: Spec | None = None  # for the model of a file: the file
 
     @property
     def source(self) -> Source:
@@ -113,10 +109,10 @@ class BlockDef:
 
 @dataclass(frozen=True)
 class Spec:
-    """One file."""
+    """One spec file."""
 
     source: Source
-    model: BlockDef | None  # none in a file of blocks only
+    model: BlockDef | None  # None if the file has only blocks
     blocks: Mapping[str, BlockDef]
     imports: Mapping[str, str]
     variants: Mapping[str, Mapping[str, Any]]
@@ -126,7 +122,7 @@ class Spec:
 
 
 def parse_spec(source: Source) -> Spec:
-    """The typed document; the schema has already vouched for its form."""
+    """Return the definitions in a file that has passed `validate_source`."""
     data, root = source.data, source.address_of()
     blocks = {
         name: parse_block(name, raw or {}, root.child("blocks", name))
@@ -153,7 +149,7 @@ def parse_spec(source: Source) -> Spec:
         if name in OPS or not name[0].isupper():
             raise root.child("blocks", name).error(
                 "SB203",
-                f"a block's name is CamelCase; {name!r} is not",
+                f"block names are CamelCase; {name!r} is not",
                 f"call it {name[0].upper() + name[1:]}",
                 key=True,
             )
@@ -165,19 +161,16 @@ def parse_block(name: str, raw: Mapping[str, Any], at: SourceAddress) -> BlockDe
         p: parse_param(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()
     }
     declared = raw.get("inputs")
-    inputs = (
-        declared
-        if isinstance(declared, Mapping)
-        else {"x": None}
-        if declared is None
-        else dict.fromkeys(declared)
-    )
-    found = parse_steps(raw.get("steps") or [], at.child("steps"))
-    return BlockDef(name, raw.get("doc") or "", params, inputs, found, raw.get("outputs"), at)
+    if isinstance(declared, Mapping):
+        inputs = declared
+    else:
+        inputs = {"x": None} if declared is None else dict.fromkeys(declared)
+    steps = parse_steps(raw.get("steps") or [], at.child("steps"))
+    return BlockDef(name, raw.get("doc") or "", params, inputs, steps, raw.get("outputs"), at)
 
 
 def parse_param(name: str, raw: Any, at: SourceAddress) -> ParamDef:
-    """`kernel: 3`, `channels: int`, or {type, default, min, max, enum, doc}."""
+    """Parse a parameter: a default (`kernel: 3`), a type (`channels: int`), or a mapping with both."""
     minimum = maximum = None
     choices: tuple[Any, ...] = ()
     doc = ""
@@ -218,7 +211,7 @@ def parse_step(raw: Any, at: SourceAddress) -> StepDef:
                 raise value_at.child(key).error(
                     "SB105",
                     f"{key!r} is a key of the step, not of {kind!r}",
-                    f"indent it as far as {kind!r} stands",
+                    f"align it with {kind!r}",
                     key=True,
                 )
     inner = parse_steps(value, value_at) if kind == "do" else ()
@@ -250,11 +243,10 @@ def op_count_error(raw: Mapping[str, Any], kinds: list[str], at: SourceAddress) 
         return at.error(
             "SB103",
             "this step has no op and no block",
-            "name one, such as `- relu` or `- conv: {channels: 64}`",
+            "add one, such as `- relu` or `- conv: {channels: 64}`",
         )
     stray = next((k for k in kinds if k not in OPS and k not in STRUCTURES and not k[:1].isupper()), kinds[1])
     guess = closest_match(stray, STEP_KEYS)
     hint = f"did you mean {guess!r}?" if guess else "start a new step with `- ` for each"
-    return at.child(stray).error(
-        "SB104", f"a step is one op or block; this one has {join_names(map(repr, kinds))}", hint, key=True
-    )
+    message = f"a step has exactly one op or block; this one has {join_names(map(repr, kinds))}"
+    return at.child(stray).error("SB104", message, hint, key=True)

@@ -1,4 +1,4 @@
-"""The JSON Schema that an editor completes and checks by: every op, the library's blocks, a project's own."""
+"""The JSON Schema for editors: all ops, the blocks of the library, and the blocks of a project."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from specbuild.frontend.schema.op_schema import Schema
 
 
 def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None) -> Schema:
-    """The schema for any spec; with one, for specs like it, which have its blocks and imports at hand.
+    """Return the schema for any spec, or for a spec with the blocks and imports of `spec`.
 
-    A block of the spec stands before one of the library's with the same name. Raises SpecError for an import
-    that cannot be opened.
+    A block of the spec hides a library block with the same name. Raises SpecError if an import cannot be
+    opened.
     """
     blocks = library_blocks()
     if spec is not None and files is not None:
@@ -24,16 +24,17 @@ def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None
 
 
 def library_blocks() -> dict[str, BlockDef]:
-    """The library's models and blocks by name, without the blocks that a model is made of.
+    """Return the models and blocks of the library by name, without the inner blocks of a model.
 
-    Those have names such as Stem, which specs give to blocks of their own: an editor would mark these.
+    Inner blocks have names such as Stem. A spec may use the same name for its own block, and an editor would
+    then check that block against the wrong schema.
     """
     files = SpecFiles(LIBRARY)
-    found: dict[str, BlockDef] = {}
+    blocks: dict[str, BlockDef] = {}
     for path in sorted(set(library_index().values())):
         spec = files.read_spec(path)
-        found |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
-    return dict(sorted(found.items()))
+        blocks |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
+    return dict(sorted(blocks.items()))
 
 
 def schema_to_json(document: Schema) -> str:

@@ -1,4 +1,4 @@
-"""Edits as their author wrote them: a verb, the steps that it is about, and what goes with it."""
+"""The edits of a spec as written: each has a verb, a selector of steps, and further keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.frontend.selectors import MAX_PARTS, Selector, parse_selector
 from specbuild.frontend.source import SourceAddress
 
-# Each verb of an edit with the keys that may stand beside it, those that must first.
+# Each verb of an edit with its further keys, required keys first.
 EDIT_VERBS: dict[str, tuple[str, ...]] = {
     "insert": ("after", "before", "as", "from", "start", "doc"),
     "replace": ("with", "from", "doc"),
@@ -23,27 +23,27 @@ MAX_EDITS = 60
 
 @dataclass(frozen=True, eq=False)
 class EditDef:
-    """One edit: a verb, and the steps that it is about."""
+    """One edit."""
 
     verb: str
     selector: Selector
     at: SourceAddress
     selector_at: SourceAddress
-    new: Any = None  # raw YAML of what is inserted, or put in the place of a step
-    before: bool = False
+    new: Any = None  # the inserted block or op, or the replacement, as raw YAML
+    before: bool = False  # whether to insert before the steps, not after
     name: str | None = None
     sources: Any = None  # raw YAML of `from`
     settings: Mapping[str, Any] = field(default_factory=dict)
-    starts_as_identity: bool = False  # whether what is inserted changes nothing at the start
+    starts_as_identity: bool = False  # whether the inserted step has no effect before training
     doc: str = ""
 
     @property
     def kind(self) -> str:
-        """The block or op that it brings; nothing if it brings none."""
+        """The inserted block or op, or the replacement; empty for other verbs."""
         return self.new if isinstance(self.new, str) else next(iter(self.new or ()), "")
 
     def class_suffix(self) -> str:
-        """What the edit made of a block, as a part of the name of its class."""
+        """Return the suffix for the class of a block that the edit changes, such as `WithCBAM`."""
         if self.kind:
             return f"With{to_camel_case(self.name or self.kind)}"
         name = self.selector.parts[-1].text
@@ -52,13 +52,13 @@ class EditDef:
         return f"Without{to_camel_case(name)}" if self.verb == "remove" and name.isidentifier() else ""
 
 
-AppliedEdits = tuple[tuple[EditDef, str], ...]  # edits, each with the path of a step that it was about
+AppliedEdits = tuple[tuple[EditDef, str], ...]  # each edit with the path of a step that it changed
 
 
 def class_suffixes(edits: Iterable[EditDef]) -> list[str]:
-    """Endings for the name of a class that these edits set apart from another: by one of them, or by all."""
-    found = [word for edit in edits if (word := edit.class_suffix())]
-    return [*found, "".join(found)] if len(found) > 1 else found
+    """Return suffixes for the class of a block that these edits change: one per edit, then all joined."""
+    suffixes = [suffix for edit in edits if (suffix := edit.class_suffix())]
+    return [*suffixes, "".join(suffixes)] if len(suffixes) > 1 else suffixes
 
 
 def to_camel_case(name: str) -> str:
@@ -67,7 +67,8 @@ def to_camel_case(name: str) -> str:
 
 def parse_edits(raw: list[Mapping[str, Any]], at: SourceAddress) -> tuple[EditDef, ...]:
     if len(raw) > MAX_EDITS:
-        raise at.child(MAX_EDITS).error("SB506", f"a spec has at most {MAX_EDITS} edits, here are {len(raw)}")
+        message = f"a spec has at most {MAX_EDITS} edits, but this one has {len(raw)}"
+        raise at.child(MAX_EDITS).error("SB506", message)
     return tuple(parse_edit(item, at.child(i)) for i, item in enumerate(raw))
 
 
@@ -76,7 +77,7 @@ def parse_edit(raw: Mapping[str, Any], at: SourceAddress) -> EditDef:
     key = "before" if "before" in raw else "after" if verb == "insert" else verb
     selector = parse_selector(raw[key])
     if len(selector.parts) > MAX_PARTS:
-        raise at.child(key).error("SB503", f"blocks are nested at most {MAX_PARTS} deep")
+        raise at.child(key).error("SB503", f"blocks are nested at most {MAX_PARTS} levels deep")
     return EditDef(
         verb,
         selector,

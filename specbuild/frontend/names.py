@@ -1,4 +1,4 @@
-"""Names: what an author may call a thing, and what the frameworks keep for themselves."""
+"""The names that a spec may use, and the names that Python, the frameworks and the emitted code reserve."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from specbuild.frontend.source import SourceAddress
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
-# Attributes of torch.nn.Module and of keras.Layer that a step's name would overwrite, and the names
-# that emitted code needs. A test computes the frameworks' part anew from the installed classes.
+# Attributes of torch.nn.Module and keras.Layer, which the name of a step would overwrite. A test compares
+# them with the installed frameworks.
 TORCH_NAMES = frozenset(
     """add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
     extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
@@ -29,43 +29,49 @@ KERAS_NAMES = frozenset(
     set_weights stateless_call supports_jit supports_masking symbolic_call trainable trainable_variables
     trainable_weights variable_dtype variables weights""".split()
 )
+# Names that the emitted code uses.
 EMITTED_NAMES = frozenset(
     """self cls kwargs torch nn F keras ops math prev i inputs outputs reset_parameters attend masked_attention
     load_file true false none null""".split()
 )
 
-# What emitted constructors call, so that no parameter may stand in its way.
+# Builtins that emitted constructors call, which a parameter would hide.
 CALLED_BUILTINS = frozenset("abs bool dict float int len max min range round str sum super tuple".split())
-# Names of classes that emitted code needs, so that no block may have them.
+# Names in the emitted code that a block cannot have.
 CLASS_NAMES = frozenset("False None OrderedDict True".split())
 
 RESERVED_NAMES = TORCH_NAMES | KERAS_NAMES | EMITTED_NAMES
+USED_BY_CODE = "is used by the emitted code"
 
 
 def find_name_problem(name: object) -> tuple[str, str] | None:
-    """Why something cannot be a name, and what to do; None if it can."""
+    """Return why something cannot be a name, and a hint; None if it can."""
     if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
-        return "is not a name", "names are a letter, then letters, digits and _ (at most 64)"
+        return "is not a name", "a name is a letter followed by letters, digits and _ (at most 64 characters)"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
-        return "is a word of Python's", f"call it {name}_1, say"
+        return "is a Python keyword", rename_hint(name)
     if name in TORCH_NAMES or name in KERAS_NAMES:
-        return f"belongs to {'PyTorch' if name in TORCH_NAMES else 'Keras'}", f"call it {name}_1, say"
+        return f"is reserved by {'PyTorch' if name in TORCH_NAMES else 'Keras'}", rename_hint(name)
     if name in EMITTED_NAMES or name in CLASS_NAMES:
-        return "is used by the emitted code", f"call it {name}_1, say"
+        return USED_BY_CODE, rename_hint(name)
     return None
 
 
+def rename_hint(name: str) -> str:
+    return f"use another name, such as {name}_1"
+
+
 def check_name(name: object, at: SourceAddress, role: str) -> None:
-    """Raise SB203 at its place if `name` cannot be the name of a step, parameter, input or output."""
-    found = find_name_problem(name)
+    """Raise SB203 if `name` cannot be the name of this role, such as "a step" or "an output"."""
+    problem = find_name_problem(name)
     if role == "a parameter" and name in CALLED_BUILTINS:
-        found = ("is used by the emitted code", f"call it {name}_1, say")
-    if found and not (role == "an output" and found[0] == "is used by the emitted code"):
-        raise at.error(
-            "SB203", f"{name!r} cannot be the name of {role}: it {found[0]}", found[1], key=role != "a step"
-        )
+        problem = USED_BY_CODE, rename_hint(str(name))
+    if problem is None or (role == "an output" and problem[0] == USED_BY_CODE):
+        return
+    reason, hint = problem
+    raise at.error("SB203", f"{name!r} cannot be the name of {role}: it {reason}", hint, key=role != "a step")
 
 
 def to_snake_case(name: str) -> str:
-    """`ConvNorm` as `conv_norm`, `MBConv` as `mb_conv`."""
+    """Turn `ConvNorm` into `conv_norm`, and `MBConv` into `mb_conv`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,4 +1,4 @@
-"""Which block a name means: the file's own, then its imports, then the library."""
+"""Find the block for a name: in the file itself, in its imports, then in the library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from specbuild.diagnostics.errors import closest_match
-from specbuild.frontend.document import BlockDef, Spec, parse_spec
+from specbuild.frontend.document import STRUCTURES, BlockDef, Spec, parse_spec
 from specbuild.frontend.schema import validate_source
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
@@ -20,7 +20,7 @@ MAX_BYTES = 4 * 2**20
 
 
 class SpecFiles:
-    """The files of one compilation, each read once; nothing outside `root` and the library is opened."""
+    """The spec files of one compilation, each read once. Opens only files in `root` and in the library."""
 
     def __init__(self, root: Path):
         self.root = root.resolve()
@@ -30,7 +30,7 @@ class SpecFiles:
         self.size = 0
 
     def read_spec(self, path: Path, display_name: str | None = None) -> Spec:
-        """Read, validate and parse a file."""
+        """Read, validate and parse a file; errors call it `display_name`."""
         return self.add_source(Source.read(path, display_name or str(path)), path.resolve())
 
     def add_source(self, source: Source, path: Path | None = None) -> Spec:
@@ -43,7 +43,7 @@ class SpecFiles:
         return spec
 
     def find_block(self, user: Source, name: str, at: SourceAddress) -> BlockDef:
-        """The definition that `name` has in a file."""
+        """Return the block that `name` means in the file `user`. Raises SB201 if there is none."""
         spec = self.specs_by_source[id(user)]
         if name in spec.blocks:
             return spec.blocks[name]
@@ -51,11 +51,11 @@ class SpecFiles:
             return self.import_block(spec, name)
         if spec.model is not None and spec.model.name == name:
             return spec.model
-        found = library_index().get(name)
-        if found is not None:
-            return self.select_block(self.open_import(found, at), name, at)
+        library_path = library_index().get(name)
+        if library_path is not None:
+            return self.select_block(self.open_import(library_path, at), name, at)
         own = [*spec.blocks, *spec.imports]
-        guess = closest_match(name, [*own, *OPS, *library_index(), "do", "parallel", "reuse", "use"])
+        guess = closest_match(name, [*own, *OPS, *library_index(), *STRUCTURES])
         what = "block" if name[:1].isupper() else "op"
         hint = (
             f"did you mean {guess!r}?"
@@ -82,11 +82,9 @@ class SpecFiles:
         return self.select_block(self.open_import(path, at), block or None, at)
 
     def resolve_path(self, spec: Spec, target: str, at: SourceAddress) -> Path:
-        """A file beside the importing one, under the root."""
+        """Return the path of an imported file. Raises SB207 if it is outside the root."""
         if "://" in target or target.startswith(("~", "/")) or "$" in target or "\\" in target:
-            raise at.error(
-                "SB207", f"{target!r} is not a relative path", "imports are paths such as ./blocks.yaml"
-            )
+            raise at.error("SB207", f"{target!r} is not a relative path", "use a path such as ./blocks.yaml")
         owner = next((p for p, s in self.specs.items() if s is spec), None)
         base = owner.parent if owner else self.root
         path = (base / target).resolve()
@@ -94,11 +92,11 @@ class SpecFiles:
             LIBRARY.resolve() if owner is not None and owner.is_relative_to(LIBRARY.resolve()) else self.root
         )
         if not path.is_relative_to(inside):
-            raise at.error("SB207", f"{target!r} leads outside the project folder", "move the file into it")
+            hint = "move the file into the project folder"
+            raise at.error("SB207", f"{target!r} is outside the project folder", hint)
         if not path.is_file():
-            raise at.error(
-                "SB001", f"there is no file {target!r}", f"it is looked for beside {spec.source.file}"
-            )
+            hint = f"the path is relative to the folder of {spec.source.file}"
+            raise at.error("SB001", f"there is no file {target!r}", hint)
         return path
 
     def open_import(self, path: Path, at: SourceAddress) -> Spec:
@@ -123,13 +121,13 @@ class SpecFiles:
             self.open_paths.pop()
 
     def select_block(self, spec: Spec, name: str | None, at: SourceAddress) -> BlockDef:
-        """A block of a file by name, or the file's model."""
+        """Return a block of a file by its name, or the model of the file. Raises SB202 if there is none."""
         if name is None or (spec.model is not None and spec.model.name == name):
             if spec.model is None:
                 raise at.error(
                     "SB202",
                     f"{spec.source.file} has no model, only blocks",
-                    f"name one: #{next(iter(spec.blocks), 'Block')}",
+                    f"choose a block, such as #{next(iter(spec.blocks), 'Block')}",
                 )
             return spec.model
         if name not in spec.blocks:
@@ -141,15 +139,18 @@ class SpecFiles:
 
 @cache
 def library_index() -> dict[str, Path]:
-    """Every block of the library by name. Read off the text: a test holds it equal to the parsed files."""
-    found: dict[str, Path] = {}
+    """Return the file of each library block by name.
+
+    For speed, this scans the text of the files; a test compares the result with the parsed files.
+    """
+    index: dict[str, Path] = {}
     for path in sorted(LIBRARY.rglob("*.yaml")):
         section = ""
         for line in path.read_text(encoding="utf-8").splitlines():
             if line[:1].isalpha():
                 section, _, rest = line.partition(":")
                 if section == "model":
-                    found[rest.split("#")[0].strip()] = path
+                    index[rest.split("#")[0].strip()] = path
             elif section == "blocks" and (block := re.match(r"  ([A-Z][A-Za-z0-9_]*):", line)):
-                found[block[1]] = path
-    return found
+                index[block[1]] = path
+    return index

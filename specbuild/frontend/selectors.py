@@ -1,7 +1,7 @@
-"""Selectors: which steps of a model are meant, by their paths.
+"""Selectors: patterns for the paths of steps.
 
-`backbone.layer[1-3].*.bn3` is names with dots between them. `*` stands for any part of one name, `**` for any
-number of names, `[1-3]` and `[0,2]` for numbers; `:relu` after a name says which op or block the step is.
+A selector such as `backbone.layer[1-3].*.bn3` is names with dots between them. `*` matches any part of one
+name, `**` any number of names, `[1-3]` and `[0,2]` numbers; `:relu` after a name requires this op or block.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PART_PATTERN = rf"(?:[A-Za-z0-9_*]|{NUMBERS_PATTERN})+(?::[A-Za-z][A-Za-z0-9_]*)
 SELECTOR_PATTERN = rf"^{PART_PATTERN}(?:\.{PART_PATTERN})*$"
 MAX_PARTS = 64
 
-MatchStates = frozenset[int]  # how many parts of a selector are met, in each way to meet them
+MatchStates = frozenset[int]  # the possible numbers of parts that match the names so far
 NO_STATES: MatchStates = frozenset()
 
 
 @dataclass(frozen=True)
 class SelectorPart:
-    """What one name has to be."""
+    """The pattern for one name, or `**`."""
 
     text: str
     kind: str = ""
@@ -37,7 +37,7 @@ class SelectorPart:
         return tuple(re.findall(TOKEN_PATTERN, self.text))
 
     def matches_step(self, names: Iterable[str], kind: str) -> bool:
-        """Whether a step is meant that goes by any of these names."""
+        """Whether the part matches a step that has any of these names."""
         return (not self.kind or self.kind == kind) and any(map(self.matches_name, names))
 
     def matches_name(self, name: str) -> bool:
@@ -51,7 +51,7 @@ class SelectorPart:
 
 
 def token_ends(token: str, name: str, start: int) -> Collection[int]:
-    """The places in a name to which a token can lead from `start`."""
+    """Return the positions in a name where a token can end that starts at `start`."""
     if token == "*":
         return range(start, len(name) + 1)
     if not token.startswith("["):
@@ -63,14 +63,14 @@ def token_ends(token: str, name: str, start: int) -> Collection[int]:
 
 
 def number_ranges(token: str) -> list[tuple[int, int]]:
-    """`[1-3,7]` as pairs of the first and the last number."""
+    """Parse `[1-3,7]` into pairs of the first and the last number."""
     pairs = [span.partition("-") for span in token[1:-1].split(",")]
     return [(int(low), int(high or low)) for low, _, high in pairs]
 
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector as written, and what each name of a path has to be."""
+    """A selector as text and as parts, matched like a finite automaton: one name of a path after another."""
 
     text: str
     parts: tuple[SelectorPart, ...]
@@ -80,39 +80,39 @@ class Selector:
         return self.close_states({0})
 
     def close_states(self, states: Iterable[int]) -> MatchStates:
-        """`**` may also stand for no name at all."""
-        found = set(states)
-        for state in sorted(found):
+        """Add the states after each `**`, which also matches no name at all."""
+        closed = set(states)
+        for state in sorted(closed):
             while state < len(self.parts) and self.parts[state].is_any_depth:
                 state += 1
-                found.add(state)
-        return frozenset(found)
+                closed.add(state)
+        return frozenset(closed)
 
     def next_states(self, states: MatchStates, names: Collection[str], kind: str) -> MatchStates:
-        """What is met after one more name of a path; a step may have two: `relu2` is also a `relu`."""
-        found = set()
+        """Return the states after one more step of a path; a step `relu2` also has the name `relu`."""
+        following = set()
         for state in states:
             if state < len(self.parts):
                 part = self.parts[state]
                 if part.is_any_depth:
-                    found.add(state)
+                    following.add(state)
                 elif part.matches_step(names, kind):
-                    found.add(state + 1)
-        return self.close_states(found) if found else NO_STATES
+                    following.add(state + 1)
+        return self.close_states(following) if following else NO_STATES
 
     def is_match(self, states: MatchStates) -> bool:
         return len(self.parts) in states
 
 
 def parse_selector(text: str) -> Selector:
-    """A selector; the schema has already vouched for its form."""
-    parts = [SelectorPart(*piece.partition(":")[::2]) for piece in text.split(".")]
-    found: list[SelectorPart] = []
-    for part in parts:
+    """Parse a selector that matches SELECTOR_PATTERN, which the schema has checked."""
+    parts: list[SelectorPart] = []
+    for piece in text.split("."):
+        part = SelectorPart(*piece.partition(":")[::2])
         if part.is_any_depth and part.kind:
-            found += [SelectorPart("**"), SelectorPart("*", part.kind)]
+            parts += [SelectorPart("**"), SelectorPart("*", part.kind)]
         else:
-            found.append(part)
-    if found[-1].is_any_depth:
-        found.append(SelectorPart("*"))
-    return Selector(text, tuple(found))
+            parts.append(part)
+    if parts[-1].is_any_depth:
+        parts.append(SelectorPart("*"))
+    return Selector(text, tuple(parts))

@@ -1,8 +1,8 @@
-"""A spec file as plain data, with the place of every key and value kept beside it.
+"""A spec file as plain data, with the location of every key and value.
 
-Parsing is PyYAML's, from its events; the rest is done in `specbuild.loader`, so that a spec means the same
-everywhere: YAML 1.2 scalars, no tags, no merge keys, no key twice, and limits that hold before anything
-is built.
+PyYAML produces the parser events, and `yaml_composer` builds the data from them, so that a spec means the
+same with every version of PyYAML: YAML 1.2 scalars, no tags, no merge keys, no duplicate keys, and limits
+that are checked before the data is built.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KeyPath = tuple[str | int, ...]
 
 
 class Source:
-    """A parsed spec file: `data` is plain Python, `place(path)` tells where a value stands."""
+    """A parsed spec file: its `data`, and the location of each value by its path."""
 
     file: str
     text: str
@@ -41,7 +41,10 @@ class Source:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], display_name: str | None = None) -> Source:
-        """The file at `path`, called `shown` in messages. Regular files only, and no more than the limit."""
+        """Read and parse the file at `path`; errors call it `display_name`.
+
+        Raises SB001 if it is not a readable regular file, and SB006 if it exceeds the size limit.
+        """
         name = os.fspath(path) if display_name is None else display_name
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
@@ -55,38 +58,39 @@ class Source:
         return cls(content, name)
 
     def location(self, path: KeyPath = (), offset: int = 0) -> Location:
-        """Where the value at `path` stands, or its nearest ancestor that exists.
+        """Return the location of the value at `path`, or of its nearest existing ancestor.
 
-        `offset` counts characters into a text value, where they stand in the file as they are in the value.
+        `offset` is an index into a text value; it counts if the value stands in the file without escapes.
         """
-        position, found = self._find_spot(path)
+        position, exists = self._find_position(path)
         location = self._text.location_at(*position.start)
-        if offset and found:
+        if offset and exists:
             location = self._offset_location(location, path, offset)
         return location
 
     def key_location(self, path: KeyPath) -> Location:
-        """Where the key of the last element of `path` stands; for an item of a list, the item."""
-        spot, _ = self._find_spot(path)
-        return self._text.location_at(*(spot.key_start or spot.start))
+        """Return the location of the last key of `path`; for an item of a list, of the item."""
+        position, _ = self._find_position(path)
+        return self._text.location_at(*(position.key_start or position.start))
 
     def address_of(self, path: KeyPath = ()) -> SourceAddress:
         return SourceAddress(self, path)
 
-    def _find_spot(self, path: KeyPath) -> tuple[ValuePosition, bool]:
-        spot = self._root
-        for element in path:
-            inside: Any = spot.children
+    def _find_position(self, path: KeyPath) -> tuple[ValuePosition, bool]:
+        """Return the position of the value at `path` or of its nearest ancestor, and whether it exists."""
+        position = self._root
+        for key in path:
+            children: Any = position.children
             try:
-                spot = inside[element]
+                position = children[key]
             except (KeyError, IndexError, TypeError):
-                return spot, False
-        return spot, True
+                return position, False
+        return position, True
 
     def _offset_location(self, location: Location, path: KeyPath, offset: int) -> Location:
         value = self.data
-        for element in path:
-            value = value[element]
+        for key in path:
+            value = value[key]
         if not isinstance(value, str):
             return location
         for quote in (0, 1):
@@ -98,7 +102,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceAddress:
-    """The address of a value in a source, carried by everything made from it."""
+    """The address of a value: a source and a path in its data."""
 
     source: Source
     path: KeyPath = ()
@@ -124,7 +128,7 @@ class SourceAddress:
         offset: int = 0,
         trail: tuple[str, ...] = (),
     ) -> SpecError:
-        """A fault at this value, `offset` characters into its text; with `key`, at its key instead."""
+        """Return an error at this value, at index `offset` of its text; with `key`, at its key instead."""
         location = self.key_location if key else self.source.location(self.path, offset)
         return SpecError(code, message, location, hint, trail)
 

@@ -1,4 +1,4 @@
-"""Parser events to plain data and places, within limits that are checked before anything is built."""
+"""Build plain data and positions from parser events, with limits that are checked before building."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ MAX_ALIASES = 100
 MAX_CHARACTERS = 4_096
 MAX_SHOWN = 40
 
-TAG_HINT = "remove the tag; to mean text that starts with `!`, quote it"
+TAG_MESSAGE = "a word that starts with `!` is a YAML tag; tags are not allowed in a spec"
+TAG_HINT = "remove the tag; if you mean text that starts with `!`, quote it"
 
-Position = tuple[int, int]  # line and column, from zero
+Position = tuple[int, int]  # line and column, counted from 0
 
 
 @dataclass(slots=True)
 class ValuePosition:
-    """Where a value and its key stand, and the spots of what is in it (shared by anchor and aliases)."""
+    """The positions of a value, of its key, and of its children (which an anchor and its aliases share)."""
 
     start: Position
     key_start: Position | None = None
@@ -34,23 +35,23 @@ class ValuePosition:
 
 @dataclass(slots=True)
 class _ComposedValue:
-    """A finished value; `size` counts its keys and values, `height` its levels."""
+    """A complete value."""
 
     data: Any
     position: ValuePosition
-    size: int
-    height: int
+    size: int  # number of keys and values
+    height: int  # levels of nesting
 
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A list or mapping that is being read; `before` counts the keys and values of the file before it."""
+    """A list or mapping whose end has not been read yet."""
 
     data: dict[str, Any] | list[Any]
     position: ValuePosition
     anchor: str | None
-    count_before: int
-    key: str | None = None
+    count_before: int  # keys and values of the file before it
+    key: str | None = None  # the key whose value comes next
     key_start: Position = (0, 0)
     height: int = 0
 
@@ -60,7 +61,7 @@ class _OpenCollection:
 
 
 def compose_document(events: Iterable[yaml.Event], text: SpecText) -> tuple[Any, ValuePosition]:
-    """The one document in `events`: its data, and where everything in it stands."""
+    """Return the data of the one document in `events`, and its positions. Raises SpecError."""
     return _Composer(text).run(events)
 
 
@@ -76,23 +77,26 @@ class _Composer:
 
     def run(self, events: Iterable[yaml.Event]) -> tuple[Any, ValuePosition]:
         for event in events:
-            if isinstance(event, yaml.ScalarEvent):
-                self.add_scalar(event)
-            elif isinstance(event, yaml.CollectionStartEvent):
-                self.open_collection(event)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                self.close_collection()
-            elif isinstance(event, yaml.AliasEvent):
-                self.add_alias(event)
-            elif isinstance(event, yaml.DocumentStartEvent):
-                self.start_document(event)
-            elif isinstance(event, yaml.DocumentEndEvent) and event.explicit:
-                self.refuse_content_after(_start_position(event)[0])
+            self.handle_event(event)
         if self.root is None:
-            raise self.make_error(
-                "SB007", "the file is empty", (0, 0), "`specbuild init` writes a first spec"
-            )
+            hint = "`specbuild init` writes a first spec"
+            raise self.make_error("SB007", "the file is empty", (0, 0), hint)
         return self.root.data, self.root.position
+
+    def handle_event(self, event: yaml.Event) -> None:
+        match event:
+            case yaml.ScalarEvent():
+                self.add_scalar(event)
+            case yaml.CollectionStartEvent():
+                self.open_collection(event)
+            case yaml.CollectionEndEvent():
+                self.close_collection()
+            case yaml.AliasEvent():
+                self.add_alias(event)
+            case yaml.DocumentStartEvent():
+                self.start_document(event)
+            case yaml.DocumentEndEvent(explicit=True):
+                self.refuse_content_after(_start_position(event)[0])
 
     def make_error(self, code: str, message: str, at: Position, hint: str = "") -> SpecError:
         return SpecError(code, message, self.text.location_at(*at), hint)
@@ -103,23 +107,22 @@ class _Composer:
         if len(event.value) > MAX_CHARACTERS:
             message = f"more than {MAX_CHARACTERS:,} characters in one piece of text"
             raise self.make_error("SB006", message, at, "split it, or move it to another file")
-        if wrong := REFUSED_CHARACTERS.search(event.value):
-            raise refused_character_error(wrong.group(), self.text.location_at(*at))
+        if refused := REFUSED_CHARACTERS.search(event.value):
+            raise refused_character_error(refused.group(), self.text.location_at(*at))
         self.count_values(1, at)
-        within = self.open_collections[-1] if self.open_collections else None
-        if within and within.needs_key:
-            key = self.read_key(event, within, at)
+        owner = self.open_collections[-1] if self.open_collections else None
+        if owner and owner.needs_key:
+            key = self.read_key(event, owner, at)
             self.define_anchor(event.anchor, _ComposedValue(key, ValuePosition(at), 1, 0), at)
-            within.key, within.key_start = key, at
+            owner.key, owner.key_start = key, at
             return
-        absent = not event.style and not event.value and not event.anchor
-        if absent and not within:
+        is_absent = not event.style and not event.value and not event.anchor
+        if is_absent and not owner:
             return
-        if absent and within and within.key is not None:
-            at = within.key_start  # a value that is not there stands at its key
-        value = _ComposedValue(
-            event.value if event.style else self.plain_value(event, at), ValuePosition(at), 1, 0
-        )
+        if is_absent and owner and owner.key is not None:
+            at = owner.key_start  # an absent value has the position of its key
+        data = event.value if event.style else self.plain_value(event, at)
+        value = _ComposedValue(data, ValuePosition(at), 1, 0)
         self.define_anchor(event.anchor, value, at)
         self.add_value(value)
 
@@ -130,23 +133,23 @@ class _Composer:
             shown = make_printable(event.value, MAX_SHOWN)
             raise self.make_error("SB012", f"`{shown}`: {error}", at, "if it is text, quote it") from None
 
-    def read_key(self, event: yaml.ScalarEvent, within: _OpenCollection, at: Position) -> str:
+    def read_key(self, event: yaml.ScalarEvent, owner: _OpenCollection, at: Position) -> str:
         text = event.value
         if not event.style:
             if text == "<<":
-                hint = "write the keys out, or make a block of them"
+                hint = "write out the keys, or define a block with them"
                 raise self.make_error("SB010", "merge keys (`<<`) are not part of YAML 1.2", at, hint)
             if not text:
                 raise self.make_error("SB011", "a key is missing here", at, "write a key before the `:`")
             if not is_plain_text(text):
                 shown = make_printable(text, MAX_SHOWN)
-                message = f"the key `{shown}` reads as a number, a bool or null; keys are text"
+                message = f"the key `{shown}` is read as a number, a bool or null, but keys are text"
                 raise self.make_error("SB011", message, at, f'quote it: "{shown}"')
-        if text in within.data:
-            inside = cast(dict[str, ValuePosition], within.position.children)
-            line, column = inside[text].key_start or inside[text].start
-            hint = f"it is first given at line {line + 1}, column {column + 1}; remove one of the two"
-            raise self.make_error("SB004", f"`{make_printable(text)}` is given twice", at, hint)
+        if text in owner.data:
+            first = cast(dict[str, ValuePosition], owner.position.children)[text]
+            line, column = first.key_start or first.start
+            hint = f"it first appears at line {line + 1}, column {column + 1}; remove one of the two"
+            raise self.make_error("SB004", f"the key `{make_printable(text)}` appears twice", at, hint)
         return text
 
     def open_collection(self, event: yaml.CollectionStartEvent) -> None:
@@ -155,20 +158,19 @@ class _Composer:
         self.refuse_collection_key(at)
         self.check_depth(len(self.open_collections) + 1, at)
         is_mapping = isinstance(event, yaml.MappingStartEvent)
-        spot = ValuePosition(at, children={} if is_mapping else [])
+        position = ValuePosition(at, children={} if is_mapping else [])
         self.define_anchor(event.anchor, None, at)
         self.open_collections.append(
-            _OpenCollection({} if is_mapping else [], spot, event.anchor, self.value_count)
+            _OpenCollection({} if is_mapping else [], position, event.anchor, self.value_count)
         )
         self.count_values(1, at)
 
     def close_collection(self) -> None:
-        done = self.open_collections.pop()
-        value = _ComposedValue(
-            done.data, done.position, self.value_count - done.count_before, done.height + 1
-        )
-        if done.anchor:
-            self.anchors[done.anchor] = value
+        closed = self.open_collections.pop()
+        size = self.value_count - closed.count_before
+        value = _ComposedValue(closed.data, closed.position, size, closed.height + 1)
+        if closed.anchor:
+            self.anchors[closed.anchor] = value
         self.add_value(value)
 
     def add_alias(self, event: yaml.AliasEvent) -> None:
@@ -177,57 +179,48 @@ class _Composer:
         name = make_printable(anchor, MAX_SHOWN)
         self.refuse_collection_key(at)
         if anchor not in self.anchors:
-            message = f"`*{name}` is a YAML alias, but nothing before it is marked `&{name}`"
-            raise self.make_error("SB010", message, at, "to mean text or an expression, quote it")
+            message = f"`*{name}` is a YAML alias, but no value before it has the anchor `&{name}`"
+            raise self.make_error("SB010", message, at, "if you mean text or an expression, quote it")
         value = self.anchors[anchor]
         if value is None:
-            raise self.make_error("SB010", f"`*{name}` stands inside the value that it repeats", at)
+            raise self.make_error("SB010", f"`*{name}` is inside the value that it repeats", at)
         self.alias_count += 1
         if self.alias_count > MAX_ALIASES:
-            hint = "make a block or a parameter of what they repeat"
+            hint = "define a block or a parameter for the values that they repeat"
             raise self.make_error("SB006", f"more than {MAX_ALIASES} aliases", at, hint)
         self.count_values(value.size, at)
         self.check_depth(len(self.open_collections) + value.height, at)
-        self.add_value(
-            _ComposedValue(
-                _copy_data(value.data),
-                ValuePosition(at, children=value.position.children),
-                value.size,
-                value.height,
-            )
-        )
+        position = ValuePosition(at, children=value.position.children)
+        self.add_value(_ComposedValue(_copy_data(value.data), position, value.size, value.height))
 
     def add_value(self, value: _ComposedValue) -> None:
-        """Put a finished value where it belongs."""
+        """Add a complete value to the innermost open collection."""
         if not self.open_collections:
             self.root = value
             return
-        within = self.open_collections[-1]
-        within.height = max(within.height, value.height)
-        if isinstance(within.data, dict):
-            key = cast(str, within.key)
-            within.data[key] = value.data
-            value.position.key_start = within.key_start
-            cast(dict[str, ValuePosition], within.position.children)[key] = value.position
-            within.key = None
+        owner = self.open_collections[-1]
+        owner.height = max(owner.height, value.height)
+        if isinstance(owner.data, dict):
+            key = cast(str, owner.key)
+            owner.data[key] = value.data
+            value.position.key_start = owner.key_start
+            cast(dict[str, ValuePosition], owner.position.children)[key] = value.position
+            owner.key = None
         else:
-            within.data.append(value.data)
-            cast(list[ValuePosition], within.position.children).append(value.position)
+            owner.data.append(value.data)
+            cast(list[ValuePosition], owner.position.children).append(value.position)
 
     def define_anchor(self, name: str | None, value: _ComposedValue | None, at: Position) -> None:
         if name is None:
             return
         if name in self.anchors:
-            raise self.make_error(
-                "SB010", f"the anchor `&{make_printable(name, MAX_SHOWN)}` is given twice", at
-            )
+            message = f"the anchor `&{make_printable(name, MAX_SHOWN)}` is defined twice"
+            raise self.make_error("SB010", message, at)
         self.anchors[name] = value
 
     def refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, at: Position) -> None:
         if event.tag is not None:
-            raise self.make_error(
-                "SB005", "a word that starts with `!` is a YAML tag; a spec has none", at, TAG_HINT
-            )
+            raise self.make_error("SB005", TAG_MESSAGE, at, TAG_HINT)
 
     def refuse_collection_key(self, at: Position) -> None:
         if self.open_collections and self.open_collections[-1].needs_key:
@@ -236,7 +229,7 @@ class _Composer:
 
     def check_depth(self, levels: int, at: Position) -> None:
         if levels > MAX_NESTING:
-            hint = "move the inner part to a block of its own"
+            hint = "move the inner part to its own block"
             raise self.make_error("SB006", f"nested more than {MAX_NESTING} levels deep", at, hint)
 
     def count_values(self, values: int, at: Position) -> None:
@@ -251,16 +244,14 @@ class _Composer:
         self.started = True
 
     def refuse_content_after(self, line: int) -> None:
-        """Refuse anything after `...`, which would be a second document."""
+        """Refuse content after `...`, which would be a second document."""
         for number, text in enumerate(self.text.lines[line + 1 :], line + 1):
-            words = text.lstrip(" \t")
-            if words and not words.startswith("#"):
-                raise self.second_document_error((number, len(text) - len(words)))
+            content = text.lstrip(" \t")
+            if content and not content.startswith("#"):
+                raise self.second_document_error((number, len(text) - len(content)))
 
     def second_document_error(self, at: Position) -> SpecError:
-        return self.make_error(
-            "SB009", "a second YAML document starts here", at, "put it into a file of its own"
-        )
+        return self.make_error("SB009", "a second YAML document starts here", at, "move it to its own file")
 
 
 def _start_position(event: yaml.Event) -> Position:
@@ -269,7 +260,7 @@ def _start_position(event: yaml.Event) -> Position:
 
 
 def _copy_data(data: Any) -> Any:
-    """Each use of an alias gets its own data, so that nobody who edits one changes the other."""
+    """Copy the data for an alias, so that a change to it does not change the anchored value."""
     if isinstance(data, dict):
         return {key: _copy_data(value) for key, value in data.items()}
     return [_copy_data(item) for item in data] if isinstance(data, list) else data

@@ -1,4 +1,4 @@
-"""What an unquoted word of YAML means: the core schema of YAML 1.2, with bounded numbers."""
+"""The values of unquoted YAML scalars: the core schema of YAML 1.2, with limits for numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def parse_plain_scalar(text: str) -> Scalar:
-    """The value of an unquoted scalar; a ValueError with a message for a number that cannot be held."""
+    """Return the value of an unquoted scalar. Raises ValueError with a message for an invalid number."""
     if text in CONSTANTS:
         return CONSTANTS[text]
     if INTEGER.fullmatch(text):
@@ -34,12 +34,12 @@ def parse_plain_scalar(text: str) -> Scalar:
     if number := FLOAT.fullmatch(text):
         return _parse_float(text, number["mantissa"], number["exponent"] or "")
     if NOT_FINITE.fullmatch(text):
-        raise ValueError("numbers are finite")
+        raise ValueError("numbers must be finite")
     return text
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether an unquoted scalar is text; a number that cannot be held is not."""
+    """Whether an unquoted scalar is text; an invalid number is not text."""
     try:
         return isinstance(parse_plain_scalar(text), str)
     except ValueError:
@@ -58,7 +58,7 @@ def _parse_float(text: str, mantissa: str, exponent: str) -> float:
         raise ValueError(f"numbers have at most {MAX_DIGITS} digits")
     value = float(text)
     if math.isinf(value):
-        raise ValueError("this number is too large to be held")
+        raise ValueError("this number is too large")
     if value == 0 and digits:
-        raise ValueError("this number is too small to be told from zero")
+        raise ValueError("this number is too small: it rounds to zero")
     return value

@@ -105,7 +105,7 @@ def test_a_typo_in_an_edit_is_marked(editor: LanguageServer, edit: str, mark: tu
 TYPOS = {
     "  - conv: {channels: 3, kernl: 3}\n": ("kernl", "Property kernl is not allowed."),
     "  - covn: {channels: 3}\n": ("covn", "Property covn is not allowed."),
-    "  - rleu\n": ("rleu", "There is no such op, or it needs attributes."),
+    "  - rleu\n": ("rleu", "There is no op with this name, or it needs attributes."),
     "  - relu: {}\n    frm: x\n": ("frm", "Property frm is not allowed."),
     "  - relu:\n      as: x\n": ("as", "Property as is not allowed."),
     "  - conv: {channels: 0}\n": ("0", "Value is below the minimum of 1."),

@@ -1,4 +1,4 @@
-"""The form of a spec: its JSON Schema, and the check of a file against it."""
+"""The JSON Schema of a spec, and the check of a file against it."""
 
 from specbuild.frontend.schema.spec_schema import build_spec_schema
 from specbuild.frontend.schema.validate import validate_source

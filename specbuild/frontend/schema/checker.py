@@ -1,8 +1,8 @@
-"""The faults of a value by a JSON Schema (draft-07): found by `jsonschema_rs`, put into an author's order.
+"""Check a value against a JSON Schema (draft-07) with `jsonschema_rs`, and order the errors for the author.
 
-That package, and not `jsonschema`, reads the schema at run time: a command starts in a fifth of a second and a
-refused file costs two at most, which the latter's import and its time for a step do not leave room for. Tests
-hold that both refuse the same. Where draft-07 is laxer than a spec, this is stricter: 64.0 is not an integer.
+At run time this package checks specs, not `jsonschema`: with `jsonschema`, the start of a command would take
+longer than a fifth of a second, and the check of an invalid file longer than two seconds. Tests check that
+both refuse the same files. One rule is stricter than draft-07: 64.0 is not an integer.
 """
 
 from __future__ import annotations
@@ -16,28 +16,25 @@ import jsonschema_rs
 KeyPath = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
-MAX_ERRORS = 1_000  # after which a value is not looked at further
-FIRST_BUDGET = 4_000  # values in which faults are looked for first
+MAX_ERRORS = 1_000  # the check of a value stops at this number
+FIRST_BUDGET = 4_000  # values in the first part of a file that is checked for errors
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaError:
-    """A value, at its path from the top, that a keyword of a schema refuses.
-
-    `key` is the one that is too much in it, or missing.
-    """
+    """A value that a keyword of a schema refuses."""
 
     keyword: str
     schema: Schema
     value: Any
     path: KeyPath
-    key: str = ""
+    key: str = ""  # the key in the value that is unknown, missing or not allowed
 
 
-# What a rule that no schema can say finds in a value: keywords, each with a key.
+# A rule beyond JSON Schema: the errors in a value, each as a keyword and a key.
 Rule = Callable[[Any], Iterator[tuple[str, str]]]
 
-# In the order in which the faults of one value are told: what is unknown before what is missing.
+# The order of the errors of one value: an unknown key comes before a missing key.
 KEYWORDS = (
     *("type", "whole", "false", "enum", "anyOf", "pattern", "minimum", "maximum"),
     *("minItems", "maxItems", "minProperties", "maxProperties", "additionalProperties", "required"),
@@ -46,26 +43,27 @@ KEYWORDS = (
 
 
 class SchemaChecker:
-    """Finds the faults of values against one schema; `rules` say more of some of its definitions."""
+    """Finds the errors of values against one schema; `rules` adds rules to some of its definitions."""
 
     def __init__(self, document: Schema, rules: Mapping[str, Rule] | None = None) -> None:
         self.document = forbid_integer_floats(document)
         self.rules = rules or {}
         for name in self.rules:
             self.document["definitions"][name]["rule"] = name
-        own: dict[str, Any] = {
+        keywords: dict[str, Any] = {
             "whole": IntegerKeyword,
             "rule": lambda _parent, name, _path: RuleKeyword(self.rules[name]),
         }
-        self.validator = jsonschema_rs.Draft7Validator(self.document, keywords=own)
+        self.validator = jsonschema_rs.Draft7Validator(self.document, keywords=keywords)
 
     def is_valid(self, value: Any) -> bool:
         return self.validator.is_valid(value)
 
     def find_errors(self, value: Any) -> list[SchemaError]:
-        """The faults in the order of the file, and for one value in that of the keywords' table.
+        """Return the errors in the order of the file; errors of the same value in the order of KEYWORDS.
 
-        Where there are many, only the first part of the file is looked at: each of them costs memory.
+        Each error costs memory. So this checks the first part of the file, and more of it only if that part
+        has fewer than MAX_ERRORS errors.
         """
         if self.is_valid(value):
             return []
@@ -73,95 +71,96 @@ class SchemaChecker:
         while True:
             head = TruncatedCopy(budget)
             part = head.copy_value(value, ())
-            found = self.sorted_errors(part, head.truncated)
-            if len(found) >= MAX_ERRORS or not head.truncated:
-                return found[:MAX_ERRORS]
+            errors = self.sorted_errors(part, head.truncated)
+            if len(errors) >= MAX_ERRORS or not head.truncated:
+                return errors[:MAX_ERRORS]
             budget *= 2
 
-    def sorted_errors(self, value: Any, cut: set[KeyPath]) -> list[SchemaError]:
-        found: list[tuple[KeyPath, SchemaError]] = []
-        for error in self.validator.iter_errors(value):
-            for fault in self.split_error(error, value):
-                if fault.path not in cut or fault.keyword not in ("required", "dependencies"):
-                    found.append((tuple(error.schema_path[:-1]), fault))
-        # a value of another type, or an empty one, is asked nothing else by the same schema
-        final = {(at, f.path) for at, f in found if is_final(f)}
-        kept = [f for at, f in found if is_final(f) or (at, f.path) not in final]
-        order = file_positions(value, {fault.path for fault in kept})
-        return sorted(
-            kept, key=lambda f: (order[f.path], KEYWORDS.index(RULE_KEYWORDS.get(f.keyword, f.keyword)))
-        )
+    def sorted_errors(self, value: Any, truncated: set[KeyPath]) -> list[SchemaError]:
+        found: list[tuple[KeyPath, SchemaError]] = []  # each with the path of its schema
+        for validation_error in self.validator.iter_errors(value):
+            for error in self.split_error(validation_error, value):
+                if error.path not in truncated or error.keyword not in ("required", "dependencies"):
+                    found.append((tuple(validation_error.schema_path[:-1]), error))
+        # If a value has the wrong type, or is empty, its other errors with the same schema say nothing new.
+        final = {(schema_path, e.path) for schema_path, e in found if is_final(e)}
+        errors = [e for schema_path, e in found if is_final(e) or (schema_path, e.path) not in final]
+        order = file_positions(value, {e.path for e in errors})
+        return sorted(errors, key=lambda e: (order[e.path], keyword_rank(e.keyword)))
 
     def split_error(self, error: jsonschema_rs.ValidationError, value: Any) -> Iterator[SchemaError]:
-        """One error of the package's as faults, each of one key."""
+        """Yield one error of the validator as errors that have at most one key each."""
         path: KeyPath = tuple(error.instance_path)
         keyword = str(error.schema_path[-1])
         schema = self.schema_at(error.schema_path[:-1])
+        inner = value_at(value, path)
         kind: Any = error.kind
-        here = value_at(value, path)
         if kind.name == "falseSchema":
-            yield SchemaError("false", {}, here, path)
-        elif keyword == "additionalProperties":
-            yield from (SchemaError(keyword, schema, here, path, key) for key in kind.unexpected)
-        elif keyword == "required":
-            yield SchemaError(keyword, schema, here, path, kind.property)
-        elif keyword == "dependencies":
-            asking = (k for k, needed in schema[keyword].items() if k in here and kind.property in needed)
-            yield SchemaError(keyword, schema, here, path, next(asking))
+            yield SchemaError("false", {}, inner, path)
         elif "propertyNames" in error.schema_path:
-            yield SchemaError("propertyNames", schema, here, path, kind.error.instance)
+            yield SchemaError("propertyNames", schema, inner, path, kind.error.instance)
         elif keyword == "uniqueItems":
-            twice = (i for i, item in enumerate(here) if item in here[:i])
-            yield from (SchemaError(keyword, schema, here[i], (*path, i)) for i in twice)
+            repeated = (i for i, item in enumerate(inner) if item in inner[:i])
+            yield from (SchemaError(keyword, schema, inner[i], (*path, i)) for i in repeated)
         elif keyword == "rule":
-            yield from (
-                SchemaError(told, schema, here, path, key) for told, key in self.rules[schema["rule"]](here)
-            )
+            for rule_keyword, key in self.rules[schema["rule"]](inner):
+                yield SchemaError(rule_keyword, schema, inner, path, key)
         else:
-            yield SchemaError("type" if keyword == "whole" else keyword, schema, here, path)
+            for key in error_keys(keyword, kind, schema, inner):
+                yield SchemaError("type" if keyword == "whole" else keyword, schema, inner, path, key)
 
     def schema_at(self, path: list[str | int]) -> Schema:
-        found: Any = self.document
-        for key in path:
-            found = found[key]
-        return found if isinstance(found, Mapping) else {}
+        schema = value_at(self.document, tuple(path))
+        return schema if isinstance(schema, Mapping) else {}
 
 
-RULE_KEYWORDS = dict.fromkeys(
-    ("kinds", "no kind", "no block", "no verb", "verbs", "strange", "where"), "rule"
-)
+def error_keys(keyword: str, kind: Any, schema: Schema, value: Any) -> list[str]:
+    """Return the keys that an error of the validator refers to; one empty key for other errors."""
+    if keyword == "additionalProperties":
+        return list(kind.unexpected)
+    if keyword == "required":
+        return [kind.property]
+    if keyword == "dependencies":
+        dependencies = schema[keyword].items()
+        return [next(key for key, needed in dependencies if key in value and kind.property in needed)]
+    return [""]
 
 
-def is_final(fault: SchemaError) -> bool:
-    return fault.keyword == "type" or (fault.keyword in ("minItems", "minProperties") and not fault.value)
+def keyword_rank(keyword: str) -> int:
+    """Return the position of a keyword in KEYWORDS; the keywords of rules come last."""
+    return KEYWORDS.index(keyword) if keyword in KEYWORDS else KEYWORDS.index("rule")
+
+
+def is_final(error: SchemaError) -> bool:
+    return error.keyword == "type" or (error.keyword in ("minItems", "minProperties") and not error.value)
 
 
 class IntegerKeyword:
-    """The keyword beside `type: integer` that refuses 64.0."""
+    """The keyword `whole`, which stands beside `type: integer` and refuses 64.0."""
 
     def __init__(self, _parent: Any, _value: Any, _path: Any) -> None:
         pass
 
     def validate(self, instance: Any) -> None:
         if isinstance(instance, float):
-            raise ValueError("not whole")
+            raise ValueError("not an integer")
 
 
 @dataclass
 class RuleKeyword:
-    """A rule as a keyword."""
+    """The keyword `rule`, which refuses a value in which a rule finds an error."""
 
     rule: Rule
 
     def validate(self, instance: Any) -> None:
         if any(True for _ in self.rule(instance)):
-            raise ValueError("against a rule")
+            raise ValueError("violates a rule")
 
 
 def forbid_integer_floats(schema: Any) -> Any:
-    """A copy of a schema in which what is an integer has no point."""
+    """Return a copy of a schema with the keyword `whole` wherever the type is an integer and not a number."""
     if isinstance(schema, list):
-        return [forbid_integer_floats(one) for one in schema]
+        return [forbid_integer_floats(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
     copy = {key: forbid_integer_floats(value) for key, value in schema.items()}
@@ -173,7 +172,7 @@ def forbid_integer_floats(schema: Any) -> Any:
 
 @dataclass
 class TruncatedCopy:
-    """Copies a value up to so many values in it, and notes which lists and mappings it cut short."""
+    """Copies the first `budget` values of a value, and records the lists and mappings that it truncates."""
 
     budget: int
 
@@ -185,13 +184,13 @@ class TruncatedCopy:
         if not isinstance(value, list | dict):
             return value
         pairs = enumerate(value) if isinstance(value, list) else value.items()
-        kept: dict[Any, Any] = {}
+        copies: dict[Any, Any] = {}
         for key, inner in pairs:
             if self.budget <= 0:
                 self.truncated.add(path)
                 break
-            kept[key] = self.copy_value(inner, (*path, key))
-        return list(kept.values()) if isinstance(value, list) else kept
+            copies[key] = self.copy_value(inner, (*path, key))
+        return list(copies.values()) if isinstance(value, list) else copies
 
 
 def value_at(value: Any, path: KeyPath) -> Any:
@@ -201,18 +200,18 @@ def value_at(value: Any, path: KeyPath) -> Any:
 
 
 def file_positions(value: Any, paths: set[KeyPath]) -> dict[KeyPath, tuple[int, ...]]:
-    """Where values stand in the file: the places of their keys, outermost first."""
-    found: dict[KeyPath, tuple[int, ...]] = {}
-    keys: dict[KeyPath, dict[Any, int]] = {}
+    """Return a sort key for each path: the index of each of its keys in its mapping or list."""
+    positions: dict[KeyPath, tuple[int, ...]] = {}
+    key_indices: dict[KeyPath, dict[Any, int]] = {}  # path of a mapping -> index of each key
     for path in paths:
-        row = []
+        indices = []
         for depth, key in enumerate(path):
             owner = path[:depth]
             if isinstance(key, int):
-                row.append(key)
+                indices.append(key)
                 continue
-            if owner not in keys:
-                keys[owner] = {k: i for i, k in enumerate(value_at(value, owner))}
-            row.append(keys[owner][key])
-        found[path] = tuple(row)
-    return found
+            if owner not in key_indices:
+                key_indices[owner] = {k: i for i, k in enumerate(value_at(value, owner))}
+            indices.append(key_indices[owner][key])
+        positions[path] = tuple(indices)
+    return positions

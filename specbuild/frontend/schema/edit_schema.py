@@ -1,4 +1,4 @@
-"""Edits as JSON Schema: a verb in each, and what may stand beside it."""
+"""The JSON Schema of edits: one verb with its further keys."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from specbuild.frontend.selectors import SELECTOR_PATTERN
 
 EDIT_TITLE = "an edit"
 SELECTOR_TITLE = "a selector"
-REQUIRED_KEYS = {"replace": ["with"], "rewire": ["from"], "set": ["to"]}  # what a verb cannot be without
+REQUIRED_KEYS = {"replace": ["with"], "rewire": ["from"], "set": ["to"]}  # of each verb
 CHOICE_REF = {"$ref": "#/definitions/choice"}
 
 
 @cache
 def build_edit_schema() -> Schema:
-    """An edit: the verb is offered first, then the keys that may stand beside it."""
+    """Return the schema of an edit; an editor suggests a verb first, then the keys of that verb."""
     keys = {**verb_schemas(), **companion_schemas()}
     return {
         "title": EDIT_TITLE,
-        "description": "One change to the steps of a model that this one is made of.",
+        "description": "One change to the steps of a model that this model uses.",
         "type": "object",
         "properties": dict.fromkeys(keys, True),
         "additionalProperties": False,
@@ -41,7 +41,7 @@ def build_edit_schema() -> Schema:
 
 
 def key_owners() -> dict[str, list[str]]:
-    """The verb that a key belongs to, where it is one verb's alone."""
+    """Return the verb for each key that belongs to only one verb."""
     keys = {key for beside in EDIT_VERBS.values() for key in beside}
     found = {key: [verb for verb in EDIT_VERBS if key in EDIT_VERBS[verb]] for key in sorted(keys)}
     return {key: verbs for key, verbs in found.items() if len(verbs) == 1}
@@ -52,21 +52,21 @@ def verb_schemas() -> dict[str, Schema]:
     return {
         "insert": {
             **CHOICE_REF,
-            "description": "A block or an op to be put after or before the steps selected.",
+            "description": "A block or an op to insert after or before the selected steps.",
         },
         "replace": {
             **selector_schema(),
-            "description": "Steps in whose place another is put; they keep their names.",
+            "description": "Steps to replace with another block or op; they keep their names.",
         },
         "remove": {
             **selector_schema(),
-            "description": "Steps to be left out: what goes into them passes on.",
+            "description": "Steps to remove; their input passes through.",
         },
-        "rewire": {**selector_schema(), "description": "Steps that get another input."},
-        "set": {**selector_schema(), "description": "Steps whose attributes get other values."},
+        "rewire": {**selector_schema(), "description": "Steps to give another input."},
+        "set": {**selector_schema(), "description": "Steps to give other attribute values."},
         "freeze": {
             **selector_schema(),
-            "description": "Steps that are not trained: weights and statistics stay.",
+            "description": "Steps to exclude from training: their weights and statistics do not change.",
         },
     }
 
@@ -76,24 +76,24 @@ def companion_schemas() -> dict[str, Schema]:
     return {
         "after": {
             **selector_schema(),
-            "description": "The steps to insert after; who reads them, reads what is new.",
+            "description": "The steps to insert after; later steps then read the inserted step instead.",
         },
-        "before": {**selector_schema(), "description": "The steps to insert before: into their first input."},
-        "as": {"description": "The name of what is inserted, and of its weights.", **name_schema()},
+        "before": {**selector_schema(), "description": "The steps to insert before, at their first input."},
+        "as": {"description": "The name of the inserted step, and of its weights.", **name_schema()},
         "start": {
-            "description": "`identity`: at the start, what is inserted changes nothing. It is added to what goes "
-            "in, times a number that is learned and begins at 0.",
+            "description": "`identity`: before training, the inserted step has no effect. Its result is "
+            "multiplied by a learned number that starts at 0, and added to its input.",
             "type": "string",
             "enum": ["identity"],
         },
-        "with": {**CHOICE_REF, "description": "The block or op that takes the place, with the same inputs."},
+        "with": {**CHOICE_REF, "description": "The replacement, a block or op with the same inputs."},
         "to": {
             "description": "Attributes or parameters with their values.",
             "type": "object",
             "minProperties": 1,
         },
         "from": {
-            "description": "What goes in, by its name in the block where the step stands; "
+            "description": "The input, by its name in the block that contains the step; "
             "{query: a, memory: b} for several.",
             **hide_list_form({"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1}),
             "additionalProperties": REFERENCE,

@@ -1,4 +1,4 @@
-"""The frame of a spec as JSON Schema: a file's keys, blocks, parameters, shapes."""
+"""The JSON Schema of the parts of a file: its keys, blocks, parameters and shapes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SIZES = {"$ref": "#/definitions/sizes"}
 def file_key_schemas() -> dict[str, Schema]:
     return {
         "specbuild": {
-            "description": "The version of the language: 1. It pins every default.",
+            "description": "The version of the language: 1. It fixes all defaults.",
             "type": "integer",
             "enum": [1],
         },
         "model": {
-            "description": "The name of the class or function that is emitted.",
+            "description": "The name of the emitted class or function.",
             **name_schema(BLOCK_NAME_PATTERN, "A model's name is CamelCase."),
         },
-        "doc": {"description": "What the model is; its docstring.", "type": "string"},
-        "license": {"description": "A line for the head of the emitted files.", "type": "string"},
+        "doc": {"description": "A description of the model; its docstring.", "type": "string"},
+        "license": {"description": "A line for the start of the emitted files.", "type": "string"},
         "imports": {
-            "description": "Blocks and models of other files: {Gate: ./gates.yaml#ChannelGate}.",
+            "description": "Blocks and models from other files: {Gate: ./gates.yaml#ChannelGate}.",
             "type": "object",
             "patternProperties": {
                 BLOCK_NAME_PATTERN: {"type": "string", "examples": ["./blocks.yaml#Block"]}
@@ -49,28 +49,28 @@ def file_key_schemas() -> dict[str, Schema]:
             "additionalProperties": False,
         },
         "inputs": {
-            "description": "What goes into the model, each with its axes and sizes; the batch is implicit.",
+            "description": "The inputs of the model with their axes and sizes; the batch axis is implicit.",
             "type": "object",
             "patternProperties": {NAME_PATTERN: {"$ref": "#/definitions/shape"}},
             "additionalProperties": False,
             "minProperties": 1,
         },
         "blocks": {
-            "description": "Blocks of this file: each becomes a class.",
+            "description": "The blocks of this file; each becomes a class.",
             "type": "object",
             "patternProperties": {BLOCK_NAME_PATTERN: {"$ref": "#/definitions/block"}},
             "additionalProperties": False,
         },
-        "steps": {"description": "What is computed, one step after another.", **STEPS},
+        "steps": {"description": "The steps of the model, in the order of computation.", **STEPS},
         "outputs": outputs_schema("model"),
         "edits": {
-            "description": "Changes to the models that this one is made of, one after another.",
+            "description": "Changes to the models that this model uses, in their order.",
             "type": "array",
             "items": {"$ref": "#/definitions/edit"},
             "minItems": 1,
         },
         "weights": {
-            "description": "Names of published weights and the names here, by who published them.",
+            "description": "Rules that map published weight names to names in this model, by publisher.",
             "type": "object",
             "additionalProperties": {"type": "object", "additionalProperties": weight_rule_schema()},
         },
@@ -79,15 +79,15 @@ def file_key_schemas() -> dict[str, Schema]:
 
 @cache
 def weight_rule_schema() -> Schema:
-    """What `specbuild.weights.published_names` reads."""
+    """Return the schema of a rule for `specbuild.weights.published_names`."""
     return {
         "title": "a rule for weights",
-        "description": "The name here of the weights that are published under the name on the left.",
+        "description": "The name in this model for the published name on the left.",
         "type": ["string", "object"],
         "properties": {
-            "to": {"description": "The name here.", "type": "string"},
+            "to": {"description": "The name in this model.", "type": "string"},
             "split": {
-                "description": "The dimension along which the value is cut into equal parts.",
+                "description": "The dimension along which to split the value into equal parts.",
                 "type": "integer",
                 "minimum": 0,
             },
@@ -99,16 +99,20 @@ def weight_rule_schema() -> Schema:
                 "uniqueItems": True,
             },
             "transpose": {
-                "description": "The dimensions in their new order, such as [1, 0].",
+                "description": "The new order of the dimensions, such as [1, 0].",
                 "type": "array",
                 "items": {"type": "integer", "minimum": 0},
                 "minItems": 2,
             },
             "reshape": {
-                "description": "Whether the value takes the shape that the weight has here.",
+                "description": "Whether to reshape the value to the shape of the weight in this model.",
                 "type": "boolean",
             },
-            "ignore": {"description": "The value has no place here.", "type": "boolean", "enum": [True]},
+            "ignore": {
+                "description": "This model does not use the value.",
+                "type": "boolean",
+                "enum": [True],
+            },
         },
         "additionalProperties": False,
         "minProperties": 1,
@@ -119,23 +123,23 @@ def weight_rule_schema() -> Schema:
 @cache
 def block_schema() -> Schema:
     axes = {
-        "description": "Its axes, such as [C, H, W]; `...` stands for any others.",
+        "description": "Its axes, such as [C, H, W]; `...` allows further axes.",
         "type": "array",
         "items": {"type": "string", "pattern": AXIS_OR_ELLIPSIS},
     }
     return {
         "title": "a block",
-        "description": "A block: steps under a name, with parameters.",
+        "description": "A block: steps with a name and parameters.",
         "type": "object",
         "properties": {
-            "doc": {"description": "What the block is; its docstring.", "type": "string"},
+            "doc": {"description": "A description of the block; its docstring.", "type": "string"},
             "params": {
                 "description": "Parameters of the block: arguments of its constructor.",
                 "$ref": "#/definitions/parameters",
             },
             "inputs": {
-                "description": "Its inputs with their axes, {x: [C, H, W]}, or their names alone. One "
-                "input `x` if not given.",
+                "description": "Its inputs with their axes, {x: [C, H, W]}, or only their names. Default: "
+                "one input `x`.",
                 "type": ["object", "array"],
                 "patternProperties": {
                     NAME_PATTERN: {**axes, "type": ["array", "null"], "minItems": 1, "uniqueItems": True}
@@ -146,7 +150,7 @@ def block_schema() -> Schema:
                 "minItems": 1,
                 "uniqueItems": True,
             },
-            "steps": {"description": "What the block computes, one step after another.", **STEPS},
+            "steps": {"description": "The steps of the block, in the order of computation.", **STEPS},
             "outputs": outputs_schema("block"),
         },
         "additionalProperties": False,
@@ -159,20 +163,20 @@ def parameters_schema() -> Schema:
     number = {"type": "number"}
     parameter = {
         "title": "a parameter",
-        "description": "A default (`3`), a type if it must be given (`int`), or {type, "
+        "description": "A default (`3`), a type for a required parameter (`int`), or {type, "
         "default, min, max, enum, doc}.",
         "type": ["integer", "number", "boolean", "string", "array", "object"],
         "properties": {
             "type": {
-                "description": "What it may hold; `block` for a block or an op.",
+                "description": "The type of its values; `block` for a block or an op.",
                 "type": "string",
                 "enum": list(PARAM_TYPES),
             },
-            "default": {"description": "Its value when it is not given; without one it must be."},
-            "min": {"description": "The least value.", **number},
-            "max": {"description": "The greatest value.", **number},
-            "enum": {"description": "All values that it may have.", "type": "array", "minItems": 1},
-            "doc": {"description": "What it is; goes to the docstring.", "type": "string"},
+            "default": {"description": "Its default; a parameter without a default is required."},
+            "min": {"description": "The smallest allowed value.", **number},
+            "max": {"description": "The largest allowed value.", **number},
+            "enum": {"description": "All allowed values.", "type": "array", "minItems": 1},
+            "doc": {"description": "Its description in the docstring.", "type": "string"},
         },
         "additionalProperties": False,
         "minProperties": 1,
@@ -183,7 +187,7 @@ def parameters_schema() -> Schema:
     return {
         "title": "parameters",
         "type": "object",
-        "properties": dict.fromkeys(STEP_KEYS, False),  # a step could not tell them from its own keys
+        "properties": dict.fromkeys(STEP_KEYS, False),  # arguments and step keys stand in one mapping
         "patternProperties": {NAME_PATTERN: parameter},
         "additionalProperties": False,
     }
@@ -195,9 +199,9 @@ def shape_schema() -> Schema:
         "description": "Axes with their sizes: {C: 3, H: 224, W: 224}; or {axes: {T: 64}, dtype: int32}.",
         "type": "object",
         "properties": {
-            "axes": {"description": "Axes with their sizes, where a dtype stands beside them.", **SIZES},
+            "axes": {"description": "Axes with their sizes, for use with a dtype.", **SIZES},
             "dtype": {
-                "description": "The type of its numbers; float if not given.",
+                "description": "The type of its numbers. Default: float.",
                 "type": "string",
                 "enum": list(DTYPES),
             },
@@ -209,8 +213,8 @@ def shape_schema() -> Schema:
 
 def outputs_schema(owner: str) -> Schema:
     return {
-        "description": f"What comes out of the {owner}: a step, a list of them, or {{name: "
-        f"step}}. The last if not given.",
+        "description": f"The outputs of the {owner}: a step, a list of steps, or {{name: "
+        f"step}}. Default: the last step.",
         **hide_list_form(
             {"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1, "uniqueItems": True}
         ),
@@ -221,6 +225,6 @@ def outputs_schema(owner: str) -> Schema:
 
 
 def name_schema(
-    pattern: str = NAME_PATTERN, message: str = "A name is a letter, then letters, digits and _."
+    pattern: str = NAME_PATTERN, message: str = "A name is a letter followed by letters, digits and _."
 ) -> Schema:
     return {"type": "string", "pattern": pattern, "patternErrorMessage": message}

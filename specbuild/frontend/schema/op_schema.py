@@ -1,4 +1,4 @@
-"""What an op, a block or a parameter takes, as JSON Schema: read off the op table and the declarations."""
+"""The JSON Schema for the values of ops, blocks and parameters, derived from their definitions."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PARAM_DESCRIPTIONS = {
 
 @cache
 def op_schemas() -> dict[str, Schema]:
-    """The value of each op's key in a step."""
+    """Return the schema of each op's value in a step."""
     return {name: op_value_schema(cls) for name, cls in OPS.items()}
 
 
 @cache
 def merge_schemas() -> dict[str, Schema]:
-    """The value of each op that can join the branches of a `parallel`, which are its inputs."""
+    """Return the schema of each op's value in a `merge`, where the branches are the inputs."""
     return {name: op_value_schema(cls, merging=True) for name, cls in OPS.items() if has_many_inputs(cls)}
 
 
@@ -45,18 +45,21 @@ def has_many_inputs(cls: type[Op]) -> bool:
 
 
 def op_value_schema(cls: type[Op], merging: bool = False) -> Schema:
-    """The mapping of an op's attributes; nothing, where it needs none; a list, where it takes many inputs."""
-    declared = list_attributes(cls)
-    required = [name for name, attribute in declared.items() if attribute.is_required]
+    """Return the schema of an op's value: a mapping of its attributes, and where possible null or a list.
+
+    The value may be null if no attribute is required, and a list if the op takes any number of inputs.
+    """
+    attributes = list_attributes(cls)
+    required = [name for name, attribute in attributes.items() if attribute.is_required]
     properties = {} if merging else input_schemas(cls)
-    properties |= {name: attribute_schema(attribute) for name, attribute in declared.items()}
-    listed = has_many_inputs(cls) and not merging and not required
-    types = ["object"] + ["array"] * listed + ["null"] * (not required)
+    properties |= {name: attribute_schema(attribute) for name, attribute in attributes.items()}
+    allows_list = has_many_inputs(cls) and not merging and not required
+    types = ["object"] + ["array"] * allows_list + ["null"] * (not required)
     return {
         "title": cls.name,
         "description": cls.summary,
         "type": types if len(types) > 1 else "object",
-        **({"items": REFERENCE, "minItems": 1} if listed else {}),
+        **({"items": REFERENCE, "minItems": 1} if allows_list else {}),
         "properties": properties,
         "additionalProperties": False,
         **({"required": required} if required else {}),
@@ -64,14 +67,14 @@ def op_value_schema(cls: type[Op], merging: bool = False) -> Schema:
 
 
 def input_schemas(cls: type[Op]) -> dict[str, Schema]:
-    """The inputs that can be named among the attributes: all but the usual `x`, which is `from`'s."""
+    """Return the inputs that can be given among the attributes: all except `x`, which only `from` gives."""
     return {
-        take.name: {
-            **(REFERENCES if take.variadic else {"type": "string"}),
-            "description": complete_sentence(take.doc or "an input"),
+        spec.name: {
+            **(REFERENCES if spec.variadic else {"type": "string"}),
+            "description": complete_sentence(spec.doc or "an input"),
         }
-        for take in cls.input_specs
-        if take.name != "x"
+        for spec in cls.input_specs
+        if spec.name != "x"
     }
 
 
@@ -85,16 +88,19 @@ def attribute_schema(attribute: OpAttribute) -> Schema:
 
 
 def add_description(text: str, value: Schema, default: Any) -> Schema:
-    """With its default told and offered. The keyword `default` would have editors write out all of them."""
+    """Add a description, and show the default in it and as an example.
+
+    The keyword `default` is not used, because editors would insert all defaults into a new step.
+    """
     if default is None:
         return {"description": text, **value}
-    shown = default if isinstance(default, str) else json.dumps(default)
-    offered = {} if {"examples", "anyOf", "$ref"} & set(value) else {"examples": [default]}
-    return {"description": f"{text} Default: {shown}.", **value, **offered}
+    default_text = default if isinstance(default, str) else json.dumps(default)
+    examples = {} if {"examples", "anyOf", "$ref"} & set(value) else {"examples": [default]}
+    return {"description": f"{text} Default: {default_text}.", **value, **examples}
 
 
 def hide_list_form(value: Schema) -> Schema:
-    """Hide `items` where a list is but one of the forms: editors that see it write a list."""
+    """Move `items` into `allOf` if a list is one of several types, so that editors do not insert a list."""
     if not isinstance(value.get("type"), list) or "items" not in value:
         return value
     return {
@@ -104,7 +110,7 @@ def hide_list_form(value: Schema) -> Schema:
 
 
 def default_as_yaml(default: Any) -> Any:
-    """The default of an attribute as an author would write it; None if it cannot be written."""
+    """Return the default of an attribute as written in YAML; None if YAML cannot express it."""
     if isinstance(default, Init):
         return f"{default.kind}({', '.join(map(str, default.args))})" if default.args else default.kind
     if isinstance(default, tuple):
@@ -113,14 +119,14 @@ def default_as_yaml(default: Any) -> Any:
 
 
 def block_value_schema(definition: BlockDef) -> Schema:
-    """The mapping of a block's arguments."""
+    """Return the schema of a block's value in a step: a mapping of its arguments."""
     required = [name for name, param in definition.params.items() if param.required]
     properties = {name: argument_schema(param) for name, param in definition.params.items()}
     variants = definition.model.variants if definition.model is not None else {}
     if variants:
         properties = {
             "variant": {
-                "description": "A set of values for the parameters, by name.",
+                "description": "The name of a set of parameter values.",
                 **choice_schema(variants),
             }
         } | properties
@@ -138,31 +144,32 @@ def block_value_schema(definition: BlockDef) -> Schema:
 
 
 def argument_schema(param: ParamDef) -> Schema:
-    """What may be given for a parameter: a value of its type, or an expression."""
+    """Return the schema of a parameter's value: a value of its type, or an expression."""
     limits = {"minimum": param.minimum, "maximum": param.maximum}
     text = complete_sentence(param.doc or PARAM_DESCRIPTIONS[param.type])
     types = {"int": "integer", "float": "number", "number": "number", "bool": "boolean", "list": "array"}
-    found: Schema
+    schema: Schema
     if param.type == "block":
-        found = {"$ref": "#/definitions/choice"}
+        schema = {"$ref": "#/definitions/choice"}
     elif param.type == "str":
-        found = choice_schema(param.choices) if param.choices else {"type": "string"}
+        schema = choice_schema(param.choices) if param.choices else {"type": "string"}
     elif param.choices:
-        found = {
+        schema = {
             "type": [types[param.type], "string"],
             "anyOf": [{"enum": list(param.choices)}, {"type": "string"}],
         }
     else:
-        found = {"type": [types[param.type], "string"], **{k: v for k, v in limits.items() if v is not None}}
-    return add_description(text, found, param.default)
+        bounds = {keyword: limit for keyword, limit in limits.items() if limit is not None}
+        schema = {"type": [types[param.type], "string"], **bounds}
+    return add_description(text, schema, param.default)
 
 
-def choice_schema(words: Any) -> Schema:
-    return {"type": "string", "anyOf": [{"enum": list(words)}, {"pattern": INTERPOLATION}]}
+def choice_schema(values: Any) -> Schema:
+    return {"type": "string", "anyOf": [{"enum": list(values)}, {"pattern": INTERPOLATION}]}
 
 
 def unknown_block_schema() -> Schema:
-    """The arguments of a block that the schema does not know; only the keys of steps are none of them."""
+    """Return the schema for arguments of a block that is not known: any keys except step keys."""
     return {"type": ["object", "null"], "properties": dict.fromkeys(STEP_KEYS, False)}
 
 

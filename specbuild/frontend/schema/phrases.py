@@ -1,4 +1,4 @@
-"""What a schema expects and what a value is, as parts of a sentence."""
+"""Parts of sentences that describe schemas and values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPE_NAMES = {
 
 
 def describe_path(path: KeyPath) -> str:
-    """What a path leads to: 'channels', a step, an item of 'kernel'."""
+    """Describe the value at a path: `'channels'`, `a step`, `an item of 'kernel'`."""
     if not path:
         return "a spec"
     if isinstance(path[-1], str):
@@ -36,20 +36,20 @@ def describe_path(path: KeyPath) -> str:
 
 
 def describe_types(schema: Schema) -> str:
-    """The types that a schema allows; text beside a number is an expression."""
+    """Describe the types that a schema allows; text as an alternative to a number is an expression."""
     if schema.get("title") in ("a step", "a block or an op"):
         return "the name of an op or block, or a mapping"
     names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    computed = {"integer", "number", "boolean"} & set(names)
-    words = []
+    allows_expression = bool({"integer", "number", "boolean"} & set(names))
+    phrases = []
     for name in names:
         if name == "null" or (name == "integer" and "number" in names):
             continue
-        word = "an expression" if name == "string" and computed else TYPE_NAMES[name]
+        phrase = "an expression" if name == "string" and allows_expression else TYPE_NAMES[name]
         if name in ("integer", "number") and "minimum" in schema:
-            word += f" of at least {schema['minimum']}"
-        words += word.split(" or ")
-    *rest, last = words
+            phrase += f" of at least {schema['minimum']}"
+        phrases += phrase.split(" or ")
+    *rest, last = phrases
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
@@ -62,24 +62,24 @@ def describe_value(value: Any) -> str:
 
 
 def suggest_value(value: Any, schema: Schema) -> str:
-    """What to write instead of a value of the wrong type."""
+    """Suggest what to write instead of a value of the wrong type."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
     if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
-        given = "[...]" if isinstance(value, list) else describe_value(value).strip("'")
-        keys = [f"{attributes[0]}: {given}"]
+        text = "[...]" if isinstance(value, list) else describe_value(value).strip("'")
+        keys = [f"{attributes[0]}: {text}"]
         if isinstance(value, list) and "of" in attributes:
-            keys = [f"of: {given}", *(f"{key}: ..." for key in required)]
+            keys = [f"of: {text}", *(f"{key}: ..." for key in required)]
         return f"write `{title}: {{{', '.join(keys)}}}`"
     if isinstance(value, float) and value.is_integer() and "integer" in schema["type"]:
         return f"write {int(value)}"
     if schema["type"] == "string" and not isinstance(value, dict | list):
-        return "put text that reads as something else in quotes"
+        return "quote text that looks like another type"
     return schema_summary(schema)
 
 
 def schema_summary(schema: Schema) -> str:
-    """What a schema says of itself."""
+    """Return the first sentence of a schema's description, for a hint."""
     return sentence_fragment(schema.get("description", ""))
 
 
@@ -88,13 +88,13 @@ def description_clause(text: str) -> str:
 
 
 def sentence_fragment(text: str) -> str:
-    """The first sentence of a description, as it stands inside another."""
+    """Return the first sentence of a text without a capital letter, for use inside another sentence."""
     first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
     return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first
 
 
 def list_some(words: Iterable[str]) -> str:
-    """Names for a message, not more than can be read."""
+    """Join words for a message; show at most MAX_LISTED of them."""
     words = list(islice(words, MAX_LISTED + 1))
     return ", ".join([*words[:MAX_LISTED], "..."]) if len(words) > MAX_LISTED else join_names(words)
 

@@ -1,8 +1,8 @@
-"""The JSON Schema of a spec (draft-07, which is what editors speak).
+"""The JSON Schema of a spec (draft-07, the version that editors support).
 
-It is made for completion: `properties` for each op, no key beside them, and no `oneOf` or `anyOf` over
-objects, so that an editor offers exactly the ops at a new step, then exactly that op's attributes, and
-marks a typo at its key. What it cannot say (one op in a step) is said by `specbuild.frontend.schema.validate`.
+It is designed for completion: each op has its `properties` and no other keys, and objects have no `oneOf` or
+`anyOf`. So an editor suggests exactly the ops at a new step, then exactly the attributes of the op, and marks
+a misspelled key at that key. `specbuild.frontend.schema.validate` checks what the schema cannot express.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from specbuild.frontend.schema.step_schema import (
 
 
 def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
-    """The schema of a spec in which these blocks are known; other blocks may be used, unchecked."""
+    """Return the schema of a spec that knows these blocks; it allows other blocks with any arguments."""
     known = {name: block_value_schema(block) for name, block in (blocks or {}).items()}
     usable = {**op_schemas(), **known}
     return {
@@ -50,8 +50,8 @@ def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
         "definitions": {
             "reference": {
                 "type": "string",
-                "description": "A step above by name, `prev`, an input, or a part of a block such as "
-                "`cnn.layer3`.",
+                "description": "The name of an earlier step, `prev`, an input, or a value inside a block "
+                "such as `cnn.layer3`.",
             },
             "sizes": {
                 "type": "object",
@@ -70,7 +70,7 @@ def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
             "merge": block_choice_schema(
                 {**merge_schemas(), **schema_references(known)},
                 [*ops_without_attributes(merge_schemas()), *known],
-                "How the branches of a `parallel` become one value.",
+                "The op or block that joins the branches of a `parallel`.",
             ),
             **{definition_name(name): value for name, value in usable.items()},
         },

@@ -1,4 +1,4 @@
-"""Steps as JSON Schema: what may stand in one, and what an editor offers."""
+"""The JSON Schema of steps: the allowed keys, and the keys that an editor suggests."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ CHOICE_TITLE = "a block or an op"
 
 
 def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
-    """A step: the name of an op or block, or a mapping with one of them and the keys of steps.
+    """Return the schema of a step: the name of an op or block, or a mapping with one of them and step keys.
 
-    What may stand is in `properties`; what an editor offers depends on what is there already: the ops and
-    blocks where there is none yet, then the keys of steps.
+    `properties` has all allowed keys. An editor suggests the ops and blocks if the step has none yet, and the
+    step keys otherwise.
     """
     kinds = {**schema_references(usable), **structure_schemas()}
     return {
         "title": "a step",
-        "description": "An op, a block or a structure, with the keys of steps beside it.",
+        "description": "An op, a block or a structure, with step keys.",
         "type": ["object", "string"],
         "pattern": names_pattern(ops_without_attributes(op_schemas())),
-        "patternErrorMessage": "There is no such op, or it needs attributes.",
+        "patternErrorMessage": "There is no op with this name, or it needs attributes.",
         "properties": {
             **{kind: {"allOf": [value], "doNotSuggest": True} for kind, value in kinds.items()},
             **dict.fromkeys(STEP_KEYS, True),
@@ -60,23 +60,22 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
 def structure_schemas() -> dict[str, Schema]:
     return {
         "do": {
-            "description": "Steps in a row under one name; without names of their own they are 0, 1, 2 ...",
+            "description": "Steps in sequence under one name; unnamed steps get the names 0, 1, 2 ...",
             **STEPS,
         },
         "parallel": {
-            "description": "Branches by name, each from the value that comes in; `merge` says how "
-            "they are joined.",
+            "description": "Branches by name, all with the same input; `merge` gives the op that joins them.",
             "type": "object",
             "patternProperties": {NAME_PATTERN: STEPS},
             "additionalProperties": False,
             "minProperties": 1,
         },
         "reuse": {
-            "description": "A step above, by name: the same op with the same weights, applied once more.",
+            "description": "The name of an earlier step: its op is applied again with the same weights.",
             "type": "string",
         },
         "use": {
-            "description": "A parameter of type `block`, by name, in the place of a step.",
+            "description": "The name of a parameter of type `block`, whose block or op becomes the step.",
             "type": "string",
         },
     }
@@ -86,8 +85,8 @@ def structure_schemas() -> dict[str, Schema]:
 def step_key_schemas() -> dict[str, Schema]:
     return {
         "from": {
-            "description": "What goes in, by name; {query: a, memory: b} for several. The step "
-            "before if not given.",
+            "description": "The input, by name; {query: a, memory: b} for several. Default: the previous "
+            "step.",
             **hide_list_form({"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1}),
             "additionalProperties": REFERENCE,
             "minProperties": 1,
@@ -97,25 +96,25 @@ def step_key_schemas() -> dict[str, Schema]:
             **name_schema(),
         },
         "when": {
-            "description": "A condition on parameters and sizes. If it is false, the input passes through.",
+            "description": "A condition with parameters and sizes. If it is false, the input passes through.",
             "type": ["boolean", "string"],
         },
         "repeat": {
-            "description": "How often, each fed by the one before; `i` counts from 0.",
+            "description": "How often to apply the step, each time to the last result; `i` counts from 0.",
             "type": ["integer", "string"],
             "minimum": 0,
         },
         "expect": {
-            "description": "The shape that comes out, for the compiler to check: {C: 64, H: 56, W: 56}.",
+            "description": "The output shape, which the compiler checks: {C: 64, H: 56, W: 56}.",
             "$ref": "#/definitions/shape",
         },
         "doc": {"description": "A comment in the emitted code.", "type": "string"},
         "merge": {
-            "description": "How the branches of a `parallel` are joined: add, concat, or a block.",
+            "description": "The op or block that joins the branches of a `parallel`, such as add or concat.",
             "$ref": "#/definitions/merge",
         },
         "with": {
-            "description": "Arguments for the block that `use` names, beside those that came with it.",
+            "description": "Further arguments for the block that `use` names.",
             "type": "object",
             "properties": dict.fromkeys(STEP_KEYS, False),
         },
@@ -123,7 +122,7 @@ def step_key_schemas() -> dict[str, Schema]:
 
 
 def block_choice_schema(entries: Mapping[str, Schema], examples: list[str], description: str) -> Schema:
-    """One op or block by name, or with its arguments."""
+    """Return the schema of one op or block: its name, or a mapping with its arguments."""
     return {
         "title": CHOICE_TITLE,
         "description": description,
@@ -138,12 +137,12 @@ def block_choice_schema(entries: Mapping[str, Schema], examples: list[str], desc
 
 
 def names_pattern(names: list[str]) -> str:
-    """The pattern of these names, and of any block's."""
+    """Return a pattern for these names and for all block names."""
     return f"^({'|'.join(names)}|{BLOCK_NAME_PATTERN[1:-1]})$"
 
 
 def ops_without_attributes(entries: Mapping[str, Any]) -> list[str]:
-    """Those ops that can stand without attributes."""
+    """Return the ops that need no attributes."""
     return [op for op in entries if not any(a.is_required for a in list_attributes(OPS[op]).values())]
 
 

@@ -1,4 +1,4 @@
-"""The check of a spec's form: every fault at once, each at its key or value."""
+"""Check a spec against the schema, and report all errors at once, each at its key or value."""
 
 from __future__ import annotations
 
@@ -20,53 +20,55 @@ from specbuild.ops import OPS
 
 
 def validate_source(source: Source, library: Collection[str] | None = None) -> None:
-    """Raise SpecErrors if the form of a spec is not the schema's; what comes after can rely on it.
+    """Check a spec against the schema, and raise SpecErrors with all errors. Later stages rely on this check.
 
-    Arguments of the file's own blocks are checked with the rest. Blocks that come from elsewhere are not
-    opened here; with the names of the library's, one that no place has is refused.
+    It includes the arguments of the blocks that the file defines. It does not open other files. If the names
+    of the `library` blocks are given, it also refuses blocks that are neither in the file, nor imported, nor
+    in the library.
     """
-    own = parse_own_blocks(source)
-    document = build_spec_schema(own)
-    rule = make_step_rule(known_block_names(source, library) if library is not None else None)
-    faults = SchemaChecker(document, {"step": rule, "edit": check_edit_verbs}).find_errors(source.data)
-    if faults:
-        blocks = {*own, *(library or ())}
-        raise SpecErrors(describe_errors(MessageWriter(source, blocks), faults))
+    own_blocks = parse_own_blocks(source)
+    step_rule = make_step_rule(known_block_names(source, library) if library is not None else None)
+    rules = {"step": step_rule, "edit": check_edit_verbs}
+    errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
+    if errors:
+        writer = MessageWriter(source, {*own_blocks, *(library or ())})
+        raise SpecErrors(describe_errors(writer, errors))
 
 
-def describe_errors(telling: MessageWriter, faults: list[SchemaError]) -> Iterator[SpecError]:
-    """The faults in words: as many as are shown; the others only count."""
-    errors: dict[tuple[Any, ...], SpecError] = {}
-    for i, fault in enumerate(faults):
-        if len(errors) == MAX_REPORTED:
-            return chain(errors.values(), (SpecError(f.keyword, "") for f in faults[i:]))
-        for error in telling.describe_error(fault):
-            errors.setdefault((error.code, error.message, error.location), error)
-    return iter(errors.values())
+def describe_errors(writer: MessageWriter, errors: list[SchemaError]) -> Iterator[SpecError]:
+    """Describe as many errors as are reported; for the others, yield empty errors, which are only counted."""
+    described: dict[tuple[Any, ...], SpecError] = {}
+    for i, error in enumerate(errors):
+        if len(described) == MAX_REPORTED:
+            return chain(described.values(), (SpecError(e.keyword, "") for e in errors[i:]))
+        for spec_error in writer.describe_error(error):
+            key = (spec_error.code, spec_error.message, spec_error.location)
+            described.setdefault(key, spec_error)
+    return iter(described.values())
 
 
 def parse_own_blocks(source: Source) -> dict[str, BlockDef]:
-    """The file's blocks with their parameters, where these and the name have no fault themselves."""
-    found = {}
+    """Return the blocks of a file with their parameters, if their names and parameters are valid."""
+    blocks = {}
     for name, raw in as_mapping(as_mapping(source.data).get("blocks")).items():
         params = as_mapping(raw).get("params", {})
         if IDENTIFIER.fullmatch(name) and isinstance(raw, Mapping) and parameters_checker().is_valid(params):
             at = source.address_of(("blocks", name))
             declared = {p: parse_param(p, value, at.child("params", p)) for p, value in params.items()}
             doc = raw.get("doc")
-            found[name] = BlockDef(name, doc if isinstance(doc, str) else "", declared, {}, (), None, at)
-    return found
+            blocks[name] = BlockDef(name, doc if isinstance(doc, str) else "", declared, {}, (), None, at)
+    return blocks
 
 
 @cache
 def parameters_checker() -> SchemaChecker:
-    """Of the parameters of a block."""
-    frame = build_spec_schema()
-    return SchemaChecker({**frame["definitions"]["parameters"], "definitions": frame["definitions"]})
+    """Return a checker for the `params` of a block."""
+    definitions = build_spec_schema()["definitions"]
+    return SchemaChecker({**definitions["parameters"], "definitions": definitions})
 
 
 def known_block_names(source: Source, library: Collection[str]) -> set[str]:
-    """The names that mean a block in this file."""
+    """Return the names that a file can use as blocks."""
     data = as_mapping(source.data)
     return {
         *as_mapping(data.get("blocks")),
@@ -81,38 +83,38 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 
 def check_edit_verbs(value: Any) -> Iterator[tuple[str, str]]:
-    """What the schema cannot say of an edit: it has exactly one verb, and nothing that does not go with it."""
+    """Check what the schema cannot express: an edit has one verb, and only keys that belong to it."""
     if not isinstance(value, Mapping):
         return
-    known, owned = build_edit_schema()["properties"], build_edit_schema()["dependencies"]
+    known, dependent = build_edit_schema()["properties"], build_edit_schema()["dependencies"]
     verbs = [key for key in value if key in EDIT_VERBS]
-    if not verbs and not any(key in owned for key in value):
-        yield "no verb", ""
+    if not verbs and not any(key in dependent for key in value):
+        yield "missingVerb", ""
     if not verbs or any(key not in known for key in value):
         return
     for verb in verbs[1:2]:
-        yield "verbs", verb
+        yield "severalVerbs", verb
     [verb, *others] = verbs
     for key in value:
-        if key not in EDIT_VERBS[verb] and key not in EDIT_VERBS and key not in owned and not others:
-            yield "strange", key
+        if key not in EDIT_VERBS[verb] and key not in EDIT_VERBS and key not in dependent and not others:
+            yield "inapplicableKey", key
     if verb == "insert" and ("after" in value) == ("before" in value):
-        yield "where", "before"
+        yield "missingPosition", "before"
 
 
 def make_step_rule(blocks: Collection[str] | None) -> Rule:
-    """What the schema cannot say of a step: it has exactly one op or block, and that block exists."""
+    """Return a rule for what the schema cannot express: a step has one op or block, and that block exists."""
 
     def check_step(step: Any) -> Iterator[tuple[str, str]]:
         kinds = [key for key in step if key not in STEP_KEYS] if isinstance(step, Mapping) else [step]
         known = [kind for kind in kinds if isinstance(kind, str)]
         known = [kind for kind in known if kind in OPS or kind in STRUCTURES or kind[:1].isupper()]
         if not kinds:
-            yield "no kind", ""
+            yield "missingOp", ""
         for kind in known[1:2]:
-            yield "kinds", kind
+            yield "severalOps", kind
         for kind in known:
             if blocks is not None and kind[:1].isupper() and kind not in blocks:
-                yield "no block", kind
+                yield "unknownBlock", kind
 
     return check_step
