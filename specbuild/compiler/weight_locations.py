@@ -15,6 +15,7 @@ from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
 from specbuild.ops.table import Weight as WeightOp
+from specbuild.ops.weight_spec import WeightSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +30,17 @@ class WeightLocation:
     path: str
     name: str
     shape: tuple[int, ...]
-    trained: bool
-    decays: bool
+    spec: WeightSpec
     framework_path: str
     storage: Storage
+
+    @property
+    def trained(self) -> bool:
+        return self.spec.trainable
+
+    @property
+    def decays(self) -> bool:
+        return self.spec.decays
 
     @property
     def framework_shape(self) -> tuple[int, ...]:
@@ -161,8 +169,7 @@ def visit_weights(
                     ".".join((*path, node.name, name)),
                     name,
                     shape,
-                    weight.trainable,
-                    weight.decays,
+                    weight,
                     ("." if backend == "torch" else "/").join(parts),
                     storage,
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from specbuild.frontend.resolver import SpecFiles
 from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip, outer_type, size_arguments
 from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import MATRIX_INITS, AttributeValueError, Init
-from specbuild.ops.base import Op, WeightSpec, list_attributes
+from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.types import ShapeError, TensorType, join_names
+from specbuild.ops.weight_spec import WeightSpec
 
 MAX_STEPS = 50_000
 
@@ -72,7 +73,7 @@ class NodeBuilder:
         type_, parts = self.infer_types(step, op, types)
         for name, value in values.items():
             if isinstance(value, Init):
-                self.check_initializer(step, name, value, op.weight_specs(*types))
+                self.check_initializer(step, name, value, op.weight_specs(*types).values())
         return Node(
             path, op, tuple(sources), type_, step.at, step.name is not None, doc=step.doc, parts=parts
         )
@@ -118,15 +119,9 @@ class NodeBuilder:
             check_name(part, step.value_at, "a part")
         return type_, parts
 
-    def check_initializer(
-        self, step: StepDef, name: str, init: Init, weights: Mapping[str, WeightSpec]
-    ) -> None:
-        """Raise SB305 if an initializer for matrices is given for a vector.
-
-        The attribute `init` is for the first weight, `bias_init` for the bias.
-        """
-        part = name.removesuffix("init").rstrip("_")
-        weight = next((w for key, w in weights.items() if key.startswith(part)), None)
+    def check_initializer(self, step: StepDef, name: str, init: Init, weights: Iterable[WeightSpec]) -> None:
+        """Raise SB305 if the attribute `name` gives an initializer for matrices to a vector."""
+        weight = next((w for w in weights if w.init is init), None)
         if init.kind in MATRIX_INITS and weight is not None and len(weight.axes) < 2:
             raise step.value_at.child(name).error(
                 "SB305",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from specbuild.expressions import concrete, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Choice, Init, InitKind, Real
-from specbuild.ops.base import Op, WeightSpec, attribute_field, register_op, require_floats
+from specbuild.ops.base import Op, attribute_field, register_op, require_floats
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.weight_spec import WeightSpec
 
 
 class Activation(Op):
@@ -157,7 +158,7 @@ class Prelu(Activation):
         return require_floats(self.name, x)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        return {"slope": WeightSpec({"O": 1 if self.over is None else x[self.over]})}
+        return {"slope": WeightSpec({"O": 1 if self.over is None else x[self.over]}, init=self.init)}
 
 
 class AxisActivation(Op):

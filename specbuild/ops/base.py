@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from specbuild.ops.attribute_kinds import AttributeKind
 from specbuild.ops.types import ShapeError, TensorType
-
-
-@dataclass(frozen=True)
-class WeightSpec:
-    """A parameter or buffer of an op.
-
-    `axes` are in PyTorch's order and named by their role: O and I for the output and input channels of a
-    kernel, then the window axes. A backend may store them in another order. `trainable` is false for buffers.
-    `decays` says whether weight decay applies: to kernels of linear and convolution layers and to embeddings.
-    """
-
-    axes: Mapping[str, int]
-    trainable: bool = True
-    decays: bool = False
+from specbuild.ops.weight_spec import WeightSpec
 
 
 @dataclass(frozen=True)
@@ -42,6 +29,19 @@ class AxisStride:
     axis: str
     numerator: int
     denominator: int = 1
+
+
+@dataclass(frozen=True)
+class RunningStatistics:
+    """How an op updates buffers in training: by the share `momentum` of the statistics of each batch.
+
+    `means` and `variances` are the names of its weights; each position of `axis` has its own statistics.
+    """
+
+    momentum: float
+    axis: str
+    means: tuple[str, ...]
+    variances: tuple[str, ...]
 
 
 class Op:
@@ -87,6 +87,18 @@ class Op:
     def count_macs(self, *inputs: Any) -> int:
         """Multiply-adds for one sample, without elementwise operations."""
         return 0
+
+    def running_statistics(self) -> RunningStatistics | None:
+        """The buffers that it updates in training; None if it has none."""
+        return None
+
+    def dropout_rate(self) -> float | None:
+        """The probability of dropping a value in training; None if it never drops any."""
+        return None
+
+    def index_limits(self, *inputs: Any) -> dict[str, int]:
+        """For each input of indices, by name, the number of its possible values."""
+        return {}
 
 
 def require_floats(name: str, x: TensorType) -> TensorType:

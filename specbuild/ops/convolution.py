@@ -17,8 +17,9 @@ from specbuild.ops.attribute_kinds import (
     Padding,
     PerAxis,
 )
-from specbuild.ops.base import AxisStride, Op, WeightSpec, attribute_field, register_op
+from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.weight_spec import InputAxis, WeightSpec, bias_spec, kernel_spec
 from specbuild.ops.window import (
     SlidingWindow,
     build_window,
@@ -79,8 +80,9 @@ class Conv(Op):
         window = self.sliding_window(x)
         window_sizes = dict(zip("DHW"[-len(window.axes) :], window.kernel, strict=True))
         axes = {"O": self.channels, "I": concrete(x[CHANNEL]) // concrete(self.groups), **window_sizes}
-        kernel = WeightSpec(axes, decays=True)
-        return {"kernel": kernel} | ({"bias": WeightSpec({"O": self.channels})} if self.bias else {})
+        kernel = kernel_spec(axes, self.init, InputAxis(concrete(self.groups)))
+        bias = bias_spec(self.channels, kernel, self.bias_init)
+        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return self.sliding_window(x).axis_strides()
@@ -153,8 +155,9 @@ class ConvTranspose(Op):
         window = self.sliding_window(x)
         window_sizes = dict(zip("DHW"[-len(window.axes) :], window.kernel, strict=True))
         axes = {"I": x[CHANNEL], "O": concrete(self.channels) // concrete(self.groups), **window_sizes}
-        kernel = WeightSpec(axes, decays=True)
-        return {"kernel": kernel} | ({"bias": WeightSpec({"O": self.channels})} if self.bias else {})
+        kernel = kernel_spec(axes, self.init, InputAxis(concrete(self.groups)))
+        bias = bias_spec(self.channels, kernel, self.bias_init)
+        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return self.sliding_window(x).transposed_strides()
@@ -183,8 +186,10 @@ class Linear(Op):
         return x.with_sizes({self.over: self.features})
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        kernel = WeightSpec({"O": self.features, "I": x[self.over]}, decays=True)
-        return {"kernel": kernel} | ({"bias": WeightSpec({"O": self.features})} if self.bias else {})
+        axes = {"O": self.features, "I": x[self.over]}
+        kernel = kernel_spec(axes, self.init, InputAxis(is_flattened=True))
+        bias = bias_spec(self.features, kernel, self.bias_init)
+        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
 
     def count_macs(self, x: TensorType) -> int:
         return x.element_count * concrete(self.features)

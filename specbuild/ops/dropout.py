@@ -25,6 +25,9 @@ class Dropout(Op):
             raise ShapeError("SB404", "this would drop whole samples", "use `drop_path` to drop samples")
         return require_floats(self.name, x)
 
+    def dropout_rate(self) -> float:
+        return self.rate
+
 
 @register_op("dropout")
 class DropPath(Op):
@@ -42,3 +45,6 @@ class DropPath(Op):
         if not x.batched:
             raise ShapeError("SB401", f"drop_path needs a batch, but {x} is the same for every sample")
         return require_floats(self.name, x)
+
+    def dropout_rate(self) -> float:
+        return self.rate

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from specbuild.ops.attribute_kinds import AxisName, Init, InitKind, Integer
-from specbuild.ops.base import InputSpec, Op, WeightSpec, attribute_field, register_op
+from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names
+from specbuild.ops.weight_spec import BY_FAN_IN, WeightSpec
 
 
 def require_integers(name: str, x: TensorType) -> TensorType:
@@ -48,6 +49,9 @@ class Gather(Op):
         sizes = x.replace_axes(self.over, own).sizes
         return TensorType(sizes, x.dtype, x.batched or index.batched)
 
+    def index_limits(self, x: TensorType, index: TensorType) -> dict[str, int]:
+        return {"index": x[self.over]}
+
     def shared_axes(self, x: TensorType, index: TensorType) -> list[str]:
         """The axes that the value and its index share."""
         x[self.over]
@@ -71,6 +75,9 @@ class OneHot(Op):
             raise ShapeError("SB401", f"{x} already has an axis {self.axis}")
         return TensorType({**x.sizes, self.axis: self.count}, "float", x.batched)
 
+    def index_limits(self, x: TensorType) -> dict[str, int]:
+        return {"x": self.count}
+
 
 @register_op("index")
 class Embedding(Op):
@@ -88,4 +95,9 @@ class Embedding(Op):
         return TensorType({**x.sizes, CHANNEL: self.features}, "float", x.batched)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        return {"kernel": WeightSpec({"I": self.count, "O": self.features}, decays=True)}
+        init = self.init or Init("normal")
+        axes = {"I": self.count, "O": self.features}
+        return {"kernel": WeightSpec(axes, decays=True, init=init, random=BY_FAN_IN, is_table=True)}
+
+    def index_limits(self, x: TensorType) -> dict[str, int]:
+        return {"x": self.count}

@@ -6,15 +6,19 @@ from math import prod
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Init, InitKind, Integer, Real
-from specbuild.ops.base import Op, WeightSpec, attribute_field, register_op, require_floats
+from specbuild.ops.base import Op, RunningStatistics, attribute_field, register_op, require_floats
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
+from specbuild.ops.weight_spec import NEAR_ONE, POSITIVE, WeightSpec
 
 
-def affine_weights(size: dict[str, int], scale: bool, shift: bool = True) -> dict[str, WeightSpec]:
-    """The learned scale and shift of a normalisation layer."""
-    return ({"scale": WeightSpec(size)} if scale else {}) | (
-        {"shift": WeightSpec(size)} if scale and shift else {}
-    )
+def affine_weights(
+    axes: dict[str, int], scale: bool, shift: bool = True, init: Init | None = None
+) -> dict[str, WeightSpec]:
+    """The learned scale and shift of a normalisation layer; `init` is that of the scale, by default ones."""
+    if not scale:
+        return {}
+    weights = {"scale": WeightSpec(axes, init=init or Init("ones"), random=NEAR_ONE)}
+    return weights | ({"shift": WeightSpec(axes, init=Init("zeros"))} if shift else {})
 
 
 def position_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -58,12 +62,15 @@ class BatchNorm(Op):
         return require_floats(self.name, x)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        size = {"O": x[self.over]}
+        axes = {"O": x[self.over]}
         statistics = {
-            "mean": WeightSpec(size, trainable=False),
-            "variance": WeightSpec(size, trainable=False),
+            "mean": WeightSpec(axes, trainable=False, init=Init("zeros")),
+            "variance": WeightSpec(axes, trainable=False, init=Init("ones"), random=POSITIVE),
         }
-        return affine_weights(size, self.affine) | statistics
+        return affine_weights(axes, self.affine, init=self.init) | statistics
+
+    def running_statistics(self) -> RunningStatistics:
+        return RunningStatistics(self.momentum, self.over, means=("mean",), variances=("variance",))
 
 
 @register_op("norm")
@@ -85,7 +92,7 @@ class LayerNorm(Op):
         return require_floats(self.name, x)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        return affine_weights({axis: x[axis] for axis in self.over}, self.affine, self.bias)
+        return affine_weights({axis: x[axis] for axis in self.over}, self.affine, self.bias, self.init)
 
 
 @register_op("norm")
@@ -131,7 +138,7 @@ class GroupNorm(Op):
         return require_floats(self.name, x)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        return affine_weights({"O": x[CHANNEL]}, self.affine)
+        return affine_weights({"O": x[CHANNEL]}, self.affine, init=self.init)
 
 
 @register_op("norm")
@@ -154,7 +161,7 @@ class InstanceNorm(Op):
         return require_floats(self.name, x)
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        return affine_weights({"O": x[CHANNEL]}, self.affine)
+        return affine_weights({"O": x[CHANNEL]}, self.affine, init=self.init)
 
 
 @register_op("norm")

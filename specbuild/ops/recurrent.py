@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import ClassVar
 
 from specbuild.expressions import concrete, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisName, Boolean, Choice, Init, InitKind, Integer
-from specbuild.ops.base import Op, WeightSpec, attribute_field, register_op, require_floats
+from specbuild.ops.base import Op, attribute_field, register_op, require_floats
 from specbuild.ops.types import CHANNEL, TensorType
+from specbuild.ops.weight_spec import WeightSpec, kernel_spec
 
 
 class Recurrent(Op):
@@ -19,6 +21,8 @@ class Recurrent(Op):
     returns: str
     bias: bool
     over: str
+    init: Init | None
+    recurrent_init: Init | None
 
     def infer_type(self, x: TensorType) -> TensorType:
         require_floats(self.name, x)
@@ -30,12 +34,14 @@ class Recurrent(Op):
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
         rows = self.gate_count * concrete(self.units)
+        default = Init("uniform", (1 / sqrt(concrete(self.units)),))
         weights = {
-            "kernel": WeightSpec({"O": rows, "I": x[CHANNEL]}, decays=True),
-            "recurrent_kernel": WeightSpec({"O": rows, "I": self.units}, decays=True),
+            "kernel": kernel_spec({"O": rows, "I": x[CHANNEL]}, self.init or default),
+            "recurrent_kernel": kernel_spec({"O": rows, "I": self.units}, self.recurrent_init or default),
         }
         if self.bias:
-            weights |= {"bias": WeightSpec({"O": rows}), "recurrent_bias": WeightSpec({"O": rows})}
+            bias = WeightSpec({"O": rows}, init=default)
+            weights |= {"bias": bias, "recurrent_bias": bias}
         if not self.bidirectional:
             return weights
         return weights | {f"backward_{name}": weight for name, weight in weights.items()}

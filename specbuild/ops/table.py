@@ -14,7 +14,7 @@ from specbuild.ops.attribute_kinds import (
     Integer,
     TableFormula,
 )
-from specbuild.ops.base import Op, WeightSpec, attribute_field, register_op
+from specbuild.ops.base import Op, attribute_field, register_op
 from specbuild.ops.table_expression import (
     BOOL,
     INT,
@@ -26,6 +26,7 @@ from specbuild.ops.table_expression import (
     infer_kind,
 )
 from specbuild.ops.types import TensorType, join_names
+from specbuild.ops.weight_spec import BY_FAN_IN, NEAR_ZERO, WeightSpec
 
 DTYPE_KINDS = {"float": NUMBER_KINDS, "int32": (INT, INTEGRAL), "bool": (BOOL,)}
 
@@ -46,7 +47,8 @@ class Weight(Op):
         return TensorType(self.axes, batched=False)
 
     def weight_specs(self) -> dict[str, WeightSpec]:
-        return {"value": WeightSpec(self.axes, self.trained)}
+        random = BY_FAN_IN if len(self.axes) > 1 else NEAR_ZERO
+        return {"value": WeightSpec(self.axes, self.trained, init=self.init, random=random, is_table=True)}
 
 
 @register_op("table")

@@ -9,7 +9,7 @@ import numpy as np
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
-from specbuild.ops.norm import BatchNorm
+from specbuild.ops.base import Op, RunningStatistics
 from specbuild.runtimes.jobs import ParityCase
 
 if TYPE_CHECKING:
@@ -128,29 +128,32 @@ def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Ar
     and a functional Keras model chooses its own.
     """
     result = dict(statistics)
-    for path, (op, counts) in batch_norm_uses(case.model, case.batch).items():
+    for path, (running, counts) in statistics_uses(case.model, case.batch).items():
         if len(counts) > 1:
-            for name in ("mean", "variance"):
+            for name in (*running.means, *running.variances):
                 result.pop(f"{path}.{name}", None)
-        elif (key := f"{path}.variance") in result and not (result[key] == weights[key]).all():  # else frozen
-            old_part = (1 - concrete(op.momentum)) * weights[key]
-            result[key] = (result[key] - old_part) * (counts[0] - 1) / counts[0] + old_part
+            continue
+        for key in (f"{path}.{name}" for name in running.variances):
+            if key in result and not (result[key] == weights[key]).all():  # else it is frozen
+                old_part = (1 - concrete(running.momentum)) * weights[key]
+                result[key] = (result[key] - old_part) * (counts[0] - 1) / counts[0] + old_part
     return result
 
 
-def batch_norm_uses(model: Block, batch: int) -> dict[str, tuple[BatchNorm, list[int]]]:
-    """Every batch norm by its path, with the number of values per channel in each of its calls."""
-    uses_by_path: dict[str, tuple[BatchNorm, list[int]]] = {}
+def statistics_uses(model: Block, batch: int) -> dict[str, tuple[RunningStatistics, list[int]]]:
+    """The running statistics of each step by its path, with the number of values per channel in each call."""
+    uses_by_path: dict[str, tuple[RunningStatistics, list[int]]] = {}
 
     def visit(block: Block, path: tuple[str, ...]) -> None:
         for node in block.nodes:
             here = (*path, node.reuses or node.name)
             if isinstance(node.op, Block):
                 visit(node.op, here)
-            elif isinstance(node.op, BatchNorm) and node.inputs[0] is not None:
+            elif isinstance(node.op, Op) and (updated := node.op.running_statistics()) is not None:
+                assert node.inputs[0] is not None
                 x = block.value_type(node.inputs[0])
-                count = batch * x.element_count // concrete(x[node.op.over])
-                uses_by_path.setdefault(".".join(here), (node.op, []))[1].append(count)
+                count = batch * x.element_count // concrete(x[updated.axis])
+                uses_by_path.setdefault(".".join(here), (updated, []))[1].append(count)
 
     visit(model, ())
     return uses_by_path

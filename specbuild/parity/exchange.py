@@ -20,7 +20,7 @@ from specbuild.compiler.weight_locations import (
     to_framework,
 )
 from specbuild.ir.graph import Block, walk_ops
-from specbuild.ops.dropout import Dropout, DropPath
+from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
 from specbuild.parity.difference import align_variances
 from specbuild.parity.probe_plan import ProbePlan, plan_probes
@@ -227,7 +227,10 @@ def dropout_paths(model: Block) -> list[str]:
     return [
         path
         for path, node, _ in walk_ops(model)
-        if isinstance(node.op, Dropout | DropPath) and node.reuses is None and not is_fixed(node.op.rate, 0)
+        if isinstance(node.op, Op)
+        and node.reuses is None
+        and (rate := node.op.dropout_rate()) is not None
+        and not is_fixed(rate, 0)
     ]
 
 

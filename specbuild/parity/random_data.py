@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.expressions import concrete
 from specbuild.ops.types import TensorType
+from specbuild.ops.weight_spec import UniformValues, count_fans
 from specbuild.runtimes.jobs import ParityCase
 from specbuild.summary.examples import vocabulary_size
 
@@ -24,15 +24,15 @@ def random_generator(case: ParityCase) -> np.random.Generator:
 
 
 def draw_weight(weight: WeightLocation, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Draw one weight. Scales are near one; kernels keep the standard deviation of their input."""
-    if weight.name == "variance":
-        return random.uniform(0.5, 1.5, weight.shape)
-    if weight.name == "scale":
-        return 1 + 0.2 * random.normal(size=weight.shape)
-    if weight.name in ("bias", "shift", "mean") or len(weight.shape) < 2:
-        return 0.3 * random.normal(size=weight.shape)
-    fan_in = max(1, prod(weight.shape[1:]))
-    return np.asarray(random.normal(size=weight.shape) / fan_in**0.5)
+    """Draw one weight from the random values that its op gives."""
+    values = weight.spec.random
+    if isinstance(values, UniformValues):
+        return random.uniform(values.low, values.high, weight.shape)
+    result = values.mean + values.deviation * random.normal(size=weight.shape)
+    if values.by_fan_in:
+        fan_in, _ = count_fans(weight.shape)
+        result = result / fan_in**0.5
+    return np.asarray(result)
 
 
 def draw_input(x: TensorType, case: ParityCase, random: np.random.Generator) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ir.graph import Block, walk_ops
-from specbuild.ops.dropout import Dropout, DropPath
+from specbuild.ops.base import Op
 from specbuild.parity.compare import ParityReport
 from specbuild.parity.difference import (
     FORWARD,
@@ -18,7 +18,7 @@ from specbuild.parity.difference import (
     KIND_TITLES,
     ZERO_SHARE,
     Difference,
-    batch_norm_uses,
+    statistics_uses,
 )
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
 from specbuild.parity.trace import TracedStep
@@ -245,12 +245,13 @@ class ParityResult:
     def training_notes(self) -> Iterator[str]:
         """What is compared in the training step."""
         yield "training: one step of gradient descent; weights and statistics are compared after it"
-        if any(isinstance(node.op, Dropout | DropPath) for _, node, _ in walk_ops(self.model)):
+        ops = [node.op for _, node, _ in walk_ops(self.model)]
+        if any(isinstance(op, Op) and op.dropout_rate() is not None for op in ops):
             yield (
                 "dropout and drop-path: their rates are compared, then set to 0 in both files for the "
                 "training step"
             )
-        uses = batch_norm_uses(self.model, self.case.batch)
+        uses = statistics_uses(self.model, self.case.batch)
         if uses:
             yield (
                 "running variance: PyTorch divides by n - 1 and Keras by n; PyTorch's share of the batch is "

@@ -20,7 +20,6 @@ from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops import Op
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Integer, PerAxis, Real
 from specbuild.ops.base import OpAttribute, list_attributes
-from specbuild.ops.indexing import Embedding, Gather, OneHot
 
 AxisSizes = dict[str, int]
 
@@ -155,11 +154,10 @@ def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
 
 
 def vocabulary_size(model: Block) -> int:
-    """The smallest vocabulary among the steps that take integers as input."""
-    sizes = []
+    """The smallest number of possible indices among the steps that take indices as input."""
+    limits: list[int] = []
     for _, node, block in walk_ops(model):
-        if isinstance(node.op, Embedding | OneHot):
-            sizes.append(concrete(node.op.count))
-        elif isinstance(node.op, Gather) and node.inputs[0] is not None:
-            sizes.append(concrete(block.value_type(node.inputs[0])[node.op.over]))
-    return min(sizes, default=DEFAULT_VOCABULARY)
+        if isinstance(node.op, Op):
+            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+            limits += map(concrete, node.op.index_limits(*types).values())
+    return min(limits, default=DEFAULT_VOCABULARY)

@@ -49,7 +49,7 @@ def adapt_weights(
         if adaptation is None:
             mismatched.append(replace(unfit, suggested_mode=suggest_mode(weight)))
         else:
-            values[unfit.path], description = adapt_tensor(model, weight, adaptation, seed)
+            values[unfit.path], description = adapt_tensor(weight, adaptation, seed)
             source = replace(unfit, actual=unfit.actual or format_shape(value))
             adapted.append(AdaptedWeight(source, description, adaptation.text))
     return replace(matched, values=values, mismatched=mismatched, adapted=adapted)
@@ -69,13 +69,11 @@ def is_selected(adaptation: Adaptation, weight: UnfitWeight) -> bool:
     return is_matching(weight.path, adaptation.pattern) or is_matching(weight.file_name, adaptation.pattern)
 
 
-def adapt_tensor(
-    model: Block, weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0
-) -> tuple[Array, str]:
+def adapt_tensor(weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0) -> tuple[Array, str]:
     """The adapted tensor, and a description of how it was made."""
     if adaptation.mode == RESAMPLE:
         return adapt_table(weight, adaptation)
-    initial = initialize_weights(model, [weight.location], seed)[weight.location.path]
+    initial = initialize_weights([weight.location], seed)[weight.location.path]
     return adapt_kernel(weight, adaptation, initial)
 
 

@@ -100,7 +100,7 @@ def convert_weights(
     if report.is_complete:
         new_paths = {u.path for u in report.new}
         new_weights = [w for w in locate_weights(model.graph, "torch") if w.path in new_paths]
-        initial_values = initialize_weights(model.graph, new_weights, options.seed)
+        initial_values = initialize_weights(new_weights, options.seed)
         write_weights(model, target, kind, names, {**matched.values, **initial_values})
     return report
 
@@ -110,7 +110,7 @@ def write_initial_weights(model: Model, target: Path, options: ConversionOptions
     require_numpy()
     kind, names = resolve_target(target, options)
     weights = locate_weights(model.graph, "torch")
-    write_weights(model, target, kind, names, initialize_weights(model.graph, weights, options.seed))
+    write_weights(model, target, kind, names, initialize_weights(weights, options.seed))
     return len(weights)
 
 

@@ -55,7 +55,7 @@ def taken(
     told = build_report(found, declared, [h.path for h in weights])
     assert told.is_complete, told.summary_line()
     assert not told.notes, told.notes
-    begun = initialize_weights(spec.graph, [h for h in weights if h.path not in found.values])
+    begun = initialize_weights([h for h in weights if h.path not in found.values])
     assert {h.path for h in weights} == {*found.values, *begun}
     return {**found.values, **{path: value.astype("float64") for path, value in begun.items()}}, told
 

@@ -83,7 +83,7 @@ def net(channels: int = 3, height: int = 16, width: int = 16, **parameters: Any)
 
 
 def values(model: Block) -> dict[str, Array]:
-    return initialize_weights(model, locate_weights(model, "torch"), seed=3)
+    return initialize_weights(locate_weights(model, "torch"), seed=3)
 
 
 def made(
@@ -166,7 +166,7 @@ def test_modes(names: str, channels: int) -> None:
     if channels > 3:
         more = (8, channels - 3, 3, 3)
         kernels = [h for h in locate_weights(model, "torch") if h.path == KERNEL]
-        drawn = initialize_weights(model, kernels, seed=5)[KERNEL]
+        drawn = initialize_weights(kernels, seed=5)[KERNEL]
         wanted["zero"] = np.concatenate([kernel, np.zeros(more, "float32")], 1)
         wanted["random"] = np.concatenate([kernel, drawn[:, 3:]], 1)
         assert np.abs(drawn[:, 3:]).min() > 0

@@ -105,7 +105,7 @@ def test_they_begin_as_pytorch_does() -> None:
     """Bounds and deviations of every weight, next to those of the emitted PyTorch model."""
     torch: Any = pytest.importorskip("torch")
     model = load(NET)
-    ours = initialize_weights(model.graph, locate_weights(model.graph, "torch"))
+    ours = initialize_weights(locate_weights(model.graph, "torch"))
     torch.manual_seed(0)
     theirs = {k: v.numpy() for k, v in model.build("torch").state_dict().items()}
     for h in locate_weights(model.graph, "torch"):
@@ -121,9 +121,9 @@ def test_they_begin_as_pytorch_does() -> None:
 def test_a_seed_gives_the_same_numbers_and_a_step_more_changes_no_other() -> None:
     model = load(NET)
     weights = locate_weights(model.graph, "torch")
-    first, again, other = (initialize_weights(model.graph, weights, seed) for seed in (1, 1, 2))
+    first, again, other = (initialize_weights(weights, seed) for seed in (1, 1, 2))
     longer = load(NET.replace("    as: conv\n", "    as: conv\n  - conv: {channels: 48}\n    as: more\n"))
-    grown = initialize_weights(longer.graph, locate_weights(longer.graph, "torch"), 1)
+    grown = initialize_weights(locate_weights(longer.graph, "torch"), 1)
     for path, value in first.items():
         np.testing.assert_array_equal(value, again[path])
         np.testing.assert_array_equal(value, grown[path])
@@ -137,7 +137,7 @@ def test_every_weight_of_every_op_begins() -> None:
     for name, case in CASES.items():
         model = build_graph(text(*case))
         weights = locate_weights(model, "torch")
-        values = initialize_weights(model, weights)
+        values = initialize_weights(weights)
         told += len(values)
         for backend in ("torch", "keras"):
             kept = locate_weights(model, backend)

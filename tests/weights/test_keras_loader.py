@@ -93,7 +93,7 @@ def loaded(model: Block, values: Mapping[str, Any], whole: Mapping[str, Any] | N
 def same(model: Block, name: str) -> None:
     values = {
         k: v + np.arange(v.size).reshape(v.shape)
-        for k, v in initialize_weights(model, locate_weights(model, "torch")).items()
+        for k, v in initialize_weights(locate_weights(model, "torch")).items()
     }
     wanted = to_framework(locate_weights(model, "keras"), values)
     found = loaded(model, values)
@@ -119,7 +119,7 @@ def test_every_variable_of_every_op_is_filled() -> None:
 
 def test_what_is_missing_or_left_over_is_named() -> None:
     model = build_graph(ROOT / "specs" / "gated_classifier.yaml")
-    values = initialize_weights(model, locate_weights(model, "torch"))
+    values = initialize_weights(locate_weights(model, "torch"))
     with pytest.raises(ValueError, match="the model has no other"):
         loaded(model, {**values, "other": np.zeros(1)})
     with pytest.raises(KeyError, match=r"head\.bias"):

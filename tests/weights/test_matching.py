@@ -83,7 +83,7 @@ def net() -> Block:
 
 
 def values(model: Block) -> dict[str, Array]:
-    return initialize_weights(model, locate_weights(model, "torch"), seed=3)
+    return initialize_weights(locate_weights(model, "torch"), seed=3)
 
 
 def state(model: Block, backend: str = "torch") -> dict[str, Array]:

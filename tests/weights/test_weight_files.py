@@ -56,7 +56,7 @@ class Evil:
 
 def good() -> dict[str, Any]:
     model = load(NET)
-    return initialize_weights(model.graph, locate_weights(model.graph, "torch"))
+    return initialize_weights(locate_weights(model.graph, "torch"))
 
 
 def tensors(header: dict[str, Any], data: bytes = b"", length: int | None = None) -> bytes:
