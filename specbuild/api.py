@@ -91,10 +91,10 @@ class Model:
         """
         header = file_header(self.digest, self.spec.license)
         return stamp_source(
-            self.compiled(backend).source(header, loader=loader and backend == "keras", groups=groups)
+            self.compile_for(backend).source(header, loader=loader and backend == "keras", groups=groups)
         )
 
-    def compiled(self, backend: str) -> CompiledModel:
+    def compile_for(self, backend: str) -> CompiledModel:
         """Return the model compiled for one backend, which every use of it shares. Raises SB602."""
         return self.stages.compiler.compile_for(backend)
 

@@ -168,7 +168,9 @@ def spec_case_builder(spec: str, load: Callable[..., Model]) -> Callable[[], Par
 
         model = load(spec)
         sources = {backend: model.source(backend) for backend in BACKEND_NAMES}
-        return ParityCase(spec, model.graph, sources=sources, steps=True, calibrate=True, digest=model.digest)
+        return ParityCase(
+            spec, model.stages.model, sources=sources, steps=True, calibrate=True, digest=model.digest
+        )
 
     return build_case
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Backend, BlockLowering, LoweredBlock, LoweredStep, block_identity
+from specbuild.codegen.lowering import LoweredBlock, LoweredStep
 from specbuild.codegen.tree import Expr
 from specbuild.ir.graph import Block
 
@@ -60,33 +60,10 @@ class ClassSpec:
 
 @dataclass
 class ClassTable:
-    """The classes of one model, built from the inside out."""
+    """The classes of one model that are built so far. Instances of a class are built after it."""
 
-    backend: Backend
-    # blocks whose inputs are converted to the framework's own axis order
-    natural_order_blocks: set[str] = field(default_factory=set)
-    lowered_blocks: dict[tuple[int, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
-    lowering_order: list[LoweredBlock] = field(default_factory=list)
-    value_numbers: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # block identity -> its value numbers
-    class_of: dict[int, ClassSpec] = field(default_factory=dict)  # id of an instance -> its class
-    # id of an instance -> its values for parameters that merging added
-    extra_arguments: dict[int, dict[str, Any]] = field(default_factory=dict)
+    value_numbers: Mapping[str, dict[str, int]]  # block identity -> its value numbers
+    class_of: dict[LoweredBlock, ClassSpec] = field(default_factory=dict)
+    # instance -> its values for parameters that merging added
+    extra_arguments: dict[LoweredBlock, dict[str, Any]] = field(default_factory=dict)
     class_names: set[str] = field(default_factory=set)
-
-    def lower_block(self, block: Block, layouts: tuple[Layout, ...], model: bool = False) -> LoweredBlock:
-        """The steps of a block for these input layouts; lowered once, then cached."""
-        key = (id(block), layouts)
-        if key not in self.lowered_blocks:
-            lowering = BlockLowering(
-                block,
-                layouts,
-                self.backend,
-                self.lower_block,
-                self.value_numbers.setdefault(block_identity(block), {}),
-                self.natural_order_blocks,
-            )
-            self.lowered_blocks[key] = lowering.run(natural_outputs=model)
-            self.lowering_order.append(self.lowered_blocks[key])
-        return self.lowered_blocks[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,32 +18,42 @@ from specbuild.codegen.constructions import (
     map_expressions,
 )
 from specbuild.codegen.containers import collapse_rows
-from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Backend, LoweredBlock, LoweredStep, block_identity
+from specbuild.codegen.lower_model import LoweredModel
+from specbuild.codegen.lowering import LoweredBlock, LoweredStep, block_identity
 from specbuild.codegen.merge_instances import InstanceMerger, StructureMismatch
 from specbuild.codegen.tree import Expr, map_children
 from specbuild.expressions import concrete
 from specbuild.frontend.edits import EditDef, class_suffixes, to_camel_case
-from specbuild.ir.graph import Block
 
 
-def build_classes(model: Block, backend: Backend) -> list[ClassSpec]:
-    """The classes of a model in file order: each after the classes that it uses, the model's own last."""
-    table, top = lower_instances(model, backend)
+def build_classes(model: LoweredModel, unstable_params: Iterable[str] = ()) -> list[ClassSpec]:
+    """The classes of a model in file order: each after the classes that it uses, the model's own last.
+
+    The values of `unstable_params` are emitted as plain numbers.
+    """
     kinds: dict[str, list[LoweredBlock]] = {}
-    for lowered in table.lowering_order:
+    for lowered in model.instances:
         kinds.setdefault(block_identity(lowered.block), []).append(lowered)
+    root = with_unstable_params(model.root, unstable_params)
+    table = ClassTable({kind: dict(numbers) for kind, numbers in model.value_numbers.items()})
+    finished: dict[LoweredBlock, LoweredBlock] = {}  # instance -> the same with arguments and rows
     classes: list[ClassSpec] = []
     for kind in sort_inner_first(kinds):
-        instances = kinds[kind]
-        for lowered in instances:
-            fill_arguments(lowered, table)
-            collapse_rows(lowered, table.value_numbers[kind])
+        for lowered in kinds[kind]:
+            source = root if lowered is model.root else lowered
+            children = {node: finished[child] for node, child in lowered.children.items()}
+            filled = fill_arguments(replace(source, children=children), table)
+            finished[lowered] = collapse_rows(filled, table.value_numbers[kind])
+        instances = [finished[lowered] for lowered in kinds[kind]]
         groups = group_by_structure(instances)
         for group in groups:
             suffixes = distinguishing_suffixes(group, instances) if len(groups) > 1 else ()
-            classes += merge_group(group, table, group[0] is top, suffixes)
+            classes += merge_group(group, table, group[0] is finished.get(model.root), suffixes)
     return classes
+
+
+def with_unstable_params(root: LoweredBlock, names: Iterable[str]) -> LoweredBlock:
+    return replace(root, unstable_values={name: concrete(root.block.params[name]) for name in names})
 
 
 def distinguishing_suffixes(group: list[LoweredBlock], instances: list[LoweredBlock]) -> list[str]:
@@ -86,49 +96,35 @@ def sort_inner_first(kinds: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
     return list(ordered)
 
 
-def lower_instances(model: Block, backend: Backend) -> tuple[ClassTable, LoweredBlock]:
-    """Lower every block instance of a model; also returns the model's own steps.
-
-    A block whose instances would get their inputs in different layouts gets them all in the framework's own
-    axis order, so that one class can serve them.
-    """
-    layouts = tuple(Layout(backend.natural_order(x), (), x.batched) for x in model.inputs.values())
-    natural_order_blocks: set[str] = set()
-    while True:
-        table = ClassTable(backend, natural_order_blocks)
-        top = table.lower_block(model, layouts, model=True)
-        layouts_of: dict[str, set[tuple[Layout, ...]]] = {}
-        for lowered in table.lowering_order:
-            layouts_of.setdefault(block_identity(lowered.block), set()).add(
-                tuple(value.layout for value in lowered.inputs.values())
+def fill_arguments(lowered: LoweredBlock, table: ClassTable) -> LoweredBlock:
+    """Add constructor arguments to the calls of inner classes, and inline the values of unstable parameters."""
+    steps = [fill_step_arguments(step, lowered, table) for step in lowered.steps]
+    if lowered.unstable_values:
+        inline = partial(inline_names, values=lowered.unstable_values)
+        rewrite = partial(rewrite_values, change=inline)
+        steps = [
+            replace(
+                step,
+                member=None if step.member is None else map_expressions(step.member, rewrite),
+                call=rewrite(step.call),
             )
-        mixed = {kind for kind, variants in layouts_of.items() if len(variants) > 1} - natural_order_blocks
-        if not mixed:
-            return table, top
-        natural_order_blocks |= mixed
+            for step in steps
+        ]
+    return replace(lowered, steps=steps)
 
 
-def fill_arguments(lowered: LoweredBlock, table: ClassTable) -> None:
-    """Add constructor arguments to the calls of inner classes, whose parameters are known by now."""
-    for index, step in enumerate(lowered.steps):
-        child = lowered.children.get(step.node)
-        if child is not None and isinstance(step.member, Construction) and step.member.is_own_class:
-            inner_class, node = table.class_of[id(child)], lowered.block.find_node(step.node)
-            assert node is not None
-            extra = table.extra_arguments[id(child)]
-            arguments = tuple(
-                Argument(p, literal_expression(extra[p] if p in extra else node.args[p]), param.default)
-                for p, param in inner_class.params.items()
-            )
-            lowered.steps[index] = replace(
-                step, member=Construction(inner_class.name, arguments, is_own_class=True)
-            )
-    if lowered.block.unstable_params:
-        values = {name: concrete(lowered.block.params[name]) for name in lowered.block.unstable_params}
-        rewrite = partial(rewrite_values, change=partial(inline_names, values=values))
-        for index, step in enumerate(lowered.steps):
-            member = None if step.member is None else map_expressions(step.member, rewrite)
-            lowered.steps[index] = replace(step, member=member, call=rewrite(step.call))
+def fill_step_arguments(step: LoweredStep, lowered: LoweredBlock, table: ClassTable) -> LoweredStep:
+    child = lowered.children.get(step.node)
+    if child is None or not isinstance(step.member, Construction) or not step.member.is_own_class:
+        return step
+    node, inner_class = lowered.block.find_node(step.node), table.class_of[child]
+    assert node is not None
+    values = {**node.args, **table.extra_arguments[child]}
+    arguments = tuple(
+        Argument(name, literal_expression(values[name]), param.default)
+        for name, param in inner_class.params.items()
+    )
+    return replace(step, member=Construction(inner_class.name, arguments, is_own_class=True))
 
 
 def rewrite_values(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:

@@ -30,17 +30,16 @@ from specbuild.codegen.tree import Call, Expr, Input, Literal, TupleOf, substitu
 from specbuild.expressions import bind_name, concrete, expression_of, expression_text
 
 
-def collapse_rows(lowered: LoweredBlock, numbers: dict[str, int]) -> None:
+def collapse_rows(lowered: LoweredBlock, numbers: dict[str, int]) -> LoweredBlock:
     """Replace each group whose steps are a chain or a loop of layers by one step, innermost groups first.
 
-    Changes the block's `steps` and `outputs` in place.
+    `numbers` are the block's value numbers; the rows get new ones.
     """
     groups = lowered.block.groups
     renamed: dict[str, str] = {}
     for depth in sorted({name.count(".") for name in groups}, reverse=True):
-        lowered.steps = collapse_groups(lowered, depth, renamed)
-    if renamed:
-        rename_readers(lowered, renamed, numbers)
+        lowered = replace(lowered, steps=collapse_groups(lowered, depth, renamed))
+    return rename_readers(lowered, renamed, numbers) if renamed else lowered
 
 
 def collapse_groups(lowered: LoweredBlock, depth: int, renamed: dict[str, str]) -> list[LoweredStep]:
@@ -144,8 +143,7 @@ def build_row(members: list[LoweredStep], group: str, lowered: LoweredBlock) -> 
     names = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
     is_complete = length is not None and length == len(members)
-    unstable = {name: concrete(lowered.block.params[name]) for name in lowered.block.unstable_params}
-    length_code = inline_names(Literal(length if is_complete else len(members)), unstable)
+    length_code = inline_names(Literal(length if is_complete else len(members)), lowered.unstable_values)
     is_numbered = names == tuple(str(i) for i in range(len(members)))
     write = list_members if not is_numbered and any(name.isdigit() for name in names) else compress_members
     is_loop = isinstance(first.member, Construction) and len(first.inputs) > 1
@@ -251,7 +249,9 @@ def expand_expressions(expr: Expr) -> Expr:
     return expr if expression is None else expression_code(expression)
 
 
-def rename_readers(lowered: LoweredBlock, renamed: Mapping[str, str], numbers: dict[str, int]) -> None:
+def rename_readers(
+    lowered: LoweredBlock, renamed: Mapping[str, str], numbers: dict[str, int]
+) -> LoweredBlock:
     """Make the readers of the last member of a group read the row instead; `renamed` maps the keys."""
 
     def final_key(key: str) -> str:
@@ -263,14 +263,19 @@ def rename_readers(lowered: LoweredBlock, renamed: Mapping[str, str], numbers: d
         return numbers.setdefault(key, len(numbers))
 
     inputs_for = {value_number(key): Input(value_number(final_key(key))) for key in renamed}
-    for i, step in enumerate(lowered.steps):
-        if any(key in renamed for key in (*step.inputs, step.key)):
-            operands = [inputs_for.get(n, Input(n)) for n in range(len(numbers))]
-            lowered.steps[i] = replace(
-                step,
-                key=final_key(step.key),
-                inputs=tuple(map(final_key, step.inputs)),
-                call=substitute_inputs(step.call, operands),
-            )
-    for name, value in lowered.outputs.items():
-        lowered.outputs[name] = Value(final_key(value.key), value.type, value.layout)
+    operands = [inputs_for.get(number, Input(number)) for number in range(len(numbers))]
+
+    def rename_step(step: LoweredStep) -> LoweredStep:
+        if not any(key in renamed for key in (*step.inputs, step.key)):
+            return step
+        return replace(
+            step,
+            key=final_key(step.key),
+            inputs=tuple(map(final_key, step.inputs)),
+            call=substitute_inputs(step.call, operands),
+        )
+
+    outputs = {
+        name: Value(final_key(value.key), value.type, value.layout) for name, value in lowered.outputs.items()
+    }
+    return replace(lowered, steps=list(map(rename_step, lowered.steps)), outputs=outputs)

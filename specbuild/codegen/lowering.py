@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from specbuild.codegen.constructions import SELF, Construction, Member, input_numbers
 from specbuild.codegen.layout import Layout
@@ -78,9 +78,9 @@ class LoweredStep:
     span: tuple[int, int | None] | None = None  # for a piece of a row: its members as a half-open range
 
 
-@dataclass
+@dataclass(frozen=True, eq=False, repr=False)
 class LoweredBlock:
-    """A block instance as steps, with the layouts of its inputs and outputs."""
+    """A block instance as steps, with the layouts of its inputs and outputs. Instances compare by identity."""
 
     block: Block
     inputs: dict[str, Value]
@@ -89,6 +89,8 @@ class LoweredBlock:
     children: dict[str, LoweredBlock] = field(default_factory=dict)  # node name -> the instance it calls
     weights: dict[str, Mapping[str, Storage]] = field(default_factory=dict)  # node name -> its weights
     layouts: dict[str, Layout] = field(default_factory=dict)  # value key -> layout
+    # parameters that the constructor cannot have: their values, which are emitted as plain numbers
+    unstable_values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Operand:
@@ -171,7 +173,7 @@ class BlockLowering:
         backend: Backend,
         lower_block: LowerBlock,
         value_numbers: dict[str, int],
-        natural_order_blocks: set[str],
+        natural_order_blocks: Set[str],
     ):
         self.block, self.backend, self.lower_block = block, backend, lower_block
         self.value_numbers, self.natural_order_blocks = value_numbers, natural_order_blocks

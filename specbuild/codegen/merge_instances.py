@@ -81,7 +81,7 @@ class InstanceMerger:
             self.added_params, self.added_values, self.used_names, self.better_hints = {}, {}, set(), better
             steps, flags = self.merge_steps()
         for position, lowered in enumerate(self.group):
-            self.table.extra_arguments[id(lowered)] = {
+            self.table.extra_arguments[lowered] = {
                 name: column[position] for name, column in self.added_values.items()
             }
         derived = self.derived_params()
@@ -93,7 +93,7 @@ class InstanceMerger:
             self.choose_name(), first.block, params, derived, steps, flags, self.group, numbers
         )
         for lowered in self.group:
-            self.table.class_of[id(lowered)] = class_spec
+            self.table.class_of[lowered] = class_spec
         return class_spec
 
     def merge_steps(self) -> tuple[list[LoweredStep], dict[str, Expr]]:
@@ -129,7 +129,7 @@ class InstanceMerger:
             if name not in self.used_names or not isinstance(default, str):
                 continue
             expression = self.default_expression(name, default)
-            if expression is not None and self.group[0].block.unstable_params.isdisjoint(expression.names):
+            if expression is not None and self.group[0].unstable_values.keys().isdisjoint(expression.names):
                 derived[name] = expression_code(expression)
                 self.mark_used(derived[name])
         return dict(reversed(derived.items()))

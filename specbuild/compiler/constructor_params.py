@@ -9,15 +9,16 @@ the spec compares something with. A parameter is stable if the code stays the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from specbuild import backends
+from specbuild.backends import BACKEND_NAMES
 from specbuild.backends.base import Backend
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.classes import build_classes
+from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.tree import Name, substitute_inputs
+from specbuild.compiler.compiled_model import CompiledModel, ModelCompiler
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate import Perturbation
 from specbuild.expressions import concrete
@@ -27,30 +28,25 @@ from specbuild.ir.graph import Block
 ModelFactory = Callable[[Perturbation], Block]
 
 
-def fix_unstable_params(model: Block, make: ModelFactory, documents: Iterable[Any]) -> Block:
-    """Mark the parameters that the constructor cannot have; their values are emitted as plain numbers.
+def find_unstable_params(
+    compiler: ModelCompiler, elaborate_with: ModelFactory, documents: Iterable[Any]
+) -> frozenset[str]:
+    """The parameters that the constructor cannot have, so that their values must be emitted as plain numbers.
 
-    `make` elaborates the model for other values; the `documents` are the files that the model comes from.
+    `elaborate_with` elaborates the model for other values; the `documents` are the files that it comes from.
     """
-    if not model.params:
-        return model
-    for name in backends.BACKEND_NAMES:
-        try:
-            backend = backends.load_backend(name)
-            before = model_code(model, backend)
-            break
-        except SpecError as error:
-            if error.code != "SB601":
-                raise
-    else:
-        return model  # no backend can express it
+    model = compiler.graph
+    compiled = first_expressible(compiler) if model.params else None
+    if compiled is None:
+        return frozenset()
+    before = model_code(compiled.lowered_model)
     names = [name for name in before[-1][1] if name in model.params]
     perturbations = [
         {name: perturb_value(model.params[name], double_value) for name in names},
         {name: perturb_value(model.params[name], increment_value) for name in names},
         *threshold_perturbations(model, names, documents),
     ]
-    is_unchanged = partial(has_same_code, make, before, backend)
+    is_unchanged = partial(has_same_code, elaborate_with, before, compiled.backend)
     unstable: set[str] = set()
     for number, perturbation in enumerate(perturbations):
         # doubled values must give a model, since they keep divisibility; other values may be invalid
@@ -60,7 +56,16 @@ def fix_unstable_params(model: Block, make: ModelFactory, documents: Iterable[An
             unstable |= {
                 name for name, value in values.items() if is_unchanged({name: value}) not in accepted
             }
-    return replace(model, unstable_params=frozenset(unstable)) if unstable else model
+    return frozenset(unstable)
+
+
+def first_expressible(compiler: ModelCompiler) -> CompiledModel | None:
+    """The model compiled for the first built-in backend that can express it."""
+    for name in BACKEND_NAMES:
+        compiled = compiler.compile_for(name)
+        if compiled.is_expressible:
+            return compiled
+    return None
 
 
 def threshold_perturbations(
@@ -75,20 +80,20 @@ def threshold_perturbations(
 
 
 def has_same_code(
-    make: ModelFactory, before: list[Any], backend: Backend, changed: Mapping[str, Any]
+    elaborate_with: ModelFactory, before: list[Any], backend: Backend, changed: Mapping[str, Any]
 ) -> bool | None:
     """Whether the model has the same code for these values; None if they are invalid."""
     try:
-        return model_code(make(Perturbation(changed)), backend) == before
+        return model_code(lower_model(elaborate_with(Perturbation(changed)), backend)) == before
     except (SpecError, SpecErrors):
         return None
 
 
-def model_code(model: Block, backend: Backend) -> list[Any]:
+def model_code(model: LoweredModel) -> list[Any]:
     """A comparable form of the classes of a model, without the defaults of parameters."""
     return [
         (c.name, tuple(c.params), c.derived, step_statements(c), c.flags, c.block.frozen_paths)
-        for c in build_classes(model, backend)
+        for c in build_classes(model)
     ]
 
 

@@ -7,18 +7,20 @@ number of the layers next to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from specbuild.backends import load_backend
-from specbuild.codegen.classes import build_classes
+from specbuild.backends.base import Backend
+from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.compiler.weight_locations import (
-    attribute_path,
+    CollapsedRows,
+    WeightLocation,
+    find_weights,
     group_by_tensor,
     is_stacked,
-    locate_weights,
     tensor_size,
 )
 from specbuild.ir.graph import Block, Node, Skip
@@ -56,16 +58,24 @@ class ModelPart:
 
 
 def trained_tensors(model: Block, backend: str) -> list[TrainedTensor]:
-    """All trainable tensors, in graph order; without those that the spec freezes."""
-    parts = {part.path: part for part in model_parts(model, backend)}
+    """All trainable tensors, in graph order; without those that the spec freezes. Lowers the model."""
+    target = load_backend(backend)
+    lowered = lower_model(model, target)
+    return group_tensors(model, find_weights(lowered, target), find_parts(lowered, target))
+
+
+def group_tensors(
+    model: Block, locations: Iterable[WeightLocation], parts: Iterable[ModelPart]
+) -> list[TrainedTensor]:
+    """The trainable tensors with these weights, each with the part of the model that it belongs to."""
+    part_at = {part.path: part for part in parts}
     frozen = set(frozen_paths(model))
-    trained = group_by_tensor(weight for weight in locate_weights(model, backend) if weight.trained)
     tensors = []
-    for framework_path, weights in trained.items():
+    for framework_path, weights in group_by_tensor(w for w in locations if w.trained).items():
         if any(path in frozen for weight in weights for path in path_prefixes(weight.path)):
             continue
         first = weights[0]
-        part = next(parts[path] for path in path_prefixes(first.path) if path in parts)
+        part = next(part_at[path] for path in path_prefixes(first.path) if path in part_at)
         rank = len(first.framework_shape) + is_stacked(weights)
         paths = tuple(weight.path for weight in weights)
         tensors.append(TrainedTensor(framework_path, paths, rank, tensor_size(weights), first.decays, part))
@@ -123,24 +133,28 @@ def path_prefixes(path: str) -> Iterator[str]:
 
 
 def model_parts(model: Block, backend: str) -> list[ModelPart]:
-    """The steps of a model that have weights; a model inside it is replaced by its own steps."""
-    after, _ = count_layers_after(model, dict.fromkeys(model.outputs, 0))
-    separator = "." if backend == "torch" else "/"
+    """The steps of a model that have weights; a model inside it is replaced by its own steps. Lowers the model."""
+    target = load_backend(backend)
+    return find_parts(lower_model(model, target), target)
+
+
+def find_parts(model: LoweredModel, backend: Backend) -> list[ModelPart]:
+    """The steps of a lowered model that have weights; a model inside it is replaced by its own steps."""
+    block = model.root.block
+    after, _ = count_layers_after(block, dict.fromkeys(block.outputs, 0))
+    rows = CollapsedRows(model)
 
     def visit_parts(lowered: LoweredBlock, prefix: str, framework_prefix: str) -> Iterator[ModelPart]:
         for node in lowered.block.nodes:
-            path, framework_path = (
-                f"{prefix}{node.name}",
-                f"{framework_prefix}{attribute_path(lowered, node.name, backend)}",
-            )
+            path = f"{prefix}{node.name}"
+            framework_path = f"{framework_prefix}{backend.layer_path(rows.get(lowered), node.name)}"
             if is_submodel(node) and node.reuses is None:
-                yield from visit_parts(
-                    lowered.children[node.name], f"{path}.", f"{framework_path}{separator}"
-                )
+                inner_prefix = f"{framework_path}{backend.path_separator}"
+                yield from visit_parts(lowered.children[node.name], f"{path}.", inner_prefix)
             elif path in after and has_kernel(node, lowered.block, any_kind=True):
                 yield ModelPart(path, framework_path, after[path])
 
-    return list(visit_parts(build_classes(model, load_backend(backend))[-1].first_instance, "", ""))
+    return list(visit_parts(model.root, "", ""))
 
 
 def is_submodel(node: Node) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from specbuild import backends
-from specbuild.codegen.classes import build_classes
-from specbuild.codegen.printer import print_module
-from specbuild.compiler.audit import audit_source
-from specbuild.compiler.constructor_params import fix_unstable_params
-from specbuild.compiler.keras_weights_loader import add_loader
-from specbuild.compiler.optimizer_code import add_parameter_groups
-from specbuild.elaborate import Features, elaborate
+from specbuild.backends.registry import builtin_reserved_names
+from specbuild.compiler.compiled_model import ModelCompiler, compile_graph
+from specbuild.compiler.constructor_params import find_unstable_params
+from specbuild.elaborate import Features, Perturbation, elaborate
 from specbuild.frontend.document import Spec
+from specbuild.frontend.names import reserve_names
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source
 from specbuild.ir.cost import model_cost
@@ -22,12 +21,23 @@ from specbuild.ir.graph import Block
 from specbuild.ir.prune import PASSES
 from specbuild.ops.convolution import MAX_PARAMETERS
 
+for names in builtin_reserved_names():
+    reserve_names(names)  # in all specs: each can be compiled for every backend
 
-class CompilationStages(NamedTuple):
-    """A model as elaborated, and after all graph passes."""
 
-    unpruned: Block
-    model: Block
+@dataclass(frozen=True)
+class CompilationStages:
+    """The stages of one compilation."""
+
+    unpruned: Block  # the model as elaborated
+    graph: Block  # after all graph passes
+    compiler: ModelCompiler  # for the code of each backend
+
+    @property
+    def model(self) -> Block:
+        """The graph with its unstable parameters marked, which are found now if they are not known yet."""
+        unstable = self.compiler.unstable_params()
+        return replace(self.graph, unstable_params=unstable) if unstable else self.graph
 
 
 def open_spec(
@@ -68,16 +78,21 @@ def elaborate_model(
     Raises SB504 for a model with too many parameters.
     """
     unpruned = elaborate(spec, files, params, variant, features=features)
-    documents = [owner.source.data for owner in files.specs_by_source.values()]
-    model = fix_unstable_params(
-        run_passes(unpruned),
-        lambda perturbation: run_passes(elaborate(spec, files, params, variant, perturbation, features)),
-        documents,
-    )
-    if (count := model_cost(model).parameters) > MAX_PARAMETERS:
+    graph = run_passes(unpruned)
+    if (count := model_cost(graph).parameters) > MAX_PARAMETERS:
         hint = f"a model holds at most {MAX_PARAMETERS:,}"
-        raise model.at.error("SB504", f"{model.kind} would have {count:,} parameters", hint)
-    return CompilationStages(unpruned, model)
+        raise graph.at.error("SB504", f"{graph.kind} would have {count:,} parameters", hint)
+
+    def elaborate_with(perturbation: Perturbation) -> Block:
+        return run_passes(elaborate(spec, files, params, variant, perturbation, features))
+
+    @cache
+    def unstable_params() -> frozenset[str]:
+        documents = [owner.source.data for owner in files.specs_by_source.values()]
+        return find_unstable_params(compiler, elaborate_with, documents)
+
+    compiler = ModelCompiler(graph, unstable_params)
+    return CompilationStages(unpruned, graph, compiler)
 
 
 def run_passes(model: Block) -> Block:
@@ -108,13 +123,4 @@ def compile_source(
     With `loader`, the source of a Keras model includes a function that loads canonical weights.
     With `groups`, it includes a function that groups the parameters for an optimizer.
     """
-    target = backends.load_backend(backend)
-    summary = model.doc.strip().split("\n\n")[0]  # the class has the full text
-    module = target.module_file(build_classes(model, target), summary, header)
-    if loader:
-        module = add_loader(module, model)
-    if groups:
-        module = add_parameter_groups(module, model, backend)
-    text = print_module(module)
-    audit_source(text, target.name, loader=loader)
-    return text
+    return compile_graph(model, backend).source(header, loader=loader, groups=groups)

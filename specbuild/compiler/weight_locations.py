@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from specbuild.backends import load_backend
-from specbuild.codegen.classes import build_classes
-from specbuild.codegen.constructions import Container
-from specbuild.codegen.lowering import LoweredBlock, Storage
-from specbuild.expressions import concrete
+from specbuild.backends.base import Backend
+from specbuild.codegen.containers import collapse_rows
+from specbuild.codegen.lower_model import LoweredModel, lower_model
+from specbuild.codegen.lowering import LoweredBlock, Storage, block_identity
+from specbuild.compiler.canonical_weights import CanonicalWeight, node_weights
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
-from specbuild.ops.table import Weight as WeightOp
-from specbuild.ops.weight_spec import WeightSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,24 +22,20 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class WeightLocation:
-    """A weight: `path` and `shape` are canonical; `framework_path` and `storage` belong to one framework."""
+class BlockLocation(NamedTuple):
+    """A block instance, with the prefixes of the canonical and the framework paths of its weights."""
 
     path: str
-    name: str
-    shape: tuple[int, ...]
-    spec: WeightSpec
+    block: Block
+    framework_path: str
+
+
+@dataclass(frozen=True)
+class WeightLocation(CanonicalWeight):
+    """A weight with its path and storage in one framework."""
+
     framework_path: str
     storage: Storage
-
-    @property
-    def trained(self) -> bool:
-        return self.spec.trainable
-
-    @property
-    def decays(self) -> bool:
-        return self.spec.decays
 
     @property
     def framework_shape(self) -> tuple[int, ...]:
@@ -142,80 +137,84 @@ def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
 
 
 def locate_weights(model: Block, backend: str) -> list[WeightLocation]:
-    """All weights of a model in graph order; a reused layer counts once."""
+    """All weights of a model in graph order; a reused layer counts once. Lowers the model."""
     target = load_backend(backend)
-    top = build_classes(model, target)[-1].first_instance
-    return list(visit_weights(top, (), (), backend))
+    return find_weights(lower_model(model, target), target)
 
 
-def visit_weights(
-    lowered: LoweredBlock, path: tuple[str, ...], above: tuple[str, ...], backend: str
-) -> Iterator[WeightLocation]:
-    for node in lowered.block.nodes:
-        if node.reuses is not None:
-            continue
-        here = attribute_path(lowered, node.name, backend)
-        if isinstance(node.op, Block):
-            yield from visit_weights(lowered.children[node.name], (*path, node.name), (*above, here), backend)
-        elif isinstance(node.op, Op):
-            types = [None if ref is None else lowered.block.value_type(ref) for ref in node.inputs]
-            for name, weight in node.op.weight_specs(*types).items():
-                storage = lowered.weights[node.name][name]
-                shape = tuple(concrete(n) for n in weight.axes.values())
-                parts = [*above, here, *([storage.name] if storage.name else [])]
-                if backend == "keras" and not storage.name and not above:
-                    parts.append("value")
-                yield WeightLocation(
-                    ".".join((*path, node.name, name)),
-                    name,
-                    shape,
-                    weight,
-                    ("." if backend == "torch" else "/").join(parts),
-                    storage,
-                )
+def find_weights(model: LoweredModel, backend: Backend) -> list[WeightLocation]:
+    """All weights of a lowered model in graph order; a reused layer counts once."""
+
+    def visit_weights(
+        lowered: LoweredBlock, path: tuple[str, ...], prefix: tuple[str, ...]
+    ) -> Iterator[WeightLocation]:
+        with_rows = rows.get(lowered)
+        for node in lowered.block.nodes:
+            if node.reuses is not None:
+                continue
+            if isinstance(node.op, Block):
+                here = backend.layer_path(with_rows, node.name)
+                yield from visit_weights(lowered.children[node.name], (*path, node.name), (*prefix, here))
+            elif isinstance(node.op, Op):
+                storages = lowered.weights.get(node.name, {})
+                for weight in node_weights(node, lowered.block, path):
+                    storage = storages[weight.name]
+                    parts = backend.weight_path_parts(with_rows, node.name, storage, not path)
+                    framework_path = backend.path_separator.join((*prefix, *parts))
+                    yield WeightLocation(**vars(weight), framework_path=framework_path, storage=storage)
+
+    rows = CollapsedRows(model)
+    return list(visit_weights(model.root, (), ()))
 
 
-def locate_blocks(model: Block, backend: str) -> Iterator[tuple[str, Block, str]]:
-    """All block instances of a model: each with the prefixes of its canonical and its framework paths."""
+def locate_blocks(model: Block, backend: str) -> Iterator[BlockLocation]:
+    """All block instances of a model, the model first. Lowers the model."""
+    target = load_backend(backend)
+    return find_blocks(lower_model(model, target), target)
 
-    separator = "." if backend == "torch" else "/"
 
-    def visit_blocks(lowered: LoweredBlock, path: str, above: str) -> Iterator[tuple[str, Block, str]]:
+def find_blocks(model: LoweredModel, backend: Backend) -> Iterator[BlockLocation]:
+    """All block instances of a lowered model, the model first."""
+
+    def visit_blocks(lowered: LoweredBlock, path: str, prefix: str) -> Iterator[BlockLocation]:
         for node in lowered.block.nodes:
             if isinstance(node.op, Block) and node.reuses is None:
                 here = f"{path}{node.name}."
-                there = f"{above}{attribute_path(lowered, node.name, backend)}{separator}"
-                yield here, node.op, there
+                layer_path = backend.layer_path(rows.get(lowered), node.name)
+                there = f"{prefix}{layer_path}{backend.path_separator}"
+                yield BlockLocation(here, node.op, there)
                 yield from visit_blocks(lowered.children[node.name], here, there)
 
-    yield "", model, ""
-    yield from visit_blocks(build_classes(model, load_backend(backend))[-1].first_instance, "", "")
+    rows = CollapsedRows(model)
+    yield BlockLocation("", model.root.block, "")
+    yield from visit_blocks(model.root, "", "")
 
 
-def attribute_path(lowered: LoweredBlock, node: str, backend: str) -> str:
-    """The part of a framework path that stands for a node.
+class CollapsedRows:
+    """The instances of a lowered model with their rows of layers, which are parts of some frameworks' paths."""
 
-    PyTorch separates it by dots; in Keras only rows of layers are nested.
-    """
-    if backend == "torch":
-        graph_node = lowered.block.find_node(node)
-        is_weight = graph_node is not None and isinstance(graph_node.op, WeightOp)
-        return node.replace(".", "_") if is_weight else node
-    for step in lowered.steps:
-        is_layer_row = isinstance(step.member, Container) and not (
-            step.member.is_loop or step.member.is_split
-        )
-        if is_layer_row and node.startswith(step.layer_name + "."):
-            return f"{step.layer_name.replace('.', '_')}/{node[len(step.layer_name) + 1 :].replace('.', '/')}"
-    return node.replace(".", "_")
+    def __init__(self, model: LoweredModel):
+        self.value_numbers = {kind: dict(numbers) for kind, numbers in model.value_numbers.items()}
+        self.instances: dict[LoweredBlock, LoweredBlock] = {}
+
+    def get(self, lowered: LoweredBlock) -> LoweredBlock:
+        if lowered not in self.instances:
+            numbers = self.value_numbers[block_identity(lowered.block)]
+            self.instances[lowered] = collapse_rows(lowered, numbers)
+        return self.instances[lowered]
+
+
+def count_trained_values(weights: Iterable[WeightLocation]) -> int:
+    """The number of trainable values in the framework's tensors."""
+    trained = group_by_tensor(weight for weight in weights if weight.trained)
+    return sum(map(tensor_size, trained.values()))
 
 
 def count_parameters(model: Block, backend: str = "torch") -> int:
     """The number of trainable values. It may differ by framework: one may store the sum of two weights."""
-    trained = (weight for weight in locate_weights(model, backend) if weight.trained)
-    return sum(map(tensor_size, group_by_tensor(trained).values()))
+    return count_trained_values(locate_weights(model, backend))
 
 
 def tensor_size(weights: Sequence[WeightLocation]) -> int:
-    """The number of values in the tensor that holds these weights."""
+    """The number of values in the tensor that contains these weights."""
     return prod(weights[0].shape) if not weights[0].storage.stacked else sum(prod(w.shape) for w in weights)

@@ -15,6 +15,7 @@ from typing import Any
 from specbuild.backends.base import Backend
 from specbuild.codegen.class_spec import CodeMark
 from specbuild.codegen.classes import build_classes
+from specbuild.codegen.lower_model import lower_model
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
@@ -54,7 +55,7 @@ class ProbePlan:
 
 def plan_probes(model: Block, backend: Backend) -> ProbePlan:
     """Emit a model for a backend, and locate the code of its steps."""
-    classes = build_classes(model, backend)
+    classes = build_classes(lower_model(model, backend), model.unstable_params)
     tree = backend.module_file(classes, model.doc, ())
     marks_by_node: dict[int, list[CodeMark]] = {}
     for mark in (mark for class_spec in classes for mark in class_spec.marks):

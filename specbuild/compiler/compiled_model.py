@@ -1,0 +1,119 @@
+"""A model compiled for one backend: its classes, weights and source, each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from specbuild.backends import load_backend
+from specbuild.backends.base import Backend
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.classes import build_classes
+from specbuild.codegen.lower_model import LoweredModel, lower_model
+from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.printer import print_module
+from specbuild.codegen.tree import Module
+from specbuild.compiler.audit import audit_source
+from specbuild.compiler.keras_weights_loader import add_loader
+from specbuild.compiler.optimizer_code import add_parameter_groups
+from specbuild.compiler.weight_locations import (
+    BlockLocation,
+    WeightLocation,
+    count_trained_values,
+    find_blocks,
+    find_weights,
+)
+from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.graph import Block
+
+UnstableParams = Callable[[], frozenset[str]]
+
+
+class CompiledModel:
+    """A model compiled for one backend. Everything is computed on demand, and once.
+
+    Weights need only the lowered model. The classes also need the unstable parameters of the model, which are
+    expensive to find: see `constructor_params`. Raises SB601 if the backend cannot express the model.
+    """
+
+    def __init__(self, graph: Block, backend: Backend, unstable_params: UnstableParams = frozenset):
+        self.graph, self.backend, self.unstable_params = graph, backend, unstable_params
+
+    @cached_property
+    def lowered_model(self) -> LoweredModel:
+        return lower_model(self.graph, self.backend)
+
+    @property
+    def is_expressible(self) -> bool:
+        """Whether the backend can express the model."""
+        try:
+            return self.lowered_model is not None
+        except SpecError as error:
+            if error.code != "SB601":
+                raise
+            return False
+
+    @cached_property
+    def classes(self) -> list[ClassSpec]:
+        """The classes of the emitted file; the last is the model."""
+        return build_classes(self.lowered_model, self.unstable_params())
+
+    @property
+    def root(self) -> LoweredBlock:
+        """The model itself as steps."""
+        return self.classes[-1].first_instance
+
+    @cached_property
+    def weights(self) -> list[WeightLocation]:
+        """All weights of the model in graph order."""
+        return find_weights(self.lowered_model, self.backend)
+
+    @property
+    def parameters(self) -> int:
+        """The number of trainable values. It may differ by backend: one may store the sum of two weights."""
+        return count_trained_values(self.weights)
+
+    def find_blocks(self) -> Iterator[BlockLocation]:
+        """All block instances of the model, itself first."""
+        return find_blocks(self.lowered_model, self.backend)
+
+    def module(self, header: tuple[str, ...] = (), *, loader: bool = False, groups: bool = False) -> Module:
+        """The emitted file as a code tree; `header` lines become comments at the top.
+
+        With `loader`, it includes a function that loads canonical weights; with `groups`, a function that
+        groups the parameters for an optimizer.
+        """
+        summary = self.graph.doc.strip().split("\n\n")[0]  # the class has the full text
+        module = self.backend.module_file(self.classes, summary, header)
+        if loader:
+            module = add_loader(module, self.graph)
+        if groups:
+            module = add_parameter_groups(module, self.graph, self.backend.name)
+        return module
+
+    def source(self, header: tuple[str, ...] = (), *, loader: bool = False, groups: bool = False) -> str:
+        """The audited text of the emitted file; for the arguments see `module`."""
+        text = print_module(self.module(header, loader=loader, groups=groups))
+        audit_source(text, self.backend.name, loader=loader)
+        return text
+
+
+class ModelCompiler:
+    """Compiles one model for any backend, and keeps the results."""
+
+    def __init__(self, graph: Block, unstable_params: UnstableParams = frozenset):
+        self.graph, self.unstable_params = graph, unstable_params
+        self.compiled_models: dict[str, CompiledModel] = {}
+
+    def compile_for(self, backend: str) -> CompiledModel:
+        """The model compiled for the backend with this name; raises SB602 if there is none."""
+        if backend not in self.compiled_models:
+            self.compiled_models[backend] = CompiledModel(
+                self.graph, load_backend(backend), self.unstable_params
+            )
+        return self.compiled_models[backend]
+
+
+def compile_graph(model: Block, backend: str) -> CompiledModel:
+    """A graph compiled for one backend, without a `ModelCompiler` that keeps it."""
+    return CompiledModel(model, load_backend(backend), lambda: model.unstable_params)
