@@ -1,17 +1,34 @@
-"""What several tests share."""
+"""Fixtures that several tests share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
-from specbuild.frontend import yaml_parser as parse
+from specbuild.frontend import yaml_parser
+from tests.parity_runner import ParityOf, ParityRunner
 
 
 @pytest.fixture(params=["libyaml", "python"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a test with each of PyYAML's parsers; without libyaml, the one that is there."""
+    """Run a test with each parser of PyYAML; without libyaml, only with the one in Python."""
     if request.param == "python":
-        monkeypatch.setattr(parse, "PARSERS", (yaml.SafeLoader,))
+        monkeypatch.setattr(yaml_parser, "PARSERS", (yaml.SafeLoader,))
     elif not yaml.__with_libyaml__:
         pytest.skip("PyYAML has no libyaml here")
+
+
+@pytest.fixture(scope="session")
+def parity_runner() -> Iterator[ParityRunner]:
+    """Processes of PyTorch and Keras that stay alive until the last test."""
+    runner = ParityRunner()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def parity_of(request: pytest.FixtureRequest, parity_runner: ParityRunner) -> ParityOf:
+    """Compare both emitted files of a case: `parity_of(make_case)` returns its report."""
+    return ParityOf(parity_runner, request.node)

@@ -14,6 +14,8 @@ import pytest
 from specbuild.compiler.pipeline import build_graph, compile_source
 from tests.backends.test_op_parity import text
 
+pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
+
 BATCH = 400
 MAP = "{x: {C: 6, H: 5, W: 4}}"
 FRAMES = "{x: {T: 3, C: 4, H: 5, W: 2}}"

@@ -9,7 +9,9 @@ import pytest
 
 import tests.backends.ops
 from specbuild.compiler.pipeline import build_graph
-from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
+from specbuild.parity.compare import ParityCase
+from specbuild.runtimes.jobs import DType
+from tests.parity_runner import ParityOf
 
 TABLES = [
     importlib.import_module(f"tests.backends.ops.{m.name}")
@@ -20,12 +22,17 @@ CASES = {name: case for table in TABLES for name, case in table.CASES.items()}
 SINGLE = {name for table in TABLES for name in getattr(table, "SINGLE", ())}
 
 
+# One case of each table is in the quick tests.
+FIRST = {next(iter(table.CASES)) for table in TABLES}
+NAMES = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
 def text(inputs: str, steps: str) -> str:
     indented = "\n".join("  " + line for line in steps.splitlines())
     return f"specbuild: 1\nmodel: Net\ninputs: {inputs}\nsteps:\n{indented}\n"
 
 
-def dtype(name: str) -> str:
+def dtype(name: str) -> DType:
     return "float32" if name in SINGLE else "float64"
 
 
@@ -33,27 +40,23 @@ def test_names_are_unique() -> None:
     assert len(CASES) == sum(len(table.CASES) for table in TABLES), "two cases have the same name"
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    cases = [ParityCase(name, build_graph(text(*case)), dtype=dtype(name)) for name, case in CASES.items()]
-    return {report.name: report for report in compare_cases(cases)}
+def op_case(name: str) -> ParityCase:
+    return ParityCase(name, build_graph(text(*CASES[name])), dtype=dtype(name))
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_op(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def float32_case(name: str) -> ParityCase:
+    return ParityCase(name, build_graph(text(*CASES[name])), dtype="float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_op(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(op_case)
     assert not report.error, report.error
     assert report.worst_relative <= report.tolerance.warn_above, str(report)
 
 
-@pytest.fixture(scope="module")
-def on_pytorch() -> dict[str, ParityReport]:
-    cases = [ParityCase(name, build_graph(text(*case)), dtype="float32") for name, case in CASES.items()]
-    return {report.name: report for report in compare_cases(cases, runtime="torch")}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_op_with_keras_on_pytorch(name: str, on_pytorch: dict[str, ParityReport]) -> None:
-    report = on_pytorch[name]
+def test_op_with_keras_on_pytorch(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(float32_case, runtime="torch")
     assert report.is_equal, str(report)

@@ -6,7 +6,8 @@ import pytest
 
 from specbuild.compiler.pipeline import build_graph
 from specbuild.frontend.source import Source
-from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
+from specbuild.parity.compare import ParityCase
+from tests.parity_runner import ParityOf
 
 MAPS = "{x: {C: 4, H: 8, W: 8}, y: {C: 4, H: 8, W: 8}}"
 COLUMNS = "- mean: {over: [C, H]}\n  from: x\n  as: columns"
@@ -31,15 +32,12 @@ def text(before: str, last: str) -> str:
     return f"specbuild: 1\nmodel: Net\ninputs: {MAPS}\nsteps:\n{steps}"
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    models = {name: build_graph(Source(text(*sum_))) for name, sum_ in SUMS.items()}
-    cases = [ParityCase(f"{n} {batch}", m, batch=batch) for n, m in models.items() for batch in BATCHES]
-    return {report.name: report for report in compare_cases(cases)}
+def sum_case(name: str, batch: int) -> ParityCase:
+    return ParityCase(f"{name} {batch}", build_graph(Source(text(*SUMS[name]))), batch=batch)
 
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", SUMS)
-def test_no_summand_is_a_bias(name: str, batch: int, reports: dict[str, ParityReport]) -> None:
-    report = reports[f"{name} {batch}"]
+def test_no_summand_is_a_bias(name: str, batch: int, parity_of: ParityOf) -> None:
+    report = parity_of(sum_case)
     assert report.is_equal, str(report)

@@ -13,6 +13,8 @@ from tests.backends.ops import convolution, convolution_transpose, index, neighb
 from tests.backends.test_op_parity import text
 from tests.system.test_emitted import failures, job
 
+pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
+
 TABLES = (convolution, convolution_transpose, index, neighbourhood, pooling, resizing)
 CASES = {name: case for table in TABLES for name, case in table.CASES.items()}
 ONE_EACH = """

@@ -3,9 +3,10 @@ out, and the step named where it was broken."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,12 +16,14 @@ import pytest
 from specbuild import backends
 from specbuild.codegen.lowering import LoweringResult
 from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
 from specbuild.ops.convolution import Conv, Linear
 from specbuild.ops.recurrent import Gru, Lstm
-from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
+from specbuild.parity.compare import ParityCase
 from specbuild.runtimes.jobs import Mode
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING, Mutant
+from tests.parity_runner import ParityOf, PatchedCase
 
 HERE = Path(__file__).with_name("mutants")
 TEXTS = FORWARD | TRAINING | GRADIENTS
@@ -70,34 +73,33 @@ TABLES: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]], str]] = 
 }
 
 
-def cases() -> Iterator[ParityCase]:
-    """Every mutant, and first both specs as they are; made one by one, so that a patch holds for its own only."""
-    models = {name: build_graph(HERE / f"{name}.yaml") for name in ("vision", "sequence")}
-    texts = {(s, b): compile_source(models[s], b) for s in models for b in backends.BACKEND_NAMES}
-
-    def case(name: str, spec: str, modes: tuple[Mode, ...], **sources: str) -> ParityCase:
-        return ParityCase(name, models[spec], modes=modes, sources=sources, steps=True, calibrate=True)
-
-    for spec in models:
-        yield case(spec, spec, ("forward", "gradients", "train"))
-    for name, m in TEXTS.items():
-        assert texts[m.spec, m.backend].count(m.old) == 1, f"{name}: {m.old!r} is not there once"
-        modes: tuple[Mode, ...] = (
-            ("forward",) if name in FORWARD else ("gradients",) if name in GRADIENTS else ("train",)
-        )
-        yield case(name, m.spec, modes, **{m.backend: texts[m.spec, m.backend].replace(m.old, m.new)})
-    for name, (spec, patch, _) in TABLES.items():
-        with patch():
-            yield case(name, spec, ("forward",))
+@cache
+def whole_model(spec: str) -> Block:
+    return build_graph(HERE / f"{spec}.yaml")
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    found: dict[str, ParityReport] = {}
-    WorkerLane(WorkerOptions(), ["tensorflow"]).run_cases(
-        cases(), lambda report: found.update({report.name: report})
-    )
-    return found
+@cache
+def whole_source(spec: str, backend: str) -> str:
+    return compile_source(whole_model(spec), backend)
+
+
+def traced_case(name: str, spec: str, modes: tuple[Mode, ...], **sources: str) -> ParityCase:
+    return ParityCase(name, whole_model(spec), modes=modes, sources=sources, steps=True, calibrate=True)
+
+
+def whole_case(name: str) -> ParityCase:
+    return traced_case(name, name, ("forward", "gradients", "train"))
+
+
+def mutant_case(name: str) -> ParityCase | PatchedCase:
+    if name in TABLES:
+        spec, patch, _ = TABLES[name]
+        return PatchedCase(traced_case(name, spec, ("forward",)), patch())
+    m = TEXTS[name]
+    source = whole_source(m.spec, m.backend)
+    assert source.count(m.old) == 1, f"{name}: {m.old!r} is not there once"
+    mode: Mode = "forward" if name in FORWARD else "gradients" if name in GRADIENTS else "train"
+    return traced_case(name, m.spec, (mode,), **{m.backend: source.replace(m.old, m.new)})
 
 
 def step(name: str) -> str:
@@ -111,14 +113,15 @@ def test_enough() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vision", "sequence"])
-def test_whole_files_are_equal(name: str, reports: dict[str, ParityReport]) -> None:
-    assert reports[name].is_equal, str(reports[name])
+def test_whole_files_are_equal(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(whole_case)
+    assert report.is_equal, str(report)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TEXTS, *TABLES])
-def test_mutant_is_found_out(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def test_mutant_is_found_out(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(mutant_case)
     assert not report.is_equal, str(report)
     broken = report.first_nan_step()
     assert (broken.path if broken else report.first_failing_step()) == step(name), str(report)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,16 @@ import torch
 from specbuild import backends
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.frontend.source import Source
-from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
+from specbuild.parity.compare import ParityCase, WorkerOptions
 from specbuild.parity.difference import Difference
 from specbuild.parity.exchange import round_to_dtype
 from specbuild.parity.report import ParityResult, summary_table
 from specbuild.parity.tolerance import EXACT, Tolerance, choose_tolerance
 from specbuild.runtimes.jobs import MODES, DType
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING
-from tests.parity.test_mutants import HERE
+from tests.parity.test_mutants import whole_model, whole_source
 from tests.parity.test_parity import ROOT
+from tests.parity_runner import ParityOf
 
 TIE = Source("""\
 specbuild: 1
@@ -80,46 +79,50 @@ def pooled(name: str, **other: str) -> ParityCase:
     return ParityCase(name, model, inputs=inputs, dtype="float32", modes=MODES, sources=texts, steps=True)
 
 
-def cases() -> Iterator[ParityCase]:
-    yield tie("no flip")
-    yield tie("torch flips", torch="a + c + b")
-    yield tie("keras flips", keras="a + c + b")
-    yield tie("flips and decides", "float64", keras="a + c + b")
-    yield tie("flips, and an error", torch="a + c - b")
-    yield tie("half flips", "bfloat16", keras="a + c + b")
-    frozen = build_graph(ROOT / "specs" / "frozen.yaml")
-    yield ParityCase("frozen", frozen, dtype="float32", modes=("train",), steps=True, calibrate=True)
-    model = build_graph(HERE / "vision.yaml")
-    texts = {backend: compile_source(model, backend) for backend in backends.BACKEND_NAMES}
-    whole = ParityCase(
-        "whole", model, dtype="float32", modes=MODES, sources=texts, steps=True, calibrate=True
-    )
-    yield whole
-    for name in MUTANTS:
+TIES: dict[str, tuple[DType, dict[str, str]]] = {
+    "no flip": ("float32", {}),
+    "torch flips": ("float32", {"torch": "a + c + b"}),
+    "keras flips": ("float32", {"keras": "a + c + b"}),
+    "flips and decides": ("float64", {"keras": "a + c + b"}),
+    "flips, and an error": ("float32", {"torch": "a + c - b"}),
+    "half flips": ("bfloat16", {"keras": "a + c + b"}),
+}
+
+
+def rounding_case(name: str) -> ParityCase:
+    """A tie, the spec with frozen parts, the whole spec of the mutants, or a mutant of it."""
+    if name in TIES:
+        dtype, others = TIES[name]
+        return tie(name, dtype, **others)
+    if name == "frozen":
+        model = build_graph(ROOT / "specs" / "frozen.yaml")
+        return ParityCase(name, model, dtype="float32", modes=("train",), steps=True, calibrate=True)
+    sources = {backend: whole_source("vision", backend) for backend in backends.BACKEND_NAMES}
+    if name != "whole":
         m = (FORWARD | TRAINING | GRADIENTS)[name]
-        sources = texts | {m.backend: texts[m.backend].replace(m.old, m.new)}
-        yield replace(whole, name=name, sources=sources)
-
-
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    found: dict[str, ParityReport] = {}
-    WorkerLane(WorkerOptions(), ["tensorflow"]).run_cases(
-        cases(), lambda report: found.update({report.name: report})
+        sources[m.backend] = sources[m.backend].replace(m.old, m.new)
+    return ParityCase(
+        name,
+        whole_model("vision"),
+        dtype="float32",
+        modes=MODES,
+        sources=sources,
+        steps=True,
+        calibrate=True,
     )
-    return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["no flip", "flips and decides", "frozen", "whole"])
-def test_nothing_to_tell_apart(name: str, reports: dict[str, ParityReport]) -> None:
-    assert reports[name].worst_verdict == "equal", str(reports[name])
+def test_nothing_to_tell_apart(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(rounding_case)
+    assert report.worst_verdict == "equal", str(report)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch flips", "keras flips", "half flips"])
-def test_a_tie_that_flips_is_rounded(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def test_a_tie_that_flips_is_rounded(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(rounding_case)
     assert report.is_equal and report.worst_verdict == "rounded", str(report)
     found = {d.key: d for d in report.differences_with("rounded")}
     assert {"gradient:a", "gradient:b", "gradient:c"} <= set(found)
@@ -138,39 +141,36 @@ def test_a_tie_that_flips_is_rounded(name: str, reports: dict[str, ParityReport]
 
 
 @pytest.mark.slow
-def test_an_error_beside_a_tie_still_fails(reports: dict[str, ParityReport]) -> None:
-    report = reports["flips, and an error"]
+def test_an_error_beside_a_tie_still_fails(parity_of: ParityOf) -> None:
+    report = parity_of(rounding_case, name="flips, and an error")
     assert not report.is_equal and report.first_failing_step() == "sum"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_fails_in_float32(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def test_a_mutant_fails_in_float32(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(rounding_case)
     assert not report.is_equal and report.worst_verdict == "differs"
     assert report.first_failing_step() == (FORWARD | TRAINING | GRADIENTS)[name].step
     worst = max(report.failing_differences(), key=lambda d: d.relative)
     assert worst.torch_error is not None and worst.torch_error < worst.relative / 100
 
 
-@pytest.fixture(scope="module")
-def lossy() -> dict[str, ParityReport]:
+LOSSY = {
+    "whole": "",
+    "momentum": "momentum=0.9 -> momentum=0.99",
+    "epsilon": "epsilon=1e-5 -> epsilon=1e-3",
+    "statistics": 'name="batch_norm" -> name="batch_norm", trainable=False',
+}
+
+
+def lossy_case(name: str) -> ParityCase:
     """Keras on PyTorch takes the variance of a batch as the mean of squares less the square of the mean."""
-    found: dict[str, ParityReport] = {}
-    cases = [
-        pooled("whole"),
-        pooled("momentum", keras="momentum=0.9 -> momentum=0.99"),
-        pooled("epsilon", keras="epsilon=1e-5 -> epsilon=1e-3"),
-        pooled("statistics", keras='name="batch_norm" -> name="batch_norm", trainable=False'),
-    ]
-    WorkerLane(WorkerOptions(), ["torch"]).run_cases(
-        cases, lambda report: found.update({report.name: report})
-    )
-    return found
+    return pooled(name, **({"keras": LOSSY[name]} if LOSSY[name] else {}))
 
 
-def test_digits_that_keras_loses_are_rounded(lossy: dict[str, ParityReport]) -> None:
-    report = lossy["whole"]
+def test_digits_that_keras_loses_are_rounded(parity_of: ParityOf) -> None:
+    report = parity_of(lossy_case, runtime="torch", name="whole")
     assert report.is_equal and report.worst_verdict == "rounded", str(report)
     found = {d.key: d for d in report.differences_with("rounded")}
     d = found["trained_gradient:a"]
@@ -184,17 +184,16 @@ def test_digits_that_keras_loses_are_rounded(lossy: dict[str, ParityReport]) -> 
 @pytest.mark.parametrize(
     "name, kind", [("momentum", "statistic"), ("epsilon", "step"), ("statistics", "trained_output")]
 )
-def test_an_error_beside_lost_digits_still_fails(
-    name: str, kind: str, lossy: dict[str, ParityReport]
-) -> None:
-    report = lossy[name]
+def test_an_error_beside_lost_digits_still_fails(name: str, kind: str, parity_of: ParityOf) -> None:
+    report = parity_of(lossy_case, runtime="torch")
     assert not report.is_equal and report.first_failing_step() == "batch_norm", str(report)
     assert kind in {d.kind for d in report.failing_differences()}
 
 
 @pytest.mark.slow
-def test_what_is_told_of_it(reports: dict[str, ParityReport]) -> None:
-    result = ParityResult("tie.yaml", tie("x"), [reports["no flip"], reports["keras flips"]], WorkerOptions())
+def test_what_is_told_of_it(parity_of: ParityOf) -> None:
+    reports = [parity_of(rounding_case, name=name) for name in ("no flip", "keras flips")]
+    result = ParityResult("tie.yaml", tie("x"), reports, WorkerOptions())
     assert result.verdict == "rounded" and result.parity_error() is None
     [row] = summary_table([result]).rows
     assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded_differences) > 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from specbuild.compiler.pipeline import build_graph
-from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
+from specbuild.parity.compare import ParityCase
+from tests.parity_runner import ParityOf
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
 CASES = {
@@ -18,18 +19,14 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    cases = [
-        ParityCase(name, build_graph(BACKBONES / f"{file}.yaml", variant=variant), batch=1)
-        for name, (file, variant) in CASES.items()
-    ]
-    return {report.name: report for report in compare_cases(cases)}
+def backbone_case(name: str) -> ParityCase:
+    file, variant = CASES[name]
+    return ParityCase(name, build_graph(BACKBONES / f"{file}.yaml", variant=variant), batch=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_both_files_compute_the_same(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def test_both_files_compute_the_same(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(backbone_case)
     assert not report.error, report.error
     assert report.worst_relative < 1e-9, str(report)

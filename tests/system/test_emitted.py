@@ -18,6 +18,8 @@ from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from tests.system.smaller import SMALLER
 
+pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
+
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
 CHECKS = Path(__file__).with_name("emitted")
 

@@ -26,6 +26,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_runs(name: str) -> None:
     needed, arguments = EXAMPLES[name]

@@ -18,7 +18,8 @@ from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend.resolver import LIBRARY
 from specbuild.frontend.source import Source
 from specbuild.ir.graph import Block
-from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
+from specbuild.parity.compare import ParityCase
+from tests.parity_runner import ParityOf
 from tests.system.smaller import smaller
 
 ROOT = Path(__file__).parents[1]
@@ -110,19 +111,15 @@ def on_meta(model: Block, **arguments: Any) -> nn.Module:
     return made
 
 
-@pytest.fixture(scope="module")
-def reports() -> dict[str, ParityReport]:
-    cases = [
-        ParityCase(name, build_graph(path, smaller(path), variant), batch=3)
-        for name, (path, variant) in CASES.items()
-    ]
-    return {report.name: report for report in compare_cases(cases)}
+def system_case(name: str) -> ParityCase:
+    path, variant = CASES[name]
+    return ParityCase(name, build_graph(path, smaller(path), variant), batch=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_both_files_compute_the_same(name: str, reports: dict[str, ParityReport]) -> None:
-    report = reports[name]
+def test_both_files_compute_the_same(name: str, parity_of: ParityOf) -> None:
+    report = parity_of(system_case)
     assert not report.error, report.error
     assert report.worst_relative <= CLOSER.get(name, report.tolerance.fail_above), str(report)
 
