@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from specbuild.diagnostics.suggestions import join_names as join_names  # re-exported
 from specbuild.expressions import concrete
 
 CHANNEL = "C"
@@ -113,12 +114,6 @@ class TensorType:
     def __str__(self) -> str:
         sizes = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
         return "{" + sizes + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
-
-
-def join_names(names: Iterable[str]) -> str:
-    """Names for a message: "C, H and W", or "none"."""
-    *rest, last = list(names) or ["none"]
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def spatial_axes(x: TensorType) -> tuple[str, ...]:
