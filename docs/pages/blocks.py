@@ -10,7 +10,7 @@ from docs.pages import diagrams, markdown, models
 from docs.pages.samples import shown
 from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.resolver import LIBRARY, library_index
+from specbuild.frontend.library import LIBRARY, library_index
 from specbuild.summary.examples import example_spec
 
 Pages = Iterator[tuple[str, str | bytes]]

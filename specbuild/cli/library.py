@@ -15,11 +15,12 @@ from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.resolver import LIBRARY
+from specbuild.frontend.library import LIBRARY, library_reference
 from specbuild.frontend.schema.op_schema import default_as_yaml
 from specbuild.ir.cost import model_cost
 from specbuild.ops import OPS, Op
 from specbuild.ops.base import list_attributes
+from specbuild.ops.extensions import all_ops, find_op
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import example_spec
 
@@ -34,7 +35,7 @@ def list_library(
 ) -> None:
     """List every op and every block of the library, one per line."""
     families: dict[str, dict[str, str]] = {}
-    for name, op in OPS.items():
+    for name, op in all_ops().items():
         families.setdefault(op.family, {})[name] = first_sentence(op.summary)
     blocks = {name: first_sentence(block.doc) for name, block in library_blocks().items()}
     if as_json:
@@ -55,8 +56,9 @@ def show_entry(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An op or a block, such as conv.")],
 ) -> None:
     """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
-    if name in OPS:
-        print_text("\n".join(format_op(OPS[name])) + "\n")
+    op = find_op(name)
+    if op is not None:
+        print_text("\n".join(format_op(op)) + "\n")
         return
     blocks = library_blocks()
     if name not in blocks:
@@ -82,8 +84,8 @@ def format_op(op: type[Op]) -> Iterator[str]:
 
 
 def format_block(block: BlockDef) -> Iterator[str]:
-    path = Path(block.source.file).relative_to(LIBRARY)
-    yield f"{block.name} ({'model' if block.model else 'block'}, library:{path.as_posix()})"
+    reference = library_reference(Path(block.source.file).resolve(), LIBRARY)
+    yield f"{block.name} ({'model' if block.model else 'block'}, {reference})"
     yield from wrap_paragraphs(block.doc)
     inputs = [
         (name, "any axes" if axes is None else format_data(axes), "") for name, axes in block.inputs.items()

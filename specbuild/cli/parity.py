@@ -186,7 +186,7 @@ def library_case_builder(
 
     entry = options.library_block(name)
     if entry.model is not None:
-        from specbuild.frontend.resolver import library_index
+        from specbuild.frontend.library import library_index
 
         build_case = spec_case_builder(str(library_index()[name]), partial(load, root=None))
         return lambda: replace(build_case(), name=name)

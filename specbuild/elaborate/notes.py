@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from specbuild.diagnostics.errors import Location, make_printable
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.frontend.document import Spec
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.resolver import library_index
+from specbuild.frontend.library import library_index
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
-from specbuild.ops.types import join_names
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 from specbuild.frontend.document import BlockDef, Spec
-from specbuild.frontend.resolver import LIBRARY, SpecFiles, library_index
+from specbuild.frontend.library import LIBRARY, full_library_index
+from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.schema import build_spec_schema
 from specbuild.frontend.schema.op_schema import Schema
+from specbuild.ops.extensions import load_extension_ops
 
 
 def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None) -> Schema:
@@ -16,6 +18,7 @@ def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None
     A block of the spec hides a library block with the same name. Raises SpecError if an import cannot be
     opened.
     """
+    load_extension_ops()
     blocks = library_blocks()
     if spec is not None and files is not None:
         blocks |= {name: files.import_block(spec, name) for name in spec.imports}
@@ -31,7 +34,7 @@ def library_blocks() -> dict[str, BlockDef]:
     """
     files = SpecFiles(LIBRARY)
     blocks: dict[str, BlockDef] = {}
-    for path in sorted(set(library_index().values())):
+    for path in sorted(set(full_library_index().values())):
         spec = files.read_spec(path)
         blocks |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
     return dict(sorted(blocks.items()))

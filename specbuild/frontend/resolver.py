@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from pathlib import Path
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.suggestions import list_some, suggest_name
 from specbuild.frontend.document import STRUCTURES, BlockDef, Spec, parse_spec
+from specbuild.frontend.library import (
+    find_library_file,
+    full_library_index,
+    library_files,
+    library_folder,
+    library_reference,
+    resolve_library_path,
+)
 from specbuild.frontend.schema import validate_source
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
-from specbuild.ops.types import join_names
 
-LIBRARY = Path(__file__).parents[1] / "library"
 MAX_FILES = 100
 MAX_IMPORT_DEPTH = 20
 MAX_BYTES = 4 * 2**20
@@ -51,32 +55,23 @@ class SpecFiles:
             return self.import_block(spec, name)
         if spec.model is not None and spec.model.name == name:
             return spec.model
-        library_path = library_index().get(name)
+        library_path = find_library_file(name)
         if library_path is not None:
             return self.select_block(self.open_import(library_path, at), name, at)
         own = [*spec.blocks, *spec.imports]
-        guess = closest_match(name, [*own, *OPS, *library_index(), *STRUCTURES])
         what = "block" if name[:1].isupper() else "op"
-        hint = (
-            f"did you mean {guess!r}?"
-            if guess
-            else f"`specbuild library list` lists every op and block; this file has {join_names(own)}"
-        )
+        listing = f"`specbuild library list` lists every op and block; this file has {list_some(own)}"
+        hint = suggest_name(name, [*own, *OPS, *full_library_index(), *STRUCTURES], otherwise=listing)
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 
     def import_block(self, spec: Spec, name: str) -> BlockDef:
         at = spec.source.address_of(("imports", name))
         target, _, block = spec.imports[name].partition("#")
         if target.startswith("library:"):
-            path = (LIBRARY / target.removeprefix("library:")).resolve()
-            if not path.is_relative_to(LIBRARY.resolve()) or not path.is_file():
-                files = sorted(str(p.relative_to(LIBRARY)) for p in LIBRARY.rglob("*.yaml"))
-                guess = closest_match(target.removeprefix("library:"), files)
-                raise at.error(
-                    "SB001",
-                    f"the library has no file {target!r}",
-                    f"did you mean 'library:{guess}'?" if guess else "",
-                )
+            path = resolve_library_path(target.removeprefix("library:"))
+            if path is None:
+                files = [f"library:{name}" for name in library_files()]
+                raise at.error("SB001", f"the library has no file {target!r}", suggest_name(target, files))
         else:
             path = self.resolve_path(spec, target, at)
         return self.select_block(self.open_import(path, at), block or None, at)
@@ -88,9 +83,7 @@ class SpecFiles:
         owner = next((p for p, s in self.specs.items() if s is spec), None)
         base = owner.parent if owner else self.root
         path = (base / target).resolve()
-        inside = (
-            LIBRARY.resolve() if owner is not None and owner.is_relative_to(LIBRARY.resolve()) else self.root
-        )
+        inside = (library_folder(owner, self.root) if owner is not None else None) or self.root
         if not path.is_relative_to(inside):
             hint = "move the file into the project folder"
             raise at.error("SB207", f"{target!r} is outside the project folder", hint)
@@ -109,8 +102,7 @@ class SpecFiles:
             raise at.error(
                 "SB505", f"more than {MAX_FILES} files, {MAX_IMPORT_DEPTH} levels or 4 MiB of imports"
             )
-        in_library = path.is_relative_to(LIBRARY)
-        shown = f"library:{path.relative_to(LIBRARY)}" if in_library else str(path.relative_to(self.root))
+        shown = library_reference(path, self.root) or str(path.relative_to(self.root))
         self.open_paths.append(path)
         try:
             spec = self.read_spec(path, shown)
@@ -131,26 +123,6 @@ class SpecFiles:
                 )
             return spec.model
         if name not in spec.blocks:
-            guess = closest_match(name, spec.blocks)
-            hint = f"did you mean {guess!r}?" if guess else f"it has {join_names(spec.blocks)}"
+            hint = suggest_name(name, spec.blocks, "its blocks are")
             raise at.error("SB202", f"{spec.source.file} has no block {name!r}", hint)
         return spec.blocks[name]
-
-
-@cache
-def library_index() -> dict[str, Path]:
-    """Return the file of each library block by name.
-
-    For speed, this scans the text of the files; a test compares the result with the parsed files.
-    """
-    index: dict[str, Path] = {}
-    for path in sorted(LIBRARY.rglob("*.yaml")):
-        section = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line[:1].isalpha():
-                section, _, rest = line.partition(":")
-                if section == "model":
-                    index[rest.split("#")[0].strip()] = path
-            elif section == "blocks" and (block := re.match(r"  ([A-Z][A-Za-z0-9_]*):", line)):
-                index[block[1]] = path
-    return index

@@ -30,6 +30,8 @@ def load_entry(entry: EntryPoint) -> Any:
     """Import what an entry point names. Raises SpecError SB606 if that fails."""
     try:
         return entry.load()
+    except SpecError:
+        raise
     except Exception as error:
         source = entry.dist.name if entry.dist else entry.value
         raise SpecError(

@@ -15,7 +15,7 @@ from torch import nn
 
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError
-from specbuild.frontend.resolver import LIBRARY
+from specbuild.frontend.library import LIBRARY
 from specbuild.frontend.source import Source
 from specbuild.ir.graph import Block
 from specbuild.parity.compare import ParityCase

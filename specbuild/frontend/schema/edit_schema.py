@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from specbuild.frontend.edits import EDIT_VERBS
 from specbuild.frontend.schema.file_schema import name_schema
-from specbuild.frontend.schema.op_schema import REFERENCE, Schema, hide_list_form
+from specbuild.frontend.schema.op_schema import REFERENCE, Schema, cache_by_ops, hide_list_form
 from specbuild.frontend.selectors import SELECTOR_PATTERN
 
 EDIT_TITLE = "an edit"
@@ -15,7 +13,7 @@ REQUIRED_KEYS = {"replace": ["with"], "rewire": ["from"], "set": ["to"]}  # of e
 CHOICE_REF = {"$ref": "#/definitions/choice"}
 
 
-@cache
+@cache_by_ops
 def build_edit_schema() -> Schema:
     """Return the schema of an edit; an editor suggests a verb first, then the keys of that verb."""
     keys = {**verb_schemas(), **companion_schemas()}
@@ -47,7 +45,7 @@ def key_owners() -> dict[str, list[str]]:
     return {key: verbs for key, verbs in found.items() if len(verbs) == 1}
 
 
-@cache
+@cache_by_ops
 def verb_schemas() -> dict[str, Schema]:
     return {
         "insert": {
@@ -71,7 +69,7 @@ def verb_schemas() -> dict[str, Schema]:
     }
 
 
-@cache
+@cache_by_ops
 def companion_schemas() -> dict[str, Schema]:
     return {
         "after": {
@@ -103,7 +101,7 @@ def companion_schemas() -> dict[str, Schema]:
     }
 
 
-@cache
+@cache_by_ops
 def selector_schema() -> Schema:
     return {
         "title": SELECTOR_TITLE,

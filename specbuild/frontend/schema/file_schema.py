@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from specbuild.frontend.document import PARAM_TYPES, STEP_KEYS
-from specbuild.frontend.schema.op_schema import REFERENCE, Schema, hide_list_form
+from specbuild.frontend.schema.op_schema import REFERENCE, Schema, cache_by_ops, hide_list_form
 
 NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
 BLOCK_NAME_PATTERN = "^[A-Z][A-Za-z0-9_]{0,63}$"
@@ -16,7 +14,7 @@ STEPS = {"type": "array", "items": {"$ref": "#/definitions/step"}, "minItems": 1
 SIZES = {"$ref": "#/definitions/sizes"}
 
 
-@cache
+@cache_by_ops
 def file_key_schemas() -> dict[str, Schema]:
     return {
         "specbuild": {
@@ -77,7 +75,7 @@ def file_key_schemas() -> dict[str, Schema]:
     }
 
 
-@cache
+@cache_by_ops
 def weight_rule_schema() -> Schema:
     """Return the schema of a rule for `specbuild.weights.published_names`."""
     return {
@@ -120,7 +118,7 @@ def weight_rule_schema() -> Schema:
     }
 
 
-@cache
+@cache_by_ops
 def block_schema() -> Schema:
     axes = {
         "description": "Its axes, such as [C, H, W]; `...` allows further axes.",
@@ -158,7 +156,7 @@ def block_schema() -> Schema:
     }
 
 
-@cache
+@cache_by_ops
 def parameters_schema() -> Schema:
     number = {"type": "number"}
     parameter = {
@@ -193,7 +191,7 @@ def parameters_schema() -> Schema:
     }
 
 
-@cache
+@cache_by_ops
 def shape_schema() -> Schema:
     return {
         "description": "Axes with their sizes: {C: 3, H: 224, W: 224}; or {axes: {T: 64}, dtype: int32}.",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
 
 from specbuild.frontend.document import STEP_KEYS, BlockDef, ParamDef
 from specbuild.ops import OPS, Op
@@ -13,6 +13,22 @@ from specbuild.ops.attribute_kinds import INTERPOLATION, Init
 from specbuild.ops.base import OpAttribute, list_attributes
 
 Schema = dict[str, Any]
+
+T = TypeVar("T")
+
+
+def cache_by_ops(function: Callable[[], T]) -> Callable[[], T]:
+    """Decorator: cache the result of a function without arguments until an extension adds ops."""
+    results: dict[int, T] = {}
+
+    @wraps(function)
+    def cached() -> T:
+        if len(OPS) not in results:
+            results[len(OPS)] = function()
+        return results[len(OPS)]
+
+    return cached
+
 
 REFERENCE = {"$ref": "#/definitions/reference"}
 REFERENCES = {"type": "array", "items": REFERENCE, "minItems": 1}
@@ -28,13 +44,13 @@ PARAM_DESCRIPTIONS = {
 }
 
 
-@cache
+@cache_by_ops
 def op_schemas() -> dict[str, Schema]:
     """Return the schema of each op's value in a step."""
     return {name: op_value_schema(cls) for name, cls in OPS.items()}
 
 
-@cache
+@cache_by_ops
 def merge_schemas() -> dict[str, Schema]:
     """Return the schema of each op's value in a `merge`, where the branches are the inputs."""
     return {name: op_value_schema(cls, merging=True) for name, cls in OPS.items() if has_many_inputs(cls)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from specbuild.frontend.document import STEP_KEYS
@@ -11,6 +10,7 @@ from specbuild.frontend.schema.file_schema import BLOCK_NAME_PATTERN, NAME_PATTE
 from specbuild.frontend.schema.op_schema import (
     REFERENCE,
     Schema,
+    cache_by_ops,
     hide_list_form,
     op_schemas,
     unknown_block_schema,
@@ -56,7 +56,7 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
     }
 
 
-@cache
+@cache_by_ops
 def structure_schemas() -> dict[str, Schema]:
     return {
         "do": {
@@ -81,7 +81,7 @@ def structure_schemas() -> dict[str, Schema]:
     }
 
 
-@cache
+@cache_by_ops
 def step_key_schemas() -> dict[str, Schema]:
     return {
         "from": {

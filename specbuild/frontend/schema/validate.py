@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -14,9 +13,11 @@ from specbuild.frontend.names import IDENTIFIER
 from specbuild.frontend.schema.checker import Rule, SchemaChecker, SchemaError
 from specbuild.frontend.schema.edit_schema import build_edit_schema
 from specbuild.frontend.schema.messages import MessageWriter
+from specbuild.frontend.schema.op_schema import cache_by_ops
 from specbuild.frontend.schema.spec_schema import build_spec_schema
 from specbuild.frontend.source import Source
 from specbuild.ops import OPS
+from specbuild.ops.extensions import load_extension_ops
 
 
 def validate_source(source: Source, library: Collection[str] | None = None) -> None:
@@ -30,6 +31,8 @@ def validate_source(source: Source, library: Collection[str] | None = None) -> N
     step_rule = make_step_rule(known_block_names(source, library) if library is not None else None)
     rules = {"step": step_rule, "edit": check_edit_verbs}
     errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
+    if errors and load_extension_ops():  # the spec may use ops of an extension
+        errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
     if errors:
         writer = MessageWriter(source, {*own_blocks, *(library or ())})
         raise SpecErrors(describe_errors(writer, errors))
@@ -60,7 +63,7 @@ def parse_own_blocks(source: Source) -> dict[str, BlockDef]:
     return blocks
 
 
-@cache
+@cache_by_ops
 def parameters_checker() -> SchemaChecker:
     """Return a checker for the `params` of a block."""
     definitions = build_spec_schema()["definitions"]

@@ -1,0 +1,91 @@
+"""The files of the library, and those of extensions: which block is in which file."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from specbuild.ops.extensions import block_folders
+
+LIBRARY = (Path(__file__).parents[1] / "library").resolve()
+
+
+@cache
+def library_index() -> dict[str, Path]:
+    """Return the file of each block of the library by name, without extensions."""
+    return index_blocks(LIBRARY)
+
+
+@cache
+def full_library_index() -> dict[str, Path]:
+    """Return the file of each block of the library and of extensions by name. The library goes first."""
+    index: dict[str, Path] = {}
+    for folder in block_folders().values():
+        index |= index_blocks(folder)
+    return index | library_index()
+
+
+def index_blocks(folder: Path) -> dict[str, Path]:
+    """Return the file of each block in a folder by name.
+
+    For speed, this scans the text of the files; a test compares the result with the parsed files.
+    """
+    index: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        section = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line[:1].isalpha():
+                section, _, rest = line.partition(":")
+                if section == "model":
+                    index[rest.split("#")[0].strip()] = path
+            elif section == "blocks" and (block := re.match(r"  ([A-Z][A-Za-z0-9_]*):", line)):
+                index[block[1]] = path
+    return index
+
+
+def find_library_file(block: str) -> Path | None:
+    """Return the file of a block. Extensions are searched only if the library does not have it."""
+    return library_index().get(block) or full_library_index().get(block)
+
+
+def library_files() -> list[str]:
+    """Return the names of all files for an import: `attention/cbam.yaml`, `extension/file.yaml`."""
+    names = [path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.yaml")]
+    for name, folder in block_folders().items():
+        names += [f"{name}/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.yaml")]
+    return sorted(names)
+
+
+def resolve_library_path(name: str) -> Path | None:
+    """Return the file of a name such as `attention/cbam.yaml`; None if there is none."""
+    path = (LIBRARY / name).resolve()
+    if path.is_relative_to(LIBRARY) and path.is_file():
+        return path
+    extension, _, rest = name.partition("/")
+    folder = block_folders().get(extension)
+    if folder is None:
+        return None
+    path = (folder / rest).resolve()
+    return path if path.is_relative_to(folder) and path.is_file() else None
+
+
+def library_folder(path: Path, project: Path) -> Path | None:
+    """Return the folder of the library or extension that contains a file; None for a file of the project."""
+    if path.is_relative_to(LIBRARY):
+        return LIBRARY
+    if path.is_relative_to(project):
+        return None
+    return next((folder for folder in block_folders().values() if path.is_relative_to(folder)), None)
+
+
+def library_reference(path: Path, project: Path) -> str | None:
+    """Return how an import refers to a library file: `library:attention/cbam.yaml`; None for other files."""
+    folder = library_folder(path, project)
+    if folder is None:
+        return None
+    name = path.relative_to(folder).as_posix()
+    if folder == LIBRARY:
+        return f"library:{name}"
+    extension = next(extension for extension, other in block_folders().items() if other == folder)
+    return f"library:{extension}/{name}"
