@@ -14,6 +14,7 @@ import yaml
 
 from specbuild.cli.terminal import print_text
 from specbuild.diagnostics.errors import make_printable
+from specbuild.ops.extensions import EXTENSION_GROUPS, extension_entries
 from specbuild.version import __version__
 
 # Optional packages: name, purpose, and the extra of specbuild that installs it.
@@ -73,6 +74,19 @@ def collect_findings() -> Iterator[Finding]:
     note = dot or "renders drawings; pygraphviz does this, too"
     yield Finding("dot", "found" if dot else "missing", dot is not None, note)
     yield find_cuda_device()
+    yield from find_extensions()
+
+
+def find_extensions() -> Iterator[Finding]:
+    """Yield one line for each installed distribution that adds backends, ops or blocks."""
+    added: dict[tuple[str, str], list[str]] = {}
+    for group, kind in EXTENSION_GROUPS.items():
+        for name, entry in extension_entries(group).items():
+            distribution = (entry.dist.name, entry.dist.version) if entry.dist else (entry.value, "")
+            added.setdefault(distribution, []).append(f"{kind} {name}")
+    for (name, version), parts in added.items():
+        note = make_printable(f"extension: {', '.join(parts)}")
+        yield Finding(make_printable(name), make_printable(version), True, note)
 
 
 def installed_version(name: str) -> str | None:

@@ -17,6 +17,9 @@ from specbuild.ops.base import OPS, Op
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+# group of entry points -> what its names are
+EXTENSION_GROUPS = {"specbuild.backends": "backend", "specbuild.ops": "ops", "specbuild.blocks": "blocks"}
+
 
 @cache
 def extension_entries(group: str) -> dict[str, EntryPoint]:
