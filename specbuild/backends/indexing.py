@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from specbuild.backends.align import unfold_axes
@@ -9,7 +10,7 @@ from specbuild.backends.base import Backend, inline_result, is_fixed
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Expr, Index, Literal, Name, Slice
+from specbuild.codegen.tree import Expr, Index, ListOf, Literal, Name, Slice
 from specbuild.ops import arrange
 from specbuild.ops.types import TensorType
 
@@ -79,3 +80,21 @@ def emit_slice(op: arrange.Slice, x: Operand, out: TensorType) -> LoweringResult
     order = tuple(a for a in x.order if a != op.over)
     layout = Layout(order, x.layout.folded, x.layout.batched)
     return inline_result(index_axis(x, op.over, literal_expression(op.at)), layout)
+
+
+def stack_operands(
+    op: arrange.Stack,
+    xs: Sequence[Operand],
+    out: TensorType,
+    backend: Backend,
+    repeat_for_batch: Callable[[Operand, Operand], Expr],
+) -> tuple[ListOf, Layout]:
+    """Return the operands of a stack in one order, and the layout of the result.
+
+    If any operand has a batch, the others are repeated to its size.
+    """
+    first = next((x for x in xs if x.layout.batched), xs[0]).unfold_axes()
+    order = extended_order(first, (op.axis,), out, backend)
+    xs = [x.unfold_axes().to_order(*first.order) for x in xs]
+    parts = [x.expr if x.layout.batched or not out.batched else repeat_for_batch(x, first) for x in xs]
+    return ListOf(tuple(parts)), Layout(order, (), out.batched)

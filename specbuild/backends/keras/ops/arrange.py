@@ -13,6 +13,7 @@ from specbuild.backends.indexing import (
     emit_slice,
     extended_order,
     insert_axes,
+    stack_operands,
 )
 from specbuild.backends.keras.layout import backend, emits
 from specbuild.backends.keras.ops.merge import repeat_for_batch
@@ -52,12 +53,8 @@ def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
 
 @emits(Stack)
 def emit_stack(op: Stack, *xs: Operand, out: TensorType) -> LoweringResult:
-    first = next((x for x in xs if x.layout.batched), xs[0]).unfold_axes()
-    order = extended_order(first, (op.axis,), out, backend)
-    xs = tuple(x.unfold_axes().to_order(*first.order) for x in xs)
-    parts = tuple(x.expr if x.layout.batched or not out.batched else repeat_for_batch(x, first) for x in xs)
-    layout = Layout(order, (), out.batched)
-    return inline_result(STACK(ListOf(parts), axis=axis_index(layout, op.axis)), layout)
+    parts, layout = stack_operands(op, xs, out, backend, repeat_for_batch)
+    return inline_result(STACK(parts, axis=axis_index(layout, op.axis)), layout)
 
 
 @emits(Expand)

@@ -12,13 +12,14 @@ from specbuild.backends.indexing import (
     emit_slice,
     extended_order,
     insert_axes,
+    stack_operands,
 )
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.layout import backend, call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Expr, ListOf
+from specbuild.codegen.tree import Expr
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
 from specbuild.ops.types import TensorType
 
@@ -42,12 +43,8 @@ def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
 
 @emits(Stack)
 def emit_stack(op: Stack, *xs: Operand, out: TensorType) -> LoweringResult:
-    first = next((x for x in xs if x.layout.batched), xs[0]).unfold_axes()
-    order = extended_order(first, (op.axis,), out, backend)
-    xs = tuple(x.unfold_axes().to_order(*first.order) for x in xs)
-    parts = tuple(x.expr if x.layout.batched or not out.batched else repeat_for_batch(x, first) for x in xs)
-    layout = Layout(order, (), out.batched)
-    return inline_result(STACK(ListOf(parts), dim=axis_index(layout, op.axis)), layout)
+    parts, layout = stack_operands(op, xs, out, backend, repeat_for_batch)
+    return inline_result(STACK(parts, dim=axis_index(layout, op.axis)), layout)
 
 
 @emits(Expand)
