@@ -12,7 +12,7 @@ from specbuild.backends.base import Backend
 from specbuild.codegen.containers import collapse_rows
 from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock, Storage, block_identity
-from specbuild.compiler.canonical_weights import CanonicalWeight, node_weights
+from specbuild.compiler.canonical_weights import CanonicalWeight, canonical_weights, node_weights
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
 
@@ -134,6 +134,14 @@ def framework_shapes(weights: Iterable[WeightLocation]) -> dict[str, tuple[int, 
 def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
     """Whether these weights are stacked along a new first axis of one tensor."""
     return len(sharing) > 1 and sharing[0].storage.stacked
+
+
+def canonical_locations(model: Block) -> list[WeightLocation]:
+    """All weights of a model with their canonical names and shapes for those of a framework. Lowers no code."""
+    return [
+        WeightLocation(**vars(weight), framework_path=weight.path, storage=Storage(weight.path))
+        for weight in canonical_weights(model)
+    ]
 
 
 def locate_weights(model: Block, backend: str) -> list[WeightLocation]:

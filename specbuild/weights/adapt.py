@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.compiler.weight_locations import locate_weights
+from specbuild.compiler.weight_locations import canonical_locations
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.weights.adapt_options import RESAMPLE, Adaptation
@@ -17,7 +17,7 @@ from specbuild.weights.initial import initialize_weights
 from specbuild.weights.input_channels import adapt_kernel, plan_channels
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, UnfitWeight, format_shape, is_matching
 from specbuild.weights.mismatch import MismatchedWeight
-from specbuild.weights.tables import TABLE_OPS, adapt_table, plan_resampling
+from specbuild.weights.tables import adapt_table, plan_resampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def adapt_weights(
     The others stay mismatched; a mode that would adapt them is suggested. A table that has the model's shape
     is adapted only if the adaptation states two different grids.
     """
-    locations = {w.path: w for w in locate_weights(model, "torch")}
+    locations = {w.path: w for w in canonical_locations(model)}
     steps = {path: (block, node) for path, node, block in walk_ops(model)}
     values, mismatched, adapted = dict(matched.values), [], []
     for unfit in (*matched.mismatched, *same_shape_candidates(matched, adaptations)):
@@ -43,7 +43,7 @@ def adapt_weights(
             continue
         location = locations[unfit.path]
         weight = MismatchedWeight(location, *steps[unfit.path.removesuffix(f".{location.name}")], value)
-        if not unfit.actual and not isinstance(weight.node.op, TABLE_OPS):
+        if not unfit.actual and not location.spec.is_table:
             continue
         adaptation = next((a for a in adaptations if is_selected(a, unfit)), None)
         if adaptation is None:

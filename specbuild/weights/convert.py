@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.api import Model
+from specbuild.compiler.canonical_weights import canonical_weights
 from specbuild.compiler.output_files import replacement_file, write_error
 from specbuild.compiler.weight_locations import (
+    canonical_locations,
     from_framework,
     group_by_tensor,
     is_stacked,
-    locate_weights,
     to_framework,
 )
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.expressions import concrete
-from specbuild.ir.graph import Block
 from specbuild.weights.adapt import adapt_weights
 from specbuild.weights.framework_files import (
     KerasProgram,
@@ -99,7 +99,7 @@ def convert_weights(
     matched, report = match_file(model, source, options)
     if report.is_complete:
         new_paths = {u.path for u in report.new}
-        new_weights = [w for w in locate_weights(model.graph, "torch") if w.path in new_paths]
+        new_weights = [w for w in canonical_locations(model.graph) if w.path in new_paths]
         initial_values = initialize_weights(new_weights, options.seed)
         write_weights(model, target, kind, names, {**matched.values, **initial_values})
     return report
@@ -109,7 +109,7 @@ def write_initial_weights(model: Model, target: Path, options: ConversionOptions
     """Write the initial weights of a model, and return their number."""
     require_numpy()
     kind, names = resolve_target(target, options)
-    weights = locate_weights(model.graph, "torch")
+    weights = canonical_locations(model.graph)
     write_weights(model, target, kind, names, initialize_weights(weights, options.seed))
     return len(weights)
 
@@ -121,30 +121,47 @@ def write_initial_weights(model: Model, target: Path, options: ConversionOptions
 def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[MatchedWeights, WeightReport]:
     """Read a file, and match its tensors with the weights of the model."""
     kind = detect_file_kind(source)
-    namings = naming_candidates(model.graph, kind, options.source_names, options.into)
-    needs_program = any(naming.name == "keras" for naming in namings)
-    file = read_weight_file(source, kind, keras_program(model) if needs_program else None)
-    if ORIGIN_KEY in file.metadata and options.source_names is None:
-        namings = [NamingScheme(CANONICAL)]
-    matched = match_weights(model.graph, file.values, namings)
+    file, namings = read_for_model(model, source, kind, options)
+    matched = match_weights(model.graph, file.values, namings, model.stages.compiler)
     matched = adapt_weights(model.graph, matched, options.exceptions.adaptations, options.seed)
     if not options.allow_nonfinite:
         require_finite(matched.values, source)
     notes = []
     is_keras_file = kind in FRAMEWORK_BY_KIND and matched.naming.framework_name == "keras"
-    if is_keras_file and (summed := summed_variables(model.graph)):
+    if is_keras_file and (summed := summed_variables(model)):
         notes.append(f"Keras stores {summed} as the sum of two: the first gets the sum, the second zeros")
     exceptions = options.exceptions
     if model.in_full is not None and matched.left_over:
         unused = entries_of_removed_steps(model.in_full, file, matched)
         exceptions = replace(exceptions, unused_patterns=(*exceptions.unused_patterns, *map(escape, unused)))
-    paths = [w.path for w in locate_weights(model.graph, "torch")]
+    paths = [w.path for w in canonical_weights(model.graph)]
     return matched, build_report(matched, exceptions, paths, notes)
+
+
+def read_for_model(
+    model: Model, source: Path, kind: FileKind, options: ConversionOptions
+) -> tuple[WeightFile, list[NamingScheme]]:
+    """Read a file, and list the naming schemes that its names may have. A file of specbuild has canonical names."""
+    has_free_choice = options.source_names is None and not options.into
+    if kind == "safetensors" and has_free_choice:
+        file = read_weight_file(source, kind)
+        if ORIGIN_KEY in file.metadata:
+            return file, [NamingScheme(CANONICAL)]
+        return file, naming_candidates(model.graph, kind, None, (), model.stages.compiler)
+    compiler = model.stages.compiler
+    namings = naming_candidates(model.graph, kind, options.source_names, options.into, compiler)
+    is_keras_file = FRAMEWORK_BY_KIND.get(kind) == "keras"
+    needs_program = is_keras_file and any(naming.name == "keras" for naming in namings)
+    file = read_weight_file(source, kind, keras_program(model) if needs_program else None)
+    if ORIGIN_KEY in file.metadata and options.source_names is None:
+        namings = [NamingScheme(CANONICAL)]
+    return file, namings
 
 
 def entries_of_removed_steps(full_model: Model, file: WeightFile, matched: MatchedWeights) -> list[str]:
     """The unused entries that the full model would use; `matched` is for a model reduced to its features."""
-    left_over = match_weights(full_model.graph, file.values, [matched.naming]).left_over
+    compiler = full_model.stages.compiler
+    left_over = match_weights(full_model.graph, file.values, [matched.naming], compiler).left_over
     return [name for name, shape in matched.left_over if (name, shape) not in left_over]
 
 
@@ -168,9 +185,9 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
         )
 
 
-def summed_variables(model: Block) -> str:
+def summed_variables(model: Model) -> str:
     """The Keras variables that store the sum of two weights."""
-    by_variable = group_by_tensor(locate_weights(model, "keras"))
+    by_variable = group_by_tensor(model.compile_for("keras").weights)
     summed = [path for path, weights in by_variable.items() if len(weights) > 1 and not is_stacked(weights)]
     return ", ".join(summed[:MAX_NAMES])
 
@@ -207,7 +224,7 @@ def write_weights(
         if names == CANONICAL:
             write_safetensors(new_file, values, origin_metadata(model.name))
             return
-        tensors = to_framework(locate_weights(model.graph, names), values)
+        tensors = to_framework(model.compile_for(names).weights, values)
         if names == "torch":
             tensors |= zero_counters(tensors)
         if kind == "safetensors":
@@ -274,7 +291,7 @@ def compare_weights(
         second_weights, _ = match_file(model, second, ConversionOptions(allow_nonfinite=True))
         a, b = first_weights.values, second_weights.values
         if "keras" in (first_weights.naming.framework_name, second_weights.naming.framework_name):
-            a, b = merge_summed_weights(model.graph, a), merge_summed_weights(model.graph, b)
+            a, b = merge_summed_weights(model, a), merge_summed_weights(model, b)
     for name in [*a, *(n for n in b if n not in a)]:
         if name not in a or name not in b:
             file = make_printable(str(first if name in a else second))
@@ -285,8 +302,8 @@ def compare_weights(
             yield TensorDifference(name, relative_difference(a[name], b[name]))
 
 
-def merge_summed_weights(model: Block, values: Mapping[str, Array]) -> dict[str, Array]:
+def merge_summed_weights(model: Model, values: Mapping[str, Array]) -> dict[str, Array]:
     """The weights after a round trip through Keras: of two that it adds, the first becomes the sum."""
-    groups = group_by_tensor(locate_weights(model, "keras")).values()
+    groups = group_by_tensor(model.compile_for("keras").weights).values()
     complete = [w for group in groups if all(w.path in values for w in group) for w in group]
     return {**values, **from_framework(complete, to_framework(complete, values))}

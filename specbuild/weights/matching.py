@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from specbuild.backends import BACKEND_NAMES
+from specbuild.compiler.compiled_model import ModelCompiler
 from specbuild.compiler.weight_locations import (
     WeightLocation,
+    canonical_locations,
     framework_shapes,
     from_framework,
     group_by_tensor,
     is_stacked,
-    locate_blocks,
-    locate_weights,
 )
-from specbuild.diagnostics.errors import SpecError, closest_match
-from specbuild.ir.graph import Block
-from specbuild.ops.types import join_names
+from specbuild.diagnostics.errors import SpecError
+from specbuild.diagnostics.suggestions import join_names, suggest_name
+from specbuild.ir.graph import Block, distinct_blocks
 from specbuild.weights.adapt_options import Adaptation
 from specbuild.weights.published_names import batch_counters, layout_framework, rename_tensors
 
@@ -105,12 +106,19 @@ class MatchedWeights:
 
 
 def match_weights(
-    model: Block, entries: Mapping[str, Array], namings: Iterable[NamingScheme]
+    model: Block,
+    entries: Mapping[str, Array],
+    namings: Iterable[NamingScheme],
+    compiler: ModelCompiler | None = None,
 ) -> MatchedWeights:
-    """Match by the naming scheme that leaves the fewest exceptions; the first of several."""
+    """Match by the naming scheme that leaves the fewest exceptions; the first of several.
+
+    The `compiler` of the model, if there is one, saves lowering it again.
+    """
+    compiler = compiler or ModelCompiler(model)
     best: MatchedWeights | None = None
     for naming in namings:
-        matched = match_by_naming(model, entries, naming)
+        matched = match_by_naming(compiler, entries, naming)
         if best is None or matched.exception_count < best.exception_count:
             best = matched
         if not best.exception_count:
@@ -119,12 +127,14 @@ def match_weights(
     return best
 
 
-def match_by_naming(model: Block, entries: Mapping[str, Array], naming: NamingScheme) -> MatchedWeights:
+def match_by_naming(
+    compiler: ModelCompiler, entries: Mapping[str, Array], naming: NamingScheme
+) -> MatchedWeights:
     """Match by one naming scheme."""
     if naming.name == CANONICAL:
-        weights = locate_weights(model, "torch")
+        weights = canonical_locations(compiler.graph)
         return assign_tensors(MatchedWeights(naming), weights, {w.path: [w] for w in weights}, entries, {})
-    weights = locate_weights(model, naming.framework_name)
+    weights = compiler.compile_for(naming.framework_name).weights
     shapes = framework_shapes(weights)
     entries = strip_wrapper_prefixes(entries, shapes)
     if naming.block is None:
@@ -209,14 +219,18 @@ def common_prefix(names: Collection[str]) -> str | None:
 
 
 def naming_candidates(
-    model: Block, kind: str, chosen: str | None, into: Sequence[str] = ()
+    model: Block,
+    kind: str,
+    chosen: str | None,
+    into: Sequence[str] = (),
+    compiler: ModelCompiler | None = None,
 ) -> list[NamingScheme]:
     """The naming schemes that a kind of file may use; only that with the name `chosen`, if this is not None.
 
     With `into`, only layouts that these steps have in common. Raises SpecError SB806 if there is no such
     scheme.
     """
-    layouts = published_layouts(model)
+    layouts = published_layouts(model, compiler)
     if into:
         layouts = common_layouts(layouts, into)
     if chosen in OWN_NAMINGS and not into:
@@ -249,8 +263,8 @@ def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[Nam
     steps = list(dict.fromkeys(layout.path[:-1] for layout in layouts if layout.path))
     for step in into:
         if step not in steps:
-            hint = suggest_name(step, steps, "steps with published names:")
-            hint = hint or "no step is a model with `weights` in its spec"
+            none = "no step is a model with `weights` in its spec"
+            hint = suggest_name(step, steps, "steps with published names:", otherwise=none)
             raise SpecError("SB806", f"no step {step!r} has published names", hint=hint)
     first_step, *other_steps = dict.fromkeys(into)
     common = []
@@ -264,23 +278,22 @@ def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[Nam
     return common
 
 
-def suggest_name(word: str, known: list[str], introduction: str) -> str:
-    """A hint for an unknown name: the closest known one, else all of them; empty if none is known."""
-    if guess := closest_match(word, known):
-        return f"did you mean {guess!r}?"
-    return f"{introduction} {join_names(known)}" if known else ""
-
-
-def published_layouts(model: Block) -> list[NamingScheme]:
+def published_layouts(model: Block, compiler: ModelCompiler | None = None) -> list[NamingScheme]:
     """The published layouts for which the model's spec has rules, then those of models inside it."""
+    compiler = compiler or ModelCompiler(model)
+    with_rules = {layout_framework(name) for block in distinct_blocks(model) for name in weight_rules(block)}
     layouts = []
-    for framework in ("torch", "keras"):
-        for path, block, framework_path in locate_blocks(model, framework):
-            if block.at.path == ():  # the block is the model of a spec
-                rules: Mapping[str, Any] = block.at.source.data.get("weights") or {}
-                names = [name for name in rules if layout_framework(name) == framework]
+    for framework in BACKEND_NAMES:
+        if framework in with_rules:
+            for path, block, framework_path in compiler.compile_for(framework).find_blocks():
+                names = [name for name in weight_rules(block) if layout_framework(name) == framework]
                 layouts += [NamingScheme(name, block, path, framework_path) for name in names]
     return sorted(layouts, key=lambda layout: layout.path != "")
+
+
+def weight_rules(block: Block) -> Mapping[str, Any]:
+    """The rules for published weights of a spec whose model is this block; none for any other block."""
+    return block.at.source.data.get("weights") or {} if block.at.path == () else {}
 
 
 # ------------------------------------------------------------------------------------------------------
