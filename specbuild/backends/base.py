@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from specbuild.backends.packaging import Packaging
-from specbuild.backends.parts import FileKind, ReservedNames, Runtime
+from specbuild.backends.parts import FileKind, Runtime
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Construction
 from specbuild.codegen.layout import Layout
@@ -20,6 +20,7 @@ from specbuild.codegen.tree import Call, Expr, Module
 from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import expression_of
 from specbuild.expressions.python_ast import parse_python
+from specbuild.frontend.names import ReservedNames
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
 

@@ -1,4 +1,4 @@
-"""The parts of a backend that are plain data: reserved names, kinds of weight files, runtimes."""
+"""The parts of a backend that are plain data: kinds of weight files, and runtimes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from specbuild.runtimes.switches import Switch
-
-
-@dataclass(frozen=True)
-class ReservedNames:
-    """Names that a spec cannot use, because the framework or the emitted code needs them."""
-
-    attributes: frozenset[str] = frozenset()  # of the framework's layer class: a step would overwrite them
-    emitted: frozenset[str] = frozenset()  # that emitted code uses: modules, helpers, arguments
-    classes: frozenset[str] = frozenset()  # that emitted code uses: classes
-    builtins: frozenset[str] = frozenset()  # that emitted constructors call: a parameter would hide them
 
 
 @dataclass(frozen=True)

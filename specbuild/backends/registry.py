@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.errors import SpecError
+from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.ops.extensions import extension_entries, load_entry
-from specbuild.ops.types import join_names
 
 if TYPE_CHECKING:
     from specbuild.backends.base import Backend
+    from specbuild.frontend.names import ReservedNames
 
 BACKEND_NAMES = ("torch", "keras")  # built in
 
@@ -20,6 +22,12 @@ def all_backend_names() -> tuple[str, ...]:
     """Return the names of the built-in backends, then those of extensions."""
     extensions = sorted(extension_entries("specbuild.backends"))
     return (*BACKEND_NAMES, *(name for name in extensions if name not in BACKEND_NAMES))
+
+
+def builtin_reserved_names() -> Iterator[ReservedNames]:
+    """Yield the names that the built-in backends reserve, without loading the backends."""
+    for name in BACKEND_NAMES:
+        yield import_module(f"specbuild.backends.{name}.reserved").RESERVED_NAMES
 
 
 @cache
@@ -36,6 +44,5 @@ def load_backend(name: str) -> Backend:
         extension: Backend = load_entry(entry)
         return extension
     known = all_backend_names()
-    guess = closest_match(name, known)
-    hint = f"did you mean {guess!r}?" if guess else f"available: {join_names(known)}"
+    hint = suggest_name(name, known, "available:")
     raise SpecError("SB602", f"there is no backend {name!r}", hint=hint)
