@@ -1,0 +1,1 @@
+"""Blocks that any spec may use by name."""

@@ -1,0 +1,1 @@
+"""A backend that emits plain NumPy: the forward pass of a few ops."""
