@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Annotated
 
@@ -14,21 +15,22 @@ from specbuild.cli.terminal import exit_code, print_error, print_text, report_bu
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.version import __version__
 
-# In the order of `specbuild --help`. The module NAME defines NAME_command: a function or a typer group.
-COMMANDS = (
-    "check",
-    "compile",
-    "show",
-    "draw",
-    "diff",
-    "parity",
-    "schema",
-    "init",
-    "explain",
-    "doctor",
-    "weights",
-    "library",
-)
+# In the order of `specbuild --help`, each with the first sentence of its help. The module NAME defines
+# NAME_command: a function or a typer group.
+COMMANDS = {
+    "check": "Check specs: their syntax, every name, every shape.",
+    "compile": "Compile specs to PyTorch or Keras source.",
+    "show": "Show a model: its steps, their output shapes, parameters, multiply-adds and memory.",
+    "draw": "Draw a model: its steps as boxes, and each block that it contains opened once.",
+    "diff": "Compare two models: steps, connections, shapes, and which trained weights can be reused.",
+    "parity": "Run both emitted files on the same inputs and weights, and compare every step.",
+    "schema": "Print the JSON Schema of specs, for completion in editors.",
+    "init": "Write a small spec with comments, to start from.",
+    "explain": "Explain an error code, or list all of them.",
+    "doctor": "List what is installed, what is missing, and how to install it.",
+    "weights": "Write initial weights, convert trained ones between frameworks, inspect and compare weight files.",
+    "library": "The ops and blocks that steps can use.",
+}
 
 
 def print_version(requested: bool) -> None:
@@ -45,8 +47,8 @@ def global_options(
     pass
 
 
-def build_app(commands: Iterable[str]) -> typer.Typer:
-    """Return the command-line program with these commands."""
+def build_app(commands: Collection[str]) -> typer.Typer:
+    """Return the command-line program with these commands; with none, it only has the help of all commands."""
     program = typer.Typer(
         name="specbuild",
         help="Named neural networks in YAML, compiled to native PyTorch and Keras source.",
@@ -63,14 +65,29 @@ def build_app(commands: Iterable[str]) -> typer.Typer:
             program.add_typer(command, name=name)
         else:
             program.command(name)(command)
+    if not commands:
+        for name, summary in COMMANDS.items():
+            program.command(name, help=summary)(pass_by)
     return program
+
+
+def pass_by() -> None:
+    """Stand for a command that is not called."""
+
+
+def requested_commands(args: Sequence[str]) -> Sequence[str]:
+    """Return the commands to import: one, or none for the help. All of them would double the start-up time."""
+    if args and args[0] in COMMANDS:
+        return args[:1]
+    needs_help = not args or args[0] in ("--version", "--help", "-h")
+    is_completion = "_SPECBUILD_COMPLETE" in os.environ  # the words to complete are not in `args`
+    return () if needs_help and not is_completion else tuple(COMMANDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = sys.argv[1:] if arguments is None else list(arguments)
-    # Only the requested command is imported: all of them would double the start-up time.
-    commands = args[:1] if args and args[0] in COMMANDS else COMMANDS
+    commands = requested_commands(args)
     # Nearly all objects live until the command ends. With the usual thresholds, the garbage collector would
     # take a third of the run time and free nothing.
     gc.set_threshold(50_000, 20, 100)
