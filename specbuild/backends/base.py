@@ -39,6 +39,8 @@ class Backend:
     extra: str = ""  # the pip extra that installs the framework; "" if there is none
     modules: frozenset[str] = frozenset()  # that emitted files may import, besides the standard library
     loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too, as full paths
+    forbidden_paths: frozenset[str] = frozenset()  # of parts that reach files, processes or other code
+    import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
     reserved: ReservedNames = ReservedNames()
     path_separator: str = "."  # between the parts of a weight's path
     weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none

@@ -12,16 +12,12 @@ import re
 import symtable
 from collections.abc import Iterator
 
+from specbuild.backends import load_backend
+from specbuild.backends.base import Backend
 from specbuild.expressions.python_ast import parse_python
 
 # The modules of the standard library that an emitted file may import.
 STANDARD_MODULES = frozenset({"__future__", "collections", "math", "typing"})
-
-# What a file that loads weights may import too: these read and write tensors and cannot run code.
-LOADER_IMPORTS = {
-    "keras": frozenset({"safetensors.numpy.load_file"}),
-    "torch": frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"}),
-}
 
 # The builtins that emitted code may use; none gives access to files, to attributes by name, or to code.
 ALLOWED_BUILTINS = frozenset(
@@ -31,17 +27,13 @@ ALLOWED_BUILTINS = frozenset(
     NotImplementedError RuntimeError TypeError ValueError""".split()
 )
 
-# Parts of the frameworks that reach files, processes, the network or other code: by name and by full path.
+# Parts of the frameworks that reach files, processes, the network or other code. Backends add full paths.
 FORBIDDEN_NAMES = frozenset(
     """Lambda TFSMLayer builtins classes compile ctypes deserialize deserialize_keras_object
     enable_unsafe_deserialization eval exec export from_file get_file hub importlib jit load load_model
     load_weights multiprocessing open os package save save_model save_weights serialization subprocess sys
     system""".split()
 )
-FORBIDDEN_PATHS = frozenset({"torch.ops", "torch.utils", "torch.distributed", "keras.utils"})
-
-# Calls that may run when the file is imported.
-ALLOWED_DECORATORS = frozenset({"keras.saving.register_keras_serializable", "torch.no_grad"})
 
 UNPRINTABLE = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
@@ -55,7 +47,7 @@ class AuditError(Exception):
     """An emitted file contains something forbidden: a bug in specbuild, never an error in a spec."""
 
 
-def audit_source(text: str, framework: str, *, loader: bool = False) -> None:
+def audit_source(text: str, backend_name: str, *, loader: bool = False) -> None:
     """Raise AuditError unless the text is Python with nothing but definitions that use one framework.
 
     With `loader`, the file may import the functions that read and write safetensors.
@@ -71,11 +63,11 @@ def audit_source(text: str, framework: str, *, loader: bool = False) -> None:
         table = symtable.symtable(text, "<emitted>", "exec")
     except (SyntaxError, ValueError) as error:
         raise AuditError(f"it is not Python: {error}") from error
-    aliases: dict[str, str] = {}
+    auditor = SourceAuditor(load_backend(backend_name), loader)
     for node in body_statements(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            aliases |= imported_names(node, framework, LOADER_IMPORTS[framework] if loader else frozenset())
-    SourceAuditor(aliases).visit(tree)
+            auditor.add_import(node)
+    auditor.visit(tree)
     known = {
         name.get_name()
         for name in table.get_symbols()
@@ -90,39 +82,6 @@ def body_statements(tree: ast.Module) -> list[ast.stmt]:
     return tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
 
 
-def imported_names(
-    node: ast.Import | ast.ImportFrom, framework: str, extra: frozenset[str] = frozenset()
-) -> dict[str, str]:
-    """The names that an import binds, each with its full path; raises AuditError for a forbidden import."""
-    names: dict[str, str] = {}
-    for name in node.names:
-        path = name.name
-        if isinstance(node, ast.ImportFrom):
-            if node.level or name.name == "*":
-                raise AuditError(f"line {node.lineno} has an import that cannot be checked")
-            path = f"{node.module}.{name.name}"
-        if path.partition(".")[0] not in STANDARD_MODULES | {framework} and path not in extra:
-            raise AuditError(f"line {node.lineno} imports {path}")
-        binds_full_path = isinstance(node, ast.ImportFrom) or name.asname
-        names[name.asname or name.name.partition(".")[0]] = (
-            path if binds_full_path else path.partition(".")[0]
-        )
-        check_path(path, node)
-    return names
-
-
-def check_path(path: str, node: ast.stmt | ast.expr) -> None:
-    """Raise AuditError if a path from an imported module leads outside the framework."""
-    first, *rest = path.split(".")
-    is_private = first != "__future__" and any(part.startswith("_") for part in rest)
-    if (
-        is_private
-        or not FORBIDDEN_NAMES.isdisjoint(rest)
-        or any(f"{path}.".startswith(f"{p}.") for p in FORBIDDEN_PATHS)
-    ):
-        raise AuditError(f"line {node.lineno} reaches {path}")
-
-
 def global_names(table: symtable.SymbolTable) -> set[str]:
     """Every name that some scope looks up among the module's globals or the builtins."""
     is_module = table.get_type() == "module"
@@ -133,8 +92,37 @@ def global_names(table: symtable.SymbolTable) -> set[str]:
 class SourceAuditor(ast.NodeVisitor):
     """Checks every node: what may run during the import, and what the file may contain at all."""
 
-    def __init__(self, aliases: dict[str, str]) -> None:
-        self.aliases = aliases
+    def __init__(self, backend: Backend, loader: bool) -> None:
+        self.backend = backend
+        self.allowed_modules = STANDARD_MODULES | backend.modules
+        self.allowed_paths = backend.loader_imports if loader else frozenset[str]()
+        self.aliases: dict[str, str] = {}  # imported names, each with its full path
+
+    def add_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Record the names that an import binds; raises AuditError for a forbidden import."""
+        for name in node.names:
+            path = name.name
+            if isinstance(node, ast.ImportFrom):
+                if node.level or name.name == "*":
+                    raise AuditError(f"line {node.lineno} has an import that cannot be checked")
+                path = f"{node.module}.{name.name}"
+            if path.partition(".")[0] not in self.allowed_modules and path not in self.allowed_paths:
+                raise AuditError(f"line {node.lineno} imports {path}")
+            binds_full_path = isinstance(node, ast.ImportFrom) or name.asname
+            first = path.partition(".")[0]
+            self.aliases[name.asname or name.name.partition(".")[0]] = path if binds_full_path else first
+            self.check_path(path, node)
+
+    def check_path(self, path: str, node: ast.stmt | ast.expr) -> None:
+        """Raise AuditError if a path from an imported module leads outside the framework."""
+        first, *rest = path.split(".")
+        is_private = first != "__future__" and any(part.startswith("_") for part in rest)
+        if (
+            is_private
+            or not FORBIDDEN_NAMES.isdisjoint(rest)
+            or any(f"{path}.".startswith(f"{p}.") for p in self.backend.forbidden_paths)
+        ):
+            raise AuditError(f"line {node.lineno} reaches {path}")
 
     def visit_Module(self, node: ast.Module) -> None:
         for statement in body_statements(node):
@@ -149,7 +137,7 @@ class SourceAuditor(ast.NodeVisitor):
             call = decorator if isinstance(decorator, ast.Call) else None
             if call is None:
                 self.check_inert(decorator)
-            elif self.imported_path(call.func) not in ALLOWED_DECORATORS:
+            elif self.imported_path(call.func) not in self.backend.import_calls:
                 raise AuditError(
                     f"line {call.lineno} calls {ast.unparse(call.func)} when the file is imported"
                 )
@@ -213,7 +201,7 @@ class SourceAuditor(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         path = self.imported_path(node)
         if path is not None:
-            check_path(path, node)
+            self.check_path(path, node)
         elif node.attr.startswith("__") and node.attr != "__init__":
             raise AuditError(f"line {node.lineno} uses {node.attr}")
         self.generic_visit(node)

@@ -29,6 +29,8 @@ class KerasBackend(Backend):
     extra = "keras"
     modules = frozenset({"keras"})
     loader_imports = frozenset({"safetensors.numpy.load_file"})
+    forbidden_paths = frozenset({"keras.utils"})
+    import_calls = frozenset({"keras.saving.register_keras_serializable"})
     reserved = RESERVED_NAMES
     packaging = KerasPackaging()
     path_separator = "/"

@@ -28,6 +28,8 @@ class TorchBackend(Backend):
     extra = "torch"
     modules = frozenset({"torch"})
     loader_imports = frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"})
+    forbidden_paths = frozenset({"torch.ops", "torch.utils", "torch.distributed"})
+    import_calls = frozenset({"torch.no_grad"})
     reserved = RESERVED_NAMES
     packaging = TorchPackaging()
     weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
