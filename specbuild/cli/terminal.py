@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from specbuild.diagnostics.errors import SpecError, SpecErrors, closest_match, format_errors, make_printable
+from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +82,8 @@ def error_records(error: SpecError | SpecErrors) -> list[dict[str, Any]]:
 
 def suggest_closest(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Return the end of an error message: the known name that is most like `name`, or `otherwise`."""
-    near = closest_match(name, known)
-    return f"; did you mean {near}?" if near else otherwise
+    hint = suggest_name(name, known)
+    return f"; {hint}" if hint else otherwise
 
 
 def log_line(text: str) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.diagnostics.errors import Location, SpecError, closest_match, make_printable
+from specbuild.diagnostics.errors import Location, SpecError, make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
 from specbuild.frontend.source import Source
-from specbuild.ops.types import join_names
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,19 @@ class SpecArguments:
         if variant is not None and variant.value not in spec.variants:
             message = f"{model.name} has no variant {variant.value!r}"
             raise SpecError(
-                "SB202", message, variant.location, suggest_name(variant.value, spec.variants, "variants")
+                "SB202",
+                message,
+                variant.location,
+                suggest_name(variant.value, spec.variants, "its variants are"),
             )
         for name, argument in self.params.items():
             if name not in model.params:
                 message = f"{model.name} has no parameter {name!r}"
                 raise SpecError(
-                    "SB101", message, argument.location, suggest_name(name, model.params, "parameters")
+                    "SB101",
+                    message,
+                    argument.location,
+                    suggest_name(name, model.params, "its parameters are"),
                 )
         provided = {*self.params, *(spec.variants[variant.value] if variant else ())}
         for name, param in model.params.items():
@@ -72,12 +78,6 @@ class SpecArguments:
             ):
                 return SpecError(error.code, error.message, argument.location, error.hint, error.trail)
         return error
-
-
-def suggest_name(name: str, known: Mapping[str, Any], kind: str) -> str:
-    """A hint for an unknown name: the most similar known one, else all of them."""
-    match = closest_match(name, known)
-    return f"did you mean {match!r}?" if match else f"its {kind} are {join_names(known)}"
 
 
 def parse_features(text: str, only: bool, flag: str = "--features") -> Features:

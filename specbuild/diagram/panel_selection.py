@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from specbuild.diagnostics.errors import SpecError, closest_match, make_printable
+from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import short_number
 from specbuild.diagram.diff_marks import DiffMarks
@@ -179,7 +180,6 @@ def missing_step_error(block: Block, node: Node | None, path: str, walked_path: 
     else:
         message = f"there is no step `{make_printable(path)}` to open"
     last = path[len(walked_path) :].lstrip(".")
-    near = closest_match(last, names)
     contents = ", ".join(dict.fromkeys(n.split(".")[0] for n in names)) or "no block"
-    hint = f"did you mean {near!r}?" if near else f"{within} contains {make_printable(contents)}"
+    hint = suggest_name(last, names, otherwise=f"{within} contains {make_printable(contents)}")
     return SpecError("SB953", message, hint=hint)

@@ -24,21 +24,18 @@ class BlockScope:
     nodes: dict[str, Node] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     # The fields from here to `pending` belong to the group that is being elaborated.
-    visible_names: list[dict[str, Ref]] = field(
-        default_factory=list
-    )  # of each enclosing group, innermost last
+    # `visible_names` has the names in each enclosing group, innermost last.
+    visible_names: list[dict[str, Ref]] = field(default_factory=list)
     prefix: str = ""  # its path, with a dot at the end
     last: Ref | None = None  # the result of the step before
     pending: PendingEdits = field(default_factory=PendingEdits)  # edits that may match its steps
     step_count: int = 0
-    pending_inside: dict[str, PendingEdits] = field(
-        default_factory=dict
-    )  # path of a step -> edits for its inside
+    # Path of a step -> the edits that may match steps inside it.
+    pending_inside: dict[str, PendingEdits] = field(default_factory=dict)
     applied_edits: list[tuple[EditDef, str]] = field(default_factory=list)  # each with the path of a step
     frozen_paths: list[str] = field(default_factory=list)  # steps and groups that are not trained
-    moved_values: dict[str, Ref] = field(
-        default_factory=dict
-    )  # path -> the value that edits put in its place
+    # Path of a removed or extended step -> the value that later steps read instead.
+    moved_values: dict[str, Ref] = field(default_factory=dict)
 
     def value_type(self, ref: Ref) -> TensorType:
         """Return the type of a value in this block."""

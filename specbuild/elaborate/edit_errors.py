@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.suggestions import format_suggestion
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.selectors import MatchStates, Selector
 from specbuild.frontend.source import SourceAddress
@@ -80,10 +81,10 @@ def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
     part = selector.parts[index]
     message = f"{selector.text!r} matches no step"
     if part.kind and (guess := closest_match(part.kind, end.kinds)):
-        return edit.selector_at.error("SB208", message, f"did you mean `:{guess}`?")
+        return edit.selector_at.error("SB208", message, format_suggestion(f":{guess}"))
     if guess := closest_match(part.text, end.paths):
         parts = [*selector.parts[:index], replace(part, text=guess), *selector.parts[index + 1 :]]
-        return edit.selector_at.error("SB208", message, f"did you mean {'.'.join(map(str, parts))!r}?")
+        return edit.selector_at.error("SB208", message, format_suggestion(".".join(map(str, parts))))
     names = [*list(end.paths)[:MAX_NAMES], *(["..."] if len(end.paths) > MAX_NAMES else [])]
     parent = next(iter(end.paths.values()), "").rpartition(".")[0]
     owner = parent or "the model"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from specbuild.diagnostics.errors import Location, SpecError
+from specbuild.diagnostics.suggestions import is_suggestion
 from specbuild.elaborate.references import expose_value
 from specbuild.frontend.names import check_name
 from specbuild.frontend.source import SourceAddress
@@ -29,7 +30,7 @@ class Features:
             try:
                 model, output = tap_path(model, path, model.at)
             except SpecError as error:
-                hint = error.hint if "did you mean" in error.hint else TAPS_HINT
+                hint = error.hint if is_suggestion(error.hint) else TAPS_HINT
                 raise SpecError(error.code, error.message, location, hint) from None
             name = path.removeprefix(f"{model.alias_label}.").replace(".", "_")
             if outputs.setdefault(name, output).ref != output.ref:

@@ -67,9 +67,8 @@ class BlockInstances:
         self.by_key: dict[Any, Block] = {}
         self.open_kinds: list[str] = []  # names of the blocks being elaborated, outermost first
         self.definitions: dict[SourceAddress, BlockDef] = {}
-        self.edits_by_model: dict[
-            SourceAddress, tuple[EditDef, ...]
-        ] = {}  # for every model elaborated so far
+        # The edits of every model elaborated so far.
+        self.edits_by_model: dict[SourceAddress, tuple[EditDef, ...]] = {}
         self.active_edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
     def build_model(
@@ -183,7 +182,8 @@ class BlockInstances:
     def check_nesting(self, definition: BlockDef, at: SourceAddress) -> None:
         if definition.name in self.open_kinds:
             cycle = " > ".join([*self.open_kinds[self.open_kinds.index(definition.name) :], definition.name])
-            raise at.error("SB206", f"a block cannot contain itself: {cycle}")
+            hint = "for a stack of equal blocks, use `repeat`"
+            raise at.error("SB206", f"a block cannot contain itself: {cycle}", hint)
         if len(self.open_kinds) >= MAX_DEPTH:
             raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} levels deep")
 

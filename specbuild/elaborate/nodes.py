@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.instances import BlockInstances
 from specbuild.elaborate.pending_edits import PendingEdits
@@ -21,7 +21,7 @@ from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip, outer_type
 from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import MATRIX_INITS, AttributeValueError, Init
 from specbuild.ops.base import Op, list_attributes
-from specbuild.ops.types import ShapeError, TensorType, join_names
+from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
 
 MAX_STEPS = 50_000
@@ -54,7 +54,9 @@ class NodeBuilder:
         scope.nodes[path] = node
         scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
         if scope.step_count > MAX_STEPS:
-            raise step.at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
+            raise step.at.error(
+                "SB502", f"the model has more than {MAX_STEPS:,} steps", "use smaller repeats"
+            )
         return path
 
     def build_op(
@@ -88,9 +90,8 @@ class NodeBuilder:
         attributes, inputs = list_attributes(cls), [spec.name for spec in cls.input_specs]
         for key in raw:
             if key not in attributes and key not in inputs:
-                guess = closest_match(key, [*attributes, *inputs])
-                known = join_names([*(name for name in inputs if name != "x"), *attributes])
-                hint = f"did you mean {guess!r}?" if guess else f"{cls.name} has {known}"
+                known = [*(name for name in inputs if name != "x"), *attributes]
+                hint = suggest_name(key, known, "its attributes are")
                 at = arguments[key].at if key in arguments else step.value_at.child(key)
                 raise at.error("SB101", f"{cls.name} has no attribute {key!r}", hint, key=True)
         values = {}
@@ -172,9 +173,11 @@ class NodeBuilder:
         axes = [a for a in axes if a != "..."]
         missing, extra = [a for a in axes if a not in x], [a for a in x.axes if a not in axes]
         if missing or (extra and not allows_more):
-            raise step.error(
-                "SB404", f"{definition.name} takes {name} with axes {join_names(axes)}, but gets {x}"
+            message = f"{definition.name} takes {name} with axes {join_names(axes)}, but gets {x}"
+            hint = (
+                "" if missing else f"to allow more axes, add `...` to the axes of {name} in {definition.name}"
             )
+            raise step.error("SB404", message, hint)
 
     def reuse_step(self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]) -> Node:
         ref = resolve_reference(scope, step.value, step.value_at)
@@ -205,9 +208,9 @@ class NodeBuilder:
         type_, parts = self.infer_types(step, origin.op, types)
         origin_types = [None if s is None else scope.value_type(s) for s in origin.inputs]
         if origin.op.weight_specs(*types) != origin.op.weight_specs(*origin_types):
-            raise step.error(
-                "SB401", f"{step.value} cannot be reused here: its weights would have other shapes"
-            )
+            message = f"{step.value} cannot be reused here: its weights would have other shapes"
+            hint = "give it an input of the same shape, or add a new step"
+            raise step.error("SB401", message, hint)
         return Node(
             path,
             origin.op,

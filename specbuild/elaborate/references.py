@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.suggestions import format_suggestion, join_names, list_some, suggest_name
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.frontend.document import StepDef
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node, Output, Ref
-from specbuild.ops.types import join_names
 
 
 def resolve_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
@@ -44,9 +44,8 @@ def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     if ref is not None:
         return ref
     known = [n for names in scope.visible_names for n in names]
-    guess = closest_match(text, known)
     is_later = any(s.name == text for s in scope.definition.steps)
-    hint = f"did you mean {guess!r}?" if guess else f"available: {join_names(known[:12])}"
+    hint = suggest_name(text, known, "available:")
     message = f"{text!r} comes after this step" if is_later else f"no earlier step or input is named {text!r}"
     raise at.error("SB202", message, hint)
 
@@ -67,7 +66,7 @@ def find_inside_step(scope: BlockScope, text: str, at: SourceAddress) -> Ref | N
 
 
 def enclosing_prefixes(prefix: str) -> Iterator[str]:
-    """Yield the prefixes of all enclosing groups, innermost first: for `a.b.`, that is `a.b.`, `a.` and ""."""
+    """Yield the prefixes of all enclosing groups, innermost first: `a.b.`, `a.` and "" for `a.b.`."""
     while prefix:
         yield prefix
         prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
@@ -122,7 +121,7 @@ def expose_value(block: Block, path: str, at: SourceAddress, above: str = "") ->
         if node is None or not isinstance(node.op, Block):
             known = [*block.nodes_by_name, *block.groups]
             guess = closest_match(path, known)
-            hint = f"did you mean {above + guess!r}?" if guess else f"it contains: {join_names(known[:12])}"
+            hint = format_suggestion(above + guess if guess else None) or f"it contains: {list_some(known)}"
             raise at.error("SB202", f"there is no {path!r} in {block.kind}", hint)
         rest = path[len(node.name) + 1 :]
         inner = expose_in_nodes(block.nodes, node.reuses or node.name, rest, at, f"{above}{node.name}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.references import previous_value, resolve_reference
 from specbuild.frontend.document import StepDef
@@ -14,7 +14,6 @@ from specbuild.frontend.resolver import SpecFiles
 from specbuild.ir.graph import Block, BlockArgument, Node, Ref
 from specbuild.ops import OPS
 from specbuild.ops.base import Op
-from specbuild.ops.types import join_names
 
 
 def resolve_inputs(files: SpecFiles, scope: BlockScope, step: StepDef) -> list[Ref | None]:
@@ -81,11 +80,10 @@ def resolve_block_inputs(scope: BlockScope, step: StepDef, names: list[str]) -> 
         return [resolve_reference(scope, r, at.child(i)) for i, r in enumerate(raw)]
     for name in raw:
         if name not in names:
-            guess = closest_match(name, names)
             raise at.child(name).error(
                 "SB101",
                 f"{step.kind} has no input {name!r}",
-                f"did you mean {guess!r}?" if guess else f"its inputs are {join_names(names)}",
+                suggest_name(name, names, "its inputs are"),
                 key=True,
             )
     missing = [name for name in names if name not in raw]

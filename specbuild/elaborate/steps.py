@@ -25,6 +25,12 @@ from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import Integer
 
 MAX_REPEAT = 10_000
+# What to do if a step without an input is edited, by the verb of the edit.
+NO_INPUT_HINTS = {
+    "remove": "replace it, and name the inputs of the replacement with `from`",
+    "replace": "name the inputs of the replacement with `from`",
+    "insert": "insert after it instead",
+}
 
 
 class StepElaborator:
@@ -140,9 +146,9 @@ class StepElaborator:
         elif inputs is None:
             inputs = resolve_inputs(self.files, scope, step)
         if not inputs or inputs[0] is None:
-            raise entry.error(
-                "SB209", f"{entry.name} has no input that could pass through", "replace it instead"
-            )
+            edit = entry.last_edit or entry.created_by
+            hint = NO_INPUT_HINTS.get(edit.definition.verb, "") if edit is not None else ""
+            raise entry.error("SB209", f"{entry.name} has no input that could pass through", hint)
         return inputs if entry.origin is None else self.adapt_inputs(scope, entry, inputs)
 
     def adapt_inputs(self, scope: BlockScope, entry: StepEntry, inputs: list[Ref | None]) -> list[Ref | None]:
@@ -295,5 +301,6 @@ class StepElaborator:
                 scope.env["i"] = symbolic(entry.number, "i")
             self.elaborate_entry(scope, entry, None if inputs is None else [scope.last, *inputs[1:]])
             if scope.step_count > MAX_STEPS:
-                raise at.error("SB502", f"the model has more than {MAX_STEPS:,} steps")
+                message = f"the model has more than {MAX_STEPS:,} steps"
+                raise at.error("SB502", message, "use smaller repeats")
         self.merge_frozen(scope, members)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.expressions import (
     Expression,
@@ -21,7 +21,7 @@ from specbuild.frontend.names import check_name
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import BlockArgument
 from specbuild.ops.attribute_kinds import AttributeValueError, Boolean, Integer, Real, Text
-from specbuild.ops.types import ShapeError, TensorType, join_names
+from specbuild.ops.types import ShapeError, TensorType
 
 
 def variant_arguments(
@@ -33,8 +33,7 @@ def variant_arguments(
     spec = definition.model
     variants = spec.variants if spec else {}
     if spec is None or variant not in variants:
-        guess = closest_match(variant, variants)
-        hint = f"did you mean {guess!r}?" if guess else f"its variants are {join_names(variants)}"
+        hint = suggest_name(variant, variants, "its variants are")
         raise at.error("SB202", f"{definition.name} has no variant {variant!r}", hint)
     variant_at = spec.source.address_of(("variants", variant))
     arguments = {name: Argument(raw, variant_at.child(name)) for name, raw in variants[variant].items()}
@@ -73,10 +72,7 @@ def bind_parameters(definition: BlockDef, given: Mapping[str, Argument], at: Sou
     """
     for name, argument in given.items():
         if name not in definition.params:
-            guess = closest_match(name, definition.params)
-            hint = (
-                f"did you mean {guess!r}?" if guess else f"its parameters are {join_names(definition.params)}"
-            )
+            hint = suggest_name(name, definition.params, "its parameters are")
             raise argument.at.error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
     values: dict[str, Any] = {}
     for name, param in definition.params.items():

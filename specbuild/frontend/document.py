@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.errors import SpecError
+from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.frontend.edits import EditDef, parse_edits
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
-from specbuild.ops.types import join_names
 
 STEP_KEYS = ("from", "as", "when", "repeat", "expect", "doc", "merge", "with")
 STRUCTURES = ("do", "parallel", "reuse", "use")
@@ -246,7 +246,6 @@ def op_count_error(raw: Mapping[str, Any], kinds: list[str], at: SourceAddress) 
             "add one, such as `- relu` or `- conv: {channels: 64}`",
         )
     stray = next((k for k in kinds if k not in OPS and k not in STRUCTURES and not k[:1].isupper()), kinds[1])
-    guess = closest_match(stray, STEP_KEYS)
-    hint = f"did you mean {guess!r}?" if guess else "start a new step with `- ` for each"
+    hint = suggest_name(stray, STEP_KEYS, otherwise="start a new step with `- ` for each")
     message = f"a step has exactly one op or block; this one has {join_names(map(repr, kinds))}"
     return at.child(stray).error("SB104", message, hint, key=True)

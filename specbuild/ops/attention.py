@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete
 from specbuild.ops import logic
 from specbuild.ops.attribute_kinds import AxisName, Boolean, Real
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
 from specbuild.ops.merge import broadcast_types
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 
 @register_op("attention")

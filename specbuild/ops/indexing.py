@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.ops.attribute_kinds import AxisName, Init, InitKind, Integer
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import BY_FAN_IN, WeightSpec
 
 

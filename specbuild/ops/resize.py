@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import floor
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisNames, Boolean, Choice, Integer, PerAxis, Real
 from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.window import require_other_axis, values_per_axis, window_axes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.ops.attribute_kinds import (
     AttributeValueError,
     AxisMapping,
@@ -25,7 +26,7 @@ from specbuild.ops.table_expression import (
     TableTypeError,
     infer_kind,
 )
-from specbuild.ops.types import TensorType, join_names
+from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import BY_FAN_IN, NEAR_ZERO, WeightSpec
 
 DTYPE_KINDS = {"float": NUMBER_KINDS, "int32": (INT, INTEGRAL), "bool": (BOOL,)}

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_formula
 from specbuild.ops.base import AxisStride
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, join_names, spatial_axes
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
 
 PaddingPair = tuple[int, int]
 

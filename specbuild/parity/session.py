@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.ops.types import join_names
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.parity.compare import ParityReport, WorkerLane
 from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
 from specbuild.runtimes.live_model import missing_package

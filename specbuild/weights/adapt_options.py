@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import NoReturn
 
-from specbuild.diagnostics.errors import SpecError, closest_match, make_printable
+from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 
 Sides = tuple[int, ...]
 
@@ -62,8 +63,7 @@ def parse_adaptation(text: str) -> Adaptation:
         reject_text(text, "it is not PATTERN=MODE", EXAMPLES)
     mode = match["mode"]
     if mode not in MODES:
-        guess = closest_match(mode, MODES)
-        reject_text(text, f"there is no mode {mode!r}", f"did you mean {guess!r}?" if guess else EXAMPLES)
+        reject_text(text, f"there is no mode {mode!r}", suggest_name(mode, MODES, otherwise=EXAMPLES))
     options = parse_options(text, match["options"] or "", OPTIONS.get(mode, CHANNEL_OPTIONS))
     antialias = parse_flag(text, options, "antialias", False)
     aligned = parse_flag(text, options, "align_corners", not antialias)
@@ -82,8 +82,7 @@ def parse_options(text: str, options: str, known: tuple[str, ...]) -> dict[str, 
     for option in options.split(",") if options.strip() else []:
         name, separator, value = (part.strip() for part in option.partition("="))
         if name not in known:
-            guess = closest_match(name, known)
-            hint = f"did you mean {guess!r}?" if guess else f"the options are {', '.join(known)}"
+            hint = suggest_name(name, known, "the options are")
             reject_text(text, f"there is no option {name!r}", hint)
         if name in values:
             reject_text(text, f"{name!r} is given twice", "leave one of them out")

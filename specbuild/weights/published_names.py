@@ -26,11 +26,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.compiler.weight_locations import framework_shapes, locate_weights
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.expressions import ExpressionError, evaluate_expression, referenced_names
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block
-from specbuild.ops.types import join_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,10 +174,7 @@ def load_rules(model: Block, layout: str) -> list[RenameRule]:
     at = weights_section(model, layout)
     layouts = at.source.data.get("weights") or {}
     if layout not in layouts:
-        if guess := closest_match(layout, layouts):
-            hint = f"did you mean {guess!r}?"
-        else:
-            hint = f"its layouts are {join_names(layouts)}" if layouts else "it has no `weights`"
+        hint = suggest_name(layout, layouts, "its layouts are", otherwise="it has no `weights`")
         raise at.error("SB202", f"{at.source.file} has no weights of {layout!r}", hint)
     rules = layouts[layout] or {}
     return [parse_rule(template, raw, at.child(template)) for template, raw in rules.items()]

@@ -453,7 +453,7 @@ def test_library_show_has_shapes(run: Run) -> None:
 def test_library_show_of_nothing(run: Run) -> None:
     done = run("library", "show", "cnov")
     assert done.code == 2
-    assert "did you mean conv?" in " ".join(done.err.split())
+    assert "did you mean 'conv'?" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

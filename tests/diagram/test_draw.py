@@ -469,7 +469,7 @@ def test_command(run_draw: RunDraw, tmp_path: Path) -> None:
         (["SPEC", "--open", "head"], 2, "is not a block"),
         (["SPEC", "--depth", "0"], 2, "neither a number"),
         (["SPEC", "--link-base", "javascript:alert(1)"], 2, "does not start with https://"),
-        (["--block", "CBAN"], 2, "did you mean CBAM?"),
+        (["--block", "CBAN"], 2, "did you mean 'CBAM'?"),
         ([], 2, "give a spec"),
         (["SPEC", "--block", "CBAM"], 2, "give a spec"),
         (["SPEC", "--format", "svg", "-o", "mine.yaml"], 2, "may not be a picture"),

@@ -16,7 +16,8 @@ from jsonschema import Draft7Validator
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.frontend import document as spec
 from specbuild.frontend.editor_schema import build_editor_schema, schema_to_json
-from specbuild.frontend.resolver import LIBRARY, SpecFiles
+from specbuild.frontend.library import LIBRARY
+from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.schema import build_spec_schema, validate_source
 from specbuild.frontend.schema.checker import KEYWORDS
 from specbuild.frontend.schema.validate import parse_own_blocks
@@ -197,20 +198,20 @@ TOLD = {
     "conv: 64": ("'conv' must be a mapping, not 64", "write `conv: {channels: 64}`"),
     "conv: {channels: [3]}": (
         "'channels' must be a whole number of at least 1 or an expression, not a list",
-        "number of output channels",
+        "'channels': number of output channels",
     ),
     "conv: {channels: 64.0}": (
         "'channels' must be a whole number of at least 1 or an expression, not 64.0",
         "write 64",
     ),
-    "conv: {channels: 0}": ("'channels' must be at least 1, not 0", "number of output channels"),
+    "conv: {channels: 0}": ("'channels' must be at least 1, not 0", "'channels': number of output channels"),
     "conv: {channels: 3, bias: 1}": (
         "'bias' must be true, false or an expression, not 1",
-        "whether to add a learned bias to each channel",
+        "'bias': whether to add a learned bias to each channel",
     ),
     "conv: {channels: 3, as: stem}": (
         "'as' is a key of the step, not of 'conv'",
-        "move it out of the braces, next to 'conv'",
+        "move it out of the braces to its own line, aligned with 'conv'",
     ),
     "conv:\n      channels: 3\n      as: stem": (
         "'as' is a key of the step, not of 'conv'",

@@ -212,6 +212,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {test: said for said, test in found}
 
 
+@pytest.mark.slow
 def test_the_tests_of_packages_run(outcomes: dict[str, str]) -> None:
     good = {test: said for test, said in outcomes.items() if not test.startswith(("resized/", "cut/"))}
     assert set(good.values()) == {"PASSED"}, good
@@ -222,6 +223,7 @@ def test_the_tests_of_packages_run(outcomes: dict[str, str]) -> None:
     assert sum(test.startswith("test_carried.py::") for test in good) == 4
 
 
+@pytest.mark.slow
 def test_the_tests_of_packages_can_fail(outcomes: dict[str, str]) -> None:
     failed = {test for test, said in outcomes.items() if said == "FAILED"}
     for backend in BOTH:
@@ -656,7 +658,7 @@ def test_as_json(run: Run) -> None:
         (["-b", "torch", "--diagram", "none"], "it is for a package"),
         (["-b", "torch", "--keep", "README.md"], "it is for a package"),
         (["-b", "torch", "--parity", "x.json"], "it is for a package"),
-        (["-b", "torch", "--layout", "package", "--keep", "READNE.md"], "did you mean README.md?"),
+        (["-b", "torch", "--layout", "package", "--keep", "READNE.md"], "did you mean 'README.md'?"),
         (["other.yaml", "-b", "torch", "--layout", "package"], "holds one model"),
         (["-b", "torch", "--layout", "folder"], "'folder' is not one of"),
     ],

@@ -294,7 +294,7 @@ def test_blocks_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
     ("given", "said"),
     [
         ([], "give a spec, or a block"),
-        (["--block", "CBAN"], "did you mean CBAM?"),
+        (["--block", "CBAN"], "did you mean 'CBAM'?"),
         (["--block", "CBAM", "--variant", "resnet18"], "CBAM is a block, not a model"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_declaration_is_read() -> None:
         ("=repeat", "it is not PATTERN=MODE", ""),
         ("conv1=repeat(", "it is not PATTERN=MODE", ""),
         ("conv1=repaet", "there is no mode 'repaet'", "did you mean 'repeat'?"),
-        ("conv1=repeat(prefix=1)", "there is no option 'prefix'", "the options are from, to"),
+        ("conv1=repeat(prefix=1)", "there is no option 'prefix'", "the options are from and to"),
         ("a=resample(form=3x3)", "there is no option 'form'", "did you mean 'from'?"),
         ("a=resample(from=3x3, from=3x3)", "'from' is given twice", ""),
         ("a=resample(from)", "'from' has no value", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name
 from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
 from specbuild.frontend.names import IDENTIFIER, find_name_problem, rename_hint
@@ -17,10 +18,8 @@ from specbuild.frontend.schema.phrases import (
     describe_types,
     describe_value,
     description_clause,
-    list_some,
     schema_summary,
     suggest_value,
-    suggestion_hint,
 )
 from specbuild.frontend.schema.step_schema import CHOICE_TITLE
 from specbuild.frontend.source import Source
@@ -73,7 +72,7 @@ class MessageWriter:
             if guess:
                 self.suggested_keys.add((error.path, guess))
             known_hint = f"its {what}s are {list_some(known)}" if known else f"it takes no {what}s"
-            hint = suggestion_hint(guess) or known_hint
+            hint = format_suggestion(guess) or known_hint
             yield self.error_at("SB101", path, f"{title} has no {what} {key!r}", hint, key=True)
 
     def unknown_step_key(self, error: SchemaError, path: KeyPath) -> SpecError:
@@ -87,20 +86,22 @@ class MessageWriter:
         step_key = closest_match(error.key, STEP_KEYS)
         if step_key and kinds and error.schema["title"] != CHOICE_TITLE:
             message = f"a step has no key {error.key!r}"
-            return self.error_at("SB101", path, message, suggestion_hint(step_key), key=True)
+            return self.error_at("SB101", path, message, format_suggestion(step_key), key=True)
         return self.unknown_op(error.key, path)
 
     def unknown_op(self, name: str, path: KeyPath) -> SpecError:
         what = "block" if name[:1].isupper() else "op"
-        guess = closest_match(name, [*OPS, *self.blocks, *STRUCTURES])
-        hint = suggestion_hint(guess) or "`specbuild library list` lists every op and block"
+        listing = "`specbuild library list` lists every op and block"
+        hint = suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
         return self.error_at("SB201", path, f"there is no {what} {name!r}", hint, key=True)
 
     def misplaced_step_key(self, key: str, path: KeyPath, kind: str) -> SpecError:
         """A step key among the attributes of an op."""
         location = self.source.location(path[:-1])
         has_braces = location.text[location.column - 1 : location.column] == "{"
-        hint = f"move it out of the braces, next to {kind!r}" if has_braces else f"align it with {kind!r}"
+        hint = f"align it with {kind!r}"
+        if has_braces:
+            hint = f"move it out of the braces to its own line, aligned with {kind!r}"
         return self.error_at("SB105", path, f"{key!r} is a key of the step, not of {kind!r}", hint, key=True)
 
     def reserved_key(self, error: SchemaError) -> Iterator[SpecError]:
@@ -202,21 +203,27 @@ class MessageWriter:
         else:
             types = describe_types(schema)
             message = f"{describe_path(error.path)} must be {types}, not {describe_value(value)}"
-            yield self.error_at("SB102", error.path, message, suggest_value(value, schema))
+            yield self.error_at(
+                "SB102", error.path, message, suggest_value(value, schema) or self.summary_hint(error)
+            )
 
     def wrong_choice(self, error: SchemaError) -> Iterator[SpecError]:
         branches = [error.schema, *error.schema.get("anyOf", ())]
         allowed = [value for branch in branches for value in branch.get("enum", ())]
         names = [describe_value(value).strip("'") for value in allowed]
         guess = closest_match(error.value, names) if isinstance(error.value, str) else None
-        hint = suggestion_hint(guess) or schema_summary(error.schema)
+        hint = format_suggestion(guess) or self.summary_hint(error)
         yield self.wrong_value(error, "one of " * (len(names) > 1) + list_some(names), hint)
 
+    def summary_hint(self, error: SchemaError) -> str:
+        summary = schema_summary(error.schema)
+        return f"{describe_path(error.path)}: {summary}" if summary else ""
+
     def below_minimum(self, error: SchemaError) -> Iterator[SpecError]:
-        yield self.wrong_value(error, f"at least {error.schema['minimum']}", schema_summary(error.schema))
+        yield self.wrong_value(error, f"at least {error.schema['minimum']}", self.summary_hint(error))
 
     def above_maximum(self, error: SchemaError) -> Iterator[SpecError]:
-        yield self.wrong_value(error, f"at most {error.schema['maximum']}", schema_summary(error.schema))
+        yield self.wrong_value(error, f"at most {error.schema['maximum']}", self.summary_hint(error))
 
     def wrong_value(self, error: SchemaError, allowed: str, hint: str) -> SpecError:
         message = f"{describe_path(error.path)} must be {allowed}, not {describe_value(error.value)}"
@@ -259,14 +266,14 @@ class MessageWriter:
     def wrong_count(self, error: SchemaError) -> Iterator[SpecError]:
         limit, subject = error.schema[error.keyword], describe_path(error.path)
         if not error.value:
-            yield self.error_at("SB103", error.path, f"{subject} is empty", schema_summary(error.schema))
+            yield self.error_at("SB103", error.path, f"{subject} is empty", self.summary_hint(error))
         elif error.schema.get("title") == CHOICE_TITLE:
             message = f"{subject} must be one block or op; this has {list_some(map(repr, error.value))}"
             yield self.error_at("SB104", error.path, message, "keep one of them")
         else:
             bound = "at least" if error.keyword.startswith("min") else "at most"
             message = f"{subject} must have {bound} {limit} entries, not {len(error.value)}"
-            yield self.error_at("SB102", error.path, message, schema_summary(error.schema))
+            yield self.error_at("SB102", error.path, message, self.summary_hint(error))
 
 
 MESSAGE_METHODS: dict[str, Callable[[MessageWriter, SchemaError], Iterator[SpecError]]] = {

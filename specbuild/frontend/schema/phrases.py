@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from specbuild.frontend.schema.checker import KeyPath, Schema
-from specbuild.ops.types import join_names
-
-MAX_LISTED = 16
 
 TYPE_NAMES = {
     "object": "a mapping",
@@ -62,7 +57,7 @@ def describe_value(value: Any) -> str:
 
 
 def suggest_value(value: Any, schema: Schema) -> str:
-    """Suggest what to write instead of a value of the wrong type."""
+    """Suggest what to write instead of a value of the wrong type; empty if there is nothing to suggest."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
     if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
@@ -75,7 +70,7 @@ def suggest_value(value: Any, schema: Schema) -> str:
         return f"write {int(value)}"
     if schema["type"] == "string" and not isinstance(value, dict | list):
         return "quote text that looks like another type"
-    return schema_summary(schema)
+    return ""
 
 
 def schema_summary(schema: Schema) -> str:
@@ -91,13 +86,3 @@ def sentence_fragment(text: str) -> str:
     """Return the first sentence of a text without a capital letter, for use inside another sentence."""
     first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
     return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first
-
-
-def list_some(words: Iterable[str]) -> str:
-    """Join words for a message; show at most MAX_LISTED of them."""
-    words = list(islice(words, MAX_LISTED + 1))
-    return ", ".join([*words[:MAX_LISTED], "..."]) if len(words) > MAX_LISTED else join_names(words)
-
-
-def suggestion_hint(guess: str | None) -> str:
-    return f"did you mean {guess!r}?" if guess else ""
