@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 from specbuild.codegen.class_spec import REQUIRED, ClassSpec
@@ -30,6 +30,7 @@ from specbuild.codegen.tree import (
     Star,
     Statement,
     TupleOf,
+    code_fields,
     map_children,
 )
 from specbuild.expressions import concrete
@@ -72,8 +73,8 @@ def used_identifiers(code: Any) -> set[str]:
             for item in part:
                 visit(item)
         elif is_dataclass(part):
-            for f in fields(part):
-                visit(getattr(part, f.name))
+            for value in code_fields(part):
+                visit(value)
 
     visit(code)
     return names

@@ -22,15 +22,6 @@ class ConstructorParam:
     annotation: str
 
 
-@dataclass(frozen=True)
-class CodeMark:
-    """Links a piece of emitted code to the step that it implements."""
-
-    expr: Expr  # compared by identity
-    kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
-    step: LoweredStep
-
-
 @dataclass
 class ClassSpec:
     """A class of the emitted file: one block, or the instances of a block that have the same structure."""
@@ -43,7 +34,6 @@ class ClassSpec:
     flags: dict[str, Expr]  # step key -> condition, for steps that some instances skip
     instances: list[LoweredBlock]
     value_numbers: dict[str, int]  # value key -> the index that `Input` nodes use for it
-    marks: list[CodeMark] = field(default_factory=list)  # filled while its code is written
 
     @cached_property
     def steps_by_layer(self) -> dict[str, list[LoweredStep]]:

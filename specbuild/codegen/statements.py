@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
-from specbuild.codegen.class_spec import ClassSpec, CodeMark
+from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Container
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.lowering import LoweredStep
@@ -14,6 +14,7 @@ from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import (
     Assign,
     Call,
+    CodeMark,
     Comment,
     Conditional,
     Expr,
@@ -45,6 +46,7 @@ class StatementWriter:
     indent: int = INDENT
     rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
     statements: list[Statement] = field(default_factory=list)
+    marks: list[CodeMark] = field(default_factory=list)  # of the code in the statements
     value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
     heavy_values: set[str] = field(default_factory=set)  # folded values that contain a layer call
     live_until: dict[str, int] = field(
@@ -180,7 +182,7 @@ class StatementWriter:
                 return Call(called, tuple(map(fill_inputs, expr.args)), keywords)
             return map_children(qualify_parameter(expr, self.class_spec, self.owner), fill_inputs)
 
-        code = self.mark_code(fill_inputs(step.call), "value", step)
+        code = self.mark_code(fill_inputs(step.call), "value", step.parts or (step.key,))
         if step.key in self.class_spec.flags and step.member is None:
             return Conditional(self.condition_of(step), code, self.value_code[step.inputs[0]])
         return code
@@ -190,27 +192,27 @@ class StatementWriter:
         layer = self.layer_of(step)
         if step.span is None:
             is_row = isinstance(step.member, Container) and step.member.is_loop
-            return self.mark_code(layer, "each" if is_row else "calls", step)
+            return self.mark_code(layer, "each" if is_row else "calls", (step.node,))
         start, end = step.span
         part: Expr = Literal(start)
         if has_several_layers(step):
             part = Slice(Literal(start) if start else None, None if end is None else Literal(end))
         if self.rows_are_lists or not has_several_layers(step):
-            return Index(self.mark_code(layer, "each", replace(step, node=step.layer_name)), (part,))
-        return self.mark_code(Index(layer, (part,)), "calls", step)
+            return Index(self.mark_code(layer, "each", (step.layer_name,)), (part,))
+        return self.mark_code(Index(layer, (part,)), "calls", (step.node,))
 
     def member_code(self, step: LoweredStep) -> Expr:
         """The member of a step that is read, not called; in Keras this may be the call of a layer."""
         code = self.layer_of(step)
         if isinstance(code, Call) and isinstance(code.function, Call):
-            return replace(code, function=self.mark_code(code.function, "calls", step))
+            return replace(code, function=self.mark_code(code.function, "calls", (step.node,)))
         return code
 
-    def mark_code(self, code: Expr, kind: str, step: LoweredStep) -> Expr:
-        """Record which step this code belongs to; returns the code."""
+    def mark_code(self, code: Expr, kind: str, keys: tuple[str, ...]) -> Expr:
+        """Record which step this code belongs to, by its keys; returns the code."""
         if isinstance(code, Name):
             code = replace(code)  # a new object, since marks go by identity
-        self.class_spec.marks.append(CodeMark(code, kind, step))
+        self.marks.append(CodeMark(code, kind, keys))
         return code
 
     def can_fold(self, at: int, step: LoweredStep, code: Expr, heavy: bool, used: list[int]) -> bool:

@@ -7,8 +7,8 @@ the printer checks names and texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 # ------------------------------------------------------------------------------------------------ expressions
 
@@ -251,8 +251,17 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeMark:
+    """Links an expression in a function to the step that it implements."""
+
+    expr: Expr  # compared by identity
+    kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
+    keys: tuple[str, ...]  # of the step's results, or of the layer
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
-    """A `def`."""
+    """A `def`. The `marks` of its code are not part of the code."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -260,6 +269,7 @@ class Function:
     doc: str
     body: tuple[Statement, ...]
     decorators: tuple[Expr, ...] = ()
+    marks: tuple[CodeMark, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +330,11 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
             yield from (element, iterable)
         case Attribute(of) | Star(of) | Prefix(_, of):
             yield of
+
+
+def code_fields(node: Any) -> Iterator[Any]:
+    """The values of a node's fields that are part of the code."""
+    return (getattr(node, item.name) for item in fields(node) if item.compare)
 
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:

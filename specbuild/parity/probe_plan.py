@@ -9,16 +9,16 @@ unchanged.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from specbuild.backends.base import Backend
-from specbuild.codegen.class_spec import CodeMark
 from specbuild.codegen.classes import build_classes
 from specbuild.codegen.lower_model import lower_model
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.printer import print_module
-from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
+from specbuild.codegen.tree import Call, Class, CodeMark, Expr, Function, Literal, Name, Statement, TupleOf
 from specbuild.expressions.python_ast import parse_python
 from specbuild.ir.graph import Block
 
@@ -58,7 +58,7 @@ def plan_probes(model: Block, backend: Backend) -> ProbePlan:
     classes = build_classes(lower_model(model, backend), model.unstable_params)
     tree = backend.module_file(classes, model.doc, ())
     marks_by_node: dict[int, list[CodeMark]] = {}
-    for mark in (mark for class_spec in classes for mark in class_spec.marks):
+    for mark in function_marks(tree.body):
         marks_by_node.setdefault(id(mark.expr), []).append(mark)
     text = print_module(tree)
     stripper = ProbeStripper()
@@ -70,18 +70,25 @@ def plan_probes(model: Block, backend: Backend) -> ProbePlan:
     return ProbePlan(text, classes[-1].first_instance, probes)
 
 
+def function_marks(body: Iterable[Statement]) -> Iterator[CodeMark]:
+    """The marks of all functions and methods."""
+    for statement in body:
+        if isinstance(statement, Function):
+            yield from statement.marks
+        elif isinstance(statement, Class):
+            yield from function_marks(statement.body)
+
+
 def wrap_steps(part: Any, marks: dict[int, list[CodeMark]]) -> Any:
     """Copy a code tree with a marker call around each node that has a mark (by `id`)."""
     if isinstance(part, tuple):
         return tuple(wrap_steps(item, marks) for item in part)
     if not is_dataclass(part) or isinstance(part, type):
         return part
-    values = {f.name: wrap_steps(getattr(part, f.name), marks) for f in fields(part)}
+    values = {f.name: wrap_steps(getattr(part, f.name), marks) for f in fields(part) if f.compare}
     wrapped: Any = replace(part, **values)
     for mark in marks.get(id(part), ()):
-        step = mark.step
-        keys = step.parts or (step.key,) if mark.kind == "value" else (step.node,)
-        names: Expr = TupleOf(tuple(map(Literal, keys)))
+        names: Expr = TupleOf(tuple(map(Literal, mark.keys)))
         wrapped = Call(Name(PROBE_NAMES[mark.kind]), (names, wrapped))
     return wrapped
 

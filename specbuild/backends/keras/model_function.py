@@ -29,6 +29,7 @@ from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
     Call,
+    CodeMark,
     DictOf,
     Expr,
     Function,
@@ -63,7 +64,7 @@ class ModelFunction:
             *freeze_layers(frozen_layers(class_spec, self.layer_variable)),
             *self.table_statements(),
         ]
-        statements, outputs = self.call_statements()
+        statements, outputs, marks = self.call_statements()
         model = Call(
             Name("keras.Model"),
             (self.inputs[0] if len(self.inputs) == 1 else ListOf(tuple(self.inputs)), self.join(outputs)),
@@ -76,6 +77,7 @@ class ModelFunction:
             "keras.Model",
             class_docstring(class_spec, is_model=True),
             (*names, *body, *statements, Return(model)),
+            marks=marks,
         )
 
     def shape_parameters(self) -> list[Parameter]:
@@ -125,8 +127,8 @@ class ModelFunction:
                 statements += [*before, Assign(attribute_name(step), table)]
         return statements
 
-    def call_statements(self) -> tuple[list[Statement], list[Expr]]:
-        """Return the statements that call the layers, and the outputs."""
+    def call_statements(self) -> tuple[list[Statement], list[Expr], tuple[CodeMark, ...]]:
+        """Return the statements that call the layers, the outputs, and the marks of the steps' code."""
         steps, inputs = self.class_spec.steps, self.class_spec.first_instance.inputs
         writer = StatementWriter(
             fix_symbolic_steps(self.class_spec),
@@ -143,7 +145,7 @@ class ModelFunction:
             variable = next(name for name in ("x", "out", "result") if name not in inputs)
             writer.statements.append(Assign(variable, outputs[0]))
             outputs = [Name(variable)]
-        return writer.statements, outputs
+        return writer.statements, outputs, tuple(writer.marks)
 
     def join(self, outputs: list[Expr]) -> Expr:
         """Return the outputs of the model: one value, or a dict by name."""

@@ -168,7 +168,8 @@ def build_forward(class_spec: ClassSpec) -> Function:
     outputs = writer.write_statements()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
     inputs = (Parameter(name) for name in class_spec.first_instance.inputs)
-    return Function("call", (Parameter("self"), *inputs), None, "", (*writer.statements, Return(result)))
+    body = (*writer.statements, Return(result))
+    return Function("call", (Parameter("self"), *inputs), None, "", body, marks=tuple(writer.marks))
 
 
 def build_config(class_spec: ClassSpec) -> Function | None:

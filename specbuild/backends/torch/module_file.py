@@ -181,4 +181,5 @@ def build_forward(class_spec: ClassSpec) -> Function:
         annotation = f"tuple[{', '.join(['torch.Tensor'] * len(outputs))}]"
     inputs = (Parameter(name, "torch.Tensor") for name in class_spec.first_instance.inputs)
     body = (*writer.statements, Return(result))
-    return Function("forward", (Parameter("self"), *inputs), annotation, "", body)
+    parameters = (Parameter("self"), *inputs)
+    return Function("forward", parameters, annotation, "", body, marks=tuple(writer.marks))
