@@ -90,9 +90,9 @@ class Model:
         for an optimizer. Raises SB601 if the backend cannot express the model, SB602 for an unknown backend.
         """
         header = file_header(self.digest, self.spec.license)
-        return stamp_source(
-            self.compile_for(backend).source(header, loader=loader and backend == "keras", groups=groups)
-        )
+        compiled = self.compile_for(backend)
+        has_loader = loader and compiled.backend.needs_loader
+        return stamp_source(compiled.source(header, loader=has_loader, groups=groups))
 
     def compile_for(self, backend: str) -> CompiledModel:
         """Return the model compiled for one backend, which every use of it shares. Raises SB602."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from specbuild.backends.loader_rules import LoadRule
+from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
 from specbuild.backends.packaging import Packaging
 from specbuild.backends.parts import FileKind, Runtime
 from specbuild.codegen.class_spec import ClassSpec
@@ -41,6 +43,9 @@ class Backend:
     loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too, as full paths
     forbidden_paths: frozenset[str] = frozenset()  # of parts that reach files, processes or other code
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
+    needs_loader: bool = (
+        True  # whether a model file needs a weights loader to read files of `specbuild weights`
+    )
     reserved: ReservedNames = ReservedNames()
     path_separator: str = "."  # between the parts of a weight's path
     weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none
@@ -109,17 +114,19 @@ class Backend:
         """Return the parts of a weight's path inside its block. `is_model` says that the block is the model."""
         return (self.layer_path(lowered, node), *([storage.name] if storage.name else []))
 
-    def weights_loader(self, module: Module, weights: Sequence[Any]) -> Module:
-        """Return the file with functions that load (and save) canonical weights, for `--loader`.
+    def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
+        """Return the file with functions that load (and save) canonical weights.
 
-        `weights` are the locations of all weights. Raises SpecError SB605 if the backend has no loader.
+        `rules` says how each tensor is loaded, by its path. Raises SpecError SB605 if the backend has no loader.
         """
         raise self.missing_part("a weights loader")
 
-    def optimizer_groups(self, module: Module, layers: Sequence[Any], weights: Sequence[Any]) -> Module:
-        """Return the file with a function that groups the parameters for an optimizer, for `--groups`.
+    def optimizer_groups(
+        self, module: Module, parts: Sequence[ModelPart], tensors: Sequence[TrainedTensor]
+    ) -> Module:
+        """Return the file with a function that groups the parameters for an optimizer.
 
-        `layers` are the parts of the model with their depth, `weights` the trained tensors.
+        `parts` are the parts of the model with the number of layers after them, `tensors` the trained tensors.
         Raises SpecError SB605 if the backend has no such function.
         """
         raise self.missing_part("parameter groups")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from specbuild.api import Model
-from specbuild.backends import BACKEND_NAMES, all_backend_names
+from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
 from specbuild.cli import options
 from specbuild.cli.package import PackageRequest, compile_package
 from specbuild.cli.source_files import SourceRequest, compile_source_files
@@ -179,9 +179,10 @@ def check_source_usage(request: SourceRequest) -> None:
     if request.is_dry_run and (target == "-" or (target is None and not has_several_files)):
         hint = "--check" if request.check else "--diff"
         raise typer.BadParameter("there is no file to compare with; name it with -o", param_hint=hint)
-    if request.loader and "keras" not in request.backends:
+    if request.loader and not any(load_backend(name).needs_loader for name in request.backends):
+        titles = " or ".join(load_backend(name).title for name in request.backends)
         raise typer.BadParameter(
-            "a PyTorch file needs no loader: load_state_dict reads what `specbuild weights` writes",
+            f"a {titles} file needs no loader: the framework itself reads what `specbuild weights` writes",
             param_hint="--with-weights-loader",
         )
     options.check_stdin_once(list(request.specs))

@@ -14,14 +14,15 @@ from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
 from specbuild.compiler.audit import audit_source
-from specbuild.compiler.keras_weights_loader import add_loader
-from specbuild.compiler.optimizer_code import add_parameter_groups
+from specbuild.compiler.param_groups import find_parts, group_tensors
 from specbuild.compiler.weight_locations import (
     BlockLocation,
     WeightLocation,
     count_trained_values,
     find_blocks,
     find_weights,
+    group_by_tensor,
+    load_rule,
 )
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block
@@ -86,10 +87,17 @@ class CompiledModel:
         summary = self.graph.doc.strip().split("\n\n")[0]  # the class has the full text
         module = self.backend.module_file(self.classes, summary, header)
         if loader:
-            module = add_loader(module, self.graph)
+            module = self.add_loader(module)
         if groups:
-            module = add_parameter_groups(module, self.graph, self.backend.name)
+            parts = find_parts(self.lowered_model, self.backend)
+            tensors = group_tensors(self.graph, self.weights, parts)
+            module = self.backend.optimizer_groups(module, parts, tensors)
         return module
+
+    def add_loader(self, module: Module) -> Module:
+        """The file with a function that loads canonical weights; raises SB605 if the backend has none."""
+        rules = {path: load_rule(weights) for path, weights in group_by_tensor(self.weights).items()}
+        return self.backend.weights_loader(module, rules)
 
     def source(self, header: tuple[str, ...] = (), *, loader: bool = False, groups: bool = False) -> str:
         """The audited text of the emitted file; for the arguments see `module`."""

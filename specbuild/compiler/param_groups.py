@@ -13,6 +13,7 @@ from typing import Any
 
 from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
+from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
 from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.compiler.weight_locations import (
@@ -25,36 +26,6 @@ from specbuild.compiler.weight_locations import (
 )
 from specbuild.ir.graph import Block, Node, Skip
 from specbuild.ops.base import Op
-
-
-@dataclass(frozen=True)
-class TrainedTensor:
-    """A trainable tensor of a framework; `paths` are the canonical paths of the weights in it."""
-
-    framework_path: str
-    paths: tuple[str, ...]
-    rank: int
-    count: int  # number of values
-    decays: bool
-    part: ModelPart
-
-    @property
-    def layers_after(self) -> int:
-        return self.part.layers_after
-
-    @property
-    def name(self) -> str:
-        """The last part of its framework path."""
-        return self.framework_path.replace("/", ".").rpartition(".")[2]
-
-
-@dataclass(frozen=True)
-class ModelPart:
-    """A step with weights, of the model or of a model inside it: its paths, and the layers after it."""
-
-    path: str
-    framework_path: str
-    layers_after: int
 
 
 def trained_tensors(model: Block, backend: str) -> list[TrainedTensor]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
+from specbuild.backends.loader_rules import LoadRule
 from specbuild.codegen.containers import collapse_rows
 from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock, Storage, block_identity
@@ -142,6 +143,13 @@ def canonical_locations(model: Block) -> list[WeightLocation]:
         WeightLocation(**vars(weight), framework_path=weight.path, storage=Storage(weight.path))
         for weight in canonical_weights(model)
     ]
+
+
+def load_rule(sharing: Sequence[WeightLocation]) -> LoadRule:
+    """How an emitted file loads the tensor that contains these weights."""
+    keys, storage = tuple(weight.path for weight in sharing), sharing[0].storage
+    order = storage.order or tuple(range(len(storage.shape or sharing[0].shape)))
+    return LoadRule(keys, order, storage.shape is not None, is_stacked(sharing), storage.blocks)
 
 
 def locate_weights(model: Block, backend: str) -> list[WeightLocation]:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from specbuild.api import Model
-from specbuild.backends import BACKEND_NAMES, load_backend
+from specbuild.backends import BACKEND_NAMES
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
 from specbuild.compiler.audit import audit_source
-from specbuild.compiler.keras_weights_loader import add_loader
 from specbuild.compiler.output_files import file_header, stamp_source
-from specbuild.compiler.torch_weights_loader import loader_module
 from specbuild.diagnostics.errors import SpecError
 from specbuild.packaging.file_audit import audit_module
 from specbuild.packaging.init_file import init_module
@@ -136,13 +134,9 @@ def python_text(module: Module) -> str:
 def weights_text(facts: ModelFacts, header: tuple[str, ...]) -> str:
     """Return the file that loads weights, audited like a model file."""
     doc = f"Weights of {facts.name} in {facts.title}, as `specbuild weights` keeps them."
-    graph = facts.model.graph
-    if facts.backend == "torch":
-        module = loader_module(graph, doc, header)
-    else:
-        module = add_loader(Module(doc, ("import keras",), (), header), graph)
-    text = print_module(module)
-    audit_source(text, load_backend(facts.backend).name, loader=True)
+    compiled = facts.model.compile_for(facts.backend)
+    text = print_module(compiled.add_loader(Module(doc, (), (), header)))
+    audit_source(text, facts.backend, loader=True)
     return stamp_source(text)
 
 

@@ -15,8 +15,8 @@ import torch
 
 from specbuild import load
 from specbuild.api import Model
+from specbuild.backends.optimizer_groups import table_rows
 from specbuild.cli import main
-from specbuild.compiler.optimizer_code import table_rows
 from specbuild.compiler.param_groups import layer_levels, model_parts, optimizer_records, trained_tensors
 from tests.compiler.grouped_keras import DECAY, LAYERS, RATE
 

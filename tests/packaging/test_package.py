@@ -21,10 +21,11 @@ from specbuild import backends, load
 from specbuild.api import Model
 from specbuild.cli import main
 from specbuild.codegen.printer import print_module
+from specbuild.codegen.tree import Module
 from specbuild.compiler import output_files as output
 from specbuild.compiler.audit import AuditError
+from specbuild.compiler.compiled_model import compile_graph
 from specbuild.compiler.pipeline import build_graph
-from specbuild.compiler.torch_weights_loader import loader_module
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.packaging import PACKAGE_FILE_NAMES, PackageOptions, apply_changes, build_package, plan_changes
 from specbuild.packaging.file_audit import audit_module
@@ -418,9 +419,8 @@ def test_every_weight_of_every_op_has_its_key() -> None:
         weights = locate_weights(model, "torch")
         if not weights:
             continue
-        source = re.sub(
-            r"^(from|import) .*\n", "", print_module(loader_module(model, "", ())), flags=re.MULTILINE
-        )
+        module = compile_graph(model, "torch").add_loader(Module("", (), ()))
+        source = re.sub(r"^(from|import) .*\n", "", print_module(module), flags=re.MULTILINE)
         scope: dict[str, Any] = {"nn": SimpleNamespace(Module=object)}
         exec(source, scope)
         for h in weights:
@@ -515,12 +515,18 @@ def test_what_is_no_longer_written(run: Run) -> None:
     look = run("--check", backend="all")
     assert look.code == 1
     assert f"{Path('tiny/test_model.py')} is no longer part of the package\n" in look.err
-    assert f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n" in look.err
+    assert (
+        f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n"
+        in look.err
+    )
     assert "-class Tiny" not in run("--diff", backend="all").out
     done = run(backend="all")
     assert done.code == 0
     assert f"removed {Path('tiny/weights.py')}\n" in done.err
-    assert f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n" in done.err
+    assert (
+        f"{Path('tiny/model.py')} is no longer part of the package, but it was edited: not deleted\n"
+        in done.err
+    )
     assert set(os.listdir("tiny")) == {
         *("__init__.py", "README.md", "py.typed", "model.py", "other_net_torch.py"),
         *("torch_model.py", "keras_model.py", "test_torch_model.py", "test_keras_model.py"),

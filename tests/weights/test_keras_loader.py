@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from specbuild import load
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
 from specbuild.compiler.audit import AuditError, audit_source
-from specbuild.compiler.keras_weights_loader import LOADER_IMPORT, add_loader
+from specbuild.compiler.compiled_model import compile_graph
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.ir.graph import Block
@@ -77,7 +78,8 @@ class Variable:
 
 def loaded(model: Block, values: Mapping[str, Any], whole: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the emitted loader makes of canonical weights, by the paths of variables."""
-    source = print_module(add_loader(Module("", (), ()), model)).replace(LOADER_IMPORT, "")
+    module = compile_graph(model, "keras").add_loader(Module("", (), ()))
+    source = print_module(replace(module, imports=()))
     keras = SimpleNamespace(Model=object, ops=np)
     scope: dict[str, Any] = {"keras": keras, "load_file": lambda path: dict(values)}
     exec(source, scope)

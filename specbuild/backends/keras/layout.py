@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from specbuild.backends.base import Backend
 from specbuild.backends.keras.layers import is_layer_list
 from specbuild.backends.keras.module_file import build_module
+from specbuild.backends.keras.optimizer_groups import groups_source
 from specbuild.backends.keras.packaging import KerasPackaging
 from specbuild.backends.keras.reserved import RESERVED_NAMES
+from specbuild.backends.keras.weights_loader import add_weights_loader
+from specbuild.backends.loader_rules import LoadRule
+from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
 from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
 from specbuild.codegen.class_spec import ClassSpec
@@ -77,6 +81,14 @@ class KerasBackend(Backend):
             value = permute_axes(value, source, unfolded)
             return emit_reshape(value, axis_sizes(target.order), source.batched)
         return permute_axes(value, source, target)
+
+    def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
+        return add_weights_loader(module, rules, self.path_separator)
+
+    def optimizer_groups(
+        self, module: Module, parts: Sequence[ModelPart], tensors: Sequence[TrainedTensor]
+    ) -> Module:
+        return add_parameter_groups(module, parts, groups_source(tensors))
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
         """Return the path of a node's layer. Only a row that is called as a whole contains other layers."""

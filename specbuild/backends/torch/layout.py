@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from specbuild.backends.base import Backend
+from specbuild.backends.loader_rules import LoadRule
+from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
 from specbuild.backends.parts import FileKind, Runtime
 from specbuild.backends.signatures import to_expression
 from specbuild.backends.torch.layers import is_tensor
 from specbuild.backends.torch.module_file import build_module
+from specbuild.backends.torch.optimizer_groups import groups_source
 from specbuild.backends.torch.packaging import TorchPackaging
 from specbuild.backends.torch.reserved import RESERVED_NAMES
+from specbuild.backends.torch.weights_loader import add_weights_loader
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
@@ -30,6 +34,7 @@ class TorchBackend(Backend):
     loader_imports = frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"})
     forbidden_paths = frozenset({"torch.ops", "torch.utils", "torch.distributed"})
     import_calls = frozenset({"torch.no_grad"})
+    needs_loader = False  # load_state_dict reads a .pt file of `specbuild weights`
     reserved = RESERVED_NAMES
     packaging = TorchPackaging()
     weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
@@ -60,6 +65,14 @@ class TorchBackend(Backend):
             value = permute_axes(value, source, unfolded)
             return call_method(value, "flatten", 0, len(target.folded))
         return permute_axes(value, source, target)
+
+    def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
+        return add_weights_loader(module, rules, self.path_separator)
+
+    def optimizer_groups(
+        self, module: Module, parts: Sequence[ModelPart], tensors: Sequence[TrainedTensor]
+    ) -> Module:
+        return add_parameter_groups(module, parts, groups_source(tensors))
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
         """Return the path of a node's layer. A tensor is an attribute, so its path has no dots."""

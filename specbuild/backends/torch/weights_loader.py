@@ -1,10 +1,12 @@
-"""Writes a file that loads and saves canonical weights of an emitted PyTorch model, without specbuild."""
+"""Code for PyTorch files that loads and saves canonical weights of a model, without specbuild."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from specbuild.backends.loader_rules import TABLE_NAME, LoadRule, number_tuple, shorten_rules
 from specbuild.codegen.tree import DictOf, Expr, Function, Helper, Literal, Module, Return, TupleOf
-from specbuild.compiler.keras_weights_loader import TABLE_NAME, LoadRule, build_rules, number_tuple
-from specbuild.ir.graph import Block
 
 LOADER_IMPORTS = ("from safetensors.torch import load_file, save_file", "from torch import nn")
 TABLE_DOC = "The end of a weight's key in the file, by the longest end of its name."
@@ -59,9 +61,9 @@ PUT_ORDER = """\
             values[place] = value.permute(back).contiguous()"""
 
 
-def loader_module(model: Block, doc: str, header: tuple[str, ...]) -> Module:
-    """The module with the table of weights and the functions to load and save them."""
-    rules = build_rules(model, "torch")
+def add_weights_loader(module: Module, full_rules: Mapping[str, LoadRule], separator: str) -> Module:
+    """Return the file with a table of weights and functions that load and save them."""
+    rules = shorten_rules(full_rules, separator)
     with_order = any(rule.order != tuple(range(len(rule.order))) for rule in rules.values())
     items = tuple((Literal(ending), table_entry(rule, with_order)) for ending, rule in rules.items())
     entry_type = "tuple[str, tuple[int, ...]]" if with_order else "str"
@@ -72,7 +74,9 @@ def loader_module(model: Block, doc: str, header: tuple[str, ...]) -> Module:
         LOAD_TEMPLATE.format(take=TAKE_ORDER if with_order else TAKE),
         SAVE_TEMPLATE.format(put=PUT_ORDER if with_order else PUT),
     )
-    return Module(doc, LOADER_IMPORTS, (table, *map(Helper, functions)), header)
+    imports = tuple(line for line in LOADER_IMPORTS if line not in module.imports)
+    body = (*module.body, table, *map(Helper, functions))
+    return replace(module, imports=(*module.imports, *imports), body=body)
 
 
 def table_entry(rule: LoadRule, with_order: bool) -> Expr:
