@@ -1,0 +1,90 @@
+"""How often code is lowered: never to look at a model, and once for each backend to convert weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import specbuild
+from specbuild.codegen import lower_model
+from specbuild.compiler import compiled_model, constructor_params, weight_locations
+from specbuild.compiler.canonical_weights import canonical_weights
+from specbuild.compiler.compiled_model import ModelCompiler
+from specbuild.compiler.weight_locations import canonical_locations, locate_weights
+from specbuild.weights.convert import ConversionOptions, convert_weights, write_initial_weights
+
+SPECS = Path(__file__).parents[2] / "specs"
+# two of the modules import the function by its own name
+MODULES = (compiled_model, constructor_params, weight_locations)
+
+
+@pytest.fixture
+def lowered(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many models were lowered for each backend."""
+    counts: Counter[str] = Counter()
+
+    def count(model: object, backend: object) -> object:
+        counts[backend.name] += 1  # type: ignore[attr-defined]
+        return original(model, backend)  # type: ignore[arg-type]
+
+    original = lower_model.lower_model
+    for module in MODULES:
+        monkeypatch.setattr(module, "lower_model", count)
+    return counts
+
+
+def test_looking_at_a_model_lowers_no_code(lowered: Counter[str]) -> None:
+    model = specbuild.load(SPECS / "gated_classifier.yaml")
+    other = specbuild.load(SPECS / "gated_classifier.yaml", classes=7)
+    model.summary()
+    model.picture("mermaid")
+    model.diff(other)
+    assert model.parameters > other.parameters > 0
+    assert not lowered
+
+
+def test_compiling_finds_the_stable_parameters_once(lowered: Counter[str]) -> None:
+    model = specbuild.load(SPECS / "gated_classifier.yaml")
+    source = model.source("torch")
+    after_first = lowered["torch"]
+    assert model.source("torch", groups=True) != source
+    model.source("keras")
+    # one more for the parameter groups, one for Keras; the perturbed models are not lowered again
+    assert lowered["torch"] <= after_first + 2 and lowered["keras"] == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [("specbuild", {}), ("torch", {"torch": 1}), ("keras", {"keras": 1})],
+)
+def test_converting_lowers_each_backend_at_most_once(
+    names: str, expected: dict[str, int], lowered: Counter[str], tmp_path: Path
+) -> None:
+    first, second, third = (tmp_path / f"{n}.safetensors" for n in ("first", "second", "third"))
+    write_initial_weights(specbuild.load(SPECS / "gated_classifier.yaml"), first)
+    assert not lowered
+    model = specbuild.load(SPECS / "gated_classifier.yaml")
+    assert convert_weights(model, first, second, ConversionOptions(target_names=names)).is_complete
+    assert lowered == expected
+    lowered.clear()
+    again = specbuild.load(SPECS / "gated_classifier.yaml")
+    assert convert_weights(again, second, third, ConversionOptions(target_names="specbuild")).is_complete
+    assert all(count == 1 for count in lowered.values())
+
+
+@pytest.mark.parametrize("name", ["cbam_resnet50", "gated_classifier"])
+def test_canonical_weights_are_those_of_every_backend(name: str) -> None:
+    graph = specbuild.load(SPECS / f"{name}.yaml").graph
+    wanted = [(w.path, w.shape, w.trained, w.decays) for w in canonical_weights(graph)]
+    assert wanted == [(w.path, w.framework_shape, w.trained, w.decays) for w in canonical_locations(graph)]
+    for backend in ("torch", "keras"):
+        assert wanted == [(w.path, w.shape, w.trained, w.decays) for w in locate_weights(graph, backend)]
+
+
+def test_a_compiled_model_is_shared() -> None:
+    compiler = ModelCompiler(specbuild.load(SPECS / "gated_classifier.yaml").graph)
+    compiled = compiler.compile_for("torch")
+    assert compiler.compile_for("torch") is compiled
+    assert compiled.weights is compiled.weights and compiled.classes is compiled.classes
