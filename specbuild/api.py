@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
-from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.compiler.output_files import file_header, stamp_source, write_picture
 from specbuild.compiler.pipeline import CompilationStages, elaborate_model, open_spec
 from specbuild.diagnostics.errors import SpecError, SpecErrors
@@ -24,6 +23,7 @@ from specbuild.runtimes.live_model import instantiate_model
 from specbuild.summary import summarize_model
 
 if TYPE_CHECKING:
+    from specbuild.compiler.compiled_model import CompiledModel
     from specbuild.diagram import DetailLevel, DrawingStyle
     from specbuild.diff import Diff
 

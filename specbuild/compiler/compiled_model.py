@@ -27,8 +27,6 @@ from specbuild.compiler.weight_locations import (
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Block
 
-UnstableParams = Callable[[], frozenset[str]]
-
 
 class CompiledModel:
     """A model compiled for one backend. Everything is computed on demand, and once.
@@ -37,7 +35,9 @@ class CompiledModel:
     expensive to find: see `constructor_params`. Raises SB601 if the backend cannot express the model.
     """
 
-    def __init__(self, graph: Block, backend: Backend, unstable_params: UnstableParams = frozenset):
+    def __init__(
+        self, graph: Block, backend: Backend, unstable_params: Callable[[], frozenset[str]] = frozenset
+    ):
         self.graph, self.backend, self.unstable_params = graph, backend, unstable_params
 
     @cached_property
@@ -106,22 +106,6 @@ class CompiledModel:
         return text
 
 
-class ModelCompiler:
-    """Compiles one model for any backend, and keeps the results."""
-
-    def __init__(self, graph: Block, unstable_params: UnstableParams = frozenset):
-        self.graph, self.unstable_params = graph, unstable_params
-        self.compiled_models: dict[str, CompiledModel] = {}
-
-    def compile_for(self, backend: str) -> CompiledModel:
-        """The model compiled for the backend with this name; raises SB602 if there is none."""
-        if backend not in self.compiled_models:
-            self.compiled_models[backend] = CompiledModel(
-                self.graph, load_backend(backend), self.unstable_params
-            )
-        return self.compiled_models[backend]
-
-
 def compile_graph(model: Block, backend: str) -> CompiledModel:
-    """A graph compiled for one backend, without a `ModelCompiler` that keeps it."""
+    """A graph compiled for one backend."""
     return CompiledModel(model, load_backend(backend), lambda: model.unstable_params)

@@ -18,7 +18,8 @@ from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.classes import build_classes
 from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.tree import Name, substitute_inputs
-from specbuild.compiler.compiled_model import CompiledModel, ModelCompiler
+from specbuild.compiler.compiled_model import CompiledModel
+from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate import Perturbation
 from specbuild.expressions import concrete

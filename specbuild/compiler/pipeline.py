@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.backends.registry import builtin_reserved_names
-from specbuild.compiler.compiled_model import ModelCompiler, compile_graph
-from specbuild.compiler.constructor_params import find_unstable_params
+from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.elaborate import Features, Perturbation, elaborate
 from specbuild.frontend.document import Spec
 from specbuild.frontend.names import reserve_names
@@ -88,6 +87,10 @@ def elaborate_model(
 
     @cache
     def unstable_params() -> frozenset[str]:
+        from specbuild.compiler.constructor_params import (
+            find_unstable_params,
+        )  # imported late: few commands need it
+
         documents = [owner.source.data for owner in files.specs_by_source.values()]
         return find_unstable_params(compiler, elaborate_with, documents)
 
@@ -123,4 +126,6 @@ def compile_source(
     With `loader`, the source of a Keras model includes a function that loads canonical weights.
     With `groups`, it includes a function that groups the parameters for an optimizer.
     """
+    from specbuild.compiler.compiled_model import compile_graph  # imported late: most commands emit no code
+
     return compile_graph(model, backend).source(header, loader=loader, groups=groups)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.backends import BACKEND_NAMES
-from specbuild.compiler.compiled_model import ModelCompiler
+from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.compiler.weight_locations import (
     WeightLocation,
     canonical_locations,

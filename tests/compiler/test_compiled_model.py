@@ -11,7 +11,7 @@ import specbuild
 from specbuild.codegen import lower_model
 from specbuild.compiler import compiled_model, constructor_params, weight_locations
 from specbuild.compiler.canonical_weights import canonical_weights
-from specbuild.compiler.compiled_model import ModelCompiler
+from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.compiler.weight_locations import canonical_locations, locate_weights
 from specbuild.weights.convert import ConversionOptions, convert_weights, write_initial_weights
 
