@@ -32,8 +32,8 @@ Writer = Callable[..., LoweringResult]
 class Backend:
     """A framework: the order of tensor axes, the code for each op, and the format of the emitted file.
 
-    Required: `name`, `title`, `natural_order`, `convert_layout`, `module_file`, and a writer for each op that the
-    backend can express. All other members are optional. A command that needs a missing one fails with SB605.
+    Required: `name`, `title`, `natural_order`, `convert_layout`, `module_file`, and a writer for each op that
+    the backend can express. All other members are optional. A command that needs a missing one fails with SB605.
     """
 
     name: str  # on the command line: "torch"
@@ -43,9 +43,7 @@ class Backend:
     loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too, as full paths
     forbidden_paths: frozenset[str] = frozenset()  # of parts that reach files, processes or other code
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
-    needs_loader: bool = (
-        True  # whether a model file needs a weights loader to read files of `specbuild weights`
-    )
+    needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
     reserved: ReservedNames = ReservedNames()
     path_separator: str = "."  # between the parts of a weight's path
     weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none
@@ -111,13 +109,13 @@ class Backend:
     def weight_path_parts(
         self, lowered: LoweredBlock, node: str, storage: Storage, is_model: bool
     ) -> tuple[str, ...]:
-        """Return the parts of a weight's path inside its block. `is_model` says that the block is the model."""
+        """Return the parts of a weight's path inside its block. `is_model`: the block is the model."""
         return (self.layer_path(lowered, node), *([storage.name] if storage.name else []))
 
     def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
         """Return the file with functions that load (and save) canonical weights.
 
-        `rules` says how each tensor is loaded, by its path. Raises SpecError SB605 if the backend has no loader.
+        `rules` says how each tensor is loaded, by its path. Raises SpecError SB605 if there is no loader.
         """
         raise self.missing_part("a weights loader")
 
@@ -126,7 +124,7 @@ class Backend:
     ) -> Module:
         """Return the file with a function that groups the parameters for an optimizer.
 
-        `parts` are the parts of the model with the number of layers after them, `tensors` the trained tensors.
+        `parts` are the steps with weights, with the number of layers after each; `tensors` are the trained.
         Raises SpecError SB605 if the backend has no such function.
         """
         raise self.missing_part("parameter groups")
@@ -138,7 +136,7 @@ class Backend:
     def helper_sources(self) -> dict[str, str]:
         """Return the source of each helper class and function that a file may contain, by name.
 
-        They are in the folder `helpers` beside the module of the backend's class. A file gets the helpers it uses.
+        They are in the folder `helpers` beside the module of the backend's class. A file gets those it uses.
         """
         own_file = sys.modules[type(self).__module__].__file__
         assert own_file is not None

@@ -41,8 +41,8 @@ def number_tuple(numbers: tuple[int, ...]) -> Expr:
 def shorten_rules(full_rules: Mapping[str, LoadRule], separator: str) -> dict[str, LoadRule]:
     """Return rules by path endings: for each tensor, the longest matching ending is its rule.
 
-    `full_rules` has the rule of each tensor, by its path, whose parts are separated by `separator`. The result
-    has as few endings as possible: tensors share a rule that is correct for all of them.
+    `full_rules` has the rule of each tensor by its path; `separator` separates the parts of a path. The
+    result has as few endings as possible: tensors share a rule that is correct for all of them.
     """
     paths_by_ending: dict[str, list[str]] = {}
     for path in full_rules:

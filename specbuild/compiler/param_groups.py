@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.backends import load_backend
+from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.backends.base import Backend
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
-from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.compiler.weight_locations import (
     CollapsedRows,
     WeightLocation,
@@ -42,7 +42,7 @@ def group_tensors(
     part_at = {part.path: part for part in parts}
     frozen = set(frozen_paths(model))
     tensors = []
-    for framework_path, weights in group_by_tensor(w for w in locations if w.trained).items():
+    for framework_path, weights in group_by_tensor(w for w in locations if w.is_trained).items():
         if any(path in frozen for weight in weights for path in path_prefixes(weight.path)):
             continue
         first = weights[0]
@@ -81,18 +81,19 @@ def layer_levels(model: Block) -> list[LayerLevel]:
 
 def optimizer_records(model: Block, rate: float) -> dict[str, dict[str, Any]]:
     """For each trainable weight, by canonical path: its framework paths and its optimizer settings."""
-    keras_paths = {
-        path: tensor.framework_path for tensor in trained_tensors(model, "keras") for path in tensor.paths
+    tensors = {name: trained_tensors(model, name) for name in BACKEND_NAMES}
+    framework_paths = {
+        name: {path: tensor.framework_path for tensor in tensors[name] for path in tensor.paths}
+        for name in BACKEND_NAMES
     }
     return {
         path: {
-            "torch": tensor.framework_path,
-            "keras": keras_paths[path],
+            **{name: framework_paths[name][path] for name in BACKEND_NAMES},
             "decay": tensor.decays,
             "layers_after": tensor.layers_after,
             "rate_scale": rate**tensor.layers_after,
         }
-        for tensor in trained_tensors(model, "torch")
+        for tensor in tensors[BACKEND_NAMES[0]]
         for path in tensor.paths
     }
 

@@ -119,15 +119,15 @@ def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -
     yield PackageFile(
         test,
         f"tests the model in {title}: `pytest {test}`",
-        lambda: python_text(build_test_module(facts, header)),
+        lambda: python_text(build_test_module(facts, header), frozenset({facts.packaging.module})),
         backend,
     )
 
 
-def python_text(module: Module) -> str:
+def python_text(module: Module, framework_modules: frozenset[str] = frozenset()) -> str:
     """Return a Python file after an audit, with its header."""
     text = print_module(module)
-    audit_module(text)
+    audit_module(text, framework_modules)
     return stamp_source(text)
 
 

@@ -7,12 +7,12 @@ import ast
 from specbuild.compiler.audit import UNPRINTABLE, AuditError, body_statements
 from specbuild.expressions.python_ast import parse_python
 
-# Modules that these files import from, besides the package itself.
-ALLOWED_MODULES = frozenset({"importlib", "keras", "math", "pytest", "torch", "types"})
+# Modules that these files import from, besides the package itself and the framework.
+STANDARD_MODULES = frozenset({"importlib", "math", "pytest", "types"})
 ALLOWED_CALLS = frozenset({"pytest.fixture", "pytest.mark.filterwarnings", "pytest.mark.parametrize"})
 
 
-def audit_module(text: str) -> None:
+def audit_module(text: str, framework_modules: frozenset[str] = frozenset()) -> None:
     """Raise AuditError if importing the file does anything but import, define functions and list names."""
     if UNPRINTABLE.search(text):
         raise AuditError("it contains characters that cannot be seen")
@@ -21,16 +21,16 @@ def audit_module(text: str) -> None:
     except (SyntaxError, ValueError) as error:
         raise AuditError(f"it is not Python: {error}") from error
     for node in body_statements(tree):
-        if not is_allowed(node):
+        if not is_allowed(node, STANDARD_MODULES | framework_modules):
             raise AuditError(f"line {node.lineno} runs when the file is imported")
 
 
-def is_allowed(node: ast.stmt) -> bool:
+def is_allowed(node: ast.stmt, modules: frozenset[str]) -> bool:
     match node:
         case ast.Import(names):
-            return all(name.name in ALLOWED_MODULES for name in names)
+            return all(name.name in modules for name in names)
         case ast.ImportFrom(module, _, level):
-            return level == 1 or (level == 0 and module in ALLOWED_MODULES)
+            return level == 1 or (level == 0 and module in modules)
         case ast.FunctionDef(decorator_list=decorators):
             return all(
                 isinstance(call, ast.Call)

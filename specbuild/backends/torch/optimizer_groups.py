@@ -32,7 +32,7 @@ GROUPS_TEMPLATE = """\
 
 
 def groups_source(tensors: Sequence[TrainedTensor]) -> str:
-    """Return the function for PyTorch: tensors with two or more axes decay, except those listed by name or path."""
+    """Return the function for PyTorch: tensors with two or more axes decay, except those listed."""
     assert all(tensor.rank > 1 for tensor in tensors if tensor.decays)
     exceptions = [tensor for tensor in tensors if tensor.rank > 1 and not tensor.decays]
     decaying_names = {tensor.name for tensor in tensors if tensor.decays}
