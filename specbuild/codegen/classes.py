@@ -18,9 +18,9 @@ from specbuild.codegen.constructions import (
     map_expressions,
 )
 from specbuild.codegen.containers import collapse_rows
-from specbuild.codegen.lower_model import LoweredModel
 from specbuild.codegen.lowering import LoweredBlock, LoweredStep, block_identity
 from specbuild.codegen.merge_instances import InstanceMerger, StructureMismatch
+from specbuild.codegen.model_lowering import LoweredModel
 from specbuild.codegen.tree import Expr, map_children
 from specbuild.expressions import concrete
 from specbuild.frontend.edits import EditDef, class_suffixes, to_camel_case

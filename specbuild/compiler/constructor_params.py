@@ -16,7 +16,7 @@ from specbuild.backends import BACKEND_NAMES
 from specbuild.backends.base import Backend
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.classes import build_classes
-from specbuild.codegen.lower_model import LoweredModel, lower_model
+from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.codegen.tree import Name, substitute_inputs
 from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.compiler.model_compiler import ModelCompiler

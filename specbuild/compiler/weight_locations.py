@@ -11,9 +11,9 @@ from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.codegen.containers import collapse_rows
-from specbuild.codegen.lower_model import LoweredModel, lower_model
 from specbuild.codegen.lowering import LoweredBlock, Storage, block_identity
-from specbuild.compiler.canonical_weights import CanonicalWeight, canonical_weights, node_weights
+from specbuild.codegen.model_lowering import LoweredModel, lower_model
+from specbuild.compiler.graph_weights import CanonicalWeight, canonical_weights, node_weights
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op
 
@@ -222,7 +222,7 @@ class CollapsedRows:
 
 def count_trained_values(weights: Iterable[WeightLocation]) -> int:
     """The number of trainable values in the framework's tensors."""
-    trained = group_by_tensor(weight for weight in weights if weight.trained)
+    trained = group_by_tensor(weight for weight in weights if weight.is_trained)
     return sum(map(tensor_size, trained.values()))
 
 

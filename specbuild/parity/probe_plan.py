@@ -15,8 +15,8 @@ from typing import Any
 
 from specbuild.backends.base import Backend
 from specbuild.codegen.classes import build_classes
-from specbuild.codegen.lower_model import lower_model
 from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.model_lowering import lower_model
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Call, Class, CodeMark, Expr, Function, Literal, Name, Statement, TupleOf
 from specbuild.expressions.python_ast import parse_python

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.api import Model
-from specbuild.compiler.canonical_weights import canonical_weights
+from specbuild.compiler.graph_weights import canonical_weights
 from specbuild.compiler.output_files import replacement_file, write_error
 from specbuild.compiler.weight_locations import (
     canonical_locations,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import specbuild
-from specbuild.codegen import lower_model
+from specbuild.codegen import model_lowering
 from specbuild.compiler import compiled_model, constructor_params, weight_locations
-from specbuild.compiler.canonical_weights import canonical_weights
+from specbuild.compiler.graph_weights import canonical_weights
 from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.compiler.weight_locations import canonical_locations, locate_weights
 from specbuild.weights.convert import ConversionOptions, convert_weights, write_initial_weights
@@ -29,7 +29,7 @@ def lowered(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts[backend.name] += 1  # type: ignore[attr-defined]
         return original(model, backend)  # type: ignore[arg-type]
 
-    original = lower_model.lower_model
+    original = model_lowering.lower_model
     for module in MODULES:
         monkeypatch.setattr(module, "lower_model", count)
     return counts
@@ -77,10 +77,10 @@ def test_converting_lowers_each_backend_at_most_once(
 @pytest.mark.parametrize("name", ["cbam_resnet50", "gated_classifier"])
 def test_canonical_weights_are_those_of_every_backend(name: str) -> None:
     graph = specbuild.load(SPECS / f"{name}.yaml").graph
-    wanted = [(w.path, w.shape, w.trained, w.decays) for w in canonical_weights(graph)]
-    assert wanted == [(w.path, w.framework_shape, w.trained, w.decays) for w in canonical_locations(graph)]
+    wanted = [(w.path, w.shape, w.is_trained, w.decays) for w in canonical_weights(graph)]
+    assert wanted == [(w.path, w.framework_shape, w.is_trained, w.decays) for w in canonical_locations(graph)]
     for backend in ("torch", "keras"):
-        assert wanted == [(w.path, w.shape, w.trained, w.decays) for w in locate_weights(graph, backend)]
+        assert wanted == [(w.path, w.shape, w.is_trained, w.decays) for w in locate_weights(graph, backend)]
 
 
 def test_a_compiled_model_is_shared() -> None:

@@ -255,7 +255,7 @@ def test_weights_are_those_of_the_model(path: Path) -> None:
         for step in flatten_model(model).steps.values()
         for name, h in step.weights.items()
     ]
-    assert sorted(here) == sorted((h.path, h.shape, h.trained) for h in locate_weights(model, "torch"))
+    assert sorted(here) == sorted((h.path, h.shape, h.is_trained) for h in locate_weights(model, "torch"))
 
 
 @pytest.mark.parametrize("name", CASES)

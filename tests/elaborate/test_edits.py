@@ -390,7 +390,7 @@ def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
     torch_model = edited(FROZEN)
     for found, around in zip(in_keras["frozen"], ("", "net/"), strict=True):
         left = tuple(around + name.replace(".", "/") for name in LEFT)
-        kept = [(around + h.framework_path, h.trained) for h in locate_weights(torch_model.graph, "keras")]
+        kept = [(around + h.framework_path, h.is_trained) for h in locate_weights(torch_model.graph, "keras")]
         assert found["trained"] == sorted(name for name, trained in kept if trained and name.startswith(left))
         assert found["moved"] == sorted(
             name for name, trained in kept if not trained and name.startswith(left)

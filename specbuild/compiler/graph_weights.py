@@ -1,4 +1,4 @@
-"""The weights of a model without regard to any framework, read from its graph."""
+"""The canonical weights of a model, without regard to any framework, read from its graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CanonicalWeight:
     spec: WeightSpec
 
     @property
-    def trained(self) -> bool:
+    def is_trained(self) -> bool:
         return self.spec.trainable
 
     @property
