@@ -22,12 +22,12 @@ def cache_by_ops(function: Callable[[], T]) -> Callable[[], T]:
     results: dict[int, T] = {}
 
     @wraps(function)
-    def cached() -> T:
+    def run_once() -> T:
         if len(OPS) not in results:
             results[len(OPS)] = function()
         return results[len(OPS)]
 
-    return cached
+    return run_once
 
 
 REFERENCE = {"$ref": "#/definitions/reference"}
