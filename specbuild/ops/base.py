@@ -11,6 +11,8 @@ from specbuild.ops.attribute_kinds import AttributeKind
 from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
 
+POSITION_KEEPING_FAMILIES = ("norm", "activation", "dropout")
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -44,6 +46,18 @@ class RunningStatistics:
     variances: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PositionSource:
+    """The input whose positions are those of an output axis, after `offset` positions of other inputs.
+
+    If the axis is several axes of the input in row-major order, `merged_axes` are these.
+    """
+
+    input: int = 0
+    offset: int = 0
+    merged_axes: tuple[str, ...] = ()
+
+
 class Op:
     """A primitive operation. Its dataclass fields are its attributes in YAML."""
 
@@ -53,6 +67,7 @@ class Op:
     can_inline: ClassVar[bool] = (
         False  # whether emitted code may write it inside the expression that reads it
     )
+    is_sum: ClassVar[bool] = False  # whether the output is the sum of the inputs
     summary: ClassVar[str]
 
     # Like those of a dataclass, but shared: generating them for every op would slow down the start.
@@ -79,6 +94,10 @@ class Op:
     def axis_strides(self, *inputs: Any) -> dict[str, AxisStride]:
         """The strides of the output axes that do not have stride 1 on the input axis of the same name."""
         return {}
+
+    def position_source(self, axis: str, *inputs: Any) -> PositionSource | None:
+        """Where the positions along an output axis come from; None if they are not those of an input."""
+        return PositionSource() if self.family in POSITION_KEEPING_FAMILIES else None
 
     def weight_specs(self, *inputs: Any) -> dict[str, WeightSpec]:
         """Its parameters and buffers by canonical name."""

@@ -17,7 +17,7 @@ from specbuild.ops.attribute_kinds import (
     Padding,
     PerAxis,
 )
-from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
+from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import InputAxis, WeightSpec, bias_spec, kernel_spec
 from specbuild.ops.window import (
@@ -193,3 +193,6 @@ class Linear(Op):
 
     def count_macs(self, x: TensorType) -> int:
         return x.element_count * concrete(self.features)
+
+    def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return None if axis == self.over else PositionSource()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisName, Boolean
-from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
-from specbuild.ops.types import ShapeError, TensorType, join_names
+from specbuild.ops.base import InputSpec, Op, PositionSource, attribute_field, register_op
+from specbuild.ops.types import ShapeError, TensorType
 
 VARIADIC_INPUTS = (InputSpec("of", "the values", variadic=True),)
 
@@ -76,6 +77,8 @@ class StrictElementwise(Elementwise):
 class Add(StrictElementwise):
     """The sum of values with equal axes."""
 
+    is_sum = True
+
 
 @register_op("merge")
 class Subtract(StrictElementwise):
@@ -137,3 +140,8 @@ class Concat(Op):
         )
         sizes = {a: size if a == self.over else n for a, n in first.sizes.items()}
         return TensorType(sizes, first.dtype, any(x.batched for x in xs))
+
+    def position_source(self, axis: str, *xs: TensorType) -> PositionSource | None:
+        if axis != self.over:
+            return None
+        return PositionSource(len(xs) - 1, offset=sum(concrete(x[axis]) for x in xs[:-1]))

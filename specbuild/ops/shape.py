@@ -16,7 +16,7 @@ from specbuild.expressions import (
     symbolic_formula,
 )
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, AxisRenames, Integer
-from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
+from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 
@@ -34,6 +34,9 @@ class Flatten(Op):
         if len(self.axes) == 2 and (dividend := find_dividend(x[self.axes[1]], x[self.axes[0]])):
             size = symbolic(size, dividend)
         return x.replace_axes(self.axes, {self.into: size})
+
+    def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return PositionSource(merged_axes=self.axes) if axis == self.into else None
 
 
 def stable_size(axis: str, parts: list[int], size: int) -> int:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from specbuild.expressions import concrete
-from specbuild.ops.convolution import Conv, ConvTranspose, Linear
 from specbuild.weights.adapt_options import Adaptation, Sides
 from specbuild.weights.mismatch import MismatchedWeight
 
@@ -47,19 +45,20 @@ def adapt_kernel(weight: MismatchedWeight, adaptation: Adaptation, initial: Arra
 
 def plan_channels(weight: MismatchedWeight, adaptation: Adaptation) -> ChannelPlan:
     """Find the channels of a kernel; raises SpecError SB807 if the mode cannot adapt it."""
-    op, location, mode = weight.node.op, weight.location, adaptation.mode
-    if not isinstance(op, Conv | ConvTranspose | Linear) or location.name != "kernel":
+    location, mode = weight.location, adaptation.mode
+    input_axis = location.spec.input_axis
+    if input_axis is None:
         reason = "it is only for the kernels of conv, conv_transpose and linear"
         weight.reject_mode(mode, reason, INITIAL_VALUES_HINT)
     axis = weight.axis_names.index("I")
     if weight.value.ndim != len(location.shape) or any(i != axis for i in weight.differing_axes):
         reason = "it changes only the input channels, but other sizes differ too"
         weight.reject_mode(mode, reason, INITIAL_VALUES_HINT)
-    if isinstance(op, Linear):
+    if input_axis.is_flattened:
         old, new = linear_sides(weight, adaptation, axis)
     else:
         old, new = (weight.value.shape[axis],), (location.shape[axis],)
-        if concrete(op.groups) != 1:
+        if input_axis.groups != 1:
             reason = "the file does not tell which channels were in which group"
             weight.reject_mode(mode, reason, INITIAL_VALUES_HINT)
         if adaptation.old_sides or adaptation.new_sides:

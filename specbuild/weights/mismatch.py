@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ir.graph import Block, Node
-from specbuild.ops.base import Op
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +27,7 @@ class MismatchedWeight:
     @property
     def axis_names(self) -> tuple[str, ...]:
         """The names of the weight's axes."""
-        assert isinstance(self.node.op, Op)
-        types = [None if ref is None else self.block.value_type(ref) for ref in self.node.inputs]
-        return tuple(self.node.op.weight_specs(*types)[self.location.name].axes)
+        return tuple(self.location.spec.axes)
 
     @property
     def differing_axes(self) -> list[int]:

@@ -9,11 +9,7 @@ from math import prod
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
-from specbuild.ops.convolution import Linear
-from specbuild.ops.merge import Add, Concat
-from specbuild.ops.shape import Flatten
 
-ROWWISE_FAMILIES = ("norm", "activation", "dropout")  # families of ops that keep the order of rows
 MAX_STEPS = 100  # the most steps to follow
 
 
@@ -39,7 +35,7 @@ def infer_grid(block: Block, table: Node, axis: str) -> Grid | None:
 def added_values(block: Block, table: Node) -> Iterator[Ref]:
     """The values to which a table is added."""
     for node in block.nodes:
-        if isinstance(node.op, Add) and table.name in node.inputs:
+        if isinstance(node.op, Op) and node.op.is_sum and table.name in node.inputs:
             yield from (ref for ref in node.inputs if ref is not None and ref != table.name)
 
 
@@ -51,18 +47,18 @@ def trace_grid(block: Block, ref: Ref, axis: str) -> Grid | None:
         if node is None or node.reuses is not None or axis not in block.value_type(ref):
             return None
         inputs = [source for source in node.inputs if source is not None]
-        match node.op:
-            case Flatten(axes=axes, into=into) if into == axis:
-                return Grid(tuple(concrete(block.value_type(inputs[0])[a]) for a in axes), prefix)
-            case Concat(over=over) if over == axis:
-                prefix += sum(concrete(block.value_type(source)[axis]) for source in inputs[:-1])
-                ref = inputs[-1]
-            case Linear(over=over) if over == axis:
-                return None
-            case Linear() | Skip():
-                ref = inputs[0]
-            case Op(family=family) if family in ROWWISE_FAMILIES:
-                ref = inputs[0]
-            case _:
-                return None
+        if isinstance(node.op, Skip):
+            ref = inputs[0]
+            continue
+        if not isinstance(node.op, Op):
+            return None
+        types = [block.value_type(source) for source in inputs]
+        source = node.op.position_source(axis, *types)
+        if source is None:
+            return None
+        if source.merged_axes:
+            sides = tuple(concrete(types[source.input][side]) for side in source.merged_axes)
+            return Grid(sides, prefix + source.offset)
+        prefix += source.offset
+        ref = inputs[source.input]
     return None

@@ -9,9 +9,8 @@ from __future__ import annotations
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from specbuild.ops.indexing import Embedding
-from specbuild.ops.table import Weight
-from specbuild.ops.types import CHANNEL, SPATIAL, join_names
+from specbuild.diagnostics.suggestions import join_names
+from specbuild.ops.types import CHANNEL, SPATIAL
 from specbuild.weights.adapt_options import RESAMPLE, Adaptation, Sides
 from specbuild.weights.mismatch import MismatchedWeight
 from specbuild.weights.resample import resample_axis
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-TABLE_OPS = (Weight, Embedding)
 MAX_PREFIX = 2  # the most rows before a square grid: a class token and a distillation token
 
 
@@ -50,7 +48,7 @@ def adapt_table(weight: MismatchedWeight, adaptation: Adaptation) -> tuple[Array
 
 def plan_resampling(weight: MismatchedWeight, adaptation: Adaptation) -> list[GridChange]:
     """Find the axes to resample and their grids; raises SpecError SB807 if they are unknown."""
-    if not isinstance(weight.node.op, TABLE_OPS):
+    if not weight.location.spec.is_table:
         weight.reject_mode(RESAMPLE, "it is only for tables, which are steps `weight` and `embedding`")
     if weight.value.ndim != len(weight.location.shape):
         weight.reject_mode(RESAMPLE, "the file's tensor has another number of axes")
@@ -75,7 +73,7 @@ def find_grid_change(weight: MismatchedWeight, adaptation: Adaptation, axis: int
     """The grids of one axis; raises SpecError SB807 if they are unknown or do not match the rows."""
     old_size, new_size = weight.value.shape[axis], weight.location.shape[axis]
     name = weight.axis_names[axis]
-    inferred = infer_grid(weight.block, weight.node, name) if isinstance(weight.node.op, Weight) else None
+    inferred = None if weight.node.inputs else infer_grid(weight.block, weight.node, name)
     old, new, prefix = adaptation.old_sides, adaptation.new_sides, adaptation.prefix
     if name == CHANNEL and not (old and new):
         weight.reject_mode(RESAMPLE, "channels are not a grid", "state from=... and to=... if they are one")

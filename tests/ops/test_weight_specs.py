@@ -1,0 +1,148 @@
+"""An op is one definition: no code outside of ops and backends knows the names of its weights."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specbuild import load
+from specbuild.backends import BACKEND_NAMES, load_backend
+from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.compiler.param_groups import trained_tensors
+from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.weight_locations import from_framework, locate_weights, to_framework
+from specbuild.ir.graph import walk_ops
+from specbuild.ops import OPS, Op
+from specbuild.ops.attribute_kinds import Init
+from specbuild.ops.base import register_op
+from specbuild.ops.norm import RmsNorm
+from specbuild.ops.types import TensorType
+from specbuild.ops.weight_spec import UniformValues, WeightSpec
+from specbuild.parity.random_data import draw_weight
+from specbuild.runtimes.jobs import ParityCase
+from specbuild.weights.initial import initialize_weights
+from tests.backends.test_op_parity import CASES, text
+from tests.parity_runner import ParityOf
+
+ROOT = Path(__file__).parents[2] / "specbuild"
+NET = """
+specbuild: 1
+model: Net
+inputs: {image: {C: 4, T: 6}}
+steps:
+  - linear: {features: 8}
+    as: widen
+  - gain_norm:
+    as: norm
+  - linear: {features: 3}
+    as: head
+"""
+
+# ------------------------------------------------------------------------------------------ an op of a test
+
+
+@pytest.fixture
+def gain_norm() -> Iterator[type[Op]]:
+    """An op whose weight has a name that no other op has, with writers for all backends."""
+
+    @register_op("norm")
+    class GainNorm(RmsNorm):
+        """Root mean square normalisation with a gain."""
+
+        def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
+            axes = {axis: x[axis] for axis in self.over}
+            return {"gain": WeightSpec(axes, init=Init("constant", (0.5,)), random=UniformValues(2.0, 3.0))}
+
+    def emit(backend: str, op: GainNorm, x: Operand, out: TensorType) -> LoweringResult:
+        result = load_backend(backend).writers[RmsNorm](op, x, out=out)
+        return replace(result, weights={"gain": result.weights["scale"]})
+
+    for name in BACKEND_NAMES:
+        load_backend(name).emits(GainNorm)(lambda op, x, out, name=name: emit(name, op, x, out))
+    yield GainNorm
+    for name in BACKEND_NAMES:
+        del load_backend(name).writers[GainNorm]
+    del OPS["gain_norm"]
+
+
+@pytest.mark.parametrize("backend", BACKEND_NAMES)
+def test_weights_of_a_new_op(gain_norm: type[Op], backend: str) -> None:
+    model = load(NET)
+    weights = locate_weights(model.graph, backend)
+    [gain] = [weight for weight in weights if weight.name == "gain"]
+    assert (gain.path, gain.shape, gain.trained, gain.decays) == ("norm.gain", (8,), True, False)
+
+    initial = initialize_weights(weights)
+    np.testing.assert_array_equal(initial["norm.gain"], np.full(8, 0.5, "float32"))
+    back = from_framework(weights, to_framework(weights, initial))
+    np.testing.assert_array_equal(back["norm.gain"], initial["norm.gain"])
+
+    random = draw_weight(gain, np.random.default_rng(0))
+    assert 2 <= random.min() < random.max() <= 3
+
+    [tensor] = [t for t in trained_tensors(model.graph, backend) if t.paths == ("norm.gain",)]
+    assert (tensor.count, tensor.decays, tensor.layers_after) == (8, False, 1)
+
+
+def test_summary_of_a_new_op(gain_norm: type[Op]) -> None:
+    model = load(NET)
+    assert model.parameters == (4 + 1) * 8 + 8 + (8 + 1) * 3
+    assert "gain_norm" in model.summary()
+
+
+def test_parity_of_a_new_op(gain_norm: type[Op], parity_of: ParityOf) -> None:
+    def gain_case() -> ParityCase:
+        return ParityCase("gain", build_graph(NET), dtype="float64")
+
+    report = parity_of(gain_case)
+    assert not report.error, report.error
+    assert report.worst_relative <= report.tolerance.warn_above, str(report)
+
+
+# -------------------------------------------------------------------------------------- names of weights
+
+# Texts that are also names of weights, but mean something else, by file.
+OTHER_MEANINGS = {
+    "cli/parity_output.py": {"value"},  # a key of a JSON report
+    "cli/weights.py": {"mean"},  # a column of statistics
+    "weights/adapt_options.py": {"mean"},  # a mode
+    "weights/input_channels.py": {"mean"},  # the same mode
+    "runtimes/switches.py": {"value"},  # a key of a JSON report
+    "parity/probe_plan.py": {"value"},  # a kind of mark
+    "codegen/statements.py": {"value"},  # the same kind of mark
+    "codegen/merge_instances.py": {"kernel"},  # an argument of layers
+    "compiler/keras_weights_loader.py": {"value"},  # emitted code
+    "diagram/captions.py": {"kernel"},  # an attribute
+}
+
+
+def weight_names() -> set[str]:
+    """The names of the weights of all ops."""
+    names = set()
+    for case in CASES.values():
+        for _, node, block in walk_ops(build_graph(text(*case))):
+            if isinstance(node.op, Op):
+                types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+                names |= set(node.op.weight_specs(*types))
+    return names
+
+
+def test_no_other_code_knows_names_of_weights() -> None:
+    names = weight_names()
+    assert names >= {"kernel", "bias", "backward_kernel", "scale", "shift", "variance", "slope", "value"}
+    found: dict[str, set[str]] = {}
+    for path in ROOT.rglob("*.py"):
+        file = path.relative_to(ROOT).as_posix()
+        if not file.startswith(("ops/", "backends/")):
+            constants = (
+                n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Constant)
+            )
+            texts = {n.value for n in constants if isinstance(n.value, str)}
+            if used := texts & names - OTHER_MEANINGS.get(file, set()):
+                found[file] = used
+    assert not found
