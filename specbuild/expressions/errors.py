@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from specbuild.diagnostics.errors import closest_match, make_printable
+from specbuild.diagnostics.errors import make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 
 MAX_QUOTED_CHARACTERS = 60  # longer expressions are cut in messages
-MAX_LISTED_NAMES = 12  # in one hint
 
 
 class ExpressionError(Exception):
@@ -34,13 +34,7 @@ def quote_node(node: ast.expr) -> str:
 
 def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionError:
     """SB302 for an unknown name. The hint is the closest known name, or else all known names."""
-    known = sorted(known)
-    guess = closest_match(name, known)
-    if guess:
-        return ExpressionError("SB302", message, f"did you mean {guess!r}?")
-    more = " ..." if len(known) > MAX_LISTED_NAMES else ""
-    hint = f"available: {', '.join(known[:MAX_LISTED_NAMES])}{more}" if known else ""
-    return ExpressionError("SB302", message, hint)
+    return ExpressionError("SB302", message, suggest_name(name, sorted(known), "available:"))
 
 
 def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:

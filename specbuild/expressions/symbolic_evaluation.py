@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from specbuild.expressions.errors import ExpressionError, quote_expression, unknown_name_error
 from specbuild.expressions.evaluator import Scope, Value, evaluate_tree
-from specbuild.expressions.expression_tree import Expression, from_tree, parse_expression
+from specbuild.expressions.expression_tree import Expression, parse_expression
 from specbuild.expressions.rewriting import replace_leaves, replace_name
 from specbuild.expressions.symbolic_numbers import concrete, expression_of, to_expression, with_expression
 
@@ -77,7 +77,7 @@ def rewrite_expression(
 
     def leaf_expression(leaf: ast.expr, value: Value) -> Expression | None:
         if use_own_names and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple):
-            return from_tree(leaf)
+            return Expression(leaf, leaf.id)
         return expression_of(value)
 
     pairs = zip(expression.leaves, _leaf_values(expression, scope), strict=True)

@@ -76,15 +76,15 @@ def concrete(value: T) -> T:
     """The same value without expressions. Lists are converted item by item."""
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(map(concrete, value)))
-    return with_expression(value, None)
+    if isinstance(value, SymInt):
+        return cast(T, int(value))
+    return cast(T, float(value)) if isinstance(value, SymFloat) else value
 
 
 def with_expression(value: T, expression: Expression | str | None) -> T:
     """The same value with this expression if it is a number, or without any if it is None."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return cast(T, int(value) if expression is None else SymInt(value, expression))
-    if isinstance(value, float):
-        return cast(T, float(value) if expression is None else SymFloat(value, expression))
-    return value
+    if expression is None:
+        return concrete(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return cast(T, SymInt(value, expression))
+    return cast(T, SymFloat(value, expression)) if isinstance(value, float) else value

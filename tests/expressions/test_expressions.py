@@ -256,6 +256,20 @@ def test_symbolic_formula() -> None:
     assert symbolic_formula("[a, b]", a=SymInt(1, "one"), b=2) == [1, 2]
 
 
+def test_bind_name() -> None:
+    cases = [
+        ("w * 2 ** i", 1, "w * 2"),
+        ("w * 2 ** i", 0, "w"),
+        ("w if i == 0 else 2 * w", 3, "2 * w"),
+        ("i ** w", -2, "(-2) ** w"),
+        ("w + i", -2, "w + -2"),
+        ("2 * i", 4, None),
+        ("2 * w", 4, "2 * w"),
+    ]
+    for text, number, expected in cases:
+        assert expression_text(bind_name(SymInt(4, text), "i", number)) == expected
+
+
 def test_rewrite_a_condition() -> None:
     scope = {"stride": SymInt(2, "stride"), **SCOPE, "w": SymInt(1, "width")}
     assert str(rewrite_expression("stride != 1 or x.C != 2 * w", scope)) == (
@@ -272,9 +286,9 @@ ITEM = "one item is read as depths[0]"
 SIZE = "the size of an axis is read as x.C"
 ASCII = "names use only a-z, A-Z, 0-9 and _"
 NAMES = (
-    "available: bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window ..."
+    "available: bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window and x"
 )
-CALLS = "available: abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt, sum"
+CALLS = "available: abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt and sum"
 LARGE = "the limit of integers is 2^53"
 ERRORS = [
     ("", "SB301", "an expression is missing here", ""),
@@ -316,11 +330,11 @@ ERRORS = [
     ("redction * 2", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
     ("1 if bias else redction", "SB302", "nothing is named 'redction' here", "did you mean 'reduction'?"),
     ("y.C", "SB302", "nothing is named 'y' here", NAMES),
-    ("x.Q", "SB302", "'x' has no axis 'Q'", "available: C, T"),
+    ("x.Q", "SB302", "'x' has no axis 'Q'", "available: C and T"),
     ("cell(3)", "SB302", "there is no function `cell` here", "did you mean 'ceil'?"),
     ("sin(3)", "SB302", "there is no function `sin` here", "did you mean 'min'?"),
     ("__import__('os').system('ls')", "SB302", "there is no function `__import__('os').system` here", CALLS),
-    ("x.__class__", "SB302", "'x' has no axis '__class__'", "available: C, T"),
+    ("x.__class__", "SB302", "'x' has no axis '__class__'", "available: C and T"),
     ("x.C // 0", "SB303", "`x.C // 0` divides by zero", ""),
     ("1 / (window - 7)", "SB303", "`1 / (window - 7)` divides by zero", ""),
     ("x.C % 0.0", "SB303", "`x.C % 0.0` divides by zero", ""),
