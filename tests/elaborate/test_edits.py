@@ -105,6 +105,7 @@ def in_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_keras_takes_the_weights_of_the_original_by_their_paths(in_keras: dict[str, Any]) -> None:
     inner = [f"attention/fc{n}/{part}" for n in (1, 2) for part in ("bias", "kernel")]
     names = [*inner, "attention_scale"]
@@ -386,6 +387,7 @@ def test_frozen_parameters_are_counted(model: Callable[[], Model]) -> None:
     assert sum(share.cost.frozen for share in family_costs(found.graph).values()) == kept
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
     torch_model = edited(FROZEN)
     for found, around in zip(in_keras["frozen"], ("", "net/"), strict=True):
