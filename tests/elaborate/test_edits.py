@@ -236,7 +236,7 @@ def test_a_place_for_a_block_that_holds_none_gives_its_name() -> None:
     text = HEAD.format(
         variant="resnet18, attention: CBAM", edits="  - {insert: CBAM, after: layer1.0.bn2, as: attention}"
     )
-    with pytest.raises(SpecError, match="BasicBlock has a step 'attention' already"):
+    with pytest.raises(SpecError, match="BasicBlock already has a step 'attention'"):
         load(text)
 
 
