@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from specbuild.diagnostics.suggestions import join_names as join_names  # re-exported
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete
 
 CHANNEL = "C"
