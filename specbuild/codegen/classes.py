@@ -97,7 +97,7 @@ def sort_inner_first(kinds: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
 
 
 def fill_arguments(lowered: LoweredBlock, table: ClassTable) -> LoweredBlock:
-    """Add constructor arguments to the calls of inner classes, and inline the values of unstable parameters."""
+    """Add constructor arguments to calls of inner classes, and inline the values of unstable parameters."""
     steps = [fill_step_arguments(step, lowered, table) for step in lowered.steps]
     if lowered.unstable_values:
         inline = partial(inline_names, values=lowered.unstable_values)

@@ -80,7 +80,7 @@ class LoweredStep:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LoweredBlock:
-    """A block instance as steps, with the layouts of its inputs and outputs. Instances compare by identity."""
+    """A block instance as steps, with the layouts of its inputs and outputs. Compares by identity."""
 
     block: Block
     inputs: dict[str, Value]

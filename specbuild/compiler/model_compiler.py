@@ -1,4 +1,4 @@
-"""Compiles one model for several backends. Importing this module imports neither a backend nor the code generator."""
+"""Compiles one model for several backends. Importing it loads neither a backend nor the code generator."""
 
 from __future__ import annotations
 

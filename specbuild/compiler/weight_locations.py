@@ -138,7 +138,7 @@ def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
 
 
 def canonical_locations(model: Block) -> list[WeightLocation]:
-    """All weights of a model with their canonical names and shapes for those of a framework. Lowers no code."""
+    """All weights of a model, as if a framework stored them in canonical form. Lowers no code."""
     return [
         WeightLocation(**vars(weight), framework_path=weight.path, storage=Storage(weight.path))
         for weight in canonical_weights(model)
@@ -207,7 +207,7 @@ def find_blocks(model: LoweredModel, backend: Backend) -> Iterator[BlockLocation
 
 
 class CollapsedRows:
-    """The instances of a lowered model with their rows of layers, which are parts of some frameworks' paths."""
+    """The instances of a lowered model with their rows of layers, which some frameworks' paths contain."""
 
     def __init__(self, model: LoweredModel):
         self.value_numbers = {kind: dict(numbers) for kind, numbers in model.value_numbers.items()}

@@ -1,0 +1,229 @@
+"""The constructor parameters of a merged class: their names, values, defaults and types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from specbuild.codegen.class_spec import REQUIRED, ConstructorParam
+from specbuild.codegen.constructions import (
+    ComputedTable,
+    Construction,
+    Container,
+    constant_value,
+    literal_expression,
+)
+from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.tree import Expr, Literal, Name, walk_expression
+from specbuild.expressions import (
+    Expression,
+    ExpressionError,
+    concrete,
+    evaluate_expression,
+    rewrite_expression,
+    symbolic,
+)
+from specbuild.ir.graph import Block, BlockArgument, size_names
+from specbuild.ops.types import CHANNEL
+
+
+class MergedParams:
+    """The parameters of a class that several instances share: values that vary become parameters.
+
+    `preferred_names` are for new parameters, by their values in all instances.
+    """
+
+    def __init__(
+        self,
+        group: Sequence[LoweredBlock],
+        is_model: bool,
+        preferred_names: Mapping[tuple[str, ...], str] | None = None,
+    ):
+        self.group, self.is_model, self.preferred_names = group, is_model, preferred_names or {}
+        self.added_params: dict[tuple[str, ...], str] = {}  # values that vary -> name of the new parameter
+        self.added_values: dict[str, list[Any]] = {}  # new parameter -> its value in each instance
+        self.name_hints: dict[tuple[str, ...], list[str]] = {}  # values that vary -> possible names
+        self.used_names: set[str] = set()
+
+    def better_names(self) -> dict[tuple[str, ...], str]:
+        """The other name of each new parameter that is called `padding`, but is also another argument."""
+        return {
+            key: hints[1] for key, hints in self.name_hints.items() if hints[0] == "padding" and hints[1:]
+        }
+
+    def added_arguments(self, instance: int) -> dict[str, Any]:
+        """The values of the new parameters in one instance."""
+        return {name: column[instance] for name, column in self.added_values.items()}
+
+    def choose_param(self, column: Sequence[Expr], hint: str, instances: Sequence[int]) -> str:
+        """The parameter for values that vary: one of the block with just these values, else a new one.
+
+        `column` has the values of these `instances`, which are numbers in the group.
+        """
+        known = self.known_values(hint)
+        matches = [
+            name
+            for name, values in known.items()
+            if all(values[i] == value for i, value in zip(instances, column, strict=True))
+        ]
+        if not matches:
+            name = self.add_param(column, hint, instances, known)
+        elif hint in matches:
+            name = hint
+        else:
+            name = matches[0]
+        self.used_names.add(name)
+        return name
+
+    def known_values(self, hint: str) -> dict[str, list[Expr]]:
+        """The block's own parameters and input channels, and the size called `hint`, for each instance."""
+        blocks = [lowered.block for lowered in self.group]
+        known = {
+            name: [literal_expression(b.params[name]) for b in blocks] for name in value_params(blocks[0])
+        }
+        for name, (source, axis) in size_names(blocks[0].inputs, blocks[0].params).items():
+            if axis == CHANNEL or name == hint:
+                known[name] = [Literal(concrete(b.inputs[source][axis])) for b in blocks]
+        return known
+
+    def add_param(
+        self, column: Sequence[Expr], hint: str, instances: Sequence[int], known: Iterable[str]
+    ) -> str:
+        """The new parameter for these values, named after `hint`; values that vary alike share one."""
+        active_values = dict(zip(instances, column, strict=True))
+        key = tuple(repr(active_values.get(i)) for i in range(len(self.group)))
+        hints = self.name_hints.setdefault(key, [])
+        if hint not in hints:
+            hints.append(hint)
+        hint = self.preferred_names.get(key, hint)
+        if key not in self.added_params:
+            block = self.group[0].block
+            taken = {
+                *known,
+                *size_names(block.inputs, block.params),
+                *block.params,
+                *block.inputs,
+                *(node.name.partition(".")[0] for node in block.nodes),
+                *self.added_params.values(),
+            }
+            candidates = chain([hint], (f"{hint}{number}" for number in range(2, 10_000)))
+            name = next(name for name in candidates if name not in taken)
+            self.added_params[key] = name
+            self.added_values[name] = [
+                constant_value(active_values.get(i, column[0])) for i in range(len(self.group))
+            ]
+        return self.added_params[key]
+
+    def mark_used(self, expr: Any) -> None:
+        """Record the names that a piece of code reads."""
+        if isinstance(expr, Construction):
+            for argument in expr.arguments:
+                self.mark_used(argument.value)
+        elif isinstance(expr, Container):
+            for part in (*expr.members.head, expr.members.tail, expr.members.length):
+                self.mark_used(part)
+        elif isinstance(expr, ComputedTable):
+            own = {name for name, _ in expr.variables} - self.used_names
+            for part in (*(e for _, e in expr.variables), expr.value):
+                self.mark_used(part)
+            self.used_names -= own
+        elif expr is not None:
+            self.used_names |= {
+                part.text.partition(".")[0] for part in walk_expression(expr) if isinstance(part, Name)
+            }
+
+    def derived_params(self) -> dict[str, Expr]:
+        """Parameters whose default is an expression over others, if every instance has that default."""
+        derived: dict[str, Expr] = {}
+        for name, default in reversed(list(self.group[0].block.defaults.items())):
+            if name not in self.used_names or not isinstance(default, str):
+                continue
+            expression = self.default_expression(name, default)
+            if expression is not None and self.group[0].unstable_values.keys().isdisjoint(expression.names):
+                derived[name] = expression_code(expression)
+                self.mark_used(derived[name])
+        return dict(reversed(derived.items()))
+
+    def default_expression(self, name: str, default: str) -> Expression | None:
+        """The default over the constructor's parameters, if it is the value in every instance; else None."""
+        expression = None
+        for lowered in self.group:
+            params = lowered.block.params
+            if isinstance(params[name], str):
+                return None
+            scope: dict[str, Any] = {
+                p: symbolic(concrete(value), p) for p, value in value_params(lowered.block).items()
+            }
+            scope |= {i: x.sizes for i, x in lowered.block.inputs.items()}
+            try:
+                if evaluate_expression(default, scope) != params[name]:
+                    return None
+                expression = rewrite_expression(default, scope, use_own_names=True)
+            except ExpressionError:
+                return None
+        return expression
+
+    def build_params(self) -> dict[str, ConstructorParam]:
+        """The constructor's parameters: first input sizes, then required ones, then those with a default."""
+        block = self.group[0].block
+        columns: dict[str, tuple[Any, list[Any]]] = {}
+        for name, (source, axis) in size_names(block.inputs, block.params).items():
+            if name in self.used_names and not self.is_model:
+                columns[name] = (REQUIRED, [lowered.block.inputs[source][axis] for lowered in self.group])
+        declared = {
+            p: [lowered.block.params[p] for lowered in self.group]
+            for p in block.params
+            if p in self.used_names
+        }
+        for p, column in declared.items():
+            default = concrete(column[0]) if self.is_model else block.defaults.get(p, REQUIRED)
+            if isinstance(default, str) and not isinstance(column[0], str):
+                default = REQUIRED  # an expression over other parameters
+            columns[p] = (default, column)
+        for p, column in self.added_values.items():
+            if p in self.used_names:
+                columns[p] = (self.param_default(p, column), column)
+        ordered = sorted(columns, key=lambda p: columns[p][0] is not REQUIRED)
+        return {
+            p: ConstructorParam(columns[p][0], type_annotation([*columns[p][1], columns[p][0]]))
+            for p in ordered
+        }
+
+    def param_default(self, name: str, column: Sequence[Any]) -> Any:
+        """The default of a new parameter: False for a flag; the value without edits, if edits set it."""
+        if all(isinstance(value, bool) for value in column):
+            return False
+        rest = [
+            value
+            for value, lowered in zip(column, self.group, strict=True)
+            if not any(name in edit.settings for edit, _ in lowered.block.applied_edits)
+        ]
+        return rest[0] if len(rest) < len(column) and rest and rest.count(rest[0]) == len(rest) else REQUIRED
+
+
+def value_params(block: Block) -> dict[str, Any]:
+    """The parameters of a block whose values are not blocks themselves."""
+    return {name: value for name, value in block.params.items() if not isinstance(value, BlockArgument)}
+
+
+def type_annotation(values: Sequence[Any]) -> str:
+    """The type annotation of a constructor parameter, from its values and its default."""
+    kinds = {type(concrete(v)) for v in values if v is not REQUIRED}
+    if kinds <= {bool}:
+        return "bool"
+    if kinds <= {int}:
+        return "int"
+    if kinds <= {int, float}:
+        return "float"
+    if kinds <= {str}:
+        return "str"
+    if kinds <= {list, tuple}:
+        inner = {type_annotation([item]) for v in values if v is not REQUIRED for item in v}
+        return f"tuple[{inner.pop() if len(inner) == 1 else 'float'}, ...]"
+    if kinds == {int, tuple}:
+        return "int | tuple[int, ...]"
+    if type(None) in kinds:
+        return type_annotation([v for v in values if v is not None]) + " | None"
+    return "object"
