@@ -105,7 +105,7 @@ def path_prefixes(path: str) -> Iterator[str]:
 
 
 def model_parts(model: Block, backend: str) -> list[ModelPart]:
-    """The steps of a model that have weights; a model inside it is replaced by its steps. Lowers the model."""
+    """The steps with weights of a model; a model inside it is replaced by its steps. Lowers the model."""
     target = load_backend(backend)
     return find_parts(lower_model(model, target), target)
 
