@@ -97,11 +97,13 @@ def keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", IN_KERAS)
+@pytest.mark.slow
 def test_the_same_groups_in_keras(name: str, keras: dict[str, Any]) -> None:
     found = [(path, (rate, decay)) for path, rate, decay in keras[model(name).name]]
     assert len(found) == len(dict(found)) and dict(found) == expected(name, "keras")
 
 
+@pytest.mark.slow
 def test_a_step_of_the_grouped_optimizer_is_that_of_pytorch(keras: dict[str, Any]) -> None:
     """Plain gradient descent with gradients of one: in both, each weight moves as its group says."""
     in_keras = keras["stepped"]

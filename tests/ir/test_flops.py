@@ -68,6 +68,7 @@ def test_variants(name: str, variant: str) -> None:
     assert (found.parameters, 2 * found.macs) == counted(model)
 
 
+@pytest.mark.slow
 def test_every_op() -> None:
     """In one test: seven hundred rows, each a hundredth of a second."""
     other = {}

@@ -200,6 +200,7 @@ def run(case: ParityCase, timeout: float = 60) -> ParityReport:
     ],
     ids=["dies", "killed", "hangs", "raises"],
 )
+@pytest.mark.slow
 def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> None:
     report = run(broken("import torch\n", f"{new}\n"), timeout)
     assert said in report.error and "Traceback" not in report.error
@@ -209,6 +210,7 @@ def test_a_process_that_fails_is_told(new: str, timeout: float, said: str) -> No
 
 
 @pytest.mark.parametrize("path", ["", os.pathsep, f"{os.pathsep}/nowhere"])
+@pytest.mark.slow
 def test_nothing_in_the_current_folder_stands_in_for_a_package(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +234,7 @@ def test_nor_does_it_for_the_command(tmp_path: Path) -> None:
     assert done.returncode == 3 and "there is no such file" in done.stderr
 
 
+@pytest.mark.slow
 def test_rates_of_a_row_are_compared_in_its_order() -> None:
     part = "blocks:\n  Part:\n    params: {rate: 0.1}\n    steps:\n      - linear: {features: 4}\n"
     part += "      - drop_path: {rate: rate}\n        as: drop\n"
@@ -241,6 +244,7 @@ def test_rates_of_a_row_are_compared_in_its_order() -> None:
     assert len([d for d in report.differences if d.kind == "rate"]) == 5
 
 
+@pytest.mark.slow
 def test_what_is_no_number_is_told_with_its_step() -> None:
     case = broken("F.relu(", "torch.log(-1 - 0 * F.relu(")
     case.sources = {"torch": case.sources["torch"].replace("self.first(x))", "self.first(x)))")}
@@ -276,6 +280,7 @@ def test_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert all(0.5 < spreads[path] < 2 for path in maps), spreads
 
 
+@pytest.mark.slow
 def test_blocks_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
     wanted = ["ResNet", "--variant", "resnet18", "--set", "classes=10"]
     assert main(["parity", "--block", *wanted, "--mode", "forward", "--batch", "1", "--json"]) == 0
@@ -318,6 +323,7 @@ def test_a_runtime_that_is_not_installed(
     assert "keras needs jax, which is not installed" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_no_gpu_here(capfd: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
@@ -341,6 +347,7 @@ def test_recurrent_layers_give_gradients_on_a_gpu_too() -> None:
     assert (held(x)[0] == expected).all()
 
 
+@pytest.mark.slow
 def test_jax_has_float32_as_a_user_has_it() -> None:
     """With float64 switched on, Keras' GRU without a bias mixes types; float64 still is float64."""
     model = build_graph(
@@ -359,6 +366,7 @@ def test_jax_has_float32_as_a_user_has_it() -> None:
     assert not double.error and double.is_equal, str(double)
 
 
+@pytest.mark.slow
 def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
     """Steps are run by themselves; a framework may still join the model otherwise."""
     case = broken("import torch", "import torch")

@@ -40,6 +40,8 @@ FIXED = {
 }
 LARGE = {"global_context_convnext"}  # whose original runs at other sizes in tests/oracles
 FREE = [path for path in SPECS if path.stem not in FIXED | LARGE]
+QUICK = {"additive_feature_fusion", "gated_classifier"}
+BUILT = [path if path.stem in QUICK else pytest.param(path, marks=pytest.mark.slow) for path in FREE]
 
 
 def grown(path: Path) -> Block | None:
@@ -104,7 +106,7 @@ def maker(model: Block, backend: str, name: str) -> Any:
     return getattr(import_source(compile_source(model, backend), f"{name}_{backend}"), model.kind)
 
 
-@pytest.mark.parametrize("path", FREE, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
 def test_torch(path: Path) -> None:
     small, large = pair(path)
     found, wanted = maker(small, "torch", path.stem)().eval(), maker(large, "torch", path.stem)().eval()
@@ -114,7 +116,7 @@ def test_torch(path: Path) -> None:
         agree(found(*inputs), wanted(*inputs))
 
 
-@pytest.mark.parametrize("path", FREE, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
 def test_keras(path: Path) -> None:
     small, large = pair(path)
     inputs = arrays(large, "keras")

@@ -46,6 +46,13 @@ def label(case: Variant) -> str:
 CASES = {label(case): case for case in variants(SYSTEMS + LANGUAGE)}
 BACKBONES = {label(case): case for case in variants(sorted((LIBRARY / "backbones").glob("*.yaml")))}
 
+# Small models, whose constructors are tried in the quick tests.
+SMALL = ("additive_feature_fusion", "face_antispoof_fusion", "gated_classifier", "self_attention_fusion")
+QUICK = [*map(label, variants(LANGUAGE)), *SMALL]
+CONSTRUCTORS = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in [*CASES, *BACKBONES]
+]
+
 # Learned numbers, counted by hand from the layers' sizes.
 STAGES = 3 * 9 * 32 + 32 * 9 * 64 + 64 * 9 * 128 + 2 * (32 + 64 + 128)  # three convolutions with their norms
 XCEPTION = 20_861_480 - 54_528  # without top, as keras.applications counts it, less the running statistics
@@ -140,6 +147,7 @@ def test_parameters_and_statistics_as_keras_counts_them() -> None:
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
+@pytest.mark.slow
 def test_formatter_and_linter_agree(backend: str, tmp_path: Path) -> None:
     for name, (path, variant) in CASES.items():
         (tmp_path / f"{name.replace('-', '_')}.py").write_text(
@@ -180,7 +188,7 @@ def others(value: Any) -> list[Any]:
     return []
 
 
-@pytest.mark.parametrize("name", [*CASES, *BACKBONES])
+@pytest.mark.parametrize("name", CONSTRUCTORS)
 def test_constructor_means_what_the_spec_means(name: str) -> None:
     """`Net(depth=5)` from the emitted file is the network that the spec describes with depth 5."""
     path, variant = (CASES | BACKBONES)[name]
