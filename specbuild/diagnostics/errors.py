@@ -105,8 +105,8 @@ def closest_match(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` is most likely a misspelling of, or None.
 
     Words that differ by one insertion, deletion, replacement or swap of neighbouring letters come first,
-    unless they have no letter in common. Then come words that differ only in case or spacing, then the closest
-    word that difflib finds.
+    unless they have no letter in common. Then come words that differ only in case or spacing, then the word
+    that difflib finds closest.
     """
     if not 0 < len(word) <= MAX_QUOTED:
         return None
