@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from specbuild.expressions import concrete, expression_text
 from specbuild.ir.graph import Block, BlockArgument, Node, Skip
-from specbuild.ops.base import Op
+from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.types import TensorType, spatial_axes
-
-# Attributes that a diagram leaves out: the initial values of weights, and numeric details.
-HIDDEN_ATTRIBUTES = frozenset(
-    "init bias_init bias epsilon momentum affine padding padding_mode ceil_mode count_include_pad keep "
-    "broadcast dtype value correction output_padding".split()
-)
-OUTPUT_ATTRIBUTES = ("channels", "features", "units")  # shown as an arrow to the size of the output
-OP_SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "sigmoid": "σ"}
 
 AxisSizes = tuple[tuple[str, str], ...]
 
@@ -59,25 +50,24 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
     leaves out the size of the output, which the box shows elsewhere.
     """
     op = ops[0]
-    special = SPECIAL_CAPTIONS.get(op.name)
+    special = op.caption()
     if special is not None:
-        return f"{op.name} {special(op)}".strip()
+        return f"{op.name} {special}".strip()
     name, parts, target = op.name, [], ""
-    for f in fields(op):  # type: ignore[arg-type]
-        values = [getattr(o, f.name) for o in ops]
+    for attribute in list_attributes(type(op)).values():
+        values = [getattr(o, attribute.name) for o in ops]
         text = format_values(values)
-        if f.name == "kernel":
+        is_default = values[0] is None or all(concrete(v) == attribute.default for v in values)
+        if attribute.role == "window":
             name += f" {format_window(values[0], text, windows)}"
-        elif (
-            f.name in HIDDEN_ATTRIBUTES or values[0] is None or all(concrete(v) == f.default for v in values)
-        ):
+        elif attribute.role == "detail" or is_default:
             continue
-        elif f.name in OUTPUT_ATTRIBUTES:
+        elif attribute.role == "output":
             target = "" if hides_target else f" → {text}"
         elif isinstance(values[0], bool):
-            parts += [f.name] * values[0]
+            parts += [attribute.name] * values[0]
         else:
-            parts.append(f.name if text == f.name else f"{f.name} {text}")
+            parts.append(attribute.name if text == attribute.name else f"{attribute.name} {text}")
     if parts and not name.endswith(op.name):
         parts.insert(0, "")
     return name + (" " if parts and parts[0] else "") + ", ".join(parts) + target
@@ -107,33 +97,6 @@ def node_label(node: Node) -> str:
 
 def join_parts(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
-
-
-def join_axes(axes: Iterable[str]) -> str:
-    return ", ".join(axes)
-
-
-def slice_caption(op: Any) -> str:
-    """`T at 0`, or `T 2:5`."""
-    if op.at is not None:
-        return f"{op.over} at {format_number(concrete(op.at))}"
-    start = format_number(concrete(op.start)) if op.start else ""
-    stop = "" if op.stop is None else format_number(concrete(op.stop))
-    return f"{op.over} {start}:{stop}"
-
-
-SPECIAL_CAPTIONS: Mapping[str, Callable[[Any], str]] = {
-    "flatten": lambda op: f"{join_axes(op.axes)} → {op.into}",
-    "unflatten": lambda op: f"{op.axis} → {join_axes(op.into)}",
-    "rename": lambda op: ", ".join(f"{a} → {b}" for a, b in op.axes.items()),
-    "split": lambda op: f"{op.over} → {join_axes(op.into)}",
-    "stack": lambda op: f"→ {op.axis}",
-    "squeeze": lambda op: join_axes(op.over),
-    "weight": lambda op: "",
-    "const": lambda op: "",
-    "contract": lambda op: f"over {join_axes(op.over)}" if op.over else "",
-    "slice": slice_caption,
-}
 
 
 # -- blocks

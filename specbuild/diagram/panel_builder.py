@@ -8,7 +8,6 @@ from dataclasses import replace
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import (
-    OP_SYMBOLS,
     AxisSizes,
     format_arguments,
     format_axes,
@@ -161,10 +160,9 @@ class PanelBuilder(RepeatBoxes):
         assert isinstance(op, Op)
         sizes = self.output_sizes(node, same_steps)
         base = replace(base, kind=op_kind(op.family), families=(op.family,), sizes=sizes)
-        symbol = OP_SYMBOLS.get(op.name)
-        if symbol and not self.marks.mark_of(self.scope.block, node.name).change:
+        if op.symbol and not self.marks.mark_of(self.scope.block, node.name).change:
             name = self.scope.local_name(node) if node.has_own_name else ""
-            return replace(base, form="symbol", title=symbol, name=name, detail=op.name)
+            return replace(base, form="symbol", title=op.symbol, name=name, detail=op.name)
         detail = self.op_detail(node, same_steps, bool(sizes))
         title = self.step_title(node, op.name)
         if title == op.name:

@@ -89,6 +89,8 @@ class Softsign(Activation):
 class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
+    symbol = "σ"
+
 
 @register_op("activation")
 class HardSigmoid(Activation):
@@ -139,7 +141,7 @@ class Threshold(Activation):
     """x where x is greater than a threshold, else a fixed value."""
 
     threshold: float = attribute_field(Real(), "the threshold")
-    value: float = attribute_field(Real(), "the result elsewhere", 0.0)
+    value: float = attribute_field(Real(), "the result elsewhere", 0.0, role="detail")
 
 
 @register_op("activation")

@@ -56,6 +56,13 @@ class Slice(Op):
             return difference if difference == count else count
         return count
 
+    def caption(self) -> str:
+        if self.at is not None:
+            return f"{self.over} at {concrete(self.at)}"
+        start = concrete(self.start) if self.start else ""
+        stop = "" if self.stop is None else concrete(self.stop)
+        return f"{self.over} {start}:{stop}"
+
 
 @register_op("arrangement")
 class Split(Op):
@@ -99,6 +106,9 @@ class Split(Op):
             rest = symbolic_formula(" - ".join(["whole", *operands]), whole=whole, **operands)
         return {name: rest if n == -1 else n for name, n in self.into.items()}
 
+    def caption(self) -> str:
+        return f"{self.over} → {', '.join(self.into)}"
+
 
 @register_op("arrangement")
 class Stack(Op):
@@ -119,6 +129,9 @@ class Stack(Op):
                 "use `concat` to join along an existing axis",
             )
         return TensorType({self.axis: len(xs), **xs[0].sizes}, xs[0].dtype, any(x.batched for x in xs))
+
+    def caption(self) -> str:
+        return f"→ {self.axis}"
 
 
 @register_op("arrangement")
@@ -151,6 +164,9 @@ class Squeeze(Op):
                     "use `mean` or `slice` to remove a longer axis",
                 )
         return x.without_axes(*self.over)
+
+    def caption(self) -> str:
+        return ", ".join(self.over)
 
 
 @register_op("arrangement")

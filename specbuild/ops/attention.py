@@ -37,7 +37,7 @@ class Attention(Op):
         "axis of the positions of the keys, in mask and bias, and in key and value if they have it",
         "S",
     )
-    features: str = attribute_field(AxisName(), "axis of the features", CHANNEL)
+    features: str = attribute_field(AxisName(), "axis of the features", CHANNEL, role="output")
     scale: float | None = attribute_field(
         Real(), "factor of the scores; by default 1 / sqrt(number of features)", None
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from specbuild.ops.attribute_kinds import AttributeKind
+from specbuild.ops.attribute_kinds import AttributeKind, InitKind
 from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
+
+# What a diagram shows of an attribute: it, the size of the output, the size of a window, or nothing.
+AttributeRole: TypeAlias = Literal["main", "output", "window", "detail"]
 
 POSITION_KEEPING_FAMILIES = ("norm", "activation", "dropout")
 
@@ -68,6 +71,7 @@ class Op:
         False  # whether emitted code may write it inside the expression that reads it
     )
     is_sum: ClassVar[bool] = False  # whether the output is the sum of the inputs
+    symbol: ClassVar[str] = ""  # a sign that stands for the op in diagrams
     summary: ClassVar[str]
 
     # Like those of a dataclass, but shared: generating them for every op would slow down the start.
@@ -107,6 +111,10 @@ class Op:
         """Multiply-adds for one sample, without elementwise operations."""
         return 0
 
+    def caption(self) -> str | None:
+        """What a diagram shows after its name; None for its main attributes."""
+        return None
+
     def running_statistics(self) -> RunningStatistics | None:
         """The buffers that it updates in training; None if it has none."""
         return None
@@ -132,9 +140,12 @@ OPS: dict[str, type[Op]] = {}
 T = TypeVar("T", bound=Op)
 
 
-def attribute_field(kind: AttributeKind, doc: str, default: Any = MISSING) -> Any:
+def attribute_field(
+    kind: AttributeKind, doc: str, default: Any = MISSING, *, role: AttributeRole = "main"
+) -> Any:
     """The dataclass field of an op's attribute; required if it has no default."""
-    return field(default=default, metadata={"kind": kind, "doc": doc})
+    role = "detail" if isinstance(kind, InitKind) else role
+    return field(default=default, metadata={"kind": kind, "doc": doc, "role": role})
 
 
 def register_op(family: str) -> Callable[[type[T]], type[T]]:
@@ -159,6 +170,7 @@ class OpAttribute:
     kind: AttributeKind
     doc: str
     default: Any
+    role: AttributeRole = "main"
 
     @property
     def is_required(self) -> bool:
@@ -169,4 +181,4 @@ def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
     """The attributes of an op by name."""
 
     declared = fields(cls)  # type: ignore[arg-type]
-    return {f.name: OpAttribute(f.name, f.metadata["kind"], f.metadata["doc"], f.default) for f in declared}
+    return {f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared}

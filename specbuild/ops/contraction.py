@@ -57,3 +57,6 @@ class Contract(Op):
             total += prod(map(concrete, sizes.values())) if summed else 0
             sizes = {axis: n for axis, n in sizes.items() if axis not in summed}
         return total
+
+    def caption(self) -> str:
+        return f"over {', '.join(self.over)}" if self.over else ""

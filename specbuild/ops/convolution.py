@@ -44,17 +44,22 @@ def require_divisible(part: int, whole: int, what: str, axis: str = CHANNEL) -> 
 class Conv(Op):
     """Convolution over one to three axes."""
 
-    channels: int = attribute_field(Integer(1), "number of output channels")
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 3)
+    channels: int = attribute_field(Integer(1), "number of output channels", role="output")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 3, role="window")
     stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
-    padding: object = attribute_field(Padding(), "padding of the input", "same")
+    padding: object = attribute_field(Padding(), "padding of the input", "same", role="detail")
     dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the kernel", 1)
     groups: int = attribute_field(
         Integer(1), "number of channel groups; as many as channels makes it depthwise", 1
     )
-    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each channel", True)
+    bias: bool = attribute_field(
+        Boolean(), "whether to add a learned bias to each channel", True, role="detail"
+    )
     padding_mode: str = attribute_field(
-        Choice(("zeros", "reflect", "replicate", "circular")), "how the padding is filled", "zeros"
+        Choice(("zeros", "reflect", "replicate", "circular")),
+        "how the padding is filled",
+        "zeros",
+        role="detail",
     )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes that the window slides over; by default those of D, H, W", None
@@ -101,16 +106,20 @@ class ConvTranspose(Op):
     both sides, which is cut off. With `tf_same` it is n * stride, as in Keras.
     """
 
-    channels: int = attribute_field(Integer(1), "number of output channels")
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    channels: int = attribute_field(Integer(1), "number of output channels", role="output")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", role="window")
     stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
     padding: object = attribute_field(
-        Padding(("same", "valid", "tf_same")), "what is cut off on each side of the output", 0
+        Padding(("same", "valid", "tf_same")), "what is cut off on each side of the output", 0, role="detail"
     )
-    output_padding: int = attribute_field(PerAxis(Integer(0)), "what is added to the end of each axis", 0)
+    output_padding: int = attribute_field(
+        PerAxis(Integer(0)), "what is added to the end of each axis", 0, role="detail"
+    )
     dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the kernel", 1)
     groups: int = attribute_field(Integer(1), "number of channel groups", 1)
-    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each channel", True)
+    bias: bool = attribute_field(
+        Boolean(), "whether to add a learned bias to each channel", True, role="detail"
+    )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
@@ -171,8 +180,10 @@ class ConvTranspose(Op):
 class Linear(Op):
     """A linear layer over one axis, the same at every position of the others."""
 
-    features: int = attribute_field(Integer(1), "output size")
-    bias: bool = attribute_field(Boolean(), "whether to add a learned bias to each feature", True)
+    features: int = attribute_field(Integer(1), "output size", role="output")
+    bias: bool = attribute_field(
+        Boolean(), "whether to add a learned bias to each feature", True, role="detail"
+    )
     over: str = attribute_field(AxisName(), "axis that is transformed", CHANNEL)
     init: Init | None = attribute_field(
         InitKind(), "initial values of the matrix; by default those of the framework", None

@@ -85,7 +85,7 @@ class Embedding(Op):
     """Look up a learned vector for each integer, along axis C (arXiv 1301.3781)."""
 
     count: int = attribute_field(Integer(1), "number of vectors; the integers count from 0")
-    features: int = attribute_field(Integer(1), "size of each vector")
+    features: int = attribute_field(Integer(1), "size of each vector", role="output")
     init: Init | None = attribute_field(
         InitKind(), "initial values of the vectors; by default those of the framework", None
     )

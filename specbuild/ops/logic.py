@@ -29,7 +29,7 @@ class Compare(Op):
         InputSpec("other", "the value to compare with", optional=True),
     )
     test: str = attribute_field(Choice(COMPARISONS), "the relation that must hold")
-    value: float | None = attribute_field(Real(), "the fixed number to compare with", None)
+    value: float | None = attribute_field(Real(), "the fixed number to compare with", None, role="detail")
 
     def infer_type(self, x: TensorType, other: TensorType | None = None) -> TensorType:
         if (other is None) == (self.value is None):
@@ -56,7 +56,7 @@ class Where(Op):
         InputSpec("otherwise", "the result where the condition is false", optional=True),
     )
     value: float | None = attribute_field(
-        Real(), "the result where the condition is false, as a fixed number", None
+        Real(), "the result where the condition is false, as a fixed number", None, role="detail"
     )
 
     def infer_type(

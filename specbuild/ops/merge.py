@@ -69,7 +69,10 @@ class StrictElementwise(Elementwise):
 
     needs_equal_axes = True
     broadcast: bool = attribute_field(
-        Boolean(), "whether to repeat a value along axes that it lacks or has with size 1", False
+        Boolean(),
+        "whether to repeat a value along axes that it lacks or has with size 1",
+        False,
+        role="detail",
     )
 
 
@@ -78,6 +81,7 @@ class Add(StrictElementwise):
     """The sum of values with equal axes."""
 
     is_sum = True
+    symbol = "+"
 
 
 @register_op("merge")
@@ -85,6 +89,7 @@ class Subtract(StrictElementwise):
     """The first of two values with equal axes minus the second."""
 
     is_binary = True
+    symbol = "−"
 
 
 @register_op("merge")
@@ -108,12 +113,15 @@ class Average(StrictElementwise):
 class Multiply(Elementwise):
     """The product of values, aligned by axis name: a gate {C} scales a map {C, H, W}."""
 
+    symbol = "×"
+
 
 @register_op("merge")
 class Divide(Elementwise):
     """The first of two values divided by the second, aligned by axis name."""
 
     is_binary = True
+    symbol = "÷"
     output_dtypes = ("float",)
 
 

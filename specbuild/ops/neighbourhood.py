@@ -27,14 +27,14 @@ class Pad(Op):
     can_inline = True
 
     padding: object = attribute_field(
-        Padding(()), "the padding; a mapping such as {H: [0, 1], W: 2} can name any axes"
+        Padding(()), "the padding; a mapping such as {H: [0, 1], W: 2} can name any axes", role="detail"
     )
     mode: str = attribute_field(
         Choice(("constant", "reflect", "replicate", "circular")),
         "how to fill: with `value`, mirrored without the edge, with the edge value, or with the other end",
         "constant",
     )
-    value: float = attribute_field(Real(), "the value of the padding in the mode constant", 0)
+    value: float = attribute_field(Real(), "the value of the padding in the mode constant", 0, role="detail")
 
     def axis_padding(self, x: TensorType) -> dict[str, PaddingPair]:
         """(before, after) for each axis to pad."""
@@ -74,10 +74,12 @@ def count_points(kernel: tuple[int, ...]) -> int:
 class Unfold(Op):
     """The elements of each sliding window along a new axis, in row-major order (im2col)."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", role="window")
     into: str = attribute_field(AxisName(), "the new axis, of the elements of the window")
     stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
-    padding: object = attribute_field(Padding(("same", "valid", "causal")), "zero padding of the input", 0)
+    padding: object = attribute_field(
+        Padding(("same", "valid", "causal")), "zero padding of the input", 0, role="detail"
+    )
     dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes that the window slides over; by default those of D, H, W", None
@@ -113,11 +115,11 @@ class Fold(Op):
         InputSpec("like", "a value that has the output size", optional=True),
     )
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis")
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", role="window")
     axis: str = attribute_field(AxisName(), "the axis of the elements of the window")
     stride: int = attribute_field(PerAxis(Integer(1)), "stride along each axis", 1)
     padding: object = attribute_field(
-        Padding(("same", "valid")), "what is cut off on each side of the output", 0
+        Padding(("same", "valid")), "what is cut off on each side of the output", 0, role="detail"
     )
     dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
     size: int | None = attribute_field(PerAxis(Integer(1)), "output size along each axis", None)

@@ -43,11 +43,13 @@ class BatchNorm(Op):
     """
 
     can_inline = True
-    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5, role="detail")
     momentum: float = attribute_field(
-        Real(0, 1), "weight of the new batch in the running statistics, as in PyTorch", 0.1
+        Real(0, 1), "weight of the new batch in the running statistics, as in PyTorch", 0.1, role="detail"
     )
-    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", True)
+    affine: bool = attribute_field(
+        Boolean(), "whether to learn a scale and a shift for each channel", True, role="detail"
+    )
     over: str = attribute_field(AxisName(), "axis with separate statistics for each position", CHANNEL)
     init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
@@ -81,9 +83,11 @@ class LayerNorm(Op):
     over: tuple[str, ...] = attribute_field(
         AxisNames(), "axes over which mean and variance are computed", (CHANNEL,)
     )
-    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
-    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift", True)
-    bias: bool = attribute_field(Boolean(), "whether to learn a shift, if it learns a scale", True)
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5, role="detail")
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift", True, role="detail")
+    bias: bool = attribute_field(
+        Boolean(), "whether to learn a shift, if it learns a scale", True, role="detail"
+    )
     init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
 
     def infer_type(self, x: TensorType) -> TensorType:
@@ -103,8 +107,8 @@ class RmsNorm(Op):
     over: tuple[str, ...] = attribute_field(
         AxisNames(), "axes over which the mean square is computed", (CHANNEL,)
     )
-    epsilon: float = attribute_field(Real(0), "number added to the mean square", 1e-6)
-    affine: bool = attribute_field(Boolean(), "whether to learn a scale, initially ones", True)
+    epsilon: float = attribute_field(Real(0), "number added to the mean square", 1e-6, role="detail")
+    affine: bool = attribute_field(Boolean(), "whether to learn a scale, initially ones", True, role="detail")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -121,8 +125,10 @@ class GroupNorm(Op):
 
     can_inline = True
     groups: int = attribute_field(Integer(1), "number of channel groups")
-    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
-    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", True)
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5, role="detail")
+    affine: bool = attribute_field(
+        Boolean(), "whether to learn a scale and a shift for each channel", True, role="detail"
+    )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )
@@ -146,8 +152,10 @@ class InstanceNorm(Op):
     """Normalise each channel of each sample over its positions (arXiv 1607.08022)."""
 
     can_inline = True
-    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5)
-    affine: bool = attribute_field(Boolean(), "whether to learn a scale and a shift for each channel", False)
+    epsilon: float = attribute_field(Real(0), "number added to the variance", 1e-5, role="detail")
+    affine: bool = attribute_field(
+        Boolean(), "whether to learn a scale and a shift for each channel", False, role="detail"
+    )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )

@@ -36,13 +36,17 @@ class WindowPool(Op):
 class MaxPool(WindowPool):
     """The maximum over a sliding window."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2, role="window")
     stride: int | None = attribute_field(
         PerAxis(Integer(1)), "stride along each axis; by default the kernel size", None
     )
-    padding: object = attribute_field(Padding(), "padding of the input; it is never the maximum", 0)
+    padding: object = attribute_field(
+        Padding(), "padding of the input; it is never the maximum", 0, role="detail"
+    )
     dilation: int = attribute_field(PerAxis(Integer(1)), "distance between the elements of the window", 1)
-    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may extend beyond the end", False)
+    ceil_mode: bool = attribute_field(
+        Boolean(), "whether a last window may extend beyond the end", False, role="detail"
+    )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )
@@ -52,13 +56,17 @@ class MaxPool(WindowPool):
 class AvgPool(WindowPool):
     """The mean over a sliding window."""
 
-    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2)
+    kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 2, role="window")
     stride: int | None = attribute_field(
         PerAxis(Integer(1)), "stride along each axis; by default the kernel size", None
     )
-    padding: object = attribute_field(Padding(), "zero padding of the input", 0)
-    ceil_mode: bool = attribute_field(Boolean(), "whether a last window may extend beyond the end", False)
-    count_include_pad: bool = attribute_field(Boolean(), "whether the padding counts in the mean", True)
+    padding: object = attribute_field(Padding(), "zero padding of the input", 0, role="detail")
+    ceil_mode: bool = attribute_field(
+        Boolean(), "whether a last window may extend beyond the end", False, role="detail"
+    )
+    count_include_pad: bool = attribute_field(
+        Boolean(), "whether the padding counts in the mean", True, role="detail"
+    )
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes that the window slides over; by default those of D, H, W", None
     )

@@ -65,10 +65,10 @@ class Lstm(Recurrent):
     """
 
     gate_count = 4
-    units: int = attribute_field(Integer(1), "size of the state")
+    units: int = attribute_field(Integer(1), "size of the state", role="output")
     bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
     returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
-    bias: bool = attribute_field(Boolean(), BIAS_DOC, True)
+    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
     over: str = attribute_field(AxisName(), "axis of the time steps", "T")
     init: Init | None = attribute_field(
         InitKind(), "initial values of the input kernel; by default those of the framework", None
@@ -87,10 +87,10 @@ class Gru(Recurrent):
     """
 
     gate_count = 3
-    units: int = attribute_field(Integer(1), "size of the state")
+    units: int = attribute_field(Integer(1), "size of the state", role="output")
     bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
     returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
-    bias: bool = attribute_field(Boolean(), BIAS_DOC, True)
+    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
     over: str = attribute_field(AxisName(), "axis of the time steps", "T")
     init: Init | None = attribute_field(
         InitKind(), "initial values of the input kernel; by default those of the framework", None

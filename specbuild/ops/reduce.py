@@ -17,7 +17,7 @@ class Reduction(Op):
 
     can_inline = True
     over: tuple[str, ...] = attribute_field(AxisNames(), "axes to reduce")
-    keep: bool = attribute_field(Boolean(), "whether to keep the axes with size 1", False)
+    keep: bool = attribute_field(Boolean(), "whether to keep the axes with size 1", False, role="detail")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -80,7 +80,9 @@ class L2Norm(Reduction):
 class DispersionReduction(Reduction):
     """A reduction to a measure of dispersion."""
 
-    correction: int = attribute_field(Integer(0), "number subtracted from the count in the divisor", 1)
+    correction: int = attribute_field(
+        Integer(0), "number subtracted from the count in the divisor", 1, role="detail"
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         result = super().infer_type(x)
@@ -113,7 +115,7 @@ class Argmax(Op):
 
     can_inline = True
     over: str = attribute_field(AxisName(), "axis to search")
-    keep: bool = attribute_field(Boolean(), "whether to keep the axis with size 1", False)
+    keep: bool = attribute_field(Boolean(), "whether to keep the axis with size 1", False, role="detail")
 
     def infer_type(self, x: TensorType) -> TensorType:
         x[self.over]
@@ -140,7 +142,7 @@ class Normalize(Op):
     over: tuple[str, ...] = attribute_field(
         AxisNames(), "axes over which the squares of the result sum to one", (CHANNEL,)
     )
-    epsilon: float = attribute_field(Real(0), "the smallest divisor", 1e-12)
+    epsilon: float = attribute_field(Real(0), "the smallest divisor", 1e-12, role="detail")
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:

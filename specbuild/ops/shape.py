@@ -38,6 +38,9 @@ class Flatten(Op):
     def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
         return PositionSource(merged_axes=self.axes) if axis == self.into else None
 
+    def caption(self) -> str:
+        return f"{', '.join(self.axes)} → {self.into}"
+
 
 def stable_size(axis: str, parts: list[int], size: int) -> int:
     """The computed size of an axis; except for channels, plain if one of `parts` has no expression.
@@ -94,6 +97,9 @@ class Unflatten(Op):
     def describe_sizes(self) -> str:
         return " x ".join("?" if n == -1 else str(concrete(n)) for n in self.into.values())
 
+    def caption(self) -> str:
+        return f"{self.axis} → {', '.join(self.into)}"
+
 
 @register_op("shape")
 class Rename(Op):
@@ -112,3 +118,6 @@ class Rename(Op):
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return {new: AxisStride(old, 1) for old, new in self.axes.items()}
+
+    def caption(self) -> str:
+        return ", ".join(f"{old} → {new}" for old, new in self.axes.items())

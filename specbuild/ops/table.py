@@ -51,6 +51,9 @@ class Weight(Op):
         random = BY_FAN_IN if len(self.axes) > 1 else NEAR_ZERO
         return {"value": WeightSpec(self.axes, self.trained, init=self.init, random=random, is_table=True)}
 
+    def caption(self) -> str:
+        return ""
+
 
 @register_op("table")
 class Const(Op):
@@ -67,9 +70,9 @@ class Const(Op):
         AxisMapping(Integer(1), can_be_empty=True), "axes with their sizes; {} for a single number"
     )
     value: TableExpression = attribute_field(
-        TableFormula(), "the number at each position, from the indices of the axes"
+        TableFormula(), "the number at each position, from the indices of the axes", role="detail"
     )
-    dtype: str = attribute_field(Choice(tuple(DTYPE_KINDS)), "type of the elements", "float")
+    dtype: str = attribute_field(Choice(tuple(DTYPE_KINDS)), "type of the elements", "float", role="detail")
 
     def infer_type(self) -> TensorType:
         self.check_names()
@@ -108,3 +111,6 @@ class Const(Op):
             raise AttributeValueError(
                 f"the table is {self.dtype}, but its value is {description}", hint, ("value",)
             )
+
+    def caption(self) -> str:
+        return ""
