@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from specbuild import backends
-from specbuild.compiler import pipeline as build
+from specbuild.compiler import compiled_model
 from specbuild.compiler.audit import ALLOWED_BUILTINS, AuditError, audit_source
 from specbuild.compiler.pipeline import build_graph, compile_source
 
@@ -142,6 +142,6 @@ def test_builtins_are_there() -> None:
 def test_nothing_leaves_without_an_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with something foreign in it never comes out of the build, however it got there."""
     model = build_graph("specbuild: 1\nmodel: Net\ninputs: {x: {C: 3}}\nsteps: [relu]\n")
-    monkeypatch.setattr(build, "print_module", lambda tree: "import os\n")
+    monkeypatch.setattr(compiled_model, "print_module", lambda tree: "import os\n")
     with pytest.raises(AuditError):
         compile_source(model, "torch")
