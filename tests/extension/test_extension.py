@@ -63,15 +63,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with specs that use the extension."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "example.yaml").write_text(SPEC, encoding="utf-8")
     (folder / "maps.yaml").write_text(MAP_SPEC, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(site: Path, project: Path) -> Run:
+    """Run Python in the project, with the extension installed."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def run_python(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=300)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -99,11 +106,9 @@ def test_the_spec_is_checked(run: Run) -> None:
     assert run("-m", "specbuild", "check", "example.yaml").returncode == 0
 
 
-def test_a_typo_in_the_name_of_the_op_is_explained(run: Run) -> None:
-    Path(run("-c", "import os; print(os.getcwd())").stdout.strip(), "typo.yaml").write_text(
-        SPEC.replace("- gain\n", "- gian\n"), encoding="utf-8"
-    )
-    assert "did you mean 'gain'?" in run("-m", "specbuild", "check", "typo.yaml", code=3).stderr
+def test_a_typo_in_the_name_of_the_op_is_explained(run: Run, project: Path) -> None:
+    (project / "typo.yaml").write_text(SPEC.replace("- gain\n", "- gian\n"), encoding="utf-8")
+    assert "did you mean 'gain'?" in run("-m", "specbuild", "check", "typo.yaml", code=3).stdout
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras", "numpy"])
@@ -118,9 +123,8 @@ def test_an_unknown_backend_is_refused(run: Run) -> None:
     assert "did you mean 'numpy'?" in error
 
 
-def test_an_op_that_the_backend_lacks_is_refused(run: Run) -> None:
-    folder = Path(run("-c", "import os; print(os.getcwd())").stdout.strip())
-    (folder / "conv.yaml").write_text(
+def test_an_op_that_the_backend_lacks_is_refused(run: Run, project: Path) -> None:
+    (project / "conv.yaml").write_text(
         "specbuild: 1\nmodel: Net\ninputs: {x: {C: 3, H: 8, W: 8}}\nsteps: [{conv: {channels: 4}}]\n",
         encoding="utf-8",
     )
