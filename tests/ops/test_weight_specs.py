@@ -75,7 +75,7 @@ def test_weights_of_a_new_op(gain_norm: type[Op], backend: str) -> None:
     model = load(NET)
     weights = locate_weights(model.graph, backend)
     [gain] = [weight for weight in weights if weight.name == "gain"]
-    assert (gain.path, gain.shape, gain.trained, gain.decays) == ("norm.gain", (8,), True, False)
+    assert (gain.path, gain.shape, gain.is_trained, gain.decays) == ("norm.gain", (8,), True, False)
 
     initial = initialize_weights(weights)
     np.testing.assert_array_equal(initial["norm.gain"], np.full(8, 0.5, "float32"))
