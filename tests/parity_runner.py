@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
-from specbuild.runtimes.jobs import Runtime
+from specbuild.parity.participants import select_lineup
 
 LOOK_AHEAD = 4  # cases that are sent before their tests begin, so that both frameworks have work
 MAX_CASES = 800  # of one lane: frameworks keep some memory of every model
@@ -37,7 +37,7 @@ CaseRequest = tuple[str, Callable[[], ParityCase | PatchedCase]]  # a key, and w
 class LaneThread:
     """A lane that takes its cases from a queue, in a thread of its own."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: str) -> None:
         self.runtime = runtime
         self.requests: queue.SimpleQueue[PatchedCase | None] = queue.SimpleQueue()
         self.reports: dict[str, Future[ParityReport]] = {}
@@ -53,7 +53,7 @@ class LaneThread:
 
     def run_lane(self) -> None:
         try:
-            lane = WorkerLane(WorkerOptions(timeout=TIMEOUT), [self.runtime])
+            lane = WorkerLane(WorkerOptions(timeout=TIMEOUT), select_lineup([self.runtime]))
             lane.run_cases(self.take_cases(), lambda report: self.reports[report.name].set_result(report))
         except BaseException as error:  # raised again where a report is read
             for report in list(self.reports.values()):
@@ -79,7 +79,7 @@ class ParityRunner:
     def __init__(self) -> None:
         self.lane: LaneThread | None = None
 
-    def lane_for(self, runtime: Runtime) -> LaneThread:
+    def lane_for(self, runtime: str) -> LaneThread:
         lane = self.lane
         if lane is not None and (
             lane.runtime != runtime or len(lane.reports) >= MAX_CASES or not lane.thread.is_alive()
@@ -89,7 +89,7 @@ class ParityRunner:
             self.lane = LaneThread(runtime)
         return self.lane
 
-    def run(self, requests: list[CaseRequest], runtime: Runtime) -> ParityReport:
+    def run(self, requests: list[CaseRequest], runtime: str) -> ParityReport:
         """The report of the first request. The others are only sent; a faulty one fails in its own test."""
         lane = self.lane_for(runtime)
         first, *others = requests
@@ -115,9 +115,7 @@ class ParityOf:
     def __init__(self, runner: ParityRunner, node: pytest.Function) -> None:
         self.runner, self.node = runner, node
 
-    def __call__(
-        self, make_case: CaseMaker, runtime: Runtime = "tensorflow", **arguments: Any
-    ) -> ParityReport:
+    def __call__(self, make_case: CaseMaker, runtime: str = "tensorflow", **arguments: Any) -> ParityReport:
         """Run the case that `make_case` returns for the parameters of this test, or for `arguments`.
 
         The cases of the next tests of the same function are sent as well.

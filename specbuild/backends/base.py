@@ -13,7 +13,7 @@ from typing import Any
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
 from specbuild.backends.packaging import Packaging
-from specbuild.backends.parts import FileKind, Runtime
+from specbuild.backends.parts import FileKind
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Construction
 from specbuild.codegen.layout import Layout
@@ -25,6 +25,7 @@ from specbuild.expressions.python_ast import parse_python
 from specbuild.frontend.names import ReservedNames
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
+from specbuild.runtimes.runtime import Runtime
 
 Writer = Callable[..., LoweringResult]
 
@@ -51,6 +52,7 @@ class Backend:
         None  # module that reads and writes these files in its own process; None: SB605
     )
     runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
+    has_unbiased_variance: bool = False  # whether running variances are updated with squares / (n - 1)
     packaging: Packaging | None = None  # for `compile --layout package`; None: SB605
 
     def __init__(self) -> None:

@@ -21,8 +21,9 @@ from specbuild.weights.framework_files import require_numpy
 
 if TYPE_CHECKING:
     from specbuild.parity.compare import ParityReport
+    from specbuild.parity.participants import Lineup
     from specbuild.parity.report import ParityResult
-    from specbuild.runtimes.jobs import DType, Mode, ParityCase, Runtime, WorkerOptions
+    from specbuild.runtimes.jobs import DType, Mode, ParityCase, WorkerOptions
 
 Specs = Annotated[
     list[str] | None,
@@ -45,6 +46,14 @@ DTypeOption = Annotated[
     Literal["float64", "float32", "bfloat16", "float16"], typer.Option(help="The number type.")
 ]
 DeviceOption = Annotated[Literal["cpu", "cuda"], typer.Option(help="The device.")]
+Backends = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="The backends to compare, separated by commas. The first is the reference. Default: torch,keras.",
+        show_default=False,
+    ),
+]
 RuntimeOption = Annotated[
     Literal["tensorflow", "jax", "torch", "all"],
     typer.Option("--keras-runtime", help="The runtime of Keras."),
@@ -80,7 +89,7 @@ class ParitySettings:
     dtype: DType
     batch: int
     seeds: range
-    runtimes: tuple[Runtime, ...]
+    lineup: Lineup
     worker: WorkerOptions
     jobs: int | None  # how many specs run in parallel
 
@@ -92,6 +101,7 @@ def parity_command(
     mode: ModeOption = "all",
     dtype: DTypeOption = "float64",
     device: DeviceOption = "cpu",
+    backends: Backends = None,
     runtime: RuntimeOption = "tensorflow",
     batch: Batch = 2,
     seed: Seed = 0,
@@ -117,28 +127,30 @@ def parity_command(
     require_numpy("parity needs", "torch,keras")
     if tf32 and (device != "cuda" or dtype != "float32"):
         raise typer.BadParameter("it needs --device cuda and --dtype float32", param_hint="--tf32")
-    from specbuild.parity.session import require_packages
-    from specbuild.runtimes.jobs import MODES, RUNTIMES, WorkerOptions
+    from specbuild.backends import BACKEND_NAMES
+    from specbuild.parity.participants import require_packages, select_lineup
+    from specbuild.runtimes.jobs import MODES, WorkerOptions
 
     def load_spec(spec: str, root: Path | None = root) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
 
-    request = ParitySettings(
-        modes=MODES if mode == "all" else (mode,),
-        dtype=dtype,
-        batch=batch,
-        seeds=range(seed, seed + seeds),
-        runtimes=RUNTIMES if runtime == "all" else (runtime,),
-        worker=WorkerOptions(device, tf32, timeout),
-        jobs=jobs,
-    )
-
     form = "json" if as_json else format
     errors: list[SpecError] = []
     try:
-        require_packages(request.runtimes)
+        backend_names = backends.split(",") if backends else BACKEND_NAMES
+        request = ParitySettings(
+            modes=MODES if mode == "all" else (mode,),
+            dtype=dtype,
+            batch=batch,
+            seeds=range(seed, seed + seeds),
+            lineup=select_lineup(None if runtime == "all" else (runtime,), backend_names),
+            worker=WorkerOptions(device, tf32, timeout),
+            jobs=jobs,
+        )
+        require_packages(request.lineup)
         has_arguments = bool(variant or settings or features)
-        builders = case_builders(specs or [], blocks or [], load_spec, variant, has_arguments)
+        load_case = partial(load_spec_case, load=load_spec, backends=list(request.lineup.backends))
+        builders = case_builders(specs or [], blocks or [], load_case, variant, has_arguments)
         results, workers = run_parity(build_cases(builders, request, errors), request)
     except SpecError as error:  # a framework is missing or does not start, or there is no GPU
         stop_with_error(error, errors, form)
@@ -149,34 +161,35 @@ def parity_command(
 
 
 def case_builders(
-    specs: list[str], blocks: list[str], load: Callable[..., Model], variant: str | None, has_arguments: bool
+    specs: list[str],
+    blocks: list[str],
+    load_case: Callable[..., ParityCase],
+    variant: str | None,
+    has_arguments: bool,
 ) -> dict[str, Callable[[], ParityCase]]:
     """Return a function for each spec and library block that builds its case; no spec is loaded yet."""
     if not specs and not blocks:
         raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
     suffix = f" {variant}" if variant else ""
-    builders = {name + suffix: library_case_builder(name, load, has_arguments) for name in blocks}
-    return builders | {spec: spec_case_builder(spec, load) for spec in options.check_stdin_once(specs)}
+    builders = {name + suffix: library_case_builder(name, load_case, has_arguments) for name in blocks}
+    return builders | {spec: partial(load_case, spec) for spec in options.check_stdin_once(specs)}
 
 
-def spec_case_builder(spec: str, load: Callable[..., Model]) -> Callable[[], ParityCase]:
-    """Return a function that builds the case of a spec, with the files that `specbuild compile` writes."""
+def load_spec_case(
+    spec: str, load: Callable[..., Model], backends: Sequence[str], **arguments: Any
+) -> ParityCase:
+    """Return the case of a spec, with the files that `specbuild compile` writes."""
+    from specbuild.runtimes.jobs import ParityCase
 
-    def build_case() -> ParityCase:
-        from specbuild.backends import BACKEND_NAMES
-        from specbuild.runtimes.jobs import ParityCase
-
-        model = load(spec)
-        sources = {backend: model.source(backend) for backend in BACKEND_NAMES}
-        return ParityCase(
-            spec, model.stages.model, sources=sources, steps=True, calibrate=True, digest=model.digest
-        )
-
-    return build_case
+    model = load(spec, **arguments)
+    sources = {backend: model.source(backend) for backend in backends}
+    return ParityCase(
+        spec, model.stages.model, sources=sources, steps=True, calibrate=True, digest=model.digest
+    )
 
 
 def library_case_builder(
-    name: str, load: Callable[..., Model], has_arguments: bool
+    name: str, load_case: Callable[..., ParityCase], has_arguments: bool
 ) -> Callable[[], ParityCase]:
     """Return a function that builds the case of a block or a model of the library.
 
@@ -188,8 +201,7 @@ def library_case_builder(
     if entry.model is not None:
         from specbuild.frontend.library import library_index
 
-        build_case = spec_case_builder(str(library_index()[name]), partial(load, root=None))
-        return lambda: replace(build_case(), name=name)
+        return lambda: replace(load_case(str(library_index()[name]), root=None), name=name)
     if has_arguments:
         message = f"{name} is a block, not a model: it has no variants, parameters or features"
         raise typer.BadParameter(message, param_hint="--block")
@@ -238,21 +250,19 @@ def run_parity(
         return [], []
     spec_by_name = {case.name: spec for (spec, _), case in cases.items()}
     reports: dict[tuple[str, str], list[ParityReport]] = {}
-    with progress_bar(len(cases) * len(settings.runtimes)) as advance:
+    with progress_bar(len(cases) * len(settings.lineup.others)) as advance:
 
         def add_report(report: ParityReport) -> None:
             spec = spec_by_name[report.name]
             reports.setdefault((spec, report.runtime), []).append(report)
             advance(spec)
 
-        workers = run_cases(
-            list(cases.values()), settings.worker, settings.runtimes, add_report, settings.jobs
-        )
+        workers = run_cases(list(cases.values()), settings.worker, settings.lineup, add_report, settings.jobs)
     case_by_spec = {spec: case for (spec, _), case in cases.items()}
     results = [
-        ParityResult(spec, case, reports[spec, runtime], settings.worker)
+        ParityResult(spec, case, reports[spec, other.runtime.name], settings.worker)
         for spec, case in case_by_spec.items()
-        for runtime in settings.runtimes
+        for other in settings.lineup.others
     ]
     return results, workers
 

@@ -101,7 +101,7 @@ def print_results(
 
 def format_title(result: ParityResult) -> str:
     case = result.case
-    title = f"{make_printable(result.spec)}: {result.model.kind}, Keras on {result.runtime}: {result.verdict}"
+    title = f"{make_printable(result.spec)}: {result.model.kind}, {result.title}: {result.verdict}"
     seeds = f"{len(result.reports)} seeds" if len(result.reports) > 1 else f"seed {case.seed}"
     return f"{title} ({case.dtype} on {result.options.device}, batch {case.batch}, {seeds})"
 

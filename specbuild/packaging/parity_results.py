@@ -11,7 +11,8 @@ from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES
 from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
-from specbuild.runtimes.jobs import DTYPES, RUNTIMES
+from specbuild.parity.participants import runtime_names
+from specbuild.runtimes.jobs import DTYPES
 
 MAX_BYTES = 64 << 20  # the largest report that is read
 VERDICTS = ("equal", "rounded", "close", "differs", "failed")
@@ -81,7 +82,7 @@ def parse_result(record: dict[str, Any]) -> ParityResult:
         raise ValueError("modes")
     worst, allowed = record["worst"], record["tolerance"]["fails"]
     return ParityResult(
-        read_choice(record, "runtime", RUNTIMES),
+        read_choice(record, "runtime", runtime_names()),
         read_choice(record, "dtype", DTYPES),
         read_choice(record, "device", ("cpu", "cuda")),
         modes,

@@ -6,17 +6,18 @@ import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, fill_relative, measure_difference
 from specbuild.parity.exchange import CaseExchange
+from specbuild.parity.participants import Lineup, Participant, select_lineup
 from specbuild.parity.rounding import Float64Reference
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict, choose_tolerance
 from specbuild.parity.trace import TracedStep
-from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
+from specbuild.runtimes.jobs import ParityCase, WorkerOptions
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 __all__ = ["ParityCase", "ParityReport", "WorkerLane", "WorkerOptions", "compare_cases"]
@@ -24,12 +25,13 @@ __all__ = ["ParityCase", "ParityReport", "WorkerLane", "WorkerOptions", "compare
 
 @dataclass
 class ParityReport:
-    """The result of one case on one Keras runtime."""
+    """The result of comparing one case on one runtime with the reference."""
 
     name: str
     error: str = ""  # why a file could not be run, or which output is NaN
     differences: list[Difference] = field(default_factory=list)
-    runtime: Runtime = "tensorflow"
+    runtime: str = ""
+    titles: tuple[str, str] = ("the reference", "the other")  # of both participants
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
     steps: dict[str, TracedStep] = field(default_factory=dict)  # in graph order
     unrecorded_steps: list[str] = field(default_factory=list)  # steps that at least one file did not record
@@ -101,99 +103,111 @@ class ParityReport:
 
 
 class WorkerLane:
-    """A PyTorch process and a Keras process per runtime. Keras runs a case while PyTorch runs the next."""
+    """One process per participant. The others run a case while the reference runs the next one."""
 
-    def __init__(self, options: WorkerOptions, runtimes: Sequence[Runtime]):
-        self.options, self.runtimes = options, runtimes
-        self.torch = WorkerProcess(options)
-        self.keras = {runtime: WorkerProcess(options, runtime) for runtime in runtimes}
+    def __init__(self, options: WorkerOptions, lineup: Lineup):
+        self.options, self.lineup = options, lineup
+        self.reference = WorkerProcess(options, lineup.reference.runtime)
+        self.others = {p.runtime.name: WorkerProcess(options, p.runtime) for p in lineup.others}
+
+    @property
+    def processes(self) -> tuple[WorkerProcess, ...]:
+        return (self.reference, *self.others.values())
 
     def run_cases(self, cases: Iterable[ParityCase], on_report: Callable[[ParityReport], None]) -> None:
         """Run every case on every runtime, and call `on_report` with each result as soon as it is there."""
-        keras_tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
+        tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
         errors: list[BaseException] = []
 
-        def run_keras_tasks() -> None:
-            while (task := keras_tasks.get()) is not None:
+        def run_tasks() -> None:
+            while (task := tasks.get()) is not None:
                 if not errors:
                     try:
                         task()
                     except BaseException as error:  # raised again below
                         errors.append(error)
 
-        thread = threading.Thread(target=run_keras_tasks, daemon=True)
+        thread = threading.Thread(target=run_tasks, daemon=True)
         thread.start()
         try:
             with tempfile.TemporaryDirectory(prefix="specbuild-parity-") as folder:
                 for number, case in enumerate(cases):
                     if errors:
                         break
-                    self.run_torch(CaseExchange(case, Path(folder) / str(number)), keras_tasks, on_report)
-                keras_tasks.put(None)
+                    exchange = CaseExchange(case, Path(folder) / str(number), self.lineup)
+                    self.run_reference(exchange, tasks, on_report)
+                tasks.put(None)
                 thread.join()
         finally:
-            keras_tasks.put(None) if thread.is_alive() else None
-            for process in (self.torch, *self.keras.values()):
+            tasks.put(None) if thread.is_alive() else None
+            for process in self.processes:
                 process.stop_process()
         if errors:
             raise errors[0]
 
-    def run_torch(
-        self, exchange: CaseExchange, keras_tasks: queue.Queue[Any], on_report: Callable[[ParityReport], None]
+    def run_reference(
+        self, exchange: CaseExchange, tasks: queue.Queue[Any], on_report: Callable[[ParityReport], None]
     ) -> None:
-        """Run the PyTorch file, and queue the Keras file."""
+        """Run the file of the reference, and queue the others."""
+        participant = self.lineup.reference
         try:
             if exchange.needs_calibration:
-                calibration = exchange.write_job("torch", "_calibration", dtype="float64", calibrate=True)
-                self.torch.run_job(calibration)
+                calibration = exchange.write_job(participant, "_calibration", dtype="float64", calibrate=True)
+                self.reference.run_job(calibration)
                 exchange.load_calibrated(calibration)
-            job = exchange.write_job("torch")
-            self.torch.run_job(job)
-            reference = Float64Reference(exchange, self.torch, job)
+            job = exchange.write_job(participant)
+            self.reference.run_job(job)
+            reference = Float64Reference(exchange, self.reference, job)
         except WorkerFailure as failure:
-            for runtime in self.runtimes:
-                on_report(self.new_report(exchange, runtime, f"PyTorch: {failure}"))
+            for other in self.lineup.others:
+                on_report(self.new_report(exchange, other, f"{participant.title}: {failure}"))
             shutil.rmtree(exchange.folder)
             return
-        keras_tasks.put(lambda: self.run_keras(exchange, reference, on_report))
+        tasks.put(lambda: self.run_others(exchange, reference, on_report))
 
-    def run_keras(
+    def run_others(
         self, exchange: CaseExchange, reference: Float64Reference, on_report: Callable[[ParityReport], None]
     ) -> None:
-        """Run the Keras file on every runtime, and compare it with the PyTorch file."""
-        for runtime in self.runtimes:
-            keras_job = exchange.write_job("keras", f"_{runtime}")
+        """Run the files of the others, and compare each with the reference."""
+        for other in self.lineup.others:
+            job = exchange.write_job(other)
             try:
-                self.keras[runtime].run_job(keras_job)
+                self.others[other.runtime.name].run_job(job)
             except WorkerFailure as failure:
-                on_report(self.new_report(exchange, runtime, f"Keras on {runtime}: {failure}"))
+                on_report(self.new_report(exchange, other, f"{other.title}: {failure}"))
                 continue
             try:
-                report = self.judge_results(exchange, runtime, reference, keras_job)
+                report = self.judge_results(exchange, other, reference, job)
             except WorkerFailure as failure:
-                report = self.new_report(exchange, runtime, f"while rounding errors were measured: {failure}")
+                report = self.new_report(exchange, other, f"while rounding errors were measured: {failure}")
             on_report(report)
         shutil.rmtree(exchange.folder)
 
-    def new_report(self, exchange: CaseExchange, runtime: Runtime, error: str = "") -> ParityReport:
+    def new_report(self, exchange: CaseExchange, other: Participant, error: str = "") -> ParityReport:
         case = exchange.case
-        tolerance = choose_tolerance(case.model, case.dtype, runtime, self.options.tf32)
-        return ParityReport(case.name, error, [], runtime, tolerance, exchange.steps, seed=case.seed)
+        return ParityReport(
+            name=case.name,
+            error=error,
+            runtime=other.runtime.name,
+            titles=(self.lineup.reference.title, other.title),
+            tolerance=choose_tolerance(case.model, case.dtype, other.runtime, self.options.tf32),
+            steps=exchange.steps,
+            seed=case.seed,
+        )
 
     def judge_results(
-        self, exchange: CaseExchange, runtime: Runtime, reference: Float64Reference, keras_job: dict[str, Any]
+        self, exchange: CaseExchange, other: Participant, reference: Float64Reference, job: dict[str, Any]
     ) -> ParityReport:
-        """Compare what both jobs computed; raises WorkerFailure if a run to measure rounding fails."""
-        torch_job = reference.torch_job
-        report = self.new_report(exchange, runtime)
-        report.differences = [
-            measure_difference(*pair) for pair in exchange.pair_tensors(torch_job, keras_job)
-        ]
+        """Compare the results of a job with the reference; raises WorkerFailure if a further run fails."""
+        report = self.new_report(exchange, other)
+        pairs = exchange.pair_tensors(reference.case_job, job)
+        report.differences = [measure_difference(*pair, titles=report.titles) for pair in pairs]
         fill_relative(report.differences, exchange.case.dtype)
         if not report.tolerance.excludes_rounding:
-            reference.measure_errors(report.differences, keras_job, self.keras[runtime], report.tolerance)
+            process = self.others[other.runtime.name]
+            reference.measure_errors(report.differences, job, (other, process), report.tolerance)
         if exchange.case.steps:
-            report.unrecorded_steps = exchange.unrecorded_steps(torch_job, keras_job)
+            report.unrecorded_steps = exchange.unrecorded_steps(reference.case_job, job)
         for d in report.differences:
             if d.kind in ("output", "trained_output") and "NaN" in d.problem:
                 report.error = f"output `{d.path}`: {d.problem}"
@@ -202,11 +216,11 @@ class WorkerLane:
 
 
 def compare_cases(
-    cases: list[ParityCase], timeout: float = 2400, runtime: Runtime = "tensorflow"
+    cases: list[ParityCase], timeout: float = 2400, runtime: str = "tensorflow"
 ) -> list[ParityReport]:
-    """Run all cases in one PyTorch and one Keras process, and return a report for each, in their order."""
+    """Compare the built-in backends in one process each, and return the reports in the order of the cases."""
     reports: dict[str, ParityReport] = {}
-    WorkerLane(WorkerOptions(timeout=timeout), [runtime]).run_cases(
+    WorkerLane(WorkerOptions(timeout=timeout), select_lineup([runtime])).run_cases(
         cases, lambda report: reports.update({report.name: report})
     )
     return [reports[case.name] for case in cases]

@@ -50,7 +50,7 @@ SENSITIVE_KINDS = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "
 
 @dataclass
 class Difference:
-    """The difference between PyTorch's tensor `a` and Keras' tensor `b`.
+    """The difference between the reference's tensor `a` and the other's tensor `b`.
 
     `absolute` is the largest |a - b|, `size` the largest |a|. The last five fields are relative: divided by
     `size`, or by a share of the largest tensor of the kind (see `fill_relative`).
@@ -64,10 +64,10 @@ class Difference:
     problem: str = ""  # why there is no number: another shape, or NaN
     deviation: float = 0.0  # the standard deviation of a
     relative: float = 0.0
-    torch_error: float | None = None  # distance of PyTorch from the reference in float64; None: not measured
-    keras_error: float | None = None  # distance of Keras from that reference
+    reference_error: float | None = None  # distance of `a` from the reference in float64; None: not measured
+    other_error: float | None = None  # distance of `b` from the reference in float64
     sensitivity: float = 0.0  # change of the reference when weights and inputs change slightly
-    keras_sensitivity: float = 0.0  # change of Keras' tensor when weights and inputs change by rounding
+    other_sensitivity: float = 0.0  # change of `b` when weights and inputs change by rounding
 
     @property
     def key(self) -> str:
@@ -75,19 +75,25 @@ class Difference:
 
     @property
     def is_beyond_rounding(self) -> bool:
-        """Whether the difference is more than 100 times PyTorch's own rounding error."""
-        return self.torch_error is not None and self.torch_error < self.relative / 100
+        """Whether the difference is more than 100 times the reference's own rounding error."""
+        return self.reference_error is not None and self.reference_error < self.relative / 100
 
 
-def measure_difference(kind: str, path: str, a: Any, b: Any) -> Difference:
-    """Compare PyTorch's `a` with Keras' `b`. Equal infinities are equal; NaN never is, even in both."""
+def measure_difference(
+    kind: str, path: str, a: Any, b: Any, titles: tuple[str, str] = ("a", "b")
+) -> Difference:
+    """Compare the reference's `a` with the other's `b`. Equal infinities are equal; NaN never is, even in
+    both.
+
+    `titles` name both sides if there is a problem.
+    """
     if a.shape != b.shape:
-        problem = f"PyTorch has shape {tuple(a.shape)}, Keras {tuple(b.shape)}"
+        problem = f"{titles[0]} has shape {tuple(a.shape)}, {titles[1]} {tuple(b.shape)}"
         return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     if not a.size:
         return Difference(kind, path, 0.0, 0.0)
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
-    if with_nan := [name for name, value in (("PyTorch", a), ("Keras", b)) if np.isnan(value).any()]:
+    if with_nan := [name for name, value in zip(titles, (a, b), strict=True) if np.isnan(value).any()]:
         problem = f"{with_nan[0]} gives NaN" if len(with_nan) == 1 else "both give NaN"
         return Difference(kind, path, float("inf"), 0.0, a.size, problem)
     with np.errstate(invalid="ignore"):
@@ -121,8 +127,8 @@ def fill_relative(differences: list[Difference], dtype: str) -> None:
         d.relative = float("inf") if d.problem else d.absolute / scale if d.absolute else 0.0
 
 
-def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Arrays:
-    """Convert PyTorch's running variances to Keras' convention: PyTorch divides by n - 1, Keras by n.
+def convert_statistics(statistics: Arrays, case: ParityCase, weights: Arrays, is_unbiased: bool) -> Arrays:
+    """Convert running variances over n - 1 (unbiased) to those over n.
 
     Norms that a model calls several times are left out: their statistics depend on the order of the calls,
     and a functional Keras model chooses its own.
@@ -133,7 +139,7 @@ def align_variances(statistics: Arrays, case: ParityCase, weights: Arrays) -> Ar
             for name in (*running.means, *running.variances):
                 result.pop(f"{path}.{name}", None)
             continue
-        for key in (f"{path}.{name}" for name in running.variances):
+        for key in (f"{path}.{name}" for name in running.variances if is_unbiased):
             if key in result and not (result[key] == weights[key]).all():  # else it is frozen
                 old_part = (1 - concrete(running.momentum)) * weights[key]
                 result[key] = (result[key] - old_part) * (counts[0] - 1) / counts[0] + old_part

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.backends.base import Backend, is_fixed
 from specbuild.codegen.layout import Layout
 from specbuild.compiler.pipeline import compile_source
@@ -16,13 +15,15 @@ from specbuild.compiler.weight_locations import (
     WeightLocation,
     from_framework,
     group_by_tensor,
+    is_stacked,
     locate_weights,
     to_framework,
 )
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
-from specbuild.parity.difference import align_variances
+from specbuild.parity.difference import convert_statistics
+from specbuild.parity.participants import Lineup, Participant
 from specbuild.parity.probe_plan import ProbePlan, plan_probes
 from specbuild.parity.random_data import (
     draw_cotangents,
@@ -47,51 +48,55 @@ class CaseExchange:
     both frameworks and the reference in float64 start from the same numbers.
     """
 
-    def __init__(self, case: ParityCase, folder: Path):
-        self.case, self.folder = case, folder
+    def __init__(self, case: ParityCase, folder: Path, lineup: Lineup):
+        self.case, self.folder, self.reference = case, folder, lineup.reference
+        self.backends = lineup.backends
         folder.mkdir()
         random = random_generator(case)
         self.locations: dict[str, list[WeightLocation]] = {
-            b: locate_weights(case.model, b) for b in BACKEND_NAMES
+            name: locate_weights(case.model, name) for name in self.backends
         }
-        weights = case.weights or {w.path: draw_weight(w, random) for w in self.locations["torch"]}
+        reference_weights = self.locations[self.reference.backend.name]
+        weights = case.weights or {w.path: draw_weight(w, random) for w in reference_weights}
         inputs = case.inputs or {n: draw_input(x, case, random) for n, x in case.model.inputs.items()}
         self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
         self.weights, self.inputs = self.round_arrays(weights), self.round_arrays(inputs)
         self.cotangents = self.round_arrays(draw_cotangents(case, random))
-        self.plans: dict[str, ProbePlan] = (
-            {b: plan_probes(case.model, load_backend(b)) for b in BACKEND_NAMES} if case.steps else {}
-        )
-        tops = {b: p.top for b, p in self.plans.items()}
+        self.plans: dict[str, ProbePlan] = {}
+        if case.steps:
+            self.plans = {name: plan_probes(case.model, backend) for name, backend in self.backends.items()}
+        tops = {name: plan.top for name, plan in self.plans.items()}
         self.steps: dict[str, TracedStep] = {s.path: s for s in trace_steps(tops)} if tops else {}
 
     @property
     def needs_calibration(self) -> bool:
-        return self.case.calibrate and self.case.weights is None
+        is_random = self.case.calibrate and self.case.weights is None
+        return is_random and self.reference.runtime.can_calibrate
 
     def round_arrays(self, arrays: Arrays) -> Arrays:
         return {key: round_to_dtype(value, self.case.dtype) for key, value in arrays.items()}
 
     def write_job(
         self,
-        name: str,
+        participant: Participant,
         label: str = "",
         dtype: DType | None = None,
         calibrate: bool = False,
         perturbation: tuple[int, float] | None = None,
     ) -> dict[str, Any]:
-        """Write the files of one run, and return the job for the worker of backend `name`.
+        """Write the files of one run, and return the job for the participant's worker.
 
-        `label` is part of the file names, to keep several jobs of a backend apart. `dtype` is the type to
+        `label` is part of the file names, to keep several jobs of a participant apart. `dtype` is the type to
         compute in, if not that of the case. A `perturbation` (number, share) changes weights and inputs
         randomly by up to this share; the number selects the random stream.
         """
-        case, backend = self.case, load_backend(name)
+        case, backend, name = self.case, participant.backend, participant.backend.name
         weights, inputs = self.weights, self.inputs
         if perturbation is not None:
             number, share = perturbation
             random = np.random.default_rng([case.seed, number])
             weights, inputs = (perturb_arrays(arrays, share, random) for arrays in (weights, inputs))
+        label = f"{name}_{participant.runtime.name}{label}"
         file = self.folder / f"model_{name}.py"
         file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
         arrays = {
@@ -113,11 +118,9 @@ class CaseExchange:
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "probes": [p.to_json() for p in self.plans[name].probes] if case.steps else [],
-            "weights": self.save_arrays(
-                f"weights_{name}{label}", to_framework(self.locations[name], weights)
-            ),
-            "arrays": self.save_arrays(f"arrays_{name}{label}", arrays),
-            "out": str(self.folder / f"out_{name}{label}.safetensors"),
+            "weights": self.save_arrays(f"weights_{label}", to_framework(self.locations[name], weights)),
+            "arrays": self.save_arrays(f"arrays_{label}", arrays),
+            "out": str(self.folder / f"out_{label}.safetensors"),
         }
 
     def save_arrays(self, name: str, arrays: Arrays) -> str:
@@ -131,7 +134,7 @@ class CaseExchange:
         """Replace the weights by those that a calibration job has scaled."""
         from specbuild.runtimes.worker_loop import load_tensors
 
-        scaled = from_framework(self.locations["torch"], load_tensors(job["out"]))
+        scaled = from_framework(self.locations[job["backend"]], load_tensors(job["out"]))
         self.weights = self.round_arrays({path: scaled[path] for path in self.weights})
 
     def pair_tensors(self, *jobs: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
@@ -174,9 +177,9 @@ class CaseExchange:
             paths = [f"dropout.{i}" for i in range(len(a))]
         yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
 
-    def unrecorded_steps(self, torch: dict[str, Any], keras: dict[str, Any]) -> list[str]:
+    def unrecorded_steps(self, *jobs: dict[str, Any]) -> list[str]:
         """The paths of steps that are missing in the results of a job."""
-        keys = [ResultFile(job["out"]).keys for job in (torch, keras)]
+        keys = [ResultFile(job["out"]).keys for job in jobs]
         return [path for path in self.steps if any(f"step:{path}" not in recorded for recorded in keys)]
 
     def load_weights(self, name: str, results: ResultFile) -> dict[str, Arrays]:
@@ -190,28 +193,35 @@ class CaseExchange:
         for kind, tensors in framework_tensors.items():
             gradients = kind not in ("statistic", "weight")
             canonical[kind] = from_framework(self.locations[name], tensors, gradients=gradients)
-        if name == "torch" and "weight" in canonical:
-            canonical["weight"] = self.average_sums(canonical["weight"])
-        if name == "torch" and "statistic" in canonical:
-            canonical["statistic"] = align_variances(canonical["statistic"], self.case, self.weights)
+        if "weight" in canonical:
+            canonical["weight"] = self.average_sums(canonical["weight"], name)
+        if "statistic" in canonical:
+            statistics = convert_statistics(
+                canonical["statistic"], self.case, self.weights, self.backends[name].has_unbiased_variance
+            )
+            canonical["statistic"] = statistics
         return canonical
 
-    def average_sums(self, weights: Arrays) -> Arrays:
-        """Convert PyTorch's weights after a training step to those that Keras would have.
+    def average_sums(self, weights: Arrays, name: str) -> Arrays:
+        """Convert the weights of a backend after a training step to those that the other backends would have.
 
-        Keras stores the sum of two biases as one variable, which moves by one gradient. In PyTorch each
-        summand moves by that gradient, so the sum moves twice as far.
+        A backend may store the sum of two biases as one variable, which moves by one gradient. Where the
+        summands are two parameters, each moves by that gradient, so the sum moves twice as far.
         """
-        locations = [w for w in self.locations["keras"] if w.path in weights]
-        after, before = to_framework(locations, weights), to_framework(locations, self.weights)
-        for path, sharing in group_by_tensor(locations).items():
-            if len(sharing) > 1 and not sharing[0].storage.stacked:
-                after[path] = before[path] + (after[path] - before[path]) / len(sharing)
-        return from_framework(locations, after)
+        own_sums = summed_groups(self.locations[name])
+        result = dict(weights)
+        for locations in self.locations.values():
+            for paths, group in summed_groups(locations).items():
+                if paths in own_sums or not all(path in weights for path in paths):
+                    continue
+                [(tensor, after)] = to_framework(group, result).items()
+                before = to_framework(group, self.weights)[tensor]
+                result |= from_framework(group, {tensor: before + (after - before) / len(group)})
+        return result
 
     def to_canonical(self, kind: str, path: str, name: str, value: Any) -> Any:
         """Convert a step's value, an output, or the gradient of an input from a backend's layout."""
-        backend = load_backend(name)
+        backend = self.backends[name]
         if kind == "step":
             step = self.steps[path]
             return unfold_tensor(value, step.type, step.layouts[name], self.case.batch)
@@ -220,6 +230,13 @@ class CaseExchange:
         if kind.endswith("gradient"):
             return from_framework_order(value, self.case.model.inputs[path], backend)
         return value
+
+
+def summed_groups(locations: list[WeightLocation]) -> dict[tuple[str, ...], list[WeightLocation]]:
+    """The weights of which a backend stores only the sum, by their paths."""
+    groups = group_by_tensor(locations).values()
+    summed = [group for group in groups if len(group) > 1 and not is_stacked(group)]
+    return {tuple(weight.path for weight in group): group for group in summed}
 
 
 def dropout_paths(model: Block) -> list[str]:

@@ -22,7 +22,7 @@ from specbuild.parity.difference import (
 )
 from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
 from specbuild.parity.trace import TracedStep
-from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
+from specbuild.runtimes.jobs import ParityCase, WorkerOptions
 
 MAX_NOTES = 5  # rounded tensors that get a note each
 
@@ -53,7 +53,7 @@ class TextTable:
 
 
 class ParityResult:
-    """The result of one spec on one Keras runtime: for each tensor, the worst of all seeds."""
+    """The result of one spec on one runtime: for each tensor, the worst of all seeds."""
 
     def __init__(self, spec: str, case: ParityCase, reports: Sequence[ParityReport], options: WorkerOptions):
         self.spec, self.case, self.options = spec, case, options
@@ -79,8 +79,19 @@ class ParityResult:
         return {name: content_hash(source) for name, source in sources.items()}
 
     @property
-    def runtime(self) -> Runtime:
+    def runtime(self) -> str:
         return self.worst_report.runtime
+
+    @property
+    def title(self) -> str:
+        """What is compared with the reference, such as "Keras on TensorFlow"."""
+        return self.worst_report.titles[1]
+
+    @property
+    def short_titles(self) -> tuple[str, str]:
+        """The titles of both participants without engines, such as "PyTorch" and "Keras"."""
+        reference, other = (title.partition(" on ")[0] for title in self.worst_report.titles)
+        return reference, other
 
     @property
     def tolerance(self) -> Tolerance:
@@ -127,19 +138,19 @@ class ParityResult:
             place = "the first step that differs"
             if not report.failing_differences(*FORWARD):
                 place = "all steps agree; the step where gradients or the training step start to differ"
-            message = f"{place} in Keras on {self.runtime} is {first} ({step.op_name})"
+            message = f"{place} in {self.title} is {first} ({step.op_name})"
             message += f"; the largest difference is in {summary}"
             return step.spec_location.error("SB901", message, hint)
         output_step = self.output_step(worst)
         if output_step in self.steps:
             message = (
                 f"all steps agree when they are run one by one, but in the whole model {output_step} gives "
-                f"another value in Keras on {self.runtime} ({summary})"
+                f"another value in {self.title} ({summary})"
             )
             return self.steps[output_step].spec_location.error("SB901", message, hint)
         model = self.model
         at = model.at.child("inputs", worst.path) if worst.path in model.inputs else model.at
-        return at.error("SB901", f"Keras on {self.runtime} differs ({summary})", hint)
+        return at.error("SB901", f"{self.title} differs ({summary})", hint)
 
     def run_error(self, report: ParityReport) -> SpecError:
         """The error of a file that could not be run (SB902), or whose output is NaN (SB903)."""
@@ -156,14 +167,14 @@ class ParityResult:
         return f"{KIND_TITLES[worst.kind]}: {worst.path}: {difference}{seed}"
 
     def describe_tolerance(self, worst: Difference) -> str:
-        """The tolerance, and how far each file is from PyTorch in float64 if that was measured."""
+        """The tolerance, and how far each file is from the reference in float64 if that was measured."""
         text = f"the tolerance is {format_number(self.tolerance.fail_above)} ({self.tolerance.reason})"
-        if self.tolerance.excludes_rounding or worst.torch_error is None or worst.keras_error is None:
+        if self.tolerance.excludes_rounding or None in (worst.reference_error, worst.other_error):
             return text
-        torch, keras = format_errors(worst)
-        return (
-            f"{text}; relative to PyTorch in float64, the error of PyTorch is {torch}, that of Keras {keras}"
-        )
+        reference, other = self.short_titles
+        reference_error, other_error = format_errors(worst)
+        text += f"; relative to {reference} in float64, the error of {reference} is {reference_error}"
+        return f"{text}, that of {other} {other_error}"
 
     def output_step(self, d: Difference) -> str:
         """The step that computes an output; empty if the tensor is no output."""
@@ -184,9 +195,9 @@ class ParityResult:
                 verdict = self.combine_verdicts(differences)
                 cells = (title, str(len(differences)), absolute, format_number(worst.relative))
                 rows.append((*cells, *errors, verdict, make_printable(worst.path, 60)))
-        errors = ("PyTorch error", "Keras error") if self.has_rounding else ()
-        headings = ("what", "tensors", "largest |a - b|", "relative", *errors, "verdict", "worst")
-        return TextTable(headings, rows, tuple(range(1, 4 + len(errors))))
+        error_headings = [f"{title} error" for title in self.short_titles] if self.has_rounding else []
+        headings = ("what", "tensors", "largest |a - b|", "relative", *error_headings, "verdict", "worst")
+        return TextTable(headings, rows, tuple(range(1, 4 + len(error_headings))))
 
     @property
     def has_rounding(self) -> bool:
@@ -220,14 +231,14 @@ class ParityResult:
 
     def format_notes(self) -> Iterator[str]:
         """Explanations that are needed to read the numbers."""
-        case = self.case
+        case, (reference, other) = self.case, self.short_titles
         yield f"tolerance {format_number(self.tolerance.fail_above)}: {self.tolerance.reason}"
         if self.tolerance.warn_above < self.tolerance.fail_above:
             yield f"differences above {format_number(self.tolerance.warn_above)} are reported as close"
         if self.has_rounding:
             yield (
-                "PyTorch error, Keras error: relative difference from the PyTorch file in float64, with the "
-                "same weights and inputs"
+                f"{reference} error, {other} error: relative difference from the {reference} file in "
+                "float64, with the same weights and inputs"
             )
         yield from self.rounding_notes()
         if set(case.modes) - {"forward"}:
@@ -254,8 +265,8 @@ class ParityResult:
         uses = statistics_uses(self.model, self.case.batch)
         if uses:
             yield (
-                "running variance: PyTorch divides by n - 1 and Keras by n; PyTorch's share of the batch is "
-                "multiplied by (n - 1) / n"
+                "running variance: some frameworks divide by n - 1, others by n; the share of the batch is "
+                "multiplied by (n - 1) / n where necessary"
             )
         if reused := [path for path, (_, counts) in uses.items() if len(counts) > 1]:
             yield (
@@ -268,22 +279,27 @@ class ParityResult:
         rounded = self.rounded_differences
         if not rounded:
             return
-        dtype = self.case.dtype if self.has_rounding else "float64, with float32 inside Keras,"
+        reference, other = self.short_titles
+        dtype = self.case.dtype if self.has_rounding else f"float64, with float32 inside {other},"
         yield (
             f"rounded: {len(rounded)} of {len(self.differences)} tensors, where {dtype} is too coarse to "
             "compare the files: rounding moves a number across the corner of a ReLU, or exchanges two in a "
-            "max pooling, or a norm sees few numbers in training. float64 decides, on TensorFlow"
+            "max pooling, or a norm sees few numbers in training. float64 decides, on a runtime that does not "
+            "round it"
         )
         yield (
-            "a tensor is rounded if one of these is large enough: the error of PyTorch; the change of PyTorch "
-            f"in float64 when weights and inputs change by {format_number(self.tolerance.perturbation)}; "
-            "the change of Keras when they change in their last digit"
+            f"a tensor is rounded if one of these is large enough: the error of {reference}; the change of "
+            f"{reference} in float64 when weights and inputs change by "
+            f"{format_number(self.tolerance.perturbation)}; the change of {other} when they change in their last digit"
         )
         for d in rounded[:MAX_NOTES]:
-            torch, keras = format_errors(d)
-            text = f"difference {format_number(d.relative)}, PyTorch error {torch}, Keras error {keras}"
+            errors = format_errors(d)
+            text = f"difference {format_number(d.relative)}, {reference} error {errors[0]}"
+            text += f", {other} error {errors[1]}"
             text += f"; float64 changes by {format_number(d.sensitivity)}" if d.sensitivity else ""
-            text += f"; Keras changes by {format_number(d.keras_sensitivity)}" if d.keras_sensitivity else ""
+            text += (
+                f"; {other} changes by {format_number(d.other_sensitivity)}" if d.other_sensitivity else ""
+            )
             yield f"rounded: {KIND_TITLES[d.kind]}: {make_printable(d.path, 60)}: {text}"
         if len(rounded) > MAX_NOTES:
             yield f"rounded: {len(rounded) - MAX_NOTES} more, in --json"
@@ -339,10 +355,10 @@ class ParityResult:
             "path": d.path,
             "absolute": finite_or_none(d.absolute),
             "relative": finite_or_none(d.relative),
-            "torch_error": None if d.torch_error is None else finite_or_none(d.torch_error),
-            "keras_error": None if d.keras_error is None else finite_or_none(d.keras_error),
+            "torch_error": None if d.reference_error is None else finite_or_none(d.reference_error),
+            "keras_error": None if d.other_error is None else finite_or_none(d.other_error),
             "moved": finite_or_none(d.sensitivity),
-            "keras_moved": finite_or_none(d.keras_sensitivity),
+            "keras_moved": finite_or_none(d.other_sensitivity),
             "spread": finite_or_none(d.deviation),
             "verdict": self.tolerance.judge_difference(d),
         }
@@ -354,9 +370,10 @@ def format_number(x: float) -> str:
 
 
 def format_errors(d: Difference) -> tuple[str, str]:
-    """The errors of PyTorch and of Keras relative to float64; empty where they were not measured."""
-    torch, keras = ("" if x is None else format_number(x) for x in (d.torch_error, d.keras_error))
-    return torch, keras
+    """The errors of the reference and of the other relative to float64; empty where not measured."""
+    errors = (d.reference_error, d.other_error)
+    reference, other = ("" if error is None else format_number(error) for error in errors)
+    return reference, other
 
 
 def finite_or_none(x: float) -> float | None:
@@ -374,13 +391,13 @@ def summary_table(results: Iterable[ParityResult]) -> TextTable:
         ]
         rows.append(
             (
-                *(make_printable(r.spec, 60), r.runtime, r.case.dtype),
+                *(make_printable(r.spec, 60), r.title, r.case.dtype),
                 *("" if relative is None else format_number(relative) for relative in worst),
                 *(format_number(r.tolerance.fail_above), str(len(r.rounded_differences)), r.verdict),
             )
         )
     headings = (
-        *("spec", "Keras on", "dtype", "forward", "gradients", "training"),
+        *("spec", "runtime", "dtype", "forward", "gradients", "training"),
         *("tolerance", "rounded", "verdict"),
     )
     return TextTable(headings, rows, (3, 4, 5, 6, 7))

@@ -7,39 +7,26 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.parity.compare import ParityReport, WorkerLane
-from specbuild.runtimes.jobs import ParityCase, Runtime, WorkerOptions
-from specbuild.runtimes.live_model import missing_package
+from specbuild.parity.participants import Lineup
+from specbuild.runtimes.jobs import ParityCase, WorkerOptions
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 MEMORY_PER_PROCESS = 3 * 2**30  # bytes
 
 
-def require_packages(runtimes: Sequence[Runtime]) -> None:
-    """Raise SpecError SB603 unless both frameworks and the runtimes of Keras are installed."""
-    for backend, modules in (
-        ("torch", ("torch",)),
-        ("keras", ("keras", *runtimes)),
-        ("keras", ("safetensors",)),
-    ):
-        for module in modules:
-            if find_spec(module) is None:
-                raise missing_package(backend, module)
-
-
-def count_lanes(cases: int, options: WorkerOptions, runtimes: int, wanted: int | None = None) -> int:
+def count_lanes(cases: int, options: WorkerOptions, processes: int, wanted: int | None = None) -> int:
     """The number of lanes to run in parallel: two cores per lane and enough memory; one lane on a GPU."""
     if wanted is not None:
         return max(1, min(wanted, cases))
     if options.device == "cuda":
         return 1
-    return max(1, min(cases, count_cores() // 2, free_memory() // (MEMORY_PER_PROCESS * (1 + runtimes))))
+    return max(1, min(cases, count_cores() // 2, free_memory() // (MEMORY_PER_PROCESS * processes)))
 
 
 def count_cores() -> int:
@@ -58,19 +45,20 @@ def free_memory() -> int:
 def run_cases(
     cases: Sequence[ParityCase],
     options: WorkerOptions,
-    runtimes: Sequence[Runtime],
+    lineup: Lineup,
     on_report: Callable[[ParityReport], None],
     jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Run every case on every runtime, and call `on_report` with each result, from one thread at a time.
+    """Compare every case with the reference on every runtime, and call `on_report` with each result, from one
+    thread at a time.
 
     `jobs` is the number of lanes, if it is not to be chosen from cores and memory. Returns one record for
     each process of a lane: framework, device and switches. Raises SpecError SB603 if a framework does not
     start, and SB604 if the device is missing.
     """
-    lane_count = count_lanes(len(cases), options, len(runtimes), jobs)
+    lane_count = count_lanes(len(cases), options, len(lineup.participants), jobs)
     options = replace(options, threads=max(1, count_cores() // (2 * lane_count)))
-    lanes = [WorkerLane(options, runtimes) for _ in range(lane_count)]
+    lanes = [WorkerLane(options, lineup) for _ in range(lane_count)]
     greetings = start_lane(lanes[0])
     run_lanes(lanes, cases, on_report)
     return greetings
@@ -78,11 +66,10 @@ def run_cases(
 
 def start_lane(lane: WorkerLane) -> list[dict[str, Any]]:
     """Start the processes of a lane, and return their records; raises SpecError SB603 and SB604."""
-    processes = (lane.torch, *lane.keras.values())
-    greetings = [start_process(process) for process in processes]
+    greetings = [start_process(process) for process in lane.processes]
     without_device = [greeting["framework"] for greeting in greetings if greeting["device"] is None]
     if without_device:
-        for process in processes:
+        for process in lane.processes:
             process.stop_process()
         message = f"no GPU is available to {join_names(without_device)}"
         raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
@@ -131,5 +118,4 @@ def start_process(process: WorkerProcess) -> dict[str, Any]:
         return process.ensure_started()
     except WorkerFailure as failure:
         process.stop_process()
-        name = "PyTorch" if process.runtime is None else f"Keras on {process.runtime}"
-        raise SpecError("SB603", f"{name} does not start: {failure}") from None
+        raise SpecError("SB603", f"{process.runtime.title} does not start: {failure}") from None

@@ -10,14 +10,15 @@ from specbuild.backends.float32_constants import rounding_reasons
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops import Op
 from specbuild.parity.difference import Difference
-from specbuild.runtimes.jobs import DType, Runtime
+from specbuild.runtimes.jobs import DType
+from specbuild.runtimes.runtime import Runtime
 
 Verdict = Literal["equal", "close", "rounded", "differs"]
 VERDICTS: tuple[Verdict, ...] = ("equal", "close", "rounded", "differs")  # from best to worst
-# A difference is called rounding if PyTorch's error, or one of the two sensitivities, is at least this share
-# of it.
+# A difference is called rounding if the reference's error, or one of the two sensitivities, is at least this
+# share of it.
 ROUNDING_SHARE = 1 / 3
-# The relative size of the last digit. In float64 it is that of float32, to which Keras rounds internally.
+# The relative size of the last digit. In float64 it is that of float32, to which some runtimes round.
 LAST_DIGIT = {"float64": 2.0**-23, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -41,9 +42,9 @@ class Tolerance:
             return "equal"
         if d.relative <= self.fail_above:
             return "close"
-        if self.excludes_rounding or d.torch_error is None or not isfinite(d.relative):
+        if self.excludes_rounding or d.reference_error is None or not isfinite(d.relative):
             return "differs"
-        rounding = max(d.torch_error, d.sensitivity, d.keras_sensitivity)
+        rounding = max(d.reference_error, d.sensitivity, d.other_sensitivity)
         return "rounded" if rounding >= ROUNDING_SHARE * d.relative else "differs"
 
 
@@ -59,8 +60,8 @@ def choose_tolerance(model: Block, dtype: DType, runtime: Runtime, tf32: bool = 
         return Tolerance(HALF, HALF, "TF32 keeps 11 bits of each factor")
     if dtype == "float32":
         return Tolerance(1e-4, 1e-5, "float32; a wrong convention gives more than 1e-4")
-    if runtime != "tensorflow":
-        return Tolerance(1e-4, 1e-5, f"float64, but Keras on {runtime} rounds to float32 internally")
+    if runtime.rounds_float64:
+        return Tolerance(1e-4, 1e-5, f"float64, but {runtime.title} rounds to float32 internally")
     reasons = dict.fromkeys(
         reason
         for _, node, block in walk_ops(model)

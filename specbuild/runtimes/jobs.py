@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 Mode = Literal["forward", "gradients", "train"]
 DType = Literal["float64", "float32", "bfloat16", "float16"]
-Runtime = Literal["tensorflow", "jax", "torch"]
 Device = Literal["cpu", "cuda"]
 
 MODES: tuple[Mode, ...] = ("forward", "gradients", "train")
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
-RUNTIMES: tuple[Runtime, ...] = ("tensorflow", "jax", "torch")
 
 LEARNING_RATE = 0.1  # of the training step
 

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from specbuild.diagnostics.errors import make_printable
-from specbuild.runtimes.jobs import Runtime, WorkerOptions
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.runtime import Runtime
 from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
 from specbuild.runtimes.switches import worker_environment
 
@@ -25,9 +26,9 @@ class WorkerFailure(Exception):
 
 
 class WorkerProcess:
-    """A parity worker in a separate process: PyTorch, or Keras on one of its runtimes."""
+    """A parity worker of a runtime, in a separate process."""
 
-    def __init__(self, options: WorkerOptions, runtime: Runtime | None = None):
+    def __init__(self, options: WorkerOptions, runtime: Runtime):
         self.options, self.runtime = options, runtime
         self.child: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str] = queue.Queue()
@@ -42,14 +43,11 @@ class WorkerProcess:
         """
         if self.child is not None:
             return self.hello
-        frameworks = ("torch",) if self.runtime is None else (self.runtime, "keras")
-        env = env_with_import_path(worker_environment(frameworks, self.options))
-        if self.runtime is not None:
-            env["KERAS_BACKEND"] = self.runtime
-        module = f"specbuild.backends.{'torch' if self.runtime is None else 'keras'}.parity_worker"
+        runtime = self.runtime
+        env = env_with_import_path(worker_environment(runtime.switches, runtime.variables, self.options))
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop_process
         self.child = subprocess.Popen(
-            module_command(module, json.dumps(asdict(self.options))),
+            module_command(runtime.worker, json.dumps(asdict(self.options))),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

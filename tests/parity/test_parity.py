@@ -18,15 +18,16 @@ from specbuild.cli import main
 from specbuild.compiler.output_files import content_hash
 from specbuild.compiler.pipeline import build_graph
 from specbuild.frontend.source import Source
-from specbuild.parity import session
+from specbuild.parity import participants
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions, compare_cases
-from specbuild.parity.difference import Difference, align_variances, fill_relative, measure_difference
+from specbuild.parity.difference import Difference, convert_statistics, fill_relative, measure_difference
+from specbuild.parity.participants import select_lineup
 from specbuild.parity.probe_plan import plan_probes
 from specbuild.parity.random_data import random_generator
 from specbuild.parity.report import ParityResult
 from specbuild.parity.tolerance import choose_tolerance
 from specbuild.parity.trace import trace_steps
-from specbuild.runtimes.switches import SWITCHES, worker_environment
+from specbuild.runtimes.switches import worker_environment
 from specbuild.runtimes.worker_process import WorkerProcess
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +138,8 @@ def test_running_variance_is_counted_as_keras_does() -> None:
     x = np.random.default_rng(0).normal(size=(4, 2, 2, 3))
     before = np.array([2.0, 3.0])
     torch = 0.75 * before + 0.25 * x.var((0, 2, 3), ddof=1)
-    found = align_variances(
-        {"norm.variance": torch}, ParityCase("x", model, batch=4), {"norm.variance": before}
+    found = convert_statistics(
+        {"norm.variance": torch}, ParityCase("x", model, batch=4), {"norm.variance": before}, is_unbiased=True
     )
     assert np.allclose(found["norm.variance"], 0.75 * before + 0.25 * x.var((0, 2, 3)), rtol=1e-14)
 
@@ -154,23 +155,29 @@ def test_running_variance_is_counted_as_keras_does() -> None:
     ],
 )
 def test_tolerance_says_why(steps: str, dtype: Any, runtime: Any, fails: float) -> None:
-    found = choose_tolerance(build_graph(Source(text(steps))), dtype, runtime)
+    [other] = select_lineup([runtime]).others
+    found = choose_tolerance(build_graph(Source(text(steps))), dtype, other.runtime)
     assert found.fail_above == fails
     assert dtype in found.reason
 
 
+def worker_variables(runtime: str, options: WorkerOptions) -> dict[str, str]:
+    [chosen] = [p.runtime for p in select_lineup().participants if p.title == runtime]
+    return worker_environment(chosen.switches, chosen.variables, options)
+
+
 def test_switches_are_set_before_a_framework_is_imported() -> None:
-    off = worker_environment(("jax", "keras"), WorkerOptions("cuda"))
+    off = worker_variables("Keras on JAX", WorkerOptions("cuda"))
     assert off["NVIDIA_TF32_OVERRIDE"] == "0" and off["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-    assert "NVIDIA_TF32_OVERRIDE" not in worker_environment(
-        ("jax", "keras"), WorkerOptions("cuda", tf32=True)
-    )
-    assert (
-        worker_environment(("tensorflow", "keras"), WorkerOptions("cuda"))["TF_FORCE_GPU_ALLOW_GROWTH"]
-        == "true"
-    )
-    assert worker_environment(("torch",), WorkerOptions("cpu"))["CUDA_VISIBLE_DEVICES"] == ""
-    assert len({(s.framework, s.name) for s in SWITCHES}) == len(SWITCHES)
+    assert off["KERAS_BACKEND"] == "jax"
+    allowed = worker_variables("Keras on JAX", WorkerOptions("cuda", tf32=True))
+    assert "NVIDIA_TF32_OVERRIDE" not in allowed
+    growing = worker_variables("Keras on TensorFlow", WorkerOptions("cuda"))
+    assert growing["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert worker_variables("PyTorch", WorkerOptions("cpu"))["CUDA_VISIBLE_DEVICES"] == ""
+    for participant in select_lineup().participants:
+        switches = participant.runtime.switches
+        assert switches and len({(s.framework, s.name) for s in switches}) == len(switches)
 
 
 def broken(old: str, new: str) -> ParityCase:
@@ -185,7 +192,7 @@ def broken(old: str, new: str) -> ParityCase:
 
 def run(case: ParityCase, timeout: float = 60) -> ParityReport:
     found: list[ParityReport] = []
-    WorkerLane(WorkerOptions(timeout=timeout), ["tensorflow"]).run_cases([case], found.append)
+    WorkerLane(WorkerOptions(timeout=timeout), select_lineup(["tensorflow"])).run_cases([case], found.append)
     [report] = found
     return report
 
@@ -218,7 +225,7 @@ def test_nothing_in_the_current_folder_stands_in_for_a_package(
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", path)  # an empty place in it is the current folder
-    process = WorkerProcess(WorkerOptions(timeout=60))
+    process = WorkerProcess(WorkerOptions(timeout=60), select_lineup().reference.runtime)
     try:
         assert process.ensure_started()["framework"].startswith("torch 2")
     finally:
@@ -317,8 +324,8 @@ def test_a_spec_that_is_not_fine(capfd: pytest.CaptureFixture[str], tmp_path: Pa
 def test_a_runtime_that_is_not_installed(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = session.find_spec
-    monkeypatch.setattr(session, "find_spec", lambda name: None if name == "jax" else known(name))
+    known = participants.find_spec
+    monkeypatch.setattr(participants, "find_spec", lambda name: None if name == "jax" else known(name))
     assert main(["parity", str(NET), "--keras-runtime", "jax"]) == 4
     assert "keras needs jax, which is not installed" in capfd.readouterr().err
 
@@ -400,7 +407,7 @@ def test_numbers_hang_on_the_spec_and_the_seed_alone() -> None:
 def test_what_is_no_number_in_both() -> None:
     nothing = np.array([np.nan])
     assert measure_difference("step", "x", nothing, nothing).problem == "both give NaN"
-    assert measure_difference("step", "x", np.ones(1), nothing).problem == "Keras gives NaN"
+    assert measure_difference("step", "x", np.ones(1), nothing).problem == "b gives NaN"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from specbuild.backends.keras.module_file import build_module
 from specbuild.backends.keras.optimizer_groups import groups_source
 from specbuild.backends.keras.packaging import KerasPackaging
 from specbuild.backends.keras.reserved import RESERVED_NAMES
+from specbuild.backends.keras.switches import SWITCHES
 from specbuild.backends.keras.weights_loader import add_weights_loader
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
-from specbuild.backends.parts import FileKind, Runtime
+from specbuild.backends.parts import FileKind
 from specbuild.backends.signatures import to_expression
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Container, literal_expression
@@ -23,6 +24,7 @@ from specbuild.codegen.lowering import LoweredBlock, Storage
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Literal, Module, Name, TupleOf
 from specbuild.expressions import expression_of
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
+from specbuild.runtimes.runtime import Runtime
 
 PARITY_WORKER = "specbuild.backends.keras.parity_worker"
 
@@ -46,7 +48,15 @@ class KerasBackend(Backend):
     )
     weights_worker = "specbuild.backends.keras.weights_worker"
     runtimes = tuple(
-        Runtime(name, f"Keras on {title}", ("keras", name), PARITY_WORKER, variables={"KERAS_BACKEND": name})
+        Runtime(
+            name=name,
+            title=f"Keras on {title}",
+            modules=("keras", name),
+            worker=PARITY_WORKER,
+            switches=SWITCHES[name],
+            variables={"KERAS_BACKEND": name},
+            rounds_float64=name != "tensorflow",
+        )
         for name, title in (("tensorflow", "TensorFlow"), ("jax", "JAX"), ("torch", "PyTorch"))
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.backends.keras.switches import SWITCHES
 from specbuild.runtimes.jobs import LEARNING_RATE, WorkerOptions
 from specbuild.runtimes.probes import StepRecorder, insert_probes
 from specbuild.runtimes.switches import apply_switches
@@ -35,7 +36,7 @@ def run_parity_worker(options: WorkerOptions) -> None:
     module = import_module(runtime)
     if runtime == "torch":
         module.set_num_threads(options.threads)
-    switches = apply_switches({runtime: module, "keras": keras}, options)
+    switches = apply_switches(SWITCHES[runtime], {runtime: module, "keras": keras}, options)
     keras.initializers.Orthogonal.__call__ = make_zeros
     hello = {
         "framework": f"keras {keras.__version__} on {runtime} {module.__version__}",

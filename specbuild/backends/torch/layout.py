@@ -8,13 +8,14 @@ from types import MappingProxyType
 from specbuild.backends.base import Backend
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
-from specbuild.backends.parts import FileKind, Runtime
+from specbuild.backends.parts import FileKind
 from specbuild.backends.signatures import to_expression
 from specbuild.backends.torch.layers import is_tensor
 from specbuild.backends.torch.module_file import build_module
 from specbuild.backends.torch.optimizer_groups import groups_source
 from specbuild.backends.torch.packaging import TorchPackaging
 from specbuild.backends.torch.reserved import RESERVED_NAMES
+from specbuild.backends.torch.switches import SWITCHES
 from specbuild.backends.torch.weights_loader import add_weights_loader
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
@@ -22,6 +23,7 @@ from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Module, TupleOf
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
+from specbuild.runtimes.runtime import Runtime
 
 TORCH_FILE = FileKind("torch", (".pt", ".pth"), modules=("torch",))
 
@@ -39,7 +41,17 @@ class TorchBackend(Backend):
     packaging = TorchPackaging()
     weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
     weights_worker = "specbuild.backends.torch.weights_worker"
-    runtimes = (Runtime("torch", "PyTorch", ("torch",), "specbuild.backends.torch.parity_worker"),)
+    runtimes = (
+        Runtime(
+            name="torch",
+            title="PyTorch",
+            modules=("torch",),
+            worker="specbuild.backends.torch.parity_worker",
+            switches=SWITCHES,
+            can_calibrate=True,
+        ),
+    )
+    has_unbiased_variance = True
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
         """Return C before D, H, W for a map; C last for any other tensor."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.backends.torch.calibrate import calibrate_weights
+from specbuild.backends.torch.switches import SWITCHES
 from specbuild.runtimes.jobs import LEARNING_RATE, WorkerOptions
 from specbuild.runtimes.probes import StepRecorder, insert_probes
 from specbuild.runtimes.switches import apply_switches
@@ -28,7 +29,7 @@ def run_parity_worker(options: WorkerOptions) -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    switches = apply_switches({"torch": torch}, options)
+    switches = apply_switches(SWITCHES, {"torch": torch}, options)
     device: str | None = "cpu"
     if options.device == "cuda":
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else None

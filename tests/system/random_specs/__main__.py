@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from specbuild.ops import OPS
-from specbuild.runtimes.jobs import RUNTIMES
+from specbuild.parity.participants import runtime_names
 from tests.system.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.system.random_specs.shrinking import smaller
 from tests.system.random_specs.structure import spec
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first spec")
     parser.add_argument("--failures", type=Path, default=Path("failures"), help="folder for specs that fail")
-    parser.add_argument("--runtime", choices=RUNTIMES, default="tensorflow", help="of Keras")
+    parser.add_argument("--runtime", choices=runtime_names(), default="tensorflow", help="of Keras")
     parser.add_argument("--shrink", type=int, default=3, help="how many failures are made small")
     given = parser.parse_args()
     began = time.process_time()

@@ -20,7 +20,6 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.ir.cost import model_cost
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
-from specbuild.runtimes.jobs import Runtime
 from tests.system.random_specs.structure import Raw, text
 
 BATCH = 125  # specs a process of each framework
@@ -82,7 +81,7 @@ def made(name: str, data: Raw) -> Made | Outcome:
     return Made(name, data, model, files)
 
 
-def case(one: Made, number: int, runtime: Runtime) -> ParityCase:
+def case(one: Made, number: int, runtime: str) -> ParityCase:
     """How it is compared: every third in training too, with several sizes of batch; dropout is off there. On JAX and
     PyTorch in float32, to which Keras rounds there anyway."""
     train = number % 3 == 0
@@ -117,9 +116,7 @@ def judged(one: Made, report: ParityReport) -> Outcome:
     return Outcome(one.name, one.data, "passed", "", report.worst_relative, one.ops, len(found))
 
 
-def run(
-    specs: Iterable[tuple[str, Raw]], tidy: bool = True, runtime: Runtime = "tensorflow"
-) -> list[Outcome]:
+def run(specs: Iterable[tuple[str, Raw]], tidy: bool = True, runtime: str = "tensorflow") -> list[Outcome]:
     """Every spec compiled, linted, and compared: one process of each framework for all."""
 
     def compared(some: list[Made]) -> Iterator[tuple[Made, ParityReport]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from specbuild.runtimes.jobs import Runtime
 from tests.system.random_specs.running import Made, Outcome, made, run
 from tests.system.random_specs.structure import Raw
 
@@ -14,7 +13,7 @@ ROUNDS = 12
 STEP_KEYS = ("from", "as", "when", "repeat", "merge")
 
 
-def smaller(outcome: Outcome, runtime: Runtime = "tensorflow") -> Outcome:
+def smaller(outcome: Outcome, runtime: str = "tensorflow") -> Outcome:
     """The smallest spec found that fails as this one does."""
     best = outcome
     for _ in range(ROUNDS):

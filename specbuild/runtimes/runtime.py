@@ -1,0 +1,27 @@
+"""A runtime: what runs an emitted file in a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from specbuild.runtimes.switches import Switch
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A way to run emitted files: a framework, or one of the engines below it."""
+
+    name: str  # on the command line and in reports: "tensorflow"
+    title: str  # in texts: "Keras on TensorFlow"
+    modules: tuple[str, ...]  # that must be installed
+    worker: str  # the module that runs parity jobs in its own process
+    switches: tuple[Switch, ...] = ()  # settings of the framework that parity controls
+    variables: Mapping[str, str] = field(default_factory=dict)  # environment of the worker process
+    rounds_float64: bool = False  # whether it computes in float32 inside when it is asked for float64
+    can_calibrate: bool = False  # whether its worker can scale random weights
+
+    @property
+    def short_title(self) -> str:
+        """The title without the engine: "Keras"."""
+        return self.title.partition(" on ")[0]
