@@ -374,7 +374,9 @@ def test_a_card_says_what_is_so(reader: Model, tmp_path: Path) -> None:
 
 def counted(model: Model, backend: str) -> list[tuple[int, str]]:
     """The size of every tensor that is learned, once for each place that keeps it."""
-    found = {h.framework_path: (h.framework_shape, h.is_trained) for h in locate_weights(model.graph, backend)}
+    found = {
+        h.framework_path: (h.framework_shape, h.is_trained) for h in locate_weights(model.graph, backend)
+    }
     sizes = []
     for kept, (shape, learned) in found.items():
         size = 1

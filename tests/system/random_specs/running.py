@@ -66,7 +66,8 @@ def made(name: str, data: Raw) -> Made | Outcome:
         model = build_graph(text(data))
         files = {backend: compile_source(model, backend) for backend in ("torch", "keras")}
         counts = {
-            sum(math.prod(h.shape) for h in locate_weights(model, b) if h.is_trained) for b in ("torch", "keras")
+            sum(math.prod(h.shape) for h in locate_weights(model, b) if h.is_trained)
+            for b in ("torch", "keras")
         }
         if counts != {model_cost(model).parameters}:
             return Outcome(name, data, "error", f"parameters: {counts} for {model_cost(model).parameters}")
