@@ -23,9 +23,8 @@ from specbuild.version import __version__
 if TYPE_CHECKING:
     from specbuild.parity.report import ParityResult, TextTable
 
-WorkerRecord: TypeAlias = dict[
-    str, Any
-]  # what a worker process reports of itself: framework, device, switches
+# What a worker process reports about itself: framework, device, switches.
+WorkerRecord: TypeAlias = dict[str, Any]
 VERDICT_STYLES = {"differs": "bold red", "failed": "bold red", "close": "yellow", "rounded": "yellow"}
 
 

@@ -87,9 +87,8 @@ def elaborate_model(
 
     @cache
     def unstable_params() -> frozenset[str]:
-        from specbuild.compiler.constructor_params import (
-            find_unstable_params,
-        )  # imported late: few commands need it
+        # imported late: few commands need it
+        from specbuild.compiler.constructor_params import find_unstable_params
 
         documents = [owner.source.data for owner in files.specs_by_source.values()]
         return find_unstable_params(compiler, elaborate_with, documents)

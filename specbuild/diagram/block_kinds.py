@@ -24,7 +24,8 @@ class BlockKinds:
         self.by_key: dict[str, BlockKind] = {}
         self._keys: dict[object, str] = {}
         self._block_macs: dict[int, Counter[str]] = {}
-        self._live_blocks: list[Block] = []  # blocks whose ids are keys: no other object gets their ids
+        # blocks whose ids are keys: they are kept here so that no other object gets their ids
+        self._live_blocks: list[Block] = []
         self._varieties: dict[int, int] = {}
         self._known_varieties: dict[Hashable, list[dict[str, Hashable]]] = {}
 

@@ -101,14 +101,12 @@ class DiffMarks:
     """The changes of one diagram, by block and by name of a step or input; `>name` is an output."""
 
     by_step: dict[tuple[int, str], DiffMark] = field(default_factory=dict)
-    block_paths: dict[int, list[str]] = field(
-        default_factory=dict
-    )  # by id of a block: its paths in the model
+    # by id of a block: its paths in the model
+    block_paths: dict[int, list[str]] = field(default_factory=dict)
     fold_paths: Callable[[Iterable[str]], str] = ", ".join  # shortens a list of paths
     facts: tuple[str, ...] = ()  # the line under the title
-    live_blocks: list[Block] = field(
-        default_factory=list
-    )  # blocks whose ids are keys: no other object gets their ids
+    # blocks whose ids are keys: they are kept here so that no other object gets their ids
+    live_blocks: list[Block] = field(default_factory=list)
     _signatures: dict[int, Hashable] = field(default_factory=dict)
 
     def mark_of(self, block: Block, name: str) -> DiffMark:

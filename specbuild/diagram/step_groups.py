@@ -29,9 +29,8 @@ class StepGrouping(BlockInstances):
 
     def __init__(self, kind: BlockKind) -> None:
         super().__init__(kind)
-        self.skip_sources: dict[
-            Ref, Ref
-        ] = {}  # for a step whose `when` is false: the value that it passes on
+        # for a step whose `when` is false: the value that it passes on
+        self.skip_sources: dict[Ref, Ref] = {}
         self.readers: Counter[str] = Counter()
         self.count_readers()
 

@@ -55,9 +55,8 @@ class Box:
     doc: str = ""
     change: ChangeType = ""  # in a diagram of two models
     notes: tuple[str, ...] = ()  # what changed
-    old_cost: tuple[int, int] | None = (
-        None  # parameters and multiply-adds in the old model, if they were different
-    )
+    # parameters and multiply-adds in the old model, if they were different
+    old_cost: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,8 @@ class StepScope:
     inputs: Mapping[Ref, TensorType]
     outputs: Mapping[str, Ref]
     prefix_length: int = 0
-    input_names: Mapping[Ref, str] = field(
-        default_factory=dict
-    )  # for inputs that do not show their reference
+    # the names of inputs that do not show their reference
+    input_names: Mapping[Ref, str] = field(default_factory=dict)
 
     @classmethod
     def from_block(cls, block: Block) -> StepScope:

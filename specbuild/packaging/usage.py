@@ -43,7 +43,7 @@ def output_variable(name: str, facts: ModelFacts) -> str:
     return check_identifier(f"{name}_out" if name in taken else name)
 
 
-# -------------------------------------------------------------------------------------------------- weights
+# ---------------------------------------------------------------------------------------------------- weights
 
 
 def weights_section(facts: Sequence[ModelFacts], package: str, loaders: bool) -> str:

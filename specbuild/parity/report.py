@@ -181,7 +181,7 @@ class ParityResult:
         refs = {(name or "output"): output.ref for name, output in self.model.outputs.items()}
         return str(refs[d.path]) if d.kind == "output" and d.path in refs else ""
 
-    # ------------------------------------------------------------------------------------------------ tables
+    # ------------------------------------------------------------------------------------------------- tables
 
     def kind_table(self) -> TextTable:
         """One row for each kind of tensor."""

@@ -114,8 +114,7 @@ def write_initial_weights(model: Model, target: Path, options: ConversionOptions
     return len(weights)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# reading
+# ---------------------------------------------------------------------------------------------------- reading
 
 
 def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[MatchedWeights, WeightReport]:
@@ -192,8 +191,7 @@ def summed_variables(model: Model) -> str:
     return ", ".join(summed[:MAX_NAMES])
 
 
-# ---------------------------------------------------------------------------------------------------------
-# writing
+# ---------------------------------------------------------------------------------------------------- writing
 
 
 def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind, str]:
@@ -254,8 +252,7 @@ def json_value(value: Any) -> Any:
     return concrete(value) if isinstance(value, int | float | str | bool) else None
 
 
-# ------------------------------------------------------------------------------------------ inspect and
-# compare
+# ----------------------------------------------------------------------------------- inspecting and comparing
 
 
 def inspect_weights(

@@ -214,8 +214,7 @@ def common_prefix(names: Collection[str]) -> str | None:
     return next(prefixes, None)
 
 
-# ----------------------------------------------------------------------------------------------------------
-# naming
+# ----------------------------------------------------------------------------------------------------- naming
 
 
 def naming_candidates(
@@ -296,8 +295,7 @@ def weight_rules(block: Block) -> Mapping[str, Any]:
     return block.at.source.data.get("weights") or {} if block.at.path == () else {}
 
 
-# ------------------------------------------------------------------------------------------------------
-# exceptions
+# ------------------------------------------------------------------------------------------------- exceptions
 
 
 @dataclass(frozen=True)
