@@ -1,4 +1,4 @@
-"""Run both emitted files with the same weights and inputs, and report the differences."""
+"""Run the emitted files of a case with the same weights and inputs, and report how they differ."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ParityReport:
     titles: tuple[str, str] = ("the reference", "the other")  # of both participants
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
     steps: dict[str, TracedStep] = field(default_factory=dict)  # in graph order
-    unrecorded_steps: list[str] = field(default_factory=list)  # steps that at least one file did not record
+    unrecorded_steps: list[str] = field(default_factory=list)  # not recorded from at least one of the files
     seed: int = 0
 
     @property

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 # The largest is taken over inputs and weights together: if a model has a single weight, a norm may make its
 # gradient zero.
 ZERO_SHARE = {"float64": 1e-4, "float32": 0.1, "bfloat16": 1.0, "float16": 1.0}
-# In float64, a gradient counts as zero if both frameworks give less than this share of the largest. Example:
-# the shift of a norm in front of another norm. Up to 2e-13 was measured, where a norm amplifies numbers that
-# are equal.
+# In float64, a gradient counts as zero if both files give less than this share of the largest. An example is
+# the shift of a norm in front of another norm. The largest share measured in such cases is 2e-13.
 FLOAT64_ROUNDING = 1e-11
-SMALL_SHARE = 1e-6  # as ZERO_SHARE, for outputs, steps and statistics, in every dtype
+SMALL_SHARE = 1e-6  # like ZERO_SHARE, but for the kinds in BY_SIZE, and the same for every dtype
 
 # The kinds of tensors that are compared, and their titles in a report.
 KIND_TITLES = {
@@ -39,7 +38,7 @@ KIND_TITLES = {
     "statistic": "running statistics",
     "rate": "dropout rates",
 }
-BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # kinds that use SMALL_SHARE
+BY_SIZE = ("output", "step", "trained_output", "statistic", "rate")  # the kinds that use SMALL_SHARE
 FORWARD = ("output", "step", "rate")
 GRADIENTS = ("gradient", "weight_gradient")
 TRAINED_GRADIENTS = ("trained_gradient", "trained_weight_gradient")
@@ -82,10 +81,10 @@ class Difference:
 def measure_difference(
     kind: str, path: str, a: Any, b: Any, titles: tuple[str, str] = ("a", "b")
 ) -> Difference:
-    """Compare the reference's `a` with the other's `b`. Equal infinities are equal; NaN never is, even in
-    both.
+    """Compare the reference's `a` with the other's `b`.
 
-    `titles` name both sides if there is a problem.
+    Infinities of the same sign are equal; NaN is never equal, not even to NaN. `titles` are the names of the
+    two sides, for the text of a problem.
     """
     if a.shape != b.shape:
         problem = f"{titles[0]} has shape {tuple(a.shape)}, {titles[1]} {tuple(b.shape)}"
@@ -105,10 +104,10 @@ def measure_difference(
 
 
 def fill_relative(differences: list[Difference], dtype: str) -> None:
-    """Set `relative`: `absolute` over the tensor's size, or over a share of the largest of its kind if that
-    is more.
+    """Set `relative` of each difference: `absolute` divided by the size of the tensor.
 
-    Gradients of inputs and of weights count as one kind.
+    If a share of the largest tensor of the same kind is more than that size, it is the divisor. Gradients of
+    inputs and of weights count as one kind.
     """
     largest: dict[str, float] = {}
     for d in differences:

@@ -45,7 +45,7 @@ class CaseExchange:
     """The weights and inputs of one case, the jobs that are written for the workers, and their results.
 
     `weights`, `inputs` and `cotangents` are canonical. They are rounded to the dtype of the case, so that
-    both frameworks and the reference in float64 start from the same numbers.
+    all files, and the reference in float64, start from the same numbers.
     """
 
     def __init__(self, case: ParityCase, folder: Path, lineup: Lineup):
@@ -178,7 +178,7 @@ class CaseExchange:
         yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
 
     def unrecorded_steps(self, *jobs: dict[str, Any]) -> list[str]:
-        """The paths of steps that are missing in the results of a job."""
+        """The paths of steps that are missing in the results of at least one of the jobs."""
         keys = [ResultFile(job["out"]).keys for job in jobs]
         return [path for path in self.steps if any(f"step:{path}" not in recorded for recorded in keys)]
 
@@ -300,9 +300,11 @@ def from_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
 
 def unfold_tensor(value: Any, x: TensorType, layout: Layout, batch: int) -> Any:
     """Convert a step's value from the layout it has in a framework; unchanged if the shape does not match."""
-    lead = (batch,) if layout.batched else ()
+    batch_sizes = (batch,) if layout.batched else ()
     axes = (*layout.folded, *layout.order)
-    shape = (*lead, *(int(x[a]) for a in axes))
+    shape = (*batch_sizes, *(int(x[a]) for a in axes))
     if value.size != int(np.prod(shape)) or value.ndim != len(layout.order) + layout.batched:
         return value
-    return value.reshape(shape).transpose(*range(len(lead)), *(len(lead) + axes.index(a) for a in x.axes))
+    return value.reshape(shape).transpose(
+        *range(len(batch_sizes)), *(len(batch_sizes) + axes.index(a) for a in x.axes)
+    )

@@ -42,11 +42,11 @@ class Lineup:
 
 
 def select_lineup(runtimes: Sequence[str] | None = None, backends: Sequence[str] = BACKEND_NAMES) -> Lineup:
-    """The first backend is the reference, on its first runtime; the others run on the `runtimes` with these
-    names.
+    """Choose the reference and the participants to compare with it.
 
-    A backend with a single runtime always runs on it. Without `runtimes`, all are compared. Raises SpecError
-    SB605 if a backend has no runtime.
+    The first backend is the reference, on its first runtime. Each other backend runs on those of its runtimes
+    that `runtimes` names, on all if `runtimes` is None, and on its only one whatever `runtimes` says. Raises
+    SpecError SB605 if a backend has no runtime.
     """
     first, *others = map(load_backend, backends)
     for backend in (first, *others):

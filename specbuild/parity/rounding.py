@@ -8,7 +8,7 @@ as the files differ, the difference is called rounding.
 
 The other framework may lose more digits than the reference: Keras on PyTorch computes the variance of a batch
 norm as the mean of squares minus the square of the mean. Where it does, its results change as much when
-weights and inputs change in their last digit. The result of an error does not.
+weights and inputs change in their last digit. A result that is wrong does not change like that.
 """
 
 from __future__ import annotations

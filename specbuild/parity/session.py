@@ -34,7 +34,7 @@ def count_cores() -> int:
 
 
 def free_memory() -> int:
-    """Available memory in bytes; 0 if the system does not tell."""
+    """The available memory in bytes; 0 if it is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
@@ -49,31 +49,31 @@ def run_cases(
     on_report: Callable[[ParityReport], None],
     jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Compare every case with the reference on every runtime, and call `on_report` with each result, from one
-    thread at a time.
+    """Compare every case with the reference on every runtime; returns the records of the worker processes.
 
-    `jobs` is the number of lanes, if it is not to be chosen from cores and memory. Returns one record for
-    each process of a lane: framework, device and switches. Raises SpecError SB603 if a framework does not
-    start, and SB604 if the device is missing.
+    `on_report` is called with each result, from one thread at a time. `jobs` is the number of lanes; None:
+    chosen from cores and memory. A record has the framework, the device and the switches of one process; all
+    lanes have the same. Raises SpecError SB603 if a framework does not start, and SB604 if the device is
+    missing.
     """
     lane_count = count_lanes(len(cases), options, len(lineup.participants), jobs)
     options = replace(options, threads=max(1, count_cores() // (2 * lane_count)))
     lanes = [WorkerLane(options, lineup) for _ in range(lane_count)]
-    greetings = start_lane(lanes[0])
+    records = start_lane(lanes[0])
     run_lanes(lanes, cases, on_report)
-    return greetings
+    return records
 
 
 def start_lane(lane: WorkerLane) -> list[dict[str, Any]]:
     """Start the processes of a lane, and return their records; raises SpecError SB603 and SB604."""
-    greetings = [start_process(process) for process in lane.processes]
-    without_device = [greeting["framework"] for greeting in greetings if greeting["device"] is None]
+    records = [start_process(process) for process in lane.processes]
+    without_device = [record["framework"] for record in records if record["device"] is None]
     if without_device:
         for process in lane.processes:
             process.stop_process()
         message = f"no GPU is available to {join_names(without_device)}"
         raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
-    return greetings
+    return records
 
 
 def run_lanes(

@@ -1,4 +1,4 @@
-"""List every step of a model: its path, its location in the spec, and its memory layout in each framework."""
+"""List every step of a model: its path, its location in the spec, and its layout in each framework."""
 
 from __future__ import annotations
 

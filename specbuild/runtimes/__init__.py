@@ -1,1 +1,1 @@
-"""Run frameworks in separate worker processes. This package itself imports no framework."""
+"""Run emitted files: in worker processes, or in this one as a live model. Imports no framework itself."""

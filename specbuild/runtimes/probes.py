@@ -54,12 +54,12 @@ class ProbeInserter(ast.NodeTransformer):
 
 
 class StepRecorder:
-    """The probe functions of one emitted file. While it is `active`, `on_value` gets each value and its
-    step's path.
+    """The probe functions of one emitted file.
 
-    The other functions know the framework. `sequential_layers` gives the names and layers of a Sequential,
-    and None for any other layer. `find_layer` replaces a layer of the top level by that which holds the
-    weights. `after_call` gets a layer, its arguments and its result, and returns the result to go on with.
+    While it is `active`, `on_value` is called with the path of each step and its value. The other functions
+    depend on the framework. `sequential_layers` returns the names and layers of a Sequential, and None for
+    any other layer. `find_layer` gets a layer that the model itself calls, and returns the one that holds the
+    weights. `after_call` gets a layer, its arguments and its result, and returns the result to use.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class StepRecorder:
         """Record the value of a step, or each of its values, and return it unchanged."""
         if self.active:
             for key, part in zip(keys, value if len(keys) > 1 else (value,), strict=False):
-                if "~" not in key:
+                if "~" not in key:  # such a key is a conversion between layouts, not a step
                     self.on_value(".".join((*self.path, key)), part)
         return value
 

@@ -21,7 +21,7 @@ class Switch:
 
     framework: str  # torch, tensorflow, jax or keras
     name: str
-    value: ValueRule  # the value for some options; None for an environment variable that must not be set
+    value: ValueRule  # computes the value from the options; None: an environment variable that is removed
     set: Callable[[Any, Any], None] | None = None  # takes the module and the value; None: a variable
     read: Callable[[Any], Any] | None = None  # takes the module; None if the framework cannot tell
     devices: tuple[Device, ...] = ("cpu", "cuda")

@@ -1,4 +1,4 @@
-"""The loop of both parity workers: read jobs from standard input, write answers to standard output."""
+"""The loop of every parity worker: read jobs from standard input, write answers to standard output."""
 
 from __future__ import annotations
 

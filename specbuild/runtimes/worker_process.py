@@ -66,7 +66,7 @@ class WorkerProcess:
             self.send_job(job)
 
     def send_job(self, job: dict[str, Any]) -> None:
-        """Run a job; the caller holds the lock."""
+        """Send a job and wait for its answer; the caller holds the lock."""
         self.ensure_started()
         assert self.child is not None and self.child.stdin is not None
         try:
