@@ -2,10 +2,11 @@
 
 `evaluate_expression` returns a value together with its expression: if `x.C` is 64 with the expression
 `in_channels`, then `x.C // reduction` is 4 with the expression `in_channels // reduction`. An expression is
-valid Python over the author's names and always evaluates to its number. A plain number has none.
+valid Python over the author's names and always evaluates to its number. A number that comes from no
+expression is plain.
 
-An expression is parsed once. From then on it is a tree: block by block it is rewritten as a tree, and code
-generation turns it into a code tree. Its text is only for messages, tables and diagrams.
+An expression is parsed once, into a syntax tree. The compiler rewrites this tree from block to block, and
+code generation turns it into a code tree. Its text is only for messages, tables and diagrams.
 """
 
 from specbuild.expressions.errors import ExpressionError

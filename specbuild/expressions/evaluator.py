@@ -186,7 +186,6 @@ def _bounded_power(base: int | float, exponent: int | float) -> Any:
 
 def _round_to_divisible(value: float, divisor: float) -> int | float:
     """The multiple of `divisor` closest to `value`, at least `divisor` and 0.9 * `value` (MobileNet)."""
-
     if divisor <= 0:
         raise ValueError
     nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)

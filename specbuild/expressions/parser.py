@@ -74,7 +74,7 @@ def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
 
 
 def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> None:
-    """Raise ExpressionError for what the language lacks."""
+    """Raise ExpressionError for the first part that is not in the language, or too large."""
     code = bytearray(source)  # the source with its string literals blanked out
     hint = "move a part of it into a parameter"
     for count, (node, depth) in enumerate(walk_depths(tree), 1):
@@ -95,7 +95,7 @@ def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> Non
 
 
 def _check_node(node: ast.expr, source: bytes, functions: frozenset[str]) -> None:
-    """Raise ExpressionError if the language lacks this node. Its operands are checked separately."""
+    """Raise ExpressionError if this node is not in the language. Its operands are checked separately."""
 
     def syntax_error(hint: str = "") -> ExpressionError:
         text = _source_text(node, source)

@@ -14,7 +14,6 @@ _PARSE_LOCK = threading.RLock()
 
 
 def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
-    """Like `ast.parse`, with the same result and the same exceptions."""
-
+    """Call `ast.parse`, one thread at a time."""
     with _PARSE_LOCK:
         return ast.parse(text, mode=mode)

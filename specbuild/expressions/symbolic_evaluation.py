@@ -1,4 +1,4 @@
-"""Evaluate expressions over symbolic numbers: the result gets an expression over what its operands come from."""
+"""Evaluate expressions over symbolic numbers: the result's expression is built from theirs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rewrite_expression(
 ) -> Expression | None:
     """Replace each name in an expression by the expression of its value; None if a value has none.
 
-    With `use_own_names`, a name whose value is a flag, a string or a list stays as it is.
+    With `use_own_names`, a name whose value is a bool, a string or a list stays in the expression.
     """
     expression = to_expression(source)
 

@@ -82,7 +82,7 @@ def concrete(value: T) -> T:
 
 
 def with_expression(value: T, expression: Expression | str | None) -> T:
-    """The same value with this expression if it is a number, or without any if it is None."""
+    """The same value with this expression; without one if `expression` is None. Only numbers can have one."""
     if expression is None:
         return concrete(value)
     if isinstance(value, int) and not isinstance(value, bool):

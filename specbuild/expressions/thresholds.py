@@ -47,7 +47,7 @@ def iterate_texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def compared_values(text: str, names: Collection[str]) -> Iterator[int | str]:
-    """The thresholds of the comparisons that read one of the names; none if `text` is no expression."""
+    """The thresholds of the comparisons that read one of the names; none if `text` is not an expression."""
     try:
         tree = parse_python(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -339,7 +339,7 @@ class Init:
 
 KAIMING_MODES = ("fan_in", "fan_out")
 
-# the least and the largest number of arguments
+# initialiser -> the smallest and the largest number of its arguments
 INIT_ARGUMENT_COUNTS = {
     "zeros": (0, 0),
     "ones": (0, 0),
@@ -353,7 +353,7 @@ INIT_ARGUMENT_COUNTS = {
     "kaiming_normal": (0, 0),
     "orthogonal": (0, 0),
 }
-# initialisers of matrices: they depend on the number of rows and columns
+# initialisers that need at least two axes, because they depend on the numbers of inputs and outputs
 MATRIX_INITS = frozenset(
     name for name in INIT_ARGUMENT_COUNTS if name.startswith(("xavier", "kaiming", "orthogonal"))
 )

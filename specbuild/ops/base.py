@@ -11,7 +11,7 @@ from specbuild.ops.attribute_kinds import AttributeKind, InitKind
 from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
 
-# What a diagram shows of an attribute: it, the size of the output, the size of a window, or nothing.
+# How a diagram shows an attribute: in the caption, as the size of the output or of a window, or not at all.
 AttributeRole: TypeAlias = Literal["main", "output", "window", "detail"]
 
 POSITION_KEEPING_FAMILIES = ("norm", "activation", "dropout")
@@ -53,7 +53,7 @@ class RunningStatistics:
 class PositionSource:
     """The input whose positions are those of an output axis, after `offset` positions of other inputs.
 
-    If the axis is several axes of the input in row-major order, `merged_axes` are these.
+    If the output axis merges several axes of the input in row-major order, these are the `merged_axes`.
     """
 
     input: int = 0
@@ -67,14 +67,13 @@ class Op:
     name: ClassVar[str]
     family: ClassVar[str]
     input_specs: ClassVar[tuple[InputSpec, ...]] = (InputSpec("x", "the input"),)
-    can_inline: ClassVar[bool] = (
-        False  # whether emitted code may write it inside the expression that reads it
-    )
+    # Whether emitted code may write it inside the expression that reads it.
+    can_inline: ClassVar[bool] = False
     is_sum: ClassVar[bool] = False  # whether the output is the sum of the inputs
     symbol: ClassVar[str] = ""  # a sign that stands for the op in diagrams
     summary: ClassVar[str]
 
-    # Like those of a dataclass, but shared: generating them for every op would slow down the start.
+    # The next three do what a dataclass would generate; generating them for each op would slow down the start.
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -164,7 +163,7 @@ def register_op(family: str) -> Callable[[type[T]], type[T]]:
 
 @dataclass(frozen=True)
 class OpAttribute:
-    """The declaration of one attribute."""
+    """One attribute of an op, as declared with `attribute_field`."""
 
     name: str
     kind: AttributeKind
@@ -179,6 +178,5 @@ class OpAttribute:
 
 def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
     """The attributes of an op by name."""
-
     declared = fields(cls)  # type: ignore[arg-type]
     return {f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared}

@@ -17,7 +17,7 @@ from specbuild.ops.base import OPS, Op
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-# group of entry points -> what its names are
+# group of entry points -> what `specbuild doctor` calls them
 EXTENSION_GROUPS = {"specbuild.backends": "backend", "specbuild.ops": "ops", "specbuild.blocks": "blocks"}
 
 

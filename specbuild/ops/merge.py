@@ -36,9 +36,8 @@ class Elementwise(Op):
 
     input_specs = VARIADIC_INPUTS
     can_inline = True
-    needs_equal_axes = (
-        False  # whether all inputs need the same axes, unless the attribute `broadcast` is true
-    )
+    # Whether all inputs need the same axes, unless the attribute `broadcast` is true.
+    needs_equal_axes = False
     is_binary = False  # whether it takes exactly two inputs
     output_dtypes: ClassVar[tuple[str, ...]] = ("float", "int32")  # dtypes that the result can have
 

@@ -43,15 +43,16 @@ class Flatten(Op):
 
 
 def stable_size(axis: str, parts: list[int], size: int) -> int:
-    """The computed size of an axis; except for channels, plain if one of `parts` has no expression.
+    """The size of an axis that is computed from `parts`; without its expression if one of them has none.
 
-    Such a part may be the size of an input, which can differ at run time. Channels never differ.
+    Such a part may be the size of an input, which can be another one at run time. The number of channels cannot,
+    so it keeps its expression.
     """
     return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)
 
 
 def find_dividend(part: int, by: int) -> Expression | None:
-    """The expression `whole` if that of `part` is `whole // by`, as after a split in two; else None."""
+    """The expression `whole` if the expression of `part` is `whole // by`, as after a split; else None."""
     expression = expression_of(part)
     match expression.tree if expression else None:
         case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (

@@ -13,12 +13,8 @@ from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, pa
 # The kinds of results: true or false, integers, floats with integral values (`floor`), any numbers.
 BOOL, INT, INTEGRAL, REAL = "bool", "int", "whole", "real"
 NUMBER_KINDS = (INT, INTEGRAL, REAL)  # each includes those before it
-KIND_PRESERVING = (
-    "abs",
-    "sign",
-    "minimum",
-    "maximum",
-)  # functions whose result is of the kind of their arguments
+# Functions whose result is of the kind of their arguments.
+KIND_PRESERVING = ("abs", "sign", "minimum", "maximum")
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class TableExpression:
         return self.constants[unparse_part(node)]
 
     def list_axes(self, node: ast.expr | None = None) -> list[str]:
-        """The axes that a part (by default, the whole expression) reads, one entry for each time."""
+        """The axes that a part (by default, the whole expression) reads; an axis that it reads twice is there twice."""
         node = node or self.syntax_tree
         if self.is_constant(node):
             return []

@@ -17,7 +17,7 @@ MAX_ELEMENTS = 2**31 - 1
 
 
 class ShapeError(Exception):
-    """Axes or sizes that do not fit. The elaborator adds the location and the enclosing blocks."""
+    """Axes or sizes that do not fit. `specbuild.elaborate` adds the location and the enclosing blocks."""
 
     def __init__(self, code: str, message: str, hint: str = ""):
         super().__init__(message)

@@ -57,7 +57,7 @@ class WeightSpec:
     `axes` are in PyTorch's order and named by their role: O and I for the output and input channels of a
     kernel, then the window axes. A backend may store them in another order. `trainable` is false for buffers.
     `decays` says whether weight decay applies: to kernels of linear and convolution layers and to embeddings.
-    `init` gives the initial values, `random` those of parity, where no weight should be trivial.
+    `init` gives the initial values, `random` those for parity: zeros and ones would hide errors there.
     """
 
     axes: Mapping[str, int]

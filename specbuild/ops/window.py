@@ -67,7 +67,7 @@ class SlidingWindow:
     def with_ceil_mode(self) -> SlidingWindow:
         """The window with PyTorch's `ceil_mode`, expressed as more padding at the end, for any input size.
 
-        A last window may extend beyond the end if it starts before the padding there.
+        With it, a last window that starts before the padding at the end may extend beyond it.
         """
         if self.pads is None:
             return self
