@@ -34,7 +34,7 @@ class BlockScope:
     pending_inside: dict[str, PendingEdits] = field(default_factory=dict)
     applied_edits: list[tuple[EditDef, str]] = field(default_factory=list)  # each with the path of a step
     frozen_paths: list[str] = field(default_factory=list)  # steps and groups that are not trained
-    # Path of a removed or extended step -> the value that later steps read instead.
+    # Path of a step that edits remove or insert after -> the value that later steps read instead.
     moved_values: dict[str, Ref] = field(default_factory=dict)
 
     def value_type(self, ref: Ref) -> TensorType:

@@ -15,16 +15,16 @@ from specbuild.ir.graph import Block, Node
 from specbuild.ops.base import Op
 
 MAX_NAMES = 12  # in a hint
-LINEAR_STEPS = 3
+LINEAR_STEPS = 3  # as many edits are left out one by one before the steps double
 
 
 def misfit_error(
     error: SpecError, edits: list[EditDef], build: Callable[[Collection[EditDef]], Block]
 ) -> SpecError:
-    """Return an error at the edit that causes it: with only the edits before that one, the model is valid.
+    """Return the error at the edit that causes it: with only the edits before this one, the model is valid.
 
-    The search goes back from the last edit, first one by one, then in steps that double, and then bisects;
-    each test builds the model again.
+    `build` builds the model with some of the edits. The search leaves out more and more of the last edits,
+    first one by one, then in steps that double, until the model is valid; then it bisects.
     """
 
     def try_edits(count: int) -> SpecError | None:

@@ -48,9 +48,9 @@ def output_name(output: Output) -> str:
 
 
 def tap_path(model: Block, path: str, at: SourceAddress) -> tuple[Block, Output]:
-    """Return a value of a model by its path, and the model with the taps that this value needs.
+    """Return a value of a model by its path, and the model with the inner outputs that this value needs.
 
-    The path in an alias of a model may start with the label of that model.
+    In an alias, the path may start with the label of the other model.
     """
     label = model.alias_label
     if label and path == label:
@@ -62,7 +62,7 @@ def tap_path(model: Block, path: str, at: SourceAddress) -> tuple[Block, Output]
 
 
 def select_outputs(model: Block, raw: Any, at: SourceAddress) -> Block:
-    """Return the model with the outputs that the spec of an alias lists; `raw` has paths in the model."""
+    """Return the model with the outputs that an alias lists; `raw` has their paths in the model."""
     if isinstance(raw, str):
         model, output = tap_path(model, raw, at)
         return model.with_outputs({"": output})

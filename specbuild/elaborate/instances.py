@@ -31,12 +31,13 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A change to a model that tests something: other parameter values, or only some of the edits."""
+    """A changed build of a model, to see what depends on what: other parameter values, or fewer edits."""
 
     changed_params: Mapping[str, Any] = field(default_factory=dict)
     edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
     def override_arguments(self, definition: BlockDef, at: SourceAddress) -> dict[str, Argument]:
+        """Return the changed values of those parameters that this block has."""
         params = {name: raw for name, raw in self.changed_params.items() if name in definition.params}
         return {name: Argument(raw, at.child(name)) for name, raw in params.items()}
 
@@ -227,7 +228,7 @@ class BlockInstances:
         if not definition.steps:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
         self.run(scope, definition.steps)
-        outputs = self.resolve_outputs(scope)  # before the nodes are read: a tap changes a node
+        outputs = self.resolve_outputs(scope)  # before the nodes are read: an output inside a node changes it
         check_attribute_names(scope)
         return Block(
             definition.name,
@@ -290,7 +291,7 @@ def instance_key(
 
 
 def param_env(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters for expressions of their own block, in which numbers are symbols."""
+    """Return the parameters as the expressions of their own block see them: each number is a symbol."""
     return {p: v if isinstance(v, BlockArgument) else symbolic(concrete(v), p) for p, v in params.items()}
 
 

@@ -121,7 +121,7 @@ class NodeBuilder:
         return type_, parts
 
     def check_initializer(self, step: StepDef, name: str, init: Init, weights: Iterable[WeightSpec]) -> None:
-        """Raise SB305 if the attribute `name` gives an initializer for matrices to a vector."""
+        """Raise SB305 if the attribute `name` gives an initialiser for matrices to a vector."""
         weight = next((w for w in weights if w.init is init), None)
         if init.kind in MATRIX_INITS and weight is not None and len(weight.axes) < 2:
             raise step.value_at.child(name).error(
@@ -257,7 +257,7 @@ class NodeBuilder:
 
 
 def detach_index(x: TensorType, i: int) -> TensorType:
-    """Replace the index `i` in the sizes of a type by its value, because later steps see another `i`."""
+    """Replace the index `i` of a repeat by its value in the sizes of a type: later steps see another `i`."""
     return TensorType({axis: bind_name(n, "i", i) for axis, n in x.sizes.items()}, x.dtype, x.batched)
 
 

@@ -43,7 +43,7 @@ class PendingEdits:
         """Return the edits that may match a step inside the step with these names.
 
         If an edit created the step, only later edits apply inside it. Edits in `finished` have no effect
-        inside. The selectors of the edits in `transparent_for` have no part for this step.
+        inside. The selectors of the edits in `transparent_for` skip this step.
         """
         edits = tuple(pair for pair in self.edits if pair[0] is created_by or pair[0] not in finished)
         if created_by is not None:

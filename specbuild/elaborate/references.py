@@ -15,7 +15,7 @@ from specbuild.ir.graph import Block, Node, Output, Ref
 
 
 def resolve_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
-    """Return the value that a reference names: a step, an input, `prev`, a part of a step, or a tap.
+    """Return the value that `text` names: a step, an input, `prev`, a part of a step, a value inside a block.
 
     Raises SB202 if nothing has this name, or if the step has several results.
     """

@@ -21,8 +21,8 @@ class StepEntry:
 
     name: str
     step: StepDef
-    label: str = ""  # of a step without a name: its name without a number
-    number: int | None = None  # the index of a member of a repeat
+    label: str = ""  # for a step without a name: the name that it gets, without its number
+    number: int | None = None  # for a member of a repeat: its index
     before: list[StepEntry] = field(default_factory=list)
     after: list[StepEntry] = field(default_factory=list)
     removed: bool = False

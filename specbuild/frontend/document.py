@@ -50,7 +50,7 @@ class ParamDef:
 
 @dataclass(frozen=True)
 class Argument:
-    """The value of a parameter as written, with the values of the names in it."""
+    """The value of a parameter or attribute as written, and `env`: the values of the names in it."""
 
     raw: Any
     at: SourceAddress
@@ -100,7 +100,7 @@ class BlockDef:
     steps: tuple[StepDef, ...]
     outputs: Any  # raw YAML
     at: SourceAddress
-    model: Spec | None = None  # for the model of a file: the file
+    model: Spec | None = None  # for the model of a file: that file; None for any other block
 
     @property
     def source(self) -> Source:

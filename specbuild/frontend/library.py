@@ -19,7 +19,7 @@ def library_index() -> dict[str, Path]:
 
 @cache
 def full_library_index() -> dict[str, Path]:
-    """Return the file of each block of the library and of extensions by name. The library goes first."""
+    """Return the file of each block of the library and of extensions by name. The library takes precedence."""
     index: dict[str, Path] = {}
     for folder in block_folders().values():
         index |= index_blocks(folder)
@@ -50,7 +50,7 @@ def find_library_file(block: str) -> Path | None:
 
 
 def library_files() -> list[str]:
-    """Return the names of all files for an import: `attention/cbam.yaml`, `extension/file.yaml`."""
+    """Return the names of all files as imports write them: `attention/cbam.yaml`, `extension/file.yaml`."""
     names = [path.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.yaml")]
     for name, folder in block_folders().items():
         names += [f"{name}/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.yaml")]

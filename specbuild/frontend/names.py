@@ -16,10 +16,10 @@ USED_BY_CODE = "is used by the emitted code"
 class ReservedNames:
     """Names that a spec cannot use, because a framework or the code emitted for it needs them."""
 
-    framework: str = ""  # in texts: "PyTorch"
+    framework: str = ""  # its name in messages: "PyTorch"
     attributes: frozenset[str] = frozenset()  # of the framework's layer class: a step would overwrite them
-    emitted: frozenset[str] = frozenset()  # that emitted code uses: modules, helpers, arguments, classes
-    builtins: frozenset[str] = frozenset()  # that emitted constructors call: a parameter would hide them
+    emitted: frozenset[str] = frozenset()  # used by emitted code: modules, helpers, arguments, classes
+    builtins: frozenset[str] = frozenset()  # called by emitted constructors: a parameter would hide them
 
 
 # Reserved in emitted code of every framework.

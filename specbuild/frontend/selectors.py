@@ -17,7 +17,8 @@ PART_PATTERN = rf"(?:[A-Za-z0-9_*]|{NUMBERS_PATTERN})+(?::[A-Za-z][A-Za-z0-9_]*)
 SELECTOR_PATTERN = rf"^{PART_PATTERN}(?:\.{PART_PATTERN})*$"
 MAX_PARTS = 64
 
-MatchStates = frozenset[int]  # the possible numbers of parts that match the names so far
+# How many parts of a selector the names of a path so far can match; `**` allows several counts.
+MatchStates = frozenset[int]
 NO_STATES: MatchStates = frozenset()
 
 

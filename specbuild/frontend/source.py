@@ -60,7 +60,7 @@ class Source:
     def location(self, path: KeyPath = (), offset: int = 0) -> Location:
         """Return the location of the value at `path`, or of its nearest existing ancestor.
 
-        `offset` is an index into a text value; it counts if the value stands in the file without escapes.
+        `offset` is an index into a text value. It is ignored if the file writes the value with escapes.
         """
         position, exists = self._find_position(path)
         location = self._text.location_at(*position.start)

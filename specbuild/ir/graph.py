@@ -48,7 +48,7 @@ class Node:
     """One step: an operation with its inputs and the type of its result.
 
     `name` is the path inside the block: `conv1`, or `layer1.0` for a member of a repeat or a group.
-    `args` are the arguments of a block instance, as expressions of the enclosing block.
+    `args` are the arguments of a block instance, as expressions over the names of the enclosing block.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One instance of a block; equal instances are one object. Sizes are expressions of its parameters."""
+    """One instance of a block; equal instances are one object. Sizes are expressions over its parameters."""
 
     kind: str  # the name of the block
     doc: str
@@ -94,14 +94,16 @@ class Block:
     inputs: Mapping[str, TensorType]
     nodes: tuple[Node, ...]
     groups: Mapping[str, Group]
-    outputs: Mapping[str, Output]  # "" if there is one unnamed output; else by name, or by path for a tap
+    outputs: Mapping[
+        str, Output
+    ]  # "" if there is one unnamed output; else by name, or by path for a value inside the block
     at: SourceAddress
     step_count: int = 0  # nodes, including those of inner blocks
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
-    unstable_params: frozenset[str] = frozenset()  # parameters for which other values would need other code
+    unstable_params: frozenset[str] = frozenset()  # parameters whose other values would need other code
     frozen_paths: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
     applied_edits: AppliedEdits = ()  # each with the path of a step that it changed
-    # For a model that only gives another model its own name: the label of that model in the file.
+    # For an alias, a model whose only step is another model: the name of that step.
     alias_label: str = ""
 
     @property
@@ -120,7 +122,7 @@ class Block:
         return nodes
 
     def value_type(self, ref: Ref) -> TensorType:
-        """Return the type of a value in this block; its sizes are expressions of this block."""
+        """Return the type of a value in this block; its sizes are expressions over the names of this block."""
         if ref in self.inputs:
             return self.inputs[ref]
         name, _, output = ref.partition("@")
@@ -135,7 +137,7 @@ SIZE_NAMES = {"D": "depth", "H": "height", "W": "width", "T": "length"}
 
 
 def size_names(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return the variables for input sizes in the code of a block, each with its input and axis."""
+    """Return the variables that hold input sizes in the code of a block, each with its input and axis."""
     names = {}
     for name, x in inputs.items():
         for axis in sorted(x.axes, key=lambda axis: axis != CHANNEL):
@@ -150,19 +152,19 @@ def size_names(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[
 
 
 def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, int]:
-    """Return the values of these variables for the inputs of one use of a block."""
+    """Return the values of the variables of `size_names`, for the inputs of one use of a block."""
     return {variable: inputs[name][axis] for variable, (name, axis) in size_names(inputs, params).items()}
 
 
 def node_output_type(node: Node, output: str) -> TensorType:
-    """Return the type of one output of a node, with sizes as expressions of the enclosing block."""
+    """Return the type of one output of a node; its sizes are expressions over the names of the enclosing block."""
     if not isinstance(node.op, Block):
         return node.parts[output]
     return outer_type(node.op.outputs[output].type, node.args)
 
 
 def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
-    """Rewrite the sizes of a type inside a block instance as expressions of the enclosing block."""
+    """Rewrite the sizes of a type inside a block instance as expressions over the names of the enclosing block."""
     sizes = {axis: translate_expression(size, args) for axis, size in x.sizes.items()}
     return TensorType(sizes, x.dtype, x.batched)
 

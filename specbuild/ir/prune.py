@@ -23,7 +23,7 @@ class _NeededNodes:
     """The nodes of one block that its outputs need."""
 
     nodes: list[Node] = field(default_factory=list)  # from last to first
-    # The next two have as keys the names of nodes with weights: a node with `reuses` counts for its origin.
+    # The keys of the next two are nodes with their own weights; a node that reuses weights counts for its origin.
     block_outputs: dict[str, set[str]] = field(default_factory=dict)  # the outputs of its block that are read
     first_reuse: dict[str, str] = field(default_factory=dict)  # the first needed node that reuses its weights
     # If an origin is not needed, its first reuse takes over its weights and its name: reuse -> origin.

@@ -1,8 +1,8 @@
 """Check a value against a JSON Schema (draft-07) with `jsonschema_rs`, and order the errors for the author.
 
-At run time this package checks specs, not `jsonschema`: with `jsonschema`, the start of a command would take
-longer than a fifth of a second, and the check of an invalid file longer than two seconds. Tests check that
-both refuse the same files. One rule is stricter than draft-07: 64.0 is not an integer.
+Specs are not checked with the package `jsonschema`, because it is slow: with it, a command would need more
+than a fifth of a second to start, and more than two seconds to check an invalid file. Tests check that both
+packages refuse the same files. One rule is stricter than draft-07: 64.0 is not an integer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KeyPath = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
 MAX_ERRORS = 1_000  # the check of a value stops at this number
-FIRST_BUDGET = 4_000  # values in the first part of a file that is checked for errors
+FIRST_BUDGET = 4_000  # how many values of an invalid file are checked at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class SchemaChecker:
     def find_errors(self, value: Any) -> list[SchemaError]:
         """Return the errors in the order of the file; errors of the same value in the order of KEYWORDS.
 
-        Each error costs memory. So this checks the first part of the file, and more of it only if that part
-        has fewer than MAX_ERRORS errors.
+        Each error costs memory. So at first only the beginning of the file is checked, and more of it only if
+        the beginning has fewer than MAX_ERRORS errors.
         """
         if self.is_valid(value):
             return []
@@ -136,7 +136,7 @@ def is_final(error: SchemaError) -> bool:
 
 
 class IntegerKeyword:
-    """The keyword `whole`, which stands beside `type: integer` and refuses 64.0."""
+    """The keyword `whole`, which is added to `type: integer` and refuses 64.0."""
 
     def __init__(self, _parent: Any, _value: Any, _path: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The JSON Schema of edits: one verb with its further keys."""
+"""The JSON Schema of edits: each has one verb, and further keys that belong to this verb."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from specbuild.frontend.selectors import SELECTOR_PATTERN
 
 EDIT_TITLE = "an edit"
 SELECTOR_TITLE = "a selector"
-REQUIRED_KEYS = {"replace": ["with"], "rewire": ["from"], "set": ["to"]}  # of each verb
+REQUIRED_KEYS = {"replace": ["with"], "rewire": ["from"], "set": ["to"]}  # verb -> keys
 CHOICE_REF = {"$ref": "#/definitions/choice"}
 
 
 @cache_by_ops
 def build_edit_schema() -> Schema:
-    """Return the schema of an edit; an editor suggests a verb first, then the keys of that verb."""
+    """Return the schema of an edit. With it, an editor suggests a verb first, then the keys of that verb."""
     keys = {**verb_schemas(), **companion_schemas()}
     return {
         "title": EDIT_TITLE,
@@ -40,7 +40,7 @@ def build_edit_schema() -> Schema:
 
 def key_owners() -> dict[str, list[str]]:
     """Return the verb for each key that belongs to only one verb."""
-    keys = {key for beside in EDIT_VERBS.values() for key in beside}
+    keys = {key for further_keys in EDIT_VERBS.values() for key in further_keys}
     found = {key: [verb for verb in EDIT_VERBS if key in EDIT_VERBS[verb]] for key in sorted(keys)}
     return {key: verbs for key, verbs in found.items() if len(verbs) == 1}
 
@@ -71,6 +71,7 @@ def verb_schemas() -> dict[str, Schema]:
 
 @cache_by_ops
 def companion_schemas() -> dict[str, Schema]:
+    """Return the schemas of the keys that stand beside a verb."""
     return {
         "after": {
             **selector_schema(),

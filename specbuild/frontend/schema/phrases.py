@@ -83,6 +83,6 @@ def description_clause(text: str) -> str:
 
 
 def sentence_fragment(text: str) -> str:
-    """Return the first sentence of a text without a capital letter, for use inside another sentence."""
+    """Return the first sentence of a text with a small first letter, for use inside another sentence."""
     first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
     return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first

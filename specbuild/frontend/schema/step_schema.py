@@ -142,7 +142,7 @@ def names_pattern(names: list[str]) -> str:
 
 
 def ops_without_attributes(entries: Mapping[str, Any]) -> list[str]:
-    """Return the ops that need no attributes."""
+    """Return the ops without required attributes."""
     return [op for op in entries if not any(a.is_required for a in list_attributes(OPS[op]).values())]
 
 
