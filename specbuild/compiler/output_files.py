@@ -91,7 +91,7 @@ def read_output(path: Path) -> str | None:
 def is_current(path: Path, digest: str) -> bool:
     """Whether this version generated the file from the spec with this digest, and nobody edited it.
 
-    Other tools do not count: each version of Graphviz places boxes slightly differently.
+    The versions of other tools do not matter: each Graphviz places boxes slightly differently.
     """
     current = read_output(path) or ""
     stamp = STAMP.match(current)

@@ -29,7 +29,7 @@ from specbuild.ops.base import Op
 
 
 def trained_tensors(model: Block, backend: str) -> list[TrainedTensor]:
-    """All trainable tensors, in graph order; without those that the spec freezes. Lowers the model."""
+    """The trainable tensors of a model in graph order, without those that the spec freezes. Lowers it."""
     target = load_backend(backend)
     lowered = lower_model(model, target)
     return group_tensors(model, find_weights(lowered, target), find_parts(lowered, target))

@@ -34,7 +34,7 @@ class CompilationStages:
 
     @property
     def model(self) -> Block:
-        """The graph with its unstable parameters marked, which are found now if they are not known yet."""
+        """The graph, with its unstable parameters marked (see `constructor_params`). The first access finds them."""
         unstable = self.compiler.unstable_params()
         return replace(self.graph, unstable_params=unstable) if unstable else self.graph
 
@@ -90,7 +90,7 @@ def elaborate_model(
         # imported late: few commands need it
         from specbuild.compiler.constructor_params import find_unstable_params
 
-        documents = [owner.source.data for owner in files.specs_by_source.values()]
+        documents = [opened.source.data for opened in files.specs_by_source.values()]
         return find_unstable_params(compiler, elaborate_with, documents)
 
     compiler = ModelCompiler(graph, unstable_params)
@@ -122,8 +122,8 @@ def compile_source(
 ) -> str:
     """The audited source of a model for one framework; `header` lines become comments at the top.
 
-    With `loader`, the source of a Keras model includes a function that loads canonical weights.
-    With `groups`, it includes a function that groups the parameters for an optimizer.
+    With `loader`, it includes a function that loads canonical weights; with `groups`, a function that groups
+    the parameters for an optimizer. Raises SB605 if the backend has no such function.
     """
     from specbuild.compiler.compiled_model import compile_graph  # imported late: most commands emit no code
 

@@ -71,7 +71,7 @@ class WeightLocation(CanonicalWeight):
 
 
 def reorder_blocks(value: Array, blocks: Sequence[int]) -> Array:
-    """Reorder the equal parts of the first axis."""
+    """Split the first axis into equal parts, as many as `blocks`, and reorder them."""
     parts = value.reshape(len(blocks), -1, *value.shape[1:])
     return parts[list(blocks)].reshape(value.shape)
 
@@ -169,8 +169,8 @@ def find_weights(model: LoweredModel, backend: Backend) -> list[WeightLocation]:
             if node.reuses is not None:
                 continue
             if isinstance(node.op, Block):
-                here = backend.layer_path(with_rows, node.name)
-                yield from visit_weights(lowered.children[node.name], (*path, node.name), (*prefix, here))
+                layer = backend.layer_path(with_rows, node.name)
+                yield from visit_weights(lowered.children[node.name], (*path, node.name), (*prefix, layer))
             elif isinstance(node.op, Op):
                 storages = lowered.weights.get(node.name, {})
                 for weight in node_weights(node, lowered.block, path):
@@ -195,11 +195,11 @@ def find_blocks(model: LoweredModel, backend: Backend) -> Iterator[BlockLocation
     def visit_blocks(lowered: LoweredBlock, path: str, prefix: str) -> Iterator[BlockLocation]:
         for node in lowered.block.nodes:
             if isinstance(node.op, Block) and node.reuses is None:
-                here = f"{path}{node.name}."
+                inner_path = f"{path}{node.name}."
                 layer_path = backend.layer_path(rows.get(lowered), node.name)
-                there = f"{prefix}{layer_path}{backend.path_separator}"
-                yield BlockLocation(here, node.op, there)
-                yield from visit_blocks(lowered.children[node.name], here, there)
+                inner_prefix = f"{prefix}{layer_path}{backend.path_separator}"
+                yield BlockLocation(inner_path, node.op, inner_prefix)
+                yield from visit_blocks(lowered.children[node.name], inner_path, inner_prefix)
 
     rows = CollapsedRows(model)
     yield BlockLocation("", model.root.block, "")
@@ -207,7 +207,10 @@ def find_blocks(model: LoweredModel, backend: Backend) -> Iterator[BlockLocation
 
 
 class CollapsedRows:
-    """The instances of a lowered model with their rows of layers, which some frameworks' paths contain."""
+    """The block instances of a lowered model after `collapse_rows`, each computed once.
+
+    A row is one container, such as nn.Sequential, for a group of layers; weight paths may go through it.
+    """
 
     def __init__(self, model: LoweredModel):
         self.value_numbers = {kind: dict(numbers) for kind, numbers in model.value_numbers.items()}

@@ -1,4 +1,4 @@
-"""Summaries of a model: rows, tables, export formats, and the values that an output can tap."""
+"""Summaries of a model: rows, tables, export formats, and its intermediate values (taps)."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ AxisSizes = dict[str, int]
 
 EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 
+# Usual sizes of an input: a feature map, a sequence, a vector.
 MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}

@@ -49,7 +49,7 @@ class SummaryRow:
 
 @dataclass
 class NameBranch:
-    """The nodes whose names start with the same parts."""
+    """The nodes whose dotted names start with the same parts: `node` has this name, `children` longer ones."""
 
     node: Node | None = None
     children: dict[str, NameBranch] = field(default_factory=dict)

@@ -1,4 +1,7 @@
-"""The values of a model that another model can tap: path, shape, and stride relative to the input."""
+"""Taps: the intermediate values of a model that `--features` or another spec can read.
+
+Each has a path, a shape, and a stride relative to the input.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ HEADINGS = ("tap", "op or block", "shape", "channels", "stride")
 
 @dataclass(frozen=True)
 class Tap:
-    """One value; a spec refers to it by the step of the model and `path`: `backbone.layer3.0.conv1`."""
+    """One value. A spec that uses the model as the step `backbone` reads it as `backbone.` and `path`."""
 
     path: str
     kind: str
@@ -67,7 +70,7 @@ def format_stride(stride: Fraction) -> str:
 
 
 def list_taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
-    """All values of a model in the order of computation, down to `depth` levels of names."""
+    """The taps of a model in the order of computation, down to `depth` levels of names."""
     input_strides = {
         name: {axis: Fraction(1) for axis in x.axes if axis != CHANNEL and x.batched}
         for name, x in model.inputs.items()

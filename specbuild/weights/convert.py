@@ -1,4 +1,4 @@
-"""Read, convert, compare and write weight files. The other modules of this package do the single steps."""
+"""Read, convert, compare and write weight files. Each part of the work has a module of its own."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def linear_sides(weight: MismatchedWeight, adaptation: Adaptation, axis: int) ->
 def repeat_channels(old: Array, initial: Array, axis: int) -> Array:
     """Repeat the old channels up to the new number, scaled; a single new channel is their sum.
 
-    As `adapt_input_conv` of timm.
+    This is what `adapt_input_conv` in timm does.
     """
     import numpy as np
 

@@ -111,7 +111,7 @@ def match_weights(
     namings: Iterable[NamingScheme],
     compiler: ModelCompiler | None = None,
 ) -> MatchedWeights:
-    """Match by the naming scheme that leaves the fewest exceptions; the first of several.
+    """Match by the naming scheme that leaves the fewest exceptions; if several do, by the first of them.
 
     The `compiler` of the model, if there is one, saves lowering it again.
     """
@@ -243,7 +243,7 @@ def naming_candidates(
 
 
 def chosen_layout(model: Block, layouts: Sequence[NamingScheme], chosen: str) -> NamingScheme:
-    """The published layout of a name; raises SpecError SB806 if it is unknown or belongs to several steps."""
+    """The published layout with a name; raises SpecError SB806 if it is unknown or belongs to several steps."""
     named = [layout for layout in layouts if layout.name == chosen]
     if len(named) > 1 and named[0].path:
         paths = join_names([layout.path[:-1] for layout in named])

@@ -79,7 +79,7 @@ def convert_published_weights(model: Block, layout: str, entries: Mapping[str, A
 
 
 def layout_framework(layout: str) -> str:
-    """The framework whose names a layout maps."""
+    """The framework to whose names the rules of a published layout map."""
     return "keras" if layout.startswith("keras") else "torch"
 
 

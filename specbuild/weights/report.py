@@ -1,4 +1,4 @@
-"""Report what of a weight file matches the model: as text and as JSON."""
+"""Report how the tensors of a weight file match the model: as text and as JSON."""
 
 from __future__ import annotations
 

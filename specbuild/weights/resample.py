@@ -1,11 +1,11 @@
 """Resample tables on a grid to another grid: bicubic, in float64, along one axis of the grid after the other.
 
-There are three methods in use, and all are available:
+The three common methods are available:
 
 * `align_corners` maps corners to corners, as torchvision's `interpolate_embeddings` does for position
   embeddings;
 * without it, positions are the centres of squares, as in Swin and timm for relative positions;
-* `antialias` does so too, with a wider window where the grid shrinks, as timm does for position embeddings.
+* `antialias` is the same with a wider window where the grid shrinks, as timm does for position embeddings.
 
 The results equal those of PyTorch's `interpolate(mode="bicubic")`.
 """

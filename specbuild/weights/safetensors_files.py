@@ -97,7 +97,7 @@ def kind_from_name(path: Path) -> FileKind:
 
 def read_safetensors(path: Path) -> WeightFile:
     """Read a safetensors file; 16-bit floats become float32. Raises SpecError SB804 if it is invalid."""
-    from safetensors import SafetensorError, safe_open  # imported late, as numpy
+    from safetensors import SafetensorError, safe_open  # imported late, like numpy
 
     values: dict[str, Array] = {}
     try:

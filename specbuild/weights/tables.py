@@ -1,5 +1,4 @@
-"""Resample tables whose rows are the positions of a grid, such as position embeddings, to a grid of another
-size.
+"""Resample tables whose rows are the positions of a grid, such as position embeddings, to another grid.
 
 The grids are those that the user states, else the model's grid as `table_grids` infers it, else squares.
 """
