@@ -43,7 +43,10 @@ class BlockKinds:
         return self.register_kind(identity, block.kind, block.doc, StepScope.from_block(block), block)
 
     def variety_index(self, identity: Hashable, block: Block) -> int:
-        """The number of a block's variety: in two instances of it, common steps have the same changes."""
+        """The number of the variety of a block.
+
+        Instances are of one variety if the steps that they have in common changed in the same way.
+        """
         if id(block) in self._varieties:
             return self._varieties[id(block)]
         signatures: dict[str, Hashable] = {}
@@ -55,7 +58,10 @@ class BlockKinds:
         for name in (*block.inputs, *(f">{name}" for name in block.outputs)):
             signatures[f"{name}@"] = self.marks.mark_of(block, name).signature
         varieties = self._known_varieties.setdefault(identity, [])
-        fits = (all(v.get(name, sign) == sign for name, sign in signatures.items()) for v in varieties)
+        fits = (
+            all(variety.get(name, signature) == signature for name, signature in signatures.items())
+            for variety in varieties
+        )
         index = next((i for i, fit in enumerate(fits) if fit), len(varieties))
         if index == len(varieties):
             varieties.append({})

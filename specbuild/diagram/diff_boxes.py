@@ -19,7 +19,7 @@ def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks:
     lines = collect_notes(marks)
     if mark.change in ("changed", "inside", "renamed"):
         lines += summarize_inside("inside", diff_marks, blocks, mark.count)
-    old_costs = {one.old_cost for one in marks}
+    old_costs = {m.old_cost for m in marks}
     return replace(
         box, change=mark.change, notes=tuple(lines), old_cost=old_costs.pop() if len(old_costs) == 1 else None
     )
@@ -36,9 +36,9 @@ def mark_repeat(box: Box, diff_marks: DiffMarks, group: StepGroup, marks: Sequen
             names = [m[0].name for m, c in zip(group.members, changes, strict=True) if c == {whole_change}]
             if names:
                 lines.append(f"{format_members(names)} {whole_change}")
-        both = [node for node in group.nodes if by_name[node.name].change not in ("added", "removed")]
-        blocks = [node.op for node in both if isinstance(node.op, Block)]
-        count = sum((by_name[node.name].count for node in both), ChangeCount())
+        in_both = [node for node in group.nodes if by_name[node.name].change not in ("added", "removed")]
+        blocks = [node.op for node in in_both if isinstance(node.op, Block)]
+        count = sum((by_name[node.name].count for node in in_both), ChangeCount())
         if blocks:
             lines += summarize_inside("each", diff_marks, blocks, count)
         elif any(count):

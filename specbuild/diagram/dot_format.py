@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def render_dot(view: View, direction: str = "LR", theme: str = "light") -> str:
     """The text of a DOT file."""
-    from graphviz import Digraph  # only here: most commands draw nothing
+    from graphviz import Digraph  # imported late: most commands draw nothing
 
     is_dark = theme == "dark"
     graph = Digraph(comment=None)
@@ -131,7 +131,7 @@ def diff_link_style(link: Link, is_dark: bool) -> dict[str, str]:
 
 def escape_rows(*rows: str) -> Any:
     """Lines of a label that Graphviz does not interpret: no HTML, no escapes, no entities."""
-    from graphviz import nohtml  # only here, as above
+    from graphviz import nohtml  # imported late, as above
 
     return nohtml("\\n".join(escape_label(row) for row in rows if row))
 

@@ -103,11 +103,11 @@ def write_font_config(folder: Path, others: bool) -> Path:
 
     Returns its path. The bundled fonts are copied to `folder`: fontconfig writes a file into each font folder.
     """
-    own = folder / "fonts"
-    own.mkdir()
+    bundled = folder / "fonts"
+    bundled.mkdir()
     for path in FONTS.glob("*.otf"):
-        shutil.copyfile(path, own / path.name)
-    folders = [str(own), *(name for name in SYSTEM_FONTS if others and Path(name).is_dir())]
+        shutil.copyfile(path, bundled / path.name)
+    folders = [str(bundled), *(name for name in SYSTEM_FONTS if others and Path(name).is_dir())]
     path = folder / "fonts.conf"
     path.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'

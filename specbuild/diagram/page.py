@@ -124,7 +124,7 @@ def compose_page(view: View, panels: list[FramedPanel], link_for: LinkFunction, 
 
 
 def title_texts(view: View, main: FramedPanel, limit: float) -> list[Text]:
-    """Title, description and facts, one below the other. Texts may be empty."""
+    """The title, the description and the line of numbers, one below the other. Texts may be empty."""
     description = "" if view.is_diff else main.placed.panel.subtitle
     return [
         Text(0, 16, view.title, 18, True),

@@ -97,15 +97,17 @@ class RowDivision:
     def piece_length(self, piece: list[str], links: Sequence[Link]) -> float:
         """The length of a piece along the flow: that of its longest path."""
         inside = set(piece)
-        far: dict[str, float] = {}
+        path_lengths: dict[str, float] = {}  # of the longest path to the end of each box
         reads: dict[str, list[str]] = {key: [] for key in piece}
         if len(piece) > 1:
             for link in links:
                 if link.head in inside and link.tail in inside:
                     reads[link.head].append(link.tail)
         for key in piece:
-            far[key] = self.box_extent(key) + max((far[k] + RANK_GAP for k in reads[key]), default=0)
-        return max(far.values())
+            path_lengths[key] = self.box_extent(key) + max(
+                (path_lengths[k] + RANK_GAP for k in reads[key]), default=0
+            )
+        return max(path_lengths.values())
 
     def build_row(
         self,
@@ -230,12 +232,12 @@ def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, 
 
     def paths_from(tail: str) -> dict[str, int]:
         if tail not in memo:
-            far = {tail: 0}
+            lengths = {tail: 0}
             for key in keys[index[tail] :]:
-                if key in far:
+                if key in lengths:
                     for head in after[key]:
-                        far[head] = max(far.get(head, 0), far[key] + 1)
-            memo[tail] = far
+                        lengths[head] = max(lengths.get(head, 0), lengths[key] + 1)
+            memo[tail] = lengths
         return memo[tail]
 
     return lambda tail, head: paths_from(tail).get(head, 0)
@@ -252,11 +254,11 @@ def main_links(row: PanelRow) -> set[Link]:
         into[link.head].append(link)
         out[link.tail].append(link)
     before: dict[str, int] = {}
-    behind: dict[str, int] = {}
+    after: dict[str, int] = {}
     for key in row.keys:
         before[key] = max((before[li.tail] + 1 for li in into[key]), default=0)
     for key in reversed(row.keys):
-        behind[key] = max((behind[li.head] + 1 for li in out[key]), default=0)
+        after[key] = max((after[li.head] + 1 for li in out[key]), default=0)
 
     def single_farthest(links: Sequence[Link], far: Callable[[Link], int]) -> Link | None:
         best = [li for li in links if far(li) == max(map(far, links))]
@@ -266,5 +268,5 @@ def main_links(row: PanelRow) -> set[Link]:
         link
         for link in row.direct_links
         if single_farthest(into[link.head], lambda li: before[li.tail]) is link
-        and single_farthest(out[link.tail], lambda li: behind[li.head]) is link
+        and single_farthest(out[link.tail], lambda li: after[li.head]) is link
     }

@@ -48,12 +48,13 @@ class RewiredStep:
     is_consequence: bool
 
 
+# What becomes of a weight: same path and shape, new path, new shape, only in the new model, only in the old.
 Fate: TypeAlias = Literal["carried", "moved", "reshaped", "added", "gone"]
 
 
 @dataclass(frozen=True)
 class WeightFate:
-    """The old and the new path and shape of one weight; None in a model that does not have it."""
+    """What becomes of one weight: its old and new path and shape, None in a model that does not have it."""
 
     fate: Fate
     before: str | None

@@ -91,7 +91,7 @@ class StepMatching:
         key_before: Callable[[FlatStep], Hashable],
         key_after: Callable[[FlatStep], Hashable],
     ) -> bool:
-        """Pair steps of equal keys: at the same path if possible, else in order; None matches nothing."""
+        """Pair steps with equal keys: at the same path if possible, else in order. A key None has no pair."""
         table: dict[Hashable, deque[FlatStep]] = {}
         for step in before:
             key = key_before(step)

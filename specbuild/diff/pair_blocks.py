@@ -34,10 +34,11 @@ class ModelPairing:
         self.removed_counts = Counter(
             container for step in diff.removed for container in self.removed_containers(step.path)
         )
-        # Blocks that contain any step of the old model; blocks that contain one of their own old steps.
+        # Blocks and groups of the new model that contain a step of the old model.
         self.with_old_steps = {
             container for path in self.matching.path_before for container in enclosing_paths(path)
         }
+        # Those of them that contain a step of the old block to which they correspond.
         self.with_own_steps = {
             container
             for new_path, old_path in self.matching.path_before.items()
@@ -96,7 +97,7 @@ class ModelPairing:
 
 
 def locate_nodes(model: Block) -> dict[str, NodeLocation]:
-    """All ops and blocks of a model, by path."""
+    """All steps of a model, also those inside blocks, by path."""
     locations: dict[str, NodeLocation] = {}
 
     def visit_block(block: Block, prefix: str) -> None:

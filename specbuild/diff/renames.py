@@ -72,10 +72,10 @@ def weight_rules(diff: Comparison) -> dict[str, str]:
     weighted_steps = {
         path: new for path, new in diff.matching.path_after.items() if diff.before.steps[path].weights
     }
-    free_weights = {path for path in moved_steps if diff.before.steps[path].op.name == "weight"}
+    weight_steps = {path for path in moved_steps if diff.before.steps[path].op.name == "weight"}
     renames = widest_renames(weighted_steps, (path for path in weighted_steps if path in moved_steps))
     return {
-        old if old in free_weights else f"{old}.{{rest}}": new if old in free_weights else f"{new}.{{rest}}"
+        old if old in weight_steps else f"{old}.{{rest}}": new if old in weight_steps else f"{new}.{{rest}}"
         for old, new in reversed(
             merge_numbered_renames(renames, [*weighted_steps, *count_contained_steps(weighted_steps)]).items()
         )

@@ -15,7 +15,9 @@ from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
 from specbuild.summary.table import format_memory, format_percent
 
-FORMER_FORMAT = "former"  # name of the old checkpoint format in the rules
+FORMER_FORMAT = (
+    "former"  # the name of the published layout that the printed rules define: the old model's names
+)
 MAX_TEXT = 200  # characters of the text of an entry
 
 
