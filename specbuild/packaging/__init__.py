@@ -1,4 +1,4 @@
-"""Packages: a folder with the model in one or both frameworks, its tests, a README and weight loaders."""
+"""Packages: a folder with the model in one or more frameworks, its tests, a README and weight loaders."""
 
 from specbuild.packaging.contents import (
     PACKAGE_FILE_NAMES,

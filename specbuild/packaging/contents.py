@@ -26,6 +26,7 @@ from specbuild.packaging.readme import ModelReadme
 Diagram = Literal["svg", "mermaid", "none"]
 
 INIT_NAME, README_NAME, DIAGRAM_NAME, TYPED_NAME = "__init__.py", "README.md", "diagram.svg", "py.typed"
+# Prefixes of file names: none in a package for one backend, else the name of the backend.
 PREFIXES = ("", *(f"{name}_" for name in BACKEND_NAMES))
 # Every file name that packages use. Other files in the folder belong to the user.
 PACKAGE_FILE_NAMES = frozenset(

@@ -1,4 +1,4 @@
-"""The audit of Python files that go with a model: no text of a spec may have become code in them."""
+"""The audit of the Python files beside a model file: no text of a spec may have become code in them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ Status = FileState | Literal["yours", "stale", "kept"]
 class FileChange:
     """The status of a file on disk compared with the package.
 
-    `yours` belongs to the user. `stale` is no longer part of the package; `kept` neither, but was edited.
+    A `yours` file belongs to the user. A `stale` file is no longer part of the package. A `kept` file is not
+    part of it either, but was edited, so it is not removed. For the others see `file_state`.
     """
 
     path: Path

@@ -40,7 +40,7 @@ class ModelFacts:
 
     @property
     def packaging(self) -> Packaging:
-        """The backend's part of packages; raises SB605 if it has none."""
+        """What the backend adds to packages; raises SB605 if it cannot be packaged."""
         backend = load_backend(self.backend)
         if backend.packaging is None:
             raise backend.missing_part("packages")
@@ -57,7 +57,7 @@ class ModelFacts:
     @property
     def class_names(self) -> list[str]:
         """The names of the emitted classes: the blocks of the model, then the model."""
-        return [unit.name for unit in self.class_specs]
+        return [class_spec.name for class_spec in self.class_specs]
 
     @property
     def inputs(self) -> Mapping[str, ModelValue]:

@@ -21,7 +21,7 @@ MODES = {"forward": "outputs and steps", "gradients": "gradients", "train": "a s
 
 @dataclass(frozen=True)
 class ParityResult:
-    """The result for one runtime of Keras."""
+    """The result for one runtime that was compared with the reference, over all seeds."""
 
     runtime: str
     dtype: str
@@ -37,18 +37,18 @@ class ParityResult:
 def load_results(path: Path, model: Model) -> tuple[ParityResult, ...]:
     """Return a report's results for this model; raises SB703 if it is invalid, SB704 if it has none."""
     results = read_report(path)
-    mine = [r for r in results if r.get("digest") == model.digest]
-    if not mine:
+    own_results = [r for r in results if r.get("digest") == model.digest]
+    if not own_results:
         message = f"`{make_printable(str(path))}` has no result for {model.name} as it is compiled here"
         hint = "run `specbuild parity --json` again with this spec, variant and parameters"
         raise SpecError("SB704", message, hint=hint)
     files = {name: content_hash(model.source(name)) for name in BACKEND_NAMES}
-    if any(r.get("files") != files for r in mine):
+    if any(r.get("files") != files for r in own_results):
         message = f"`{make_printable(str(path))}` has results for files that differ from those written here"
         hint = "they are from another version of specbuild: run `specbuild parity --json` again"
         raise SpecError("SB704", message, hint=hint)
     try:
-        return tuple(map(parse_result, mine))
+        return tuple(map(parse_result, own_results))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise invalid_report(
             path, "a result in it lacks something, or has something else in its place"

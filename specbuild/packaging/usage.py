@@ -82,7 +82,7 @@ def weight_lines(facts: ModelFacts, package: str, loaders: bool) -> Iterator[str
 def convert_commands(facts: Sequence[ModelFacts], targets: Sequence[str]) -> Iterator[str]:
     """Yield commands that convert weights from other sources for this model.
 
-    A file that training leaves needs no conversion for its own framework.
+    The file that training writes needs no conversion for the same framework, so it gets no command.
     """
     packagings = {name: load_backend(name).packaging for name in BACKEND_NAMES}
     packagings |= {f.backend: f.packaging for f in facts}
@@ -94,7 +94,7 @@ def convert_commands(facts: Sequence[ModelFacts], targets: Sequence[str]) -> Ite
         if packaging is not None:
             sources.append((f"published{packaging.weights_suffix}", f" --from {naming.name}{into}"))
     for target in targets:
-        needless = next((file for suffix, file in trained.items() if target.endswith(suffix)), "")
+        own_file = next((file for suffix, file in trained.items() if target.endswith(suffix)), "")
         for file, options in sources:
-            if file != needless:
+            if file != own_file:
                 yield f"specbuild weights convert SPEC {file}{options} -o {target}"
