@@ -72,7 +72,7 @@ def build_app(commands: Collection[str]) -> typer.Typer:
 
 
 def pass_by() -> None:
-    """Stand for a command that is not called."""
+    """Stand in for a command that the help lists and nothing calls."""
 
 
 def requested_commands(args: Sequence[str]) -> Sequence[str]:

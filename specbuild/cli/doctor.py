@@ -44,11 +44,11 @@ class Finding:
 def doctor_command() -> None:
     """List what is installed, what is missing, and how to install it."""
     findings = list(collect_findings())
-    names = max(len(f.name) for f in findings)
-    states = max(len(f.state) for f in findings)
+    name_width = max(len(f.name) for f in findings)
+    state_width = max(len(f.state) for f in findings)
     for f in findings:
         mark = "+" if f.is_present else "-"
-        print_text(f"{mark} {f.name:{names}}  {f.state:{states}}  {f.note}".rstrip() + "\n")
+        print_text(f"{mark} {f.name:{name_width}}  {f.state:{state_width}}  {f.note}".rstrip() + "\n")
     missing = dict.fromkeys(extra for name, _, extra in PACKAGES if extra and installed_version(name) is None)
     print_text("\nThe commands check, compile, show and schema need none of the missing packages.\n")
     if missing:

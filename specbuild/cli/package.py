@@ -26,7 +26,7 @@ UNCHANGED = ("same", "kept", "yours")
 
 @dataclass(frozen=True)
 class PackageRequest:
-    """The options of the command line."""
+    """The options of `specbuild compile --layout package`."""
 
     spec: str
     backends: Sequence[str]

@@ -1,4 +1,4 @@
-"""`specbuild parity`: do the emitted PyTorch and Keras files compute the same?"""
+"""`specbuild parity`: do the emitted files of several backends compute the same?"""
 
 from __future__ import annotations
 
@@ -134,11 +134,11 @@ def parity_command(
     def load_spec(spec: str, root: Path | None = root) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
 
-    form = "json" if as_json else format
+    output_format = "json" if as_json else format
     errors: list[SpecError] = []
     try:
         backend_names = backends.split(",") if backends else BACKEND_NAMES
-        request = ParitySettings(
+        parity_settings = ParitySettings(
             modes=MODES if mode == "all" else (mode,),
             dtype=dtype,
             batch=batch,
@@ -147,15 +147,15 @@ def parity_command(
             worker=WorkerOptions(device, tf32, timeout),
             jobs=jobs,
         )
-        require_packages(request.lineup)
+        require_packages(parity_settings.lineup)
         has_arguments = bool(variant or settings or features)
-        load_case = partial(load_spec_case, load=load_spec, backends=list(request.lineup.backends))
+        load_case = partial(load_spec_case, load=load_spec, backends=list(parity_settings.lineup.backends))
         builders = case_builders(specs or [], blocks or [], load_case, variant, has_arguments)
-        results, workers = run_parity(build_cases(builders, request, errors), request)
+        results, workers = run_parity(build_cases(builders, parity_settings, errors), parity_settings)
     except SpecError as error:  # a framework is missing or does not start, or there is no GPU
-        stop_with_error(error, errors, form)
+        stop_with_error(error, errors, output_format)
     errors += [e for result in results if (e := result.parity_error()) is not None]
-    print_report(results, workers, errors, form, depth)
+    print_report(results, workers, errors, output_format, depth)
     if errors:
         raise typer.Exit(exit_code(SpecErrors(errors)))
 

@@ -162,12 +162,12 @@ def print_styled_table(table: SummaryTable) -> None:
     from rich.text import Text
 
     console = plain_console()
-    steps = [table.column_headings, *map(table.row_cells, table.placed_rows)]
+    step_rows = [table.column_headings, *map(table.row_cells, table.placed_rows)]
     styles = [
         "bold" if p.row.inner else "" if p.row.cost.parameters or p.row.cost.macs else "dim"
         for p in table.placed_rows
     ]
-    console.print(fit_table(steps, len(TEXT_COLUMNS), styles, console.width), "")
+    console.print(fit_table(step_rows, len(TEXT_COLUMNS), styles, console.width), "")
     console.print(fit_table(table.family_rows, 1, ["" for _ in table.family_rows[1:]], console.width), "")
     for line in table.total_lines:
         console.print(Text(line, style="bold"), soft_wrap=True)

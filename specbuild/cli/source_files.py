@@ -19,7 +19,7 @@ from specbuild.frontend.names import to_snake_case
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """The options of the command line."""
+    """The options of `specbuild compile` for source files."""
 
     specs: Sequence[str]
     backends: Sequence[str]

@@ -1,4 +1,4 @@
-"""`specbuild weights`: initial weights, conversion between frameworks, and a look into weight files."""
+"""`specbuild weights`: write initial weights, convert weight files, inspect and compare them."""
 
 from __future__ import annotations
 
