@@ -50,7 +50,7 @@ class ClassSpec:
 
 @dataclass
 class ClassTable:
-    """The classes of one model that are built so far. Instances of a class are built after it."""
+    """The classes of one model that are built so far: those that a class uses are built before it."""
 
     value_numbers: Mapping[str, dict[str, int]]  # block identity -> its value numbers
     class_of: dict[LoweredBlock, ClassSpec] = field(default_factory=dict)

@@ -31,20 +31,21 @@ def build_classes(model: LoweredModel, unstable_params: Iterable[str] = ()) -> l
 
     The values of `unstable_params` are emitted as plain numbers.
     """
-    kinds: dict[str, list[LoweredBlock]] = {}
+    instances_by_block: dict[str, list[LoweredBlock]] = {}
     for lowered in model.instances:
-        kinds.setdefault(block_identity(lowered.block), []).append(lowered)
+        instances_by_block.setdefault(block_identity(lowered.block), []).append(lowered)
     root = with_unstable_params(model.root, unstable_params)
-    table = ClassTable({kind: dict(numbers) for kind, numbers in model.value_numbers.items()})
-    finished: dict[LoweredBlock, LoweredBlock] = {}  # instance -> the same with arguments and rows
+    table = ClassTable({identity: dict(numbers) for identity, numbers in model.value_numbers.items()})
+    # instance -> the same, with constructor arguments and rows of layers
+    finished: dict[LoweredBlock, LoweredBlock] = {}
     classes: list[ClassSpec] = []
-    for kind in sort_inner_first(kinds):
-        for lowered in kinds[kind]:
+    for identity in sort_inner_first(instances_by_block):
+        for lowered in instances_by_block[identity]:
             source = root if lowered is model.root else lowered
             children = {node: finished[child] for node, child in lowered.children.items()}
             filled = fill_arguments(replace(source, children=children), table)
-            finished[lowered] = collapse_rows(filled, table.value_numbers[kind])
-        instances = [finished[lowered] for lowered in kinds[kind]]
+            finished[lowered] = collapse_rows(filled, table.value_numbers[identity])
+        instances = [finished[lowered] for lowered in instances_by_block[identity]]
         groups = group_by_structure(instances)
         for group in groups:
             suffixes = distinguishing_suffixes(group, instances) if len(groups) > 1 else ()
@@ -79,20 +80,20 @@ def distinguishing_edits(group: list[LoweredBlock], instances: list[LoweredBlock
     ]
 
 
-def sort_inner_first(kinds: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
+def sort_inner_first(instances_by_block: Mapping[str, Sequence[LoweredBlock]]) -> list[str]:
     """Block identities in topological order: each after the blocks that its instances use."""
     ordered: dict[str, None] = {}
 
-    def visit_kind(kind: str) -> None:
-        for lowered in kinds[kind]:
+    def visit_block(identity: str) -> None:
+        for lowered in instances_by_block[identity]:
             for child in lowered.children.values():
                 if (inner := block_identity(child.block)) not in ordered:
-                    visit_kind(inner)
-        ordered[kind] = None
+                    visit_block(inner)
+        ordered[identity] = None
 
-    for kind in kinds:
-        if kind not in ordered:
-            visit_kind(kind)
+    for identity in instances_by_block:
+        if identity not in ordered:
+            visit_block(identity)
     return list(ordered)
 
 

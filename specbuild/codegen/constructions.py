@@ -1,4 +1,4 @@
-"""What a constructor assigns to attributes: layers, instances of other classes, rows of layers, tables."""
+"""Members: what a constructor assigns to an attribute. Layers, other classes, rows of layers, tables."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def constant_value(expr: Expr) -> Any:
 
 
 def has_index(member: Member) -> bool:
-    """Whether a value in it depends on the index `i` of a repeat."""
+    """Whether a value in a member depends on the index `i` of a repeat."""
     return any("i" in expression_names(value) for value in literal_values(member))
 
 
@@ -120,7 +120,7 @@ def expression_names(value: Any) -> tuple[str, ...]:
 
 
 def literal_values(member: Member) -> Iterator[Any]:
-    """The values of all literals in it."""
+    """The values of all literals in a member."""
     if isinstance(member, Construction):
         for argument in member.arguments:
             yield from literal_values(argument.value)
@@ -164,7 +164,7 @@ def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
 
 
 def drop_index_expression(expr: Expr) -> Expr:
-    """Make literals concrete whose expression uses the index `i` of a repeat."""
+    """Make those literals concrete whose expression uses the index `i` of a repeat."""
     if isinstance(expr, TupleOf):
         return TupleOf(tuple(drop_index_expression(item) for item in expr.items))
     if isinstance(expr, Literal) and has_index(expr):

@@ -33,7 +33,7 @@ from specbuild.expressions import bind_name, concrete, expression_of, expression
 def collapse_rows(lowered: LoweredBlock, numbers: dict[str, int]) -> LoweredBlock:
     """Replace each group whose steps are a chain or a loop of layers by one step, innermost groups first.
 
-    `numbers` are the block's value numbers; the rows get new ones.
+    `numbers` are the block's value numbers; the results of the rows get new ones.
     """
     groups = lowered.block.groups
     renamed: dict[str, str] = {}
@@ -222,7 +222,7 @@ def list_members(members: list[Member], length: Expr) -> Repeated:
 
 
 def has_index_rule(member: Member) -> bool:
-    """Whether a value depends on the index and on a parameter: members that differ may be equal elsewhere."""
+    """Whether a value depends on the index and on a parameter, which then decides which members are equal."""
     return any({"i"} < {*expression_names(value)} for value in literal_values(member))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Layout:
     """The axes of a tensor in physical order, after the batch dimension.
 
-    `folded` axes are merged into the batch dimension. The frames of a video are, for example, so that a 2-d
+    `folded` axes are merged into the batch dimension. For example, if the frames of a video are folded, a 2-d
     convolution sees each frame as one more image.
     """
 

@@ -23,10 +23,8 @@ class BreakMark(str):
     __slots__ = ()
 
 
-OPEN = BreakMark(
-    ""
-)  # after an opening bracket: begins a group that is indented on lines of its own when broken
-CLOSE = BreakMark("")  # before the closing bracket
+OPEN = BreakMark("")  # after an opening bracket: begins a group; if it breaks, its lines are indented
+CLOSE = BreakMark("")  # before the closing bracket: ends this group
 BEGIN = BreakMark("")  # begins a group without brackets
 END = BreakMark("")  # ends a group without brackets
 LINE = BreakMark(" ")  # a space, or a line break in a broken group

@@ -1,4 +1,8 @@
-"""Lowers a block instance to steps: for each, its member, its code, and the layout of its result."""
+"""Lowers a block instance to steps: for each node, its code and the layout of its result.
+
+A step whose code needs a layer or a weight has a member: the constructor creates it and assigns it to an
+attribute, and the code refers to it.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +43,9 @@ class LoweringResult:
     call: Expr
     layout: Layout
     member: Member | None = None  # what the constructor creates; `call` refers to it as SELF
-    layer_form: Construction | None = None  # for an op without a member: the same as a layer, for rows
-    inits: tuple[tuple[str, Init], ...] = ()  # weights that the spec initializes
-    buffer: bool = False  # whether the member is a constant table
+    layer_form: Construction | None = None  # for an op without a member: a layer that does the same, for rows
+    inits: tuple[tuple[str, Init], ...] = ()  # weights whose initial values the spec gives
+    buffer: bool = False  # whether the member is a tensor that is not trained, such as a constant table
     parts: tuple[str, ...] = ()  # names of its outputs, if it has several
     weights: Mapping[str, Storage] = field(default_factory=dict)  # canonical name -> storage
 
@@ -66,9 +70,9 @@ class LoweredStep:
     member: Member | None = None
     layer_form: Construction | None = None
     layer_name: str = ""  # name of the step whose member this step uses: itself, or an earlier one
-    is_light: bool = True
-    named: bool = False
-    is_skipped: bool = False
+    is_light: bool = True  # whether its code may be written inside the code that reads its result
+    named: bool = False  # whether the author gave it a name
+    is_skipped: bool = False  # whether it only passes its input through, because its condition is false
     when: Expression | None = None
     doc: str = ""
     inits: tuple[tuple[str, Init], ...] = ()
@@ -344,7 +348,7 @@ class BlockLowering:
         return sizes
 
     def position_after(self, key: str) -> int:
-        """The index after the step that computes a value, where a conversion can be folded with it."""
+        """The index after the step that computes a value; for an input of the block, after all steps."""
         for at in range(len(self.steps) - 1, -1, -1):
             if self.steps[at].key == key or key in self.steps[at].parts:
                 return at + 1
@@ -357,7 +361,7 @@ def block_identity(block: Block) -> str:
 
 
 def live_steps(steps: Sequence[LoweredStep], outputs: set[str]) -> list[LoweredStep]:
-    """Remove dead steps: keeps those whose values are read, and those with a member."""
+    """The steps without dead ones: those whose values are read, and those that use a member."""
     needed, result = set(outputs), []
     for step in reversed(steps):
         has_member = step.member is not None or step.layer_name != ""

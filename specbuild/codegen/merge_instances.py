@@ -44,7 +44,7 @@ from specbuild.ir.graph import BlockArgument, size_names
 
 
 class StructureMismatch(Exception):
-    """Raised when instances differ by more than values."""
+    """Raised when the code of instances differs by more than values."""
 
 
 class InstanceMerger:

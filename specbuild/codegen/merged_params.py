@@ -32,7 +32,8 @@ from specbuild.ops.types import CHANNEL
 class MergedParams:
     """The parameters of a class that several instances share: values that vary become parameters.
 
-    `preferred_names` are for new parameters, by their values in all instances.
+    A column has the values at one place of the code, one for each instance. `preferred_names` are names for
+    new parameters, by their columns.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class MergedParams:
         self.used_names: set[str] = set()
 
     def better_names(self) -> dict[tuple[str, ...], str]:
-        """The other name of each new parameter that is called `padding`, but is also another argument."""
+        """Better names for new parameters called `padding` whose values are those of another argument too."""
         return {
             key: hints[1] for key, hints in self.name_hints.items() if hints[0] == "padding" and hints[1:]
         }
@@ -60,7 +61,7 @@ class MergedParams:
     def choose_param(self, column: Sequence[Expr], hint: str, instances: Sequence[int]) -> str:
         """The parameter for values that vary: one of the block with just these values, else a new one.
 
-        `column` has the values of these `instances`, which are numbers in the group.
+        `column` has only the values of these `instances`, given by their numbers in the group.
         """
         known = self.known_values(hint)
         matches = [
@@ -147,7 +148,7 @@ class MergedParams:
         return dict(reversed(derived.items()))
 
     def default_expression(self, name: str, default: str) -> Expression | None:
-        """The default over the constructor's parameters, if it is the value in every instance; else None."""
+        """The default as an expression over other parameters; None if an instance has another value."""
         expression = None
         for lowered in self.group:
             params = lowered.block.params

@@ -40,10 +40,8 @@ class ModelLowering:
     """Lowers blocks, and remembers those that are lowered already."""
 
     backend: Backend
-    natural_order_blocks: frozenset[
-        str
-    ]  # blocks whose inputs are converted to the framework's own axis order
-    # identity of a graph block, which each instance keeps alive, and layouts of its inputs -> instance
+    natural_order_blocks: frozenset[str]  # their inputs are converted to the framework's own axis order
+    # `id` of a graph block and layouts of its inputs -> instance, which keeps the block alive
     instances: dict[tuple[int, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
     value_numbers: dict[str, dict[str, int]] = field(default_factory=dict)
 

@@ -100,8 +100,8 @@ def print_statement(node: Statement, indent: int) -> list[str]:
             return _print_for(node, indent) + _print_block(node.body, indent)
         case If():
             return _print_if("if ", node, indent)
-        case Comment(words):
-            return format_comment(words, indent)
+        case Comment(text):
+            return format_comment(text, indent)
         case Blank():
             return [""]
         case Function():
@@ -226,7 +226,7 @@ def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: i
     """A statement whose beginning may break as well as its value; `broken` is the beginning with break marks.
 
     The beginning breaks only if the value cannot start on the same line. A value that is a name, or a chain
-    of accesses that begins with one, is put in parentheses before that.
+    of accesses that begins with one, gets parentheses before the beginning breaks.
     """
     content = expression_stream(value)
     open_ = [*drop_outer_breaks(content), after]
@@ -357,7 +357,7 @@ def _print_decorators(decorators: Sequence[Expr], indent: int) -> list[str]:
 
 def print_module(node: Module) -> str:
     """The source of the whole file; ends with one line break."""
-    head = [line for words in node.header_comments for line in format_comment(words, 0)]
+    head = [line for text in node.header_comments for line in format_comment(text, 0)]
     head += format_docstring(node.doc, 0)
     body = _print_suite(node.body, 0) if node.body else []
     result = head

@@ -1,4 +1,8 @@
-"""Writes steps as statements in the usual style: one layer call per line, with light code folded into it."""
+"""Writes steps as statements in the usual style: one layer call per line, with light code inside it.
+
+Light code is an operator or a function call without a layer. It is folded into the statement that reads its
+result; this has nothing to do with axes that are folded into the batch.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +53,10 @@ class StatementWriter:
     marks: list[CodeMark] = field(default_factory=list)  # of the code in the statements
     value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
     heavy_values: set[str] = field(default_factory=set)  # folded values that contain a layer call
-    live_until: dict[str, int] = field(
-        default_factory=dict
-    )  # variable -> index of the last step that reads it
-    name_clashes: set[str] = field(default_factory=set)  # values that live beside another of the same name
+    # variable -> index of the last step that reads it
+    live_until: dict[str, int] = field(default_factory=dict)
+    # values that are needed at the same time as another value of the same name
+    name_clashes: set[str] = field(default_factory=set)
     aliases: dict[str, str] = field(default_factory=dict)  # variable -> the variable that was assigned to it
 
     def write_statements(self) -> list[Expr]:
@@ -78,7 +82,7 @@ class StatementWriter:
         return [self.value_code[key] for key in outputs]
 
     def find_name_clashes(self, readers: Mapping[str, list[int]]) -> set[str]:
-        """Those results of steps with several results that live beside another with the same name."""
+        """Values that are needed together with one of the same name; they come from steps with several results."""
         clashes: set[str] = set()
         latest: dict[str, tuple[int, str]] = {}
         for at, step in enumerate(self.class_spec.steps):
@@ -97,7 +101,7 @@ class StatementWriter:
         return {f.text for f in functions if isinstance(f, Name) and "." not in f.text}
 
     def needed_steps(self, outputs: list[str]) -> list[int]:
-        """The indices of the steps to run: not those whose layer only later steps call."""
+        """The indices of the steps that need a statement; others only hold a layer that later steps call."""
         needed, result = set(outputs), []
         for at, step in reversed(list(enumerate(self.class_spec.steps))):
             if step.key in needed or needed.intersection(step.parts):

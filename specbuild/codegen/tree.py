@@ -148,7 +148,7 @@ class ListComprehension:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A placeholder for operand number `index`; `substitute_inputs` must replace it before printing."""
+    """A placeholder for value number `index` of a block. It must be replaced before printing."""
 
     index: int
 

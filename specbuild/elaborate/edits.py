@@ -114,7 +114,7 @@ def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, Argument]:
 def free_name(edit: ScopedEdit, name: str, scope: BlockScope, siblings: dict[str, StepEntry]) -> str:
     """Return a name for a new step that no sibling has. Raises SB204 if the edit gives a name that is in use.
 
-    An unnamed `use` step whose parameter is `none` has no effect: it is removed, and the new step gets its name.
+    An unnamed `use` step whose parameter is `none` has no effect: the new step replaces it and gets its name.
     """
     definition = edit.definition
     other = siblings.get(name)

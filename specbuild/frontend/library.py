@@ -19,7 +19,7 @@ def library_index() -> dict[str, Path]:
 
 @cache
 def full_library_index() -> dict[str, Path]:
-    """Return the file of each block of the library and of extensions by name. The library takes precedence."""
+    """Return the file of each block of the library and extensions by name. The library takes precedence."""
     index: dict[str, Path] = {}
     for folder in block_folders().values():
         index |= index_blocks(folder)

@@ -26,7 +26,7 @@ Position = tuple[int, int]  # line and column, counted from 0
 
 @dataclass(slots=True)
 class ValuePosition:
-    """The positions of a value, of its key, and of its children. An anchor and its aliases share the children."""
+    """The positions of a value, its key and its children. An anchor and its aliases share the children."""
 
     start: Position
     key_start: Position | None = None

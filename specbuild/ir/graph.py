@@ -48,7 +48,7 @@ class Node:
     """One step: an operation with its inputs and the type of its result.
 
     `name` is the path inside the block: `conv1`, or `layer1.0` for a member of a repeat or a group.
-    `args` are the arguments of a block instance, as expressions over the names of the enclosing block.
+    `args` are the arguments of a block instance, as expressions over the outer block's names.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Block:
         return nodes
 
     def value_type(self, ref: Ref) -> TensorType:
-        """Return the type of a value in this block; its sizes are expressions over the names of this block."""
+        """Return the type of a value in this block; its sizes are expressions over this block's names."""
         if ref in self.inputs:
             return self.inputs[ref]
         name, _, output = ref.partition("@")
@@ -157,14 +157,14 @@ def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str]) -> d
 
 
 def node_output_type(node: Node, output: str) -> TensorType:
-    """Return the type of one output of a node; its sizes are expressions over the names of the enclosing block."""
+    """Return the type of one output of a node; its sizes are expressions over the outer block's names."""
     if not isinstance(node.op, Block):
         return node.parts[output]
     return outer_type(node.op.outputs[output].type, node.args)
 
 
 def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
-    """Rewrite the sizes of a type inside a block instance as expressions over the names of the enclosing block."""
+    """Rewrite the sizes of a type inside a block instance as expressions over the outer block's names."""
     sizes = {axis: translate_expression(size, args) for axis, size in x.sizes.items()}
     return TensorType(sizes, x.dtype, x.batched)
 

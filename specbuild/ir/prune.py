@@ -23,7 +23,7 @@ class _NeededNodes:
     """The nodes of one block that its outputs need."""
 
     nodes: list[Node] = field(default_factory=list)  # from last to first
-    # The keys of the next two are nodes with their own weights; a node that reuses weights counts for its origin.
+    # The keys of the next two are nodes with weights of their own; a reuse counts for its original node.
     block_outputs: dict[str, set[str]] = field(default_factory=dict)  # the outputs of its block that are read
     first_reuse: dict[str, str] = field(default_factory=dict)  # the first needed node that reuses its weights
     # If an origin is not needed, its first reuse takes over its weights and its name: reuse -> origin.

@@ -73,7 +73,7 @@ class Op:
     symbol: ClassVar[str] = ""  # a sign that stands for the op in diagrams
     summary: ClassVar[str]
 
-    # The next three do what a dataclass would generate; generating them for each op would slow down the start.
+    # These three do what a dataclass would generate. To generate them for each op would slow down the start.
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__

@@ -45,8 +45,8 @@ class Flatten(Op):
 def stable_size(axis: str, parts: list[int], size: int) -> int:
     """The size of an axis that is computed from `parts`; without its expression if one of them has none.
 
-    Such a part may be the size of an input, which can be another one at run time. The number of channels cannot,
-    so it keeps its expression.
+    Such a part may be the size of an input, which can be another one at run time. The number of channels
+    cannot, and keeps its expression.
     """
     return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)
 

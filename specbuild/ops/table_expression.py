@@ -42,7 +42,7 @@ class TableExpression:
         return self.constants[unparse_part(node)]
 
     def list_axes(self, node: ast.expr | None = None) -> list[str]:
-        """The axes that a part (by default, the whole expression) reads; an axis that it reads twice is there twice."""
+        """The axes that a part (by default, the whole expression) reads, each as often as it is read."""
         node = node or self.syntax_tree
         if self.is_constant(node):
             return []
