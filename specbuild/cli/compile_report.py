@@ -27,7 +27,7 @@ DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "r
 
 
 def log_notes(model: Model) -> None:
-    """Log what the author of a spec may want to know: about its edits, and about steps that are not used."""
+    """Log the notes on a model for the author of its spec: on its edits, and on steps that are not used."""
     for note in [
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),

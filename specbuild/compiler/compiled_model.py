@@ -61,7 +61,7 @@ class CompiledModel:
 
     @property
     def root(self) -> LoweredBlock:
-        """The model itself as steps."""
+        """The model's own block, lowered to steps."""
         return self.classes[-1].first_instance
 
     @cached_property

@@ -41,7 +41,9 @@ def find_unstable_params(
     if compiled is None:
         return frozenset()
     before = model_code(compiled.lowered_model)
-    names = [name for name in before[-1][1] if name in model.params]
+    names = [
+        name for name in before[-1][1] if name in model.params
+    ]  # parameters of the last class, the model
     perturbations = [
         {name: perturb_value(model.params[name], double_value) for name in names},
         {name: perturb_value(model.params[name], increment_value) for name in names},

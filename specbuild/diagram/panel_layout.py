@@ -20,7 +20,12 @@ MAX_LABEL = 40  # characters
 
 
 class PanelLayout:
-    """The layout of one panel. `row_graphs` is the input for Graphviz, `place_panel` reads its output."""
+    """The layout of one panel. `row_graphs` is the input for Graphviz, `place_panel` reads its output.
+
+    In the graph of a row, a node is a box (its key), a junction (`j` and the key of its box), or `in` or
+    `out`, where links from an earlier and to a later row end. The id of an edge is `p` and the number of a
+    direct link, `s` and the number of an entry link, or `o` for the link to `out`.
+    """
 
     def __init__(self, panel: Panel, cards: Mapping[str, Card], direction: str, limit: float) -> None:
         self.panel, self.cards = panel, cards

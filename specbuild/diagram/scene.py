@@ -59,7 +59,7 @@ class ShapeGroup:
     """Shapes that belong together, with a tooltip and the URL of a link."""
 
     shapes: tuple[Shape, ...]
-    role: str = ""
+    role: str = ""  # what they draw: box, link, leap (a link that passes other boxes), label, legend, ...
     tooltip: str = ""
     url: str = ""
     steps: tuple[str, ...] = ()

@@ -29,7 +29,8 @@ class Chip:
 class Box:
     """One box: a step with its chips, a repeat, or a summary of several steps.
 
-    `form` is card, symbol (a small circle), input, output or port.
+    `form` is card, symbol (a small circle), input, output or port (an input or output of an inner block).
+    `kind` is the kind of op that sets the colour (see `palette`).
     """
 
     key: str
@@ -63,8 +64,8 @@ class Box:
 class Link:
     """A value that one box outputs and another box reads."""
 
-    tail: str
-    head: str
+    tail: str  # the key of the box that outputs it
+    head: str  # the key of the box that reads it
     label: str = ""
     type: str = ""
     change: ChangeType = ""

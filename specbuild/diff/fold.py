@@ -142,7 +142,10 @@ def relative_pattern(piece: str | PathPiece, own_path: str) -> str:
 
 
 def split_into_boxes(members: Sequence[Indices]) -> Iterator[IndexRanges]:
-    """Split tuples of indices into products of sets that together contain just these tuples."""
+    """Split tuples of indices into products of sets that together contain just these tuples.
+
+    For example, (0, 0), (0, 1), (1, 0), (1, 1) are one product: {0, 1} and {0, 1}.
+    """
     if not members or not members[0]:
         yield from [()] if members else []
         return

@@ -14,7 +14,10 @@ from specbuild.ops.types import TensorType
 
 @dataclass(frozen=True)
 class MergedInput:
-    """One input of a merged step: the value it reads, and a value it no longer or only now reads."""
+    """One input of a merged step: the value that it reads in the picture, or None.
+
+    `removed_ref` is a value that only the old step reads, `added_ref` one that only the new step reads.
+    """
 
     ref: Ref | None
     removed_ref: Ref | None = None

@@ -67,7 +67,7 @@ class ModelMerger:
     def share_block(
         self, key: Hashable, block: Block, merger: BlockMerger, step_costs: dict[str, StepCost]
     ) -> Block:
-        """Share one object between instances with equal marks."""
+        """The object that stands for all merged instances with this key: the first one."""
         if key not in self._blocks:
             self._blocks[key] = block
             self.marks.live_blocks.append(block)

@@ -37,7 +37,7 @@ class Diff(Comparison):
         theme: Literal["auto", "light", "dark"] = "auto",
         title: str = "",
     ) -> None:
-        """Draw both models to a file; the suffix of `path` sets the format: .svg, .png, .pdf, .dot or .mmd."""
+        """Draw both models to a file. Its suffix sets the format: .svg, .png, .pdf, .dot or .mmd."""
         write_picture(
             Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
         )

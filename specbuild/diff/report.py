@@ -109,7 +109,7 @@ def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def format_growth(share: float) -> str:
-    """A growth as percent, from ten times on as a factor."""
+    """A growth as a percentage; from 1000% on as a number of times."""
     if share < 0.995:
         return format_percent(share)
     return f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"

@@ -23,7 +23,7 @@ MODULE_SCOPE = (("scope", Literal("module")),)
 
 
 def build_test_module(facts: ModelFacts, header: tuple[str, ...]) -> Module:
-    """Return the test file; in a package for several frameworks, it is skipped if its framework is missing."""
+    """Return the test file; with several frameworks, it is skipped if its own is not installed."""
     doc = f"Whether {facts.name} is in {facts.title} what its card states."
     packaging = facts.packaging
     tests = packaging.test_functions(facts.model_under_test)

@@ -1,9 +1,9 @@
 """Find the code of each step in an emitted file, so that a worker can record the step's value there.
 
 The compiler knows which node of its code tree computes which step. The tree is printed twice: as it is, and
-with a marker call around each such node. Both texts are parsed with `ast`; the positions of the markers are
-the plan. A worker inserts calls at these positions into the syntax tree of the emitted file, which itself is
-unchanged.
+with a marker call, such as `probe_value(...)`, around each such node. Both texts are parsed with `ast`; the
+positions of the markers are the plan. A worker inserts calls at these positions into the syntax tree of the
+emitted file, which itself is unchanged.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def plan_probes(model: Block, backend: Backend) -> ProbePlan:
 
 
 def function_marks(body: Iterable[Statement]) -> Iterator[CodeMark]:
-    """The marks of all functions and methods."""
+    """The marks of all functions and methods: which of their code nodes computes which step."""
     for statement in body:
         if isinstance(statement, Function):
             yield from statement.marks

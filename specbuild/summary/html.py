@@ -1,6 +1,6 @@
 """HTML of a model for notebooks: its picture and a short table of its steps.
 
-It loads nothing, takes its colours from the page around it, and escapes all names.
+The HTML loads nothing, takes its colours from the page around it, and has all names escaped.
 """
 
 from __future__ import annotations

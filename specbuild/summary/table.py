@@ -13,7 +13,7 @@ from specbuild.summary.rows import MEASURES, PlacedRow, SortKey, SummaryRow, tot
 
 TEXT_COLUMNS = ("step", "op or block", "output")
 NUMBER_COLUMNS = ("parameters", "multiply-adds", "memory")
-BAR_CELLS = 8  # width of a full bar
+BAR_CELLS = 8  # the width of a full bar, in characters
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -147,7 +147,7 @@ def format_scaled(n: int, units: Iterable[tuple[str, int]]) -> str:
 
 
 def format_percent(share: float) -> str:
-    """A share as whole percent: "" for 0, `<1%` below a half percent, and 99% at most below 1."""
+    """A share as a whole percentage: "" for 0, `<1%` below half a percent, and 100% only for the whole."""
     if not share:
         return ""
     if share < 0.005:
@@ -156,7 +156,7 @@ def format_percent(share: float) -> str:
 
 
 def format_bar(share: float) -> str:
-    """A share as percent and a bar with steps of an eighth of a cell."""
+    """A share as a percentage, and a bar in steps of an eighth of a character."""
     eighths = round(share * BAR_CELLS * 8)
     full, rest = divmod(max(eighths, 1 if share else 0), 8)
     return f"{format_percent(share):>4} {'█' * full}{EIGHTHS[rest] if rest else ''}".rstrip()

@@ -1,6 +1,6 @@
-"""Adapt tensors of another size to the model, where the user asks for it: other input channels, other grids.
+"""Adapt tensors of another size to the model, where the user asks for it: to other channels or other grids.
 
-The tensors are canonical, so both frameworks get the same numbers.
+The tensors are canonical, so all frameworks get the same numbers.
 """
 
 from __future__ import annotations

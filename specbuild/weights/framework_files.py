@@ -109,7 +109,7 @@ def read_result(folder: Path) -> dict[str, str] | None:
 def require_packages(kind: FileKind, model: bool) -> None:
     """Raise SpecError SB603 unless the packages for a kind of file are installed.
 
-    `model` says whether the model itself is needed, which for Keras files needs Keras and a runtime.
+    `model` says whether the model has to be built. For Keras files, that needs Keras and a runtime.
     """
     require_numpy()
     if kind == "torch" and find_spec("torch") is None:
