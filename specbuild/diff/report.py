@@ -15,9 +15,8 @@ from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
 from specbuild.summary.table import format_memory, format_percent
 
-FORMER_FORMAT = (
-    "former"  # the name of the published layout that the printed rules define: the old model's names
-)
+# The published layout that the printed rules define: the names in checkpoints of the old model.
+FORMER_FORMAT = "former"
 MAX_TEXT = 200  # characters of the text of an entry
 
 
