@@ -104,7 +104,7 @@ def weight_order(x: Operand, axes: tuple[str, ...]) -> tuple[int, ...] | None:
 
 
 def require_batch(x: Operand) -> None:
-    """Raise UnsupportedOp for a value without a batch: the norm would take its first axis for the batch."""
+    """Raise UnsupportedOp for a value without a batch: the norm would treat its first axis as the batch."""
     if not x.layout.batched:
         raise UnsupportedOp(
             "it needs a batch dimension, and this value has none",

@@ -15,9 +15,9 @@ from specbuild.ops.math import Neg, Power, Reciprocal, Scale
 from specbuild.ops.merge import Add, Average, Divide, Multiply, Subtract
 
 
-def chain_operator(sign: str) -> Callable[..., Expr]:
+def chain_operator(operator: str) -> Callable[..., Expr]:
     """Return a writer of `a + b + c` with this operator."""
-    return lambda op, *xs: reduce(lambda a, b: Infix(sign, a, b), xs)
+    return lambda op, *xs: reduce(lambda a, b: Infix(operator, a, b), xs)
 
 
 def emit_average(op: Average, *xs: Expr) -> Expr:
@@ -29,7 +29,7 @@ def emit_power(op: Power, x: Expr, exponent: Expr | None = None) -> Expr:
 
 
 def emit_scale(op: Scale, x: Expr) -> Expr:
-    """Return `x * by + plus` without a factor of 1 and a summand of 0."""
+    """Return `x * by + plus`; a factor of 1 and a summand of 0 are left out."""
     if is_fixed(op.by, -1):
         return Prefix("-", x) if is_fixed(op.plus, 0) else Infix("-", literal_expression(op.plus), x)
     product = x if is_fixed(op.by, 1) else Infix("*", x, literal_expression(op.by))

@@ -38,19 +38,22 @@ class Backend:
     """
 
     name: str  # on the command line: "torch"
-    title: str  # in texts: "PyTorch"
+    title: str  # in messages, reports and packages: "PyTorch"
     extra: str = ""  # the pip extra that installs the framework; "" if there is none
-    modules: frozenset[str] = frozenset()  # that emitted files may import, besides the standard library
-    loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too, as full paths
-    forbidden_paths: frozenset[str] = frozenset()  # of parts that reach files, processes or other code
+    modules: frozenset[str] = (
+        frozenset()
+    )  # that emitted files may import, besides a few of the standard library
+    loader_imports: frozenset[str] = (
+        frozenset()
+    )  # full paths that a file with a weights loader may import too
+    # Parts of `modules` that an emitted file must not use: they reach files, processes or other code.
+    forbidden_paths: frozenset[str] = frozenset()
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
     needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
-    reserved: ReservedNames = ReservedNames()
+    reserved: ReservedNames = ReservedNames()  # names that a spec cannot use
     path_separator: str = "."  # between the parts of a weight's path
     weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none
-    weights_worker: str | None = (
-        None  # module that reads and writes these files in its own process; None: SB605
-    )
+    weights_worker: str | None = None  # module that reads and writes these files in its own process
     runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
     has_unbiased_variance: bool = False  # whether running variances are updated with squares / (n - 1)
     packaging: Packaging | None = None  # for `compile --layout package`; None: SB605
@@ -126,7 +129,7 @@ class Backend:
     ) -> Module:
         """Return the file with a function that groups the parameters for an optimizer.
 
-        `parts` are the steps with weights, with the number of layers after each; `tensors` are the trained.
+        `parts` are the steps with weights, and how many layers follow each. `tensors` are those that are trained.
         Raises SpecError SB605 if the backend has no such function.
         """
         raise self.missing_part("parameter groups")
@@ -173,7 +176,7 @@ def layer_result(
 
 
 def inline_result(code: Expr, layout: Layout, layer_form: Construction | None = None) -> LoweringResult:
-    """Return the result for an op without a layer. `layer_form` is the layer to use in a row of layers."""
+    """Return the result for an op without a layer. `layer_form` is a layer for it in a row of layers."""
     return LoweringResult(code, layout, layer_form=layer_form)
 
 

@@ -16,7 +16,7 @@ from specbuild.ops.types import TensorType
 class Float32Constant(NamedTuple):
     """A constant that a framework keeps in float32.
 
-    `applies` says whether it is rounded for an op and its first input. 0.25, for example, is exact.
+    `applies` says for an op and its first input whether the constant is rounded: 0.25, for example, is exact.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""Load rules: how each tensor of a framework is filled from the canonical weights in a file."""
+"""Load rules: how each tensor of an emitted model is filled from the canonical weights in a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ TABLE_NAME = "weight_table"
 
 @dataclass(frozen=True)
 class LoadRule:
-    """How a variable is loaded: the endings of its keys in the file, and how these tensors are converted."""
+    """How a tensor is loaded: the endings of the keys of its weights in the file, and their conversion."""
 
     keys: tuple[str, ...]
     order: tuple[int, ...]
-    reshaped: bool = False  # to the variable's sizes, in the axis order of the file
-    stacked: bool = False  # several tensors are stacked along a new axis; otherwise they are added
+    reshaped: bool = False  # to the tensor's sizes, in the axis order of the file
+    stacked: bool = False  # several weights are stacked along a new axis; otherwise they are added
     blocks: tuple[int, ...] | None = None  # the order of the equal parts of the first axis
 
     def table_items(self, features: frozenset[str]) -> tuple[Expr, ...]:
-        """The rule as an entry of the table, with the columns that some rule of the table needs."""
+        """The rule as an entry of the table. `features` are the columns that any rule of the table needs."""
         keys = [Literal(key) for key in self.keys]
         items: list[Expr] = [
             TupleOf(tuple(keys)) if "several" in features else keys[0],
@@ -68,7 +68,7 @@ def path_endings(path: str, separator: str) -> list[str]:
 
 
 def shorten_rule(path: str, ending: str, rule: LoadRule, separator: str) -> LoadRule | None:
-    """The rule with only the endings of its keys; None if the keys do not begin like the variable's path."""
+    """The rule with only the endings of its keys; None if the keys do not begin like the tensor's path."""
     head = path.removesuffix(ending).replace(separator, ".")
     if not all(key.startswith(head) for key in rule.keys):
         return None

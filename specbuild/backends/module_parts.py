@@ -36,7 +36,7 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import concrete
 from specbuild.ops.types import TensorType
 
-LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written one by one
+LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
 STANDARD_IMPORTS = ("import math", "from collections import OrderedDict")
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
@@ -179,7 +179,7 @@ def emit_row(
 ) -> tuple[Expr, ...]:
     """Return the members of a row: the first ones written out, the rest as a generator.
 
-    `write` gets a member and the code of its index. `uses_index` says whether it needs the index.
+    `write` returns the code of a member, from it and the code of its index. `uses_index`: it uses the index.
     """
     head = [write(member, Literal(i)) for i, member in enumerate(row.head)]
     is_short = isinstance(row.length, Literal) and row_length(row) - len(head) <= LONGEST_LITERAL_ROW
@@ -221,7 +221,7 @@ def emit_computed(table: ComputedTable, used_names: Iterable[str]) -> tuple[list
 
 
 def frozen_parts(class_spec: ClassSpec) -> list[tuple[LoweredStep, str]]:
-    """Return what is not trained: steps, with the path of a part, or an empty path for the whole step."""
+    """Return what is not trained: each step, with the path of a part of it; empty for the whole step."""
     weights = {name for lowered in class_spec.instances for name in (*lowered.weights, *lowered.children)}
     parts = []
     for path in class_spec.block.frozen_paths:

@@ -10,7 +10,7 @@ from textwrap import indent
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.tree import Helper, Module
 
-MIN_ROW = 3  # consecutive parts that become one comprehension
+MIN_ROW = 3  # at least so many consecutive parts become one comprehension
 
 LAYERS_TEMPLATE = '''\
 def layers_after() -> dict[str, int]:
@@ -38,7 +38,7 @@ def parameter_groups(
 
 @dataclass(frozen=True)
 class ModelPart:
-    """A step with weights, of the model or of a model inside it: its paths, and the layers after it."""
+    """A step with weights, of the model or of a model inside it: its paths, and how many layers follow it."""
 
     path: str
     framework_path: str
@@ -111,7 +111,7 @@ def is_successor(first: ModelPart, other: ModelPart, distance: int) -> bool:
 def membership_test(
     names: Iterable[str], variable: str, one_operator: str, several_operator: str
 ) -> tuple[str, str]:
-    """The assignment of several names to a variable, if needed, and the comparison with the names."""
+    """The code that assigns several names to a variable, if needed, and the code that compares with them."""
     names = list(names)
     if not names:
         return "", f"{several_operator} ()"

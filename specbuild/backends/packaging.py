@@ -1,4 +1,4 @@
-"""What a package of an emitted model contains for one framework: the interface that backends implement."""
+"""The parts of a package that depend on the framework: the interface that backends implement."""
 
 from __future__ import annotations
 

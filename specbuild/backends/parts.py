@@ -1,4 +1,4 @@
-"""The parts of a backend that are plain data: kinds of weight files."""
+"""The kinds of weight files of a framework, which a backend lists."""
 
 from __future__ import annotations
 
@@ -12,6 +12,4 @@ class FileKind:
     name: str  # in jobs, reports and errors: "h5"
     endings: tuple[str, ...]  # of file names, longest first: (".weights.h5",)
     modules: tuple[str, ...] = ()  # that must be installed to read or write it
-    needs_program: bool = (
-        False  # whether the worker builds the emitted model to know the names of its weights
-    )
+    needs_program: bool = False  # whether the worker builds the emitted model, to know the names in the file

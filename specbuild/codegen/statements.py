@@ -82,7 +82,7 @@ class StatementWriter:
         return [self.value_code[key] for key in outputs]
 
     def find_name_clashes(self, readers: Mapping[str, list[int]]) -> set[str]:
-        """Values that are needed together with one of the same name; they come from steps with several results."""
+        """Values that are needed together with one of the same name, of steps with several results."""
         clashes: set[str] = set()
         latest: dict[str, tuple[int, str]] = {}
         for at, step in enumerate(self.class_spec.steps):

@@ -39,7 +39,7 @@ RENAMED_OPERATIONS = {"rms_normalization": "rms_norm"}  # all other operations h
 def reserve_names(
     names: Iterable[str], statements: Iterable[Statement], helpers: Mapping[str, str]
 ) -> list[Statement]:
-    """Return the statements that reserve the author's names which operations in `statements` would get too.
+    """Return statements that reserve those names of the author that operations in `statements` would get.
 
     Keras then gives these operations a number: `add_1`.
     """

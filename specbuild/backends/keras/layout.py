@@ -1,4 +1,4 @@
-"""Tensor layouts in Keras, and the code that converts them."""
+"""The Keras backend without the writers of its ops: tensor layouts, and the code that converts them."""
 
 from __future__ import annotations
 

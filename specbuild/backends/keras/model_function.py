@@ -1,4 +1,4 @@
-"""The function that joins layers into a `keras.Model`."""
+"""The function of an emitted file that joins layers into a `keras.Model`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from specbuild.codegen.tree import (
 
 
 class ModelFunction:
-    """Builds the function. Layers that are called once are created where they are called."""
+    """Builds the function. A layer that is called only once is created where it is called."""
 
     def __init__(self, class_spec: ClassSpec, helpers: Mapping[str, str]):
         self.class_spec, self.helpers = class_spec, helpers

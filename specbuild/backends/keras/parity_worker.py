@@ -62,7 +62,7 @@ def device_name(runtime: str, module: Any, options: WorkerOptions) -> str | None
 
 
 def make_zeros(initializer: Any, shape: Any, dtype: Any = None) -> Any:
-    """Replaces the orthogonal initializer, which fails in half precision on JAX and PyTorch.
+    """Return zeros instead of orthogonal initial values, which fail in half precision on JAX and PyTorch.
 
     The weights are assigned afterwards anyway.
     """
@@ -86,7 +86,7 @@ class JobRunner:
         keras.config.set_floatx(self.job["dtype"])
         keras.config.set_dtype_policy(self.job["dtype"])
         if self.runtime == "jax":
-            # In float32 it stays off, as users have it: with it, Keras' GRU without a bias mixes dtypes.
+            # Off in float32, as users have it: with float64 enabled, Keras' GRU without a bias mixes dtypes.
             self.module.config.update("jax_enable_x64", self.job["dtype"] == "float64")
         arrays, weights = load_tensors(self.job["arrays"]), load_tensors(self.job["weights"])
         results: Tensors = {}
@@ -154,7 +154,7 @@ class JobRunner:
         return order_outputs(result, self.job["outputs"])
 
     def compute_gradients(self, model: Any, arrays: Tensors, prefix: str) -> Tensors:
-        """The gradients of inputs and weights. With a `prefix`, that of the training step, the outputs too.
+        """The gradients of inputs and weights; with a `prefix` for the training step, the outputs too.
 
         In training, the model's statistics are updated.
         """

@@ -1,4 +1,7 @@
-"""Workarounds for symbolic values: those of a Keras model while its layers are joined."""
+"""Workarounds for symbolic values, which stand for the tensors of a Keras model while its layers are joined.
+
+They are not the symbolic numbers of `specbuild.expressions`.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +69,9 @@ def is_constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
 
 
 def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
-    """Rewrite sums so that Keras on TensorFlow takes no summand for a bias.
+    """Rewrite sums so that Keras on TensorFlow does not treat a summand as a bias.
 
-    It takes a second summand with one axis longer than 1, the batch included, for a bias. It adds a bias
+    It does so if the second summand has one axis longer than 1, the batch included. Then it adds this summand
     along the last axis, or along the first after the batch if the sizes agree. So the summands are swapped,
     or the second one is negated and subtracted.
     """
@@ -114,8 +117,8 @@ def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
 def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
     """Return the steps, with a Scale layer for a product with a number, and an einsum for one with a table.
 
-    Only products in front of a layer are rewritten. Keras takes the product of a symbolic value and a
-    constant for a sparse tensor, and traces the next layers with it. Not every operation accepts that.
+    Only products in front of a layer are rewritten. Keras treats the product of a symbolic value and a
+    constant as a sparse tensor, and traces the next layers with it. Not every operation accepts that.
     """
     products_in: dict[str, set[str]] = {}  # value -> the products it contains, back to the last layer
     read_by_layers: set[str] = set()

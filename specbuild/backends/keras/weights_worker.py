@@ -51,8 +51,7 @@ def run_weights_job(folder: Path) -> None:
     (folder / "result.json").write_text(json.dumps(result))
 
 
-# ------------------------------------------------------------------------------------------------------- the
-# model
+# -------------------------------------------------------------------------------------------------- the model
 
 
 def build_model(job: dict[str, Any]) -> Any:
@@ -86,8 +85,7 @@ def map_variable_paths(model: Any) -> dict[str, str]:
     return paths
 
 
-# ---------------------------------------------------------------------------------------------------------
-# reading
+# ---------------------------------------------------------------------------------------------------- reading
 
 
 def read_variables(job: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -163,8 +161,7 @@ def load_array(name: str, data: Any) -> Any:
     return value.astype(value.dtype.newbyteorder("="))
 
 
-# ---------------------------------------------------------------------------------------------------------
-# writing
+# ---------------------------------------------------------------------------------------------------- writing
 
 
 def write_variables(job: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tensor layouts in PyTorch, and the code that converts them."""
+"""The PyTorch backend without the writers of its ops: tensor layouts, and the code that converts them."""
 
 from __future__ import annotations
 

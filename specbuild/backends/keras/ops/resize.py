@@ -15,7 +15,7 @@ from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 from specbuild.ops.types import TensorType
 
 UP_SAMPLING = {n: Signature(f"layers.UpSampling{n}D(size)") for n in (1, 2, 3)}
-# a helper: ops.image.resize computes in float32, and TensorFlow's XLA makes errors for many sizes (5 to 9)
+# A helper: ops.image.resize computes in float32, and TensorFlow's XLA gets many sizes wrong (such as 5 to 9).
 RESIZE = Signature("resize(x, size, mode='nearest', align_corners=False)")
 
 

@@ -34,7 +34,7 @@ def emit_extreme(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResu
 def unify_order(xs: tuple[Operand, ...], out: TensorType) -> tuple[list[Operand], Layout]:
     """Return values with equal axes in one order: their common order, or the natural order if they differ.
 
-    A weight beside batched maps does not count: the maps keep their order, and the weight is permuted.
+    The order of a weight does not count if others are batched maps: these keep their order.
     """
     is_map = any(a in out for a in SPATIAL)
     deciding = [x.unfold_axes() for x in xs if x.layout.batched or not out.batched or not is_map]

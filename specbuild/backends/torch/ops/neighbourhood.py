@@ -32,7 +32,7 @@ def pad_axes(x: Expr, order: tuple[str, ...], sides: Mapping[str, PaddingPair], 
 
 
 def padded_dimensions(x: Operand, axes: Iterable[str]) -> tuple[str, ...]:
-    """Return the dimensions from the first one of these axes on."""
+    """Return all dimensions from the first of these axes to the last dimension."""
     return x.order[min(x.order.index(axis) for axis in axes) :]
 
 
@@ -57,7 +57,7 @@ def arrange_for_padding(x: Operand, axes: tuple[str, ...]) -> Operand:
     if x.layout.batched and others:
         return arrange_window_axes(x, axes)
     if x.layout.batched or len(others) == 1:
-        return x.unfold_axes().to_order(*others, *axes)  # PyTorch takes the first dimension for the channels
+        return x.unfold_axes().to_order(*others, *axes)  # PyTorch treats the first dimension as the channels
     raise UnsupportedOp("this padding mode needs a batch dimension or one axis that is not padded")
 
 
