@@ -40,12 +40,8 @@ class Backend:
     name: str  # on the command line: "torch"
     title: str  # in messages, reports and packages: "PyTorch"
     extra: str = ""  # the pip extra that installs the framework; "" if there is none
-    modules: frozenset[str] = (
-        frozenset()
-    )  # that emitted files may import, besides a few of the standard library
-    loader_imports: frozenset[str] = (
-        frozenset()
-    )  # full paths that a file with a weights loader may import too
+    modules: frozenset[str] = frozenset()  # that emitted files may import, besides a few standard ones
+    loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too: full paths
     # Parts of `modules` that an emitted file must not use: they reach files, processes or other code.
     forbidden_paths: frozenset[str] = frozenset()
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
@@ -129,7 +125,7 @@ class Backend:
     ) -> Module:
         """Return the file with a function that groups the parameters for an optimizer.
 
-        `parts` are the steps with weights, and how many layers follow each. `tensors` are those that are trained.
+        `parts` are the steps with weights, and how many layers follow each; `tensors` are the trained ones.
         Raises SpecError SB605 if the backend has no such function.
         """
         raise self.missing_part("parameter groups")
