@@ -87,7 +87,8 @@ class Model:
         """Return the file that `specbuild compile` writes for a backend: "torch" or "keras".
 
         `loader` adds a function that loads weights, if the backend needs one (Keras does); `groups` adds one
-        that groups the parameters for an optimizer. Raises SB601 if the backend cannot express the model, SB602 for an unknown backend.
+        that groups the parameters for an optimizer. Raises SB601 if the backend cannot express the model,
+        SB602 for an unknown backend.
         """
         header = file_header(self.digest, self.spec.license)
         compiled = self.compile_for(backend)
