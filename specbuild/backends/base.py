@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from specbuild.backends.file_kind import FileKind
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
 from specbuild.backends.packaging import Packaging
-from specbuild.backends.parts import FileKind
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import SELF, Construction
 from specbuild.codegen.layout import Layout
@@ -48,8 +47,8 @@ class Backend:
     needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
     reserved: ReservedNames = ReservedNames()  # names that a spec cannot use
     path_separator: str = "."  # between the parts of a weight's path
-    weight_files: Mapping[str, FileKind] = MappingProxyType({})  # ending of the file name -> kind; {}: none
-    weights_worker: str | None = None  # module that reads and writes these files in its own process
+    weight_files: tuple[FileKind, ...] = ()  # that the framework writes
+    safetensors_format: str = "np"  # what a safetensors file of the framework's tensors says about its origin
     runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
     has_unbiased_variance: bool = False  # whether running variances are updated with squares / (n - 1)
     packaging: Packaging | None = None  # for `compile --layout package`; None: SB605
@@ -112,6 +111,13 @@ class Backend:
     ) -> tuple[str, ...]:
         """Return the parts of a weight's path inside its block. `is_model`: the block is the model."""
         return (self.layer_path(lowered, node), *([storage.name] if storage.name else []))
+
+    def counter_names(self, weight_paths: Iterable[str]) -> set[str]:
+        """Return the names of integers that the framework saves beside weights with these paths.
+
+        They begin at 0, and a file may lack them.
+        """
+        return set()
 
     def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
         """Return the file with functions that load (and save) canonical weights.

@@ -13,6 +13,7 @@ from specbuild.ops.extensions import extension_entries, load_entry
 
 if TYPE_CHECKING:
     from specbuild.backends.base import Backend
+    from specbuild.backends.file_kind import FileKind
     from specbuild.frontend.names import ReservedNames
 
 BACKEND_NAMES = ("torch", "keras")  # built in
@@ -28,6 +29,12 @@ def builtin_reserved_names() -> Iterator[ReservedNames]:
     """Yield the names that the built-in backends reserve, without loading the backends."""
     for name in BACKEND_NAMES:
         yield import_module(f"specbuild.backends.{name}.reserved").RESERVED_NAMES
+
+
+def builtin_file_kinds() -> Iterator[FileKind]:
+    """Yield the kinds of weight files of the built-in backends, without loading the backends."""
+    for name in BACKEND_NAMES:
+        yield from import_module(f"specbuild.backends.{name}.weight_files").WEIGHT_FILES
 
 
 @cache

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.api import Model
+from specbuild.backends.file_kind import FileKind
+from specbuild.backends.registry import load_backend
 from specbuild.compiler.graph_weights import canonical_weights
 from specbuild.compiler.output_files import replacement_file, write_error
 from specbuild.compiler.weight_locations import (
@@ -22,7 +24,7 @@ from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.expressions import concrete
 from specbuild.weights.adapt import adapt_weights
 from specbuild.weights.framework_files import (
-    KerasProgram,
+    EmittedProgram,
     read_framework_file,
     require_numpy,
     require_packages,
@@ -37,11 +39,9 @@ from specbuild.weights.matching import (
     match_weights,
     naming_candidates,
 )
-from specbuild.weights.published_names import batch_counters
 from specbuild.weights.report import WeightReport, build_report
 from specbuild.weights.safetensors_files import (
     ORIGIN_KEY,
-    FileKind,
     WeightFile,
     detect_file_kind,
     kind_from_name,
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-# The framework whose names a kind of file uses.
-FRAMEWORK_BY_KIND = {"torch": "torch", "h5": "keras", "keras": "keras"}
 MAX_NAMES = 8
 NO_EXCEPTIONS = MatchExceptions()
 
@@ -126,9 +124,11 @@ def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[
     if not options.allow_nonfinite:
         require_finite(matched.values, source)
     notes = []
-    is_keras_file = kind in FRAMEWORK_BY_KIND and matched.naming.framework_name == "keras"
-    if is_keras_file and (summed := summed_variables(model)):
-        notes.append(f"Keras stores {summed} as the sum of two: the first gets the sum, the second zeros")
+    has_own_names = kind is not None and matched.naming.framework_name == kind.backend
+    if kind is not None and has_own_names and (summed := summed_tensors(model, kind.backend)):
+        notes.append(
+            f"{kind.title} stores {summed} as the sum of two: the first gets the sum, the second zeros"
+        )
     exceptions = options.exceptions
     if model.in_full is not None and matched.left_over:
         unused = entries_of_removed_steps(model.in_full, file, matched)
@@ -138,20 +138,21 @@ def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[
 
 
 def read_for_model(
-    model: Model, source: Path, kind: FileKind, options: ConversionOptions
+    model: Model, source: Path, kind: FileKind | None, options: ConversionOptions
 ) -> tuple[WeightFile, list[NamingScheme]]:
     """Read a file, and list the naming schemes that its names may have. A file of specbuild has canonical names."""
     has_free_choice = options.source_names is None and not options.into
-    if kind == "safetensors" and has_free_choice:
+    if kind is None and has_free_choice:
         file = read_weight_file(source, kind)
         if ORIGIN_KEY in file.metadata:
             return file, [NamingScheme(CANONICAL)]
         return file, naming_candidates(model.graph, kind, None, (), model.stages.compiler)
     compiler = model.stages.compiler
     namings = naming_candidates(model.graph, kind, options.source_names, options.into, compiler)
-    is_keras_file = FRAMEWORK_BY_KIND.get(kind) == "keras"
-    needs_program = is_keras_file and any(naming.name == "keras" for naming in namings)
-    file = read_weight_file(source, kind, keras_program(model) if needs_program else None)
+    program = None
+    if kind is not None and kind.needs_program and any(naming.name == kind.backend for naming in namings):
+        program = emitted_program(model, kind.backend)
+    file = read_weight_file(source, kind, program)
     if ORIGIN_KEY in file.metadata and options.source_names is None:
         namings = [NamingScheme(CANONICAL)]
     return file, namings
@@ -164,10 +165,10 @@ def entries_of_removed_steps(full_model: Model, file: WeightFile, matched: Match
     return [name for name, shape in matched.left_over if (name, shape) not in left_over]
 
 
-def read_weight_file(path: Path, kind: FileKind, program: KerasProgram | None = None) -> WeightFile:
+def read_weight_file(path: Path, kind: FileKind | None, program: EmittedProgram | None = None) -> WeightFile:
     """The tensors of a file, by the file's own names."""
     require_numpy()
-    return read_safetensors(path) if kind == "safetensors" else read_framework_file(path, kind, program)
+    return read_safetensors(path) if kind is None else read_framework_file(path, kind, program)
 
 
 def require_finite(values: Mapping[str, Array], source: Path) -> None:
@@ -184,28 +185,28 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
         )
 
 
-def summed_variables(model: Model) -> str:
-    """The Keras variables that store the sum of two weights."""
-    by_variable = group_by_tensor(model.compile_for("keras").weights)
-    summed = [path for path, weights in by_variable.items() if len(weights) > 1 and not is_stacked(weights)]
+def summed_tensors(model: Model, backend: str) -> str:
+    """The tensors of a framework that store the sum of several weights."""
+    groups = group_by_tensor(model.compile_for(backend).weights)
+    summed = [path for path, weights in groups.items() if len(weights) > 1 and not is_stacked(weights)]
     return ", ".join(summed[:MAX_NAMES])
 
 
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind, str]:
+def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind | None, str]:
     """The kind of the output file and the names in it.
 
     Raises SpecError: SB806 if they do not fit together, SB702 if the file exists, SB603 if a package is
     missing.
     """
     kind = kind_from_name(target)
-    names = options.target_names or FRAMEWORK_BY_KIND.get(kind, CANONICAL)
-    if FRAMEWORK_BY_KIND.get(kind, names) != names:
+    names = options.target_names or (kind.backend if kind is not None else CANONICAL)
+    if kind is not None and kind.backend != names:
         raise SpecError(
             "SB806",
-            f"`{make_printable(str(target))}` can only have names of {FRAMEWORK_BY_KIND[kind]}, not {names}",
+            f"`{make_printable(str(target))}` can only have names of {kind.backend}, not {names}",
             hint="a .safetensors file can have any names",
         )
     if (target.exists() or target.is_symlink()) and not options.force:
@@ -215,34 +216,33 @@ def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind, 
 
 
 def write_weights(
-    model: Model, target: Path, kind: FileKind, names: str, values: Mapping[str, Array]
+    model: Model, target: Path, kind: FileKind | None, names: str, values: Mapping[str, Array]
 ) -> None:
     """Write canonical weights (by canonical path) to a file; after an error the old file is unchanged."""
     with replacement_file(target) as new_file:
         if names == CANONICAL:
             write_safetensors(new_file, values, origin_metadata(model.name))
             return
+        backend = load_backend(names)
         tensors = to_framework(model.compile_for(names).weights, values)
-        if names == "torch":
-            tensors |= zero_counters(tensors)
-        if kind == "safetensors":
-            write_safetensors(new_file, tensors, {"format": "pt" if names == "torch" else "keras"})
+        tensors |= zero_counters(backend.counter_names(tensors))
+        if kind is None:
+            write_safetensors(new_file, tensors, {"format": backend.safetensors_format})
         else:
-            program = keras_program(model) if names == "keras" else None
+            program = emitted_program(model, names) if kind.needs_program else None
             write_framework_file(new_file, kind, tensors, program)
 
 
-def zero_counters(names: Mapping[str, Array]) -> dict[str, Array]:
-    """The `num_batches_tracked` entries that a state_dict with these names needs."""
+def zero_counters(names: Iterable[str]) -> dict[str, Array]:
     import numpy as np
 
-    return {name: np.zeros((), "int64") for name in batch_counters(names)}
+    return {name: np.zeros((), "int64") for name in names}
 
 
-def keras_program(model: Model) -> KerasProgram:
-    """The emitted Keras file, and the values of its model's parameters."""
+def emitted_program(model: Model, backend: str) -> EmittedProgram:
+    """The emitted file, and the values of its model's parameters."""
     arguments = {name: json_value(value) for name, value in model.graph.params.items()}
-    return KerasProgram(model.source("keras"), model.name, arguments)
+    return EmittedProgram(model.source(backend), model.name, arguments)
 
 
 def json_value(value: Any) -> Any:
@@ -287,8 +287,9 @@ def compare_weights(
         first_weights, _ = match_file(model, first, first_options)
         second_weights, _ = match_file(model, second, ConversionOptions(allow_nonfinite=True))
         a, b = first_weights.values, second_weights.values
-        if "keras" in (first_weights.naming.framework_name, second_weights.naming.framework_name):
-            a, b = merge_summed_weights(model, a), merge_summed_weights(model, b)
+        namings = {first_weights.naming.framework_name, second_weights.naming.framework_name}
+        for backend in sorted(namings - {CANONICAL}):
+            a, b = (merge_summed_weights(model, values, backend) for values in (a, b))
     for name in [*a, *(n for n in b if n not in a)]:
         if name not in a or name not in b:
             file = make_printable(str(first if name in a else second))
@@ -299,8 +300,8 @@ def compare_weights(
             yield TensorDifference(name, relative_difference(a[name], b[name]))
 
 
-def merge_summed_weights(model: Model, values: Mapping[str, Array]) -> dict[str, Array]:
-    """The weights after a round trip through Keras: of two that it adds, the first becomes the sum."""
-    groups = group_by_tensor(model.compile_for("keras").weights).values()
+def merge_summed_weights(model: Model, values: Mapping[str, Array], backend: str) -> dict[str, Array]:
+    """The weights after a round trip through a framework: of several that it adds, the first becomes the sum."""
+    groups = group_by_tensor(model.compile_for(backend).weights).values()
     complete = [w for group in groups if all(w.path in values for w in group) for w in group]
     return {**values, **from_framework(complete, to_framework(complete, values))}

@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from specbuild.backends.file_kind import FileKind
 from specbuild.diagnostics.errors import SpecError
 from specbuild.runtimes.live_model import missing_package
 from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
 from specbuild.weights.safetensors_files import (
-    FileKind,
     WeightFile,
     corrupt_error,
     read_safetensors,
@@ -28,28 +28,27 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-KERAS_RUNTIMES = ("jax", "tensorflow", "torch")  # the fastest to start first
 TIMEOUT = 1800  # seconds
 
 
 @dataclass(frozen=True)
-class KerasProgram:
-    """An emitted Keras file: its text, the name of its model, and the model's arguments."""
+class EmittedProgram:
+    """An emitted file: its text, the name of its model, and the model's arguments."""
 
     text: str
     model: str
     arguments: Mapping[str, Any]
 
 
-def read_framework_file(path: Path, kind: FileKind, program: KerasProgram | None = None) -> WeightFile:
+def read_framework_file(path: Path, kind: FileKind, program: EmittedProgram | None = None) -> WeightFile:
     """Read a framework's weight file; raises SpecError SB804 if it is invalid.
 
-    With a `program`, the names in Keras files are replaced by the paths of the model's variables.
+    With a `program`, the names are those of the variables of its model, even if the file has others.
     """
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
-        job = {"do": "read", "kind": kind, "file": str(path.resolve()), **add_program(program, folder)}
+        job = {"do": "read", "kind": kind.name, "file": str(path.resolve()), **add_program(program, folder)}
         try:
             process = run_worker(folder, kind, job)
         except subprocess.TimeoutExpired:
@@ -64,22 +63,22 @@ def read_framework_file(path: Path, kind: FileKind, program: KerasProgram | None
 
 
 def write_framework_file(
-    path: Path, kind: FileKind, values: Mapping[str, Array], program: KerasProgram | None = None
+    path: Path, kind: FileKind, values: Mapping[str, Array], program: EmittedProgram | None = None
 ) -> None:
     """Write a framework's weight file; `values` are the framework's tensors by its own names."""
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
         write_safetensors(folder / "in.safetensors", values, {})
-        file_name = {"torch": "out.pt", "h5": "out.weights.h5", "keras": "out.keras"}[kind]
-        job = {"do": "write", "kind": kind, "name": file_name, **add_program(program, folder)}
+        file_name = f"out{kind.endings[0]}"
+        job = {"do": "write", "kind": kind.name, "name": file_name, **add_program(program, folder)}
         process = run_worker(folder, kind, job)
         if read_result(folder) is None:
-            raise RuntimeError(f"writing {kind} failed: {process.stderr[-2000:]}")
+            raise RuntimeError(f"writing {kind.name} failed: {process.stderr[-2000:]}")
         path.write_bytes((folder / file_name).read_bytes())
 
 
-def add_program(program: KerasProgram | None, folder: Path) -> dict[str, Any]:
+def add_program(program: EmittedProgram | None, folder: Path) -> dict[str, Any]:
     """Write the emitted file into the job's folder, and return the job's entries for it."""
     if program is None:
         return {}
@@ -91,11 +90,8 @@ def add_program(program: KerasProgram | None, folder: Path) -> dict[str, Any]:
 def run_worker(folder: Path, kind: FileKind, job: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run the worker of a framework on a job, and wait for its end."""
     (folder / "job.json").write_text(json.dumps(job))
-    framework = "torch" if kind == "torch" else "keras"
-    env = {**env_with_import_path(os.environ), "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    if kind != "torch":
-        env["KERAS_BACKEND"] = keras_runtime()
-    command = module_command(f"specbuild.backends.{framework}.weights_worker", str(folder))
+    env = {**env_with_import_path(os.environ), "CUDA_VISIBLE_DEVICES": "", **kind.find_environment()}
+    command = module_command(kind.worker, str(folder))
     return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
 
 
@@ -106,20 +102,17 @@ def read_result(folder: Path) -> dict[str, str] | None:
     return result
 
 
-def require_packages(kind: FileKind, model: bool) -> None:
-    """Raise SpecError SB603 unless the packages for a kind of file are installed.
+def require_packages(kind: FileKind | None, needs_model: bool) -> None:
+    """Raise SpecError SB603 unless the packages for a kind of file are installed; None is safetensors.
 
-    `model` says whether the model has to be built. For Keras files, that needs Keras and a runtime.
+    `needs_model` says whether the model has to be built, to know the names of its weights.
     """
     require_numpy()
-    if kind == "torch" and find_spec("torch") is None:
-        raise missing_package("torch", "torch")
-    if kind in ("h5", "keras"):
-        if find_spec("h5py") is None:
-            raise missing_package("keras", "keras")
-        if model and find_spec("keras") is None:
-            raise missing_package("keras", "keras")
-        keras_runtime()
+    if kind is not None:
+        modules = (*kind.modules, *(kind.program_modules if needs_model else ()))
+        if any(find_spec(module) is None for module in modules):
+            raise missing_package(kind.backend, kind.backend)
+        kind.find_environment()
 
 
 def require_numpy(what: str = "weights need", extras: str = "weights") -> None:
@@ -131,16 +124,3 @@ def require_numpy(what: str = "weights need", extras: str = "weights") -> None:
                 f"{what} {package}, which is not installed",
                 hint=f"in a checkout of specbuild: pip install '.[{extras}]'",
             )
-
-
-def keras_runtime() -> str:
-    """The runtime for Keras: that of KERAS_BACKEND, else the first that is installed."""
-    wanted = os.environ.get("KERAS_BACKEND")
-    if wanted in KERAS_RUNTIMES:
-        if find_spec(wanted) is None:
-            raise missing_package("keras", wanted)
-        return wanted
-    for name in KERAS_RUNTIMES:
-        if find_spec(name) is not None:
-            return name
-    raise missing_package("keras", "one of tensorflow, jax and torch")

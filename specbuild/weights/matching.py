@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.backends import BACKEND_NAMES
+from specbuild.backends.file_kind import FileKind
+from specbuild.backends.registry import BACKEND_NAMES, builtin_file_kinds, load_backend
 from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.compiler.weight_locations import (
     WeightLocation,
@@ -21,7 +22,7 @@ from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.ir.graph import Block, distinct_blocks
 from specbuild.weights.adapt_options import Adaptation
-from specbuild.weights.published_names import batch_counters, layout_framework, rename_tensors
+from specbuild.weights.published_names import layout_framework, rename_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 
 CANONICAL = "specbuild"
-OWN_NAMINGS = (CANONICAL, "torch", "keras")
+OWN_NAMINGS = (CANONICAL, *BACKEND_NAMES)
 
 # Wrappers such as DataParallel and training frameworks put a prefix in front of all names.
 WRAPPER_PREFIXES = ("module.", "model.")
@@ -180,7 +181,8 @@ def assign_tensors(
                 if canonical_value is not None:
                     matched.mismatched_values[weight.path] = canonical_value
     matched.values = fitting if is_canonical else from_framework(weights, fitting)
-    counters = batch_counters(weights_by_name)
+    framework = matched.naming.framework_name
+    counters = set() if is_canonical else load_backend(framework).counter_names(weights_by_name)
     # With siblings, every published entry is used several times, and only some of the copies may match.
     used = {origins.get(name) for name in weights_by_name} if matched.naming.siblings else set()
     unmatched = [name for name in entries if name not in weights_by_name and name not in counters]
@@ -219,7 +221,7 @@ def common_prefix(names: Collection[str]) -> str | None:
 
 def naming_candidates(
     model: Block,
-    kind: str,
+    kind: FileKind | None,
     chosen: str | None,
     into: Sequence[str] = (),
     compiler: ModelCompiler | None = None,
@@ -237,9 +239,11 @@ def naming_candidates(
     if chosen is not None:
         return [chosen_layout(model, layouts, chosen)]
     own = [] if into else [NamingScheme(name) for name in OWN_NAMINGS]
-    if kind in ("h5", "keras"):
-        return [naming for naming in (*own, *layouts) if naming.framework_name == "keras"]
-    return [*own, *(n for n in layouts if n.framework_name == "torch" and (not n.path or into))]
+    if kind is not None and kind.needs_program:
+        return [naming for naming in (*own, *layouts) if naming.framework_name == kind.backend]
+    with_program = {k.backend for k in builtin_file_kinds() if k.needs_program}
+    named = [layout for layout in layouts if layout.framework_name not in with_program]
+    return [*own, *(layout for layout in named if not layout.path or into)]
 
 
 def chosen_layout(model: Block, layouts: Sequence[NamingScheme], chosen: str) -> NamingScheme:

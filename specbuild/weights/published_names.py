@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from specbuild.backends.registry import BACKEND_NAMES, load_backend
 from specbuild.compiler.weight_locations import framework_shapes, locate_weights
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.expressions import ExpressionError, evaluate_expression, referenced_names
@@ -49,8 +50,9 @@ def convert_published_weights(model: Block, layout: str, entries: Mapping[str, A
     Every weight must get a value. Raises SpecError SB801, which lists all entries that are left over, missing
     or of another shape.
     """
-    shapes = framework_shapes(locate_weights(model, layout_framework(layout)))
-    known = {**shapes, **dict.fromkeys(batch_counters(shapes), ())}
+    framework = layout_framework(layout)
+    shapes = framework_shapes(locate_weights(model, framework))
+    known = {**shapes, **dict.fromkeys(load_backend(framework).counter_names(shapes), ())}
     renamed = rename_tensors(model, layout, entries, shapes)
     left_over = [
         name if own == name else f"{name} (as {own})"
@@ -79,15 +81,8 @@ def convert_published_weights(model: Block, layout: str, entries: Mapping[str, A
 
 
 def layout_framework(layout: str) -> str:
-    """The framework to whose names the rules of a published layout map."""
-    return "keras" if layout.startswith("keras") else "torch"
-
-
-def batch_counters(names: Iterable[str]) -> set[str]:
-    """The `num_batches_tracked` entries that PyTorch's batch norms add to a state_dict with these names."""
-    return {
-        n.removesuffix("running_mean") + "num_batches_tracked" for n in names if n.endswith(".running_mean")
-    }
+    """The framework to whose names the rules of a layout map: that with which the layout's name begins, else the first."""
+    return next((name for name in BACKEND_NAMES if layout.startswith(name)), BACKEND_NAMES[0])
 
 
 @dataclass

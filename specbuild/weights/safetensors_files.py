@@ -1,4 +1,7 @@
-"""Detect the kind of a weight file; read and write safetensors files."""
+"""Detect the kind of a weight file; read and write safetensors files.
+
+A kind is a `FileKind` of a framework, or None for a safetensors file, which can have the names of any.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from specbuild.backends.file_kind import FileKind
+from specbuild.backends.registry import builtin_file_kinds
 from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.runtimes.archive_limits import is_oversized
 from specbuild.version import __version__
 
@@ -17,20 +23,8 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = np.ndarray[Any, Any]
 
-FileKind: TypeAlias = Literal["safetensors", "torch", "h5", "keras"]
-
-# The kind of an output file, by the ending of its name.
-KIND_BY_ENDING: dict[str, FileKind] = {
-    ".safetensors": "safetensors",
-    ".pt": "torch",
-    ".pth": "torch",
-    ".weights.h5": "h5",
-    ".keras": "keras",
-}
+ENDING = ".safetensors"
 ORIGIN_KEY = "specbuild"  # the metadata entry of specbuild's own files: version and model
-
-# The first byte of a pickle from protocol 2 on. Before PyTorch 1.6, torch.save wrote such files.
-PICKLE_START = b"\x80"
 
 
 @dataclass(frozen=True)
@@ -41,8 +35,8 @@ class WeightFile:
     metadata: Mapping[str, str]
 
 
-def detect_file_kind(path: Path) -> FileKind:
-    """Detect the kind of a file from its first bytes.
+def detect_file_kind(path: Path) -> FileKind | None:
+    """Detect the kind of a file from its first bytes; None is safetensors.
 
     Raises SpecError: SB803 if the file cannot be read, SB804 if it is not a weight file.
     """
@@ -54,20 +48,20 @@ def detect_file_kind(path: Path) -> FileKind:
             head = stream.read(16)
     except OSError as error:
         raise unreadable_error(path, error.strerror or str(error)) from None
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "h5"
     if head.startswith(b"PK"):
         return detect_archive_kind(path)
     if head[8:9] == b"{":
-        return "safetensors"
-    if head.startswith(PICKLE_START):
-        return "torch"
-    hint = "readable are safetensors, state_dicts of torch.save (.pt, .pth), .weights.h5 and .keras"
+        return None
+    kinds = list(builtin_file_kinds())
+    for kind in kinds:
+        if kind.first_bytes and head.startswith(kind.first_bytes):
+            return kind
+    hint = f"readable are {join_names(['safetensors', *(kind.description for kind in kinds)])}"
     raise corrupt_error(path, "its format is unknown" if head else "it is empty", hint)
 
 
 def detect_archive_kind(path: Path) -> FileKind:
-    """Detect whether a zip archive is from Keras or from torch.save, without unpacking anything."""
+    """Detect which framework wrote a zip archive, without unpacking anything."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -76,21 +70,29 @@ def detect_archive_kind(path: Path) -> FileKind:
     if any(is_oversized(m.file_size, m.compress_size) for m in members):
         raise corrupt_error(path, "a member is far larger than the data stored for it")
     names = {m.filename for m in members}
-    if "config.json" in names:
-        return "keras"
-    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
-        return "torch"
-    raise corrupt_error(path, "it is a zip archive, but not from Keras or PyTorch")
-
-
-def kind_from_name(path: Path) -> FileKind:
-    """The kind of an output file by the ending of its name; raises SpecError SB806 if that is unknown."""
-    for end, kind in KIND_BY_ENDING.items():
-        if path.name.lower().endswith(end):
+    for kind in builtin_file_kinds():
+        if kind.is_own_archive is not None and kind.is_own_archive(names):
             return kind
-    hint = f"the known endings are {', '.join(KIND_BY_ENDING)}"
-    if path.name.lower().endswith(".h5"):
-        hint = f"name it {path.name[:-3]}.weights.h5: Keras needs that ending"
+    titles = list(dict.fromkeys(kind.title for kind in builtin_file_kinds()))
+    raise corrupt_error(path, f"it is a zip archive, but not from {' or '.join(titles)}")
+
+
+def kind_from_name(path: Path) -> FileKind | None:
+    """The kind of an output file by the ending of its name; None is safetensors.
+
+    Raises SpecError SB806 if the ending is unknown.
+    """
+    name = path.name.lower()
+    if name.endswith(ENDING):
+        return None
+    kinds = {ending: kind for kind in builtin_file_kinds() for ending in kind.endings}
+    for ending, kind in kinds.items():
+        if name.endswith(ending):
+            return kind
+    hint = f"the known endings are {', '.join([ENDING, *kinds])}"
+    for ending, kind in kinds.items():
+        if path.suffix and ending.endswith(path.suffix.lower()):
+            hint = f"name it {path.stem}{ending}: {kind.title} needs that ending"
     message = f"the ending of `{make_printable(str(path))}` is unknown"
     raise SpecError("SB806", message, hint=make_printable(hint))
 

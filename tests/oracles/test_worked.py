@@ -16,6 +16,7 @@ from torchvision.ops import FeaturePyramidNetwork
 
 from specbuild import load
 from specbuild.api import Model
+from specbuild.backends.torch.weight_files import STATE_DICT
 from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.runtimes.live_model import import_source
 from specbuild.weights.adapt import adapt_weights
@@ -49,7 +50,7 @@ def taken(
     """Every weight of the model: theirs, as far as they fit or are adapted, and first ones."""
     entries = {name: value.numpy() for name, value in theirs.state_dict().items()}
     declared = MatchExceptions(missing, unused, tuple(map(parse_adaptation, chosen.get("adapt", ()))))
-    names = naming_candidates(spec.graph, "torch", "torchvision", chosen.get("into", ()))
+    names = naming_candidates(spec.graph, STATE_DICT, "torchvision", chosen.get("into", ()))
     found = adapt_weights(spec.graph, match_weights(spec.graph, entries, names), declared.adaptations)
     weights = locate_weights(spec.graph, "torch")
     told = build_report(found, declared, [h.path for h in weights])

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import specbuild
+from specbuild.backends.keras.weight_files import WEIGHTS_H5
+from specbuild.backends.registry import builtin_file_kinds
+from specbuild.backends.torch.weight_files import STATE_DICT
 from specbuild.compiler.pipeline import build_graph
 from specbuild.compiler.weight_locations import locate_weights, to_framework
 from specbuild.diagnostics.errors import SpecError
@@ -90,9 +93,12 @@ def state(model: Block, backend: str = "torch") -> dict[str, Array]:
     return to_framework(locate_weights(model, backend), values(model))
 
 
+KINDS = {"safetensors": None, **{kind.name: kind for kind in builtin_file_kinds()}}
+
+
 def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> MatchedWeights:
     into = [chosen["into"]] if "into" in chosen else []
-    return match_weights(model, entries, naming_candidates(model, kind, chosen.get("origin"), into))
+    return match_weights(model, entries, naming_candidates(model, KINDS[kind], chosen.get("origin"), into))
 
 
 def told(model: Block, found: MatchedWeights, *missing: str, unused: tuple[str, ...] = ()) -> WeightReport:
@@ -250,16 +256,16 @@ def test_published_weights_of_an_imported_model() -> None:
 )
 def test_names_that_are_not_known(net: Block, origin: str, into: str | None, message: str) -> None:
     with pytest.raises(SpecError, match=message) as found:
-        naming_candidates(net, "torch", origin, [into] if into else [])
+        naming_candidates(net, STATE_DICT, origin, [into] if into else [])
     assert found.value.code == "SB806"
 
 
 def test_candidates_are_those_of_the_file(net: Block) -> None:
-    assert [n.name for n in naming_candidates(net, "h5", None)] == ["keras"]
-    assert [n.name for n in naming_candidates(net, "torch", None)] == [
+    assert [n.name for n in naming_candidates(net, WEIGHTS_H5, None)] == ["keras"]
+    assert [n.name for n in naming_candidates(net, STATE_DICT, None)] == [
         "specbuild",
         "torch",
         "keras",
         "published",
     ]
-    assert naming_candidates(net, "torch", "keras") == [NamingScheme("keras")]
+    assert naming_candidates(net, STATE_DICT, "keras") == [NamingScheme("keras")]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from specbuild import load
+from specbuild.backends.keras import weight_files as keras_files
 from specbuild.cli import main
 from specbuild.compiler import output_files
 from specbuild.compiler.weight_locations import locate_weights
@@ -116,14 +117,14 @@ def refused(path: Path) -> SpecError:
     """The error that reading a file gives, in this process."""
     with pytest.raises(SpecError) as found:
         kind = detect_file_kind(path)
-        if kind == "safetensors":
+        if kind is None:
             read_safetensors(path)
         else:
             try:
-                if kind == "torch":
+                if kind.backend == "torch":
                     torch_worker.read_state_dict(path)
                 else:
-                    job = {"file": str(path), "kind": kind}
+                    job = {"file": str(path), "kind": kind.name}
                     keras_worker.read_variables(job, path.parent)
             except (torch_worker.RefusedFile, keras_worker.RefusedFile) as error:
                 raise corrupt_error(path, str(error)) from None
@@ -174,9 +175,7 @@ def test_whatever_is_cut_off_or_changed(tmp_path: Path) -> None:
             path.write_bytes(data[: random.integers(1, 2 * len(data))])
             try:
                 kind = detect_file_kind(path)
-                found = (
-                    torch_worker.read_state_dict(path) if kind == "torch" else read_safetensors(path).values
-                )
+                found = read_safetensors(path).values if kind is None else torch_worker.read_state_dict(path)
             except (SpecError, torch_worker.RefusedFile):
                 continue
             assert all(isinstance(value, np.ndarray) for value in found.values())
@@ -369,9 +368,10 @@ def test_frameworks_that_are_not_installed(
         ("jax tensorflow torch", ("good.safetensors", "-o", "a.keras")),
     ):
         gone = absent.split()
-        monkeypatch.setattr(
-            framework_files, "find_spec", lambda name, gone=gone: None if name in gone else find(name)
-        )
+        for module in (framework_files, keras_files):
+            monkeypatch.setattr(
+                module, "find_spec", lambda name, gone=gone: None if name in gone else find(name)
+            )
         code, said = run(capsys, "weights", "convert", "net.yaml", *arguments)
         assert code == 4 and "error[SB603]" in said, said
     assert not list(folder.glob("[ab].*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from specbuild.backends.base import Backend
 from specbuild.backends.keras.layers import is_layer_list
@@ -12,10 +11,10 @@ from specbuild.backends.keras.optimizer_groups import groups_source
 from specbuild.backends.keras.packaging import KerasPackaging
 from specbuild.backends.keras.reserved import RESERVED_NAMES
 from specbuild.backends.keras.switches import SWITCHES
+from specbuild.backends.keras.weight_files import WEIGHT_FILES
 from specbuild.backends.keras.weights_loader import add_weights_loader
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
-from specbuild.backends.parts import FileKind
 from specbuild.backends.signatures import to_expression
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Container, literal_expression
@@ -40,13 +39,8 @@ class KerasBackend(Backend):
     reserved = RESERVED_NAMES
     packaging = KerasPackaging()
     path_separator = "/"
-    weight_files = MappingProxyType(
-        {
-            ".weights.h5": FileKind("h5", (".weights.h5",), modules=("h5py",), needs_program=True),
-            ".keras": FileKind("keras", (".keras",), modules=("h5py",), needs_program=True),
-        }
-    )
-    weights_worker = "specbuild.backends.keras.weights_worker"
+    weight_files = WEIGHT_FILES
+    safetensors_format = "keras"
     runtimes = tuple(
         Runtime(
             name=name,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
 
 from specbuild.backends.base import Backend
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor, add_parameter_groups
-from specbuild.backends.parts import FileKind
 from specbuild.backends.signatures import to_expression
 from specbuild.backends.torch.layers import is_tensor
 from specbuild.backends.torch.module_file import build_module
@@ -16,6 +14,7 @@ from specbuild.backends.torch.optimizer_groups import groups_source
 from specbuild.backends.torch.packaging import TorchPackaging
 from specbuild.backends.torch.reserved import RESERVED_NAMES
 from specbuild.backends.torch.switches import SWITCHES
+from specbuild.backends.torch.weight_files import WEIGHT_FILES
 from specbuild.backends.torch.weights_loader import add_weights_loader
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
@@ -24,8 +23,6 @@ from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Module, TupleOf
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 from specbuild.runtimes.runtime import Runtime
-
-TORCH_FILE = FileKind("torch", (".pt", ".pth"), modules=("torch",))
 
 
 class TorchBackend(Backend):
@@ -39,8 +36,8 @@ class TorchBackend(Backend):
     needs_loader = False  # load_state_dict reads a .pt file of `specbuild weights`
     reserved = RESERVED_NAMES
     packaging = TorchPackaging()
-    weight_files = MappingProxyType({".pt": TORCH_FILE, ".pth": TORCH_FILE})
-    weights_worker = "specbuild.backends.torch.weights_worker"
+    weight_files = WEIGHT_FILES
+    safetensors_format = "pt"
     runtimes = (
         Runtime(
             name="torch",
@@ -52,6 +49,11 @@ class TorchBackend(Backend):
         ),
     )
     has_unbiased_variance = True
+
+    def counter_names(self, weight_paths: Iterable[str]) -> set[str]:
+        """Return the `num_batches_tracked` of each batch norm."""
+        norms = [path.removesuffix("running_mean") for path in weight_paths if path.endswith(".running_mean")]
+        return {f"{norm}num_batches_tracked" for norm in norms}
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
         """Return C before D, H, W for a map; C last for any other tensor."""
