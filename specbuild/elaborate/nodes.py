@@ -121,7 +121,7 @@ class NodeBuilder:
         return type_, parts
 
     def check_initializer(self, step: StepDef, name: str, init: Init, weights: Iterable[WeightSpec]) -> None:
-        """Raise SB305 if the attribute `name` gives an initialiser for matrices to a vector."""
+        """Raise SB305 if the attribute `name` gives an initializer for matrices to a vector."""
         weight = next((w for w in weights if w.init is init), None)
         if init.kind in MATRIX_INITS and weight is not None and len(weight.axes) < 2:
             raise step.value_at.child(name).error(

@@ -328,7 +328,7 @@ class Padding(AttributeKind):
 class Init:
     """The initial values of a weight: a distribution and its arguments.
 
-    A truncated normal is cut at two standard deviations. `mode` is that of Kaiming initialisation: it scales
+    A truncated normal is cut at two standard deviations. `mode` is that of Kaiming initialization: it scales
     by the number of inputs of each output (fan_in), or of outputs of each input (fan_out).
     """
 
@@ -339,7 +339,7 @@ class Init:
 
 KAIMING_MODES = ("fan_in", "fan_out")
 
-# initialiser -> the smallest and the largest number of its arguments
+# initializer -> the smallest and the largest number of its arguments
 INIT_ARGUMENT_COUNTS = {
     "zeros": (0, 0),
     "ones": (0, 0),
@@ -353,7 +353,7 @@ INIT_ARGUMENT_COUNTS = {
     "kaiming_normal": (0, 0),
     "orthogonal": (0, 0),
 }
-# initialisers that need at least two axes, because they depend on the numbers of inputs and outputs
+# initializers that need at least two axes, because they depend on the numbers of inputs and outputs
 MATRIX_INITS = frozenset(
     name for name in INIT_ARGUMENT_COUNTS if name.startswith(("xavier", "kaiming", "orthogonal"))
 )

@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""Normalization layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from specbuild.ops.weight_spec import NEAR_ONE, POSITIVE, WeightSpec
 def affine_weights(
     axes: dict[str, int], scale: bool, shift: bool = True, init: Init | None = None
 ) -> dict[str, WeightSpec]:
-    """The learned scale and shift of a normalisation layer; `init` is that of the scale, by default ones."""
+    """The learned scale and shift of a normalization layer; `init` is that of the scale, by default ones."""
     if not scale:
         return {}
     weights = {"scale": WeightSpec(axes, init=init or Init("ones"), random=NEAR_ONE)}
@@ -22,7 +22,7 @@ def affine_weights(
 
 
 def position_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The axes besides C that are normalised together: `over`, or those of D, H, W, or else all.
+    """The axes besides C that are normalized together: `over`, or those of D, H, W, or else all.
 
     Raises ShapeError SB404.
     """

@@ -1,4 +1,4 @@
-"""Reductions over axes, cumulative sums, and normalisation to unit length."""
+"""Reductions over axes, cumulative sums, and normalization to unit length."""
 
 from __future__ import annotations
 
