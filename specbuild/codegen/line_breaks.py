@@ -84,19 +84,19 @@ def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str
     result: list[str] = []
     current: list[str] = [" " * indent]
     column, level = indent, indent
-    at = depth = 0
-    while at < len(stream):
-        token = stream[at]
+    index = depth = 0
+    while index < len(stream):
+        token = stream[index]
         if not isinstance(token, BreakMark):
             current.append(token)
             column += text_width(token)
         elif token is OPEN or token is BEGIN:
-            end = group_ends[at]
-            group_width = width_before[end] - width_before[at]
+            end = group_ends[index]
+            group_width = width_before[end] - width_before[index]
             if depth >= broken and column + group_width + to_next_break[end] <= LINE_WIDTH:
-                current.append("".join(stream[at:end]))
+                current.append("".join(stream[index:end]))
                 column += group_width
-                at = end
+                index = end
                 continue
             level += INDENT if token is OPEN else 0
             depth += 1
@@ -109,7 +109,7 @@ def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str
         if token is OPEN or token is CLOSE or token is LINE or token is SOFT:
             result.append("".join(current))
             current, column = [" " * level], level
-        at += 1
+        index += 1
     return [*result, "".join(current)]
 
 
@@ -118,17 +118,17 @@ def _measure_stream(stream: Sequence[str]) -> tuple[dict[int, int], list[int], l
     group_ends: dict[int, int] = {}
     open_groups: list[int] = []
     width_before = [0]
-    for at, token in enumerate(stream):
+    for index, token in enumerate(stream):
         if token is OPEN or token is BEGIN:
-            open_groups.append(at)
+            open_groups.append(index)
         elif token is CLOSE or token is END:
-            group_ends[open_groups.pop()] = at + 1
+            group_ends[open_groups.pop()] = index + 1
         width_before.append(width_before[-1] + text_width(token))
     to_next_break = [0] * (len(stream) + 1)
-    for at in range(len(stream) - 1, -1, -1):
-        token = stream[at]
+    for index in range(len(stream) - 1, -1, -1):
+        token = stream[index]
         if token is COMMA or token is GAP:
-            to_next_break[at] = to_next_break[at + 1] + 1
+            to_next_break[index] = to_next_break[index + 1] + 1
         elif not (token is OPEN or token is CLOSE or token is LINE or token is SOFT):
-            to_next_break[at] = to_next_break[at + 1] + text_width(token)
+            to_next_break[index] = to_next_break[index + 1] + text_width(token)
     return group_ends, width_before, to_next_break

@@ -349,9 +349,9 @@ class BlockLowering:
 
     def position_after(self, key: str) -> int:
         """The index after the step that computes a value; for an input of the block, after all steps."""
-        for at in range(len(self.steps) - 1, -1, -1):
-            if self.steps[at].key == key or key in self.steps[at].parts:
-                return at + 1
+        for index in range(len(self.steps) - 1, -1, -1):
+            if self.steps[index].key == key or key in self.steps[index].parts:
+                return index + 1
         return len(self.steps)
 
 

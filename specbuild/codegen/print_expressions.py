@@ -206,8 +206,8 @@ def _emit_dict(expr: DictOf, out: Stream) -> None:
         out.append("{}")
         return
     out += ("{", OPEN)
-    for at, (key, value) in enumerate(expr.items):
-        if at:
+    for index, (key, value) in enumerate(expr.items):
+        if index:
             out += (",", LINE)
         if key is None:
             out.append("**")
@@ -298,8 +298,8 @@ def _emit_arguments(expr: Call, out: Stream) -> None:
 def _emit_keywords(expr: Call, out: Stream) -> None:
     if out[-1] is COMMA:
         out.pop()
-    for at, (name, value) in enumerate(expr.keywords):
-        if at or expr.args:
+    for index, (name, value) in enumerate(expr.keywords):
+        if index or expr.args:
             out += (",", LINE)
         out.append("**" if name == "**" else f"{check_identifier(name)}=")
         _emit_expression(value, out)

@@ -259,16 +259,16 @@ def _print_suite(
     separation = 2 if indent == 0 else 1
     before: Statement | None = None
     requested = 0
-    for at, node in enumerate(body):
+    for index, node in enumerate(body):
         printed = print_statement(node, indent)
         if isinstance(node, Blank):
             requested = 1
         elif printed:
             if before is None:
-                empty = max(after_doc, requested, _has_leading_definition(body[at:])) if doc else 0
+                empty = max(after_doc, requested, _has_leading_definition(body[index:])) if doc else 0
             elif isinstance(before, Comment):
-                empty = separation if requested and _has_leading_definition(body[at:]) else requested
-            elif isinstance(before, _DEFINITIONS) or _has_leading_definition(body[at:]):
+                empty = separation if requested and _has_leading_definition(body[index:]) else requested
+            elif isinstance(before, _DEFINITIONS) or _has_leading_definition(body[index:]):
                 empty = separation
             else:
                 empty = requested

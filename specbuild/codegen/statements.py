@@ -66,9 +66,9 @@ class StatementWriter:
         needed = self.needed_steps(outputs)
         self.live_until |= dict.fromkeys(self.called_functions(), end)
         readers: dict[str, list[int]] = {}
-        for at in needed:
-            for key in steps[at].inputs:
-                readers.setdefault(key, []).append(at)
+        for index in needed:
+            for key in steps[index].inputs:
+                readers.setdefault(key, []).append(index)
         for key in outputs:
             readers.setdefault(key, []).append(end)
         self.name_clashes = self.find_name_clashes(readers)
@@ -76,21 +76,21 @@ class StatementWriter:
             self.value_code[value.key] = Name(name)
             # a function that builds a Keras model reads its inputs again at its end
             self.live_until[name] = max(readers.get(value.key, [-1])) if self.owner else end
-        for at in needed:
-            is_last = outputs == [steps[at].key] and at == needed[-1]
-            self.write_step(at, steps[at], readers, is_last)
+        for index in needed:
+            is_last = outputs == [steps[index].key] and index == needed[-1]
+            self.write_step(index, steps[index], readers, is_last)
         return [self.value_code[key] for key in outputs]
 
     def find_name_clashes(self, readers: Mapping[str, list[int]]) -> set[str]:
         """Values that are needed together with one of the same name, of steps with several results."""
         clashes: set[str] = set()
         latest: dict[str, tuple[int, str]] = {}
-        for at, step in enumerate(self.class_spec.steps):
+        for index, step in enumerate(self.class_spec.steps):
             for part in step.parts:
                 if part in readers:
                     end, name = max(readers[part]), part_name(part)
                     until, other = latest.get(name, (-1, part))
-                    clashes |= {part, other} if until > at else set()
+                    clashes |= {part, other} if until > index else set()
                     latest[name] = max((until, other), (end, part))
         return clashes
 
@@ -103,13 +103,15 @@ class StatementWriter:
     def needed_steps(self, outputs: list[str]) -> list[int]:
         """The indices of the steps that need a statement; others only hold a layer that later steps call."""
         needed, result = set(outputs), []
-        for at, step in reversed(list(enumerate(self.class_spec.steps))):
+        for index, step in reversed(list(enumerate(self.class_spec.steps))):
             if step.key in needed or needed.intersection(step.parts):
                 needed.update(step.inputs)
-                result.append(at)
+                result.append(index)
         return result[::-1]
 
-    def write_step(self, at: int, step: LoweredStep, readers: Mapping[str, list[int]], is_last: bool) -> None:
+    def write_step(
+        self, index: int, step: LoweredStep, readers: Mapping[str, list[int]], is_last: bool
+    ) -> None:
         """Write a step as a statement, or remember its code for the step that it is folded into."""
         code = self.step_code(step)
         heavy = not step.is_light or any(key in self.heavy_values for key in step.inputs)
@@ -119,31 +121,35 @@ class StatementWriter:
         if (isinstance(step.member, Container) and step.member.is_loop) or (
             self.rows_are_lists and has_several_layers(step)
         ):
-            self.write_loop(at, step, code, used)
+            self.write_loop(index, step, code, used)
         elif step.parts:
-            names = tuple(self.part_variable(part, step, at, readers) for part in step.parts)
+            names = tuple(self.part_variable(part, step, index, readers) for part in step.parts)
             self.statements.append(Unpack(names, code))
-        elif isinstance(code, Conditional) and self.free_name(at, "x") == "x" and code.otherwise == Name("x"):
-            self.live_until["x"] = max(used, default=at)
+        elif (
+            isinstance(code, Conditional)
+            and self.free_name(index, "x") == "x"
+            and code.otherwise == Name("x")
+        ):
+            self.live_until["x"] = max(used, default=index)
             self.value_code[step.key] = Name("x")
             self.statements.append(If(code.test, (Assign("x", code.then),)))
         elif isinstance(code, Name) and not (step.named and not step.layer_name):
             self.value_code[step.key] = code
-            self.extend_lifetime(code, max(used, default=at))
-        elif is_last or self.can_fold(at, step, code, heavy, used):
+            self.extend_lifetime(code, max(used, default=index))
+        elif is_last or self.can_fold(index, step, code, heavy, used):
             self.value_code[step.key] = code
             if heavy:
                 self.heavy_values.add(step.key)
-            self.extend_lifetime(code, max(used, default=at))
+            self.extend_lifetime(code, max(used, default=index))
         else:
-            name = self.choose_variable(at, step, used)
-            self.live_until[name] = max(used, default=at)
+            name = self.choose_variable(index, step, used)
+            self.live_until[name] = max(used, default=index)
             same = isinstance(code, Name) and code.text == name
             self.value_code[step.key] = code if same else Name(name)
             if not same:
                 self.statements.append(Assign(name, code))
 
-    def write_loop(self, at: int, step: LoweredStep, code: Expr, used: list[int]) -> None:
+    def write_loop(self, index: int, step: LoweredStep, code: Expr, used: list[int]) -> None:
         """Write a loop over layers: each is called on the previous output and the same further inputs."""
         assert isinstance(code, Call)
         first, *others = code.args
@@ -153,21 +159,21 @@ class StatementWriter:
         variable = next(
             n
             for n in ("x", "out", *(f"x_{k}" for k in range(2, 100)))
-            if n not in read_names and self.live_until.get(n, -1) <= at
+            if n not in read_names and self.live_until.get(n, -1) <= index
         )
         if first != Name(variable) and not (
             isinstance(first, Name) and self.aliases.get(first.text) == variable
         ):
             self.statements.append(Assign(variable, first))
-        layer = self.free_name(at, "layer")
+        layer = self.free_name(index, "layer")
         body = Assign(variable, Call(Name(layer), (Name(variable), *others)))
         self.statements.append(For(layer, code.function, (body,)))
         if len(used) > 1:
-            own = self.free_name(at, step.key.replace(".", "_"))
+            own = self.free_name(index, step.key.replace(".", "_"))
             self.statements.append(Assign(own, Name(variable)))
             self.aliases[own] = variable
             variable = own
-        self.live_until[variable] = max(used, default=at)
+        self.live_until[variable] = max(used, default=index)
         self.value_code[step.key] = Name(variable)
 
     def step_code(self, step: LoweredStep) -> Expr:
@@ -219,7 +225,7 @@ class StatementWriter:
         self.marks.append(CodeMark(code, kind, keys))
         return code
 
-    def can_fold(self, at: int, step: LoweredStep, code: Expr, heavy: bool, used: list[int]) -> bool:
+    def can_fold(self, index: int, step: LoweredStep, code: Expr, heavy: bool, used: list[int]) -> bool:
         """Whether a value is written inside the one statement that reads it."""
         if len(used) != 1 or step.doc or used[0] == len(self.class_spec.steps):
             return False
@@ -240,7 +246,7 @@ class StatementWriter:
             return False
         if isinstance(code, Prefix) and isinstance(reader_step.call, Prefix):  # `--x` looks like a decrement
             return False
-        if heavy and not (reader_step.is_light and len(reader_step.inputs) == 1 and reader == at + 1):
+        if heavy and not (reader_step.is_light and len(reader_step.inputs) == 1 and reader == index + 1):
             return False
         room = LINE_WIDTH - self.indent - len("x = ") - self.reader_width(reader_step)
         return len(print_expression(code)) <= room
@@ -269,25 +275,27 @@ class StatementWriter:
             if isinstance(part, Name) and part.text in self.live_until:
                 self.live_until[part.text] = max(self.live_until[part.text], until)
 
-    def choose_variable(self, at: int, step: LoweredStep, used: list[int]) -> str:
+    def choose_variable(self, index: int, step: LoweredStep, used: list[int]) -> str:
         """`x` on the main path, or `out` while `x` is in use; the step's own name for other values."""
         own = step.key.partition("~")[0].partition("@")[0].replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
         steps, first = self.class_spec.steps, self.class_spec.first_instance
         joins_others = bool(used) and used[0] < len(steps) and len(steps[used[0]].inputs) > 1
-        is_branch = steps[at - 1].key not in step.inputs if at else len(first.inputs) > 1
+        is_branch = steps[index - 1].key not in step.inputs if index else len(first.inputs) > 1
         is_output = used == [len(steps)] and len(first.outputs) > 1
         is_off_main_path = len(used) > 1 or is_output or (step.named and joins_others and is_branch)
         prefers_own_name = not step.inputs or (step.named and (step.layer_name == "" or is_off_main_path))
-        return self.free_name(at, *((own,) if prefers_own_name else ()), "x", "out", own)
+        return self.free_name(index, *((own,) if prefers_own_name else ()), "x", "out", own)
 
-    def free_name(self, at: int, *names: str) -> str:
+    def free_name(self, index: int, *names: str) -> str:
         """The first of these names that is not read after this step, or else the last one with a number."""
         numbered = (f"{names[-1]}_{k}" for k in count(2))
-        return next(name for name in chain(names, numbered) if self.live_until.get(name, -1) <= at)
+        return next(name for name in chain(names, numbered) if self.live_until.get(name, -1) <= index)
 
-    def part_variable(self, part: str, step: LoweredStep, at: int, readers: Mapping[str, list[int]]) -> str:
+    def part_variable(
+        self, part: str, step: LoweredStep, index: int, readers: Mapping[str, list[int]]
+    ) -> str:
         """The variable for one of several results of a step; `_` if nothing reads it."""
         if part not in readers:
             return "_"
@@ -297,7 +305,7 @@ class StatementWriter:
         own = own.replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
-        name = self.free_name(at, own)
+        name = self.free_name(index, own)
         self.live_until[name] = max(readers[part])
         self.value_code[part] = Name(name)
         return name
