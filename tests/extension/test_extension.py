@@ -177,23 +177,20 @@ def test_numpy_gives_the_numbers_of_torch(run: Run, spec: str, sizes: str, weigh
     assert run("-c", COMPARE, spec, sizes).stdout == f"equal {weights}\n"
 
 
-def test_a_package_of_a_backend_without_packaging_is_refused(run: Run) -> None:
-    done = run(
-        *(
-            "-m",
-            "specbuild",
-            "compile",
-            "example.yaml",
-            "-b",
-            "numpy",
-            "--layout",
-            "package",
-            "-o",
-            "package",
-        ),
-        code=4,
-    )
-    assert "error[SB605]: the backend 'numpy' does not have" in done.stderr
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("compile", "example.yaml", "-b", "numpy", "--layout", "package", "-o", "package"),
+        ("compile", "example.yaml", "-b", "numpy", "--with-weights-loader", "-o", "out.py"),
+        ("compile", "example.yaml", "-b", "numpy", "--with-optimizer-groups", "-o", "out.py"),
+        ("parity", "example.yaml", "--backends", "torch,numpy"),
+    ],
+    ids=["package", "loader", "groups", "parity"],
+)
+def test_a_part_that_the_backend_lacks_is_refused(run: Run, project: Path, options: tuple[str, ...]) -> None:
+    done = run("-m", "specbuild", *options, code=4)
+    assert "error[SB605]: the backend 'numpy' does not have" in done.stderr, done.stderr
+    assert not (project / "out.py").exists()
 
 
 def test_parts_that_the_backend_lacks_are_refused(run: Run) -> None:
