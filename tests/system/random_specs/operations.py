@@ -432,7 +432,7 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
     made = read(scope, op, raw)
     types = [None if v is None else v.type for v in given]
     try:
-        type_, parts = made.infer(*types), made.parts(*types)
+        type_, parts = made.infer_type(*types), made.part_types(*types)
     except (ShapeError, AttributeValueError) as e:
         raise Unfit(f"{op}: {e.message}") from None
     if prod(concrete(n) for n in type_.sizes.values()) > 6000:
@@ -576,7 +576,7 @@ def attend(scope: Scope, x: Value | None) -> Value:
     given: Inputs = [x, key, value, mask, bias]
     made = read(scope, "attention", raw)
     try:
-        type_ = made.infer(*[None if v is None else v.type for v in given])
+        type_ = made.infer_type(*[None if v is None else v.type for v in given])
     except ShapeError as e:
         raise Unfit(f"attention: {e.message}") from None
     low, high = ranged("attention", raw, given, type_)
