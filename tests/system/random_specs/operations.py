@@ -317,7 +317,7 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
     if op == "contract":
         return [x, partner(scope, x)]
     if cls.input_specs[0].variadic:
-        count = 1 if getattr(cls, "pair", False) else random.choice([1, 1, 2])
+        count = 1 if getattr(cls, "is_binary", False) else random.choice([1, 1, 2])
         loose = op in ("multiply", "divide")
         found = [
             (
@@ -426,7 +426,7 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
         return attend(scope, given[0])
     if raw is None:
         raw = table_of(scope) if op == "const" else drawn(scope, op, *given)
-    if op == "add" or getattr(cls, "strict", False):
+    if op == "add" or getattr(cls, "needs_equal_axes", False):
         sizes = [dict(v.sizes) for v in given if v]
         raw = raw | ({"broadcast": True} if any(s != sizes[0] for s in sizes) else {})
     made = read(scope, op, raw)
