@@ -45,7 +45,7 @@ class Run:
     def made(self, until: float) -> int:
         """The exit code of the run, which is not made again if it was kept; 1 if there is no time for it."""
         if self.file.exists():
-            return int(any(result["fault"] for result in results([self.file])))
+            return int(any(result["error"] for result in results([self.file])))
         if no_gpu.is_set():
             return 4
         command = [sys.executable, "-m", "specbuild", "parity", str(self.spec), "--json", *self.options]

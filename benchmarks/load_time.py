@@ -1,16 +1,17 @@
 """How long loading specs and converting weights takes, beside another checkout: `load_time.py OTHER`. Prints Markdown.
 
-Both checkouts are measured in turn within one run. Figures are medians; `ours / it` is this checkout over the other.
+Both checkouts are measured in turn within one run. Figures are medians of CPU time, which other work on the machine changes
+least; `ours / it` is this checkout over the other.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROUNDS = 5
@@ -21,23 +22,24 @@ LOAD = """
 import sys, time
 import specbuild
 specbuild.load(sys.argv[1])
-begin = time.perf_counter()
+begin = time.process_time()
 for path in sys.argv[1:]:
     specbuild.load(path)
-print(time.perf_counter() - begin)
+print(time.process_time() - begin)
 """
 CONVERTED = ("cbam_resnet50", "swin_feature_pyramid", "gated_classifier")
 
 
 def run(checkout: Path, *arguments: str) -> tuple[float, str]:
-    """Seconds of one Python process that imports specbuild from this checkout, and what it printed."""
+    """CPU seconds of one Python process that imports specbuild from this checkout, and what it printed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPATH": str(checkout), "PYTHONPYCACHEPREFIX": str(BYTECODE)}
-    begin = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-P", *arguments], env=environment, check=True, capture_output=True, text=True
     )
-    return time.perf_counter() - begin, done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 def load_all(checkout: Path) -> float:

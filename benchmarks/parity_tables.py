@@ -42,11 +42,11 @@ def row(result: Record) -> dict[str, str]:
         "Keras on": result["runtime"],
         "batch": str(result["batch"]),
         "forward": worst(steps, "relative"),
-        "PyTorch error": worst(steps, "torch_error"),
-        "Keras error": worst(steps, "keras_error"),
+        "PyTorch error": worst(steps, "reference_error"),
+        "Keras error": worst(steps, "other_error"),
         "gradients": worst(kinds["gradients"], "relative"),
         "training": worst(kinds["training"], "relative"),
-        "tolerance": f"{result['tolerance']['fails']:.0e}",
+        "tolerance": f"{result['tolerance']['fail_above']:.0e}",
         "rounded": str(result["rounded"]),
         "verdict": result["verdict"],
     }
@@ -73,7 +73,7 @@ def worst(tensors: list[Record], figure: str) -> str:
 def faults(found: Iterable[Record]) -> str:
     """Why what failed did."""
     return "".join(
-        f"- `{name(r)}`, Keras on {r['runtime']}: {r['fault']['message']}\n" for r in found if r["fault"]
+        f"- `{name(r)}`, Keras on {r['runtime']}: {r['error']['message']}\n" for r in found if r["error"]
     )
 
 

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
 from specbuild.compiler.output_files import file_header, stamp_source, write_picture
-from specbuild.compiler.pipeline import CompilationStages, elaborate_model, open_spec
+from specbuild.compiler.pipeline import Compilation, elaborate_model, open_spec
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
@@ -32,13 +33,13 @@ class Model:
     """A checked spec with fixed parameters."""
 
     def __init__(
-        self, spec: Spec, files: SpecFiles, arguments: SpecArguments, stages: CompilationStages, digest: str
+        self, spec: Spec, files: SpecFiles, arguments: SpecArguments, compilation: Compilation, digest: str
     ) -> None:
         self.spec, self.files, self.arguments = spec, files, arguments
         self.variant = arguments.variant.value if arguments.variant else None
-        self.stages = stages
-        self.full_graph = stages.unpruned  # with the steps that no output needs
-        self.graph = stages.graph
+        self.compilation = compilation
+        self.full_graph = compilation.full_graph  # with the steps that no output needs
+        self.graph = compilation.graph
         self.digest = digest  # SHA-256 of all input: documents, parameters, variant, features
 
     def __repr__(self) -> str:
@@ -47,7 +48,7 @@ class Model:
     @property
     def name(self) -> str:
         """The name of the emitted class."""
-        return self.graph.kind
+        return self.graph.name
 
     @cached_property
     def cost(self) -> Cost:
@@ -97,7 +98,7 @@ class Model:
 
     def compile_for(self, backend: str) -> CompiledModel:
         """Return the model compiled for one backend, which every use of it shares. Raises SB602."""
-        return self.stages.compiler.compile_for(backend)
+        return self.compilation.compiler.compile_for(backend)
 
     def picture(
         self,
@@ -169,7 +170,22 @@ class Model:
 
         Raises SB603 if the framework is not installed.
         """
-        return instantiate_model(self.source(backend), self.graph, backend)
+        from specbuild.backends import load_backend  # imported late: most commands emit no code
+        from specbuild.compiler.weight_locations import to_framework
+
+        source, framework = self.source(backend), load_backend(backend)
+        for module in sorted(framework.modules):
+            if find_spec(module) is None:
+                raise framework.missing_package(module)
+        try:
+            live = instantiate_model(source, self.graph, backend, framework.constructor_arguments())
+        except ModuleNotFoundError as error:
+            raise framework.missing_package(error.name or "a module") from error
+        given = [weight for weight in self.compile_for(backend).weights if weight.spec.given is not None]
+        if given:
+            values = {w.path: w.spec.given.to_array() for w in given if w.spec.given is not None}
+            framework.load_tables(live, to_framework(given, values))
+        return live
 
 
 def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
@@ -195,12 +211,13 @@ def build_model(spec: Spec, files: SpecFiles, arguments: SpecArguments) -> Model
     arguments.check_spec(spec)
     variant, features = arguments.variant.value if arguments.variant else None, arguments.features
     try:
-        stages = elaborate_model(spec, files, arguments.param_values, variant, features)
+        compilation = elaborate_model(spec, files, arguments.param_values, variant, features)
     except SpecError as error:
         raise arguments.relocate_error(error, spec) from None
     except SpecErrors as errors:
         raise SpecErrors(arguments.relocate_error(error, spec) for error in errors.errors) from None
     documents = [opened.source.data for opened in files.specs_by_source.values()]
     values = [variant, arguments.param_values, *([[*features.locations], features.only] if features else [])]
-    content = json.dumps([documents, *values], separators=(",", ":"))
-    return Model(spec, files, arguments, stages, hashlib.sha256(content.encode()).hexdigest())
+    tables = sorted(file.digest for file in files.tensor_files.values())
+    content = json.dumps([documents, *values, *([tables] if tables else [])], separators=(",", ":"))
+    return Model(spec, files, arguments, compilation, hashlib.sha256(content.encode()).hexdigest())

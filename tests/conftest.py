@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import yaml
 
 from specbuild.frontend import yaml_parser
 from tests.parity_runner import ParityOf, ParityRunner
+
+# Many tests start processes. These share their compiled files, which saves each of them half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# The same random examples in every run, so that tests pass or fail by the code alone; SPECBUILD_SEED asks for new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+if not os.environ.get("SPECBUILD_SEED"):
+    hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(params=["libyaml", "python"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -14,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from specbuild.backends import BACKEND_NAMES
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
 from specbuild.parity.participants import select_lineup
 
+# The backends of all cases. To test that of an extension: SPECBUILD_BACKENDS=torch,name
+BACKENDS = tuple(os.environ.get("SPECBUILD_BACKENDS", ",".join(BACKEND_NAMES)).split(","))
 LOOK_AHEAD = 4  # cases that are sent before their tests begin, so that both frameworks have work
 MAX_CASES = 800  # of one lane: frameworks keep some memory of every model
 TIMEOUT = 2400.0  # seconds for one case
@@ -53,7 +57,7 @@ class LaneThread:
 
     def run_lane(self) -> None:
         try:
-            lane = WorkerLane(WorkerOptions(timeout=TIMEOUT), select_lineup([self.runtime]))
+            lane = WorkerLane(WorkerOptions(timeout=TIMEOUT), select_lineup([self.runtime], BACKENDS))
             lane.run_cases(self.take_cases(), lambda report: self.reports[report.name].set_result(report))
         except BaseException as error:  # raised again where a report is read
             for report in list(self.reports.values()):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import runpy
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 
+@cache  # a process can define them once
 def operators_of_torchvision() -> torch.library.Library | None:
     """Stand-ins for the compiled operators that torchvision asks for on import and classifiers never call.
 

@@ -6,11 +6,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.pages import blocks, codes, commands, gallery, ops
+from docs.pages import blocks, codes, commands, gallery, ops, other_names, python_api
 from docs.pages.worked import worked
 
 DOCS = Path(__file__).parent.parent
-GENERATED = (ops.pages, blocks.pages, gallery.pages, codes.pages, commands.pages)
+GENERATED = (
+    ops.pages,
+    blocks.pages,
+    gallery.pages,
+    codes.pages,
+    commands.pages,
+    other_names.pages,
+    python_api.pages,
+)
 
 
 def assemble(folder: Path) -> None:

@@ -12,6 +12,7 @@ from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.library import LIBRARY, library_index
 from specbuild.summary.examples import example_spec
+from specbuild.summary.search import format_about
 
 Pages = Iterator[tuple[str, str | bytes]]
 
@@ -70,7 +71,8 @@ def summaries(members: list[BlockDef], folder: str) -> str:
 
 def page(block: BlockDef, pictured: bool) -> str:
     picture = f"![Diagram of {block.name}]({block.name}.svg)" if pictured else ""
-    head = (f"# {block.name}", markdown.prose(block.doc), picture, inputs(block), parameters(block))
+    prose = markdown.prose(block.doc)
+    head = (f"# {block.name}", prose, about(block), picture, inputs(block), parameters(block))
     path = file(block)
     name = f"library:{path.relative_to(LIBRARY)}"
     if block.model is not None:
@@ -83,6 +85,14 @@ def page(block: BlockDef, pictured: bool) -> str:
     found = example_spec(block)
     example = ("## Example", shown(found)) if found else ()
     return markdown.page(*head, *example, "## Definition", f"`{name}`", definition(path))
+
+
+def about(block: BlockDef) -> str:
+    """Its paper, and what else it is called."""
+    paper = ", ".join(format_about(block.about))
+    names = ", ".join(map(markdown.code, block.about.names))
+    lines = [f"Paper: {markdown.line(paper)}" if paper else "", f"Also called {names}" if names else ""]
+    return "\n\n".join(f"{line}." for line in lines if line)
 
 
 def inputs(block: BlockDef) -> str:

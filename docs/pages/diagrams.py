@@ -12,7 +12,7 @@ from specbuild.summary.examples import example_model
 def of_block(block: BlockDef) -> bytes | None:
     """A block of the library by itself, with usual sizes, as SVG."""
     found = example_model(block)
-    return None if found is None else of_model(found)
+    return None if found is None else of_model(found.graph)
 
 
 def of_model(model: Block) -> bytes | None:

@@ -15,9 +15,9 @@ from specbuild.backends import BACKEND_NAMES
 from specbuild.compiler.pipeline import open_spec
 from specbuild.elaborate import elaborate
 from specbuild.ir.cost import Cost, model_cost
-from specbuild.ir.prune import PASSES
+from specbuild.ir.prune import PASSES, Pruner
 from specbuild.summary import format_quantity
-from specbuild.summary.examples import format_flow
+from specbuild.summary.examples import write_in_flow
 
 
 @cache
@@ -34,7 +34,7 @@ def cost_of(path: Path, variant: str) -> Cost:
     """What a variant takes; without finding out what its code would look like, which takes longer."""
     model = elaborate(*open_spec(path), variant=variant)
     for transform in PASSES:
-        model = transform(model)
+        model = transform(model, Pruner())
     return model_cost(model)
 
 
@@ -59,7 +59,7 @@ def variants(path: Path) -> str:
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    return format_flow(dict(values)) if values else ""
+    return write_in_flow(dict(values)) if values else ""
 
 
 def body(path: Path, shown: str) -> Iterator[str]:

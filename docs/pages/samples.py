@@ -38,7 +38,7 @@ def weights(found: Block) -> str:
         (
             markdown.code(weight.framework_path),
             markdown.code(" × ".join(map(str, weight.shape))),
-            "yes" if weight.is_trained else "no",
+            "yes" if weight.is_trainable else "no",
         )
         for weight in locate_weights(found, "torch")
     ]

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from docs.pages import markdown
-from specbuild.elaborate import instances, nodes, steps
+from specbuild.compiler.pipeline import MAX_PARAMETERS
+from specbuild.elaborate import instances, members, nodes
 from specbuild.expressions import parser as reading
+from specbuild.frontend import tensor_file
 from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.edits import EDIT_VERBS, MAX_EDITS
 from specbuild.frontend.names import IDENTIFIER
@@ -18,7 +20,8 @@ from specbuild.frontend.schema.op_schema import Schema
 from specbuild.frontend.schema.step_schema import step_key_schemas, structure_schemas
 from specbuild.frontend.yaml_composer import MAX_ALIASES, MAX_CHARACTERS, MAX_NESTING, MAX_VALUES
 from specbuild.frontend.yaml_scalars import MAX_DIGITS
-from specbuild.ops.convolution import MAX_PARAMETERS
+from specbuild.ops.given_tensor import MAX_GIVEN
+from specbuild.ops.table_values import MAX_NUMBERS
 from specbuild.ops.types import MAX_AXIS, MAX_ELEMENTS
 
 
@@ -56,8 +59,12 @@ def limits() -> str:
             f"whole numbers up to {power(reading.MAX_INTEGER)}",
         ),
         ("imports", f"{MAX_FILES} files, {MAX_IMPORT_DEPTH} deep, {mebibytes(MAX_BYTES)} together"),
+        (
+            "given numbers",
+            f"{MAX_NUMBERS:,} in a spec; a file of {mebibytes(tensor_file.MAX_BYTES)}, {power(MAX_GIVEN)} in a table",
+        ),
         ("edits", f"{MAX_EDITS} in a file"),
-        ("a repeat", f"{steps.MAX_REPEAT:,} times"),
+        ("a repeat", f"{members.MAX_REPEAT:,} times"),
         (
             "a model",
             f"{nodes.MAX_STEPS:,} steps once everything is written out, blocks {instances.MAX_DEPTH} deep",

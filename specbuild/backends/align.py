@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from specbuild.backends.base import Backend, inline_result
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
-from specbuild.codegen.tree import Expr, Index, Literal, Slice
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.tree import Expr, Index, Literal, SliceExpr
 from specbuild.ops.shape import Rename
 from specbuild.ops.types import CHANNEL, TensorType
 
@@ -16,7 +16,8 @@ def align_operands(xs: Sequence[Operand], backend: Backend, out: TensorType) -> 
     """Return the operands as code that broadcasts, and the layout of the result."""
     target = common_layout(xs, backend, out)
     if any(
-        x.layout.folded != target.folded and (x.layout.batched or any(a in x.type for a in target.folded))
+        x.layout.batch_axes != target.batch_axes
+        and (x.layout.batched or any(a in x.type for a in target.batch_axes))
         for x in xs
     ):
         xs = [x.unfold_axes() for x in xs]
@@ -31,32 +32,32 @@ def common_layout(xs: Sequence[Operand], backend: Backend, out: TensorType) -> L
     lead = next((x for x in complete if x.order == natural), complete[0] if complete else None)
     if lead is None:
         return Layout(natural, (), out.batched)
-    return Layout(lead.order, lead.layout.folded, out.batched)
+    return Layout(lead.order, lead.layout.batch_axes, out.batched)
 
 
 def broadcast_operand(x: Operand, target: Layout) -> Expr:
     """Return an operand in the order of `target`, with a dimension of size 1 for each missing axis."""
     order = tuple(a for a in target.order if a in x.type)
-    x = x.to_order(*order, folded=x.layout.folded)
-    items: list[Expr] = [Slice()] if x.layout.batched else []
-    items += [Slice() if axis in x.type else Literal(None) for axis in target.order]
+    x = x.to_order(*order, batch_axes=x.layout.batch_axes)
+    items: list[Expr] = [SliceExpr()] if x.layout.batched else []
+    items += [SliceExpr() if axis in x.type else Literal(None) for axis in target.order]
     if not x.layout.batched:
         while items and items[0] == Literal(None):
             items = items[1:]
-    while items and items[-1] == Slice():
+    while items and items[-1] == SliceExpr():
         items = items[:-1]
     return Index(x.expr, tuple(items)) if items else x.expr
 
 
 def unfold_axes(x: Operand, axes: Iterable[str]) -> Operand:
     """Return an operand in which none of these axes is folded into the batch."""
-    return x.unfold_axes() if any(axis in x.layout.folded for axis in axes) else x
+    return x.unfold_axes() if any(axis in x.layout.batch_axes for axis in axes) else x
 
 
 def reduced_layout(x: Operand, axes: tuple[str, ...], keep: bool) -> Layout:
     """Return the layout after a reduction over these axes. With `keep` they stay, with size 1."""
     order = x.order if keep else tuple(a for a in x.order if a not in axes)
-    return Layout(order, x.layout.folded, x.layout.batched)
+    return Layout(order, x.layout.batch_axes, x.layout.batched)
 
 
 def move_axes_last(x: Operand, axes: Sequence[str]) -> Operand:
@@ -64,7 +65,7 @@ def move_axes_last(x: Operand, axes: Sequence[str]) -> Operand:
     x = unfold_axes(x, axes)
     if set(x.order[-len(axes) :]) == set(axes):
         return x
-    return x.to_order(*(a for a in x.order if a not in axes), *axes, folded=x.layout.folded)
+    return x.to_order(*(a for a in x.order if a not in axes), *axes, batch_axes=x.layout.batch_axes)
 
 
 def make_axes_adjacent(x: Operand, axes: tuple[str, ...], into: str, natural: tuple[str, ...]) -> Operand:
@@ -88,11 +89,11 @@ def split_window_axes(x: Operand, axes: Collection[str]) -> tuple[str, tuple[str
     The channel axis is C, or the last other axis if there is no C. Raises UnsupportedOp without a batch.
     """
     if not x.layout.batched:
-        raise UnsupportedOp(
+        raise MissingBatch(
             "its windows need a batch dimension, and this value has none",
             "combine it with a batched value first",
         )
-    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
+    others = [a for a in (*x.layout.batch_axes, *x.order) if a not in axes]
     channel = CHANNEL if CHANNEL in others else others[-1]
     return channel, tuple(a for a in others if a != channel)
 
@@ -106,7 +107,7 @@ def weight_order(x: Operand, axes: tuple[str, ...]) -> tuple[int, ...] | None:
 def require_batch(x: Operand) -> None:
     """Raise UnsupportedOp for a value without a batch: the norm would treat its first axis as the batch."""
     if not x.layout.batched:
-        raise UnsupportedOp(
+        raise MissingBatch(
             "it needs a batch dimension, and this value has none",
             "use `layer_norm`, which needs no batch",
         )
@@ -115,5 +116,5 @@ def require_batch(x: Operand) -> None:
 def emit_rename(op: Rename, x: Operand, out: TensorType) -> LoweringResult:
     """Write a renaming of axes, which needs no code."""
     order = tuple(op.axes.get(a, a) for a in x.order)
-    folded = tuple(op.axes.get(a, a) for a in x.layout.folded)
-    return inline_result(x.expr, Layout(order, folded, x.layout.batched))
+    batch_axes = tuple(op.axes.get(a, a) for a in x.layout.batch_axes)
+    return inline_result(x.expr, Layout(order, batch_axes, x.layout.batched))

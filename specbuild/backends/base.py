@@ -10,20 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.backends.file_kind import FileKind
+from specbuild.backends.float32_constants import Float32Constant
+from specbuild.backends.layout_conversion import emit_conversion
 from specbuild.backends.loader_rules import LoadRule
-from specbuild.backends.optimizer_groups import ModelPart, TrainedTensor
 from specbuild.backends.packaging import Packaging
+from specbuild.backends.parameter_groups import ModelPart, TrainableTensor
+from specbuild.backends.wrapper_names import WrapperNames
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import SELF, Construction
+from specbuild.codegen.constructions import OWN_MEMBER, Construction
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweredBlock, LoweringResult, Operand, Storage, UnsupportedOp
-from specbuild.codegen.tree import Call, Expr, Module
+from specbuild.codegen.tree import Call, Expr, Index, Literal, Module, SliceExpr
 from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import expression_of
 from specbuild.expressions.python_ast import parse_python
 from specbuild.frontend.names import ReservedNames
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
+from specbuild.runtimes.live_model import missing_package
 from specbuild.runtimes.runtime import Runtime
 
 Writer = Callable[..., LoweringResult]
@@ -32,24 +36,36 @@ Writer = Callable[..., LoweringResult]
 class Backend:
     """A framework: the order of tensor axes, the code for each op, and the format of the emitted file.
 
-    Required: `name`, `title`, `natural_order`, `convert_layout`, `module_file`, and a writer for each op that
-    the backend can express. All other members are optional. A command that needs a missing one fails with SB605.
+    Required: `name`, `title`, `natural_order`, `emit_transpose`, `emit_reshape`, `module_file`, and a writer for
+    each op that the backend can express. All other members are optional. A command that needs a missing one fails with SB605.
     """
 
     name: str  # on the command line: "torch"
     title: str  # in messages, reports and packages: "PyTorch"
     extra: str = ""  # the pip extra that installs the framework; "" if there is none
     modules: frozenset[str] = frozenset()  # that emitted files may import, besides a few standard ones
+    distributions: Mapping[str, tuple[str, ...]] = {}  # other names under which a module is distributed
+    engine_hint: str = ""  # how to install a module of `runtimes` that is not one of `modules`
     loader_imports: frozenset[str] = frozenset()  # that a weights loader may import too: full paths
     # Parts of `modules` that an emitted file must not use: they reach files, processes or other code.
-    forbidden_paths: frozenset[str] = frozenset()
+    forbidden_paths: frozenset[str] = frozenset()  # full paths
+    forbidden_names: frozenset[str] = frozenset()  # at any place in a path; more are forbidden in every file
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
+    # Whether a layer must be called on a value: a block without inputs gets one that it does not read.
+    calls_need_input: bool = False
     needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
+    # Whether `repeat` and `do` become rows of layers (LayerRow, such as nn.Sequential); if not, every layer is an
+    # attribute, and the file is longer.
+    has_rows: bool = True
+    # The helper that applies a block to one position after another: scan(cell, inputs, over, state, reverse=False).
+    scan_function: str = ""  # "": SB601
     reserved: ReservedNames = ReservedNames()  # names that a spec cannot use
     path_separator: str = "."  # between the parts of a weight's path
     weight_files: tuple[FileKind, ...] = ()  # that the framework writes
+    wrapper_names: WrapperNames = WrapperNames()  # what wrappers add to the names in weight files
     safetensors_format: str = "np"  # what a safetensors file of the framework's tensors says about its origin
     runtimes: tuple[Runtime, ...] = ()  # that `specbuild parity` can compare; (): SB605
+    float32_constants: Mapping[type[Op], Float32Constant] = {}  # of ops that are not all float64 in float64
     has_unbiased_variance: bool = False  # whether running variances are updated with squares / (n - 1)
     packaging: Packaging | None = None  # for `compile --layout package`; None: SB605
 
@@ -61,11 +77,16 @@ class Backend:
     def emits(self, *ops: type[Op]) -> Callable[[Writer], Writer]:
         """Decorator: register a function as the writer of these ops.
 
-        The function gets the op, its operands, and the type of the result as `out`.
+        The function gets the op, its operands, and the type of the result as `out`. Raises ValueError if an
+        op has a writer from another module: an extension cannot change the code of the ops that others use.
         """
 
         def register(function: Writer) -> Writer:
-            self.writers |= dict.fromkeys(ops, function)
+            for op in ops:
+                other = self.writers.setdefault(op, function)
+                if module_of(other) != module_of(function):
+                    raise ValueError(f"{module_of(other)} already writes {op.name!r} for {self.name}")
+                self.writers[op] = function
             return function
 
         return register
@@ -94,9 +115,29 @@ class Backend:
     ) -> Expr:
         """Return code that brings a value from one layout to another.
 
-        `known_sizes` has code for the sizes of folded axes that can be read from another value.
+        By default, it is made of `emit_transpose` and `emit_reshape`. `known_sizes` has code for the sizes of
+        folded axes that can be read from another value.
         """
+        return emit_conversion(
+            value, type_, (source, target), known_sizes, self.emit_transpose, self.emit_reshape
+        )
+
+    def emit_transpose(self, value: Expr, order: tuple[int, ...]) -> Expr:
+        """Return code for the value with its dimensions in this order; the batch counts as one."""
         raise NotImplementedError
+
+    def emit_reshape(self, value: Expr, shape: tuple[Expr, ...]) -> Expr:
+        """Return code for the value with this shape; -1 stands for the batch."""
+        raise NotImplementedError
+
+    def add_batch(self, value: Expr, layout: Layout, like: Expr | None) -> Expr:
+        """Return code that repeats a value for each sample of `like`, or that makes it a batch of one sample.
+
+        Raises SpecError SB605 if the backend cannot repeat values.
+        """
+        if like is not None:
+            raise self.missing_part("values that are repeated for each sample")
+        return Index(value, (Literal(None), *([SliceExpr()] if layout.order else [])))
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         """Return the file with these classes. The last one is the model."""
@@ -126,8 +167,8 @@ class Backend:
         """
         raise self.missing_part("a weights loader")
 
-    def optimizer_groups(
-        self, module: Module, parts: Sequence[ModelPart], tensors: Sequence[TrainedTensor]
+    def add_parameter_groups(
+        self, module: Module, parts: Sequence[ModelPart], tensors: Sequence[TrainableTensor]
     ) -> Module:
         """Return the file with a function that groups the parameters for an optimizer.
 
@@ -136,9 +177,34 @@ class Backend:
         """
         raise self.missing_part("parameter groups")
 
+    def constructor_arguments(self) -> Mapping[str, Any]:
+        """Return what `Model.build` passes to the constructor besides parameters of the spec, such as random keys.
+
+        Only `Model.build` calls it, in the process that uses the framework.
+        """
+        return {}
+
+    def load_tables(self, model: Any, tensors: Mapping[str, Any]) -> None:
+        """Give a live model the tables whose numbers come with the weights, as arrays by path.
+
+        Only `Model.build` calls it, in the process that uses the framework. Raises SpecError SB605 if the backend has
+        no such tables.
+        """
+        raise self.missing_part("tables of more than 1,024 given numbers")
+
     def missing_part(self, what: str) -> SpecError:
         """Return the error SB605: the backend does not have a part that a command needs."""
         return SpecError("SB605", f"the backend {self.name!r} does not have {what}")
+
+    def missing_package(self, module: str) -> SpecError:
+        """Return the error SB603: a module that the backend needs is not installed."""
+        is_engine = module not in self.modules and any(module in x.modules for x in self.runtimes)
+        hint = f"pip install {module}"
+        if is_engine and self.engine_hint:
+            hint = self.engine_hint
+        elif self.extra:
+            hint = f"in a checkout of specbuild: pip install '.[{self.extra}]'"
+        return missing_package(self.name, module, hint)
 
     def helper_sources(self) -> dict[str, str]:
         """Return the source of each helper class and function that a file may contain, by name.
@@ -153,8 +219,19 @@ class Backend:
         return sources | self.extra_helpers
 
     def add_helpers(self, source: str) -> None:
-        """Add the classes and functions of a Python source to the helpers, for the ops of an extension."""
-        self.extra_helpers |= split_definitions(source)
+        """Add the classes and functions of a Python source to the helpers, for the ops of an extension.
+
+        Raises ValueError if there is another helper of the same name.
+        """
+        helpers = self.helper_sources()
+        for name, definition in split_definitions(source).items():
+            if helpers.get(name, definition) != definition:
+                raise ValueError(f"{self.name} already has a helper {name!r}")
+            self.extra_helpers[name] = definition
+
+
+def module_of(writer: Writer) -> str:
+    return getattr(writer, "__module__", type(writer).__module__)
 
 
 @cache
@@ -173,8 +250,8 @@ def layer_result(
     layer: Construction, x: Operand, order: tuple[str, ...] | None = None, **more: Any
 ) -> LoweringResult:
     """Return the result for an op that is a layer called on one value."""
-    layout = x.layout if order is None else Layout(order, x.layout.folded, x.layout.batched)
-    return LoweringResult(Call(SELF, (x.expr,)), layout, layer, **more)
+    layout = x.layout if order is None else Layout(order, x.layout.batch_axes, x.layout.batched)
+    return LoweringResult(Call(OWN_MEMBER, (x.expr,)), layout, layer, **more)
 
 
 def inline_result(code: Expr, layout: Layout, layer_form: Construction | None = None) -> LoweringResult:
@@ -190,7 +267,7 @@ def collapse_equal(values: tuple[Any, ...]) -> Any:
 
 
 def is_fixed(value: Any, constant: Any) -> bool:
-    """Whether a value equals `constant` in every instance of its block.
+    """Return whether a value equals `constant` in every instance of its block.
 
     Writers may choose a special form only for such a value: one that depends on a parameter may differ.
     """

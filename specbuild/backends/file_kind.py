@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from specbuild.runtimes.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,12 @@ class FileKind:
     backend: str  # whose names the file has
     title: str  # of what writes it, in errors: "Keras"
     endings: tuple[str, ...]  # of file names; the first is that of new files
-    worker: str  # module that runs as `python -m WORKER FOLDER`
+    worker: str  # MODULE:FUNCTION that opens the worker which reads and writes such files
     description: str  # in the list of readable files
-    modules: tuple[str, ...] = ()  # that must be installed to read or write it
+    modules: tuple[str, ...] = ()  # packages that must be installed to read or write it
     needs_program: bool = False  # whether the worker needs the emitted model to know the names of its weights
-    program_modules: tuple[str, ...] = ()  # that must be installed for that, too
+    program_modules: tuple[str, ...] = ()  # packages that must be installed for that, too
     first_bytes: bytes = b""  # by which such a file is recognized; b"": it is an archive
+    # In whose environment the worker runs; may raise SpecError SB603. None: the first runtime of the backend.
+    find_runtime: Callable[[], Runtime] | None = None
     is_own_archive: Callable[[Collection[str]], bool] | None = None  # by the names of the members
-    find_environment: Callable[[], Mapping[str, str]] = dict  # of the worker; may raise SpecError SB603

@@ -10,11 +10,11 @@ from specbuild.backends.base import Backend, inline_result, is_fixed
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Expr, Index, ListOf, Literal, Name, Slice
+from specbuild.codegen.tree import Expr, Index, ListOf, Literal, Name, SliceExpr
 from specbuild.ops import arrange
 from specbuild.ops.types import TensorType
 
-WHOLE_AXIS = Slice()
+WHOLE_AXIS = SliceExpr()
 NEW_AXIS = Literal(None)
 
 
@@ -69,7 +69,7 @@ def slice_expression(op: arrange.Slice) -> Expr:
     start = None if is_fixed(op.start, 0) else literal_expression(op.start)
     stop = None if op.stop is None else literal_expression(op.stop)
     step = None if is_fixed(op.step, 1) else literal_expression(op.step)
-    return Slice(start, stop, step)
+    return SliceExpr(start, stop, step)
 
 
 def emit_slice(op: arrange.Slice, x: Operand, out: TensorType) -> LoweringResult:
@@ -78,7 +78,7 @@ def emit_slice(op: arrange.Slice, x: Operand, out: TensorType) -> LoweringResult
     if op.at is None:
         return inline_result(index_axis(x, op.over, slice_expression(op)), x.layout)
     order = tuple(a for a in x.order if a != op.over)
-    layout = Layout(order, x.layout.folded, x.layout.batched)
+    layout = Layout(order, x.layout.batch_axes, x.layout.batched)
     return inline_result(index_axis(x, op.over, literal_expression(op.at)), layout)
 
 

@@ -18,10 +18,13 @@ class LoadRule:
     order: tuple[int, ...]
     reshaped: bool = False  # to the tensor's sizes, in the axis order of the file
     stacked: bool = False  # several weights are stacked along a new axis; otherwise they are added
-    blocks: tuple[int, ...] | None = None  # the order of the equal parts of the first axis
+    gate_order: tuple[int, ...] | None = None  # the order of the equal parts of the first axis
 
     def table_items(self, features: frozenset[str]) -> tuple[Expr, ...]:
-        """The rule as an entry of the table. `features` are the columns that any rule of the table needs."""
+        """Return the rule as an entry of the table.
+
+        `features` are the columns that any rule of the table needs.
+        """
         keys = [Literal(key) for key in self.keys]
         items: list[Expr] = [
             TupleOf(tuple(keys)) if "several" in features else keys[0],
@@ -30,7 +33,7 @@ class LoadRule:
         if "reshaped" in features:
             items.append(Literal(self.reshaped))
         if "blocks" in features:
-            items.append(number_tuple(self.blocks or ()))
+            items.append(number_tuple(self.gate_order or ()))
         return tuple(items)
 
 
@@ -68,7 +71,10 @@ def path_endings(path: str, separator: str) -> list[str]:
 
 
 def shorten_rule(path: str, ending: str, rule: LoadRule, separator: str) -> LoadRule | None:
-    """The rule with only the endings of its keys; None if the keys do not begin like the tensor's path."""
+    """Return the rule with only the endings of its keys.
+
+    None if the keys do not begin like the tensor's path.
+    """
     head = path.removesuffix(ending).replace(separator, ".")
     if not all(key.startswith(head) for key in rule.keys):
         return None

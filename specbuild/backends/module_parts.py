@@ -8,9 +8,17 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from specbuild.codegen.class_spec import REQUIRED, ClassSpec
-from specbuild.codegen.constructions import ComputedTable, Construction, Member, Repeated, literal_expression
+from specbuild.codegen.constructions import (
+    INDEX_VARIABLE,
+    ComputedTable,
+    Construction,
+    Member,
+    Repeated,
+    literal_expression,
+)
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.size_checks import describe_checks
 from specbuild.codegen.tree import (
     Assign,
     Call,
@@ -20,6 +28,7 @@ from specbuild.codegen.tree import (
     Function,
     Generator,
     Helper,
+    If,
     Infix,
     ListComprehension,
     ListOf,
@@ -27,13 +36,16 @@ from specbuild.codegen.tree import (
     Module,
     Name,
     Parameter,
+    Raise,
     Star,
     Statement,
     TupleOf,
     code_fields,
+    list_read_names,
     map_children,
 )
 from specbuild.expressions import concrete
+from specbuild.ir.graph import input_arguments
 from specbuild.ops.types import TensorType
 
 LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
@@ -118,6 +130,27 @@ def constructor_parameters(class_spec: ClassSpec) -> tuple[Parameter, ...]:
     )
 
 
+def guard_statements(class_spec: ClassSpec, derived: bool = False) -> list[Statement]:
+    """Return the statements that refuse arguments for which the class is not right.
+
+    With `derived`, those that read a name of `class_spec.derived`, and so come after it; otherwise the others.
+    """
+    return [
+        If(guard.condition, (Raise(Call(Name("ValueError"), (Literal(guard.message),))),))
+        for guard in class_spec.guards
+        if derived != class_spec.derived.keys().isdisjoint(list_read_names(guard.condition))
+    ]
+
+
+def input_parameters(class_spec: ClassSpec, annotation: str = "") -> Iterator[Parameter]:
+    """Yield the arguments of the method that calls a layer; those that some calls leave out are None there."""
+    for name, items in class_spec.arguments.items():
+        is_optional = name in class_spec.optional_arguments
+        type_ = annotation if items is None else f"list[{annotation}]"
+        type_ = f"{type_} | None" if is_optional else type_
+        yield Parameter(name, type_ if annotation else None, Literal(None) if is_optional else None)
+
+
 def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
     """Return the docstring: the block's documentation, the shapes of inputs and outputs, the parameters."""
     block, instance = class_spec.block, class_spec.first_instance
@@ -127,13 +160,22 @@ def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
         sizes += [str(concrete(x[a])) if is_model else a for a in layout.order]
         return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
-    inputs = [f"{name} {format_shape(v.type, v.layout)}" for name, v in instance.inputs.items()]
+    inputs = []
+    for name, items in input_arguments(block.inputs).items():
+        values = [instance.inputs[item] for item in items or (name,)]
+        formatted = ", ".join(format_shape(value.type, value.layout) for value in values)
+        formatted = formatted if items is None else f"[{formatted}]"
+        inputs.append(f"{name} {formatted}{' or None' * (name in class_spec.optional_inputs)}")
     outputs = [f"{name} {format_shape(v.type, v.layout)}".strip() for name, v in instance.outputs.items()]
     input_word = "Inputs" if len(inputs) > 1 else "Input"
     output_word = "Outputs" if len(outputs) > 1 else "Output"
-    shapes = f"{input_word}: {', '.join(inputs)}. {output_word}: {', '.join(outputs)}."
+    shapes = f"{output_word}: {', '.join(outputs)}."
+    if inputs:
+        shapes = f"{input_word}: {', '.join(inputs)}. {shapes}"
+    shapes = " ".join(filter(None, (shapes, describe_checks(class_spec.size_checks))))
     docs = describe_flags(class_spec) | {name: doc for name, doc in block.docs.items() if doc}
-    params = "\n".join(f"{name}: {docs[name]}" for name in class_spec.params if name in docs)
+    words = {name: class_spec.param_words.get(name, name) for name in class_spec.params}
+    params = "\n".join(f"{name}: {docs[word]}" for name, word in words.items() if word in docs)
     return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, params) if part)
 
 
@@ -207,10 +249,11 @@ def emit_list(members: tuple[Expr, ...]) -> Expr:
 def emit_computed(table: ComputedTable, used_names: Iterable[str]) -> tuple[list[Statement], Expr]:
     """Return the statements that set a table's variables, under names that are still free, and its value."""
     names: dict[str, str] = {}
-    for name, _ in table.variables:
+    for variable, _ in table.variables:
         used = {*used_names, *names.values()}
+        name = variable.removesuffix(INDEX_VARIABLE)
         candidates = (name, f"{name}_index", *(f"{name}_{k}" for k in range(2, 100)))
-        names[name] = next(n for n in candidates if n not in used)
+        names[variable] = next(n for n in candidates if n not in used)
 
     def rename_variables(expr: Expr) -> Expr:
         if isinstance(expr, Name):
@@ -247,11 +290,11 @@ def emit_for_each(parts: list[Expr], name: str, write: Callable[[Name], Statemen
 
 
 def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
-    """Return the conditions of optional steps without a layer, by attribute name."""
+    """Return the conditions of optional steps that no identity layer replaces, by attribute name."""
     return {
         flag_name(step, class_spec): class_spec.flags[step.key]
         for step in class_spec.steps
-        if step.member is None and step.key in class_spec.flags
+        if not step.can_be_identity and step.key in class_spec.flags
     }
 
 
@@ -261,7 +304,10 @@ def flag_name(step: LoweredStep, class_spec: ClassSpec) -> str:
     same_kind = [
         s
         for s in class_spec.steps
-        if s.member is None and s.key in flags and s.node.rstrip("0123456789") == stem
+        if not s.can_be_identity and s.key in flags and s.node.rstrip("0123456789") == stem
     ]
     is_shared = stem and all(flags[s.key] == flags[step.key] for s in same_kind)
-    return f"use_{(stem if is_shared else step.node).replace('.', '_')}"
+    name = f"use_{(stem if is_shared else step.node).replace('.', '_')}"
+    while name in class_spec.taken_attributes:
+        name += "_"
+    return name

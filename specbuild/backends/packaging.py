@@ -66,6 +66,7 @@ class Packaging:
     seed_function: str  # sets the random seed: "torch.manual_seed"
     weights_suffix: str  # of the framework's own weight files: ".pt"
     trained_suffix: str  # of the files that training usually leaves: ".pt"
+    size_note: str = ""  # why other frameworks may count other parameters, without a full stop
     saves_loader_weights: bool = False  # whether the weights loader can also write
 
     def input_sample(self, value: ModelValue, vocabulary: int, batch: Expr) -> Expr:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import suggest_name
-from specbuild.ops.extensions import extension_entries, load_entry
+from specbuild.ops.extensions import extension_entries, extension_error, load_entry
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from specbuild.backends.base import Backend
     from specbuild.backends.file_kind import FileKind
     from specbuild.frontend.names import ReservedNames
@@ -21,20 +23,46 @@ BACKEND_NAMES = ("torch", "keras")  # built in
 
 def all_backend_names() -> tuple[str, ...]:
     """Return the names of the built-in backends, then those of extensions."""
-    extensions = sorted(extension_entries("specbuild.backends"))
-    return (*BACKEND_NAMES, *(name for name in extensions if name not in BACKEND_NAMES))
+    return (*BACKEND_NAMES, *sorted(extension_backends()))
 
 
-def builtin_reserved_names() -> Iterator[ReservedNames]:
-    """Yield the names that the built-in backends reserve, without loading the backends."""
+def extension_backends() -> dict[str, EntryPoint]:
+    """Return the entry points of backends by name. Raises SpecError SB606 for a name that is built in."""
+    entries = extension_entries("specbuild.backends")
     for name in BACKEND_NAMES:
-        yield import_module(f"specbuild.backends.{name}.reserved").RESERVED_NAMES
+        if name in entries:
+            raise extension_error(entries[name], f"specbuild itself has a backend {name!r}")
+    return entries
 
 
-def builtin_file_kinds() -> Iterator[FileKind]:
-    """Yield the kinds of weight files of the built-in backends, without loading the backends."""
+@cache
+def builtin_reserved_names() -> tuple[ReservedNames, ...]:
+    """Return the names that the built-in backends reserve, without loading the backends."""
+    modules = (import_module(f"specbuild.backends.{name}.reserved") for name in BACKEND_NAMES)
+    return tuple(module.RESERVED_NAMES for module in modules)
+
+
+def all_file_kinds() -> Iterator[FileKind]:
+    """Yield the kinds of weight files of all backends, those of the built-in ones first.
+
+    Only the backends of extensions are loaded for that, when the others are exhausted.
+    """
     for name in BACKEND_NAMES:
         yield from import_module(f"specbuild.backends.{name}.weight_files").WEIGHT_FILES
+    for name in sorted(extension_backends()):
+        yield from load_backend(name).weight_files
+
+
+def load_extension_backend(entry: EntryPoint) -> Backend:
+    """Return the backend that an entry point names. Raises SpecError SB606 if it is not a Backend, or if its name differs."""
+    from specbuild.backends.base import Backend  # imported late: it imports the code generator
+
+    backend = load_entry(entry)
+    if not isinstance(backend, Backend):
+        raise extension_error(entry, f"{entry.value} is not an instance of Backend")
+    if backend.name != entry.name:
+        raise extension_error(entry, f"its backend has the name {backend.name!r}")
+    return backend
 
 
 @cache
@@ -46,10 +74,9 @@ def load_backend(name: str) -> Backend:
     if name in BACKEND_NAMES:
         backend: Backend = import_module(f"specbuild.backends.{name}.backend").backend
         return backend
-    entry = extension_entries("specbuild.backends").get(name)
+    entry = extension_backends().get(name)
     if entry is not None:
-        extension: Backend = load_entry(entry)
-        return extension
+        return load_extension_backend(entry)
     known = all_backend_names()
     hint = suggest_name(name, known, "available:")
     raise SpecError("SB602", f"there is no backend {name!r}", hint=hint)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any, ClassVar
 
-from specbuild.codegen.constructions import Argument, Construction, literal_expression
-from specbuild.codegen.tree import Call, Expr, Name
+from specbuild.codegen.constructions import Construction, ConstructorArgument, literal_expression
+from specbuild.codegen.tree import Attribute, Call, Expr, Name
 from specbuild.expressions.python_ast import parse_python
 
 ALWAYS_WRITTEN = object()  # a default that equals no value, so that the argument is always written
@@ -44,21 +44,47 @@ class Signature:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Call:
         """Return the code of a call with these arguments."""
+        return self.call(Name(self.function), *args, **kwargs)
+
+    def call(self, function: Expr, *args: Any, **kwargs: Any) -> Call:
+        """Return the code of a call of another callable, such as a layer, with the same parameters."""
         arguments = self.bind_arguments(args, kwargs)
         positional = tuple(a.value for a in arguments if a.default is ...)
         keywords = tuple((a.name, a.value) for a in arguments if a.default is not ... and not a.is_default)
-        return Call(Name(self.function), positional, keywords)
+        return Call(function, positional, keywords)
 
-    def bind_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Argument, ...]:
+    def bind_arguments(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ConstructorArgument, ...]:
         """Return the arguments by parameter name, in the order of the signature."""
         values = dict(zip(self.defaults, args, strict=False)) | kwargs
         unknown = set(values) - set(self.defaults)
         assert not unknown, f"{self.function} has no parameter {unknown}"
         defaults = {p: ALWAYS_WRITTEN if p in self.always_written else d for p, d in self.defaults.items()}
-        return tuple(Argument(p, to_expression(values[p]), d) for p, d in defaults.items() if p in values)
+        return tuple(
+            ConstructorArgument(p, to_code(values[p]), d) for p, d in defaults.items() if p in values
+        )
 
 
-def to_expression(value: Any) -> Expr:
+def call_function(function: str, *args: object, **keywords: object) -> Call:
+    """Return `function(*args, **keywords)`."""
+    return Call(
+        Name(function),
+        tuple(map(to_code, args)),
+        tuple((k, to_code(v)) for k, v in keywords.items()),
+    )
+
+
+def call_method(value: Expr, name: str, *args: object, **keywords: object) -> Call:
+    """Return `value.name(*args, **keywords)`."""
+    return Call(
+        Attribute(value, name),
+        tuple(map(to_code, args)),
+        tuple((k, to_code(v)) for k, v in keywords.items()),
+    )
+
+
+def to_code(value: Any) -> Expr:
     """Return a Python value as a literal. Code is returned as it is."""
     is_value = value is None or isinstance(value, int | float | str | bool | tuple | list)
     return literal_expression(value) if is_value else value

@@ -9,11 +9,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from specbuild.backends.base import is_fixed
-from specbuild.codegen.constructions import ComputedTable, literal_expression
-from specbuild.codegen.tree import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix, Slice
+from specbuild.codegen.constructions import INDEX_VARIABLE, ComputedTable, literal_expression
+from specbuild.codegen.tree import (
+    Call,
+    Conditional,
+    Expr,
+    Index,
+    Infix,
+    ListOf,
+    Literal,
+    Name,
+    Prefix,
+    SliceExpr,
+)
 from specbuild.expressions import expression_of
 from specbuild.ops.table import Const
 from specbuild.ops.table_expression import BOOL, INT, INTEGRAL, REAL, TableExpression, infer_kind
+from specbuild.ops.table_values import arrange_values, flatten_values
 
 OPERATOR_SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+",
@@ -65,15 +77,30 @@ class TableStyle:
     def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
         raise NotImplementedError
 
+    def emit_values(self, values: Expr, dtype: str, shape: tuple[Expr, ...] | None) -> Expr:
+        """Return an array of given numbers.
+
+        `shape` is None if the code has the numbers; else they are parameters, and others may not fit it.
+        """
+        raise NotImplementedError
+
     def emit_integer_cast(self, value: Expr) -> Expr:
         raise NotImplementedError
 
     def has_float_indices(self, e: TableExpression, dtype: str) -> bool:
-        """Whether the indices of the axes must be floats."""
+        """Return whether the indices of the axes must be floats."""
         raise NotImplementedError
 
     def build_table(self, op: Const, order: tuple[str, ...]) -> ComputedTable:
         """Return the table with its axes in this order."""
+        if (given := op.short_values()) is not None:
+            values = arrange_values(given, tuple(op.axes), order)
+            is_float = op.dtype == "float"
+            has_numbers = all(expression_of(value) is None for value in flatten_values(values))
+            code = nested_list(values, is_float and has_numbers)
+            sizes = tuple(literal_expression(op.axes[axis]) for axis in order)
+            value = self.emit_values(code, op.dtype, None if has_numbers else sizes)
+            return ComputedTable((), value, sizes, op.dtype)
         return TableEmitter(self, op, order).emit_table()
 
 
@@ -81,7 +108,9 @@ class TableEmitter:
     """Emits one table. Parts that read an axis become array code, all others become Python numbers."""
 
     def __init__(self, style: TableStyle, op: Const, order: tuple[str, ...]):
+        assert op.value is not None
         self.style, self.op, self.order, self.expression = style, op, order, op.value
+        self.has_float_indices = style.has_float_indices(op.value, op.dtype)
         self.indices: dict[str, Expr] = {}
 
     def emit_table(self) -> ComputedTable:
@@ -89,17 +118,19 @@ class TableEmitter:
         read_axes = self.expression.list_axes()
         if not read_axes:
             value = self.emit_number(tree, floats=dtype == "float")
-            return ComputedTable((), self.style.emit_full(self.axis_sizes(), value, dtype))
+            whole = self.style.emit_full(self.axis_sizes(), value, dtype)
+            return ComputedTable((), whole, self.axis_sizes(), dtype)
         variables = self.define_indices(read_axes)
         value = self.emit_node(tree)
-        if dtype == "int32" and infer_kind(self.expression) == INTEGRAL:
+        has_floats = infer_kind(self.expression) == INTEGRAL or self.has_float_indices
+        if dtype == "int32" and has_floats:
             value = self.style.emit_integer_cast(value)
         has_constant_axis = any(
             axis not in read_axes and not is_fixed(n, 1) for axis, n in self.op.axes.items()
         )
         if self.order[0] not in read_axes or has_constant_axis:
             value = self.style.emit_expand(value, self.axis_sizes())
-        return ComputedTable(variables, value)
+        return ComputedTable(variables, value, self.axis_sizes(), dtype)
 
     def axis_sizes(self) -> tuple[Expr, ...]:
         return tuple(literal_expression(self.op.axes[axis]) for axis in self.order)
@@ -107,7 +138,7 @@ class TableEmitter:
     def define_indices(self, read_axes: list[str]) -> tuple[tuple[str, Expr], ...]:
         """Set the code of each axis index. Return variables for the indices that are read more than once."""
         variables = []
-        floats = self.style.has_float_indices(self.expression, self.op.dtype)
+        floats = self.has_float_indices
         is_mixed = any(
             isinstance(node, ast.IfExp | ast.Call) and self.is_mixed_choice(node)
             for node in ast.walk(self.expression.syntax_tree)
@@ -116,10 +147,11 @@ class TableEmitter:
             index = self.style.emit_arange(literal_expression(self.op.axes[axis]), floats, is_mixed)
             axes_after = len(self.order) - position - 1
             if axes_after:
-                index = Index(index, (Slice(), *[Literal(None)] * axes_after))
+                index = Index(index, (SliceExpr(), *[Literal(None)] * axes_after))
             if read_axes.count(axis) > 1:
-                variables.append((axis.lower(), index))
-                index = Name(axis.lower())
+                variable = f"{axis.lower()}{INDEX_VARIABLE}"
+                variables.append((variable, index))
+                index = Name(variable)
             self.indices[axis] = index
         return tuple(variables)
 
@@ -166,14 +198,18 @@ class TableEmitter:
         if not self.expression.list_axes(test):
             return choose_branch(self.emit_number(test), self.emit_array(body), self.emit_array(otherwise))
         has_arrays = self.expression.list_axes(body) or self.expression.list_axes(otherwise)
+        # numbers become an array here, and TensorFlow does not add arrays of integers and floats
+        floats = self.op.dtype == "float" or self.has_float_indices
         sides = (
-            self.emit_node(part) if has_arrays else self.emit_number(part, self.op.dtype == "float")
+            self.emit_node(part)
+            if has_arrays
+            else self.emit_number(part, floats and infer_kind(self.expression, part) != BOOL)
             for part in (body, otherwise)
         )
         return Call(Name(self.style.where_function), (self.emit_node(test), *sides))
 
     def is_mixed_choice(self, node: ast.expr) -> bool:
-        """Whether a condition without axes chooses between a number and an array."""
+        """Return whether a condition without axes chooses between a number and an array."""
         list_axes = self.expression.list_axes
         match node:
             case ast.Call(ast.Name("where"), [test, body, otherwise]) | ast.IfExp(test, body, otherwise):
@@ -188,9 +224,7 @@ class TableEmitter:
         if self.expression.list_axes(node):
             return self.emit_node(node)
         kind = infer_kind(self.expression, node)
-        floats = kind != BOOL and (
-            kind != INT or self.style.has_float_indices(self.expression, self.op.dtype)
-        )
+        floats = kind != BOOL and (kind != INT or self.has_float_indices)
         dtype = "bool" if kind == BOOL else "float" if floats else "int32"
         return self.style.emit_full(self.axis_sizes(), self.emit_number(node, floats), dtype)
 
@@ -239,6 +273,13 @@ class TableEmitter:
                     "and", [emit_comparison(OPERATOR_SYMBOLS[type(o)], a, b) for o, a, b in pairs]
                 )
         raise AssertionError(ast.unparse(node))
+
+
+def nested_list(values: Any, floats: bool) -> Expr:
+    """Return nested tuples of numbers as nested lists, with `floats` of floats."""
+    if isinstance(values, tuple):
+        return ListOf(tuple(nested_list(item, floats) for item in values))
+    return Literal(float(values) if floats else values)
 
 
 def choose_branch(test: Expr, then: Expr, otherwise: Expr) -> Expr:

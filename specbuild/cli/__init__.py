@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
@@ -11,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli.terminal import exit_code, print_error, print_text, report_bug
+from specbuild.cli.completion import completed_words
+from specbuild.cli.terminal import (
+    ExitCode,
+    exit_code,
+    exit_on_signals,
+    limit_width,
+    open_closed_streams,
+    path_error,
+    print_error,
+    print_text,
+    report_bug,
+)
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.version import __version__
 
@@ -20,17 +30,23 @@ from specbuild.version import __version__
 COMMANDS = {
     "check": "Check specs: their syntax, every name, every shape.",
     "compile": "Compile specs to PyTorch or Keras source.",
+    "expand": "Compile a spec with all combinations of parameter values and variants, and list the models in a manifest.",
     "show": "Show a model: its steps, their output shapes, parameters, multiply-adds and memory.",
     "draw": "Draw a model: its steps as boxes, and each block that it contains opened once.",
     "diff": "Compare two models: steps, connections, shapes, and which trained weights can be reused.",
-    "parity": "Run both emitted files on the same inputs and weights, and compare every step.",
+    "parity": "Run the emitted files on the same inputs and weights, and compare every step.",
     "schema": "Print the JSON Schema of specs, for completion in editors.",
+    "import": "Write a spec for an existing PyTorch model.",
     "init": "Write a small spec with comments, to start from.",
     "explain": "Explain an error code, or list all of them.",
     "doctor": "List what is installed, what is missing, and how to install it.",
     "weights": "Write initial weights, convert trained ones between frameworks, inspect and compare weight files.",
+    "transform": "Change a model and its weights together, and prove that it stays the same.",
     "library": "The ops and blocks that steps can use.",
 }
+
+# `import` is a keyword of Python: no module can have its name.
+MODULES = {"import": "importing"}
 
 
 def print_version(requested: bool) -> None:
@@ -60,7 +76,8 @@ def build_app(commands: Collection[str]) -> typer.Typer:
     )
     program.callback()(global_options)
     for name in commands:
-        command = getattr(import_module(f"specbuild.cli.{name}"), f"{name}_command")
+        module = MODULES.get(name, name)
+        command = getattr(import_module(f"specbuild.cli.{module}"), f"{module}_command")
         if isinstance(command, typer.Typer):
             program.add_typer(command, name=name)
         else:
@@ -79,20 +96,29 @@ def requested_commands(args: Sequence[str]) -> Sequence[str]:
     """Return the commands to import: one, or none for the help. All of them would double the start-up time."""
     if args and args[0] in COMMANDS:
         return args[:1]
+    words = completed_words()
+    if words is not None:  # a shell completes: the words are not in `args`
+        return words[:1] if words and words[0] in COMMANDS else ()
     needs_help = not args or args[0] in ("--version", "--help", "-h")
-    is_completion = "_SPECBUILD_COMPLETE" in os.environ  # the words to complete are not in `args`
-    return () if needs_help and not is_completion else tuple(COMMANDS)
+    return () if needs_help else tuple(COMMANDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = sys.argv[1:] if arguments is None else list(arguments)
+    open_closed_streams()
+    limit_width()
     commands = requested_commands(args)
     # Nearly all objects live until the command ends. With the usual thresholds, the garbage collector would
     # take a third of the run time and free nothing.
+    thresholds = gc.get_threshold()
     gc.set_threshold(50_000, 20, 100)
     try:
-        build_app(commands)(args=args, prog_name="specbuild")
+        with exit_on_signals():
+            if args == ["--version"]:  # at once: no command is built
+                print_text(f"specbuild {__version__}\n")
+                return 0
+            build_app(commands)(args=args, prog_name="specbuild")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (SpecError, SpecErrors) as error:
@@ -101,6 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except typer.Exit as end:
             return end.exit_code
         return exit_code(error)
+    except OSError as error:
+        print_error(path_error(error))
+        return ExitCode.USAGE
     except Exception as error:
         return report_bug(error)
+    finally:
+        gc.set_threshold(*thresholds)  # a caller may go on, with models in cycles that take gigabytes
     return 0

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import typer
 
-from specbuild.api import build_model
+from specbuild.api import Model, build_model
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
+from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.arguments import arguments_from_flags
 from specbuild.compiler.pipeline import open_spec
+from specbuild.compiler.unused_parts import check_unused_parts
 from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
+from specbuild.diagnostics.suggestions import join_names, list_some
 from specbuild.elaborate import notes
+from specbuild.expressions import concrete
+from specbuild.frontend.document import Spec
+from specbuild.frontend.resolver import SpecFiles
+from specbuild.ir.graph import distinct_blocks
 from specbuild.summary import format_quantity
+from specbuild.summary.examples import try_examples
+from specbuild.weights.published_names import check_rules
 
 
 def check_command(
     specs: options.Specs,
     variant: options.Variant = None,
     settings: options.Settings = None,
-    format: Annotated[Literal["text", "json", "github"], typer.Option(help="The format of errors.")] = "text",
+    format: Annotated[
+        Literal["text", "json", "github"], typer.Option(help="The format of the report.")
+    ] = "text",
     root: options.Root = None,
 ) -> None:
     """Check specs: their syntax, every name, every shape.
@@ -30,17 +43,21 @@ def check_command(
     Errors go to stdout, each with its location, its code and a suggestion.
     """
     errors: list[SpecError] = []
+    valid: list[ValidSpec] = []
     for spec in options.check_stdin_once(specs):
         try:
-            line = check_spec(spec, variant, settings, root)
+            found = check_spec(spec, variant, settings, root)
         except SpecError as error:
             errors.append(error)
         except SpecErrors as error:
             errors += error.errors
         else:
+            valid.append(found)
             if format == "text":
-                print_text(line + "\n")
-    if format != "text":
+                print_text(f"{found}\n")
+    if format == "json":
+        print_document("check", {"valid": [found.spec_record() for found in valid]}, SpecErrors(errors))
+    elif format == "github":
         text = format_errors(SpecErrors(errors), format=format)
         print_text(text + "\n" if text else "")
     elif errors:
@@ -49,25 +66,87 @@ def check_command(
         raise typer.Exit(ExitCode.INVALID)
 
 
-def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> str:
-    """Return the line to print for a valid spec; log notes, such as that a backend cannot express it."""
+@dataclass(frozen=True)
+class ValidSpec:
+    """A spec without errors: its model, or what to say of a file that has none."""
+
+    file: str
+    model: Model | None
+    blocks_text: str = ""
+
+    def __str__(self) -> str:
+        if self.model is None:
+            return f"{make_printable(self.file)}: {self.blocks_text}"
+        outputs = [f"{name} {x.type}".strip() for name, x in self.model.graph.outputs.items()]
+        size = f"{self.model.parameters:,} parameters, {format_quantity(self.model.cost.macs)} multiply-adds"
+        return (
+            f"{make_printable(self.file)}: {self.model.name} is valid and gives {list_some(outputs)}: {size}"
+        )
+
+    def spec_record(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"file": make_printable(self.file, 4096), "model": None}
+        if self.model is None:
+            return record
+        outputs = {
+            name or "output": {
+                "axes": {axis: int(concrete(n)) for axis, n in x.type.sizes.items()},
+                "dtype": x.type.dtype,
+            }
+            for name, x in self.model.graph.outputs.items()
+        }
+        cost = {"parameters": self.model.parameters, "multiply_adds": self.model.cost.macs}
+        return {**record, "model": self.model.name, "outputs": outputs, **cost}
+
+
+def raise_errors(errors: list[SpecError]) -> None:
+    if errors:
+        raise SpecErrors(errors)
+
+
+def check_blocks(spec: Spec, files: SpecFiles) -> str:
+    """Check a file without a model; returns what to print of it if it is valid."""
+    raise_errors(check_unused_parts(spec, files, {}))
+    check_rules(spec.source)
+    unknown = try_unused_blocks(spec, files)
+    count = f"{len(spec.blocks)} block{'s' * (len(spec.blocks) != 1)}, no model"
+    if not unknown:
+        return f"{count}: the blocks are valid with example inputs"
+    return (
+        f"{count}: the syntax is valid; no example inputs fit {join_names(unknown)}: shapes were not checked"
+    )
+
+
+def try_unused_blocks(spec: Spec, files: SpecFiles, used: Collection[str] = ()) -> list[str]:
+    """Try blocks of a file with example inputs, and return the names of those that none fits."""
+    tried = {name: try_examples(spec.blocks[name], files) for name in spec.blocks if name not in used}
+    raise_errors([error for _, error in tried.values() if error is not None])
+    return [name for name, (fits, _) in tried.items() if not fits]
+
+
+def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> ValidSpec:
+    """Return what to print for a valid spec; log notes, such as that a backend cannot express it."""
     opened_spec, files = open_spec(options.spec_source(spec), root)
+    arguments = arguments_from_flags(settings or [], variant)
     if opened_spec.model is None:
-        count = f"{len(opened_spec.blocks)} block{'s' * (len(opened_spec.blocks) != 1)}"
-        return f"{make_printable(spec)}: {count}, no model: the syntax is valid, shapes were not checked"
-    model = build_model(opened_spec, files, arguments_from_flags(settings or [], variant))
+        return ValidSpec(spec, None, check_blocks(opened_spec, files))
+    model = build_model(opened_spec, files, arguments)
+    raise_errors(check_unused_parts(opened_spec, files, arguments.param_values, variant))
+    check_rules(opened_spec.source)
+    try_unused_blocks(opened_spec, files, {block.name for block in distinct_blocks(model.full_graph)})
     for note in [
-        *notes.name_notes(model.spec, model.full_graph),
+        *notes.version_notes(model.spec),
+        *notes.name_notes(model.spec, model.full_graph, files.entry_path),
+        *notes.input_notes(model.spec, model.graph),
+        *notes.table_notes(model.graph),
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),
     ]:
         log_line(str(note))
     for backend in BACKEND_NAMES:
         try:
-            model.source(backend)
+            model.compile_for(backend).check_code()
         except SpecError as error:
             if error.code != "SB601":
                 raise
             log_line(str(notes.SpecNote(error.message, error.location)))
-    size = f"{model.parameters:,} parameters, {format_quantity(model.cost.macs)} multiply-adds"
-    return f"{make_printable(spec)}: {model.name} is valid: {size}"
+    return ValidSpec(spec, model)

@@ -10,9 +10,10 @@ import typer
 from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
 from specbuild.cli import options
+from specbuild.cli.completion import complete_backend
 from specbuild.cli.package import PackageRequest, compile_package
 from specbuild.cli.source_files import SourceRequest, compile_source_files
-from specbuild.cli.terminal import suggest_closest
+from specbuild.cli.terminal import log_line, suggest_closest
 from specbuild.diagnostics.errors import make_printable
 
 
@@ -32,6 +33,7 @@ Backend = Annotated[
         "-b",
         metavar="|".join((*BACKEND_NAMES, "all")),
         help="The framework to compile for.",
+        autocompletion=complete_backend,
         callback=check_backend_name,
     ),
 ]
@@ -95,6 +97,14 @@ Groups = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Report as one JSON document.")]
+Deploy = Annotated[
+    bool,
+    typer.Option(
+        "--deploy",
+        help="Write the form that is run and no longer trained: batch norms folded, parallel branches merged, "
+        "dropout removed. `specbuild transform deploy` also carries the weights, and proves that both are equal.",
+    ),
+]
 
 
 # Many parameters: typer reads the options of a command from its signature.
@@ -115,6 +125,7 @@ def compile_command(
     parity: ParityFile = None,
     keep: Keep = None,
     groups: Groups = False,
+    deploy: Deploy = False,
     as_json: AsJson = False,
     root: options.Root = None,
 ) -> None:
@@ -128,11 +139,13 @@ def compile_command(
     """
 
     def load_spec(spec: str) -> Model:
-        return options.load_model(spec, variant, settings, root, features, only)
+        model = options.load_model(spec, variant, settings, root, features, only)
+        return report_deployed(model) if deploy else model
 
     backends = BACKEND_NAMES if backend == "all" else (backend,)
     if layout == "package":
-        check_package_usage(specs, target, has_features=features is not None or only, groups=groups)
+        has_features = features is not None or only
+        check_package_usage(specs, target, has_features=has_features, groups=groups, deploy=deploy)
         package = PackageRequest(
             specs[0],
             backends,
@@ -156,11 +169,26 @@ def compile_command(
     raise typer.Exit(compile_source_files(request))
 
 
-def check_package_usage(specs: list[str], target: str | None, *, has_features: bool, groups: bool) -> None:
+def report_deployed(model: Model) -> Model:
+    """Return the deployed form of a model, and log what became of its steps."""
+    from specbuild.transform.deployed_model import deploy_model  # imported late: few runs need it
+    from specbuild.transform.report import describe_deployment
+
+    deployed = deploy_model(model)
+    for line in describe_deployment(deployed):
+        log_line(line)
+    return deployed
+
+
+def check_package_usage(
+    specs: list[str], target: str | None, *, has_features: bool, groups: bool, deploy: bool
+) -> None:
     """Reject options that do not go together with `--layout package`."""
+    if deploy:
+        raise typer.BadParameter("it is for a file, not for a package", param_hint="--deploy")
     if len(specs) > 1:
         raise typer.BadParameter("a package holds one model", param_hint="SPEC")
-    if target == "-":
+    if target == "-" or is_named_as_file(target):
         raise typer.BadParameter("a package is a folder", param_hint="--output")
     if has_features:
         raise typer.BadParameter(
@@ -171,11 +199,23 @@ def check_package_usage(specs: list[str], target: str | None, *, has_features: b
         raise typer.BadParameter("it is for a file, not for a package", param_hint="--with-optimizer-groups")
 
 
+def is_named_as_file(target: str | None) -> bool:
+    """Return whether a path has the name of a Python file, and is no folder."""
+    return target is not None and target.endswith(".py") and not Path(target).is_dir()
+
+
 def check_source_usage(request: SourceRequest) -> None:
     """Reject options that do not go together without `--layout package`."""
     target, has_several_files = request.target, request.has_several_files
     if target == "-" and has_several_files and not request.as_json:
         raise typer.BadParameter("only one file can go to stdout", param_hint="--output")
+    if has_several_files and is_named_as_file(target):
+        several = "specs" if len(request.specs) > 1 else "frameworks"
+        raise typer.BadParameter(
+            f"{make_printable(str(target))} is the name of one file, and several {several} give several files; "
+            f"give a folder: -o {make_printable(str(Path(str(target)).with_suffix('')))}/",
+            param_hint="--output",
+        )
     if request.is_dry_run and (target == "-" or (target is None and not has_several_files)):
         hint = "--check" if request.check else "--diff"
         raise typer.BadParameter("there is no file to compare with; name it with -o", param_hint=hint)

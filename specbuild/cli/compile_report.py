@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.api import Model
-from specbuild.cli.terminal import can_style, error_records, log_line, plain_console, print_json, print_text
+from specbuild.cli.json_output import print_document
+from specbuild.cli.terminal import can_style, log_line, plain_console, print_text
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.elaborate import notes
-from specbuild.version import __version__
 
 STATUS_TEXT = {
     "same": "is up to date",
@@ -27,8 +27,10 @@ DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "r
 
 
 def log_notes(model: Model) -> None:
-    """Log the notes on a model for the author of its spec: on its edits, and on steps that are not used."""
+    """Log the notes on a model for the author of its spec: on its edits, and on inputs and steps that are not used."""
     for note in [
+        *notes.input_notes(model.spec, model.graph),
+        *notes.table_notes(model.graph),
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),
     ]:
@@ -65,5 +67,4 @@ def file_record(
 
 def print_records(records: Iterable[dict[str, Any]], error: SpecError | SpecErrors | None = None) -> None:
     """Print the records of all files, and the errors, as one JSON document."""
-    errors = [] if error is None else error_records(error)
-    print_json({"specbuild": __version__, "results": [*records], "errors": errors})
+    print_document("compile", {"results": [*records]}, error)

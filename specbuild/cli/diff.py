@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import typer
 from specbuild.api import Model, build_model
 from specbuild.cli import options
 from specbuild.cli.draw import save_picture
-from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_json, print_text
+from specbuild.cli.json_output import print_document, print_errors_as_json
+from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_text
 from specbuild.compiler.arguments import SpecArgument, SpecArguments, arguments_from_flags
 from specbuild.compiler.pipeline import open_spec
 from specbuild.diagnostics.errors import Location, SpecError, SpecErrors, make_printable
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 CHANGE_STYLES = {
     "added": "green",
     "removed": "red",
-    "gone": "red",
     "changed": "yellow",
     "reshaped": "yellow",
     "rewired": "magenta",
@@ -122,13 +123,14 @@ def diff_command(
     format = picture_format(picture)
     sides = parse_side("A", a, set_a or []), parse_side("B", b, set_b or [])
     options.check_stdin_once([side.file for side in sides])
-    models = load_sides(sides, root)
+    with print_errors_as_json("diff", as_json):
+        models = load_sides(sides, root)
     from specbuild.diff import diff_document, diff_models, report_lines  # imported late: parsing comes first
 
     comparison = diff_models(*(model.graph for model in models))
     names = [side.display_name for side in sides]
     if as_json:
-        print_json({"a": names[0], "b": names[1], **diff_document(comparison)})
+        print_document("diff", {"a": names[0], "b": names[1], **diff_document(comparison)})
     elif can_style(sys.stdout):
         print_changes(report_lines(comparison, *names))
     else:
@@ -136,7 +138,7 @@ def diff_command(
     if picture is not None:
         save_picture(Path(picture), comparison.picture(format, look=picture_style(sides), log=log_line))
     if not comparison.equal:
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def picture_format(path: str | None) -> str:
@@ -157,7 +159,7 @@ def picture_style(sides: tuple[DiffSide, DiffSide]) -> DrawingStyle:
 def parse_side(label: str, text: str, settings: list[str]) -> DiffSide:
     """Split `file@variant`; if a file with the whole text as its name exists, it is the file."""
     file, _, variant = text.rpartition("@")
-    has_variant = file and IDENTIFIER.fullmatch(variant) and not Path(text).exists()
+    has_variant = file and IDENTIFIER.fullmatch(variant) and not os.path.exists(text)
     return DiffSide(label, file, variant, settings) if has_variant else DiffSide(label, text, None, settings)
 
 

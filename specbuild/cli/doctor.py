@@ -7,28 +7,27 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import yaml
 
+from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
 from specbuild.cli.terminal import print_text
-from specbuild.diagnostics.errors import make_printable
+from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ops.extensions import EXTENSION_GROUPS, extension_entries
 from specbuild.version import __version__
 
-# Optional packages: name, purpose, and the extra of specbuild that installs it.
+if TYPE_CHECKING:
+    from specbuild.backends.base import Backend
+
+# Optional packages besides the frameworks: name, purpose, and the extra of specbuild that installs it.
 PACKAGES = (
-    ("torch", "builds and compares PyTorch models", "torch"),
-    ("keras", "builds and compares Keras models", "keras"),
-    ("tensorflow", "runs Keras models", "keras"),
-    ("jax", "runs Keras models", ""),
     ("graphviz", "draws models", "draw"),
     ("pygraphviz", "renders drawings without a system Graphviz", "draw"),
     ("safetensors", "reads and writes weights", "weights"),
 )
-# Other names under which a package is distributed.
-OTHER_NAMES = {"tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")}
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Finding:
     state: str
     is_present: bool
     note: str = ""
+    extra: str = ""  # of specbuild, which installs it
 
 
 def doctor_command() -> None:
@@ -49,7 +49,7 @@ def doctor_command() -> None:
     for f in findings:
         mark = "+" if f.is_present else "-"
         print_text(f"{mark} {f.name:{name_width}}  {f.state:{state_width}}  {f.note}".rstrip() + "\n")
-    missing = dict.fromkeys(extra for name, _, extra in PACKAGES if extra and installed_version(name) is None)
+    missing = dict.fromkeys(f.extra for f in findings if f.extra and not f.is_present)
     print_text("\nThe commands check, compile, show and schema need none of the missing packages.\n")
     if missing:
         extras = ",".join(missing)
@@ -61,15 +61,16 @@ def collect_findings() -> Iterator[Finding]:
     yield Finding("python", platform.python_version(), True, sys.executable)
     parser = "with libyaml" if yaml.__with_libyaml__ else "without libyaml: large specs load slowly"
     yield Finding("pyyaml", yaml.__version__, True, parser)
+    backends = []
+    for name in backend_names():
+        try:
+            backends.append(load_backend(name))
+        except SpecError as error:
+            yield Finding(make_printable(name), "broken", False, make_printable(error.message, 300))
+    yield from find_frameworks(backends)
     for name, purpose, extra in PACKAGES:
-        version = installed_version(name)
-        source = f"'.[{extra}]'" if extra else name
-        note = purpose if version else f"{purpose}; pip install {source}"
-        yield Finding(name, version or "missing", version is not None, note)
-    if installed_version("keras"):
-        runtime = os.environ.get("KERAS_BACKEND", "")
-        state = make_printable(runtime, 40) or "not set"
-        yield Finding("KERAS_BACKEND", state, bool(runtime), "tensorflow (default), jax or torch")
+        yield find_package(name, purpose, extra)
+    yield from find_variables(backends)
     dot = shutil.which("dot")
     note = dot or "renders drawings; pygraphviz does this, too"
     yield Finding("dot", "found" if dot else "missing", dot is not None, note)
@@ -77,11 +78,63 @@ def collect_findings() -> Iterator[Finding]:
     yield from find_extensions()
 
 
+def backend_names() -> tuple[str, ...]:
+    """Return the names of all backends; of the built-in ones, if extensions have unusable names."""
+    try:
+        return all_backend_names()
+    except SpecError:
+        return BACKEND_NAMES
+
+
+def find_frameworks(backends: Sequence[Backend]) -> Iterator[Finding]:
+    """Yield one line for each module that a backend needs: its framework, and what its runtimes need besides."""
+    seen: set[str] = set()
+    for backend in backends:
+        title = backend.runtimes[0].short_title if backend.runtimes else backend.title
+        verbs = "builds and compares" if backend.runtimes else "builds"
+        needed = dict.fromkeys(sorted(backend.modules), (f"{verbs} {title} models", backend.extra))
+        for position, runtime in enumerate(backend.runtimes):
+            extra = backend.extra if position == 0 else ""  # an extra installs the first runtime
+            needed |= {m: (f"runs {title} models", extra) for m in runtime.modules if m not in needed}
+        for name, (purpose, extra) in needed.items():
+            if name not in seen:
+                yield find_package(name, purpose, extra, backend.distributions.get(name, ()))
+        seen |= needed.keys()
+
+
+def find_package(name: str, purpose: str, extra: str, other_names: Sequence[str] = ()) -> Finding:
+    """Return the version of a package, or how to install it."""
+    version = installed_version(name, *other_names)
+    source = f"'.[{extra}]'" if extra else name
+    note = purpose if version else f"{purpose}; pip install {source}"
+    return Finding(name, version or "missing", version is not None, note, extra)
+
+
+def find_variables(backends: Sequence[Backend]) -> Iterator[Finding]:
+    """Yield one line for each environment variable by which users choose a runtime."""
+    for backend in backends:
+        choices: dict[str, list[str]] = {}
+        for runtime in backend.runtimes:
+            for variable, value in runtime.variables.items():
+                choices.setdefault(variable, []).append(value)
+        if not any(map(installed_version, backend.modules)):
+            continue
+        for variable, (first, *others) in choices.items():
+            value = make_printable(os.environ.get(variable, ""), 40)
+            note = " or ".join([", ".join([f"{first} (default)", *others[:-1]]), *others[-1:]])
+            yield Finding(variable, value or "not set", bool(value), note)
+
+
 def find_extensions() -> Iterator[Finding]:
     """Yield one line for each installed distribution that adds backends, ops or blocks."""
     added: dict[tuple[str, str], list[str]] = {}
     for group, kind in EXTENSION_GROUPS.items():
-        for name, entry in extension_entries(group).items():
+        try:
+            entries = extension_entries(group)
+        except SpecError as error:  # two extensions use one name
+            yield Finding(group, "broken", False, make_printable(error.message, 300))
+            continue
+        for name, entry in entries.items():
             distribution = (entry.dist.name, entry.dist.version) if entry.dist else (entry.value, "")
             added.setdefault(distribution, []).append(f"{kind} {name}")
     for (name, version), parts in added.items():
@@ -89,11 +142,11 @@ def find_extensions() -> Iterator[Finding]:
         yield Finding(make_printable(name), make_printable(version), True, note)
 
 
-def installed_version(name: str) -> str | None:
-    """Return the version of an installed package, or None; reads metadata only and imports nothing."""
+def installed_version(*names: str) -> str | None:
+    """Return the version of the first installed package, or None; reads metadata only and imports nothing."""
     from importlib.metadata import PackageNotFoundError, version  # imported late: it imports `email`
 
-    for distribution in (name, *OTHER_NAMES.get(name, ())):
+    for distribution in names:
         try:
             return version(distribution)
         except PackageNotFoundError:

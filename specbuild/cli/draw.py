@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from specbuild.cli import options
+from specbuild.cli.completion import complete_block, complete_open
 from specbuild.cli.terminal import log_line, print_text
 from specbuild.compiler.output_files import write_error, write_picture
 from specbuild.diagnostics.errors import make_printable
@@ -23,7 +25,9 @@ PICTURE_SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # existing f
 
 def check_depth(value: str) -> str:
     """Return the value if it is a number of levels, `all`, or empty."""
-    if value in ("", "all") or (value.isascii() and value.isdigit() and 0 < int(value) < 100):
+    if value in ("", "all") or (
+        value.isascii() and value.isdigit() and len(value) < 5 and 0 < int(value) < 100
+    ):
         return value
     raise typer.BadParameter(f"{make_printable(value)!r} is neither a number from 1 to 99 nor all")
 
@@ -53,9 +57,22 @@ PictureFormat = Annotated[
     typer.Option(help="The format of the picture.", show_default=False),
 ]
 LibraryBlock = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Draw this block of the library.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Draw this block of the library.",
+        autocompletion=complete_block,
+        show_default=False,
+    ),
 ]
-Open = Annotated[str, typer.Option(metavar="PATH", help="Draw one block of the model, such as layer1.0.")]
+Open = Annotated[
+    str,
+    typer.Option(
+        metavar="PATH",
+        help="Draw one block of the model, such as layer1.0.",
+        autocompletion=complete_open,
+    ),
+]
 Depth = Annotated[
     str,
     typer.Option(
@@ -65,7 +82,9 @@ Depth = Annotated[
         show_default="what fits on a page",
     ),
 ]
-Ops = Annotated[bool, typer.Option("--ops", help="Draw every op in its own box, at every level.")]
+Ops = Annotated[
+    bool, typer.Option("--ops", help="Draw every op in its own box; with --depth all, also in all blocks.")
+]
 Direction = Annotated[Literal["LR", "TB"], typer.Option(help="Left to right, or top to bottom.")]
 Theme = Annotated[
     Literal["auto", "light", "dark"],
@@ -112,6 +131,8 @@ def draw_command(
     if (spec is None) == (block is None):
         raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
     picture_format = format or ("svg" if target in (None, "-") else format_from_path(str(target)))
+    if format and target not in (None, "-"):
+        check_suffix(str(target), format)
     levels = None if not depth else 99 if depth == "all" else int(depth)
     detail, style = DetailLevel(levels, open, ops), DrawingStyle(direction, theme, title, link_base)
     if block is not None:
@@ -127,9 +148,24 @@ def draw_command(
     save_picture(Path(target or f"{to_snake_case(name)}.{suffix}"), data)
 
 
+def check_suffix(target: str, format: str) -> None:
+    """Refuse a path whose suffix stands for another format than --format."""
+    from specbuild.diagram import SUFFIX_FORMATS
+
+    named = SUFFIX_FORMATS.get(Path(target).suffix.lower(), format)
+    if named != format:
+        suffix = next(suffix for suffix, known in SUFFIX_FORMATS.items() if known == format)
+        other = Path(target).with_suffix(suffix)
+        raise typer.BadParameter(
+            f"{make_printable(target)} is the name of a file in the format {named}, not {format}; leave --format "
+            f"out, or write -o {make_printable(str(other))}",
+            param_hint="--format",
+        )
+
+
 def save_picture(path: Path, data: bytes) -> None:
     """Write a picture to a file, and log the path. Raises SB702 if the existing file may be no picture."""
-    if path.exists() and path.suffix.lower() not in PICTURE_SUFFIXES:
+    if os.path.exists(path) and path.suffix.lower() not in PICTURE_SUFFIXES:
         raise write_error(path, "a file exists there that may not be a picture", "give another path")
     log_line(f"{'wrote' if write_picture(path, data) else 'unchanged'} {path}")
 
@@ -139,7 +175,7 @@ def render_block(entry: BlockDef, format: str, detail: DetailLevel, style: Drawi
     from specbuild.diagram.model_diagram import render_picture
     from specbuild.ir.graph import Block
 
-    [node] = options.standalone_model(entry).nodes
+    [node] = options.standalone_model(entry).graph.nodes
     assert isinstance(node.op, Block)
     return render_picture(node.op, format, detail, style, log_line)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from specbuild.cli.completion import complete_code
 from specbuild.cli.terminal import print_text, suggest_closest
 from specbuild.diagnostics.codes import CODES, Explanation
 from specbuild.diagnostics.errors import make_printable
@@ -18,7 +19,10 @@ def explain_command(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="CODE", help="An error code, such as SB101. Default: all.", show_default=False
+            metavar="CODE",
+            help="An error code, such as SB101. Default: all.",
+            autocompletion=complete_code,
+            show_default=False,
         ),
     ] = None,
 ) -> None:

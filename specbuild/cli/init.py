@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from specbuild.cli.completion import Completion, name_only, offer_values
 from specbuild.cli.terminal import log_line, print_text, suggest_closest
 from specbuild.compiler.output_files import create_file
 from specbuild.diagnostics.errors import make_printable
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).with_name("templates").glob("*.yaml"))}
+
+
+@offer_values
+def complete_template(ctx: typer.Context, incomplete: str) -> Iterable[Completion]:
+    return name_only(TEMPLATES)
 
 
 def check_template(name: str) -> str:
@@ -33,6 +40,7 @@ def init_command(
             "-t",
             metavar="|".join(TEMPLATES),
             help="The kind of model.",
+            autocompletion=complete_template,
             callback=check_template,
         ),
     ] = "image",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
 
-from specbuild.cli.terminal import print_json, print_text, suggest_closest
+from specbuild.cli.completion import complete_entry
+from specbuild.cli.json_output import print_document
+from specbuild.cli.terminal import print_text, suggest_closest
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
@@ -23,6 +28,15 @@ from specbuild.ops.base import list_attributes
 from specbuild.ops.extensions import all_ops, find_op
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import example_spec
+from specbuild.summary.search import (
+    NAME,
+    LibraryEntry,
+    format_about,
+    known_names,
+    list_kinds,
+    rank_entry,
+    search_library,
+)
 
 WIDTH = 96  # of the text, in characters
 
@@ -33,27 +47,70 @@ library_command = typer.Typer(help="The ops and blocks that steps can use.", no_
 def list_library(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List every op and every block of the library, one per line."""
+    """List every op and every block of the library, one per line; a terminal shows as much as fits."""
     families: dict[str, dict[str, str]] = {}
     for name, op in all_ops().items():
         families.setdefault(op.family, {})[name] = first_sentence(op.summary)
     blocks = {name: first_sentence(block.doc) for name, block in library_blocks().items()}
     if as_json:
-        print_json({"ops": families, "blocks": blocks})
+        print_document("library list", {"ops": families, "blocks": blocks})
         return
     column = max(map(len, [*OPS, *blocks])) + 2
+    width = get_terminal_size().columns - column - 2 if sys.stdout.isatty() else 10_000
     for title, entries in [*families.items(), ("blocks of the library", blocks)]:
         if entries:
-            lines = [
-                f"  {name:{column}}{truncate_text(text, WIDTH - column - 2)}\n"
-                for name, text in entries.items()
-            ]
+            lines = [f"  {name:{column}}{truncate_text(text, width)}\n" for name, text in entries.items()]
             print_text(f"{title}\n{''.join(lines)}\n")
+
+
+@library_command.command("search")
+def search_entries(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORDS...",
+            help="A name, another name (SEBlock), words of a title, an author, a year, or a number of arXiv.",
+        ),
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Only of this kind, such as attention.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Find ops and blocks by their names, those of other libraries, papers, authors, years and tags."""
+    if kind is not None and kind.lower() not in (kinds := list_kinds()):
+        hint = suggest_closest(kind, kinds, otherwise=f"; kinds are {', '.join(kinds)}")
+        raise typer.BadParameter(f"there is no kind {make_printable(kind)!r}{hint}", param_hint="--kind")
+    query = " ".join(words)
+    found = search_library(query, kind)
+    if as_json:
+        print_document("library search", {"found": [entry_as_json(entry) for entry in found]})
+        return
+    if not found:
+        hint = suggest_closest(query, known_names(), otherwise="; `specbuild library list` lists all")
+        raise typer.BadParameter(f"nothing is called {make_printable(query)!r}{hint}", param_hint="WORDS")
+    column = max(len(entry.name) for entry in found) + 2
+    for entry in found:
+        print_text(f"{entry.name:{column}}{truncate_text(first_sentence(entry.doc), WIDTH - column)}\n")
+        source = ", ".join(format_about(entry.about))
+        names = f"also {', '.join(entry.about.names)}" if entry.about.names else ""
+        for line in wrap("; ".join(filter(None, [source, names])), WIDTH - column):
+            print_text(f"{' ' * column}{make_printable(line, WIDTH)}\n")
+
+
+def entry_as_json(entry: LibraryEntry) -> dict[str, Any]:
+    facts = {key: value for key, value in asdict(entry.about).items() if value}
+    shown = {"name": entry.name, "kind": entry.kind, "doc": entry.doc, "file": entry.file}
+    return {**{key: value for key, value in shown.items() if value}, **facts}
 
 
 @library_command.command("show")
 def show_entry(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An op or a block, such as conv.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="An op or a block, such as conv.", autocompletion=complete_entry),
+    ],
 ) -> None:
     """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
     op = find_op(name)
@@ -62,7 +119,11 @@ def show_entry(
         return
     blocks = library_blocks()
     if name not in blocks:
-        hint = suggest_closest(name, [*OPS, *blocks], otherwise="; `specbuild library list` lists all")
+        same = [entry.name for entry in search_library(name) if rank_entry(entry, name) == NAME]
+        hint = f"; here it is {' or '.join(same)}" if same else ""
+        hint = hint or suggest_closest(
+            name, [*OPS, *blocks], otherwise="; `specbuild library search` finds by other names"
+        )
         raise typer.BadParameter(f"there is no op or block {make_printable(name)!r}{hint}", param_hint="NAME")
     print_text("\n".join(format_block(blocks[name])) + "\n")
 
@@ -87,6 +148,8 @@ def format_block(block: BlockDef) -> Iterator[str]:
     reference = library_reference(Path(block.source.file).resolve(), LIBRARY)
     yield f"{block.name} ({'model' if block.model else 'block'}, {reference})"
     yield from wrap_paragraphs(block.doc)
+    about = [("paper", ", ".join(format_about(block.about)), ""), ("names", ", ".join(block.about.names), "")]
+    yield from format_section("About", [entry for entry in about if entry[1]])
     inputs = [
         (name, "any axes" if axes is None else format_data(axes), "") for name, axes in block.inputs.items()
     ]

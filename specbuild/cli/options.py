@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specbuild.api import Model, create_model
+from specbuild.cli import completion
 from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
 from specbuild.diagnostics.errors import make_printable
@@ -17,15 +18,21 @@ from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.source import Source
 
 if TYPE_CHECKING:
+    from specbuild.compiler.pipeline import Compilation
     from specbuild.frontend.document import BlockDef
-    from specbuild.ir.graph import Block
 
 Specs = Annotated[
     list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads stdin.", show_default=False)
 ]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file; - reads stdin.", show_default=False)]
 Variant = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Use this variant of the spec.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Use this variant of the spec.",
+        autocompletion=completion.complete_variant,
+        show_default=False,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -33,6 +40,7 @@ Settings = Annotated[
         "--set",
         metavar="NAME=VALUE",
         help="Set a parameter of the spec; VALUE is YAML. Repeat for more parameters.",
+        autocompletion=completion.complete_setting,
         show_default=False,
     ),
 ]
@@ -42,6 +50,7 @@ Features = Annotated[
         "--features",
         metavar="PATH,...",
         help="Intermediate values to return as outputs, such as layer2,layer3; `show --taps` lists them.",
+        autocompletion=completion.complete_features,
         show_default=False,
     ),
 ]
@@ -55,7 +64,8 @@ Root = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Imports must stay in this folder. Default: the current folder, or that of a spec outside it.",
+        help="Imports must stay in this folder. Default: the nearest folder above the spec with a "
+        "pyproject.toml or a .git, else the folder of the spec.",
         show_default=False,
     ),
 ]
@@ -105,8 +115,8 @@ def library_block(name: str) -> BlockDef:
     )
 
 
-def standalone_model(entry: BlockDef) -> Block:
-    """Return a model whose only step is this block, with inputs of typical sizes."""
+def standalone_model(entry: BlockDef) -> Compilation:
+    """Return the compilation of a model whose only step is this block, with inputs of typical sizes."""
     from specbuild.summary.examples import example_model
 
     model = example_model(entry)

@@ -67,7 +67,7 @@ def compile_package(request: PackageRequest) -> ExitCode:
             print_diff(difference)
             log_line(describe_change(change, request))
     differs = any(change.status not in UNCHANGED for change in changes)
-    return ExitCode.FOUND if request.is_dry_run and differs else ExitCode.FINE
+    return ExitCode.CHECK_FAILED if request.is_dry_run and differs else ExitCode.SUCCESS
 
 
 def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
@@ -91,7 +91,7 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
             raise typer.BadParameter(message, param_hint="--keep")
     model = request.load(request.spec)
     folder = Path(request.target or to_snake_case(model.name))
-    name = package_name(folder)
+    name = package_name(folder, request.backends)
     log_notes(model)
     package_options = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
     files = build_package(model, name, package_options)

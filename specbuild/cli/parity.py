@@ -14,16 +14,18 @@ import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
+from specbuild.cli.completion import complete_backends, complete_block
 from specbuild.cli.parity_output import WorkerRecord, print_report, stop_with_error
-from specbuild.cli.terminal import exit_code
+from specbuild.cli.terminal import exit_code, suggest_closest
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.weights.framework_files import require_numpy
 
 if TYPE_CHECKING:
+    from specbuild.parity.case import ParityCase
     from specbuild.parity.compare import ParityReport
     from specbuild.parity.participants import Lineup
     from specbuild.parity.report import ParityResult
-    from specbuild.runtimes.jobs import DType, Mode, ParityCase, WorkerOptions
+    from specbuild.runtimes.jobs import DType, Mode, WorkerOptions
 
 Specs = Annotated[
     list[str] | None,
@@ -35,12 +37,17 @@ LibraryBlocks = Annotated[
         "--block",
         metavar="NAME",
         help="A block or a model of the library, by itself. Repeat for more.",
+        autocompletion=complete_block,
         show_default=False,
     ),
 ]
 ModeOption = Annotated[
     Literal["all", "forward", "gradients", "train"],
-    typer.Option(help="What to compare: outputs and steps, gradients, or a training step."),
+    typer.Option(
+        help="What to compare: outputs and steps, gradients, or a training step. Default: all that the "
+        "backends can run.",
+        show_default=False,
+    ),
 ]
 DTypeOption = Annotated[
     Literal["float64", "float32", "bfloat16", "float16"], typer.Option(help="The number type.")
@@ -51,12 +58,20 @@ Backends = Annotated[
     typer.Option(
         metavar="NAMES",
         help="The backends to compare, separated by commas. The first is the reference. Default: torch,keras.",
+        autocompletion=complete_backends,
         show_default=False,
     ),
 ]
 RuntimeOption = Annotated[
-    Literal["tensorflow", "jax", "torch", "all"],
-    typer.Option("--keras-runtime", help="The runtime of Keras."),
+    str | None,
+    typer.Option(
+        "--runtime",
+        "--keras-runtime",
+        metavar="NAME",
+        help="The runtime of a backend that has several: tensorflow, jax or torch for Keras; or all. "
+        "Default: the first.",
+        show_default=False,
+    ),
 ]
 Batch = Annotated[int, typer.Option(min=1, max=65536, help="The batch size.")]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of the random weights and inputs.")]
@@ -76,6 +91,12 @@ Jobs = Annotated[
 ]
 Timeout = Annotated[
     int, typer.Option(min=1, max=10**6, help="The time limit of one framework for one run, in seconds.")
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Also list the switches of each framework, which keep results exact."
+    ),
 ]
 ReportFormat = Annotated[Literal["text", "markdown", "json"], typer.Option(help="The format of the report.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
@@ -102,7 +123,7 @@ def parity_command(
     dtype: DTypeOption = "float64",
     device: DeviceOption = "cpu",
     backends: Backends = None,
-    runtime: RuntimeOption = "tensorflow",
+    runtime: RuntimeOption = None,
     batch: Batch = 2,
     seed: Seed = 0,
     seeds: SeedCount = 1,
@@ -114,22 +135,22 @@ def parity_command(
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
+    verbose: Verbose = False,
     format: ReportFormat = "text",
     as_json: AsJson = False,
     root: options.Root = None,
 ) -> None:
-    """Run both emitted files on the same inputs and weights, and compare every step.
+    """Run the emitted files of several backends on the same inputs and weights, and compare every step.
 
     Each framework runs in its own process. Weights and inputs are random, scaled to keep values near one.
-    Below float64, both results are also compared with PyTorch in float64: a difference no larger than the
-    rounding errors is reported as `rounded`, and is not an error.
+    Below float64, the results are also compared with the reference in float64: a difference no larger than
+    the rounding errors is reported as `rounded`, and is not an error.
     """
-    require_numpy("parity needs", "torch,keras")
+    require_numpy("parity needs")
     if tf32 and (device != "cuda" or dtype != "float32"):
         raise typer.BadParameter("it needs --device cuda and --dtype float32", param_hint="--tf32")
-    from specbuild.backends import BACKEND_NAMES
-    from specbuild.parity.participants import require_packages, select_lineup
-    from specbuild.runtimes.jobs import MODES, WorkerOptions
+    from specbuild.parity.participants import require_runtime_packages
+    from specbuild.runtimes.jobs import WorkerOptions
 
     def load_spec(spec: str, root: Path | None = root) -> Model:
         return options.load_model(spec, variant, settings, root, features, only)
@@ -137,17 +158,19 @@ def parity_command(
     output_format = "json" if as_json else format
     errors: list[SpecError] = []
     try:
-        backend_names = backends.split(",") if backends else BACKEND_NAMES
+        lineup = parse_lineup(backends, runtime)
+        modes = lineup.modes if mode == "all" else (mode,)
+        lineup.require_support(modes, dtype)
         parity_settings = ParitySettings(
-            modes=MODES if mode == "all" else (mode,),
+            modes=modes,
             dtype=dtype,
             batch=batch,
             seeds=range(seed, seed + seeds),
-            lineup=select_lineup(None if runtime == "all" else (runtime,), backend_names),
+            lineup=lineup,
             worker=WorkerOptions(device, tf32, timeout),
             jobs=jobs,
         )
-        require_packages(parity_settings.lineup)
+        require_runtime_packages(parity_settings.lineup)
         has_arguments = bool(variant or settings or features)
         load_case = partial(load_spec_case, load=load_spec, backends=list(parity_settings.lineup.backends))
         builders = case_builders(specs or [], blocks or [], load_case, variant, has_arguments)
@@ -155,9 +178,27 @@ def parity_command(
     except SpecError as error:  # a framework is missing or does not start, or there is no GPU
         stop_with_error(error, errors, output_format)
     errors += [e for result in results if (e := result.parity_error()) is not None]
-    print_report(results, workers, errors, output_format, depth)
+    print_report(results, workers, errors, output_format, depth, verbose)
     if errors:
         raise typer.Exit(exit_code(SpecErrors(errors)))
+
+
+def parse_lineup(backends: str | None, runtime: str | None) -> Lineup:
+    """Return what --backends and --runtime choose."""
+    from specbuild.backends import BACKEND_NAMES
+    from specbuild.parity.participants import runtime_names, select_lineup
+
+    names = [name.strip() for name in backends.split(",")] if backends else list(BACKEND_NAMES)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise typer.BadParameter(
+            "give two or more different backends, such as torch,keras", param_hint="--backends"
+        )
+    known = (*runtime_names(names), "all")
+    if runtime is not None and runtime not in known:
+        hint = suggest_closest(runtime, known)
+        message = f"{make_printable(runtime)!r} is not one of {', '.join(known)}{hint}"
+        raise typer.BadParameter(message, param_hint="--runtime")
+    return select_lineup(None if runtime == "all" else (runtime or "",), names)
 
 
 def case_builders(
@@ -179,12 +220,18 @@ def load_spec_case(
     spec: str, load: Callable[..., Model], backends: Sequence[str], **arguments: Any
 ) -> ParityCase:
     """Return the case of a spec, with the files that `specbuild compile` writes."""
-    from specbuild.runtimes.jobs import ParityCase
+    from specbuild.parity.case import ParityCase
 
     model = load(spec, **arguments)
     sources = {backend: model.source(backend) for backend in backends}
     return ParityCase(
-        spec, model.stages.model, sources=sources, steps=True, calibrate=True, digest=model.digest
+        spec,
+        model.graph,
+        sources=sources,
+        steps=True,
+        calibrate=True,
+        digest=model.digest,
+        compiler=model.compilation.compiler,
     )
 
 
@@ -195,7 +242,7 @@ def library_case_builder(
 
     Only a model has variants, parameters and features: for a block, `has_arguments` is a usage error.
     """
-    from specbuild.runtimes.jobs import ParityCase
+    from specbuild.parity.case import ParityCase
 
     entry = options.library_block(name)
     if entry.model is not None:
@@ -205,8 +252,8 @@ def library_case_builder(
     if has_arguments:
         message = f"{name} is a block, not a model: it has no variants, parameters or features"
         raise typer.BadParameter(message, param_hint="--block")
-    model = options.standalone_model(entry)
-    return lambda: ParityCase(name, model, steps=True, calibrate=True)
+    example = options.standalone_model(entry)
+    return lambda: ParityCase(name, example.graph, steps=True, calibrate=True, compiler=example.compiler)
 
 
 def build_cases(
@@ -249,18 +296,18 @@ def run_parity(
     if not cases:
         return [], []
     spec_by_name = {case.name: spec for (spec, _), case in cases.items()}
-    reports: dict[tuple[str, str], list[ParityReport]] = {}
+    reports: dict[tuple[str, tuple[str, str]], list[ParityReport]] = {}
     with progress_bar(len(cases) * len(settings.lineup.others)) as advance:
 
         def add_report(report: ParityReport) -> None:
             spec = spec_by_name[report.name]
-            reports.setdefault((spec, report.runtime), []).append(report)
+            reports.setdefault((spec, report.participants[1]), []).append(report)
             advance(spec)
 
         workers = run_cases(list(cases.values()), settings.worker, settings.lineup, add_report, settings.jobs)
     case_by_spec = {spec: case for (spec, _), case in cases.items()}
     results = [
-        ParityResult(spec, case, reports[spec, other.runtime.name], settings.worker)
+        ParityResult(spec, case, reports[spec, other.key], settings.worker)
         for spec, case in case_by_spec.items()
         for other in settings.lineup.others
     ]

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
-from specbuild.cli.terminal import (
-    can_style,
-    error_records,
-    exit_code,
-    plain_console,
-    print_error,
-    print_json,
-    print_text,
-)
+from specbuild.cli.json_output import print_document
+from specbuild.cli.terminal import can_style, exit_code, plain_console, print_error, print_text
+from specbuild.cli.terminal_table import print_table
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
-from specbuild.version import __version__
 
 if TYPE_CHECKING:
     from specbuild.parity.report import ParityResult, TextTable
@@ -43,12 +36,13 @@ def print_report(
     errors: Sequence[SpecError],
     form: str,
     depth: int,
+    verbose: bool,
 ) -> None:
     """Print all results and errors. `depth` is the number of block levels in the tables of steps."""
     if form == "json":
         print_parity_json(results, workers, errors)
         return
-    print_results(results, workers, form, depth)
+    print_results(results, workers, form, depth, verbose)
     if not errors:
         return
     if form == "markdown":
@@ -60,14 +54,8 @@ def print_report(
 def print_parity_json(
     results: Iterable[ParityResult], workers: Sequence[WorkerRecord], errors: Iterable[SpecError]
 ) -> None:
-    print_json(
-        {
-            "specbuild": __version__,
-            "processes": workers,
-            "results": [result.to_json() for result in results],
-            "errors": error_records(SpecErrors(errors)),
-        }
-    )
+    content = {"processes": workers, "results": [result.to_json() for result in results]}
+    print_document("parity", content, SpecErrors(errors))
 
 
 def format_error(error: SpecError) -> str:
@@ -77,9 +65,13 @@ def format_error(error: SpecError) -> str:
 
 
 def print_results(
-    results: Sequence[ParityResult], workers: Sequence[WorkerRecord], form: str, depth: int
+    results: Sequence[ParityResult],
+    workers: Sequence[WorkerRecord],
+    form: str,
+    depth: int,
+    verbose: bool,
 ) -> None:
-    """Print the tables of every result, a summary, and the settings of the worker processes."""
+    """Print the tables of every result, a summary, and the worker processes; if `verbose`, with their switches."""
     from specbuild.parity.report import summary_table
 
     print_part: Callable[[str, TextTable | None, Sequence[str]], None] = print_plain
@@ -94,13 +86,13 @@ def print_results(
     if len(results) > 1:
         print_part("summary", summary_table(results), [])
     for worker in workers:
-        switches = [f"{s['name']} = {s['value']}" for s in worker["switches"]]
+        switches = [f"{s['name']} = {s['value']}" for s in worker["switches"] if verbose]
         print_part(f"{worker['framework']} on {worker['device']}", None, switches)
 
 
 def format_title(result: ParityResult) -> str:
     case = result.case
-    title = f"{make_printable(result.spec)}: {result.model.kind}, {result.title}: {result.verdict}"
+    title = f"{make_printable(result.spec)}: {result.model.name}, {result.title}: {result.verdict}"
     seeds = f"{len(result.reports)} seeds" if len(result.reports) > 1 else f"seed {case.seed}"
     return f"{title} ({case.dtype} on {result.options.device}, batch {case.batch}, {seeds})"
 
@@ -119,20 +111,18 @@ def print_markdown(title: str, table: TextTable | None, lines: Sequence[str]) ->
 
 def print_styled(title: str, table: TextTable | None, lines: Sequence[str]) -> None:
     """Print to a terminal; rows that differ are in colour."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     console = plain_console()
     if title:
         console.print(Text(title, style="bold"), soft_wrap=True)
     if table is not None:
-        grid = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for i, heading in enumerate(table.headings):
-            grid.add_column(heading, justify="right" if i in table.numbers else "left", no_wrap=True)
-        for row in table.rows:
-            style = next((VERDICT_STYLES[cell] for cell in row if cell in VERDICT_STYLES), "")
-            grid.add_row(*map(Text, row), style=style)
-        console.print(grid)
+        styles = [
+            next((VERDICT_STYLES[cell] for cell in row if cell in VERDICT_STYLES), "") for row in table.rows
+        ]
+        rows = [[Text(cell) for cell in row] for row in table.rows]
+        folded = {0, len(table.headings) - 1} - set(table.numbers)  # both are names
+        folded -= {table.headings.index("verdict")} if "verdict" in table.headings else set()
+        print_table(table.headings, rows, styles, numbers=table.numbers, folded=folded)
     for line in lines:
         console.print(Text(f"  {line}", style="dim"), soft_wrap=True)

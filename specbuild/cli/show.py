@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from specbuild.api import Model
 from specbuild.cli import options
-from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_json, print_text
+from specbuild.cli.json_output import print_document, print_errors_as_json
+from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_text
+from specbuild.cli.terminal_table import print_table
 from specbuild.diagnostics.errors import make_printable
 from specbuild.summary import SortKey, summary_rows
 from specbuild.summary.budget import BudgetLimit, parse_amount
@@ -24,9 +26,6 @@ from specbuild.summary.formats import (
 from specbuild.summary.rows import sort_rows
 from specbuild.summary.table import TEXT_COLUMNS, SummaryTable
 from specbuild.summary.taps import Tap, list_taps, taps_text
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
 
 
 def check_limit(value: str | None) -> str | None:
@@ -104,7 +103,8 @@ def show_command(
     if taps and sort:
         raise typer.BadParameter("--sort is for the table: taps are always in execution order")
     output_format = "json" if as_json else format
-    model = options.load_model(spec, variant, settings, root, features, only)
+    with print_errors_as_json("show", as_json):
+        model = options.load_model(spec, variant, settings, root, features, only)
     limits = budget_limits(model, max_params, max_macs)
     if taps:
         print_taps(list_taps(model.full_graph, depth), model.name, output_format)
@@ -117,7 +117,7 @@ def show_command(
     for limit in exceeded:
         log_line(limit.describe_excess(model.name))
     if exceeded:
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def budget_limits(model: Model, max_params: str | None, max_macs: str | None) -> list[BudgetLimit]:
@@ -135,7 +135,7 @@ def budget_limits(model: Model, max_params: str | None, max_macs: str | None) ->
 def print_summary(table: SummaryTable, limits: list[BudgetLimit], format: str) -> None:
     if format == "json":
         budget = {"budget": [limit.limit_record() for limit in limits]} if limits else {}
-        print_json({**summary_document(table), **budget})
+        print_document("show", {**summary_document(table), **budget})
     elif format == "markdown":
         print_text(summary_markdown(table))
     elif format == "csv":
@@ -148,7 +148,7 @@ def print_summary(table: SummaryTable, limits: list[BudgetLimit], format: str) -
 
 def print_taps(taps: Sequence[Tap], model_name: str, format: str) -> None:
     if format == "json":
-        print_json({"model": model_name, "taps": [tap.tap_record() for tap in taps]})
+        print_document("show", {"model": model_name, "taps": [tap.tap_record() for tap in taps]})
     elif format == "markdown":
         print_text(taps_markdown(taps))
     elif format == "csv":
@@ -167,23 +167,19 @@ def print_styled_table(table: SummaryTable) -> None:
         "bold" if p.row.inner else "" if p.row.cost.parameters or p.row.cost.macs else "dim"
         for p in table.placed_rows
     ]
-    console.print(fit_table(step_rows, len(TEXT_COLUMNS), styles, console.width), "")
-    console.print(fit_table(table.family_rows, 1, ["" for _ in table.family_rows[1:]], console.width), "")
+    print_fitted(step_rows, len(TEXT_COLUMNS), styles, console.width)
+    print_fitted(table.family_rows, 1, ["" for _ in table.family_rows[1:]], console.width)
     for line in table.total_lines:
         console.print(Text(line, style="bold"), soft_wrap=True)
     if table.has_hidden_rows:
         console.print(Text(f"deeper: --depth {(table.depth or 0) + 1}", style="dim"))
 
 
-def fit_table(
-    rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int
-) -> RichTable:
-    """Return a table for a terminal; if it is too wide, it loses the memory column, then the last column.
+def print_fitted(rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int) -> None:
+    """Print a table; if it is too wide, it loses the memory column, then the last column, and texts are folded.
 
     The first row holds the headings. The first `text_columns` columns and the last are text, others numbers.
     """
-    from rich import box
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     headings, *body = rows
@@ -193,12 +189,10 @@ def fit_table(
     for spare in (headings.index("memory"), last):
         if sum(widths[i] for i in columns) + 2 * (len(columns) - 1) > width:
             columns.remove(spare)
-    table = RichTable(
-        box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    print_table(
+        [headings[i] for i in columns],
+        [[Text(row[i], style="cyan" if i == last else "") for i in columns] for row in body],
+        styles,
+        numbers=[place for place, i in enumerate(columns) if text_columns <= i < last],
+        folded=range(text_columns),
     )
-    for i in columns:
-        is_number = text_columns <= i < last
-        table.add_column(headings[i], justify="right" if is_number else "left", no_wrap=True)
-    for row, style in zip(body, styles, strict=True):
-        table.add_row(*(Text(row[i], style="cyan" if i == last else "") for i in columns), style=style)
-    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class SourceRequest:
         if self.target == "-" or (self.target is None and not self.has_several_files):
             return None
         path = Path(self.target or ".")
-        is_folder = self.has_several_files or str(self.target).endswith("/") or path.is_dir()
+        is_folder = self.has_several_files or str(self.target).endswith("/") or os.path.isdir(path)
         return path / f"{to_snake_case(model.name)}_{backend}.py" if is_folder else path
 
 
@@ -114,7 +115,7 @@ def compile_source_files(request: SourceRequest) -> ExitCode:
     if errors:
         return exit_code(SpecErrors(errors))
     differs = request.is_dry_run and any(outcome.status != "same" for outcome in outcomes)
-    return ExitCode.FOUND if differs else ExitCode.FINE
+    return ExitCode.CHECK_FAILED if differs else ExitCode.SUCCESS
 
 
 def compile_specs(request: SourceRequest) -> Iterator[SourceFile | SpecError]:

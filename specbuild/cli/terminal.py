@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+MAX_WIDTH = "9999"  # characters in a line, and lines, of a terminal
+
+
 class ExitCode(IntEnum):
     """The exit code of a command."""
 
-    FINE = 0
-    FOUND = 1  # a check found a problem, or a file was edited by hand
+    SUCCESS = 0
+    CHECK_FAILED = 1  # a check found a problem, or a file was edited by hand
     USAGE = 2  # wrong command line
     INVALID = 3  # the spec has an error
     MISSING = 4  # a backend or a device is not available
@@ -36,21 +41,24 @@ EXIT_CODES = {
     "SB604": ExitCode.MISSING,
     "SB605": ExitCode.MISSING,
     "SB606": ExitCode.MISSING,
-    "SB701": ExitCode.FOUND,
+    "SB701": ExitCode.CHECK_FAILED,
     "SB702": ExitCode.USAGE,
     "SB703": ExitCode.USAGE,
-    "SB704": ExitCode.FOUND,
-    "SB801": ExitCode.FOUND,
+    "SB704": ExitCode.CHECK_FAILED,
+    "SB801": ExitCode.CHECK_FAILED,
     "SB803": ExitCode.USAGE,
-    "SB804": ExitCode.FOUND,
-    "SB805": ExitCode.FOUND,
+    "SB804": ExitCode.CHECK_FAILED,
+    "SB805": ExitCode.CHECK_FAILED,
     "SB806": ExitCode.USAGE,
-    "SB807": ExitCode.FOUND,
-    "SB901": ExitCode.FOUND,
-    "SB902": ExitCode.FOUND,
-    "SB903": ExitCode.FOUND,
+    "SB807": ExitCode.CHECK_FAILED,
+    "SB808": ExitCode.CHECK_FAILED,
+    "SB809": ExitCode.CHECK_FAILED,
+    "SB901": ExitCode.CHECK_FAILED,
+    "SB902": ExitCode.CHECK_FAILED,
+    "SB903": ExitCode.CHECK_FAILED,
+    "SB904": ExitCode.CHECK_FAILED,
     "SB951": ExitCode.MISSING,
-    "SB952": ExitCode.FOUND,
+    "SB952": ExitCode.CHECK_FAILED,
     "SB953": ExitCode.USAGE,
     "SB954": ExitCode.MISSING,
 }
@@ -60,24 +68,36 @@ def exit_code(error: SpecError | SpecErrors) -> ExitCode:
     """Return the exit code for one or several errors: the most serious one; an invalid spec comes first."""
     errors = error.errors if isinstance(error, SpecErrors) else (error,)
     codes = {EXIT_CODES.get(e.code, ExitCode.INVALID) for e in errors}
-    by_severity = (ExitCode.INVALID, ExitCode.MISSING, ExitCode.USAGE, ExitCode.FOUND)
+    by_severity = (ExitCode.INVALID, ExitCode.MISSING, ExitCode.USAGE, ExitCode.CHECK_FAILED)
     return next(code for code in by_severity if code in codes)
+
+
+@contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Raise SystemExit at SIGTERM and SIGHUP, so that temporary files are removed and processes are stopped.
+
+    The exit code is that of a shell: 128 and the number of the signal. Signals that are ignored stay ignored.
+    """
+
+    def raise_exit(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if current_thread() is not main_thread():
+        numbers = []  # only the main thread may set handlers
+    replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, raise_exit)
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def print_text(text: str) -> None:
     """Write a result to stdout: always UTF-8, with line breaks unchanged, on every operating system."""
     write_text(text, sys.stdout)
-
-
-def print_json(document: Any) -> None:
-    """Write a JSON document to stdout."""
-    print_text(json.dumps(document, indent=2) + "\n")
-
-
-def error_records(error: SpecError | SpecErrors) -> list[dict[str, Any]]:
-    """Return errors as they appear in JSON documents: a list of records."""
-    records: list[dict[str, Any]] = json.loads(format_errors(error, format="json"))
-    return records
 
 
 def suggest_closest(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -99,6 +119,34 @@ def write_text(text: str, stream: TextIO) -> None:
     except BrokenPipeError:  # the reader closed the pipe: exit with the code of SIGPIPE
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise typer.Exit(141) from None
+    except OSError as error:  # a full disk, or a closed stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if stream is not sys.stderr:
+            raise SpecError("SB702", f"cannot write the result: {error.strerror}") from None
+
+
+def open_closed_streams() -> None:
+    """Replace standard streams that the caller has closed: what is written to stdout then fails."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+
+
+def limit_width() -> None:
+    """Limit the width that the environment gives the terminal: help is filled up to it."""
+    for name in ("COLUMNS", "LINES"):
+        text = os.environ.get(name, "")
+        if len(text) > len(MAX_WIDTH) and text.isdecimal():
+            os.environ[name] = MAX_WIDTH
+
+
+def path_error(error: OSError) -> SpecError:
+    """Return the error for a path that a command could neither read nor write."""
+    path = make_printable(str(error.filename or "a file"))
+    return SpecError("SB702", f"cannot use `{path}`: {make_printable(error.strerror or str(error))}")
 
 
 def can_style(stream: TextIO) -> bool:

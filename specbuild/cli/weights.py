@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specbuild.api import Model
+from specbuild.backends.registry import BACKEND_NAMES, all_backend_names
 from specbuild.cli import options
-from specbuild.cli.terminal import ExitCode, error_records, exit_code, print_error, print_json, print_text
-from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
+from specbuild.cli.json_output import print_document, print_errors_as_json
+from specbuild.cli.terminal import ExitCode, print_error, print_text, suggest_closest
+from specbuild.diagnostics.errors import SpecError, make_printable
 
 if TYPE_CHECKING:
-    from specbuild.compiler.param_groups import LayerLevel
+    from specbuild.compiler.parameter_groups import LayerLevel
     from specbuild.weights.convert import ConversionOptions
     from specbuild.weights.matching import MatchExceptions
     from specbuild.weights.report import WeightReport
@@ -49,8 +51,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="NAMES",
-        help="The names in the file: specbuild, torch, keras, or published names that the spec has rules "
-        "for, such as torchvision. Default: those that match best.",
+        help="The names in the file: specbuild, a backend such as torch, or published names that the spec has "
+        "rules for, such as torchvision. Default: those that match best.",
         show_default=False,
     ),
 ]
@@ -62,10 +64,27 @@ Into = Annotated[
         show_default=False,
     ),
 ]
+
+
+def check_target_names(value: str | None) -> str | None:
+    """Return the value if it is `specbuild` or the name of a backend."""
+    if value in (None, "specbuild", *BACKEND_NAMES):
+        return value
+    known = ("specbuild", *all_backend_names())
+    if value in known:
+        return value
+    hint = suggest_closest(value, known)
+    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
+
+
 To = Annotated[
-    Literal["specbuild", "torch", "keras"] | None,
+    str | None,
     typer.Option(
-        "--to", help="The names in a .safetensors output file. Default: specbuild.", show_default=False
+        "--to",
+        metavar="NAMES",
+        help="The names in a .safetensors output file: specbuild, or a backend such as torch. Default: specbuild.",
+        show_default=False,
+        callback=check_target_names,
     ),
 ]
 Missing = Annotated[
@@ -120,7 +139,7 @@ SpecOption = Annotated[
 
 
 @weights_command.command("init")
-def write_initial_weights(
+def init_weights(
     spec: options.Spec,
     target: Target,
     seed: Seed = 0,
@@ -159,12 +178,15 @@ def list_parameter_groups(
 
     Frozen weights are left out. `compile --with-optimizer-groups` writes the same as code.
     """
-    from specbuild.compiler.param_groups import layer_levels, optimizer_records
+    from specbuild.compiler.parameter_groups import layer_levels, optimizer_records
 
-    model = options.load_model(spec, variant, settings, root, features, only)
+    with print_errors_as_json("weights groups", as_json):
+        model = options.load_model(spec, variant, settings, root, features, only)
     if as_json:
         records = optimizer_records(model.graph, layer_decay)
-        print_json({"model": model.name, "layer_decay": layer_decay, "weights": records})
+        print_document(
+            "weights groups", {"model": model.name, "layer_decay": layer_decay, "weights": records}
+        )
     else:
         print_text(format_levels(layer_levels(model.graph), layer_decay, model))
 
@@ -222,7 +244,7 @@ def convert_file(
     """
     from specbuild.weights.convert import ConversionOptions, convert_weights
 
-    try:
+    with print_errors_as_json("weights convert", as_json):
         conversion = ConversionOptions(
             source_names=origin,
             target_names=to,
@@ -234,15 +256,10 @@ def convert_file(
         )
         model = options.load_model(spec, variant, settings, root, features, only)
         report = convert_weights(model, source, target, conversion)
-    except (SpecError, SpecErrors) as error:
-        if not as_json:
-            raise
-        print_json({"errors": error_records(error)})
-        raise typer.Exit(exit_code(error)) from None
     mismatch = None if report.is_complete else report.mismatch_error(str(source))
     print_conversion(report, target, mismatch, as_json)
     if mismatch:
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def match_exceptions(
@@ -260,8 +277,8 @@ def print_conversion(report: WeightReport, target: Path, mismatch: SpecError | N
     """Print what a conversion matched, and the file it wrote or why it wrote none."""
     file = make_printable(str(target), 4096)
     if as_json:
-        errors = error_records(mismatch) if mismatch else []
-        print_json({"file": None if mismatch else file, **report.to_json(), "errors": errors})
+        content = {"file": None if mismatch else file, **report.to_json()}
+        print_document("weights convert", content, mismatch)
         return
     print_text("".join(f"{line}\n" for line in report.format_lines()))
     if mismatch:
@@ -284,17 +301,18 @@ def inspect_file(
     """List the tensors of a weight file. With --spec, use the model's paths, and report whether all match."""
     from specbuild.weights.convert import inspect_weights
 
-    model = options.load_model(spec, variant, settings, root) if spec else None
-    tensors, report = inspect_weights(source, model, naming_options(origin, into))
+    with print_errors_as_json("weights inspect", as_json):
+        model = options.load_model(spec, variant, settings, root) if spec else None
+        tensors, report = inspect_weights(source, model, naming_options(origin, into))
     if as_json:
         records = [tensor.to_json() for tensor in tensors]
-        print_json({"weights": records, "report": report and report.to_json()})
+        print_document("weights inspect", {"weights": records, "report": report and report.to_json()})
     else:
         print_statistics(tensors)
         print_text("".join(f"{line}\n" for line in report.format_lines()) if report else "")
     has_nonfinite = any(tensor.not_finite for tensor in tensors)
     if has_nonfinite or (report and not report.is_complete):
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def naming_options(origin: str | None, into: Iterable[str] | None) -> ConversionOptions:
@@ -344,16 +362,18 @@ def compare_files(
 
     if not isfinite(tolerance):
         raise typer.BadParameter("it is not a number", param_hint="--tolerance")
-    model = options.load_model(spec, variant, settings, root) if spec else None
-    differences = list(compare_weights(first, second, model, naming_options(origin, into)))
+    with print_errors_as_json("weights compare", as_json):
+        model = options.load_model(spec, variant, settings, root) if spec else None
+        differences = list(compare_weights(first, second, model, naming_options(origin, into)))
     unequal = [d for d in differences if d.relative is None or d.relative > tolerance]
     if as_json:
-        print_json({"equal": len(differences) - len(unequal), "apart": [d.to_json() for d in unequal]})
+        equal = len(differences) - len(unequal)
+        print_document("weights compare", {"equal": equal, "different": [d.to_json() for d in unequal]})
     else:
         print_text(format_comparison(len(differences) - len(unequal), differences, tolerance))
         print_text("".join(f"  {make_printable(d.name, 400)}  {d}\n" for d in unequal))
     if unequal:
-        raise typer.Exit(ExitCode.FOUND)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def format_comparison(equal: int, differences: Sequence[TensorDifference], tolerance: float) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Expr
 from specbuild.ir.graph import Block
 
@@ -22,6 +23,23 @@ class ConstructorParam:
     annotation: str
 
 
+@dataclass(frozen=True)
+class InputSize:
+    """A size that the code reads: the input, the dimension that holds the axis, and the name of a variable."""
+
+    source: str
+    dim: int
+    variable: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition under which a constructor refuses its arguments, and the message of the error."""
+
+    condition: Expr
+    message: str
+
+
 @dataclass
 class ClassSpec:
     """A class of the emitted file: one block, or the instances of a block that have the same structure."""
@@ -33,7 +51,34 @@ class ClassSpec:
     steps: list[LoweredStep]
     flags: dict[str, Expr]  # step key -> condition, for steps that some instances skip
     instances: list[LoweredBlock]
-    value_numbers: dict[str, int]  # value key -> the index that `Input` nodes use for it
+    value_numbers: dict[str, int]  # value key -> the index that its placeholders have
+    sizes: dict[str, InputSize] = field(default_factory=dict)  # value key -> the size that it reads
+    inner_classes: dict[str, ClassSpec] = field(default_factory=dict)  # node -> the class of its layer
+    # step key -> an input that some instances do not get, and whether the step is present if it is given
+    presence: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    guards: tuple[Guard, ...] = ()
+    # the size that an input must have, or a divisor of it
+    size_checks: Mapping[SizeCheck, Expr] = field(default_factory=dict)
+
+    # The rest are names in the code; see `code_names`.
+    input_names: Mapping[str, str] = field(default_factory=dict)  # input -> its variable
+    # argument of its `forward` or `call` -> for a list, the variables of its values
+    arguments: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    attribute_names: Mapping[str, str] = field(default_factory=dict)  # constructor parameter -> its attribute
+    param_words: Mapping[str, str] = field(default_factory=dict)  # renamed constructor parameter -> its name
+    taken_attributes: frozenset[str] = frozenset()  # of the framework, of layers, and of parameters
+    used_globals: frozenset[str] = frozenset()  # modules that the code uses, and the object itself
+    used_variables: frozenset[str] = frozenset()  # of a function that creates layers besides calling them
+
+    def find_owner(self, layer_name: str) -> tuple[str, ClassSpec, str] | None:
+        """For a layer inside the layer of a step: that step, its class, and the name of the layer there."""
+        if self.block.find_node(layer_name) is not None:
+            return None
+        names = [name for name in self.inner_classes if layer_name.startswith(f"{name}.")]
+        if not names:
+            return None
+        name = max(names, key=len)
+        return name, self.inner_classes[name], layer_name[len(name) + 1 :]
 
     @cached_property
     def steps_by_layer(self) -> dict[str, list[LoweredStep]]:
@@ -42,6 +87,21 @@ class ClassSpec:
         for step in self.steps:
             groups.setdefault(step.layer_name, []).append(step)
         return groups
+
+    @cached_property
+    def optional_inputs(self) -> frozenset[str]:
+        """The inputs that some instances do not get."""
+        inputs = self.first_instance.inputs
+        return frozenset(n for n in inputs if any(n not in lowered.inputs for lowered in self.instances))
+
+    @property
+    def optional_arguments(self) -> frozenset[str]:
+        """The arguments of its `forward` or `call` that can be None."""
+        return frozenset(self.input_names[name] for name in self.optional_inputs)
+
+    def attribute_of(self, param: str) -> str:
+        """Return the attribute that holds the value of a constructor parameter."""
+        return self.attribute_names.get(param, param)
 
     @property
     def first_instance(self) -> LoweredBlock:
@@ -52,8 +112,8 @@ class ClassSpec:
 class ClassTable:
     """The classes of one model that are built so far: those that a class uses are built before it."""
 
-    value_numbers: Mapping[str, dict[str, int]]  # block identity -> its value numbers
+    value_numbers: Mapping[str, dict[str, int]]  # definition key -> its value numbers
     class_of: dict[LoweredBlock, ClassSpec] = field(default_factory=dict)
     # instance -> its values for parameters that merging added
     extra_arguments: dict[LoweredBlock, dict[str, Any]] = field(default_factory=dict)
-    class_names: set[str] = field(default_factory=set)
+    class_names: set[str] = field(default_factory=set)  # used, or reserved

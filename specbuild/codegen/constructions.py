@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from specbuild.codegen.tree import Expr, Input, Literal, Name, TupleOf, walk_expression
+from specbuild.codegen.tree import Expr, Literal, Name, TupleOf, ValuePlaceholder, walk_expression
 from specbuild.expressions import bind_name, concrete, expression_of
 
-SELF = Name("own_member")  # stands for the attribute that holds the step's own member
+INDEX_VARIABLE = (
+    " index"  # ends the name of a table's variable until the file is written: no parameter has a space
+)
+OWN_MEMBER = Name("own member")  # stands for the attribute that holds the step's own member
 
 
 @dataclass(frozen=True)
-class Argument:
+class ConstructorArgument:
     """A constructor argument: positional if it has no default, and left out if it equals its default."""
 
     name: str
@@ -24,13 +27,13 @@ class Argument:
     def is_default(self) -> bool:
         return (
             self.default is not ...
-            and is_constant(self.value)
-            and is_same_value(constant_value(self.value), self.default)
+            and is_literal(self.value)
+            and is_same_value(literal_value(self.value), self.default)
         )
 
 
 def is_same_value(a: Any, b: Any) -> bool:
-    """Whether two values are equal and of the same type; lists and tuples count as one type."""
+    """Return whether two values are equal and of the same type; lists and tuples count as one type."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(is_same_value, a, b))
     return type(concrete(a)) is type(concrete(b)) and bool(concrete(a) == concrete(b))
@@ -41,25 +44,27 @@ class Construction:
     """A constructor call: a layer, a module, or an instance of a block's class."""
 
     function: str
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ConstructorArgument, ...]
     is_own_class: bool = False  # a class of the same file
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Members of a container: the `head` is written out, then the `tail` repeats up to `length` members.
+    """Members of a row of layers: the `head` is written out, then the `tail` repeats up to `length` members.
 
-    With `has_index`, the tail contains the loop variable `i`.
+    With `has_index`, the tail contains the loop variable `i`. `indexed` is such a tail, if there can be one: a
+    row with only one member is written without the index.
     """
 
     head: tuple[Member, ...]
     tail: Member
     length: Expr
     has_index: bool = False
+    indexed: Member | None = None
 
 
 @dataclass(frozen=True)
-class Container:
+class LayerRow:
     """A row of layers in one attribute; `names` if they are not simply numbered.
 
     With `is_loop`, the layers take further inputs besides the previous output: a loop calls them one by one.
@@ -78,57 +83,80 @@ class ComputedTable:
 
     variables: tuple[tuple[str, Expr], ...]
     value: Expr
+    shape: tuple[Expr, ...]
+    dtype: str  # float, int32 or bool
 
 
-Member: TypeAlias = Expr | Construction | Container | ComputedTable
+Member: TypeAlias = Expr | Construction | LayerRow | ComputedTable
+
+
+@dataclass(frozen=True)
+class InitialValue:
+    """The initial values of a weight of a layer, by its attribute there; "" if the member itself is the weight.
+
+    In a row of layers, the attribute begins with the member: `0.weight`, or `*.weight` for all members.
+    """
+
+    weight: str
+    kind: str
+    arguments: tuple[ConstructorArgument, ...]
+    mode: str = "fan_in"
 
 
 def literal_expression(value: Any) -> Expr:
-    """Python code for a number, a string, or a tuple of them."""
+    """Return Python code for a number, a string, or a tuple of them."""
     if isinstance(value, list | tuple):
         return TupleOf(tuple(literal_expression(item) for item in value))
     return Literal(value)
 
 
 def input_numbers(expr: Expr) -> list[int]:
-    """The numbers of the values that an expression reads, without duplicates, in reading order."""
-    return list(dict.fromkeys(part.index for part in walk_expression(expr) if isinstance(part, Input)))
+    """Return the numbers of the values that an expression reads, without duplicates, in reading order."""
+    return list(
+        dict.fromkeys(part.index for part in walk_expression(expr) if isinstance(part, ValuePlaceholder))
+    )
 
 
-def is_constant(expr: Any) -> bool:
-    """Whether an expression is a literal, or a tuple of constants."""
-    return isinstance(expr, Literal) or (isinstance(expr, TupleOf) and all(map(is_constant, expr.items)))
+def is_literal(expr: Any) -> bool:
+    """Return whether an expression is a literal, or a tuple of constants."""
+    return isinstance(expr, Literal) or (isinstance(expr, TupleOf) and all(map(is_literal, expr.items)))
 
 
-def constant_value(expr: Expr) -> Any:
-    """The value of an expression for which `is_constant` holds."""
+def literal_value(expr: Expr) -> Any:
+    """Return the value of an expression for which `is_literal` holds."""
     if isinstance(expr, TupleOf):
-        return tuple(map(constant_value, expr.items))
+        return tuple(map(literal_value, expr.items))
     assert isinstance(expr, Literal)
     return concrete(expr.value)
 
 
 def has_index(member: Member) -> bool:
-    """Whether a value in a member depends on the index `i` of a repeat."""
+    """Return whether a value in a member depends on the index `i` of a repeat."""
     return any("i" in expression_names(value) for value in literal_values(member))
 
 
 def expression_names(value: Any) -> tuple[str, ...]:
-    """The names in the expression of a number; () if it has none."""
+    """Return the names in the expression of a number; () if it has none."""
     expression = expression_of(value)
     return () if expression is None else expression.names
 
 
+def reads_names(code: Member, names: Iterable[str]) -> bool:
+    """Return whether a value in the code is computed from one of these names."""
+    known = frozenset(names)
+    return any(not known.isdisjoint(expression_names(value)) for value in literal_values(code))
+
+
 def literal_values(member: Member) -> Iterator[Any]:
-    """The values of all literals in a member."""
+    """Yield the values of all literals in a member."""
     if isinstance(member, Construction):
         for argument in member.arguments:
             yield from literal_values(argument.value)
-    elif isinstance(member, Container):
+    elif isinstance(member, LayerRow):
         for part in (*member.members.head, member.members.tail):
             yield from literal_values(part)
     elif isinstance(member, ComputedTable):
-        for expr in (*(e for _, e in member.variables), member.value):
+        for expr in (*(e for _, e in member.variables), member.value, *member.shape):
             yield from literal_values(expr)
     else:
         yield from (part.value for part in walk_expression(member) if isinstance(part, Literal))
@@ -137,8 +165,9 @@ def literal_values(member: Member) -> Iterator[Any]:
 def map_expressions(member: Member, change: Callable[[Expr], Expr]) -> Member:
     """Apply `change` to every expression in a member."""
     if isinstance(member, Construction):
-        return replace(member, arguments=tuple(replace(a, value=change(a.value)) for a in member.arguments))
-    if isinstance(member, Container):
+        arguments = tuple(ConstructorArgument(a.name, change(a.value), a.default) for a in member.arguments)
+        return Construction(member.function, arguments, member.is_own_class)
+    if isinstance(member, LayerRow):
         repeated = member.members
         head = tuple(map_expressions(part, change) for part in repeated.head)
         tail = map_expressions(repeated.tail, change)
@@ -146,8 +175,20 @@ def map_expressions(member: Member, change: Callable[[Expr], Expr]) -> Member:
             member, members=replace(repeated, head=head, tail=tail, length=change(repeated.length))
         )
     if isinstance(member, ComputedTable):
-        return ComputedTable(tuple((name, change(e)) for name, e in member.variables), change(member.value))
+        variables = tuple((name, change(e)) for name, e in member.variables)
+        shape = tuple(map(change, member.shape))
+        return replace(member, variables=variables, value=change(member.value), shape=shape)
     return change(member)
+
+
+def map_initial_values(
+    inits: tuple[InitialValue, ...], change: Callable[[Expr], Expr]
+) -> tuple[InitialValue, ...]:
+    """Apply `change` to the arguments of initial values."""
+    return tuple(
+        replace(init, arguments=tuple(replace(a, value=change(a.value)) for a in init.arguments))
+        for init in inits
+    )
 
 
 def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
@@ -167,6 +208,6 @@ def drop_index_expression(expr: Expr) -> Expr:
     """Make those literals concrete whose expression uses the index `i` of a repeat."""
     if isinstance(expr, TupleOf):
         return TupleOf(tuple(drop_index_expression(item) for item in expr.items))
-    if isinstance(expr, Literal) and has_index(expr):
+    if isinstance(expr, Literal) and "i" in expression_names(expr.value):
         return Literal(concrete(expr.value))
     return expr

@@ -17,7 +17,7 @@ from specbuild.codegen.tree import (
     Literal,
     Name,
     Prefix,
-    Slice,
+    SliceExpr,
     Star,
     TupleOf,
 )
@@ -55,12 +55,12 @@ _OPERATORS: dict[type[ast.AST], str] = {
 
 @lru_cache(maxsize=8192)
 def expression_code(expression: Expression) -> Expr:
-    """The code tree of an expression of a spec."""
+    """Return the code tree of an expression of a spec."""
     return _convert_node(expression.tree)
 
 
 def parse_code(text: str) -> Expr:
-    """The code tree of an expression such as `4 * width` or `max(a, b)`.
+    """Return the code tree of an expression such as `4 * width` or `max(a, b)`.
 
     Raises ValueError for anything outside the small subset of Python that the tree covers.
     """
@@ -88,7 +88,9 @@ def _convert_node(node: ast.expr) -> Expr:
         case ast.Subscript(value, item):
             return Index(_convert_node(value), (_convert_node(item),))
         case ast.Slice(lower, upper, step):
-            return Slice(*(None if part is None else _convert_node(part) for part in (lower, upper, step)))
+            return SliceExpr(
+                *(None if part is None else _convert_node(part) for part in (lower, upper, step))
+            )
         case ast.Call(function, args, keywords):
             named = tuple((keyword.arg or "**", _convert_node(keyword.value)) for keyword in keywords)
             return Call(_convert_node(function), tuple(map(_convert_node, args)), named)

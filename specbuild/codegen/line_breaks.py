@@ -39,7 +39,7 @@ def drop_outer_breaks(stream: Sequence[str]) -> Stream:
 
 
 def add_parentheses(stream: Sequence[str]) -> Stream:
-    """The stream in parentheses."""
+    """Return the stream in parentheses."""
     return ["(", OPEN, *stream, CLOSE, ")"]
 
 
@@ -49,7 +49,10 @@ def fill_outer_gaps(stream: Sequence[str]) -> Stream:
 
 
 def _tokens_outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Each token, and whether it is outside all brackets; the marks of the brackets themselves are inside."""
+    """Yield each token, and whether it is outside all brackets.
+
+    The marks of the brackets themselves are inside.
+    """
     depth = 0
     for token in stream:
         depth += token is OPEN
@@ -58,12 +61,12 @@ def _tokens_outside(stream: Sequence[str]) -> Iterator[tuple[str, bool]]:
 
 
 def columns_to_break(stream: Sequence[str]) -> int:
-    """The width of the text up to the first possible line break."""
+    """Return the width of the text up to the first possible line break."""
     return _measure_stream(stream)[2][0]
 
 
 def can_fit_around_brackets(stream: Sequence[str], indent: int) -> bool:
-    """Whether the text outside brackets fits into the line width if every bracket breaks."""
+    """Return whether the text outside brackets fits into the line width if every bracket breaks."""
     depth, column = 0, indent
     for token in stream:
         if token is OPEN:
@@ -79,7 +82,10 @@ def can_fit_around_brackets(stream: Sequence[str], indent: int) -> bool:
 
 
 def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str]:
-    """The lines of a stream that starts at column `indent`; groups at a depth below `broken` always break."""
+    """Return the lines of a stream that starts at column `indent`.
+
+    Groups at a depth below `broken` always break.
+    """
     group_ends, width_before, to_next_break = _measure_stream(stream)
     result: list[str] = []
     current: list[str] = [" " * indent]
@@ -114,7 +120,7 @@ def break_lines(stream: Sequence[str], indent: int, broken: int = 0) -> list[str
 
 
 def _measure_stream(stream: Sequence[str]) -> tuple[dict[int, int], list[int], list[int]]:
-    """The end of each group, the one-line width before each token, the width from it to the next break."""
+    """Return the end of each group, the one-line width before each token, the width from it to the next break."""
     group_ends: dict[int, int] = {}
     open_groups: list[int] = []
     width_before = [0]

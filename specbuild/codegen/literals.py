@@ -34,7 +34,7 @@ _CODING = re.compile(r"(coding)(?=[:=])")
 
 @lru_cache(maxsize=8192)
 def check_identifier(text: str) -> str:
-    """The text itself if it is a Python identifier; else raises ValueError."""
+    """Return the text itself if it is a Python identifier; else raises ValueError."""
     if not _IDENTIFIER.fullmatch(text) or keyword.iskeyword(text):
         raise ValueError(f"not a Python name: {text!r}")
     return text
@@ -42,12 +42,12 @@ def check_identifier(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def check_dotted_name(text: str) -> str:
-    """The text itself if it is a dotted path of identifiers; else raises ValueError."""
+    """Return the text itself if it is a dotted path of identifiers; else raises ValueError."""
     return ".".join(map(check_identifier, text.split(".")))
 
 
 def check_imports(lines: Sequence[str]) -> list[str]:
-    """The lines themselves if they contain only imports; else raises ValueError."""
+    """Return the lines themselves if they contain only imports; else raises ValueError."""
     try:
         statements = parse_python("\n".join(lines)).body
     except (SyntaxError, ValueError):
@@ -59,7 +59,7 @@ def check_imports(lines: Sequence[str]) -> list[str]:
 
 
 def format_literal(value: int | float | bool | str | None) -> str:
-    """The Python literal for a value; raises ValueError for other types and for infinity and NaN."""
+    """Return the Python literal for a value; raises ValueError for other types and for infinity and NaN."""
     if isinstance(value, str):
         return format_string(value)
     if value is None or isinstance(value, bool):
@@ -72,7 +72,7 @@ def format_literal(value: int | float | bool | str | None) -> str:
 
 
 def format_string(text: str) -> str:
-    """A string literal on one line; in double quotes unless single quotes need fewer escapes.
+    """Return a string literal on one line; in double quotes unless single quotes need fewer escapes.
 
     Combining marks are escaped: tools disagree about their width, which decides where lines break.
     """
@@ -95,7 +95,7 @@ def _escape_character(character: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """The number of columns of a text: two for wide East Asian characters, none for combining marks."""
+    """Return the number of columns of a text: two for wide East Asian characters, none for combining marks."""
     return len(text) if text.isascii() else sum(map(_character_width, text))
 
 
@@ -106,7 +106,10 @@ def _character_width(character: str) -> int:
 
 
 def format_docstring(text: str, indent: int) -> list[str]:
-    """The lines of a docstring: one if it fits, else wrapped between its own line breaks; none if empty."""
+    """Return the lines of a docstring: one if it fits, else wrapped between its own line breaks.
+
+    None if empty.
+    """
     lines = [line.replace("\\", "\\\\") for line in _clean_lines(text)]
     margin = " " * indent
     if not lines:
@@ -126,7 +129,7 @@ def format_docstring(text: str, indent: int) -> list[str]:
 
 
 def format_comment(text: str, indent: int) -> list[str]:
-    """The lines of a comment, wrapped to the line width; its own line breaks stay."""
+    """Return the lines of a comment, wrapped to the line width; its own line breaks stay."""
     margin = " " * indent + "#"
     escaped = map(_escape_unsafe, _clean_lines(text))
     return [
@@ -142,7 +145,7 @@ def strip_coding(line: str) -> str:
 
 
 def _clean_lines(text: str) -> list[str]:
-    """The lines of a text without tabs, trailing spaces, common indent, and empty lines at either end."""
+    """Return the lines of a text without tabs, trailing spaces, common indent, and empty lines at either end."""
     lines = [line.expandtabs(4).rstrip() for line in _LINE_BREAK.split(text)]
     while lines and not lines[-1]:
         del lines[-1]

@@ -6,77 +6,129 @@ and writes it with the names and expressions of the spec.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from specbuild.codegen.class_spec import ClassSpec, ClassTable
-from specbuild.codegen.constructions import (
-    Argument,
-    Member,
-    Repeated,
-    drop_index_expression,
-    is_constant,
-    literal_values,
-)
+from specbuild.codegen.class_spec import ClassSpec, ClassTable, ConstructorParam, Guard
+from specbuild.codegen.constructions import ComputedTable
 from specbuild.codegen.from_expression import expression_code
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep, block_identity
-from specbuild.codegen.merged_params import MergedParams, value_params
-from specbuild.codegen.tree import (
-    Expr,
-    Index,
-    Infix,
-    Input,
-    Literal,
-    Name,
-    TupleOf,
-    map_children,
-)
-from specbuild.expressions import (
-    Expression,
-    ExpressionError,
-    concrete,
-    evaluate_expression,
-    expression_of,
-)
-from specbuild.ir.graph import BlockArgument, size_names
+from specbuild.codegen.input_sizes import InputSizeReader
+from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.merge_code import CodeMerger, CodePlace, StructureMismatch
+from specbuild.codegen.merged_params import MergedParams
+from specbuild.codegen.size_checks import SizeCheck
+from specbuild.codegen.tree import Expr, Literal, Name
+from specbuild.expressions import Expression, SymInt, bind_name, expression_of, presence_of
+from specbuild.ir.graph import BlockArgument, definition_key
 
 
-class StructureMismatch(Exception):
-    """Raised when the code of instances differs by more than values."""
+def bind_names(expression: Expression, values: Mapping[str, Any]) -> Expression | None:
+    """Return an expression with numbers in place of names; None if that is impossible."""
+    number: int = SymInt(0, expression)
+    for name in values.keys() & {*expression.names}:
+        is_number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
+        number = bind_name(number, name, values[name]) if is_number else 0
+    return expression_of(number)
 
 
 class InstanceMerger:
     """Builds one class from a group of instances; raises StructureMismatch if there is none."""
 
     def __init__(
-        self, group: list[LoweredBlock], table: ClassTable, is_model: bool, suffixes: Sequence[str] = ()
+        self,
+        instances: Sequence[LoweredBlock],
+        table: ClassTable,
+        is_model: bool,
+        suffixes: Sequence[str] = (),
+        variations: Sequence[LoweredBlock] = (),
     ):
-        self.group, self.table, self.is_model = group, table, is_model
-        self.suffixes = suffixes  # name endings that tell this group from others of the block
-        self.params = MergedParams(group, is_model)
-        self.active_instances: list[int] = []  # those that do not skip the current step
+        self.instances = list(instances)
+        self.group = [*instances, *variations]  # the file has no variations, but the class must serve them
+        self.table, self.is_model = table, is_model
+        self.suffixes = suffixes  # name endings that distinguish this group from others of the block
+        self.params = MergedParams(self.group, len(self.instances), is_model)
+        numbers = table.value_numbers[definition_key(self.group[0].block)]
+        self.sizes = InputSizeReader(self.group, numbers)
+        if not self.sizes.is_consistent:
+            raise StructureMismatch
+        self.presence: dict[str, tuple[str, bool]] = {}  # see `ClassSpec`
+        self.optional_inputs = [n for n in self.group[0].inputs if any(n not in x.inputs for x in self.group)]
+        self.merged_steps: list[LoweredStep] = []
+        self.flags: dict[str, Expr] = {}
+        # numbers that are 0, and odd numbers, if the arguments fit
+        self.remainders: dict[Expression, None] = {}
+        self.odd_numbers: dict[Expression, None] = {}
+        self.derived: dict[str, Expr] = {}
+        self.constructor_params: dict[str, ConstructorParam] = {}
+        self.size_checks: dict[SizeCheck, Expr] = {}
 
-    def build_class(self) -> ClassSpec:
-        """Merge the instances, and register the class and the new arguments in the table."""
-        block = self.group[0].block
-        steps, flags = self.merge_steps()
+    def merge(self) -> None:
+        """Merge the steps and the parameters."""
+        self.merged_steps, self.flags = self.merge_steps()
         if better_names := self.params.better_names():
-            self.params = MergedParams(self.group, self.is_model, better_names)
-            steps, flags = self.merge_steps()
+            self.params = MergedParams(self.group, len(self.instances), self.is_model, better_names)
+            self.merged_steps, self.flags = self.merge_steps()
+        if self.sizes.reads_varying:
+            raise StructureMismatch
+        self.size_checks = self.merge_size_checks()
+        self.derived = self.params.derived_params()
+        params = self.params.build_params().items()
+        self.constructor_params = {name: param for name, param in params if name not in self.derived}
+
+    def register_class(self, guards: tuple[Guard, ...] = ()) -> ClassSpec:
+        """Register the merged class and the new arguments in the table."""
+        block = self.group[0].block
         for number, lowered in enumerate(self.group):
-            self.table.extra_arguments[lowered] = self.params.added_arguments(number)
-        derived = self.params.derived_params()
-        params = {name: param for name, param in self.params.build_params().items() if name not in derived}
-        numbers = self.table.value_numbers[block_identity(block)]
-        class_spec = ClassSpec(self.choose_name(), block, params, derived, steps, flags, self.group, numbers)
+            added = self.params.added_arguments(number)
+            self.table.extra_arguments |= {lowered: added, lowered.plain or lowered: added}
+        numbers = self.table.value_numbers[definition_key(block)]
+        inner = {name: self.table.class_of[child] for name, child in self.group[0].children.items()}
+        class_spec = ClassSpec(
+            self.choose_name(),
+            block,
+            self.constructor_params,
+            self.derived,
+            self.merged_steps,
+            self.flags,
+            self.instances,
+            numbers,
+            self.sizes.used,
+            inner,
+            self.presence,
+            guards,
+            self.size_checks,
+        )
         for lowered in self.group:
-            self.table.class_of[lowered] = class_spec
+            self.table.class_of |= {lowered: class_spec, lowered.plain or lowered: class_spec}
         return class_spec
 
+    def merge_size_checks(self) -> dict[SizeCheck, Expr]:
+        """Return the sizes that the inputs of every instance must have."""
+        checks: dict[SizeCheck, Expr] = {}
+        variables = {source: name for name, source in self.params.shared_sizes.items()}
+        for check in self.instances[0].size_checks:
+            key = (check.source, check.axis)
+            if key not in variables or not self.has_dimension(*key):
+                continue
+            instances = tuple(i for i, x in enumerate(self.group) if check in x.size_checks)
+            if instances[: len(self.instances)] == tuple(range(len(self.instances))):
+                # a size of the constructor is compared with that of the input
+                place = CodePlace(instances, variables[key], reads_inputs=False)
+                column = [self.group[i].size_checks[check] for i in instances]
+                checks[check] = CodeMerger(self.params).merge(column, place)
+                self.params.mark_used(checks[check])
+        return checks
+
+    def has_dimension(self, source: str, axis: str) -> bool:
+        """Return whether an axis of an input is the same dimension in every instance."""
+        layouts = [x.inputs[source].layout for x in self.group if source in x.inputs]
+        dims = {layout.dim(axis) if axis in layout.order else None for layout in layouts}
+        return len(layouts) == len(self.group) and len(dims) == 1 and None not in dims
+
     def merge_steps(self) -> tuple[list[LoweredStep], dict[str, Expr]]:
-        """The merged steps, and the condition of each step that only some instances have."""
+        """Return the merged steps, and the condition of each step that only some instances have."""
         steps: list[LoweredStep] = []
         flags: dict[str, Expr] = {}
         for index in range(len(self.group[0].steps)):
@@ -84,165 +136,89 @@ class InstanceMerger:
         return steps, flags
 
     def choose_name(self) -> str:
-        """An unused class name: the block's own, or with an ending for what only these instances have."""
+        """Return an unused class name: the block's own, or with an ending for what only these instances have."""
         block = self.group[0].block
+        if self.is_model:
+            return block.name
         inner_classes = [
-            value.kind
+            value.name
             for value in block.params.values()
-            if isinstance(value, BlockArgument) and value.kind != "none" and value.kind[0].isupper()
+            if isinstance(value, BlockArgument) and value.name != "none" and value.name[0].isupper()
         ]
         candidates = chain(
-            (f"{block.kind}{suffix}" for suffix in self.suffixes),
-            [block.kind],
-            (f"{block.kind}With{kind}" for kind in inner_classes),
-            (f"{block.kind}{n}" for n in range(2, 10_000)),
+            (f"{block.name}{suffix}" for suffix in self.suffixes),
+            [block.name],
+            (f"{block.name}With{kind}" for kind in inner_classes),
+            (f"{block.name}{n}" for n in range(2, 10_000)),
         )
         name = next(name for name in candidates if name not in self.table.class_names)
         self.table.class_names.add(name)
         return name
 
     def merge_step(self, steps: list[LoweredStep], flags: dict[str, Expr]) -> LoweredStep:
-        self.active_instances = [i for i, s in enumerate(steps) if not s.is_skipped]
-        if not self.active_instances:
+        instances = tuple(i for i, s in enumerate(steps) if not s.is_skipped)
+        if not instances:
             return steps[0]
-        active = [steps[i] for i in self.active_instances]
+        if instances[0] >= len(self.instances):
+            raise StructureMismatch  # only variations have this step
+        active = [steps[i] for i in instances]
         first = active[0]
-        member = None if first.member is None else self.merge_parts([s.member for s in active], first.node)
-        call = self.merge_parts([s.call for s in active], first.node)
+        hint = first.node.replace(".", "_")
+        code = CodeMerger(self.params)
+        in_member = CodePlace(instances, hint, reads_inputs=isinstance(first.member, ComputedTable))
+        in_call = CodePlace(instances, hint, reads_inputs=True)
+        member = None if first.member is None else code.merge([s.member for s in active], in_member)
+        inits = code.merge([s.inits for s in active], replace(in_member, reads_inputs=False))
+        call = code.merge([s.call for s in active], in_call)
         if len(active) < len(steps):
-            flags[first.key] = self.step_condition(first, len(steps))
-        for part in (member, call, flags.get(first.key)):
+            skipped = next(step for step in steps if step.is_skipped)
+            key = skipped.inputs[0]
+            inputs = first.inputs if key in first.inputs else (*first.inputs, key)
+            first = replace(first, inputs=inputs, skip_key=key)
+            if self.optional_inputs:
+                first = self.ask_presence(first, instances)
+            else:
+                flags[first.key] = self.step_condition(first, instances)
+        else:
+            self.merge_numbers([s.remainders for s in active], self.remainders, in_call)
+            self.merge_numbers([s.odd_numbers for s in active], self.odd_numbers, in_call)
+        merged = self.sizes.read_sizes(replace(first, member=member, inits=inits, call=call))
+        numbers = (argument.value for init in merged.inits for argument in init.arguments)
+        for part in (member, merged.call, flags.get(first.key), *numbers):
             self.params.mark_used(part)
-        return replace(first, member=member, call=call)
+        return merged
 
-    def step_condition(self, step: LoweredStep, count: int) -> Expr:
-        """The condition in the spec, or a new flag `use_step`."""
-        if step.when is not None:
-            return expression_code(step.when)
-        values = [Literal(i in self.active_instances) for i in range(count)]
+    def ask_presence(self, step: LoweredStep, instances: tuple[int, ...]) -> LoweredStep:
+        """Record that the code asks whether an input is given. A step with a layer, or under another condition,
+        gives each instance a class of its own."""
+        name, is_given = presence_of(step.when) or ("", True)
+        having = tuple(i for i, lowered in enumerate(self.group) if (name in lowered.inputs) == is_given)
+        if name not in self.optional_inputs or having != instances or step.member or step.layer_name:
+            raise StructureMismatch
+        self.presence[step.key] = name, is_given
+        return replace(step, inputs=tuple(dict.fromkeys((*step.inputs, name))))
+
+    def merge_numbers(
+        self, rows: Sequence[tuple[Expr, ...]], found: dict[Expression, None], place: CodePlace
+    ) -> None:
+        """Add the numbers that have an expression in every instance; a row has the numbers of one instance."""
+        for column in zip(*rows, strict=False):
+            expressions = dict.fromkeys(expression_of(x.value) for x in column if isinstance(x, Literal))
+            if None not in expressions and not self.params.unshared_sizes:
+                known = [e for e in expressions if e is not None]
+                if (common := CodeMerger(self.params).common_expression(known, column, place)) is not None:
+                    found[common] = None
+
+    def step_condition(self, step: LoweredStep, instances: tuple[int, ...]) -> Expr:
+        """Return the condition in the spec, or a new flag `use_step`."""
+        if step.when is not None and self.params.unshared_sizes.isdisjoint(step.when.names):
+            plain = self.group[0].unstable_values
+            condition = (
+                step.when if plain.keys().isdisjoint(step.when.names) else bind_names(step.when, plain)
+            )
+            if condition is not None:
+                return expression_code(condition)
+        everywhere = range(len(self.group))
+        values = [Literal(i in instances) for i in everywhere]
         hint = f"use_{step.node.replace('.', '_')}"
-        self.active_instances = list(range(count))
-        return Name(self.params.choose_param(values, hint, self.active_instances))
-
-    def merge_parts(self, parts: Sequence[Any], hint: str) -> Any:
-        """Merge the code at one position of every instance; `hint` names a new parameter for it."""
-        first = parts[0]
-        if all(map(is_constant, parts)):
-            return self.merge_values(parts, hint)
-        if len(parts) == 1 and isinstance(first, Expr):
-            return map_children(first, lambda part: self.merge_parts([part], hint))
-        if any(type(p) is not type(first) for p in parts):
-            raise StructureMismatch
-        if isinstance(first, Repeated):
-            return self.merge_repeats(parts, hint)
-        if isinstance(first, Argument):
-            return replace(first, value=self.merge_parts([p.value for p in parts], first.name))
-        if isinstance(first, tuple):
-            if any(len(p) != len(first) for p in parts):
-                raise StructureMismatch
-            return tuple(self.merge_parts(list(column), hint) for column in zip(*parts, strict=True))
-        if is_dataclass(first) and not isinstance(first, type | Name | Input):
-            values = {
-                f.name: self.merge_parts([getattr(p, f.name) for p in parts], hint) for f in fields(first)
-            }
-            return replace(first, **values)
-        if any(p != first for p in parts):
-            raise StructureMismatch
-        return first
-
-    def merge_repeats(self, rows: Sequence[Repeated], hint: str) -> Repeated:
-        """Merge rows of layers, whose lengths may differ."""
-        head_length = max(len(row.head) for row in rows)
-        lengths = [
-            row.length.value if isinstance(row.length, Literal) and isinstance(row.length.value, int) else -1
-            for row in rows
-        ]
-        if any(row.has_index for row in rows) and any(row != rows[0] for row in rows):
-            raise StructureMismatch
-        heads: list[tuple[Member, ...]] = []
-        active = self.active_instances
-        for row, length in zip(rows, lengths, strict=True):
-            heads.append(row.head + (row.tail,) * (min(head_length, length) - len(row.head)))
-            if len(heads[-1]) < head_length:
-                raise StructureMismatch
-        head = tuple(self.merge_parts(list(column), hint) for column in zip(*heads, strict=True))
-        longer = [i for i, length in enumerate(lengths) if length > head_length]
-        self.active_instances = [active[i] for i in longer] or active
-        tail = self.merge_parts([rows[i].tail for i in longer] or [row.tail for row in rows], hint)
-        self.active_instances = active
-        return Repeated(
-            head, tail, self.merge_parts([row.length for row in rows], "depth"), rows[0].has_index
-        )
-
-    def merge_values(self, parts: Sequence[Expr], hint: str) -> Expr:
-        """Merge constants: into their common expression, their common value, or a parameter."""
-        parts = [drop_index_expression(p) for p in parts]
-        first = parts[0]
-        if all(
-            isinstance(p, TupleOf) and isinstance(first, TupleOf) and len(p.items) == len(first.items)
-            for p in parts
-        ):
-            assert isinstance(first, TupleOf)
-            if all(p == first for p in parts) or any(
-                expression_of(v) for p in parts for v in literal_values(p)
-            ):
-                columns = zip(*(p.items for p in parts if isinstance(p, TupleOf)), strict=True)
-                items = tuple(self.merge_values(column, hint) for column in columns)
-                return self.whole_param(items) or TupleOf(items)
-        expressions = dict.fromkeys(expression_of(p.value) if isinstance(p, Literal) else None for p in parts)
-        if None not in expressions and (
-            common := self.common_expression([e for e in expressions if e is not None], parts)
-        ):
-            return expression_code(common)
-        if all(p == first for p in parts):
-            return Literal(concrete(first.value)) if isinstance(first, Literal) else first
-        return self.half_kernel_padding(parts, hint) or Name(
-            self.params.choose_param(parts, hint, self.active_instances)
-        )
-
-    def half_kernel_padding(self, column: Sequence[Expr], hint: str) -> Expr | None:
-        """`kernel // 2`, if the kernel varies and the padding is half of it in every instance."""
-        for name in ("kernel", "kernel_size") if hint == "padding" else ():
-            if name in self.params.added_values:
-                kernels = [self.params.added_values[name][i] for i in self.active_instances]
-                if all(
-                    isinstance(k, int) and c == Literal(k // 2) for k, c in zip(kernels, column, strict=True)
-                ):
-                    return Infix("//", Name(name), Literal(2))
-        return None
-
-    def common_expression(self, expressions: list[Expression], parts: Sequence[Expr]) -> Expression | None:
-        """The first of these expressions that gives the right value in every active instance.
-
-        An instance that skips a step has shorter expressions for the sizes after it.
-        """
-        if len(expressions) == 1:
-            return expressions[0]
-        blocks = [self.group[i].block for i in self.active_instances]
-        scopes = []
-        for block in blocks:
-            names = size_names(block.inputs, block.params).items()
-            sizes = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
-            scopes.append(sizes | {p: concrete(value) for p, value in value_params(block).items()})
-        values = [concrete(part.value) for part in parts if isinstance(part, Literal)]
-
-        def is_true_everywhere(expression: Expression) -> bool:
-            try:
-                return all(
-                    evaluate_expression(expression, s) == v for s, v in zip(scopes, values, strict=True)
-                )
-            except ExpressionError:
-                return False
-
-        return next(filter(is_true_everywhere, expressions), None)
-
-    def whole_param(self, items: tuple[Expr, ...]) -> Expr | None:
-        """The parameter whose items a tuple repeats, if any: `shift` for `(shift[0], shift[1])`."""
-        match items:
-            case (Index(Name(name)), *_) if items == tuple(
-                Index(Name(name), (Literal(i),)) for i in range(len(items))
-            ):
-                lists = [lowered.block.params.get(name) for lowered in self.group]
-                if all(isinstance(p, list | tuple) and len(p) == len(items) for p in lists):
-                    return Name(name)
-        return None
+        return Name(self.params.choose_param(values, hint, everywhere))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -10,13 +11,13 @@ from specbuild.codegen.class_spec import REQUIRED, ConstructorParam
 from specbuild.codegen.constructions import (
     ComputedTable,
     Construction,
-    Container,
-    constant_value,
+    LayerRow,
     literal_expression,
+    literal_value,
 )
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.lowering import LoweredBlock
-from specbuild.codegen.tree import Expr, Literal, Name, walk_expression
+from specbuild.codegen.tree import Expr, Literal, list_read_names
 from specbuild.expressions import (
     Expression,
     ExpressionError,
@@ -25,7 +26,7 @@ from specbuild.expressions import (
     rewrite_expression,
     symbolic,
 )
-from specbuild.ir.graph import Block, BlockArgument, size_names
+from specbuild.ir.graph import Block, BlockArgument, block_size_names, runtime_sizes
 from specbuild.ops.types import CHANNEL
 
 
@@ -39,27 +40,52 @@ class MergedParams:
     def __init__(
         self,
         group: Sequence[LoweredBlock],
+        instance_count: int,  # those after them are variations
         is_model: bool,
         preferred_names: Mapping[tuple[str, ...], str] | None = None,
     ):
         self.group, self.is_model, self.preferred_names = group, is_model, preferred_names or {}
+        self.instance_count = instance_count
         self.added_params: dict[tuple[str, ...], str] = {}  # values that vary -> name of the new parameter
         self.added_values: dict[str, list[Any]] = {}  # new parameter -> its value in each instance
         self.name_hints: dict[tuple[str, ...], list[str]] = {}  # values that vary -> possible names
         self.used_names: set[str] = set()
 
+    @property
+    def instances(self) -> Sequence[LoweredBlock]:
+        """The group without its variations."""
+        return self.group[: self.instance_count]
+
+    @cached_property
+    def shared_sizes(self) -> dict[str, tuple[str, str]]:
+        """The names of the input sizes that every instance has, each with its input and axis."""
+        first, *others = (block_size_names(lowered.block) for lowered in self.group)
+        return {n: source for n, source in first.items() if all(o.get(n) == source for o in others)}
+
+    @cached_property
+    def unshared_sizes(self) -> frozenset[str]:
+        """The names of the input sizes that only some instances have: the constructor cannot take them."""
+        names = (block_size_names(lowered.block) for lowered in self.group)
+        return frozenset(chain.from_iterable(names)) - set(self.shared_sizes)
+
     def better_names(self) -> dict[tuple[str, ...], str]:
-        """Better names for new parameters called `padding` whose values are those of another argument too."""
+        """Return better names for new parameters called `padding` whose values are those of another argument too."""
         return {
             key: hints[1] for key, hints in self.name_hints.items() if hints[0] == "padding" and hints[1:]
         }
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the spec says what every parameter is: no new one varies only with the variations."""
+        columns = (column[: self.instance_count] for column in self.added_values.values())
+        return all(any(value != column[0] for value in column) for column in columns)
+
     def added_arguments(self, instance: int) -> dict[str, Any]:
-        """The values of the new parameters in one instance."""
+        """Return the values of the new parameters in one instance."""
         return {name: column[instance] for name, column in self.added_values.items()}
 
     def choose_param(self, column: Sequence[Expr], hint: str, instances: Sequence[int]) -> str:
-        """The parameter for values that vary: one of the block with just these values, else a new one.
+        """Return the parameter for values that vary: one of the block with just these values, else a new one.
 
         `column` has only the values of these `instances`, given by their numbers in the group.
         """
@@ -79,12 +105,12 @@ class MergedParams:
         return name
 
     def known_values(self, hint: str) -> dict[str, list[Expr]]:
-        """The block's own parameters and input channels, and the size called `hint`, for each instance."""
+        """Return the block's own parameters and input channels, and the size called `hint`, for each instance."""
         blocks = [lowered.block for lowered in self.group]
         known = {
             name: [literal_expression(b.params[name]) for b in blocks] for name in value_params(blocks[0])
         }
-        for name, (source, axis) in size_names(blocks[0].inputs, blocks[0].params).items():
+        for name, (source, axis) in self.shared_sizes.items():
             if axis == CHANNEL or name == hint:
                 known[name] = [Literal(concrete(b.inputs[source][axis])) for b in blocks]
         return known
@@ -92,7 +118,7 @@ class MergedParams:
     def add_param(
         self, column: Sequence[Expr], hint: str, instances: Sequence[int], known: Iterable[str]
     ) -> str:
-        """The new parameter for these values, named after `hint`; values that vary alike share one."""
+        """Return the new parameter for these values, named after `hint`; values that vary alike share one."""
         active_values = dict(zip(instances, column, strict=True))
         key = tuple(repr(active_values.get(i)) for i in range(len(self.group)))
         hints = self.name_hints.setdefault(key, [])
@@ -103,7 +129,7 @@ class MergedParams:
             block = self.group[0].block
             taken = {
                 *known,
-                *size_names(block.inputs, block.params),
+                *self.shared_sizes,
                 *block.params,
                 *block.inputs,
                 *(node.name.partition(".")[0] for node in block.nodes),
@@ -113,7 +139,7 @@ class MergedParams:
             name = next(name for name in candidates if name not in taken)
             self.added_params[key] = name
             self.added_values[name] = [
-                constant_value(active_values.get(i, column[0])) for i in range(len(self.group))
+                literal_value(active_values.get(i, column[0])) for i in range(len(self.group))
             ]
         return self.added_params[key]
 
@@ -122,21 +148,21 @@ class MergedParams:
         if isinstance(expr, Construction):
             for argument in expr.arguments:
                 self.mark_used(argument.value)
-        elif isinstance(expr, Container):
+        elif isinstance(expr, LayerRow):
             for part in (*expr.members.head, expr.members.tail, expr.members.length):
                 self.mark_used(part)
         elif isinstance(expr, ComputedTable):
-            own = {name for name, _ in expr.variables} - self.used_names
-            for part in (*(e for _, e in expr.variables), expr.value):
+            # sizes that a table needs are read from the inputs
+            local = {name for name, _ in expr.variables} | set(runtime_sizes(self.group[0].block))
+            own = local - self.used_names
+            for part in (*(e for _, e in expr.variables), expr.value, *expr.shape):
                 self.mark_used(part)
             self.used_names -= own
         elif expr is not None:
-            self.used_names |= {
-                part.text.partition(".")[0] for part in walk_expression(expr) if isinstance(part, Name)
-            }
+            self.used_names |= set(list_read_names(expr))
 
     def derived_params(self) -> dict[str, Expr]:
-        """Parameters whose default is an expression over others, if every instance has that default."""
+        """Return parameters whose default is an expression over others, if every instance has that default."""
         derived: dict[str, Expr] = {}
         for name, default in reversed(list(self.group[0].block.defaults.items())):
             if name not in self.used_names or not isinstance(default, str):
@@ -148,29 +174,32 @@ class MergedParams:
         return dict(reversed(derived.items()))
 
     def default_expression(self, name: str, default: str) -> Expression | None:
-        """The default as an expression over other parameters; None if an instance has another value."""
+        """Return the default as an expression over other parameters.
+
+        None if an instance has another value.
+        """
         expression = None
         for lowered in self.group:
             params = lowered.block.params
             if isinstance(params[name], str):
                 return None
-            scope: dict[str, Any] = {
+            env: dict[str, Any] = {
                 p: symbolic(concrete(value), p) for p, value in value_params(lowered.block).items()
             }
-            scope |= {i: x.sizes for i, x in lowered.block.inputs.items()}
+            env |= {i: x.sizes for i, x in lowered.block.inputs.items()}
             try:
-                if evaluate_expression(default, scope) != params[name]:
+                if evaluate_expression(default, env) != params[name]:
                     return None
-                expression = rewrite_expression(default, scope, use_own_names=True)
+                expression = rewrite_expression(default, env, use_own_names=True)
             except ExpressionError:
                 return None
         return expression
 
     def build_params(self) -> dict[str, ConstructorParam]:
-        """The constructor's parameters: first input sizes, then required ones, then those with a default."""
+        """Return the constructor's parameters: first input sizes, then required ones, then those with a default."""
         block = self.group[0].block
         columns: dict[str, tuple[Any, list[Any]]] = {}
-        for name, (source, axis) in size_names(block.inputs, block.params).items():
+        for name, (source, axis) in self.shared_sizes.items():
             if name in self.used_names and not self.is_model:
                 columns[name] = (REQUIRED, [lowered.block.inputs[source][axis] for lowered in self.group])
         declared = {
@@ -193,24 +222,35 @@ class MergedParams:
         }
 
     def param_default(self, name: str, column: Sequence[Any]) -> Any:
-        """The default of a new parameter: False for a flag; the value without edits, if edits set it."""
+        """Return the default of a new parameter: False for a flag.
+
+        The value without edits, if edits set it.
+        """
         if all(isinstance(value, bool) for value in column):
             return False
+        column = column[: self.instance_count]
         rest = [
             value
-            for value, lowered in zip(column, self.group, strict=True)
+            for value, lowered in zip(column, self.group, strict=False)
             if not any(name in edit.settings for edit, _ in lowered.block.applied_edits)
         ]
         return rest[0] if len(rest) < len(column) and rest and rest.count(rest[0]) == len(rest) else REQUIRED
 
 
 def value_params(block: Block) -> dict[str, Any]:
-    """The parameters of a block whose values are not blocks themselves."""
+    """Return the parameters of a block whose values are not blocks themselves."""
     return {name: value for name, value in block.params.items() if not isinstance(value, BlockArgument)}
 
 
+def instance_values(block: Block) -> dict[str, Any]:
+    """Return the values of all names that the code of a block can read: parameters and input sizes."""
+    names = block_size_names(block).items()
+    sizes = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
+    return sizes | {name: concrete(value) for name, value in value_params(block).items()}
+
+
 def type_annotation(values: Sequence[Any]) -> str:
-    """The type annotation of a constructor parameter, from its values and its default."""
+    """Return the type annotation of a constructor parameter, from its values and its default."""
     kinds = {type(concrete(v)) for v in values if v is not REQUIRED}
     if kinds <= {bool}:
         return "bool"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from specbuild.codegen.constructions import reads_names
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Backend, BlockLowering, LoweredBlock, block_identity
-from specbuild.ir.graph import Block
+from specbuild.codegen.lowering import BlockLowering, CallPolicy, LoweredBlock, LoweringBackend
+from specbuild.codegen.tree import Literal, walk_expression
+from specbuild.ir.batches import batch_inputs
+from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_origin, runtime_sizes
 
 
 @dataclass(frozen=True)
@@ -15,51 +20,151 @@ class LoweredModel:
 
     root: LoweredBlock
     instances: tuple[LoweredBlock, ...]  # each after those that it calls; the root is the last
-    value_numbers: dict[str, dict[str, int]]  # block identity -> value key -> index of its `Input` nodes
+    value_numbers: dict[str, dict[str, int]]  # definition key -> value key -> index of its placeholders
+    lowering: ModelLowering
+    has_rows: bool = True  # whether groups of layers become rows of layers
+
+    def lower_variation(self, block: Block, base: LoweredBlock) -> LoweredBlock:
+        """Return a variation of an instance, lowered for the same layouts of inputs; raises SB601."""
+        # a block without inputs is lowered with one that tells the size of the batch
+        layouts = tuple(base.inputs[name].layout for name in block.inputs)
+        return self.lowering.lower_block(block, layouts, is_model=base is self.root)
+
+    def lowered_blocks(self) -> tuple[LoweredBlock, ...]:
+        """Return all instances, and the variations that are lowered so far."""
+        return tuple(self.lowering.instances.values())
+
+    @cached_property
+    def shared_steps(self) -> dict[str, set[str]]:
+        """For each block the steps whose layers another block uses, or that lead to such a step."""
+        return find_shared_steps(self.instances)
 
 
-def lower_model(model: Block, backend: Backend) -> LoweredModel:
+def find_shared_steps(instances: Iterable[LoweredBlock]) -> dict[str, set[str]]:
+    """Return for each block the steps that lead to a step whose weights another block uses."""
+    shared: dict[str, set[str]] = {}
+    for lowered in instances:
+        for node in lowered.block.nodes:
+            if node.reuses is None or lowered.block.find_node(node.reuses) is not None:
+                continue
+            way, _, origin = find_origin(lowered.block, node.reuses)
+            block = lowered.block
+            for name in (*way, origin.name):
+                shared.setdefault(definition_key(block), set()).add(name)
+                inner = block.nodes_by_name[name].op
+                block = inner if isinstance(inner, Block) else block
+    return shared
+
+
+def lower_model(model: Block, backend: LoweringBackend) -> LoweredModel:
     """Lower every block instance of a model.
 
     A block whose instances would get their inputs in different layouts gets them all in the framework's own
-    axis order, so that one class can serve them. Raises SB601 for an op that the backend cannot express.
+    axis order, and with a batch if its code depends on that, so that one class can serve them. Raises SB601
+    for an op that the backend cannot express.
     """
     layouts = tuple(Layout(backend.natural_order(x), (), x.batched) for x in model.inputs.values())
-    natural_order_blocks: frozenset[str] = frozenset()
+    policy = CallPolicy()
+    nodes = [node for block in distinct_blocks(model) for node in block.nodes]
+    scanned = frozenset(definition_key(n.op) for n in nodes if n.scan and isinstance(n.op, Block))
     while True:
-        lowering = ModelLowering(backend, natural_order_blocks)
+        lowering = ModelLowering(backend, policy, scanned=scanned)
         root = lowering.lower_block(model, layouts, is_model=True)
-        mixed = lowering.mixed_layout_blocks() - natural_order_blocks
-        if not mixed:
-            return LoweredModel(root, tuple(lowering.instances.values()), lowering.value_numbers)
-        natural_order_blocks |= mixed
+        mixed = lowering.mixed_layout_blocks() - policy.natural_order_blocks
+        batched = lowering.find_batched_inputs() if not mixed else frozenset()
+        if not mixed and batched <= policy.batched_inputs:
+            instances = tuple(lowering.instances.values())
+            return LoweredModel(root, instances, lowering.value_numbers, lowering, backend.has_rows)
+        policy = CallPolicy(policy.natural_order_blocks | mixed, policy.batched_inputs | batched)
 
 
 @dataclass
 class ModelLowering:
     """Lowers blocks, and remembers those that are lowered already."""
 
-    backend: Backend
-    natural_order_blocks: frozenset[str]  # their inputs are converted to the framework's own axis order
-    # `id` of a graph block and layouts of its inputs -> instance, which keeps the block alive
-    instances: dict[tuple[int, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
+    backend: LoweringBackend
+    policy: CallPolicy
+    # graph block and layouts of its inputs -> instance
+    instances: dict[tuple[Block, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
     value_numbers: dict[str, dict[str, int]] = field(default_factory=dict)
 
+    # definition keys of blocks that give a state to themselves, in the order in which they get it
+    scanned: frozenset[str] = frozenset()
+
     def lower_block(self, block: Block, layouts: tuple[Layout, ...], is_model: bool = False) -> LoweredBlock:
-        """The steps of a block for these input layouts."""
-        key = (id(block), layouts)
+        """Return the steps of a block for these input layouts."""
+        key = (block, layouts)
         if key not in self.instances:
-            numbers = self.value_numbers.setdefault(block_identity(block), {})
-            lowering = BlockLowering(
-                block, layouts, self.backend, self.lower_block, numbers, self.natural_order_blocks
-            )
-            self.instances[key] = lowering.run(natural_outputs=is_model)
+            names = [
+                name
+                for (name, x), layout in zip(block.inputs.items(), layouts, strict=True)
+                if layout.batched and not x.batched
+            ]
+            typed = batch_inputs(block, names) if names else block
+            numbers = self.value_numbers.setdefault(definition_key(block), {})
+            lowering = BlockLowering(typed, layouts, self.backend, self.lower_block, numbers, self.policy)
+            is_scanned = definition_key(block) in self.scanned
+            self.instances[key] = lowering.run(is_model or is_scanned, is_scanned)
         return self.instances[key]
 
     def mixed_layout_blocks(self) -> set[str]:
-        """The blocks whose instances have inputs in different layouts."""
-        layouts_of: dict[str, set[tuple[Layout, ...]]] = {}
+        """Return the blocks whose instances have inputs in different orders."""
+        layouts_of: dict[tuple[str, str], set[Layout]] = {}
         for lowered in self.instances.values():
-            layouts = tuple(value.layout for value in lowered.inputs.values())
-            layouts_of.setdefault(block_identity(lowered.block), set()).add(layouts)
-        return {identity for identity, variants in layouts_of.items() if len(variants) > 1}
+            for name, value in lowered.inputs.items():
+                key = definition_key(lowered.block), name
+                layouts_of.setdefault(key, set()).add(replace(value.layout, batched=True))
+        return {identity for (identity, _), variants in layouts_of.items() if len(variants) > 1}
+
+    def find_batched_inputs(self) -> frozenset[tuple[str, str]]:
+        """Return the inputs that only some instances get with a batch, if the code depends on that."""
+        flags: dict[tuple[str, str], set[bool]] = {}
+        for lowered in self.instances.values():
+            for name, value in lowered.inputs.items():
+                flags.setdefault((definition_key(lowered.block), name), set()).add(value.layout.batched)
+        mixed = {key for key, found in flags.items() if len(found) > 1}
+        return frozenset(
+            (identity, name)
+            for identity in {identity for identity, _ in mixed}
+            for name in self.unlike_inputs(identity, {name for other, name in mixed if other == identity})
+        )
+
+    def unlike_inputs(self, identity: str, names: set[str]) -> set[str]:
+        """Return `names` if an instance of a block has other code when these inputs have a batch, else none."""
+        for lowered in list(self.instances.values()):
+            values = lowered.inputs
+            own = names & values.keys()  # an instance may have fewer inputs
+            if definition_key(lowered.block) != identity or all(values[n].layout.batched for n in own):
+                continue
+            layouts = tuple(
+                replace(value.layout, batched=value.layout.batched or name in names)
+                for name, value in values.items()
+            )
+            if reads_sizes(lowered, names):
+                return names
+            trial = ModelLowering(
+                self.backend, self.policy, value_numbers=self.value_numbers, scanned=self.scanned
+            )
+            if not has_equal_steps(lowered, trial.lower_block(lowered.block, layouts)):
+                return names
+        return set()
+
+
+def has_equal_steps(a: LoweredBlock, b: LoweredBlock) -> bool:
+    """Return whether two instances of a block, and all instances in them, have the same code."""
+    if [replace(s, layout=NO_LAYOUT) for s in a.steps] != [replace(s, layout=NO_LAYOUT) for s in b.steps]:
+        return False
+    return all(has_equal_steps(child, b.children[node]) for node, child in a.children.items())
+
+
+def reads_sizes(lowered: LoweredBlock, inputs: set[str]) -> bool:
+    """Return whether the code of a block reads sizes of these inputs when it runs."""
+    sizes = {name for name, (source, _) in runtime_sizes(lowered.block).items() if source in inputs}
+    return any(
+        isinstance(part, Literal) and reads_names(part, sizes)
+        for step in lowered.steps
+        for part in walk_expression(step.call)
+    )
+
+
+NO_LAYOUT = Layout(())

@@ -44,7 +44,7 @@ class ParenthesesRule(Enum):
 
 
 def choose_parentheses(expr: Expr) -> ParenthesesRule:
-    """The formatter's rule for the whole expression of a statement."""
+    """Return the formatter's rule for the whole expression of a statement."""
     match expr:
         case Infix() | Conditional():
             return ParenthesesRule.IF_BROKEN
@@ -64,7 +64,7 @@ def choose_parentheses(expr: Expr) -> ParenthesesRule:
 
 
 def can_omit_parentheses(expr: Expr) -> bool:
-    """Whether a long expression may break inside its own brackets instead of at its operators."""
+    """Return whether a long expression may break inside its own brackets instead of at its operators."""
     shape = _Shape()
     shape.visit_expression(expr)
     if not shape.has_brackets or shape.count > 1:
@@ -86,14 +86,14 @@ class _OuterOperand:
 
 
 def _has_filled_brackets(edge: _OuterOperand | None) -> bool:
-    """Whether an operand has non-empty brackets; those of an index do not count."""
+    """Return whether an operand has non-empty brackets; those of an index do not count."""
     if edge is None or edge.expr is None or isinstance(edge.expr, Index):
         return False
     return edge.wrapped or _ending_brackets(edge.expr) is True
 
 
 def _ending_brackets(expr: Expr) -> bool | None:
-    """Whether the brackets at the end of an expression are non-empty; None if it has none there."""
+    """Return whether the brackets at the end of an expression are non-empty; None if it has none there."""
     match expr:
         case Call(_, args, keywords):
             return bool(args or keywords)

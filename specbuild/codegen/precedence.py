@@ -24,7 +24,10 @@ Access: TypeAlias = Call | Index | Attribute
 
 
 def operator_precedence(expr: Expr) -> int:
-    """The precedence of an expression's outermost operator; raises ValueError for an unknown operator."""
+    """Return the precedence of an expression's outermost operator.
+
+    Raises ValueError for an unknown operator.
+    """
     match expr:
         case Infix(operator) if operator in INFIX:
             return INFIX[operator]
@@ -40,12 +43,15 @@ def operator_precedence(expr: Expr) -> int:
 
 
 def line_break_precedence(expr: Infix) -> int:
-    """The precedence by which operators break their lines together; that of `or` counts as that of `and`."""
+    """Return the precedence by which operators break their lines together.
+
+    That of `or` counts as that of `and`.
+    """
     return max(operator_precedence(expr), AND)
 
 
 def needs_side_parentheses(expr: Infix) -> tuple[bool, bool]:
-    """Whether the left and the right operand need parentheses."""
+    """Return whether the left and the right operand need parentheses."""
     own = operator_precedence(expr)
     if own == POWER:
         return operator_precedence(expr.left) <= POWER, operator_precedence(expr.right) < UNARY
@@ -54,18 +60,21 @@ def needs_side_parentheses(expr: Infix) -> tuple[bool, bool]:
 
 
 def needs_operand_parentheses(expr: Prefix) -> bool:
-    """Whether the operand of a prefix operator needs parentheses; the formatter adds them to every power."""
+    """Return whether the operand of a prefix operator needs parentheses.
+
+    The formatter adds them to every power.
+    """
     is_power = isinstance(expr.operand, Infix) and expr.operand.operator == "**"
     return is_power or operator_precedence(expr.operand) < operator_precedence(expr)
 
 
 def inner_expression(expr: Access) -> Expr:
-    """The expression that is called or indexed, or whose attribute is read."""
+    """Return the expression that is called or indexed, or whose attribute is read."""
     return expr.function if isinstance(expr, Call) else expr.of
 
 
 def needs_inner_parentheses(expr: Access) -> bool:
-    """Whether the inner expression needs parentheses: if it has an operator, or is a number before a dot."""
+    """Return whether the inner expression needs parentheses: if it has an operator, or is a number before a dot."""
     part = inner_expression(expr)
     if isinstance(expr, Attribute) and isinstance(part, Literal) and not isinstance(part.value, bool):
         return isinstance(part.value, int | float)
@@ -73,7 +82,7 @@ def needs_inner_parentheses(expr: Access) -> bool:
 
 
 def is_fluent(expr: Expr) -> bool:
-    """Whether a chain of calls may break before its dots: at least two of them must follow a bracket."""
+    """Return whether a chain of calls may break before its dots: at least two of them must follow a bracket."""
     dots = 0
     while isinstance(expr, Call | Index | Attribute):
         part, wrapped = inner_expression(expr), needs_inner_parentheses(expr)

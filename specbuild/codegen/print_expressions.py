@@ -29,27 +29,27 @@ from specbuild.codegen.tree import (
     Generator,
     Index,
     Infix,
-    Input,
     ListComprehension,
     ListOf,
     Literal,
     Name,
     Prefix,
-    Slice,
+    SliceExpr,
     Star,
     TupleOf,
+    ValuePlaceholder,
 )
 
 
 def expression_stream(expr: Expr) -> Stream:
-    """An expression as a stream of text and break marks."""
+    """Return an expression as a stream of text and break marks."""
     out: Stream = []
     _emit_expression(expr, out)
     return out
 
 
 def join_expressions(items: Iterable[Expr]) -> Stream:
-    """Expressions separated by commas, with a trailing comma if each gets its own line."""
+    """Return expressions separated by commas, with a trailing comma if each gets its own line."""
     out: Stream = []
     _emit_items(items, out)
     return out
@@ -84,7 +84,7 @@ def _emit_literal(expr: Literal, out: Stream) -> None:
         out.append(format_literal(expr.value))
 
 
-def _refuse_input(expr: Input, out: Stream) -> None:
+def _refuse_input(expr: ValuePlaceholder, out: Stream) -> None:
     raise AssertionError(f"input {expr.index} was not substituted")
 
 
@@ -122,12 +122,12 @@ def _emit_operand(expr: Infix, operand: Expr, wrapped: bool, out: Stream) -> Non
 
 
 def _power_base(exponent: Expr) -> Expr:
-    """The operand directly after `**`: `b` in `a**b**c`."""
+    """Return the operand directly after `**`: `b` in `a**b**c`."""
     return exponent.left if isinstance(exponent, Infix) and exponent.operator == "**" else exponent
 
 
 def _is_simple(expr: Expr) -> bool:
-    """Whether the formatter omits the spaces around `**` next to this operand."""
+    """Return whether the formatter omits the spaces around `**` next to this operand."""
     match expr:
         case Name(path):
             return path != "..."
@@ -247,7 +247,7 @@ def _emit_comprehension(expr: Generator | ListComprehension, out: Stream) -> Non
 
 
 def loop_targets(target: str) -> list[str]:
-    """The target names of a loop, from a text such as `a` or `a, b`."""
+    """Return the target names of a loop, from a text such as `a` or `a, b`."""
     return [check_identifier(name) for name in target.split(", ")]
 
 
@@ -318,7 +318,7 @@ def _emit_index(expr: Index, out: Stream) -> None:
     out += (CLOSE, "]")
 
 
-def _emit_slice(expr: Slice, out: Stream) -> None:
+def _emit_slice(expr: SliceExpr, out: Stream) -> None:
     parts = [part for part in (expr.lower, expr.upper, expr.step) if part is not None]
     space = "" if all(map(_is_simple_bound, parts)) else " "
     if expr.lower is not None:
@@ -347,7 +347,7 @@ def _is_simple_bound(expr: Expr) -> bool:
 _EMITTERS: dict[type, Callable[[Any, Stream], None]] = {
     Name: _emit_name,
     Literal: _emit_literal,
-    Input: _refuse_input,
+    ValuePlaceholder: _refuse_input,
     Infix: _emit_infix,
     Prefix: _emit_prefix,
     Conditional: _emit_conditional,
@@ -360,5 +360,5 @@ _EMITTERS: dict[type, Callable[[Any, Stream], None]] = {
     Call: _emit_access,
     Index: _emit_access,
     Attribute: _emit_access,
-    Slice: _emit_slice,
+    SliceExpr: _emit_slice,
 }

@@ -61,6 +61,7 @@ from specbuild.codegen.tree import (
     Name,
     Parameter,
     Prefix,
+    Raise,
     Return,
     Statement,
     TupleOf,
@@ -70,7 +71,7 @@ from specbuild.codegen.tree import (
 
 
 def print_expression(expr: Expr) -> str:
-    """The expression on one line."""
+    """Return the expression on one line."""
     return "".join(expression_stream(expr))
 
 
@@ -78,7 +79,7 @@ def print_expression(expr: Expr) -> str:
 
 
 def print_statement(node: Statement, indent: int) -> list[str]:
-    """The lines of a statement, indented by `indent` columns."""
+    """Return the lines of a statement, indented by `indent` columns."""
     match node:
         case Assign(target, value, None):
             return _print_line(f"{check_dotted_name(target)} = ", value, "", indent)
@@ -90,6 +91,8 @@ def print_statement(node: Statement, indent: int) -> list[str]:
             return _print_bare_tuple(items, indent)
         case Return(value):
             return _print_line("return ", value, "", indent)
+        case Raise(error):
+            return _print_line("raise ", error, "", indent)
         case Do(Infix("+" | "-" | "|") as value):
             return _print_line("", value, "", indent)
         case Do(Literal(str())):
@@ -157,7 +160,7 @@ def _print_for(node: For, indent: int) -> list[str]:
 
 
 def _names_on_lines(names: Sequence[str]) -> Stream:
-    """Assignment targets in brackets, each on its own line."""
+    """Return assignment targets in brackets, each on its own line."""
     out: Stream = [names[0]]
     for name in names[1:]:
         out += (",", LINE, name)
@@ -197,7 +200,7 @@ def _print_bare_tuple(items: Sequence[Expr], indent: int) -> list[str]:
 def _print_line(
     before: str, value: Expr, after: str, indent: int, rule: ParenthesesRule | None = None
 ) -> list[str]:
-    """A statement that ends with an expression: one line if it fits, else broken by the formatter's rules.
+    """Return a statement that ends with an expression: one line if it fits, else broken by the formatter's rules.
 
     `rule` replaces the expression's own rule for parentheses.
     """
@@ -223,7 +226,7 @@ def _print_line(
 
 
 def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: int) -> list[str]:
-    """A statement whose beginning may break as well as its value; `broken` is the beginning with break marks.
+    """Return a statement whose beginning may break as well as its value; `broken` is the beginning with break marks.
 
     The beginning breaks only if the value cannot start on the same line. A value that is a name, or a chain
     of accesses that begins with one, gets parentheses before the beginning breaks.
@@ -254,7 +257,7 @@ def _print_split(before: str, broken: Stream, value: Expr, after: str, indent: i
 def _print_suite(
     body: Sequence[Statement], indent: int, doc: Sequence[str] = (), after_doc: int = 0
 ) -> list[str]:
-    """The lines of a body, with empty lines before and after definitions."""
+    """Return the lines of a body, with empty lines before and after definitions."""
     result = list(doc)
     separation = 2 if indent == 0 else 1
     before: Statement | None = None
@@ -283,7 +286,7 @@ _DEFINITIONS = (Function, Class, Helper)
 
 
 def _has_leading_definition(body: Sequence[Statement]) -> bool:
-    """Whether a body begins with a definition, or with comments above one."""
+    """Return whether a body begins with a definition, or with comments above one."""
     code = (node for node in body if not isinstance(node, Comment | Blank))
     return isinstance(next(code, None), _DEFINITIONS)
 
@@ -356,7 +359,7 @@ def _print_decorators(decorators: Sequence[Expr], indent: int) -> list[str]:
 
 
 def print_module(node: Module) -> str:
-    """The source of the whole file; ends with one line break."""
+    """Return the source of the whole file; ends with one line break."""
     head = [line for text in node.header_comments for line in format_comment(text, 0)]
     head += format_docstring(node.doc, 0)
     body = _print_suite(node.body, 0) if node.body else []

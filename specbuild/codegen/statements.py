@@ -1,7 +1,6 @@
-"""Writes steps as statements in the usual style: one layer call per line, with light code inside it.
+"""Writes steps as statements in the usual style: one layer call per line, with code without layers inside it.
 
-Light code is an operator or a function call without a layer. It is folded into the statement that reads its
-result; this has nothing to do with axes that are folded into the batch.
+Code that calls no layer is inlined: it is written inside the statement that reads its result.
 """
 
 from __future__ import annotations
@@ -11,27 +10,30 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import SELF, Container
+from specbuild.codegen.constructions import OWN_MEMBER, LayerRow
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.lowering import LoweredStep
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import (
     Assign,
+    Attribute,
     Call,
     CodeMark,
     Comment,
     Conditional,
+    Do,
     Expr,
     For,
     If,
     Index,
-    Input,
+    Infix,
     Literal,
     Name,
     Prefix,
-    Slice,
+    SliceExpr,
     Statement,
     Unpack,
+    ValuePlaceholder,
     map_children,
     walk_expression,
 )
@@ -48,11 +50,12 @@ class StatementWriter:
     condition_of: Callable[[LoweredStep], Expr]  # code that reads the condition of a step
     owner: str = ""  # the object whose attributes are the constructor's parameters, such as `self`
     indent: int = INDENT
+    shape_function: Name | None = None  # gives the shape of a value; None: the attribute `shape`
+    checks_sizes: bool = False  # whether the framework has the helpers `check_size` and `check_multiple`
     rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
     statements: list[Statement] = field(default_factory=list)
-    marks: list[CodeMark] = field(default_factory=list)  # of the code in the statements
     value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
-    heavy_values: set[str] = field(default_factory=set)  # folded values that contain a layer call
+    layer_call_values: set[str] = field(default_factory=set)  # inlined values that contain a layer call
     # variable -> index of the last step that reads it
     live_until: dict[str, int] = field(default_factory=dict)
     # values that are needed at the same time as another value of the same name
@@ -64,7 +67,10 @@ class StatementWriter:
         steps, end = self.class_spec.steps, len(self.class_spec.steps)
         outputs = [value.key for value in self.class_spec.first_instance.outputs.values()]
         needed = self.needed_steps(outputs)
-        self.live_until |= dict.fromkeys(self.called_functions(), end)
+        own_scope = () if self.owner else self.class_spec.used_variables
+        self.live_until |= dict.fromkeys(
+            (*self.called_functions(), *self.class_spec.used_globals, *own_scope), end
+        )
         readers: dict[str, list[int]] = {}
         for index in needed:
             for key in steps[index].inputs:
@@ -72,17 +78,80 @@ class StatementWriter:
         for key in outputs:
             readers.setdefault(key, []).append(end)
         self.name_clashes = self.find_name_clashes(readers)
-        for name, value in self.class_spec.first_instance.inputs.items():
+        for word, value in self.class_spec.first_instance.inputs.items():
+            name = self.class_spec.input_names.get(word, word)
             self.value_code[value.key] = Name(name)
             # a function that builds a Keras model reads its inputs again at its end
             self.live_until[name] = max(readers.get(value.key, [-1])) if self.owner else end
+        self.write_list_items()
+        self.write_size_checks()
+        self.write_sizes(readers)
         for index in needed:
             is_last = outputs == [steps[index].key] and index == needed[-1]
             self.write_step(index, steps[index], readers, is_last)
         return [self.value_code[key] for key in outputs]
 
+    def write_list_items(self) -> None:
+        """Write the statements that take lists among the inputs apart; a list of another length is an error."""
+        for argument, items in self.class_spec.arguments.items():
+            if items is not None:
+                self.statements.append(Unpack(items, Name(argument)))
+
+    def write_size_checks(self) -> None:
+        """Write a call for each size that is fixed: a framework may repeat a value, or mix samples, at another."""
+        inputs = self.class_spec.first_instance.inputs
+        for check, size in self.class_spec.size_checks.items() if self.checks_sizes else ():
+            value = self.value_code[inputs[check.source].key]
+            dim = Literal(inputs[check.source].layout.dim(check.axis))
+            arguments = (value, dim, self.qualify(size), Literal(f"{check.axis} of {check.source}"))
+            self.statements.append(Do(Call(Name(check.helper), arguments)))
+
+    def qualify(self, expr: Expr) -> Expr:
+        """Return code of the constructor as it is read here."""
+        return map_children(qualify_parameter(expr, self.class_spec, self.owner), self.qualify)
+
+    def write_sizes(self, readers: Mapping[str, list[int]]) -> None:
+        """Write the statements that read sizes from the inputs, such as `height, width = x.shape[2:]`.
+
+        A size that is read only once, where its input is read too or later, stays inside that code.
+        """
+        sizes = self.class_spec.sizes
+        inputs = self.class_spec.first_instance.inputs
+        assigned: dict[str, dict[int, str]] = {}  # input -> dimension -> key of the size
+        for key, size in sizes.items():
+            used = readers.get(key, [])
+            self.value_code[key] = Index(self.read_shape(size.source), (Literal(size.dim),))
+            is_read_once = len(used) == 1 and self.count_reads(self.class_spec.steps[used[0]], key) == 1
+            if used and not (is_read_once and used[0] <= max(readers.get(size.source, [-1]))):
+                assigned.setdefault(size.source, {})[size.dim] = key
+        for source, keys in assigned.items():
+            for key in keys.values():
+                name = self.free_name(-1, sizes[key].variable)
+                self.live_until[name] = max(readers[key])
+                self.value_code[key] = Name(name)
+            first, last = min(keys), max(keys)
+            if first == last:
+                shape = Index(self.read_shape(source), (Literal(first),))
+                self.statements.append(Assign(self.value_name(keys[first]), shape))
+                continue
+            end = None if last == inputs[source].layout.rank - 1 else Literal(last + 1)
+            names = tuple(self.value_name(keys[d]) if d in keys else "_" for d in range(first, last + 1))
+            part = SliceExpr(Literal(first), end)
+            self.statements.append(Unpack(names, Index(self.read_shape(source), (part,))))
+
+    def read_shape(self, source: str) -> Expr:
+        """Return the shape of an input of the block."""
+        name = self.value_code[source]
+        return Attribute(name, "shape") if self.shape_function is None else Call(self.shape_function, (name,))
+
+    def value_name(self, key: str) -> str:
+        """Return the variable that holds a value."""
+        code = self.value_code[key]
+        assert isinstance(code, Name)
+        return code.text
+
     def find_name_clashes(self, readers: Mapping[str, list[int]]) -> set[str]:
-        """Values that are needed together with one of the same name, of steps with several results."""
+        """Return values that are needed together with one of the same name, of steps with several results."""
         clashes: set[str] = set()
         latest: dict[str, tuple[int, str]] = {}
         for index, step in enumerate(self.class_spec.steps):
@@ -95,13 +164,16 @@ class StatementWriter:
         return clashes
 
     def called_functions(self) -> set[str]:
-        """The plain functions that the steps call; no variable may have their names."""
+        """Return the plain functions that the steps call; no variable may have their names."""
         code = (part for step in self.class_spec.steps for part in walk_expression(step.call))
         functions = (part.function for part in code if isinstance(part, Call))
         return {f.text for f in functions if isinstance(f, Name) and "." not in f.text}
 
     def needed_steps(self, outputs: list[str]) -> list[int]:
-        """The indices of the steps that need a statement; others only hold a layer that later steps call."""
+        """Return the indices of the steps that need a statement.
+
+        Others only hold a layer that later steps call.
+        """
         needed, result = set(outputs), []
         for index, step in reversed(list(enumerate(self.class_spec.steps))):
             if step.key in needed or needed.intersection(step.parts):
@@ -112,13 +184,13 @@ class StatementWriter:
     def write_step(
         self, index: int, step: LoweredStep, readers: Mapping[str, list[int]], is_last: bool
     ) -> None:
-        """Write a step as a statement, or remember its code for the step that it is folded into."""
+        """Write a step as a statement, or remember its code for the step that it is inlined into."""
         code = self.step_code(step)
-        heavy = not step.is_light or any(key in self.heavy_values for key in step.inputs)
+        calls_layer = not step.can_inline or any(key in self.layer_call_values for key in step.inputs)
         used = readers.get(step.key, [])
         if step.doc:
             self.statements.append(Comment(step.doc))
-        if (isinstance(step.member, Container) and step.member.is_loop) or (
+        if (isinstance(step.member, LayerRow) and step.member.is_loop) or (
             self.rows_are_lists and has_several_layers(step)
         ):
             self.write_loop(index, step, code, used)
@@ -136,10 +208,10 @@ class StatementWriter:
         elif isinstance(code, Name) and not (step.named and not step.layer_name):
             self.value_code[step.key] = code
             self.extend_lifetime(code, max(used, default=index))
-        elif is_last or self.can_fold(index, step, code, heavy, used):
+        elif is_last or self.can_inline_code(index, step, code, calls_layer, used):
             self.value_code[step.key] = code
-            if heavy:
-                self.heavy_values.add(step.key)
+            if calls_layer:
+                self.layer_call_values.add(step.key)
             self.extend_lifetime(code, max(used, default=index))
         else:
             name = self.choose_variable(index, step, used)
@@ -177,56 +249,55 @@ class StatementWriter:
         self.value_code[step.key] = Name(variable)
 
     def step_code(self, step: LoweredStep) -> Expr:
-        """The code of a step with its operands filled in."""
+        """Return the code of a step with its operands filled in."""
         numbers = self.class_spec.value_numbers
         operands = {numbers[key]: self.value_code[key] for key in step.inputs}
 
         def fill_inputs(expr: Expr) -> Expr:
-            if isinstance(expr, Input):
+            if isinstance(expr, ValuePlaceholder):
                 return operands[expr.index]
-            if expr == SELF:
+            if expr == OWN_MEMBER:
                 return self.member_code(step)
-            if isinstance(expr, Call) and expr.function == SELF:
+            if isinstance(expr, Call) and expr.function == OWN_MEMBER:
                 called = self.layer_code(step)
                 keywords = tuple((name, fill_inputs(value)) for name, value in expr.keywords)
                 return Call(called, tuple(map(fill_inputs, expr.args)), keywords)
             return map_children(qualify_parameter(expr, self.class_spec, self.owner), fill_inputs)
 
-        code = self.mark_code(fill_inputs(step.call), "value", step.parts or (step.key,))
-        if step.key in self.class_spec.flags and step.member is None:
-            return Conditional(self.condition_of(step), code, self.value_code[step.inputs[0]])
+        code = mark_code(fill_inputs(step.call), "value", step.parts or (step.key,))
+        if step.key in self.class_spec.flags and not step.can_be_identity:
+            return Conditional(self.condition_of(step), code, self.value_code[step.skip_key])
+        if step.key in self.class_spec.presence:
+            name, is_given = self.class_spec.presence[step.key]
+            test = Infix("is not" if is_given else "is", self.value_code[name], Literal(None))
+            return Conditional(test, code, self.value_code[step.skip_key])
         return code
 
     def layer_code(self, step: LoweredStep) -> Expr:
-        """The layer that a step calls, or its piece of a row."""
+        """Return the layer that a step calls, or its piece of a row."""
         layer = self.layer_of(step)
         if step.span is None:
-            is_row = isinstance(step.member, Container) and step.member.is_loop
-            return self.mark_code(layer, "each" if is_row else "calls", (step.node,))
+            is_row = isinstance(step.member, LayerRow) and step.member.is_loop
+            return mark_code(layer, "each" if is_row else "calls", (step.node,))
         start, end = step.span
         part: Expr = Literal(start)
         if has_several_layers(step):
-            part = Slice(Literal(start) if start else None, None if end is None else Literal(end))
+            part = SliceExpr(Literal(start) if start else None, None if end is None else Literal(end))
         if self.rows_are_lists or not has_several_layers(step):
-            return Index(self.mark_code(layer, "each", (step.layer_name,)), (part,))
-        return self.mark_code(Index(layer, (part,)), "calls", (step.node,))
+            return Index(mark_code(layer, "each", (step.layer_name,)), (part,))
+        return mark_code(Index(layer, (part,)), "calls", (step.node,))
 
     def member_code(self, step: LoweredStep) -> Expr:
-        """The member of a step that is read, not called; in Keras this may be the call of a layer."""
+        """Return the member of a step that is read or given to a function; in Keras this may be a layer or its call."""
         code = self.layer_of(step)
         if isinstance(code, Call) and isinstance(code.function, Call):
-            return replace(code, function=self.mark_code(code.function, "calls", (step.node,)))
-        return code
+            return replace(code, function=mark_code(code.function, "calls", (step.node,)))
+        return mark_code(code, "calls", (step.node,)) if isinstance(code, Call) else code
 
-    def mark_code(self, code: Expr, kind: str, keys: tuple[str, ...]) -> Expr:
-        """Record which step this code belongs to, by its keys; returns the code."""
-        if isinstance(code, Name):
-            code = replace(code)  # a new object, since marks go by identity
-        self.marks.append(CodeMark(code, kind, keys))
-        return code
-
-    def can_fold(self, index: int, step: LoweredStep, code: Expr, heavy: bool, used: list[int]) -> bool:
-        """Whether a value is written inside the one statement that reads it."""
+    def can_inline_code(
+        self, index: int, step: LoweredStep, code: Expr, calls_layer: bool, used: list[int]
+    ) -> bool:
+        """Return whether a value is written inside the one statement that reads it."""
         if len(used) != 1 or step.doc or used[0] == len(self.class_spec.steps):
             return False
         [reader] = used
@@ -241,42 +312,47 @@ class StatementWriter:
         if (
             reader_step.doc
             or reader_step.key in self.class_spec.flags
+            or reader_step.key in self.class_spec.presence
             or self.count_reads(reader_step, step.key) > 1
         ):
             return False
         if isinstance(code, Prefix) and isinstance(reader_step.call, Prefix):  # `--x` looks like a decrement
             return False
-        if heavy and not (reader_step.is_light and len(reader_step.inputs) == 1 and reader == index + 1):
+        if calls_layer and not (
+            reader_step.can_inline and len(reader_step.inputs) == 1 and reader == index + 1
+        ):
             return False
         room = LINE_WIDTH - self.indent - len("x = ") - self.reader_width(reader_step)
         return len(print_expression(code)) <= room
 
     def count_reads(self, step: LoweredStep, key: str) -> int:
-        """How often a step's code reads a value."""
+        """Return how often a step's code reads a value."""
         number = self.class_spec.value_numbers[key]
-        return sum(isinstance(part, Input) and part.index == number for part in walk_expression(step.call))
+        return sum(
+            isinstance(part, ValuePlaceholder) and part.index == number for part in walk_expression(step.call)
+        )
 
     def reader_width(self, step: LoweredStep) -> int:
-        """The width of a step's own code, without the value that is folded into it."""
+        """Return the width of a step's own code, without the value that is inlined into it."""
         blank = {number: Name("_") for number in map(self.class_spec.value_numbers.__getitem__, step.inputs)}
 
         def fill_blanks(expr: Expr) -> Expr:
-            if isinstance(expr, Input):
+            if isinstance(expr, ValuePlaceholder):
                 return blank[expr.index]
-            if expr == SELF:
+            if expr == OWN_MEMBER:
                 return self.layer_of(step)
             return map_children(qualify_parameter(expr, self.class_spec, self.owner), fill_blanks)
 
         return len(print_expression(fill_blanks(step.call)))
 
     def extend_lifetime(self, code: Expr, until: int) -> None:
-        """Keep the variables of a folded expression alive until the step that it is folded into."""
+        """Keep the variables of an inlined expression alive until the step that reads it."""
         for part in walk_expression(code):
             if isinstance(part, Name) and part.text in self.live_until:
                 self.live_until[part.text] = max(self.live_until[part.text], until)
 
     def choose_variable(self, index: int, step: LoweredStep, used: list[int]) -> str:
-        """`x` on the main path, or `out` while `x` is in use; the step's own name for other values."""
+        """Return `x` on the main path, or `out` while `x` is in use; the step's own name for other values."""
         own = step.key.partition("~")[0].partition("@")[0].replace(".", "_")
         if own[0].isdigit():
             own = f"_{own}"
@@ -289,14 +365,14 @@ class StatementWriter:
         return self.free_name(index, *((own,) if prefers_own_name else ()), "x", "out", own)
 
     def free_name(self, index: int, *names: str) -> str:
-        """The first of these names that is not read after this step, or else the last one with a number."""
+        """Return the first of these names that is not read after this step, or else the last one with a number."""
         numbered = (f"{names[-1]}_{k}" for k in count(2))
         return next(name for name in chain(names, numbered) if self.live_until.get(name, -1) <= index)
 
     def part_variable(
         self, part: str, step: LoweredStep, index: int, readers: Mapping[str, list[int]]
     ) -> str:
-        """The variable for one of several results of a step; `_` if nothing reads it."""
+        """Return the variable for one of several results of a step; `_` if nothing reads it."""
         if part not in readers:
             return "_"
         own = part_name(part)
@@ -311,13 +387,18 @@ class StatementWriter:
         return name
 
 
+def mark_code(code: Expr, kind: str, keys: tuple[str, ...]) -> Expr:
+    """Return the code with a mark of the step that it belongs to, by the step's keys."""
+    return replace(code, marks=(*code.marks, CodeMark(kind, keys)))
+
+
 def part_name(part: str) -> str:
-    """The name of one of several results of a step."""
+    """Return the name of one of several results of a step."""
     return part.partition("@")[2] or part.partition("@")[0]
 
 
 def has_several_layers(step: LoweredStep) -> bool:
-    """Whether a step calls a piece of a row with more than one layer."""
+    """Return whether a step calls a piece of a row with more than one layer."""
     return step.span is not None and step.node == step.layer_name
 
 
@@ -325,12 +406,23 @@ def qualify_parameter(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
     """Make a constructor parameter an attribute of `owner`, as it is read outside the constructor."""
     params = (*class_spec.params, *class_spec.derived)
     if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in params:
-        return Name(f"{owner}.{expr.text}")
+        head, dot, rest = expr.text.partition(".")
+        return Name(f"{owner}.{class_spec.attribute_of(head)}{dot}{rest}")
     return expr
 
 
-def call_parameters(class_spec: ClassSpec) -> list[str]:
-    """The constructor parameters that the steps read, which must therefore be attributes."""
-    code = (part for step in class_spec.steps for part in walk_expression(step.call))
+def qualify_code(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
+    """Return code of the constructor for use in another method: parameters are attributes of `owner`."""
+    expr = qualify_parameter(expr, class_spec, owner)
+    return map_children(expr, lambda part: qualify_code(part, class_spec, owner))
+
+
+def call_parameters(class_spec: ClassSpec, *others: Expr) -> list[str]:
+    """Return the constructor parameters that the steps read, which must therefore be attributes.
+
+    `others` is code of other methods.
+    """
+    calls = (*(step.call for step in class_spec.steps), *class_spec.size_checks.values(), *others)
+    code = (part for call in calls for part in walk_expression(call))
     used = {part.text.partition(".")[0] for part in code if isinstance(part, Name)}
     return [name for name in (*class_spec.params, *class_spec.derived) if name in used]

@@ -7,21 +7,37 @@ the printer checks names and texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, TypeAlias
 
 # ------------------------------------------------------------------------------------------------ expressions
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class CodeMark:
+    """Links an expression to the step of the model that it computes."""
+
+    kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
+    keys: tuple[str, ...]  # of the step's results, or of the layer
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An expression, with the marks of the steps that it computes. Marks are not part of the code."""
+
+    marks: tuple[CodeMark, ...] = field(default=(), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Code):
     """An identifier, or a dotted path of them: `x`, `nn.Conv2d`, `self.conv1`; `...` is the ellipsis."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Literal:
+class Literal(Code):
     """A constant. The literals `1`, `1.0` and `True` are different, although the values are equal."""
 
     value: int | float | bool | str | None
@@ -41,7 +57,7 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Code):
     """`function(*args, name=value)`; a keyword named `**` unpacks a mapping."""
 
     function: Expr
@@ -50,7 +66,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Code):
     """`of.name`, where `of` is not a plain name."""
 
     of: Expr
@@ -58,15 +74,15 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """`of[items]`; an item may be a `Slice`, `Literal(None)` or `Name("...")`."""
+class Index(Code):
+    """`of[items]`; an item may be a `SliceExpr`, `Literal(None)` or `Name("...")`."""
 
     of: Expr
     items: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class SliceExpr(Code):
     """`lower:upper:step`, only inside an `Index`."""
 
     lower: Expr | None = None
@@ -75,7 +91,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Infix:
+class Infix(Code):
     """`left operator right`, for an operator of `precedence.INFIX`."""
 
     operator: str
@@ -84,7 +100,7 @@ class Infix:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(Code):
     """`-x`, `~x` or `not x`."""
 
     operator: str
@@ -92,7 +108,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Code):
     """`then if test else otherwise`."""
 
     test: Expr
@@ -101,35 +117,35 @@ class Conditional:
 
 
 @dataclass(frozen=True, slots=True)
-class TupleOf:
+class TupleOf(Code):
     """`(a, b)`, in parentheses except inside an index."""
 
     items: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Code):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DictOf:
+class DictOf(Code):
     """`{key: value}`; a key that is None unpacks its value: `{**value}`."""
 
     items: tuple[tuple[Expr | None, Expr], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Star:
+class Star(Code):
     """`*of`, in a call, a list or a tuple."""
 
     of: Expr
 
 
 @dataclass(frozen=True, slots=True)
-class Generator:
+class Generator(Code):
     """`(element for target in iterable)`; without extra parentheses if it is the only argument of a call."""
 
     element: Expr
@@ -138,7 +154,7 @@ class Generator:
 
 
 @dataclass(frozen=True, slots=True)
-class ListComprehension:
+class ListComprehension(Code):
     """`[element for target in iterable]`."""
 
     element: Expr
@@ -147,7 +163,7 @@ class ListComprehension:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class ValuePlaceholder(Code):
     """A placeholder for value number `index` of a block. It must be replaced before printing."""
 
     index: int
@@ -159,7 +175,7 @@ Expr: TypeAlias = (
     | Call
     | Attribute
     | Index
-    | Slice
+    | SliceExpr
     | Infix
     | Prefix
     | Conditional
@@ -169,7 +185,7 @@ Expr: TypeAlias = (
     | Star
     | Generator
     | ListComprehension
-    | Input
+    | ValuePlaceholder
 )
 
 # ------------------------------------------------------------------------------------------------- statements
@@ -197,6 +213,13 @@ class Return:
     """`return value`."""
 
     value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """`raise error`."""
+
+    error: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,17 +274,8 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeMark:
-    """Links an expression in a function to the step that it implements."""
-
-    expr: Expr  # compared by identity
-    kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
-    keys: tuple[str, ...]  # of the step's results, or of the layer
-
-
-@dataclass(frozen=True, slots=True)
 class Function:
-    """A `def`. The `marks` of its code are not part of the code."""
+    """A `def`."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -269,7 +283,6 @@ class Function:
     doc: str
     body: tuple[Statement, ...]
     decorators: tuple[Expr, ...] = ()
-    marks: tuple[CodeMark, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +303,9 @@ class Helper:
     source: str
 
 
-Statement: TypeAlias = Assign | Unpack | Return | Do | For | If | Comment | Blank | Function | Class | Helper
+Statement: TypeAlias = (
+    Assign | Unpack | Return | Raise | Do | For | If | Comment | Blank | Function | Class | Helper
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +320,13 @@ class Module:
 
 # -------------------------------------------------------------------------------------------------- traversal
 
+LEAVES = frozenset((Literal, Name, ValuePlaceholder))  # the most frequent expressions; they have no parts
+
 
 def child_expressions(expr: Expr) -> Iterator[Expr]:
-    """The direct parts of an expression, in reading order."""
+    """Yield the direct parts of an expression, in reading order."""
+    if type(expr) in LEAVES:
+        return
     match expr:
         case Call(function, args, keywords):
             yield function
@@ -320,7 +339,7 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
             yield from items
         case TupleOf(items) | ListOf(items):
             yield from items
-        case Slice(lower, upper, step):
+        case SliceExpr(lower, upper, step):
             yield from (part for part in (lower, upper, step) if part is not None)
         case Infix(_, left, right):
             yield from (left, right)
@@ -333,19 +352,48 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
 
 
 def code_fields(node: Any) -> Iterator[Any]:
-    """The values of a node's fields that are part of the code."""
-    return (getattr(node, item.name) for item in fields(node) if item.compare)
+    """Return the values of a node's fields that are part of the code."""
+    kind: type = type(node)
+    return (getattr(node, name) for name in code_field_names(kind))
+
+
+@cache
+def list_fields(kind: type) -> tuple[str, ...]:
+    """Return the names of all fields of a dataclass."""
+    return tuple(item.name for item in fields(kind))
+
+
+@cache
+def code_field_names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind) if item.compare)
 
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:
-    """An expression and all expressions inside it, in pre-order."""
+    """Yield an expression and all expressions inside it, in pre-order."""
     yield expr
     for part in child_expressions(expr):
         yield from walk_expression(part)
 
 
+def list_read_names(expr: Expr) -> Iterator[str]:
+    """Yield the variables that an expression reads: all plain names except those of functions that it calls."""
+    if isinstance(expr, Name) and "." not in expr.text:
+        yield expr.text
+    for part in child_expressions(expr):
+        if not (isinstance(expr, Call) and part is expr.function and isinstance(part, Name)):
+            yield from list_read_names(part)
+
+
 def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """A copy of an expression with each direct part replaced by `change(part)`."""
+    """Return a copy of an expression with each direct part replaced by `change(part)`, and with its marks."""
+    copy = rebuild_expression(expr, change)
+    return replace(copy, marks=expr.marks) if expr.marks and copy is not expr else copy
+
+
+def rebuild_expression(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """Return a copy of an expression, without marks, with each direct part replaced by `change(part)`."""
+    if type(expr) in LEAVES:
+        return expr
 
     def change_optional(part: Expr | None) -> Expr | None:
         return None if part is None else change(part)
@@ -358,8 +406,8 @@ def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return Attribute(change(of), name)
         case Index(of, items):
             return Index(change(of), tuple(map(change, items)))
-        case Slice(lower, upper, step):
-            return Slice(change_optional(lower), change_optional(upper), change_optional(step))
+        case SliceExpr(lower, upper, step):
+            return SliceExpr(change_optional(lower), change_optional(upper), change_optional(step))
         case Infix(operator, left, right):
             return Infix(operator, change(left), change(right))
         case Prefix(operator, operand):
@@ -377,8 +425,8 @@ def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     return expr
 
 
-def substitute_inputs(expr: Expr, inputs: Sequence[Expr]) -> Expr:
-    """Replace each `Input(i)` by `inputs[i]`."""
-    if isinstance(expr, Input):
+def substitute_placeholders(expr: Expr, inputs: Sequence[Expr]) -> Expr:
+    """Replace each `ValuePlaceholder(i)` by `inputs[i]`."""
+    if isinstance(expr, ValuePlaceholder):
         return inputs[expr.index]
-    return map_children(expr, lambda part: substitute_inputs(part, inputs))
+    return map_children(expr, lambda part: substitute_placeholders(part, inputs))

@@ -81,14 +81,14 @@ class SpecArguments:
 
 
 def parse_features(text: str, only: bool, flag: str = "--features") -> Features:
-    """The features in a list such as `layer2,layer3`: extra outputs, or with `only` the only outputs."""
+    """Return the features in a list such as `layer2,layer3`: extra outputs, or with `only` the only outputs."""
     starts = [0, *(i + 1 for i, letter in enumerate(text) if letter == ",")]
     paths = zip(starts, text.split(","), strict=True)
     return Features({path.strip(): Location(flag, 1, start + 1, text) for start, path in paths}, only)
 
 
 def arguments_from_flags(settings: list[str], variant: str | None, flag: str = "--set") -> SpecArguments:
-    """The arguments of `--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML.
+    """Return the arguments of `--set depths=[3, 4, 23, 3]` and `--variant NAME`; values are YAML.
 
     The last value of a name counts. Raises SB003 for a setting that is not `name=value`.
     """
@@ -108,7 +108,7 @@ def arguments_from_flags(settings: list[str], variant: str | None, flag: str = "
 
 
 def arguments_from_python(params: Mapping[str, Any], variant: str | None) -> SpecArguments:
-    """The arguments of a Python call; raises SB305 for a value of an unsupported type."""
+    """Return the arguments of a Python call; raises SB305 for a value of an unsupported type."""
     arguments = {
         name: SpecArgument(plain_value(value, name), argument_location(name, value))
         for name, value in params.items()
@@ -124,7 +124,10 @@ def argument_location(name: str, value: Any) -> Location:
 
 
 def plain_value(value: Any, name: str) -> Any:
-    """The value as plain YAML data, with NumPy numbers converted; raises SB305 if that is impossible."""
+    """Return the value as plain YAML data, with NumPy numbers converted.
+
+    Raises SB305 if that is impossible.
+    """
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, numbers.Integral):

@@ -27,12 +27,10 @@ ALLOWED_BUILTINS = frozenset(
     NotImplementedError RuntimeError TypeError ValueError""".split()
 )
 
-# Parts of the frameworks that reach files, processes, the network or other code. Backends add full paths.
+# What reaches files, processes, the network or other code. Backends add names and full paths.
 FORBIDDEN_NAMES = frozenset(
-    """Lambda TFSMLayer builtins classes compile ctypes deserialize deserialize_keras_object
-    enable_unsafe_deserialization eval exec export from_file get_file hub importlib jit load load_model
-    load_weights multiprocessing open os package save save_model save_weights serialization subprocess sys
-    system""".split()
+    """builtins classes compile ctypes deserialize eval exec export from_file hub importlib jit load
+    multiprocessing open os package save serialization subprocess sys system""".split()
 )
 
 UNPRINTABLE = re.compile(
@@ -41,6 +39,14 @@ UNPRINTABLE = re.compile(
 CODING_COMMENT = re.compile(r"^[ \t\f]*#.*?coding[:=]")
 
 Definition = ast.ClassDef | ast.FunctionDef
+FORBIDDEN_STATEMENTS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.Global,
+    ast.Nonlocal,
+    ast.Delete,
+    ast.AsyncFunctionDef,
+)
 
 
 class AuditError(Exception):
@@ -67,7 +73,7 @@ def audit_source(text: str, backend_name: str, *, loader: bool = False) -> None:
     for node in body_statements(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             auditor.add_import(node)
-    auditor.visit(tree)
+    auditor.check_module(tree)
     known = {
         name.get_name()
         for name in table.get_symbols()
@@ -78,18 +84,18 @@ def audit_source(text: str, backend_name: str, *, loader: bool = False) -> None:
 
 
 def body_statements(tree: ast.Module) -> list[ast.stmt]:
-    """The statements of the file after its docstring."""
+    """Return the statements of the file after its docstring."""
     return tree.body[1:] if ast.get_docstring(tree, clean=False) is not None else tree.body
 
 
 def global_names(table: symtable.SymbolTable) -> set[str]:
-    """Every name that some scope looks up among the module's globals or the builtins."""
+    """Return every name that some scope looks up among the module's globals or the builtins."""
     is_module = table.get_type() == "module"
     names = {s.get_name() for s in table.get_symbols() if s.is_referenced() and (is_module or s.is_global())}
     return names.union(*map(global_names, table.get_children()))
 
 
-class SourceAuditor(ast.NodeVisitor):
+class SourceAuditor:
     """Checks every node: what may run during the import, and what the file may contain at all."""
 
     def __init__(self, backend: Backend, loader: bool) -> None:
@@ -119,15 +125,17 @@ class SourceAuditor(ast.NodeVisitor):
         is_private = first != "__future__" and any(part.startswith("_") for part in rest)
         if (
             is_private
-            or not FORBIDDEN_NAMES.isdisjoint(rest)
+            or not (FORBIDDEN_NAMES | self.backend.forbidden_names).isdisjoint(rest)
             or any(f"{path}.".startswith(f"{p}.") for p in self.backend.forbidden_paths)
         ):
             raise AuditError(f"line {node.lineno} reaches {path}")
 
-    def visit_Module(self, node: ast.Module) -> None:
-        for statement in body_statements(node):
+    def check_module(self, module: ast.Module) -> None:
+        for statement in body_statements(module):
             if isinstance(statement, Definition):
                 self.check_definition(statement)
+                for node in ast.walk(statement):
+                    self.check_node(node)
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
                 raise AuditError(f"line {statement.lineno} runs when the file is imported")
 
@@ -154,7 +162,6 @@ class SourceAuditor(ast.NodeVisitor):
                 self.check_inert(base)
             for statement in node.body:
                 self.check_member(statement)
-        self.generic_visit(node)
 
     def check_member(self, statement: ast.stmt) -> None:
         """Allow only methods, docstrings and constants in a class body."""
@@ -190,7 +197,10 @@ class SourceAuditor(ast.NodeVisitor):
             self.check_inert(part)
 
     def imported_path(self, expr: ast.expr) -> str | None:
-        """The full path of a dotted expression that begins with an imported name; None for any other."""
+        """Return the full path of a dotted expression that begins with an imported name.
+
+        None for any other.
+        """
         if isinstance(expr, ast.Name):
             return self.aliases.get(expr.id)
         if isinstance(expr, ast.Attribute):
@@ -198,35 +208,34 @@ class SourceAuditor(ast.NodeVisitor):
             return None if base is None else f"{base}.{expr.attr}"
         return None
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:
+    def check_node(self, node: ast.AST) -> None:
+        """Check one node of a definition; those inside it are checked by themselves."""
+        if isinstance(node, ast.Attribute):
+            self.check_attribute(node)
+        elif isinstance(node, ast.Name):
+            self.check_name(node)
+        elif isinstance(node, ast.arg):
+            if node.arg in self.aliases:
+                raise AuditError(f"line {node.lineno} rebinds {node.arg}")
+        elif isinstance(node, FORBIDDEN_STATEMENTS):
+            raise AuditError(f"line {node.lineno} has a statement that no emitted file has")
+
+    def check_attribute(self, node: ast.Attribute) -> None:
         path = self.imported_path(node)
         if path is not None:
             self.check_path(path, node)
         elif node.attr.startswith("__") and node.attr != "__init__":
             raise AuditError(f"line {node.lineno} uses {node.attr}")
-        self.generic_visit(node)
 
-    def visit_Name(self, node: ast.Name) -> None:
+    def check_name(self, node: ast.Name) -> None:
         if node.id.startswith("__"):
             raise AuditError(f"line {node.lineno} uses {node.id}")
         if node.id in self.aliases and not isinstance(node.ctx, ast.Load):
             raise AuditError(f"line {node.lineno} rebinds {node.id}")
 
-    def visit_arg(self, node: ast.arg) -> None:
-        if node.arg in self.aliases:
-            raise AuditError(f"line {node.lineno} rebinds {node.arg}")
-        self.generic_visit(node)
-
-    def generic_visit(self, node: ast.AST) -> None:
-        if isinstance(
-            node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Delete | ast.AsyncFunctionDef
-        ):
-            raise AuditError(f"line {node.lineno} has a statement that no emitted file has")
-        super().generic_visit(node)
-
 
 def definition_expressions(node: ast.FunctionDef) -> Iterator[ast.expr]:
-    """The defaults and annotations of a function, which are evaluated when it is defined."""
+    """Yield the defaults and annotations of a function, which are evaluated when it is defined."""
     yield from node.args.defaults
     yield from (default for default in node.args.kw_defaults if default is not None)
     args = node.args

@@ -1,131 +1,160 @@
-"""Finds the parameters of a model that the emitted constructor may have.
+"""Builds a model and its blocks again with other values, to see whether the code of their classes is right for them.
 
 A constructor with a parameter `width` promises to build what the spec describes for any width. If a value
 that depends on `width` has become a plain number (the output size of a window, the result of a condition),
-the promise would be false. So the model is elaborated again with other values, among them all constants that
-the spec compares something with. A parameter is stable if the code stays the same.
+the promise would be false. So each block is elaborated again with other values, among them all constants that
+the spec compares something with. Code generation compares the code: see `codegen/argument_checks.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from specbuild.backends import BACKEND_NAMES
-from specbuild.backends.base import Backend
-from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.classes import build_classes
-from specbuild.codegen.model_lowering import LoweredModel, lower_model
-from specbuild.codegen.tree import Name, substitute_inputs
-from specbuild.compiler.compiled_model import CompiledModel
-from specbuild.compiler.model_compiler import ModelCompiler
+from specbuild.compiler.condition_flips import find_flips
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.elaborate import Perturbation
+from specbuild.elaborate.references import expose_value
 from specbuild.expressions import concrete
 from specbuild.expressions.thresholds import find_thresholds
-from specbuild.ir.graph import Block
+from specbuild.ir.graph import Block, Variation, block_size_names
+from specbuild.ir.prune import Pruner, prune_unused
 
-ModelFactory = Callable[[Perturbation], Block]
+ElaborateModel = Callable[[Mapping[str, Any]], Block]
+MAX_FLIPS = 3  # values that flip one condition
+MAX_EFFORT = 40_000  # values to try times steps and names: beyond it, a constructor has no parameters
 
 
-def find_unstable_params(
-    compiler: ModelCompiler, elaborate_with: ModelFactory, documents: Iterable[Any]
-) -> frozenset[str]:
-    """The parameters that the constructor cannot have, so that their values must be emitted as plain numbers.
+class ModelVariations:
+    """Builds the variations of a model and of the blocks in it.
 
     `elaborate_with` elaborates the model for other values; the `documents` are the files that it comes from.
+    The `pruner` is that of the model, so that they share block instances.
     """
-    model = compiler.graph
-    compiled = first_expressible(compiler) if model.params else None
-    if compiled is None:
-        return frozenset()
-    before = model_code(compiled.lowered_model)
-    names = [
-        name for name in before[-1][1] if name in model.params
-    ]  # parameters of the last class, the model
-    perturbations = [
-        {name: perturb_value(model.params[name], double_value) for name in names},
-        {name: perturb_value(model.params[name], increment_value) for name in names},
-        *threshold_perturbations(model, names, documents),
-    ]
-    is_unchanged = partial(has_same_code, elaborate_with, before, compiled.backend)
-    unstable: set[str] = set()
-    for number, perturbation in enumerate(perturbations):
-        # doubled values must give a model, since they keep divisibility; other values may be invalid
-        accepted: tuple[bool | None, ...] = (True,) if number == 0 else (True, None)
-        values = {name: value for name, value in perturbation.items() if name not in unstable}
-        if values and is_unchanged(values) not in accepted:
-            unstable |= {
-                name for name, value in values.items() if is_unchanged({name: value}) not in accepted
+
+    def __init__(self, elaborate_with: ElaborateModel, documents: Iterable[Any], pruner: Pruner):
+        self.elaborate_with, self.documents, self.pruner = elaborate_with, list(documents), pruner
+
+    def vary_jointly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
+        """Yield a few variations of all these parameters and input sizes together.
+
+        First doubled values, which keep divisibility. A variation without a block is refused by the spec. If it
+        has no values either, its names cannot be arguments: even the doubled value of one alone is refused, or to
+        try them would take too long.
+        """
+        current = read_values(base, names)
+        doubled = {name: double_value(value) for name, value in current.items()}
+        # each number grows by another amount, so that none stands for another one
+        numbered = zip(range(1, len(current) + 1), current.items(), strict=True)
+        raised = {name: raise_value(value, step) for step, (name, value) in numbered}
+        tried = [self.vary(base, doubled), self.vary(base, raised)]
+        yield from tried
+        if any(variation.block is None for variation in tried):
+            for name, value in doubled.items():
+                variation = self.vary(base, {name: value})
+                yield variation
+                if base.rebuild is None and tried[0].block is variation.block is None:
+                    yield Variation({name: None}, None)  # such as the size of an input that is a number
+        longer = {name: [*v, v[-1]] for name, v in current.items() if isinstance(v, list | tuple) and v}
+        if longer:
+            yield self.vary(base, longer)
+        yield from (self.vary(base, {n: not v}) for n, v in current.items() if isinstance(v, bool))
+        thresholds = find_thresholds(self.documents, names)
+        if len(thresholds) * (10 + base.step_count) > MAX_EFFORT // 2:
+            yield Variation(dict.fromkeys(names), None)
+            return
+        for threshold in thresholds:
+            changed = {
+                n: threshold for n, v in current.items() if type(v) is type(threshold) and v != threshold
             }
-    return frozenset(unstable)
+            if changed:
+                tried.append(self.vary(base, changed))
+                yield tried[-1]
+        done = [variation.changed for variation in tried if variation.block is not None]
+        for flips in find_flips(base, names, done):
+            found = (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
+            yield from islice((variation for variation in found if variation.block is not None), 1)
+
+    def vary_singly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
+        """Yield variations of one parameter or input size at a time.
+
+        A variation without a block has the names of parameters that would take too long to try.
+        """
+        thresholds = find_thresholds(self.documents, names)
+        if len(names) * (4 + len(thresholds)) * (base.step_count + len(names)) > MAX_EFFORT:
+            yield Variation(dict.fromkeys(names), None)
+            return
+        for flips in find_flips(base, names, ()):
+            yield from (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
+        for name, value in read_values(base, names).items():
+            others = [*other_values(value), *(t for t in thresholds if type(t) is type(value))]
+            for other in dict.fromkeys(map(freeze_list, others)):
+                if other != freeze_list(value):
+                    variation = self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
+                    if variation.block is not None:
+                        yield variation
+
+    def vary(self, base: Block, changed: Mapping[str, Any]) -> Variation:
+        """Return a block with other values; without a block if the spec refuses them."""
+        try:
+            block = self.elaborate_with(changed) if base.rebuild is None else self.rebuild(base, changed)
+        except (SpecError, SpecErrors):
+            return Variation(changed, None)
+        return Variation(changed, block)
+
+    def rebuild(self, base: Block, changed: Mapping[str, Any]) -> Block:
+        """Return an inner block with other values, and with the outputs of `base`; raises SpecError."""
+        assert base.rebuild is not None
+        params = {name: value for name, value in changed.items() if name in base.params}
+        sizes = {name: value for name, value in changed.items() if name not in base.params}
+        block = base.rebuild(params, sizes)
+        for name in base.outputs:
+            if name not in block.outputs:
+                block = expose_value(block, name, block.at)
+        block = block.with_outputs({name: block.outputs[name] for name in base.outputs})
+        kept = frozenset(node.name for node in base.nodes if block.find_node(node.name) is not None)
+        return prune_unused(block, self.pruner, kept)  # others may use weights of a step that no output needs
 
 
-def first_expressible(compiler: ModelCompiler) -> CompiledModel | None:
-    """The model compiled for the first built-in backend that can express it."""
-    for name in BACKEND_NAMES:
-        compiled = compiler.compile_for(name)
-        if compiled.is_expressible:
-            return compiled
-    return None
+def read_values(base: Block, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of parameters and input sizes in a block."""
+    sizes = block_size_names(base)
+    values = {}
+    for name in names:
+        source = sizes.get(name) if name not in base.params else None
+        values[name] = concrete(base.params[name] if source is None else base.inputs[source[0]][source[1]])
+    return values
 
 
-def threshold_perturbations(
-    model: Block, names: Sequence[str], documents: Iterable[Any]
-) -> Iterator[dict[str, Any]]:
-    """For each constant in a comparison of the spec: the parameters of its type, set to it."""
-    current = {name: concrete(model.params[name]) for name in names}
-    for value in find_thresholds(documents, names):
-        changed = {name: value for name, now in current.items() if type(now) is type(value) and now != value}
-        if changed:
-            yield changed
+def freeze_list(value: Any) -> Any:
+    return tuple(map(freeze_list, value)) if isinstance(value, list | tuple) else value
 
 
-def has_same_code(
-    elaborate_with: ModelFactory, before: list[Any], backend: Backend, changed: Mapping[str, Any]
-) -> bool | None:
-    """Whether the model has the same code for these values; None if they are invalid."""
-    try:
-        return model_code(lower_model(elaborate_with(Perturbation(changed)), backend)) == before
-    except (SpecError, SpecErrors):
-        return None
+def double_value(value: Any) -> Any:
+    """Return a value with every integer in it doubled, or 1 for 0."""
+    if isinstance(value, list | tuple):
+        return [double_value(item) for item in value]
+    return 2 * value or 1 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def model_code(model: LoweredModel) -> list[Any]:
-    """A comparable form of the classes of a model, without the defaults of parameters."""
-    return [
-        (c.name, tuple(c.params), c.derived, step_statements(c), c.flags, c.block.frozen_paths)
-        for c in build_classes(model)
-    ]
-
-
-def step_statements(class_spec: ClassSpec) -> list[Any]:
-    """The key, member and code of each step, with its operands by name."""
-    names = [Name(key) for key in class_spec.value_numbers]
-    return [(step.key, step.member, substitute_inputs(step.call, names)) for step in class_spec.steps]
-
-
-def double_value(value: int) -> int:
-    """Twice the value, or 1 for 0: keeps divisibility."""
-    return 2 * value or 1
-
-
-def increment_value(value: int) -> int:
-    """One more: breaks divisibility."""
-    return value + 1
-
-
-def perturb_value(value: Any, change: Callable[[int], int]) -> Any:
-    """Another value of the same type; `change` changes the integers in it."""
-    value = concrete(value)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return change(value)
+def raise_value(value: Any, step: int) -> Any:
+    """Return a value with every integer in it larger by `step`, and every other number halved."""
+    if isinstance(value, list | tuple):
+        return [raise_value(item, step) for item in value]
     if isinstance(value, float):
         return value / 2
-    if isinstance(value, list | tuple) and value:
-        items = [perturb_value(item, change) for item in value]
-        return [*items, items[-1]]
-    return value
+    return value + step if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def other_values(value: Any) -> Iterator[Any]:
+    """Yield other values of the same type: odd for even, the smallest, and the opposite."""
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (2 * value, value + 1, value + 2, 1)  # members of a repeat may differ
+    elif isinstance(value, float):
+        yield from (value / 2, 0.0)
+    elif isinstance(value, list | tuple) and value:
+        columns = [list(other_values(item)) for item in value]
+        yield from (list(items) for items in zip(*columns, strict=False))
+        yield from ([*value, *value[-1:]], [*value, *value[-2:]], [*value, *value[-2:], value[-1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node
@@ -21,16 +22,17 @@ class CanonicalWeight:
     spec: WeightSpec
 
     @property
-    def is_trained(self) -> bool:
-        return self.spec.trainable
+    def is_trainable(self) -> bool:
+        return self.spec.is_trainable
 
     @property
     def decays(self) -> bool:
         return self.spec.decays
 
 
-def canonical_weights(model: Block) -> list[CanonicalWeight]:
-    """All weights of a model in graph order; a reused layer counts once."""
+@lru_cache(maxsize=8)  # a conversion asks for them several times
+def canonical_weights(model: Block) -> tuple[CanonicalWeight, ...]:
+    """Return all weights of a model in graph order; a reused layer counts once."""
 
     def visit_weights(block: Block, path: tuple[str, ...]) -> Iterator[CanonicalWeight]:
         for node in block.nodes:
@@ -39,11 +41,11 @@ def canonical_weights(model: Block) -> list[CanonicalWeight]:
             elif node.reuses is None:
                 yield from node_weights(node, block, path)
 
-    return list(visit_weights(model, ()))
+    return tuple(visit_weights(model, ()))
 
 
 def node_weights(node: Node, block: Block, path: tuple[str, ...]) -> Iterator[CanonicalWeight]:
-    """The weights of one op in a block; `path` is the path of the block."""
+    """Yield the weights of one op in a block; `path` is the path of the block."""
     if not isinstance(node.op, Op):
         return
     types = [None if ref is None else block.value_type(ref) for ref in node.inputs]

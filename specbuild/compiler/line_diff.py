@@ -13,7 +13,7 @@ MAX_LINE = 100_000  # characters
 
 
 def diff_file(path: Path, text: str | None) -> str:
-    """The unified diff from the file at `path` to `text`, or to nothing if the file would be removed.
+    """Return the unified diff from the file at `path` to `text`, or to nothing if the file would be removed.
 
     Control characters are escaped, so that a terminal shows them.
     """

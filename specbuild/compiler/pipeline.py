@@ -10,33 +10,30 @@ from typing import Any
 
 from specbuild.backends.registry import builtin_reserved_names
 from specbuild.compiler.model_compiler import ModelCompiler
-from specbuild.elaborate import Features, Perturbation, elaborate
+from specbuild.elaborate import Features, Perturbation, StepElaborator, elaborate
 from specbuild.frontend.document import Spec
-from specbuild.frontend.names import reserve_names
 from specbuild.frontend.resolver import SpecFiles
-from specbuild.frontend.source import Source
-from specbuild.ir.cost import model_cost
-from specbuild.ir.graph import Block
-from specbuild.ir.prune import PASSES
-from specbuild.ops.convolution import MAX_PARAMETERS
+from specbuild.frontend.source import Source, resolve_path
+from specbuild.ir.cost import CostCounter, model_cost
+from specbuild.ir.graph import Block, VariationSource
+from specbuild.ir.prune import PASSES, Pruner
 
-for names in builtin_reserved_names():
-    reserve_names(names)  # in all specs: each can be compiled for every backend
+MARKS = ("pyproject.toml", ".git")  # what the folder of a project holds
+MAX_PARAMETERS = 10**11  # of a model
 
 
 @dataclass(frozen=True)
-class CompilationStages:
-    """The stages of one compilation."""
+class Compilation:
+    """The graphs of one compilation, and the compiler for the code of each backend."""
 
-    unpruned: Block  # the model as elaborated
-    graph: Block  # after all graph passes
-    compiler: ModelCompiler  # for the code of each backend
+    full_graph: Block  # as elaborated: with the steps that no output needs
+    graph: Block  # after all passes: without these steps
+    compiler: ModelCompiler
 
     @property
-    def model(self) -> Block:
-        """The graph, with its unstable parameters marked (see `constructor_params`). The first access finds them."""
-        unstable = self.compiler.unstable_params()
-        return replace(self.graph, unstable_params=unstable) if unstable else self.graph
+    def annotated_graph(self) -> Block:
+        """The graph with the source of its variations (see `constructor_params`)."""
+        return replace(self.graph, variations=self.compiler.variations())
 
 
 def open_spec(
@@ -44,25 +41,28 @@ def open_spec(
 ) -> tuple[Spec, SpecFiles]:
     """Read a spec from a path, or from a text (a str with a line break); also returns its files.
 
-    Imports must stay under `root`: by default the current folder, or the spec's folder if that is elsewhere.
+    Imports must stay under `root`: by default the folder of the spec's project, which holds a `pyproject.toml` or
+    a `.git`, else the spec's own folder.
     A text resolves its imports as if it were next to the file `beside`, by default in the root.
     """
+    reserved = builtin_reserved_names()  # every spec can be compiled for all built-in backends
     if isinstance(source, str):
         source = Source(source) if "\n" in source else Path(source)
     if isinstance(source, Source):
         if beside is None:
-            files = SpecFiles(root or Path.cwd())
+            files = SpecFiles(root or Path.cwd(), reserved)
             return files.add_source(source), files
-        files = SpecFiles(root or import_root(beside))
-        return files.add_source(source, beside.resolve().with_name(source.file)), files
-    files = SpecFiles(root or import_root(source))
+        files = SpecFiles(root or import_root(beside), reserved)
+        return files.add_source(source, resolve_path(beside).with_name(source.file)), files
+    files = SpecFiles(root or import_root(source), reserved)
     return files.read_spec(source), files
 
 
 def import_root(file: Path) -> Path:
-    """The default root for the imports of a file."""
-    is_inside = file.resolve().is_relative_to(Path.cwd())
-    return Path.cwd() if is_inside else file.resolve().parent
+    """Return the default root for the imports of a file: the folder of its project, or else its own."""
+    folder = resolve_path(file).parent
+    projects = (parent for parent in (folder, *folder.parents) if any((parent / m).exists() for m in MARKS))
+    return next(projects, folder)
 
 
 def elaborate_model(
@@ -71,45 +71,56 @@ def elaborate_model(
     params: Mapping[str, Any] | None = None,
     variant: str | None = None,
     features: Features | None = None,
-) -> CompilationStages:
+) -> Compilation:
     """Elaborate the model of a spec, with outputs for the given `features`; raises SpecError.
 
     Raises SB504 for a model with too many parameters.
     """
-    unpruned = elaborate(spec, files, params, variant, features=features)
-    graph = run_passes(unpruned)
+    elaborator, pruner = StepElaborator(files), Pruner()  # one for all variations: they share blocks
+    full_graph = elaborate(spec, files, params, variant, features=features, elaborator=elaborator)
+    graph = run_passes(full_graph, pruner)
     if (count := model_cost(graph).parameters) > MAX_PARAMETERS:
-        hint = f"a model holds at most {MAX_PARAMETERS:,}"
-        raise graph.at.error("SB504", f"{graph.kind} would have {count:,} parameters", hint)
+        costs = CostCounter()
+        largest = max(graph.nodes, key=lambda node: costs.node_cost(node, graph).parameters)
+        hint = f"a model holds at most {MAX_PARAMETERS:,}; this step has most of them"
+        raise largest.at.error("SB504", f"{graph.name} would have {count:,} parameters", hint)
 
-    def elaborate_with(perturbation: Perturbation) -> Block:
-        return run_passes(elaborate(spec, files, params, variant, perturbation, features))
+    def elaborate_with(changed: Mapping[str, Any]) -> Block:
+        perturbation = Perturbation(changed)
+        return run_passes(elaborate(spec, files, params, variant, perturbation, features, elaborator), pruner)
 
     @cache
-    def unstable_params() -> frozenset[str]:
+    def variations() -> VariationSource:
         # imported late: few commands need it
-        from specbuild.compiler.constructor_params import find_unstable_params
+        from specbuild.compiler.constructor_params import ModelVariations
 
         documents = [opened.source.data for opened in files.specs_by_source.values()]
-        return find_unstable_params(compiler, elaborate_with, documents)
+        return ModelVariations(elaborate_with, documents, pruner)
 
-    compiler = ModelCompiler(graph, unstable_params)
-    return CompilationStages(unpruned, graph, compiler)
+    compiler = ModelCompiler(graph, variations)
+    return Compilation(full_graph, graph, compiler)
 
 
-def run_passes(model: Block) -> Block:
-    """The model after all graph passes."""
+def run_passes(model: Block, pruner: Pruner) -> Block:
+    """Return the model after all graph passes."""
     for transform in PASSES:
-        model = transform(model)
+        model = transform(model, pruner)
     return model
+
+
+def elaborate_source(
+    source: str | Path | Source, params: Mapping[str, Any] | None = None, variant: str | None = None
+) -> Compilation:
+    """Elaborate the model of a spec file or of the text of a spec."""
+    spec, files = open_spec(source)
+    return elaborate_model(spec, files, params, variant)
 
 
 def build_graph(
     source: str | Path | Source, params: Mapping[str, Any] | None = None, variant: str | None = None
 ) -> Block:
-    """The elaborated model of a spec file or of the text of a spec."""
-    spec, files = open_spec(source)
-    return elaborate_model(spec, files, params, variant).model
+    """Return the elaborated model of a spec file or of the text of a spec."""
+    return elaborate_source(source, params, variant).annotated_graph
 
 
 def compile_source(
@@ -120,7 +131,7 @@ def compile_source(
     loader: bool = False,
     groups: bool = False,
 ) -> str:
-    """The audited source of a model for one framework; `header` lines become comments at the top.
+    """Return the audited source of a model for one framework; `header` lines become comments at the top.
 
     With `loader`, it includes a function that loads canonical weights; with `groups`, a function that groups
     the parameters for an optimizer. Raises SB605 if the backend has no such function.

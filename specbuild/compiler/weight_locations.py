@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
 from specbuild.backends.loader_rules import LoadRule
-from specbuild.codegen.containers import collapse_rows
-from specbuild.codegen.lowering import LoweredBlock, Storage, block_identity
+from specbuild.codegen.layer_rows import collapse_rows
+from specbuild.codegen.lowering import LoweredBlock, Storage
 from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.compiler.graph_weights import CanonicalWeight, canonical_weights, node_weights
-from specbuild.ir.graph import Block
+from specbuild.ir.graph import Block, definition_key
 from specbuild.ops.base import Op
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class WeightLocation(CanonicalWeight):
 
     def to_framework(self, value: Array) -> Array:
         """Convert the canonical tensor to the framework's, or to this weight's part of a shared one."""
-        if self.storage.blocks is not None:
-            value = reorder_blocks(value, self.storage.blocks)
+        if self.storage.gate_order is not None:
+            value = reorder_gates(value, self.storage.gate_order)
         if self.storage.shape is not None:
             value = value.reshape(self.storage.shape)
         return value if self.storage.order is None else value.transpose(self.storage.order)
@@ -57,23 +57,30 @@ class WeightLocation(CanonicalWeight):
         if self.storage.order is not None:
             value = value.transpose(inverse_order(self.storage.order))
         value = value.reshape(self.shape)
-        if self.storage.blocks is not None:
-            value = reorder_blocks(value, inverse_order(self.storage.blocks))
+        if self.storage.gate_order is not None:
+            value = reorder_gates(value, inverse_order(self.storage.gate_order))
         return value
 
     def in_canonical_order(self, value: Array) -> Array | None:
-        """A framework's tensor of another size with its axes in canonical order; None if impossible."""
+        """Return a framework's tensor of another size with its axes in canonical order.
+
+        None if impossible.
+        """
         while value.ndim > len(self.shape) and value.shape[0] == 1:
             value = value[0]
-        if self.storage.blocks is not None or self.storage.shape is not None or value.ndim != len(self.shape):
+        if (
+            self.storage.gate_order is not None
+            or self.storage.shape is not None
+            or value.ndim != len(self.shape)
+        ):
             return None
         return value if self.storage.order is None else value.transpose(inverse_order(self.storage.order))
 
 
-def reorder_blocks(value: Array, blocks: Sequence[int]) -> Array:
-    """Split the first axis into equal parts, as many as `blocks`, and reorder them."""
-    parts = value.reshape(len(blocks), -1, *value.shape[1:])
-    return parts[list(blocks)].reshape(value.shape)
+def reorder_gates(value: Array, gate_order: Sequence[int]) -> Array:
+    """Split the first axis into equal parts, as many as `gate_order` has items, and reorder them."""
+    parts = value.reshape(len(gate_order), -1, *value.shape[1:])
+    return parts[list(gate_order)].reshape(value.shape)
 
 
 def inverse_order(order: Sequence[int]) -> list[int]:
@@ -116,7 +123,7 @@ def from_framework(
 
 
 def group_by_tensor(weights: Iterable[WeightLocation]) -> dict[str, list[WeightLocation]]:
-    """The weights in each tensor of a framework, by its path there."""
+    """Return the weights in each tensor of a framework, by its path there."""
     groups: dict[str, list[WeightLocation]] = {}
     for weight in weights:
         groups.setdefault(weight.framework_path, []).append(weight)
@@ -124,7 +131,7 @@ def group_by_tensor(weights: Iterable[WeightLocation]) -> dict[str, list[WeightL
 
 
 def framework_shapes(weights: Iterable[WeightLocation]) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a framework that contains weights, by its path there."""
+    """Return the shape of each tensor of a framework that contains weights, by its path there."""
     shapes = {}
     for path, sharing in group_by_tensor(weights).items():
         shape = sharing[0].framework_shape
@@ -133,12 +140,12 @@ def framework_shapes(weights: Iterable[WeightLocation]) -> dict[str, tuple[int, 
 
 
 def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
-    """Whether these weights are stacked along a new first axis of one tensor."""
+    """Return whether these weights are stacked along a new first axis of one tensor."""
     return len(sharing) > 1 and sharing[0].storage.stacked
 
 
 def canonical_locations(model: Block) -> list[WeightLocation]:
-    """All weights of a model, as if a framework stored them in canonical form. Lowers no code."""
+    """Return all weights of a model, as if a framework stored them in canonical form. Lowers no code."""
     return [
         WeightLocation(**vars(weight), framework_path=weight.path, storage=Storage(weight.path))
         for weight in canonical_weights(model)
@@ -146,20 +153,20 @@ def canonical_locations(model: Block) -> list[WeightLocation]:
 
 
 def load_rule(sharing: Sequence[WeightLocation]) -> LoadRule:
-    """How an emitted file loads the tensor that contains these weights."""
+    """Return how an emitted file loads the tensor that contains these weights."""
     keys, storage = tuple(weight.path for weight in sharing), sharing[0].storage
     order = storage.order or tuple(range(len(storage.shape or sharing[0].shape)))
-    return LoadRule(keys, order, storage.shape is not None, is_stacked(sharing), storage.blocks)
+    return LoadRule(keys, order, storage.shape is not None, is_stacked(sharing), storage.gate_order)
 
 
 def locate_weights(model: Block, backend: str) -> list[WeightLocation]:
-    """All weights of a model in graph order; a reused layer counts once. Lowers the model."""
+    """Return all weights of a model in graph order; a reused layer counts once. Lowers the model."""
     target = load_backend(backend)
     return find_weights(lower_model(model, target), target)
 
 
 def find_weights(model: LoweredModel, backend: Backend) -> list[WeightLocation]:
-    """All weights of a lowered model in graph order; a reused layer counts once."""
+    """Return all weights of a lowered model in graph order; a reused layer counts once."""
 
     def visit_weights(
         lowered: LoweredBlock, path: tuple[str, ...], prefix: tuple[str, ...]
@@ -183,14 +190,8 @@ def find_weights(model: LoweredModel, backend: Backend) -> list[WeightLocation]:
     return list(visit_weights(model.root, (), ()))
 
 
-def locate_blocks(model: Block, backend: str) -> Iterator[BlockLocation]:
-    """All block instances of a model, the model first. Lowers the model."""
-    target = load_backend(backend)
-    return find_blocks(lower_model(model, target), target)
-
-
 def find_blocks(model: LoweredModel, backend: Backend) -> Iterator[BlockLocation]:
-    """All block instances of a lowered model, the model first."""
+    """Yield all block instances of a lowered model, the model first."""
 
     def visit_blocks(lowered: LoweredBlock, path: str, prefix: str) -> Iterator[BlockLocation]:
         for node in lowered.block.nodes:
@@ -213,27 +214,35 @@ class CollapsedRows:
     """
 
     def __init__(self, model: LoweredModel):
-        self.value_numbers = {kind: dict(numbers) for kind, numbers in model.value_numbers.items()}
+        self.has_rows = model.has_rows
+        self.value_numbers = {key: dict(numbers) for key, numbers in model.value_numbers.items()}
+        self.shared_steps = model.shared_steps
         self.instances: dict[LoweredBlock, LoweredBlock] = {}
 
     def get(self, lowered: LoweredBlock) -> LoweredBlock:
+        if not self.has_rows:
+            return lowered
         if lowered not in self.instances:
-            numbers = self.value_numbers[block_identity(lowered.block)]
-            self.instances[lowered] = collapse_rows(lowered, numbers)
+            numbers = self.value_numbers[definition_key(lowered.block)]
+            shared = self.shared_steps.get(definition_key(lowered.block), set())
+            self.instances[lowered] = collapse_rows(lowered, numbers, shared)
         return self.instances[lowered]
 
 
-def count_trained_values(weights: Iterable[WeightLocation]) -> int:
-    """The number of trainable values in the framework's tensors."""
-    trained = group_by_tensor(weight for weight in weights if weight.is_trained)
+def count_trainable_values(weights: Iterable[WeightLocation]) -> int:
+    """Return the number of trainable values in the framework's tensors."""
+    trained = group_by_tensor(weight for weight in weights if weight.is_trainable)
     return sum(map(tensor_size, trained.values()))
 
 
-def count_parameters(model: Block, backend: str = "torch") -> int:
-    """The number of trainable values. It may differ by framework: one may store the sum of two weights."""
-    return count_trained_values(locate_weights(model, backend))
+def count_parameters(model: Block, backend: str) -> int:
+    """Return the number of trainable values.
+
+    It may differ by framework: one may store the sum of two weights.
+    """
+    return count_trainable_values(locate_weights(model, backend))
 
 
 def tensor_size(weights: Sequence[WeightLocation]) -> int:
-    """The number of values in the tensor that contains these weights."""
+    """Return the number of values in the tensor that contains these weights."""
     return prod(weights[0].shape) if not weights[0].storage.stacked else sum(prod(w.shape) for w in weights)

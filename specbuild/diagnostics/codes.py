@@ -2,7 +2,7 @@
 
 SB0xx the file and its YAML, SB1xx the structure of the document, SB2xx names and references,
 SB3xx expressions and values, SB4xx shapes, SB5xx limits, SB6xx backends, SB7xx output files,
-SB8xx weights, SB90x parity, SB95x drawings.
+SB8xx weights, SB90x parity, SB95x drawings, SB96x imports of models.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ CODES: dict[str, Explanation] = {
     ),
     "SB012": Explanation(
         "a number that cannot be represented",
-        "Numbers are finite and have at most 18 digits. If the value is text that looks like a number, "
-        "quote it.",
-        "width: .inf\n",
+        "Numbers have at most 18 digits, and `.nan` is not one of them. If the value is text that looks like a "
+        "number, quote it.",
+        "width: .nan\n",
     ),
     "SB101": Explanation(
         "unknown key",
@@ -117,9 +117,10 @@ CODES: dict[str, Explanation] = {
         "steps:\n  - conv: {channels: 64}\n    relu: {}\n",
     ),
     "SB105": Explanation(
-        "a step key indented into the op",
+        "a step key at a wrong place",
         "`from`, `as`, `when`, `repeat`, `expect` and `doc` belong to the step. Write them beside the "
-        "op, not among its attributes: move the key two columns to the left, or out of the braces.",
+        "op, not among its attributes: move the key two columns to the left, or out of the braces. "
+        "`names` and `collect` stand beside `repeat` or `foreach`, `splice` beside `repeat`.",
         "steps:\n  - conv:\n      channels: 64\n      as: stem\n",
     ),
     "SB106": Explanation(
@@ -146,13 +147,16 @@ CODES: dict[str, Explanation] = {
     "SB203": Explanation(
         "a name that cannot be used",
         "A name starts with a letter, continues with letters, digits and underscores, and has at most "
-        "64 characters. It cannot be a word that Python, PyTorch or Keras reserves.",
+        "64 characters. It cannot be a Python keyword, nor a word that has a meaning of its own in a spec: "
+        "`prev`, `i`, `none`. The model cannot have the name of something else in the emitted file, such as `F`. "
+        "All other names are kept; an attribute that PyTorch or Keras needs for itself is written with an "
+        "underscore: a layer `half` is `self.half_`.",
         "steps:\n  - relu:\n    as: class\n",
     ),
     "SB204": Explanation(
         "duplicate name",
-        "Two steps or inputs of one block have the same name. Names become attributes in the code, so "
-        "each name must be unique. The third step of a branch `left` is `left.2` and becomes the "
+        "Two steps or inputs of one block have the same name, or a model and a block of its file. Names "
+        "become attributes in the code, so each name must be unique; only a parameter and a step may share one. The third step of a branch `left` is `left.2` and becomes the "
         "attribute `left_2`.",
         "steps:\n  - relu:\n    as: a\n  - relu:\n    as: a\n",
     ),
@@ -164,13 +168,14 @@ CODES: dict[str, Explanation] = {
     "SB206": Explanation(
         "a block that contains itself",
         "A block may use other blocks, but not itself, directly or through other blocks. For a stack "
-        "of equal blocks, use `repeat`.",
+        "of equal blocks, use `repeat`; move what two blocks share into a third block.",
         "blocks:\n  Stage:\n    steps:\n      - Stage\n",
     ),
     "SB207": Explanation(
         "an import from outside the project",
-        "specbuild reads only files in the project folder, after it resolves symbolic links. Copy the "
-        "file into the project, or give a wider root on the command line.",
+        "specbuild reads only files in the project folder, after it resolves symbolic links: the nearest "
+        "folder above the spec with a `pyproject.toml` or a `.git`, else the folder of the spec. Copy the "
+        "file into it, or give a wider folder with `--root`.",
         "imports: {Net: ../../etc/passwd}\n",
     ),
     "SB208": Explanation(
@@ -183,10 +188,19 @@ CODES: dict[str, Explanation] = {
     "SB209": Explanation(
         "an edit that cannot be applied",
         "To remove a step, or to insert before it, the step needs an input that can pass through. A "
-        "replacement takes the same number of inputs as the replaced step, or names its inputs with "
+        "replacement takes as many inputs as the replaced step or fewer, or names its inputs with "
         "`from`. Only an op or a block has attributes to set. To freeze a `parallel`, freeze its "
         "branches.",
         "edits:\n  - remove: class_token\n",
+    ),
+    "SB210": Explanation(
+        "a repeat or a reuse that could mean two things",
+        "Each member of a repeat gets the results of the member before at the inputs that have their "
+        "names; a single result of another name goes to the first input. All other inputs keep their "
+        "values. If none of several results is named like an input, rename the outputs of the block. A "
+        "`reuse` of a group has a new input in the place of `prev`; a block says by a name of its own "
+        "what it does with its input.",
+        "steps:\n  - attention: {query: prev, key: prev, value: prev}\n    repeat: 3\n",
     ),
     "SB301": Explanation(
         "an expression that cannot be parsed",
@@ -217,6 +231,12 @@ CODES: dict[str, Explanation] = {
         "channels is needed. Use `//` to divide whole numbers.",
         "channels: width / 3\n",
     ),
+    "SB306": Explanation(
+        "a file of given numbers that cannot be used",
+        "The `file` of a `const` is a safetensors file beside the spec: the length of its header, the header in "
+        "JSON, the numbers. This one is something else, is cut off, or states sizes that its bytes do not fit. "
+        "A pickle is never opened; save tensors with `safetensors.torch.save_file`.",
+    ),
     "SB401": Explanation(
         "shapes that do not match",
         "The op cannot be applied to values of these shapes. `add` needs equal axes. `multiply` "
@@ -238,12 +258,15 @@ CODES: dict[str, Explanation] = {
     ),
     "SB501": Explanation(
         "an expression that exceeds a limit",
-        "An expression has at most 1,000 characters, 200 nodes, a depth of 32, and whole numbers up to 2^53.",
+        "An expression has at most 1,000 characters, 200 nodes, a depth of 32, and whole numbers up to 2^53. "
+        "A list that an expression makes has at most 2,000 values, counted in all lists in it. A list of given "
+        "numbers has at most 1,024; a file of them has at most 64 MiB, and one tensor 2^24 numbers.",
     ),
     "SB502": Explanation(
         "too many steps",
-        "A `repeat` is at most 10,000, and a model has at most 50,000 steps in all its blocks and "
-        "repeats. In one block, edits may change steps at most 1,000 times.",
+        "A `repeat` is at most 10,000, and a model has at most 10,000 steps in all its blocks and "
+        "repeats. Repeats that make fewer steps may not visit more. "
+        "An op has at most 100 inputs. In one block, edits may change steps at most 1,000 times.",
     ),
     "SB503": Explanation(
         "blocks nested too deep",
@@ -361,6 +384,17 @@ CODES: dict[str, Explanation] = {
         "positions of a grid. specbuild assumes a square grid, unless the model or `from` and `to` "
         "give another. If no mode fits, use `--allow-missing`: the weights keep their initial values.",
     ),
+    "SB808": Explanation(
+        "other numbers than the spec gives",
+        "A `const` with many given numbers is stored with the weights, and the weight file has other numbers "
+        "for it than the spec. One of the two belongs to another model.",
+    ),
+    "SB809": Explanation(
+        "weights that cannot be folded",
+        "A batch norm divides by the square root of its variance plus epsilon. The weights give a number there "
+        "that is not finite, such as the root of a negative variance: they are no weights of a trained model, "
+        "or they were changed since.",
+    ),
     "SB901": Explanation(
         "the two files compute different functions",
         "With the same inputs and weights, the results of the emitted PyTorch and Keras files differ "
@@ -379,6 +413,12 @@ CODES: dict[str, Explanation] = {
         "With random weights and inputs a framework computes NaN, so the results cannot be compared. "
         "The location is the first step with NaN. The usual causes are a logarithm or a square root of "
         "a negative number, and a division by zero.",
+    ),
+    "SB904": Explanation(
+        "a deployed model that is not equal to the trained one",
+        "`specbuild transform deploy` runs both emitted files in float64 with the same inputs, and their outputs "
+        "differ by more than rounding explains. Nothing was written. This is a bug in specbuild or in a "
+        "framework: please report it with the spec.",
     ),
     "SB951": Explanation(
         "Graphviz is missing",
@@ -402,5 +442,43 @@ CODES: dict[str, Explanation] = {
         "or one without the plugin for a format, may come first on the PATH: `specbuild doctor` shows "
         "which one is used. `pip install '.[draw]'` in a checkout of specbuild installs a separate "
         "Graphviz, which is used first.",
+    ),
+    "SB961": Explanation(
+        "the model to import cannot be made or run",
+        "`specbuild import` calls the class or function that you name, and then the model, once, on the inputs "
+        "that you give: `--set` has arguments of the first, `--input` the inputs. The message has the last "
+        "line of the exception, or says what is wrong on the command line.",
+    ),
+    "SB962": Explanation(
+        "the model to import depends on its data",
+        "A spec is the same network for all data. A model that looks at the numbers of a value (`if "
+        "x.mean() > 0`, `x.item()`, a boolean mask as an index), or draws random numbers in evaluation mode, "
+        "would be another network for other data: it is refused, not approximated.",
+    ),
+    "SB963": Explanation(
+        "the model to import calls something that has no op",
+        "Each function that the model calls becomes an op. All calls without one are listed, with the module "
+        "and the line of your source. Write them with other functions, or put their part into a spec by hand.",
+    ),
+    "SB964": Explanation(
+        "the axes of a value cannot be told",
+        "Importing gives each dimension of a tensor the names of its axes. It refuses what mixes the batch "
+        "with other axes, and shapes that only numbers explain.",
+    ),
+    "SB965": Explanation(
+        "the model to import changes values in place",
+        "Layers such as `nn.ReLU(inplace=True)` are fine. Assignment to a part of a value, and changes through "
+        "another view of it, are refused: write them with `torch.cat` or `torch.where`.",
+    ),
+    "SB966": Explanation(
+        "weights of the model to import are computed or shared in a way that no spec can say",
+        "The weights of a layer are its own tensors. Weights that are computed on the way (weight "
+        "normalization, standardization), and weights that two different blocks share, are refused.",
+    ),
+    "SB967": Explanation(
+        "a table of the model to import has no expression",
+        "Constants become a `const` with an expression, or with the numbers if they are few. A table for which "
+        "neither is possible is refused, unless it is a buffer of floats, which becomes a weight that is not "
+        "trained.",
     ),
 }

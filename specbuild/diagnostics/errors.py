@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ ErrorFormat = Literal["text", "json", "github"]
 MAX_REPORTED = 50
 MAX_QUOTED = 200
 MAX_MESSAGE = 2_000
+QUOTE = re.compile(rf"""(['"`])(?:(?!\1)[^\\]|\\.){{{MAX_QUOTED},}}\1""", re.DOTALL)
 SNIPPET_CELLS = 160
 TAB_CELLS = 4
 
@@ -57,6 +59,7 @@ class SpecError(Exception):
         hint: str = "",
         trail: tuple[str, ...] = (),
     ) -> None:
+        message = shorten_quotes(message)
         super().__init__(code, message, location, hint, trail)  # all arguments, so that pickle works
         self.code = code
         self.message = message
@@ -95,6 +98,11 @@ def format_errors(error: SpecError | SpecErrors, *, format: ErrorFormat = "text"
     return "\n\n".join(parts)
 
 
+def shorten_quotes(message: str) -> str:
+    """Cut the quoted parts of a message: it shows little of a file that is no spec."""
+    return QUOTE.sub(lambda quote: f"{quote[0][: MAX_QUOTED - 2]}…{quote[1]}", message)
+
+
 def make_printable(text: str, limit: int = MAX_QUOTED) -> str:
     """Return `text` on one line, safe for any terminal: escaped as by `repr`, at most `limit` characters."""
     escaped = "".join(map(_escape_character, text[: limit + 1]))
@@ -120,7 +128,7 @@ def closest_match(word: str, known: Iterable[str]) -> str | None:
 
 
 def _is_one_typo(word: str, known: str) -> bool:
-    """Whether one edit turns `known` into `word` and keeps at least one letter."""
+    """Return whether one edit turns `known` into `word` and keeps at least one letter."""
     if abs(len(word) - len(known)) > 1 or len(word) == len(known) == 1:
         return False
     start = 0

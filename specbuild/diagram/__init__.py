@@ -30,7 +30,7 @@ LogFunction = Callable[[str], None]
 
 
 def format_from_path(path: str) -> str:
-    """The format that the ending of a path stands for. Raises SB702 for an unknown ending."""
+    """Return the format that the ending of a path stands for. Raises SB702 for an unknown ending."""
     suffix = PurePath(path).suffix.lower()
     if suffix not in SUFFIX_FORMATS:
         raise SpecError(
@@ -117,7 +117,7 @@ def lay_out_scene(
 
 
 def source_linker(base: str) -> Callable[[Box], str]:
-    """A function that returns the URL of the line of the spec that a box comes from, or an empty text."""
+    """Return a function that returns the URL of the line of the spec that a box comes from, or an empty text."""
 
     def source_url(box: Box) -> str:
         if not base or box.at is None:

@@ -17,38 +17,37 @@ class BlockKinds:
     def __init__(self, costs: CostFunction, all_ops: bool, marks: DiffMarks | None = None) -> None:
         self._cost_function = costs
         # By id of the step. The step is stored as well, so that no other object gets its id.
-        self._costs: dict[int, tuple[Node, tuple[int, int]]] = {}
+        self._costs: dict[tuple[Block, str], tuple[int, int]] = {}
         self.all_ops = all_ops  # every op in its own box
         self.is_diff = marks is not None
         self.marks = marks or DiffMarks()
         self.by_key: dict[str, BlockKind] = {}
         self._keys: dict[object, str] = {}
-        self._block_macs: dict[int, Counter[str]] = {}
-        # blocks whose ids are keys: they are kept here so that no other object gets their ids
-        self._live_blocks: list[Block] = []
-        self._varieties: dict[int, int] = {}
+        self._block_macs: dict[Block, Counter[str]] = {}
+        self._varieties: dict[Block, int] = {}
         self._known_varieties: dict[Hashable, list[dict[str, Hashable]]] = {}
 
     def step_cost(self, node: Node, block: Block) -> tuple[int, int]:
-        """Parameters and multiply-adds of a step. The cost function is called once for each step."""
-        if id(node) not in self._costs:
-            self._costs[id(node)] = node, self._cost_function(node, block)
-        return self._costs[id(node)][1]
+        """Return parameters and multiply-adds of a step. The cost function is called once for each step."""
+        key = (block, node.name)
+        if key not in self._costs:
+            self._costs[key] = self._cost_function(node, block)
+        return self._costs[key]
 
     def kind_key(self, block: Block) -> str:
-        """The key of the kind of a block: its definition, and in a diagram of two models its changes too."""
-        identity: tuple[Hashable, ...] = (block.kind, id(block.at.source), block.at.path)
+        """Return the key of the kind of a block: its definition, and in a diagram of two models its changes too."""
+        identity: tuple[Hashable, ...] = (block.name, block.at)
         if self.is_diff:
             identity = (*identity, self.variety_index(identity, block))
-        return self.register_kind(identity, block.kind, block.doc, StepScope.from_block(block), block)
+        return self.register_kind(identity, block.name, block.doc, StepScope.from_block(block), block)
 
     def variety_index(self, identity: Hashable, block: Block) -> int:
-        """The number of the variety of a block.
+        """Return the number of the variety of a block.
 
         Instances are of one variety if the steps that they have in common changed in the same way.
         """
-        if id(block) in self._varieties:
-            return self._varieties[id(block)]
+        if block in self._varieties:
+            return self._varieties[block]
         signatures: dict[str, Hashable] = {}
         for node in block.nodes:
             if not isinstance(node.op, Skip):
@@ -66,8 +65,7 @@ class BlockKinds:
         if index == len(varieties):
             varieties.append({})
         varieties[index].update(signatures)
-        self._varieties[id(block)] = index
-        self._live_blocks.append(block)
+        self._varieties[block] = index
         return index
 
     def register_kind(self, identity: object, title: str, doc: str, scope: StepScope, block: Block) -> str:
@@ -75,14 +73,13 @@ class BlockKinds:
         if identity not in self._keys:
             key = self._keys[identity] = f"k{len(self._keys)}"
             self.by_key[key] = BlockKind(key, title, doc, [], block.at, self.marks)
-            self._live_blocks.append(block)
         key = self._keys[identity]
         if not any(s.block is scope.block and s.nodes == scope.nodes for s in self.by_key[key].scopes):
             self.by_key[key].scopes.append(scope)
         return key
 
     def panel_key(self, block: Block, change: ChangeType, is_new_block: bool) -> str:
-        """The key of the panel of a block, or an empty text if it gets none.
+        """Return the key of the panel of a block, or an empty text if it gets none.
 
         In a diagram of two models, a block gets a panel if it has changes inside, or if one model lacks its
         definition.
@@ -96,7 +93,7 @@ class BlockKinds:
         return ""
 
     def macs_by_kind(self, node: Node, block: Block) -> Counter[str]:
-        """Multiply-adds of a step by kind of op."""
+        """Return multiply-adds of a step by kind of op."""
         if isinstance(node.op, Skip):
             return Counter()
         if isinstance(node.op, Block):
@@ -105,10 +102,9 @@ class BlockKinds:
         return Counter({op_kind(node.op.family): macs}) if macs else Counter()
 
     def block_macs_by_kind(self, block: Block) -> Counter[str]:
-        if id(block) not in self._block_macs:
-            self._live_blocks.append(block)
+        if block not in self._block_macs:
             total: Counter[str] = Counter()
             for node in block.nodes:
                 total.update(self.macs_by_kind(node, block))
-            self._block_macs[id(block)] = total
-        return self._block_macs[id(block)]
+            self._block_macs[block] = total
+        return self._block_macs[block]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from specbuild.diagram.captions import AxisSizes, short_number
 from specbuild.diagram.diff_marks import CHANGE_LINES, CHANGE_SIGNS
 from specbuild.diagram.instance_differences import SOME_INSTANCES
-from specbuild.diagram.scene import Curve, Rect, Shape, Text, rounded_path, straight_path
-from specbuild.diagram.text_metrics import display_text, text_width
+from specbuild.diagram.scene import Curve, Rect, Shape, TextLine, rounded_path, straight_path
+from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Box
 
 PAD_X, PAD_Y = 9.0, 6.0
@@ -65,7 +65,7 @@ class Card:
         """The room at both sides of a symbol for its name, in a diagram that runs down."""
         if not self.has_label or self.is_horizontal:
             return 0.0
-        return text_width(display_text(self.box.name, 16), 8) + 4
+        return measure_text(display_text(self.box.name, 16), 8) + 4
 
     def card_size(self) -> tuple[float, float]:
         if self.box.form == "symbol":
@@ -73,17 +73,17 @@ class Card:
         return self.inner_width + 2 * PAD_X, sum(row.height for row in self.rows) + 2 * PAD_Y
 
     def build_rows(self) -> list[CardRow]:
-        """All rows of the card, from top to bottom; none for a symbol."""
+        """Return all rows of the card, from top to bottom; none for a symbol."""
         box = self.box
         if box.form == "symbol":
             return []
         title_size = 12 if box.form in ("card", "input", "output") and not self.is_plain else 10
-        title_width = text_width(self.title, title_size, True) + sum(6 + w for w in self.tag_widths())
+        title_width = measure_text(self.title, title_size, True) + sum(6 + w for w in self.tag_widths())
         rows = [CardRow(title_size + 3, title_width, "title")]
         rows += self.detail_rows(title_width)
         for note in box.notes:
             for line in wrap_text(display_text(note, MAX_NOTE), break_before=()):
-                rows.append(CardRow(14, text_width(line, 10, True), "note", line))
+                rows.append(CardRow(14, measure_text(line, 10, True), "note", line))
         if box.sizes:
             rows.append(CardRow(14, axes_width(box.sizes), "sizes"))
         rows += self.small_rows()
@@ -92,10 +92,10 @@ class Card:
         return rows
 
     def detail_rows(self, title_width: float) -> list[CardRow]:
-        """The rows of the details, with the chips after the last line if there is room, else below it."""
+        """Return the rows of the details, with the chips after the last line if there is room, else below it."""
         *lines, last = wrap_text(self.detail) or [""]
-        rows = [CardRow(13, text_width(line, 10), "detail", line) for line in lines]
-        chips_width, last_width = self.chips_width(), text_width(last, 10)
+        rows = [CardRow(13, measure_text(line, 10), "detail", line) for line in lines]
+        chips_width, last_width = self.chips_width(), measure_text(last, 10)
         if last and chips_width:
             limit = max(MAX_LINE_WIDTH, title_width, *(row.width for row in rows))
             if last_width + 6 + chips_width > limit:
@@ -108,14 +108,14 @@ class Card:
         return rows
 
     def small_rows(self) -> list[CardRow]:
-        """Rows in small letters: the condition, shared weights, and the cost."""
+        """Return rows in small letters: the condition, shared weights, and the cost."""
         box = self.box
         rows = []
         if box.condition is not None:
             condition = display_text(box.condition, 90)
             text = condition if condition == SOME_INSTANCES else f"if {condition}"
             for i, line in enumerate(wrap_text(text, (" or ", " and "), 8)):
-                rows.append(CardRow(11 if i else 12, text_width(line, 8), "small", line))
+                rows.append(CardRow(11 if i else 12, measure_text(line, 8), "small", line))
         if box.weights_of:
             rows.append(small_row(f"weights of {display_text(box.weights_of, 30)}"))
         costs = cost_labels(box)
@@ -138,18 +138,18 @@ class Card:
         )
 
     def tag_widths(self) -> list[float]:
-        """The widths of the tags at the right of the title."""
+        """Return the widths of the tags at the right of the title."""
         widths = []
         if self.box.change:
             widths.append(SIGN_WIDTH)
         if self.box.repeat_count:
-            widths.append(text_width("×" + self.box.repeat_count, 10, True) + 10)
+            widths.append(measure_text("×" + self.box.repeat_count, 10, True) + 10)
         if self.box.weights_of or self.box.has_shared_weights:
-            widths.append(text_width("shared", 8, True) + 8)
+            widths.append(measure_text("shared", 8, True) + 8)
         return widths
 
     def chips_width(self) -> float:
-        widths = [text_width(display_text(chip.text, MAX_CHIP), 8, True) + 8 for chip in self.box.chips]
+        widths = [measure_text(display_text(chip.text, MAX_CHIP), 8, True) + 8 for chip in self.box.chips]
         return sum(widths) + 3 * max(0, len(widths) - 1)
 
     # -- shapes, with the top left corner of the frame at x, y
@@ -182,7 +182,7 @@ class Card:
         return self.box.form in ("input", "output") and not self.box.change
 
     def frame_style(self) -> tuple[str, str, float, bool]:
-        """The fill and the line of the frame, the width of the line, and whether it is dashed."""
+        """Return the fill and the line of the frame, the width of the line, and whether it is dashed."""
         box = self.box
         if box.change:
             return f"wash:{box.change}", f"mark:{box.change}", *CHANGE_LINES[box.change]
@@ -195,16 +195,16 @@ class Card:
         return f"fill:{box.kind}", f"line:{box.kind}", 1.2, box.condition is not None
 
     def sign_shapes(self, x: float, y: float) -> list[Shape]:
-        """The sign of the change."""
+        """Return the sign of the change."""
         line, is_filled = f"mark:{self.box.change}", self.box.change != "inside"
         sign, ink = CHANGE_SIGNS[self.box.change], "page" if is_filled else line
         return [
             Rect(x, y, SIGN_WIDTH - 6, 14, line if is_filled else "page", line, 4, 1),
-            Text(x + SIGN_WIDTH / 2 - 3, y + 10.8, sign, 12, True, ink, True),
+            TextLine(x + SIGN_WIDTH / 2 - 3, y + 10.8, sign, 12, True, ink, True),
         ]
 
     def symbol_shapes(self, x: float, y: float) -> list[Shape]:
-        """A circle with an arithmetic sign or a letter, and the name of the step."""
+        """Return a circle with an arithmetic sign or a letter, and the name of the step."""
         cx, cy = x + self.w / 2, y + self.h / 2
         fill, line, stroke_width, is_dashed = self.frame_style()
         r = SYMBOL_SIZE / 2
@@ -216,7 +216,7 @@ class Card:
         if self.box.name:
             name = display_text(self.box.name, 16)
             at = (cx, cy + r + 9) if self.is_horizontal else (cx + r + 3, cy + 3)
-            shapes.append(Text(*at, name, 8, False, "mute", self.is_horizontal))
+            shapes.append(TextLine(*at, name, 8, False, "mute", self.is_horizontal))
         return shapes
 
     def row_shapes(self, row: CardRow, x: float, y: float) -> list[Shape]:
@@ -226,40 +226,40 @@ class Card:
         if row.role == "sizes":
             return axes_shapes(box.sizes, x, y + 10.5, self.is_pill)
         if row.role == "small":
-            return [Text(x, y + 9, row.text, 8, False, "mute")]
+            return [TextLine(x, y + 9, row.text, 8, False, "mute")]
         if row.role == "note":
-            return [Text(x, y + 10.5, row.text, 10, True, f"mark:{box.change}" if box.change else "ink")]
+            return [TextLine(x, y + 10.5, row.text, 10, True, f"mark:{box.change}" if box.change else "ink")]
         if row.role == "bar":
             return self.bar_shapes(x, y + 3)
         shapes: list[Shape] = []
         if row.text:
             baseline = y + (12 if row.role == "detail+chips" else 10.5)
-            shapes.append(Text(x, baseline, row.text, 10, False, "soft"))
-            x += text_width(row.text, 10) + 6
+            shapes.append(TextLine(x, baseline, row.text, 10, False, "soft"))
+            x += measure_text(row.text, 10) + 6
         return shapes if row.role == "detail" else [*shapes, *self.chip_shapes(x, y)]
 
     def chip_shapes(self, x: float, y: float) -> list[Shape]:
         shapes: list[Shape] = []
         for chip in self.box.chips:
             text = display_text(chip.text, MAX_CHIP)
-            width = text_width(text, 8, True) + 8
+            width = measure_text(text, 8, True) + 8
             fill, line = f"fill:{chip.kind}", f"line:{chip.kind}"
             if self.is_diff:
                 fill, line, _, _ = self.frame_style()
             shapes.append(Rect(x, y + 2, width, 13, fill, line, 4, 0.9))
-            shapes.append(Text(x + 4, y + 11.4, text, 8, True, "soft"))
+            shapes.append(TextLine(x + 4, y + 11.4, text, 8, True, "soft"))
             x += width + 3
         return shapes
 
     def title_shapes(self, row: CardRow, x: float, y: float) -> list[Shape]:
-        """The title, struck through if removed, and the tags at its right: sign, repeat count, `shared`."""
+        """Return the title, struck through if removed, and the tags at its right: sign, repeat count, `shared`."""
         box = self.box
         size = row.height - 3
         base = y + size - 1.2
         if self.is_pill:
-            return [Text(x, base, self.title, size, True, "pill_ink")]
+            return [TextLine(x, base, self.title, size, True, "pill_ink")]
         ink = "ink" if box.change or not self.is_diff else "soft"
-        title = Text(x, base, self.title, size, True, ink)
+        title = TextLine(x, base, self.title, size, True, ink)
         shapes: list[Shape] = [title]
         if box.change == "removed":
             line = [(x - 1, base - 0.34 * size), (x + title.width + 1, base - 0.34 * size)]
@@ -270,18 +270,18 @@ class Card:
             right -= SIGN_WIDTH
         if box.repeat_count:
             text = "×" + box.repeat_count
-            width = text_width(text, 10, True) + 10
+            width = measure_text(text, 10, True) + 10
             shapes.append(Rect(right - width, y - 1.5, width, 16, "badge", "", 5))
-            shapes.append(Text(right - width + 5, y + 10.1, text, 10, True, "badge_ink"))
+            shapes.append(TextLine(right - width + 5, y + 10.1, text, 10, True, "badge_ink"))
             right -= width + 6
         if box.weights_of or box.has_shared_weights:
-            width = text_width("shared", 8, True) + 8
+            width = measure_text("shared", 8, True) + 8
             shapes.append(Rect(right - width, y + 0.5, width, 12.5, "page", "shared", 4, 0.9))
-            shapes.append(Text(right - width + 4, y + 9.6, "shared", 8, True, "soft"))
+            shapes.append(TextLine(right - width + 4, y + 9.6, "shared", 8, True, "soft"))
         return shapes
 
     def bar_shapes(self, x: float, y: float) -> list[Shape]:
-        """A bar for the share of the panel's multiply-adds, with a part for each kind of op."""
+        """Return a bar for the share of the panel's multiply-adds, with a part for each kind of op."""
         shapes: list[Shape] = [Rect(x, y, self.inner_width, 4, "track", "", 1)]
         total = sum(macs for _, macs in self.box.macs_by_kind) or 1
         length = max(2.0, self.inner_width * min(self.mac_share, 1))
@@ -293,11 +293,11 @@ class Card:
 
 
 def operator_shapes(title: str, cx: float, cy: float, line: str) -> list[Shape]:
-    """The arithmetic sign or the letter of a symbol with its centre at cx, cy."""
+    """Return the arithmetic sign or the letter of a symbol with its centre at cx, cy."""
     if title == "÷":
-        return [Text(cx, cy + 5, "÷", 14, True, line, True)]
+        return [TextLine(cx, cy + 5, "÷", 14, True, line, True)]
     if title not in "+−×":
-        return [Text(cx, cy + 4.4, title, 13, True, line, True)]
+        return [TextLine(cx, cy + 4.4, title, 13, True, line, True)]
     a = 4.2 if title != "×" else 3.4
     strokes = {
         "+": [((cx - a, cy), (cx + a, cy)), ((cx, cy - a), (cx, cy + a))],
@@ -308,11 +308,11 @@ def operator_shapes(title: str, cx: float, cy: float, line: str) -> list[Shape]:
 
 
 def small_row(text: str) -> CardRow:
-    return CardRow(12, text_width(text, 8), "small", text)
+    return CardRow(12, measure_text(text, 8), "small", text)
 
 
 def cost_labels(box: Box) -> list[str]:
-    """The parameters and the multiply-adds of a box as texts, with the old numbers if they were different."""
+    """Return the parameters and the multiply-adds of a box as texts, with the old numbers if they were different."""
     if box.form != "card":
         return []
     new = short_number(box.parameters), short_number(box.macs)
@@ -330,7 +330,7 @@ def wrap_text(text: str, break_before: tuple[str, ...] = (" → ",), size: float
     for word in text.replace(", ", ",\0").split("\0"):
         if not word:
             continue
-        if lines and text_width(f"{lines[-1]} {word}", size) <= MAX_LINE_WIDTH:
+        if lines and measure_text(f"{lines[-1]} {word}", size) <= MAX_LINE_WIDTH:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -338,18 +338,20 @@ def wrap_text(text: str, break_before: tuple[str, ...] = (" → ",), size: float
 
 
 def axes_width(sizes: AxisSizes) -> float:
-    return sum(text_width(a, 8) + 2 + text_width(n, 10) for a, n in sizes) + AXIS_GAP * max(0, len(sizes) - 1)
+    return sum(measure_text(a, 8) + 2 + measure_text(n, 10) for a, n in sizes) + AXIS_GAP * max(
+        0, len(sizes) - 1
+    )
 
 
 def axes_shapes(sizes: AxisSizes, x: float, base: float, is_pill: bool = False) -> list[Shape]:
-    """`C 256  H 56  W 56`, with small letters for the axes."""
+    """Return `C 256  H 56  W 56`, with small letters for the axes."""
     soft, mute = ("pill_soft", "pill_soft") if is_pill else ("soft", "mute")
     shapes: list[Shape] = []
     for axis, number in sizes:
-        shapes.append(Text(x, base, axis, 8, False, mute))
-        x += text_width(axis, 8) + 2
+        shapes.append(TextLine(x, base, axis, 8, False, mute))
+        x += measure_text(axis, 8) + 2
         if number:
-            shapes.append(Text(x, base, number, 10, False, soft))
-            x += text_width(number, 10)
+            shapes.append(TextLine(x, base, number, 10, False, soft))
+            x += measure_text(number, 10)
         x += AXIS_GAP
     return shapes

@@ -14,29 +14,29 @@ AxisSizes = tuple[tuple[str, str], ...]
 
 
 def format_values(values: Sequence[Any]) -> str:
-    """One value in several instances: the number, the expression if they differ, or the range of numbers."""
+    """Return one value in several instances: the number, the expression if they differ, or the range of numbers."""
     first = values[0]
     numbers = [concrete(v) for v in values]
     if all(n == numbers[0] for n in numbers):
-        return format_number(numbers[0])
+        return format_caption_value(numbers[0])
     expression = expression_text(first)
     if expression is not None and len(expression) <= 24:
         return expression
     if all(isinstance(n, int | float) for n in numbers):
-        return f"{format_number(min(numbers))}…{format_number(max(numbers))}"
+        return f"{format_caption_value(min(numbers))}…{format_caption_value(max(numbers))}"
     return "…"
 
 
-def format_number(value: Any) -> str:
-    """A value as in the spec, floats with three digits."""
+def format_caption_value(value: Any) -> str:
+    """Return a value as in the spec, floats with three digits."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(format_number, value))
+        return ", ".join(map(format_caption_value, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {format_number(concrete(v))}" for k, v in value.items())
+        return ", ".join(f"{k} {format_caption_value(concrete(v))}" for k, v in value.items())
     return str(value)
 
 
@@ -44,7 +44,7 @@ def format_number(value: Any) -> str:
 
 
 def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> str:
-    """An op with its main attributes: `conv 7×7, stride 2 → 64`.
+    """Return an op with its main attributes: `conv 7×7, stride 2 → 64`.
 
     `ops` are the same op in all instances, `windows` is how many axes its window slides over. `hides_target`
     leaves out the size of the output, which the box shows elsewhere.
@@ -52,8 +52,8 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
     op = ops[0]
     special = op.caption()
     if special is not None:
-        return f"{op.name} {special}".strip()
-    name, parts, target = op.name, [], ""
+        return f"{op.title} {special}".strip()
+    name, parts, target = op.title, [], ""
     for attribute in list_attributes(type(op)).values():
         values = [getattr(o, attribute.name) for o in ops]
         text = format_values(values)
@@ -67,35 +67,35 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
         elif isinstance(values[0], bool):
             parts += [attribute.name] * values[0]
         else:
-            parts.append(attribute.name if text == attribute.name else f"{attribute.name} {text}")
-    if parts and not name.endswith(op.name):
+            parts.append(format_named_value(attribute.name, values, text))
+    if parts and not name.endswith(op.title):
         parts.insert(0, "")
     return name + (" " if parts and parts[0] else "") + ", ".join(parts) + target
 
 
 def format_window(value: Any, text: str, axes: int) -> str:
-    """A window size: `3×3` for a window of length 3 along two axes."""
+    """Return a window size: `3×3` for a window of length 3 along two axes."""
     value = concrete(value)
     if isinstance(value, Mapping):
-        return "×".join(format_number(concrete(v)) for v in value.values())
+        return "×".join(format_caption_value(concrete(v)) for v in value.values())
     if isinstance(value, list | tuple):
-        return "×".join(map(format_number, value))
+        return "×".join(map(format_caption_value, value))
     return "×".join([text] * max(axes, 1))
 
 
-def window_axes(node: Node) -> int:
-    """How many axes the window of an op slides over."""
+def count_window_axes(node: Node) -> int:
+    """Return how many axes the window of an op slides over."""
     return len(getattr(node.op, "over", None) or spatial_axes(node.type))
 
 
 def node_label(node: Node) -> str:
-    """The block or op of a step."""
+    """Return the block or op of a step."""
     if isinstance(node.op, Skip):
         return "skipped"
-    return node.op.kind if isinstance(node.op, Block) else node.op.name
+    return node.op.name if isinstance(node.op, Block) else node.op.title
 
 
-def join_parts(*parts: str) -> str:
+def join_caption(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
@@ -103,7 +103,7 @@ def join_parts(*parts: str) -> str:
 
 
 def format_arguments(nodes: Sequence[Node], is_repeat: bool = False, exclude: Container[str] = ()) -> str:
-    """The arguments of the blocks in one box that differ from the defaults, at most three.
+    """Return the arguments of the blocks in one box that differ from the defaults, at most three.
 
     The nodes are the members of a repeat (`is_repeat`), or the same step in several instances. The arguments
     in `exclude` are left out: the box shows them elsewhere.
@@ -114,11 +114,13 @@ def format_arguments(nodes: Sequence[Node], is_repeat: bool = False, exclude: Co
         if name not in exclude:
             values = [n.args.get(name, b.params.get(name)) for n, b in zip(nodes, blocks, strict=True)]
             parts.append(format_argument(name, values, blocks[0], is_repeat))
-    return ", ".join([part for part in parts if part][:3])
+    scan = nodes[0].scan
+    along = [] if scan is None else [f"along {scan.over}{' reversed' if scan.reverse else ''}"]
+    return ", ".join([*along, *[part for part in parts if part][:3]])
 
 
 def format_argument(name: str, values: Sequence[Any], block: Block, is_repeat: bool) -> str:
-    """One argument with its value; an empty text for a default."""
+    """Return one argument with its value; an empty text for a default."""
     if any(isinstance(v, BlockArgument) for v in values):
         kinds = {str(v) for v in values}
         return f"{name} {kinds.pop()}" if len(kinds) == 1 and kinds != {"none"} else ""
@@ -128,13 +130,25 @@ def format_argument(name: str, values: Sequence[Any], block: Block, is_repeat: b
     value = block.params[name]
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         text = format_series(values) if is_repeat else format_values(values)
-        return name if text == name else f"{name} {text}"
+        return format_named_value(name, values, text)
     return name if value is True else ""
 
 
+def format_named_value(name: str, values: Sequence[Any], text: str) -> str:
+    """Return a name with its value in several instances, which is `text`: `stride 2`, `channels 2 * width`.
+
+    Where the value is a parameter of the same name, the numbers say more than its name: `stride 1 or 2`.
+    """
+    if text == name:
+        numbers = sorted({n for n in map(concrete, values) if isinstance(n, int | float)})
+        texts = list(map(format_caption_value, numbers)) or [text]
+        text = " or ".join(texts) if len(texts) <= 2 else f"{texts[0]}…{texts[-1]}"
+    return f"{name} {text}"
+
+
 def format_series(values: Sequence[Any]) -> str:
-    """The values of one argument in the members of a repeat: `64 then 128`, `64…512`."""
-    numbers = [format_number(concrete(v)) for v in values]
+    """Return the values of one argument in the members of a repeat: `64 then 128`, `64…512`."""
+    numbers = [format_caption_value(concrete(v)) for v in values]
     distinct = list(dict.fromkeys(numbers))
     if len(distinct) == 1:
         return numbers[0]
@@ -147,7 +161,7 @@ def format_series(values: Sequence[Any]) -> str:
 
 
 def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorType] = ()) -> AxisSizes:
-    """Each axis with its size, and with its old size if that was different.
+    """Return each axis with its size, and with its old size if that was different.
 
     If the size differs between instances, its expression, or an empty text if that is long.
     """
@@ -157,8 +171,8 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
         if len({concrete(v) for v in values}) == 1:
             size = concrete(values[0])
             old_sizes = {concrete(t[axis]) for t in old_types if set(t.axes) == set(types[0].axes)} - {size}
-            old_size = f"{format_number(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
-            labels.append((axis, old_size + format_number(size)))
+            old_size = f"{format_caption_value(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
+            labels.append((axis, old_size + format_caption_value(size)))
         else:
             expression = expression_text(values[0])
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
@@ -166,12 +180,12 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
 
 
 def format_axes(axes: Iterable[tuple[str, str]]) -> str:
-    """`C 64  H 56  W 56`."""
+    """Return `C 64  H 56  W 56`."""
     return "  ".join(f"{a} {n}".strip() for a, n in axes)
 
 
 def short_number(n: int) -> str:
-    """A number with three digits and a unit: 4.09 G, 25.6 M, 9.54 k."""
+    """Return a number with three digits and a unit: 4.09 G, 25.6 M, 9.54 k."""
     for unit, size in (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12), ("P", 10**15)):
         if n >= 1000 and round(n / size, 2) < 999.5:
             value = n / size

@@ -14,7 +14,10 @@ MAX_NAMED_STEPS = 4  # changed steps inside a block that a box names; beyond it,
 
 
 def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks: Sequence[Block] = ()) -> Box:
-    """A box with the changes of its step. `marks` are those of the step in each instance of the block."""
+    """Return a box with the changes of its step.
+
+    `marks` are those of the step in each instance of the block.
+    """
     mark = marks[0]
     lines = collect_notes(marks)
     if mark.change in ("changed", "inside", "renamed"):
@@ -26,7 +29,7 @@ def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks:
 
 
 def mark_repeat(box: Box, diff_marks: DiffMarks, group: StepGroup, marks: Sequence[DiffMark]) -> Box:
-    """The box of a repeat with its changes: members added, members removed, changes in the others."""
+    """Return the box of a repeat with its changes: members added, members removed, changes in the others."""
     by_name = {node.name: mark for node, mark in zip(group.nodes, marks, strict=True)}
     changes = [{by_name[node.name].change for node in nodes} for nodes in group.members]
     change = common_change(set().union(*changes))
@@ -51,7 +54,7 @@ def mark_repeat(box: Box, diff_marks: DiffMarks, group: StepGroup, marks: Sequen
 
 
 def common_change(changes: set[ChangeType]) -> ChangeType:
-    """The change of a repeat whose steps have these changes."""
+    """Return the change of a repeat whose steps have these changes."""
     if len(changes) == 1:
         return next(iter(changes))
     return "changed" if changes & {"changed", "added", "removed"} else "inside"
@@ -60,7 +63,7 @@ def common_change(changes: set[ChangeType]) -> ChangeType:
 def summarize_inside(
     label: str, diff_marks: DiffMarks, blocks: Sequence[Block], count: ChangeCount
 ) -> list[str]:
-    """A line about the changes inside blocks: the names of the steps if there are few, else their number."""
+    """Return a line about the changes inside blocks: the names of the steps if there are few, else their number."""
     step_lists = {diff_marks.changed_steps(block) for block in blocks}
     longest = max(step_lists, key=len, default=())
     if longest and len(longest) <= MAX_NAMED_STEPS and all(set(some) <= set(longest) for some in step_lists):
@@ -69,7 +72,7 @@ def summarize_inside(
 
 
 def collect_notes(marks: Iterable[DiffMark]) -> list[str]:
-    """The notes of several steps, one line for each thing that changed."""
+    """Return the notes of several steps, one line for each thing that changed."""
     notes_by_subject: dict[str, dict[ChangeNote, None]] = {}
     for mark in marks:
         for note in mark.notes:
@@ -78,21 +81,21 @@ def collect_notes(marks: Iterable[DiffMark]) -> list[str]:
 
 
 def format_variants(subject: str, texts: Sequence[str]) -> str:
-    """One line for a thing that changed, perhaps differently in several steps."""
+    """Return one line for a thing that changed, perhaps differently in several steps."""
     first, *rest = [text.removeprefix(subject).strip() for text in texts]
     short = ", ".join([first, *rest]) if len(texts) <= 2 else f"{first} … {rest[-1]}"
     return f"{subject} {short}".strip()
 
 
 def link_change(own_change: ChangeType, tail_change: ChangeType, head_change: ChangeType) -> ChangeType:
-    """The change of a link: the links of an added or removed step were added or removed with it."""
+    """Return the change of a link: the links of an added or removed step were added or removed with it."""
     if "removed" in (tail_change, head_change):
         return "removed"
     return "added" if "added" in (tail_change, head_change) else own_change
 
 
 def format_members(names: Sequence[str]) -> str:
-    """The numbers of members of a repeat: `6–22`."""
+    """Return the numbers of members of a repeat: `6–22`."""
     if not names:
         return ""
     first, last = (name.rstrip(OLD_SUFFIX).rpartition(".")[2] for name in (names[0], names[-1]))

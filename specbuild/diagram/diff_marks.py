@@ -100,29 +100,26 @@ NO_MARK = DiffMark()
 class DiffMarks:
     """The changes of one diagram, by block and by name of a step or input; `>name` is an output."""
 
-    by_step: dict[tuple[int, str], DiffMark] = field(default_factory=dict)
-    # by id of a block: its paths in the model
-    block_paths: dict[int, list[str]] = field(default_factory=dict)
+    by_step: dict[tuple[Block, str], DiffMark] = field(default_factory=dict)
+    block_paths: dict[Block, list[str]] = field(default_factory=dict)  # the paths of each block in the model
     fold_paths: Callable[[Iterable[str]], str] = ", ".join  # shortens a list of paths
     facts: tuple[str, ...] = ()  # the line under the title
-    # blocks whose ids are keys: they are kept here so that no other object gets their ids
-    live_blocks: list[Block] = field(default_factory=list)
-    _signatures: dict[int, Hashable] = field(default_factory=dict)
+    _signatures: dict[Block, Hashable] = field(default_factory=dict)
 
     def mark_of(self, block: Block, name: str) -> DiffMark:
-        return self.by_step.get((id(block), name), NO_MARK)
+        return self.by_step.get((block, name), NO_MARK)
 
     def block_signature(self, block: Block) -> Hashable:
-        """A value for the changes inside a block, equal for equal changes; () if there are none."""
-        if id(block) not in self._signatures:
+        """Return a value for the changes inside a block, equal for equal changes; () if there are none."""
+        if block not in self._signatures:
             names = [*block.inputs, *(f">{name}" for name in block.outputs)]
             ends = [(name, self.mark_of(block, name).signature) for name in names]
             end_signatures = tuple(end for end in ends if end[1] != NO_MARK.signature)
-            self._signatures[id(block)] = (*end_signatures, *self.step_signatures(block, block.nodes))
-        return self._signatures[id(block)]
+            self._signatures[block] = (*end_signatures, *self.step_signatures(block, block.nodes))
+        return self._signatures[block]
 
     def changed_steps(self, block: Block) -> tuple[str, ...]:
-        """The names of the changed steps of a block, each after its sign."""
+        """Return the names of the changed steps of a block, each after its sign."""
         marks = [
             (node.name.rstrip(OLD_SUFFIX), self.mark_of(block, node.name).change) for node in block.nodes
         ]
@@ -131,7 +128,7 @@ class DiffMarks:
     def step_signatures(
         self, block: Block, nodes: Iterable[Node], prefix_length: int = 0
     ) -> tuple[Hashable, ...]:
-        """The changes of some steps of a block and inside them, by their names without a prefix."""
+        """Return the changes of some steps of a block and inside them, by their names without a prefix."""
         signatures: list[Hashable] = []
         for node in nodes:
             mark = self.mark_of(block, node.name)

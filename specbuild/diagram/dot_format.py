@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def render_dot(view: View, direction: str = "LR", theme: str = "light") -> str:
-    """The text of a DOT file."""
+    """Return the text of a DOT file."""
     from graphviz import Digraph  # imported late: most commands draw nothing
 
     is_dark = theme == "dark"
@@ -85,7 +85,7 @@ def add_contents(graph: Digraph, panel: Panel, is_diff: bool, is_dark: bool) -> 
 
 
 def box_attributes(box: Box, is_diff: bool, is_dark: bool) -> dict[str, str]:
-    """The shape and the colours of a box."""
+    """Return the shape and the colours of a box."""
     fill, line = "port", "frame"
     if box.form in ("card", "symbol"):
         fill, line = f"fill:{box.kind}", f"line:{box.kind}"
@@ -106,7 +106,7 @@ def box_attributes(box: Box, is_diff: bool, is_dark: bool) -> dict[str, str]:
 
 
 def diff_box_style(box: Box, is_dark: bool) -> dict[str, str]:
-    """The attributes of a box in a diagram of two models."""
+    """Return the attributes of a box in a diagram of two models."""
     stroke_width, is_dashed = CHANGE_LINES[box.change]
     style = "rounded,filled" + (",dashed" if is_dashed else "")
     if not box.change:
@@ -121,7 +121,7 @@ def diff_box_style(box: Box, is_dark: bool) -> dict[str, str]:
 
 
 def diff_link_style(link: Link, is_dark: bool) -> dict[str, str]:
-    """The attributes of an added or removed link; {} for others."""
+    """Return the attributes of an added or removed link; {} for others."""
     if not link.change:
         return {}
     stroke_width, is_dashed = CHANGE_LINES[link.change]
@@ -130,7 +130,7 @@ def diff_link_style(link: Link, is_dark: bool) -> dict[str, str]:
 
 
 def escape_rows(*rows: str) -> Any:
-    """Lines of a label that Graphviz does not interpret: no HTML, no escapes, no entities."""
+    """Return lines of a label that Graphviz does not interpret: no HTML, no escapes, no entities."""
     from graphviz import nohtml  # imported late, as above
 
     return nohtml("\\n".join(escape_label(row) for row in rows if row))
@@ -141,7 +141,7 @@ def escape_label(text: str) -> str:
 
 
 def box_rows(box: Box) -> list[str]:
-    """The lines of text on a box."""
+    """Return the lines of text on a box."""
     title = f"{CHANGE_SIGNS[box.change]} {box.title}" if box.change else box.title
     rows = [f"{title} ×{box.repeat_count}" if box.repeat_count else title]
     if box.form == "symbol":

@@ -7,10 +7,10 @@ from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Node, Skip
 from specbuild.ops.base import Op
 
-SOME_INSTANCES = "in some only"  # shown where the spec gives no condition
+SOME_INSTANCES = "in some instances"  # shown where the spec gives no condition
 
 
-class BlockInstances:
+class KindInstances:
     """The instances of one kind of block. `scope` is the one that is drawn: it has the most steps."""
 
     def __init__(self, kind: BlockKind) -> None:
@@ -20,11 +20,11 @@ class BlockInstances:
         self.node_tables = [{s.local_name(n): n for n in s.nodes} for s in self.scopes]
 
     def nodes_by_name(self, scope: StepScope) -> dict[str, Node]:
-        """The steps of one instance, by their names in it."""
+        """Return the steps of one instance, by their names in it."""
         return next(nodes for s, nodes in zip(self.scopes, self.node_tables, strict=True) if s is scope)
 
     def matching_nodes(self, node: Node) -> list[tuple[Node, StepScope]]:
-        """The same step in every instance that has it, `node` itself first."""
+        """Return the same step in every instance that has it, `node` itself first."""
         name = self.scope.local_name(node)
         matches = [(node, self.scope)]
         for scope, nodes in zip(self.scopes, self.node_tables, strict=True):
@@ -34,7 +34,7 @@ class BlockInstances:
         return matches
 
     def step_condition(self, node: Node) -> str | None:
-        """The condition of a step that some instances lack; None if all have it."""
+        """Return the condition of a step that some instances lack; None if all have it."""
         if len(self.scopes) == 1:
             return None
         name = self.scope.local_name(node)
@@ -46,7 +46,7 @@ class BlockInstances:
         return SOME_INSTANCES if when is None else when.text
 
     def changed_sizes(self, first: str, last: list[tuple[Node, StepScope]]) -> AxisSizes:
-        """The sizes of a box's output if they differ from those of its input, else ().
+        """Return the sizes of a box's output if they differ from those of its input, else ().
 
         `first` is the name of the first step in the box, `last` its last step in each instance. For an op
         with any number of inputs, one input with the same sizes is enough: the others are broadcast to it.
@@ -67,7 +67,7 @@ class BlockInstances:
 
     @staticmethod
     def group_length(scope: StepScope, group: str) -> int:
-        """How many members a group has in one instance."""
+        """Return how many members a group has in one instance."""
         prefix = group + "."
         paths = (scope.local_name(node) for node in scope.nodes)
         return len({path[len(prefix) :].partition(".")[0] for path in paths if path.startswith(prefix)})

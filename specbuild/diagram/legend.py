@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES, CHANGE_SIGNS
 from specbuild.diagram.palette import FAMILIES, FILLS
-from specbuild.diagram.scene import Curve, Rect, Scene, Shape, ShapeGroup, Text, shift_shape, straight_path
+from specbuild.diagram.scene import (
+    Curve,
+    Rect,
+    Scene,
+    Shape,
+    ShapeGroup,
+    TextLine,
+    shift_shape,
+    straight_path,
+)
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import View
 
@@ -24,7 +33,7 @@ def add_legend(page: Scene, view: View, top: float, limit: float) -> float:
     """Add the legend of a view, in rows up to `limit` wide. Returns its height."""
     x, y = 0.0, top + 12
     for entry in [*kind_entries(view), *sign_entries(view, page)]:
-        label = Text(entry.width + 5, 0, entry.text, 10, False, "soft")
+        label = TextLine(entry.width + 5, 0, entry.text, 10, False, "soft")
         width = label.x + label.width
         if x and x + width > limit:
             x, y = 0.0, y + 19
@@ -34,13 +43,15 @@ def add_legend(page: Scene, view: View, top: float, limit: float) -> float:
     if view.omitted_blocks:
         names = ", ".join(view.omitted_blocks[:8]) + (" …" if len(view.omitted_blocks) > 8 else "")
         y += 19
-        note = Text(0, y, f"Not opened here: {display_text(names, 140)} (--depth, --open)", 10, False, "mute")
+        note = TextLine(
+            0, y, f"Not shown in detail: {display_text(names, 140)} (--depth, --open)", 10, False, "mute"
+        )
         page.groups.append(ShapeGroup((note,), "note"))
     return y - top
 
 
 def kind_entries(view: View) -> list[LegendEntry]:
-    """The colours of the kinds of op."""
+    """Return the colours of the kinds of op."""
     if view.is_diff:
         return []
     families = view.op_families()
@@ -54,11 +65,14 @@ def kind_entries(view: View) -> list[LegendEntry]:
 
 
 def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
-    """The meaning of signs, lines and abbreviations."""
+    """Return the meaning of signs, lines and abbreviations."""
     boxes = list(view.all_boxes())
     entries = diff_entries(view) if view.is_diff else []
     if any(box.repeat_count for box in boxes):
-        badge: list[Shape] = [Rect(0, -10.5, 20, 14, "badge", "", 4), Text(4, 0, "×N", 8, True, "badge_ink")]
+        badge: list[Shape] = [
+            Rect(0, -10.5, 20, 14, "badge", "", 4),
+            TextLine(4, 0, "×N", 8, True, "badge_ink"),
+        ]
         entries.append(LegendEntry(badge, 20, "repeated, each with its own weights"))
     if any(box.macs_by_kind and box.kind == "block" and box.macs for box in boxes):
         bar: list[Shape] = [
@@ -69,21 +83,21 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
         entries.append(LegendEntry(bar, 30, "share of the panel's multiply-adds, by kind"))
     if any(group.role == "leap" for group in page.groups) and not view.is_diff:
         line = Curve(straight_path([(0, -4), (22, -4)]), "line:fusion", 1.5)
-        entries.append(LegendEntry([line], 22, "passes by other steps"))
+        entries.append(LegendEntry([line], 22, "bypasses other steps"))
     if any(box.condition is not None for box in boxes) and not view.is_diff:
         frame = Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)
         entries.append(LegendEntry([frame], 22, "not in every instance"))
     if any(box.weights_of for box in boxes):
         frame = Rect(0, -9.5, 22, 12, "page", "shared", 3.5, 1)
-        entries.append(LegendEntry([frame], 22, "the same weights, used again"))
+        entries.append(LegendEntry([frame], 22, "shared weights"))
     if any(box.macs and box.form == "card" for box in boxes):
-        word = Text(0, 0, "MACs", 8, False, "mute")
+        word = TextLine(0, 0, "MACs", 8, False, "mute")
         entries.append(LegendEntry([word], word.width, "multiply-adds"))
     return entries
 
 
 def diff_entries(view: View) -> list[LegendEntry]:
-    """The types of change in a diagram of two models."""
+    """Return the types of change in a diagram of two models."""
     changes = {box.change for box in view.all_boxes()}
     entries: list[LegendEntry] = []
     for change in CHANGE_SIGNS:
@@ -93,12 +107,12 @@ def diff_entries(view: View) -> list[LegendEntry]:
             swatch: list[Shape] = [
                 Rect(0, -10.5, 24, 14, f"wash:{change}", line, 4, stroke_width, is_dashed),
                 Rect(6, -9, 12, 11, line if is_filled else "page", line, 3, 1),
-                Text(12, -0.2, CHANGE_SIGNS[change], 10, True, "page" if is_filled else line, True),
+                TextLine(12, -0.2, CHANGE_SIGNS[change], 10, True, "page" if is_filled else line, True),
             ]
             entries.append(LegendEntry(swatch, 24, CHANGE_LABELS[change]))
     if "" in changes:
         frame = Rect(0, -10.5, 24, 14, "page", "edge", 4, CHANGE_LINES[""][0])
-        entries.append(LegendEntry([frame], 24, "as it was"))
+        entries.append(LegendEntry([frame], 24, "unchanged"))
     link_changes = {link.change for panel in view.panels for link in panel.links}
     for change in ("removed", "added"):
         if change in link_changes:

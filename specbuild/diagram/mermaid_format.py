@@ -12,18 +12,18 @@ ARROWS = {"added": "==>", "removed": "-.->"}
 
 
 def render_mermaid(view: View, direction: str = "LR", theme: str = "light") -> str:
-    """The text of a Mermaid flowchart."""
+    """Return the text of a Mermaid flowchart."""
     signs = view.change_key()
     title = f"{display_text(view.title, 90)} ({signs})" if signs else display_text(view.title, 120)
     lines = ["---", f"title: {quote_title(title)}", "---", f"flowchart {direction}"]
     for i, panel in enumerate(view.panels):
         if i:
-            lines.append(f'  subgraph {panel.key}["{escape_text(panel.title)}"]')
+            lines.append(f'  subgraph {panel.key}["{escape_mermaid(panel.title)}"]')
             lines.append(f"    direction {direction}")
         indent = "    " if i else "  "
         lines += [indent + node_line(panel, box, view.is_diff) for box in panel.boxes]
         for link in panel.links:
-            label = f'|"{escape_text(link.label)}"|' if link.label else ""
+            label = f'|"{escape_mermaid(link.label)}"|' if link.label else ""
             arrow = ARROWS.get(link.change, "-->")
             lines.append(f"{indent}{panel.key}_{link.tail} {arrow}{label} {panel.key}_{link.head}")
         if i:
@@ -32,7 +32,7 @@ def render_mermaid(view: View, direction: str = "LR", theme: str = "light") -> s
 
 
 def class_definitions(view: View, is_dark: bool) -> list[str]:
-    """A line for the colours of each class of boxes in the view."""
+    """Return a line for the colours of each class of boxes in the view."""
     used = {node_class(box, view.is_diff) for box in view.all_boxes()}
     ink = find_colour("ink", is_dark)
     lines = []
@@ -52,8 +52,8 @@ def class_definitions(view: View, is_dark: bool) -> list[str]:
 
 
 def node_line(panel: Panel, box: Box, is_diff: bool = False) -> str:
-    """A box as a Mermaid node, with its class."""
-    label = "<br/>".join(escape_text(row) for row in box_rows(box) if row)
+    """Return a box as a Mermaid node, with its class."""
+    label = "<br/>".join(escape_mermaid(row) for row in box_rows(box) if row)
     left, right = {"symbol": ("((", "))"), "card": ("(", ")")}.get(box.form, ("([", "])"))
     if box.form == "card" and box.repeat_count:
         left, right = "[[", "]]"
@@ -61,19 +61,19 @@ def node_line(panel: Panel, box: Box, is_diff: bool = False) -> str:
 
 
 def node_class(box: Box, is_diff: bool) -> str:
-    """The class of a box: its kind, or in a diagram of two models its change."""
+    """Return the class of a box: its kind, or in a diagram of two models its change."""
     if is_diff and (box.change or box.form in ("card", "symbol")):
         return box.change or "same"
     return box.kind if box.kind in FILLS else "port"
 
 
-def escape_text(value: str) -> str:
-    """Text between quotes: a character with a meaning in Mermaid, Markdown or HTML becomes its code."""
+def escape_mermaid(value: str) -> str:
+    """Return text between quotes: a character with a meaning in Mermaid, Markdown or HTML becomes its code."""
     return "".join(
         c if c.isalnum() or c in " .,·×→−÷σ…–/()_=+" else f"#{ord(c)};" for c in display_text(value, 200)
     )
 
 
 def quote_title(value: str) -> str:
-    """A quoted text for the front matter, which is YAML."""
+    """Return a quoted text for the front matter, which is YAML."""
     return '"' + "".join(c for c in display_text(value, 200) if c not in '"\\') + '"'

@@ -12,8 +12,17 @@ from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES
 from specbuild.diagram.legend import add_legend
 from specbuild.diagram.panel_layout import JUNCTION_SIZE, MAX_LABEL, PanelLayout
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel
-from specbuild.diagram.scene import Curve, Rect, Scene, Shape, ShapeGroup, Text, shift_shape, straight_path
-from specbuild.diagram.text_metrics import display_text, text_width
+from specbuild.diagram.scene import (
+    Curve,
+    Rect,
+    Scene,
+    Shape,
+    ShapeGroup,
+    TextLine,
+    shift_shape,
+    straight_path,
+)
+from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Box, Panel, View
 
 PAGE_WIDTH = 1000.0  # about the length of a row of boxes that runs to the right
@@ -58,16 +67,16 @@ def compose_scene(view: View, direction: str, link_for: LinkFunction) -> Scene:
 
 
 def box_mac_share(box: Box, macs: int) -> float:
-    """The share of a block in the multiply-adds of its panel; 0 for boxes without a bar."""
+    """Return the share of a block in the multiply-adds of its panel; 0 for boxes without a bar."""
     return box.macs / macs if macs and box.kind == "block" and box.macs_by_kind else 0.0
 
 
 def frame_panel(placed: PlacedPanel, has_frame: bool) -> FramedPanel:
     if not has_frame:
         return FramedPanel(placed, False, placed.w, placed.h)
-    title_width = text_width(placed.panel.title, 12, True)
-    heading_width = title_width + 10 + text_width(usage_label(placed.panel), 10)
-    subtitle_width = min(text_width(placed.panel.subtitle, 10), 330)
+    title_width = measure_text(placed.panel.title, 12, True)
+    heading_width = title_width + 10 + measure_text(usage_label(placed.panel), 10)
+    subtitle_width = min(measure_text(placed.panel.subtitle, 10), 330)
     return FramedPanel(
         placed,
         True,
@@ -85,16 +94,16 @@ def usage_label(panel: Panel) -> str:
 
 
 def fit_text(text: str, room: float, size: float = 10) -> str:
-    """A text cut to a width, between two words."""
-    if text_width(text, size) <= room:
+    """Return a text cut to a width, between two words."""
+    if measure_text(text, size) <= room:
         return text
-    while text and text_width(text + " …", size) > room:
+    while text and measure_text(text + " …", size) > room:
         text = text.rpartition(" ")[0]
     return text + " …" if text else ""
 
 
 def compose_page(view: View, panels: list[FramedPanel], link_for: LinkFunction, direction: str) -> Scene:
-    """The page with the title, the main panel, the other panels below it (TB: beside it) and the legend."""
+    """Return the page with the title, the main panel, the other panels below it (TB: beside it) and the legend."""
     page = Scene(view.title, description=view.subtitle)
     main, others = panels[0], panels[1:]
     title = title_texts(view, main, max([600.0, *(panel.w for panel in panels)]))
@@ -123,18 +132,18 @@ def compose_page(view: View, panels: list[FramedPanel], link_for: LinkFunction, 
     return shift_scene(page, MARGIN, MARGIN)
 
 
-def title_texts(view: View, main: FramedPanel, limit: float) -> list[Text]:
-    """The title, the description and the line of numbers, one below the other. Texts may be empty."""
+def title_texts(view: View, main: FramedPanel, limit: float) -> list[TextLine]:
+    """Return the title, the description and the line of numbers, one below the other. Texts may be empty."""
     description = "" if view.is_diff else main.placed.panel.subtitle
     return [
-        Text(0, 16, view.title, 18, True),
-        Text(0, 33, fit_text(display_text(description, 300), limit), 10, False, "soft"),
-        Text(0, 48 if description else 33, view.subtitle, 10, False, "mute"),
+        TextLine(0, 16, view.title, 18, True),
+        TextLine(0, 33, fit_text(display_text(description, 300), limit), 10, False, "soft"),
+        TextLine(0, 48 if description else 33, view.subtitle, 10, False, "mute"),
     ]
 
 
 def without_panels(view: View, omitted: list[str]) -> View:
-    """A view without the panels with these titles, which become omitted blocks."""
+    """Return a view without the panels with these titles, which become omitted blocks."""
     return replace(
         view,
         omitted_blocks=(*omitted, *view.omitted_blocks),
@@ -189,9 +198,9 @@ def fill_shelves(
 
 
 def heading_shapes(framed: FramedPanel, x: float, y: float) -> list[Shape]:
-    """The frame of a panel, with the name of the block, its use count or change, and its description."""
+    """Return the frame of a panel, with the name of the block, its use count or change, and its description."""
     panel = framed.placed.panel
-    title = Text(x + INSET, y + 18, display_text(panel.title, 48), 12, True)
+    title = TextLine(x + INSET, y + 18, display_text(panel.title, 48), 12, True)
     line, stroke_width, is_dashed = "frame", 1.1, False
     if panel.change:
         line, (stroke_width, is_dashed) = f"mark:{panel.change}", CHANGE_LINES[panel.change]
@@ -199,9 +208,9 @@ def heading_shapes(framed: FramedPanel, x: float, y: float) -> list[Shape]:
     shapes: list[Shape] = [frame, title]
     remarks = [usage_label(panel), CHANGE_LABELS[panel.change] if panel.change else ""]
     if remark := " · ".join(part for part in remarks if part):
-        shapes.append(Text(title.x + title.width + 8, y + 18, remark, 10, False, "mute"))
+        shapes.append(TextLine(title.x + title.width + 8, y + 18, remark, 10, False, "mute"))
     if subtitle := fit_text(display_text(panel.subtitle, 200), framed.w - 2 * INSET):
-        shapes.append(Text(x + INSET, y + 33, subtitle, 10, False, "mute"))
+        shapes.append(TextLine(x + INSET, y + 33, subtitle, 10, False, "mute"))
     return shapes
 
 
@@ -231,12 +240,12 @@ def add_panel(
     for route in placed.routes:
         if route.label:
             px, py, text = route.label
-            label = Text(x + px, y + py, display_text(text, MAX_LABEL), 8, False, "mute", True)
+            label = TextLine(x + px, y + py, display_text(text, MAX_LABEL), 8, False, "mute", True)
             page.groups.append(ShapeGroup((label,), "label"))
 
 
 def route_curve(route: LinkRoute, x: float, y: float, is_diff: bool) -> Curve:
-    """The line of a link, in a panel whose contents start at x, y."""
+    """Return the line of a link, in a panel whose contents start at x, y."""
     points = tuple((px + x, py + y) for px, py in route.points)
     change = route.link.change
     line, stroke_width = ("line:fusion", 1.5) if route.is_skip and not is_diff else ("edge", 1.25)
@@ -263,19 +272,19 @@ def add_weight_links(page: Scene, placed: PlacedPanel, x: float, y: float) -> No
 
 
 def box_tooltip(box: Box) -> str:
-    """The tooltip of a box."""
+    """Return the tooltip of a box."""
     parts = [f"{box.name or box.title}"]
     if box.detail:
         parts[0] += f": {box.detail}"
     parts[:0] = [CHANGE_LABELS[box.change]] if box.change else []
     parts += box.notes
     parts += [f"{chip.step}: {chip.text}" for chip in box.chips]
-    parts += [f"gives {box.type}"] * bool(box.type and box.form in ("card", "symbol"))
+    parts += [f"output {box.type}"] * bool(box.type and box.form in ("card", "symbol"))
     parts += [f"{box.type}"] * bool(box.form in ("input", "output", "port"))
     parts += [f"{box.parameters:,} parameters"] * bool(box.parameters)
     parts += [f"{box.macs:,} multiply-adds"] * bool(box.macs)
     parts += [f"only if {box.condition}"] * (box.condition is not None)
-    parts += [f"the weights of {box.weights_of}"] * bool(box.weights_of)
+    parts += [f"shares the weights of {box.weights_of}"] * bool(box.weights_of)
     if box.at is not None:
         location = box.at.location
         file = PurePath(location.file)  # a diagram must not contain the folders of the machine
@@ -293,7 +302,7 @@ def right_edge(page: Scene) -> float:
     edges = [0.0]
     for group in page.groups:
         for shape in group.shapes:
-            if isinstance(shape, Text):
+            if isinstance(shape, TextLine):
                 edges.append(shape.x + shape.width * (0.5 if shape.is_centered else 1))
             elif isinstance(shape, Rect):
                 edges.append(shape.x + shape.w)

@@ -90,6 +90,7 @@ FAMILIES = {
     "resize": ("pooling", "resampling"),
     "merge": ("fusion", "fusion"),
     "contraction": ("fusion", "contraction"),
+    "fourier": ("linear", "Fourier transform"),
     "norm": ("norm", "normalisation"),
     "dropout": ("norm", "dropout"),
     "shape": ("layout", "reshape"),
@@ -102,12 +103,12 @@ FAMILIES = {
 
 
 def op_kind(family: str) -> str:
-    """The kind of an op of this family. A plugin's own family has the colours of a block."""
+    """Return the kind of an op of this family. A plugin's own family has the colours of a block."""
     return FAMILIES.get(family, ("block", family))[0]
 
 
 def find_tone(token: str) -> Tone:
-    """The colours of a token: a key of `TOKENS`, or `line:KIND`, `fill:KIND`, `mark:CHANGE`, `wash:CHANGE`."""
+    """Return the colours of a token: a key of `TOKENS`, or `line:KIND`, `fill:KIND`, `mark:CHANGE`, `wash:CHANGE`."""
     part, _, kind = token.partition(":")
     if part == "line":
         return STROKES[kind]
@@ -125,7 +126,7 @@ def find_colour(token: str, is_dark: bool) -> str:
 
 
 def list_tokens() -> list[str]:
-    """All tokens that have colours."""
+    """Return all tokens that have colours."""
     kinds = [*(f"line:{kind}" for kind in STROKES), *(f"fill:{kind}" for kind in FILLS)]
     changes = [
         *(f"mark:{change}" for change in CHANGE_STROKES),

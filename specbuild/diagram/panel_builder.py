@@ -9,17 +9,17 @@ from specbuild.diagnostics.sentences import first_sentence
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import (
     AxisSizes,
+    count_window_axes,
     format_arguments,
     format_axes,
     format_axis_sizes,
-    join_parts,
+    join_caption,
     op_caption,
-    window_axes,
 )
 from specbuild.diagram.diff_boxes import link_change, mark_box
 from specbuild.diagram.diff_marks import OLD_SUFFIX, ChangeType
 from specbuild.diagram.palette import op_kind
-from specbuild.diagram.repeat_boxes import RepeatBoxes
+from specbuild.diagram.repeat_boxes import RepeatBoxes, add_costs
 from specbuild.diagram.step_groups import StepGroup
 from specbuild.diagram.view_model import BlockKind, Box, Chip, Link, Panel, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
@@ -33,7 +33,7 @@ MAX_CHIP_TEXT = 22  # characters; a chip with a longer caption shows only the na
 
 
 def build_panel(kinds: BlockKinds, kind: BlockKind, *, is_main: bool) -> Panel:
-    """The panel of one kind of block."""
+    """Return the panel of one kind of block."""
     return PanelBuilder(kinds, kind, is_main).build()
 
 
@@ -119,7 +119,7 @@ class PanelBuilder(RepeatBoxes):
             return
         same_steps = self.matching_nodes(node)
         marks = [self.marks.mark_of(scope.block, n.name) for n, scope in same_steps]
-        parameters, macs = self.common_cost(same_steps)
+        (parameters, macs), varies = self.common_cost(same_steps)
         base = Box(
             "",
             "card",
@@ -128,6 +128,7 @@ class PanelBuilder(RepeatBoxes):
             type=str(node.type),
             parameters=parameters,
             macs=macs,
+            has_varying_cost=varies,
             condition=self.step_condition(node),
             steps=(self.scope.local_name(node),),
             at=node.at,
@@ -135,13 +136,13 @@ class PanelBuilder(RepeatBoxes):
             weights_of=node.reuses or "",
         )
         if isinstance(node.op, Block):
-            title = self.step_title(node, node.op.kind)
+            title = self.step_title(node, node.op.name)
             blocks = [n for n, _ in same_steps if isinstance(n.op, Block)]
             arguments = format_arguments(blocks, exclude={note.what for note in marks[0].notes})
             box = replace(
                 base,
                 title=title,
-                detail=join_parts(node.op.kind if title != node.op.kind else "", arguments),
+                detail=join_caption(node.op.name if title != node.op.name else "", arguments),
                 sizes=self.output_sizes(node, same_steps),
                 opens_panel=self.kinds.panel_key(node.op, marks[0].change, marks[0].is_new_block),
                 macs_by_kind=self.mac_shares(self.kinds.macs_by_kind(node, self.scope.block)),
@@ -155,28 +156,28 @@ class PanelBuilder(RepeatBoxes):
         self.link_inputs(node, key)
 
     def op_box(self, node: Node, same_steps: list[tuple[Node, StepScope]], base: Box) -> Box:
-        """`base` with what an op shows: a symbol for arithmetic, else a title and a caption."""
+        """Return `base` with what an op shows: a symbol for arithmetic, else a title and a caption."""
         op = node.op
         assert isinstance(op, Op)
         sizes = self.output_sizes(node, same_steps)
         base = replace(base, kind=op_kind(op.family), families=(op.family,), sizes=sizes)
         if op.symbol and not self.marks.mark_of(self.scope.block, node.name).change:
             name = self.scope.local_name(node) if node.has_own_name else ""
-            return replace(base, form="symbol", title=op.symbol, name=name, detail=op.name)
+            return replace(base, form="symbol", title=op.symbol, name=name, detail=op.title)
         detail = self.op_detail(node, same_steps, bool(sizes))
-        title = self.step_title(node, op.name)
-        if title == op.name:
-            detail = detail[len(op.name) :].strip()
+        title = self.step_title(node, op.title)
+        if title == op.title:
+            detail = detail[len(op.title) :].strip()
         return replace(base, title=title, detail=detail)
 
     def op_detail(
         self, node: Node, same_steps: list[tuple[Node, StepScope]], hides_target: bool = False
     ) -> str:
         ops = [n.op for n, _ in same_steps if isinstance(n.op, Op)]
-        return op_caption(ops, window_axes(node), hides_target)
+        return op_caption(ops, count_window_axes(node), hides_target)
 
     def step_title(self, node: Node, default: str) -> str:
-        """The name of a step in the spec, its path if it is in a group, else `default`."""
+        """Return the name of a step in the spec, its path if it is in a group, else `default`."""
         name = self.scope.local_name(node).rstrip(OLD_SUFFIX)
         head, dot, last = name.rpartition(".")
         if dot and last.isdigit() and self.is_single_box(head):
@@ -184,7 +185,7 @@ class PanelBuilder(RepeatBoxes):
         return name if node.has_own_name or dot else default
 
     def is_single_box(self, group: str) -> bool:
-        """Whether a group becomes one box: all its steps but the first can be chips."""
+        """Return whether a group becomes one box: all its steps but the first can be chips."""
         members = [n for n in self.scope.nodes if self.scope.local_name(n).startswith(group + ".")]
         return not self.kinds.all_ops and all(
             isinstance(n.op, Skip) or (isinstance(n.op, Op) and n.op.family in CHIP_FAMILIES)
@@ -218,14 +219,17 @@ class PanelBuilder(RepeatBoxes):
         same_steps = self.matching_nodes(node)
         caption = self.op_detail(node, same_steps)
         if len(caption) > MAX_CHIP_TEXT or op.family in ("norm", "dropout"):
-            caption = op.name
-        parameters, macs = self.common_cost(same_steps)
+            caption = op.title
+        cost, varies = self.common_cost(same_steps)
+        varies = varies or box.has_varying_cost
+        parameters, macs = (0, 0) if varies else add_costs([(box.parameters, box.macs), cost])
         self.update_box(
             replace(
                 box,
                 chips=(*box.chips, Chip(op_kind(op.family), op.family, caption, self.scope.local_name(node))),
-                parameters=box.parameters + parameters,
-                macs=box.macs + macs,
+                parameters=parameters,
+                macs=macs,
+                has_varying_cost=varies,
                 type=str(node.type),
                 sizes=self.changed_sizes(box.steps[0], same_steps),
                 steps=(*box.steps, self.scope.local_name(node)),
@@ -235,7 +239,7 @@ class PanelBuilder(RepeatBoxes):
         return True
 
     def can_carry_chip(self, box: Box, node: Node, op: Op) -> bool:
-        """Whether a light step fits on a box: one op with the same condition and the same change."""
+        """Return whether a light step fits on a box: one op with the same condition and the same change."""
         if box.form != "card" or box.kind in ("block", "weight") or box.repeat_count or box.weights_of:
             return False
         if len(box.chips) >= MAX_CHIPS or box.condition != self.step_condition(node):
@@ -254,10 +258,10 @@ class PanelBuilder(RepeatBoxes):
         if key is not None:
             self.update_box(replace(self.find_box(key), has_shared_weights=True))
 
-    def common_cost(self, same_steps: Sequence[tuple[Node, StepScope]]) -> tuple[int, int]:
-        """Parameters and multiply-adds of a step; (0, 0) if they differ between instances."""
+    def common_cost(self, same_steps: Sequence[tuple[Node, StepScope]]) -> tuple[tuple[int, int], bool]:
+        """Return parameters and multiply-adds of a step, and whether they differ between instances: then (0, 0)."""
         costs = {self.kinds.step_cost(node, scope.block) for node, scope in same_steps}
-        return costs.pop() if len(costs) == 1 else (0, 0)
+        return (costs.pop(), False) if len(costs) == 1 else ((0, 0), True)
 
     def output_sizes(self, node: Node, same_steps: list[tuple[Node, StepScope]]) -> AxisSizes:
         if isinstance(node.op, Block) and "" not in node.op.outputs:
@@ -271,7 +275,7 @@ class PanelBuilder(RepeatBoxes):
         labels: list[str] = []
         if isinstance(node.op, Block):
             labels = list(node.op.inputs) if len(node.op.inputs) > 1 else []
-        elif isinstance(node.op, Op) and len(node.inputs) > 1 and not node.op.input_specs[0].variadic:
+        elif isinstance(node.op, Op) and has_several_inputs(node) and not node.op.input_specs[0].variadic:
             labels = [spec.name for spec in node.op.input_specs]
         mark = self.marks.mark_of(self.scope.block, node.name)
         for i, ref in enumerate(node.inputs):
@@ -306,6 +310,11 @@ class PanelBuilder(RepeatBoxes):
             self.links[tail, head, ref] = Link(tail, head, label, str(type_), change)
 
     def with_change(self, link: Link) -> Link:
-        """A link with its change in a diagram of two models."""
+        """Return a link with its change in a diagram of two models."""
         tail, head = self.find_box(link.tail).change, self.find_box(link.head).change
         return replace(link, change=link_change(link.change, tail, head))
+
+
+def has_several_inputs(node: Node) -> bool:
+    """Return whether a step has more than one input; optional ones that are absent do not count."""
+    return sum(ref is not None for ref in node.inputs) > 1

@@ -11,7 +11,7 @@ from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.panel_rows import PanelRow, RowDivision, main_links
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
-from specbuild.diagram.text_metrics import display_text, text_width
+from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Link, Panel
 
 ROW_GAP = 30.0
@@ -40,7 +40,7 @@ class PanelLayout:
         return [self.row_graph(row) for row in self.rows]
 
     def row_graph(self, row: PanelRow) -> str:
-        """A row in the DOT language. It has sizes and keys, but no text of the spec."""
+        """Return a row in the DOT language. It has sizes and keys, but no text of the spec."""
         rank_direction, rank_gap = ("LR", 0.33) if self.is_horizontal else ("TB", 0.3)
         lines = [
             "digraph {",
@@ -65,7 +65,7 @@ class PanelLayout:
         return "\n".join([*lines, "}"])
 
     def graph_nodes(self, row: PanelRow) -> list[str]:
-        """The nodes of a row: its boxes, its junctions, and where links from and to other rows end."""
+        """Return the nodes of a row: its boxes, its junctions, and where links from and to other rows end."""
         lines = []
         for key in row.keys:
             card = self.cards[key]
@@ -83,10 +83,10 @@ class PanelLayout:
         return lines
 
     def graph_edge(self, tail: str, head: str, name: str, label: str, weight: int = 60) -> str:
-        """An edge. For a label it has an empty table of the same size."""
+        """Return an edge. For a label it has an empty table of the same size."""
         table = ""
         if label:
-            w, h = text_width(display_text(label, MAX_LABEL), 8) + 8, 12
+            w, h = measure_text(display_text(label, MAX_LABEL), 8) + 8, 12
             table = (
                 ', label=<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" '
                 f'WIDTH="{w:.0f}" HEIGHT="{h}"><TR><TD></TD></TR></TABLE>>'
@@ -100,7 +100,7 @@ class PanelLayout:
     # -- output of Graphviz
 
     def place_panel(self, outputs: Sequence[bytes]) -> PlacedPanel:
-        """The panel with positions. `outputs` are the JSON texts of Graphviz, one for each row."""
+        """Return the panel with positions. `outputs` are the JSON texts of Graphviz, one for each row."""
         placed = PlacedPanel(self.panel, self.cards)
         offset = 0.0
         ends: list[tuple[Point, Point]] = []
@@ -141,7 +141,7 @@ class PanelLayout:
     def horizontal_turn(
         self, placed: PlacedPanel, row: PanelRow, next_row: PanelRow, start: Point, end: Point
     ) -> list[Point]:
-        """The corners of a route that runs between two rows, one above the other."""
+        """Return the corners of a route that runs between two rows, one above the other."""
         above = max(placed.positions[key].bounds[3] for key in row.keys)
         below = min(placed.positions[key].bounds[1] - self.cards[key].stack_height for key in next_row.keys)
         skip_tops = [
@@ -155,7 +155,7 @@ class PanelLayout:
     def vertical_turn(
         self, placed: PlacedPanel, row: PanelRow, next_row: PanelRow, start: Point, end: Point
     ) -> list[Point]:
-        """The corners of a route that runs between two rows, side by side."""
+        """Return the corners of a route that runs between two rows, side by side."""
         left = max(placed.positions[key].bounds[2] for key in row.keys)
         right = min(placed.positions[key].bounds[0] for key in next_row.keys)
         x = (left + right) / 2

@@ -35,7 +35,10 @@ class RowDivision:
         self.panel, self.cards, self.is_horizontal, self.limit = panel, cards, is_horizontal, limit
 
     def order_boxes(self) -> list[str]:
-        """The boxes in an order in which each comes after its inputs. Sources come just before their first reader."""
+        """Return the boxes in an order in which each comes after its inputs.
+
+        Sources come just before their first reader.
+        """
         keys = [box.key for box in self.panel.boxes]
         reads: dict[str, list[str]] = {key: [] for key in keys}
         for link in self.panel.links:
@@ -63,7 +66,7 @@ class RowDivision:
         return card.w if self.is_horizontal else card.h
 
     def split_rows(self) -> list[PanelRow]:
-        """The rows of the panel, of about the same length, none much longer than the limit."""
+        """Return the rows of the panel, of about the same length, none much longer than the limit."""
         order = self.order_boxes()
         index = {key: i for i, key in enumerate(order)}
         links = sorted(self.panel.links, key=lambda link: (index[link.tail], index[link.head]))
@@ -84,7 +87,10 @@ class RowDivision:
         return rows
 
     def join_pieces(self, pieces: list[list[str]]) -> list[list[str]]:
-        """Pieces that can begin a row: each of their boxes reads a value. Others are joined to the piece before."""
+        """Return pieces that can begin a row: each of their boxes reads a value.
+
+        Others are joined to the piece before.
+        """
         heads = {link.head for link in self.panel.links}
         joined_pieces: list[list[str]] = []
         for piece in pieces:
@@ -95,7 +101,7 @@ class RowDivision:
         return joined_pieces
 
     def piece_length(self, piece: list[str], links: Sequence[Link]) -> float:
-        """The length of a piece along the flow: that of its longest path."""
+        """Return the length of a piece along the flow: that of its longest path."""
         inside = set(piece)
         path_lengths: dict[str, float] = {}  # of the longest path to the end of each box
         reads: dict[str, list[str]] = {key: [] for key in piece}
@@ -116,7 +122,10 @@ class RowDivision:
         last_reader: Mapping[str, int],
         index: Mapping[str, int],
     ) -> PanelRow:
-        """A row of boxes with its links. `index` gives the position of each box in the panel's order."""
+        """Return a row of boxes with its links.
+
+        `index` gives the position of each box in the panel's order.
+        """
         inside = set(keys)
         begin, end = index[keys[0]], index[keys[-1]]
         row = PanelRow(keys)
@@ -155,7 +164,7 @@ def add_junctions(row: PanelRow) -> None:
 
 
 def split_pieces(order: Sequence[str], last_reader: Mapping[str, int]) -> list[list[str]]:
-    """The boxes in order, cut wherever only one value is read later."""
+    """Return the boxes in order, cut wherever only one value is read later."""
     pieces: list[list[str]] = [[]]
     for i, key in enumerate(order):
         pieces[-1].append(key)
@@ -165,7 +174,7 @@ def split_pieces(order: Sequence[str], last_reader: Mapping[str, int]) -> list[l
 
 
 def find_crossing(order: Sequence[str], last_reader: Mapping[str, int], i: int) -> list[str]:
-    """At most two of the boxes up to index i whose values are read after it."""
+    """Return at most two of the boxes up to index i whose values are read after it."""
     crossing = []
     for key in reversed(order[: i + 1]):
         if last_reader[key] > i:
@@ -176,7 +185,7 @@ def find_crossing(order: Sequence[str], last_reader: Mapping[str, int], i: int) 
 
 
 def balance_rows(lengths: Sequence[float], row_count: int, limit: float) -> list[int]:
-    """The number of pieces in each row, so that the rows have about the same length.
+    """Return the number of pieces in each row, so that the rows have about the same length.
 
     There are more rows than `row_count` if one would be too long.
     """
@@ -190,7 +199,7 @@ def balance_rows(lengths: Sequence[float], row_count: int, limit: float) -> list
 
 
 def fill_rows(lengths: Sequence[float], row_count: int, target: float) -> list[int]:
-    """The number of pieces in each row, if each row but the last ends before it is longer than the target."""
+    """Return the number of pieces in each row, if each row but the last ends before it is longer than the target."""
     counts: list[int] = []
     current, count = 0.0, 0
     for length in lengths:
@@ -203,7 +212,7 @@ def fill_rows(lengths: Sequence[float], row_count: int, target: float) -> list[i
 
 
 def row_lengths(counts: Sequence[int], lengths: Sequence[float]) -> list[float]:
-    """The length of each row, from the number of its pieces and the lengths of all pieces."""
+    """Return the length of each row, from the number of its pieces and the lengths of all pieces."""
     ends = list(accumulate(counts))
     return [
         sum(lengths[end - count : end]) + RANK_GAP * (count - 1)
@@ -212,7 +221,7 @@ def row_lengths(counts: Sequence[int], lengths: Sequence[float]) -> list[float]:
 
 
 def merge_short_rows(counts: list[int], lengths: Sequence[float], limit: float) -> list[int]:
-    """The numbers of pieces after merging a very short first or last row into its neighbour."""
+    """Return the numbers of pieces after merging a very short first or last row into its neighbour."""
     merged = list(counts)
     extents = row_lengths(counts, lengths)
     if len(merged) > 1 and extents[-1] < SHORT_ROW * limit:
@@ -223,7 +232,7 @@ def merge_short_rows(counts: list[int], lengths: Sequence[float], limit: float) 
 
 
 def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, str], int]:
-    """A function that returns the number of links of the longest path from one box to another."""
+    """Return a function that returns the number of links of the longest path from one box to another."""
     after: dict[str, list[str]] = {key: [] for key in keys}
     for link in links:
         after[link.tail].append(link.head)
@@ -244,7 +253,7 @@ def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, 
 
 
 def main_links(row: PanelRow) -> set[Link]:
-    """The links on the only longest path through a row, which are drawn straight.
+    """Return the links on the only longest path through a row, which are drawn straight.
 
     Where several paths are equally long, such as query, key and value, none is: they are spread evenly.
     """

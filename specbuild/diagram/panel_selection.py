@@ -19,7 +19,6 @@ from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 # The size of a diagram whose depth the user did not choose.
 READABLE_BOXES = 80
 READABLE_PANELS = 9
-NO_LIMIT = 64  # levels
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class DetailLevel:
 def plan_view(
     model: Block, costs: CostFunction, detail: DetailLevel, title: str = "", marks: DiffMarks | None = None
 ) -> View:
-    """The panels that a diagram of a model shows; with `marks`, a diagram of two models.
+    """Return the panels that a diagram of a model shows; with `marks`, a diagram of two models.
 
     Raises SB953 if there is no block at `detail.open_path`.
     """
@@ -43,17 +42,17 @@ def plan_view(
     for block in distinct_blocks(root):
         if block is not root:
             kinds.kind_key(block)
-    depth = NO_LIMIT if detail.depth is None and detail.all_ops else detail.depth
+    depth = detail.depth
     notes: list[str] = []
     panels, omitted_blocks = select_panels(root, kinds, depth, notes)
-    parameters, macs = total_cost(root, costs)
-    facts = [f"{short_number(parameters)} parameters", f"{short_number(macs)} multiply-adds a sample"]
+    parameters, macs = block_cost(root, costs)
+    facts = [f"{short_number(parameters)} parameters", f"{short_number(macs)} multiply-adds per sample"]
     if marks is not None:
         facts = list(marks.facts)
     if path:
-        facts.insert(0, f"{display_text(model.kind)} · {display_text(path)}")
+        facts.insert(0, f"{display_text(model.name)} · {display_text(path)}")
     return View(
-        display_text(title or root.kind, 120),
+        display_text(title or root.name, 120),
         " · ".join(facts),
         tuple(remove_dead_links([panels[0], *add_usage(panels[1:], root, kinds)])),
         tuple(dict.fromkeys(omitted_blocks)),
@@ -67,11 +66,11 @@ def plan_view(
 def select_panels(
     root: Block, kinds: BlockKinds, depth: int | None, notes: list[str]
 ) -> tuple[list[Panel], list[str]]:
-    """The panel of the root, then those that its boxes open, level by level.
+    """Return the panel of the root, then those that its boxes open, level by level.
 
     Returns the panels and the titles of omitted blocks.
     """
-    main = BlockKind("main", root.kind, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
+    main = BlockKind("main", root.name, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
     panels = [build_readable_panel(kinds, main, notes, is_main=True)]
     omitted_blocks: list[str] = []
     box_count = len(panels[0].boxes)
@@ -96,7 +95,7 @@ def select_panels(
 
 
 def add_usage(panels: list[Panel], root: Block, kinds: BlockKinds) -> list[Panel]:
-    """Panels with the use count of their block, and in a diagram of two models the paths of its changes."""
+    """Return panels with the use count of their block, and in a diagram of two models the paths of its changes."""
     counts = count_uses(root, kinds)
     used = [replace(panel, use_count=counts.get(panel.key, 0)) for panel in panels]
     if not kinds.is_diff:
@@ -108,36 +107,36 @@ def add_usage(panels: list[Panel], root: Block, kinds: BlockKinds) -> list[Panel
 
 
 def build_readable_panel(kinds: BlockKinds, kind: BlockKind, notes: list[str], *, is_main: bool) -> Panel:
-    """The panel of one kind of block, summarized if it has too many boxes."""
+    """Return the panel of one kind of block, summarized if it has too many boxes."""
     panel = build_panel(kinds, kind, is_main=is_main)
     return limit_boxes(condense_unchanged(panel) if kinds.is_diff else panel, notes)
 
 
 def instance_locations(kind: BlockKind, marks: DiffMarks) -> str:
-    """The paths of the changed instances of a block; empty if only one of two models has the block."""
-    paths = [path for scope in kind.scopes for path in marks.block_paths.get(id(scope.block), ())]
+    """Return the paths of the changed instances of a block; empty if only one of two models has the block."""
+    paths = [path for scope in kind.scopes for path in marks.block_paths.get(scope.block, ())]
     return f"in {marks.fold_paths(paths)}" if paths and not kind.change else ""
 
 
 def count_uses(root: Block, kinds: BlockKinds) -> Counter[str]:
-    """How often a block contains each kind of block, at any depth. Reused weights do not count."""
-    counts: dict[int, Counter[str]] = {}
+    """Return how often a block contains each kind of block, at any depth. Reused weights do not count."""
+    counts: dict[Block, Counter[str]] = {}
 
     def count_inside(block: Block) -> Counter[str]:
-        if id(block) not in counts:
+        if block not in counts:
             count: Counter[str] = Counter()
             for node in block.nodes:
                 if isinstance(node.op, Block) and not node.reuses:
                     count[kinds.kind_key(node.op)] += 1
                     count.update(count_inside(node.op))
-            counts[id(block)] = count
-        return counts[id(block)]
+            counts[block] = count
+        return counts[block]
 
     return count_inside(root)
 
 
 def remove_dead_links(panels: list[Panel]) -> list[Panel]:
-    """Panels whose boxes open only panels that are drawn."""
+    """Return panels whose boxes open only panels that are drawn."""
     drawn = {panel.key for panel in panels}
     return [
         replace(p, boxes=tuple(b if b.opens_panel in drawn else replace(b, opens_panel="") for b in p.boxes))
@@ -145,14 +144,14 @@ def remove_dead_links(panels: list[Panel]) -> list[Panel]:
     ]
 
 
-def total_cost(root: Block, costs: CostFunction) -> tuple[int, int]:
-    """Parameters and multiply-adds of all steps of a block."""
+def block_cost(root: Block, costs: CostFunction) -> tuple[int, int]:
+    """Return parameters and multiply-adds of all steps of a block."""
     step_costs = [costs(node, root) for node in root.nodes]
     return sum(c[0] for c in step_costs), sum(c[1] for c in step_costs)
 
 
 def find_block(model: Block, path: str) -> tuple[Block, str]:
-    """The block at a path, and the path in full: for a repeat `layer1`, its first member `layer1.0`.
+    """Return the block at a path, and the path in full: for a repeat `layer1`, its first member `layer1.0`.
 
     Raises SB953 if there is no such step, or if it is not a block.
     """
@@ -171,7 +170,7 @@ def find_block(model: Block, path: str) -> tuple[Block, str]:
 
 
 def missing_step_error(block: Block, node: Node | None, path: str, walked_path: str) -> SpecError:
-    within = f"`{make_printable(walked_path)}`" if walked_path else block.kind
+    within = f"`{make_printable(walked_path)}`" if walked_path else block.name
     names = [n.name for n in block.nodes if isinstance(n.op, Block)]
     names += [n.split(".")[0] for n in names if "." in n]
     if node is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from specbuild.diagram.graphviz_process import run_graphviz
 from specbuild.diagram.palette import find_colour
-from specbuild.diagram.scene import Point, Rect, Scene, Shape, Text, straight_path
+from specbuild.diagram.scene import Point, Rect, Scene, Shape, TextLine, straight_path
 from specbuild.diagram.svg_format import arrow_head
 from specbuild.diagram.text_metrics import advance_widths
 
@@ -16,10 +16,10 @@ DPI = 144
 
 
 def render_image(scene: Scene, format: str, theme: str) -> bytes:
-    """The bytes of a PNG or PDF file. Raises SB951 and SB954."""
+    """Return the bytes of a PNG or PDF file. Raises SB951 and SB954."""
     is_dark = theme == "dark"
     has_other_characters = any(
-        isinstance(s, Text) and not set(s.text) <= set(advance_widths(s.bold))
+        isinstance(s, TextLine) and not set(s.text) <= set(advance_widths(s.bold))
         for g in scene.groups
         for s in g.shapes
     )
@@ -29,7 +29,7 @@ def render_image(scene: Scene, format: str, theme: str) -> bytes:
 
 
 def drawing_graph(scene: Scene, is_dark: bool, format: str) -> str:
-    """A graph with two invisible nodes in opposite corners, and the scene as its background."""
+    """Return a graph with two invisible nodes in opposite corners, and the scene as its background."""
     operations = " ".join(
         op for g in scene.groups for s in g.shapes for op in shape_operations(s, scene.height, is_dark)
     )
@@ -44,14 +44,14 @@ def drawing_graph(scene: Scene, is_dark: bool, format: str) -> str:
 
 
 def quote_string(text: str) -> str:
-    """A string of DOT in pieces: Graphviz reads at most 16,384 bytes in one piece."""
+    """Return a string of DOT in pieces: Graphviz reads at most 16,384 bytes in one piece."""
     pieces = [text[i : i + MAX_STRING] for i in range(0, len(text), MAX_STRING)]
     return " + ".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
 
 
 def shape_operations(shape: Shape, height: float, is_dark: bool) -> list[str]:
-    """A shape as xdot drawing operations, in which y points up."""
-    if isinstance(shape, Text):
+    """Return a shape as xdot drawing operations, in which y points up."""
+    if isinstance(shape, TextLine):
         x = shape.x - shape.width / 2 if shape.is_centered else shape.x
         text = shape.text.replace("\\", "\u2216")
         size = len(text.encode())
@@ -100,7 +100,7 @@ def rectangle_operations(shape: Rect, height: float, is_dark: bool) -> list[str]
 
 
 def rounded_outline(x0: float, y0: float, x1: float, y1: float, r: float) -> tuple[Point, ...]:
-    """A rectangle with round corners as cubic segments. It starts after the top left corner."""
+    """Return a rectangle with round corners as cubic segments. It starts after the top left corner."""
     k = 0.448 * r
     corners = (
         ((x1, y0), (1, 0), (0, 1)),
@@ -120,7 +120,7 @@ def format_points(points: Sequence[Point], height: float) -> str:
 
 
 def counted_text(operation: str, text: str) -> str:
-    """An operation with a text and its length."""
+    """Return an operation with a text and its length."""
     return f"{operation} {len(text)} -{text}"
 
 

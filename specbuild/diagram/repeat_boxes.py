@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from specbuild.diagram.block_kinds import BlockKinds
-from specbuild.diagram.captions import format_arguments, join_parts, node_label, op_caption, window_axes
+from specbuild.diagram.captions import (
+    count_window_axes,
+    format_arguments,
+    join_caption,
+    node_label,
+    op_caption,
+)
 from specbuild.diagram.diff_boxes import mark_repeat
 from specbuild.diagram.diff_marks import NO_MARK, DiffMark
 from specbuild.diagram.palette import op_kind
@@ -36,7 +42,7 @@ class RepeatBoxes(StepGrouping):
         self.opened_panels: dict[str, None] = {}  # a set that keeps its order
 
     def repeat_box(self, group: StepGroup) -> Box:
-        """The box of a repeat, with its changes in a diagram of two models."""
+        """Return the box of a repeat, with its changes in a diagram of two models."""
         marks = [self.marks.mark_of(self.scope.block, node.name) for node in group.nodes]
         box = self.unmarked_repeat_box(group, marks)
         if all(mark == NO_MARK for mark in marks):
@@ -75,11 +81,14 @@ class RepeatBoxes(StepGrouping):
         )
 
     def is_declared(self, group: StepGroup) -> bool:
-        """Whether the spec declares this repeat; if not, it is a run of equal blocks."""
+        """Return whether the spec declares this repeat; if not, it is a run of equal blocks."""
         return group.name in self.scope.block.groups
 
     def format_repeat_count(self, group: StepGroup) -> str:
-        """`4`; `2–6` if the count differs between the instances of the block; empty if it is always 1."""
+        """Return `4`.
+
+        `2–6` if the count differs between the instances of the block; empty if it is always 1.
+        """
         if not self.is_declared(group):
             counts = {len(group.members)}
         else:
@@ -94,7 +103,7 @@ class RepeatBoxes(StepGrouping):
     def repeat_content(
         self, group: StepGroup, nodes: Sequence[Node], marks: Sequence[DiffMark], doc: str
     ) -> RepeatContent:
-        """What one member is: a block, an op, or several steps. `nodes` has no removed steps."""
+        """Return what one member is: a block, an op, or several steps. `nodes` has no removed steps."""
         ops = [members[0].op for members in group.members]
         if all(len(members) == 1 for members in group.members):
             blocks = [op for op in ops if isinstance(op, Block)]
@@ -103,14 +112,14 @@ class RepeatBoxes(StepGrouping):
             if isinstance(ops[0], Op):
                 family = ops[0].family
                 same_ops = [op for op in ops if isinstance(op, Op)]
-                detail = op_caption(same_ops, window_axes(group.first_node))
+                detail = op_caption(same_ops, count_window_axes(group.first_node))
                 return RepeatContent(op_kind(family), (family,), detail)
         return self.steps_content(group, doc)
 
     def block_content(
         self, blocks: Sequence[Block], nodes: Sequence[Node], marks: Sequence[DiffMark]
     ) -> RepeatContent:
-        """Members that are one block each."""
+        """Return members that are one block each."""
         panels = [
             self.kinds.panel_key(block, mark.change, mark.is_new_block)
             for block, mark in zip(blocks, marks, strict=True)
@@ -118,20 +127,20 @@ class RepeatBoxes(StepGrouping):
         opened = dict.fromkeys(key for key in panels if key)
         self.opened_panels |= opened
         arguments = ""
-        if len({(b.kind, *b.params) for n in nodes if isinstance(b := n.op, Block)}) == 1:
+        if len({(b.name, *b.params) for n in nodes if isinstance(b := n.op, Block)}) == 1:
             in_notes = {note.what for mark in marks for note in mark.notes}
             arguments = format_arguments(nodes, True, in_notes)
-        names = "/".join(dict.fromkeys(block.kind for block in blocks))
-        return RepeatContent("block", (), join_parts(names, arguments), next(iter(opened), ""))
+        names = "/".join(dict.fromkeys(block.name for block in blocks))
+        return RepeatContent("block", (), join_caption(names, arguments), next(iter(opened), ""))
 
     def steps_content(self, group: StepGroup, doc: str) -> RepeatContent:
-        """Members of several steps: all members with the same changes share one panel."""
+        """Return members of several steps: all members with the same changes share one panel."""
         block = self.scope.block
         opens_panel = ""
         for i, nodes in enumerate(group.members):
             member = self.member_scope(group, nodes, i)
             changes = self.marks.step_signatures(block, nodes, member.prefix_length)
-            identity = (id(block.at.source), block.at.path, group.name, changes)
+            identity = (block.at, group.name, changes)
             key = self.kinds.register_kind(identity, f"{group.name}, each", doc, member, block)
             if changes or not self.kinds.is_diff:
                 opens_panel = key
@@ -141,7 +150,7 @@ class RepeatBoxes(StepGrouping):
     # -- cost
 
     def repeat_cost(self, nodes: Sequence[Node]) -> tuple[int, int]:
-        """Parameters and multiply-adds of all members together."""
+        """Return parameters and multiply-adds of all members together."""
         return add_costs([self.kinds.step_cost(node, self.scope.block) for node in nodes])
 
     def repeat_macs_by_kind(self, nodes: Sequence[Node]) -> tuple[tuple[str, int], ...]:
@@ -151,13 +160,13 @@ class RepeatBoxes(StepGrouping):
         return self.mac_shares(total)
 
     def mac_shares(self, macs_by_kind: Counter[str]) -> tuple[tuple[str, int], ...]:
-        """Multiply-adds by kind of op, largest first; () where a diagram shows no shares."""
+        """Return multiply-adds by kind of op, largest first; () where a diagram shows no shares."""
         if len(self.scopes) > 1 or self.kinds.is_diff:
             return ()
         return tuple(sorted(macs_by_kind.items(), key=lambda item: -item[1]))
 
     def has_varying_cost(self, group: StepGroup) -> bool:
-        """Whether the cost of a repeat can differ between the instances of the block."""
+        """Return whether the cost of a repeat can differ between the instances of the block."""
         if len(self.scopes) == 1:
             return False
         if not self.is_declared(group):
@@ -166,14 +175,14 @@ class RepeatBoxes(StepGrouping):
         return len({self.group_cost(scope, local_path) for scope in self.scopes}) > 1
 
     def group_cost(self, scope: StepScope, group: str) -> tuple[int, int]:
-        """Parameters and multiply-adds of the steps under a group, in one instance of the block."""
+        """Return parameters and multiply-adds of the steps under a group, in one instance of the block."""
         nodes = [node for node in scope.nodes if scope.local_name(node).startswith(group + ".")]
         return add_costs([self.kinds.step_cost(node, scope.block) for node in nodes])
 
     def repeat_old_cost(
         self, box: Box, group: StepGroup, marks: Sequence[DiffMark]
     ) -> tuple[int, int] | None:
-        """Parameters and multiply-adds in the old model, if the box shows a cost and it changed."""
+        """Return parameters and multiply-adds in the old model, if the box shows a cost and it changed."""
         old_cost = add_costs(
             [
                 mark.old_cost or self.kinds.step_cost(node, self.scope.block)
@@ -188,11 +197,11 @@ class RepeatBoxes(StepGrouping):
 
 
 def current_nodes(group: StepGroup, marks: Sequence[DiffMark]) -> list[Node]:
-    """The steps that the new model has; all steps if it has none of them."""
+    """Return the steps that the new model has; all steps if it has none of them."""
     nodes = [n for n, mark in zip(group.nodes, marks, strict=True) if mark.change != "removed"]
     return nodes or group.nodes
 
 
 def add_costs(costs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The sum of parameters and the sum of multiply-adds."""
+    """Return the sum of parameters and the sum of multiply-adds."""
     return sum(parameters for parameters, _ in costs), sum(macs for _, macs in costs)

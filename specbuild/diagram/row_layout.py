@@ -11,7 +11,7 @@ from typing import Any
 from specbuild.diagram.box_shapes import SYMBOL_LABEL, SYMBOL_SIZE, Card
 from specbuild.diagram.panel_rows import PanelRow
 from specbuild.diagram.scene import Point, move_towards, point_distance, rounded_path, straight_path
-from specbuild.diagram.text_metrics import text_width
+from specbuild.diagram.text_metrics import measure_text
 from specbuild.diagram.view_model import Link, Panel
 
 LANE_GAP = 9.0  # between two skip links
@@ -95,7 +95,7 @@ class RowLayout:
         self.left, self.top, self.right, self.bottom = self.row_bounds()
 
     def row_bounds(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of everything in the row."""
+        """Return left, top, right and bottom of everything in the row."""
         xs: list[float] = []
         ys: list[float] = []
         for key, position in self.positions.items():
@@ -110,7 +110,7 @@ class RowLayout:
         return min(xs), min(ys), max(xs), max(ys)
 
     def row_ends(self) -> list[Point]:
-        """The points where links from and to other rows end."""
+        """Return the points where links from and to other rows end."""
         return [p for p in (self.entry_point, self.exit_point) if p is not None]
 
     @property
@@ -151,12 +151,14 @@ class RowLayout:
             self.routes.append(LinkRoute(points, link or Link("", ""), link is not None, label))
 
     def edge_points(self, edge: dict[str, Any], name: str, tail: str, head: str) -> tuple[Point, ...]:
-        """The path of an edge, moved to the ends of the row, and to the frames of boxes."""
+        """Return the path of an edge, moved to the ends of the row, and to the frames of boxes."""
         points = parse_spline(edge["pos"])
         if not self.is_horizontal and tail in self.positions and self.cards[tail].stack_height:
             # Graphviz knows a larger box: it has room for the cards behind the box.
             points = ((points[0][0], self.positions[tail].bounds[3]), *points[1:])
         points = self.extend_to_symbols(points, tail, head)
+        if self.is_horizontal:
+            points = self.extend_to_stacks(points, tail, head)
         if name == "o" and self.exit_point:
             points = (*points[:-1], self.exit_point)
         if (name.startswith("s") or tail == "in") and self.entry_point:
@@ -164,7 +166,7 @@ class RowLayout:
         return points
 
     def extend_to_symbols(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
-        """The path of a link, extended through the room for the name of a symbol to its circle."""
+        """Return the path of a link, extended through the room for the name of a symbol to its circle."""
         for key, end in ((tail, 0), (head, -1)):
             if key in self.positions and self.cards[key].has_label:
                 centre = (self.positions[key].x, self.positions[key].y)
@@ -172,6 +174,21 @@ class RowLayout:
                 if point_distance(centre, points[end]) > SYMBOL_SIZE / 2 + 1.5:
                     more = straight_path([points[end], edge] if end else [edge, points[end]])
                     points = (*points, *more[1:]) if end else (*more, *points[1:])
+        return points
+
+    def extend_to_stacks(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
+        """Return the path of a link, extended through the room that Graphviz leaves below a stack, to its frame."""
+        for key, end in ((tail, 0), (head, -1)):
+            if key not in self.positions or not self.cards[key].stack_height:
+                continue
+            x0, _, x1, bottom = self.positions[key].bounds
+            (x, y), (other_x, other_y) = points[end], points[-2 if end else 1]
+            if y <= bottom + 0.5 or not x0 <= x <= x1:
+                continue
+            slope = (x - other_x) / (y - other_y) if y < other_y else 0.0
+            edge = (min(max(x + slope * (bottom - y), x0 + 4), x1 - 4), bottom)
+            more = straight_path([points[end], edge] if end else [edge, points[end]])
+            points = (*points, *more[1:]) if end else (*more, *points[1:])
         return points
 
     def route_skip_links(self) -> None:
@@ -198,13 +215,13 @@ class RowLayout:
             ]
             label = None
             if link.label:
-                label_u = u1 - 6 - text_width(link.label, 8) / 2
+                label_u = u1 - 6 - measure_text(link.label, 8) / 2
                 label_v = side * level - (3 if side < 0 else -9)
                 label = (*self.page_point(label_u, label_v), link.label)
             self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=True))
 
     def clear_level(self, link: Link, side: int, v0: float, v1: float, low: float, high: float) -> float:
-        """How far to one side of the flow a skip link from `low` to `high` passes all boxes."""
+        """Return how far to one side of the flow a skip link from `low` to `high` passes all boxes."""
         passed = [key for key in self.positions if self.is_between(key, low, high, link)]
         return max(
             side * v0 + BOX_CLEARANCE,
@@ -216,14 +233,14 @@ class RowLayout:
         return self.positions[key].x, self.positions[key].y
 
     def start_point(self, link: Link) -> Point:
-        """Where a skip link starts: at the entry of the row, at a junction, or at the centre of a box."""
+        """Return where a skip link starts: at the entry of the row, at a junction, or at the centre of a box."""
         if link.tail == "in":
             assert self.entry_point is not None
             return self.entry_point
         return self.junctions.get(link.tail) or self.box_centre(link.tail)
 
     def link_span(self, link: Link) -> float:
-        """The length of a link along the flow."""
+        """Return the length of a link along the flow."""
         start, end = self.start_point(link), self.box_centre(link.head)
         return abs(self.flow_point(end)[0] - self.flow_point(start)[0])
 
@@ -242,12 +259,12 @@ class RowLayout:
         return (x0, y0, x1, y1) if self.is_horizontal else (y0, x0, y1, x1)
 
     def box_reach(self, key: str, side: int) -> float:
-        """How far a box reaches to one side of the flow, positive towards that side."""
+        """Return how far a box reaches to one side of the flow, positive towards that side."""
         _, v0, _, v1 = self.flow_bounds(key)
         return -v0 if side < 0 else v1
 
     def half_extent(self, key: str, side: int) -> float:
-        """The distance from the centre of a box to where a link ends, at one side of the flow."""
+        """Return the distance from the centre of a box to where a link ends, at one side of the flow."""
         card = self.cards[key]
         if card.box.form == "symbol":
             below = SYMBOL_LABEL if card.has_label and side > 0 and self.is_horizontal else 0
@@ -257,14 +274,14 @@ class RowLayout:
         return size / 2 + (card.stack_height if side == stack_side else 0) + 1
 
     def is_between(self, key: str, low: float, high: float, link: Link) -> bool:
-        """Whether a link that runs from `low` to `high` passes a box."""
+        """Return whether a link that runs from `low` to `high` passes a box."""
         u0, _, u1, _ = self.flow_bounds(key)
         if key == link.head:
             return False
         return u0 < high - 1 and u1 > low + 1
 
     def choose_side(self, link: Link, u0: float, u1: float) -> int:
-        """The side of the flow where a skip link passes: -1 or 1, the one with less in the way.
+        """Return the side of the flow where a skip link passes: -1 or 1, the one with less in the way.
 
         If both are equal: above the flow for LR, right of it for TB.
         """
@@ -274,7 +291,7 @@ class RowLayout:
         return -1 if blocked[-1] <= blocked[1] else 1
 
     def count_blockers(self, link: Link, u0: float, u1: float, side: int) -> int:
-        """A penalty for what the two ends of a skip link would cross on one side: boxes, junctions and links."""
+        """Return a penalty for what the two ends of a skip link would cross on one side: boxes, junctions and links."""
         count = 0
         _, v0 = self.flow_point(self.start_point(link))
         _, v1 = self.flow_point(self.box_centre(link.head))
@@ -304,7 +321,7 @@ class RowLayout:
 
 
 def sample_curve(points: Sequence[Point], steps: int = 6) -> list[Point]:
-    """Points along cubic segments, `steps` for each segment."""
+    """Return points along cubic segments, `steps` for each segment."""
     samples = [points[0]]
     for i in range(0, len(points) - 3, 3):
         p, q, r, s = points[i : i + 4]
@@ -318,7 +335,10 @@ def sample_curve(points: Sequence[Point], steps: int = 6) -> list[Point]:
 
 
 def parse_spline(text: str) -> tuple[Point, ...]:
-    """A spline in the output of Graphviz. The tip of its arrow, if there is one, precedes the points."""
+    """Return a spline in the output of Graphviz.
+
+    The tip of its arrow, if there is one, precedes the points.
+    """
     points: list[Point] = []
     tip: Point | None = None
     for item in text.split():

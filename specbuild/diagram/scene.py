@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from specbuild.diagram.text_metrics import text_width
+from specbuild.diagram.text_metrics import measure_text
 
 Point = tuple[float, float]
 
@@ -24,7 +24,7 @@ class Rect:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextLine:
     """One line of text; `y` is its baseline."""
 
     x: float
@@ -37,7 +37,7 @@ class Text:
 
     @property
     def width(self) -> float:
-        return text_width(self.text, self.size, self.bold)
+        return measure_text(self.text, self.size, self.bold)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Curve:
     is_dashed: bool = False
 
 
-Shape = Rect | Text | Curve
+Shape = Rect | TextLine | Curve
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def shift_shape(shape: Shape, dx: float, dy: float) -> Shape:
 
 
 def straight_path(points: list[Point]) -> tuple[Point, ...]:
-    """A straight line through points, as cubic segments."""
+    """Return a straight line through points, as cubic segments."""
     path = [points[0]]
     for (x0, y0), (x1, y1) in pairwise(points):
         path += [((2 * x0 + x1) / 3, (2 * y0 + y1) / 3), ((x0 + 2 * x1) / 3, (y0 + 2 * y1) / 3), (x1, y1)]
@@ -92,7 +92,7 @@ def straight_path(points: list[Point]) -> tuple[Point, ...]:
 
 
 def rounded_path(points: list[Point], radius: float = 8) -> tuple[Point, ...]:
-    """A line through points with round corners, as cubic segments."""
+    """Return a line through points with round corners, as cubic segments."""
     path: list[Point] = [points[0]]
 
     def add_line(to: Point) -> None:
@@ -114,6 +114,6 @@ def point_distance(a: Point, b: Point) -> float:
 
 
 def move_towards(a: Point, b: Point, by: float) -> Point:
-    """The point at a distance from `a` in the direction of `b`."""
+    """Return the point at a distance from `a` in the direction of `b`."""
     d = point_distance(a, b) or 1
     return (a[0] + (b[0] - a[0]) * by / d, a[1] + (b[1] - a[1]) * by / d)

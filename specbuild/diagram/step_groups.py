@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from specbuild.diagram.instance_differences import BlockInstances
+from specbuild.diagram.instance_differences import KindInstances
 from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
 
@@ -24,7 +24,7 @@ class StepGroup:
         return self.nodes[0]
 
 
-class StepGrouping(BlockInstances):
+class StepGrouping(KindInstances):
     """The steps of one kind of block in groups, and how many steps read each value."""
 
     def __init__(self, kind: BlockKind) -> None:
@@ -35,7 +35,7 @@ class StepGrouping(BlockInstances):
         self.count_readers()
 
     def split_steps(self) -> Iterator[StepGroup]:
-        """Each step as a group of its own, the members of a repeat as one group."""
+        """Yield each step as a group of its own, the members of a repeat as one group."""
         current: StepGroup | None = None
         for node in self.scope.nodes:
             repeat = self.repeat_of(node)
@@ -56,7 +56,7 @@ class StepGrouping(BlockInstances):
             yield current
 
     def repeat_of(self, node: Node) -> str | None:
-        """The outermost repeat in this scope that contains a step."""
+        """Return the outermost repeat in this scope that contains a step."""
         groups = self.scope.block.groups
         repeats = (
             name
@@ -66,7 +66,7 @@ class StepGrouping(BlockInstances):
         return next((name for name in repeats if node.name.startswith(name + ".")), None)
 
     def continues_group(self, current: StepGroup, node: Node) -> bool:
-        """Whether a step is the same block as the one before it, whose value only this step reads."""
+        """Return whether a step is the same block as the one before it, whose value only this step reads."""
         last = current.nodes[-1]
         group, dot, _ = node.name.rpartition(".")
         return (
@@ -93,13 +93,13 @@ class StepGrouping(BlockInstances):
             self.readers[self.resolve_skips(ref)] += 1
 
     def resolve_skips(self, ref: Ref) -> Ref:
-        """The value behind a reference, past skipped steps."""
+        """Return the value behind a reference, past skipped steps."""
         while ref in self.skip_sources:
             ref = self.skip_sources[ref]
         return ref
 
     def member_scope(self, group: StepGroup, nodes: list[Node], index: int) -> StepScope:
-        """One member of a repeat as a scope. What it reads from outside becomes its inputs."""
+        """Return one member of a repeat as a scope. What it reads from outside becomes its inputs."""
         block = self.scope.block
         prefix_length = len(group.name) + 1 + len(str(index)) + 1
         inside = {n.name for n in nodes}
@@ -110,10 +110,10 @@ class StepGrouping(BlockInstances):
 
 
 def member_index(group: StepGroup, node: Node) -> str:
-    """The number of the member that a step of a repeat belongs to."""
+    """Return the number of the member that a step of a repeat belongs to."""
     return node.name[len(group.name) + 1 :].partition(".")[0]
 
 
 def format_span(first: str, last: str) -> str:
-    """`features.8–10` for the first and last of several members."""
+    """Return `features.8–10` for the first and last of several members."""
     return f"{first}–{last.rpartition('.')[2]}"

@@ -15,7 +15,10 @@ END_FORMS = ("input", "output", "port")
 
 
 def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
-    """A panel without too many boxes. A longer one is summarized, and a note is appended to `notes`."""
+    """Return a panel without too many boxes.
+
+    A longer one is summarized, and a note is appended to `notes`.
+    """
     if len(panel.boxes) <= MAX_BOXES:
         return panel
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
@@ -35,7 +38,10 @@ def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
 
 
 def condense_unchanged(panel: Panel) -> Panel:
-    """A panel of two models with summaries of unchanged boxes. Boxes next to a change keep their own box."""
+    """Return a panel of two models with summaries of unchanged boxes.
+
+    Boxes next to a change keep their own box.
+    """
     if len(panel.boxes) <= MAX_DIFF_BOXES:
         return panel
     marked = {box.key for box in panel.boxes if box.change or box.form in END_FORMS}
@@ -55,7 +61,7 @@ def condense_unchanged(panel: Panel) -> Panel:
 
 
 def merge_runs(panel: Panel, runs: list[list[Box]]) -> Panel:
-    """A panel in which each run of boxes is one box."""
+    """Return a panel in which each run of boxes is one box."""
     boxes: list[Box] = []
     new_keys: dict[str, str] = {}
     for run in filter(None, runs):
@@ -71,7 +77,7 @@ def merge_runs(panel: Panel, runs: list[list[Box]]) -> Panel:
 
 
 def summary_box(run: list[Box]) -> Box:
-    """The box that stands for several others."""
+    """Return the box that stands for several others."""
     steps = tuple(s for box in run for s in box.steps)
     first, last = run[0], run[-1]
     return Box(
@@ -90,7 +96,7 @@ def summary_box(run: list[Box]) -> Box:
 
 
 def split_chain(panel: Panel) -> list[list[Box]]:
-    """The boxes of a panel in order, cut wherever only one value passes from one piece to the next."""
+    """Return the boxes of a panel in order, cut wherever only one value passes from one piece to the next."""
     order = {box.key: i for i, box in enumerate(panel.boxes)}
     reach = [0] * len(panel.boxes)  # for each box: the last box that reads its value
     for link in panel.links:

@@ -7,7 +7,16 @@ from functools import cache
 from xml.sax.saxutils import escape, quoteattr
 
 from specbuild.diagram.palette import find_colour, list_tokens
-from specbuild.diagram.scene import Curve, Rect, Scene, Shape, ShapeGroup, Text, move_towards, point_distance
+from specbuild.diagram.scene import (
+    Curve,
+    Rect,
+    Scene,
+    Shape,
+    ShapeGroup,
+    TextLine,
+    move_towards,
+    point_distance,
+)
 from specbuild.diagram.text_metrics import FONTS, display_text
 
 FONT_FAMILY = "Inter specbuild"
@@ -17,7 +26,7 @@ TOKEN_CODES = {token: f"{i:x}" for i, token in enumerate(list_tokens())}
 
 
 def render_svg(scene: Scene, theme: str = "auto") -> str:
-    """An SVG document, which can also be embedded in a page. The theme `auto` follows the reader's."""
+    """Return an SVG document, which can also be embedded in a page. The theme `auto` follows the reader's."""
     is_dark = theme == "dark"
     w, h = format_coordinate(scene.width), format_coordinate(scene.height)
     lines = [
@@ -46,7 +55,7 @@ def group_element(group: ShapeGroup, is_dark: bool) -> str:
 def shape_element(shape: Shape, is_dark: bool) -> str:
     if isinstance(shape, Rect):
         return rect_element(shape, is_dark)
-    if isinstance(shape, Text):
+    if isinstance(shape, TextLine):
         return text_element(shape, is_dark)
     return curve_element(shape, is_dark)
 
@@ -60,8 +69,8 @@ def rect_element(rect: Rect, is_dark: bool) -> str:
     return f'<rect x="{x}" y="{y}" width="{w}" height="{h}"{radius} {merge_classes(fill, line)}{dash}/>'
 
 
-def text_element(text: Text, is_dark: bool) -> str:
-    """A line of text, with its length: another font is squeezed or stretched to the same width."""
+def text_element(text: TextLine, is_dark: bool) -> str:
+    """Return a line of text, with its length: another font is squeezed or stretched to the same width."""
     x, y = format_coordinate(text.x), format_coordinate(text.y)
     size = f' font-size="{format_coordinate(text.size)}"' if text.size != 10 else ""
     bold = ' font-weight="700"' if text.bold else ""
@@ -74,7 +83,7 @@ def text_element(text: Text, is_dark: bool) -> str:
 
 
 def curve_element(curve: Curve, is_dark: bool) -> str:
-    """The line of a curve, and its arrow head if it has one."""
+    """Return the line of a curve, and its arrow head if it has one."""
     points = curve.points
     head = ""
     if curve.has_arrow:
@@ -90,7 +99,7 @@ def curve_element(curve: Curve, is_dark: bool) -> str:
 
 
 def arrow_head(curve: Curve) -> tuple[tuple[float, float], tuple[tuple[float, float], ...]]:
-    """The point where the line ends, and the three corners of the arrow head."""
+    """Return the point where the line ends, and the three corners of the arrow head."""
     tip = curve.points[-1]
     before = next((p for p in reversed(curve.points[:-1]) if point_distance(p, tip) > 0.5), curve.points[0])
     back = move_towards(tip, before, 6.5)
@@ -100,7 +109,7 @@ def arrow_head(curve: Curve) -> tuple[tuple[float, float], tuple[tuple[float, fl
 
 
 def paint_attributes(attribute: str, token: str, is_dark: bool) -> str:
-    """A colour as an attribute, and a class by which a style sheet changes it for the other theme."""
+    """Return a colour as an attribute, and a class by which a style sheet changes it for the other theme."""
     colour = find_colour(token, is_dark)
     return f'class="{attribute[0]}{TOKEN_CODES[token]}" {attribute}="{colour}"'
 
@@ -110,7 +119,7 @@ def stroke_attributes(token: str, width: float, is_dark: bool) -> str:
 
 
 def merge_classes(fill: str, line: str) -> str:
-    """The attributes of a fill and a line, with both classes in one attribute."""
+    """Return the attributes of a fill and a line, with both classes in one attribute."""
     if not line or not fill.startswith("class="):
         return f"{fill}{line}"
     first, second = fill.split('"', 2), line.strip().split('"', 2)
@@ -119,7 +128,7 @@ def merge_classes(fill: str, line: str) -> str:
 
 @cache
 def style_sheet(theme: str) -> str:
-    """The fonts, the hover effects, and for the theme `auto` the dark colours."""
+    """Return the fonts, the hover effects, and for the theme `auto` the dark colours."""
     faces = "".join(font_face(name, weight) for name, weight in (("Regular", 400), ("Bold", 700)))
     thicker_links = ".sb-link:hover path,.sb-leap:hover path{stroke-width:2.6}"
     thicker_boxes = ".sb-box:hover>rect:first-of-type{stroke-width:2}"
@@ -129,7 +138,7 @@ def style_sheet(theme: str) -> str:
 
 @cache
 def theme_rules(theme: str, selector: str = "") -> str:
-    """CSS rules that give diagrams with the theme `auto` the colours of a theme, inside a CSS selector."""
+    """Return CSS rules that give diagrams with the theme `auto` the colours of a theme, inside a CSS selector."""
     within = f"{selector} .specbuild-auto".lstrip()
     colours = [(code, find_colour(token, theme == "dark")) for token, code in TOKEN_CODES.items()]
     return "".join(f"{within} .f{code}{{fill:{c}}}{within} .s{code}{{stroke:{c}}}" for code, c in colours)
@@ -137,14 +146,14 @@ def theme_rules(theme: str, selector: str = "") -> str:
 
 @cache
 def font_face(name: str, weight: int) -> str:
-    """A CSS rule that embeds a bundled font."""
+    """Return a CSS rule that embeds a bundled font."""
     data = base64.b64encode((FONTS / f"Inter-{name}.woff2").read_bytes()).decode("ascii")
     source = f"url(data:font/woff2;base64,{data})"
     return f"@font-face{{font-family:'{FONT_FAMILY}';font-weight:{weight};src:{source}}}"
 
 
 def format_coordinate(value: float) -> str:
-    """A number with at most one decimal; never `-0`."""
+    """Return a number with at most one decimal; never `-0`."""
     text = f"{value:.1f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

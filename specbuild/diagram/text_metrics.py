@@ -14,13 +14,13 @@ WIDE_WIDTH = 1000  # such a character in an East Asian script
 
 @cache
 def advance_widths(bold: bool) -> dict[str, int]:
-    """The width of each character in thousandths of the font size."""
+    """Return the width of each character in thousandths of the font size."""
     tables: dict[str, dict[str, int]] = json.loads((FONTS / "widths.json").read_text(encoding="utf-8"))
     return tables["bold" if bold else "regular"]
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """The width of a text in points."""
+def measure_text(text: str, size: float, bold: bool = False) -> float:
+    """Return the width of a text in points."""
     known = advance_widths(bold)
     return sum(known.get(c) or fallback_width(c) for c in text) * size / 1000
 
@@ -32,7 +32,10 @@ def fallback_width(character: str) -> int:
 
 
 def display_text(text: str, limit: int = 60) -> str:
-    """Text on one line, cut to `limit` characters. Control characters and bidirectional marks are escaped."""
+    """Return text on one line, cut to `limit` characters.
+
+    Control characters and bidirectional marks are escaped.
+    """
     line = "".join(
         c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode("ascii")
         for c in text[: limit + 1]

@@ -45,6 +45,7 @@ class Box:
     type: str = ""
     parameters: int = 0
     macs: int = 0
+    has_varying_cost: bool = False  # between instances of the block: then both numbers are 0
     repeat_count: str = ""
     opens_panel: str = ""  # the key of the panel that shows the inside
     condition: str | None = None  # set if some instances of the block lack the step
@@ -103,19 +104,19 @@ class View:
             yield from panel.boxes
 
     def without_locations(self) -> View:
-        """This view without file names and lines: it does not depend on where the spec is."""
+        """Return this view without file names and lines: it does not depend on where the spec is."""
         panels = (replace(p, boxes=tuple(replace(b, at=None) for b in p.boxes)) for p in self.panels)
         return replace(self, panels=tuple(panels))
 
     def change_key(self) -> str:
-        """The meaning of the signs in a diagram of two models: `+ added, − removed`."""
+        """Return the meaning of the signs in a diagram of two models: `+ added, − removed`."""
         changes = {box.change for box in self.all_boxes()}
         labels = {CHANGE_SIGNS[c]: CHANGE_LABELS[c] for c in reversed(CHANGE_SIGNS) if c in changes}
         signs = dict.fromkeys(CHANGE_SIGNS.values())
         return ", ".join(f"{sign} {labels[sign]}" for sign in signs if sign in labels)
 
     def op_families(self) -> dict[str, list[str]]:
-        """The families of the ops in this view, by kind."""
+        """Return the families of the ops in this view, by kind."""
         families: dict[str, list[str]] = {}
         for box in self.all_boxes():
             box_families = [(box.kind, family) for family in box.families]

@@ -49,7 +49,7 @@ class RewiredStep:
 
 
 # What becomes of a weight: same path and shape, new path, new shape, only in the new model, only in the old.
-Fate: TypeAlias = Literal["carried", "moved", "reshaped", "added", "gone"]
+Fate: TypeAlias = Literal["unchanged", "moved", "reshaped", "added", "removed"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class WeightFate:
     after: str | None
     shape_before: Shape | None
     shape_after: Shape | None
-    trained: bool
+    is_trainable: bool
 
     @property
     def weight(self) -> StepWeight:
-        """The weight in the new model, or in the old one if it is gone."""
-        return StepWeight(self.shape_after or self.shape_before or (), self.trained)
+        """The weight in the new model, or in the old one if it is removed."""
+        return StepWeight(self.shape_after or self.shape_before or (), self.is_trainable)
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Comparison:
         return [w for w in self.weights_with_fate("moved") if shapes_before.get(w.after) == w.shape_after]
 
     def marks_by_path(self) -> tuple[dict[str, set[PathMark]], dict[str, set[PathMark]]]:
-        """The marks of each path in the old model, and of each path in the new one."""
+        """Return the marks of each path in the old model, and of each path in the new one."""
         old: dict[str, set[PathMark]] = {step.path: {"removed"} for step in self.removed}
         new: dict[str, set[PathMark]] = {step.path: {"added"} for step in self.added}
 
@@ -168,7 +168,7 @@ def param_texts(model: Block) -> dict[str, str]:
 def changed_values(
     before: Mapping[str, str], after: Mapping[str, str], subject: str = "{}"
 ) -> Iterator[Change]:
-    """The entries that differ between two mappings, in the order of the second."""
+    """Yield the entries that differ between two mappings, in the order of the second."""
     for name in [*after, *(name for name in before if name not in after)]:
         if before.get(name) != after.get(name):
             yield Change(subject.format(name), before.get(name, ""), after.get(name, ""))
@@ -176,8 +176,8 @@ def changed_values(
 
 def model_changes(comparison: Comparison) -> Iterator[Change]:
     old, new, matching = comparison.before, comparison.after, comparison.matching
-    if old.model.kind != new.model.kind:
-        yield Change("model", old.model.kind, new.model.kind)
+    if old.model.name != new.model.name:
+        yield Change("model", old.model.name, new.model.name)
     for name, type_ in new.inputs.items():
         old_name = matching.inputs.get(name)
         if old_name != name:
@@ -196,23 +196,25 @@ def model_changes(comparison: Comparison) -> Iterator[Change]:
             yield Change("output", old_name or old.outputs[old_name], name or source)
         if matching.translate_source(source) != old.outputs[old_name]:
             yield Change(f"output {name}".rstrip(), old.outputs[old_name], source)
-        elif str(output_type(old, old_name)) != str(output_type(new, name)):
+        elif describe_output(old, old_name) != describe_output(new, name):
             yield Change(
-                f"output {name}".rstrip(), str(output_type(old, old_name)), str(output_type(new, name))
+                f"output {name}".rstrip(), describe_output(old, old_name), describe_output(new, name)
             )
     for name, source in old.outputs.items():
         if name not in matching.outputs.values():
             yield Change("output", f"{name}: {source}" if name else source, "")
 
 
-def output_type(side: FlatModel, output: str) -> object:
-    return side.model.outputs[output].type
+def describe_output(side: FlatModel, output: str) -> str:
+    """Return the type of an output, with the order of its axes if the spec gives one."""
+    return str(side.model.outputs[output])
 
 
 def compare_step(comparison: Comparison, old: FlatStep, new: FlatStep) -> None:
     """Record the differences between two paired steps."""
     matching = comparison.matching
-    changes = [Change("op", old.op.name, new.op.name)] if old.op.name != new.op.name else []
+    names = [step.op.name if old.op.title == new.op.title else step.op.title for step in (old, new)]
+    changes = [Change("op", *names)] if old.op.name != new.op.name else []
     if old.op.name == new.op.name:
         changes += changed_values(old.attributes, new.attributes)
     if bool(old.cost.frozen) != bool(new.cost.frozen) and old.cost.parameters and new.cost.parameters:
@@ -238,7 +240,7 @@ def source_texts(sources: tuple[str | None, ...]) -> tuple[str, ...]:
 
 
 def is_rewiring_consequence(comparison: Comparison, old: FlatStep, new: FlatStep) -> bool:
-    """Whether the inputs are the old ones, except for steps inserted or removed in between."""
+    """Return whether the inputs are the old ones, except for steps inserted or removed in between."""
     if len(old.sources) != len(new.sources):
         return False
     for old_source, new_source in zip(old.sources, new.sources, strict=True):
@@ -281,7 +283,7 @@ def nearest_paired_steps(side: FlatModel, path: str, paired: Mapping[str, str]) 
 
 
 def paired_instances(comparison: Comparison) -> Iterator[tuple[BlockInstance, BlockInstance]]:
-    """Block instances that correspond: they have the same path, or were renamed together with their steps."""
+    """Yield block instances that correspond: they have the same path, or were renamed together with their steps."""
     old_containers: dict[str, str] = {}
     for old_path, new_path in comparison.matching.path_after.items():
         old_parts, new_parts = old_path.split("."), new_path.split(".")
@@ -296,14 +298,14 @@ def paired_instances(comparison: Comparison) -> Iterator[tuple[BlockInstance, Bl
 
 
 def block_changes(old: BlockInstance, new: BlockInstance) -> Iterator[Change]:
-    if old.kind != new.kind:
-        yield Change("block", old.kind, new.kind)
+    if old.block_name != new.block_name:
+        yield Change("block", old.block_name, new.block_name)
     else:
         yield from changed_values(old.params, new.params)
 
 
 def weight_fates(comparison: Comparison) -> Iterator[WeightFate]:
-    """The fate of every weight: those of the new model in its order, then those that are gone."""
+    """Yield the fate of every weight: those of the new model in its order, then the removed ones."""
     matching = comparison.matching
     used: set[tuple[str, str]] = set()
     for step in comparison.after.steps.values():
@@ -314,15 +316,17 @@ def weight_fates(comparison: Comparison) -> Iterator[WeightFate]:
             path = f"{step.path}.{name}"
             old_weight = old_step.weights.get(name) if old_step is not None else None
             if old_step is None or old_weight is None:
-                yield WeightFate("added", None, path, None, weight.shape, weight.trained)
+                yield WeightFate("added", None, path, None, weight.shape, weight.is_trainable)
                 continue
             used.add((old_step.path, name))
             before = f"{old_step.path}.{name}"
             fate: Fate = (
-                "reshaped" if old_weight.shape != weight.shape else "carried" if before == path else "moved"
+                "reshaped" if old_weight.shape != weight.shape else "unchanged" if before == path else "moved"
             )
-            yield WeightFate(fate, before, path, old_weight.shape, weight.shape, weight.trained)
+            yield WeightFate(fate, before, path, old_weight.shape, weight.shape, weight.is_trainable)
     for step in comparison.before.steps.values():
         for name, weight in step.weights.items():
             if (step.path, name) not in used:
-                yield WeightFate("gone", f"{step.path}.{name}", None, weight.shape, None, weight.trained)
+                yield WeightFate(
+                    "removed", f"{step.path}.{name}", None, weight.shape, None, weight.is_trainable
+                )

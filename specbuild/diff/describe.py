@@ -19,24 +19,24 @@ from specbuild.diff.renames import count_contained_steps, widest_renames
 from specbuild.ops.base import list_attributes
 
 FATES: Mapping[Fate, str] = {
-    "carried": "same path, same shape",
+    "unchanged": "same path, same shape",
     "moved": "new path, same shape",
     "reshaped": "new shape",
     "added": "new",
-    "gone": "removed",
+    "removed": "only in the old model",
 }
 
 
 @dataclass(frozen=True)
 class WeightCount:
-    """The number of weights with one fate, and of their trained elements."""
+    """The number of weights with one fate, and of their trainable elements."""
 
     tensors: int
-    trained_elements: int
+    trainable_elements: int
 
 
 def model_entries(diff: Comparison) -> list[DiffEntry]:
-    """Changes of the model's name, inputs, outputs and parameter values."""
+    """Return changes of the model's name, inputs, outputs and parameter values."""
     return [
         *(DiffEntry("changed", change.subject, (format_change(change),)) for change in diff.model),
         *(DiffEntry("param", change.subject, (format_change(change),)) for change in diff.params),
@@ -44,7 +44,7 @@ def model_entries(diff: Comparison) -> list[DiffEntry]:
 
 
 def step_entries(diff: Comparison) -> list[DiffEntry]:
-    """Changes of steps and blocks, in the order of the new model.
+    """Return changes of steps and blocks, in the order of the new model.
 
     A removed or renamed step comes right after the last step before it that the new model has.
     """
@@ -68,7 +68,7 @@ def step_entries(diff: Comparison) -> list[DiffEntry]:
 def one_sided_entries(
     side: FlatModel, steps: Iterable[FlatStep], label: str, positions: Mapping[str, float]
 ) -> Iterator[DiffEntry]:
-    """Steps that only one model has; a block or group without any other steps is one entry."""
+    """Yield steps that only one model has; a block or group without any other steps is one entry."""
     instances_by_parent: dict[str, list[BlockInstance]] = {}
     for path, instance in side.instances.items():
         instances_by_parent.setdefault(path.rpartition(".")[0], []).append(instance)
@@ -99,7 +99,7 @@ def group_by_container(side: FlatModel, steps: Iterable[FlatStep]) -> dict[str, 
 
 
 def outer_sources(members: Sequence[FlatStep]) -> list[str]:
-    """The values that some steps read and that none of them computes."""
+    """Return the values that some steps read and that none of them computes."""
     own_paths = {step.path for step in members}
     sources = (source for step in members for source in step.sources if source is not None)
     return list(dict.fromkeys(source for source in sources if source_step(source) not in own_paths))
@@ -108,10 +108,10 @@ def outer_sources(members: Sequence[FlatStep]) -> list[str]:
 def describe_step(
     side: FlatModel, path: str, step: FlatStep, instances_by_parent: Mapping[str, list[BlockInstance]]
 ) -> str:
-    """A block with its parameters, an op with its non-default attributes, or a group."""
+    """Return a block with its parameters, an op with its non-default attributes, or a group."""
     if path in side.instances:
         instance = side.instances[path]
-        return f"{instance.kind}{format_settings(instance.params)}"
+        return f"{instance.block_name}{format_settings(instance.params)}"
     if path == step.path:
         defaults = {
             name: format_spec_value(a.default)
@@ -120,8 +120,8 @@ def describe_step(
         }
         settings = {name: value for name, value in step.attributes.items() if defaults.get(name) != value}
         suffix = f" (reuses {step.reuses})" if step.reuses else ""
-        return f"{step.op.name}{format_settings(settings)}{suffix}"
-    kinds = {instance.kind for instance in instances_by_parent.get(path, ())}
+        return f"{step.op.title}{format_settings(settings)}{suffix}"
+    kinds = {instance.block_name for instance in instances_by_parent.get(path, ())}
     return f"{kinds.pop()} x{len(instances_by_parent[path])}" if len(kinds) == 1 else "group"
 
 
@@ -130,20 +130,20 @@ def format_settings(values: Mapping[str, str]) -> str:
 
 
 def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
-    """Steps and blocks of both models with other attributes, parameters or inputs."""
+    """Yield steps and blocks of both models with other attributes, parameters or inputs."""
     first = first_positions(positions)
     for path, changes in diff.blocks.items():
-        kind = f"{diff.after.instances[path].kind}  " if changes[0].subject != "block" else ""
+        kind = f"{diff.after.instances[path].block_name}  " if changes[0].subject != "block" else ""
         yield DiffEntry(
             "changed", path, (kind + format_changes(changes),), position=first.get(path, 0.25) - 0.25
         )
     for path, changes in diff.changed.items():
-        kind = f"{diff.after.steps[path].op.name}  " if changes[0].subject != "op" else ""
+        kind = f"{diff.after.steps[path].op.title}  " if changes[0].subject != "op" else ""
         yield DiffEntry("changed", path, (kind + format_changes(changes),), position=positions[path])
     for path, rewired in diff.rewired.items():
         if not rewired.is_consequence:
             text = (
-                f"{diff.after.steps[path].op.name}  from ",
+                f"{diff.after.steps[path].op.title}  from ",
                 *join_sources(source_after(diff, source) for source in rewired.before),
                 " -> ",
                 *join_sources(rewired.after),
@@ -152,7 +152,7 @@ def changed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterato
 
 
 def source_after(diff: Comparison, source: str) -> str:
-    """The new name of a value of the old model, or the old name if it is gone."""
+    """Return the new name of a value of the old model, or the old name if it is removed."""
     step, sign, part = source.partition("@")
     return f"{diff.matching.path_after.get(step, step)}{sign}{part}"
 
@@ -173,7 +173,7 @@ def renamed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterato
 
 
 def first_positions(positions: Mapping[str, float]) -> dict[str, float]:
-    """The position of each step, and of each block and group: that of its first step."""
+    """Return the position of each step, and of each block and group: that of its first step."""
     first: dict[str, float] = {}
     for path, position in positions.items():
         for outer_path in (*enclosing_paths(path), path):
@@ -200,21 +200,21 @@ def count_by_fate(diff: Comparison) -> dict[Fate, WeightCount]:
 
 
 def count_weights(weights: list[WeightFate]) -> WeightCount:
-    return WeightCount(len(weights), sum(w.weight.element_count for w in weights if w.trained))
+    return WeightCount(len(weights), sum(w.weight.element_count for w in weights if w.is_trainable))
 
 
 def weight_entries(diff: Comparison) -> list[DiffEntry]:
-    """Weights with a new shape, and weights added to or removed from a step that both models have."""
+    """Return weights with a new shape, and weights added to or removed from a step that both models have."""
     after = {path: float(i) for i, path in enumerate(diff.after.steps)}
     new = RepeatIndices([w.after for w in diff.weights if w.after is not None])
     old = RepeatIndices([w.before for w in diff.weights if w.before is not None])
     entries: list[DiffEntry] = []
-    gone_entries: list[DiffEntry] = []
+    removed_entries: list[DiffEntry] = []
     one_sided = {step.path for step in (*diff.added, *diff.removed)}
     for weight in diff.weights:
         path = weight.after or weight.before or ""
         step_path = path.rpartition(".")[0]
-        if weight.fate == "reshaped" or (weight.fate in ("added", "gone") and step_path not in one_sided):
+        if weight.fate == "reshaped" or (weight.fate in ("added", "removed") and step_path not in one_sided):
             entry = DiffEntry(
                 weight.fate,
                 path,
@@ -222,18 +222,21 @@ def weight_entries(diff: Comparison) -> list[DiffEntry]:
                 parameters=weight.weight.element_count,
                 position=after.get(step_path, 0),
             )
-            (gone_entries if weight.fate == "gone" else entries).append(entry)
+            (removed_entries if weight.fate == "removed" else entries).append(entry)
     return [
         *merge_step_weights(fold_entries(entries, new)),
-        *merge_step_weights(fold_entries(gone_entries, old)),
+        *merge_step_weights(fold_entries(removed_entries, old)),
     ]
 
 
 def weight_text(weight: WeightFate) -> tuple[str | PathPiece, ...]:
-    """The shape of a weight that is added or gone; both shapes, and the old path, of a reshaped one."""
+    """Return the shape of an added or removed weight.
+
+    Both shapes, and the old path, of a reshaped one.
+    """
     if weight.fate != "reshaped":
-        return (format_shape(weight.shape_after or weight.shape_before),)
-    shapes = f"{format_shape(weight.shape_before)} -> {format_shape(weight.shape_after)}"
+        return (format_weight_shape(weight.shape_after or weight.shape_before),)
+    shapes = f"{format_weight_shape(weight.shape_before)} -> {format_weight_shape(weight.shape_after)}"
     if weight.before == weight.after:
         return (shapes,)
     return (shapes, "  was ", PathPiece(weight.before or "", absolute=True))
@@ -256,5 +259,5 @@ def merge_step_weights(entries: Iterable[DiffEntry]) -> list[DiffEntry]:
     ]
 
 
-def format_shape(shape: tuple[int, ...] | None) -> str:
+def format_weight_shape(shape: tuple[int, ...] | None) -> str:
     return " x ".join(map(str, shape)) if shape else "one number"

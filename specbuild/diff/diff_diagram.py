@@ -22,18 +22,21 @@ def render_diff(
     look: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """The picture as bytes: svg, png, pdf, dot or mermaid. Raises SpecError, for example without Graphviz."""
+    """Return the picture as bytes: svg, png, pdf, dot or mermaid.
+
+    Raises SpecError, for example without Graphviz.
+    """
     merger = ModelMerger(diff)
     merger.marks.facts = tuple(subtitle_facts(diff))
     look = look or DrawingStyle()
     if not look.title:
-        names = dict.fromkeys(side.model.kind for side in (diff.before, diff.after))
+        names = dict.fromkeys(side.model.name for side in (diff.before, diff.after))
         look = replace(look, title=" → ".join(names))
     return draw_model(merger.model, merger.step_cost, format, detail, look, log, merger.marks)
 
 
 def subtitle_facts(diff: Comparison) -> Iterator[str]:
-    """The texts under the title: step counts, changed parameters, total sizes."""
+    """Yield the texts under the title: step counts, changed parameters, total sizes."""
     if diff.equal:
         yield "the same model"
     rewired = {path for path, found in diff.rewired.items() if not found.is_consequence}
@@ -46,7 +49,7 @@ def subtitle_facts(diff: Comparison) -> Iterator[str]:
     before, after = diff.total_costs
     for unit, a, b in (
         ("parameters", before.parameters, after.parameters),
-        ("multiply-adds a sample", before.macs, after.macs),
+        ("multiply-adds per sample", before.macs, after.macs),
     ):
         yield (
             f"{short_number(a)} → {short_number(b)} {unit}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -25,7 +25,7 @@ class StepWeight:
     """The shape of one weight, and whether it is trained."""
 
     shape: Shape
-    trained: bool
+    is_trainable: bool
 
     @property
     def element_count(self) -> int:
@@ -65,7 +65,7 @@ class BlockInstance:
     """A block in the model: its kind and its parameter values, without parameters that choose blocks."""
 
     path: str
-    kind: str
+    block_name: str
     params: Mapping[str, str]
 
 
@@ -85,7 +85,7 @@ class FlatModel:
         return frozenset(["", *(prefix for path in self.steps for prefix in enclosing_paths(path))])
 
     def readers_by_step(self) -> dict[str, list[tuple[str, int]]]:
-        """The readers of each step as (path, input number); a model output is the reader `>name`."""
+        """Return the readers of each step as (path, input number); a model output is the reader `>name`."""
         readers: dict[str, list[tuple[str, int]]] = {}
         for step in self.steps.values():
             for i, source in enumerate(step.sources):
@@ -102,7 +102,12 @@ def flatten_model(model: Block) -> FlatModel:
     costs = CostCounter()
 
     def flatten_block(
-        block: Block, values: dict[Ref, str], prefix: str, is_named: bool, reuses: str | None
+        block: Block,
+        values: dict[Ref, str],
+        prefix: str,
+        is_named: bool,
+        reuses: str | None,
+        times: int = 1,
     ) -> None:
         for node in block.nodes:
             path = f"{prefix}{node.name}"
@@ -115,14 +120,17 @@ def flatten_model(model: Block) -> FlatModel:
                 values[node.name] = str(sources[0])
             elif isinstance(node.op, Block):
                 inner: dict[Ref, str] = dict(zip(node.op.inputs, map(str, sources), strict=True))
-                flat.instances[path] = BlockInstance(path, node.op.kind, instance_params(node.op))
-                flatten_block(node.op, inner, f"{path}.", node_is_named, reused_path)
+                params = instance_params(node.op) | describe_scan(node, node.op)
+                flat.instances[path] = BlockInstance(path, node.op.name, params)
+                rounds = times * (concrete(node.scan.size) if node.scan else 1)
+                flatten_block(node.op, inner, f"{path}.", node_is_named, reused_path, rounds)
                 for name, output in node.op.outputs.items():
                     values.setdefault(node.name, inner[output.ref])
                     values[f"{node.name}@{name}"] = inner[output.ref]
             else:
                 types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
                 cost = costs.node_cost(node, block)
+                cost = replace(cost, macs=times * cost.macs, activations=times * cost.activations)
                 flat.steps[path] = FlatStep(
                     path,
                     node.op,
@@ -152,24 +160,31 @@ def instance_params(block: Block) -> dict[str, str]:
     }
 
 
+def describe_scan(node: Node, block: Block) -> dict[str, str]:
+    """Return how a block is scanned, with the step that each part of its state comes from, as an argument."""
+    if node.scan is None:
+        return {}
+    state = ", ".join(f"{name} from {block.outputs[name].ref}" for name in node.scan.carried)
+    return {"scan": f"{node.scan.over}{' reversed' if node.scan.reverse else ''}, {state}"}
+
+
 def step_weights(op: Op, types: Sequence[TensorType | None]) -> dict[str, StepWeight]:
-    """The weights of an op for inputs of these types."""
+    """Return the weights of an op for inputs of these types."""
     return {
-        name: StepWeight(tuple(concrete(n) for n in weight.axes.values()), weight.trainable)
+        name: StepWeight(tuple(concrete(n) for n in weight.axes.values()), weight.is_trainable)
         for name, weight in op.weight_specs(*types).items()
     }
 
 
 def is_author_named(node: Node, block: Block) -> bool:
-    """Whether the author chose the name: with `as`, or as a number in a repeat."""
+    """Return whether the author chose the name: with `as`, or as that of a member of a repeat."""
     group, _, last = node.name.rpartition(".")
-    return node.has_own_name or (
-        last.isdigit() and group in block.groups and block.groups[group].length is not None
-    )
+    members = block.groups[group].members if group in block.groups else None
+    return node.has_own_name or last in (members or ())
 
 
 def source_step(source: str) -> str:
-    """The path of the step that computes a value, or the name of a model input."""
+    """Return the path of the step that computes a value, or the name of a model input."""
     return source.partition("@")[0]
 
 
@@ -182,7 +197,7 @@ def format_spec_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {format_spec_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, BlockArgument):
-        return f"{value.kind}{format_spec_value(value.arguments)}" if value.arguments else value.kind
+        return f"{value.name}{format_spec_value(value.arguments)}" if value.arguments else value.name
     if isinstance(value, Init):
         return f"{value.kind}({', '.join(f'{n:g}' for n in value.args)})" if value.args else value.kind
     if isinstance(value, TableExpression):
@@ -192,6 +207,6 @@ def format_spec_value(value: Any) -> str:
 
 
 def enclosing_paths(path: str) -> Iterator[str]:
-    """The paths of the blocks and groups around a step, outermost first: `layer1`, `layer1.0`."""
+    """Return the paths of the blocks and groups around a step, outermost first: `layer1`, `layer1.0`."""
     parts = path.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts)))

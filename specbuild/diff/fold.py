@@ -46,7 +46,7 @@ class RepeatIndices:
                 self.indices.setdefault(path_pattern(prefix), set()).add(path_indices(prefix))
 
     def index_labels(self, pattern: str, ranges: IndexRanges) -> list[str]:
-        """The text of each set of indices: `*` if the model has no other indices there."""
+        """Return the text of each set of indices: `*` if the model has no other indices there."""
         all_indices = self.indices.get(pattern, set())
         labels = []
         for i, numbers in enumerate(ranges):
@@ -112,14 +112,14 @@ def fold_path(path: str, own_path: str, labels: Sequence[str]) -> str:
 
 
 def relative_path(path: str, own_path: str, labels: Sequence[str]) -> str:
-    """A folded path without the containers that it shares with the path of its entry."""
+    """Return a folded path without the containers that it shares with the path of its entry."""
     parts, own_parts = path.split("."), own_path.split(".")
     containers = common_length(parts[:-1], own_parts[:-1])
     return ".".join(fold_path(path, own_path, labels).split(".")[containers:])
 
 
 def common_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """The number of leading parts that two paths share."""
+    """Return the number of leading parts that two paths share."""
     pairs = zip(first, second, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
@@ -133,7 +133,7 @@ def path_indices(path: str) -> Indices:
 
 
 def relative_pattern(piece: str | PathPiece, own_path: str) -> str:
-    """A piece of text, with `#` for the indices that it shares with the path of its entry."""
+    """Return a piece of text, with `#` for the indices that it shares with the path of its entry."""
     if isinstance(piece, str):
         return piece
     parts = piece.path.split(".")

@@ -60,19 +60,19 @@ class StepMatching:
         return [step for path, step in self.after.steps.items() if path not in self.path_before]
 
     def translate_source(self, after: str) -> str | None:
-        """The old name of a value of the new model; None if it has no pair."""
+        """Return the old name of a value of the new model; None if it has no pair."""
         step, sign, part = after.partition("@")
         old_path = self.inputs.get(step) if step in self.after.inputs else self.path_before.get(step)
         return None if old_path is None else f"{old_path}{sign}{part}"
 
     def translate_sources(self, step: FlatStep) -> tuple[str | None, ...] | None:
-        """The inputs of a new step by their old names; None if one of them has no pair."""
+        """Return the inputs of a new step by their old names; None if one of them has no pair."""
         sources = [None if s is None else self.translate_source(s) for s in step.sources]
         all_paired = all(old is not None or s is None for old, s in zip(sources, step.sources, strict=True))
         return tuple(sources) if all_paired else None
 
     def translate_readers(self, step: FlatStep) -> frozenset[tuple[str, int]] | None:
-        """The readers of a new step by their old names; None if one of them has no pair."""
+        """Return the readers of a new step by their old names; None if one of them has no pair."""
         readers = set()
         for path, i in self._readers_after.get(step.path, ()):
             old = self.outputs.get(path[1:]) if path.startswith(">") else self.path_before.get(path)
@@ -150,7 +150,7 @@ class StepMatching:
     def matching_key(
         self, step: FlatStep, other: FlatModel, anywhere: bool, is_recognizable: bool, neighbours: Hashable
     ) -> Hashable:
-        """The key of a step: what it computes, its neighbours, and its block or group if both models have it.
+        """Return the key of a step: what it computes, its neighbours, and its block or group if both models have it.
 
         With `anywhere` the block or group may differ; then only steps recognizable by name or weights match.
         """
@@ -220,7 +220,7 @@ class StepMatching:
 
 
 def implied_renames(old: str, new: str) -> Iterable[tuple[str, str]]:
-    """The renamed containers of a renamed path: `stem.conv` -> `entry.conv` implies `stem` -> `entry`."""
+    """Yield the renamed containers of a renamed path: `stem.conv` -> `entry.conv` implies `stem` -> `entry`."""
     old_parts, new_parts = old.split("."), new.split(".")
     while len(old_parts) > 1 and len(new_parts) > 1 and old_parts[-1] == new_parts[-1]:
         old_parts.pop()
@@ -240,7 +240,7 @@ def count_renames(pairs: Mapping[str, str]) -> dict[str, dict[str, int]]:
 
 
 def likely_renames(counts: Mapping[str, dict[str, int]]) -> dict[str, str]:
-    """The most frequent new name of each container."""
+    """Return the most frequent new name of each container."""
     return {old: max(new_counts, key=lambda new: new_counts[new]) for old, new_counts in counts.items()}
 
 

@@ -99,13 +99,13 @@ class BlockMerger:
                 self.removed_nodes[name] = node
 
     def is_shown_removed(self, path: str, node: Node) -> bool:
-        """Whether to draw a removed step; not a block whose steps have all moved elsewhere."""
+        """Return whether to draw a removed step; not a block whose steps have all moved elsewhere."""
         if isinstance(node.op, Block):
             return path in self.pairing.removed_counts or path not in self.pairing.step_counts_before
         return not isinstance(node.op, Skip)
 
     def find_node(self, path: str | None) -> str | None:
-        """The step of the new instance that a path names, or that contains it."""
+        """Return the step of the new instance that a path names, or that contains it."""
         if path is None or not path.startswith(self.prefix):
             return None
         parts = path[len(self.prefix) :].split(".")
@@ -115,7 +115,7 @@ class BlockMerger:
     # -- references
 
     def merged_ref(self, ref: Ref | None) -> Ref | None:
-        """The merged name of a value of the old instance; None if the picture does not have it."""
+        """Return the merged name of a value of the old instance; None if the picture does not have it."""
         ref = resolve_ref(self.old, ref)
         if ref is None:
             return None
@@ -129,7 +129,7 @@ class BlockMerger:
         return f"{merged_name}{sign}{output}"
 
     def has_value(self, ref: Ref | None) -> bool:
-        """Whether the merged block has this value."""
+        """Return whether the merged block has this value."""
         if ref is None:
             return False
         name, _, output = ref.partition("@")
@@ -145,7 +145,7 @@ class BlockMerger:
     # -- wiring
 
     def wire_nodes(self, kept: Sequence[Node], removed: Sequence[Node]) -> list[Node]:
-        """All steps with their merged inputs, each after the steps that it reads."""
+        """Return all steps with their merged inputs, each after the steps that it reads."""
         self.nodes = {node.name: node for node in (*kept, *removed)}
         removed = [
             replace(
@@ -180,7 +180,7 @@ class BlockMerger:
         return ordered
 
     def wire_inputs(self, node: Node) -> Node:
-        """A step of both models with its merged inputs."""
+        """Return a step of both models with its merged inputs."""
         location = self.pairing.location_before(f"{self.prefix}{node.name}", node)
         if location is None or location.block is not self.old or isinstance(node.op, Skip):
             return node
@@ -231,17 +231,17 @@ class BlockMerger:
         return MergedInput(after, removed_ref, after, is_rewired=True)
 
     def values_behind_removed(self, ref: Ref | None) -> set[Ref]:
-        """The value itself, or the remaining values from which removed steps computed it."""
+        """Return the value itself, or the remaining values from which removed steps computed it."""
         return values_behind(ref, self.removed_nodes, lambda node: node.inputs)
 
     def values_behind_added(self, ref: Ref | None) -> set[Ref]:
-        """The value itself, or the old values from which added steps compute it."""
+        """Return the value itself, or the old values from which added steps compute it."""
         return values_behind(
             ref, self.added_nodes, lambda node: [resolve_ref(self.new, r) for r in node.inputs]
         )
 
     def merge_outputs(self) -> dict[str, Output]:
-        """The outputs of both instances."""
+        """Return the outputs of both instances."""
         if self.prefix_before is None:
             return dict(self.new.outputs)
         paired = {name: name for name in self.new.outputs if name in self.old.outputs}
@@ -327,7 +327,7 @@ def resolve_ref(block: Block, ref: Ref | None) -> Ref | None:
 
 
 def producer_path(block: Block, name: str, output: str, prefix: str) -> str:
-    """The path of the op that computes an output of a step, which may be a block."""
+    """Return the path of the op that computes an output of a step, which may be a block."""
     node = block.find_node(name)
     if node is None or not isinstance(node.op, Block):
         return f"{prefix}{name}"
@@ -341,12 +341,12 @@ def node_name(ref: Ref | None) -> str:
 
 
 def type_if_changed(before: TensorType, after: TensorType) -> TensorType | None:
-    """The old type of a value, or None if it has not changed."""
+    """Return the old type of a value, or None if it has not changed."""
     return before if str(before) != str(after) else None
 
 
 def axes_notes(before: TensorType, after: TensorType) -> tuple[ChangeNote, ...]:
-    """A note with the old and the new axes, if a value has other axes; changed sizes need no note."""
+    """Return a note with the old and the new axes, if a value has other axes; changed sizes need no note."""
     if set(before.axes) == set(after.axes):
         return ()
     return (

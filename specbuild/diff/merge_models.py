@@ -9,9 +9,9 @@ from specbuild.diagram.diff_marks import ChangeCount, ChangeNote, ChangeType, Di
 from specbuild.diff.compare import Change, Comparison
 from specbuild.diff.fold import DiffEntry, RepeatIndices, fold_entries
 from specbuild.diff.merge_blocks import BlockMerger, axes_notes, type_if_changed
-from specbuild.diff.pair_blocks import ModelPairing, NodeLocation, definition_key
+from specbuild.diff.pair_blocks import ModelPairing, NodeLocation
 from specbuild.ir.cost import CostCounter
-from specbuild.ir.graph import Block, Node, Skip
+from specbuild.ir.graph import Block, Node, Skip, definition_key
 
 StepCost = tuple[int, int]
 
@@ -23,15 +23,15 @@ class ModelMerger:
         self.diff, self.pairing = diff, ModelPairing(diff)
         self.marks = DiffMarks(fold_paths=self.fold_paths)
         self._costs_before, self._costs = CostCounter(), CostCounter()
-        self._counts: dict[int, ChangeCount] = {}
-        self._step_costs: dict[tuple[int, str], StepCost] = {}
+        self._counts: dict[Block, ChangeCount] = {}
+        self._step_costs: dict[tuple[Block, str], StepCost] = {}
         self._blocks: dict[Hashable, Block] = {}
         self._indices = RepeatIndices(diff.after.steps)
         self.model = self.merge_blocks(diff.before.model, diff.after.model, "", "")
 
     def step_cost(self, node: Node, holder: Block) -> StepCost:
-        """Parameters and multiply-adds of a merged step: the new ones, or the old ones if it is removed."""
-        recorded = self._step_costs.get((id(holder), node.name))
+        """Return parameters and multiply-adds of a merged step: the new ones, or the old ones if it is removed."""
+        recorded = self._step_costs.get((holder, node.name))
         return recorded if recorded is not None else node_cost(self._costs, node, holder)
 
     def fold_paths(self, paths: Iterable[str]) -> str:
@@ -58,29 +58,27 @@ class ModelMerger:
             new, inputs=merger.inputs, nodes=tuple(nodes), outputs=outputs, groups={**groups, **new.groups}
         )
         marked = tuple((name, repr(mark)) for name, mark in merger.marks.items())
-        merged = self.share_block(
-            (id(old), id(new), marked, tuple(id(n.op) for n in nodes)), merged, merger, step_costs
-        )
-        self.marks.block_paths.setdefault(id(merged), []).append(new_path)
+        inner_blocks = tuple(node.op for node in nodes if isinstance(node.op, Block))
+        merged = self.share_block((old, new, marked, inner_blocks), merged, merger, step_costs)
+        self.marks.block_paths.setdefault(merged, []).append(new_path)
         return merged
 
     def share_block(
         self, key: Hashable, block: Block, merger: BlockMerger, step_costs: dict[str, StepCost]
     ) -> Block:
-        """The object that stands for all merged instances with this key: the first one."""
+        """Return the object that stands for all merged instances with this key: the first one."""
         if key not in self._blocks:
             self._blocks[key] = block
-            self.marks.live_blocks.append(block)
-            self.marks.by_step |= {(id(block), name): mark for name, mark in merger.marks.items()}
-            self._step_costs |= {(id(block), name): cost for name, cost in step_costs.items()}
+            self.marks.by_step |= {(block, name): mark for name, mark in merger.marks.items()}
+            self._step_costs |= {(block, name): cost for name, cost in step_costs.items()}
             counts = (merger.marks[n.name].count for n in block.nodes if n.name in merger.marks)
-            self._counts[id(block)] = sum(counts, ChangeCount())
+            self._counts[block] = sum(counts, ChangeCount())
         return self._blocks[key]
 
     # -- steps
 
     def merge_node(self, merger: BlockMerger, node: Node, step_costs: dict[str, StepCost]) -> Node:
-        """A step of the new model, marked with its changes."""
+        """Return a step of the new model, marked with its changes."""
         path = f"{merger.prefix}{node.name}"
         if isinstance(node.op, Skip):
             return node
@@ -102,7 +100,7 @@ class ModelMerger:
             change = "inside"
         if is_moved(merger, location, node, self.diff.renamed):
             relation = "was" if location.block is merger.old else "moved from"
-            notes.append(ChangeNote(relation, relative_path(merger, location.path), ""))
+            notes.append(ChangeNote(relation, path_in_block(merger, location.path), ""))
         if change == "changed":
             notes += axes_notes(location.node.type, node.type)
         cost_before = node_cost(self._costs_before, location.node, location.block)
@@ -116,9 +114,9 @@ class ModelMerger:
     def merge_inner_block(self, location: NodeLocation, block: Block, path: str) -> tuple[Block, ChangeCount]:
         """Merge a block of both models; one that keeps none of its steps is left as it is."""
         assert isinstance(location.node.op, Block)
-        if path in self.pairing.with_own_steps or location.node.op.kind == block.kind:
+        if path in self.pairing.with_own_steps or location.node.op.name == block.name:
             block = self.merge_blocks(location.node.op, block, location.path, path)
-            return block, self._counts.get(id(block), ChangeCount())
+            return block, self._counts.get(block, ChangeCount())
         return block, ChangeCount(
             self.pairing.step_counts_after[path], self.pairing.step_counts_before[location.path]
         )
@@ -142,7 +140,7 @@ class ModelMerger:
         empty_block = replace(node.op, inputs={}, nodes=(), groups={}, outputs={})
         block = self.merge_blocks(empty_block, node.op, None, path)
         notes = (ChangeNote("wraps existing steps", "", ""),)
-        merger.add_mark(node.name, DiffMark("renamed", notes, self._counts.get(id(block), ChangeCount())))
+        merger.add_mark(node.name, DiffMark("renamed", notes, self._counts.get(block, ChangeCount())))
         return replace(node, op=block)
 
     def mark_removed(
@@ -163,23 +161,31 @@ class ModelMerger:
             merger.add_mark(
                 name, DiffMark("removed", notes, ChangeCount(0, removed), is_new_block=is_new_block)
             )
-        return replace(node, name=name, reuses=merger.merged_names.get(node.reuses) if node.reuses else None)
+        return replace(node, name=name, reuses=find_merged_path(merger, node.reuses) if node.reuses else None)
+
+
+def find_merged_path(merger: BlockMerger, path: str) -> str | None:
+    """Return the path of a step of the old model in the merged one; it may lead into an inner block."""
+    if path in merger.merged_names:
+        return merger.merged_names[path]
+    holder = next((name for name in merger.merged_names if path.startswith(name + ".")), None)
+    return None if holder is None else merger.merged_names[holder] + path[len(holder) :]
 
 
 def is_moved(merger: BlockMerger, location: NodeLocation, node: Node, renamed: dict[str, str]) -> bool:
-    """Whether to note that a step was renamed or moved."""
+    """Return whether to note that a step was renamed or moved."""
     if merger.prefix_before is not None and location.path == f"{merger.prefix_before}{node.name}":
         return False
     return isinstance(node.op, Block) or location.path in renamed
 
 
-def relative_path(merger: BlockMerger, path: str) -> str:
-    """A path of the old model, relative to this block."""
+def path_in_block(merger: BlockMerger, path: str) -> str:
+    """Return a path of the old model, relative to this block."""
     return path.removeprefix(merger.prefix_before or "")
 
 
 def change_notes(change: Change) -> Iterator[ChangeNote]:
-    """Notes for a change; for a mapping, one for each entry that differs."""
+    """Yield notes for a change; for a mapping, one for each entry that differs."""
     before, after = parse_flat_mapping(change.before), parse_flat_mapping(change.after)
     if before and after and before.keys() == after.keys():
         for key, value in after.items():

@@ -43,7 +43,7 @@ class Diff(Comparison):
         )
 
     def _repr_svg_(self) -> str | None:
-        """The picture that notebooks show; None without Graphviz."""
+        """Return the picture that notebooks show; None without Graphviz."""
         try:
             return self.picture("svg").decode()
         except SpecError:

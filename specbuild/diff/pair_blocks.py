@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from specbuild.diff.compare import Comparison, paired_instances
 from specbuild.diff.flatten import enclosing_paths
 from specbuild.diff.renames import count_contained_steps
-from specbuild.ir.graph import Block, Node
+from specbuild.ir.graph import Block, Node, definition_key
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class ModelPairing:
         }
         self.shared_definitions = self.find_shared_definitions()
 
-    def find_shared_definitions(self) -> set[Hashable]:
-        """The blocks that both models use, or that replace one another."""
+    def find_shared_definitions(self) -> set[str]:
+        """Return the blocks that both models use, or that replace one another."""
         before, after = (
             {
                 definition_key(location.node.op)
@@ -65,7 +64,7 @@ class ModelPairing:
         return (before & after) | {definition_key(op) for op in replaced if isinstance(op, Block)}
 
     def pair_block_paths(self) -> dict[str, str]:
-        """The old path of each block that both models have; each old block is used once."""
+        """Return the old path of each block that both models have; each old block is used once."""
         pairs: dict[str, str] = {}
         used: set[str] = set()
         for old, new in paired_instances(self.diff):
@@ -75,7 +74,7 @@ class ModelPairing:
         return pairs
 
     def removed_containers(self, path: str) -> list[str]:
-        """The blocks and groups around a removed step that were removed with it."""
+        """Return the blocks and groups around a removed step that were removed with it."""
         containers = list(enclosing_paths(path))
         last_kept = max(
             (i for i, container in enumerate(containers) if container in self.block_after), default=-1
@@ -83,21 +82,21 @@ class ModelPairing:
         return containers[last_kept + 1 :]
 
     def location_before(self, path: str, node: Node) -> NodeLocation | None:
-        """The step of the old model that a new step corresponds to."""
+        """Return the step of the old model that a new step corresponds to."""
         old_path = (
             self.block_before.get(path) if isinstance(node.op, Block) else self.matching.path_before.get(path)
         )
         return None if old_path is None else self.nodes_before[old_path]
 
     def current_path(self, path: str, node: Node) -> str | None:
-        """The new path of a step of the old model; None if it is gone."""
+        """Return the new path of a step of the old model; None if it is removed."""
         return (
             self.block_after.get(path) if isinstance(node.op, Block) else self.matching.path_after.get(path)
         )
 
 
 def locate_nodes(model: Block) -> dict[str, NodeLocation]:
-    """All steps of a model, also those inside blocks, by path."""
+    """Return all steps of a model, also those inside blocks, by path."""
     locations: dict[str, NodeLocation] = {}
 
     def visit_block(block: Block, prefix: str) -> None:
@@ -109,8 +108,3 @@ def locate_nodes(model: Block) -> dict[str, NodeLocation]:
 
     visit_block(model, "")
     return locations
-
-
-def definition_key(block: Block) -> Hashable:
-    """Equal for all instances of one block definition, in either model."""
-    return block.kind, block.at.location.file, block.at.path

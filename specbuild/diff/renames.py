@@ -36,7 +36,7 @@ def apply_rename(path: str, old: str, new: str) -> str:
 
 
 def moved_containers(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Renamed blocks and groups: all their steps are in the new one, most under the same names."""
+    """Return renamed blocks and groups: all their steps are in the new one, most under the same names."""
     before, after = count_contained_steps(pairs), count_contained_steps(pairs.values())
     counts = count_renames(pairs)
     likely = likely_renames(counts)
@@ -61,8 +61,8 @@ def count_contained_steps(paths: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def weight_rules(diff: Comparison) -> dict[str, str]:
-    """Rules for the `weights` of the new spec: old names in PyTorch's state_dict -> new names.
+def former_weight_rules(diff: Comparison) -> dict[str, str]:
+    """Return rules for the `weights` of the new spec: old names in PyTorch's state_dict -> new names.
 
     The first rule that matches a name applies, so the innermost come first.
     """
@@ -102,6 +102,6 @@ def merge_numbered_renames(renames: Mapping[str, str], paths: Iterable[str]) -> 
 
 
 def path_template(path: str) -> str:
-    """A path with fields in place of its indices: `layer1.{i}.conv`."""
+    """Return a path with fields in place of its indices: `layer1.{i}.conv`."""
     fields = iter(FIELD_NAMES)
     return ".".join("{" + next(fields, "i") + "}" if part.isdigit() else part for part in path.split("."))

@@ -10,12 +10,12 @@ from specbuild.diagnostics.errors import make_printable
 from specbuild.diff.compare import Change, Comparison
 from specbuild.diff.describe import FATES, count_by_fate, model_entries, step_entries, weight_entries
 from specbuild.diff.fold import DiffEntry
-from specbuild.diff.renames import weight_rules
+from specbuild.diff.renames import former_weight_rules
 from specbuild.ir.cost import Cost
 from specbuild.summary.rows import MEASURES
 from specbuild.summary.table import format_memory, format_percent
 
-# The published layout that the printed rules define: the names in checkpoints of the old model.
+# The published naming that the printed rules define: the names in checkpoints of the old model.
 FORMER_FORMAT = "former"
 MAX_TEXT = 200  # characters of the text of an entry
 
@@ -32,7 +32,7 @@ class ReportLine:
 
 
 def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
-    """The report in sections; `before` and `after` are the names of the models."""
+    """Return the report in sections; `before` and `after` are the names of the models."""
     if diff.equal:
         return [
             *(ReportLine("", f"{entry.path}: {entry.description}") for entry in model_entries(diff)),
@@ -54,7 +54,7 @@ def report_lines(diff: Comparison, before: str, after: str) -> list[ReportLine]:
 
 
 def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
-    """Entries in columns: label, path, text."""
+    """Return entries in columns: label, path, text."""
     width = min(max((len(entry.path) for entry in entries), default=0), 60)
     return [
         ReportLine(
@@ -66,7 +66,10 @@ def align_entries(entries: Sequence[DiffEntry]) -> list[ReportLine]:
 
 
 def format_size(entry: DiffEntry) -> str:
-    """The number of steps and parameters of an entry, in brackets; "" for a single step without any."""
+    """Return the number of steps and parameters of an entry, in brackets.
+
+    "" for a single step without any.
+    """
     if not entry.steps or (entry.steps == 1 and not entry.parameters):
         return ""
     each = entry.steps // entry.repeats
@@ -79,7 +82,7 @@ def format_size(entry: DiffEntry) -> str:
 
 
 def size_lines(diff: Comparison) -> Iterator[ReportLine]:
-    """A table of the total sizes of both models."""
+    """Yield a table of the total sizes of both models."""
     old, new = diff.total_costs
     rows = [
         ("", "before", "after", "difference", ""),
@@ -95,7 +98,7 @@ def size_lines(diff: Comparison) -> Iterator[ReportLine]:
 
 
 def size_row(name: str, before: int, after: int) -> tuple[str, ...]:
-    """A row of the table of sizes: name, before, after, difference, growth."""
+    """Return a row of the table of sizes: name, before, after, difference, growth."""
     format_number = format_memory if name == "memory" else "{:,}".format
     sign = "+" if after > before else "-" if after < before else ""
     difference = f"{sign}{format_number(abs(after - before))}" if before != after else "none"
@@ -108,14 +111,14 @@ def column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def format_growth(share: float) -> str:
-    """A growth as a percentage; from 1000% on as a number of times."""
+    """Return a growth as a percentage; from 1000% on as a number of times."""
     if share < 0.995:
         return format_percent(share)
     return f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"
 
 
 def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
-    """A table of weights by fate, the changes of single weights, and rules for those that moved."""
+    """Yield a table of weights by fate, the changes of single weights, and rules for those that moved."""
     yield from weight_table(diff)
     if detail := weight_entries(diff):
         yield ReportLine("", "")
@@ -127,7 +130,7 @@ def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
             f"warning: {len(colliding)} of the moved weights have a path that belonged to another weight; "
             "loading by name would give them the values of that weight",
         )
-    if rules := weight_rules(diff):
+    if rules := former_weight_rules(diff):
         yield ReportLine("", "")
         yield ReportLine("", "to load the moved weights from an old checkpoint, add this to the new spec:")
         yield ReportLine("", "weights:")
@@ -136,13 +139,13 @@ def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
 
 
 def weight_table(diff: Comparison) -> Iterator[ReportLine]:
-    """The number of tensors and of trained parameters of each fate."""
+    """Yield the number of tensors and of trainable parameters of each fate."""
     counts = {fate: count for fate, count in count_by_fate(diff).items() if count.tensors}
     total = diff.total_costs[1].parameters
     rows = [("weights", "tensors", "parameters", "", "")]
     for fate, count in counts.items():
-        share = format_percent(count.trained_elements / total) if total and fate != "gone" else ""
-        rows.append((fate, f"{count.tensors:,}", f"{count.trained_elements:,}", share, FATES[fate]))
+        share = format_percent(count.trainable_elements / total) if total and fate != "removed" else ""
+        rows.append((fate, f"{count.tensors:,}", f"{count.trainable_elements:,}", share, FATES[fate]))
     widths = column_widths(rows)
     for name, *numbers, meaning in rows:
         cells = [cell.rjust(w) for cell, w in zip(numbers, widths[1:-1], strict=True)]
@@ -151,27 +154,27 @@ def weight_table(diff: Comparison) -> Iterator[ReportLine]:
 
 
 def diff_document(diff: Comparison) -> dict[str, Any]:
-    """All differences as data for JSON, without folding."""
+    """Return all differences as data for JSON, without folding."""
     old, new = diff.total_costs
     return {
         "equal": diff.equal,
         "model": change_records(diff.model),
         "params": change_records(diff.params),
-        "added": {step.path: step.op.name for step in diff.added},
-        "removed": {step.path: step.op.name for step in diff.removed},
+        "added": {step.path: step.op.title for step in diff.added},
+        "removed": {step.path: step.op.title for step in diff.removed},
         "changed": {path: change_records(changes) for path, changes in diff.changed.items()},
         "blocks": {path: change_records(changes) for path, changes in diff.blocks.items()},
         "rewired": {
             path: {
                 "before": list(rewired.before),
                 "after": list(rewired.after),
-                "follows": rewired.is_consequence,
+                "is_consequence": rewired.is_consequence,
             }
             for path, rewired in diff.rewired.items()
         },
         "renamed": diff.renamed,
-        "before": cost_record(old),
-        "after": cost_record(new),
+        "before": diff_cost_record(old),
+        "after": diff_cost_record(new),
         "weights": [
             {
                 "fate": weight.fate,
@@ -179,19 +182,19 @@ def diff_document(diff: Comparison) -> dict[str, Any]:
                 "after": weight.after,
                 "shape_before": None if weight.shape_before is None else list(weight.shape_before),
                 "shape_after": None if weight.shape_after is None else list(weight.shape_after),
-                "trained": weight.trained,
+                "trainable": weight.is_trainable,
             }
             for weight in diff.weights
         ],
-        "rules": weight_rules(diff),
+        "rules": former_weight_rules(diff),
     }
 
 
 def change_records(changes: Sequence[Change]) -> list[Mapping[str, str]]:
-    return [{"what": c.subject, "before": c.before, "after": c.after} for c in changes]
+    return [{"subject": c.subject, "before": c.before, "after": c.after} for c in changes]
 
 
-def cost_record(cost: Cost) -> dict[str, int]:
+def diff_cost_record(cost: Cost) -> dict[str, int]:
     return {
         "parameters": cost.parameters,
         "buffers": cost.buffers,

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.elaborate.pending_edits import PendingEdits
+from specbuild.elaborate.work_budget import WorkBudget
+from specbuild.expressions import Expression
+from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.edits import EditDef
-from specbuild.ir.graph import Group, Node, Ref, node_output_type
+from specbuild.ir.graph import Group, Node, ParallelSteps, Ref, node_output_type
 from specbuild.ops.types import TensorType
 
 
@@ -19,8 +22,11 @@ class BlockScope:
     """The state of one block instance during elaboration."""
 
     definition: BlockDef
-    env: dict[str, Any]  # the values of names in expressions
+    env: dict[str, Any]  # the values of parameters, `let` names, input sizes and `i`
     inputs: dict[str, TensorType]
+    work: WorkBudget
+    # `let` names that stand for a truth value, a text or a list -> their expression, if code can have it
+    let_expressions: dict[str, Expression | None] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     # The fields from here to `pending` belong to the group that is being elaborated.
@@ -36,6 +42,27 @@ class BlockScope:
     frozen_paths: list[str] = field(default_factory=list)  # steps and groups that are not trained
     # Path of a step that edits remove or insert after -> the value that later steps read instead.
     moved_values: dict[str, Ref] = field(default_factory=dict)
+    # Path of a `parallel` -> the paths of its branches and of its merge, which are siblings.
+    parallels: dict[str, ParallelSteps] = field(default_factory=dict)
+    open_reads: list[set[Ref]] = field(default_factory=list)  # see `record_reads`
+    is_leaving_out: bool = False  # see `leave_out`
+    # whether an expression has read a size of a step that may follow from the sizes of the inputs
+    reads_step_sizes: bool = False
+    absent_steps: set[Ref] = field(default_factory=set)  # left out, and none of their inputs is given
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether an input of the block has a batch."""
+        return any(x.batched for x in self.inputs.values())
+
+    @property
+    def absent_inputs(self) -> list[str]:
+        """The optional inputs that this use of the block does not get."""
+        return [name for name in list_optional(self.definition.inputs) if name not in self.inputs]
+
+    def list_items(self, name: str) -> list[Ref]:
+        """Return the values of an input that takes a list; empty if there is no such input."""
+        return [ref for ref in self.inputs if ref.startswith(f"{name}.")]
 
     def value_type(self, ref: Ref) -> TensorType:
         """Return the type of a value in this block."""
@@ -45,6 +72,17 @@ class BlockScope:
         node = self.nodes[name]
         return node_output_type(node, output) if output else node.type
 
+    def find_visible(self, name: str) -> Ref | None:
+        """Return the value that a name without dots has here: of a step above, an input, or `prev`."""
+        if name == "prev":
+            return self.last
+        return next((names[name] for names in reversed(self.visible_names) if name in names), None)
+
+    def visible_values(self) -> Iterator[str]:
+        """Yield the names of all values that a step here can read."""
+        for names in reversed(self.visible_names):
+            yield from names
+
     @contextmanager
     def enter_group(self, path: str) -> Iterator[None]:
         """While this context is open, new steps belong to the group at `path`."""
@@ -53,3 +91,28 @@ class BlockScope:
         yield
         self.visible_names.pop()
         self.prefix = outer
+
+    @contextmanager
+    def leave_out(self, is_left_out: bool) -> Iterator[None]:
+        """While this context is open, a step that is left out may read an input that the block does not get."""
+        before, self.is_leaving_out = self.is_leaving_out, is_left_out
+        try:
+            yield
+        finally:
+            self.is_leaving_out = before
+
+    @contextmanager
+    def record_reads(self) -> Iterator[set[Ref]]:
+        """Give the set of values that are read by name, not as `prev`, while this context is open."""
+        reads: set[Ref] = set()
+        self.open_reads.append(reads)
+        yield reads
+        self.open_reads.pop()
+
+
+def enclosing_prefixes(prefix: str) -> Iterator[str]:
+    """Yield the prefixes of all enclosing groups, innermost first: `a.b.`, `a.` and "" for `a.b.`."""
+    while prefix:
+        yield prefix
+        prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
+    yield ""

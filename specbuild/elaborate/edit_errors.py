@@ -19,12 +19,16 @@ LINEAR_STEPS = 3  # as many edits are left out one by one before the steps doubl
 
 
 def misfit_error(
-    error: SpecError, edits: list[EditDef], build: Callable[[Collection[EditDef]], Block]
+    error: SpecError,
+    edits: list[EditDef],
+    build: Callable[[Collection[EditDef]], Block],
+    has_budget: Callable[[], bool],
 ) -> SpecError:
     """Return the error at the edit that causes it: with only the edits before this one, the model is valid.
 
     `build` builds the model with some of the edits. The search leaves out more and more of the last edits,
-    first one by one, then in steps that double, until the model is valid; then it bisects.
+    first one by one, then in steps that double, until the model is valid; then it bisects. It ends where it is
+    when there is no budget for another look: the error is then where it was found.
     """
 
     def try_edits(count: int) -> SpecError | None:
@@ -35,7 +39,7 @@ def misfit_error(
         return None
 
     bad, good, step = len(edits), -1, 1
-    while good < 0 < bad:
+    while good < 0 < bad and has_budget():
         count = max(bad - step, 0)
         if (new_error := try_edits(count)) is None:
             good = count
@@ -44,6 +48,8 @@ def misfit_error(
     if good < 0:
         return error
     while bad - good > 1:
+        if not has_budget():
+            return error
         middle = (good + bad) // 2
         if (new_error := try_edits(middle)) is None:
             good = middle
@@ -59,7 +65,8 @@ def relocate_to_edit(error: SpecError, edit: EditDef) -> SpecError:
     old = error.location
     trail = () if old is None else (f"detected at {old.file}:{old.line}:{old.column}",)
     message = f"after this edit: {error.message}"
-    return SpecError(error.code, message, edit.selector_at.location, error.hint, (*trail, *error.trail))
+    hint = "edit the other value too, or select other steps" if error.code == "SB401" else error.hint
+    return SpecError(error.code, message, edit.selector_at.location, hint, (*trail, *error.trail))
 
 
 def value_locations(at: SourceAddress) -> Iterator[Any]:
@@ -128,7 +135,7 @@ class StepBranch:
     def kind(self) -> str:
         """The block or op of a node; empty for a group."""
         op = self.node.op if self.node is not None else None
-        return op.kind if isinstance(op, Block) else op.name if isinstance(op, Op) else ""
+        return op.name if isinstance(op, Block) else op.title if isinstance(op, Op) else ""
 
     def child_steps(self) -> dict[str, StepBranch]:
         if self.node is not None:

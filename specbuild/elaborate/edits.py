@@ -13,7 +13,7 @@ from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.pending_edits import ScopedEdit
 from specbuild.elaborate.step_entries import StepEntry, flatten_entries, step_kind, step_label
 from specbuild.elaborate.values import parse_block_argument
-from specbuild.frontend.document import Argument, StepDef
+from specbuild.frontend.document import RawArgument, StepDef
 from specbuild.ops import OPS
 
 MAX_APPLICATIONS = 1_000  # of edits to steps in one list of steps
@@ -102,13 +102,15 @@ def rewire_step(step: StepDef, edit: ScopedEdit) -> StepDef:
     )
 
 
-def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, Argument]:
+def edit_settings(edit: ScopedEdit, step: StepDef) -> dict[str, RawArgument]:
     at = edit.definition.at.child("to")
     if step.kind in ("do", "parallel", "reuse"):
         raise edit.definition.selector_at.error(
             "SB209", f"a `{step.kind}` has no attributes to set", "select a step inside it"
         )
-    return {name: Argument(raw, at.child(name), edit.env) for name, raw in edit.definition.settings.items()}
+    return {
+        name: RawArgument(raw, at.child(name), edit.env) for name, raw in edit.definition.settings.items()
+    }
 
 
 def free_name(edit: ScopedEdit, name: str, scope: BlockScope, siblings: dict[str, StepEntry]) -> str:

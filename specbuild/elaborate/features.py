@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from specbuild.diagnostics.errors import Location, SpecError
 from specbuild.diagnostics.suggestions import is_suggestion
+from specbuild.elaborate.output_order import check_order, split_order
 from specbuild.elaborate.references import expose_value
 from specbuild.frontend.names import check_name
 from specbuild.frontend.source import SourceAddress
@@ -48,7 +49,7 @@ def output_name(output: Output) -> str:
 
 
 def tap_path(model: Block, path: str, at: SourceAddress) -> tuple[Block, Output]:
-    """Return a value of a model by its path, and the model with the inner outputs that this value needs.
+    """Return a value of a model by its path, and the model with the taps that this value needs.
 
     In an alias, the path may start with the label of the other model.
     """
@@ -71,5 +72,8 @@ def select_outputs(model: Block, raw: Any, at: SourceAddress) -> Block:
     for i, (name, path) in enumerate(pairs):
         entry_at = at.child(name) if isinstance(raw, Mapping) else at.child(i)
         check_name(name, entry_at, "an output")
-        model, outputs[name] = tap_path(model, path, entry_at)
+        path, order = split_order(path)
+        model, output = tap_path(model, path, entry_at)
+        outputs[name] = replace(output, order=order)
+        check_order(outputs[name], entry_at)
     return model.with_outputs(outputs)

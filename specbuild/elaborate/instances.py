@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.features import select_outputs
+from specbuild.elaborate.output_order import check_order, split_order
 from specbuild.elaborate.pending_edits import PendingEdits, start_edits
-from specbuild.elaborate.references import require_single, resolve_reference
+from specbuild.elaborate.references import require_single, resolve_reference, resolve_references
 from specbuild.elaborate.values import (
     bind_call,
     bind_parameters,
+    change_parameters,
     concrete_or_block,
-    declared_type,
+    declared_input,
+    define_lets,
+    relocate_shape_errors,
     variant_arguments,
 )
-from specbuild.expressions import concrete, symbolic
-from specbuild.frontend.document import Argument, BlockDef, Spec, StepDef
+from specbuild.elaborate.work_budget import WorkBudget
+from specbuild.expressions import InputList, OptionalInput, concrete, symbolic
+from specbuild.frontend.block_inputs import list_optional
+from specbuild.frontend.document import BlockDef, RawArgument, Spec, StepDef
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.names import check_name, to_snake_case
 from specbuild.frontend.source import SourceAddress
@@ -29,6 +36,10 @@ from specbuild.ops.types import CHANNEL, TensorType
 MAX_DEPTH = 64
 
 
+class MissingBatchError(SpecError):
+    """An op inside a block needs a batch, and no input of the block has one."""
+
+
 @dataclass(frozen=True)
 class Perturbation:
     """A changed build of a model, to see what depends on what: other parameter values, or fewer edits."""
@@ -36,10 +47,10 @@ class Perturbation:
     changed_params: Mapping[str, Any] = field(default_factory=dict)
     edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
-    def override_arguments(self, definition: BlockDef, at: SourceAddress) -> dict[str, Argument]:
+    def override_arguments(self, definition: BlockDef, at: SourceAddress) -> dict[str, RawArgument]:
         """Return the changed values of those parameters that this block has."""
         params = {name: raw for name, raw in self.changed_params.items() if name in definition.params}
-        return {name: Argument(raw, at.child(name)) for name, raw in params.items()}
+        return {name: RawArgument(raw, at.child(name)) for name, raw in params.items()}
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,8 @@ class BlockInstances:
     ):
         self.run, self.find_alias = run, find_alias
         self.by_key: dict[Any, Block] = {}
-        self.open_kinds: list[str] = []  # names of the blocks being elaborated, outermost first
+        self.work = WorkBudget()
+        self.open_blocks: list[BlockDef] = []  # the blocks being elaborated, outermost first
         self.definitions: dict[SourceAddress, BlockDef] = {}
         # The edits of every model elaborated so far.
         self.edits_by_model: dict[SourceAddress, tuple[EditDef, ...]] = {}
@@ -81,6 +93,7 @@ class BlockInstances:
     ) -> Block:
         """Return the model of a file; for an alias, the other model with the alias's name and outputs."""
         self.active_edits = perturbation.edits
+        self.work.restart()
         models = [self.bind_model(spec, given, variant, perturbation)]
         labels = []
         while (other := self.find_alias(models[-1].definition)) is not None:
@@ -88,9 +101,13 @@ class BlockInstances:
             labels.append(to_snake_case(step.kind))
             models.append(self.bind_aliased(models[-1], other, perturbation))
         model, top = models[-1], models[0].definition
-        input_sizes = {name: x.sizes for name, x in model.inputs.items()}
+        sizes = symbolic_sizes(model.inputs, model.params, len(model.definition.inputs))
+        # the channels of a model are no variable of its code: they keep what the spec says
+        sizes = {
+            i: {a: x[a] if a == CHANNEL else n for a, n in sizes[i].items()} for i, x in model.inputs.items()
+        }
         block = self.build_block(
-            model.definition, model.env, model.params, model.inputs, input_sizes, model.pending
+            model.definition, model.env, model.params, model.inputs, sizes, model.pending
         )
         if model.definition is top:
             return block
@@ -99,7 +116,8 @@ class BlockInstances:
             outputs = alias.definition.outputs
             if outputs is not None:
                 block = select_outputs(block, outputs, alias.definition.at.child("outputs"))
-        return replace(block, kind=top.name, doc=top.doc or block.doc)
+        addresses = tuple(alias.definition.at for alias in models[:-1])
+        return replace(block, name=top.name, doc=top.doc or block.doc, alias_at=addresses)
 
     def bind_model(
         self, spec: Spec, given: dict[str, Any], variant: str | None, perturbation: Perturbation
@@ -109,7 +127,7 @@ class BlockInstances:
         if definition is None:
             raise root.error("SB103", "this file has no model", "add `model:`, `inputs:` and `steps:`")
         at = spec.source.address_of(("params",))
-        arguments = {name: Argument(raw, at.child(name)) for name, raw in given.items()}
+        arguments = {name: RawArgument(raw, at.child(name)) for name, raw in given.items()}
         if self.find_alias(definition) is None:
             arguments |= perturbation.override_arguments(definition, at)
         params = bind_parameters(definition, variant_arguments(definition, arguments, variant, root), at)
@@ -121,7 +139,7 @@ class BlockInstances:
                 "for example, write `inputs: {image: {C: 3, H: 224, W: 224}}`",
             )
         inputs = {
-            name: declared_type(raw, definition.at.child("inputs", name), env)
+            name: declared_input(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
         pending = self.start_pending(definition, params, PendingEdits())
@@ -131,7 +149,7 @@ class BlockInstances:
         """Bind the model that an alias names to the arguments that the alias gives."""
         [step] = alias.definition.steps
         arguments = {
-            name: Argument(raw, step.value_at.child(name), alias.env)
+            name: RawArgument(raw, step.value_at.child(name), alias.env)
             for name, raw in (step.value or {}).items()
         }
         if self.find_alias(other) is None:
@@ -164,28 +182,63 @@ class BlockInstances:
         outer: PendingEdits,
     ) -> Block:
         """Return the instance of a block that the step `name` at `at` needs."""
+        self.work.count_lists(params.values(), at)
         pending = self.start_pending(definition, params, outer)
         key = instance_key(definition, params, inputs, pending)
         if key not in self.by_key:
             self.check_nesting(definition, at)
-            self.open_kinds.append(definition.name)
+            self.open_blocks.append(definition)
             self.definitions[definition.at] = definition
             try:
-                self.by_key[key] = self.build_symbolic(definition, params, inputs, pending)
+                block = self.build_symbolic(definition, params, inputs, pending)
+                rebuild = partial(self.rebuild_instance, definition, params, inputs, outer, at, name)
+                self.by_key[key] = replace(block, rebuild=rebuild)
             except SpecError as e:
                 caller = f"{at.location.file}:{at.location.line}:{at.location.column}"
                 trail = (*e.trail, f"in {definition.name} at {name} ({caller})")
-                raise SpecError(e.code, e.message, e.location, e.hint, trail) from None
+                raise type(e)(e.code, e.message, e.location, e.hint, trail) from None
             finally:
-                self.open_kinds.pop()
+                self.open_blocks.pop()
         return self.by_key[key]
 
+    def rebuild_instance(
+        self,
+        definition: BlockDef,
+        params: Mapping[str, Any],
+        inputs: Mapping[str, TensorType],
+        outer: PendingEdits,
+        at: SourceAddress,
+        name: str,
+        changed_params: Mapping[str, Any],
+        changed_sizes: Mapping[str, int],
+    ) -> Block:
+        """Return the instance with other values of parameters and of the variables of `size_names`.
+
+        A parameter that has its default, an expression over others, follows them.
+        """
+        self.work.restart()
+        variables = size_names(inputs, params, len(definition.inputs))
+        new_inputs = {}
+        for input_name, x in inputs.items():
+            sizes = {axis: concrete(size) for axis, size in x.sizes.items()}
+            for variable, size in changed_sizes.items():
+                if variables[variable][0] == input_name:
+                    sizes[variables[variable][1]] = size
+            with relocate_shape_errors(at):
+                new_inputs[input_name] = TensorType(sizes, x.dtype, x.batched)
+        values = change_parameters(definition, params, changed_params, at)
+        return self.build_instance(definition, values, new_inputs, at, name, outer)
+
     def check_nesting(self, definition: BlockDef, at: SourceAddress) -> None:
-        if definition.name in self.open_kinds:
-            cycle = " > ".join([*self.open_kinds[self.open_kinds.index(definition.name) :], definition.name])
+        addresses = [block.at for block in self.open_blocks]
+        if definition.at in addresses:
+            blocks = [block.name for block in self.open_blocks[addresses.index(definition.at) :]]
+            cycle = " > ".join([*blocks, definition.name])
             hint = "for a stack of equal blocks, use `repeat`"
+            if len(blocks) > 1:
+                hint = f"take this step out of {blocks[-1]}, or move what the blocks share into another block"
             raise at.error("SB206", f"a block cannot contain itself: {cycle}", hint)
-        if len(self.open_kinds) >= MAX_DEPTH:
+        if len(self.open_blocks) >= MAX_DEPTH:
             raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} levels deep")
 
     def build_symbolic(
@@ -196,9 +249,7 @@ class BlockInstances:
         pending: PendingEdits,
     ) -> Block:
         """Build a block whose parameters and input sizes are symbols with the names that its code uses."""
-        sizes = {i: {a: concrete(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
-        for variable, (i, axis) in size_names(inputs, params).items():
-            sizes[i][axis] = symbolic(sizes[i][axis], variable)
+        sizes = symbolic_sizes(inputs, params, len(definition.inputs))
         symbolic_inputs = {}
         for i, x in inputs.items():  # types keep only the channels symbolic
             type_sizes = {a: n if a == CHANNEL else concrete(n) for a, n in sizes[i].items()}
@@ -215,14 +266,18 @@ class BlockInstances:
         pending: PendingEdits,
     ) -> Block:
         """Elaborate the steps of a block; `input_sizes` are the sizes of its inputs in expressions."""
-        scope = BlockScope(definition, env, inputs, pending=pending)
-        for name in inputs:
+        scope = BlockScope(definition, env, inputs, self.work, pending=pending)
+        given: dict[str, Any] = group_sizes(input_sizes)
+        for name in list_optional(definition.inputs):
+            given[name] = OptionalInput(given.get(name, {}), is_given=name in given)
+        for name, sizes in given.items():
             input_at = definition.at.child("inputs", name)
             check_name(name, input_at, "an input")
             if name in env:
                 message = f"{name!r} is the name of a parameter and of an input"
                 raise input_at.error("SB204", message, key=True)
-            env[name] = input_sizes[name]
+            env[name] = sizes
+        define_lets(scope)
         scope.visible_names.append({name: name for name in inputs})
         scope.last = next(iter(inputs), None)
         if not definition.steps:
@@ -244,24 +299,37 @@ class BlockInstances:
             {p: d.doc for p, d in definition.params.items() if d.doc},
             applied_edits=tuple(scope.applied_edits),
             frozen_paths=tuple(scope.frozen_paths),
+            declared_outputs=tuple(outputs),
+            parallels=scope.parallels,
+            declared_inputs=definition.inputs,
+            pending_edits=scope.pending_inside,
+            reads_step_sizes=scope.reads_step_sizes,
         )
 
     def resolve_outputs(self, scope: BlockScope) -> dict[str, Output]:
         raw, at = scope.definition.outputs, scope.definition.at.child("outputs")
         if raw is None:
-            assert scope.last is not None
-            ref = require_single(scope, scope.last, scope.definition.at)
+            last_at = scope.definition.steps[-1].at
+            if scope.last is None:  # branches without a `merge`, or members without a `collect`
+                message = f"the last step of {scope.definition.name} has no value of its own"
+                hint = "add `merge` or `collect` to it, or say under `outputs` which values are given"
+                raise last_at.error("SB202", message, hint)
+            ref = require_single(scope, scope.last, last_at)
             return {"": Output(ref, scope.value_type(ref))}
         if isinstance(raw, str):
+            check_single_output(scope, raw, at)
             ref = resolve_reference(scope, self.qualify_output(scope, raw), at)
             return {"": Output(ref, scope.value_type(ref))}
         pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
         outputs = {}
         for i, (name, target) in enumerate(pairs):
             entry_at = at.child(name) if isinstance(raw, Mapping) else at.child(i)
+            target, order = split_order(target)
+            check_single_output(scope, target, entry_at)
             check_name(name, entry_at, "an output")
             ref = resolve_reference(scope, self.qualify_output(scope, target), entry_at)
-            outputs[name] = Output(ref, scope.value_type(ref))
+            outputs[name] = Output(ref, scope.value_type(ref), order)
+            check_order(outputs[name], entry_at)
         return outputs
 
     def qualify_output(self, scope: BlockScope, target: Any) -> Any:
@@ -272,22 +340,56 @@ class BlockInstances:
         return target if target.partition(".")[0] in (step, *scope.inputs) else f"{step}.{target}"
 
 
+def check_single_output(scope: BlockScope, target: Any, at: SourceAddress) -> None:
+    """Raise SB202 if an output names several values, `head.*`: each of them needs a name."""
+    if isinstance(target, str) and target.endswith(".*"):
+        refs = resolve_references(scope, target, at)
+        each = ", ".join(ref.replace("@", ".") for ref in refs)
+        raise at.error(
+            "SB202", f"{target} stands for several values", f"name each of them: `outputs: [{each}]`"
+        )
+
+
 def instance_key(
     definition: BlockDef, params: Mapping[str, Any], inputs: Mapping[str, TensorType], pending: PendingEdits
 ) -> Any:
     """Return a key that is equal for uses of a block that can share one instance."""
     return (
-        id(definition),
+        definition.at,
         pending.cache_key(),
         tuple(
-            (p, v.cache_key() if isinstance(v, BlockArgument) else repr(concrete(v)))
-            for p, v in params.items()
+            (p, v.cache_key if isinstance(v, BlockArgument) else repr(concrete(v))) for p, v in params.items()
         ),
         tuple(
             (n, tuple((a, concrete(s)) for a, s in x.sizes.items()), x.dtype, x.batched)
             for n, x in inputs.items()
         ),
     )
+
+
+def symbolic_sizes(
+    inputs: Mapping[str, TensorType], params: Mapping[str, Any], declared: int
+) -> dict[str, dict[str, int]]:
+    """Return the sizes of a block's inputs as symbols with the names that its code uses.
+
+    `declared` is the number of inputs that the block declares.
+    """
+    sizes = {i: {a: concrete(n) for a, n in x.sizes.items()} for i, x in inputs.items()}
+    for variable, (i, axis) in size_names(inputs, params, declared).items():
+        sizes[i][axis] = symbolic(sizes[i][axis], variable)
+    return sizes
+
+
+def group_sizes(sizes: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return the sizes of a block's inputs as its expressions see them; an input that takes a list has a list."""
+    grouped: dict[str, Any] = {}
+    for name, of_value in sizes.items():
+        head, _, number = name.partition(".")
+        if number:
+            grouped.setdefault(head, InputList()).append(of_value)
+        else:
+            grouped[head] = of_value
+    return grouped
 
 
 def param_env(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,5 +19,7 @@ def aliased_model(model: BlockDef, files: SpecFiles) -> BlockDef | None:
     if not step.kind[:1].isupper() or any(key is not None for key in step_keys):
         return None
     other = files.find_block(model.source, step.kind, step.value_at)
+    if other.inputs_among(step.value):
+        return None
     is_alias = other.model is not None and other is not model and list(other.inputs) == list(model.inputs)
     return other if is_alias else None

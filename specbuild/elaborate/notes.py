@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from specbuild.diagnostics.errors import Location, make_printable
-from specbuild.diagnostics.suggestions import join_names
+from specbuild.diagnostics.suggestions import join_names, list_some
+from specbuild.expressions import ExpressionError, parse_expression
+from specbuild.expressions.thresholds import iterate_texts
 from specbuild.frontend.document import Spec
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.library import library_index
-from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
+from specbuild.frontend.source import SourceAddress
+from specbuild.ir.given_tables import find_stored_tables
+from specbuild.ir.graph import Block, Node, Skip, distinct_blocks, input_arguments, path_prefixes
 
 
 @dataclass(frozen=True)
@@ -29,16 +37,18 @@ class SpecNote:
 def unused_step_notes(model: Block, pruned: Block) -> list[SpecNote]:
     """Return a note for the steps that the pruned model lacks, one for each location in a spec."""
     notes: dict[Location, SpecNote] = {}
-    visited: set[tuple[int, int]] = set()
+    visited: set[tuple[Block, Block]] = set()
 
     def visit(block: Block, pruned: Block, path: tuple[str, ...]) -> None:
-        if (id(block), id(pruned)) in visited:
+        if (block, pruned) in visited:
             return
-        visited.add((id(block), id(pruned)))
+        visited.add((block, pruned))
         unused = [
             node
             for node in block.nodes
-            if pruned.find_node(node.reuses or node.name) is None and not isinstance(node.op, Skip)
+            if pruned.find_node(node.name) is None
+            and (node.reuses is None or pruned.find_node(node.reuses) is None)
+            and not isinstance(node.op, Skip)
         ]
         if unused:
             location = unused[0].at.location
@@ -90,21 +100,100 @@ def describe_edit(edit: EditDef, paths: list[str]) -> str:
     return f"set {join_names(list(edit.settings))} of {steps}"
 
 
-def path_prefixes(name: str) -> Iterator[str]:
-    """Yield the path of each enclosing group, outermost first, and then the path: `layer4`, `layer4.2`."""
-    parts = name.split(".")
-    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
-
-
-def name_notes(spec: Spec, model: Block) -> list[SpecNote]:
-    """Return notes for blocks of a file that hide a library block, and for blocks that are not used."""
+def name_notes(spec: Spec, model: Block, path: Path | None = None) -> list[SpecNote]:
+    """Return notes for blocks of the file at `path` that hide a library block, and for blocks that are not used."""
     notes = []
-    used = {block.kind for block in distinct_blocks(model)}
+    used = {block.name for block in distinct_blocks(model)} | set(list_texts(spec.variants))
     for section, own in (("blocks", spec.blocks), ("imports", spec.imports)):
         for name in own:
             location = spec.source.key_location((section, name))
-            if name in library_index() and not spec.imports.get(name, "").startswith("library:"):
+            hides_library = library_index().get(name, path) != path
+            if hides_library and not spec.imports.get(name, "").startswith("library:"):
                 notes.append(SpecNote(f"{name} is the block of this file, not the library block", location))
             if section == "blocks" and name not in used:
                 notes.append(SpecNote(f"the block {name} is not used", location))
     return notes
+
+
+def list_texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value from YAML, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from (str(key), *list_texts(part))
+    elif isinstance(value, list):
+        for part in value:
+            yield from list_texts(part)
+
+
+def input_notes(spec: Spec, graph: Block) -> list[SpecNote]:
+    """Return notes for inputs that nothing reads, of the model and of its blocks, and for a batch among the axes."""
+    notes: dict[Location, SpecNote] = {}
+    read: dict[SourceAddress, set[str]] = {}
+    for block in distinct_blocks(graph):
+        read.setdefault(block.at, set()).update(list_read_inputs(block))
+    for block in distinct_blocks(graph):
+        for name in input_arguments(block.inputs):
+            location = block.at.child("inputs", name).key_location
+            if name not in read[block.at] and not reads_size(block, name):
+                notes.setdefault(
+                    location, SpecNote(f"nothing in {block.name} reads its input {name}", location)
+                )
+    for name, x in graph.inputs.items():
+        if next(iter(x.axes), "") == "N" and {"H", "W"} <= set(x.axes):
+            location = spec.source.key_location(("inputs", name))
+            message = f"N is an axis of each sample of {name}: the batch is implied and has no name"
+            notes[location] = SpecNote(message, location)
+    return list(notes.values())
+
+
+def list_read_inputs(block: Block) -> Iterator[str]:
+    """Yield the inputs of a block that its steps read or that it gives as outputs."""
+    refs = [ref for node in block.nodes for ref in node.inputs if ref is not None]
+    refs += [output.ref for output in block.outputs.values()]
+    yield from (ref.partition(".")[0] for ref in refs if ref in block.inputs)
+
+
+def reads_size(block: Block, name: str) -> bool:
+    """Return whether an expression of a block reads a size of its input, such as `x.C`, or asks for it."""
+    raw: Any = block.at.source.data
+    for key in block.at.path:
+        raw = raw[key]
+    parts = (raw.get(key) for key in ("steps", "let", "outputs"))
+    texts = (text for part in parts for _, text in iterate_texts(part))
+    asks = re.compile(rf"\b(given|len)\( *{name} *\)")
+    return any(
+        name in sized_values(text) or asks.search(text) for text in texts if "." in text or "(" in text
+    )
+
+
+def sized_values(text: str) -> set[str]:
+    """Return the values whose sizes an expression reads: `x` for `x.C // 2`. None for another text."""
+    try:
+        leaves = parse_expression(text).leaves
+    except ExpressionError:
+        return set()
+    owners = (leaf.value for leaf in leaves if isinstance(leaf, ast.Attribute))
+    values = (owner.value if isinstance(owner, ast.Subscript) else owner for owner in owners)
+    return {value.id for value in values if isinstance(value, ast.Name)}
+
+
+def table_notes(graph: Block) -> list[SpecNote]:
+    """Return a note for the tables whose numbers are not in the code."""
+    tables = find_stored_tables(graph)
+    if not tables:
+        return []
+    names = list_some(list(tables))
+    message = f"the numbers of {names} come with the weights; `specbuild weights init` writes them"
+    return [SpecNote(message, next(iter(tables.values())).at.location)]
+
+
+def version_notes(spec: Spec) -> list[SpecNote]:
+    """Return a note for a file that does not say its version of the language."""
+    if "specbuild" in spec.source.data:
+        return []
+    message = (
+        "the file does not begin with `specbuild: 1`, which pins the version of the language and its defaults"
+    )
+    return [SpecNote(message, spec.source.location(()))]

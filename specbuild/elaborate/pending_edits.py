@@ -21,9 +21,9 @@ class ScopedEdit:
     def cache_key(self) -> Any:
         """Return a key that is equal for edits with the same effect."""
         env = tuple(
-            (n, v.cache_key() if isinstance(v, BlockArgument) else repr(v)) for n, v in self.env.items()
+            (n, v.cache_key if isinstance(v, BlockArgument) else repr(v)) for n, v in self.env.items()
         )
-        return (id(self.definition), env)
+        return (self.definition.at, env)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ class StepEntry:
     step: StepDef
     label: str = ""  # for a step without a name: the name that it gets, without its number
     number: int | None = None  # for a member of a repeat: its index
+    spliced_from: StepDef | None = None  # the repeat with `splice` of which it is a member
     before: list[StepEntry] = field(default_factory=list)
     after: list[StepEntry] = field(default_factory=list)
     removed: bool = False
@@ -46,7 +48,7 @@ class StepEntry:
 
 def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
     """Give every step a name: its own, else its index if `numbered`, else its label, numbered if needed."""
-    labels = [step_label(s) for s in steps if s.name is None]
+    totals = Counter(step_label(s) for s in steps if s.name is None)
     counts: dict[str, int] = {}
     used = {
         *scope.visible_names[-1],
@@ -66,12 +68,12 @@ def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = F
             name = str(index)
         else:
             counts[label] = counts.get(label, 0) + 1
-            name = f"{label}{counts[label]}" if labels.count(label) > 1 or is_taken(label) else label
+            name = f"{label}{counts[label]}" if totals[label] > 1 or is_taken(label) else label
             while is_taken(name):
                 counts[label] += 1
                 name = f"{label}{counts[label]}"
         used |= {name, *(step.branches or ())}
-        entries.append(StepEntry(name, step, label))
+        entries.append(StepEntry(name, step, label, step.index, step.member_of))
     return entries
 
 
@@ -89,12 +91,12 @@ def step_label(step: StepDef) -> str:
         if isinstance(step.value, str):
             return step.value
         if isinstance(step.value, BlockArgument):
-            return step_label(StepDef(step.value.kind, None, step.at, step.at))
-    return step.kind if step.kind in OPS else to_snake_case(step.kind)
+            return step_label(StepDef(step.value.name, None, step.at, step.at))
+    return (step.written_kind or step.kind) if step.kind in OPS else to_snake_case(step.kind)
 
 
 def step_kind(scope: BlockScope, step: StepDef) -> str:
     """Return the name of the op, block or structure of a step; for a `use`, of its argument."""
-    if step.repeat is not None:
-        return "repeat"
-    return block_argument(scope, step).kind if step.kind == "use" else step.kind
+    if step.repeat is not None or step.foreach is not None:
+        return "repeat" if step.foreach is None else "foreach"
+    return block_argument(scope, step).name if step.kind == "use" else step.title

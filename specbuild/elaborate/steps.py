@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import groupby
 
+from specbuild.diagnostics.suggestions import join_names
+from specbuild.elaborate.alternatives import choose_alternatives
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.edits import apply_edits
+from specbuild.elaborate.expression_env import ExpressionEnv
 from specbuild.elaborate.instances import BlockInstances
+from specbuild.elaborate.member_steps import MemberElaborator
+from specbuild.elaborate.members import expand_splices
 from specbuild.elaborate.model_alias import aliased_model
-from specbuild.elaborate.nodes import MAX_STEPS, NodeBuilder, skip_node
-from specbuild.elaborate.references import resolve_reference
+from specbuild.elaborate.nodes import NodeBuilder, skip_node
+from specbuild.elaborate.references import resolve_group_input
+from specbuild.elaborate.reuse import reuse_group
+from specbuild.elaborate.reused_steps import find_reused
 from specbuild.elaborate.step_entries import StepEntry, flatten_entries, name_steps, step_kind
-from specbuild.elaborate.step_inputs import block_argument, resolve_inputs
-from specbuild.elaborate.values import condition_expression, declared_type, is_condition_true, read_attribute
-from specbuild.expressions import concrete, symbolic
-from specbuild.frontend.document import Argument, BlockDef, StepDef
+from specbuild.elaborate.step_inputs import (
+    block_argument,
+    find_passing_input,
+    list_inputs,
+    resolve_inputs,
+    separate_inputs,
+)
+from specbuild.elaborate.values import condition_expression, declared_type, is_condition_true
+from specbuild.expressions import Expression
+from specbuild.frontend.block_inputs import find_list_input, list_optional
+from specbuild.frontend.document import BlockDef, RawArgument, StepDef
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.names import check_name
 from specbuild.frontend.resolver import SpecFiles
-from specbuild.frontend.source import SourceAddress
-from specbuild.ir.graph import BlockArgument, Group, Ref
+from specbuild.ir.graph import Group, ParallelSteps, Ref
 from specbuild.ops import OPS
-from specbuild.ops.attribute_kinds import Integer
 
-MAX_REPEAT = 10_000
 # What to do if a step without an input is edited, by the verb of the edit.
 NO_INPUT_HINTS = {
     "remove": "replace it, and name the inputs of the replacement with `from`",
@@ -33,19 +45,25 @@ NO_INPUT_HINTS = {
 }
 
 
-class StepElaborator:
+class StepElaborator(MemberElaborator):
     """Elaborates the steps of a block into its scope."""
 
     def __init__(self, files: SpecFiles):
         self.files = files
         self.instances = BlockInstances(self.run, lambda model: aliased_model(model, files))
         self.nodes = NodeBuilder(files, self.instances)
+        self.work = self.instances.work
 
     def run(self, scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> None:
         """Elaborate the steps of a block, or of a group, whose unnamed steps are `numbered`."""
-        entries = apply_edits(scope, name_steps(scope, steps, numbered))
-        for entry in entries:
-            self.elaborate_entry(scope, entry)
+        steps = expand_splices(scope, steps, numbered)
+        entries = apply_edits(scope, choose_alternatives(scope, name_steps(scope, steps, numbered)))
+        for spliced_from, run in groupby(entries, key=lambda entry: entry.spliced_from):
+            if spliced_from is not None:
+                self.elaborate_spliced(scope, separate_inputs(self.files, scope, spliced_from), list(run))
+                continue
+            for entry in run:
+                self.elaborate_entry(scope, entry)
         self.merge_frozen(scope, entries)
 
     def merge_frozen(self, scope: BlockScope, entries: list[StepEntry]) -> None:
@@ -60,6 +78,10 @@ class StepElaborator:
     ) -> None:
         """Elaborate a step and the steps that edits insert around it; a repeat gives its members `inputs`."""
         path = scope.prefix + entry.name
+        entry.step = separate_inputs(self.files, scope, entry.step)
+        if entry.origin is not None:
+            entry.origin = separate_inputs(self.files, scope, entry.origin)
+        self.work.count_visit(entry.step.at)
         self.check_step_name(scope, entry, path)
         if entry.before or entry.removed or entry.origin is not None:
             inputs = self.entry_inputs(scope, entry, inputs)
@@ -100,7 +122,7 @@ class StepElaborator:
         if entry.frozen_by:
             scope.frozen_paths.append(path)
         if kind == "weight" and any(f"{path}.".startswith(f"{frozen}.") for frozen in scope.frozen_paths):
-            step = replace(step, settings={**step.settings, "trained": Argument(False, step.at, {})})
+            step = replace(step, settings={**step.settings, "trained": RawArgument(False, step.at, {})})
         input_ref = scope.last
         self.elaborate_step(scope, step, path, inputs)
         scope.pending = outer
@@ -123,11 +145,9 @@ class StepElaborator:
         name, at = entry.step.name, entry.step.at.child("as")
         if name is not None:
             check_name(name, at, "a step")
-            if name in scope.env and not isinstance(scope.env[name], BlockArgument) and not scope.prefix:
-                what = "an input" if name in scope.inputs else "a parameter"
-                raise at.error(
-                    "SB204", f"{name!r} is already the name of {what}", "give the step another name"
-                )
+            if name in scope.definition.inputs and not scope.prefix:
+                message = f"{name!r} is already the name of an input"
+                raise at.error("SB204", message, "give the step another name")
         is_visible = name is not None and name in scope.visible_names[-1] and entry.created_by is None
         if not entry.removed and (path in scope.nodes or path in scope.groups or is_visible):
             raise at.error(
@@ -137,36 +157,52 @@ class StepElaborator:
     def entry_inputs(
         self, scope: BlockScope, entry: StepEntry, inputs: list[Ref | None] | None
     ) -> list[Ref | None]:
-        """Return the inputs of a step that edits remove, replace or precede. Raises SB209 without one."""
+        """Return the inputs of a step that edits remove, replace or precede.
+
+        Raises SB209 if an input has to pass through and there is none.
+        """
         step = entry.origin or entry.step
         if inputs is None and step.kind in ("do", "parallel"):
-            inputs = [
-                scope.last if step.sources is None else resolve_reference(scope, step.sources, step.from_at)
-            ]
+            inputs = [resolve_group_input(scope, step, is_left_out=False)]
         elif inputs is None:
             inputs = resolve_inputs(self.files, scope, step)
-        if not inputs or inputs[0] is None:
-            edit = entry.last_edit or entry.created_by
-            hint = NO_INPUT_HINTS.get(edit.definition.verb, "") if edit is not None else ""
-            raise entry.error("SB209", f"{entry.name} has no input that could pass through", hint)
+        if not inputs or not inputs[0]:
+            inputs = []
+            is_replaced = entry.origin is not None and block_argument(scope, entry.step).name != "none"
+            if entry.before or entry.removed or not is_replaced:
+                edit = entry.last_edit or entry.created_by
+                hint = NO_INPUT_HINTS.get(edit.definition.verb, "") if edit is not None else ""
+                raise entry.error("SB209", f"{entry.name} has no input that could pass through", hint)
+        if entry.removed or (entry.origin is not None and block_argument(scope, entry.step).name == "none"):
+            ref = find_passing_input(scope, step, inputs)
+            if ref is None:
+                message = f"{entry.name} has several inputs, and none of them is the value of the step before"
+                raise entry.error(
+                    "SB209",
+                    f"{message}: it is unclear which one passes through",
+                    f"replace the step, and name one of {join_names(list_inputs(inputs))} with `from`",
+                )
+            return [ref]
         return inputs if entry.origin is None else self.adapt_inputs(scope, entry, inputs)
 
     def adapt_inputs(self, scope: BlockScope, entry: StepEntry, inputs: list[Ref | None]) -> list[Ref | None]:
         """Fit the inputs of a replaced step to its replacement. Raises SB209 if there are too few."""
         choice = block_argument(scope, entry.step)
-        if choice.kind == "none":
-            return inputs[:1]
-        if choice.kind in OPS:
-            specs = OPS[choice.kind].input_specs
-            if specs and specs[0].variadic:
+        if choice.name in OPS:
+            specs = OPS[choice.name].input_specs
+            if inputs and specs and specs[0].variadic:
                 return inputs
             minimum, maximum = sum(not spec.optional for spec in specs), len(specs)
         else:
-            definition = self.files.find_block(choice.at.source, choice.kind, choice.at)
-            minimum = maximum = len(definition.inputs)
+            definition = self.files.find_block(choice.at.source, choice.name, choice.at)
+            maximum = len(definition.inputs)
+            minimum = maximum - len(list_optional(definition.inputs))
+            if find_list_input(definition.inputs) is not None:  # it takes all other values
+                maximum = max(minimum, len(inputs))
         if minimum > len(inputs):
-            message = f"{choice.kind} takes {minimum} inputs, but the step that it replaces has {len(inputs)}"
-            raise entry.error("SB209", message, "name them with `from`")
+            noun = "input" if minimum == 1 else "inputs"
+            message = f"{choice.name} takes {minimum} {noun}, but the step that it replaces has {len(inputs)}"
+            raise entry.error("SB209", message, f"name the {noun} with `from`")
         return [*inputs[:maximum], *[None] * (maximum - len(inputs))]
 
     def add_identity_start(self, scope: BlockScope, entry: StepEntry, path: str, input_ref: Ref) -> None:
@@ -191,6 +227,9 @@ class StepElaborator:
         if step.repeat is not None:
             self.elaborate_repeat(scope, step, path, inputs)
             return
+        if step.foreach is not None:
+            self.elaborate_foreach(scope, step, path, inputs)
+            return
         if inputs is not None and step.kind in ("do", "parallel"):
             scope.last, step = inputs[0], replace(step, sources=None)
         if step.kind == "do":
@@ -199,36 +238,62 @@ class StepElaborator:
             self.elaborate_parallel(scope, step, path)
         else:
             sources = resolve_inputs(self.files, scope, step) if inputs is None else inputs
-            scope.last = self.nodes.add_node(scope, step, path, sources)
+            if step.kind == "reuse" and find_reused(scope, step).is_group:
+                scope.last = self.reuse_group(scope, step, path, sources)
+            else:
+                scope.last = self.nodes.add_node(scope, step, path, sources)
         self.check_expected_shape(scope, step)
+
+    def reuse_group(
+        self, scope: BlockScope, step: StepDef, path: str, sources: list[Ref | None]
+    ) -> Ref | None:
+        """Apply a repeat, a `do` or a `parallel` once more; `when` applies to all of it."""
+        if step.when is not None and not is_condition_true(scope, step):
+            source = sources[0] if sources else None
+            scope.nodes[path] = skip_node(scope, step, path, source, condition_expression(scope, step))
+            return path
+        return reuse_group(scope, self.nodes, step, find_reused(scope, step), path, sources)
 
     def check_expected_shape(self, scope: BlockScope, step: StepDef) -> None:
         if step.expect is None or scope.last is None:
             return
         at = step.at.child("expect")
-        expected = declared_type(step.expect, at, scope.env)
+        expected = declared_type(step.expect, at, ExpressionEnv(scope))
         actual = scope.value_type(scope.last)
-        if not expected.has_same_sizes(actual):
+        has_other_size = any(
+            axis not in actual or actual[axis] != size for axis, size in expected.sizes.items()
+        )
+        if has_other_size or ("dtype" in step.expect and expected.dtype != actual.dtype):
             raise at.error("SB402", f"expected {expected}, but the step gives {actual}", key=True)
 
     def elaborate_group(self, scope: BlockScope, step: StepDef, path: str) -> None:
         """Elaborate a `do`: its steps under one name. `from` and `when` apply to the whole group."""
-        if step.sources is not None:
-            scope.last = resolve_reference(scope, step.sources, step.from_at)
+        is_skipped = step.when is not None and not is_condition_true(scope, step)
+        scope.last = resolve_group_input(scope, step, is_skipped)
         when = condition_expression(scope, step) if step.when is not None else None
-        if step.when is not None and not is_condition_true(scope, step):
-            scope.nodes[path] = skip_node(scope, step, path, scope.last, when)
-            scope.last = path
+        if is_skipped:
+            self.skip_step(scope, step, path, when)
             return
-        scope.groups[path] = Group(path, step.at, None, step.doc, when)
-        with scope.enter_group(path):
+        inputs = {} if scope.last is None else {"x": scope.last}
+        scope.groups[path] = Group(path, step.at, None, step.doc, when, inputs)
+        with scope.enter_group(path), scope.record_reads() as reads:
             self.run(scope, step.steps, numbered=True)
+        by_name = tuple(ref for ref in inputs.values() if ref in reads)
+        scope.groups[path] = replace(scope.groups[path], value=scope.last, inputs_by_name=by_name)
+
+    def skip_step(self, scope: BlockScope, step: StepDef, path: str, when: Expression | None) -> None:
+        """Pass the running value on in place of a group or of branches."""
+        scope.nodes[path] = skip_node(scope, step, path, scope.last, when)
+        scope.step_count += 1
+        scope.last = path
 
     def elaborate_parallel(self, scope: BlockScope, step: StepDef, path: str) -> None:
         """Elaborate the branches of a `parallel`, which have the same input, and then its `merge`."""
-        input_ref = scope.last
-        if step.sources is not None:
-            input_ref = resolve_reference(scope, step.sources, step.from_at)
+        is_skipped = step.when is not None and not is_condition_true(scope, step)
+        input_ref = scope.last = resolve_group_input(scope, step, is_skipped)
+        if is_skipped:
+            self.skip_step(scope, step, path, None)
+            return
         branches = []
         for name, steps in (step.branches or {}).items():
             at = step.value_at.child(name)
@@ -236,14 +301,17 @@ class StepElaborator:
             if name in scope.visible_names[-1]:
                 raise at.error("SB204", f"the name {name!r} is already used above", key=True)
             is_single = len(steps) == 1 and steps[0].name is None  # a single step needs no group
-            branches.append(
-                StepEntry(name, steps[0] if is_single else StepDef("do", None, at, at, steps=steps))
-            )
+            branch = StepDef("do", None, at, at, steps=steps)
+            branches.append(StepEntry(name, steps[0] if is_single else branch))
         results = []
-        for entry in apply_edits(scope, branches):
-            scope.last = input_ref
-            self.elaborate_entry(scope, entry)
-            results.append(entry.name)
+        with scope.record_reads() as reads:
+            for entry in apply_edits(scope, branches):
+                scope.last = input_ref
+                self.elaborate_entry(scope, entry)
+                results.append(entry.name)
+        by_name = () if input_ref is None or input_ref not in reads else (input_ref,)
+        paths = tuple(scope.prefix + name for name in results)
+        scope.parallels[path] = ParallelSteps(paths, input_ref, by_name, step.merge is not None)
         scope.last = None
         if step.merge is not None:
             at = step.at.child("merge")
@@ -253,54 +321,3 @@ class StepElaborator:
                 kind, value = next(iter(step.merge.items()))
                 merge = StepDef(kind, value, at, at.child(kind), sources=results)
             scope.last = self.nodes.add_node(scope, merge, path, resolve_inputs(self.files, scope, merge))
-
-    def elaborate_repeat(
-        self, scope: BlockScope, step: StepDef, path: str, inputs: list[Ref | None] | None
-    ) -> None:
-        """Elaborate `repeat: n`: the step n times in a row. The index `i` counts from 0."""
-        at = step.at.child("repeat")
-        length = read_attribute(Integer(0), step.repeat, at, scope.env)
-        if length > MAX_REPEAT:
-            message = f"a repeat of {concrete(length):,} is too long"
-            raise at.error("SB502", message, f"the maximum is {MAX_REPEAT:,}")
-        if step.when is not None and not is_condition_true(scope, step):
-            length = 0
-        scope.groups[path] = Group(path, step.at, length, step.doc)
-        member = replace(step, repeat=None, name=None, expect=None, doc="", when=None)
-        member_inputs = inputs
-        if step.kind in ("do", "parallel"):
-            if inputs is not None:
-                scope.last = inputs[0]
-            elif step.sources is not None:
-                scope.last = resolve_reference(scope, step.sources, step.from_at)
-            member_inputs, member = None, replace(member, sources=None)
-        elif inputs is None:
-            member_inputs = resolve_inputs(self.files, scope, replace(step, when=None))
-        if member_inputs and member_inputs[0] is not None:
-            scope.last = member_inputs[0]
-        outer_index = scope.env.get("i")
-        with scope.enter_group(path):
-            entries = [StepEntry(str(i), member, number=i) for i in range(concrete(length))]
-            self.elaborate_members(scope, apply_edits(scope, entries), member_inputs, at)
-        if outer_index is None:
-            scope.env.pop("i", None)
-        else:
-            scope.env["i"] = outer_index
-        self.check_expected_shape(scope, step)
-
-    def elaborate_members(
-        self,
-        scope: BlockScope,
-        members: list[StepEntry],
-        inputs: list[Ref | None] | None,
-        at: SourceAddress,
-    ) -> None:
-        """Elaborate the members of a repeat; each takes the result of the one before as its first input."""
-        for entry in members:
-            if entry.number is not None:
-                scope.env["i"] = symbolic(entry.number, "i")
-            self.elaborate_entry(scope, entry, None if inputs is None else [scope.last, *inputs[1:]])
-            if scope.step_count > MAX_STEPS:
-                message = f"the model has more than {MAX_STEPS:,} steps"
-                raise at.error("SB502", message, "use smaller repeats")
-        self.merge_frozen(scope, members)

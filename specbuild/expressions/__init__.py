@@ -10,14 +10,22 @@ code generation turns it into a code tree. Its text is only for messages, tables
 """
 
 from specbuild.expressions.errors import ExpressionError
-from specbuild.expressions.evaluator import Scope, Value
-from specbuild.expressions.expression_tree import Expression, from_tree, parse_expression, referenced_names
-from specbuild.expressions.parser import FUNCTIONS, TABLE_FUNCTIONS, parse_tree
+from specbuild.expressions.evaluator import Env, EnvWithLets, Value
+from specbuild.expressions.expression_tree import (
+    Expression,
+    from_tree,
+    parse_expression,
+    presence_of,
+    referenced_names,
+)
+from specbuild.expressions.input_values import InputList, OptionalInput
+from specbuild.expressions.parser import FUNCTIONS, INFINITY, TABLE_FUNCTIONS, parse_tree
 from specbuild.expressions.symbolic_evaluation import (
     bind_name,
     evaluate_expression,
     interpolate_text,
     rewrite_expression,
+    symbolic_chain,
     symbolic_formula,
     translate_expression,
 )
@@ -32,10 +40,14 @@ from specbuild.expressions.symbolic_numbers import (
 
 __all__ = [
     "FUNCTIONS",
+    "INFINITY",
     "TABLE_FUNCTIONS",
+    "Env",
+    "EnvWithLets",
     "Expression",
     "ExpressionError",
-    "Scope",
+    "InputList",
+    "OptionalInput",
     "SymFloat",
     "SymInt",
     "Value",
@@ -48,9 +60,11 @@ __all__ = [
     "interpolate_text",
     "parse_expression",
     "parse_tree",
+    "presence_of",
     "referenced_names",
     "rewrite_expression",
     "symbolic",
+    "symbolic_chain",
     "symbolic_formula",
     "translate_expression",
 ]

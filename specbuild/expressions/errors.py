@@ -23,12 +23,12 @@ class ExpressionError(Exception):
 
 
 def quote_expression(text: str) -> str:
-    """The expression in backquotes, shortened, with control characters escaped."""
+    """Return the expression in backquotes, shortened, with control characters escaped."""
     return f"`{make_printable(text, MAX_QUOTED_CHARACTERS)}`"
 
 
 def quote_node(node: ast.expr) -> str:
-    """The source text of a syntax tree in backquotes."""
+    """Return the source text of a syntax tree in backquotes."""
     return quote_expression(ast.unparse(node))
 
 
@@ -50,7 +50,7 @@ def wrong_kind_error(node: ast.expr, value: object, expected: str) -> Expression
 
 
 def describe_kind(value: object) -> str:
-    """The kind of a value as error messages name it, such as "a number"."""
+    """Return the kind of a value as error messages name it, such as "a number"."""
     if isinstance(value, bool):
         return "true or false"
     names = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -17,10 +18,24 @@ from specbuild.expressions.errors import (
     unknown_name_error,
     wrong_kind_error,
 )
+from specbuild.expressions.expression_tree import Expression
+from specbuild.expressions.input_values import InputList, OptionalInput
 from specbuild.expressions.parser import is_bounded
 
 Value: TypeAlias = "int | float | bool | str | list[Value] | tuple[Value, ...] | None"
-Scope: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
+Env: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
+
+
+class EnvWithLets(Mapping[str, "Value | Mapping[str, Value]"]):
+    """An env with `let` names for truth values, texts and lists; numbers carry their expression themselves.
+
+    `let_expressions` has the expression of each of these names, or None if emitted code cannot contain it.
+    """
+
+    @property
+    @abstractmethod
+    def let_expressions(self) -> Mapping[str, Expression | None]: ...
+
 
 MAX_ITEMS = 10_000
 MAX_EXPONENT = 53  # an integer other than -1, 0 and 1 to a higher power exceeds 2^53
@@ -30,42 +45,65 @@ _LIST_TYPES = (list, tuple)
 _VALUE_TYPES = (int, float, str, list, tuple, type(None))
 
 
-def evaluate_tree(node: ast.expr, scope: Scope) -> Value:
-    """The value of a tree that `parse_tree` accepted."""
-    return _EVALUATORS[type(node)](node, scope)
+def evaluate_tree(node: ast.expr, env: Env) -> Value:
+    """Return the value of a tree that `parse_tree` accepted."""
+    return _EVALUATORS[type(node)](node, env)
 
 
-def _evaluate_constant(node: ast.Constant, scope: Scope) -> Any:
+def _evaluate_constant(node: ast.Constant, env: Env) -> Any:
     return node.value
 
 
-def _evaluate_name(node: ast.Name, scope: Scope) -> Value:
+def _evaluate_name(node: ast.Name, env: Env) -> Value:
     try:
-        value = scope[node.id]
+        value = env[node.id]
     except KeyError:
-        raise unknown_name_error(node.id, scope) from None
+        raise unknown_name_error(node.id, env) from None
     if isinstance(value, _VALUE_TYPES):
         return value
     if not isinstance(value, Mapping):
         raise ExpressionError("SB305", f"{node.id!r} is not a value that an expression can use")
-    hint = f"read the size of an axis: {', '.join(f'{node.id}.{axis}' for axis in value)}" if value else ""
-    raise ExpressionError("SB305", f"{node.id!r} has axes and is not a number", hint)
+    raise _not_a_number_error(node.id, value)
 
 
-def _evaluate_axis(node: ast.Attribute, scope: Scope) -> Value:
-    name = node.value.id if isinstance(node.value, ast.Name) else ""
-    if name not in scope:
-        raise unknown_name_error(name, scope)
-    axes = scope[name]
+def _evaluate_axis(node: ast.Attribute, env: Env) -> Value:
+    size = _read_attribute(node, env)
+    if isinstance(size, Mapping):
+        raise _not_a_number_error(ast.unparse(node), size)
+    return size
+
+
+def _read_attribute(node: ast.Attribute, env: Env) -> Value | Mapping[str, Value]:
+    """Return the size of an axis, `x.C`, or all sizes of a value inside another: `body.stem` in `body.stem.C`."""
+    path = ast.unparse(node.value)
+    axes: Value | Mapping[str, Value]
+    if isinstance(node.value, ast.Attribute):
+        axes = _read_attribute(node.value, env)
+    elif isinstance(node.value, ast.Subscript):
+        axes = _evaluate_item(node.value, env)
+    elif path in env:
+        axes = env[path]
+    else:
+        raise unknown_name_error(path, env)
+    if isinstance(axes, InputList) and node.attr.isdigit():
+        axes = {str(i): sizes for i, sizes in enumerate(axes)}  # type: ignore[misc]
     if not isinstance(axes, Mapping):
-        raise ExpressionError("SB305", f"{name!r} is {describe_kind(axes)} and has no axes")
+        raise ExpressionError("SB305", f"{path!r} is {describe_kind(axes)} and has no axes")
+    if isinstance(axes, OptionalInput) and not axes.is_given:
+        hint = f"ask before: `{path}.{node.attr} if given({path}) else 1`"
+        raise ExpressionError("SB305", f"the input {path} is not given here, so it has no sizes", hint)
     if node.attr not in axes:
-        raise unknown_error(f"{name!r} has no axis {node.attr!r}", node.attr, axes)
+        raise unknown_error(f"{path!r} has no axis {node.attr!r}", node.attr, axes)
     return axes[node.attr]
 
 
-def _evaluate_item(node: ast.Subscript, scope: Scope) -> Value:
-    items, index = _evaluate_items(node.value, scope), evaluate_tree(node.slice, scope)
+def _not_a_number_error(path: str, axes: Mapping[str, Value]) -> ExpressionError:
+    hint = f"read the size of an axis: {', '.join(f'{path}.{axis}' for axis in axes)}" if axes else ""
+    return ExpressionError("SB305", f"{path!r} has axes and is not a number", hint)
+
+
+def _evaluate_item(node: ast.Subscript, env: Env) -> Value:
+    items, index = _evaluate_items(node.value, env), evaluate_tree(node.slice, env)
     if not isinstance(index, int) or isinstance(index, bool):
         raise wrong_kind_error(node.slice, index, "a whole number")
     if not -len(items) <= index < len(items):
@@ -75,31 +113,31 @@ def _evaluate_item(node: ast.Subscript, scope: Scope) -> Value:
     return items[index]
 
 
-def _evaluate_list(node: ast.List, scope: Scope) -> Value:
-    return [evaluate_tree(item, scope) for item in node.elts]
+def _evaluate_list(node: ast.List, env: Env) -> Value:
+    return [evaluate_tree(item, env) for item in node.elts]
 
 
-def _evaluate_binary(node: ast.BinOp, scope: Scope) -> Value:
-    left, right = _evaluate_number(node.left, scope), _evaluate_number(node.right, scope)
+def _evaluate_binary(node: ast.BinOp, env: Env) -> Value:
+    left, right = _evaluate_number(node.left, env), _evaluate_number(node.right, env)
     return _call_checked(node, _BINARY_OPERATORS[type(node.op)], left, right)
 
 
-def _evaluate_unary(node: ast.UnaryOp, scope: Scope) -> Value:
+def _evaluate_unary(node: ast.UnaryOp, env: Env) -> Value:
     if isinstance(node.op, ast.Not):
-        return not _evaluate_truth(node.operand, scope)
-    value = _evaluate_number(node.operand, scope)
+        return not _evaluate_truth(node.operand, env)
+    value = _evaluate_number(node.operand, env)
     return -value if isinstance(node.op, ast.USub) else +value
 
 
-def _evaluate_boolean(node: ast.BoolOp, scope: Scope) -> Value:
+def _evaluate_boolean(node: ast.BoolOp, env: Env) -> Value:
     combine = all if isinstance(node.op, ast.And) else any
-    return combine(_evaluate_truth(part, scope) for part in node.values)
+    return combine(_evaluate_truth(part, env) for part in node.values)
 
 
-def _evaluate_comparison(node: ast.Compare, scope: Scope) -> Value:
-    left_node, left = node.left, evaluate_tree(node.left, scope)
+def _evaluate_comparison(node: ast.Compare, env: Env) -> Value:
+    left_node, left = node.left, evaluate_tree(node.left, env)
     for op, right_node in zip(node.ops, node.comparators, strict=True):
-        right = evaluate_tree(right_node, scope)
+        right = evaluate_tree(right_node, env)
         if isinstance(op, (ast.In, ast.NotIn)):
             if not isinstance(right, _LIST_TYPES):
                 raise wrong_kind_error(right_node, right, "a list")
@@ -113,20 +151,22 @@ def _evaluate_comparison(node: ast.Compare, scope: Scope) -> Value:
     return True
 
 
-def _evaluate_conditional(node: ast.IfExp, scope: Scope) -> Value:
-    return evaluate_tree(node.body if _evaluate_truth(node.test, scope) else node.orelse, scope)
+def _evaluate_conditional(node: ast.IfExp, env: Env) -> Value:
+    return evaluate_tree(node.body if _evaluate_truth(node.test, env) else node.orelse, env)
 
 
-def _evaluate_call(node: ast.Call, scope: Scope) -> Value:
+def _evaluate_call(node: ast.Call, env: Env) -> Value:
     name = node.func.id if isinstance(node.func, ast.Name) else ""
     first = node.args[0]
+    if name == "given":
+        return _evaluate_given(first, env)
     if name == "len":
-        return len(_evaluate_items(first, scope))
+        return len(_evaluate_items(first, env))
     if name != "sum" and (name not in ("min", "max") or len(node.args) > 1):
         return _call_checked(
-            node, _FUNCTIONS[name], *(_evaluate_number(argument, scope) for argument in node.args)
+            node, _FUNCTIONS[name], *(_evaluate_number(argument, env) for argument in node.args)
         )
-    numbers = _evaluate_items(first, scope)
+    numbers = _evaluate_items(first, env)
     for item in numbers:
         if not isinstance(item, _NUMBER_TYPES):
             raise ExpressionError(
@@ -137,22 +177,31 @@ def _evaluate_call(node: ast.Call, scope: Scope) -> Value:
     return _call_checked(node, _FUNCTIONS[name], numbers)
 
 
-def _evaluate_number(node: ast.expr, scope: Scope) -> int | float:
-    value = evaluate_tree(node, scope)
+def _evaluate_given(node: ast.expr, env: Env) -> bool:
+    """Return whether an optional input of the block is given."""
+    value = env.get(node.id) if isinstance(node, ast.Name) else None
+    if not isinstance(value, OptionalInput):
+        hint = "a block declares one by `mask: {axes: [T], optional: true}`"
+        raise ExpressionError("SB305", f"{quote_node(node)} is not an optional input", hint)
+    return value.is_given
+
+
+def _evaluate_number(node: ast.expr, env: Env) -> int | float:
+    value = evaluate_tree(node, env)
     if not isinstance(value, _NUMBER_TYPES):
         raise wrong_kind_error(node, value, "a number")
     return value
 
 
-def _evaluate_truth(node: ast.expr, scope: Scope) -> bool:
-    value = evaluate_tree(node, scope)
+def _evaluate_truth(node: ast.expr, env: Env) -> bool:
+    value = evaluate_tree(node, env)
     if isinstance(value, (str, list, tuple)):
         raise wrong_kind_error(node, value, "true or false")
     return bool(value)
 
 
-def _evaluate_items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, ...]:
-    items = evaluate_tree(node, scope)
+def _evaluate_items(node: ast.expr, env: Env) -> list[Value] | tuple[Value, ...]:
+    items = evaluate_tree(node, env)
     if not isinstance(items, _LIST_TYPES):
         raise wrong_kind_error(node, items, "a list")
     if len(items) > MAX_ITEMS:
@@ -162,7 +211,7 @@ def _evaluate_items(node: ast.expr, scope: Scope) -> list[Value] | tuple[Value, 
 
 
 def _call_checked(node: ast.expr, function: Callable[..., Any], *arguments: Any) -> int | float:
-    """The number that `function` returns; raises ExpressionError if it fails or is out of range."""
+    """Return the number that `function` returns; raises ExpressionError if it fails or is out of range."""
     try:
         value = function(*arguments)
     except ZeroDivisionError:
@@ -185,7 +234,7 @@ def _bounded_power(base: int | float, exponent: int | float) -> Any:
 
 
 def _round_to_divisible(value: float, divisor: float) -> int | float:
-    """The multiple of `divisor` closest to `value`, at least `divisor` and 0.9 * `value` (MobileNet)."""
+    """Return the multiple of `divisor` closest to `value`, at least `divisor` and 0.9 * `value` (MobileNet)."""
     if divisor <= 0:
         raise ValueError
     nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
@@ -224,7 +273,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": sum,
     "divisible": _round_to_divisible,
 }
-_EVALUATORS: dict[type[ast.expr], Callable[[Any, Scope], Value]] = {
+_EVALUATORS: dict[type[ast.expr], Callable[[Any, Env], Value]] = {
     ast.Constant: _evaluate_constant,
     ast.Name: _evaluate_name,
     ast.Attribute: _evaluate_axis,

@@ -10,9 +10,20 @@ from typing import Any
 
 from specbuild.expressions.parser import list_operands, parse_tree
 
-LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the scope: a, x.C, depths[0]
+LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the env: a, x.C, depths[0]
 # Functions that emitted code can call without an import.
 PYTHON_FUNCTIONS = frozenset(("min", "max", "round", "abs", "int", "sum", "len"))
+
+_OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.GtE,
+    ast.GtE: ast.Lt,
+    ast.Gt: ast.LtE,
+    ast.LtE: ast.Gt,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,12 +35,12 @@ class Expression:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names that it reads from the scope, in order."""
+        """The names that it reads from the env, in order."""
         return tuple(dict.fromkeys(node.id for node in _walk_nodes(self.tree) if isinstance(node, ast.Name)))
 
     @cached_property
     def leaves(self) -> tuple[ast.expr, ...]:
-        """The nodes that read the scope: `a`, `x.C`, `depths[0]`."""
+        """The nodes that read the env: `a`, `x.C`, `depths[0]`."""
         return tuple(_find_leaves(self.tree))
 
     @cached_property
@@ -38,13 +49,23 @@ class Expression:
         return tuple(map(from_tree, self.tree.elts)) if isinstance(self.tree, ast.List) else None
 
     @cached_property
+    def opposite(self) -> Expression:
+        """The opposite of a condition: `a != b` for `a == b`, else `not (...)`."""
+        match self.tree:
+            case ast.UnaryOp(ast.Not(), operand):
+                return from_tree(operand)
+            case ast.Compare(left, [operator], rights):
+                return from_tree(ast.Compare(left, [_OPPOSITES[type(operator)]()], rights))
+        return from_tree(ast.UnaryOp(ast.Not(), self.tree))
+
+    @cached_property
     def can_emit(self) -> bool:
         """Whether emitted code can contain the expression without an import."""
         calls = (node.func for node in _walk_nodes(self.tree) if isinstance(node, ast.Call))
         return all(isinstance(function, ast.Name) and function.id in PYTHON_FUNCTIONS for function in calls)
 
     def item_at(self, index: int) -> Expression:
-        """The expression of one item of a list: `depths[0]`."""
+        """Return the expression of one item of a list: `depths[0]`."""
         tree = ast.Subscript(self.tree, ast.Constant(index), ast.Load())
         is_leaf = isinstance(self.tree, LEAF_NODES)
         return Expression(tree, f"{self.text}[{index}]" if is_leaf else ast.unparse(tree))
@@ -75,12 +96,25 @@ def parse_expression(text: str) -> Expression:
 
 
 def from_tree(tree: ast.expr) -> Expression:
-    """The expression of a tree that nobody changes any more."""
+    """Return the expression of a tree that nobody changes any more."""
     return Expression(tree, ast.unparse(tree))
 
 
+def presence_of(expression: Expression | None) -> tuple[str, bool] | None:
+    """Return the optional input of which an expression says whether it is given: `given(mask)`, `not given(mask)`.
+
+    With it, whether the expression is true if the input is given.
+    """
+    match expression and expression.tree:
+        case ast.Call(ast.Name("given"), [ast.Name(name)]):
+            return name, True
+        case ast.UnaryOp(ast.Not(), ast.Call(ast.Name("given"), [ast.Name(name)])):
+            return name, False
+    return None
+
+
 def referenced_names(text: str) -> frozenset[str]:
-    """The names that an expression reads, without the functions that it calls."""
+    """Return the names that an expression reads, without the functions that it calls."""
     return frozenset(parse_expression(text).names)
 
 

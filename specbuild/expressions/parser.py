@@ -12,13 +12,16 @@ from functools import lru_cache
 from specbuild.expressions.errors import ExpressionError, quote_expression, too_large_error, unknown_error
 from specbuild.expressions.python_ast import parse_python
 
+# a text in quotes, or the path of a value, which can have numbers in it: `layer3.0.conv`
+TEXT_OR_PATH = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z]\w*(?:\.\w+)+""")
+INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")  # as YAML writes it
 MAX_CHARACTERS = 1_000
 MAX_NODES = 200
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53
 
 FUNCTIONS = frozenset(
-    ("min", "max", "ceil", "floor", "round", "abs", "int", "sqrt", "log", "len", "sum", "divisible")
+    ("min", "max", "ceil", "floor", "round", "abs", "int", "sqrt", "log", "len", "sum", "divisible", "given")
 )
 TABLE_FUNCTIONS = frozenset(
     ("sin", "cos", "exp", "sqrt", "log", "abs", "floor", "where", "minimum", "maximum", "sign")
@@ -48,16 +51,19 @@ _FOREIGN_SYNTAX = (  # operators of other languages, as patterns, with what to w
 
 @lru_cache(maxsize=1024)  # a tree of 200 nodes is 100 KiB
 def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
-    """The syntax tree of an expression; raises ExpressionError SB301, SB302 or SB501.
+    """Return the syntax tree of an expression; raises ExpressionError SB301, SB302 or SB501.
 
     The tree is cached and shared: copy it before changing it.
     """
     if len(text) > MAX_CHARACTERS:
         message = f"an expression has at most {MAX_CHARACTERS:,} characters; this has {len(text):,}"
         raise ExpressionError("SB501", message)
-    line = re.sub(r"[\r\n]", " ", text).strip()
+    written = re.sub(r"[\r\n]", " ", text).strip()
+    line = TEXT_OR_PATH.sub(mark_numbers, written)
     if not line:
         raise ExpressionError("SB301", "an expression is missing here")
+    if INFINITY.fullmatch(line):
+        raise ExpressionError("SB301", "numbers must be finite here", "only masks can have infinite values")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -65,12 +71,18 @@ def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
         source = line.encode()
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise ExpressionError(
-            "SB301", f"{quote_expression(line)} is not an expression", _suggest_syntax(line)
+            "SB301", f"{quote_expression(written)} is not an expression", _suggest_syntax(line)
         ) from None
     _check_tree(tree, source, functions)
     if "true" in line or "false" in line:
         tree = _BooleanNames().visit(tree)
-    return tree
+    return _NumberedNames().visit(tree) if "._" in line else tree
+
+
+def mark_numbers(found: re.Match[str]) -> str:
+    """Make a name that Python can parse of each number in a path: `layer3._0.conv`."""
+    is_text = found[0][0] in "'\""
+    return found[0] if is_text else re.sub(r"\.(?=\d+(?:\.|$))", "._", found[0])
 
 
 def _check_tree(tree: ast.expr, source: bytes, functions: frozenset[str]) -> None:
@@ -115,7 +127,9 @@ def _check_node(node: ast.expr, source: bytes, functions: frozenset[str]) -> Non
         if not isinstance(node.value, str) and not is_bounded(node.value):
             raise too_large_error(quote_expression(_source_text(node, source)))
     elif isinstance(node, ast.Attribute):
-        if not isinstance(node.value, ast.Name):
+        if not isinstance(node.value, (ast.Name, ast.Attribute)) and not (
+            isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name)
+        ):
             raise syntax_error("the size of an axis is read as x.C")
     elif isinstance(node, ast.Subscript):
         if isinstance(node.slice, (ast.Slice, ast.Tuple)):
@@ -142,7 +156,7 @@ def _check_call(node: ast.Call, name: str, functions: frozenset[str]) -> None:
 
 
 def _source_text(node: ast.expr, source: bytes) -> str:
-    return source[node.col_offset : node.end_col_offset].decode()
+    return re.sub(r"\._(?=\d)", ".", source[node.col_offset : node.end_col_offset].decode())
 
 
 def _suggest_syntax(text: str) -> str:
@@ -160,13 +174,25 @@ class _BooleanNames(ast.NodeTransformer):
         )
 
 
+class _NumberedNames(ast.NodeTransformer):
+    """Give the numbers in paths back what `mark_numbers` changed: `layer3.0.conv`."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        value, is_number = self.visit(node.value), re.fullmatch(r"_\d+", node.attr)
+        attr = node.attr[1:] if is_number else node.attr
+        return ast.copy_location(ast.Attribute(value, attr, node.ctx), node)
+
+
 def is_bounded(value: int | float) -> bool:
-    """Whether a number may occur: an integer of at most 2^53 in absolute value, or a finite float."""
+    """Return whether a number may occur: an integer of at most 2^53 in absolute value, or a finite float."""
     return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
 def walk_depths(tree: ast.expr) -> Iterator[tuple[ast.expr, int]]:
-    """Every subexpression with its depth; the whole tree has depth 1. Not recursive: it may be too deep."""
+    """Yield every subexpression with its depth; the whole tree has depth 1.
+
+    Not recursive: it may be too deep.
+    """
     todo = [(tree, 1)]
     while todo:
         node, depth = todo.pop()
@@ -175,7 +201,7 @@ def walk_depths(tree: ast.expr) -> Iterator[tuple[ast.expr, int]]:
 
 
 def list_operands(node: ast.expr) -> Iterator[ast.expr]:
-    """The subexpressions directly below a node. The function name of a call is not one."""
+    """Yield the subexpressions directly below a node. The function name of a call is not one."""
     if isinstance(node, ast.Call):
         yield from node.args
     elif not isinstance(node, (ast.Name, ast.Constant)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
 from specbuild.expressions.errors import ExpressionError
 from specbuild.expressions.evaluator import evaluate_tree
 from specbuild.expressions.expression_tree import LEAF_NODES, Expression, from_tree
+from specbuild.expressions.input_values import InputList
 from specbuild.expressions.parser import MAX_DEPTH, walk_depths
 
 MAX_EXPRESSION_CHARACTERS = 80  # a longer expression no longer explains a number
@@ -32,6 +33,20 @@ def replace_leaves(expression: Expression, leaves: tuple[Expression, ...]) -> Ex
     return None if is_too_deep else replaced
 
 
+def replace_lengths(expression: Expression, env: Mapping[str, object]) -> Expression:
+    """Replace the length of an input that takes a list, `len(maps)`, by its number."""
+    if not any(isinstance(env.get(name), InputList) for name in expression.names):
+        return expression
+
+    def replace_length(node: ast.expr) -> ast.expr:
+        match node:
+            case ast.Call(ast.Name("len"), [ast.Name(name)]) if isinstance(items := env.get(name), InputList):
+                return ast.Constant(len(items))
+        return _map_operands(node, replace_length)
+
+    return from_tree(replace_length(expression.tree))
+
+
 def _insert_leaves(node: ast.expr, leaves: Iterator[Expression]) -> ast.expr:
     if isinstance(node, LEAF_NODES):
         return _copy_tree(next(leaves).tree)
@@ -39,12 +54,12 @@ def _insert_leaves(node: ast.expr, leaves: Iterator[Expression]) -> ast.expr:
 
 
 def _copy_tree(node: ast.expr) -> ast.expr:
-    """A copy: `ast.unparse` needs distinct nodes, because it keeps the precedence of each."""
+    """Return a copy: `ast.unparse` needs distinct nodes, because it keeps the precedence of each."""
     return _map_operands(node, _copy_tree)
 
 
 def _map_operands(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
-    """A copy of a node with changed operands. The function name of a call is not an operand."""
+    """Return a copy of a node with changed operands. The function name of a call is not an operand."""
 
     def copy_field(name: str, value: Any) -> Any:
         if isinstance(value, list):
@@ -55,7 +70,7 @@ def _map_operands(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast
 
 
 def _fold_product(node: ast.expr) -> ast.expr:
-    """`4 * (2 * width)` as `8 * width`, `2 * 2` as `4`."""
+    """Return `4 * (2 * width)` as `8 * width`, `2 * 2` as `4`."""
     match node:
         case ast.BinOp(ast.Constant(int() as left), ast.Mult(), ast.Constant(int() as right)) if (
             abs(left * right) <= MAX_PRODUCT

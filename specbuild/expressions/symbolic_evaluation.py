@@ -6,36 +6,63 @@ import ast
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add, mul, sub
 from typing import Any, TypeVar, cast
 
 from specbuild.expressions.errors import ExpressionError, quote_expression, unknown_name_error
-from specbuild.expressions.evaluator import Scope, Value, evaluate_tree
+from specbuild.expressions.evaluator import Env, EnvWithLets, Value, evaluate_tree
 from specbuild.expressions.expression_tree import Expression, parse_expression
-from specbuild.expressions.rewriting import replace_leaves, replace_name
+from specbuild.expressions.input_values import InputList
+from specbuild.expressions.parser import MAX_DEPTH
+from specbuild.expressions.rewriting import replace_leaves, replace_lengths, replace_name
+from specbuild.expressions.simplify import simplify_whole_number
 from specbuild.expressions.symbolic_numbers import concrete, expression_of, to_expression, with_expression
 
 MAX_TEXT_CHARACTERS = 4_096
+MAX_LIST_VALUES = 2_000  # of a list that an expression makes, and of the lists in it
 
 T = TypeVar("T")
 
 
-def evaluate_expression(source: Expression | str, scope: Scope) -> Value:
-    """The value of an expression; raises ExpressionError.
+def evaluate_expression(source: Expression | str, env: Env) -> Value:
+    """Return the value of an expression; raises ExpressionError.
 
     A number in the result has an expression if all numbers that it is computed from have one.
     """
     expression = to_expression(source)
     for name in expression.names:
-        if name not in scope:
-            raise unknown_name_error(name, scope)
+        if name not in env:
+            raise unknown_name_error(name, env)
+    given, expression = expression, replace_lengths(expression, env)
     if expression.items is not None:
-        return [evaluate_expression(item, scope) for item in expression.items]
-    value, leaves = evaluate_tree(expression.tree, scope), expression.leaves
+        items: list[Value] = [evaluate_expression(item, env) for item in expression.items]
+        check_list_size(expression, items)
+        return items
+    value, leaves = evaluate_tree(expression.tree, env), expression.leaves
+    if not leaves and expression is not given and isinstance(value, int):
+        return with_expression(value, repr(value))
     if not leaves or leaves[0] is expression.tree:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return with_expression(value, rewrite_expression(expression, scope, use_own_names=True))
+    rewritten = rewrite_expression(expression, env, use_own_names=True)
+    if rewritten == expression:  # what the author wrote stays as it is
+        return with_expression(value, rewritten)
+    return with_simplified_expression(value, rewritten)
+
+
+def check_list_size(expression: Expression, items: Value) -> None:
+    """Raise ExpressionError SB501 if a list has too many values, counted in all lists in it."""
+    todo, count = [items], 0
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list | tuple):
+            todo += item
+            count += len(item)
+        if count > MAX_LIST_VALUES:
+            quoted = quote_expression(expression.text)
+            raise ExpressionError("SB501", f"{quoted} makes a list of more than {MAX_LIST_VALUES:,} values")
 
 
 def translate_expression(value: T, args: Mapping[str, Value]) -> T:
@@ -49,7 +76,7 @@ def translate_expression(value: T, args: Mapping[str, Value]) -> T:
     expression = expression_of(value)
     if expression is None or not expression.leaves:
         return value
-    return with_expression(value, rewrite_expression(expression, args))
+    return with_simplified_expression(value, rewrite_expression(expression, args))
 
 
 def symbolic_formula(text: str, /, **values: Value) -> Any:
@@ -63,24 +90,47 @@ def symbolic_formula(text: str, /, **values: Value) -> Any:
     if isinstance(value, list) or not any(map(expression_of, leaves)):
         return value
     replacements = [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]
-    return with_expression(value, _combine_leaves(expression, replacements))
+    return with_simplified_expression(value, _combine_leaves(expression, replacements))
 
 
-def rewrite_expression(
-    source: Expression | str, scope: Scope, use_own_names: bool = False
-) -> Expression | None:
+def symbolic_chain(operator: str, operands: Sequence[int]) -> Any:
+    """Return `a + b + c` of symbolic numbers, or another operator between them.
+
+    The result of more operands than an expression is deep is a plain number.
+    """
+    names = [f"x{i}" for i in range(len(operands))]
+    if len(operands) < MAX_DEPTH:
+        return symbolic_formula(f" {operator} ".join(names), **dict(zip(names, operands, strict=True)))
+    compute = {"+": add, "-": sub, "*": mul}[operator]
+    return reduce(compute, map(concrete, operands))
+
+
+def with_simplified_expression(value: T, expression: Expression | None) -> T:
+    """Return the same value with an expression, which is simplified for a whole number."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return with_expression(
+        value, simplify_whole_number(expression) if expression and is_whole else expression
+    )
+
+
+def rewrite_expression(source: Expression | str, env: Env, use_own_names: bool = False) -> Expression | None:
     """Replace each name in an expression by the expression of its value; None if a value has none.
 
     With `use_own_names`, a name whose value is a bool, a string or a list stays in the expression.
     """
-    expression = to_expression(source)
+    expression = replace_lengths(to_expression(source), env)
+    lets = env.let_expressions if isinstance(env, EnvWithLets) else {}
 
     def leaf_expression(leaf: ast.expr, value: Value) -> Expression | None:
+        if isinstance(leaf, ast.Name) and leaf.id in lets:
+            return lets[leaf.id]
+        if isinstance(value, InputList):
+            return None
         if use_own_names and isinstance(leaf, ast.Name) and isinstance(value, bool | str | list | tuple):
             return Expression(leaf, leaf.id)
         return expression_of(value)
 
-    pairs = zip(expression.leaves, _leaf_values(expression, scope), strict=True)
+    pairs = zip(expression.leaves, _leaf_values(expression, env), strict=True)
     return _combine_leaves(expression, [leaf_expression(leaf, value) for leaf, value in pairs])
 
 
@@ -89,12 +139,12 @@ def _number_literal(value: Value) -> Expression | None:
     return parse_expression(repr(value)) if is_number else None
 
 
-def _leaf_values(expression: Expression, scope: Scope) -> list[Value]:
-    """The value of each leaf; None for one that cannot be read, such as one in a branch not taken."""
+def _leaf_values(expression: Expression, env: Env) -> list[Value]:
+    """Return the value of each leaf; None for one that cannot be read, such as one in a branch not taken."""
     values: list[Value] = []
     for leaf in expression.leaves:
         try:
-            values.append(evaluate_tree(leaf, scope))
+            values.append(evaluate_tree(leaf, env))
         except ExpressionError:
             values.append(None)
     return values
@@ -117,8 +167,8 @@ def bind_name(value: T, name: str, number: float) -> T:
 _INTERPOLATION = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")
 
 
-def interpolate_text(text: str, scope: Scope) -> str:
-    """`text` with every `${expression}` replaced by its value. `$${` stands for a literal `${`.
+def interpolate_text(text: str, env: Env) -> str:
+    """Return `text` with every `${expression}` replaced by its value. `$${` stands for a literal `${`.
 
     Raises ExpressionError SB301 for a missing brace and SB501 if the result is too long.
     """
@@ -129,7 +179,7 @@ def interpolate_text(text: str, scope: Scope) -> str:
         if not match["end"]:
             message = f"{quote_expression(match[0])} lacks a closing brace"
             raise ExpressionError("SB301", message, "write $${ for a literal ${")
-        return str(concrete(evaluate_expression(match["expression"], scope)))
+        return str(concrete(evaluate_expression(match["expression"], env)))
 
     result = _INTERPOLATION.sub(format_match, text)
     if len(result) > MAX_TEXT_CHARACTERS:

@@ -50,12 +50,12 @@ class SymFloat(float):
 
 
 def to_expression(source: Expression | str) -> Expression:
-    """An expression, parsed if it is given as text."""
+    """Return an expression, parsed if it is given as text."""
     return parse_expression(source) if isinstance(source, str) else source
 
 
 def symbolic(value: T, expression: Expression | str) -> T:
-    """`value` with an expression. The items of a list get `expression[0]`, `expression[1]` ..."""
+    """Return `value` with an expression. The items of a list get `expression[0]`, `expression[1]` ..."""
     if isinstance(value, (list, tuple)):
         whole = to_expression(expression)
         return cast(T, type(value)(symbolic(item, whole.item_at(i)) for i, item in enumerate(value)))
@@ -63,17 +63,17 @@ def symbolic(value: T, expression: Expression | str) -> T:
 
 
 def expression_of(value: object) -> Expression | None:
-    """The expression of a number; None if it has none."""
+    """Return the expression of a number; None if it has none."""
     return value.expression if isinstance(value, (SymInt, SymFloat)) else None
 
 
 def expression_text(value: object) -> str | None:
-    """The text of the expression of a number; None if it has none."""
+    """Return the text of the expression of a number; None if it has none."""
     return value.expression.text if isinstance(value, (SymInt, SymFloat)) else None
 
 
 def concrete(value: T) -> T:
-    """The same value without expressions. Lists are converted item by item."""
+    """Return the same value without expressions. Lists are converted item by item."""
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(map(concrete, value)))
     if isinstance(value, SymInt):
@@ -82,7 +82,10 @@ def concrete(value: T) -> T:
 
 
 def with_expression(value: T, expression: Expression | str | None) -> T:
-    """The same value with this expression; without one if `expression` is None. Only numbers can have one."""
+    """Return the same value with this expression; without one if `expression` is None.
+
+    Only numbers can have one.
+    """
     if expression is None:
         return concrete(value)
     if isinstance(value, int) and not isinstance(value, bool):

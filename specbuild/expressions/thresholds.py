@@ -15,9 +15,10 @@ ORDERINGS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 
 
 def find_thresholds(documents: Iterable[Any], names: Collection[str]) -> list[int | str]:
-    """The values at which a comparison in these documents can change its result.
+    """Return the values at which a comparison in these documents can change its result.
 
     Only comparisons that read one of `names` count, or a parameter whose value is computed from one of them.
+    Documentation does not count.
     """
     entries = [
         (key, set(NAME.findall(text)), text)
@@ -34,20 +35,32 @@ def find_thresholds(documents: Iterable[Any], names: Collection[str]) -> list[in
     return list(thresholds)
 
 
-def iterate_texts(part: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in a document, as (key, string); the items of a list have the key of the list."""
+def iterate_texts(part: Any, key: str = "", is_item: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield every string in a document but its documentation, as (key, string).
+
+    The items of a list have the key of the list.
+    """
     if isinstance(part, str):
         yield key, part
     elif isinstance(part, Mapping):
         for name, value in part.items():
-            yield from iterate_texts(value, name)
+            if name not in ("doc", "license") or not (is_item or is_definition(part)):
+                yield from iterate_texts(value, name)
     elif isinstance(part, list | tuple):
         for value in part:
-            yield from iterate_texts(value, key)
+            yield from iterate_texts(value, key, is_item=True)
+
+
+def is_definition(part: Mapping[str, Any]) -> bool:
+    """Return whether this is a spec, a block or a parameter, so that its `doc` is documentation."""
+    return not part.keys().isdisjoint(("specbuild", "steps", "type", "default"))
 
 
 def compared_values(text: str, names: Collection[str]) -> Iterator[int | str]:
-    """The thresholds of the comparisons that read one of the names; none if `text` is not an expression."""
+    """Yield the thresholds of the comparisons that read one of the names.
+
+    None if `text` is not an expression.
+    """
     try:
         tree = parse_python(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -65,7 +78,7 @@ def _reads_any(node: ast.AST, names: Collection[str]) -> bool:
 
 
 def _operand_thresholds(operator: ast.cmpop, operand: ast.expr) -> Iterator[int | str]:
-    """The literal that an operator compares with; for an ordering, also the integers beside it."""
+    """Yield the literal that an operator compares with; for an ordering, also the integers beside it."""
     if isinstance(operand, ast.Constant) and type(operand.value) is str:
         yield operand.value
     elif isinstance(operand, ast.Constant) and type(operand.value) is int:

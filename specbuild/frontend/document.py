@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
+from specbuild.frontend.about import NOTHING, About, parse_about
+from specbuild.frontend.block_inputs import check_declared_inputs
+from specbuild.frontend.default_types import (
+    describe_broken_list,
+    infer_expression_type,
+    infer_value_type,
+    read_default_expression,
+)
 from specbuild.frontend.edits import EditDef, parse_edits
+from specbuild.frontend.names import ReservedNames, check_class_name
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
 
-STEP_KEYS = ("from", "as", "when", "repeat", "expect", "doc", "merge", "with")
+STEP_KEYS = (
+    "from",
+    "as",
+    "when",
+    "repeat",
+    "foreach",
+    "names",
+    "splice",
+    "scan",
+    "collect",
+    "expect",
+    "doc",
+    "merge",
+    "with",
+)
 STRUCTURES = ("do", "parallel", "reuse", "use")
 FILE_KEYS = (
     "specbuild",
     "model",
     "doc",
+    "about",
     "license",
     "imports",
     "params",
     "variants",
     "inputs",
+    "let",
     "blocks",
     "steps",
     "outputs",
     "edits",
     "weights",
 )
-BLOCK_KEYS = ("doc", "params", "inputs", "steps", "outputs")
+BLOCK_KEYS = ("doc", "about", "params", "inputs", "let", "steps", "outputs")
 PARAM_TYPES = ("int", "float", "number", "bool", "str", "list", "block")
 
 
@@ -49,7 +74,7 @@ class ParamDef:
 
 
 @dataclass(frozen=True)
-class Argument:
+class RawArgument:
     """The value of a parameter or attribute as written, and `env`: the values of the names in it."""
 
     raw: Any
@@ -69,21 +94,37 @@ class StepDef:
     sources: Any = None  # raw YAML of `from`
     when: Any = None
     repeat: Any = None
+    foreach: Mapping[str, Any] | None = None
+    names: Any = None
+    splice: Any = None
+    scan: Any = None
+    collect: Any = None
     expect: Any = None
     doc: str = ""
     merge: Any = None
     arguments: Any = None  # raw YAML of `with`
     steps: tuple[StepDef, ...] = ()  # of a `do`
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
-    settings: Mapping[str, Argument] = field(default_factory=dict)  # attributes that edits set
+    settings: Mapping[str, RawArgument] = field(default_factory=dict)  # attributes that edits set
     sources_at: SourceAddress | None = None  # the address of `sources`, if an edit gives them
+    inputs_at: SourceAddress | None = None  # the address of `sources`, if they stand among the arguments
+    member_of: StepDef | None = None  # for a member of a repeat with `splice`: that step
+    index: int | None = None  # the number of this member
+    written_kind: str = ""  # what the file says, if `kind` is another form of it: `conv` for `kernel_conv`
+
+    @property
+    def title(self) -> str:
+        """Its op, block or structure as the file says it."""
+        return self.written_kind or self.kind
 
     @property
     def from_at(self) -> SourceAddress:
-        return self.sources_at or self.at.child("from")
+        return self.sources_at or self.inputs_at or self.at.child("from")
 
     def error(self, code: str, message: str, hint: str = "") -> SpecError:
-        """Return an error located at the op of the step."""
+        """Return an error located at the op of the step, which it calls by the name that the file says."""
+        if self.written_kind:
+            message, hint = (text.replace(self.kind, self.written_kind) for text in (message, hint))
         if self.value_at.path == self.at.path:
             return self.at.error(code, message, hint)
         return self.value_at.error(code, message, hint, key=True)
@@ -101,6 +142,15 @@ class BlockDef:
     outputs: Any  # raw YAML
     at: SourceAddress
     model: Spec | None = None  # for the model of a file: that file; None for any other block
+    lets: Mapping[str, Any] = field(default_factory=dict)  # names for expressions, as raw YAML
+    about: About = NOTHING
+
+    def inputs_among(self, arguments: Any) -> list[str]:
+        """Return the arguments of a call that are inputs of the block; a name of a parameter is the parameter."""
+        if not isinstance(arguments, Mapping):
+            return []
+        taken = {*self.params, *(["variant"] if self.model is not None else [])}
+        return [name for name in arguments if name in self.inputs and name not in taken]
 
     @property
     def source(self) -> Source:
@@ -121,11 +171,11 @@ class Spec:
     edits: tuple[EditDef, ...]
 
 
-def parse_spec(source: Source) -> Spec:
-    """Return the definitions in a file that has passed `validate_source`."""
+def parse_spec(source: Source, reserved: Sequence[ReservedNames] = ()) -> Spec:
+    """Return the definitions in a file that has passed `validate_source`; its model has no reserved name."""
     data, root = source.data, source.address_of()
     blocks = {
-        name: parse_block(name, raw or {}, root.child("blocks", name))
+        name: parse_block(name, raw or {}, root.child("blocks", name), data.get("about"))
         for name, raw in (data.get("blocks") or {}).items()
     }
     model = (
@@ -145,7 +195,12 @@ def parse_spec(source: Source) -> Spec:
     )
     if model is not None:
         object.__setattr__(model, "model", spec)
+        check_class_name(model.name, root.child("model"), "a model", reserved)
+        if model.name in blocks:
+            message = f"{model.name!r} is the name of the model and of a block"
+            raise root.child("blocks", model.name).error("SB204", message, "rename one of them", key=True)
     for name in blocks:
+        check_class_name(name, root.child("blocks", name), "a block")
         if name in OPS or not name[0].isupper():
             raise root.child("blocks", name).error(
                 "SB203",
@@ -156,41 +211,77 @@ def parse_spec(source: Source) -> Spec:
     return spec
 
 
-def parse_block(name: str, raw: Mapping[str, Any], at: SourceAddress) -> BlockDef:
-    params = {
-        p: parse_param(p, value, at.child("params", p)) for p, value in (raw.get("params") or {}).items()
-    }
+def parse_block(
+    name: str, raw: Mapping[str, Any], at: SourceAddress, about_file: Mapping[str, Any] | None = None
+) -> BlockDef:
+    params = parse_params(raw.get("params") or {}, at.child("params"))
     declared = raw.get("inputs")
     if isinstance(declared, Mapping):
         inputs = declared
     else:
         inputs = {"x": None} if declared is None else dict.fromkeys(declared)
+    check_declared_inputs(inputs, at.child("inputs"))
     steps = parse_steps(raw.get("steps") or [], at.child("steps"))
-    return BlockDef(name, raw.get("doc") or "", params, inputs, steps, raw.get("outputs"), at)
+    return BlockDef(
+        name,
+        raw.get("doc") or "",
+        params,
+        inputs,
+        steps,
+        raw.get("outputs"),
+        at,
+        lets=raw.get("let") or {},
+        about=parse_about(raw.get("about"), about_file),
+    )
 
 
-def parse_param(name: str, raw: Any, at: SourceAddress) -> ParamDef:
-    """Parse a parameter: a default (`kernel: 3`), a type (`channels: int`), or a mapping with both."""
+def parse_params(raw: Mapping[str, Any], at: SourceAddress) -> dict[str, ParamDef]:
+    params: dict[str, ParamDef] = {}
+    for name, value in raw.items():
+        params[name] = parse_param(name, value, at.child(name), params)
+    return params
+
+
+def parse_param(name: str, raw: Any, at: SourceAddress, above: Mapping[str, ParamDef]) -> ParamDef:
+    """Parse a parameter: a default (`kernel: 3`), a type (`channels: int`), or a mapping with both.
+
+    A default can be an expression over the parameters above.
+    """
     minimum = maximum = None
     choices: tuple[Any, ...] = ()
     doc = ""
     if isinstance(raw, Mapping):
         required = "default" not in raw
         default = raw.get("default")
-        type_ = raw.get("type") or infer_param_type(default)
         minimum, maximum, doc = raw.get("min"), raw.get("max"), raw.get("doc") or ""
         choices = tuple(raw.get("enum") or ())
+        type_ = raw.get("type")
+        if type_ is None and default not in choices:
+            type_, default = infer_param_type(default, above)
+        elif type_ is None:
+            type_ = infer_value_type(default)
         if raw.get("type") is None and choices and required:
-            type_ = infer_param_type(choices[0])
+            type_ = infer_value_type(choices[0])
     elif isinstance(raw, str) and raw in PARAM_TYPES:
         required, default, type_ = True, None, raw
     else:
-        required, default, type_ = False, raw, infer_param_type(raw)
+        required = False
+        type_, default = infer_param_type(raw, above)
+    if isinstance(default, str) and (fault := describe_broken_list(default)):
+        place = at.child("default") if isinstance(raw, Mapping) else at
+        hint = "write a list as [3, 4, 6, 3], on one line, with both brackets"
+        raise place.error("SB102", f"the default of {name!r} {fault}", hint)
     return ParamDef(name, type_, default, required, minimum, maximum, choices, doc, at)
 
 
-def infer_param_type(value: Any) -> str:
-    return {bool: "bool", int: "int", float: "float", str: "str", list: "list"}.get(type(value), "number")
+def infer_param_type(default: Any, above: Mapping[str, ParamDef]) -> tuple[str, Any]:
+    """Return the type of a parameter that has only this default, and the default for this type."""
+    known = {name: (param.type, param.default) for name, param in above.items()}
+    expression = read_default_expression(default, known)
+    if expression is None:
+        return infer_value_type(default), default
+    type_ = infer_expression_type(expression.tree, known)
+    return type_, (f"${{{default}}}" if type_ == "str" else default)
 
 
 def parse_steps(raw: list[Any], at: SourceAddress) -> tuple[StepDef, ...]:
@@ -204,7 +295,13 @@ def parse_step(raw: Any, at: SourceAddress) -> StepDef:
     if len(kinds) != 1:
         raise op_count_error(raw, kinds, at)
     [kind] = kinds
+    check_member_keys(raw, at)
+    if "scan" in raw and (kind in OPS or kind in ("do", "parallel", "reuse")):
+        raise scan_error(kind, at)
     value, value_at = raw[kind], at.child(kind)
+    written_kind = ""
+    if kind in OPS and OPS[kind].given_form and isinstance(value, Mapping) and "weight" in value:
+        written_kind, kind = kind, OPS[kind].given_form
     if isinstance(value, Mapping):
         for key in value:
             if key in STEP_KEYS and key != "with" and kind not in ("parallel", "weights"):
@@ -229,12 +326,46 @@ def parse_step(raw: Any, at: SourceAddress) -> StepDef:
         sources=raw.get("from"),
         when=raw.get("when"),
         repeat=raw.get("repeat"),
+        foreach=raw.get("foreach"),
+        names=raw.get("names"),
+        splice=raw.get("splice"),
+        scan=raw.get("scan"),
+        collect=raw.get("collect"),
         expect=raw.get("expect"),
         doc=raw.get("doc") or "",
         merge=raw.get("merge"),
         arguments=raw.get("with"),
+        written_kind=written_kind,
         steps=inner,
         branches=branches,
+    )
+
+
+def check_member_keys(raw: Mapping[str, Any], at: SourceAddress) -> None:
+    """Raise SB105 if keys for members stand beside no `repeat` and no `foreach`, or these two on one step."""
+    if "repeat" in raw and "foreach" in raw:
+        message = "a step has `repeat` for members one after another, or `foreach` for members side by side"
+        raise at.child("foreach").error(
+            "SB105", message, "put one of them on a `do` around the step", key=True
+        )
+    if "collect" in raw and "splice" in raw:
+        message = (
+            "`collect` gives a repeat another value, and the members of this one lie in the group around it"
+        )
+        raise at.child("collect").error("SB105", message, "remove `splice` or `collect`", key=True)
+    for key in ("names", "collect"):
+        if key in raw and "repeat" not in raw and "foreach" not in raw:
+            message = f"`{key}` is for the members of a `repeat` or a `foreach`"
+            raise at.child(key).error("SB105", message, "add one of these", key=True)
+
+
+def scan_error(kind: str, at: SourceAddress) -> SpecError:
+    """Return the error for a `scan` beside something that is no block."""
+    return at.child("scan").error(
+        "SB105",
+        f"`scan` applies a block to one position after another, and `{kind}` is none",
+        "put the steps into a block under `blocks`, with the state as an input and an output of one name",
+        key=True,
     )
 
 

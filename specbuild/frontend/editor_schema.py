@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
-from specbuild.frontend.document import BlockDef, Spec
+from specbuild.frontend.document import STEP_KEYS, BlockDef, Spec
 from specbuild.frontend.library import LIBRARY, full_library_index
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.schema import build_spec_schema
 from specbuild.frontend.schema.op_schema import Schema
+from specbuild.frontend.schema.step_schema import definition_name
 from specbuild.ops.extensions import load_extension_ops
 
 
 def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None) -> Schema:
     """Return the schema for any spec, or for a spec with the blocks and imports of `spec`.
 
-    A block of the spec hides a library block with the same name. Raises SpecError if an import cannot be
-    opened.
+    A block of the spec hides a library block with the same name. So the schema for any spec allows other parameters
+    for library blocks too. Raises SpecError if an import cannot be opened.
     """
     load_extension_ops()
     blocks = library_blocks()
     if spec is not None and files is not None:
         blocks |= {name: files.import_block(spec, name) for name in spec.imports}
         blocks |= spec.blocks
-    return build_spec_schema(blocks)
+        return build_spec_schema(blocks)
+    document = build_spec_schema(blocks)
+    for name in blocks:
+        allow_other_parameters(document["definitions"][definition_name(name)])
+    return document
+
+
+def allow_other_parameters(value: Schema) -> None:
+    """Let the schema of a block's value allow any parameters, but no step keys among them."""
+    value |= {"type": ["object", "null"], "additionalProperties": True}
+    value["patternProperties"] = {f"^({'|'.join(STEP_KEYS)})$": False}
+    value.pop("required", None)
 
 
 def library_blocks() -> dict[str, BlockDef]:
@@ -32,9 +47,14 @@ def library_blocks() -> dict[str, BlockDef]:
     Inner blocks have names such as Stem. A spec may use the same name for its own block, and an editor would
     then check that block against the wrong schema.
     """
+    return dict(read_blocks(tuple(sorted(set(full_library_index().values())))))
+
+
+@cache
+def read_blocks(paths: tuple[Path, ...]) -> Mapping[str, BlockDef]:
     files = SpecFiles(LIBRARY)
     blocks: dict[str, BlockDef] = {}
-    for path in sorted(set(full_library_index().values())):
+    for path in paths:
         spec = files.read_spec(path)
         blocks |= {spec.model.name: spec.model} if spec.model is not None else spec.blocks
     return dict(sorted(blocks.items()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from functools import cache
 from pathlib import Path
 
-from specbuild.ops.extensions import block_folders
+from specbuild.frontend.source import resolve_path
+from specbuild.ops.extensions import block_folders, extension_entries, extension_error
 
 LIBRARY = (Path(__file__).parents[1] / "library").resolve()
 
@@ -19,11 +21,19 @@ def library_index() -> dict[str, Path]:
 
 @cache
 def full_library_index() -> dict[str, Path]:
-    """Return the file of each block of the library and extensions by name. The library takes precedence."""
-    index: dict[str, Path] = {}
-    for folder in block_folders().values():
-        index |= index_blocks(folder)
-    return index | library_index()
+    """Return the file of each block of the library and extensions by name.
+
+    Raises SpecError SB606 if an extension has a block of a name that is in use.
+    """
+    index = dict(library_index())
+    for extension, folder in block_folders().items():
+        for block, path in index_blocks(folder).items():
+            if block in index:
+                other = "the library" if index[block].is_relative_to(LIBRARY) else "another extension"
+                entry = extension_entries("specbuild.blocks")[extension]
+                raise extension_error(entry, f"{other} already has a block {block!r}")
+            index[block] = path
+    return index
 
 
 def index_blocks(folder: Path) -> dict[str, Path]:
@@ -44,6 +54,23 @@ def index_blocks(folder: Path) -> dict[str, Path]:
     return index
 
 
+@cache
+def library_names() -> dict[str, str]:
+    """Return the block of the library for each of its other names, which stand in lists under `about`.
+
+    For speed, this scans the text of the files; a test compares the result with the parsed files.
+    """
+    names: dict[str, str] = {}
+    for path in sorted(LIBRARY.rglob("*.yaml")):
+        block = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if found := re.match(r"  ([A-Z][A-Za-z0-9_]*):|model: (\w+)", line):
+                block = found[1] or found[2]
+            elif block and (listed := re.search(r"\bnames: \[([^\]]*)\]", line)):
+                names |= {name.strip().strip("\"'"): block for name in listed[1].split(",")}
+    return names
+
+
 def find_library_file(block: str) -> Path | None:
     """Return the file of a block. Extensions are searched only if the library does not have it."""
     return library_index().get(block) or full_library_index().get(block)
@@ -59,15 +86,15 @@ def library_files() -> list[str]:
 
 def resolve_library_path(name: str) -> Path | None:
     """Return the file of a name such as `attention/cbam.yaml`; None if there is none."""
-    path = (LIBRARY / name).resolve()
-    if path.is_relative_to(LIBRARY) and path.is_file():
+    path = resolve_path(LIBRARY / name)
+    if path.is_relative_to(LIBRARY) and os.path.isfile(path):
         return path
     extension, _, rest = name.partition("/")
     folder = block_folders().get(extension)
     if folder is None:
         return None
-    path = (folder / rest).resolve()
-    return path if path.is_relative_to(folder) and path.is_file() else None
+    path = resolve_path(folder / rest)
+    return path if path.is_relative_to(folder) and os.path.isfile(path) else None
 
 
 def library_folder(path: Path, project: Path) -> Path | None:

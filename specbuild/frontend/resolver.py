@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os.path
+from collections.abc import Sequence
 from pathlib import Path
 
+from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import list_some, suggest_name
 from specbuild.frontend.document import STRUCTURES, BlockDef, Spec, parse_spec
+from specbuild.frontend.foreign_names import suggest_step
 from specbuild.frontend.library import (
     find_library_file,
     full_library_index,
@@ -14,9 +18,12 @@ from specbuild.frontend.library import (
     library_reference,
     resolve_library_path,
 )
+from specbuild.frontend.names import ReservedNames
 from specbuild.frontend.schema import validate_source
-from specbuild.frontend.source import Source, SourceAddress
+from specbuild.frontend.source import Source, SourceAddress, resolve_path
+from specbuild.frontend.tensor_file import TensorFileError, read_tensor_file
 from specbuild.ops import OPS
+from specbuild.ops.given_tensor import TensorFile
 
 MAX_FILES = 100
 MAX_IMPORT_DEPTH = 20
@@ -24,31 +31,38 @@ MAX_BYTES = 4 * 2**20
 
 
 class SpecFiles:
-    """The spec files of one compilation, each read once. Opens only files in `root` and in the library."""
+    """The spec files of one compilation, each read once. Opens only files in `root` and in the library.
 
-    def __init__(self, root: Path):
-        self.root = root.resolve()
+    `reserved` are the names that no model can have.
+    """
+
+    def __init__(self, root: Path, reserved: Sequence[ReservedNames] = ()):
+        self.root, self.reserved = resolve_path(root), reserved
         self.specs: dict[Path, Spec] = {}
-        self.specs_by_source: dict[int, Spec] = {}
+        self.specs_by_source: dict[Source, Spec] = {}
+        self.entry_path: Path | None = None  # the first file, which leads to all others; None for a text
         self.open_paths: list[Path] = []
+        self.tensor_files: dict[Path, TensorFile] = {}
         self.size = 0
 
     def read_spec(self, path: Path, display_name: str | None = None) -> Spec:
         """Read, validate and parse a file; errors call it `display_name`."""
-        return self.add_source(Source.read(path, display_name or str(path)), path.resolve())
+        return self.add_source(Source.read(path, display_name or str(path)), resolve_path(path))
 
     def add_source(self, source: Source, path: Path | None = None) -> Spec:
         validate_source(source)
-        spec = parse_spec(source)
+        spec = parse_spec(source, self.reserved)
         if path is not None:
             self.specs[path] = spec
-        self.specs_by_source[id(source)] = spec
+            if not self.specs_by_source:
+                self.entry_path = path
+        self.specs_by_source[source] = spec
         self.size += len(source.text)
         return spec
 
     def find_block(self, user: Source, name: str, at: SourceAddress) -> BlockDef:
         """Return the block that `name` means in the file `user`. Raises SB201 if there is none."""
-        spec = self.specs_by_source[id(user)]
+        spec = self.specs_by_source[user]
         if name in spec.blocks:
             return spec.blocks[name]
         if name in spec.imports:
@@ -61,7 +75,9 @@ class SpecFiles:
         own = [*spec.blocks, *spec.imports]
         what = "block" if name[:1].isupper() else "op"
         listing = f"`specbuild library list` lists every op and block; this file has {list_some(own)}"
-        hint = suggest_name(name, [*own, *OPS, *full_library_index(), *STRUCTURES], otherwise=listing)
+        blocks = [*own, *full_library_index()]
+        hint = suggest_step(name, at.read_value() if at.path[-1:] == (name,) else None, blocks)
+        hint = hint or suggest_name(name, [*blocks, *OPS, *STRUCTURES], otherwise=listing)
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 
     def import_block(self, spec: Spec, name: str) -> BlockDef:
@@ -74,28 +90,40 @@ class SpecFiles:
                 raise at.error("SB001", f"the library has no file {target!r}", suggest_name(target, files))
         else:
             path = self.resolve_path(spec, target, at)
+        if path == self.entry_path:
+            raise self.circle_error([path, *self.open_paths, path], at)
         return self.select_block(self.open_import(path, at), block or None, at)
 
-    def resolve_path(self, spec: Spec, target: str, at: SourceAddress) -> Path:
-        """Return the path of an imported file. Raises SB207 if it is outside the root."""
+    def resolve_path(
+        self, spec: Spec, target: str, at: SourceAddress, example: str = "./blocks.yaml"
+    ) -> Path:
+        """Return the path of a file that a spec names. Raises SB207 if it is outside the root."""
         if "://" in target or target.startswith(("~", "/")) or "$" in target or "\\" in target:
-            raise at.error("SB207", f"{target!r} is not a relative path", "use a path such as ./blocks.yaml")
+            raise at.error("SB207", f"{target!r} is not a relative path", f"use a path such as {example}")
         owner = next((p for p, s in self.specs.items() if s is spec), None)
         base = owner.parent if owner else self.root
-        path = (base / target).resolve()
+        try:
+            path = self.unify_path(resolve_path(base / target))
+        except SpecError as error:
+            raise at.error(error.code, error.message, error.hint) from None
         inside = (library_folder(owner, self.root) if owner is not None else None) or self.root
         if not path.is_relative_to(inside):
             hint = "move the file into the project folder"
             raise at.error("SB207", f"{target!r} is outside the project folder", hint)
-        if not path.is_file():
+        if not os.path.isfile(path):
             hint = f"the path is relative to the folder of {spec.source.file}"
             raise at.error("SB001", f"there is no file {target!r}", hint)
         return path
 
+    def unify_path(self, path: Path) -> Path:
+        """Return the path under which a file is open already, which differs in case on some systems."""
+        if path in self.specs or not os.path.isfile(path):
+            return path
+        return next((known for known in self.specs if os.path.isfile(known) and known.samefile(path)), path)
+
     def open_import(self, path: Path, at: SourceAddress) -> Spec:
         if path in self.open_paths:
-            cycle = " > ".join(p.name for p in [*self.open_paths[self.open_paths.index(path) :], path])
-            raise at.error("SB205", f"these files import each other: {cycle}")
+            raise self.circle_error([*self.open_paths[self.open_paths.index(path) :], path], at)
         if path in self.specs:
             return self.specs[path]
         if len(self.specs) >= MAX_FILES or len(self.open_paths) >= MAX_IMPORT_DEPTH or self.size > MAX_BYTES:
@@ -111,6 +139,30 @@ class SpecFiles:
             return spec
         finally:
             self.open_paths.pop()
+
+    def open_tensor_file(self, target: str, at: SourceAddress) -> TensorFile:
+        """Return the tensors of a file that a spec names, each file read once.
+
+        The path is relative to the folder of the spec, and cannot leave the root, as in imports. Raises SB306 if the
+        file cannot be used, and SB501 if it is too large.
+        """
+        spec = self.specs_by_source.get(at.source) or next(iter(self.specs_by_source.values()))
+        path = self.resolve_path(spec, target, at, "./taps.safetensors")
+        if path not in self.tensor_files:
+            if len(self.tensor_files) >= MAX_FILES:
+                raise at.error("SB505", f"the model reads more than {MAX_FILES} files of tensors")
+            try:
+                self.tensor_files[path] = read_tensor_file(path, target)
+            except TensorFileError as error:
+                code = "SB501" if error.is_too_large else "SB306"
+                message = f"{target!r} cannot be used: {error}"
+                raise at.error(code, message, error.hint) from None
+        return self.tensor_files[path]
+
+    def circle_error(self, paths: list[Path], at: SourceAddress) -> SpecError:
+        circle = " > ".join(path.name for path in paths)
+        hint = "move what both need into a third file"
+        return at.error("SB205", f"these files import each other: {circle}", hint if len(paths) > 2 else "")
 
     def select_block(self, spec: Spec, name: str | None, at: SourceAddress) -> BlockDef:
         """Return a block of a file by its name, or the model of the file. Raises SB202 if there is none."""

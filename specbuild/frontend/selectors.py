@@ -38,7 +38,7 @@ class SelectorPart:
         return tuple(re.findall(TOKEN_PATTERN, self.text))
 
     def matches_step(self, names: Iterable[str], kind: str) -> bool:
-        """Whether the part matches a step that has any of these names."""
+        """Return whether the part matches a step that has any of these names."""
         return (not self.kind or self.kind == kind) and any(map(self.matches_name, names))
 
     def matches_name(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,9 +19,12 @@ from specbuild.frontend.decoding import BYTE_LIMIT, SpecText
 from specbuild.frontend.yaml_composer import ValuePosition
 from specbuild.frontend.yaml_parser import parse_yaml
 
-__all__ = ["KeyPath", "Source", "SourceAddress"]
+__all__ = ["KeyPath", "Source", "SourceAddress", "resolve_path"]
 
 KeyPath = tuple[str | int, ...]
+
+
+SOURCE_NUMBERS = count()
 
 
 class Source:
@@ -29,8 +33,10 @@ class Source:
     file: str
     text: str
     data: Any
+    number: int  # of this object; unlike its `id`, no other object ever gets it
 
     def __init__(self, text: str | bytes, file: str = "<spec>") -> None:
+        self.number = next(SOURCE_NUMBERS)
         self._text = SpecText(text, file)
         self.file = file
         self.text = self._text.text
@@ -110,6 +116,12 @@ class SourceAddress:
     def child(self, *keys: str | int) -> SourceAddress:
         return SourceAddress(self.source, (*self.path, *keys))
 
+    def read_value(self) -> Any:
+        value = self.source.data
+        for key in self.path:
+            value = value[key]
+        return value
+
     @property
     def location(self) -> Location:
         return self.source.location(self.path)
@@ -131,6 +143,18 @@ class SourceAddress:
         """Return an error at this value, at index `offset` of its text; with `key`, at its key instead."""
         location = self.key_location if key else self.source.location(self.path, offset)
         return SpecError(code, message, location, hint, trail)
+
+
+def resolve_path(path: FilePath) -> FilePath:
+    """Return the absolute path without symbolic links.
+
+    Raises SB001 if that is impossible: for links in a circle, names that are too long, or closed folders.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
+        reason = getattr(error, "strerror", None) or "it cannot be resolved"
+        raise _unreadable_error(os.fspath(path), reason) from None
 
 
 def _unreadable_error(name: str, reason: str) -> SpecError:

@@ -144,7 +144,12 @@ class _Composer:
             if not is_plain_text(text):
                 shown = make_printable(text, MAX_SHOWN)
                 message = f"the key `{shown}` is read as a number, a bool or null, but keys are text"
-                raise self.make_error("SB011", message, at, f'quote it: "{shown}"')
+                raise self.make_error(
+                    "SB011",
+                    message,
+                    at,
+                    f'quote it: "{shown}"; if it is part of a longer text, quote all of it',
+                )
         if text in owner.data:
             first = cast(dict[str, ValuePosition], owner.position.children)[text]
             line, column = first.key_start or first.start

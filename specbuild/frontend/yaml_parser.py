@@ -18,6 +18,7 @@ from specbuild.frontend.yaml_composer import (
     ValuePosition,
     compose_document,
 )
+from specbuild.frontend.yaml_strictness import refuse_loose_text
 
 # libyaml comes first, if it is available, because it is fast. If it refuses a file, the Python parser parses
 # the file again, because its errors are more precise and do not depend on the version of libyaml. A huge file
@@ -38,7 +39,7 @@ def parse_yaml(text: SpecText) -> tuple[Any, ValuePosition]:
         if PARSERS_DISAGREE.search(text.text):
             break
         try:
-            return compose_document(_parse_events(text.text, parser), text)
+            return compose_document(refuse_loose_text(_parse_events(text.text, parser), text), text)
         except yaml.YAMLError as error:
             if len(text.text) > MAX_REPARSED:
                 raise _translate_error(error, text) from None
@@ -46,7 +47,7 @@ def parse_yaml(text: SpecText) -> tuple[Any, ValuePosition]:
             if error.code != "SB005":  # for a tag, the Python parser decides
                 raise
     try:
-        return compose_document(_parse_events(text.text, PARSERS[-1]), text)
+        return compose_document(refuse_loose_text(_parse_events(text.text, PARSERS[-1]), text), text)
     except yaml.YAMLError as error:
         raise _translate_error(error, text) from None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from specbuild.expressions import INFINITY
+
 Scalar = str | int | float | bool | None
 
 MAX_DIGITS = 18
@@ -18,11 +20,14 @@ INTEGER = re.compile(r"[-+]?[0-9]+")
 OCTAL = re.compile(r"0o[0-7]+")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(?P<mantissa>\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE](?P<exponent>[-+]?[0-9]+))?")
-NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+NOT_A_NUMBER = re.compile(r"\.(?:nan|NaN|NAN)")
 
 
 def parse_plain_scalar(text: str) -> Scalar:
-    """Return the value of an unquoted scalar. Raises ValueError with a message for an invalid number."""
+    """Return the value of an unquoted scalar. Raises ValueError with a message for an invalid number.
+
+    Infinity stays text: the few attributes that accept it read it themselves.
+    """
     if text in CONSTANTS:
         return CONSTANTS[text]
     if INTEGER.fullmatch(text):
@@ -33,15 +38,15 @@ def parse_plain_scalar(text: str) -> Scalar:
         return _parse_integer(text[2:], 16)
     if number := FLOAT.fullmatch(text):
         return _parse_float(text, number["mantissa"], number["exponent"] or "")
-    if NOT_FINITE.fullmatch(text):
+    if NOT_A_NUMBER.fullmatch(text):
         raise ValueError("numbers must be finite")
     return text
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether an unquoted scalar is text; an invalid number is not text."""
+    """Return whether an unquoted scalar is text; an invalid number, or infinity, is not text."""
     try:
-        return isinstance(parse_plain_scalar(text), str)
+        return isinstance(parse_plain_scalar(text), str) and not INFINITY.fullmatch(text)
     except ValueError:
         return False
 

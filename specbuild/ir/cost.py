@@ -53,23 +53,31 @@ class CostCounter:
     """Computes the cost of any part of a model; remembers the result for each block instance."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, tuple[Block, Cost]] = {}  # with the block, so that no other can get its id
+        self._blocks: dict[Block, Cost] = {}
 
     def block_cost(self, block: Block) -> Cost:
         """Return the cost of a block instance with everything inside it."""
-        if id(block) not in self._blocks:
-            total = sum((self.node_cost(node, block) for node in block.nodes), Cost())
-            self._blocks[id(block)] = block, total
-        return self._blocks[id(block)][1]
+        if block not in self._blocks:
+            self._blocks[block] = sum((self.node_cost(node, block) for node in block.nodes), Cost())
+        return self._blocks[block]
 
     def node_cost(self, node: Node, block: Block) -> Cost:
         """Return the cost of one step; the weights of a `reuse` are counted at the original step."""
         if isinstance(node.op, Skip):
             return Cost()
         cost = self.block_cost(node.op) if isinstance(node.op, Block) else op_cost(node, node.op, block)
+        cost = scanned_cost(node, cost)
         if node.reuses:
             return cost.reuse_cost
         return cost.frozen_cost if is_frozen_step(node, block) else cost
+
+
+def scanned_cost(node: Node, cost: Cost) -> Cost:
+    """Return the cost of all positions from that of one; they share the weights."""
+    if node.scan is None:
+        return cost
+    times = concrete(node.scan.size)
+    return replace(cost, macs=times * cost.macs, activations=times * cost.activations)
 
 
 def op_cost(node: Node, op: Op, block: Block) -> Cost:
@@ -77,7 +85,7 @@ def op_cost(node: Node, op: Op, block: Block) -> Cost:
     types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
     sizes = {True: 0, False: 0}
     for weight in op.weight_specs(*types).values():
-        sizes[weight.trainable] += prod(concrete(n) for n in weight.axes.values())
+        sizes[weight.is_trainable] += prod(concrete(n) for n in weight.axes.values())
     values = node.parts.values() or (node.type,)
     return Cost(
         parameters=sizes[True],
@@ -88,7 +96,7 @@ def op_cost(node: Node, op: Op, block: Block) -> Cost:
 
 
 def is_frozen_step(node: Node, block: Block) -> bool:
-    """Whether an edit freezes a step of a block, or a group that contains it."""
+    """Return whether an edit freezes a step of a block, or a group that contains it."""
     return any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths)
 
 
@@ -111,13 +119,16 @@ class FamilyCost:
 def family_costs(model: Block) -> dict[str, FamilyCost]:
     """Return the total cost of each family of ops, the family with the most multiply-adds first."""
     costs = CostCounter()
-    by_block: dict[int, dict[str, FamilyCost]] = {}
+    by_block: dict[Block, dict[str, FamilyCost]] = {}
 
     def node_families(node: Node, block: Block) -> dict[str, FamilyCost]:
         if isinstance(node.op, Skip):
             return {}
         if isinstance(node.op, Block):
-            families = block_families(node.op)
+            families = {
+                name: FamilyCost(f.steps, scanned_cost(node, f.cost))
+                for name, f in block_families(node.op).items()
+            }
             if node.reuses:
                 families = {name: FamilyCost(f.steps, f.cost.reuse_cost) for name, f in families.items()}
         else:
@@ -127,13 +138,13 @@ def family_costs(model: Block) -> dict[str, FamilyCost]:
         return families
 
     def block_families(block: Block) -> dict[str, FamilyCost]:
-        if id(block) not in by_block:
+        if block not in by_block:
             total: dict[str, FamilyCost] = {}
             for node in block.nodes:
                 for name, family in node_families(node, block).items():
                     total[name] = total.get(name, FamilyCost()) + family
-            by_block[id(block)] = total
-        return by_block[id(block)]
+            by_block[block] = total
+        return by_block[block]
 
     def sort_key(item: tuple[str, FamilyCost]) -> tuple[int, int, int, int, str]:
         name, family = item

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from itertools import chain, count
+from typing import Any, Protocol
 
 from specbuild.expressions import Expression, translate_expression
 from specbuild.frontend.edits import AppliedEdits
@@ -21,26 +24,49 @@ Ref = str
 class BlockArgument:
     """The value of a parameter of type `block`: a block or op with its arguments."""
 
-    kind: str  # "none" passes the input through
+    name: str  # "none" passes the input through
     arguments: Mapping[str, Any]  # raw YAML
     at: SourceAddress
     env: Mapping[str, Any]  # the values of names in the arguments
 
-    def cache_key(self) -> Any:
-        """Return a key that is equal for equivalent arguments."""
-        env = tuple(
-            (name, value.cache_key() if isinstance(value, BlockArgument) else repr(value))
+    @cached_property
+    def cache_key(self) -> str:
+        """A key that is equal for equivalent arguments; a digest, since arguments can hold each other many times."""
+        env = [
+            (name, value.cache_key if isinstance(value, BlockArgument) else repr(value))
             for name, value in self.env.items()
-        )
-        return (self.kind, id(self.at.source), repr(self.arguments), env)
+        ]
+        key = repr((self.name, self.at.source.number, self.arguments, env))
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
     def __str__(self) -> str:
-        return self.kind
+        return self.name
 
 
 @dataclass(frozen=True)
 class Skip:
     """The operation of a step whose `when` is false: it passes its input through."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How a block is applied to one position of the axis `over` after another.
+
+    Outputs named like an input in `carried` become this input at the next position. Inputs in `sliced` are
+    read position by position. All other outputs are stacked along the axis.
+    """
+
+    over: str
+    size: int  # of the axis
+    sliced: tuple[str, ...]
+    carried: tuple[str, ...]
+    reverse: bool = False  # whether it begins at the last position
+
+    def output_type(self, output: str, x: TensorType) -> TensorType:
+        """Return the type of an output from that which the block gives at each position."""
+        if output in self.carried:
+            return x
+        return TensorType({self.over: self.size, **x.sizes}, x.dtype, True)
 
 
 @dataclass(frozen=True)
@@ -62,6 +88,7 @@ class Node:
     when: Expression | None = None  # its condition as an expression
     doc: str = ""
     parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
+    scan: Scan | None = None  # for a block that is applied to one position after another
 
 
 @dataclass(frozen=True)
@@ -73,6 +100,27 @@ class Group:
     length: int | None = None  # the number of repetitions
     doc: str = ""
     when: Expression | None = None  # its condition as an expression
+    inputs: Mapping[str, Ref] = field(default_factory=dict)  # the values that it was given, by name
+    value: Ref | None = None  # its result; None if it has none
+    outputs: Mapping[str, Ref] = field(default_factory=dict)  # for a repeat of a step with several: by name
+    inputs_by_name: tuple[Ref, ...] = ()  # inputs that steps inside also read by a name from outside
+    # for a `repeat` or `foreach`: the names of its members; None for a `do`
+    members: tuple[str, ...] | None = None
+
+
+def collected_path(group: str) -> str:
+    """Return the path of the step that joins the values of all members of a group."""
+    return f"{group}_collected"
+
+
+@dataclass(frozen=True)
+class ParallelSteps:
+    """The steps of a `parallel`: the paths of its branches, and the value that all of them get."""
+
+    branches: tuple[str, ...]
+    input: Ref | None
+    inputs_by_name: tuple[Ref, ...]  # as in `Group`
+    is_merged: bool
 
 
 @dataclass(frozen=True)
@@ -81,13 +129,20 @@ class Output:
 
     ref: Ref
     type: TensorType
+    order: tuple[str, ...] = ()  # its axes in the order that the author asks for; (): the framework's own
+
+    def __str__(self) -> str:
+        return f"{self.type} in the order {', '.join(self.order)}" if self.order else str(self.type)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One instance of a block; equal instances are one object. Sizes are expressions over its parameters."""
+    """One instance of a block; sizes are expressions over its parameters.
 
-    kind: str  # the name of the block
+    Equal instances are one object, so that blocks are compared as objects, and can be keys.
+    """
+
+    name: str  # the name of the block
     doc: str
     params: Mapping[str, Any]  # the value of each parameter
     defaults: Mapping[str, Any]  # for the parameters that have one
@@ -100,11 +155,23 @@ class Block:
     at: SourceAddress
     step_count: int = 0  # nodes, including those of inner blocks
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
-    unstable_params: frozenset[str] = frozenset()  # parameters whose other values would need other code
+    variations: VariationSource | None = field(default=None, repr=False)  # of a model and the blocks in it
     frozen_paths: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
     applied_edits: AppliedEdits = ()  # each with the path of a step that it changed
     # For an alias, a model whose only step is another model: the name of that step.
     alias_label: str = ""
+    alias_at: tuple[SourceAddress, ...] = ()  # the aliases themselves, outermost first
+    declared_outputs: tuple[str, ...] = ()  # the names of its outputs, without values inside that are read
+    parallels: Mapping[str, ParallelSteps] = field(default_factory=dict)  # by path, for a `reuse`
+    declared_inputs: Mapping[str, Any] = field(default_factory=dict)  # as its definition has them
+    pending_edits: Mapping[str, Any] = field(default_factory=dict)  # path of a step -> edits for its inside
+    # What a transformation has made of it for the step that calls it; "" if only its definition and arguments count.
+    form: str = ""
+    # whether sizes of its steps, which may follow from those of its inputs, have become numbers
+    reads_step_sizes: bool = False
+    # Builds the block again: with other values of parameters, and of the variables of `size_names`.
+    # Raises SpecError. None for the model itself.
+    rebuild: Callable[[Mapping[str, Any], Mapping[str, int]], Block] | None = field(default=None, repr=False)
 
     @property
     def type(self) -> TensorType:
@@ -130,37 +197,112 @@ class Block:
         return node_output_type(node, output) if output else node.type
 
     def with_outputs(self, outputs: Mapping[str, Output]) -> Block:
-        return replace(self, outputs=outputs)
+        block = replace(self, outputs=outputs)
+        object.__setattr__(block, "_nodes", self.nodes_by_name)  # the same nodes
+        return block
+
+
+def find_origin(block: Block, path: str) -> tuple[tuple[str, ...], Block, Node]:
+    """Return the node at a path that may lead into inner blocks.
+
+    Before it, the names of the nodes on the way and the block instance that contains it.
+    """
+    if (node := block.find_node(path)) is not None:
+        return (), block, node
+    parts = path.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        holder = block.find_node(".".join(parts[:cut]))
+        if holder is not None and isinstance(holder.op, Block):
+            way, inner, node = find_origin(holder.op, ".".join(parts[cut:]))
+            return (holder.name, *way), inner, node
+    raise KeyError(path)
+
+
+def input_arguments(inputs: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
+    """Return the arguments that a block is called with; for a list, its values: `maps.0`, `maps.1`."""
+    arguments: dict[str, tuple[str, ...] | None] = {}
+    for name in inputs:
+        head, _, number = name.partition(".")
+        arguments[head] = (*(arguments.get(head) or ()), name) if number else None
+    return arguments
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """A block instance of a model, built again with other values. Code generation learns from it what they change.
+
+    `changed` has the new values of parameters and of the variables of `size_names`.
+    """
+
+    changed: Mapping[str, Any]
+    block: Block | None  # None: the spec refuses them, or to try them would take too long
+
+
+class VariationSource(Protocol):
+    """Builds variations of blocks: of all these names together, and of one at a time."""
+
+    def vary_jointly(self, base: Block, names: Collection[str]) -> Iterator[Variation]: ...
+
+    def vary_singly(self, base: Block, names: Collection[str]) -> Iterator[Variation]: ...
 
 
 SIZE_NAMES = {"D": "depth", "H": "height", "W": "width", "T": "length"}
 
 
-def size_names(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return the variables that hold input sizes in the code of a block, each with its input and axis."""
-    names = {}
+def size_names(
+    inputs: Mapping[str, TensorType], params: Iterable[str], declared: int = 0
+) -> dict[str, tuple[str, str]]:
+    """Return the variables that hold input sizes in the code of a block, each with its input and axis.
+
+    `declared` is the number of inputs that the block declares, of which a call may leave some out. The names differ from the names of parameters and inputs, from the index `i` of a repeat, and from each other.
+    """
+    names: dict[str, tuple[str, str]] = {}
+    taken = {*params, *inputs, "i"}
     for name, x in inputs.items():
         for axis in sorted(x.axes, key=lambda axis: axis != CHANNEL):
-            variable = SIZE_NAMES.get(axis, axis)
+            variable, word = SIZE_NAMES.get(axis, axis), name.replace(".", "_")
+            is_single = max(len(inputs), declared) == 1 and word == name
             if axis == CHANNEL:
-                variable = "in_channels" if len(inputs) == 1 else f"{name}_channels"
-            elif len(inputs) > 1:
-                variable = f"{name}_{variable}"
-            if axis == CHANNEL or variable not in (*params, *inputs):
-                names[variable] = (name, axis)
+                variable = "in_channels" if is_single else f"{word}_channels"
+            elif not is_single:
+                variable = f"{word}_{variable}"
+            candidates = chain((variable, f"{word}_{variable}"), (f"{word}_{variable}_{k}" for k in count(2)))
+            free = next(candidate for candidate in candidates if candidate not in taken)
+            names[free] = (name, axis)
+            taken.add(free)
     return names
 
 
-def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str]) -> dict[str, int]:
+def runtime_sizes(block: Block) -> dict[str, tuple[str, str]]:
+    """Return the variables for the input sizes that code can read when it runs: all but those of channels.
+
+    Each has its input and axis. Weights depend on the number of channels, so the constructor needs it.
+    """
+    names = block_size_names(block)
+    return {variable: source for variable, source in names.items() if source[1] != CHANNEL}
+
+
+def block_size_names(block: Block) -> Mapping[str, tuple[str, str]]:
+    """Return the variables of `size_names` for an instance of a block."""
+    names: dict[str, tuple[str, str]] | None = block.__dict__.get("_size_names")
+    if names is None:
+        names = size_names(block.inputs, block.params, len(block.declared_inputs))
+        object.__setattr__(block, "_size_names", names)
+    return names
+
+
+def size_arguments(inputs: Mapping[str, TensorType], params: Iterable[str], declared: int) -> dict[str, int]:
     """Return the values of the variables of `size_names`, for the inputs of one use of a block."""
-    return {variable: inputs[name][axis] for variable, (name, axis) in size_names(inputs, params).items()}
+    names = size_names(inputs, params, declared)
+    return {variable: inputs[name][axis] for variable, (name, axis) in names.items()}
 
 
 def node_output_type(node: Node, output: str) -> TensorType:
     """Return the type of one output of a node; its sizes are expressions over the outer block's names."""
     if not isinstance(node.op, Block):
         return node.parts[output]
-    return outer_type(node.op.outputs[output].type, node.args)
+    result = outer_type(node.op.outputs[output].type, node.args)
+    return result if node.scan is None else node.scan.output_type(output, result)
 
 
 def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
@@ -169,18 +311,29 @@ def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
     return TensorType(sizes, x.dtype, x.batched)
 
 
+def path_prefixes(path: str) -> Iterator[str]:
+    """Return the path of each enclosing step or group, outermost first, and then the path itself: `layer4`, `layer4.2`."""
+    parts = path.split(".")
+    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
+def definition_key(block: Block) -> str:
+    """Return a key that is equal for all instances of one block definition."""
+    return f"{block.name}\0{block.at.source.file}\0{block.at.path}"
+
+
 def distinct_blocks(model: Block) -> list[Block]:
     """Return each block instance once, inner blocks before the blocks that contain them."""
-    blocks_by_id: dict[int, Block] = {}
+    found: dict[Block, None] = {}
 
     def visit(block: Block) -> None:
         for node in block.nodes:
-            if isinstance(node.op, Block) and id(node.op) not in blocks_by_id:
+            if isinstance(node.op, Block) and node.op not in found:
                 visit(node.op)
-        blocks_by_id[id(block)] = block
+        found[block] = None
 
     visit(model)
-    return list(blocks_by_id.values())
+    return list(found)
 
 
 def walk_ops(model: Block, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node, Block]]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from specbuild.ir.graph import Block, Node, Output, Ref, node_output_type
+from specbuild.ir.graph import Block, Node, Output, Ref, find_origin, node_output_type
 
-GraphPass = Callable[[Block], Block]
+GraphPass = Callable[[Block, "Pruner"], Block]
 
 
-def prune_unused(model: Block) -> Block:
+def prune_unused(model: Block, pruner: Pruner | None = None, shared: frozenset[str] = frozenset()) -> Block:
     """Return the model without the steps that none of its outputs needs.
 
-    Inner block instances lose the outputs that nobody reads, and the steps that only those outputs need.
+    Inner block instances lose the outputs that nobody reads, and the steps that only those outputs need. With
+    one `pruner`, several models keep sharing their block instances. Steps in `shared` stay.
     """
-    return _Pruner().prune_block(model, tuple(model.outputs))
+    return (pruner or Pruner()).prune_block(model, tuple(model.outputs), shared)
 
 
 @dataclass
@@ -26,6 +27,8 @@ class _NeededNodes:
     # The keys of the next two are nodes with weights of their own; a reuse counts for its original node.
     block_outputs: dict[str, set[str]] = field(default_factory=dict)  # the outputs of its block that are read
     first_reuse: dict[str, str] = field(default_factory=dict)  # the first needed node that reuses its weights
+    # For a node that is a block: the paths of steps inside whose weights other nodes use.
+    shared_inside: dict[str, set[str]] = field(default_factory=dict)
     # If an origin is not needed, its first reuse takes over its weights and its name: reuse -> origin.
     new_names: dict[str, str] = field(default_factory=dict)
 
@@ -33,22 +36,23 @@ class _NeededNodes:
         return rename_reference(ref, self.new_names)
 
 
-class _Pruner:
+class Pruner:
     """Prunes block instances; the same instance with the same outputs stays one object."""
 
     def __init__(self) -> None:
-        self.pruned_blocks: dict[tuple[int, tuple[str, ...]], Block] = {}
+        self.pruned_blocks: dict[tuple[Block, tuple[str, ...], frozenset[str]], Block] = {}
 
-    def prune_block(self, block: Block, output_names: tuple[str, ...]) -> Block:
-        key = (id(block), output_names)
+    def prune_block(
+        self, block: Block, output_names: tuple[str, ...], shared: frozenset[str] = frozenset()
+    ) -> Block:
+        """Return a block with these outputs; steps at the paths in `shared` stay, for others use their weights."""
+        key = (block, output_names, shared)
         if key not in self.pruned_blocks:
             outputs = {name: block.outputs[name] for name in output_names}
-            needed = find_needed(block, outputs.values())
-            self.pruned_blocks[key] = replace(
-                block,
-                nodes=tuple(self.prune_node(node, needed) for node in reversed(needed.nodes)),
-                outputs={name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()},
-            )
+            needed = find_needed(block, outputs.values(), shared)
+            nodes = tuple(self.prune_node(node, needed) for node in reversed(needed.nodes))
+            outputs = {name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()}
+            self.pruned_blocks[key] = replace(block, nodes=nodes, outputs=outputs)
         return self.pruned_blocks[key]
 
     def prune_node(self, node: Node, needed: _NeededNodes) -> Node:
@@ -57,23 +61,37 @@ class _Pruner:
             reuses = None if node.name in needed.new_names else node.reuses
             node = replace(node, name=needed.rename(node.name), inputs=inputs, reuses=reuses)
         if isinstance(node.op, Block):
-            used = needed.block_outputs[node.reuses or node.name]
+            origin = node.reuses or node.name
+            used = needed.block_outputs[origin]
             output_names = tuple(name for name in node.op.outputs if name in used)
-            node = replace(node, op=self.prune_block(node.op, output_names))
+            shared = frozenset(needed.shared_inside.get(origin, ()))
+            node = replace(node, op=self.prune_block(node.op, output_names, shared))
             node = replace(node, type=node_output_type(node, output_names[0]))
         return node
 
 
-def find_needed(block: Block, outputs: Iterable[Output]) -> _NeededNodes:
-    """Walk the nodes of a block backwards from its outputs."""
+def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] = ()) -> _NeededNodes:
+    """Walk the nodes of a block backwards from its outputs, and from the steps that share their weights."""
     needed = _NeededNodes()
     readers: dict[str, set[Ref]] = {}  # node -> references to its values
+
+    def keep_origin(path: str) -> None:
+        way, _, origin = find_origin(block, path)
+        name, *inner = (*way, origin.name)
+        add_reference(name)
+        if not inner and isinstance(origin.op, Block):  # all uses of a block keep the same outputs
+            for output in origin.op.outputs:
+                add_reference(f"{name}@{output}")
+        if inner:
+            needed.shared_inside.setdefault(name, set()).add(".".join(inner))
 
     def add_reference(ref: Ref) -> None:
         readers.setdefault(ref.partition("@")[0], set()).add(ref)
 
     for output in outputs:
         add_reference(output.ref)
+    for path in shared:
+        keep_origin(path)
     for node in reversed(block.nodes):
         refs = readers.get(node.name)
         if not refs:
@@ -86,10 +104,16 @@ def find_needed(block: Block, outputs: Iterable[Output]) -> _NeededNodes:
             needed.block_outputs.setdefault(node.reuses or node.name, set()).update(
                 ref.partition("@")[2] if "@" in ref else main for ref in refs
             )
+            if node.scan is not None:
+                needed.block_outputs[node.reuses or node.name].update(node.scan.carried)
         for input_ref in node.inputs:
             if input_ref is not None:
                 add_reference(input_ref)
-        if node.reuses:
+        if node.reuses and block.find_node(node.reuses) is None:
+            keep_origin(node.reuses)
+            if isinstance(node.op, Block):
+                needed.block_outputs[node.reuses].update(node.op.outputs)
+        elif node.reuses:
             needed.first_reuse[node.reuses] = node.name
     return needed
 

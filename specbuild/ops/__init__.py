@@ -7,7 +7,9 @@ from specbuild.ops import (
     contraction,
     convolution,
     dropout,
+    fourier,
     indexing,
+    kernel_values,
     logic,
     math,
     merge,
@@ -17,7 +19,9 @@ from specbuild.ops import (
     recurrent,
     reduce,
     resize,
+    sampling,
     shape,
+    sorting,
     table,
 )
 from specbuild.ops.base import OPS, Op
@@ -31,7 +35,9 @@ __all__ = [
     "contraction",
     "convolution",
     "dropout",
+    "fourier",
     "indexing",
+    "kernel_values",
     "logic",
     "math",
     "merge",
@@ -41,6 +47,8 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "sampling",
     "shape",
+    "sorting",
     "table",
 ]

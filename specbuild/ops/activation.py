@@ -152,7 +152,7 @@ class Prelu(Activation):
     over: str | None = attribute_field(
         AxisName(), "axis with one slope for each position; by default one slope for all numbers", None
     )
-    init: Init = attribute_field(InitKind(), "initial values of the slopes", Init("constant", (0.25,)))
+    init: Init = attribute_field(InitKind("slope"), "initial values of the slopes", Init("constant", (0.25,)))
 
     def infer_type(self, x: TensorType) -> TensorType:
         if self.over is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from specbuild.expressions import concrete, symbolic_formula
-from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Integer, PartSizes
-from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op
+from specbuild.expressions import concrete, symbolic_chain, symbolic_formula
+from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Boolean, Integer, PartSizes
+from specbuild.ops.base import AxisStride, InputSpec, Op, PositionSource, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 
@@ -46,7 +46,7 @@ class Slice(Op):
         return {} if self.at is not None else {self.over: AxisStride(self.over, concrete(self.step))}
 
     def output_size(self, size: int) -> int:
-        """The size of the axis after slicing; symbolic if all numbers of its formula are."""
+        """Return the size of the axis after slicing; symbolic if all numbers of its formula are."""
         count = len(range(*slice(self.start, self.stop, self.step).indices(size)))
         if self.step == 1 and self.start >= 0 and (self.stop is None or 0 <= self.stop <= size):
             stop = size if self.stop is None else self.stop
@@ -66,7 +66,10 @@ class Slice(Op):
 
 @register_op("arrangement")
 class Split(Op):
-    """Split a value along an axis into several parts, each read by its name: `qkv.query`."""
+    """Split a value along an axis into several parts, each read by its name: `qkv.query`.
+
+    With `keep: false`, each part is one position of the axis, and loses the axis.
+    """
 
     can_inline = True
     over: str = attribute_field(AxisName(), "axis to split", CHANNEL)
@@ -74,15 +77,28 @@ class Split(Op):
         PartSizes(),
         "names of equal parts, or a mapping from names to sizes, one of which may be -1: the rest",
     )
+    keep: bool = attribute_field(
+        Boolean(), "whether parts keep the axis; without it, each needs size 1", True, role="detail"
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         return next(iter(self.part_types(x).values()))
 
     def part_types(self, x: TensorType) -> dict[str, TensorType]:
-        return {name: x.with_sizes({self.over: size}) for name, size in self.part_sizes(x).items()}
+        sizes = self.part_sizes(x)
+        if self.keep:
+            return {name: x.with_sizes({self.over: size}) for name, size in sizes.items()}
+        for name, size in sizes.items():
+            if concrete(size) != 1:
+                raise ShapeError(
+                    "SB401",
+                    f"part {name} has {concrete(size)} positions of axis {self.over}, so it cannot lose the axis",
+                    f"name a part for each of the {concrete(x[self.over])} positions, or leave out `keep: false`",
+                )
+        return dict.fromkeys(sizes, x.without_axes(self.over))
 
     def part_sizes(self, x: TensorType) -> dict[str, int]:
-        """The size of each part."""
+        """Return the size of each part."""
         whole = x[self.over]
         if not isinstance(self.into, Mapping):
             count = len(self.into)
@@ -102,9 +118,12 @@ class Split(Op):
                 "SB401", f"axis {self.over} of size {concrete(whole)} cannot be split into {parts}"
             )
         if len(known) < len(self.into):
-            operands = {f"part{i}": n for i, n in enumerate(known)}
-            rest = symbolic_formula(" - ".join(["whole", *operands]), whole=whole, **operands)
+            rest = symbolic_chain("-", [whole, *known])
         return {name: rest if n == -1 else n for name, n in self.into.items()}
+
+    def fixed_sizes(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
+        parts = list(self.into.values()) if isinstance(self.into, Mapping) else [-1]
+        return [] if -1 in parts else [(0, self.over, symbolic_chain("+", parts))]
 
     def caption(self) -> str:
         return f"{self.over} → {', '.join(self.into)}"
@@ -181,6 +200,9 @@ class Roll(Op):
             x[axis]
         return x
 
+    def size_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return PositionSource()
+
 
 @register_op("arrangement")
 class Flip(Op):
@@ -193,6 +215,9 @@ class Flip(Op):
         for axis in self.over:
             x[axis]
         return x
+
+    def size_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return PositionSource()
 
 
 class Repetition(Op):

@@ -22,6 +22,10 @@ class Attention(Op):
     `over` if they have no axis `keys`; in mask and bias they are on `keys`. All other axes (heads, windows)
     are aligned by name; where key, value, mask or bias lack one, they are broadcast. A query for which the
     mask excludes every key gives 0.
+
+    With `grouped: heads`, key and value may have fewer heads than the query, a divisor of them: adjacent heads
+    of the query share one (grouped-query attention, arXiv 2305.13245). In training, `dropout` sets weights of
+    the values to 0, after the softmax, and scales the others by 1 / (1 - dropout).
     """
 
     input_specs = (
@@ -43,6 +47,12 @@ class Attention(Op):
     )
     causal: bool = attribute_field(
         Boolean(), "whether a query attends to no key after its own position", False
+    )
+    grouped: str | None = attribute_field(
+        AxisName(), "axis of which key and value may have fewer positions than the query", None
+    )
+    dropout: float = attribute_field(
+        Real(0, 1), "probability of dropping a weight in training", 0, role="detail"
     )
 
     def infer_type(
@@ -73,7 +83,7 @@ class Attention(Op):
             )
         if key[self.position_axis(key)] != value[self.position_axis(value)]:
             raise ShapeError("SB401", f"key {key} and value {value} have different lengths")
-        for x in (key, value):
+        for x in map(self.expand_groups, (query, query), (key, value)):
             self.check_axes(x.without_axes(self.position_axis(x), self.features), others, "of the query")
         scores = {**others, self.over: query[self.over], self.keys: key[self.position_axis(key)]}
         for part in (mask, bias):
@@ -82,8 +92,31 @@ class Attention(Op):
         batched = any(x.batched for x in (query, key, value, mask, bias) if x is not None)
         return TensorType({**query.sizes, self.features: value[self.features]}, "float", batched)
 
+    def expand_groups(self, query: TensorType, x: TensorType) -> TensorType:
+        """Return the type of a key or value with as many positions of the axis `grouped` as the query."""
+        axis = self.grouped
+        if axis is None:
+            return x
+        if axis in (self.over, self.keys, self.features):
+            raise ShapeError(
+                "SB404", f"`grouped` is an axis such as heads, not {axis}, which has another role"
+            )
+        if axis not in x or x[axis] == query[axis]:
+            query[axis]
+            return x
+        if concrete(query[axis]) % concrete(x[axis]):
+            raise ShapeError(
+                "SB401",
+                f"{concrete(query[axis])} {axis} of the query cannot share {concrete(x[axis])} of {x}",
+                f"the number of {axis} of key and value divides that of the query",
+            )
+        return x.with_sizes({axis: query[axis]})
+
+    def dropout_rate(self) -> float | None:
+        return self.dropout if self.dropout else None
+
     def position_axis(self, x: TensorType) -> str:
-        """The axis of the positions of a key or a value."""
+        """Return the axis of the positions of a key or a value."""
         return self.keys if self.keys in x else self.over
 
     def check_axes(self, x: TensorType, known: Mapping[str, int], owner: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.expressions import concrete
+from specbuild.expressions import INFINITY, concrete
 from specbuild.ops.table_expression import TableExpression, parse_table_expression
 
 EvaluateText = Callable[[str], Any]  # evaluates an expression in the scope of a block
@@ -30,11 +30,11 @@ class AttributeKind:
         raise NotImplementedError
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> Any:
-        """The value for `raw`, as loaded from YAML; raises AttributeValueError."""
+        """Return the value for `raw`, as loaded from YAML; raises AttributeValueError."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        """The expected value, as error messages name it: "an integer of at least 1"."""
+        """Return the expected value, as error messages name it: "an integer of at least 1"."""
         raise NotImplementedError
 
 
@@ -85,16 +85,19 @@ class Integer(AttributeKind):
 
 @dataclass(frozen=True)
 class Real(AttributeKind):
-    """A number, or an expression with such a value."""
+    """A number, or an expression with such a value. `can_be_infinite`: also `.inf` and `-.inf`, as in masks."""
 
     minimum: float | None = None
     maximum: float | None = None
+    can_be_infinite: bool = False
 
     def json_schema(self) -> dict[str, Any]:
         limits = {"minimum": self.minimum, "maximum": self.maximum}
         return {"type": ["number", "string"], **{k: v for k, v in limits.items() if v is not None}}
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> float:
+        if self.can_be_infinite and isinstance(raw, str) and INFINITY.fullmatch(raw.strip()):
+            return float(raw.strip().replace(".", ""))
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise AttributeValueError(f"{describe_value(value)} is not {self}")
@@ -362,6 +365,8 @@ MATRIX_INITS = frozenset(
 @dataclass(frozen=True)
 class InitKind(Text):
     """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `kaiming_normal(fan_out)` and so on."""
+
+    weight: str = "kernel"  # the weight of the op that gets these initial values
 
     def json_schema(self) -> dict[str, Any]:
         return {

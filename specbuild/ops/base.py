@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
+from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AttributeKind, InitKind
 from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
@@ -14,7 +15,7 @@ from specbuild.ops.weight_spec import WeightSpec
 # How a diagram shows an attribute: in the caption, as the size of the output or of a window, or not at all.
 AttributeRole: TypeAlias = Literal["main", "output", "window", "detail"]
 
-POSITION_KEEPING_FAMILIES = ("norm", "activation", "dropout")
+POSITION_KEEPING_FAMILIES = ("norm", "activation", "dropout", "math")
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,46 @@ class PositionSource:
     """The input whose positions are those of an output axis, after `offset` positions of other inputs.
 
     If the output axis merges several axes of the input in row-major order, these are the `merged_axes`.
+    `axis` is the name of the axis there, if it has another one.
     """
 
     input: int = 0
     offset: int = 0
     merged_axes: tuple[str, ...] = ()
+    axis: str = ""
 
 
 class Op:
-    """A primitive operation. Its dataclass fields are its attributes in YAML."""
+    """A primitive operation. Its dataclass fields are its attributes in YAML, and do not change."""
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""  # its name in tables and diagrams; for an op with a `given_form`, that of both
     family: ClassVar[str]
     input_specs: ClassVar[tuple[InputSpec, ...]] = (InputSpec("x", "the input"),)
     # Whether emitted code may write it inside the expression that reads it.
     can_inline: ClassVar[bool] = False
     is_sum: ClassVar[bool] = False  # whether the output is the sum of the inputs
+    # The op that is meant if `weight` stands among the attributes: a kernel that is a value.
+    given_form: ClassVar[str] = ""
     symbol: ClassVar[str] = ""  # a sign that stands for the op in diagrams
     summary: ClassVar[str]
 
-    # These three do what a dataclass would generate. To generate them for each op would slow down the start.
+    defaults: ClassVar[dict[str, Any]] = {}  # of the attributes, in their order; MISSING for a required one
+
+    # These do what a dataclass would generate. To generate them for each op would slow down the start.
+
+    def __init__(self, **values: Any) -> None:
+        state = {**self.defaults, **values}
+        if len(state) > len(self.defaults) or MISSING in state.values():
+            wrong = [name for name, value in state.items() if value is MISSING or name not in self.defaults]
+            raise TypeError(f"{type(self).__name__} needs or does not have {', '.join(wrong)}")
+        self.__dict__.update(state)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -86,40 +107,72 @@ class Op:
         return f"{type(self).__name__}({values})"
 
     def infer_type(self, *inputs: Any) -> TensorType:
-        """The output type for these input types; raises ShapeError. An absent optional input is None."""
+        """Return the output type for these input types; raises ShapeError.
+
+        An absent optional input is None.
+        """
         first: TensorType = inputs[0]
         return first
 
     def part_types(self, *inputs: Any) -> dict[str, TensorType]:
-        """The types of several outputs by name; empty for one output. `infer_type` gives the first."""
+        """Return the types of several outputs by name; empty for one output. `infer_type` gives the first."""
         return {}
 
     def axis_strides(self, *inputs: Any) -> dict[str, AxisStride]:
-        """The strides of the output axes that do not have stride 1 on the input axis of the same name."""
+        """Return the strides of the output axes that do not have stride 1 on the input axis of the same name."""
         return {}
 
     def position_source(self, axis: str, *inputs: Any) -> PositionSource | None:
-        """Where the positions along an output axis come from; None if they are not those of an input."""
+        """Return where the positions along an output axis come from.
+
+        None if they are not those of an input.
+        """
         return PositionSource() if self.family in POSITION_KEEPING_FAMILIES else None
 
+    def size_source(self, axis: str, *inputs: Any) -> PositionSource | None:
+        """Return where the size of an output axis comes from: the same place, unless positions only move."""
+        return self.position_source(axis, *inputs)
+
+    def gives_size(self, axis: str) -> bool:
+        """Return whether an attribute says the size that an output axis has, for inputs of any size."""
+        return False
+
+    def fixed_sizes(self, *inputs: Any) -> Iterable[tuple[int, str, int]]:
+        """Return sizes that its inputs must have: the number of the input, the axis, and its size.
+
+        Its own numbers fix them, or an input without a batch: a table. An absent optional input is None.
+        """
+        return ()
+
+    def divisors(self, *inputs: Any) -> Iterable[tuple[int, str, int]]:
+        """Return sizes that must be multiples: the number of the input, the axis, and the divisor."""
+        return ()
+
+    def remainders(self, *inputs: Any) -> tuple[int, ...]:
+        """Return numbers that are 0 if the op can split its axes, with their expressions.
+
+        They are remainders, `size % parts`, or differences, `size - product`.
+        """
+        return ()
+
     def weight_specs(self, *inputs: Any) -> dict[str, WeightSpec]:
-        """Its parameters and buffers by canonical name."""
+        """Return its parameters and buffers by canonical name."""
         return {}
 
     def count_macs(self, *inputs: Any) -> int:
-        """Multiply-adds for one sample, without elementwise operations."""
+        """Return multiply-adds for one sample, without elementwise operations."""
         return 0
 
     def caption(self) -> str | None:
-        """What a diagram shows after its name; None for its main attributes."""
+        """Return what a diagram shows after its name; None for its main attributes."""
         return None
 
     def running_statistics(self) -> RunningStatistics | None:
-        """The buffers that it updates in training; None if it has none."""
+        """Return the buffers that it updates in training; None if it has none."""
         return None
 
     def dropout_rate(self) -> float | None:
-        """The probability of dropping a value in training; None if it never drops any."""
+        """Return the probability of dropping a value in training; None if it never drops any."""
         return None
 
     def index_limits(self, *inputs: Any) -> dict[str, int]:
@@ -127,11 +180,38 @@ class Op:
         return {}
 
 
+CAST_TO_FLOAT = "convert it before: `cast: {dtype: float}`"
+
+
 def require_floats(name: str, x: TensorType) -> TensorType:
     """Return the type if its dtype is float; raises ShapeError SB305."""
     if x.dtype != "float":
-        raise ShapeError("SB305", f"{name} needs floats; got {x}")
+        raise ShapeError("SB305", f"{name} needs floats; got {x}", CAST_TO_FLOAT)
     return x
+
+
+def require_numbers(name: str, x: TensorType) -> TensorType:
+    """Return the type if its dtype is float or int32; raises ShapeError SB305."""
+    if x.dtype == "bool":
+        raise ShapeError(
+            "SB305",
+            f"{name} needs numbers; got {x}",
+            "convert the mask to numbers before: `cast: {dtype: int32}`, or `float`",
+        )
+    return x
+
+
+def require_whole(name: str, x: TensorType, **values: float | None) -> None:
+    """Raise ShapeError SB305 if x is an integer or a mask and one of these attributes does not fit."""
+    for attribute, value in values.items():
+        number = concrete(value)
+        if x.dtype == "float" or number is None or (number in (0, 1) and isinstance(number, int)):
+            continue
+        if x.dtype == "bool":
+            raise ShapeError("SB305", f"{name} of {x} needs 0 or 1; got {attribute}: {number}")
+        if not isinstance(number, int):
+            hint = f"write {number:.0f}" if float(number).is_integer() else CAST_TO_FLOAT
+            raise ShapeError("SB305", f"{name} of {x} needs whole numbers; got {attribute}: {number}", hint)
 
 
 OPS: dict[str, type[Op]] = {}
@@ -142,19 +222,33 @@ T = TypeVar("T", bound=Op)
 def attribute_field(
     kind: AttributeKind, doc: str, default: Any = MISSING, *, role: AttributeRole = "main"
 ) -> Any:
-    """The dataclass field of an op's attribute; required if it has no default."""
+    """Return the dataclass field of an op's attribute; required if it has no default."""
     role = "detail" if isinstance(kind, InitKind) else role
     return field(default=default, metadata={"kind": kind, "doc": doc, "role": role})
 
 
+def declare_attributes(cls: type[T]) -> type[T]:
+    """Class decorator: collect the attributes of an op, or of a base class of ops."""
+    op = dataclass(init=False, eq=False, repr=False)(cls)
+    op.defaults = {f.name: f.default for f in fields(op)}  # type: ignore[arg-type]
+    return op
+
+
 def register_op(family: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator: make the op a frozen dataclass and add it to OPS under its name in snake case."""
+    """Class decorator: collect the op's attributes and add it to OPS under its name in snake case.
+
+    Raises ValueError if another class has that name: what a name means must not depend on what is installed.
+    """
 
     def register_class(cls: type[T]) -> type[T]:
-        op = dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+        op = declare_attributes(cls)
         op.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower().strip("_")
+        op.title = cls.__dict__.get("title") or op.name  # not that of an op that it extends
         op.family = family
         op.summary = (cls.__doc__ or "").split("\n\n")[0].strip()
+        other = OPS.get(op.name, op)
+        if (other.__module__, other.__qualname__) != (op.__module__, op.__qualname__):
+            raise ValueError(f"{other.__module__} already defines the op {op.name!r}")
         OPS[op.name] = op
         return op
 
@@ -177,6 +271,6 @@ class OpAttribute:
 
 
 def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
-    """The attributes of an op by name."""
+    """Return the attributes of an op by name."""
     declared = fields(cls)  # type: ignore[arg-type]
     return {f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AxisNames
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.merge import table_sizes
+from specbuild.ops.types import ShapeError, TensorType, UnequalSizes
+
+MAX_AXES = 50  # an einsum has a letter for each
 
 
 @register_op("contraction")
@@ -25,6 +29,8 @@ class Contract(Op):
         if len(xs) < 2:
             raise ShapeError("SB401", "contract needs two or more values", "use `sum` for one value")
         sizes = self.joint_sizes(*xs)
+        if len(sizes) > MAX_AXES:
+            raise ShapeError("SB504", f"contract takes at most {MAX_AXES} axes; its values have {len(sizes)}")
         for axis in self.over:
             if sum(axis in x for x in xs) < 2:
                 raise ShapeError(
@@ -37,18 +43,25 @@ class Contract(Op):
         )
 
     def joint_sizes(self, *xs: TensorType) -> dict[str, int]:
-        """The size of every axis; raises ShapeError if an axis has several sizes."""
+        """Return the size of every axis; raises ShapeError if an axis has several sizes."""
         sizes: dict[str, int] = {}
         for x in xs:
             require_floats(self.name, x)
             for axis, size in x.sizes.items():
                 if sizes.setdefault(axis, size) != size:
-                    both = f"{concrete(sizes[axis])} and {concrete(size)}"
-                    raise ShapeError("SB401", f"axis {axis} has size {both} in {' and '.join(map(str, xs))}")
+                    first = next(i for i, y in enumerate(xs) if axis in y.sizes)
+                    rule = f"{self.name} needs equal sizes where values share an axis"
+                    raise UnequalSizes(rule, xs, first, xs.index(x), [axis])
         return sizes
 
+    def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
+        return table_sizes(*xs)
+
     def count_macs(self, *xs: TensorType) -> int:
-        """The multiply-adds of contracting from left to right. A product without a sum is elementwise."""
+        """Return the multiply-adds of contracting from left to right.
+
+        A product without a sum is elementwise.
+        """
         total, sizes = 0, dict(xs[0].sizes)
         for i, x in enumerate(xs[1:], 1):
             sizes |= x.sizes

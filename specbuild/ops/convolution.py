@@ -17,7 +17,7 @@ from specbuild.ops.attribute_kinds import (
     Padding,
     PerAxis,
 )
-from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op
+from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op, require_floats
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import InputAxis, WeightSpec, bias_spec, kernel_spec
 from specbuild.ops.window import (
@@ -28,7 +28,8 @@ from specbuild.ops.window import (
     values_per_axis,
 )
 
-MAX_PARAMETERS = 10**11
+# The names of the weights of all linear ops.
+KERNEL, BIAS = "kernel", "bias"
 
 
 def require_divisible(part: int, whole: int, what: str, axis: str = CHANNEL) -> None:
@@ -42,7 +43,9 @@ def require_divisible(part: int, whole: int, what: str, axis: str = CHANNEL) -> 
 
 @register_op("convolution")
 class Conv(Op):
-    """Convolution over one to three axes."""
+    """Convolution over one to three axes. With `weight: w`, its kernel is a value of the model: see `kernel_conv`."""
+
+    given_form = "kernel_conv"
 
     channels: int = attribute_field(Integer(1), "number of output channels", role="output")
     kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", 3, role="window")
@@ -68,13 +71,14 @@ class Conv(Op):
         InitKind(), "initial values of the kernel; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "initial values of the bias; by default those of the framework", None
+        InitKind("bias"), "initial values of the bias; by default those of the framework", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
         return build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
 
     def infer_type(self, x: TensorType) -> TensorType:
+        require_floats(self.name, x)
         require_divisible(self.groups, x[CHANNEL], "input channels")
         require_divisible(self.groups, self.channels, "output channels")
         window = self.sliding_window(x)
@@ -87,13 +91,13 @@ class Conv(Op):
         axes = {"O": self.channels, "I": concrete(x[CHANNEL]) // concrete(self.groups), **window_sizes}
         kernel = kernel_spec(axes, self.init, InputAxis(concrete(self.groups)))
         bias = bias_spec(self.channels, kernel, self.bias_init)
-        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
+        return {KERNEL: kernel} | ({BIAS: bias} if self.bias else {})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return self.sliding_window(x).axis_strides()
 
     def count_macs(self, x: TensorType) -> int:
-        kernel = prod(concrete(n) for n in self.weight_specs(x)["kernel"].axes.values())
+        kernel = prod(concrete(n) for n in self.weight_specs(x)[KERNEL].axes.values())
         out = self.infer_type(x)
         return kernel * (out.element_count // concrete(self.channels))
 
@@ -127,18 +131,18 @@ class ConvTranspose(Op):
         InitKind(), "initial values of the kernel; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "initial values of the bias; by default those of the framework", None
+        InitKind("bias"), "initial values of the bias; by default those of the framework", None
     )
 
     def sliding_window(self, x: TensorType) -> SlidingWindow:
-        """The window. Its `pads` are cut off the output."""
+        """Return the window. Its `pads` are cut off the output."""
         window = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
         if window.pads is not None:
             return window
         return replace(window, pads=transposed_same_padding(window)[0])
 
     def resolve_output_padding(self, x: TensorType) -> tuple[int, ...]:
-        """The output padding of each axis."""
+        """Return the output padding of each axis."""
         window = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)
         padding = values_per_axis(self.output_padding, window.axes, "output_padding")
         if window.pads is None and any(padding):
@@ -146,6 +150,7 @@ class ConvTranspose(Op):
         return padding if window.pads is not None else transposed_same_padding(window)[1]
 
     def infer_type(self, x: TensorType) -> TensorType:
+        require_floats(self.name, x)
         require_divisible(self.groups, x[CHANNEL], "input channels")
         require_divisible(self.groups, self.channels, "output channels")
         window, output_padding = self.sliding_window(x), self.resolve_output_padding(x)
@@ -166,19 +171,24 @@ class ConvTranspose(Op):
         axes = {"I": x[CHANNEL], "O": concrete(self.channels) // concrete(self.groups), **window_sizes}
         kernel = kernel_spec(axes, self.init, InputAxis(concrete(self.groups)))
         bias = bias_spec(self.channels, kernel, self.bias_init)
-        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
+        return {KERNEL: kernel} | ({BIAS: bias} if self.bias else {})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return self.sliding_window(x).transposed_strides()
 
     def count_macs(self, x: TensorType) -> int:
-        kernel = prod(concrete(n) for n in self.weight_specs(x)["kernel"].axes.values())
+        kernel = prod(concrete(n) for n in self.weight_specs(x)[KERNEL].axes.values())
         return kernel * (x.element_count // concrete(x[CHANNEL]))
 
 
 @register_op("linear")
 class Linear(Op):
-    """A linear layer over one axis, the same at every position of the others."""
+    """A linear layer over one axis, the same at every position of the others.
+
+    With `weight: w`, its matrix is a value of the model: see `kernel_linear`.
+    """
+
+    given_form = "kernel_linear"
 
     features: int = attribute_field(Integer(1), "output size", role="output")
     bias: bool = attribute_field(
@@ -189,10 +199,11 @@ class Linear(Op):
         InitKind(), "initial values of the matrix; by default those of the framework", None
     )
     bias_init: Init | None = attribute_field(
-        InitKind(), "initial values of the bias; by default those of the framework", None
+        InitKind("bias"), "initial values of the bias; by default those of the framework", None
     )
 
     def infer_type(self, x: TensorType) -> TensorType:
+        require_floats(self.name, x)
         x[self.over]
         return x.with_sizes({self.over: self.features})
 
@@ -200,10 +211,13 @@ class Linear(Op):
         axes = {"O": self.features, "I": x[self.over]}
         kernel = kernel_spec(axes, self.init, InputAxis(is_flattened=True))
         bias = bias_spec(self.features, kernel, self.bias_init)
-        return {"kernel": kernel} | ({"bias": bias} if self.bias else {})
+        return {KERNEL: kernel} | ({BIAS: bias} if self.bias else {})
 
     def count_macs(self, x: TensorType) -> int:
         return x.element_count * concrete(self.features)
+
+    def gives_size(self, axis: str) -> bool:
+        return axis == self.over
 
     def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
         return None if axis == self.over else PositionSource()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.ops.attribute_kinds import AxisNames, Real
 from specbuild.ops.base import Op, attribute_field, register_op, require_floats
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.types import BatchNeeded, ShapeError, TensorType
 
 
 @register_op("dropout")
@@ -43,7 +43,7 @@ class DropPath(Op):
         if self.rate == 1:
             raise ShapeError("SB304", "a rate of 1 drops every sample", "use a rate below 1")
         if not x.batched:
-            raise ShapeError("SB401", f"drop_path needs a batch, but {x} is the same for every sample")
+            raise BatchNeeded("SB401", f"drop_path needs a batch, but {x} is the same for every sample")
         return require_floats(self.name, x)
 
     def dropout_rate(self) -> float:

@@ -23,10 +23,33 @@ EXTENSION_GROUPS = {"specbuild.backends": "backend", "specbuild.ops": "ops", "sp
 
 @cache
 def extension_entries(group: str) -> dict[str, EntryPoint]:
-    """Return the entry points of a group, such as "specbuild.ops", by name."""
+    """Return the entry points of a group, such as "specbuild.ops", by name.
+
+    Raises SpecError SB606 if two distributions use one name.
+    """
     from importlib.metadata import entry_points  # imported late: it takes 30 ms
 
-    return {entry.name: entry for entry in entry_points(group=group)}
+    entries: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        other = entries.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            reason = f"{source_name(other)!r} has an entry point {entry.name!r} of {group}, too"
+            raise extension_error(entry, reason)
+    return entries
+
+
+def source_name(entry: EntryPoint) -> str:
+    """Return the name of the distribution that declares an entry point."""
+    return entry.dist.name if entry.dist else entry.value
+
+
+def extension_error(entry: EntryPoint, reason: object) -> SpecError:
+    """Return the error SB606 for an extension that cannot be used."""
+    return SpecError(
+        "SB606",
+        f"the extension {source_name(entry)!r} cannot be loaded: {reason}",
+        hint=f"it is the entry point {entry.name!r} of {entry.group}; update or uninstall it",
+    )
 
 
 def load_entry(entry: EntryPoint) -> Any:
@@ -36,12 +59,7 @@ def load_entry(entry: EntryPoint) -> Any:
     except SpecError:
         raise
     except Exception as error:
-        source = entry.dist.name if entry.dist else entry.value
-        raise SpecError(
-            "SB606",
-            f"the extension {source!r} cannot be loaded: {error}",
-            hint=f"it is the entry point {entry.name!r} of {entry.group}; update or uninstall it",
-        ) from error
+        raise extension_error(entry, error) from error
 
 
 @cache

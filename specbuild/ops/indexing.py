@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from specbuild.diagnostics.suggestions import join_names
-from specbuild.ops.attribute_kinds import AxisName, Init, InitKind, Integer
-from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
+from specbuild.ops.attribute_kinds import AxisName, Choice, Init, InitKind, Integer
+from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import BY_FAN_IN, WeightSpec
 
@@ -15,7 +15,7 @@ def require_integers(name: str, x: TensorType) -> TensorType:
         raise ShapeError(
             "SB305",
             f"{name} needs integers; got {x}",
-            "declare the input as {axes: {T: 16}, dtype: int32}, for example",
+            f"declare them as {{axes: {x.with_dtype('float')}, dtype: int32}}, or convert them: `cast: {{dtype: int32}}`",
         )
     return x
 
@@ -25,7 +25,8 @@ class Gather(Op):
     """Select positions of one axis by an index. The axis is replaced by those of the index.
 
     A table {R, heads} with an index {T, S} gives {T, S, heads}. Shared axes, and the batch, are aligned:
-    each position has its own index. The index then needs exactly one axis of its own.
+    each position has its own index. The index then has at most one axis of its own; without any, one number
+    is selected and the axis is removed.
     """
 
     input_specs = (
@@ -41,10 +42,10 @@ class Gather(Op):
         for axis in self.shared_axes(x, index):
             if x[axis] != index[axis]:
                 raise ShapeError("SB401", f"axis {axis} has different sizes in {x} and its index {index}")
-        if self.is_aligned(x, index) and len(own) != 1:
+        if self.is_aligned(x, index) and len(own) > 1:
             raise ShapeError(
                 "SB404",
-                f"an index that shares axes with {x} needs one axis of its own; got {join_names(own)}",
+                f"an index that shares axes with {x} has at most one axis of its own; got {join_names(own)}",
                 "`flatten` the index before, and `unflatten` the result",
             )
         sizes = x.replace_axes(self.over, own).sizes
@@ -54,12 +55,12 @@ class Gather(Op):
         return {"index": x[self.over]}
 
     def shared_axes(self, x: TensorType, index: TensorType) -> list[str]:
-        """The axes that the value and its index share."""
+        """Return the axes that the value and its index share."""
         x[self.over]
         return [a for a in index.axes if a in x and a != self.over]
 
     def is_aligned(self, x: TensorType, index: TensorType) -> bool:
-        """Whether they share any axis, including the batch."""
+        """Return whether they share any axis, including the batch."""
         return bool(self.shared_axes(x, index)) or (x.batched and index.batched)
 
 
@@ -102,3 +103,42 @@ class Embedding(Op):
 
     def index_limits(self, x: TensorType) -> dict[str, int]:
         return {"x": self.count}
+
+
+@register_op("index")
+class SegmentReduce(Op):
+    """Reduce the positions of an axis that have the same index, as for the edges at each node of a graph.
+
+    The axis `over` becomes the axis `axis`, whose position n is the sum, mean or maximum of those with index n,
+    or 0 if there are none. Other axes of the index, and the batch, are aligned.
+    """
+
+    input_specs = (
+        InputSpec("x", "the values"),
+        InputSpec("index", "for each position of `over`, its position in the result, counted from 0"),
+    )
+    over: str = attribute_field(AxisName(), "axis to reduce")
+    axis: str = attribute_field(AxisName(), "the axis of the result")
+    count: int = attribute_field(Integer(1), "size of that axis", role="output")
+    reduce: str = attribute_field(Choice(("sum", "mean", "max")), "how values are reduced", "sum")
+
+    def infer_type(self, x: TensorType, index: TensorType) -> TensorType:
+        require_floats(self.name, x)
+        require_integers(self.name, index)
+        index[self.over]
+        for axis in index.axes:
+            if x[axis] != index[axis]:
+                raise ShapeError("SB401", f"axis {axis} has different sizes in {x} and its index {index}")
+        sizes = x.replace_axes(self.over, {self.axis: self.count}).sizes
+        return TensorType(sizes, "float", x.batched or index.batched)
+
+    def index_limits(self, x: TensorType, index: TensorType) -> dict[str, int]:
+        return {"index": self.count}
+
+    def axis_order(self, x: TensorType, index: TensorType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the axes that the value shares with its index, and the others."""
+        shared = tuple(a for a in x.axes if a in index and a != self.over)
+        return shared, tuple(a for a in x.axes if a not in index)
+
+    def caption(self) -> str:
+        return f"{self.reduce} of {self.over} → {self.axis}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specbuild.ops.attribute_kinds import Choice, Real
-from specbuild.ops.base import InputSpec, Op, attribute_field, register_op
+from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_whole
 from specbuild.ops.merge import VARIADIC_INPUTS, broadcast_types
 from specbuild.ops.types import ShapeError, TensorType
 
@@ -56,7 +56,10 @@ class Where(Op):
         InputSpec("otherwise", "the result where the condition is false", optional=True),
     )
     value: float | None = attribute_field(
-        Real(), "the result where the condition is false, as a fixed number", None, role="detail"
+        Real(can_be_infinite=True),
+        "the result where the condition is false, as a fixed number, which can be infinite",
+        None,
+        role="detail",
     )
 
     def infer_type(
@@ -71,6 +74,7 @@ class Where(Op):
         if otherwise is not None and then.dtype != otherwise.dtype:
             raise ShapeError("SB305", f"where needs values of the same dtype; got {then} and {otherwise}")
         require_mask(self.name, condition)
+        require_whole(self.name, then, value=self.value)
         return broadcast_types(
             (then, condition) if otherwise is None else (then, condition, otherwise)
         ).with_dtype(then.dtype)

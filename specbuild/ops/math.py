@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from specbuild.ops.attribute_kinds import Real
-from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
+from specbuild.ops.attribute_kinds import Choice, Real
+from specbuild.ops.base import (
+    InputSpec,
+    Op,
+    attribute_field,
+    register_op,
+    require_floats,
+    require_numbers,
+    require_whole,
+)
 from specbuild.ops.merge import broadcast_types
 from specbuild.ops.types import ShapeError, TensorType
 
@@ -14,6 +22,13 @@ class MathOp(Op):
     can_inline = True
 
 
+class NumberMathOp(MathOp):
+    """An elementwise function of floats or integers."""
+
+    def infer_type(self, x: TensorType) -> TensorType:
+        return require_numbers(self.name, x)
+
+
 class FloatMathOp(MathOp):
     """An elementwise function of floats."""
 
@@ -22,22 +37,22 @@ class FloatMathOp(MathOp):
 
 
 @register_op("math")
-class Neg(MathOp):
+class Neg(NumberMathOp):
     """-x."""
 
 
 @register_op("math")
-class Abs(MathOp):
+class Abs(NumberMathOp):
     """|x|."""
 
 
 @register_op("math")
-class Sign(MathOp):
+class Sign(NumberMathOp):
     """-1, 0 or 1 for a negative, zero or positive x; no gradient flows through it."""
 
 
 @register_op("math")
-class Square(MathOp):
+class Square(NumberMathOp):
     """x * x."""
 
 
@@ -77,8 +92,32 @@ class Cos(FloatMathOp):
 
 
 @register_op("math")
+class Erf(FloatMathOp):
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x."""
+
+
+@register_op("math")
 class Floor(FloatMathOp):
     """The largest whole number that is at most x; no gradient flows through it."""
+
+
+@register_op("math")
+class Trunc(FloatMathOp):
+    """x without its fraction: the whole number next to it toward zero; no gradient flows through it."""
+
+
+@register_op("math")
+class Cast(MathOp):
+    """x with another dtype. Floats become integers toward zero, and true where they are not 0; true becomes 1.
+
+    Floats get the precision of the model. A float that is no number, or beyond the range of int32, has no
+    integer, and the frameworks differ.
+    """
+
+    dtype: str = attribute_field(Choice(("float", "int32", "bool")), "the dtype of the result")
+
+    def infer_type(self, x: TensorType) -> TensorType:
+        return x.with_dtype(self.dtype)
 
 
 @register_op("math")
@@ -87,11 +126,16 @@ class StopGradient(MathOp):
 
 
 @register_op("math")
-class Scale(FloatMathOp):
-    """by * x + plus, with fixed numbers: 1 - x is `scale: {by: -1, plus: 1}`."""
+class Scale(MathOp):
+    """by * x + plus, with fixed numbers: 1 - x is `scale: {by: -1, plus: 1}`. For integers, whole numbers."""
 
-    by: float = attribute_field(Real(), "the factor", 1.0)
-    plus: float = attribute_field(Real(), "the number added after that", 0.0)
+    by: float = attribute_field(Real(), "the factor", 1)
+    plus: float = attribute_field(Real(), "the number added after that", 0)
+
+    def infer_type(self, x: TensorType) -> TensorType:
+        require_numbers(self.name, x)
+        require_whole(self.name, x, by=self.by, plus=self.plus)
+        return x
 
 
 @register_op("math")
@@ -111,6 +155,11 @@ class Power(MathOp):
                 "power needs either `exponent`, a fixed number, or `to`, another value",
                 "for example `power: {exponent: 2}`",
             )
+        if self.exponent is not None and x.dtype == "int32":
+            require_whole(self.name, x, exponent=self.exponent)
+            if self.exponent < 0:
+                raise ShapeError("SB304", "a negative power of an integer is not an integer")
+            return x
         return (
             require_floats(self.name, x)
             if to is None
@@ -130,4 +179,5 @@ class Clip(MathOp):
             raise ShapeError("SB103", "clip needs `min`, `max` or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ShapeError("SB304", f"clip: min {self.min} is greater than max {self.max}")
-        return x
+        require_whole(self.name, x, min=self.min, max=self.max)
+        return require_numbers(self.name, x)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from specbuild.diagnostics.suggestions import join_names
-from specbuild.expressions import concrete, symbolic_formula
+from specbuild.expressions import concrete, expression_of, symbolic_chain
 from specbuild.ops.attribute_kinds import AxisName, Boolean
-from specbuild.ops.base import InputSpec, Op, PositionSource, attribute_field, register_op
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.base import InputSpec, Op, PositionSource, attribute_field, declare_attributes, register_op
+from specbuild.ops.types import ShapeError, TensorType, UnequalSizes
 
 VARIADIC_INPUTS = (InputSpec("of", "the values", variadic=True),)
 
 
 def broadcast_types(xs: tuple[TensorType, ...]) -> TensorType:
-    """The type of values aligned by axis name. Axes of size 1, or missing ones, are broadcast.
+    """Return the type of values aligned by axis name. Axes of size 1, or missing ones, are broadcast.
 
     Raises ShapeError SB401 if an axis has different sizes.
     """
@@ -24,11 +24,30 @@ def broadcast_types(xs: tuple[TensorType, ...]) -> TensorType:
         for axis, size in x.sizes.items():
             known = sizes.get(axis, 1)
             if known != size and 1 not in (known, size):
-                both = f"{concrete(known)} and {concrete(size)}"
-                raise ShapeError("SB401", f"axis {axis} has size {both} in {join_names(map(str, xs))}")
-            sizes[axis] = size if known == 1 else known
+                other = next(y for y in xs if y.sizes.get(axis) == known)
+                first, second = sorted([xs.index(other), xs.index(x)])
+                unequal = [
+                    a for a in find_unequal(other, x) if 1 not in (other.sizes.get(a, 1), x.sizes.get(a, 1))
+                ]
+                rule = "values that share an axis need the same size there, or 1"
+                raise UnequalSizes(rule, xs, first, second, unequal)
+            if known == 1 and (size != 1 or expression_of(known) is None):
+                sizes[axis] = size  # of two sizes of 1, the one that depends on a parameter counts
     dtype = next(d for d in ("float", "int32", "bool") if any(x.dtype == d for x in xs))
     return TensorType(sizes, dtype, any(x.batched for x in xs))
+
+
+def find_unequal(x: TensorType, y: TensorType) -> list[str]:
+    """Return the axes that have another size in the other value, or are missing there."""
+    return [axis for axis in {**x.sizes, **y.sizes} if x.sizes.get(axis) != y.sizes.get(axis)]
+
+
+def table_sizes(*xs: TensorType) -> Iterator[tuple[int, str, int]]:
+    """Yield the sizes that tables fix where sizes must be equal: frameworks would repeat a value of size 1."""
+    for table in xs:
+        for index, x in enumerate(xs):
+            if x.batched and not table.batched:
+                yield from ((index, axis, n) for axis, n in table.sizes.items() if x.sizes.get(axis) == n > 1)
 
 
 class Elementwise(Op):
@@ -47,13 +66,9 @@ class Elementwise(Op):
                 "SB401", f"{self.name} needs two {'values' if self.is_binary else 'or more values'}"
             )
         if self.needs_equal_axes and not getattr(self, "broadcast", False):
-            for x in xs[1:]:
+            for i, x in enumerate(xs):
                 if not x.has_same_sizes(xs[0]):
-                    raise ShapeError(
-                        "SB401",
-                        f"{self.name} needs equal axes; got {xs[0]} and {x}",
-                        "add `broadcast: true` to repeat the smaller one",
-                    )
+                    raise UnequalSizes(f"{self.name} needs equal axes", xs, 0, i, find_unequal(xs[0], x))
         result = broadcast_types(xs)
         if result.dtype not in self.output_dtypes:
             raise ShapeError(
@@ -61,8 +76,17 @@ class Elementwise(Op):
             )
         return result
 
+    def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
+        is_strict = self.needs_equal_axes and not getattr(self, "broadcast", False)
+        return table_sizes(*xs) if is_strict else ()
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+    def position_source(self, axis: str, *xs: TensorType) -> PositionSource | None:
+        size = self.infer_type(*xs)[axis]
+        sources = [index for index, x in enumerate(xs) if x.batched and x.sizes.get(axis) == size]
+        return PositionSource(sources[0]) if sources else None
+
+
+@declare_attributes
 class StrictElementwise(Elementwise):
     """Elementwise arithmetic on values with equal axes."""
 
@@ -125,6 +149,14 @@ class Divide(Elementwise):
 
 
 @register_op("merge")
+class Atan2(StrictElementwise):
+    """The angle from -pi to pi of the point whose height is the first value, and whose width the second."""
+
+    is_binary = True
+    output_dtypes = ("float",)
+
+
+@register_op("merge")
 class Concat(Op):
     """Concatenate values along one axis, in the given order."""
 
@@ -134,17 +166,13 @@ class Concat(Op):
 
     def infer_type(self, *xs: TensorType) -> TensorType:
         first, total = xs[0], 0
-        for x in xs:
+        for i, x in enumerate(xs):
             x[self.over]
             total += concrete(x[self.over])
-            if set(x.axes) != set(first.axes) or any(x[a] != first[a] for a in x.axes if a != self.over):
-                raise ShapeError(
-                    "SB401", f"concat over {self.over} needs all other axes equal; got {first} and {x}"
-                )
-        names = [f"x{i}" for i in range(len(xs))]
-        size = symbolic_formula(
-            " + ".join(names), **{n: x[self.over] for n, x in zip(names, xs, strict=True)}
-        )
+            if unequal := [axis for axis in find_unequal(first, x) if axis != self.over]:
+                rule = f"concat over {self.over} needs all other axes equal"
+                raise UnequalSizes(rule, xs, 0, i, unequal)
+        size = symbolic_chain("+", [x[self.over] for x in xs])
         sizes = {a: size if a == self.over else n for a, n in first.sizes.items()}
         return TensorType(sizes, first.dtype, any(x.batched for x in xs))
 

@@ -7,7 +7,7 @@ from functools import reduce
 
 from specbuild.expressions import concrete, expression_of, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Choice, Integer, Padding, PerAxis, Real
-from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op
+from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op, require_whole
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.window import (
     PaddingPair,
@@ -34,7 +34,9 @@ class Pad(Op):
         "how to fill: with `value`, mirrored without the edge, with the edge value, or with the other end",
         "constant",
     )
-    value: float = attribute_field(Real(), "the value of the padding in the mode constant", 0, role="detail")
+    value: float = attribute_field(
+        Real(can_be_infinite=True), "the value of the padding in the mode constant", 0, role="detail"
+    )
 
     def axis_padding(self, x: TensorType) -> dict[str, PaddingPair]:
         """(before, after) for each axis to pad."""
@@ -48,6 +50,7 @@ class Pad(Op):
         sides = self.axis_padding(x)
         for axis in sides:
             x[axis]
+        require_whole(self.name, x, value=self.value)
         if self.mode != "constant" and len(sides) > 3:
             raise ShapeError(
                 "SB404", f"the mode {self.mode} supports at most three axes", "pad the others in another step"
@@ -59,14 +62,14 @@ class Pad(Op):
 
 
 def padded_size(size: int, before: int, after: int) -> int:
-    """A size plus its padding; symbolic if the size is."""
+    """Return a size plus its padding; symbolic if the size is."""
     if expression_of(size) is None:
         return concrete(size) + concrete(before) + concrete(after)
     return symbolic_formula("n + a + b", n=size, a=before, b=after)  # type: ignore[no-any-return]
 
 
 def count_points(kernel: tuple[int, ...]) -> int:
-    """The number of elements of a window."""
+    """Return the number of elements of a window."""
     return reduce(lambda a, b: symbolic_formula("a * b", a=a, b=b), kernel)
 
 
@@ -159,7 +162,7 @@ class Fold(Op):
         return self.sliding_window(x).transposed_strides()
 
     def smallest_sizes(self, window: SlidingWindow, x: TensorType) -> dict[str, int]:
-        """The smallest output sizes that have as many windows as `x`."""
+        """Return the smallest output sizes that have as many windows as `x`."""
         assert window.pads is not None
         sizes = {}
         for i, axis in enumerate(window.axes):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Init, InitKind, Integer, Real
 from specbuild.ops.base import Op, RunningStatistics, attribute_field, register_op, require_floats
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
+from specbuild.ops.types import CHANNEL, BatchNeeded, ShapeError, TensorType, spatial_axes
 from specbuild.ops.weight_spec import NEAR_ONE, POSITIVE, WeightSpec
 
 
 def affine_weights(
     axes: dict[str, int], scale: bool, shift: bool = True, init: Init | None = None
 ) -> dict[str, WeightSpec]:
-    """The learned scale and shift of a normalization layer; `init` is that of the scale, by default ones."""
+    """Return the learned scale and shift of a normalization layer.
+
+    `init` is that of the scale, by default ones.
+    """
     if not scale:
         return {}
     weights = {"scale": WeightSpec(axes, init=init or Init("ones"), random=NEAR_ONE)}
@@ -22,7 +27,7 @@ def affine_weights(
 
 
 def position_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The axes besides C that are normalized together: `over`, or those of D, H, W, or else all.
+    """Return the axes besides C that are normalized together: `over`, or those of D, H, W, or else all.
 
     Raises ShapeError SB404.
     """
@@ -51,12 +56,14 @@ class BatchNorm(Op):
         Boolean(), "whether to learn a scale and a shift for each channel", True, role="detail"
     )
     over: str = attribute_field(AxisName(), "axis with separate statistics for each position", CHANNEL)
-    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
+    init: Init | None = attribute_field(
+        InitKind("scale"), "initial values of the scale; by default ones", None
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         x[self.over]
         if not x.batched:
-            raise ShapeError(
+            raise BatchNeeded(
                 "SB401",
                 f"batch_norm needs a batch, but {x} is the same for every sample",
                 "use `layer_norm`, which needs no batch",
@@ -66,10 +73,18 @@ class BatchNorm(Op):
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
         axes = {"O": x[self.over]}
         statistics = {
-            "mean": WeightSpec(axes, trainable=False, init=Init("zeros")),
-            "variance": WeightSpec(axes, trainable=False, init=Init("ones"), random=POSITIVE),
+            "mean": WeightSpec(axes, is_trainable=False, init=Init("zeros")),
+            "variance": WeightSpec(axes, is_trainable=False, init=Init("ones"), random=POSITIVE),
         }
         return affine_weights(axes, self.affine, init=self.init) | statistics
+
+    def affine_values(self, find: Callable[[str], Any]) -> tuple[Any, Any]:
+        """Return the factor and the summand that it is outside of training; `find` gives the array of a weight."""
+        factor = 1 / (find("variance") + concrete(self.epsilon)) ** 0.5
+        if not self.affine:
+            return factor, -find("mean") * factor
+        factor = find("scale") * factor
+        return factor, find("shift") - find("mean") * factor
 
     def running_statistics(self) -> RunningStatistics:
         return RunningStatistics(self.momentum, self.over, means=("mean",), variances=("variance",))
@@ -88,7 +103,9 @@ class LayerNorm(Op):
     bias: bool = attribute_field(
         Boolean(), "whether to learn a shift, if it learns a scale", True, role="detail"
     )
-    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
+    init: Init | None = attribute_field(
+        InitKind("scale"), "initial values of the scale; by default ones", None
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         for axis in self.over:
@@ -132,7 +149,9 @@ class GroupNorm(Op):
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )
-    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
+    init: Init | None = attribute_field(
+        InitKind("scale"), "initial values of the scale; by default ones", None
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         position_axes(x, self.over)
@@ -159,7 +178,9 @@ class InstanceNorm(Op):
     over: tuple[str, ...] | None = attribute_field(
         AxisNames(), "axes of the positions; by default those of D, H, W, or else all except C", None
     )
-    init: Init | None = attribute_field(InitKind(), "initial values of the scale; by default ones", None)
+    init: Init | None = attribute_field(
+        InitKind("scale"), "initial values of the scale; by default ones", None
+    )
 
     def infer_type(self, x: TensorType) -> TensorType:
         if prod(concrete(x[a]) for a in position_axes(x, self.over)) == 1:

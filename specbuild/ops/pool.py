@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AxisNames, Boolean, Integer, Padding, PerAxis
-from specbuild.ops.base import AxisStride, Op, attribute_field, register_op
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.base import AxisStride, Op, attribute_field, register_op, require_floats
+from specbuild.ops.types import SPATIAL, ShapeError, TensorType
 from specbuild.ops.window import SlidingWindow, build_window, require_other_axis, values_per_axis, window_axes
 
 
@@ -23,6 +23,7 @@ class WindowPool(Op):
         return build_window(x, self.over, self.kernel, stride, self.padding, getattr(self, "dilation", 1))
 
     def infer_type(self, x: TensorType) -> TensorType:
+        require_floats(self.name, x)
         window = self.sliding_window(x)
         require_other_axis(x, window.axes)
         window.check_padding()
@@ -92,8 +93,12 @@ class AdaptivePool(Op):
         return values_per_axis(self.size, self.pooled_axes(x), "size")
 
     def infer_type(self, x: TensorType) -> TensorType:
+        require_floats(self.name, x)
         require_other_axis(x, self.pooled_axes(x))
         return x.with_sizes(dict(zip(self.pooled_axes(x), self.output_sizes(x), strict=True)))
+
+    def gives_size(self, axis: str) -> bool:
+        return axis in (self.over or SPATIAL)
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         sizes = zip(self.pooled_axes(x), self.output_sizes(x), strict=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Integer, Real
-from specbuild.ops.base import Op, attribute_field, register_op, require_floats
+from specbuild.ops.base import Op, attribute_field, declare_attributes, register_op, require_floats
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@declare_attributes
 class Reduction(Op):
     """A reduction over axes; with `keep`, they stay with size 1."""
 
@@ -27,7 +26,10 @@ class Reduction(Op):
         )
 
     def check_dtype(self, x: TensorType) -> TensorType:
-        """The type with the dtype of the result; raises ShapeError if the op does not support the dtype."""
+        """Return the type with the dtype of the result.
+
+        Raises ShapeError if the op does not support the dtype.
+        """
         return require_floats(self.name, x)
 
 
@@ -76,7 +78,7 @@ class L2Norm(Reduction):
     """The square root of the sum of squares over axes."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@declare_attributes
 class DispersionReduction(Reduction):
     """A reduction to a measure of dispersion."""
 
@@ -91,7 +93,9 @@ class DispersionReduction(Reduction):
             raise ShapeError(
                 "SB401",
                 f"{self.name} of {count} values with correction {concrete(self.correction)} divides by zero",
-                "write `correction: 0`" if self.correction == 1 else "",
+                "`correction: 0` divides by the count itself; else it needs more values"
+                if self.correction == 1
+                else "",
             )
         return result
 

@@ -7,8 +7,8 @@ from math import floor
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisNames, Boolean, Choice, Integer, PerAxis, Real
-from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.base import AxisStride, InputSpec, Op, attribute_field, register_op, require_floats
+from specbuild.ops.types import CHANNEL, SPATIAL, ShapeError, TensorType
 from specbuild.ops.window import require_other_axis, values_per_axis, window_axes
 
 
@@ -46,12 +46,12 @@ class Resize(Op):
         return window_axes(x, self.over)
 
     def axis_scales(self, x: TensorType) -> tuple[float, ...]:
-        """The scale factor of each axis; an integral factor is an int."""
+        """Return the scale factor of each axis; an integral factor is an int."""
         factors = values_per_axis(self.scale, self.resized_axes(x), "scale")
         return tuple(int(s) if expression_of(s) is None and s == int(s) else s for s in factors)
 
     def output_sizes(self, x: TensorType, like: TensorType | None = None) -> tuple[int, ...]:
-        """The output size of each axis in `resized_axes`."""
+        """Return the output size of each axis in `resized_axes`."""
         if like is not None:
             return tuple(like[axis] for axis in self.resized_axes(x))
         if self.size is not None:
@@ -68,6 +68,7 @@ class Resize(Op):
             raise ShapeError(
                 "SB404", f"resize needs one of size, scale and like; got {join_names(used)}", hint
             )
+        require_floats(self.name, x)
         require_other_axis(x, self.resized_axes(x))
         if self.align_corners and self.mode.startswith("nearest"):
             raise ShapeError(
@@ -81,13 +82,16 @@ class Resize(Op):
             )
         return x.with_sizes(dict(zip(self.resized_axes(x), self.output_sizes(x, like), strict=True)))
 
+    def gives_size(self, axis: str) -> bool:
+        return self.size is not None and axis in (self.over or SPATIAL)
+
     def axis_strides(self, x: TensorType, like: TensorType | None = None) -> dict[str, AxisStride]:
         sizes = zip(self.resized_axes(x), self.output_sizes(x, like), strict=True)
         return {axis: AxisStride(axis, concrete(x[axis]), concrete(size)) for axis, size in sizes}
 
 
 def scale_size(size: int, scale: float) -> int:
-    """A size times a scale, rounded down; symbolic if the size is and the scale is an integer."""
+    """Return a size times a scale, rounded down; symbolic if the size is and the scale is an integer."""
     if isinstance(concrete(scale), int):
         return (
             symbolic_formula("n * s", n=size, s=scale) if expression_of(size) else concrete(size) * int(scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 
 from specbuild.expressions import (
@@ -13,6 +13,7 @@ from specbuild.expressions import (
     expression_text,
     from_tree,
     symbolic,
+    symbolic_chain,
     symbolic_formula,
 )
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, AxisRenames, Integer
@@ -29,21 +30,21 @@ class Flatten(Op):
     into: str = attribute_field(AxisName(), "name of the merged axis", CHANNEL)
 
     def infer_type(self, x: TensorType) -> TensorType:
-        parts = {f"x{i}": x[a] for i, a in enumerate(self.axes)}
-        size = stable_size(self.into, list(parts.values()), symbolic_formula(" * ".join(parts), **parts))
+        parts = [x[a] for a in self.axes]
+        size = stable_size(self.into, parts, symbolic_chain("*", parts))
         if len(self.axes) == 2 and (dividend := find_dividend(x[self.axes[1]], x[self.axes[0]])):
             size = symbolic(size, dividend)
         return x.replace_axes(self.axes, {self.into: size})
 
     def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
-        return PositionSource(merged_axes=self.axes) if axis == self.into else None
+        return PositionSource(merged_axes=self.axes if axis == self.into else ())
 
     def caption(self) -> str:
         return f"{', '.join(self.axes)} → {self.into}"
 
 
 def stable_size(axis: str, parts: list[int], size: int) -> int:
-    """The size of an axis that is computed from `parts`; without its expression if one of them has none.
+    """Return the size of an axis that is computed from `parts`; without its expression if one of them has none.
 
     Such a part may be the size of an input, which can be another one at run time. The number of channels
     cannot, and keeps its expression.
@@ -52,7 +53,10 @@ def stable_size(axis: str, parts: list[int], size: int) -> int:
 
 
 def find_dividend(part: int, by: int) -> Expression | None:
-    """The expression `whole` if the expression of `part` is `whole // by`, as after a split; else None."""
+    """Return the expression `whole` if the expression of `part` is `whole // by`, as after a split.
+
+    Else None.
+    """
     expression = expression_of(part)
     match expression.tree if expression else None:
         case ast.BinOp(whole, ast.FloorDiv(), divisor) if ast.unparse(divisor) == (
@@ -81,11 +85,38 @@ class Unflatten(Op):
             raise ShapeError(
                 "SB401", f"axis {self.axis} of size {whole} cannot be split into {self.describe_sizes()}"
             )
-        known_sizes = {f"x{i}": n for i, n in enumerate(n for n in self.into.values() if n != -1)}
-        by = " * ".join(known_sizes) or "1"
-        rest = symbolic_formula(f"whole // ({by})", whole=x[self.axis], **known_sizes)
+        by = symbolic_chain("*", [n for n in self.into.values() if n != -1] or [1])
+        rest = symbolic_formula("whole // by", whole=x[self.axis], by=by)
         rest = stable_size(self.axis, [x[self.axis]], rest)
         return x.replace_axes(self.axis, {a: rest if n == -1 else n for a, n in self.into.items()})
+
+    def gives_size(self, axis: str) -> bool:
+        return self.into.get(axis, -1) != -1
+
+    def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return None if axis in self.into else PositionSource()
+
+    def fixed_sizes(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
+        parts = list(self.into.values())
+        return [] if -1 in parts else [(0, self.axis, symbolic_chain("*", parts))]
+
+    def divisors(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
+        known = [n for n in self.into.values() if n != -1]
+        return [(0, self.axis, symbolic_chain("*", known))] if known and -1 in self.into.values() else []
+
+    def remainders(self, x: TensorType) -> tuple[int, ...]:
+        whole, parts = x[self.axis], [n for n in self.into.values() if n != -1]
+        if not parts or (self.axis != CHANNEL and expression_of(whole) is None):
+            return ()  # the size of such an axis is that of an input, which can have another one
+        if len(parts) < len(self.into):
+            return (symbolic_formula("whole % by", whole=whole, by=symbolic_chain("*", parts)),)
+        for n, part in enumerate(parts):  # one of them can be computed from the others
+            by = symbolic_chain("*", [*parts[:n], *parts[n + 1 :]] or [1])
+            if expression_of(part) and expression_of(part) == expression_of(
+                symbolic_formula("whole // by", whole=whole, by=by)
+            ):
+                return (symbolic_formula("whole % by", whole=whole, by=by),)
+        return (symbolic_formula("whole - by", whole=whole, by=symbolic_chain("*", parts)),)
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         strides: dict[str, AxisStride] = {}
@@ -119,6 +150,9 @@ class Rename(Op):
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return {new: AxisStride(old, 1) for old, new in self.axes.items()}
+
+    def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return PositionSource(axis=next((old for old, new in self.axes.items() if new == axis), axis))
 
     def caption(self) -> str:
         return ", ".join(f"{old} → {new}" for old, new in self.axes.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +14,8 @@ from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, pa
 # The kinds of results: true or false, integers, floats with integral values (`floor`), any numbers.
 BOOL, INT, INTEGRAL, REAL = "bool", "int", "whole", "real"
 NUMBER_KINDS = (INT, INTEGRAL, REAL)  # each includes those before it
+INFINITY_PART = re.compile(r"(?<![\w.)])\.(?:inf|Inf|INF)\b")
+INFINITE_PARTS = ("inf", "-inf", "+inf")
 # Functions whose result is of the kind of their arguments.
 KIND_PRESERVING = ("abs", "sign", "minimum", "maximum")
 
@@ -34,15 +37,15 @@ class TableExpression:
         return parse_tree(self.text, TABLE_FUNCTIONS)
 
     def is_constant(self, node: ast.expr) -> bool:
-        """Whether a part reads no axis, so that its value is known."""
+        """Return whether a part reads no axis, so that its value is known."""
         return unparse_part(node) in self.constants
 
     def constant_value(self, node: ast.expr) -> Any:
-        """The value of a constant part; a number keeps its expression."""
+        """Return the value of a constant part; a number keeps its expression."""
         return self.constants[unparse_part(node)]
 
     def list_axes(self, node: ast.expr | None = None) -> list[str]:
-        """The axes that a part (by default, the whole expression) reads, each as often as it is read."""
+        """Return the axes that a part (by default, the whole expression) reads, each as often as it is read."""
         node = node or self.syntax_tree
         if self.is_constant(node):
             return []
@@ -53,12 +56,20 @@ class TableExpression:
 
 @lru_cache(maxsize=4096)
 def unparse_part(node: ast.expr) -> str:
-    """The text of a part. Cached, since every lookup in `constants` needs it."""
+    """Return the text of a part. Cached, since every lookup in `constants` needs it."""
     return ast.unparse(node)
 
 
 def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableExpression:
-    """Parse the expression of a table; raises ExpressionError. `evaluate` evaluates text in the block."""
+    """Parse the expression of a table; raises ExpressionError. `evaluate` evaluates text in the block.
+
+    Infinity is written `.inf`, as in YAML.
+    """
+    infinite_text = INFINITY_PART.sub("inf", text)
+    if infinite_text != text:
+        return parse_table_expression(
+            infinite_text, lambda part: float(part) if part in INFINITE_PARTS else evaluate(part)
+        )
     constants: dict[str, Any] = {}
     name_errors: dict[str, ExpressionError] = {}
 
@@ -84,7 +95,10 @@ def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableEx
 
 
 def list_parts(node: ast.expr) -> Iterator[ast.expr]:
-    """The subexpressions directly below a node, which may read axes. `x.C` and `depths[0]` have none."""
+    """Yield the subexpressions directly below a node, which may read axes.
+
+    `x.C` and `depths[0]` have none.
+    """
     match node:
         case ast.Call(_, args):
             yield from args
@@ -103,7 +117,7 @@ class TableTypeError(Exception):
 
 
 def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
-    """The kind of a part's result, one of BOOL, INT, INTEGRAL and REAL; raises TableTypeError."""
+    """Return the kind of a part's result, one of BOOL, INT, INTEGRAL and REAL; raises TableTypeError."""
     node = node or e.syntax_tree
     if e.is_constant(node):
         return _value_kind(node, concrete(e.constant_value(node)))
@@ -142,15 +156,32 @@ def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
 
 
 def has_floats(e: TableExpression, node: ast.expr | None = None) -> bool:
-    """Whether a part, or anything in it, computes with floats."""
+    """Return whether a part, or anything in it, computes with floats."""
     node = node or e.syntax_tree
     if infer_kind(e, node) in (INTEGRAL, REAL):
         return True
     return not e.is_constant(node) and any(has_floats(e, part) for part in list_parts(node))
 
 
+def has_float_arrays(e: TableExpression, node: ast.expr | None = None) -> bool:
+    """Return whether a part that reads an axis computes with floats: more than a choice between two numbers."""
+    node = node or e.syntax_tree
+    if not e.list_axes(node):
+        return False
+    match node:
+        case ast.IfExp(test, body, otherwise) | ast.Call(ast.Name("where"), [test, body, otherwise]):
+            if not e.list_axes(body) and not e.list_axes(otherwise):
+                return has_float_arrays(e, test)
+        case ast.Compare(left, _, rights):
+            if any(infer_kind(e, side) in (INTEGRAL, REAL) for side in (left, *rights)):
+                return True
+    if infer_kind(e, node) in (INTEGRAL, REAL):
+        return True
+    return any(has_float_arrays(e, part) for part in list_parts(node))
+
+
 def has_mixed_branches(e: TableExpression, node: ast.expr | None = None) -> bool:
-    """Whether any condition that reads no axis chooses between integers and other numbers."""
+    """Return whether any condition that reads no axis chooses between integers and other numbers."""
     node = node or e.syntax_tree
     match node:
         case ast.IfExp(test, body, otherwise) | ast.Call(ast.Name("where"), [test, body, otherwise]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -22,6 +22,22 @@ class ShapeError(Exception):
     def __init__(self, code: str, message: str, hint: str = ""):
         super().__init__(message)
         self.code, self.message, self.hint = code, message, hint
+
+
+class UnequalSizes(ShapeError):
+    """Two values of one op have unequal sizes. `specbuild.elaborate` names them, and says how to make them equal.
+
+    `first` and `second` are their positions among `types`, the inputs of the op; `axes` are the unequal ones.
+    """
+
+    def __init__(self, rule: str, types: Sequence[TensorType], first: int, second: int, axes: Sequence[str]):
+        super().__init__("SB401", f"{rule}; got {types[first]} and {types[second]}")
+        self.rule, self.types, self.axes = rule, types, axes
+        self.first, self.second = first, second
+
+
+class BatchNeeded(ShapeError):
+    """An op that needs a batch gets a value without one. `specbuild.elaborate` then gives it a batch."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +92,17 @@ class TensorType:
         return prod(concrete(size) for size in self.sizes.values())
 
     def with_sizes(self, sizes: Mapping[str, int]) -> TensorType:
-        """The type with some sizes replaced. New axes are added at the end."""
+        """Return the type with some sizes replaced. New axes are added at the end."""
         return TensorType({**self.sizes, **sizes}, self.dtype, self.batched)
 
     def without_axes(self, *axes: str) -> TensorType:
-        """The type without these axes; raises ShapeError SB404 if it lacks one."""
+        """Return the type without these axes; raises ShapeError SB404 if it lacks one."""
         for axis in axes:
             self[axis]
         return TensorType({a: n for a, n in self.sizes.items() if a not in axes}, self.dtype, self.batched)
 
     def replace_axes(self, old: str | Iterable[str], new: Mapping[str, int]) -> TensorType:
-        """The type with one or more axes replaced by `new`, at the position of the last of them.
+        """Return the type with one or more axes replaced by `new`, at the position of the last of them.
 
         Raises ShapeError SB404 if an old axis is missing, SB401 if a new one exists already.
         """
@@ -108,6 +124,10 @@ class TensorType:
     def with_dtype(self, dtype: str) -> TensorType:
         return TensorType(self.sizes, dtype, self.batched)
 
+    def with_batch(self) -> TensorType:
+        """Return the type with a batch."""
+        return self if self.batched else TensorType(self.sizes, self.dtype)
+
     def has_same_sizes(self, other: TensorType) -> bool:
         return dict(self.sizes) == dict(other.sizes)
 
@@ -117,6 +137,9 @@ class TensorType:
 
 
 def spatial_axes(x: TensorType) -> tuple[str, ...]:
-    """The axes that a window slides over by default: those of D, H and W; without these, all except C."""
+    """Return the axes that a window slides over by default: those of D, H and W.
+
+    Without these, all except C.
+    """
     axes = tuple(axis for axis in SPATIAL if axis in x)
     return axes or tuple(axis for axis in x.axes if axis != CHANNEL)

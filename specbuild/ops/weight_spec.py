@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from specbuild.expressions import concrete
 from specbuild.ops.attribute_kinds import Init
+from specbuild.ops.given_tensor import GivenTensor
 
 
 @dataclass(frozen=True)
@@ -55,42 +56,47 @@ class WeightSpec:
     """A parameter or buffer of an op.
 
     `axes` are in PyTorch's order and named by their role: O and I for the output and input channels of a
-    kernel, then the window axes. A backend may store them in another order. `trainable` is false for buffers.
+    kernel, then the window axes. A backend may store them in another order. `is_trainable` is false for buffers.
     `decays` says whether weight decay applies: to kernels of linear and convolution layers and to embeddings.
     `init` gives the initial values, `random` those for parity: zeros and ones would hide errors there.
     """
 
     axes: Mapping[str, int]
-    trainable: bool = True
+    is_trainable: bool = True
     decays: bool = False
     init: Init = field(kw_only=True)
     random: RandomValues = field(default=NEAR_ZERO, kw_only=True)
     input_axis: InputAxis | None = field(default=None, kw_only=True)
     is_table: bool = field(default=False, kw_only=True)
     """Whether its rows can be positions of a grid, as those of position embeddings are."""
+    given: GivenTensor | None = field(default=None, kw_only=True)
+    """The numbers, if the spec gives them: they are neither drawn nor trained."""
 
 
 def kernel_spec(
     axes: Mapping[str, int], init: Init | None = None, input_axis: InputAxis | None = None
 ) -> WeightSpec:
-    """A kernel. By default, its initial values are those of PyTorch."""
+    """Return a kernel. By default, its initial values are those of PyTorch."""
     init = init or uniform_by_fan_in(axes)
     return WeightSpec(axes, decays=True, init=init, random=BY_FAN_IN, input_axis=input_axis)
 
 
 def bias_spec(size: int, kernel: WeightSpec, init: Init | None = None) -> WeightSpec:
-    """A bias. By default, its initial values have the bounds of PyTorch, which depend on the kernel."""
+    """Return a bias.
+
+    By default, its initial values have the bounds of PyTorch, which depend on the kernel.
+    """
     return WeightSpec({"O": size}, init=init or uniform_by_fan_in(kernel.axes))
 
 
 def uniform_by_fan_in(axes: Mapping[str, int]) -> Init:
-    """Uniform initial values, bounded by 1 / sqrt(fan-in) of a kernel."""
+    """Return uniform initial values, bounded by 1 / sqrt(fan-in) of a kernel."""
     fan_in, _ = count_fans([concrete(size) for size in axes.values()])
     return Init("uniform", (1 / sqrt(fan_in),))
 
 
 def count_fans(shape: Sequence[int]) -> tuple[int, int]:
-    """The fan-in and fan-out of a kernel: the inputs of each output, and the outputs of each input."""
+    """Return the fan-in and fan-out of a kernel: the inputs of each output, and the outputs of each input."""
     if len(shape) < 2:
         return prod(shape), prod(shape)
     return prod(shape[1:]), shape[0] * prod(shape[2:])

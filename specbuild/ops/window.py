@@ -28,7 +28,7 @@ class SlidingWindow:
     pads: tuple[PaddingPair, ...] | None
 
     def output_sizes(self, x: TensorType) -> dict[str, int]:
-        """The output sizes on an input; raises ShapeError SB403 if the window does not fit."""
+        """Return the output sizes on an input; raises ShapeError SB403 if the window does not fit."""
         sizes = {}
         for i, axis in enumerate(self.axes):
             size, stride, length = x[axis], self.stride[i], self.effective_size(i)
@@ -48,24 +48,24 @@ class SlidingWindow:
         return sizes
 
     def axis_strides(self) -> dict[str, AxisStride]:
-        """The strides of the output axes."""
+        """Return the strides of the output axes."""
         return {axis: AxisStride(axis, concrete(n)) for axis, n in zip(self.axes, self.stride, strict=True)}
 
     def transposed_strides(self) -> dict[str, AxisStride]:
-        """The strides of the output axes of a transposed convolution, which are fractions."""
+        """Return the strides of the output axes of a transposed convolution, which are fractions."""
         return {
             axis: AxisStride(axis, 1, concrete(n)) for axis, n in zip(self.axes, self.stride, strict=True)
         }
 
     def effective_size(self, i: int) -> int:
-        """The length of the window along the i-th axis, including dilation."""
+        """Return the length of the window along the i-th axis, including dilation."""
         kernel, dilation = self.kernel[i], self.dilation[i]
         if expression_of(dilation) is None and dilation == 1:
             return kernel
         return symbolic_formula("d * (k - 1) + 1", d=dilation, k=kernel)  # type: ignore[no-any-return]
 
     def with_ceil_mode(self) -> SlidingWindow:
-        """The window with PyTorch's `ceil_mode`, expressed as more padding at the end, for any input size.
+        """Return the window with PyTorch's `ceil_mode`, expressed as more padding at the end, for any input size.
 
         With it, a last window that starts before the padding at the end may extend beyond it.
         """
@@ -94,7 +94,7 @@ class SlidingWindow:
 def build_window(
     x: TensorType, over: tuple[str, ...] | None, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
 ) -> SlidingWindow:
-    """The window that an op's attributes describe for an input; raises ShapeError SB404."""
+    """Return the window that an op's attributes describe for an input; raises ShapeError SB404."""
     axes = window_axes(x, over)
     kernels = values_per_axis(kernel, axes, "kernel")
     strides = values_per_axis(stride, axes, "stride")
@@ -104,7 +104,7 @@ def build_window(
 
 
 def window_axes(x: TensorType, over: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The axes that a window slides over: one to three, without C; raises ShapeError SB404."""
+    """Return the axes that a window slides over: one to three, without C; raises ShapeError SB404."""
     axes = over or spatial_axes(x)
     for axis in axes:
         x[axis]
@@ -144,7 +144,7 @@ def resolve_padding(
 
 
 def transposed_same_padding(window: SlidingWindow) -> tuple[tuple[PaddingPair, ...], tuple[int, ...]]:
-    """Padding and output padding of a transposed convolution with Keras' `same`, for size n * stride."""
+    """Return padding and output padding of a transposed convolution with Keras' `same`, for size n * stride."""
     excess = [window.effective_size(i) - concrete(stride) for i, stride in enumerate(window.stride)]
     return tuple((max(n, 0) // 2, (max(n, 0) + 1) // 2) for n in excess), tuple(max(-n, 0) for n in excess)
 
@@ -171,7 +171,7 @@ def check_padding_mode(
 
 
 def same_padding(kernel: int, dilation: int) -> int:
-    """The symmetric padding that keeps the size of an axis: k // 2 without dilation."""
+    """Return the symmetric padding that keeps the size of an axis: k // 2 without dilation."""
     if expression_of(dilation) is None and dilation == 1:
         return symbolic_formula("k // 2", k=kernel)  # type: ignore[no-any-return]
     if expression_of(kernel) is None and kernel % 2:
@@ -180,7 +180,7 @@ def same_padding(kernel: int, dilation: int) -> int:
 
 
 def causal_padding(kernel: int, dilation: int) -> int:
-    """The padding before the first position: dilation * (kernel - 1)."""
+    """Return the padding before the first position: dilation * (kernel - 1)."""
     before = kernel - 1 if expression_of(kernel) is None else symbolic_formula("k - 1", k=kernel)
     if expression_of(dilation) is None and dilation == 1:
         return before
@@ -188,7 +188,7 @@ def causal_padding(kernel: int, dilation: int) -> int:
 
 
 def values_per_axis(value: Any, axes: tuple[str, ...], name: str) -> tuple[Any, ...]:
-    """One value for each axis, from one number, a list in the order of the axes, or a mapping.
+    """Return one value for each axis, from one number, a list in the order of the axes, or a mapping.
 
     Raises ShapeError SB404; `name` is the attribute in its message.
     """

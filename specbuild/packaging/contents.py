@@ -15,6 +15,7 @@ from specbuild.codegen.tree import Module
 from specbuild.compiler.audit import audit_source
 from specbuild.compiler.output_files import file_header, stamp_source
 from specbuild.diagnostics.errors import SpecError
+from specbuild.ir.given_tables import find_stored_tables
 from specbuild.packaging.file_audit import audit_module
 from specbuild.packaging.init_file import init_module
 from specbuild.packaging.markdown import code_block
@@ -65,11 +66,18 @@ class PackageOptions:
 
 
 def build_package(model: Model, name: str, options: PackageOptions) -> list[PackageFile]:
-    """Return the files of a package; raises SpecError if a backend cannot express the model."""
+    """Return the files of a package; raises SpecError if a backend cannot express the model.
+
+    Raises SB501 for a table whose numbers come with the weights: the tests of a package load none.
+    """
+    for path, node in find_stored_tables(model.graph).items():
+        hint = "compile it to a file, and load the weights that `specbuild weights init` writes"
+        message = f"{path} has too many numbers for code, and a package has no weights"
+        raise node.at.error("SB501", message, hint)
     has_several = len(options.backends) > 1
     facts = [ModelFacts(model, backend, f"{backend}_" if has_several else "") for backend in options.backends]
     header = file_header(model.digest, model.spec.license)
-    results = () if options.parity is None else load_results(options.parity, model)
+    results = () if options.parity is None else load_results(options.parity, model, options.backends)
 
     def render_init() -> str:
         return python_text(init_module(facts, header))
@@ -81,12 +89,16 @@ def build_package(model: Model, name: str, options: PackageOptions) -> list[Pack
         return stamp_source(f"# {header[0]}\n")
 
     files = [
-        PackageFile(INIT_NAME, "what the package gives by name", render_init),
+        PackageFile(
+            INIT_NAME,
+            "exports the model" if len(facts) == 1 else "imports the model files on first use",
+            render_init,
+        ),
         *(file for f in facts for file in framework_files(f, header, options.loaders)),
     ]
     if options.diagram == "svg":
-        files.append(PackageFile(DIAGRAM_NAME, "the model, drawn", render_svg))
-    files.append(PackageFile(TYPED_NAME, "says that the package has types", render_typed_marker))
+        files.append(PackageFile(DIAGRAM_NAME, "a diagram of the model", render_svg))
+    files.append(PackageFile(TYPED_NAME, "marks the package as typed (PEP 561)", render_typed_marker))
 
     def render_readme() -> str:
         readme = ModelReadme(
@@ -95,8 +107,8 @@ def build_package(model: Model, name: str, options: PackageOptions) -> list[Pack
             has_loaders=options.loaders,
             diagram=diagram_section(model, options),
             parity=results,
-            files=[(README_NAME, "this card"), *((f.name, f.description) for f in files)],
-            command=compile_command(model, name, options),
+            files=[(README_NAME, "this file"), *((f.name, f.description) for f in files)],
+            command=package_command(model, name, options),
         )
         return add_header_comment(readme.render(), header)
 
@@ -134,7 +146,7 @@ def python_text(module: Module, framework_modules: frozenset[str] = frozenset())
 
 def weights_text(facts: ModelFacts, header: tuple[str, ...]) -> str:
     """Return the file that loads weights, audited like a model file."""
-    doc = f"Weights of {facts.name} in {facts.title}, as `specbuild weights` keeps them."
+    doc = f"Load weights of {facts.name} in {facts.title} from files that `specbuild weights` writes."
     compiled = facts.model.compile_for(facts.backend)
     text = print_module(compiled.add_loader(Module(doc, (), (), header)))
     audit_source(text, facts.backend, loader=True)
@@ -164,11 +176,11 @@ def diagram_section(model: Model, options: PackageOptions) -> str:
     if options.diagram == "mermaid":
         return code_block(model.picture("mermaid").decode(), "mermaid")
     if options.diagram == "svg":
-        return f"![{model.name}: the model as its blocks, and each of them opened]({DIAGRAM_NAME})"
+        return f"![{model.name}: the model as blocks, and each block in detail]({DIAGRAM_NAME})"
     return ""
 
 
-def compile_command(model: Model, name: str, options: PackageOptions) -> str:
+def package_command(model: Model, name: str, options: PackageOptions) -> str:
     """Return the command that writes the package, without the values of `--set`."""
     backend = options.backends[0] if len(options.backends) == 1 else "all"
     text = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import keyword
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.compiler.output_files import (
     FileState,
     create_folder,
@@ -23,10 +24,8 @@ from specbuild.compiler.output_files import (
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
 
-# Modules that the files of a package import: a folder of such a name would hide them.
-RESERVED_NAMES = frozenset(
-    {"jax", "keras", "numpy", "pytest", "safetensors", "specbuild", "tensorflow", "torch"}
-)
+# Modules that the files of a package import, besides its frameworks: a folder of such a name would hide them.
+RESERVED_NAMES = frozenset({"numpy", "pytest", "safetensors", "specbuild"})
 
 Status = FileState | Literal["yours", "stale", "kept"]
 
@@ -44,22 +43,30 @@ class FileChange:
     file: PackageFile | None = None
 
 
-def package_name(target: Path) -> str:
+def framework_modules(backends: Iterable[str]) -> set[str]:
+    """Return the modules that the emitted files of these backends need."""
+    loaded = list(map(load_backend, backends))
+    engines = {module for b in loaded for runtime in b.runtimes for module in runtime.modules}
+    return engines.union(*(b.modules for b in loaded))
+
+
+def package_name(target: Path, backends: Sequence[str] = BACKEND_NAMES) -> str:
     """Return the name under which a folder is imported; raises SB702 if it cannot be imported."""
+    frameworks = framework_modules(dict.fromkeys((*BACKEND_NAMES, *backends)))
     name = Path(os.path.abspath(target)).name
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
         raise write_error(
             target, f"{name!r} cannot be imported", "name the folder as a Python package, such as `my_model`"
         )
-    if name in RESERVED_NAMES or name in sys.stdlib_module_names:
+    if name in RESERVED_NAMES | frameworks or name in sys.stdlib_module_names:
         raise write_error(
             target,
             f"a package {name!r} would hide the one that is imported by this name",
             f"call it `{name}_model`, for example",
         )
-    if target.is_symlink():
+    if os.path.islink(target):
         raise write_error(target, "it is a symbolic link", "give the folder that it points to")
-    if target.exists() and not target.is_dir():
+    if os.path.exists(target) and not os.path.isdir(target):
         raise write_error(target, "it is a file, and a package is a folder", "give another path with `-o`")
     return name
 

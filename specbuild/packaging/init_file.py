@@ -12,7 +12,7 @@ from specbuild.packaging.model_facts import ModelFacts
 
 LAZY_IMPORT = """\
 def __getattr__(name: str) -> ModuleType:
-    \"\"\"Import a framework's file when it is first asked for.\"\"\"
+    \"\"\"Import the file of a framework when it is first used.\"\"\"
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f".{name}", __name__)"""
@@ -29,7 +29,7 @@ def init_module(facts: Sequence[ModelFacts], header: tuple[str, ...]) -> Module:
         return Module(doc, import_lines(facts[0].module, names), (all_assignment(names),), header)
     names = sorted((f.module for f in facts), key=sort_key)
     files = "\n".join(f"{f.module}: {f.name} in {f.title}" for f in facts)
-    note = f"Neither framework is imported before it is asked for:\n\n{files}"
+    note = f"A framework is imported when its module is first used:\n\n{files}"
     imports = ("from importlib import import_module", "from types import ModuleType")
     doc = "\n\n".join(part for part in (doc, note) if part)
     return Module(doc, imports, (all_assignment(names), Helper(LAZY_IMPORT)), header)

@@ -17,7 +17,7 @@ def escape_line(text: str) -> str:
     return SPECIAL.sub(r"\\\g<0>", make_printable(" ".join(text.split()), MAX_LINE))
 
 
-def escape_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape a text, and keep its paragraphs and lists."""
     paragraphs = reflow_paragraphs(text).split("\n\n")
     return "\n\n".join("\n".join(map(escape_line, paragraph.splitlines())) for paragraph in paragraphs)
@@ -30,6 +30,6 @@ def code_block(text: str, language: str) -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def join_parts(*parts: str) -> str:
+def join_paragraphs(*parts: str) -> str:
     """Join parts with an empty line between them; empty parts are left out."""
     return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"

@@ -122,6 +122,6 @@ def has_trained_weights(block: Block) -> bool:
                 return True
         elif isinstance(node.op, Op):
             types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
-            if any(weight.trainable for weight in node.op.weight_specs(*types).values()):
+            if any(weight.is_trainable for weight in node.op.weight_specs(*types).values()):
                 return True
     return False

@@ -24,7 +24,7 @@ MODULE_SCOPE = (("scope", Literal("module")),)
 
 def build_test_module(facts: ModelFacts, header: tuple[str, ...]) -> Module:
     """Return the test file; with several frameworks, it is skipped if its own is not installed."""
-    doc = f"Whether {facts.name} is in {facts.title} what its card states."
+    doc = f"Test that {facts.name} in {facts.title} has the shapes and sizes that the README states."
     packaging = facts.packaging
     tests = packaging.test_functions(facts.model_under_test)
     body: tuple[Statement, ...] = (

@@ -8,9 +8,9 @@ from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.codegen.literals import check_identifier
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Assign, Comment, Literal, Module
-from specbuild.packaging.markdown import code_block, join_parts
+from specbuild.packaging.markdown import code_block, join_paragraphs
 from specbuild.packaging.model_facts import ModelFacts
-from specbuild.weights.matching import published_layouts
+from specbuild.weights.matching import published_namings
 
 ONE = Literal(1)
 
@@ -39,34 +39,34 @@ def model_variable(facts: ModelFacts) -> str:
 def output_variable(name: str, facts: ModelFacts) -> str:
     """Return the name of the variable for an output; it differs from all inputs."""
     name = name.replace(".", "_") or "output"
-    taken = {*facts.inputs, "model", "net", *BACKEND_NAMES, facts.packaging.module}
+    taken = {*facts.inputs, "model", "net", *BACKEND_NAMES, facts.backend, facts.packaging.module}
     return check_identifier(f"{name}_out" if name in taken else name)
 
 
 # ---------------------------------------------------------------------------------------------------- weights
 
 
-def weights_section(facts: Sequence[ModelFacts], package: str, loaders: bool) -> str:
+def weights_usage_section(facts: Sequence[ModelFacts], package: str, loaders: bool) -> str:
     """Return the section on saving, loading and converting weights."""
     targets = [f"{package}.safetensors"]
     introduction = (
-        "Weights are kept as safetensors under the spec's own names, in one file for every framework. "
-        "It is read without specbuild; the package `safetensors` is needed."
+        "Weights are stored in a safetensors file under the names of the spec, the same file for every "
+        "framework. Reading it needs the package `safetensors`, but not specbuild."
     )
     if not loaders:
         targets = [f"{package}{f.packaging.weights_suffix}" for f in facts]
-        introduction = "Weights are saved and loaded as those of any other model."
-    return join_parts(
+        introduction = "Save and load the weights as usual:"
+    return join_paragraphs(
         introduction,
-        *(code_block("\n".join(weight_lines(f, package, loaders)), "python") for f in facts),
-        "Weights that were trained in the other framework, or published under other names, are converted "
-        "first. What is missing or left over is named, and has to be allowed. `SPEC` is the file that this "
-        "package was compiled from.",
+        *(code_block("\n".join(weight_code_lines(f, package, loaders)), "python") for f in facts),
+        "Convert weights first that were trained in the other framework or published under other names. The "
+        "command lists weights that are missing or left over, and refuses them unless you allow them. `SPEC` "
+        "is the file that this package was compiled from.",
         code_block("\n".join(convert_commands(facts, targets)), "sh"),
     )
 
 
-def weight_lines(facts: ModelFacts, package: str, loaders: bool) -> Iterator[str]:
+def weight_code_lines(facts: ModelFacts, package: str, loaders: bool) -> Iterator[str]:
     """Yield the lines of code that save and load weights."""
     packaging, model = facts.packaging, model_variable(facts)
     if not loaders:
@@ -88,9 +88,9 @@ def convert_commands(facts: Sequence[ModelFacts], targets: Sequence[str]) -> Ite
     packagings |= {f.backend: f.packaging for f in facts}
     trained = {p.weights_suffix: f"trained{p.trained_suffix}" for p in packagings.values() if p is not None}
     sources = [(file, "") for file in trained.values()]
-    for naming in published_layouts(facts[0].model.graph):
+    for naming in published_namings(facts[0].model.graph):
         into = f" --into {naming.path[:-1]}" if naming.path else ""
-        packaging = packagings[naming.framework_name]
+        packaging = packagings.get(naming.framework_name)
         if packaging is not None:
             sources.append((f"published{packaging.weights_suffix}", f" --from {naming.name}{into}"))
     for target in targets:

@@ -6,18 +6,19 @@ import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from specbuild.parity.case import ParityCase
 from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, fill_relative, measure_difference
 from specbuild.parity.exchange import CaseExchange
 from specbuild.parity.participants import Lineup, Participant, select_lineup
 from specbuild.parity.rounding import Float64Reference
-from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict, choose_tolerance
+from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict, choose_case_tolerance
 from specbuild.parity.trace import TracedStep
-from specbuild.runtimes.jobs import ParityCase, WorkerOptions
+from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 __all__ = ["ParityCase", "ParityReport", "WorkerLane", "WorkerOptions", "compare_cases"]
@@ -30,12 +31,17 @@ class ParityReport:
     name: str
     error: str = ""  # why a file could not be run, or which output is NaN
     differences: list[Difference] = field(default_factory=list)
-    runtime: str = ""
+    participants: tuple[tuple[str, str], ...] = ()  # the backend and the runtime of both
     titles: tuple[str, str] = ("the reference", "the other")  # of both participants
     tolerance: Tolerance = field(default_factory=lambda: Tolerance(1e-9, 1e-9, ""))
     steps: dict[str, TracedStep] = field(default_factory=dict)  # in graph order
     unrecorded_steps: list[str] = field(default_factory=list)  # not recorded from at least one of the files
     seed: int = 0
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime that is compared with the reference."""
+        return self.participants[1][1] if self.participants else ""
 
     @property
     def relative_by_key(self) -> dict[str, float]:
@@ -56,14 +62,14 @@ class ParityReport:
         return max(verdicts, key=VERDICTS.index, default="equal")
 
     def failing_differences(self, *kinds: str) -> list[Difference]:
-        """The tensors that differ; only those of some `kinds` if any are given."""
+        """Return the tensors that differ; only those of some `kinds` if any are given."""
         return [d for d in self.differences_with("differs") if not kinds or d.kind in kinds]
 
     def differences_with(self, verdict: Verdict) -> list[Difference]:
         return [d for d in self.differences if self.tolerance.judge_difference(d) == verdict]
 
     def first_failing_step(self) -> str:
-        """The path of the step where the files start to differ; empty if no step can be named.
+        """Return the path of the step where the files start to differ; empty if no step can be named.
 
         If values of the forward pass differ, it is the first such step in graph order, or an earlier one
         whose difference is within the tolerance but much larger than rounding. If only gradients differ, it
@@ -72,7 +78,7 @@ class ParityReport:
         order = {path: position for position, path in enumerate(self.steps)}
 
         def failing_steps(*kinds: str) -> list[str]:
-            """Steps that differ themselves, or through one of their weights (`conv1.kernel`)."""
+            """Return steps that differ themselves, or through one of their weights (`conv1.kernel`)."""
             paths = [d.path for d in self.failing_differences(*kinds)]
             steps = [path if path in order else path.rpartition(".")[0] for path in paths]
             return [step for step in steps if step in order]
@@ -91,7 +97,7 @@ class ParityReport:
         return max(failing_steps(), key=order.__getitem__, default="")
 
     def first_nan_step(self) -> Difference | None:
-        """The first step in graph order that gives NaN in a file."""
+        """Return the first step in graph order that gives NaN in a file."""
         nan_steps = {d.path: d for d in self.differences if d.kind == "step" and "NaN" in d.problem}
         return next((nan_steps[path] for path in self.steps if path in nan_steps), None)
 
@@ -108,14 +114,17 @@ class WorkerLane:
     def __init__(self, options: WorkerOptions, lineup: Lineup):
         self.options, self.lineup = options, lineup
         self.reference = WorkerProcess(options, lineup.reference.runtime)
-        self.others = {p.runtime.name: WorkerProcess(options, p.runtime) for p in lineup.others}
+        self.others = {p.key: WorkerProcess(options, p.runtime) for p in lineup.others}
 
     @property
     def processes(self) -> tuple[WorkerProcess, ...]:
         return (self.reference, *self.others.values())
 
     def run_cases(self, cases: Iterable[ParityCase], on_report: Callable[[ParityReport], None]) -> None:
-        """Run every case on every runtime, and call `on_report` with each result as soon as it is there."""
+        """Run every case on every runtime, and call `on_report` with each result as soon as it is there.
+
+        At an exception, such as one of a signal, the processes are killed and the temporary folder is removed.
+        """
         tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(2)
         errors: list[BaseException] = []
 
@@ -128,22 +137,28 @@ class WorkerLane:
                         errors.append(error)
 
         thread = threading.Thread(target=run_tasks, daemon=True)
-        thread.start()
-        try:
-            with tempfile.TemporaryDirectory(prefix="specbuild-parity-") as folder:
+        with tempfile.TemporaryDirectory(prefix="specbuild-parity-") as folder:
+            thread.start()
+            try:
                 for number, case in enumerate(cases):
                     if errors:
                         break
                     exchange = CaseExchange(case, Path(folder) / str(number), self.lineup)
                     self.run_reference(exchange, tasks, on_report)
-                tasks.put(None)
-                thread.join()
-        finally:
-            tasks.put(None) if thread.is_alive() else None
-            for process in self.processes:
-                process.stop_process()
+            except BaseException as error:  # raised again below
+                errors.append(error)
+                self.close()
+            tasks.put(None)
+            thread.join()
+        for process in self.processes:
+            process.stop_process()
         if errors:
             raise errors[0]
+
+    def close(self) -> None:
+        """Kill all processes, whatever they do; no others are started."""
+        for process in self.processes:
+            process.close()
 
     def run_reference(
         self, exchange: CaseExchange, tasks: queue.Queue[Any], on_report: Callable[[ParityReport], None]
@@ -172,7 +187,7 @@ class WorkerLane:
         for other in self.lineup.others:
             job = exchange.write_job(other)
             try:
-                self.others[other.runtime.name].run_job(job)
+                self.others[other.key].run_job(job)
             except WorkerFailure as failure:
                 on_report(self.new_report(exchange, other, f"{other.title}: {failure}"))
                 continue
@@ -188,9 +203,9 @@ class WorkerLane:
         return ParityReport(
             name=case.name,
             error=error,
-            runtime=other.runtime.name,
+            participants=(self.lineup.reference.key, other.key),
             titles=(self.lineup.reference.title, other.title),
-            tolerance=choose_tolerance(case.model, case.dtype, other.runtime, self.options.tf32),
+            tolerance=choose_case_tolerance(case, (self.lineup.reference, other), self.options.tf32),
             steps=exchange.steps,
             seed=case.seed,
         )
@@ -204,7 +219,7 @@ class WorkerLane:
         report.differences = [measure_difference(*pair, titles=report.titles) for pair in pairs]
         fill_relative(report.differences, exchange.case.dtype)
         if not report.tolerance.excludes_rounding:
-            process = self.others[other.runtime.name]
+            process = self.others[other.key]
             reference.measure_errors(report.differences, job, (other, process), report.tolerance)
         if exchange.case.steps:
             report.unrecorded_steps = exchange.unrecorded_steps(reference.case_job, job)
@@ -216,11 +231,14 @@ class WorkerLane:
 
 
 def compare_cases(
-    cases: list[ParityCase], timeout: float = 2400, runtime: str = "tensorflow"
+    cases: list[ParityCase], timeout: float = 2400, runtimes: Sequence[str] = ()
 ) -> list[ParityReport]:
-    """Compare the built-in backends in one process each, and return the reports in the order of the cases."""
+    """Compare the built-in backends in one process each, and return the reports in the order of the cases.
+
+    `runtimes` chooses a runtime for each backend; see `select_lineup`.
+    """
     reports: dict[str, ParityReport] = {}
-    WorkerLane(WorkerOptions(timeout=timeout), select_lineup([runtime])).run_cases(
+    WorkerLane(WorkerOptions(timeout=timeout), select_lineup(runtimes)).run_cases(
         cases, lambda report: reports.update({report.name: report})
     )
     return [reports[case.name] for case in cases]

@@ -10,18 +10,17 @@ import numpy as np
 
 from specbuild.backends.base import Backend, is_fixed
 from specbuild.codegen.layout import Layout
-from specbuild.compiler.pipeline import compile_source
 from specbuild.compiler.weight_locations import (
     WeightLocation,
     from_framework,
     group_by_tensor,
     is_stacked,
-    locate_weights,
     to_framework,
 )
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
+from specbuild.parity.case import ParityCase
 from specbuild.parity.difference import convert_statistics
 from specbuild.parity.participants import Lineup, Participant
 from specbuild.parity.probe_plan import ProbePlan, plan_probes
@@ -33,10 +32,11 @@ from specbuild.parity.random_data import (
     random_generator,
 )
 from specbuild.parity.trace import TracedStep, trace_steps
-from specbuild.runtimes.jobs import DType, ParityCase
+from specbuild.runtimes.jobs import DType
+from specbuild.runtimes.worker_jobs import Job, load_tensors, save_tensors
 
 if TYPE_CHECKING:
-    from specbuild.runtimes.jobs import Arrays
+    from specbuild.parity.case import Arrays
 
 WEIGHT_KINDS = ("weight", "weight_gradient", "trained_weight_gradient", "statistic")
 
@@ -53,18 +53,19 @@ class CaseExchange:
         self.backends = lineup.backends
         folder.mkdir()
         random = random_generator(case)
-        self.locations: dict[str, list[WeightLocation]] = {
-            name: locate_weights(case.model, name) for name in self.backends
-        }
+        compiled = {name: case.compile_for(name) for name in self.backends}
+        self.locations = {name: model.weights for name, model in compiled.items()}
+        self.sources = {name: case.sources.get(name) or model.source() for name, model in compiled.items()}
         reference_weights = self.locations[self.reference.backend.name]
         weights = case.weights or {w.path: draw_weight(w, random) for w in reference_weights}
         inputs = case.inputs or {n: draw_input(x, case, random) for n, x in case.model.inputs.items()}
         self.outputs = {(n or "output"): o.type for n, o in case.model.outputs.items()}
+        self.output_orders = {(n or "output"): o.order for n, o in case.model.outputs.items()}
         self.weights, self.inputs = self.round_arrays(weights), self.round_arrays(inputs)
         self.cotangents = self.round_arrays(draw_cotangents(case, random))
         self.plans: dict[str, ProbePlan] = {}
         if case.steps:
-            self.plans = {name: plan_probes(case.model, backend) for name, backend in self.backends.items()}
+            self.plans = {name: plan_probes(model) for name, model in compiled.items()}
         tops = {name: plan.top for name, plan in self.plans.items()}
         self.steps: dict[str, TracedStep] = {s.path: s for s in trace_steps(tops)} if tops else {}
 
@@ -83,7 +84,7 @@ class CaseExchange:
         dtype: DType | None = None,
         calibrate: bool = False,
         perturbation: tuple[int, float] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Job:
         """Write the files of one run, and return the job for the participant's worker.
 
         `label` is part of the file names, to keep several jobs of a participant apart. `dtype` is the type to
@@ -98,19 +99,19 @@ class CaseExchange:
             weights, inputs = (perturb_arrays(arrays, share, random) for arrays in (weights, inputs))
         label = f"{name}_{participant.runtime.name}{label}"
         file = self.folder / f"model_{name}.py"
-        file.write_text(case.sources.get(name) or compile_source(case.model, name), encoding="utf-8")
+        file.write_text(self.sources[name], encoding="utf-8")
         arrays = {
             f"input:{n}": to_framework_order(v, case.model.inputs[n], backend) for n, v in inputs.items()
         }
         arrays |= {
-            f"cotangent:{n}": to_framework_order(v, self.outputs[n], backend)
+            f"cotangent:{n}": to_framework_order(v, self.outputs[n], backend, self.output_orders[n])
             for n, v in self.cotangents.items()
         }
         return {
             "name": case.name,
             "backend": name,
             "file": str(file),
-            "model": case.model.kind,
+            "model": case.model.name,
             "dtype": dtype or case.dtype,
             "modes": case.modes,
             "steps": case.steps,
@@ -124,21 +125,18 @@ class CaseExchange:
         }
 
     def save_arrays(self, name: str, arrays: Arrays) -> str:
-        from specbuild.runtimes.worker_loop import save_tensors
-
         file = str(self.folder / f"{name}.safetensors")
         save_tensors(file, arrays)
         return file
 
-    def load_calibrated(self, job: dict[str, Any]) -> None:
+    def load_calibrated(self, job: Job) -> None:
         """Replace the weights by those that a calibration job has scaled."""
-        from specbuild.runtimes.worker_loop import load_tensors
-
         scaled = from_framework(self.locations[job["backend"]], load_tensors(job["out"]))
-        self.weights = self.round_arrays({path: scaled[path] for path in self.weights})
+        # integers that the spec gives are not scaled, and not among the results
+        self.weights = self.round_arrays({p: scaled.get(p, value) for p, value in self.weights.items()})
 
-    def pair_tensors(self, *jobs: dict[str, Any]) -> Iterator[tuple[str, str, Any, Any]]:
-        """The results of two jobs side by side: (kind, path, tensor of the first, tensor of the second).
+    def pair_tensors(self, *jobs: Job) -> Iterator[tuple[str, str, Any, Any]]:
+        """Yield the results of two jobs side by side: (kind, path, tensor of the first, tensor of the second).
 
         All tensors are canonical.
         """
@@ -167,7 +165,10 @@ class CaseExchange:
             yield kind, path, a, b
 
     def pair_rates(self, files: list[ResultFile]) -> Iterator[tuple[str, str, Any, Any]]:
-        """The dropout rates of both files, in graph order; both lists as one pair if their lengths differ."""
+        """Yield the dropout rates of both files, in graph order.
+
+        Both lists as one pair if their lengths differ.
+        """
         a, b = (file.numbered_arrays("rate") for file in files)
         if len(a) != len(b):
             yield "rate", "dropout", np.array(a), np.array(b)
@@ -177,13 +178,13 @@ class CaseExchange:
             paths = [f"dropout.{i}" for i in range(len(a))]
         yield from (("rate", path, *both) for path, *both in zip(paths, a, b, strict=True))
 
-    def unrecorded_steps(self, *jobs: dict[str, Any]) -> list[str]:
-        """The paths of steps that are missing in the results of at least one of the jobs."""
+    def unrecorded_steps(self, *jobs: Job) -> list[str]:
+        """Return the paths of steps that are missing in the results of at least one of the jobs."""
         keys = [ResultFile(job["out"]).keys for job in jobs]
         return [path for path in self.steps if any(f"step:{path}" not in recorded for recorded in keys)]
 
     def load_weights(self, name: str, results: ResultFile) -> dict[str, Arrays]:
-        """The weights, their gradients and the statistics of a result file, by kind and canonical path."""
+        """Return the weights, their gradients and the statistics of a result file, by kind and canonical path."""
         framework_tensors: dict[str, Arrays] = {}
         for key in results.keys:
             kind, _, path = key.partition(":")
@@ -224,23 +225,26 @@ class CaseExchange:
         backend = self.backends[name]
         if kind == "step":
             step = self.steps[path]
-            return unfold_tensor(value, step.type, step.layouts[name], self.case.batch)
+            value = unfold_tensor(value, step.type, step.layouts[name])
+            # a backend may compute a value that is the same for every sample as a batch
+            is_shared = not all(layout.batched for layout in step.layouts.values())
+            return value[0] if is_shared and step.layouts[name].batched else value
         if kind.endswith("output"):
-            return from_framework_order(value, self.outputs[path], backend)
+            return from_framework_order(value, self.outputs[path], backend, self.output_orders[path])
         if kind.endswith("gradient"):
             return from_framework_order(value, self.case.model.inputs[path], backend)
         return value
 
 
 def summed_groups(locations: list[WeightLocation]) -> dict[tuple[str, ...], list[WeightLocation]]:
-    """The weights of which a backend stores only the sum, by their paths."""
+    """Return the weights of which a backend stores only the sum, by their paths."""
     groups = group_by_tensor(locations).values()
     summed = [group for group in groups if len(group) > 1 and not is_stacked(group)]
     return {tuple(weight.path for weight in group): group for group in summed}
 
 
 def dropout_paths(model: Block) -> list[str]:
-    """The paths of all dropout steps that become a layer."""
+    """Return the paths of all dropout steps that become a layer."""
     return [
         path
         for path, node, _ in walk_ops(model)
@@ -262,7 +266,7 @@ class ResultFile:
         self.keys = dict.fromkeys(self.file.keys())
 
     def numbered_arrays(self, kind: str) -> list[Any]:
-        """The arrays `kind:0`, `kind:1`, ... in this order."""
+        """Return the arrays `kind:0`, `kind:1`, ... in this order."""
         count = sum(key.startswith(f"{kind}:") for key in self.keys)
         return [self[f"{kind}:{i}"] for i in range(count)]
 
@@ -284,25 +288,29 @@ def round_to_dtype(value: Any, dtype: DType) -> Any:
     return value
 
 
-def to_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
-    """Transpose a canonical value to the backend's axis order; a batch axis stays first."""
-    lead = int(x.batched)
-    return value.transpose(*range(lead), *(lead + x.axes.index(a) for a in backend.natural_order(x)))
+def to_framework_order(value: Any, x: TensorType, backend: Backend, order: tuple[str, ...] = ()) -> Any:
+    """Transpose a canonical value to the backend's axis order, or to `order`; a batch axis stays first."""
+    order, lead = order or backend.natural_order(x), int(x.batched)
+    return value.transpose(*range(lead), *(lead + x.axes.index(a) for a in order))
 
 
-def from_framework_order(value: Any, x: TensorType, backend: Backend) -> Any:
-    """Transpose a framework's tensor to canonical order; unchanged if it has another number of axes."""
-    order, lead = backend.natural_order(x), int(x.batched)
+def from_framework_order(value: Any, x: TensorType, backend: Backend, order: tuple[str, ...] = ()) -> Any:
+    """Transpose a framework's tensor, whose axes lie in the backend's order or in `order`, to canonical order.
+
+    It stays unchanged if it has another number of axes.
+    """
+    order, lead = order or backend.natural_order(x), int(x.batched)
     if value.ndim != lead + len(order):
         return value
     return value.transpose(*range(lead), *(lead + order.index(a) for a in x.axes))
 
 
-def unfold_tensor(value: Any, x: TensorType, layout: Layout, batch: int) -> Any:
+def unfold_tensor(value: Any, x: TensorType, layout: Layout) -> Any:
     """Convert a step's value from the layout it has in a framework; unchanged if the shape does not match."""
-    batch_sizes = (batch,) if layout.batched else ()
-    axes = (*layout.folded, *layout.order)
-    shape = (*batch_sizes, *(int(x[a]) for a in axes))
+    axes = (*layout.batch_axes, *layout.order)
+    sizes = tuple(int(x[a]) for a in axes)
+    batch_sizes = (value.size // int(np.prod(sizes)),) if layout.batched else ()
+    shape = (*batch_sizes, *sizes)
     if value.size != int(np.prod(shape)) or value.ndim != len(layout.order) + layout.batched:
         return value
     return value.reshape(shape).transpose(

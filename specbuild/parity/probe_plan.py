@@ -9,18 +9,14 @@ emitted file, which itself is unchanged.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from specbuild.backends.base import Backend
-from specbuild.codegen.classes import build_classes
 from specbuild.codegen.lowering import LoweredBlock
-from specbuild.codegen.model_lowering import lower_model
 from specbuild.codegen.printer import print_module
-from specbuild.codegen.tree import Call, Class, CodeMark, Expr, Function, Literal, Name, Statement, TupleOf
+from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf
+from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.expressions.python_ast import parse_python
-from specbuild.ir.graph import Block
 
 PROBE_NAMES = {"value": "probe_value", "calls": "probe_calls", "each": "probe_each"}
 PROBE_KINDS = {name: kind for kind, name in PROBE_NAMES.items()}
@@ -53,41 +49,28 @@ class ProbePlan:
     probes: list[Probe]
 
 
-def plan_probes(model: Block, backend: Backend) -> ProbePlan:
-    """Emit a model for a backend, and locate the code of its steps."""
-    classes = build_classes(lower_model(model, backend), model.unstable_params)
-    tree = backend.module_file(classes, model.doc, ())
-    marks_by_node: dict[int, list[CodeMark]] = {}
-    for mark in function_marks(tree.body):
-        marks_by_node.setdefault(id(mark.expr), []).append(mark)
+def plan_probes(model: CompiledModel) -> ProbePlan:
+    """Locate the code of each step in the emitted file of a model."""
+    tree = model.module()
     text = print_module(tree)
     stripper = ProbeStripper()
-    syntax = stripper.visit(parse_python(print_module(wrap_steps(tree, marks_by_node))))
+    syntax = stripper.visit(parse_python(print_module(wrap_steps(tree))))
     if ast.dump(syntax) != ast.dump(parse_python(text)):
         raise AssertionError("the markers change the rest of the file")  # a bug of the printer
-    paths = {id(node): path for path, node in locate_nodes(syntax)}
-    probes = [Probe(kind, keys, paths[id(node)]) for node, kind, keys in stripper.marks]
-    return ProbePlan(text, classes[-1].first_instance, probes)
+    paths = {node: path for path, node in locate_syntax_nodes(syntax)}
+    probes = [Probe(kind, keys, paths[node]) for node, kind, keys in stripper.marks]
+    return ProbePlan(text, model.root, probes)
 
 
-def function_marks(body: Iterable[Statement]) -> Iterator[CodeMark]:
-    """The marks of all functions and methods: which of their code nodes computes which step."""
-    for statement in body:
-        if isinstance(statement, Function):
-            yield from statement.marks
-        elif isinstance(statement, Class):
-            yield from function_marks(statement.body)
-
-
-def wrap_steps(part: Any, marks: dict[int, list[CodeMark]]) -> Any:
-    """Copy a code tree with a marker call around each node that has a mark (by `id`)."""
+def wrap_steps(part: Any) -> Any:
+    """Copy a code tree with a marker call around each node that has a mark."""
     if isinstance(part, tuple):
-        return tuple(wrap_steps(item, marks) for item in part)
+        return tuple(wrap_steps(item) for item in part)
     if not is_dataclass(part) or isinstance(part, type):
         return part
-    values = {f.name: wrap_steps(getattr(part, f.name), marks) for f in fields(part) if f.compare}
+    values = {f.name: wrap_steps(getattr(part, f.name)) for f in fields(part) if f.compare}
     wrapped: Any = replace(part, **values)
-    for mark in marks.get(id(part), ()):
+    for mark in part.marks if isinstance(part, Code) else ():
         names: Expr = TupleOf(tuple(map(Literal, mark.keys)))
         wrapped = Call(Name(PROBE_NAMES[mark.kind]), (names, wrapped))
     return wrapped
@@ -108,17 +91,20 @@ class ProbeStripper(ast.NodeTransformer):
         return inner
 
 
-def locate_nodes(node: ast.AST, path: NodePath | None = None) -> list[tuple[NodePath, ast.AST]]:
-    """All nodes of a syntax tree with their paths; classes and functions are listed by name, not by index."""
+def locate_syntax_nodes(node: ast.AST, path: NodePath | None = None) -> list[tuple[NodePath, ast.AST]]:
+    """Return all nodes of a syntax tree with their paths.
+
+    Classes and functions are listed by name, not by index.
+    """
     path = path or []
     nodes: list[tuple[NodePath, ast.AST]] = [(path, node)]
     for name, value in ast.iter_fields(node):
         if isinstance(value, ast.AST):
-            nodes += locate_nodes(value, [*path, name])
+            nodes += locate_syntax_nodes(value, [*path, name])
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, ast.ClassDef | ast.FunctionDef):
-                    nodes += locate_nodes(item, [*path, f":{item.name}"])
+                    nodes += locate_syntax_nodes(item, [*path, f":{item.name}"])
                 elif isinstance(item, ast.AST):
-                    nodes += locate_nodes(item, [*path, name, index])
+                    nodes += locate_syntax_nodes(item, [*path, name, index])
     return nodes

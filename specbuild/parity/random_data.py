@@ -11,20 +11,22 @@ from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.expressions import concrete
 from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import UniformValues, count_fans
-from specbuild.runtimes.jobs import ParityCase
+from specbuild.parity.case import ParityCase
 from specbuild.summary.examples import vocabulary_size
 
 if TYPE_CHECKING:
-    from specbuild.runtimes.jobs import Arrays
+    from specbuild.parity.case import Arrays
 
 
 def random_generator(case: ParityCase) -> np.random.Generator:
-    """A generator that depends on the spec's content and the seed only, not on the file's name or folder."""
+    """Return a generator that depends on the spec's content and the seed only, not on the file's name or folder."""
     return np.random.default_rng([case.seed, zlib.crc32((case.digest or case.name).encode())])
 
 
 def draw_weight(weight: WeightLocation, random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Draw one weight from the random values that its op gives."""
+    """Draw one weight from the random values that its op gives, or return the numbers that the spec gives."""
+    if weight.spec.given is not None:
+        return weight.spec.given.to_array()
     values = weight.spec.random
     if isinstance(values, UniformValues):
         return random.uniform(values.low, values.high, weight.shape)

@@ -11,6 +11,7 @@ from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops.base import Op
+from specbuild.parity.case import ParityCase
 from specbuild.parity.compare import ParityReport
 from specbuild.parity.difference import (
     FORWARD,
@@ -20,9 +21,9 @@ from specbuild.parity.difference import (
     Difference,
     statistics_uses,
 )
-from specbuild.parity.tolerance import VERDICTS, Tolerance, Verdict
+from specbuild.parity.tolerance import FEW_VALUES, VERDICTS, Tolerance, Verdict, scarce_statistics
 from specbuild.parity.trace import TracedStep
-from specbuild.runtimes.jobs import ParityCase, WorkerOptions
+from specbuild.runtimes.jobs import WorkerOptions
 
 MAX_NOTES = 5  # rounded tensors that get a note each
 
@@ -108,11 +109,11 @@ class ParityResult:
         return self.combine_verdicts(self.differences.values())
 
     def combine_verdicts(self, differences: Iterable[Difference]) -> Verdict:
-        """The worst verdict of some tensors."""
+        """Return the worst verdict of some tensors."""
         return max(map(self.tolerance.judge_difference, differences), key=VERDICTS.index, default="equal")
 
     def rank_difference(self, d: Difference) -> tuple[int, float]:
-        """A sort key: first by verdict, then by relative difference."""
+        """Return a sort key: first by verdict, then by relative difference."""
         return VERDICTS.index(self.tolerance.judge_difference(d)), d.relative
 
     @property
@@ -122,7 +123,10 @@ class ParityResult:
         return sorted(rounded, key=lambda d: -d.relative)
 
     def parity_error(self) -> SpecError | None:
-        """The error to report, at the step where the files start to differ; None if all tensors agree."""
+        """Return the error to report, at the step where the files start to differ.
+
+        None if all tensors agree.
+        """
         report = self.worst_report
         if report.error:
             return self.run_error(report)
@@ -153,7 +157,7 @@ class ParityResult:
         return at.error("SB901", f"{self.title} differs ({summary})", hint)
 
     def run_error(self, report: ParityReport) -> SpecError:
-        """The error of a file that could not be run (SB902), or whose output is NaN (SB903)."""
+        """Return the error of a file that could not be run (SB902), or whose output is NaN (SB903)."""
         nan_step = report.first_nan_step()
         if nan_step is None:
             return SpecError("SB902", f"{self.spec}: {report.error}")
@@ -167,31 +171,31 @@ class ParityResult:
         return f"{KIND_TITLES[worst.kind]}: {worst.path}: {difference}{seed}"
 
     def describe_tolerance(self, worst: Difference) -> str:
-        """The tolerance, and how far each file is from the reference in float64 if that was measured."""
+        """Return the tolerance, and how far each file is from the reference in float64 if that was measured."""
         text = f"the tolerance is {format_number(self.tolerance.fail_above)} ({self.tolerance.reason})"
         if self.tolerance.excludes_rounding or None in (worst.reference_error, worst.other_error):
             return text
         reference, other = self.short_titles
-        reference_error, other_error = format_errors(worst)
+        reference_error, other_error = format_reference_errors(worst)
         text += f"; relative to {reference} in float64, the error of {reference} is {reference_error}"
         return f"{text}, that of {other} {other_error}"
 
     def output_step(self, d: Difference) -> str:
-        """The step that computes an output; empty if the tensor is no output."""
+        """Return the step that computes an output; empty if the tensor is no output."""
         refs = {(name or "output"): output.ref for name, output in self.model.outputs.items()}
         return str(refs[d.path]) if d.kind == "output" and d.path in refs else ""
 
     # ------------------------------------------------------------------------------------------------- tables
 
     def kind_table(self) -> TextTable:
-        """One row for each kind of tensor."""
+        """Return one row for each kind of tensor."""
         rows = []
         for kind, title in KIND_TITLES.items():
             differences = [d for d in self.differences.values() if d.kind == kind]
             if differences:
                 worst = max(differences, key=self.rank_difference)
                 absolute = format_number(max(d.absolute for d in differences))
-                errors = format_errors(worst) if self.has_rounding else ()
+                errors = format_reference_errors(worst) if self.has_rounding else ()
                 verdict = self.combine_verdicts(differences)
                 cells = (title, str(len(differences)), absolute, format_number(worst.relative))
                 rows.append((*cells, *errors, verdict, make_printable(worst.path, 60)))
@@ -205,7 +209,10 @@ class ParityResult:
         return self.case.dtype != "float64"
 
     def step_table(self, depth: int) -> TextTable:
-        """One row for each named step up to `depth` blocks deep; it includes all steps inside that step."""
+        """Return one row for each named step up to `depth` blocks deep.
+
+        It includes all steps inside that step.
+        """
         by_step: dict[str, list[Difference]] = {path: [] for path in self.steps}
         for d in self.differences.values():
             path = d.path if d.path in by_step else d.path.rpartition(".")[0]
@@ -226,11 +233,11 @@ class ParityResult:
         return TextTable(headings, rows, (3, 4, 5))
 
     def nesting_level(self, path: str) -> int:
-        """The number of blocks around a step."""
+        """Return the number of blocks around a step."""
         return sum(path.startswith(f"{p}.") for p, s in self.steps.items() if isinstance(s.node.op, Block))
 
     def format_notes(self) -> Iterator[str]:
-        """Explanations that are needed to read the numbers."""
+        """Yield explanations that are needed to read the numbers."""
         case, (reference, other) = self.case, self.short_titles
         yield f"tolerance {format_number(self.tolerance.fail_above)}: {self.tolerance.reason}"
         if self.tolerance.warn_above < self.tolerance.fail_above:
@@ -254,7 +261,7 @@ class ParityResult:
             yield f"part of another step in one of the files, so not recorded: {', '.join(unrecorded)}"
 
     def training_notes(self) -> Iterator[str]:
-        """What is compared in the training step."""
+        """Yield what is compared in the training step."""
         yield "training: one step of gradient descent; weights and statistics are compared after it"
         ops = [node.op for _, node, _ in walk_ops(self.model)]
         if any(isinstance(op, Op) and op.dropout_rate() is not None for op in ops):
@@ -268,6 +275,11 @@ class ParityResult:
                 "running variance: some frameworks divide by n - 1, others by n; the share of the batch is "
                 "multiplied by (n - 1) / n where necessary"
             )
+        if scarce := scarce_statistics(self.model, self.case.batch):
+            yield (
+                f"statistics of {FEW_VALUES} values, which amplify rounding, so that training may be `rounded` (a larger "
+                f"--batch avoids it): {', '.join(scarce)}"
+            )
         if reused := [path for path, (_, counts) in uses.items() if len(counts) > 1]:
             yield (
                 "statistics left out, because the step is used several times and they depend on the order: "
@@ -275,12 +287,14 @@ class ParityResult:
             )
 
     def rounding_notes(self) -> Iterator[str]:
-        """What the verdict `rounded` means, and the numbers of the tensors that have it."""
+        """Yield what the verdict `rounded` means, and the numbers of the tensors that have it."""
         rounded = self.rounded_differences
         if not rounded:
             return
         reference, other = self.short_titles
-        dtype = self.case.dtype if self.has_rounding else f"float64, with float32 inside {other},"
+        dtype: str = self.case.dtype
+        if not self.has_rounding and self.tolerance.perturbs_other:
+            dtype = f"float64, with float32 inside {other},"
         yield (
             f"rounded: {len(rounded)} of {len(self.differences)} tensors, where {dtype} is too coarse to "
             "compare the files: rounding moves a number across the corner of a ReLU, or exchanges two in a "
@@ -290,10 +304,14 @@ class ParityResult:
         yield (
             f"a tensor is rounded if one of these is large enough: the error of {reference}; the change of "
             f"{reference} in float64 when weights and inputs change by "
-            f"{format_number(self.tolerance.perturbation)}; the change of {other} when they change in their last digit"
+            f"{format_number(self.tolerance.perturbation)}"
+            + (
+                f"; the change of {other} when they change in their last digit"
+                * self.tolerance.perturbs_other
+            )
         )
         for d in rounded[:MAX_NOTES]:
-            errors = format_errors(d)
+            errors = format_reference_errors(d)
             text = f"difference {format_number(d.relative)}, {reference} error {errors[0]}"
             text += f", {other} error {errors[1]}"
             text += f"; float64 changes by {format_number(d.sensitivity)}" if d.sensitivity else ""
@@ -305,12 +323,13 @@ class ParityResult:
             yield f"rounded: {len(rounded) - MAX_NOTES} more, in --json"
 
     def to_json(self) -> dict[str, Any]:
-        """The whole result as a JSON object."""
+        """Return the whole result as a JSON object."""
         return {
             "spec": make_printable(self.spec, 4096),
-            "model": self.model.kind,
+            "model": self.model.name,
             "digest": self.case.digest,
             "files": self.file_digests,
+            "backends": [backend for backend, _ in self.worst_report.participants],
             "runtime": self.runtime,
             "dtype": self.case.dtype,
             "device": self.options.device,
@@ -323,17 +342,17 @@ class ParityResult:
             "rounded": len(self.rounded_differences),
             "worst": finite_or_none(max((d.relative for d in self.differences.values()), default=0.0)),
             "tolerance": {
-                "fails": self.tolerance.fail_above,
-                "warns": self.tolerance.warn_above,
-                "why": self.tolerance.reason,
+                "fail_above": self.tolerance.fail_above,
+                "warn_above": self.tolerance.warn_above,
+                "reason": self.tolerance.reason,
             },
-            "fault": self.error_record(),
+            "error": self.error_record(),
             "notes": list(self.format_notes()),
             "tensors": [self.tensor_record(d) for d in self.differences.values()],
         }
 
     def error_record(self) -> dict[str, Any] | None:
-        """The error of the result as a JSON object."""
+        """Return the error of the result as a JSON object."""
         error = self.parity_error()
         if error is None:
             return None
@@ -349,28 +368,28 @@ class ParityResult:
         }
 
     def tensor_record(self, d: Difference) -> dict[str, Any]:
-        """One tensor's difference as a JSON object; numbers that are not finite become null."""
+        """Return one tensor's difference as a JSON object; numbers that are not finite become null."""
         return {
             "kind": d.kind,
             "path": d.path,
             "absolute": finite_or_none(d.absolute),
             "relative": finite_or_none(d.relative),
-            "torch_error": None if d.reference_error is None else finite_or_none(d.reference_error),
-            "keras_error": None if d.other_error is None else finite_or_none(d.other_error),
-            "moved": finite_or_none(d.sensitivity),
-            "keras_moved": finite_or_none(d.other_sensitivity),
-            "spread": finite_or_none(d.deviation),
+            "reference_error": None if d.reference_error is None else finite_or_none(d.reference_error),
+            "other_error": None if d.other_error is None else finite_or_none(d.other_error),
+            "reference_sensitivity": finite_or_none(d.sensitivity),
+            "other_sensitivity": finite_or_none(d.other_sensitivity),
+            "standard_deviation": finite_or_none(d.deviation),
             "verdict": self.tolerance.judge_difference(d),
         }
 
 
 def format_number(x: float) -> str:
-    """Two digits; `0` for zero, `no number` for infinity and NaN."""
+    """Return two digits; `0` for zero, `no number` for infinity and NaN."""
     return "0" if x == 0 else f"{x:.1e}" if isfinite(x) else "no number"
 
 
-def format_errors(d: Difference) -> tuple[str, str]:
-    """The errors of the reference and of the other relative to float64; empty where not measured."""
+def format_reference_errors(d: Difference) -> tuple[str, str]:
+    """Return the errors of the reference and of the other relative to float64; empty where not measured."""
     errors = (d.reference_error, d.other_error)
     reference, other = ("" if error is None else format_number(error) for error in errors)
     return reference, other
@@ -381,7 +400,7 @@ def finite_or_none(x: float) -> float | None:
 
 
 def summary_table(results: Iterable[ParityResult]) -> TextTable:
-    """One row for each spec and runtime."""
+    """Return one row for each spec and runtime."""
     training = tuple(k for k in KIND_TITLES if k.startswith(("trained", "statistic")) or k == "weight")
     rows = []
     for r in results:

@@ -61,7 +61,7 @@ class Float64Reference:
                 self.sensitivities.append(self.perturb_reference(number, tolerance.perturbation))
             for d in unexplained:
                 d.sensitivity = max(d.sensitivity, self.sensitivities[number].get(d.key, 0.0))
-        for number in range(MAX_OTHER_PERTURBATIONS):
+        for number in range(MAX_OTHER_PERTURBATIONS if tolerance.perturbs_other else 0):
             unexplained = [
                 d
                 for d in finite_failures(differences, tolerance)
@@ -84,14 +84,14 @@ class Float64Reference:
     def perturb_other(
         self, number: int, job: dict[str, Any], other: Participant, process: WorkerProcess
     ) -> dict[str, float]:
-        """Run the other with inputs and weights changed in the last digit, and return each tensor's change."""
+        """Run the compared backend with inputs and weights changed in the last digit, and return each tensor's change."""
         share = LAST_DIGIT[self.exchange.case.dtype]
         perturbed = self.exchange.write_job(other, f"_perturbed{number}", perturbation=(number, share))
         process.run_job(perturbed)
         return self.measure_distances(perturbed, job)
 
     def measure_distances(self, job: dict[str, Any], base: dict[str, Any] | None = None) -> dict[str, float]:
-        """The relative difference of each tensor of `job` from that of `base`, or from the reference."""
+        """Return the relative difference of each tensor of `job` from that of `base`, or from the reference."""
         pairs = self.exchange.pair_tensors(base or self.float64_job, job)
         differences = [measure_difference(*pair) for pair in pairs]
         fill_relative(differences, self.exchange.case.dtype)
@@ -99,5 +99,5 @@ class Float64Reference:
 
 
 def finite_failures(differences: list[Difference], tolerance: Tolerance) -> list[Difference]:
-    """The differences that fail, without those that are infinite or NaN, which rounding cannot explain."""
+    """Return the differences that fail, without those that are infinite or NaN, which rounding cannot explain."""
     return [d for d in differences if isfinite(d.relative) and tolerance.judge_difference(d) == "differs"]

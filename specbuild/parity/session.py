@@ -12,16 +12,20 @@ from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names
+from specbuild.parity.case import ParityCase
 from specbuild.parity.compare import ParityReport, WorkerLane
 from specbuild.parity.participants import Lineup
-from specbuild.runtimes.jobs import ParityCase, WorkerOptions
+from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 MEMORY_PER_PROCESS = 3 * 2**30  # bytes
 
 
 def count_lanes(cases: int, options: WorkerOptions, processes: int, wanted: int | None = None) -> int:
-    """The number of lanes to run in parallel: two cores per lane and enough memory; one lane on a GPU."""
+    """Return the number of lanes to run in parallel: two cores per lane and enough memory.
+
+    One lane on a GPU.
+    """
     if wanted is not None:
         return max(1, min(wanted, cases))
     if options.device == "cuda":
@@ -34,7 +38,7 @@ def count_cores() -> int:
 
 
 def free_memory() -> int:
-    """The available memory in bytes; 0 if it is unknown."""
+    """Return the available memory in bytes; 0 if it is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))
@@ -59,8 +63,12 @@ def run_cases(
     lane_count = count_lanes(len(cases), options, len(lineup.participants), jobs)
     options = replace(options, threads=max(1, count_cores() // (2 * lane_count)))
     lanes = [WorkerLane(options, lineup) for _ in range(lane_count)]
-    records = start_lane(lanes[0])
-    run_lanes(lanes, cases, on_report)
+    try:
+        records = start_lane(lanes[0])
+        run_lanes(lanes, cases, on_report)
+    finally:
+        for lane in lanes:
+            lane.close()
     return records
 
 
@@ -69,8 +77,6 @@ def start_lane(lane: WorkerLane) -> list[dict[str, Any]]:
     records = [start_process(process) for process in lane.processes]
     without_device = [record["framework"] for record in records if record["device"] is None]
     if without_device:
-        for process in lane.processes:
-            process.stop_process()
         message = f"no GPU is available to {join_names(without_device)}"
         raise SpecError("SB604", message, hint="compare on the CPU: --device cpu")
     return records
@@ -106,8 +112,15 @@ def run_lanes(
     threads = [threading.Thread(target=run_lane, args=(lane,), daemon=True) for lane in lanes]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # a signal
+        errors.append(error)
+        for lane in lanes:
+            lane.close()
+        for thread in threads:
+            thread.join()  # each removes its temporary folder
     if errors:
         raise errors[0]
 
@@ -117,5 +130,4 @@ def start_process(process: WorkerProcess) -> dict[str, Any]:
     try:
         return process.ensure_started()
     except WorkerFailure as failure:
-        process.stop_process()
         raise SpecError("SB603", f"{process.runtime.title} does not start: {failure}") from None

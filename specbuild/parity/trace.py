@@ -29,17 +29,17 @@ class TracedStep:
     @property
     def op_name(self) -> str:
         op = self.node.op
-        return op.kind if isinstance(op, Block) else getattr(op, "name", "skipped")
+        return op.name if isinstance(op, Block) else getattr(op, "title", "skipped")
 
 
 def trace_steps(lowered: Mapping[str, LoweredBlock], path: tuple[str, ...] = ()) -> Iterator[TracedStep]:
-    """The values of all steps in graph order; the steps inside a block come before the block itself.
+    """Yield the values of all steps in graph order; the steps inside a block come before the block itself.
 
     `lowered` is the same model, lowered by each backend. Values that a backend does not compute are left out.
     """
     block = next(iter(lowered.values())).block
     for node in block.nodes:
-        if isinstance(node.op, Block):
+        if isinstance(node.op, Block) and node.scan is None:  # a scan has no single value for a step inside
             children = {backend: parent.children[node.name] for backend, parent in lowered.items()}
             yield from trace_steps(children, (*path, node.name))
         if isinstance(node.op, Skip):
@@ -52,13 +52,13 @@ def trace_steps(lowered: Mapping[str, LoweredBlock], path: tuple[str, ...] = ())
 
 
 def value_type(block: Block, node: Node, key: str) -> TensorType:
-    """The type of a node's value. A block with a single named output has that output's type."""
+    """Return the type of a node's value. A block with a single named output has that output's type."""
     if isinstance(node.op, Block) and len(node.op.outputs) == 1:
         return node.op.type
     return block.value_type(key)
 
 
 def value_keys(node: Node) -> tuple[str, ...]:
-    """The names of a node's values in generated code: `split@left` and so on if there are several."""
+    """Return the names of a node's values in generated code: `split@left` and so on if there are several."""
     outputs = list(node.op.outputs) if isinstance(node.op, Block) else list(node.parts)
     return tuple(f"{node.name}@{name}" for name in outputs) if len(outputs) > 1 else (node.name,)

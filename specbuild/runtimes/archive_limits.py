@@ -8,5 +8,5 @@ RATIO_LIMIT = 100  # unpacked size / stored size
 
 
 def is_oversized(declared_size: int, stored_size: int) -> bool:
-    """Whether the unpacked size that an archive declares is implausible for its stored size, in bytes."""
+    """Return whether the unpacked size that an archive declares is implausible for its stored size, in bytes."""
     return declared_size > SIZE_LIMIT and declared_size > RATIO_LIMIT * stored_size

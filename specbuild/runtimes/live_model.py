@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import linecache
 import sys
-from importlib.util import find_spec
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -15,21 +15,16 @@ from specbuild.frontend.names import to_snake_case
 from specbuild.ir.graph import Block
 
 
-def instantiate_model(source: str, graph: Block, backend: str) -> Any:
+def instantiate_model(source: str, graph: Block, backend: str, arguments: Mapping[str, Any]) -> Any:
     """Instantiate the model of an emitted file, with the parameters of `graph` where it has no defaults.
 
-    Raises SpecError SB603 if the framework is not installed.
+    `arguments` are those that the constructor takes besides.
     """
-    if find_spec(backend) is None:
-        raise missing_package(backend, backend)
-    try:
-        module = import_source(source, f"{to_snake_case(graph.kind)}_{backend}")
-    except ModuleNotFoundError as error:
-        raise missing_package(backend, error.name or "a module") from error
-    constructor = getattr(module, graph.kind)
-    arguments = inspect.signature(constructor).parameters.values()
-    required = [a.name for a in arguments if a.default is a.empty and a.name in graph.params]
-    return constructor(**{name: graph.params[name] for name in required})
+    module = import_source(source, f"{to_snake_case(graph.name)}_{backend}")
+    constructor = getattr(module, graph.name)
+    parameters = inspect.signature(constructor).parameters.values()
+    required = [a.name for a in parameters if a.default is a.empty and a.name in graph.params]
+    return constructor(**{name: graph.params[name] for name in required}, **arguments)
 
 
 def import_source(source: str, name: str) -> ModuleType:
@@ -54,12 +49,10 @@ def import_source(source: str, name: str) -> ModuleType:
     return module
 
 
-def missing_package(backend: str, module: str) -> SpecError:
-    """The error SB603 for a module that a backend needs."""
-    if module == backend:
-        message = f"{backend} is not installed"
-        hint = f"in a checkout of specbuild: pip install '.[{backend}]'"
-    else:
-        message = f"{backend} needs {module}, which is not installed"
-        hint = "Keras runs on tensorflow, jax or torch: install one, and set KERAS_BACKEND to its name"
+def missing_package(backend: str, module: str, hint: str) -> SpecError:
+    """Return the error SB603 for a module that a backend needs."""
+    is_itself = module == backend
+    message = (
+        f"{backend} is not installed" if is_itself else f"{backend} needs {module}, which is not installed"
+    )
     return SpecError("SB603", message, hint=hint)

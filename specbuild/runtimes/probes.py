@@ -13,11 +13,11 @@ def insert_probes(text: str, probes: list[dict[str, Any]]) -> ast.Module:
     A probe whose path does not exist, because the file was changed, is left out.
     """
     tree = ast.parse(text)
-    probes_by_node: dict[int, list[dict[str, Any]]] = {}
+    probes_by_node: dict[ast.AST, list[dict[str, Any]]] = {}
     for probe in probes:
         node = find_syntax_node(tree, probe["where"])
         if isinstance(node, ast.expr):
-            probes_by_node.setdefault(id(node), []).append(probe)
+            probes_by_node.setdefault(node, []).append(probe)
     ProbeInserter(probes_by_node).visit(tree)
     return ast.fix_missing_locations(tree)
 
@@ -39,14 +39,14 @@ def find_syntax_node(tree: ast.AST, path: Iterable[str | int]) -> Any:
 
 
 class ProbeInserter(ast.NodeTransformer):
-    """Wraps each node that has probes (by `id`) into calls `probe_KIND(keys, node)`."""
+    """Wraps each node that has probes into calls `probe_KIND(keys, node)`."""
 
-    def __init__(self, probes_by_node: dict[int, list[dict[str, Any]]]):
+    def __init__(self, probes_by_node: dict[ast.AST, list[dict[str, Any]]]):
         self.probes_by_node = probes_by_node
 
     def visit(self, node: ast.AST) -> Any:
         wrapped: Any = self.generic_visit(node)
-        for probe in self.probes_by_node.get(id(node), ()):
+        for probe in self.probes_by_node.get(node, ()):
             keys = ast.Tuple([ast.Constant(key) for key in probe["keys"]], ast.Load())
             function = ast.Name(f"probe_{probe['kind']}", ast.Load())
             wrapped = ast.Call(function, [keys, wrapped], [])
@@ -92,11 +92,11 @@ class StepRecorder:
         return value
 
     def probe_calls(self, keys: tuple[str, ...], layer: Any) -> Any:
-        """The layer of a step, wrapped so that its own steps are recorded under the step's name."""
+        """Return the layer of a step, wrapped so that its own steps are recorded under the step's name."""
         return self.enter_layer(keys[0], self.resolve_layer(layer)) if self.active else layer
 
     def probe_each(self, keys: tuple[str, ...], layers: Iterable[Any]) -> Iterable[Any]:
-        """A list of layers that the file calls one after another, each wrapped."""
+        """Return a list of layers that the file calls one after another, each wrapped."""
         return list(self.wrap_layers(keys[0], layers)) if self.active else layers
 
     def wrap_layers(self, name: str, layers: Iterable[Any]) -> Iterator[Any]:
@@ -108,11 +108,11 @@ class StepRecorder:
         return layer if self.path else self.find_layer(layer)
 
     def record_call(self, key: str, function: Any) -> Any:
-        """The function, wrapped so that its result is recorded."""
+        """Return the function, wrapped so that its result is recorded."""
         return lambda *args, **kwargs: self.probe_value((key,), function(*args, **kwargs))
 
     def enter_layer(self, name: str, layer: Any) -> Any:
-        """The layer, wrapped so that `path` ends with `name` during the call.
+        """Return the layer, wrapped so that `path` ends with `name` during the call.
 
         The layers of a Sequential are called one by one, and their results recorded.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from specbuild.runtimes.jobs import DTYPES, MODES, DType, Mode
 from specbuild.runtimes.switches import Switch
 
 
@@ -14,12 +15,14 @@ class Runtime:
 
     name: str  # on the command line and in reports: "tensorflow"
     title: str  # in texts: "Keras on TensorFlow"
-    modules: tuple[str, ...]  # that must be installed
-    worker: str  # the module that runs parity jobs in its own process
+    modules: tuple[str, ...]  # packages that must be installed
+    worker: str  # MODULE:FUNCTION that opens the worker which runs parity jobs
     switches: tuple[Switch, ...] = ()  # settings of the framework that parity controls
     variables: Mapping[str, str] = field(default_factory=dict)  # environment of the worker process
     rounds_float64: bool = False  # whether it computes in float32 inside when it is asked for float64
     can_calibrate: bool = False  # whether its worker can scale random weights
+    modes: tuple[Mode, ...] = MODES  # that its worker can run
+    dtypes: tuple[DType, ...] = DTYPES  # that it can compute in
 
     @property
     def short_title(self) -> str:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of specbuild; `-P` keeps the current folder off the import path."""
+    """Return the command line that runs a module of specbuild.
+
+    `-P` keeps the current folder off the import path.
+    """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 

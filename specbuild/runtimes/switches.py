@@ -32,7 +32,7 @@ def env_switch(framework: str, name: str, value: ValueRule, *devices: Device) ->
 
 
 def attribute_switch(framework: str, path: str, value: ValueRule, *devices: Device) -> Switch:
-    """A switch that is an attribute of the framework's module, such as `backends.cudnn.allow_tf32`."""
+    """Return a switch that is an attribute of the framework's module, such as `backends.cudnn.allow_tf32`."""
     *owners, last = path.split(".")
 
     def find_owner(module: Any) -> Any:
@@ -59,14 +59,17 @@ def is_tf32_allowed(options: WorkerOptions) -> bool:
 
 
 def disable_tf32(options: WorkerOptions) -> str | None:
-    """The value of NVIDIA_TF32_OVERRIDE: 0 switches TF32 off."""
+    """Return the value of NVIDIA_TF32_OVERRIDE: 0 switches TF32 off."""
     return None if options.tf32 else "0"
 
 
 def worker_environment(
     switches: Iterable[Switch], variables: Mapping[str, str], options: WorkerOptions
 ) -> dict[str, str]:
-    """The environment of a process that imports a framework with these switches; `variables` are added."""
+    """Return the environment of a process that imports a framework with these switches.
+
+    `variables` are added.
+    """
     environment = dict(os.environ)
     environment |= {"OMP_NUM_THREADS": str(options.threads), "TF_NUM_INTRAOP_THREADS": str(options.threads)}
     environment |= {"TF_NUM_INTEROP_THREADS": "1"}
@@ -81,7 +84,7 @@ def worker_environment(
 
 
 def select_switches(switches: Iterable[Switch], options: WorkerOptions) -> list[Switch]:
-    """The switches that matter on the device."""
+    """Return the switches that matter on the device."""
     return [switch for switch in switches if options.device in switch.devices]
 
 

@@ -1,69 +1,69 @@
-"""The loop of every parity worker: read jobs from standard input, write answers to standard output."""
+"""A worker process: `python -m specbuild.runtimes.worker_loop MODULE:FUNCTION OPTIONS`, with WorkerOptions as JSON.
+
+The function is that of a backend which opens a worker. Jobs are read from standard input, and answers are
+written to standard output; see `worker_jobs`.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
-import numpy as np
-
-Job = dict[str, Any]
-Tensors = dict[str, Any]
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.worker_jobs import Job, RefusedJob, open_worker, save_tensors
 
 
-def serve_jobs(hello: Job, run_job: Callable[[Job], Tensors]) -> None:
-    """Send `hello`, then run every job until the input ends.
+def serve_jobs(entry: str, options: WorkerOptions) -> None:
+    """Open the worker of an entry MODULE:FUNCTION, send its handshake, and run jobs until the input ends."""
+    jobs, answers = take_standard_input(), take_standard_output()
+    worker = open_worker(entry, options)
+    # What the framework has created stays to the end. Without this, each collection of garbage, which Keras asks
+    # for before every job, would look at all of it: a quarter of a second.
+    gc.freeze()
+    send_message(answers, 0, worker.handshake)
+    for line in jobs:
+        number, job = json.loads(line)
+        send_message(answers, number, answer_job(worker.run_job, job))
 
-    The tensors of a job are saved in the file `out` of the job. The answer says that it is done, or why it
-    failed.
-    """
+
+def take_standard_input() -> TextIO:
+    """Return the standard input, for jobs only: code that reads from it finds nothing there."""
+    jobs = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return jobs
+
+
+def take_standard_output() -> TextIO:
+    """Return the standard output, for answers only: what frameworks print there goes to standard error instead."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # frameworks print to standard output too; this must not look like an answer
-
-    def send_answer(message: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-
-    send_answer(hello)
-    for line in sys.stdin:
-        job = json.loads(line)
-        try:
-            tensors = run_job(job)
-        except Exception as error:  # the parent process reports it, with the name of the case
-            if os.environ.get("SPECBUILD_TRACEBACK") == "1":
-                import traceback
-
-                traceback.print_exc()
-            send_answer({"error": f"{type(error).__name__}: {error}"})
-            continue
-        save_tensors(job["out"], tensors)
-        send_answer({"done": True})
+    os.dup2(2, 1)
+    return answers
 
 
-def save_tensors(file: str, tensors: Tensors) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({key: np.array(value, order="C") for key, value in tensors.items()}, file)
-
-
-def load_tensors(file: str) -> Tensors:
-    from safetensors.numpy import load_file
-
-    return {name: np.array(value) for name, value in load_file(file).items()}
-
-
-def execute_source(code: Any, job: Job, scope: dict[str, Any]) -> dict[str, Any]:
-    """Execute an emitted file (text or syntax tree) in `scope`, and return the scope."""
-    scope |= {"__name__": f"emitted_{job['name']}"}
-    exec(compile(code, job["file"], "exec"), scope)
-    return scope
+def answer_job(run: Callable[[Job], Any], job: Job) -> Job:
+    """Run a job, save its tensors, and return the answer."""
+    try:
+        tensors = run(job)
+        if tensors is not None:
+            save_tensors(job["out"], tensors)
+    except RefusedJob as refusal:
+        return {"refused": str(refusal), "hint": refusal.hint}
+    except Exception as error:  # the parent process reports it, with the name of the case or file
+        return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    return {}
 
 
-def order_outputs(result: Any, names: list[str]) -> list[Any]:
-    """A model's outputs as a list, in the order of the spec."""
-    if isinstance(result, dict):
-        return [result[name] for name in names]
-    return list(result) if isinstance(result, list | tuple) else [result]
+def send_message(answers: TextIO, number: int, message: Mapping[str, Any]) -> None:
+    answers.write(json.dumps([number, message]) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    serve_jobs(sys.argv[1], WorkerOptions(**json.loads(sys.argv[2])))

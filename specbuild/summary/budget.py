@@ -33,10 +33,15 @@ class BudgetLimit:
         return self.actual <= self.maximum
 
     def describe_excess(self, model: str) -> str:
-        """The message for a model that exceeds the limit."""
+        """Return the message for a model that exceeds the limit."""
         over = self.actual - self.maximum
         share = f", {100 * over / self.maximum:.3g}% over" if self.maximum else ""
         return f"{model} has {self.actual:,} {self.measure}: {over:,} more than {self.text}{share}"
 
     def limit_record(self) -> dict[str, Any]:
-        return {"what": self.measure, "most": self.maximum, "found": self.actual, "kept": self.is_met}
+        return {
+            "measure": self.measure,
+            "maximum": self.maximum,
+            "actual": self.actual,
+            "is_met": self.is_met,
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,26 @@ from typing import Any
 import yaml
 
 from specbuild import ops
-from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.pipeline import Compilation, build_graph, elaborate_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.elaborate import elaborate
 from specbuild.expressions import concrete
-from specbuild.frontend.document import BlockDef, ParamDef
+from specbuild.frontend.block_inputs import (
+    declared_axes,
+    declared_dtype,
+    find_list_input,
+    flatten_names,
+    is_optional_input,
+)
+from specbuild.frontend.document import BlockDef, ParamDef, parse_spec
+from specbuild.frontend.resolver import SpecFiles
+from specbuild.frontend.source import Source
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops import Op
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Integer, PerAxis, Real
 from specbuild.ops.base import OpAttribute, list_attributes
 
-AxisSizes = dict[str, int]
+AxisSizes = dict[str, Any]  # also with `axes` and `dtype`
 
 EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 
@@ -29,6 +39,8 @@ EXAMPLES_FILE = Path(ops.__file__).with_name("examples.yaml")
 MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}
+SIZE_ERRORS = ("SB303", "SB304", "SB401", "SB402", "SB403", "SB501", "SB502", "SB503", "SB504")
+RESULT = "result"  # the step of an example whose outputs come out
 DEFAULT_VOCABULARY = 5  # integer inputs are below this if no step limits them
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
@@ -43,36 +55,59 @@ class ExampleSpec:
 
 @cache
 def load_examples() -> dict[str, str]:
-    """Examples written by hand, for ops that the default values do not fit."""
+    """Return examples written by hand, for ops that the default values do not fit."""
     examples: dict[str, str] = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
     return examples
 
 
+def example_source(name: str) -> str:
+    """Return an example written by hand as a whole spec."""
+    return f"specbuild: 1\nmodel: Example\n{load_examples()[name]}"
+
+
 def example_spec(entry: type[Op] | BlockDef) -> ExampleSpec | None:
-    """A spec that uses the op or block; None if the default values do not fit."""
+    """Return a spec that uses the op or block; None if the default values do not fit."""
     if entry.name in load_examples():
-        text = load_examples()[entry.name]
-        return ExampleSpec(text, build_graph(f"specbuild: 1\nmodel: Example\n{text}"))
+        return ExampleSpec(load_examples()[entry.name], build_graph(example_source(entry.name)))
     for inputs, arguments in example_attempts(entry):
         try:
-            value, model, sources = build_example(entry, inputs, arguments)
+            value, compilation, sources = build_example(entry, inputs, arguments)
         except (SpecError, SpecErrors):
             continue
-        return ExampleSpec("".join(example_lines(entry.name, inputs, value, sources)), model)
+        text = "".join(example_lines(entry.name, inputs, value, sources))
+        return ExampleSpec(text + output_lines(entry), compilation.annotated_graph)
     return None
 
 
 def example_lines(name: str, inputs: dict[str, Any], value: Any, sources: list[str] | None) -> Iterator[str]:
-    """The lines of a spec with one step."""
+    """Yield the lines of a spec with one step."""
     yield "inputs:\n"
-    yield from (f"  {key}: {format_flow(axes)}\n" for key, axes in inputs.items())
+    yield from (f"  {key}: {write_in_flow(axes)}\n" for key, axes in inputs.items())
     yield "steps:\n"
-    yield f"  - {name}: {format_flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
-    yield f"    from: {format_flow(sources)}\n" if sources else ""
+    yield (
+        f"  - {name}: {write_in_flow(value)}\n" if value else f"  - {name}:\n" if sources else f"  - {name}\n"
+    )
+    yield f"    from: {write_in_flow(sources)}\n" if sources else ""
 
 
-def example_model(entry: BlockDef) -> Block | None:
-    """A model with this block as its only step; None if the default values do not fit."""
+def output_lines(entry: type[Op] | BlockDef) -> str:
+    """Return the lines of a spec after its step, with all outputs of the block, if it has several."""
+    outputs = example_outputs(entry)
+    return f"    as: {RESULT}\noutputs: {write_in_flow(outputs)}\n" if outputs else ""
+
+
+def example_outputs(entry: type[Op] | BlockDef) -> dict[str, str]:
+    """Return the outputs of an example, by name, of a block that has several; a model has its own."""
+    if not isinstance(entry, BlockDef) or entry.model is not None or isinstance(entry.outputs, str):
+        return {}
+    names = list(entry.outputs or ())
+    return {name: f"{RESULT}.{name}" for name in names} if len(names) > 1 else {}
+
+
+def example_model(entry: BlockDef) -> Compilation | None:
+    """Return the compilation of a model with this block as its only step; None if the default values do not fit."""
+    if entry.name in load_examples():
+        return elaborate_source(example_source(entry.name))
     for inputs, arguments in example_attempts(entry):
         try:
             return build_example(entry, inputs, arguments)[1]
@@ -81,34 +116,87 @@ def example_model(entry: BlockDef) -> Block | None:
     return None
 
 
+def try_examples(definition: BlockDef, files: SpecFiles) -> tuple[bool, SpecError | None]:
+    """Build a block of an opened file with example inputs.
+
+    Returns whether one of the examples fits, and else the error that all of them meet, unless other sizes or
+    arguments could mend it.
+    """
+    errors: list[SpecError] = []
+    for inputs, arguments in example_attempts(definition):
+        text = example_text(definition, inputs, arguments)[1]
+        spec = replace(parse_spec(Source(text, "<example>")), blocks={definition.name: definition})
+        files.specs_by_source[spec.source] = spec
+        try:
+            elaborate(spec, files)
+        except SpecError as error:
+            errors.append(error)
+        except SpecErrors as several:
+            errors += several.errors
+        else:
+            return True, None
+    first = errors[0]
+    declared = map(declared_axes, definition.inputs.values())
+    has_known_axes = all(axes is not None and "..." not in axes for axes in declared)
+    could_fit = first.code in SIZE_ERRORS or (first.code == "SB404" and not has_known_axes)
+    is_certain = first.location is not None and first.location.file != "<example>"
+    is_certain &= all((e.code, e.location) == (first.code, first.location) for e in errors)
+    return False, first if is_certain and not could_fit else None
+
+
 def build_example(
     entry: type[Op] | BlockDef, inputs: dict[str, AxisSizes], arguments: dict[str, Any]
-) -> tuple[Any, Block, list[str] | None]:
-    """Build a model with one step; returns the value under its name, the model, and its `from`."""
+) -> tuple[Any, Compilation, list[str] | None]:
+    """Build a model with one step; returns the value under its name, the compilation, and its `from`."""
+    value, text, sources = example_text(entry, inputs, arguments)
+    return value, elaborate_source(text), sources
+
+
+def example_text(
+    entry: type[Op] | BlockDef, inputs: dict[str, AxisSizes], arguments: dict[str, Any]
+) -> tuple[Any, str, list[str] | None]:
+    """Return a spec with one step: the value under the name of the step, the text, and its `from`."""
     value: Any = arguments
-    sources = list(inputs) if len(inputs) > 1 else None
+    sources: Any = list(inputs) if len(inputs) > 1 else None
+    if isinstance(entry, BlockDef) and find_list_input(entry.inputs):
+        sources = example_sources(entry, list(inputs))
     if sources and not isinstance(entry, BlockDef) and entry.input_specs[0].variadic:
         value = {entry.input_specs[0].name: sources, **arguments} if arguments else sources
         sources = None
     step = {entry.name: value or None, **({"from": sources} if sources else {})}
-    text = json.dumps({"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}) + "\n"
-    return value, build_graph(text), sources
+    document = {"specbuild": 1, "model": "Example", "inputs": inputs, "steps": [step]}
+    if outputs := example_outputs(entry):
+        step["as"] = RESULT
+        document["outputs"] = outputs
+    text = json.dumps(document) + "\n"
+    return value, text, sources
 
 
-def format_flow(value: Any) -> str:
+def write_in_flow(value: Any) -> str:
     """Format a mapping or a list as in a spec."""
     return json.dumps(value).replace('"', "")
 
 
 def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
-    """The inputs and arguments to try, the best example first; a model has its own inputs."""
+    """Return the inputs and arguments to try, the best example first; a model has its own inputs."""
     if isinstance(entry, BlockDef):
         arguments = {p.name: example_argument(p) for p in entry.params.values() if p.required}
         if entry.model is not None:
             return [(dict(entry.inputs), arguments)]
-        declared = entry.inputs.items()
+        count = len(entry.inputs) + (find_list_input(entry.inputs) is not None)  # a list of two values
+        declared = {
+            name.replace(".", "_"): declared_axes(entry.inputs[name.partition(".")[0]])
+            for name in flatten_names(entry.inputs, count)
+        }
+        needed = {
+            name: axes for name, axes in declared.items() if not is_optional_input(entry.inputs.get(name))
+        }
         return [
-            ({name: sizes_of_axes(axes, usual) for name, axes in declared}, arguments)
+            (
+                {name: with_dtype(entry, name, sizes_of_axes(axes, usual)) for name, axes in chosen.items()},
+                arguments,
+            )
+            for chosen in ([declared] if needed == declared else [declared, needed])
             for usual in (MAPS, SEQUENCE, FEATURES)
         ]
     input_specs = [spec for spec in entry.input_specs if not spec.optional]
@@ -120,16 +208,32 @@ def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSiz
     ]
 
 
-def sizes_of_axes(declared: Any, usual: AxisSizes) -> AxisSizes:
-    """Sizes for the axes that a block input declares; `usual` if it takes any axes."""
+def example_sources(block: BlockDef, names: list[str]) -> dict[str, Any]:
+    """Return the `from` of a block with a list among its inputs, for inputs of the model with these names."""
+    sources: dict[str, Any] = {}
+    for name, source in zip(flatten_names(block.inputs, len(names)), names, strict=True):
+        head, _, number = name.partition(".")
+        sources[head] = [*sources.get(head, ()), source] if number else source
+    return sources
+
+
+def sizes_of_axes(declared: list[str] | None, usual: AxisSizes) -> AxisSizes:
+    """Return sizes for the axes that a block input declares; `usual` if it takes any axes."""
     if declared is None:
         return usual
     sizes = {axis: DEFAULT_SIZES.get(axis, 16) for axis in declared if axis != "..."}
     return {**{a: n for a, n in usual.items() if "..." in declared}, **sizes}
 
 
+def with_dtype(block: BlockDef, name: str, sizes: AxisSizes) -> AxisSizes:
+    """Return the sizes of an input as a model declares them; with the dtype that the block asks for."""
+    head = name if name in block.inputs else name.rpartition("_")[0]
+    dtype = declared_dtype(block.inputs[head])
+    return sizes if dtype in (None, "float") else {"axes": sizes, "dtype": dtype}
+
+
 def example_argument(param: ParamDef) -> Any:
-    """A value for a required parameter."""
+    """Return a value for a required parameter."""
     if param.choices:
         return param.choices[0]
     return {"int": 64, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
@@ -138,7 +242,7 @@ def example_argument(param: ParamDef) -> Any:
 
 
 def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
-    """A value for a required attribute."""
+    """Return a value for a required attribute."""
     kind = attribute.kind
     axes = [axis for axis in usual if axis != "C"] or ["C"]
     if isinstance(kind, AxisNames):
@@ -155,7 +259,7 @@ def example_value(attribute: OpAttribute, usual: AxisSizes) -> Any:
 
 
 def vocabulary_size(model: Block) -> int:
-    """The smallest number of possible indices among the steps that take indices as input."""
+    """Return the smallest number of possible indices among the steps that take indices as input."""
     limits: list[int] = []
     for _, node, block in walk_ops(model):
         if isinstance(node.op, Op):

@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def summary_markdown(table: SummaryTable) -> str:
-    """The summary in Markdown: a table of steps by full path, a table of op families, and the totals."""
+    """Return the summary in Markdown: a table of steps by full path, a table of op families, and the totals."""
     steps = [
         (
             f"`{placed.path}`",
@@ -54,14 +54,14 @@ def summary_markdown(table: SummaryTable) -> str:
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
-    """A Markdown table: the first `left` columns are texts, the others numbers."""
+    """Return a Markdown table: the first `left` columns are texts, the others numbers."""
     marks = ["---" if i < left else "---:" for i in range(len(headings))]
     lines = [headings, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def summary_csv(table: SummaryTable) -> str:
-    """The summary as CSV, a row for each step; a row includes those below it with a higher level."""
+    """Return the summary as CSV, a row for each step; a row includes those below it with a higher level."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -81,13 +81,13 @@ def summary_csv(table: SummaryTable) -> str:
 
 
 def summary_document(table: SummaryTable) -> dict[str, Any]:
-    """The whole summary as data for JSON, of any depth."""
+    """Return the whole summary as data for JSON, of any depth."""
     model = table.model
     return {
-        "model": model.kind,
+        "model": model.name,
         **cost_record(table.total_cost),
         "inputs": {name: str(x) for name, x in model.inputs.items()},
-        "outputs": {name or "output": str(o.type) for name, o in model.outputs.items()},
+        "outputs": {name or "output": str(o) for name, o in model.outputs.items()},
         "families": {
             name: {"steps": share.steps, **cost_record(share.cost)}
             for name, share in family_costs(model).items()
@@ -97,7 +97,7 @@ def summary_document(table: SummaryTable) -> dict[str, Any]:
 
 
 def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
-    """A row and its inner rows as data for JSON."""
+    """Return a row and its inner rows as data for JSON."""
     path = f"{prefix}{row.path_part}"
     return {
         "name": row.name,
@@ -112,7 +112,7 @@ def row_record(row: SummaryRow, prefix: str = "") -> dict[str, Any]:
 
 
 def taps_markdown(taps: Sequence[Tap]) -> str:
-    """The taps as a Markdown table."""
+    """Return the taps as a Markdown table."""
     rows = [
         (f"`{path}`", kind, f"`{shape}`", *rest)
         for path, kind, shape, *rest in (tap.table_cells() for tap in taps)
@@ -121,7 +121,7 @@ def taps_markdown(taps: Sequence[Tap]) -> str:
 
 
 def taps_csv(taps: Sequence[Tap]) -> str:
-    """The taps as CSV."""
+    """Return the taps as CSV."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["tap", "kind", *HEADINGS[2:]])
@@ -130,7 +130,7 @@ def taps_csv(taps: Sequence[Tap]) -> str:
 
 
 def cost_record(cost: Cost) -> dict[str, int]:
-    """A cost as data for JSON and CSV, in the order of COLUMNS."""
+    """Return a cost as data for JSON and CSV, in the order of COLUMNS."""
     return {
         "parameters": cost.parameters,
         "frozen": cost.frozen,

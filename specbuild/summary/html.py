@@ -29,7 +29,7 @@ CELL = f"{RULE};padding:2px 12px 2px 0;background:transparent;color:inherit;whit
 
 
 def summary_html(table: SummaryTable, picture: str) -> str:
-    """The picture, an SVG or "", and the table."""
+    """Return the picture, an SVG or "", and the table."""
     rows = [row for row in table.rows if row.kind != "input"]
     body = "".join(map(html_row, map(html_cells, rows[:MAX_ROWS])))
     if len(rows) > MAX_ROWS:
@@ -50,7 +50,7 @@ def html_cells(row: SummaryRow) -> tuple[str, ...]:
 
 
 def html_row(texts: Sequence[str], tag: str = "td") -> str:
-    """A row of the table; numbers are aligned right."""
+    """Return a row of the table; numbers are aligned right."""
     cells = []
     for text, heading in zip(texts, HEADINGS, strict=True):
         side = "right" if heading in NUMBERS else "left"
@@ -59,6 +59,6 @@ def html_row(texts: Sequence[str], tag: str = "td") -> str:
 
 
 def total_paragraphs(table: SummaryTable) -> Iterator[str]:
-    """The lines of totals as paragraphs."""
+    """Yield the lines of totals as paragraphs."""
     for text in table.total_lines:
         yield f'<p style="margin:4px 0;font-size:90%">{escape(display_text(text, 400))}</p>'

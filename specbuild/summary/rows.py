@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from specbuild.diagnostics.errors import make_printable
-from specbuild.ir.cost import Cost, CostCounter, is_frozen_step
+from specbuild.ir.cost import Cost, CostCounter, is_frozen_step, scanned_cost
 from specbuild.ir.graph import Block, Node, Skip
 
 NO_COST = Cost()
@@ -26,7 +26,7 @@ class SummaryRow:
     kind: str
     output: str
     cost: Cost = NO_COST
-    inner: tuple[SummaryRow, ...] = ()
+    inner: tuple[SummaryRow, ...] = field(default=(), hash=False)  # there may be many: a hash would be slow
     times: int = 1
     members: int = 1
     member_range: str = ""  # indices of equal members that share one row with their group: 0-2
@@ -56,7 +56,7 @@ class NameBranch:
 
 
 def summary_rows(model: Block) -> tuple[SummaryRow, ...]:
-    """The rows of a model: its inputs, then its steps."""
+    """Return the rows of a model: its inputs, then its steps."""
     inputs = (SummaryRow(name, "input", str(x)) for name, x in model.inputs.items())
     return (*inputs, *RowBuilder().block_rows(model))
 
@@ -66,25 +66,27 @@ class RowBuilder:
 
     def __init__(self) -> None:
         self.costs = CostCounter()
-        self.cache: dict[int, tuple[SummaryRow, ...]] = {}
+        self.cache: dict[Block, tuple[SummaryRow, ...]] = {}
 
     def block_rows(self, block: Block) -> tuple[SummaryRow, ...]:
-        if id(block) not in self.cache:
+        if block not in self.cache:
             top = NameBranch()
             for node in block.nodes:
                 branch = top
                 for part in node.name.split("."):
                     branch = branch.children.setdefault(part, NameBranch())
                 branch.node = node
-            self.cache[id(block)] = tuple(
+            self.cache[block] = tuple(
                 fold_rows(self.build_row(name, branch, block) for name, branch in top.children.items())
             )
-        return self.cache[id(block)]
+        return self.cache[block]
 
     def build_row(self, name: str, branch: NameBranch, block: Block) -> SummaryRow:
         node = branch.node
         if node is not None:
             inner = self.block_rows(node.op) if isinstance(node.op, Block) and not node.reuses else ()
+            if node.scan is not None:
+                inner = tuple(scan_row(node, row) for row in inner)
             if is_frozen_step(node, block):
                 inner = tuple(map(freeze_row, inner))
             return SummaryRow(
@@ -114,14 +116,21 @@ class RowBuilder:
 
 
 def freeze_row(row: SummaryRow) -> SummaryRow:
-    """The row of a frozen step: its inner rows are frozen too."""
+    """Return the row of a frozen step: its inner rows are frozen too."""
     return replace(row, cost=row.cost.frozen_cost, inner=tuple(map(freeze_row, row.inner)))
+
+
+def scan_row(node: Node, row: SummaryRow) -> SummaryRow:
+    """Return a row inside a scanned step with the cost of all positions."""
+    inner = tuple(scan_row(node, part) for part in row.inner)
+    return replace(row, cost=scanned_cost(node, row.cost), inner=inner)
 
 
 def node_kind(node: Node) -> str:
     if isinstance(node.op, Skip):
         return "skipped"
-    kind = node.op.kind if isinstance(node.op, Block) else node.op.name
+    name = node.op.name if isinstance(node.op, Block) else node.op.title
+    kind = name if node.scan is None else f"{name} along {node.scan.over}"
     return f"{kind} (reuses {node.reuses})" if node.reuses else kind
 
 
@@ -159,7 +168,7 @@ class PlacedRow:
 def walk_rows(
     rows: Iterable[SummaryRow], depth: int | None, level: int = 0, prefix: str = ""
 ) -> Iterator[PlacedRow]:
-    """All rows down to `depth` levels, outer rows first; every level if None."""
+    """Yield all rows down to `depth` levels, outer rows first; every level if None."""
     for row in rows:
         path = f"{prefix}{row.path_part}"
         yield PlacedRow(row, level, path)
@@ -180,15 +189,14 @@ def sort_rows(rows: Iterable[SummaryRow], key: SortKey) -> tuple[SummaryRow, ...
     def sort_rank(row: SummaryRow) -> tuple[bool, int, str]:
         return row.kind != "input", 0 if key == "name" else -MEASURES[key](row.cost), row.name
 
-    cache: dict[int, SummaryRow] = {}  # rows that occur several times are sorted once
+    cache: dict[SummaryRow, SummaryRow] = {}  # rows that occur several times are sorted once
 
     def sort_inner(row: SummaryRow) -> SummaryRow:
-        if id(row) not in cache:
-            cache[id(row)] = replace(row, inner=tuple(sorted(map(sort_inner, row.inner), key=sort_rank)))
-        return cache[id(row)]
+        if row not in cache:
+            cache[row] = replace(row, inner=tuple(sorted(map(sort_inner, row.inner), key=sort_rank)))
+        return cache[row]
 
-    top_rows = tuple(rows)  # keeps the rows alive, so that their ids stay unique
-    return tuple(sorted(map(sort_inner, top_rows), key=sort_rank))
+    return tuple(sorted(map(sort_inner, rows), key=sort_rank))
 
 
 def total_cost(rows: Iterable[SummaryRow]) -> Cost:

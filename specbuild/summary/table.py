@@ -79,13 +79,13 @@ class SummaryTable:
     @cached_property
     def total_lines(self) -> list[str]:
         """The total cost in words, and the outputs if there are several."""
-        named = [f"{name}: {output.type}" for name, output in self.model.outputs.items() if name]
+        named = [f"{name}: {output}" for name, output in self.model.outputs.items() if name]
         buffers = (
             f" (and {self.total_cost.buffers:,} in running statistics)" if self.total_cost.buffers else ""
         )
         frozen = f", of which {self.total_cost.frozen:,} frozen" if self.total_cost.frozen else ""
         totals = (
-            f"{self.model.kind}: {self.total_cost.parameters:,} parameters{frozen}{buffers}, "
+            f"{self.model.name}: {self.total_cost.parameters:,} parameters{frozen}{buffers}, "
             f"{format_quantity(self.total_cost.macs)} multiply-adds "
             f"and {format_memory(self.total_cost.memory)} of activations per sample"
         )
@@ -104,7 +104,7 @@ class SummaryTable:
 
 
 def align_columns(table: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Rows as lines of text: the first `left` columns and the last one aligned left, the others right."""
+    """Return rows as lines of text: the first `left` columns and the last one aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     last = len(widths) - 1
     lines = [
@@ -122,17 +122,17 @@ def cost_cells(cost: Cost) -> tuple[str, str, str]:
 
 
 def format_count(n: int) -> str:
-    """A number with thousands separators; "" for 0."""
+    """Return a number with thousands separators; "" for 0."""
     return f"{n:,}" if n else ""
 
 
 def format_quantity(n: int) -> str:
-    """A number with three digits and a unit: 4.09 G."""
+    """Return a number with three digits and a unit: 4.09 G."""
     return format_scaled(n, (("T", 10**12), ("G", 10**9), ("M", 10**6))) or f"{n:,}"
 
 
 def format_memory(n: int) -> str:
-    """Bytes with three digits and a unit: 95.3 MiB; "" for 0."""
+    """Return bytes with three digits and a unit: 95.3 MiB; "" for 0."""
     return format_scaled(n, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))) or (
         f"{n} B" if n else ""
     )
@@ -147,7 +147,7 @@ def format_scaled(n: int, units: Iterable[tuple[str, int]]) -> str:
 
 
 def format_percent(share: float) -> str:
-    """A share as a whole percentage: "" for 0, `<1%` below half a percent, and 100% only for the whole."""
+    """Return a share as a whole percentage: "" for 0, `<1%` below half a percent, and 100% only for the whole."""
     if not share:
         return ""
     if share < 0.005:
@@ -156,7 +156,7 @@ def format_percent(share: float) -> str:
 
 
 def format_bar(share: float) -> str:
-    """A share as a percentage, and a bar in steps of an eighth of a character."""
+    """Return a share as a percentage, and a bar in steps of an eighth of a character."""
     eighths = round(share * BAR_CELLS * 8)
     full, rest = divmod(max(eighths, 1 if share else 0), 8)
     return f"{format_percent(share):>4} {'█' * full}{EIGHTHS[rest] if rest else ''}".rstrip()

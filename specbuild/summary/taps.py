@@ -5,8 +5,8 @@ Each has a path, a shape, and a stride relative to the input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -65,12 +65,12 @@ class Tap:
 
 
 def format_stride(stride: Fraction) -> str:
-    """A stride as a whole number, a simple fraction, or rounded: 16, 1/2, 15.7."""
+    """Return a stride as a whole number, a simple fraction, or rounded: 16, 1/2, 15.7."""
     return str(stride) if stride.denominator <= 8 else f"{float(stride):.3g}"
 
 
 def list_taps(model: Block, depth: int | None = None) -> tuple[Tap, ...]:
-    """The taps of a model in the order of computation, down to `depth` levels of names."""
+    """Return the taps of a model in the order of computation, down to `depth` levels of names."""
     input_strides = {
         name: {axis: Fraction(1) for axis in x.axes if axis != CHANNEL and x.batched}
         for name, x in model.inputs.items()
@@ -90,13 +90,17 @@ def collect_taps(
 ) -> dict[Ref, Strides]:
     """Append the taps of a block to `taps`; returns the strides of its values."""
     strides = dict(input_strides)
-    ending_groups = groups_by_last_node(block)
+    ending_groups = groups_by_value(block)
     for node in block.nodes:
         path = f"{prefix}{node.name}"
         if isinstance(node.op, Block):
             pairs = zip(node.op.inputs, node.inputs, strict=True)
             inner_strides = {name: strides[ref] for name, ref in pairs if ref is not None}
-            results = collect_taps(node.op, inner_strides, f"{path}.", taps)
+            inner_taps: list[Tap] = []
+            results = collect_taps(node.op, inner_strides, f"{path}.", inner_taps)
+            if node.scan is not None:
+                inner_taps = [replace(tap, type=node.scan.output_type("", tap.type)) for tap in inner_taps]
+            taps += inner_taps
             for output, value in node.op.outputs.items():
                 strides.setdefault(node.name, results[value.ref])
                 strides[f"{node.name}@{output}"] = results[value.ref]
@@ -122,30 +126,19 @@ def collect_taps(
     return strides
 
 
-def groups_by_last_node(block: Block) -> dict[str, list[str]]:
-    """The groups that end with each node, innermost first."""
-    last_nodes = {
-        group: node.name
-        for node in block.nodes
-        for group in enclosing_groups(node.name)
-        if group in block.groups
-    }
+def groups_by_value(block: Block) -> dict[str, list[str]]:
+    """Return the groups that have the value of each node, innermost first."""
     groups: dict[str, list[str]] = {}
-    for group, name in reversed(last_nodes.items()):
-        groups.setdefault(name, []).append(group)
+    for name, group in reversed(list(block.groups.items())):
+        if group.value is not None and group.value in block.nodes_by_name:
+            groups.setdefault(group.value, []).append(name)
     return groups
-
-
-def enclosing_groups(name: str) -> Iterator[str]:
-    """The names of possible groups around a step, outermost first: `layer4`, `layer4.2` for `layer4.2.1`."""
-    parts = name.split(".")
-    return (".".join(parts[:n]) for n in range(1, len(parts)))
 
 
 def result_strides(
     op: Op, types: Sequence[TensorType | None], sources: Sequence[Strides], out: TensorType
 ) -> dict[str, Fraction]:
-    """The strides of a result relative to the model input, for the axes that come from it."""
+    """Return the strides of a result relative to the model input, for the axes that come from it."""
     axis_strides: Mapping[str, AxisStride] = op.axis_strides(*types) if types else {}
     strides = {}
     for axis in out.axes:
@@ -161,5 +154,5 @@ def result_strides(
 
 
 def taps_text(taps: Sequence[Tap]) -> str:
-    """The taps as a table of text."""
+    """Return the taps as a table of text."""
     return "\n".join(align_columns([HEADINGS, *(tap.table_cells() for tap in taps)], 3)) + "\n"

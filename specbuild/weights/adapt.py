@@ -15,7 +15,13 @@ from specbuild.ir.graph import Block, walk_ops
 from specbuild.weights.adapt_options import RESAMPLE, Adaptation
 from specbuild.weights.initial import initialize_weights
 from specbuild.weights.input_channels import adapt_kernel, plan_channels
-from specbuild.weights.matching import AdaptedWeight, MatchedWeights, UnfitWeight, format_shape, is_matching
+from specbuild.weights.matching import (
+    AdaptedWeight,
+    MatchedWeights,
+    UnfitWeight,
+    format_array_shape,
+    is_matching,
+)
 from specbuild.weights.mismatch import MismatchedWeight
 from specbuild.weights.tables import adapt_table, plan_resampling
 
@@ -50,13 +56,13 @@ def adapt_weights(
             mismatched.append(replace(unfit, suggested_mode=suggest_mode(weight)))
         else:
             values[unfit.path], description = adapt_tensor(weight, adaptation, seed)
-            source = replace(unfit, actual=unfit.actual or format_shape(value))
+            source = replace(unfit, actual=unfit.actual or format_array_shape(value))
             adapted.append(AdaptedWeight(source, description, adaptation.text))
     return replace(matched, values=values, mismatched=mismatched, adapted=adapted)
 
 
 def same_shape_candidates(matched: MatchedWeights, adaptations: Sequence[Adaptation]) -> list[UnfitWeight]:
-    """Weights of the right shape that are to be resampled to another grid of as many positions."""
+    """Return weights of the right shape that are to be resampled to another grid of as many positions."""
     regridding = [a for a in adaptations if a.is_regridding]
     if not regridding:
         return []
@@ -65,12 +71,12 @@ def same_shape_candidates(matched: MatchedWeights, adaptations: Sequence[Adaptat
 
 
 def is_selected(adaptation: Adaptation, weight: UnfitWeight) -> bool:
-    """Whether the adaptation's pattern matches the weight, its step, or its name in the file."""
+    """Return whether the adaptation's pattern matches the weight, its step, or its name in the file."""
     return is_matching(weight.path, adaptation.pattern) or is_matching(weight.file_name, adaptation.pattern)
 
 
 def adapt_tensor(weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0) -> tuple[Array, str]:
-    """The adapted tensor, and a description of how it was made."""
+    """Return the adapted tensor, and a description of how it was made."""
     if adaptation.mode == RESAMPLE:
         return adapt_table(weight, adaptation)
     initial = initialize_weights([weight.location], seed)[weight.location.path]
@@ -78,7 +84,7 @@ def adapt_tensor(weight: MismatchedWeight, adaptation: Adaptation, seed: int = 0
 
 
 def suggest_mode(weight: MismatchedWeight) -> str:
-    """A mode that can adapt the weight without options; empty if there is none."""
+    """Return a mode that can adapt the weight without options; empty if there is none."""
     for mode, check in (("repeat", plan_channels), (RESAMPLE, plan_resampling)):
         try:
             check(weight, Adaptation("", "", mode))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from glob import escape
@@ -70,7 +71,7 @@ class ConversionOptions:
     """The options of a conversion. Names that are None are chosen from the files.
 
     `source_names` are the names in the input file: specbuild, torch, keras, or the name of a published
-    layout. `target_names` are the names in the output file: specbuild, torch or keras.
+    naming. `target_names` are the names in the output file: specbuild, torch or keras.
     """
 
     source_names: str | None = None
@@ -119,7 +120,8 @@ def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[
     """Read a file, and match its tensors with the weights of the model."""
     kind = detect_file_kind(source)
     file, namings = read_for_model(model, source, kind, options)
-    matched = match_weights(model.graph, file.values, namings, model.stages.compiler)
+    matched = match_weights(model.graph, file.values, namings, model.compilation.compiler)
+    fill_tables(model, matched, source)
     matched = adapt_weights(model.graph, matched, options.exceptions.adaptations, options.seed)
     if not options.allow_nonfinite:
         require_finite(matched.values, source)
@@ -137,6 +139,29 @@ def match_file(model: Model, source: Path, options: ConversionOptions) -> tuple[
     return matched, build_report(matched, exceptions, paths, notes)
 
 
+def fill_tables(model: Model, matched: MatchedWeights, source: Path) -> None:
+    """Add the numbers that the spec gives, where a file has none of them. Raises SB808 if it has others."""
+    import numpy as np  # imported late: other commands do not need it
+
+    missing = {weight.path for weight in matched.missing}
+    for weight in canonical_weights(model.graph):
+        if weight.spec.given is None:
+            continue
+        given = weight.spec.given.to_array()
+        if weight.path in missing:
+            matched.values[weight.path] = given.astype("float32") if given.dtype.kind == "f" else given
+        elif weight.path in matched.values and not np.allclose(
+            matched.values[weight.path], given, 1e-3, 1e-6
+        ):
+            message = f"`{make_printable(str(source))}` has other numbers for {weight.path} than the spec"
+            hint = (
+                "put them into the file that the `const` names, or make it a `weight` with `trained: false`"
+            )
+            raise SpecError("SB808", message, hint=hint)
+    filled = [weight for weight in matched.missing if weight.path in matched.values]
+    matched.missing = [weight for weight in matched.missing if weight not in filled]
+
+
 def read_for_model(
     model: Model, source: Path, kind: FileKind | None, options: ConversionOptions
 ) -> tuple[WeightFile, list[NamingScheme]]:
@@ -146,8 +171,8 @@ def read_for_model(
         file = read_weight_file(source, kind)
         if ORIGIN_KEY in file.metadata:
             return file, [NamingScheme(CANONICAL)]
-        return file, naming_candidates(model.graph, kind, None, (), model.stages.compiler)
-    compiler = model.stages.compiler
+        return file, naming_candidates(model.graph, kind, None, (), model.compilation.compiler)
+    compiler = model.compilation.compiler
     namings = naming_candidates(model.graph, kind, options.source_names, options.into, compiler)
     program = None
     if kind is not None and kind.needs_program and any(naming.name == kind.backend for naming in namings):
@@ -159,14 +184,17 @@ def read_for_model(
 
 
 def entries_of_removed_steps(full_model: Model, file: WeightFile, matched: MatchedWeights) -> list[str]:
-    """The unused entries that the full model would use; `matched` is for a model reduced to its features."""
-    compiler = full_model.stages.compiler
+    """Return the unused entries that the full model would use.
+
+    `matched` is for a model reduced to its features.
+    """
+    compiler = full_model.compilation.compiler
     left_over = match_weights(full_model.graph, file.values, [matched.naming], compiler).left_over
     return [name for name, shape in matched.left_over if (name, shape) not in left_over]
 
 
 def read_weight_file(path: Path, kind: FileKind | None, program: EmittedProgram | None = None) -> WeightFile:
-    """The tensors of a file, by the file's own names."""
+    """Return the tensors of a file, by the file's own names."""
     require_numpy()
     return read_safetensors(path) if kind is None else read_framework_file(path, kind, program)
 
@@ -186,7 +214,7 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
 
 
 def summed_tensors(model: Model, backend: str) -> str:
-    """The tensors of a framework that store the sum of several weights."""
+    """Return the tensors of a framework that store the sum of several weights."""
     groups = group_by_tensor(model.compile_for(backend).weights)
     summed = [path for path, weights in groups.items() if len(weights) > 1 and not is_stacked(weights)]
     return ", ".join(summed[:MAX_NAMES])
@@ -196,7 +224,7 @@ def summed_tensors(model: Model, backend: str) -> str:
 
 
 def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind | None, str]:
-    """The kind of the output file and the names in it.
+    """Return the kind of the output file and the names in it.
 
     Raises SpecError: SB806 if they do not fit together, SB702 if the file exists, SB603 if a package is
     missing.
@@ -209,7 +237,7 @@ def resolve_target(target: Path, options: ConversionOptions) -> tuple[FileKind |
             f"`{make_printable(str(target))}` can only have names of {kind.backend}, not {names}",
             hint="a .safetensors file can have any names",
         )
-    if (target.exists() or target.is_symlink()) and not options.force:
+    if os.path.lexists(target) and not options.force:
         raise write_error(target, "the file exists", "give another path, or pass --force")
     require_packages(kind, True)
     return kind, names
@@ -240,13 +268,13 @@ def zero_counters(names: Iterable[str]) -> dict[str, Array]:
 
 
 def emitted_program(model: Model, backend: str) -> EmittedProgram:
-    """The emitted file, and the values of its model's parameters."""
+    """Return the emitted file, and the values of its model's parameters."""
     arguments = {name: json_value(value) for name, value in model.graph.params.items()}
     return EmittedProgram(model.source(backend), model.name, arguments)
 
 
 def json_value(value: Any) -> Any:
-    """A parameter as JSON; None for a block, which no constructor takes."""
+    """Return a parameter as JSON; None for a block, which no constructor takes."""
     if isinstance(value, list | tuple):
         return [json_value(v) for v in value]
     return concrete(value) if isinstance(value, int | float | str | bool) else None
@@ -258,7 +286,7 @@ def json_value(value: Any) -> Any:
 def inspect_weights(
     source: Path, model: Model | None, options: ConversionOptions = DEFAULT_OPTIONS
 ) -> tuple[list[TensorStatistics], WeightReport | None]:
-    """Statistics of all tensors in a file, and with a model also the report of matching.
+    """Return statistics of all tensors in a file, and with a model also the report of matching.
 
     The names are canonical with a model, else the file's own.
     """
@@ -269,7 +297,7 @@ def inspect_weights(
 
 
 def load_own_tensors(source: Path) -> dict[str, Array]:
-    """The tensors of a file, by the file's own names."""
+    """Return the tensors of a file, by the file's own names."""
     return read_weight_file(source, detect_file_kind(source)).values
 
 
@@ -301,7 +329,7 @@ def compare_weights(
 
 
 def merge_summed_weights(model: Model, values: Mapping[str, Array], backend: str) -> dict[str, Array]:
-    """The weights after a round trip through a framework: of several that it adds, the first becomes the sum."""
+    """Return the weights after a round trip through a framework: of several that it adds, the first becomes the sum."""
     groups = group_by_tensor(model.compile_for(backend).weights).values()
     complete = [w for group in groups if all(w.path in values for w in group) for w in group]
     return {**values, **from_framework(complete, to_framework(complete, values))}

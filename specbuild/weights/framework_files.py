@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.backends.file_kind import FileKind
+from specbuild.backends.registry import load_backend
 from specbuild.diagnostics.errors import SpecError
-from specbuild.runtimes.live_model import missing_package
-from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
-from specbuild.weights.safetensors_files import (
-    WeightFile,
-    corrupt_error,
-    read_safetensors,
-    write_safetensors,
-)
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.runtime import Runtime
+from specbuild.runtimes.worker_jobs import Job, RefusedJob, load_tensors, save_tensors
+from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
+from specbuild.weights.safetensors_files import WeightFile, corrupt_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,58 +44,60 @@ def read_framework_file(path: Path, kind: FileKind, program: EmittedProgram | No
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
-        job = {"do": "read", "kind": kind.name, "file": str(path.resolve()), **add_program(program, folder)}
+        out = str(folder / "out.safetensors")
+        job = {"do": "read", "path": str(path.resolve()), "out": out, **describe_model(program, folder)}
         try:
-            process = run_worker(folder, kind, job)
-        except subprocess.TimeoutExpired:
-            raise corrupt_error(path, f"reading it took longer than {TIMEOUT} s") from None
-        result = read_result(folder)
-        if result is None:  # the worker crashed
-            last_line = (process.stderr.strip().splitlines() or ["there was no message"])[-1]
-            raise corrupt_error(path, f"reading it failed: {last_line}")
-        if "error" in result:
-            raise corrupt_error(path, result["error"], result.get("hint", ""))
-        return read_safetensors(folder / "out.safetensors")
+            run_file_job(kind, job)
+        except RefusedJob as refusal:
+            raise corrupt_error(path, str(refusal), refusal.hint) from None
+        except WorkerFailure as failure:
+            raise corrupt_error(path, f"reading it failed: {failure}") from None
+        return WeightFile(load_tensors(out), {})
 
 
 def write_framework_file(
     path: Path, kind: FileKind, values: Mapping[str, Array], program: EmittedProgram | None = None
 ) -> None:
-    """Write a framework's weight file; `values` are the framework's tensors by its own names."""
+    """Write a framework's weight file; `values` are the framework's tensors by its own names.
+
+    Raises OSError if the framework cannot write it.
+    """
     require_packages(kind, program is not None)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
-        write_safetensors(folder / "in.safetensors", values, {})
-        file_name = f"out{kind.endings[0]}"
-        job = {"do": "write", "kind": kind.name, "name": file_name, **add_program(program, folder)}
-        process = run_worker(folder, kind, job)
-        if read_result(folder) is None:
-            raise RuntimeError(f"writing {kind.name} failed: {process.stderr[-2000:]}")
-        path.write_bytes((folder / file_name).read_bytes())
+        arrays, written = str(folder / "in.safetensors"), folder / f"out{kind.endings[0]}"
+        save_tensors(arrays, dict(values))
+        job = {"do": "write", "path": str(written), "arrays": arrays, **describe_model(program, folder)}
+        try:
+            run_file_job(kind, job)
+        except WorkerFailure as failure:
+            raise OSError(f"{kind.title} failed: {failure}") from None
+        shutil.copyfile(written, path)
 
 
-def add_program(program: EmittedProgram | None, folder: Path) -> dict[str, Any]:
+def describe_model(program: EmittedProgram | None, folder: Path) -> Job:
     """Write the emitted file into the job's folder, and return the job's entries for it."""
     if program is None:
         return {}
-    source = folder / "emitted.py"
-    source.write_text(program.text, encoding="utf-8")
-    return {"source": str(source), "model": program.model, "arguments": dict(program.arguments)}
+    file = folder / "emitted.py"
+    file.write_text(program.text, encoding="utf-8")
+    arguments = dict(program.arguments)
+    return {"name": program.model, "file": str(file), "model": program.model, "arguments": arguments}
 
 
-def run_worker(folder: Path, kind: FileKind, job: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run the worker of a framework on a job, and wait for its end."""
-    (folder / "job.json").write_text(json.dumps(job))
-    env = {**env_with_import_path(os.environ), "CUDA_VISIBLE_DEVICES": "", **kind.find_environment()}
-    command = module_command(kind.worker, str(folder))
-    return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
+def find_runtime(kind: FileKind) -> Runtime:
+    """Return the runtime in whose environment the worker of a kind of file runs; may raise SpecError SB603."""
+    if kind.find_runtime is not None:
+        return kind.find_runtime()
+    runtimes = load_backend(kind.backend).runtimes
+    return runtimes[0] if runtimes else Runtime(kind.backend, kind.title, kind.modules, kind.worker)
 
 
-def read_result(folder: Path) -> dict[str, str] | None:
-    """The worker's result; None if it crashed."""
-    path = folder / "result.json"
-    result: dict[str, str] | None = json.loads(path.read_text()) if path.exists() else None
-    return result
+def run_file_job(kind: FileKind, job: Job) -> None:
+    """Run one job in a worker process; raises RefusedJob and WorkerFailure."""
+    options = WorkerOptions(timeout=TIMEOUT)
+    with WorkerProcess(options, find_runtime(kind), kind.worker) as worker:
+        worker.run_job({"kind": kind.name, **job})
 
 
 def require_packages(kind: FileKind | None, needs_model: bool) -> None:
@@ -110,9 +108,10 @@ def require_packages(kind: FileKind | None, needs_model: bool) -> None:
     require_numpy()
     if kind is not None:
         modules = (*kind.modules, *(kind.program_modules if needs_model else ()))
-        if any(find_spec(module) is None for module in modules):
-            raise missing_package(kind.backend, kind.backend)
-        kind.find_environment()
+        missing = [module for module in modules if find_spec(module) is None]
+        if missing:
+            raise load_backend(kind.backend).missing_package(missing[0])
+        find_runtime(kind)
 
 
 def require_numpy(what: str = "weights need", extras: str = "weights") -> None:

@@ -27,11 +27,18 @@ TRUNCATION = 2.0  # the limit of a truncated normal distribution, in standard de
 
 
 def initialize_weights(weights: Sequence[WeightLocation], seed: int = 0) -> dict[str, Array]:
-    """The initial values of weights: canonical tensors in float32, by canonical path."""
+    """Return the initial values of weights: canonical tensors in float32, by canonical path.
+
+    Integers that the spec gives are int32.
+    """
     import numpy as np  # imported late: other commands do not need it
 
     values = {}
     for weight in weights:
+        if weight.spec.given is not None:
+            array = weight.spec.given.to_array()
+            values[weight.path] = array.astype("float32") if array.dtype.kind == "f" else array
+            continue
         random = np.random.default_rng([seed, zlib.crc32(weight.path.encode())])
         values[weight.path] = np.asarray(draw_values(weight.spec.init, weight.shape, random), "float32")
     return values

@@ -32,7 +32,10 @@ class ChannelPlan(NamedTuple):
 
 
 def adapt_kernel(weight: MismatchedWeight, adaptation: Adaptation, initial: Array) -> tuple[Array, str]:
-    """The kernel for the model's channels, and a description; `initial` is the kernel's initial value."""
+    """Return the kernel for the model's channels, and a description.
+
+    `initial` is the kernel's initial value.
+    """
     axis, old, new, side = plan_channels(weight, adaptation)
     value, shape = weight.value, weight.location.shape
     before, after = shape[:axis], shape[axis + 1 :]
@@ -73,7 +76,7 @@ def plan_channels(weight: MismatchedWeight, adaptation: Adaptation) -> ChannelPl
 
 
 def linear_sides(weight: MismatchedWeight, adaptation: Adaptation, axis: int) -> tuple[Sides, Sides]:
-    """The old and the new sides of a linear map's input axis, as the user states them."""
+    """Return the old and the new sides of a linear map's input axis, as the user states them."""
     mode, old, new = adaptation.mode, adaptation.old_sides, adaptation.new_sides
     old_size, new_size = weight.value.shape[axis], weight.location.shape[axis]
     if not old or not new:

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.backends.file_kind import FileKind
-from specbuild.backends.registry import BACKEND_NAMES, builtin_file_kinds, load_backend
+from specbuild.backends.registry import all_backend_names, all_file_kinds, load_backend
+from specbuild.backends.wrapper_names import WrapperNames
 from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.compiler.weight_locations import (
     WeightLocation,
@@ -22,7 +23,7 @@ from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.ir.graph import Block, distinct_blocks
 from specbuild.weights.adapt_options import Adaptation
-from specbuild.weights.published_names import layout_framework, rename_tensors
+from specbuild.weights.published_names import naming_framework, rename_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,19 +33,13 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 
 CANONICAL = "specbuild"
-OWN_NAMINGS = (CANONICAL, *BACKEND_NAMES)
-
-# Wrappers such as DataParallel and training frameworks put a prefix in front of all names.
-WRAPPER_PREFIXES = ("module.", "model.")
-COMPILE_PREFIX = "_orig_mod."  # of torch.compile, anywhere in a name
-AVERAGE_COUNTER = "n_averaged"  # an extra entry of torch's AveragedModel
 
 
 @dataclass(frozen=True)
 class NamingScheme:
-    """The names that a file uses: canonical names, the model's names in a framework, or a published layout.
+    """The names that a file uses: canonical names, the model's names in a framework, or a published naming.
 
-    A published layout has the weights of `block`, a model or a part of it. `path` and `framework_path` are
+    A published naming has the weights of `block`, a model or a part of it. `path` and `framework_path` are
     the prefixes of that part, in canonical names and in the framework. `siblings` are further parts that get
     the same weights.
     """
@@ -61,7 +56,7 @@ class NamingScheme:
 
     @property
     def framework_name(self) -> str:
-        return layout_framework(self.name) if self.block is not None else self.name
+        return naming_framework(self.name) if self.block is not None else self.name
 
 
 @dataclass(frozen=True)
@@ -114,17 +109,27 @@ def match_weights(
 ) -> MatchedWeights:
     """Match by the naming scheme that leaves the fewest exceptions; if several do, by the first of them.
 
-    The `compiler` of the model, if there is one, saves lowering it again.
+    Names of a backend that cannot express the model are passed over, unless there are no others. The
+    `compiler` of the model, if there is one, saves lowering it again.
     """
     compiler = compiler or ModelCompiler(model)
     best: MatchedWeights | None = None
+    refusal: SpecError | None = None
     for naming in namings:
-        matched = match_by_naming(compiler, entries, naming)
+        try:
+            matched = match_by_naming(compiler, entries, naming)
+        except SpecError as error:
+            if error.code not in ("SB601", "SB203"):
+                raise
+            refusal = refusal or error
+            continue
         if best is None or matched.exception_count < best.exception_count:
             best = matched
         if not best.exception_count:
             break
-    assert best is not None
+    if best is None:
+        assert refusal is not None
+        raise refusal
     return best
 
 
@@ -136,15 +141,24 @@ def match_by_naming(
         weights = canonical_locations(compiler.graph)
         return assign_tensors(MatchedWeights(naming), weights, {w.path: [w] for w in weights}, entries, {})
     weights = compiler.compile_for(naming.framework_name).weights
-    shapes = framework_shapes(weights)
-    entries = strip_wrapper_prefixes(entries, shapes)
+    shapes, wrappers = framework_shapes(weights), load_backend(naming.framework_name).wrapper_names
     if naming.block is None:
+        entries = strip_wrapper_names(entries, shapes, wrappers)
         return assign_tensors(MatchedWeights(naming), weights, group_by_tensor(weights), entries, {})
+    # the rules may name the prefix of a wrapper, or leave it out
+    matches = [match_published(naming, weights, e) for e in list_stripped_entries(entries, shapes, wrappers)]
+    return min(reversed(matches), key=lambda matched: matched.exception_count)
+
+
+def match_published(
+    naming: NamingScheme, weights: list[WeightLocation], entries: Mapping[str, Array]
+) -> MatchedWeights:
+    """Match by the rules of a published naming."""
     values: dict[str, Array] = {}
     origins: dict[str, str] = {}
     for part in (naming, *naming.siblings):
         assert part.block is not None
-        renamed = rename_tensors(part.block, part.name, entries, shapes, part.framework_path)
+        renamed = rename_tensors(part.block, part.name, entries, weights, part.path, part.framework_path)
         values |= renamed.values
         origins |= renamed.origins
     return assign_tensors(MatchedWeights(naming), weights, group_by_tensor(weights), values, origins)
@@ -168,12 +182,15 @@ def assign_tensors(
         value, file_name = entries.get(name), origins.get(name, name)
         shape = sharing[0].shape if is_canonical else sharing[0].framework_shape
         shape = (len(sharing), *shape) if is_stacked(sharing) else shape
+        if value is not None and {value.shape, shape} == {(), (1,)}:
+            value = value.reshape(shape)  # one number, with an axis or without
         if value is None:
             matched.missing += [UnfitWeight(w.path, w.shape) for w in sharing]
-        elif value.shape == shape and value.dtype.kind == "f":
+        elif value.shape == shape and value.dtype.kind in fitting_kinds(sharing[0]):
             fitting[name] = value
         else:
-            actual = format_shape(value) + ("" if value.dtype.kind == "f" else f" of {value.dtype}")
+            is_fitting = value.dtype.kind in fitting_kinds(sharing[0])
+            actual = format_array_shape(value) + ("" if is_fitting else f" of {value.dtype}")
             matched.mismatched += [UnfitWeight(w.path, w.shape, file_name, shape, actual) for w in sharing]
             if value.dtype.kind == "f" and len(sharing) == 1:
                 [weight] = sharing
@@ -191,29 +208,50 @@ def assign_tensors(
     return matched
 
 
-def format_shape(value: Array) -> str:
+def fitting_kinds(weight: WeightLocation) -> str:
+    """Return the kinds of numbers that a weight can have, as in NumPy: floats; integers for a table of such."""
+    return "iu" if weight.spec.given is not None and weight.spec.given.dtype == "int32" else "f"
+
+
+def format_array_shape(value: Array) -> str:
     return str(tuple(int(n) for n in value.shape))
 
 
-def strip_wrapper_prefixes(entries: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+def strip_wrapper_names(
+    entries: Mapping[str, Array], names: Iterable[str], wrappers: WrapperNames
+) -> dict[str, Array]:
     """Remove what wrappers add to the names of a file; `names` are those of the model."""
+    return list_stripped_entries(entries, names, wrappers)[-1]
+
+
+def list_stripped_entries(
+    entries: Mapping[str, Array], names: Iterable[str], wrappers: WrapperNames
+) -> list[dict[str, Array]]:
+    """Return the entries without what wrappers add anywhere, then without more and more of their prefixes.
+
+    A prefix that begins a name of the model, `names`, is kept, unless it is there twice.
+    """
     stripped = {
-        name.replace(COMPILE_PREFIX, ""): value for name, value in entries.items() if name != AVERAGE_COUNTER
+        wrappers.remove_additions(name): value
+        for name, value in entries.items()
+        if name not in wrappers.entries
     }
+    stages = [stripped]
     names = tuple(names)
-    while prefix := common_prefix(stripped):
+    while prefix := common_prefix(stripped, wrappers.prefixes):
         if any(name.startswith(prefix) for name in names):
             is_doubled = all(name.startswith(2 * prefix) for name in stripped)
             if not is_doubled:
                 break  # it is the name of a step
         stripped = {name.removeprefix(prefix): value for name, value in stripped.items()}
-    return stripped
+        stages.append(stripped)
+    return stages
 
 
-def common_prefix(names: Collection[str]) -> str | None:
-    """A wrapper prefix that all names have; None if there is none."""
-    prefixes = (p for p in WRAPPER_PREFIXES if names and all(name.startswith(p) for name in names))
-    return next(prefixes, None)
+def common_prefix(names: Collection[str], prefixes: Iterable[str]) -> str | None:
+    """Return the first of these prefixes that all names have; None if there is none."""
+    shared = (p for p in prefixes if names and all(name.startswith(p) for name in names))
+    return next(shared, None)
 
 
 # ----------------------------------------------------------------------------------------------------- naming
@@ -226,44 +264,53 @@ def naming_candidates(
     into: Sequence[str] = (),
     compiler: ModelCompiler | None = None,
 ) -> list[NamingScheme]:
-    """The naming schemes that a kind of file may use; only that with the name `chosen`, if this is not None.
+    """Return the naming schemes that a kind of file may use; only that with the name `chosen`, if this is not None.
 
-    With `into`, only layouts that these steps have in common. Raises SpecError SB806 if there is no such
+    With `into`, only namings that these steps have in common. Raises SpecError SB806 if there is no such
     scheme.
     """
-    layouts = published_layouts(model, compiler)
+    namings = published_namings(model, compiler)
     if into:
-        layouts = common_layouts(layouts, into)
-    if chosen in OWN_NAMINGS and not into:
+        namings = common_namings(namings, into)
+    own_names = own_namings()
+    if chosen in own_names and not into:
         return [NamingScheme(chosen)]
     if chosen is not None:
-        return [chosen_layout(model, layouts, chosen)]
-    own = [] if into else [NamingScheme(name) for name in OWN_NAMINGS]
+        return [chosen_naming(model, namings, chosen)]
+    own = [] if into else [NamingScheme(name) for name in own_names]
     if kind is not None and kind.needs_program:
-        return [naming for naming in (*own, *layouts) if naming.framework_name == kind.backend]
-    with_program = {k.backend for k in builtin_file_kinds() if k.needs_program}
-    named = [layout for layout in layouts if layout.framework_name not in with_program]
-    return [*own, *(layout for layout in named if not layout.path or into)]
+        return [naming for naming in (*own, *namings) if naming.framework_name == kind.backend]
+    with_program = {k.backend for k in all_file_kinds() if k.needs_program}
+    named = [naming for naming in namings if naming.framework_name not in with_program]
+    return [*own, *(naming for naming in named if not naming.path or into)]
 
 
-def chosen_layout(model: Block, layouts: Sequence[NamingScheme], chosen: str) -> NamingScheme:
-    """The published layout with a name; raises SpecError SB806 if it is unknown or belongs to several steps."""
-    named = [layout for layout in layouts if layout.name == chosen]
+def own_namings() -> tuple[str, ...]:
+    """Return the names that every model has: canonical ones, and those of each backend."""
+    return (CANONICAL, *all_backend_names())
+
+
+def chosen_naming(model: Block, namings: Sequence[NamingScheme], chosen: str) -> NamingScheme:
+    """Return the published naming scheme with a name.
+
+    Raises SpecError SB806 if it is unknown or belongs to several steps.
+    """
+    named = [naming for naming in namings if naming.name == chosen]
     if len(named) > 1 and named[0].path:
-        paths = join_names([layout.path[:-1] for layout in named])
+        paths = join_names([naming.path[:-1] for naming in named])
         raise SpecError(
-            "SB806", f"several steps have the layout {chosen!r}: {paths}", hint="choose one with --into"
+            "SB806", f"several steps have published names {chosen!r}: {paths}", hint="choose one with --into"
         )
     if not named:
-        names = list(dict.fromkeys([*OWN_NAMINGS, *(layout.name for layout in layouts)]))
-        message = f"{model.kind} has no rules for weights of {chosen!r}"
+        names = list(dict.fromkeys([*own_namings(), *(naming.name for naming in namings)]))
+        message = f"{model.name} has no rules for weights of {chosen!r}"
         raise SpecError("SB806", message, hint=suggest_name(chosen, names, "the known names are"))
     return named[0]
 
 
-def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[NamingScheme]:
-    """The layouts that all of these steps have; raises SpecError SB806 if there are none."""
-    steps = list(dict.fromkeys(layout.path[:-1] for layout in layouts if layout.path))
+def common_namings(namings: list[NamingScheme], into: Sequence[str]) -> list[NamingScheme]:
+    """Return the namings that all of these steps have; raises SpecError SB806 if there are none."""
+    steps = list(dict.fromkeys(naming.path[:-1] for naming in namings if naming.path))
     for step in into:
         if step not in steps:
             none = "no step is a model with `weights` in its spec"
@@ -271,9 +318,9 @@ def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[Nam
             raise SpecError("SB806", f"no step {step!r} has published names", hint=hint)
     first_step, *other_steps = dict.fromkeys(into)
     common = []
-    for first in (layout for layout in layouts if layout.path == f"{first_step}."):
+    for first in (naming for naming in namings if naming.path == f"{first_step}."):
         paths = [f"{step}." for step in other_steps]
-        siblings = [n for path in paths for n in layouts if (n.name, n.path) == (first.name, path)]
+        siblings = [n for path in paths for n in namings if (n.name, n.path) == (first.name, path)]
         if len(siblings) == len(other_steps):
             common.append(replace(first, siblings=tuple(siblings)))
     if not common:
@@ -281,22 +328,28 @@ def common_layouts(layouts: list[NamingScheme], into: Sequence[str]) -> list[Nam
     return common
 
 
-def published_layouts(model: Block, compiler: ModelCompiler | None = None) -> list[NamingScheme]:
-    """The published layouts for which the model's spec has rules, then those of models inside it."""
+def published_namings(model: Block, compiler: ModelCompiler | None = None) -> list[NamingScheme]:
+    """Return the published namings for which the model's spec has rules, then those of models inside it."""
     compiler = compiler or ModelCompiler(model)
-    with_rules = {layout_framework(name) for block in distinct_blocks(model) for name in weight_rules(block)}
-    layouts = []
-    for framework in BACKEND_NAMES:
+    with_rules = {naming_framework(name) for block in distinct_blocks(model) for name in weight_rules(block)}
+    namings = []
+    for framework in all_backend_names():
         if framework in with_rules:
             for path, block, framework_path in compiler.compile_for(framework).find_blocks():
-                names = [name for name in weight_rules(block) if layout_framework(name) == framework]
-                layouts += [NamingScheme(name, block, path, framework_path) for name in names]
-    return sorted(layouts, key=lambda layout: layout.path != "")
+                names = [name for name in weight_rules(block) if naming_framework(name) == framework]
+                namings += [NamingScheme(name, block, path, framework_path) for name in names]
+    return sorted(namings, key=lambda naming: naming.path != "")
 
 
 def weight_rules(block: Block) -> Mapping[str, Any]:
-    """The rules for published weights of a spec whose model is this block; none for any other block."""
-    return block.at.source.data.get("weights") or {} if block.at.path == () else {}
+    """Return the rules for published weights of a spec whose model is this block; none for any other block.
+
+    The rules of an alias of the model come before the model's own.
+    """
+    if block.at.path:
+        return {}
+    sources = [at.source for at in (*block.alias_at, block.at)]
+    return {name: rules for s in reversed(sources) for name, rules in (s.data.get("weights") or {}).items()}
 
 
 # ------------------------------------------------------------------------------------------------- exceptions
@@ -321,7 +374,7 @@ class MatchExceptions:
         return any(fnmatchcase(name, pattern) for pattern in self.unused_patterns)
 
     def idle_patterns(self, matched: MatchedWeights) -> Iterator[str]:
-        """Patterns that allow no exception; they are probably misspelled."""
+        """Yield patterns that allow no exception; they are probably misspelled."""
         paths = [u.path for u in (*matched.missing, *matched.mismatched)]
         yield from (p for p in self.missing_patterns if not any(is_matching(path, p) for path in paths))
         names = [name for name, _ in matched.left_over]
@@ -329,5 +382,5 @@ class MatchExceptions:
 
 
 def is_matching(path: str, pattern: str) -> bool:
-    """Whether a pattern matches a weight, or a step that contains it."""
+    """Return whether a pattern matches a weight, or a step that contains it."""
     return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")

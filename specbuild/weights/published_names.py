@@ -7,14 +7,17 @@
         layers.{i}.layer_scale: {to: "blocks.{i + 1}.scale", reshape: true}
         layers.{i}.{rest}: blocks.{i + 1}.{rest}
         head.weight: {to: classifier.weight, transpose: [1, 0]}
-        position_index: {ignore: true}
+        "{rest}.{word}_norm.gamma": "{rest}.{word}.norm.weight"
+        "*.position_index": {ignore: true}
 
 The left side is a name in the published file. The right side is the model's name in the same framework: a key
-of the state_dict in PyTorch, or the path of a variable in Keras, for layouts whose name begins with `keras`.
+of the state_dict in PyTorch, or the path of a variable in Keras, for namings whose name begins with `keras`.
+It may also be the path that specbuild prints, such as `classifier.kernel`.
 
-On the left, the field `{rest}` matches the rest of a name, `{i}` a number, and `{i < 5}` a number for which
-this is true. On the right, braces contain expressions of these fields. The first matching rule applies. A
-name without a matching rule is not changed.
+On the left, the field `{rest}` matches any text, `{word}` a part of a name without dots and slashes, `{i}` a
+number, and `{i < 5}` a number for which this is true; `*` matches any text or none. Further fields are called
+`{rest2}` and `{word2}`. On the right, braces contain expressions of these fields. The first matching rule
+applies. A name without a matching rule is not changed.
 """
 
 from __future__ import annotations
@@ -25,11 +28,16 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from specbuild.backends.registry import BACKEND_NAMES, load_backend
-from specbuild.compiler.weight_locations import framework_shapes, locate_weights
+from specbuild.backends.registry import all_backend_names, load_backend
+from specbuild.compiler.weight_locations import (
+    WeightLocation,
+    framework_shapes,
+    group_by_tensor,
+    locate_weights,
+)
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.expressions import ExpressionError, evaluate_expression, referenced_names
-from specbuild.frontend.source import SourceAddress
+from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ir.graph import Block
 
 if TYPE_CHECKING:
@@ -41,19 +49,21 @@ Shape: TypeAlias = tuple[int, ...]
 Fields: TypeAlias = Mapping[str, int | str]
 
 FIELD_PATTERN = re.compile(r"\{([^{}]*)\}")
-REST_FIELD = "rest"
+NAME_FIELD = re.compile(r"(rest|word)[0-9]*")  # fields that are text, not numbers
+FIELD_VALUES = {"rest": ".+", "word": "[^./]+"}
 
 
-def convert_published_weights(model: Block, layout: str, entries: Mapping[str, Array]) -> dict[str, Array]:
+def convert_published_weights(model: Block, naming: str, entries: Mapping[str, Array]) -> dict[str, Array]:
     """Rename and reshape the entries of a published file for the emitted model.
 
     Every weight must get a value. Raises SpecError SB801, which lists all entries that are left over, missing
     or of another shape.
     """
-    framework = layout_framework(layout)
-    shapes = framework_shapes(locate_weights(model, framework))
+    framework = naming_framework(naming)
+    weights = locate_weights(model, framework)
+    shapes = framework_shapes(weights)
     known = {**shapes, **dict.fromkeys(load_backend(framework).counter_names(shapes), ())}
-    renamed = rename_tensors(model, layout, entries, shapes)
+    renamed = rename_tensors(model, naming, entries, weights)
     left_over = [
         name if own == name else f"{name} (as {own})"
         for own, name in renamed.origins.items()
@@ -74,15 +84,16 @@ def convert_published_weights(model: Block, layout: str, entries: Mapping[str, A
     if problems:
         counts = join_names([f"{len(names)} {problem}" for problem, names in problems.items()])
         trail = tuple(f"{problem}: {', '.join(names)}" for problem, names in problems.items())
-        raise weights_section(model, layout).error(
-            "SB801", f"the weights of {layout} do not match {model.kind}: {counts}", key=True, trail=trail
+        raise weights_section(model, naming).error(
+            "SB801", f"the weights of {naming} do not match {model.name}: {counts}", key=True, trail=trail
         )
     return renamed.values
 
 
-def layout_framework(layout: str) -> str:
-    """The framework to whose names the rules of a layout map: that with which the layout's name begins, else the first."""
-    return next((name for name in BACKEND_NAMES if layout.startswith(name)), BACKEND_NAMES[0])
+def naming_framework(naming: str) -> str:
+    """Return the framework to whose names the rules of a naming scheme map: the one that its name begins with, else the first."""
+    names = all_backend_names()
+    return max((name for name in names if naming.startswith(name)), key=len, default=names[0])
 
 
 @dataclass
@@ -94,21 +105,48 @@ class RenamedTensors:
     duplicates: list[str] = field(default_factory=list)
 
 
-def rename_tensors(
-    model: Block, layout: str, entries: Mapping[str, Array], shapes: Mapping[str, Shape], prefix: str = ""
-) -> RenamedTensors:
-    """Apply the rules of a layout to the entries.
+@dataclass(frozen=True)
+class OwnNames:
+    """The names of a model's weights in a framework, with their shapes; `paths` are the names that specbuild prints."""
 
-    `shapes` are those of the model's weights. If `model` is a part of a larger model, `prefix` is put in
-    front of its names, and `shapes` is for the whole.
-    """
-    rules = load_rules(model, layout)
-    own_shapes = {
-        name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)
+    shapes: Mapping[str, Shape]
+    paths: Mapping[str, str]  # canonical path -> name in the framework
+
+    def resolve(self, name: str) -> str:
+        """Return the name in the framework of a weight that is given by either of its names."""
+        return name if name in self.shapes else self.paths.get(name, name)
+
+
+def find_own_names(weights: Iterable[WeightLocation], path: str = "", prefix: str = "") -> OwnNames:
+    """Return the names of the weights of a model, or of its part with these prefixes in canonical and framework names."""
+    groups = group_by_tensor(w for w in weights if w.path.startswith(path))
+    shapes = framework_shapes(w for sharing in groups.values() for w in sharing)
+    paths = {
+        sharing[0].path.removeprefix(path): name.removeprefix(prefix)
+        for name, sharing in groups.items()
+        if len(sharing) == 1
     }
+    return OwnNames({name.removeprefix(prefix): shape for name, shape in shapes.items()}, paths)
+
+
+def rename_tensors(
+    model: Block,
+    naming: str,
+    entries: Mapping[str, Array],
+    weights: Iterable[WeightLocation],
+    path: str = "",
+    prefix: str = "",
+) -> RenamedTensors:
+    """Apply the rules of a naming to the entries.
+
+    If `model` is a part of a larger model, `weights` are those of the whole, and `path` and `prefix` the
+    beginnings of the part's names, in canonical names and in the framework.
+    """
+    rules = load_rules(model, naming)
+    own_names = find_own_names(weights, path, prefix)
     renamed = RenamedTensors()
     for published_name, value in entries.items():
-        for own_name, part in apply_rules(rules, published_name, value, own_shapes).items():
+        for own_name, part in apply_rules(rules, published_name, value, own_names).items():
             name = f"{prefix}{own_name}"
             if name in renamed.values:
                 renamed.duplicates.append(f"{name} (by {published_name})")
@@ -118,13 +156,13 @@ def rename_tensors(
 
 
 def apply_rules(
-    rules: Iterable[RenameRule], name: str, value: Array, shapes: Mapping[str, Shape]
+    rules: Iterable[RenameRule], name: str, value: Array, own_names: OwnNames
 ) -> Mapping[str, Array]:
     """Rename an entry by the first rule that matches; the result has several names if the rule splits it."""
     for rule in rules:
         fields = rule.match_name(name)
         if fields is not None:
-            return rule.rename_tensor(fields, value, shapes)
+            return rule.rename_tensor(fields, value, own_names)
     return {name: value}
 
 
@@ -141,18 +179,21 @@ class RenameRule:
     at: SourceAddress
 
     def match_name(self, name: str) -> Fields | None:
-        """The values of the template's fields; None if the name does not match."""
+        """Return the values of the template's fields; None if the name does not match."""
         match = self.pattern.fullmatch(name)
         if match is None:
             return None
-        fields = {key: text if key == REST_FIELD else int(text) for key, text in match.groupdict().items()}
+        fields = {
+            key: text if NAME_FIELD.fullmatch(key) else int(text) for key, text in match.groupdict().items()
+        }
         return fields if all(evaluate_field(c, fields, self.at) for c in self.conditions) else None
 
-    def rename_tensor(self, fields: Fields, value: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-        """The value, or its parts, by the model's own names; `shapes` are those of the model's weights."""
+    def rename_tensor(self, fields: Fields, value: Array, own_names: OwnNames) -> dict[str, Array]:
+        """Return the value, or its parts, by the model's names in the framework."""
         if not self.targets:
             return {}
-        names = [fill_template(target, fields, self.at) for target in self.targets]
+        names = [own_names.resolve(fill_template(target, fields, self.at)) for target in self.targets]
+        shapes = own_names.shapes
         parts = [value] if self.split is None else split_tensor(value, self.split, len(names), self.at)
         renamed = {}
         for name, part in zip(names, parts, strict=True):
@@ -164,19 +205,31 @@ class RenameRule:
         return renamed
 
 
-def load_rules(model: Block, layout: str) -> list[RenameRule]:
-    """The rules in a model's spec for one layout; raises SpecError SB202 if there are none."""
-    at = weights_section(model, layout)
-    layouts = at.source.data.get("weights") or {}
-    if layout not in layouts:
-        hint = suggest_name(layout, layouts, "its layouts are", otherwise="it has no `weights`")
-        raise at.error("SB202", f"{at.source.file} has no weights of {layout!r}", hint)
-    rules = layouts[layout] or {}
-    return [parse_rule(template, raw, at.child(template)) for template, raw in rules.items()]
+def load_rules(model: Block, naming: str) -> list[RenameRule]:
+    """Return the rules in a model's spec for one naming; raises SpecError SB202 if there are none."""
+    at = weights_section(model, naming)
+    namings = at.source.data.get("weights") or {}
+    if naming not in namings:
+        hint = suggest_name(naming, namings, "it has weights of", otherwise="it has no `weights`")
+        raise at.error("SB202", f"{at.source.file} has no weights of {naming!r}", hint)
+    return parse_rules(namings[naming], at)
 
 
-def weights_section(model: Block, layout: str) -> SourceAddress:
-    return model.at.source.address_of(("weights", layout))
+def check_rules(source: Source) -> None:
+    """Parse the rules of a file for all namings; raises SpecError."""
+    for naming, rules in (source.data.get("weights") or {}).items():
+        parse_rules(rules, source.address_of(("weights", naming)))
+
+
+def parse_rules(rules: Mapping[str, Any] | None, at: SourceAddress) -> list[RenameRule]:
+    return [parse_rule(template, raw, at.child(template)) for template, raw in (rules or {}).items()]
+
+
+def weights_section(model: Block, naming: str) -> SourceAddress:
+    """Return the address of the rules: in the file of the model, or before it, in one whose model is an alias of it."""
+    sources = [at.source for at in (*model.alias_at, model.at)]
+    source = next((s for s in sources if naming in (s.data.get("weights") or {})), sources[-1])
+    return source.address_of(("weights", naming))
 
 
 def parse_rule(template: str, raw: Any, at: SourceAddress) -> RenameRule:
@@ -207,16 +260,17 @@ def parse_template(template: str, at: SourceAddress) -> tuple[re.Pattern[str], t
     known_fields: set[str] = set()
     for i, piece in enumerate(FIELD_PATTERN.split(template)):
         if i % 2 == 0:
-            pieces.append(re.escape(piece))
+            pieces.append(".*".join(map(re.escape, piece.split("*"))))
             continue
         names = field_names(piece, at)
         if len(names) != 1:
-            hint = "examples of fields are {rest}, {i} and {i < 5}"
+            hint = "examples of fields are {rest}, {word}, {i} and {i < 5}"
             raise at.error("SB802", f"{{{piece}}} is not a field", hint, key=True)
         [name] = names
         if piece.strip() != name:
             conditions.append(piece)
-        value = ".+" if name == REST_FIELD else "[0-9]+"
+        kind = NAME_FIELD.fullmatch(name)
+        value = FIELD_VALUES[kind[1]] if kind else "[0-9]+"
         pieces.append(f"(?P={name})" if name in known_fields else f"(?P<{name}>{value})")
         known_fields.add(name)
     return re.compile("".join(pieces)), tuple(conditions)

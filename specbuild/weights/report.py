@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, make_printable
@@ -11,6 +12,7 @@ from specbuild.weights.adapt_options import MODES
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, MatchExceptions, UnfitWeight
 
 MAX_STEPS = 4  # the most steps or patterns to list in one line
+MAX_LINES = 40  # the most lines for exceptions of one kind
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,15 @@ class WeightReport:
         return ", ".join(parts)
 
     def format_lines(self) -> Iterator[str]:
-        """The summary, one line for each exception, and the notes."""
+        """Yield the summary, a line for each of the first exceptions of a kind, and the notes."""
         yield self.summary_line()
         rows = [
-            *(("missing", format_unfit(u)) for u in self.missing),
-            *(("mismatched", format_unfit(u)) for u in self.mismatched),
-            *(("left over", f"{name} {shape}") for name, shape in self.left_over),
-            *(("adapted", f"{format_unfit(a.weight)}: {a.description}") for a in self.adapted),
-            *(("new", format_unfit(u)) for u in self.new),
-            *(("unused", f"{name} {shape}") for name, shape in self.unused),
+            *shorten_rows("missing", map(format_unfit, self.missing)),
+            *shorten_rows("mismatched", map(format_unfit, self.mismatched)),
+            *shorten_rows("left over", (f"{name} {shape}" for name, shape in self.left_over)),
+            *shorten_rows("adapted", (f"{format_unfit(a.weight)}: {a.description}" for a in self.adapted)),
+            *shorten_rows("new", map(format_unfit, self.new)),
+            *shorten_rows("unused", (f"{name} {shape}" for name, shape in self.unused)),
         ]
         width = max((len(kind) for kind, _ in rows), default=0)
         yield from (f"  {kind:{width}}  {make_printable(text, 400)}" for kind, text in rows)
@@ -65,8 +67,8 @@ class WeightReport:
         return {
             "names": self.names,
             "weights": self.total,
-            "carried": self.matched_count,
-            "adapted": [{**unfit_record(a.weight), "how": a.description} for a in self.adapted],
+            "matched": self.matched_count,
+            "adapted": [{**unfit_record(a.weight), "adaptation": a.description} for a in self.adapted],
             "new": [unfit_record(u) for u in self.new],
             "missing": [unfit_record(u) for u in self.missing],
             "mismatched": [unfit_record(u) for u in self.mismatched],
@@ -76,7 +78,7 @@ class WeightReport:
         }
 
     def mismatch_error(self, file: str) -> SpecError:
-        """The error SB801 for everything that is not allowed, with options that would allow it."""
+        """Return the error SB801 for everything that is not allowed, with options that would allow it."""
         counts = {
             "missing": len(self.missing),
             "mismatched": len(self.mismatched),
@@ -87,7 +89,7 @@ class WeightReport:
         return SpecError("SB801", message, hint="; ".join(self.mismatch_hints()))
 
     def mismatch_hints(self) -> Iterator[str]:
-        """The options that would allow what does not match."""
+        """Yield the options that would allow what does not match."""
         if not self.matched_count:
             yield "the file has none of the model's names; use --from to say which names it has"
             return
@@ -100,8 +102,16 @@ class WeightReport:
             yield f"{format_options('allow-unused', (name,))} to ignore such entries"
 
 
+def shorten_rows(kind: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the kind with each of the first texts, then how many more there are."""
+    remaining = iter(texts)
+    yield from ((kind, text) for text in islice(remaining, MAX_LINES))
+    if more := sum(1 for _ in remaining):
+        yield kind, f"... and {more:,} more"
+
+
 def format_options(option: str, patterns: Iterable[str]) -> str:
-    """The option with each of the first patterns."""
+    """Return the option with each of the first patterns."""
     return " ".join(f"--{option} '{pattern}'" for pattern in list(patterns)[:MAX_STEPS])
 
 
@@ -118,7 +128,7 @@ def unfit_record(weight: UnfitWeight) -> dict[str, Any]:
     if not weight.actual:
         return record
     expected_shape = list(weight.expected_shape)
-    return {**record, "name": weight.file_name, "wanted": expected_shape, "found": weight.actual}
+    return {**record, "name": weight.file_name, "expected_shape": expected_shape, "actual": weight.actual}
 
 
 def build_report(
@@ -154,7 +164,7 @@ def build_report(
 
 
 def idle_notes(matched: MatchedWeights, exceptions: MatchExceptions) -> Iterator[str]:
-    """Notes on exceptions without effect."""
+    """Yield notes on exceptions without effect."""
     for pattern in exceptions.idle_patterns(matched):
         yield f"nothing that is missing or left over matches {pattern!r}"
     applied = {adapted.declaration for adapted in matched.adapted}
@@ -164,7 +174,10 @@ def idle_notes(matched: MatchedWeights, exceptions: MatchExceptions) -> Iterator
 
 
 def outermost_steps(selected: set[str], paths: list[str]) -> list[str]:
-    """The outermost steps all of whose weights are selected; a weight itself if it is in no such step."""
+    """Return the outermost steps all of whose weights are selected.
+
+    A weight itself if it is in no such step.
+    """
     mixed = {parent for path in paths if path not in selected for parent in parent_paths(path)}
     steps = [
         next((parent for parent in parent_paths(path) if parent not in mixed), path)
@@ -175,23 +188,23 @@ def outermost_steps(selected: set[str], paths: list[str]) -> list[str]:
 
 
 def parent_steps(weights: set[str]) -> list[str]:
-    """The steps that contain some weights."""
+    """Return the steps that contain some weights."""
     return sorted({path.rpartition(".")[0] for path in weights})
 
 
 def step_name(path: str) -> str:
-    """The last name in a step's path that is not the index of a repeat."""
+    """Return the last name in a step's path that is not the index of a repeat."""
     return next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
 
 
 def step_patterns(steps: list[str]) -> list[str]:
-    """Patterns that match these steps: their paths, or `*.NAME` if there are many."""
+    """Return patterns that match these steps: their paths, or `*.NAME` if there are many."""
     if len(steps) <= MAX_STEPS:
         return steps
     return list(dict.fromkeys(f"*.{step_name(s)}" if step_name(s) != s else s for s in steps))
 
 
 def parent_paths(path: str) -> list[str]:
-    """`a` and `a.b` for the weight `a.b.kernel`."""
+    """Return `a` and `a.b` for the weight `a.b.kernel`."""
     parts = path.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]

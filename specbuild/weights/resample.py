@@ -50,7 +50,7 @@ def resample_axis(
 
 
 def interpolation_matrix(old: int, new: int, align_corners: bool, antialias: bool) -> Array:
-    """The weight of each old position (column) in each new position (row)."""
+    """Return the weight of each old position (column) in each new position (row)."""
     import numpy as np
 
     matrix = np.zeros((new, old))

@@ -5,14 +5,18 @@ A kind is a `FileKind` of a framework, or None for a safetensors file, which can
 
 from __future__ import annotations
 
+import json
+import mmap
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.backends.file_kind import FileKind
-from specbuild.backends.registry import builtin_file_kinds
+from specbuild.backends.registry import all_file_kinds
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.runtimes.archive_limits import is_oversized
@@ -48,15 +52,17 @@ def detect_file_kind(path: Path) -> FileKind | None:
             head = stream.read(16)
     except OSError as error:
         raise unreadable_error(path, error.strerror or str(error)) from None
+    if head[8:9] == b"{" and not head.startswith(b"PK"):
+        return None
+    if path.name.lower().endswith(ENDING) and head:
+        hint = "name it as what it is, such as .pt, .weights.h5 or .keras"
+        raise corrupt_error(path, "its name says safetensors, and its content is something else", hint)
     if head.startswith(b"PK"):
         return detect_archive_kind(path)
-    if head[8:9] == b"{":
-        return None
-    kinds = list(builtin_file_kinds())
-    for kind in kinds:
+    for kind in all_file_kinds():
         if kind.first_bytes and head.startswith(kind.first_bytes):
             return kind
-    hint = f"readable are {join_names(['safetensors', *(kind.description for kind in kinds)])}"
+    hint = f"readable are {join_names(['safetensors', *(kind.description for kind in all_file_kinds())])}"
     raise corrupt_error(path, "its format is unknown" if head else "it is empty", hint)
 
 
@@ -70,25 +76,25 @@ def detect_archive_kind(path: Path) -> FileKind:
     if any(is_oversized(m.file_size, m.compress_size) for m in members):
         raise corrupt_error(path, "a member is far larger than the data stored for it")
     names = {m.filename for m in members}
-    for kind in builtin_file_kinds():
+    for kind in all_file_kinds():
         if kind.is_own_archive is not None and kind.is_own_archive(names):
             return kind
-    titles = list(dict.fromkeys(kind.title for kind in builtin_file_kinds()))
+    titles = list(dict.fromkeys(k.title for k in all_file_kinds() if k.is_own_archive is not None))
     raise corrupt_error(path, f"it is a zip archive, but not from {' or '.join(titles)}")
 
 
 def kind_from_name(path: Path) -> FileKind | None:
-    """The kind of an output file by the ending of its name; None is safetensors.
+    """Return the kind of an output file by the ending of its name; None is safetensors.
 
     Raises SpecError SB806 if the ending is unknown.
     """
     name = path.name.lower()
     if name.endswith(ENDING):
         return None
-    kinds = {ending: kind for kind in builtin_file_kinds() for ending in kind.endings}
-    for ending, kind in kinds.items():
-        if name.endswith(ending):
+    for kind in all_file_kinds():
+        if name.endswith(kind.endings):
             return kind
+    kinds = {ending: kind for kind in all_file_kinds() for ending in kind.endings}
     hint = f"the known endings are {', '.join([ENDING, *kinds])}"
     for ending, kind in kinds.items():
         if path.suffix and ending.endswith(path.suffix.lower()):
@@ -98,41 +104,65 @@ def kind_from_name(path: Path) -> FileKind | None:
 
 
 def read_safetensors(path: Path) -> WeightFile:
-    """Read a safetensors file; 16-bit floats become float32. Raises SpecError SB804 if it is invalid."""
+    """Read a safetensors file; 16-bit floats become float32. Raises SpecError SB804 if it is invalid.
+
+    The tensors are views of the file, which is mapped into memory: a conversion copies them once, into its output.
+    """
     from safetensors import SafetensorError, safe_open  # imported late, like numpy
 
-    values: dict[str, Array] = {}
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-            for name, dtype in dtypes.items():
-                if dtype not in NUMBER_TYPES:
-                    reason = f"{name} has the unsupported type {dtype}"
-                    raise corrupt_error(path, reason, "use floats of 16, 32 or 64 bits")
-                if dtype != "BF16":
-                    value = file.get_tensor(name)
-                    values[name] = value.astype("float32") if dtype == "F16" else value
+        with safe_open(path, framework="numpy") as file:  # checks the whole header
+            metadata, names = file.metadata() or {}, list(file.keys())
+        content = map_file(path)
+        header_end = 8 + int.from_bytes(content[:8], "little")
+        entries = json.loads(content[8:header_end])
+        values = {name: view_tensor(path, name, entries[name], content, header_end) for name in names}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise corrupt_error(path, f"it is not a safetensors file: {error}") from None
-    if bfloat16_names := {name for name, dtype in dtypes.items() if dtype == "BF16"}:
-        values |= read_bfloat16(path, bfloat16_names)
     return WeightFile(values, metadata)
 
 
-NUMBER_TYPES = frozenset("F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL".split())
+def map_file(path: Path) -> mmap.mmap | bytes:
+    """Return the content of a file: mapped into memory, except on Windows, where a mapped file cannot be replaced."""
+    if os.name != "posix":
+        return path.read_bytes()
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def read_bfloat16(path: Path, names: set[str]) -> dict[str, Array]:
-    """Read tensors of bfloat16, which NumPy does not know, as float32; the values are the same."""
+NUMPY_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "BOOL": "?",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+}
+
+
+def view_tensor(
+    path: Path, name: str, entry: Mapping[str, Any], content: mmap.mmap | bytes, header_end: int
+) -> Array:
+    """Return a tensor of a safetensors file, by its entry in the header. Raises SpecError SB804 for its type."""
     import numpy as np
-    from safetensors import deserialize
 
-    return {
-        name: (np.frombuffer(entry["data"], "<u2").astype("<u4") << 16).view("<f4").reshape(entry["shape"])
-        for name, entry in deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
-        if name in names
-    }
+    dtype, shape = entry["dtype"], entry["shape"]
+    if dtype not in NUMPY_TYPES:
+        reason = f"{name} has the unsupported type {dtype}"
+        raise corrupt_error(path, reason, "use floats of 16, 32 or 64 bits")
+    offset = header_end + entry["data_offsets"][0]
+    value = np.frombuffer(content, NUMPY_TYPES[dtype], prod(shape), offset).reshape(shape)
+    if dtype == "F16":
+        return value.astype("float32")
+    # NumPy has no bfloat16: it is the upper half of a float32
+    return (value.astype("<u4") << 16).view("<f4") if dtype == "BF16" else value
 
 
 def write_safetensors(path: Path, values: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
@@ -149,7 +179,7 @@ def write_safetensors(path: Path, values: Mapping[str, Array], metadata: Mapping
 
 
 def origin_metadata(model: str) -> dict[str, str]:
-    """The metadata of a canonical file; a single entry, because safetensors does not sort several."""
+    """Return the metadata of a canonical file; a single entry, because safetensors does not sort several."""
     return {ORIGIN_KEY: f"{__version__} {model}"}
 
 

@@ -69,11 +69,11 @@ class TensorDifference:
 
     def to_json(self) -> dict[str, Any]:
         finite = self.relative is not None and self.relative < float("inf")
-        return {"name": self.name, "relative": self.relative if finite else None, "said": self.problem}
+        return {"name": self.name, "relative": self.relative if finite else None, "problem": self.problem}
 
 
 def relative_difference(a: Array, b: Array) -> float:
-    """The largest |a - b| divided by the largest |a|; NaN at the same position counts as equal."""
+    """Return the largest |a - b| divided by the largest |a|; NaN at the same position counts as equal."""
     import numpy as np
 
     a, b = a.astype("float64"), b.astype("float64")

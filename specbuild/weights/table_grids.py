@@ -26,21 +26,21 @@ class Grid:
 
 
 def infer_grid(block: Block, table: Node, axis: str) -> Grid | None:
-    """The grid of one axis of a table, if all values to which it is added have the same."""
+    """Return the grid of one axis of a table, if all values to which it is added have the same."""
     grids = {trace_grid(block, ref, axis) for ref in added_values(block, table)}
     grid = grids.pop() if len(grids) == 1 else None
     return grid if grid is not None and grid.row_count == concrete(table.type[axis]) else None
 
 
 def added_values(block: Block, table: Node) -> Iterator[Ref]:
-    """The values to which a table is added."""
+    """Yield the values to which a table is added."""
     for node in block.nodes:
         if isinstance(node.op, Op) and node.op.is_sum and table.name in node.inputs:
             yield from (ref for ref in node.inputs if ref is not None and ref != table.name)
 
 
 def trace_grid(block: Block, ref: Ref, axis: str) -> Grid | None:
-    """The grid of one axis of a value: the axes flattened into it, and the rows concatenated before them."""
+    """Return the grid of one axis of a value: the axes flattened into it, and the rows concatenated before them."""
     prefix = 0
     for _ in range(MAX_STEPS):
         node = block.find_node(ref)
@@ -60,5 +60,5 @@ def trace_grid(block: Block, ref: Ref, axis: str) -> Grid | None:
             sides = tuple(concrete(types[source.input][side]) for side in source.merged_axes)
             return Grid(sides, prefix + source.offset)
         prefix += source.offset
-        ref = inputs[source.input]
+        ref, axis = inputs[source.input], source.axis or axis
     return None

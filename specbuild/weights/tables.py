@@ -33,7 +33,7 @@ class GridChange(NamedTuple):
 
 
 def adapt_table(weight: MismatchedWeight, adaptation: Adaptation) -> tuple[Array, str]:
-    """The table on the model's grid, and a description."""
+    """Return the table on the model's grid, and a description."""
     value, changes = weight.value, plan_resampling(weight, adaptation)
     method = (adaptation.align_corners, adaptation.antialias)
     for axis, old, new, prefix in changes:
@@ -69,7 +69,7 @@ def plan_resampling(weight: MismatchedWeight, adaptation: Adaptation) -> list[Gr
 
 
 def find_grid_change(weight: MismatchedWeight, adaptation: Adaptation, axis: int) -> GridChange:
-    """The grids of one axis; raises SpecError SB807 if they are unknown or do not match the rows."""
+    """Return the grids of one axis; raises SpecError SB807 if they are unknown or do not match the rows."""
     old_size, new_size = weight.value.shape[axis], weight.location.shape[axis]
     name = weight.axis_names[axis]
     inferred = None if weight.node.inputs else infer_grid(weight.block, weight.node, name)
@@ -97,7 +97,7 @@ def find_grid_change(weight: MismatchedWeight, adaptation: Adaptation, axis: int
 
 
 def count_prefix_rows(old: Sides | None, new: Sides | None, old_size: int, new_size: int) -> int:
-    """The number of rows before the grid: what a stated grid leaves, else as few as leave two squares."""
+    """Return the number of rows before the grid: what a stated grid leaves, else as few as leave two squares."""
     if new is not None:
         return max(new_size - prod(new), 0)
     if old is not None:
@@ -109,7 +109,7 @@ def count_prefix_rows(old: Sides | None, new: Sides | None, old_size: int, new_s
 
 
 def square_sides(positions: int, dimensions: int) -> Sides | None:
-    """The sides of a grid with equal sides; None if there is none with so many positions."""
+    """Return the sides of a grid with equal sides; None if there is none with so many positions."""
     if dimensions == 1:
         return (positions,)
     side = isqrt(max(positions, 0))

@@ -29,7 +29,7 @@ def job(model: Block, backend: str) -> dict[str, Any]:
     inputs = [
         ([2] * x.batched + [concrete(x[a]) for a in natural(x)], x.dtype) for x in model.inputs.values()
     ]
-    return {"model": model.kind, "source": compile_source(model, backend), "inputs": inputs}
+    return {"model": model.name, "source": compile_source(model, backend), "inputs": inputs}
 
 
 @pytest.mark.slow

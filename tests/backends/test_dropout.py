@@ -13,6 +13,7 @@ import pytest
 
 from specbuild.compiler.pipeline import build_graph, compile_source
 from tests.backends.test_op_parity import text
+from tests.system.test_emitted import chosen_names
 
 pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
 
@@ -27,6 +28,12 @@ CASES: dict[str, tuple[str, str, float, tuple[int, ...]]] = {
     "dropout_of_frames": (FRAMES, "- dropout: {rate: 0.3, over: [H, W]}", 0.3, (3, 4)),
     "dropout_of_clips": (FRAMES, "- dropout: {rate: 0.3, over: [T, H, W]}", 0.3, (1, 3, 4)),
     "dropout_nothing": (MAP, "- dropout: {rate: 0}", 0.0, ()),
+    "attention_weights": (
+        MAP,
+        "- slice: {over: H, stop: 1}\n  as: k\n- attention: {query: x, key: k, value: k, over: H, dropout: 0.3}",
+        0.3,
+        (1,),
+    ),
     "drop_path": (MAP, "- drop_path: {rate: 0.3}", 0.3, (1, 2, 3)),
     "drop_path_of_frames": (FRAMES, "- drop_path: {rate: 0.3}", 0.3, (1, 2, 3, 4)),
     "drop_path_nothing": (MAP, "- drop_path: {rate: 0}", 0.0, (1, 2, 3)),
@@ -84,10 +91,12 @@ SCRIPTS = {"torch": TORCH, "keras": KERAS}
 
 @pytest.fixture(scope="module", params=SCRIPTS)
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Every case through a framework's file: outside of training, and twice in it with one seed, compiled or not."""
+    """The cases of the chosen tests through a framework's file: outside of training, and twice in it with one seed,
+    compiled or not."""
     backend, folder = request.param, tmp_path_factory.mktemp("dropout")
     jobs = {}
-    for name, (inputs, steps, *_) in CASES.items():
+    for name in chosen_names(request):
+        inputs, steps, *_ = CASES[name]
         model = build_graph(text(inputs, steps))
         channel_last = [*model.type.axes]
         channel_last.remove("C")

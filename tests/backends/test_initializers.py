@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import specbuild
+from specbuild.compiler.weight_locations import from_framework, locate_weights
+from specbuild.weights.initial import initialize_weights
 
 # Each with the variance and the largest size that it can give (None: no bound). 400 numbers go in, 300 come out.
 LINEAR = {
@@ -70,3 +72,49 @@ def test_of_a_linear_layer(init: str, backend: str) -> None:
 def test_of_a_convolution(init: str, backend: str) -> None:
     step = f'conv: {{channels: 40, kernel: 5, groups: 2, init: "{init}"}}'
     agrees(kernel(step, "{C: 20, H: 8, W: 8}", backend), *CONVOLUTION[init])
+
+
+# Layers with weights of which the frameworks count the inputs and outputs by different axes.
+LAYERS = {
+    "weight": ("{C: 4}", "weight: {axes: {R: 40, C: 160}, INIT}"),
+    "weight of three axes": ("{C: 4}", "weight: {axes: {E: 40, D: 30, C: 8}, INIT}"),
+    "embedding": ("{axes: {T: 2}, dtype: int32}", "embedding: {count: 40, features: 160, INIT}"),
+    "depthwise": ("{C: 40, H: 8, W: 8}", "conv: {channels: 80, kernel: 7, groups: 40, INIT}"),
+    "transposed": ("{C: 20, H: 8, W: 8}", "conv_transpose: {channels: 60, kernel: 5, INIT}"),
+    "transposed groups": (
+        "{C: 40, H: 8, W: 8}",
+        "conv_transpose: {channels: 80, kernel: 5, groups: 4, INIT}",
+    ),
+    "lstm": ("{T: 3, C: 60}", "lstm: {units: 40, INIT}"),
+}
+FANS = ("kaiming_normal", "kaiming_normal(fan_out)", "xavier_uniform", "orthogonal")
+
+
+@pytest.mark.parametrize("init", FANS)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_both_frameworks_begin_alike(layer: str, init: str) -> None:
+    """And as `specbuild weights init` does."""
+    inputs, step = LAYERS[layer]
+    text = (
+        f"specbuild: 1\nmodel: Net\ninputs: {{x: {inputs}}}\nsteps:\n"
+        f"  - {step.replace('INIT', f'init: {init}')}\n    as: layer\noutputs: {{y: layer, z: x}}\n"
+    )
+    model = specbuild.load(text)
+    found = {}
+    for backend in ("torch", "keras"):
+        net, locations = model.build(backend), locate_weights(model.graph, backend)
+        named = net.state_dict().items() if backend == "torch" else [(v.path, v.value) for v in net.weights]
+        found[backend] = from_framework(locations, {name: np.asarray(value) for name, value in named})
+    path = next(path for path, value in found["torch"].items() if value.ndim > 1)
+    drawn = initialize_weights(locate_weights(model.graph, "torch"))[path]
+    for backend in ("torch", "keras"):
+        assert found[backend][path].shape == drawn.shape
+        assert found[backend][path].std() == pytest.approx(drawn.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_a_weight_has_its_axes_in_the_order_written(backend: str) -> None:
+    step = "weight: {axes: {E: 2, D: 3, C: 4, W: 6, H: 5}, init: ones}"
+    text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 4}}}}\nsteps:\n  - {step}\n    as: layer\noutputs: {{y: layer, z: x}}\n"
+    [weight] = locate_weights(specbuild.load(text).graph, backend)
+    assert weight.framework_shape == weight.shape == (2, 3, 4, 6, 5)

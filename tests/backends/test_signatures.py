@@ -5,26 +5,35 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import typing
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import pytest
 import torch
 from torch import nn
 
 from specbuild import backends
 from specbuild.backends.signatures import Signature
+from tests.lazy_modules import lazy_module
+
+keras = lazy_module("keras")
 
 ROOT = Path(__file__).parents[2] / "specbuild" / "backends"
-SCOPES: dict[str, dict[str, Any]] = {
-    "torch": {"torch": torch, "nn": nn, "F": nn.functional},
-    "keras": {"layers": keras.layers, "ops": keras.ops, "self": keras.layers.Layer},
-}
+
+
+@cache
+def scopes() -> dict[str, dict[str, Any]]:
+    """The names that emitted code uses, by the framework."""
+    return {
+        "torch": {"torch": torch, "nn": nn, "F": nn.functional},
+        "keras": {"layers": keras.layers, "ops": keras.ops, "self": keras.layers.Layer},
+    }
 
 
 def helpers(framework: str) -> dict[str, Any]:
@@ -44,7 +53,7 @@ def externals() -> list[Signature]:
 def resolved(function: str) -> Callable[..., Any]:
     """What a name means in an emitted file; a layer of ours with several bases is known by all of them."""
     first, *rest = function.split(".")
-    for framework, scope in SCOPES.items():
+    for framework, scope in scopes().items():
         known = scope if first in scope else helpers(framework)
         if first in known:
             found = known[first]
@@ -67,6 +76,10 @@ def parameters(function: Callable[..., Any]) -> dict[str, Any]:
             own = inspect.signature(maker).parameters.values()
         except ValueError:  # written in C: PyTorch tells its signature in the first line of its documentation
             own = inspect.signature(written_in_c(maker)).parameters.values()
+        for overload in (
+            typing.get_overloads(maker)[:1] if inspect.isfunction(maker) else ()
+        ):  # nn.RNN names its arguments only there
+            own = [*inspect.signature(overload).parameters.values(), *own]
         found = {p.name: p.default for p in own if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} | found
         if not any(p.kind is p.VAR_KEYWORD for p in own):
             break

@@ -3,7 +3,6 @@ XLA, exported."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from specbuild.compiler.pipeline import build_graph
 from tests.backends.ops import convolution, convolution_transpose, index, neighbourhood, pooling, resizing
 from tests.backends.test_op_parity import text
-from tests.system.test_emitted import failures, job
+from tests.system.test_emitted import Checks, chosen_names
 
 pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
 
@@ -89,26 +88,30 @@ steps:
 """
 
 
+# A file for each helper, and one whose blocks use them by their parameters.
+NAMES = [*ONE_EACH, "blocks"]
+
+
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file for each helper, and one whose blocks use them by their parameters."""
-    folder = tmp_path_factory.mktemp("helpers")
-    found = [job(name, build_graph(text(*CASES[name])), folder) for name in ONE_EACH]
-    found.append(job("blocks", build_graph(BLOCKS), folder))
-    (folder / "jobs.json").write_text(json.dumps(found))
-    return folder / "jobs.json"
+def checks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checks:
+    texts = {name: BLOCKS if name == "blocks" else text(*CASES[name]) for name in chosen_names(request)}
+    models = {name: build_graph(spec) for name, spec in texts.items()}
+    return Checks(models, tmp_path_factory.mktemp("helpers"))
 
 
-def test_torch(jobs: Path) -> None:
-    assert failures("torch_checks.py", jobs) == {}
+@pytest.mark.parametrize("name", NAMES)
+def test_torch(checks: Checks, name: str) -> None:
+    assert checks.failures_of(name, "torch_checks.py") == {}
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "jax", "torch"])
-def test_keras(jobs: Path, runtime: str) -> None:
-    assert failures("keras_checks.py", jobs, KERAS_BACKEND=runtime) == {}
+@pytest.mark.parametrize("name", NAMES)
+def test_keras(checks: Checks, name: str, runtime: str) -> None:
+    assert checks.failures_of(name, "keras_checks.py", KERAS_BACKEND=runtime) == {}
 
 
-@pytest.mark.parametrize("runtime", ["tensorflow", "jax"])
-def test_keras_compiled_by_xla(jobs: Path, runtime: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_keras_compiled_by_xla(checks: Checks, name: str) -> None:
+    """On TensorFlow: on JAX, XLA compiles everything, also the training steps of `test_keras`."""
     root = str(Path(__file__).parents[2])
-    assert failures("xla_checks.py", jobs, KERAS_BACKEND=runtime, PYTHONPATH=root) == {}
+    assert checks.failures_of(name, "xla_checks.py", KERAS_BACKEND="tensorflow", PYTHONPATH=root) == {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
@@ -102,7 +104,7 @@ def shell(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess
 def test_check(run: Run) -> None:
     done = run("check", "net.yaml")
     assert (done.code, done.err) == (0, "")
-    assert done.out == "net.yaml: GateNet is valid: 440 parameters, 55,472 multiply-adds\n"
+    assert done.out == "net.yaml: GateNet is valid and gives {C: 10}: 440 parameters, 55,472 multiply-adds\n"
 
 
 def test_check_finds_all_that_is_wrong(run: Run) -> None:
@@ -116,11 +118,20 @@ def test_check_finds_all_that_is_wrong(run: Run) -> None:
 
 
 def test_check_as_json(run: Run) -> None:
-    assert run("check", "net.yaml", "--format", "json").out == "[]\n"
     Path("a.yaml").write_text(BROKEN)
     done = run("check", "a.yaml", "net.yaml", "--format", "json")
-    [*faults] = json.loads(done.out)
+    document = json.loads(done.out)
+    faults = document["errors"]
     assert done.code == 3
+    assert document["valid"] == [
+        {
+            "file": "net.yaml",
+            "model": "GateNet",
+            "outputs": {"output": {"axes": {"C": 10}, "dtype": "float"}},
+            "parameters": 440,
+            "multiply_adds": 55472,
+        }
+    ]
     assert (faults[0]["code"], faults[0]["file"], faults[0]["line"]) == ("SB101", "a.yaml", 30)
 
 
@@ -400,6 +411,28 @@ def test_show_as_json(run: Run) -> None:
     assert (gates["kind"], gates["times"], len(gates["steps"])) == ("Gate", 3, 6)
 
 
+def test_schema_to_a_file(run: Run, tmp_path: Path) -> None:
+    """The file appears whole, or stays as it was."""
+    file = tmp_path / "own.schema.json"
+    assert run("schema", "net.yaml", "-o", str(file)).err.startswith("wrote ")
+    written = file.read_text()
+    assert written == run("schema", "net.yaml").out
+    assert run("schema", "net.yaml", "-o", str(file)).err.startswith("unchanged ")
+    assert run("schema", "none.yaml", "-o", str(file)).code == 3
+    assert file.read_text() == written and list(tmp_path.glob(".specbuild*")) == []
+    (tmp_path / "net.py").write_text("x = 1\n")
+    refused = run("schema", "-o", str(tmp_path / "net.py"))
+    assert refused.code == 2 and "SB702" in refused.err
+    assert (tmp_path / "net.py").read_text() == "x = 1\n"
+
+
+def test_a_command_leaves_the_process_as_it_was(run: Run) -> None:
+    before = gc.get_threshold(), signal.getsignal(signal.SIGTERM)
+    for arguments in (["check", "net.yaml"], ["check", "none.yaml"], ["--version"]):
+        run(*arguments)
+        assert (gc.get_threshold(), signal.getsignal(signal.SIGTERM)) == before
+
+
 def test_schema(run: Run) -> None:
     general = json.loads(run("schema").out)
     assert general["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -413,6 +446,13 @@ def test_library_list(run: Run) -> None:
     assert all(f"  {op} " in done.out for op in OPS)
     listed = json.loads(run("library", "list", "--json").out)
     assert {op for family in listed["ops"].values() for op in family} == set(OPS)
+
+
+def test_library_list_is_cut_on_a_terminal_only(run: Run) -> None:
+    whole = first_sentence(OPS["conv"].summary)
+    assert whole in run("library", "list").out
+    seen = terminal("library", "list", COLUMNS="60")
+    assert whole not in seen and max(map(len, seen.splitlines())) <= 60
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -506,7 +546,7 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.code == 0
     assert "+ python " in done.out
     doctor = sys.modules["specbuild.cli.doctor"]
-    monkeypatch.setattr(doctor, "installed_version", lambda name: None)
+    monkeypatch.setattr(doctor, "installed_version", lambda *names: None)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     bare = run("doctor")
     assert bare.code == 0
@@ -533,6 +573,9 @@ def test_version_and_help(run: Run) -> None:
         (["compile", "net.yaml", "-b", "tensorflow"], 2),
         (["compile", "net.yaml", "-b", "all", "-o", "-"], 2),
         (["compile", "net.yaml", "-b", "all", "-o", "-", "--json", "--check"], 2),
+        (["compile", "net.yaml", "-b", "all", "-o", "out.py"], 2),
+        (["compile", "net.yaml", "-b", "all", "--layout", "package", "-o", "out.py"], 2),
+        (["draw", "net.yaml", "--format", "svg", "-o", "out.png"], 2),
         (["compile", "-b", "torch"], 2),
         (["frobnicate"], 2),
         (["check", "net.yaml", "--format", "xml"], 2),
@@ -543,6 +586,25 @@ def test_version_and_help(run: Run) -> None:
 )
 def test_exit_codes(run: Run, arguments: list[str], code: int) -> None:
     assert run(*arguments).code == code
+
+
+def test_a_name_of_one_file_is_no_folder(run: Run) -> None:
+    done = run("compile", "net.yaml", "-b", "all", "-o", "out.py")
+    said = " ".join(done.err.replace("\u2502", " ").split())
+    assert (
+        "out.py is the name of one file, and several frameworks give several files; give a folder: -o out/"
+        in said
+    )
+    assert not Path("out.py").exists()
+    Path("made.py").mkdir()
+    assert run("compile", "net.yaml", "-b", "all", "-o", "made.py").code == 0
+    done = run("draw", "net.yaml", "--format", "svg", "-o", "x.png")
+    said = " ".join(done.err.replace("\u2502", " ").split())
+    assert (
+        "x.png is the name of a file in the format png, not svg; leave --format out, or write -o x.svg"
+        in said
+    )
+    assert not Path("x.png").exists()
 
 
 def test_a_bug_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -663,7 +725,7 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
 def test_load() -> None:
     model = specbuild.load(NET, classes=5)
     assert (model.name, model.parameters, repr(model)) == ("GateNet", 395, "<GateNet: 395 parameters>")
-    assert model.graph.kind == "GateNet"
+    assert model.graph.name == "GateNet"
     assert "gates" in model.summary()
     assert model.source("torch") == specbuild.compile(NET, "torch", classes=5)
 
@@ -695,7 +757,7 @@ def test_unknown_backend() -> None:
 
 
 def test_a_framework_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["specbuild.runtimes.live_model"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["specbuild.api"], "find_spec", lambda name: None)
     with pytest.raises(SpecError) as found:
         specbuild.load(NET).build("torch")
     assert found.value.code == "SB603"

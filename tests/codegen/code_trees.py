@@ -57,7 +57,7 @@ def _larger(parts: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
         st.builds(code.Call, names | parts, tuples(items), keywords | unpacked),
         st.builds(code.Call, names, tuples(items)),
         st.builds(code.Attribute, parts, words),
-        st.builds(code.Index, parts, tuples(parts | st.builds(code.Slice, maybe, maybe, maybe), 3, 1)),
+        st.builds(code.Index, parts, tuples(parts | st.builds(code.SliceExpr, maybe, maybe, maybe), 3, 1)),
         st.builds(code.Infix, st.sampled_from(sorted(INFIX)), parts, parts),
         st.builds(code.Infix, st.sampled_from(["+", "*", "and"]), parts, parts),
         st.builds(code.Prefix, st.sampled_from(["-", "not", "~"]), parts),

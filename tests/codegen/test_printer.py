@@ -34,7 +34,6 @@ from specbuild.codegen.tree import (
     If,
     Index,
     Infix,
-    Input,
     ListComprehension,
     ListOf,
     Literal,
@@ -43,12 +42,13 @@ from specbuild.codegen.tree import (
     Parameter,
     Prefix,
     Return,
-    Slice,
+    SliceExpr,
     Star,
     Statement,
     TupleOf,
     Unpack,
-    substitute_inputs,
+    ValuePlaceholder,
+    substitute_placeholders,
     walk_expression,
 )
 from tests.codegen.code_trees import expressions, modules, simple_statements
@@ -327,7 +327,7 @@ def spelled(expr: Expr) -> str:
             return f"({spelled(of)}.{name})"
         case Index(of, items):
             return f"({spelled(of)}[{', '.join(map(spelled, items))}])"
-        case Slice(lower, upper, step):
+        case SliceExpr(lower, upper, step):
             return ":".join("" if part is None else spelled(part) for part in (lower, upper, step))
         case Infix(operator, left, right):
             return f"({spelled(left)} {operator} {spelled(right)})"
@@ -398,11 +398,11 @@ def test_inputs_are_replaced_everywhere() -> None:
     names = [part.text for part in walk_expression(places) if isinstance(part, Name)]
     numbered = parse_code(print_expression(places))
     for index, name in enumerate(names):
-        numbered = _renamed(numbered, name, Input(index))
+        numbered = _renamed(numbered, name, ValuePlaceholder(index))
     assert not any(isinstance(part, Name) for part in walk_expression(numbered))
-    assert substitute_inputs(numbered, [Name(name) for name in names]) == places
+    assert substitute_placeholders(numbered, [Name(name) for name in names]) == places
     with pytest.raises(AssertionError, match="not substituted"):
-        print_expression(Input(0))
+        print_expression(ValuePlaceholder(0))
 
 
 def _renamed(expr: Expr, name: str, new: Expr) -> Expr:

@@ -11,10 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
 import numpy as np
 
 RATE, DECAY, LAYERS = 0.5, 0.25, 0.5
@@ -27,6 +23,11 @@ def scope(file: Path) -> dict[str, Any]:
 
 
 def main(files: list[Path]) -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    import keras
+
     told: dict[str, Any] = {}
     for file in files:
         made = scope(file)

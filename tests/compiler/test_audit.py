@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,10 @@ def test_emitted_files_pass(path: Path, backend: str) -> None:
 @pytest.mark.parametrize("backend", backends.BACKEND_NAMES)
 def test_helpers_pass(backend: str) -> None:
     """Each helper by itself, with every name that it may take from its file: none needs what the audit refuses."""
-    imports = {
-        "torch": "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
-    }
-    imports["keras"] = "import math\n\nimport keras\nfrom keras import layers, ops\n"
+    imports = import_module(f"specbuild.backends.{backend}.module_file").IMPORTS
     prelude = backends.load_backend(backend).helper_sources()
     assert prelude
-    audit_source("\n\n\n".join([imports[backend], *prelude.values()]) + "\n", backend)
+    audit_source("\n\n\n".join(["\n".join(imports.values()), *prelude.values()]) + "\n", backend)
 
 
 REFUSED = {

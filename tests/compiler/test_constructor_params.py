@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -34,31 +35,46 @@ steps:
 """
 
 
-def taken(outer: str = "true", inner: str = "true") -> set[str]:
-    """The parameters of the constructor of the model, in both frameworks."""
+def taken(outer: str = "true", inner: str = "true") -> tuple[set[str], list[str]]:
+    """The parameters of the constructor of the model, in both frameworks, and what it refuses."""
     model = build_graph(SPEC.format(outer=outer, inner=inner))
-    torch = re.search(r"class Net.*?def __init__\((.*?)\)", compile_source(model, "torch"), re.DOTALL)
-    keras = re.search(r"def Net\((.*?)\) ->", compile_source(model, "keras"), re.DOTALL)
+    torch = re.search(
+        r"class Net.*?def __init__\((.*?)\)(.*?)def ", compile_source(model, "torch"), re.DOTALL
+    )
+    keras = re.search(r"def Net\((.*?)\) ->(.*)", compile_source(model, "keras"), re.DOTALL)
     assert torch and keras
     found = {name for name in ("deep", "width", "mode") if re.search(rf"\b{name}\b", torch[1])}
     assert found == {name for name in ("deep", "width", "mode") if re.search(rf"\b{name}\b", keras[1])}
-    return found
+    refused = [re.findall(r'ValueError\(\s*"(.*)"', source[2]) for source in (torch, keras)]
+    assert refused[0] == refused[1]
+    return found, refused[0]
 
 
 @pytest.mark.parametrize(
-    "condition", ["deep > 1", "1 < deep", "deep != 7", "deep >= 2 and width > 0", "not deep == 5"]
+    ("condition", "message"),
+    [
+        ("deep > 1", "this Net has no code for deep <= 1"),
+        ("1 < deep", "this Net has no code for 1 >= deep"),
+        ("deep != 7", "this Net has no code for deep == 7"),
+        ("deep >= 2 and width > 0", "this Net is only for deep >= 2 and width > 0"),
+        ("not deep == 5", "this Net has no code for deep == 5"),
+    ],
 )
-def test_a_step_that_hangs_on_it_is_no_promise(condition: str) -> None:
-    assert taken(outer=condition) == {"width"}
+def test_a_step_that_hangs_on_it_sets_a_limit(condition: str, message: str) -> None:
+    assert taken(outer=condition) == ({"deep", "width"}, [message])
 
 
-def test_nor_is_one_inside_a_block_that_is_given_it() -> None:
-    assert taken(inner="count < 3") == {"width"}
+def test_a_step_inside_a_block_sets_a_limit_for_the_block() -> None:
+    assert taken(inner="count < 3") == ({"deep", "width"}, [])
+    source = compile_source(build_graph(SPEC.format(outer="true", inner="count < 3")), "torch")
+    assert re.search(
+        r'class Tail.*if count >= 3:\s+raise ValueError\("this Tail has no code for', source, re.S
+    )
 
 
 def test_what_every_value_bears_is_kept() -> None:
-    assert taken() == {"deep", "width"}
-    assert taken(outer="width > 0") == {"deep", "width"}  # below 1 there is no such model
+    assert taken() == ({"deep", "width"}, [])
+    assert taken(outer="width > 0") == ({"deep", "width"}, [])  # below 1 there is no such model
 
 
 def test_thresholds() -> None:
@@ -70,3 +86,120 @@ def test_thresholds() -> None:
     assert set(find_thresholds(documents, ["deep"])) == {0, 1, 2, 4}
     assert find_thresholds([{"when": "other > 1"}], ["deep"]) == []
     assert find_thresholds([{"when": "mode == 'fast'"}], ["mode"]) == ["fast"]
+
+
+def test_documentation_has_no_thresholds() -> None:
+    """`doc` of specs, blocks, parameters and steps; an argument called `doc` is an expression."""
+    spec = {
+        "specbuild": 1,
+        "doc": "deep < 2 < 7",
+        "params": {"deep": {"type": "int", "doc": "deep < 3"}, "doc": "deep < 4"},
+        "blocks": {"Tail": {"doc": "deep < 5", "steps": [{"relu": {}, "doc": "deep < 6"}]}},
+        "steps": [{"Tail": {"doc": "deep < 20"}, "doc": "deep < 7"}],
+    }
+    assert set(find_thresholds([spec], ["deep"])) == {3, 4, 5, 19, 20, 21}
+
+
+def test_parameters_are_plain_if_trials_take_too_long() -> None:
+    """Each of 150 conditions flips; to try every parameter by itself would elaborate 150 models of 150 steps."""
+    names = [f"p{i}" for i in range(150)]
+    params = "".join(f"  {name}: 4\n" for name in names)
+    steps = "".join(f"  - linear: {{features: {name}}}\n    when: {name} < 6\n" for name in names)
+    spec = f"specbuild: 1\nmodel: Net\nparams:\n{params}inputs: {{x: {{C: 4}}}}\nsteps:\n{steps}"
+    begin = time.process_time()
+    assert "def __init__(self) -> None:" in compile_source(build_graph(spec), "torch")
+    assert time.process_time() - begin < 5
+
+
+FLIPS = """
+specbuild: 1
+model: Net
+params: {{{params}}}
+inputs: {{x: {{C: 4, T: 8}}}}
+steps:
+  - {{linear: {{features: {features}}}, as: a}}
+  - {{linear: {{features: 5}}, when: {when}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("params", "features", "when", "signature", "refused"),
+    [
+        ("width: 4", "width", "2 * width > 5", "width: int = 4", "2 * width <= 5"),
+        ("width: 16", "width // 4", "a.C > 2", "width: int = 16", "width // 4 <= 2"),
+        (
+            "width: 4, k: 2 * width",
+            "width",
+            "k > 5",
+            "",
+            "",
+        ),  # k could be given too, so neither is an argument
+        ("width: 4, deep: width > 2", "width", "deep", "", ""),
+        ("depths: [4, 2]", "depths[0]", "len(depths) > 1", "", "len(depths) <= 1"),
+        ("depths: [4, 2]", "depths[0]", "sum(depths) > 4", "", "sum(depths) <= 4"),
+        ("width: 4", "width", "width % 3 != 0", "width: int = 4", "width % 3 == 0"),
+    ],
+)
+def test_a_condition_that_no_usual_value_changes(
+    params: str, features: str, when: str, signature: str, refused: str
+) -> None:
+    """Half of a width is no value that is tried for it, and a list is made longer only."""
+    text = FLIPS.format(params=params, features=repr(features), when=repr(when))
+    source = compile_source(build_graph(text), "torch")
+    if not refused:
+        assert "def __init__(self) -> None:" in source
+        return
+    assert f"this Net has no code for {refused}" in source
+    assert signature in source
+
+
+def test_a_check_of_a_derived_number_comes_after_it() -> None:
+    text = FLIPS.format(params="depths: [1, 2], k: len(depths)", features="'depths[0]'", when="true")
+    text = text.replace("when: true", "repeat: k")
+    source = compile_source(build_graph(text), "torch")
+    assert source.index("k = len(depths)") < source.index("if k < 1:")
+    assert "k = len(depths)" in compile_source(build_graph(text), "keras")
+
+
+HEADS = """
+specbuild: 1
+model: Net
+params: {{heads: 4, size: 4}}
+inputs: {{x: {{T: 6, C: 16}}}}
+blocks:
+  Split:
+    params: {{heads: 4, size: 4}}
+    inputs: {{x: [T, C]}}
+    steps:
+      - {{linear: {{features: x.C}}}}
+      - {{unflatten: {{into: {{{into}}}}}}}
+      - {{softmax: {{over: heads}}}}
+      - {{flatten: {{axes: [heads, C]}}}}
+steps:
+  - {{Split: {{heads: heads, size: size}}}}
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+@pytest.mark.parametrize(
+    ("into", "message"),
+    [
+        ("heads: heads, C: -1", "in_channels must be divisible by heads"),
+        ("heads: heads, C: x.C // heads", "in_channels must be divisible by heads"),
+        ("heads: x.C // size, C: size", "in_channels must be divisible by size"),
+        ("heads: heads, C: size", "in_channels must be heads * size"),
+    ],
+)
+def test_an_axis_is_split_into_parts_that_fit(into: str, message: str, backend: str) -> None:
+    """Otherwise the reshape of Keras would mix samples without a word."""
+    assert f'"{message}"' in compile_source(build_graph(HEADS.format(into=into)), backend)
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_the_channels_of_a_model_are_split_into_parts_that_fit(backend: str) -> None:
+    """They are a number in its code. Other axes can have other sizes, which are no concern of the constructor."""
+    text = "specbuild: 1\nmodel: Net\nparams: {heads: 4}\ninputs: {x: {T: 12, C: 16}}\nsteps:\n"
+    text += "  - linear: {features: 16}\n  - unflatten: {axis: %s, into: {heads: heads, %s: -1}}\n"
+    source = compile_source(build_graph(text % ("C", "C")), backend)
+    assert 'ValueError("heads must be a divisor of 16")' in source
+    assert "heads must be" not in compile_source(build_graph(text % ("T", "T")), backend)

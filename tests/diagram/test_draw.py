@@ -14,6 +14,7 @@ import time
 import xml.etree.ElementTree as ET
 from functools import cache
 from itertools import combinations
+from math import hypot
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +24,14 @@ import specbuild
 from specbuild import Model, SpecError
 from specbuild.cli.terminal import ExitCode, exit_code
 from specbuild.diagram import DetailLevel, DrawingStyle, graphviz_process
+from specbuild.diagram.captions import format_named_value, format_values
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.palette import FILLS
 from specbuild.diagram.panel_selection import plan_view
-from specbuild.diagram.scene import Rect, Scene, ShapeGroup, Text
+from specbuild.diagram.scene import Curve, Rect, Scene, ShapeGroup, TextLine
 from specbuild.diagram.text_metrics import FONTS, advance_widths, display_text
 from specbuild.diagram.view_model import View
+from specbuild.expressions import symbolic
 from specbuild.ir.cost import CostCounter
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 
@@ -105,7 +108,7 @@ def test_page(path: Path) -> None:
         assert apart, (a, b)
     for group in page.groups:
         for s in group.shapes:
-            if isinstance(s, Text):
+            if isinstance(s, TextLine):
                 left = s.x - s.width / 2 if s.is_centered else s.x
                 assert left >= 0 and left + s.width <= page.width and 0 < s.y < page.height, s
                 assert set(s.text) <= set(advance_widths(s.bold)), (
@@ -129,13 +132,32 @@ def test_page(path: Path) -> None:
     assert page.height / page.width < 2
 
 
+def gap(point: tuple[float, float], frame: tuple[float, float, float, float]) -> float:
+    """How far a point is from a frame, outside or inside of it."""
+    (x, y), (x0, y0, x1, y1) = point, frame
+    outside = hypot(max(x0 - x, 0, x - x1), max(y0 - y, 0, y - y1))
+    return outside or min(x - x0, x1 - x, y - y0, y1 - y)
+
+
+@pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)
+def test_arrows_touch_what_they_point_to(path: Path) -> None:
+    """They end at the frame of a box; an arrow from below to a symbol with a name may end under the name."""
+    groups = scene(load(path)).groups
+    frames = [frame(group) for group in groups if group.role == "box"]
+    curves = [s for g in groups if g.role in ("link", "leap") for s in g.shapes if isinstance(s, Curve)]
+    for end in (curve.points[-1] for curve in curves if curve.has_arrow):
+        nearest = min(frames, key=lambda f: gap(end, f))
+        is_symbol = nearest[2] - nearest[0] == nearest[3] - nearest[1]
+        assert gap(end, nearest) <= (12.5 if is_symbol else 3), (end, nearest)
+
+
 @pytest.mark.parametrize("path", ZOO, ids=lambda p: p.stem)
 def test_text_stays_in_its_box(path: Path) -> None:
     for group in scene(load(path), DetailLevel(1)).groups:
         if group.role == "box":
             x0, y0, x1, y1 = frame(group)
             for s in group.shapes:
-                if isinstance(s, Text) and not s.is_centered:
+                if isinstance(s, TextLine) and not s.is_centered:
                     assert x0 < s.x and s.x + s.width < x1 + 0.1 and y0 < s.y < y1, s
 
 
@@ -151,7 +173,7 @@ def test_every_step_is_drawn(path: Path) -> None:
         found |= {step for box in panel.boxes for step in box.steps}
     for block in distinct_blocks(model.graph):
         names = {node.name for node in block.nodes if not isinstance(node.op, Skip)}
-        assert names <= steps[block.kind], names - steps[block.kind]
+        assert names <= steps[block.name], names - steps[block.name]
 
 
 @pytest.mark.parametrize("path", ZOO + LANGUAGE, ids=lambda p: p.stem)
@@ -198,6 +220,7 @@ def test_repeats_shared_weights_and_conditions_are_told() -> None:
 # -- limits
 
 
+@pytest.mark.slow
 def test_five_thousand_steps() -> None:
     """In a row, or in repeats of repeats: drawn at once, and what was summed up is said."""
     flat = "\n".join(f"  - conv: {{channels: 8}}\n    as: c{i}" for i in range(5000))
@@ -484,3 +507,25 @@ def test_refusals(run_draw: RunDraw, tmp_path: Path, arguments: list[str], code:
     assert done.returncode == code and said in told, told
     assert "Traceback" not in told
     assert (tmp_path / "mine.yaml").read_text() == "specbuild: 1\n" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_parameter_that_varies_is_shown_by_its_values() -> None:
+    """Under its own name it says nothing: `stride` as an attribute, `heads` as an argument."""
+    picture = load(path_of("resnet")).picture("dot").decode()
+    assert "conv 3×3, stride 1 or 2" in picture and ", stride\\n" not in picture
+    values = [symbolic(n, "heads") for n in (3, 6, 24)]
+    assert format_named_value("heads", values, format_values(values)) == "heads 3…24"
+    same = [symbolic(3, "heads")] * 2
+    assert format_named_value("heads", same, format_values(same)) == "heads 3"
+
+
+def test_a_cost_that_varies_is_not_shown_in_part() -> None:
+    """The two convolutions differ in their parameters: the box does not show those of the norm alone."""
+    boxes = [
+        box
+        for panel in seen(specbuild.load(ROOT / "examples" / "rgbd_net.yaml")).panels
+        for box in panel.boxes
+    ]
+    [stem] = [box for box in boxes if box.steps == ("conv1", "bn1", "relu")]
+    assert [chip.text for chip in stem.chips] == ["batch_norm", "relu"]
+    assert (stem.parameters, stem.macs) == (0, 0)

@@ -17,7 +17,7 @@ from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diff import Diff, diff_document, diff_models, report_lines
 from specbuild.diff.flatten import flatten_model
 from specbuild.diff.fold import format_ranges, split_into_boxes
-from specbuild.diff.renames import weight_rules
+from specbuild.diff.renames import former_weight_rules
 from specbuild.elaborate import elaborate
 from specbuild.ir.graph import Block
 from specbuild.weights.published_names import convert_published_weights
@@ -138,7 +138,7 @@ def test_nothing_golden_is_left_over() -> None:
 def test_a_model_is_itself(path: Path) -> None:
     here = diff_models(built((path, None)), built((path, None)))
     assert here.equal
-    assert not here.weights or {w.fate for w in here.weights} == {"carried"}
+    assert not here.weights or {w.fate for w in here.weights} == {"unchanged"}
     assert here.matching.path_after == {step: step for step in here.before.steps}
     [line] = report_lines(here, "a", "b")
     assert str(line) == "a and b are the same model: the same steps, wiring, sizes and names"
@@ -174,7 +174,7 @@ def test_the_other_way_round(name: str) -> None:
     assert set(forth.matching.path_after.items()) == {
         (new, old) for old, new in back.matching.path_after.items()
     }
-    assert len(forth.weights_with_fate("carried")) == len(back.weights_with_fate("carried"))
+    assert len(forth.weights_with_fate("unchanged")) == len(back.weights_with_fate("unchanged"))
 
 
 def test_every_step_has_one_fate() -> None:
@@ -251,11 +251,11 @@ def test_marks_for_a_drawing() -> None:
 def test_weights_are_those_of_the_model(path: Path) -> None:
     model = built((path, None))
     here = [
-        (f"{step.path}.{name}", h.shape, h.trained)
+        (f"{step.path}.{name}", h.shape, h.is_trainable)
         for step in flatten_model(model).steps.values()
         for name, h in step.weights.items()
     ]
-    assert sorted(here) == sorted((h.path, h.shape, h.is_trained) for h in locate_weights(model, "torch"))
+    assert sorted(here) == sorted((h.path, h.shape, h.is_trainable) for h in locate_weights(model, "torch"))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -268,7 +268,7 @@ def test_every_weight_has_one_fate(name: str) -> None:
     assert sum(w.before is not None for w in here.weights) == len(before)
     assert sum(w.after is not None for w in here.weights) == len(after)
     for w in here.weights:
-        assert (w.fate == "carried") == (
+        assert (w.fate == "unchanged") == (
             w.before == w.after and w.shape_before == w.shape_after and w.before is not None
         )
 
@@ -301,7 +301,7 @@ def test_every_weight_has_one_fate(name: str) -> None:
 def test_rules_carry_what_moved(before: str, after: str, expected: dict[str, str]) -> None:
     """In the new spec's `weights`, they bring every old value to where it belongs."""
     here = compared(before, after)
-    moved = weight_rules(here)
+    moved = former_weight_rules(here)
     assert moved == expected
     section = "".join(f"    {json.dumps(was)}: {json.dumps(now)}\n" for was, now in moved.items())
     model = build_graph(f"{after}weights:\n  former:\n{section}")
@@ -328,7 +328,7 @@ def test_another_op_at_the_same_path_keeps_no_weights() -> None:
     before = plain("  - conv: {channels: 4}\n    as: a\n")
     here = compared(before, plain("  - conv_transpose: {channels: 4, kernel: 3, padding: 1}\n    as: a\n"))
     assert [c.subject for c in here.changed["a"]] == ["op"]
-    assert {w.fate for w in here.weights} == {"added", "gone"}
+    assert {w.fate for w in here.weights} == {"added", "removed"}
 
 
 # -------------------------------------------------------------------------------------------------------- folding
@@ -448,7 +448,7 @@ def test_as_json(run: Run) -> None:
     }
     assert here["before"]["parameters"] - here["after"]["parameters"] == 42
     assert here["rules"] == {"head.{rest}": "top.{rest}"}
-    assert {w["fate"] for w in here["weights"]} == {"carried", "moved", "gone"}
+    assert {w["fate"] for w in here["weights"]} == {"unchanged", "moved", "removed"}
     assert json.loads(run("diff", "net.yaml", "net.yaml", "--json").out)["equal"] is True
 
 
@@ -468,6 +468,7 @@ def chain(n: int, name: str = "a", activation: str = "relu", first: str = "") ->
     return elaborate(*open_spec(plain(first + steps)))
 
 
+@pytest.mark.slow
 def test_time_grows_with_the_steps() -> None:
     """2,500 steps against as many take about a second; quadratic work would take minutes."""
     before = chain(1250)

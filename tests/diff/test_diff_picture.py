@@ -20,7 +20,7 @@ from specbuild.diagram import DetailLevel
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_SIGNS, OLD_SUFFIX, ChangeCount
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_selection import plan_view
-from specbuild.diagram.scene import Curve, Rect, Text
+from specbuild.diagram.scene import Curve, Rect, TextLine
 from specbuild.diagram.view_model import Box, Panel, View
 from specbuild.diff import Diff, diff_models
 from specbuild.diff.merge_models import ModelMerger
@@ -158,9 +158,9 @@ def test_the_page_is_in_order(name: str, back: bool) -> None:
     for group in cards:
         x0, y0, x1, y1 = frame(group)
         for s in group.shapes:
-            if isinstance(s, Text) and not s.is_centered:
+            if isinstance(s, TextLine) and not s.is_centered:
                 assert x0 < s.x and s.x + s.width < x1 + 0.1 and y0 < s.y < y1, s
-    legend = [s.text for g in page.groups if g.role == "legend" for s in g.shapes if isinstance(s, Text)]
+    legend = [s.text for g in page.groups if g.role == "legend" for s in g.shapes if isinstance(s, TextLine)]
     marks = {box.change for box in drawn.all_boxes()} - {""}
     assert {word for word in CHANGE_LABELS.values() if word in legend} == {
         CHANGE_LABELS[mark] for mark in marks
@@ -298,7 +298,7 @@ def test_not_by_colour_alone() -> None:
                 for s in group.shapes
                 if isinstance(s, Rect) and s.stroke == f"mark:{mark}" and s.stroke_width
             )
-            signs = [s.text for s in group.shapes if isinstance(s, Text) and s.is_centered]
+            signs = [s.text for s in group.shapes if isinstance(s, TextLine) and s.is_centered]
             found_looks[mark] = (
                 signs[0],
                 max(s.stroke_width for s in group.shapes if isinstance(s, Rect)),

@@ -261,7 +261,7 @@ def test_expressions_read_the_files_parameters_and_what_goes_in() -> None:
 def test_removed_steps_pass_on_what_goes_in() -> None:
     model = edited("{remove: layer3}\n{remove: layer4}").graph
     assert model.find_node("fc").type["C"] == 1000  # type: ignore[union-attr]
-    assert model.find_node("mean").type["C"] == 128  # type: ignore[union-attr]
+    assert model.find_node("pooled").type["C"] == 128  # type: ignore[union-attr]
 
 
 def test_edits_of_an_imported_file_come_before_those_of_the_importing() -> None:
@@ -280,7 +280,7 @@ edits:
     from specbuild.compiler.pipeline import elaborate_model, open_spec
     from specbuild.frontend.source import Source
 
-    found = elaborate_model(*open_spec(Source(text, "tests/twice.yaml"), ROOT)).unpruned
+    found = elaborate_model(*open_spec(Source(text, "tests/twice.yaml"), ROOT)).full_graph
     paths = [path for _, path in found.applied_edits]
     assert "inner.backbone.stage2.0.norm2" in paths
     assert paths.count("inner.backbone.stage2.0.attention.gate") == 1
@@ -392,7 +392,9 @@ def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
     torch_model = edited(FROZEN)
     for found, around in zip(in_keras["frozen"], ("", "net/"), strict=True):
         left = tuple(around + name.replace(".", "/") for name in LEFT)
-        kept = [(around + h.framework_path, h.is_trained) for h in locate_weights(torch_model.graph, "keras")]
+        kept = [
+            (around + h.framework_path, h.is_trainable) for h in locate_weights(torch_model.graph, "keras")
+        ]
         assert found["trained"] == sorted(name for name, trained in kept if trained and name.startswith(left))
         assert found["moved"] == sorted(
             name for name, trained in kept if not trained and name.startswith(left)
@@ -403,6 +405,36 @@ def test_frozen_parts_stay_in_keras(in_keras: dict[str, Any]) -> None:
 def test_what_stands_in_a_frozen_block_is_not_named_again() -> None:
     source = edited("{freeze: 'layer[1-4].**'}").source("torch")
     assert source.count("requires_grad_") == 1 and "self.layer1," in source and "self.layer1[0]" not in source
+
+
+WITHOUT_INPUT = """
+specbuild: 1
+model: Net
+inputs: {{x: {{C: 3}}}}
+steps:
+  - weight: {{axes: {{C: 3}}}}
+    as: bias
+  - add: {{of: [x, bias], broadcast: true}}
+edits:
+  - {{replace: bias, with: {step}}}
+"""
+
+
+def test_a_step_without_inputs_is_replaced_by_another() -> None:
+    for step in (
+        "{weight: {axes: {C: 3}, init: ones}}",
+        "{const: {axes: {C: 3}, value: 2}}",
+        "relu, from: x",
+    ):
+        graph = build_graph(WITHOUT_INPUT.format(step=step))
+        assert [node.name for node in graph.nodes] == ["bias", "add"]
+        assert graph.nodes[0].inputs == (("x",) if "relu" in step else ())
+
+
+def test_a_replacement_that_needs_inputs_has_to_name_them() -> None:
+    with pytest.raises(SpecError) as caught:
+        build_graph(WITHOUT_INPUT.format(step="relu"))
+    assert (caught.value.code, caught.value.hint) == ("SB209", "name the input with `from`")
 
 
 def test_a_frozen_step_that_is_replaced_is_trained() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from specbuild.compiler.pipeline import build_graph
@@ -28,7 +30,10 @@ ERRORS: dict[tuple[str, str], tuple[str, str]] = {
     (SEQUENCE, "- where: {condition: x}"): ("SB103", "where needs either `otherwise`"),
     (SEQUENCE, "- logical_not: {}"): ("SB305", "logical_not needs a mask of true and false"),
     (PAIR, "- subtract: [a, b]"): ("SB401", "subtract needs equal axes"),
-    (PAIR, "- divide: [a, b]"): ("SB401", "axis T has size 4 and 3"),
+    (PAIR, "- divide: [a, b]"): (
+        "SB401",
+        "values that share an axis need the same size there, or 1; a {T: 4, C: 5} and b {T: 3, C: 5} differ in T (4 and 3)",
+    ),
     (PAIR, "- divide: [a, b, a]"): ("SB401", "divide needs two values"),
     (PAIR, "- maximum: [a]"): ("SB401", "maximum needs two or more values"),
     (MASK, "- add: [x, x]"): ("SB305", "add does not support bool"),
@@ -47,7 +52,6 @@ ERRORS: dict[tuple[str, str], tuple[str, str]] = {
     ("{x: {C: 5}}", "- local_response_norm: {}"): ("SB404", "local_response_norm needs an axis besides C"),
     (SEQUENCE, "- dropout: {over: [T, C]}"): ("SB404", "this would drop whole samples"),
     (SEQUENCE, "- drop_path: {rate: 1}"): ("SB304", "a rate of 1 drops every sample"),
-    (SEQUENCE, "- weight: {axes: {C: 5}}\n- drop_path: {rate: 0.1}"): ("SB401", "drop_path needs a batch"),
 }
 
 
@@ -58,3 +62,29 @@ def test_error(inputs: str, steps: str) -> None:
         build_graph(text(inputs, steps))
     assert (caught.value.code, caught.value.location.line) == (code, 5 + steps.count("\n"))
     assert message in caught.value.message
+
+
+SUGGESTED_STEP = re.compile(r"make (\S+) fit first: `(- \{.*\})`, then use (\w+)")
+
+
+@pytest.mark.parametrize("op", ["add", "concat", "multiply", "average"])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        "{a: {C: 3, H: 8, W: 8}, b: {C: 3, H: 4, W: 4}}",
+        "{a: {C: 3, H: 8, W: 4}, b: {C: 3, H: 8, W: 8}}",
+        "{a: {C: 5, H: 8, W: 8}, b: {C: 3, H: 8, W: 8}}",
+        "{a: {T: 4, C: 5}, b: {T: 4, C: 3}}",
+    ],
+)
+def test_unequal_values_fit_after_the_hint(op: str, inputs: str) -> None:
+    if op == "concat" and "H" in inputs and "C: 5" in inputs:
+        build_graph(text(inputs, "- concat: [a, b]"))  # nothing is wrong
+        return
+    over = ", over: T" if "T" in inputs else ""
+    steps = f"- {op}: {{of: [a, b]{over}}}" if op == "concat" else f"- {op}: [a, b]"
+    with pytest.raises(SpecError) as caught:
+        build_graph(text(inputs, steps))
+    small, step, fitted = re.fullmatch(SUGGESTED_STEP, caught.value.hint).groups()
+    followed = re.sub(rf"(?<=[ \[]){small}(?=[,\]])", fitted, steps)
+    build_graph(text(inputs, f"{step}\n{followed}"))

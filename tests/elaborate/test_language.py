@@ -25,7 +25,7 @@ def made(name: str, variant: str | None = None, **params: Any) -> nn.Module:
     scope: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(compile_source(model, "torch"), f"{name}.py", "exec"), scope)
     torch.manual_seed(0)
-    net = scope[model.kind]()
+    net = scope[model.name]()
     assert isinstance(net, nn.Module)
     return net.eval()
 
@@ -196,7 +196,7 @@ def test_free_weights_begin_as_told() -> None:
     state = made("weights").state_dict()
     assert state["position"].std() == pytest.approx(0.02, rel=0.5)
     assert state["gamma"].tolist() == pytest.approx([1e-5] * 4)
-    assert state["alpha"].shape == () and state["alpha"] == 0
+    assert state["alpha"].shape == (1,) and state["alpha"] == 0
 
 
 def test_defaults_that_speak_of_others() -> None:
@@ -256,3 +256,12 @@ def test_a_row_with_values_that_are_read_is_called_in_pieces() -> None:
     x = net.first[0](image)
     assert torch.equal(one, x) and torch.equal(three, net.first[2](net.first[1](x)))
     assert "stage_3 = self.stage[2:4](stage_1)" in text("pieces")
+
+
+def test_a_step_with_a_given_kernel_is_called_what_the_file_calls_it() -> None:
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 3, H: 8, W: 8}}\nsteps:\n"
+        "  - weight: {axes: {O: 4, I: 3, H: 3, W: 3}}\n    as: k\n"
+        "  - conv: {weight: k}\n    from: x\n  - relu\n  - add: [prev, conv]\n"
+    )
+    assert [node.name for node in build_graph(text).nodes] == ["k", "conv", "relu", "add"]

@@ -81,7 +81,7 @@ VALUES = [
     # arithmetic is written with the expressions of its operands, in parentheses where needed
     ("x.C // reduction", 4, "in_channels // reduction"),
     ("x.C//heads", 8, "in_channels // (2 * groups)"),
-    ("heads * 3", 24, "2 * groups * 3"),
+    ("heads * 3", 24, "6 * groups"),
     ("heads ** 2", 64, "(2 * groups) ** 2"),
     ("-heads ** 2", -64, "-(2 * groups) ** 2"),
     ("x.C - (heads - 1)", 57, "in_channels - (2 * groups - 1)"),
@@ -288,7 +288,7 @@ ASCII = "names use only a-z, A-Z, 0-9 and _"
 NAMES = (
     "available: bias, block, depths, grid, heads, kind, limit, mixed, nothing, ratio, reduction, window and x"
 )
-CALLS = "available: abs, ceil, divisible, floor, int, len, log, max, min, round, sqrt and sum"
+CALLS = "available: abs, ceil, divisible, floor, given, int, len, log, max, min, round, sqrt and sum"
 LARGE = "the limit of integers is 2^53"
 ERRORS = [
     ("", "SB301", "an expression is missing here", ""),
@@ -318,7 +318,7 @@ ERRORS = [
     ("x.C ≥ 3", "SB301", "`x.C ≥ 3` is not an expression", ""),
     ("(y := 3)", "SB301", "`y := 3` is not part of the expression language", ""),
     ("max(*depths)", "SB301", "`*depths` is not part of the expression language", ""),
-    ("x.C.real", "SB301", "`x.C.real` is not part of the expression language", SIZE),
+    ("x.C.real", "SB305", "'x.C' is a number and has no axes", ""),
     ("depths[1:]", "SB301", "`depths[1:]` is not part of the expression language", ITEM),
     ("depths[0, 1]", "SB301", "`depths[0, 1]` is not part of the expression language", ITEM),
     ("x.C # all", "SB301", "an expression cannot contain a comment", ""),

@@ -38,6 +38,30 @@ steps:
     as: group
 """
 
+REPEATED_SPEC = """\
+specbuild: 1
+model: Repeated
+inputs: {x: {C: 6}}
+blocks:
+  Mixing:
+    params: {mixes: bool}
+    steps:
+      - linear: {features: x.C}
+        as: mix
+        when: mixes
+      - relu
+steps:
+  - GainedLinear: {features: 6}
+    repeat: 2
+    as: body
+  - Mixing: {mixes: true}
+    as: mixed
+  - Mixing: {mixes: false}
+    as: plain
+  - linear: {features: 6}
+    as: last
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -68,6 +92,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "example.yaml").write_text(SPEC, encoding="utf-8")
     (folder / "maps.yaml").write_text(MAP_SPEC, encoding="utf-8")
+    (folder / "repeated.yaml").write_text(REPEATED_SPEC, encoding="utf-8")
     return folder
 
 
@@ -172,8 +197,31 @@ print("equal", len(canonical))
 """
 
 
-@pytest.mark.parametrize(("spec", "sizes", "weights"), [("example.yaml", "6", 6), ("maps.yaml", "3,4,4", 4)])
-def test_numpy_gives_the_numbers_of_torch(run: Run, spec: str, sizes: str, weights: int) -> None:
+NAMES = """\
+specbuild: 1
+model: Names
+inputs: {x: {C: 4}}
+blocks:
+  Narrow:
+    params: {k: int}
+    inputs: {len: [C]}
+    steps:
+      - linear: {features: k}
+        as: k
+steps:
+  - Narrow: {k: 3}
+  - Narrow: {k: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes", "weights"),
+    [("example.yaml", "6", 6), ("maps.yaml", "3,4,4", 4), ("names.yaml", "4", 4)],
+)
+def test_numpy_gives_the_numbers_of_torch(
+    run: Run, project: Path, spec: str, sizes: str, weights: int
+) -> None:
+    (project / "names.yaml").write_text(NAMES)
     assert run("-c", COMPARE, spec, sizes).stdout == f"equal {weights}\n"
 
 
@@ -183,9 +231,10 @@ def test_numpy_gives_the_numbers_of_torch(run: Run, spec: str, sizes: str, weigh
         ("compile", "example.yaml", "-b", "numpy", "--layout", "package", "-o", "package"),
         ("compile", "example.yaml", "-b", "numpy", "--with-weights-loader", "-o", "out.py"),
         ("compile", "example.yaml", "-b", "numpy", "--with-optimizer-groups", "-o", "out.py"),
-        ("parity", "example.yaml", "--backends", "torch,numpy"),
+        ("parity", "example.yaml", "--backends", "torch,numpy", "--mode", "gradients"),
+        ("parity", "example.yaml", "--backends", "torch,numpy", "--dtype", "bfloat16"),
     ],
-    ids=["package", "loader", "groups", "parity"],
+    ids=["package", "loader", "groups", "gradients", "bfloat16"],
 )
 def test_a_part_that_the_backend_lacks_is_refused(run: Run, project: Path, options: tuple[str, ...]) -> None:
     done = run("-m", "specbuild", *options, code=4)
@@ -193,23 +242,147 @@ def test_a_part_that_the_backend_lacks_is_refused(run: Run, project: Path, optio
     assert not (project / "out.py").exists()
 
 
-def test_parts_that_the_backend_lacks_are_refused(run: Run) -> None:
-    code = """
+def test_parity_compares_every_step(run: Run) -> None:
+    done = run("-m", "specbuild", "parity", "repeated.yaml", "--backends", "torch,numpy", "--json")
+    [result] = json.loads(done.stdout)["results"]
+    assert (result["verdict"], result["backends"]) == ("equal", ["torch", "numpy"])
+    assert result["modes"] == ["forward"], "all modes that both backends have"
+    steps = [tensor["path"] for tensor in result["tensors"] if tensor["kind"] == "step"]
+    assert {"body.0", "body.0.linear", "body.1", "body.1.gain", "mixed.mix", "plain.relu", "last"} <= set(
+        steps
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backends", "numpy"), "give two or more different backends"),
+        (("--backends", "torch,torch"), "give two or more different backends"),
+        (("--backends", "torch,numpy", "--runtime", "jax"), "'jax' is not one of numpy, all"),
+    ],
+)
+def test_parity_needs_backends_and_runtimes_that_exist(
+    run: Run, options: tuple[str, ...], message: str
+) -> None:
+    error = run("-m", "specbuild", "parity", "example.yaml", *options, code=2).stderr
+    assert message in " ".join(error.replace("│", " ").split())
+
+
+def test_weight_files_of_the_backend(run: Run, project: Path) -> None:
+    run("-m", "specbuild", "weights", "init", "example.yaml", "-o", "a.npz")
+    assert (project / "a.npz").read_bytes().startswith(b"PK")
+    run(
+        "-m",
+        "specbuild",
+        "weights",
+        "convert",
+        "example.yaml",
+        "a.npz",
+        "-o",
+        "b.safetensors",
+        "--to",
+        "numpy",
+    )
+    run("-m", "specbuild", "weights", "convert", "example.yaml", "b.safetensors", "-o", "c.safetensors")
+    compared = run(
+        "-m", "specbuild", "weights", "compare", "a.npz", "c.safetensors", "--spec", "example.yaml"
+    )
+    assert compared.stdout == "6 of 6 equal\n"
+    (project / "damaged.npz").write_bytes((project / "a.npz").read_bytes()[:200])
+    damaged = run("-m", "specbuild", "weights", "inspect", "damaged.npz", code=1)
+    assert "error[SB804]" in damaged.stderr
+    error = run(
+        "-m", "specbuild", "weights", "init", "example.yaml", "-o", "d.safetensors", "--to", "nunpy", code=2
+    ).stderr
+    assert "did you mean 'numpy'?" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"), [("np", "as: last", "as: np"), ("Linear", "GainedLinear", "Linear")]
+)
+def test_a_name_that_the_backend_reserves_is_refused(
+    run: Run, project: Path, name: str, old: str, new: str
+) -> None:
+    spec = (
+        f"{SPEC}blocks:\n  GainedLinear:\n    params: {{features: int}}\n    steps: [{{linear: features}}]\n"
+    )
+    spec = spec.replace(old, new).replace("last, x", "np, x" if name == "np" else "last, x")
+    spec = spec.replace("{linear: features}", "{linear: {features: features}}")
+    (project / "reserved.yaml").write_text(spec, encoding="utf-8")
+    run("-m", "specbuild", "compile", "reserved.yaml", "-b", "torch")
+    error = run("-m", "specbuild", "compile", "reserved.yaml", "-b", "numpy", code=3).stderr
+    assert f"error[SB203]: {name!r} cannot be the name of" in error and "--> reserved.yaml:" in error
+
+
+IN_PROCESS = '''
+import pytest
+import specbuild
 from specbuild.backends import all_backend_names, load_backend
-from specbuild.diagnostics.errors import SpecError
-assert all_backend_names() == ("torch", "keras", "numpy")
-backend = load_backend("numpy")
-assert backend.reserved.emitted == {"np"} and not backend.weight_files and not backend.runtimes
-try:
-    backend.weights_loader(None, [])
-except SpecError as error:
-    print(error.code)
+from specbuild.backends.base import inline_result
+from specbuild.codegen.tree import Infix, Literal
+from specbuild.ops.activation import Relu, Tanh
+from specbuild.ops.base import Op, register_op
+from specbuild.parity.participants import select_lineup
+
+WIDE = """
+specbuild: 1
+model: Wide
+params: {width: {type: int, default: 4}}
+inputs: {x: {C: 6}}
+steps: [{linear: {features: width}}, tanh]
 """
-    assert run("-c", code).stdout == "SB605\n"
+assert all_backend_names() == ("torch", "keras", "numpy")
+assert type(specbuild.load("example.yaml").build("numpy")).__name__ == "Example"
+backend = load_backend("numpy")
+for change in (
+    lambda: register_op("example")(type("Gain", (Op,), {"__module__": "other"})),
+    lambda: backend.emits(Relu)(lambda op, x, out: x),
+    lambda: backend.add_helpers("def Linear(x): ..."),
+):
+    with pytest.raises(ValueError, match="already"):
+        change()
+backend.writers[Tanh] = lambda op, x, out: inline_result(Infix("*", x.expr, Literal(int(x["C"]) + 1)), x.layout)
+model = specbuild.load(WIDE)
+assert "width: int" in model.source("torch")
+assert "width: int" not in model.source("numpy"), "its constructor would be wrong for other values"
+keys = [p.key for p in select_lineup(None, ("numpy", "torch", "keras")).participants]
+assert keys[1] == ("torch", "torch") and keys[-1] == ("keras", "torch") and len(set(keys)) == 5
+'''
+
+
+def test_parts_are_found_in_the_process(run: Run) -> None:
+    run("-c", IN_PROCESS.replace('load("example.yaml")', 'load(__import__("pathlib").Path("example.yaml"))'))
+
+
+@pytest.mark.parametrize(
+    ("group", "line", "reason"),
+    [
+        ("backends", "torch = specbuild_example.numpy_backend.backend:backend", "specbuild itself has"),
+        ("backends", "jax = specbuild_example.numpy_backend.backend:backend", "has the name 'numpy'"),
+        ("backends", "jax = specbuild_example.ops:Gain", "is not an instance of Backend"),
+        ("backends", "numpy = other:backend", "has an entry point 'numpy'"),
+        ("blocks", "other = specbuild_example.blocks", "another extension already has a block"),
+    ],
+)
+def test_names_that_are_in_use_are_refused(run: Run, site: Path, group: str, line: str, reason: str) -> None:
+    info = site / "another-0.1.dist-info"
+    info.mkdir()
+    try:
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text(f"[specbuild.{group}]\n{line}\n")
+        command = ("compile", "example.yaml", "-b", "jax") if group == "backends" else ("library", "list")
+        error = run("-m", "specbuild", *command, code=4).stderr
+        doctor = run("-m", "specbuild", "doctor")
+    finally:
+        shutil.rmtree(info)
+    assert "error[SB606]: the extension" in error and reason in error
+    assert "+ torch " in doctor.stdout
 
 
 def test_doctor_lists_the_extension(run: Run) -> None:
-    assert "extension: backend numpy, ops example, blocks example" in run("-m", "specbuild", "doctor").stdout
+    listed = run("-m", "specbuild", "doctor").stdout
+    assert "extension: backend numpy, ops example, blocks example" in listed
+    assert "builds and compares NumPy models" in listed
 
 
 def test_a_broken_extension_is_named(run: Run, site: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_is_inserted_is_an_op_or_a_block(editor: LanguageServer) -> None:
     offered = editor.completions(EDITS + "  - insert: |\n    after: backbone.layer1\n")
     assert {"CBAM", "SqueezeExcitation"} <= set(offered)
     offered = editor.completions(EDITS + "  - after: backbone.layer1\n    insert:\n      CBAM:\n        |\n")
-    assert offered == ["reduction", "kernel"]
+    assert offered == ["reduction", "kernel", "x"]
 
 
 EDIT_TYPOS = {

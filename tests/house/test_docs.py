@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +18,7 @@ from docs.__main__ import build
 from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.diagnostics.codes import CODES
-from specbuild.elaborate import steps
+from specbuild.elaborate import members
 from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURES
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.edits import EDIT_VERBS
@@ -147,6 +151,30 @@ def test_tables_of_keys_are_whole(name: str, expected: Iterable[str]) -> None:
 
 def test_the_table_of_limits_follows_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| a repeat | 10,000 times |" in TABLES["limits"]()
-    monkeypatch.setattr(steps, "MAX_REPEAT", 20_000)
+    monkeypatch.setattr(members, "MAX_REPEAT", 20_000)
     assert "| a repeat | 20,000 times |" in TABLES["limits"]()
     assert "2^20 and 2^31 - 1 entries" in TABLES["limits"]() and "1 MiB of UTF-8" in TABLES["limits"]()
+
+
+@pytest.mark.slow
+def test_the_page_on_training_works(tmp_path: Path) -> None:
+    """Its model is compiled, trained in both frameworks, saved, loaded, and its weights carried over, as the page says."""
+    page = (ROOT / "docs" / "guide" / "training.md").read_text(encoding="utf-8")
+    [spec] = re.findall(r"```\{spec\} tiny_net.yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tiny_net.yaml").write_text(spec, encoding="utf-8")
+    commands = re.findall(r"^\$? ?(specbuild .*)$", page, re.MULTILINE)
+    listings = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert [len(commands), len(listings)] == [2, 3]
+    steps = [commands[0], listings[0], listings[1], commands[1], listings[2]]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    for step in steps:
+        words = ["-m", *shlex.split(step)] if step.startswith("specbuild ") else ["-c", step]
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert not done.returncode, f"{step}\n{done.stderr}"

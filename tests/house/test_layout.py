@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ ROOT = Path(__file__).parents[2] / "specbuild"
 FLOORS = (
     "cli",
     "packaging",
+    "importing",
+    "transform",
     "parity",
     "weights",
+    "sweep",
     "api",
     "diff",
     "summary",
@@ -51,10 +55,16 @@ def list_modules() -> dict[str, Path]:
 MODULES = list_modules()
 
 
+@cache
+def read_tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def list_imports(path: Path) -> list[tuple[str, int]]:
     """Every import of a file with its line, at any depth: in functions and under TYPE_CHECKING too."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(read_tree(path)):
         if isinstance(node, ast.ImportFrom):
             assert node.module and not node.level, f"{path}:{node.lineno} has a relative import"
             for alias in node.names:
@@ -104,6 +114,18 @@ def test_no_circles() -> None:
         visit(name, ())
 
 
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("specbuild.backends.")])
+def test_only_backends_know_frameworks(module: str) -> None:
+    """Outside `backends`, no code imports a built-in backend or writes its name; the importer says once what it reads."""
+    path = MODULES[module]
+    built_in = tuple(f"specbuild.backends.{name}" for name in backends.BACKEND_NAMES)
+    assert [found for found in list_imports(path) if found[0].startswith(built_in)] == []
+    if module != "specbuild.importing.reader":
+        nodes = ast.walk(read_tree(path))
+        names = [n for n in nodes if isinstance(n, ast.Constant) and n.value in backends.BACKEND_NAMES]
+        assert [f"line {n.lineno}: {n.value!r}" for n in names] == []
+
+
 def test_few_files_are_loose() -> None:
     assert {p.name for p in ROOT.glob("*.py")} <= LOOSE_FILES
 
@@ -120,6 +142,13 @@ def test_every_op_is_written_or_refused(name: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_file_says_what_it_is_for(module: str) -> None:
     path = MODULES[module]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = read_tree(path)
     assert ast.get_docstring(tree), f"{path.name} has no docstring"
     assert path.name != "utils.py"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_table_is_keyed_by_id(module: str) -> None:
+    """The id of an object that is gone may be that of another one: objects themselves, or values, are keys."""
+    calls = (n for n in ast.walk(read_tree(MODULES[module])) if isinstance(n, ast.Call))
+    assert [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id == "id"] == []

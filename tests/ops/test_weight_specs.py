@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +14,19 @@ import pytest
 from specbuild import load
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.compiler.param_groups import trained_tensors
+from specbuild.compiler.parameter_groups import trainable_tensors
 from specbuild.compiler.pipeline import build_graph
 from specbuild.compiler.weight_locations import from_framework, locate_weights, to_framework
+from specbuild.frontend.source import Source
 from specbuild.ir.graph import walk_ops
 from specbuild.ops import OPS, Op
-from specbuild.ops.attribute_kinds import Init
-from specbuild.ops.base import register_op
+from specbuild.ops.attribute_kinds import Init, InitKind
+from specbuild.ops.base import list_attributes, register_op
 from specbuild.ops.norm import RmsNorm
 from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import UniformValues, WeightSpec
+from specbuild.parity.case import ParityCase
 from specbuild.parity.random_data import draw_weight
-from specbuild.runtimes.jobs import ParityCase
 from specbuild.weights.initial import initialize_weights
 from tests.backends.test_op_parity import CASES, text
 from tests.parity_runner import ParityOf
@@ -75,7 +77,7 @@ def test_weights_of_a_new_op(gain_norm: type[Op], backend: str) -> None:
     model = load(NET)
     weights = locate_weights(model.graph, backend)
     [gain] = [weight for weight in weights if weight.name == "gain"]
-    assert (gain.path, gain.shape, gain.is_trained, gain.decays) == ("norm.gain", (8,), True, False)
+    assert (gain.path, gain.shape, gain.is_trainable, gain.decays) == ("norm.gain", (8,), True, False)
 
     initial = initialize_weights(weights)
     np.testing.assert_array_equal(initial["norm.gain"], np.full(8, 0.5, "float32"))
@@ -85,7 +87,7 @@ def test_weights_of_a_new_op(gain_norm: type[Op], backend: str) -> None:
     random = draw_weight(gain, np.random.default_rng(0))
     assert 2 <= random.min() < random.max() <= 3
 
-    [tensor] = [t for t in trained_tensors(model.graph, backend) if t.paths == ("norm.gain",)]
+    [tensor] = [t for t in trainable_tensors(model.graph, backend) if t.paths == ("norm.gain",)]
     assert (tensor.count, tensor.decays, tensor.layers_after) == (8, False, 1)
 
 
@@ -115,16 +117,35 @@ OTHER_MEANINGS = {
     "runtimes/switches.py": {"value"},  # a key of a JSON report
     "parity/probe_plan.py": {"value"},  # a kind of mark
     "codegen/statements.py": {"value"},  # the same kind of mark
-    "codegen/merge_instances.py": {"kernel"},  # an argument of layers
+    "codegen/merge_code.py": {"kernel"},  # an argument of layers
     "compiler/keras_weights_loader.py": {"value"},  # emitted code
     "diagram/captions.py": {"kernel"},  # an attribute
+    "importing/attention_pattern.py": {
+        "scale",
+        "value",
+        "bias",
+    },  # an op, an attribute, inputs of `attention`
+    "importing/block_plan.py": {"kernel"},  # an attribute
+    "importing/meeting.py": {"scale"},  # an op
+    "importing/relations.py": {"kernel", "scale", "shift"},  # attributes
+    "importing/slicing.py": {"value"},  # an attribute
+    "importing/spec_text.py": {"kernel"},  # an attribute
+    "importing/tables.py": {"value"},  # an attribute
+    "importing/tidying.py": {"scale", "value"},  # an op, an attribute
+    "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
+    "codegen/lowering.py": {"value"},  # an argument of an initializer
 }
+# Here are names of weights, and they are meant: those of PyTorch's own layers, which are read from a live model.
+READERS_OF_LAYERS = ("importing/handlers/",)
 
 
 def weight_names() -> set[str]:
-    """The names of the weights of all ops."""
+    """The names of the weights of all ops, found in the rows of `tests/backends/ops` for ops with weights."""
+    with_weights = {op.name for op in OPS.values() if op.weight_specs is not Op.weight_specs}
     names = set()
     for case in CASES.values():
+        if with_weights.isdisjoint(re.findall(r"\w+", case[1])):
+            continue
         for _, node, block in walk_ops(build_graph(text(*case))):
             if isinstance(node.op, Op):
                 types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
@@ -132,13 +153,38 @@ def weight_names() -> set[str]:
     return names
 
 
+def test_an_initializer_names_its_weight() -> None:
+    """Each attribute with initial values says which weight gets them, and that weight gets them."""
+    declared = {
+        (op.name, name)
+        for op in OPS.values()
+        for name, attribute in list_attributes(op).items()
+        if isinstance(attribute.kind, InitKind)
+    }
+    init, unchecked = Init("normal", (0.123,)), set(declared)
+    for inputs, steps in CASES.values():
+        if not any(name in steps for name, _ in unchecked):
+            continue
+        for _, node, block in walk_ops(build_graph(Source(text(inputs, steps)))):
+            assert isinstance(node.op, Op)
+            types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+            for name, attribute in list_attributes(type(node.op)).items():
+                if isinstance(attribute.kind, InitKind):
+                    weights = replace(node.op, **{name: init}).weight_specs(*types)
+                    if attribute.kind.weight in weights:
+                        assert weights[attribute.kind.weight].init == init, f"{node.op.name}: {name}"
+                        unchecked.discard((node.op.name, name))
+    assert declared and not unchecked
+
+
+@pytest.mark.slow
 def test_no_other_code_knows_names_of_weights() -> None:
     names = weight_names()
     assert names >= {"kernel", "bias", "backward_kernel", "scale", "shift", "variance", "slope", "value"}
     found: dict[str, set[str]] = {}
     for path in ROOT.rglob("*.py"):
         file = path.relative_to(ROOT).as_posix()
-        if not file.startswith(("ops/", "backends/")):
+        if not file.startswith(("ops/", "backends/", *READERS_OF_LAYERS)):
             constants = (
                 n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Constant)
             )

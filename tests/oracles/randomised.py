@@ -29,7 +29,7 @@ def randomise(model: nn.Module, images: torch.Tensor, seed: int = 0) -> None:
             for name, parameter in module.named_parameters(recurse=False):
                 scale = module in norms and name == "weight"
                 fan_in = int(np.prod(parameter.shape[1:])) if parameter.ndim > 1 else 0
-                parameter.copy_(torch.from_numpy(drawn(tuple(parameter.shape), fan_in, scale, random)))
+                parameter.copy_(torch.as_tensor(drawn(tuple(parameter.shape), fan_in, scale, random)))
             if isinstance(module, nn.BatchNorm2d):
 
                 def measure(module: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torchvision.models.vision_transformer import interpolate_embeddings
 
 from specbuild.compiler.pipeline import build_graph
 from specbuild.weights.adapt import adapt_weights
 from specbuild.weights.adapt_options import parse_adaptation
 from specbuild.weights.matching import MatchedWeights, MatchExceptions, NamingScheme, match_weights
 from specbuild.weights.report import build_report
+from tests.lazy_modules import lazy_module
 
-timm: Any = pytest.importorskip("timm")
+torchvision = lazy_module("torchvision")
+timm = lazy_module("timm")
+
 Array = np.ndarray[Any, Any]
 
 STEM = """
@@ -97,7 +99,9 @@ def test_a_picture_that_comes_twice_gives_what_it_gave(mode: str) -> None:
 @pytest.mark.parametrize("side", [5, 7, 12])
 def test_positions_are_torchvisions(side: int) -> None:
     table = random(1, 1 + 8 * 8, 6)
-    state = interpolate_embeddings(side, 1, {"encoder.pos_embedding": torch.from_numpy(table)})  # type: ignore[arg-type]
+    state = torchvision.models.vision_transformer.interpolate_embeddings(
+        side, 1, {"encoder.pos_embedding": torch.from_numpy(table)}
+    )  # type: ignore[arg-type]
     found = made(POSITIONS.format(height=side, width=side), {"position": table}, "position=resample")
     wanted = state["encoder.pos_embedding"].numpy()[0]
     np.testing.assert_allclose(found.values["position.value"], wanted, rtol=0, atol=1e-13)

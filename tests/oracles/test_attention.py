@@ -11,9 +11,12 @@ from torch import nn
 
 from specbuild import load
 from specbuild.api import Model
+from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import difference, randomise
 
-timm = pytest.importorskip("timm")
+torchvision = lazy_module("torchvision")
+timm = lazy_module("timm")
+
 
 # of 64 channels; those of CBAM as its authors published it, the others as in timm
 PARAMETERS = {
@@ -113,8 +116,6 @@ def test_global_context() -> None:
 @torch.no_grad()
 def test_cbam_resnet50_takes_the_weights_of_resnet50() -> None:
     """All of them, by their own names; with gates that let everything pass it is ResNet-50."""
-    import torchvision
-
     from tests.oracles.test_torchvision import ROOT, images
 
     theirs, ours = torchvision.models.resnet50(), load(ROOT / "specs" / "cbam_resnet50.yaml").build("torch")

@@ -8,32 +8,33 @@ import pytest
 import torch
 from torch import nn
 
-from tests.oracles.carried import TOLERANCE, apart, compiled, published
+from specbuild import load
+from tests.lazy_modules import lazy_module
+from tests.oracles.carried import BACKBONES, TOLERANCE, apart, compiled, published
 
-VARIANTS = [
-    "convnext_tiny",
-    pytest.param("convnext_small", marks=pytest.mark.slow),
-    pytest.param("convnext_base", marks=pytest.mark.slow),
-    pytest.param("convnext_large", marks=pytest.mark.slow),
-]
+torchvision = lazy_module("torchvision")
+
+VARIANTS = ["convnext_tiny", "convnext_small", "convnext_base", "convnext_large"]
 
 
+@pytest.mark.slow  # test_worked.py compares a small one
+@pytest.mark.parametrize("size", [(97, 131), (224, 224)])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_same_outputs(variant: str) -> None:
+def test_same_outputs(variant: str, size: tuple[int, int]) -> None:
     theirs = published(variant)
-    ours = compiled("convnext", variant, theirs)
-    for size in ((224, 224), (97, 131)):
-        assert apart(theirs, ours, *size) < TOLERANCE, size
+    assert apart(theirs, compiled("convnext", variant, theirs), *size) < TOLERANCE
 
 
 def test_drop_path_grows_with_depth() -> None:
     """Its rates are not in the outputs: they are compared one by one."""
-    theirs = published("convnext_tiny")
-    ours = compiled("convnext", "convnext_tiny", theirs)
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model("convnext_tiny", weights=None)
+        ours = load(BACKBONES / "convnext.yaml", variant="convnext_tiny").build("torch")
     wanted = [m.p for m in theirs.modules() if type(m).__name__ == "StochasticDepth"]
     assert [m.rate for m in ours.modules() if type(m).__name__ == "DropPath"] == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_another_epsilon_is_seen() -> None:
     theirs = published("convnext_tiny")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 
 from tests.elaborate.test_edits import ATTENTION, IDENTITY, edited
+from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import difference, randomise
+
+torchvision = lazy_module("torchvision")
 
 
 def test_trained_weights_of_the_original_load_and_only_the_new_are_missing() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torchvision
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from specbuild import load
+from tests.lazy_modules import lazy_module
 from tests.oracles.carried import BACKBONES
+
+torchvision = lazy_module("torchvision")
+feature_extraction = lazy_module("torchvision.models.feature_extraction")
 
 NODES = ["layer1", "layer2.0", "layer3", "layer4"]
 
@@ -22,6 +24,6 @@ def test_as_torchvision_extracts_them(only: bool) -> None:
     net.load_state_dict(state, strict=True)
     image = torch.randn(2, 3, 64, 64)
     found = net(image) if only else net(image)[1:]
-    expected = create_feature_extractor(reference, NODES)(image)
+    expected = feature_extraction.create_feature_extractor(reference, NODES)(image)
     for value, node in zip(found, NODES, strict=True):
         torch.testing.assert_close(value, expected[node], rtol=1e-10, atol=1e-10)

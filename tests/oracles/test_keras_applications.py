@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from specbuild import load
 from specbuild.runtimes.live_model import import_source
 from specbuild.weights.published_names import convert_published_weights
+from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import Array, difference, randomise_keras
+
+keras = lazy_module("keras")
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
 TOLERANCE = 1e-10

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from specbuild import load
-from specbuild.compiler.param_groups import optimizer_records
+from specbuild.compiler.parameter_groups import optimizer_records
 from specbuild.weights.published_names import convert_published_weights
+from tests.lazy_modules import lazy_module
 from tests.oracles.carried import BACKBONES
 
-timm: Any = pytest.importorskip("timm")
-optim: Any = pytest.importorskip("timm.optim")
+timm = lazy_module("timm")
+optim = lazy_module("timm.optim")
+
 
 MODELS = [("resnet", "resnet50", "resnet50"), ("vit", "vit_b_16", "vit_base_patch16_224")]
 DECAY, LAYERS = 0.25, 0.5

@@ -7,24 +7,26 @@ from copy import deepcopy
 import pytest
 import torch
 
-from tests.oracles.carried import TOLERANCE, apart, compiled, published
+from specbuild import load
+from tests.lazy_modules import lazy_module
+from tests.oracles.carried import BACKBONES, TOLERANCE, apart, compiled, published
+
+torchvision = lazy_module("torchvision")
 
 TABLE = "relative_position_bias_table"
-VARIANTS = [
-    "swin_t",
-    pytest.param("swin_s", marks=pytest.mark.slow),
-    pytest.param("swin_b", marks=pytest.mark.slow),
-]
-# All maps padded; only some; merging odd maps; one side of a map within a single window, which is not rolled.
-SIZES = [(203, 310), (256, 224), (97, 131), (61, 400)]
+VARIANTS = ["swin_t", "swin_s", "swin_b"]
+# Merging odd maps; all maps padded; only some; one side of a map within a single window, which is not rolled.
+SIZES = [(97, 131), (203, 310), (256, 224), (61, 400)]
 
 
+@pytest.mark.slow  # test_worked.py compares a small one
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_same_outputs(variant: str) -> None:
     theirs = published(variant, TABLE)
     assert apart(theirs, compiled("swin", variant, theirs), 224, 224) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_other_sizes(size: tuple[int, int]) -> None:
     theirs = published("swin_t", TABLE)
@@ -34,8 +36,9 @@ def test_other_sizes(size: tuple[int, int]) -> None:
 
 def test_drop_path_grows_with_depth() -> None:
     """Its rates are not in the outputs: they are compared one by one, each for two branches."""
-    theirs = published("swin_t")
-    ours = compiled("swin", "swin_t", theirs)
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model("swin_t", weights=None)
+        ours = load(BACKBONES / "swin.yaml", variant="swin_t").build("torch")
     wanted = [m.p for m in theirs.modules() if type(m).__name__ == "StochasticDepth"]
     found = [m.rate for m in ours.modules() if type(m).__name__ == "DropPath"]
     assert found == pytest.approx(
@@ -43,6 +46,7 @@ def test_drop_path_grows_with_depth() -> None:
     )
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_the_random_weights_tell_apart() -> None:
     """A table whose rows and columns are exchanged, and a shift of another length."""

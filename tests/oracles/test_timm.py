@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
 from specbuild import load
 from specbuild.weights.published_names import convert_published_weights
+from tests.lazy_modules import lazy_module
 from tests.oracles.carried import BACKBONES, TOLERANCE, apart
 from tests.oracles.randomised import randomise
 
-timm: Any = pytest.importorskip("timm")
+timm = lazy_module("timm")
+
 
 MODELS = [
     ("resnet", "resnet18", {}, 64),

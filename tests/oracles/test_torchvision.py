@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from specbuild import load
 from specbuild.api import Model
 from specbuild.weights.published_names import convert_published_weights
+from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import difference, randomise
+
+torchvision = lazy_module("torchvision")
 
 ROOT = Path(__file__).parents[2]
 BACKBONES = ROOT / "specbuild" / "library" / "backbones"

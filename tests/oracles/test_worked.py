@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torchvision.models import convnext, resnet, swin_transformer, vision_transformer
-from torchvision.ops import FeaturePyramidNetwork
 
 from specbuild import load
 from specbuild.api import Model
@@ -24,9 +21,14 @@ from specbuild.weights.adapt_options import parse_adaptation
 from specbuild.weights.initial import initialize_weights
 from specbuild.weights.matching import MatchExceptions, match_weights, naming_candidates
 from specbuild.weights.report import WeightReport, build_report
+from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import Array, difference, randomise
 from tests.system.smaller import smaller
 from tests.system.test_sizes import listed
+
+keras = lazy_module("keras")
+models = lazy_module("torchvision.models")
+ops = lazy_module("torchvision.ops")
 
 SPECS = Path(__file__).parents[2] / "specs"
 TOLERANCE = 1e-10
@@ -107,8 +109,8 @@ def small(name: str) -> Model:
 def test_global_context_begins_as_convnext() -> None:
     spec, images = small("global_context_convnext"), random(2, 3, 96, 96)
     widths, depths = [16, 32, 64, 128, None], [1, 1, 2, 1]
-    settings = [convnext.CNBlockConfig(widths[i] or 0, widths[i + 1], depths[i]) for i in range(4)]
-    theirs = convnext.ConvNeXt(settings)
+    settings = [models.convnext.CNBlockConfig(widths[i] or 0, widths[i + 1], depths[i]) for i in range(4)]
+    theirs = models.convnext.ConvNeXt(settings)
     randomise(theirs, images)
     values, told = taken(spec, theirs, ("*.context",))
     assert told.new_steps == ("context",) and len(told.new) == 3 * 8
@@ -122,12 +124,12 @@ def test_global_context_begins_as_convnext() -> None:
 @torch.no_grad()
 def test_a_pyramid_of_swins_stages() -> None:
     spec, images = small("swin_feature_pyramid"), random(1, 3, 224, 224)
-    theirs = swin_transformer.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
+    theirs = models.swin_transformer.SwinTransformer([4, 4], 24, [1, 1, 2, 1], [3, 6, 12, 24], [7, 7])
     randomise(theirs, images)
     values, told = taken(spec, theirs, ("neck",), ("norm.*", "head.*"), into=["backbone"])
     assert told.new_steps == ("neck",) and len(told.new) == 2 * 8
     _, found = both(spec, values, images)
-    pyramid = FeaturePyramidNetwork([24, 48, 96, 192], 16)
+    pyramid = ops.FeaturePyramidNetwork([24, 48, 96, 192], 16)
     for at, level in enumerate("2345"):
         for step, blocks in (
             (f"lateral{level}", pyramid.inner_blocks),
@@ -148,7 +150,7 @@ def test_a_pyramid_of_swins_stages() -> None:
 def test_two_streams_from_one_file() -> None:
     """The stream of depth gives what the original gives of a grey picture; fused as the paper writes it."""
     spec, colour, depth = small("rgbd_segmentation"), random(2, 3, 96, 128), random(2, 1, 96, 128)
-    theirs = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1])
+    theirs = models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1])
     randomise(theirs, colour)
     values, told = taken(
         spec,
@@ -193,12 +195,12 @@ def levels(theirs: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
 def test_a_transformer_of_four_channels_on_a_larger_picture() -> None:
     """With nothing of the new channel it is torchvision's own at that size, its positions resampled by torchvision."""
     spec, images = small("vit_b_16_four_channels"), random(1, 4, 256, 256)
-    theirs = vision_transformer.VisionTransformer(224, 16, 1, 12, 768, 3072)
+    theirs = models.vision_transformer.VisionTransformer(224, 16, 1, 12, 768, 3072)
     randomise(theirs, images[:, :3, :224, :224])
     theirs.encoder.pos_embedding.normal_(generator=torch.Generator().manual_seed(1))
     values, told = taken(spec, theirs, (), adapt=["patches=zero", "position=resample"])
     assert [a.description for a in told.adapted] == ["zero", "resample 14x14 to 16x16 after 1 row"]
     _, [found] = both(spec, values, images)
-    larger = vision_transformer.VisionTransformer(256, 16, 1, 12, 768, 3072).eval()
-    larger.load_state_dict(vision_transformer.interpolate_embeddings(256, 16, theirs.state_dict()))
+    larger = models.vision_transformer.VisionTransformer(256, 16, 1, 12, 768, 3072).eval()
+    larger.load_state_dict(models.vision_transformer.interpolate_embeddings(256, 16, theirs.state_dict()))
     assert difference(larger(images[:, :3]), found) < TOLERANCE

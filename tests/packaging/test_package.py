@@ -188,8 +188,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     broken(
         folder / "resized",
         "torch_model.py",
-        "nn.Linear(5 + width + 2, classes)",
-        "nn.Linear(5 + width + 2, 4)",
+        "nn.Linear(width + 7, classes)",
+        "nn.Linear(width + 7, 4)",
     )
     broken(folder / "resized", "keras_model.py", "layers.Dense(classes, ", "layers.Dense(4, ")
     broken(folder / "cut", "torch_model.py", "self.embedded(words)", "self.embedded(words).detach()")
@@ -375,7 +375,7 @@ def test_a_card_says_what_is_so(reader: Model, tmp_path: Path) -> None:
 def counted(model: Model, backend: str) -> list[tuple[int, str]]:
     """The size of every tensor that is learned, once for each place that keeps it."""
     found = {
-        h.framework_path: (h.framework_shape, h.is_trained) for h in locate_weights(model.graph, backend)
+        h.framework_path: (h.framework_shape, h.is_trainable) for h in locate_weights(model.graph, backend)
     }
     sizes = []
     for kept, (shape, learned) in found.items():
@@ -692,7 +692,7 @@ def report(model: Model, **changes: Any) -> str:
         "seeds": 3,
         "verdict": "equal",
         "worst": 2.5e-7,
-        "tolerance": {"fails": 1e-4},
+        "tolerance": {"fail_above": 1e-4},
     }
     other = {**record, "digest": "of another", "verdict": "differs"}
     return json.dumps({"results": [other, {**record, **changes}]})
@@ -703,7 +703,7 @@ def test_a_card_states_what_was_measured(run: Run) -> None:
     Path("parity.json").write_text(report(model))
     assert run("--parity", "parity.json").code == 0
     card = Path("tiny", "README.md").read_text()
-    row = "| jax, float32, cpu | outputs and steps, a step of training | batch 2, 3 seeds | 2.5e-7 | 1e-4 | equal |"
+    row = "| jax, float32, cpu | outputs and steps, one training step | batch 2, 3 seeds | 2.5e-7 | 1e-4 | equal |"
     assert row in card and "Not measured" not in card and "differs" not in card.partition("## Files")[0]
     assert run("--check", "--parity", "parity.json").code == 0
     Path("parity.json").write_text(report(model, verdict="differs", worst=None))

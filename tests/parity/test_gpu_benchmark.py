@@ -42,8 +42,8 @@ def test_tables(tmp_path: Path) -> None:
             "kind": kind,
             "path": "x",
             "relative": relative,
-            "torch_error": None,
-            "keras_error": None,
+            "reference_error": None,
+            "other_error": None,
         } | other
 
     result = {
@@ -52,13 +52,17 @@ def test_tables(tmp_path: Path) -> None:
         "batch": 2,
         "rounded": 0,
         "verdict": "equal",
-        "tolerance": {"fails": 1e-4},
-        "fault": None,
-        "tensors": [tensor("step", 2e-6, torch_error=1e-6), tensor("output", 1e-6), tensor("weight", 3e-5)],
+        "tolerance": {"fail_above": 1e-4},
+        "error": None,
+        "tensors": [
+            tensor("step", 2e-6, reference_error=1e-6),
+            tensor("output", 1e-6),
+            tensor("weight", 3e-5),
+        ],
     }
     broken = result | {
         "verdict": "failed",
-        "fault": {"message": "Keras gives NaN"},
+        "error": {"message": "Keras gives NaN"},
         "tensors": [tensor("output", None)],
     }
     process = {"framework": "torch 2", "device": "cpu", "switches": [{"name": "a", "value": "False"}]}

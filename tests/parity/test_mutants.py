@@ -59,15 +59,15 @@ TABLES: dict[str, tuple[str, Callable[[], AbstractContextManager[Any]], str]] = 
         lambda: stored(Conv, lambda r: kernel(r, order=(3, 2, 1, 0)) if r.weights["kernel"].order else r),
         "stem",
     ),
-    "keras_gates_of_gru": ("sequence", lambda: stored(Gru, lambda r: kernel(r, blocks=None)), "second"),
+    "keras_gates_of_gru": ("sequence", lambda: stored(Gru, lambda r: kernel(r, gate_order=None)), "second"),
     "keras_gates_of_lstm": (
         "sequence",
-        lambda: stored(Lstm, lambda r: kernel(r, blocks=(0, 2, 1, 3))),
+        lambda: stored(Lstm, lambda r: kernel(r, gate_order=(0, 2, 1, 3))),
         "reader",
     ),
     "keras_recurrent_gates_of_lstm": (
         "sequence",
-        lambda: stored(Lstm, lambda r: kernel(r, "recurrent_kernel", blocks=(1, 0, 2, 3))),
+        lambda: stored(Lstm, lambda r: kernel(r, "recurrent_kernel", gate_order=(1, 0, 2, 3))),
         "reader",
     ),
 }
@@ -112,7 +112,7 @@ def test_enough() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vision", "sequence"])
+@pytest.mark.parametrize("name", ["vision", "sequence", "lookup"])
 def test_whole_files_are_equal(name: str, parity_of: ParityOf) -> None:
     report = parity_of(whole_case)
     assert report.is_equal, str(report)

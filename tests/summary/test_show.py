@@ -153,6 +153,9 @@ def test_a_terminal_gets_what_fits(tmp_path: Path) -> None:
     lines = re.sub(r"\x1b\[[0-9;]*m", "", narrow).splitlines()
     assert lines[0].split() == ["step", "op", "or", "block", "output", "parameters", "multiply-adds"]
     assert max(map(len, lines[:20])) <= 80 and "…" not in narrow
+    narrow = terminal("show", path, COLUMNS="60")
+    numbers = {row.split()[-2] for row in lines[2:20] if "," in row}
+    assert numbers and all(number in narrow for number in numbers) and "…" not in narrow
 
 
 # ----------------------------------------------------------------------------------------------------------- budgets
@@ -200,7 +203,7 @@ def test_a_budget(run: Run) -> None:
     found = run("show", "net.yaml", "--max-params", "400", "--json")
     assert found.code == 1
     assert json.loads(found.out)["budget"] == [
-        {"what": "parameters", "most": 400, "found": 440, "kept": False}
+        {"measure": "parameters", "maximum": 400, "actual": 440, "is_met": False}
     ]
     assert "budget" not in json.loads(run("show", "net.yaml", "--json").out)
 
@@ -236,7 +239,7 @@ def test_every_tap_can_be_tapped(path: Path) -> None:
 
 def test_strides_of_a_backbone() -> None:
     found = {tap.path: tap for tap in list_taps(loaded(BACKBONES / "resnet.yaml").full_graph)}
-    assert [found[name].stride_text for name in ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "mean")] == [
+    assert [found[name].stride_text for name in ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "pooled")] == [
         "2", "4", "4", "8", "16", "32", ""
     ]  # fmt: skip
     assert (found["layer3.0.conv1"].stride_text, found["layer3.0.conv2"].stride_text) == ("8", "16")

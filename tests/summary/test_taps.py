@@ -168,7 +168,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     command = ["compile", str(RESNET), "-b", "torch", "-o", str(target), "--features", "layer1, layer2"]
     assert main([*command, "--features-only"]) == 0
     assert "return layer1, layer2\n" in target.read_text() and "layer3" not in target.read_text()
-    assert "no output needs layer3, layer4, mean and fc" in capsys.readouterr().err
+    assert "no output needs layer3, layer4, pooled and fc" in capsys.readouterr().err
     assert main(["compile", str(RESNET), "-b", "torch", "--features", "layer1,layr2"]) == 3
     assert "--features:1:8" in capsys.readouterr().err
     assert main(["compile", str(RESNET), "-b", "torch", "--features-only"]) == 2

@@ -232,6 +232,8 @@ def drawn_steps(draw: st.DrawFn) -> Any:
     steps = []
     for op in draw(st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=4)):
         value = build_spec_schema()["definitions"][f"op.{op}"]
+        if "if" in value:  # two forms: with and without a kernel that is a value
+            value = draw(st.sampled_from([value["then"], value["else"]]))
         required = set(value.get("required", ()))
         given = [key for key in value["properties"] if key in required or draw(st.booleans())]
         step: dict[str, Any] = {op: {key: draw(values(value["properties"][key])) for key in given}}

@@ -21,12 +21,14 @@ from tests.system.smaller import SMALLER
 pytestmark = pytest.mark.slow  # every test waits for processes of the frameworks
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
+# Not the largest: Keras on JAX alone takes minutes for them.
+SPECS_BY_NAME = {path.stem: path for path in SPECS if path.stem not in SMALLER}
 CHECKS = Path(__file__).with_name("emitted")
 
 
 def job(name: str, model: Block, folder: Path) -> dict[str, Any]:
     """One model compiled, with the shapes that its files must take and give."""
-    found: dict[str, Any] = {"name": name, "model": model.kind, "outputs": list(model.outputs)}
+    found: dict[str, Any] = {"name": name, "model": model.name, "outputs": list(model.outputs)}
     for framework in ("torch", "keras"):
         backend = load_backend(framework)
         file = folder / f"{name}_{framework}.py"
@@ -42,13 +44,36 @@ def job(name: str, model: Block, folder: Path) -> dict[str, Any]:
     return found
 
 
+def chosen_names(request: pytest.FixtureRequest) -> list[str]:
+    """The values of `name` in the tests of this module that were chosen."""
+    items = [
+        i for i in request.session.items if isinstance(i, pytest.Function) and i.module is request.module
+    ]
+    params = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    return list(dict.fromkeys(p["name"] for p in params if "name" in p))
+
+
+class Checks:
+    """Scripts that check emitted files: each runs once, on the models of all tests that were chosen."""
+
+    def __init__(self, models: dict[str, Block], folder: Path) -> None:
+        self.names, self.jobs = set(models), folder / "jobs.json"
+        self.jobs.write_text(json.dumps([job(name, model, folder) for name, model in models.items()]))
+        self.found: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def failures_of(self, name: str, script: str, **environment: str) -> dict[str, str]:
+        """What a script found in one model, by the name of the check."""
+        assert name in self.names
+        key = (script, *environment.values())
+        if key not in self.found:
+            self.found[key] = failures(script, self.jobs, **environment)
+        return {check: told for check, told in self.found[key].items() if check.partition(":")[0] == name}
+
+
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every spec compiled, but for the largest: Keras on JAX alone takes minutes for them."""
-    folder = tmp_path_factory.mktemp("emitted")
-    found = [job(path.stem, build_graph(path), folder) for path in SPECS if path.stem not in SMALLER]
-    (folder / "jobs.json").write_text(json.dumps(found))
-    return folder / "jobs.json"
+def checks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checks:
+    models = {name: build_graph(SPECS_BY_NAME[name]) for name in chosen_names(request)}
+    return Checks(models, tmp_path_factory.mktemp("emitted"))
 
 
 def failures(script: str, jobs: Path, **environment: str) -> dict[str, str]:
@@ -60,22 +85,12 @@ def failures(script: str, jobs: Path, **environment: str) -> dict[str, str]:
     return found
 
 
-def test_torch_files(jobs: Path) -> None:
-    assert failures("torch_checks.py", jobs) == {}
+@pytest.mark.parametrize("name", SPECS_BY_NAME)
+def test_torch_files(checks: Checks, name: str) -> None:
+    assert checks.failures_of(name, "torch_checks.py") == {}
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "jax", "torch"])
-def test_keras_files(jobs: Path, runtime: str) -> None:
-    assert failures("keras_checks.py", jobs, KERAS_BACKEND=runtime) == {}
-
-
-@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
-@pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_the_formatter_leaves_files_alone(path: Path, backend: str, tmp_path: Path) -> None:
-    file = tmp_path / f"{path.stem}_{backend}.py"
-    file.write_text(compile_source(build_graph(path), backend))
-    for command in (["check"], ["format", "--diff"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "--isolated", str(file)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("name", SPECS_BY_NAME)
+def test_keras_files(checks: Checks, name: str, runtime: str) -> None:
+    assert checks.failures_of(name, "keras_checks.py", KERAS_BACKEND=runtime) == {}

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import random
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,9 @@ from tests.system.random_specs.structure import spec
 
 FOUND = sorted((Path(__file__).with_name("random_specs") / "found").glob("*.yaml"))
 SAME = 140  # specs: one for each op of the table, and more
-# Of a seed that is another each time: a few, for two or three new specs in a thousand still find a fault, mostly of a
-# framework. SPECBUILD_SEED names one of them again, and asks for more.
+# SPECBUILD_SEED asks for new ones. Without it, the tests pass or fail by the code alone.
 NEW = 80 if os.environ.get("SPECBUILD_SEED") else 8
-SEED = int(os.environ.get("SPECBUILD_SEED") or random.SystemRandom().randrange(10**6))
+SEED = int(os.environ.get("SPECBUILD_SEED") or 2)
 
 
 @pytest.fixture(scope="module")

@@ -21,21 +21,18 @@ from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.expressions import concrete
 from specbuild.frontend.source import Source
-from specbuild.ir.graph import Block, walk_ops
-from specbuild.ops.table import Const
+from specbuild.ir.graph import Block
 from specbuild.runtimes.live_model import import_source
 from tests.system.smaller import smaller
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 MORE = {"H": 32, "W": 64, "T": 3, "R": 2}  # what each axis grows by; they stay divisible, and differ
-# Specs whose weights or tables hang on the size of their input.
+# Specs whose weights hang on the size of their input.
 FIXED = {
-    "acmix_net",  # a table of places
     "attention_augmented_cnn",  # learned relative positions
     "behavior_net",  # a linear layer on a flattened map
     "spatial_attention_net",  # so too
-    "swin_feature_pyramid",  # masks and padding of windows
     "vit_b_16_four_channels",  # a table of positions
 }
 LARGE = {"global_context_convnext"}  # whose original runs at other sizes in tests/oracles
@@ -45,7 +42,7 @@ BUILT = [path if path.stem in QUICK else pytest.param(path, marks=pytest.mark.sl
 
 
 def grown(path: Path) -> Block | None:
-    """The model of a spec with larger inputs; None if there is none, or if it has other weights or tables."""
+    """The model of a spec with larger inputs; None if there is none."""
     data = Source.read(path, str(path.relative_to(ROOT))).data
     for x in data["inputs"].values():
         sizes = x.get("axes", x)
@@ -54,17 +51,16 @@ def grown(path: Path) -> Block | None:
                 sizes[axis] += MORE[axis]
     source = Source(json.dumps(data, indent=1) + "\n", str(path.relative_to(ROOT)))
     try:
-        return elaborate_model(*open_spec(source, ROOT), smaller(path)).model
+        return elaborate_model(*open_spec(source, ROOT), smaller(path)).annotated_graph
     except (SpecError, SpecErrors):
         return None
 
 
 def alike(a: Block, b: Block) -> bool:
-    """Whether two models have the same weights and the same tables."""
+    """Whether two models have the same weights."""
 
     def kept(model: Block) -> dict[str, Any]:
-        tables = {path: node.type.sizes for path, node, _ in walk_ops(model) if isinstance(node.op, Const)}
-        return tables | {h.path: h.shape for h in locate_weights(model, "torch")}
+        return {h.path: h.shape for h in locate_weights(model, "torch")}
 
     return kept(a) == kept(b)
 
@@ -97,13 +93,13 @@ def agree(found: Any, wanted: Any) -> None:
 
 
 def pair(path: Path) -> tuple[Block, Block]:
-    small, large = elaborate_model(*open_spec(path, ROOT), smaller(path)).model, grown(path)
+    small, large = elaborate_model(*open_spec(path, ROOT), smaller(path)).annotated_graph, grown(path)
     assert large is not None and alike(small, large), "it does not run at another size: is that needed?"
     return small, large
 
 
 def maker(model: Block, backend: str, name: str) -> Any:
-    return getattr(import_source(compile_source(model, backend), f"{name}_{backend}"), model.kind)
+    return getattr(import_source(compile_source(model, backend), f"{name}_{backend}"), model.name)
 
 
 @pytest.mark.parametrize("path", BUILT, ids=lambda p: p.stem)
@@ -136,4 +132,6 @@ def test_keras(path: Path) -> None:
 def test_what_is_left_out_needs_its_size(name: str) -> None:
     path = ROOT / "specs" / f"{name}.yaml"
     large = grown(path)
-    assert large is None or not alike(elaborate_model(*open_spec(path, ROOT), smaller(path)).model, large)
+    assert large is None or not alike(
+        elaborate_model(*open_spec(path, ROOT), smaller(path)).annotated_graph, large
+    )

@@ -20,7 +20,7 @@ def made(name: str, variant: str | None = None) -> nn.Module:
     scope: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(compile_source(model, "torch"), f"{name}.py", "exec"), scope)
     torch.manual_seed(0)
-    net = scope[model.kind]()
+    net = scope[model.name]()
     assert isinstance(net, nn.Module)
     with torch.no_grad():
         for weight in net.parameters():

@@ -106,14 +106,14 @@ CLOSER = {"frozen": 1e-9, "residual": 1e-9, "words-fast": 1e-9}
 def emitted(model: Block, backend: str) -> dict[str, Any]:
     """What an emitted file defines."""
     scope: dict[str, Any] = {"__name__": "emitted"}
-    exec(compile(compile_source(model, backend), f"{model.kind}_{backend}.py", "exec"), scope)
+    exec(compile(compile_source(model, backend), f"{model.name}_{backend}.py", "exec"), scope)
     return scope
 
 
 def on_meta(model: Block, **arguments: Any) -> nn.Module:
     """The PyTorch model without memory for its weights."""
     with torch.device("meta"):
-        made = emitted(model, "torch")[model.kind](**arguments)
+        made = emitted(model, "torch")[model.name](**arguments)
     assert isinstance(made, nn.Module)
     return made
 
@@ -193,7 +193,7 @@ def test_constructor_means_what_the_spec_means(name: str) -> None:
     """`Net(depth=5)` from the emitted file is the network that the spec describes with depth 5."""
     path, variant = (CASES | BACKBONES)[name]
     model = build_graph(path, variant=variant)
-    signature = inspect.signature(emitted(model, "torch")[model.kind])
+    signature = inspect.signature(emitted(model, "torch")[model.name])
     for parameter in signature.parameters.values():
         for value in others(parameter.default):
             given = list(value) if isinstance(value, tuple) else value

@@ -369,10 +369,10 @@ def test_one_file_for_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main([*arguments, *into]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["names"] == "torchvision (into near and far)"
-    assert said["carried"] == said["weights"] - 1 and not said["left_over"] + said["new"] + said["mismatched"]
+    assert said["matched"] == said["weights"] - 1 and not said["left_over"] + said["new"] + said["mismatched"]
     assert said["adapted"] == [
-        {"path": "far.conv1.kernel", "shape": [64, 1, 7, 7], "name": "conv1.weight", "wanted": [64, 1, 7, 7],
-         "found": "(64, 3, 7, 7)", "how": "repeat"},
+        {"path": "far.conv1.kernel", "shape": [64, 1, 7, 7], "name": "conv1.weight", "expected_shape": [64, 1, 7, 7],
+         "actual": "(64, 3, 7, 7)", "adaptation": "repeat"},
     ]  # fmt: skip
     found, wanted = numpy_files.load_file("two.safetensors"), values(model)
     for path, value in wanted.items():

@@ -131,6 +131,7 @@ def test_a_seed_gives_the_same_numbers_and_a_step_more_changes_no_other() -> Non
     assert not np.array_equal(first["reader.kernel"], first["reader.backward_kernel"])
 
 
+@pytest.mark.slow
 def test_every_weight_of_every_op_begins() -> None:
     """On each model by which an op is proved, in numbers that both frameworks can keep."""
     told = 0

@@ -109,6 +109,7 @@ def test_every_variable_of_a_spec_is_filled(path: Path) -> None:
     same(build_graph(path), path.stem)
 
 
+@pytest.mark.slow
 def test_every_variable_of_every_op_is_filled() -> None:
     count = 0
     for name, case in CASES.items():

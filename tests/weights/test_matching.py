@@ -10,7 +10,7 @@ import pytest
 
 import specbuild
 from specbuild.backends.keras.weight_files import WEIGHTS_H5
-from specbuild.backends.registry import builtin_file_kinds
+from specbuild.backends.registry import all_file_kinds
 from specbuild.backends.torch.weight_files import STATE_DICT
 from specbuild.compiler.pipeline import build_graph
 from specbuild.compiler.weight_locations import locate_weights, to_framework
@@ -93,7 +93,7 @@ def state(model: Block, backend: str = "torch") -> dict[str, Array]:
     return to_framework(locate_weights(model, backend), values(model))
 
 
-KINDS = {"safetensors": None, **{kind.name: kind for kind in builtin_file_kinds()}}
+KINDS = {"safetensors": None, **{kind.name: kind for kind in all_file_kinds()}}
 
 
 def taken(model: Block, entries: dict[str, Array], kind: str = "torch", **chosen: str) -> MatchedWeights:
@@ -148,6 +148,19 @@ def test_what_wrappers_add_is_left_out(net: Block, wrap: str) -> None:
     same(net, taken(net, {**entries, "n_averaged": np.zeros((), "int64")}))
     inside = {name.replace("stages.0.", "stages.0._orig_mod."): v for name, v in state(net).items()}
     same(net, taken(net, inside))
+
+
+@pytest.mark.parametrize("named", ["model.", "module.model.", "model.model.", ""])
+@pytest.mark.parametrize("wrapped", ["", "module."])
+def test_rules_may_name_the_prefix_of_a_wrapper(named: str, wrapped: str) -> None:
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4}}\nsteps:\n"
+        "  - linear: {features: 4}\n    as: fc1\n  - linear: {features: 2}\n    as: fc2\n"
+        f'weights:\n  published:\n    "{named}{{i}}.{{rest}}": fc{{i + 1}}.{{rest}}\n'
+    )
+    model = build_graph(text)
+    entries = {name.replace("fc1", "0").replace("fc2", "1"): v for name, v in state(model).items()}
+    same(model, taken(model, {f"{wrapped}{named}{name}": v for name, v in entries.items()}))
 
 
 def test_a_step_called_module_is_not_taken_for_a_wrapper() -> None:
@@ -226,13 +239,26 @@ def test_shapes_of_keras_are_told_in_its_own_order(net: Block) -> None:
     ]
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_one_number_fits_with_an_axis_or_without(shape: tuple[int, ...]) -> None:
+    """PyTorch keeps it with one axis; files of others may not."""
+    model = build_graph(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 3}}\n"
+        "steps: [{weight: {axes: {}}, as: rate}, {multiply: [x, rate]}]\n"
+    )
+    found = taken(model, {"rate": np.full(shape, 7, "float32")})
+    assert not found.exception_count
+    [value] = found.values.values()
+    np.testing.assert_array_equal(value, np.float32(7))
+
+
 def test_published_weights_of_an_imported_model() -> None:
     """A layout that a model inside has rules for; the rest of the model gets nothing of it."""
     model = build_graph(USER)
     backbone = build_graph(BACKBONES / "resnet.yaml", {"classes": 7}, "resnet18")
     entries = state(backbone)
     with pytest.raises(
-        SpecError, match="several steps have the layout 'torchvision': cnn and other"
+        SpecError, match="several steps have published names 'torchvision': cnn and other"
     ) as ambiguous:
         taken(model, entries, origin="torchvision")
     assert ambiguous.value.code == "SB806"

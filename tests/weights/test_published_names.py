@@ -122,6 +122,57 @@ def test_paths_of_keras() -> None:
     assert "stack/1/query/kernel" in found
 
 
+WORDS = """
+  published:
+    "*.index": {ignore: true}
+    "{rest}.{word}_proj.{word2}": "{rest}.{word}.{word2}"
+    "{rest}.{i > 5}.gamma": {ignore: true}
+    "encoder.{i}.gamma": {to: "stack.{i}.scale", reshape: true}
+    classifier.kernel: {to: head.weight, transpose: [1, 0]}
+"""
+
+
+def test_fields_of_words_and_wildcards() -> None:
+    """Also at the beginning of a name; a word has no dot in it."""
+    given: dict[str, Array] = {"index": np.zeros(1), "stack.0.deep.index": np.zeros(1)}
+    for i in (0, 1):
+        for part in ("query", "key"):
+            given[f"stack.{i}.{part}_proj.weight"] = np.full((6, 6), i)
+            given[f"stack.{i}.{part}_proj.bias"] = np.zeros(6)
+        given |= {f"encoder.{i}.gamma": np.zeros((1, 6)), f"encoder.{i + 6}.gamma": np.zeros(6)}
+    given["classifier.kernel"] = np.zeros((6, 3))
+    del given["index"]  # `*.index` needs the dot
+    found = convert_published_weights(build_graph(NET + WORDS), "published", given)
+    assert found["stack.1.key.weight"][0, 0] == 1
+    assert len(found) == 11
+
+
+def test_a_word_is_one_part_of_a_name() -> None:
+    rules = '  published:\n    "stack.{word}.scale": "stack.0.scale"\n'
+    error = fault(rules, {"stack.0.inner.scale": np.zeros(6)})
+    assert "left over: stack.0.inner.scale" in error.trail
+
+
+@pytest.mark.parametrize("layout", ["published", "keras"])
+def test_targets_can_be_paths_that_specbuild_prints(layout: str) -> None:
+    """The values are still in the order of the framework."""
+    names = ("kernel", "bias") if layout == "keras" else ("weight", "bias")
+    rules = f"""
+  {layout}:
+    layer{{i}}.{{rest}}.{names[0]}: stack.{{i}}.{{rest}}.kernel
+    layer{{i}}.{{rest}}.bias: stack.{{i}}.{{rest}}.bias
+    layer{{i}}.gamma: stack.{{i}}.scale.value
+    out.{names[0]}: head.kernel
+"""
+    given = {f"out.{names[0]}": np.zeros((6, 3) if layout == "keras" else (3, 6))}
+    for i in (0, 1):
+        for part in ("query", "key"):
+            given |= {f"layer{i}.{part}.{names[0]}": np.zeros((6, 6)), f"layer{i}.{part}.bias": np.zeros(6)}
+        given[f"layer{i}.gamma"] = np.zeros(6)
+    found = convert_published_weights(build_graph(NET + rules), layout, given)
+    assert ("stack/0/query/kernel" if layout == "keras" else "stack.0.query.weight") in found
+
+
 def test_all_that_does_not_fit_is_named() -> None:
     given = entries()
     del given["encoder_layer_1.gamma"]

@@ -21,6 +21,8 @@ from specbuild.cli import main
 from specbuild.compiler import output_files
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
+from specbuild.runtimes.archive_limits import SIZE_LIMIT
+from specbuild.runtimes.worker_jobs import RefusedJob
 from specbuild.weights import framework_files
 from specbuild.weights.initial import initialize_weights
 from specbuild.weights.safetensors_files import corrupt_error, detect_file_kind, read_safetensors
@@ -108,7 +110,7 @@ BAD_HEADERS = {
     "some archive": zipped({"readme.txt": b"hello"}),
     "cut archive": zipped({"config.json": b"{}", "model.weights.h5": b"\0" * 999})[:500],
     "bomb": zipped(
-        {"archive/data.pkl": b"", "archive/data/0": bytes(3 << 28)}, compression=zipfile.ZIP_DEFLATED
+        {"archive/data.pkl": b"", "archive/data/0": bytes(SIZE_LIMIT + 1)}, compression=zipfile.ZIP_DEFLATED
     ),
 }
 
@@ -124,9 +126,9 @@ def refused(path: Path) -> SpecError:
                 if kind.backend == "torch":
                     torch_worker.read_state_dict(path)
                 else:
-                    job = {"file": str(path), "kind": kind.name}
+                    job = {"path": str(path), "kind": kind.name}
                     keras_worker.read_variables(job, path.parent)
-            except (torch_worker.RefusedFile, keras_worker.RefusedFile) as error:
+            except RefusedJob as error:
                 raise corrupt_error(path, str(error)) from None
     assert found.value.code == "SB804"
     return found.value
@@ -134,9 +136,34 @@ def refused(path: Path) -> SpecError:
 
 @pytest.mark.parametrize("name", BAD_HEADERS)
 def test_bad_bytes(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.safetensors"
+    path = tmp_path / "bad.weights"  # the content decides
     path.write_bytes(BAD_HEADERS[name])
     assert "is not a valid weight file" in refused(path).message
+
+
+@pytest.mark.parametrize("command", ["convert", "inspect", "deploy"])
+@pytest.mark.parametrize("form", ["plain", "legacy", "zip", "hdf5", "cut"])
+def test_what_is_only_named_safetensors_starts_no_framework(
+    form: str, command: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = Evil(folder / "trace")
+    forms = {
+        "plain": pickle.dumps(evil),
+        "legacy": saved({"a": evil}, _use_new_zipfile_serialization=False),
+        "zip": saved({"a": evil}),
+        "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(100),
+        "cut": save(good())[:-9],
+    }
+    (folder / "evil.safetensors").write_bytes(forms[form])
+    arguments = {
+        "convert": ("weights", "convert", "net.yaml", "evil.safetensors", "-o", "out.safetensors"),
+        "inspect": ("weights", "inspect", "evil.safetensors"),
+        "deploy": ("transform", "deploy", "net.yaml", "--weights", "evil.safetensors", "-o", "out"),
+    }
+    monkeypatch.setattr(framework_files, "run_file_job", lambda *_: pytest.fail("a framework would start"))
+    code, said = run(capsys, *arguments[command])
+    assert (code, "error[SB804]" in said) == (1, True), said
+    assert sorted(os.listdir(folder)) == ["evil.safetensors", "net.yaml"]
 
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
@@ -176,7 +203,7 @@ def test_whatever_is_cut_off_or_changed(tmp_path: Path) -> None:
             try:
                 kind = detect_file_kind(path)
                 found = read_safetensors(path).values if kind is None else torch_worker.read_state_dict(path)
-            except (SpecError, torch_worker.RefusedFile):
+            except (SpecError, RefusedJob):
                 continue
             assert all(isinstance(value, np.ndarray) for value in found.values())
 
@@ -208,7 +235,7 @@ def test_state_dicts(tmp_path: Path) -> None:
         ({"a": torch.ones(2, 2).to_sparse()}, "a is not a plain tensor"),
     ):
         path.write_bytes(saved(form))
-        with pytest.raises(torch_worker.RefusedFile, match=told):
+        with pytest.raises(RefusedJob, match=told):
             torch_worker.read_state_dict(path)
 
 
@@ -242,16 +269,16 @@ def test_hdf5(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{fill.__name__}.weights.h5"
         h5(path, fill)
-        with pytest.raises(keras_worker.RefusedFile, match=told):
-            keras_worker.read_variables({"file": str(path), "kind": "h5"}, tmp_path)
+        with pytest.raises(RefusedJob, match=told):
+            keras_worker.read_variables({"path": str(path), "kind": "h5"}, tmp_path)
     whole = h5(tmp_path / "whole.h5", lambda opened: opened.create_dataset("a", data=np.ones((64, 64))))
     for cut in (whole[:600], whole[:64] + bytes(np.random.default_rng(1).integers(0, 256, 3000, "uint8"))):
         (tmp_path / "cut.h5").write_bytes(cut)
-        with pytest.raises(keras_worker.RefusedFile, match="cannot be read as HDF5"):
-            keras_worker.read_variables({"file": str(tmp_path / "cut.h5"), "kind": "h5"}, tmp_path)
+        with pytest.raises(RefusedJob, match="cannot be read as HDF5"):
+            keras_worker.read_variables({"path": str(tmp_path / "cut.h5"), "kind": "h5"}, tmp_path)
     (tmp_path / "no.keras").write_bytes(zipped({"config.json": b"{}"}))
-    with pytest.raises(keras_worker.RefusedFile, match=r"contains no model\.weights\.h5"):
-        keras_worker.read_variables({"file": str(tmp_path / "no.keras"), "kind": "keras"}, tmp_path)
+    with pytest.raises(RefusedJob, match=r"contains no model\.weights\.h5"):
+        keras_worker.read_variables({"path": str(tmp_path / "no.keras"), "kind": "keras"}, tmp_path)
 
 
 def test_the_older_form_of_keras_goes_by_name(tmp_path: Path) -> None:
@@ -261,7 +288,7 @@ def test_the_older_form_of_keras_goes_by_name(tmp_path: Path) -> None:
         opened["conv/conv/bias:0"] = np.ones(3, "float16")
 
     h5(tmp_path / "old.h5", fill)
-    found = keras_worker.read_variables({"file": str(tmp_path / "old.h5"), "kind": "h5"}, tmp_path)
+    found = keras_worker.read_variables({"path": str(tmp_path / "old.h5"), "kind": "h5"}, tmp_path)
     assert {k: (v.shape, str(v.dtype)) for k, v in found.items()} == {
         "conv/kernel": ((3, 3, 4, 3), "float32"), "conv/bias": ((3,), "float32"),
     }  # fmt: skip

@@ -24,6 +24,7 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 
+MAX_NUMBER = 16  # of a layer such as `sum_1`, up to which operations named `sum` get higher numbers
 OPERATOR_NAMES = {
     "+": "add",
     "-": "subtract",
@@ -36,7 +37,7 @@ OPERATOR_NAMES = {
 RENAMED_OPERATIONS = {"rms_normalization": "rms_norm"}  # all other operations have the name of their function
 
 
-def reserve_names(
+def reserve_automatic_names(
     names: Iterable[str], statements: Iterable[Statement], helpers: Mapping[str, str]
 ) -> list[Statement]:
     """Return statements that reserve those names of the author that operations in `statements` would get.
@@ -44,7 +45,14 @@ def reserve_names(
     Keras then gives these operations a number: `add_1`.
     """
     automatic = set(operation_names(statements, helpers))
-    collisions = [name for name in dict.fromkeys(names) if name in automatic]
+    uses: dict[str, int] = {}  # name of an operation -> how many of its names layers have, up to the last
+    for name in dict.fromkeys(names):
+        stem, _, number = name.rpartition("_")
+        if name in automatic:
+            uses[name] = max(uses.get(name, 0), 1)
+        elif stem in automatic and number.isdigit() and int(number) < MAX_NUMBER:
+            uses[stem] = max(uses.get(stem, 0), int(number) + 1)
+    collisions = [name for name, count in uses.items() for _ in range(count)]
     if not collisions:
         return []
     get_uid = Attribute(Attribute(Name("keras"), "backend"), "get_uid")

@@ -1,6 +1,6 @@
 """The Keras backend with the writers of all ops registered."""
 
 from specbuild.backends.keras import ops
-from specbuild.backends.keras.layout import backend
+from specbuild.backends.keras.framework import backend
 
 __all__ = ["backend", "ops"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.codegen.tree import Call, Expr, Literal, Name
-from specbuild.ops.attribute_kinds import Init
+from specbuild.ops.attribute_kinds import MATRIX_INITS, Init
 
 INITIALIZER_CLASSES = {
     "constant": ("Constant", ("value",)),
@@ -19,7 +19,6 @@ INITIALIZER_NAMES = {"zeros": "zeros", "ones": "ones", "xavier_uniform": "glorot
 # kind -> scale and distribution. Unlike PyTorch's, Keras' HeNormal and GlorotNormal are truncated.
 VARIANCE_SCALING = {
     "kaiming_uniform": (2.0, "uniform"),
-    "kaiming_normal": (2.0, "untruncated_normal"),
     "xavier_normal": (1.0, "untruncated_normal"),
 }
 
@@ -32,6 +31,8 @@ def emit_initializer(init: Init | None, default: str) -> Expr:
         return Literal(INITIALIZER_NAMES[init.kind])
     if init == Init("kaiming_uniform"):
         return Literal("he_uniform")
+    if init.kind == "kaiming_normal":
+        return Call(Name("kaiming_normal"), () if init.mode == "fan_in" else (Literal(init.mode),))
     if init.kind in VARIANCE_SCALING:
         scale, distribution = VARIANCE_SCALING[init.kind]
         mode = "fan_avg" if init.kind == "xavier_normal" else init.mode
@@ -52,3 +53,13 @@ def emit_initializer(init: Init | None, default: str) -> Expr:
         (),
         tuple((k, Literal(v)) for k, v in zip(keywords, args, strict=True)),
     )
+
+
+def emit_wrapped_initializer(wrapper: str, init: Init | None, default: str) -> Expr:
+    """Return an initializer argument for a weight whose shape does not tell Keras its inputs and outputs.
+
+    If the values depend on these, the initializer is wrapped into the helper class `wrapper`.
+    """
+    initializer = emit_initializer(init, default)
+    is_wrapped = init is not None and init.kind in MATRIX_INITS
+    return Call(Name(wrapper), (initializer,)) if is_wrapped else initializer

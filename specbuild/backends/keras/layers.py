@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from specbuild.backends.keras.reserved import RESERVED_NAMES
 from specbuild.backends.module_parts import (
     emit_construction,
     emit_for_each,
@@ -14,33 +15,48 @@ from specbuild.backends.module_parts import (
     row_members,
 )
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import ComputedTable, Construction, Container, Member
+from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowering import LoweredStep
 from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
+from specbuild.frontend.names import write_alias
 
 ADD_WEIGHT = "self.add_weight"
 
 
 def is_weight(step: LoweredStep) -> bool:
-    """Whether a step has a weight of its own instead of a layer."""
+    """Return whether a step has a weight of its own instead of a layer."""
     return isinstance(step.member, Construction) and step.member.function == ADD_WEIGHT
 
 
 def is_layer_list(member: Member | None) -> bool:
-    """Whether the layers of a row are in a list, because the row is not called as a whole."""
-    return isinstance(member, Container) and (member.is_loop or member.is_split)
+    """Return whether the layers of a row are in a list, because the row is not called as a whole."""
+    return isinstance(member, LayerRow) and (member.is_loop or member.is_split)
 
 
 def attribute_name(step: LoweredStep) -> str:
     """Return the attribute that holds a layer. It is also the name of the layer."""
-    return step.layer_name.replace(".", "_")
+    return layer_attribute(step.layer_name)
+
+
+def layer_attribute(path: str) -> str:
+    """Return the attribute for the path of a layer in its block: `half_` for `half`, which every layer has."""
+    return write_alias(path.replace(".", "_"), RESERVED_NAMES.attributes)
+
+
+def layer_reference(class_spec: ClassSpec, layer_name: str, holder: Expr) -> Expr:
+    """Return how `holder`, an object of a class, refers to a layer: `self.conv1`, `self.encoder.conv1`."""
+    if owner := class_spec.find_owner(layer_name):
+        step_name, inner_class, inner_name = owner
+        return layer_reference(inner_class, inner_name, layer_reference(class_spec, step_name, holder))
+    name = layer_attribute(layer_name)
+    return Name(f"self.{name}") if holder == Name("self") else Attribute(holder, name)
 
 
 def emit_layer(member: Member, name: Expr) -> Expr:
     """Return the code that creates a layer or a row of layers. Its weight paths begin with `name`."""
     if isinstance(member, Construction):
         return emit_construction(member, name=name)
-    if isinstance(member, Container):
+    if isinstance(member, LayerRow):
         row = member.members
         if member.names is not None:
             members = zip(member.names, row_members(row), strict=True)
@@ -59,7 +75,9 @@ def emit_layer(member: Member, name: Expr) -> Expr:
 def emit_weight_layer(step: LoweredStep) -> Expr:
     """Return a layer that gives a weight of the model. It may be called on any input."""
     assert isinstance(step.member, Construction)
-    return emit_construction(replace(step.member, function="Weight"), name=Literal(attribute_name(step)))
+    is_stored = any(argument.value == Call(Name("Unfilled"), ()) for argument in step.member.arguments)
+    layer = replace(step.member, function="StoredTable" if is_stored else "Weight")
+    return emit_construction(layer, name=Literal(attribute_name(step)))
 
 
 def indexed_name(name: Expr, index: Expr) -> Expr:

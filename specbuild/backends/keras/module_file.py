@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from specbuild.backends.keras.dynamic_sizes import cast_table, convert_table_sizes, read_dynamic_sizes
 from specbuild.backends.keras.layers import (
     attribute_name,
     emit_layer,
     freeze_layers,
     frozen_layers,
     is_weight,
+    layer_reference,
 )
 from specbuild.backends.keras.model_function import ModelFunction
 from specbuild.backends.module_parts import (
@@ -21,10 +23,13 @@ from specbuild.backends.module_parts import (
     flag_conditions,
     flag_name,
     frozen_parts,
+    guard_statements,
+    input_parameters,
 )
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import ComputedTable, Construction, Container, Member
-from specbuild.codegen.statements import StatementWriter, call_parameters, qualify_parameter
+from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
+from specbuild.codegen.input_sizes import compute_tables
+from specbuild.codegen.statements import StatementWriter, call_parameters, qualify_code
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -34,7 +39,6 @@ from specbuild.codegen.tree import (
     Conditional,
     DictOf,
     Do,
-    Expr,
     Function,
     Literal,
     Module,
@@ -43,7 +47,6 @@ from specbuild.codegen.tree import (
     Return,
     Statement,
     TupleOf,
-    map_children,
 )
 
 IMPORTS = {
@@ -68,7 +71,7 @@ def called_functions(member: Member | None) -> Iterator[str]:
     """Yield the functions and classes whose calls create a layer or a row of layers."""
     if isinstance(member, Construction):
         yield member.function
-    elif isinstance(member, Container):
+    elif isinstance(member, LayerRow):
         for part in (*member.members.head, member.members.tail):
             yield from called_functions(part)
 
@@ -79,6 +82,7 @@ def registration_decorator(package: str) -> Call:
 
 def build_class(class_spec: ClassSpec, package: str, is_frozen: bool) -> Class:
     """Return the class of a block. `is_frozen` says that the model has frozen instances of it."""
+    class_spec = read_dynamic_sizes(compute_tables(convert_table_sizes(class_spec), cast_table))
     methods = (
         build_init(class_spec, is_frozen),
         build_own_weights(class_spec),
@@ -99,10 +103,13 @@ def build_init(class_spec: ClassSpec, is_frozen: bool) -> Function:
     body: list[Statement] = [
         Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))
     ]
-    body += [Assign(f"self.{name}", Name(name)) for name in class_spec.params]
+    body += guard_statements(class_spec)
+    body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in class_spec.params]
     body += [Assign(name, expr) for name, expr in class_spec.derived.items()]
+    body += guard_statements(class_spec, derived=True)
     read = call_parameters(class_spec)
-    body += [Assign(f"self.{name}", Name(name)) for name in read if name in class_spec.derived]
+    derived = [name for name in read if name in class_spec.derived]
+    body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in derived]
     body += build_layers(class_spec)
     body += freeze_layers(frozen_layers(class_spec, lambda step: f"self.{attribute_name(step)}"))
     body += [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
@@ -120,7 +127,7 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
         if step.member is None or is_weight(step):
             continue
         if isinstance(step.member, ComputedTable):
-            before, value = emit_computed(step.member, {"self", "kwargs", *class_spec.params})
+            before, value = emit_computed(step.member, {*class_spec.used_variables, "self", "kwargs"})
             if class_spec.first_instance.block.value_type(step.key).dtype == "float":
                 value = Call(Name("ops.cast"), (value, Name("self.compute_dtype")))
             statements += [*before, Assign(f"self.{attribute_name(step)}", value)]
@@ -142,34 +149,35 @@ def build_own_weights(class_spec: ClassSpec) -> Function | None:
         if is_weight(step):
             assert isinstance(step.member, Construction)
             weight = emit_construction(step.member, name=Literal(attribute_name(step)))
-            body.append(Assign(f"self.{attribute_name(step)}", use_attributes(weight, class_spec)))
+            body.append(Assign(f"self.{attribute_name(step)}", qualify_code(weight, class_spec, "self")))
     if not body:
         return None
-    inputs = list(class_spec.first_instance.inputs)
+    inputs = list(class_spec.arguments)
     shapes = [f"{name}_shape" for name in inputs] if len(inputs) > 1 else ["input_shape"]
     body.append(Assign("self.built", Literal(True)))
-    return Function("build", (Parameter("self"), *map(Parameter, shapes)), None, "", tuple(body))
-
-
-def use_attributes(expr: Expr, class_spec: ClassSpec) -> Expr:
-    """Return constructor code for use in another method: parameters are read as `self.name`."""
-    expr = qualify_parameter(expr, class_spec, "self")
-    return map_children(expr, lambda part: use_attributes(part, class_spec))
+    optional = [name in class_spec.optional_arguments for name in inputs]
+    parameters = (
+        Parameter(shape, None, Literal(None) if is_optional else None)
+        for shape, is_optional in zip(shapes, optional, strict=True)
+    )
+    return Function("build", (Parameter("self"), *parameters), None, "", tuple(body))
 
 
 def build_forward(class_spec: ClassSpec) -> Function:
     writer = StatementWriter(
         class_spec,
-        lambda step: Name(f"self.{attribute_name(step)}"),
+        lambda step: layer_reference(class_spec, step.layer_name, Name("self")),
         lambda step: Name(f"self.{flag_name(step, class_spec)}"),
         owner="self",
+        shape_function=Name("ops.shape"),
+        checks_sizes=True,
         rows_are_lists=True,
     )
     outputs = writer.write_statements()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
-    inputs = (Parameter(name) for name in class_spec.first_instance.inputs)
+    inputs = input_parameters(class_spec)
     body = (*writer.statements, Return(result))
-    return Function("call", (Parameter("self"), *inputs), None, "", body, marks=tuple(writer.marks))
+    return Function("call", (Parameter("self"), *inputs), None, "", body)
 
 
 def build_config(class_spec: ClassSpec) -> Function | None:
@@ -177,6 +185,8 @@ def build_config(class_spec: ClassSpec) -> Function | None:
     if not class_spec.params:
         return None
     parent = Call(Attribute(Call(Name("super")), "get_config"))
-    items = tuple((Literal(name), Name(f"self.{name}")) for name in class_spec.params)
+    items = tuple(
+        (Literal(name), Name(f"self.{class_spec.attribute_of(name)}")) for name in class_spec.params
+    )
     body = (Return(DictOf(((None, parent), *items))),)
     return Function("get_config", (Parameter("self"),), "dict", "", body)

@@ -21,7 +21,7 @@ from specbuild.codegen.tree import (
 SHAPE_TEST = """\
 @pytest.mark.parametrize("batch", [1, 2])
 def test_shapes(model: keras.Model, batch: int) -> None:
-    found = model(inputs(batch), training=False)
+    outputs = model(inputs(batch), training=False)
     assert {shapes} == shapes(batch)"""
 
 COUNT_TEST = """\
@@ -31,19 +31,19 @@ def test_parameters(model: keras.Model) -> None:
 GRADIENT_TEST = """\
 @pytest.mark.filterwarnings("error:Gradients do not exist")
 def test_gradients(model: keras.Model) -> None:
-    given = inputs(2)
-    wanted = {targets}
+    samples = inputs(2)
+    targets = {targets}
     model.compile("sgd", {loss}, run_eagerly=True)
-    found = model.train_on_batch(given, wanted, return_dict=True)
-    assert math.isfinite(found["loss"])"""
+    logs = model.train_on_batch(samples, targets, return_dict=True)
+    assert math.isfinite(logs["loss"])"""
 
 # The targets of the gradient test: zeros for all outputs of type float.
-ZERO = "keras.ops.zeros_like(model(given))"
-ZEROS = "{n: keras.ops.zeros_like(x) for n, x in model(given).items()}"
+ZERO = "keras.ops.zeros_like(model(samples))"
+ZEROS = "{n: keras.ops.zeros_like(x) for n, x in model(samples).items()}"
 ZEROS_OF_FLOATS = """\
 {
         n: keras.ops.zeros_like(x)
-        for n, x in model(given).items()
+        for n, x in model(samples).items()
         if "float" in str(x.dtype)
     }"""
 
@@ -53,6 +53,7 @@ class KerasPackaging(Packaging):
     model_type = "keras.Model"
     seed_function = "keras.utils.set_random_seed"
     weights_suffix = ".weights.h5"
+    size_note = "Keras stores their sum"
     trained_suffix = ".keras"
 
     def input_sample(self, value: ModelValue, vocabulary: int, batch: Expr) -> Expr:
@@ -78,7 +79,7 @@ class KerasPackaging(Packaging):
 
     def test_functions(self, model: ModelUnderTest) -> list[str]:
         has_several = model.has_several_outputs
-        shapes = "{n: tuple(x.shape) for n, x in found.items()}" if has_several else "tuple(found.shape)"
+        shapes = "{n: tuple(x.shape) for n, x in outputs.items()}" if has_several else "tuple(outputs.shape)"
         buffers = f" + {model.buffers:_}" if model.buffers else ""
         functions = [
             SHAPE_TEST.format(shapes=shapes),
@@ -86,7 +87,7 @@ class KerasPackaging(Packaging):
         ]
         if model.is_trainable:
             targets = ZERO if not has_several else ZEROS if model.has_only_floats else ZEROS_OF_FLOATS
-            loss = 'dict.fromkeys(wanted, "mse")' if has_several else '"mse"'
+            loss = 'dict.fromkeys(targets, "mse")' if has_several else '"mse"'
             functions.append(GRADIENT_TEST.format(targets=targets, loss=loss))
         return functions
 

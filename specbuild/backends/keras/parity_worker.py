@@ -1,33 +1,26 @@
-"""The parity worker for Keras: `python -m specbuild.backends.keras.parity_worker OPTIONS` (as JSON).
+"""The parity worker for Keras: runs an emitted file, and returns outputs, gradients and steps.
 
-KERAS_BACKEND selects the runtime. Jobs are read from standard input; see `specbuild.runtimes.worker_loop`.
+KERAS_BACKEND selects the runtime.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from specbuild.backends.keras.switches import SWITCHES
-from specbuild.runtimes.jobs import LEARNING_RATE, WorkerOptions
+from specbuild.runtimes.emitted_file import execute_source, order_outputs
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.parity_job import ParityJob
 from specbuild.runtimes.probes import StepRecorder, insert_probes
 from specbuild.runtimes.switches import apply_switches
-from specbuild.runtimes.worker_loop import (
-    Job,
-    Tensors,
-    execute_source,
-    load_tensors,
-    order_outputs,
-    serve_jobs,
-)
+from specbuild.runtimes.worker_jobs import Job, Tensors, Worker
 
 
-def run_parity_worker(options: WorkerOptions) -> None:
+def open_parity_worker(options: WorkerOptions) -> Worker:
     import keras
 
     keras.config.set_image_data_format("channels_last")  # a user's keras.json may say otherwise
@@ -38,16 +31,16 @@ def run_parity_worker(options: WorkerOptions) -> None:
         module.set_num_threads(options.threads)
     switches = apply_switches(SWITCHES[runtime], {runtime: module, "keras": keras}, options)
     keras.initializers.Orthogonal.__call__ = make_zeros
-    hello = {
+    handshake = {
         "framework": f"keras {keras.__version__} on {runtime} {module.__version__}",
         "device": device_name(runtime, module, options),
         "switches": switches,
     }
-    serve_jobs(hello, lambda job: JobRunner(keras, module, job).run())
+    return Worker(lambda job: KerasJob(keras, module, job).run(), handshake)
 
 
 def device_name(runtime: str, module: Any, options: WorkerOptions) -> str | None:
-    """The name of the device; None if the machine has none."""
+    """Return the name of the device; None if the machine has none."""
     if options.device == "cpu":
         return "cpu"
     if runtime == "torch":
@@ -71,158 +64,148 @@ def make_zeros(initializer: Any, shape: Any, dtype: Any = None) -> Any:
     return keras.ops.zeros(shape, dtype or keras.config.floatx())
 
 
-class JobRunner:
+class KerasJob(ParityJob):
     """Runs one job: one emitted file, in some modes. `module` is the module of the runtime."""
 
     def __init__(self, keras: Any, module: Any, job: Job):
-        self.keras, self.module, self.job = keras, module, job
+        super().__init__(job)
+        self.keras, self.module = keras, module
         self.runtime = keras.backend.backend()
-        self.gradient_pairs: list[tuple[Any, Any]] = []  # of the last call: gradient and variable
-
-    def run(self) -> Tensors:
-        """The results by key `kind:path`."""
-        keras = self.keras
+        self.is_training = False
         keras.backend.clear_session()
-        keras.config.set_floatx(self.job["dtype"])
-        keras.config.set_dtype_policy(self.job["dtype"])
+        keras.config.set_floatx(job["dtype"])
+        keras.config.set_dtype_policy(job["dtype"])
         if self.runtime == "jax":
             # Off in float32, as users have it: with float64 enabled, Keras' GRU without a bias mixes dtypes.
-            self.module.config.update("jax_enable_x64", self.job["dtype"] == "float64")
-        arrays, weights = load_tensors(self.job["arrays"]), load_tensors(self.job["weights"])
-        results: Tensors = {}
-        model = self.build_model(execute_source(self.read_source(), self.job, {}), weights)
-        if "forward" in self.job["modes"]:
-            results |= self.name_outputs("output", self.call_model(model, self.load_inputs(arrays), False))
-        if self.job["steps"]:
-            results |= self.record_steps(arrays, weights)
-        if "gradients" in self.job["modes"]:
-            results |= self.compute_gradients(model, arrays, "")
-        if "train" in self.job["modes"]:
-            results |= self.train_step(model, arrays)
-        return results
+            module.config.update("jax_enable_x64", job["dtype"] == "float64")
 
-    def read_source(self) -> str:
-        return Path(self.job["file"]).read_text(encoding="utf-8")
+    def to_tensor(self, array: Any) -> Any:
+        dtype = self.job["dtype"] if array.dtype.kind == "f" else str(array.dtype)
+        return self.keras.ops.convert_to_tensor(array, dtype=dtype)
 
-    def build_model(self, scope: dict[str, Any], weights: Tensors) -> Any:
-        """Instantiate the model that an executed file defines, and assign its weights."""
-        model = scope[self.job["model"]]()
-        variables = {v.path: v for v in model.weights if "seed_generator" not in v.path}
-        if set(variables) != set(weights):
-            missing, unexpected = sorted(set(variables) - set(weights)), sorted(set(weights) - set(variables))
-            raise RuntimeError(f"missing weights: {missing}; unexpected weights: {unexpected}")
-        for path, variable in variables.items():
-            variable.assign(weights[path])
-        return model
+    def to_numpy(self, tensor: Any) -> Any:
+        if self.runtime == "torch":
+            tensor = tensor.detach().cpu()
+            if tensor.dtype in (self.module.bfloat16, self.module.float16):
+                tensor = tensor.float()
+            return tensor.numpy().copy()
+        if self.keras.backend.standardize_dtype(tensor.dtype) in ("bfloat16", "float16"):
+            # NumPy cannot convert a bfloat16 scalar of TensorFlow.
+            tensor = self.keras.ops.cast(tensor, "float32")
+        return np.asarray(self.keras.ops.convert_to_numpy(tensor))
 
-    def record_steps(self, arrays: Tensors, weights: Tensors) -> Tensors:
-        """The value of each step.
+    def trained_weights(self, model: Any) -> Mapping[str, Any]:
+        return {v.path: v for v in model.trainable_variables}
 
-        The function that builds the functional model is run a second time, on arrays instead of symbolic
-        tensors, and with the layers of the first model, which hold the weights.
-        """
-        keras, values = self.keras, {}
+    def statistics(self, model: Any) -> Mapping[str, Any]:
+        return {v.path: v for v in model.non_trainable_variables if "seed_generator" not in v.path}
 
-        def record_value(path: str, value: Any) -> None:
-            if keras.ops.is_tensor(value):
-                values[f"step:{path}"] = self.to_numpy(value)
+    def assign(self, variable: Any, tensor: Any) -> None:
+        variable.assign(tensor)
 
-        recorder = StepRecorder(
-            record_value,
-            lambda layer: [(x.name, x) for x in layer.layers] if type(layer) is keras.Sequential else None,
-            lambda layer: model.get_layer(layer.name),
-        )
-        code = insert_probes(self.read_source(), self.job["probes"])
-        scope = execute_source(code, self.job, recorder.probe_functions)
-        model = self.build_model(scope, weights)
-        inputs = dict(zip(self.job["inputs"], self.load_inputs(arrays), strict=True))
-        scope["keras"] = EagerKeras(keras, inputs)
-        recorder.active = True
-        scope[self.job["model"]]()
-        return values
+    def read(self, variable: Any) -> Any:
+        return variable.value
 
-    def load_inputs(self, arrays: Tensors) -> list[Any]:
-        inputs = []
-        for name in self.job["inputs"]:
-            x = arrays[f"input:{name}"]
-            dtype = self.job["dtype"] if x.dtype.kind == "f" else str(x.dtype)
-            inputs.append(self.keras.ops.convert_to_tensor(x, dtype=dtype))
-        return inputs
-
-    def call_model(self, model: Any, inputs: list[Any], training: bool) -> list[Any]:
-        result = model(inputs if len(inputs) > 1 else inputs[0], training=training)
-        return order_outputs(result, self.job["outputs"])
-
-    def compute_gradients(self, model: Any, arrays: Tensors, prefix: str) -> Tensors:
-        """The gradients of inputs and weights; with a `prefix` for the training step, the outputs too.
-
-        In training, the model's statistics are updated.
-        """
-        training = bool(prefix)
-        inputs = self.load_inputs(arrays)
-        names = [n for n in self.job["inputs"] if arrays[f"input:{n}"].dtype.kind == "f"]
+    def differentiate(
+        self, model: Any, inputs: list[Any], cotangents: Sequence[Any]
+    ) -> tuple[list[Any], list[Any], Mapping[str, Any]]:
         variables = list(model.trainable_variables)
         differentiate = {
             "tensorflow": self.tensorflow_gradients,
             "jax": self.jax_gradients,
             "torch": self.torch_gradients,
         }[self.runtime]
-        outputs, gradients = differentiate(model, inputs, variables, arrays, training)
-        results = self.name_outputs(f"{prefix}output", outputs) if prefix else {}
-        keys = [f"{prefix}gradient:{n}" for n in names]
-        keys += [f"{prefix}weight_gradient:{v.path}" for v in variables]
-        weight_gradients = gradients[len(names) :]
-        self.gradient_pairs = list(zip(weight_gradients, variables, strict=True)) if gradients else []
-        return results | {k: self.to_numpy(g) for k, g in zip(keys, gradients, strict=False) if g is not None}
+        outputs, found = differentiate(model, inputs, variables, cotangents)
+        gradients = iter(found)
+        of_inputs = [next(gradients, None) if self.is_float(x) else None for x in inputs]
+        return outputs, of_inputs, {v.path: next(gradients, None) for v in variables}
 
-    def sum_outputs(self, outputs: list[Any], arrays: Tensors) -> Any:
-        """The scalar to differentiate: the sum of outputs times cotangents; None without float outputs."""
+    def set_training(self, model: Any, training: bool) -> None:
+        self.is_training = training
+
+    def remove_dropout(self, model: Any) -> list[float]:
+        dropouts = [x for x in nested_layers(model) if isinstance(x, self.keras.layers.Dropout)]
+        rates = [float(x.rate) for x in dropouts]
+        for x in dropouts:
+            x.rate = 0.0
+        return rates
+
+    def sequential_layers(self, layer: Any) -> list[tuple[str, Any]] | None:
+        is_sequential = type(layer) is self.keras.Sequential
+        return [(x.name, x) for x in layer.layers] if is_sequential else None
+
+    def record_steps(self, code: str) -> Tensors:
+        """Return the value of each step.
+
+        The function that builds the functional model is run a second time, on arrays instead of symbolic
+        tensors, and with the layers of the first model, which hold the weights.
+        """
+        values: Tensors = {}
+
+        def record_value(path: str, value: Any) -> None:
+            if self.keras.ops.is_tensor(value):
+                values[f"step:{path}"] = self.to_numpy(value)
+
+        recorder = StepRecorder(
+            record_value, self.sequential_layers, lambda layer: model.get_layer(layer.name)
+        )
+        scope = execute_source(insert_probes(code, self.job["probes"]), self.job, recorder.probe_functions)
+        model = self.load_model(scope)
+        inputs = dict(zip(self.job["inputs"], self.load_inputs(), strict=True))
+        scope["keras"] = EagerKeras(self.keras, inputs)
+        recorder.active = True
+        scope[self.job["model"]]()
+        return values
+
+    def call_model(self, model: Any, inputs: list[Any]) -> list[Any]:
+        result = model(inputs if len(inputs) > 1 else inputs[0], training=self.is_training)
+        return order_outputs(result, self.job["outputs"])
+
+    def is_float(self, tensor: Any) -> bool:
+        return "float" in self.keras.backend.standardize_dtype(tensor.dtype)
+
+    def sum_outputs(self, outputs: list[Any], cotangents: Sequence[Any]) -> Any:
+        """Return the number to differentiate, as in the base class; None without float outputs."""
         ops = self.keras.ops
-        parts = [
-            ops.sum(y * ops.cast(ops.convert_to_tensor(arrays[f"cotangent:{n}"]), y.dtype))
-            for n, y in zip(self.job["outputs"], outputs, strict=True)
-            if "float" in self.keras.backend.standardize_dtype(y.dtype)
-        ]
+        pairs = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if self.is_float(y)]
+        parts = [ops.sum(y * ops.cast(cotangent, y.dtype)) for y, cotangent in pairs]
         return sum(parts[1:], parts[0]) if parts else None
 
-    def float_inputs(self, inputs: list[Any]) -> list[Any]:
-        return [x for x in inputs if "float" in self.keras.backend.standardize_dtype(x.dtype)]
-
     def tensorflow_gradients(
-        self, model: Any, inputs: list[Any], variables: list[Any], arrays: Tensors, training: bool
+        self, model: Any, inputs: list[Any], variables: list[Any], cotangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """The outputs, and the gradients of float inputs and then variables; none if there is no scalar."""
+        """Return the outputs, and the gradients of float inputs and then variables; none if there is no number."""
         tf = self.module
-        floats = self.float_inputs(inputs)
+        floats = [x for x in inputs if self.is_float(x)]
         with tf.GradientTape() as tape:
             for x in floats:
                 tape.watch(x)
-            outputs = self.call_model(model, inputs, training)
-            scalar = self.sum_outputs(outputs, arrays)
+            outputs = self.call_model(model, inputs)
+            scalar = self.sum_outputs(outputs, cotangents)
         if scalar is None:
             return outputs, []
         gradients = tape.gradient(scalar, [*floats, *(v.value for v in variables)])
         return outputs, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
     def torch_gradients(
-        self, model: Any, inputs: list[Any], variables: list[Any], arrays: Tensors, training: bool
+        self, model: Any, inputs: list[Any], variables: list[Any], cotangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
         """As `tensorflow_gradients`."""
-        floats = [x.requires_grad_(True) for x in self.float_inputs(inputs)]
+        floats = [x.requires_grad_(True) for x in inputs if self.is_float(x)]
         for v in variables:
             v.value.grad = None
-        outputs = self.call_model(model, inputs, training)
-        scalar = self.sum_outputs(outputs, arrays)
+        outputs = self.call_model(model, inputs)
+        scalar = self.sum_outputs(outputs, cotangents)
         if scalar is None or not scalar.requires_grad:
             return outputs, []
         scalar.backward()
         return outputs, [x.grad for x in floats] + [v.value.grad for v in variables]
 
     def jax_gradients(
-        self, model: Any, inputs: list[Any], variables: list[Any], arrays: Tensors, training: bool
+        self, model: Any, inputs: list[Any], variables: list[Any], cotangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """As `tensorflow_gradients`."""
-        jax, floats = self.module, self.float_inputs(inputs)
+        """As `tensorflow_gradients`; in training, the model's statistics are updated."""
+        jax, floats = self.module, [x for x in inputs if self.is_float(x)]
 
         def compute_loss(arguments: list[Any]) -> Any:
             float_values = iter(arguments[: len(floats)])
@@ -231,63 +214,26 @@ class JobRunner:
                 arguments[len(floats) :],
                 [v.value for v in model.non_trainable_variables],
                 values if len(values) > 1 else values[0],
-                training=training,
+                training=self.is_training,
             )
             outputs = order_outputs(result, self.job["outputs"])
-            scalar = self.sum_outputs(outputs, arrays)
+            scalar = self.sum_outputs(outputs, cotangents)
             return (0.0 if scalar is None else scalar), (outputs, state)
 
         arguments = [*floats, *(v.value for v in variables)]
         (_, (outputs, state)), gradients = jax.value_and_grad(compute_loss, has_aux=True)(arguments)
-        if training:
+        if self.is_training:
             for variable, value in zip(model.non_trainable_variables, state, strict=True):
                 variable.assign(value)
         return outputs, gradients
 
-    def train_step(self, model: Any, arrays: Tensors) -> Tensors:
-        """One step of plain gradient descent, with all dropout rates set to 0."""
-        dropouts = [x for x in nested_layers(model) if isinstance(x, self.keras.layers.Dropout)]
-        rates = [float(x.rate) for x in dropouts]
-        for x in dropouts:
-            x.rate = 0.0
-        results = self.compute_gradients(model, arrays, "trained_")
-        pairs = [(g, v) for g, v in self.gradient_pairs if g is not None]
-        if pairs:
-            gradients, variables = zip(*pairs, strict=True)
-            self.keras.optimizers.SGD(learning_rate=LEARNING_RATE).apply(list(gradients), list(variables))
-        results |= {f"weight:{v.path}": self.to_numpy(v.value) for v in model.trainable_variables}
-        results |= {
-            f"statistic:{v.path}": self.to_numpy(v.value)
-            for v in model.non_trainable_variables
-            if "seed_generator" not in v.path
-        }
-        return results | {f"rate:{i}": np.array(r) for i, r in enumerate(rates)}
-
-    def name_outputs(self, kind: str, outputs: list[Any]) -> Tensors:
-        return {f"{kind}:{n}": self.to_numpy(y) for n, y in zip(self.job["outputs"], outputs, strict=True)}
-
-    def to_numpy(self, value: Any) -> Any:
-        """A NumPy copy of a tensor; float16 and bfloat16 become float32."""
-        if self.runtime == "torch":
-            value = value.detach().cpu()
-            if value.dtype in (self.module.bfloat16, self.module.float16):
-                value = value.float()
-            return value.numpy().copy()
-        if self.keras.backend.standardize_dtype(value.dtype) in ("bfloat16", "float16"):
-            # NumPy cannot convert a bfloat16 scalar of TensorFlow.
-            value = self.keras.ops.cast(value, "float32")
-        return np.asarray(self.keras.ops.convert_to_numpy(value))
-
 
 def nested_layers(layer: Any) -> list[Any]:
-    """All layers inside a layer, in the order of their creation, each once.
+    """Return all layers inside a layer, in the order of their creation, each once.
 
     Keras' own `_flatten_layers` lists the layers of a Sequential backwards.
     """
-    layers: dict[int, Any] = {}
-    for x in layer._layers:
-        layers |= {id(y): y for y in (x, *nested_layers(x)) if id(y) not in layers}
-    return list(layers.values())
+    return list(dict.fromkeys(y for x in layer._layers for y in (x, *nested_layers(x))))
 
 
 class EagerKeras:
@@ -304,7 +250,3 @@ class EagerKeras:
 
     def Model(self, *args: Any, **kwargs: Any) -> None:
         return None
-
-
-if __name__ == "__main__":
-    run_parity_worker(WorkerOptions(**json.loads(sys.argv[1])))

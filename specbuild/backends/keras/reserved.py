@@ -1,17 +1,36 @@
-"""Names that a spec cannot use because of Keras and the code emitted for it."""
+"""Names that Keras and the code emitted for it need for themselves."""
 
+from specbuild.backends.torch.reserved import MODULE_ATTRIBUTES
 from specbuild.frontend.names import ReservedNames
 
 RESERVED_NAMES = ReservedNames(
     "Keras",
     attributes=frozenset(
-        """add_loss add_metric add_weight autocast build build_from_config built call compute_dtype
+        """activity_regularizer add_loss add_metric add_variable add_weight autocast build build_from_config built call
+        call_signature_parameters compute_dtype
         compute_mask compute_output_shape compute_output_spec count_params dtype dtype_policy from_config
         get_build_config get_config get_weights input input_dtype input_spec layers load_own_variables losses
         metrics metrics_variables name non_trainable_variables non_trainable_weights output path
         quantization_mode quantize quantize_variables quantized_build quantized_call rematerialized_call
-        save_own_variables set_weights stateless_call supports_jit supports_masking symbolic_call trainable
+        save_own_variables set_weights stateless_call supports_jit supports_masking symbolic_call torch_params trainable
         trainable_variables trainable_weights variable_dtype variables weights""".split()
+    )
+    | MODULE_ATTRIBUTES,  # on PyTorch, a layer of Keras is a module
+    emitted=frozenset("keras ops layers math load_file".split()),
+    arguments=frozenset("cls dtype kwargs name trainable".split()),
+    # Keras itself gives `mask` to `call`, and shapes without it to `build`
+    call_arguments=frozenset({"training", "mask"}),
+    helpers=frozenset(
+        """ChannelsApart DroppedAttention GELU GroupedConvTranspose LocalResponseNormalization OneHot
+        OutputsFirst PaddedAveragePooling1D PaddedAveragePooling2D PaddedAveragePooling3D PaddedConv1D
+        PaddedConv2D PaddedConv3D PaddedDepthwiseConv1D PaddedDepthwiseConv2D PaddedMaxPooling1D
+        PaddedMaxPooling2D PaddedMaxPooling3D PadsAveragePool PadsItself PadsMaxPool PadsPool
+        SameAveragePool SameAveragePooling1D SameAveragePooling2D SameAveragePooling3D Scale
+        SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend check_multiple check_size choose_size
+        conv_by_place corrected_variance
+        count_points dilated_max_pool fft float_size fold grid_sample ifft irfft kaiming_normal length_mask masked_attention
+        max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle repeat_for_batch require_multiple
+        require_size resize
+        resize_axis rfft run_recurrent safe_sqrt sampled_position scan sort top_k transform unfold window_points""".split()
     ),
-    emitted=frozenset("keras ops inputs outputs attend masked_attention load_file".split()),
 )

@@ -15,10 +15,10 @@ from specbuild.codegen.tree import (
     Call,
     Expr,
     Infix,
-    Input,
     Literal,
     Name,
     Prefix,
+    ValuePlaceholder,
     child_expressions,
     map_children,
     walk_expression,
@@ -36,8 +36,8 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
 
 
 def input_free_values(class_spec: ClassSpec) -> set[str]:
-    """Return the values of a model that depend on no input, only on tables."""
-    values: set[str] = set()
+    """Return the values of a model that depend on no input, only on tables and sizes."""
+    values: set[str] = set(class_spec.sizes)
     for step in class_spec.steps:
         if step.buffer or (step.inputs and values.issuperset(step.inputs)):
             values |= {step.key, *step.parts}
@@ -52,9 +52,9 @@ def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:
 
     def rewrite_take(expr: Expr) -> Expr:
         match map_children(expr, rewrite_take):
-            case Call(Name("ops.take"), (x, indices), keywords) if not is_constant(x, tables) and is_constant(
-                indices, tables
-            ):
+            case Call(Name("ops.take"), (x, indices), keywords) if not is_input_free(
+                x, tables
+            ) and is_input_free(indices, tables):
                 converted = Call(Name("ops.convert_to_numpy"), (indices,))
                 return Call(Name("ops.take"), (x, converted), keywords)
             case other:
@@ -63,9 +63,11 @@ def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:
     return replace(step, call=rewrite_take(step.call))
 
 
-def is_constant(expr: Expr, tables: Set[int] = frozenset()) -> bool:
-    """Whether an expression reads no value except these tables, which are given by number."""
-    return not any(isinstance(part, Input) and part.index not in tables for part in walk_expression(expr))
+def is_input_free(expr: Expr, tables: Set[int] = frozenset()) -> bool:
+    """Return whether an expression reads no value except these tables, which are given by number."""
+    return not any(
+        isinstance(part, ValuePlaceholder) and part.index not in tables for part in walk_expression(expr)
+    )
 
 
 def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
@@ -78,7 +80,7 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
     last = step.layout.order[-1:]
 
     def is_taken_for_bias(left: Expr, right: Expr) -> bool:
-        if is_constant(left):  # a number
+        if is_input_free(left):  # a number
             return False
         (axes, batched), (left_axes, _) = long_axes(right, class_spec), long_axes(left, class_spec)
         if len(axes) == 1:
@@ -104,7 +106,9 @@ def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
     block = class_spec.first_instance.block
     key_of = {number: key for key, number in reversed(class_spec.value_numbers.items())}
     for part in walk_expression(expr):
-        if isinstance(part, Input):
+        if isinstance(part, ValuePlaceholder):
+            if key_of[part.index] in class_spec.sizes:
+                continue
             key = key_of[part.index].partition("~")[0]
             if key in block.groups:  # the value of a row is that of its last member
                 key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
@@ -147,7 +151,7 @@ def rewrite_products(step: LoweredStep, tables: Set[int]) -> Expr:
     def is_symbolic(expr: Expr) -> bool:
         if isinstance(expr, Attribute) and expr.name == "dtype":
             return False
-        is_value = isinstance(expr, Input) and expr.index not in tables
+        is_value = isinstance(expr, ValuePlaceholder) and expr.index not in tables
         return is_value or any(map(is_symbolic, child_expressions(expr)))
 
     def rewrite_product(expr: Expr) -> Expr:
@@ -158,7 +162,7 @@ def rewrite_products(step: LoweredStep, tables: Set[int]) -> Expr:
                 left, right = rewrite_product(left), rewrite_product(right)
                 if operator == "*" and is_symbolic(left) != is_symbolic(right):
                     x, factor = (left, right) if is_symbolic(left) else (right, left)
-                    if is_constant(factor):
+                    if is_input_free(factor):
                         return Call(Call(Name("Scale"), (factor,), name), (x,))
                     return Call(Name("ops.einsum"), (Literal("...,...->..."), x, factor))
                 return Infix(operator, left, right)

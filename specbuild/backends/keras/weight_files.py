@@ -8,26 +8,23 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from specbuild.backends.file_kind import FileKind
+from specbuild.backends.keras.runtimes import RUNTIMES
 from specbuild.runtimes.live_model import missing_package
+from specbuild.runtimes.runtime import Runtime
 
-RUNTIMES = ("jax", "tensorflow", "torch")  # the fastest to start first
+FASTEST_FIRST = ("jax", "tensorflow", "torch")  # to start
+ENGINE_HINT = "Keras runs on tensorflow, jax or torch: install one, and set KERAS_BACKEND to its name"
 
 
-def find_environment() -> dict[str, str]:
-    """The variables of the worker: the runtime of KERAS_BACKEND, else the first that is installed."""
-    wanted = os.environ.get("KERAS_BACKEND")
-    if wanted in RUNTIMES:
-        if find_spec(wanted) is None:
-            raise missing_package("keras", wanted)
-        return worker_variables(wanted)
-    for name in RUNTIMES:
+def select_runtime() -> Runtime:
+    """Return the runtime that KERAS_BACKEND names, else the first that is installed."""
+    wanted = os.environ.get("KERAS_BACKEND", "")
+    names = (wanted,) if wanted in FASTEST_FIRST else FASTEST_FIRST
+    for name in names:
         if find_spec(name) is not None:
-            return worker_variables(name)
-    raise missing_package("keras", "one of tensorflow, jax and torch")
-
-
-def worker_variables(runtime: str) -> dict[str, str]:
-    return {"KERAS_BACKEND": runtime, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            return next(runtime for runtime in RUNTIMES if runtime.name == name)
+    missing = wanted if wanted in names else "one of tensorflow, jax and torch"
+    raise missing_package("keras", missing, ENGINE_HINT)
 
 
 def is_keras_archive(members: Collection[str]) -> bool:
@@ -39,13 +36,13 @@ WEIGHTS_H5 = FileKind(
     backend="keras",
     title="Keras",
     endings=(".weights.h5",),
-    worker="specbuild.backends.keras.weights_worker",
+    worker="specbuild.backends.keras.weights_worker:open_weights_worker",
+    find_runtime=select_runtime,
     description=".weights.h5",
     modules=("h5py",),
     needs_program=True,
     program_modules=("keras",),
     first_bytes=b"\x89HDF\r\n\x1a\n",
-    find_environment=find_environment,
 )
 KERAS_ARCHIVE = replace(
     WEIGHTS_H5,

@@ -20,10 +20,10 @@ def add_weights_loader(module: Module, full_rules: Mapping[str, LoadRule], separ
     features = frozenset(
         name
         for name, needed in (
-            ("several", any(len(r.keys) > 1 or r.blocks for r in rules.values())),
+            ("several", any(len(r.keys) > 1 or r.gate_order for r in rules.values())),
             ("stacked", any(r.stacked for r in rules.values())),
             ("reshaped", any(r.reshaped for r in rules.values())),
-            ("blocks", any(r.blocks for r in rules.values())),
+            ("blocks", any(r.gate_order for r in rules.values())),
         )
         if needed
     )

@@ -21,16 +21,16 @@ def calibrate_weights(torch: Any, model: Any, recorder: StepRecorder, inputs: li
     its shift. If values around zero entered a ReLU, rounding errors would grow by a fifth per layer (arXiv
     1902.08129); around one, they grow by a twentieth.
     """
-    seen: set[int] = set()
+    seen: set[Any] = set()
     kernels = (torch.nn.modules.conv._ConvNd, torch.nn.Linear, torch.nn.Embedding)
     norms = torch.nn.modules.batchnorm._BatchNorm
     random = torch.Generator().manual_seed(0)
 
     def scale_layer(layer: Any, args: tuple[Any, ...], value: Any) -> Any:
         """Scale a layer at its first call, and call it again."""
-        if id(layer) in seen or not isinstance(layer, (*kernels, norms)):
+        if layer in seen or not isinstance(layer, (*kernels, norms)):
             return value
-        seen.add(id(layer))
+        seen.add(layer)
         if isinstance(layer, norms):
             align_norm(layer, args[0])
         elif value.numel() > 1 and 1 / MAX_SCALE < (deviation := float(value.std())) < MAX_SCALE:

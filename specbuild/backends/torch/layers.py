@@ -10,8 +10,9 @@ from specbuild.backends.module_parts import (
     frozen_parts,
     row_members,
 )
+from specbuild.backends.torch.reserved import MEMBER_ATTRIBUTES, RESERVED_NAMES
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import ComputedTable, Construction, Container, Member
+from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowering import LoweredStep
 from specbuild.codegen.tree import (
     Attribute,
@@ -26,10 +27,27 @@ from specbuild.codegen.tree import (
     Statement,
     TupleOf,
 )
+from specbuild.frontend.names import write_alias
+
+
+def attribute_name(name: str) -> str:
+    """Return the attribute of a module for a name: `half_` for `half`, which every module has."""
+    return write_alias(name, RESERVED_NAMES.attributes)
+
+
+def member_name(name: str) -> str:
+    """Return the name of a module in a row or dictionary of modules."""
+    return write_alias(name, MEMBER_ATTRIBUTES)
+
+
+def module_path(path: str) -> str:
+    """Return the path of a module inside its block: its group is an attribute, the rest are members."""
+    top, *rest = path.split(".")
+    return ".".join((attribute_name(top), *map(member_name, rest)))
 
 
 def is_tensor(step: LoweredStep) -> bool:
-    """Whether a step has a parameter or buffer instead of a module. A ModuleList cannot contain it."""
+    """Return whether a step has a parameter or buffer instead of a module. A ModuleList cannot contain it."""
     return step.buffer or (isinstance(step.member, Construction) and step.member.function == "nn.Parameter")
 
 
@@ -37,10 +55,10 @@ def emit_layer(member: Member) -> Expr:
     """Return the code that creates a layer, or a row of layers."""
     if isinstance(member, Construction):
         return emit_construction(member)
-    if isinstance(member, Container):
+    if isinstance(member, LayerRow):
         if member.names is not None:
             members = zip(member.names, row_members(member.members), strict=True)
-            pairs = tuple(TupleOf((Literal(name), emit_layer(m))) for name, m in members)
+            pairs = tuple(TupleOf((Literal(member_name(name)), emit_layer(m))) for name, m in members)
             return Call(Name("nn.Sequential"), (Call(Name("OrderedDict"), (ListOf(pairs),)),))
         row = emit_row(member.members, lambda m, _: emit_layer(m))
         if member.is_loop:
@@ -50,12 +68,22 @@ def emit_layer(member: Member) -> Expr:
     return member
 
 
-def layer_reference(class_spec: ClassSpec, layer_name: str) -> Expr:
-    """Return how `forward` refers to a layer: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`."""
+def layer_reference(class_spec: ClassSpec, layer_name: str, holder: Expr | None = None) -> Expr:
+    """Return how `forward` refers to a layer: `self.conv1`, `self.layers[0]`, `self.branch["reduce"]`.
+
+    `holder` is the object that has the layer, if it is not `self`.
+    """
+
+    def attribute(name: str) -> Expr:
+        return Name(f"self.{name}") if holder is None else Attribute(holder, name)
+
+    if owner := class_spec.find_owner(layer_name):
+        step_name, inner_class, inner_name = owner
+        return layer_reference(inner_class, inner_name, layer_reference(class_spec, step_name, holder))
     if any(map(is_tensor, class_spec.steps_by_layer.get(layer_name, ()))):
-        return Name(f"self.{layer_name.replace('.', '_')}")
+        return attribute(attribute_name(layer_name.replace(".", "_")))
     top, *rest = layer_name.split(".")
-    expr: Expr = Name(f"self.{top}")
+    expr = attribute(attribute_name(top))
     prefix = top
     modules = (
         [s.layer_name for s in class_spec.steps if s.member is not None and not is_tensor(s)] if rest else []
@@ -64,7 +92,7 @@ def layer_reference(class_spec: ClassSpec, layer_name: str) -> Expr:
         inside = [name[len(prefix) + 1 :] for name in modules if name.startswith(prefix + ".")]
         siblings = list(dict.fromkeys(name.partition(".")[0] for name in inside))
         is_list = siblings == [str(i) for i in range(len(siblings))]
-        expr = Index(expr, (Literal(int(part)) if is_list else Literal(part),))
+        expr = Index(expr, (Literal(int(part) if is_list else member_name(part)),))
         prefix = f"{prefix}.{part}"
     return expr
 
@@ -85,7 +113,9 @@ def nest_modules(members: dict[str, Expr]) -> Expr:
     }
     if list(values) == [str(i) for i in range(len(values))]:
         return Call(Name("nn.ModuleList"), (ListOf(tuple(values.values())),))
-    return Call(Name("nn.ModuleDict"), (DictOf(tuple((Literal(k), v) for k, v in values.items())),))
+    return Call(
+        Name("nn.ModuleDict"), (DictOf(tuple((Literal(member_name(k)), v) for k, v in values.items())),)
+    )
 
 
 def frozen_layers(class_spec: ClassSpec) -> list[Expr]:
@@ -95,10 +125,17 @@ def frozen_layers(class_spec: ClassSpec) -> list[Expr]:
         if is_tensor(step):
             continue
         layer = layer_reference(class_spec, step.layer_name)
-        if inner_path.isdigit() and isinstance(step.member, Container) and step.member.names is None:
+        if inner_path.isdigit() and isinstance(step.member, LayerRow) and step.member.names is None:
             layer = Index(layer, (Literal(int(inner_path)),))
         elif inner_path:
-            layer = Call(Attribute(layer, "get_submodule"), (Literal(inner_path),))
+            layer = Call(
+                Attribute(layer, "get_submodule"),
+                (
+                    Literal(
+                        ".".join(map(member_name, inner_path.split("."))),
+                    ),
+                ),
+            )
         layers.append(layer)
     return layers
 

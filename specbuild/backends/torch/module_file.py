@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from specbuild.backends.module_parts import (
     assemble_module,
     class_docstring,
     constructor_parameters,
-    emit_computed,
     emit_for_each,
     flag_conditions,
     flag_name,
+    guard_statements,
+    input_parameters,
 )
-from specbuild.backends.torch.initializers import emit_initializer
+from specbuild.backends.torch.initial_values import (
+    Rules,
+    build_init_weights,
+    build_reset_parameters,
+    find_rules,
+    initializer_code,
+    tensor_attribute,
+)
 from specbuild.backends.torch.layers import (
+    attribute_name,
     emit_layer,
     freeze_layers,
     frozen_layers,
@@ -22,8 +32,10 @@ from specbuild.backends.torch.layers import (
     layer_reference,
     nest_modules,
 )
+from specbuild.backends.torch.lone_numbers import read_numbers_whole
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable
+from specbuild.codegen.input_sizes import compute_tables
 from specbuild.codegen.lowering import LoweredStep
 from specbuild.codegen.statements import StatementWriter, call_parameters
 from specbuild.codegen.tree import (
@@ -43,14 +55,18 @@ from specbuild.codegen.tree import (
     Return,
     Statement,
     TupleOf,
+    map_children,
 )
 
+TABLE_DTYPES = {"int32": "torch.long", "bool": "torch.bool"}
 IMPORTS = {
     "math": "import math",
     "OrderedDict": "from collections import OrderedDict",
     "torch": "import torch",
     "F": "import torch.nn.functional as F",
     "nn": "from torch import nn",
+    "pack_padded_sequence": "from torch.nn.utils.rnn import pack_padded_sequence",
+    "pad_packed_sequence": "from torch.nn.utils.rnn import pad_packed_sequence",
 }
 
 
@@ -58,14 +74,25 @@ def build_module(
     class_specs: list[ClassSpec], helpers: Mapping[str, str], doc: str, header: tuple[str, ...]
 ) -> Module:
     """Return the file with these classes and the helpers that they use."""
-    classes = tuple(build_class(c, is_model=c is class_specs[-1]) for c in class_specs)
+    class_specs = [complete_class(class_spec) for class_spec in class_specs]
+    rules = find_rules(class_specs)
+    classes = tuple(build_class(c, rules, is_model=c is class_specs[-1]) for c in class_specs)
     return assemble_module(classes, helpers, IMPORTS, doc, header)
 
 
-def build_class(class_spec: ClassSpec, is_model: bool) -> Class:
+def complete_class(class_spec: ClassSpec) -> ClassSpec:
+    """Return the class with the tables, checks and numbers that its code computes and reads."""
+    # PyTorch itself refuses to split an axis into parts that are not equal
+    checks = {check: size for check, size in class_spec.size_checks.items() if not check.is_multiple}
+    return read_numbers_whole(compute_tables(replace(class_spec, size_checks=checks), place_table))
+
+
+def build_class(class_spec: ClassSpec, rules: Rules, is_model: bool) -> Class:
+    fill = build_reset_parameters(class_spec), build_init_weights(class_spec, rules, is_model)
+    initializers = [method for method in fill if method is not None]
     methods = (
-        build_init(class_spec),
-        build_reset_parameters(class_spec),
+        build_init(class_spec, initializers),
+        *initializers,
         build_train(class_spec),
         build_forward(class_spec),
     )
@@ -76,15 +103,18 @@ def build_class(class_spec: ClassSpec, is_model: bool) -> Class:
     return Class(class_spec.name, ("nn.Module",), class_docstring(class_spec, is_model), tuple(body))
 
 
-def build_init(class_spec: ClassSpec) -> Function | None:
+def build_init(class_spec: ClassSpec, initializers: Sequence[Function]) -> Function | None:
+    """Return the constructor, which calls the initializers at its end; None if it has nothing to do."""
     body: list[Statement] = [Do(Call(Attribute(Call(Name("super")), "__init__")))]
+    body += guard_statements(class_spec)
     body += [Assign(name, expr) for name, expr in class_spec.derived.items()]
-    body += [Assign(f"self.{name}", Name(name)) for name in call_parameters(class_spec)]
+    body += guard_statements(class_spec, derived=True)
+    attributes = call_parameters(class_spec, *initializer_code(class_spec))
+    body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in attributes]
     body += build_layers(class_spec)
     body += [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
     body += freeze_layers(frozen_layers(class_spec))
-    if any(step.inits for step in class_spec.steps):
-        body.append(Do(Call(Name("self.reset_parameters"))))
+    body += [Do(Call(Name(f"self.{method.name}"))) for method in initializers]
     if len(body) == 1:
         return None
     parameters = (Parameter("self"), *constructor_parameters(class_spec))
@@ -116,7 +146,7 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
         if step.member is None:
             continue
         if is_tensor(step):
-            order.append((step.layer_name, list(build_tensor(step, class_spec))))
+            order.append((step.layer_name, [build_tensor(step)]))
             continue
         layer = emit_layer(step.member)
         if step.key in class_spec.flags:
@@ -127,42 +157,44 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
                 order.append((group, None))
             groups.setdefault(group, {})[name] = layer
         else:
-            order.append((step.layer_name, [Assign(f"self.{step.layer_name}", layer)]))
+            order.append((step.layer_name, [Assign(f"self.{attribute_name(step.layer_name)}", layer)]))
     statements: list[Statement] = []
     for name, own in order:
-        statements += [Assign(f"self.{name}", nest_modules(groups[name]))] if own is None else own
+        if own is None:
+            own = [Assign(f"self.{attribute_name(name)}", nest_modules(groups[name]))]
+        statements += own
     return statements
 
 
-def build_tensor(step: LoweredStep, class_spec: ClassSpec) -> Iterator[Statement]:
-    """Yield the statements that create a parameter or buffer.
+def build_tensor(step: LoweredStep) -> Statement:
+    """Return the statement that creates a parameter or buffer.
 
-    A table is not saved in checkpoints, because the constructor computes it again.
+    A table is filled by `reset_parameters`, and not saved in checkpoints.
     """
     assert step.member is not None
-    name = step.layer_name.replace(".", "_")
+    name = tensor_attribute(step)
     if not step.buffer:
-        yield Assign(f"self.{name}", emit_layer(step.member))
-        return
-    if isinstance(step.member, ComputedTable):
-        before, value = emit_computed(step.member, {"self", *class_spec.params})
-        yield from before
-    else:
-        value = emit_layer(step.member)
-    keywords = () if step.inits else (("persistent", Literal(False)),)
-    yield Do(Call(Name("self.register_buffer"), (Literal(name), value), keywords))
+        return Assign(f"self.{name}", emit_layer(step.member))
+    if not isinstance(step.member, ComputedTable):
+        return Do(Call(Name("self.register_buffer"), (Literal(name), emit_layer(step.member))))
+    table = step.member
+    dtype = () if table.dtype == "float" else (("dtype", Name(TABLE_DTYPES[table.dtype])),)
+    empty = Call(Name("torch.empty"), table.shape or (TupleOf(()),), dtype)
+    return Do(Call(Name("self.register_buffer"), (Literal(name), empty), (("persistent", Literal(False)),)))
 
 
-def build_reset_parameters(class_spec: ClassSpec) -> Function | None:
-    """Return the method `reset_parameters`, which runs the initializers of the spec; None if it has none."""
-    body: list[Statement] = []
-    for step in class_spec.steps:
-        for name, init in step.inits:
-            layer = layer_reference(class_spec, step.layer_name)
-            body.append(Do(emit_initializer(Attribute(layer, name) if name else layer, init)))
-    if not body:
-        return None
-    return Function("reset_parameters", (Parameter("self"),), "None", "", tuple(body))
+def place_table(code: Expr, like: Expr, dtype: str | None) -> Expr:
+    """Return the code of a table in `forward`, on the device of an input, and with its dtype if both are floats."""
+
+    def place(expr: Expr) -> Expr:
+        match map_children(expr, place):
+            case Call(Name("torch.arange" | "torch.full" | "torch.tensor") as function, args, keywords):
+                return Call(function, args, (*keywords, ("device", Attribute(like, "device"))))
+            case other:
+                return other
+
+    placed = place(code)
+    return Call(Attribute(placed, "to"), (Attribute(like, "dtype"),)) if dtype == "float" else placed
 
 
 def build_forward(class_spec: ClassSpec) -> Function:
@@ -171,6 +203,7 @@ def build_forward(class_spec: ClassSpec) -> Function:
         lambda step: layer_reference(class_spec, step.layer_name),
         lambda step: Name(f"self.{flag_name(step, class_spec)}"),
         owner="self",
+        checks_sizes=True,
     )
     outputs = writer.write_statements()
     if len(outputs) == 1:
@@ -179,7 +212,7 @@ def build_forward(class_spec: ClassSpec) -> Function:
         result = TupleOf(tuple(outputs))
         # TorchScript does not accept `tuple[torch.Tensor, ...]`
         annotation = f"tuple[{', '.join(['torch.Tensor'] * len(outputs))}]"
-    inputs = (Parameter(name, "torch.Tensor") for name in class_spec.first_instance.inputs)
+    inputs = input_parameters(class_spec, "torch.Tensor")
     body = (*writer.statements, Return(result))
     parameters = (Parameter("self"), *inputs)
-    return Function("forward", parameters, annotation, "", body, marks=tuple(writer.marks))
+    return Function("forward", parameters, annotation, "", body)

@@ -12,8 +12,8 @@ SHAPE_TEST = """\
 def test_shapes(model: nn.Module, batch: int) -> None:
     model.eval()
     with torch.no_grad():
-        found = {outputs}
-    assert [tuple(x.shape) for x in found] == shapes(batch)"""
+        outputs = {outputs}
+    assert [tuple(x.shape) for x in outputs] == shapes(batch)"""
 
 COUNT_TEST = """\
 def test_parameters(model: nn.Module) -> None:
@@ -22,7 +22,7 @@ def test_parameters(model: nn.Module) -> None:
 GRADIENT_TEST = """\
 def test_gradients(model: nn.Module) -> None:
     model.train()
-    found = {outputs}
+    outputs = {outputs}
     loss = {losses}.sum()
     loss.backward()
     for name, parameter in model.named_parameters():
@@ -31,10 +31,10 @@ def test_gradients(model: nn.Module) -> None:
             assert parameter.grad.isfinite().all(), f"no finite gradient of {{name}}\""""
 
 # The loss of the gradient test: the mean square of all outputs of type float.
-LOSSES = "torch.stack([x.square().mean() for x in found])"
+LOSSES = "torch.stack([x.square().mean() for x in outputs])"
 LOSSES_OF_FLOATS = """\
 torch.stack(
-        [x.square().mean() for x in found if x.is_floating_point()]
+        [x.square().mean() for x in outputs if x.is_floating_point()]
     )"""
 
 
@@ -44,6 +44,7 @@ class TorchPackaging(Packaging):
     model_type = "nn.Module"
     seed_function = "torch.manual_seed"
     weights_suffix = ".pt"
+    size_note = "PyTorch has two biases in a recurrent layer, which it adds"
     trained_suffix = ".pt"
     saves_loader_weights = True
 

@@ -7,16 +7,19 @@ packages refuse the same files. One rule is stricter than draft-07: 64.0 is not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema_rs
 
-KeyPath = tuple[str | int, ...]
+from specbuild.frontend.source import KeyPath
+
 Schema = Mapping[str, Any]
 
 MAX_ERRORS = 1_000  # the check of a value stops at this number
+# Stands for an empty key, which the validator leaves out of its paths; no name matches it.
+EMPTY_KEY = "\n\n\n"
 FIRST_BUDGET = 4_000  # how many values of an invalid file are checked at first
 
 
@@ -73,7 +76,8 @@ class SchemaChecker:
             part = head.copy_value(value, ())
             errors = self.sorted_errors(part, head.truncated)
             if len(errors) >= MAX_ERRORS or not head.truncated:
-                return errors[:MAX_ERRORS]
+                errors = errors[:MAX_ERRORS]
+                return list(map(restore_empty_keys, errors)) if head.has_empty_key else errors
             budget *= 2
 
     def sorted_errors(self, value: Any, truncated: set[KeyPath]) -> list[SchemaError]:
@@ -90,7 +94,7 @@ class SchemaChecker:
 
     def split_error(self, error: jsonschema_rs.ValidationError, value: Any) -> Iterator[SchemaError]:
         """Yield one error of the validator as errors that have at most one key each."""
-        path: KeyPath = tuple(error.instance_path)
+        path = restore_digit_keys(value, error.instance_path)
         keyword = str(error.schema_path[-1])
         schema = self.schema_at(error.schema_path[:-1])
         inner = value_at(value, path)
@@ -159,9 +163,9 @@ class RuleKeyword:
 
 def forbid_integer_floats(schema: Any) -> Any:
     """Return a copy of a schema with the keyword `whole` wherever the type is an integer and not a number."""
-    if isinstance(schema, list):
+    if type(schema) is list:
         return [forbid_integer_floats(item) for item in schema]
-    if not isinstance(schema, Mapping):
+    if type(schema) is not dict:
         return schema
     copy = {key: forbid_integer_floats(value) for key, value in schema.items()}
     types = schema.get("type", ())
@@ -178,6 +182,7 @@ class TruncatedCopy:
 
     def __post_init__(self) -> None:
         self.truncated: set[KeyPath] = set()
+        self.has_empty_key = False
 
     def copy_value(self, value: Any, path: KeyPath) -> Any:
         self.budget -= 1
@@ -189,8 +194,36 @@ class TruncatedCopy:
             if self.budget <= 0:
                 self.truncated.add(path)
                 break
+            if key == "":
+                key, self.has_empty_key = EMPTY_KEY, True
             copies[key] = self.copy_value(inner, (*path, key))
         return list(copies.values()) if isinstance(value, list) else copies
+
+
+def restore_empty_keys(error: SchemaError) -> SchemaError:
+    """Return an error in a copy with the empty keys of the file."""
+    path = tuple("" if key == EMPTY_KEY else key for key in error.path)
+    key = "" if error.key == EMPTY_KEY else error.key
+    return replace(error, value=with_empty_keys(error.value), path=path, key=key)
+
+
+def with_empty_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [with_empty_keys(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {"" if key == EMPTY_KEY else key: with_empty_keys(inner) for key, inner in value.items()}
+
+
+def restore_digit_keys(value: Any, path: Iterable[str | int]) -> KeyPath:
+    """Return a path of the validator with the keys of the file: the validator turns a key "1" into the number 1."""
+    keys: list[str | int] = []
+    for key in path:
+        if isinstance(value, dict) and key not in value:
+            key = next(own for own in value if own.removeprefix("+").isdigit() and int(own) == key)
+        keys.append(key)
+        value = value[key]
+    return tuple(keys)
 
 
 def value_at(value: Any, path: KeyPath) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from specbuild.frontend.block_inputs import DTYPES
 from specbuild.frontend.document import PARAM_TYPES, STEP_KEYS
 from specbuild.frontend.schema.op_schema import REFERENCE, Schema, cache_by_ops, hide_list_form
 
 NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
 BLOCK_NAME_PATTERN = "^[A-Z][A-Za-z0-9_]{0,63}$"
 AXIS_OR_ELLIPSIS = r"^([A-Za-z][A-Za-z0-9_]{0,63}|\.\.\.)$"
-DTYPES = ("float", "int32", "bool")
 
 STEPS = {"type": "array", "items": {"$ref": "#/definitions/step"}, "minItems": 1}
 SIZES = {"$ref": "#/definitions/sizes"}
@@ -27,6 +27,7 @@ def file_key_schemas() -> dict[str, Schema]:
             **name_schema(BLOCK_NAME_PATTERN, "A model's name is CamelCase."),
         },
         "doc": {"description": "A description of the model; its docstring.", "type": "string"},
+        "about": about_schema("model"),
         "license": {"description": "A line for the start of the emitted files.", "type": "string"},
         "imports": {
             "description": "Blocks and models from other files: {Gate: ./gates.yaml#ChannelGate}.",
@@ -53,6 +54,7 @@ def file_key_schemas() -> dict[str, Schema]:
             "additionalProperties": False,
             "minProperties": 1,
         },
+        "let": let_schema(),
         "blocks": {
             "description": "The blocks of this file; each becomes a class.",
             "type": "object",
@@ -120,17 +122,13 @@ def weight_rule_schema() -> Schema:
 
 @cache_by_ops
 def block_schema() -> Schema:
-    axes = {
-        "description": "Its axes, such as [C, H, W]; `...` allows further axes.",
-        "type": "array",
-        "items": {"type": "string", "pattern": AXIS_OR_ELLIPSIS},
-    }
     return {
         "title": "a block",
         "description": "A block: steps with a name and parameters.",
         "type": "object",
         "properties": {
             "doc": {"description": "A description of the block; its docstring.", "type": "string"},
+            "about": about_schema("block"),
             "params": {
                 "description": "Parameters of the block: arguments of its constructor.",
                 "$ref": "#/definitions/parameters",
@@ -139,20 +137,93 @@ def block_schema() -> Schema:
                 "description": "Its inputs with their axes, {x: [C, H, W]}, or only their names. Default: "
                 "one input `x`.",
                 "type": ["object", "array"],
-                "patternProperties": {
-                    NAME_PATTERN: {**axes, "type": ["array", "null"], "minItems": 1, "uniqueItems": True}
-                },
+                "patternProperties": {NAME_PATTERN: block_input_schema()},
                 "additionalProperties": False,
-                "minProperties": 1,
                 "items": name_schema(),
-                "minItems": 1,
                 "uniqueItems": True,
             },
+            "let": let_schema(),
             "steps": {"description": "The steps of the block, in the order of computation.", **STEPS},
             "outputs": outputs_schema("block"),
         },
         "additionalProperties": False,
         "required": ["steps"],
+    }
+
+
+@cache_by_ops
+def block_input_schema() -> Schema:
+    axes = {
+        "items": {"type": "string", "pattern": AXIS_OR_ELLIPSIS},
+        "type": ["array", "null"],
+        "uniqueItems": True,
+    }
+    each = "The axes of each of any number of values, which a call gives as a list: {each: [C, H, W]}."
+    return {
+        "title": "an input of a block",
+        "description": "Its axes, such as [C, H, W], or [] for one number; `...` allows further axes. "
+        "{each: [C, H, W]} for a list, {axes: [C], optional: true} for an input that a call may leave out, "
+        "{axes: [T], dtype: bool} for a mask.",
+        **hide_list_form({**axes, "type": ["array", "null", "object"]}),
+        "properties": {
+            "each": {"description": each, **axes},
+            "axes": {"description": "Its axes, for use with `optional` or `dtype`.", **axes},
+            "optional": {
+                "description": "Whether a call may leave the input out; `given(mask)` tells a step.",
+                "type": "boolean",
+                "enum": [True],
+            },
+            "dtype": {
+                "description": "What its values are; without it, any of them.",
+                "type": "string",
+                "enum": list(DTYPES),
+            },
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "dependencies": {
+            "optional": ["axes"],
+            "each": {"propertyNames": {"enum": ["each", "dtype"]}},
+        },
+    }
+
+
+def about_schema(owner: str) -> Schema:
+    text = {"type": "string", "pattern": r"\S"}
+    words = {"type": "array", "items": text, "uniqueItems": True}
+    return {
+        "title": "what it is about",
+        "description": f"Where the {owner} comes from and how it is found: {{title: Deep residual learning, year: 2015}}.",
+        "type": "object",
+        "properties": {
+            "title": {"description": "The title of the paper.", **text},
+            "authors": {"description": "The authors of the paper, as text: He et al.", **text},
+            "year": {"description": "When it appeared.", "type": "integer", "minimum": 1900, "maximum": 2999},
+            "arxiv": {
+                "description": "Its number at arXiv, in quotes.",
+                "pattern": r"^(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})$",
+                "patternErrorMessage": "A number of arXiv is such as '1512.03385', in quotes.",
+                **text,
+            },
+            "doi": {"description": "Its DOI.", **text},
+            "names": {
+                "description": f"Other names of the {owner}, in papers and other libraries.",
+                **words,
+            },
+            "tags": {"description": f"Words that the {owner} is found by.", **words},
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+
+
+@cache_by_ops
+def let_schema() -> Schema:
+    return {
+        "description": "Names for expressions that the steps use more than once: {hidden: x.C // ratio}.",
+        "type": "object",
+        "patternProperties": {NAME_PATTERN: {"type": ["integer", "number", "boolean", "string", "array"]}},
+        "additionalProperties": False,
     }
 
 
@@ -193,6 +264,7 @@ def parameters_schema() -> Schema:
 
 @cache_by_ops
 def shape_schema() -> Schema:
+    size = {"type": ["integer", "string"], "minimum": 1}
     return {
         "description": "Axes with their sizes: {C: 3, H: 224, W: 224}; or {axes: {T: 64}, dtype: int32}.",
         "type": "object",
@@ -203,8 +275,18 @@ def shape_schema() -> Schema:
                 "type": "string",
                 "enum": list(DTYPES),
             },
+            "each": {
+                "description": "The size of an axis; a list is an input of a block, and a model names its inputs.",
+                "doNotSuggest": True,
+                **size,
+            },
+            "optional": {
+                "description": "The size of an axis; only an input of a block can be optional.",
+                "doNotSuggest": True,
+                **size,
+            },
         },
-        "additionalProperties": {"type": ["integer", "string"], "minimum": 1},
+        "additionalProperties": size,
         "dependencies": {"axes": {"propertyNames": {"enum": ["axes", "dtype"]}}, "dtype": ["axes"]},
     }
 
@@ -216,9 +298,28 @@ def outputs_schema(owner: str) -> Schema:
         **hide_list_form(
             {"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1, "uniqueItems": True}
         ),
-        "patternProperties": {NAME_PATTERN: REFERENCE},
+        "patternProperties": {NAME_PATTERN: REFERENCE if owner == "block" else ordered_output_schema()},
         "additionalProperties": False,
         "minProperties": 1,
+    }
+
+
+def ordered_output_schema() -> Schema:
+    return {
+        "title": "an output",
+        "description": "A step, or {of: step, order: [T, C]} for the same order of axes in all frameworks.",
+        "type": ["string", "object"],
+        "properties": {
+            "of": {"description": "The step whose value it is.", **REFERENCE},
+            "order": {
+                "description": "All axes of the output in the order that emitted code returns, after the batch.",
+                "type": "array",
+                "items": name_schema(),
+                "uniqueItems": True,
+            },
+        },
+        "additionalProperties": False,
+        "required": ["of", "order"],
     }
 
 

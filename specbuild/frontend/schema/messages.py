@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name
 from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
+from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, suggest_step
+from specbuild.frontend.library import full_library_index
 from specbuild.frontend.names import IDENTIFIER, find_name_problem, rename_hint
-from specbuild.frontend.schema.checker import KeyPath, SchemaError
+from specbuild.frontend.schema.checker import SchemaError
 from specbuild.frontend.schema.edit_schema import EDIT_TITLE, SELECTOR_TITLE, companion_schemas
 from specbuild.frontend.schema.file_schema import AXIS_OR_ELLIPSIS, BLOCK_NAME_PATTERN, file_key_schemas
-from specbuild.frontend.schema.op_schema import op_schemas
+from specbuild.frontend.schema.op_schema import is_unknown_block_schema, op_schemas
 from specbuild.frontend.schema.phrases import (
     describe_path,
     describe_types,
-    describe_value,
+    describe_yaml_value,
     description_clause,
     schema_summary,
+    suggest_axes,
+    suggest_colon,
+    suggest_quotes,
     suggest_value,
 )
 from specbuild.frontend.schema.step_schema import CHOICE_TITLE
-from specbuild.frontend.source import Source
+from specbuild.frontend.source import KeyPath, Source
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 
@@ -37,11 +43,11 @@ EXAMPLES = {
 
 
 class MessageWriter:
-    """Turns the schema errors of one file into SpecErrors; `blocks` are the known names of blocks."""
+    """Turns the schema errors of one file into SpecErrors; `blocks` are known blocks with the names of their inputs."""
 
-    def __init__(self, source: Source, blocks: Collection[str]) -> None:
+    def __init__(self, source: Source, blocks: Mapping[str, Collection[str]]) -> None:
         self.source = source
-        self.blocks = sorted(blocks)
+        self.blocks = dict(sorted(blocks.items()))
         # Keys that a hint suggests for a misspelled key; they are not reported as missing.
         self.suggested_keys: set[tuple[KeyPath, str]] = set()
 
@@ -57,7 +63,11 @@ class MessageWriter:
 
     def unknown_key(self, error: SchemaError) -> Iterator[SpecError]:
         title, key, path = error.schema.get("title", ""), error.key, (*error.path, error.key)
-        if title in ("a step", CHOICE_TITLE):
+        split_text = suggest_quotes(error.value, key) if title else ""
+        if split_text:
+            message = f"{key!r} stands where a key belongs: a comma ends the value before it"
+            yield self.error_at("SB101", path, message, split_text, key=True)
+        elif title in ("a step", CHOICE_TITLE):
             yield self.unknown_step_key(error, path)
         elif not title or title == "parameters":
             yield self.invalid_name(
@@ -68,15 +78,17 @@ class MessageWriter:
         else:
             what = "attribute" if title in OPS else "parameter" if title[0].isupper() else "key"
             known = [k for k, under in error.schema["properties"].items() if under is not False]
-            guess = closest_match(key, known)
+            foreign = suggest_attribute(key, error.value[key], known) if what != "key" else ""
+            guess = find_attribute(key, known) if foreign else closest_match(key, known)
             if guess:
                 self.suggested_keys.add((error.path, guess))
-            known_hint = f"its {what}s are {list_some(known)}" if known else f"it takes no {what}s"
-            hint = format_suggestion(guess) or known_hint
+            listed = [name for name in known if name not in self.blocks.get(title, ())]
+            known_hint = f"its {what}s are {list_some(listed)}" if listed else f"it takes no {what}s"
+            hint = suggest_colon(key, known) or foreign or format_suggestion(guess) or known_hint
             yield self.error_at("SB101", path, f"{title} has no {what} {key!r}", hint, key=True)
 
     def unknown_step_key(self, error: SchemaError, path: KeyPath) -> SpecError:
-        """A key of a step that is neither an op or block nor a step key: the closest of them is suggested."""
+        """Return a key of a step that is neither an op or block nor a step key: the closest of them is suggested."""
         kinds = [key for key in error.value if key != error.key and key not in STEP_KEYS]
         for kind in kinds:
             if kind in OPS and error.key in list_attributes(OPS[kind]):
@@ -87,16 +99,22 @@ class MessageWriter:
         if step_key and kinds and error.schema["title"] != CHOICE_TITLE:
             message = f"a step has no key {error.key!r}"
             return self.error_at("SB101", path, message, format_suggestion(step_key), key=True)
-        return self.unknown_op(error.key, path)
+        return self.unknown_op(error.key, path, error.value[error.key])
 
-    def unknown_op(self, name: str, path: KeyPath) -> SpecError:
+    def unknown_op(self, name: str, path: KeyPath, body: Any = None) -> SpecError:
         what = "block" if name[:1].isupper() else "op"
         listing = "`specbuild library list` lists every op and block"
-        hint = suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
+        hint = suggest_step(name, body, [*self.blocks, *full_library_index()])
+        hint = hint or suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
         return self.error_at("SB201", path, f"there is no {what} {name!r}", hint, key=True)
 
+    def find_known_blocks(self) -> set[str]:
+        """Return the names that may stand for a block in a step, those of imports included."""
+        imports = self.source.data.get("imports") if isinstance(self.source.data, Mapping) else None
+        return {*self.blocks, *full_library_index(), *(imports if isinstance(imports, Mapping) else ())}
+
     def misplaced_step_key(self, key: str, path: KeyPath, kind: str) -> SpecError:
-        """A step key among the attributes of an op."""
+        """Return a step key among the attributes of an op."""
         location = self.source.location(path[:-1])
         has_braces = location.text[location.column - 1 : location.column] == "{"
         hint = f"align it with {kind!r}"
@@ -105,7 +123,7 @@ class MessageWriter:
         return self.error_at("SB105", path, f"{key!r} is a key of the step, not of {kind!r}", hint, key=True)
 
     def reserved_key(self, error: SchemaError) -> Iterator[SpecError]:
-        """A step key where the schema allows any other key."""
+        """Yield a step key where the schema allows any other key."""
         *_, owner, key = ("", *error.path)
         if owner == "params":
             message = f"{key!r} cannot be the name of a parameter: it is a step key"
@@ -126,7 +144,8 @@ class MessageWriter:
                 owner = title or describe_path(error.path)
             else:
                 owner = "a spec" if key == "model" else "a model"
-            example = EXAMPLES.get(key) or f"{title or error.path[-1]}: {{{key}: ...}}"
+            is_op = bool(title) and " " not in title
+            example = EXAMPLES.get(key) or f"{title if is_op else error.path[-1]}: {{{key}: ...}}"
             message = f"{owner} needs {key!r}{description_clause(known[key]['description'])}"
             yield self.error_at("SB103", error.path, message, f"write `{example}`", key=True)
 
@@ -162,8 +181,10 @@ class MessageWriter:
         yield self.error_at("SB103", error.path, "this step has no op and no block", hint)
 
     def unknown_block(self, error: SchemaError) -> Iterator[SpecError]:
-        path = error.path if isinstance(error.value, str) else (*error.path, error.key)
-        yield self.unknown_op(error.key, path)
+        if isinstance(error.value, str):
+            yield self.unknown_op(error.key, error.path)
+        else:
+            yield self.unknown_op(error.key, (*error.path, error.key), error.value[error.key])
 
     # -- edits -------------------------------------------------------------------------------
 
@@ -195,22 +216,30 @@ class MessageWriter:
 
     def wrong_type(self, error: SchemaError) -> Iterator[SpecError]:
         value, schema = error.value, error.schema
-        if value is None and schema.get("required"):
+        if is_unknown_block_schema(schema) and error.path[-1] not in self.find_known_blocks():
+            yield self.unknown_op(str(error.path[-1]), error.path, value)
+        elif is_unknown_block_schema(schema):
+            name = error.path[-1]
+            hint = f"write `{name}: {{...}}` with the names of its parameters"
+            message = f"{name!r} takes a mapping of parameters, not {describe_yaml_value(value)}"
+            yield self.error_at("SB102", error.path, message, hint)
+        elif value is None and schema.get("required"):
             yield from self.missing_keys(error, schema["required"])
         elif value is None:
             hint = "add a value, or remove it"
             yield self.error_at("SB102", error.path, f"{describe_path(error.path)} has no value", hint)
         else:
             types = describe_types(schema)
-            message = f"{describe_path(error.path)} must be {types}, not {describe_value(value)}"
-            yield self.error_at(
-                "SB102", error.path, message, suggest_value(value, schema) or self.summary_hint(error)
-            )
+            message = f"{describe_path(error.path)} must be {types}, not {describe_yaml_value(value)}"
+            hint = suggest_value(value, schema) or self.summary_hint(error)
+            if error.path[:1] == ("inputs",) and len(error.path) == 2 and isinstance(value, list):
+                hint = suggest_axes(str(error.path[1]), value)
+            yield self.error_at("SB102", error.path, message, hint)
 
     def wrong_choice(self, error: SchemaError) -> Iterator[SpecError]:
         branches = [error.schema, *error.schema.get("anyOf", ())]
         allowed = [value for branch in branches for value in branch.get("enum", ())]
-        names = [describe_value(value).strip("'") for value in allowed]
+        names = [describe_yaml_value(value).strip("'") for value in allowed]
         guess = closest_match(error.value, names) if isinstance(error.value, str) else None
         hint = format_suggestion(guess) or self.summary_hint(error)
         yield self.wrong_value(error, "one of " * (len(names) > 1) + list_some(names), hint)
@@ -226,19 +255,20 @@ class MessageWriter:
         yield self.wrong_value(error, f"at most {error.schema['maximum']}", self.summary_hint(error))
 
     def wrong_value(self, error: SchemaError, allowed: str, hint: str) -> SpecError:
-        message = f"{describe_path(error.path)} must be {allowed}, not {describe_value(error.value)}"
+        message = f"{describe_path(error.path)} must be {allowed}, not {describe_yaml_value(error.value)}"
         return self.error_at("SB304", error.path, message, hint)
 
     def mismatched_text(self, error: SchemaError) -> Iterator[SpecError]:
         text, path, pattern = error.value, error.path, error.schema["pattern"]
         if error.schema.get("title") == SELECTOR_TITLE:
             hint = "write names with dots between them, such as `backbone.layer[1-3].*.bn3`"
-            yield self.error_at("SB106", path, f"{describe_value(text)} is not a selector", hint)
+            yield self.error_at("SB106", path, f"{describe_yaml_value(text)} is not a selector", hint)
         elif error.schema.get("title") != "a step":
             is_block, is_axis = pattern == BLOCK_NAME_PATTERN, pattern == AXIS_OR_ELLIPSIS
             yield self.invalid_name(text, path, is_block, axis=is_axis)
         elif text in OPS:
             schema = op_schemas()[text]
+            schema = schema.get("else", schema)  # that without a given kernel
             yield from self.missing_keys(SchemaError("required", schema, text, path), schema["required"])
         elif text in STRUCTURES:
             hint = f"write `{EXAMPLES.get(text, f'{text}: name')}`"
@@ -260,7 +290,7 @@ class MessageWriter:
         return self.error_at("SB203", path, f"{text!r} {reason}", hint, key=key)
 
     def duplicate_item(self, error: SchemaError) -> Iterator[SpecError]:
-        message = f"{describe_value(error.value)} appears twice"
+        message = f"{describe_yaml_value(error.value)} appears twice"
         yield self.error_at("SB204", error.path, message, "remove one of them")
 
     def wrong_count(self, error: SchemaError) -> Iterator[SpecError]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
+from specbuild.frontend.block_inputs import is_list_input
 from specbuild.frontend.document import STEP_KEYS, BlockDef, ParamDef
 from specbuild.ops import OPS, Op
 from specbuild.ops.attribute_kinds import INTERPOLATION, Init
@@ -47,7 +48,21 @@ PARAM_DESCRIPTIONS = {
 @cache_by_ops
 def op_schemas() -> dict[str, Schema]:
     """Return the schema of each op's value in a step."""
-    return {name: op_value_schema(cls) for name, cls in OPS.items()}
+    return {name: op_step_schema(cls) for name, cls in OPS.items()}
+
+
+def op_step_schema(cls: type[Op]) -> Schema:
+    """Return the schema of an op's value in a step; with `weight` among the attributes, that of its other form."""
+    own = op_value_schema(cls)
+    if not cls.given_form:
+        return own
+    form = {**op_value_schema(OPS[cls.given_form]), "title": cls.name}
+    return {
+        **{key: own[key] for key in ("title", "description")},
+        "if": {"type": "object", "required": ["weight"]},
+        "then": form,
+        "else": own,
+    }
 
 
 @cache_by_ops
@@ -135,7 +150,7 @@ def default_as_yaml(default: Any) -> Any:
 
 
 def block_value_schema(definition: BlockDef) -> Schema:
-    """Return the schema of a block's value in a step: a mapping of its arguments."""
+    """Return the schema of a block's value in a step: a mapping of its arguments and inputs."""
     required = [name for name, param in definition.params.items() if param.required]
     properties = {name: argument_schema(param) for name, param in definition.params.items()}
     variants = definition.model.variants if definition.model is not None else {}
@@ -146,9 +161,12 @@ def block_value_schema(definition: BlockDef) -> Schema:
                 **choice_schema(variants),
             }
         } | properties
+    properties |= {
+        name: value for name, value in block_input_schemas(definition).items() if name not in properties
+    }
     text = complete_sentence(definition.doc) if definition.doc else f"The block {definition.name}."
     if len(definition.inputs) > 1:
-        text += f" Inputs, given by `from`: {', '.join(definition.inputs)}."
+        text += f" Inputs, given here or by `from`: {', '.join(definition.inputs)}."
     return {
         "title": definition.name,
         "description": text,
@@ -156,6 +174,18 @@ def block_value_schema(definition: BlockDef) -> Schema:
         "properties": properties,
         "additionalProperties": False,
         **({"required": required} if required and not variants else {}),
+    }
+
+
+def block_input_schemas(definition: BlockDef) -> dict[str, Schema]:
+    """Return the inputs of a block, which can be given among its arguments."""
+    return {
+        name: hide_list_form(
+            {**REFERENCES, "type": ["array", "string"], "description": "An input: several values."}
+        )
+        if is_list_input(raw)
+        else {"type": "string", "description": "An input."}
+        for name, raw in definition.inputs.items()
     }
 
 
@@ -187,6 +217,10 @@ def choice_schema(values: Any) -> Schema:
 def unknown_block_schema() -> Schema:
     """Return the schema for arguments of a block that is not known: any keys except step keys."""
     return {"type": ["object", "null"], "properties": dict.fromkeys(STEP_KEYS, False)}
+
+
+def is_unknown_block_schema(schema: Mapping[str, Any]) -> bool:
+    return schema == unknown_block_schema()
 
 
 def complete_sentence(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from specbuild.frontend.schema.checker import KeyPath, Schema
+from specbuild.frontend.schema.checker import Schema
+from specbuild.frontend.source import KeyPath
 
 TYPE_NAMES = {
     "object": "a mapping",
@@ -48,7 +50,7 @@ def describe_types(schema: Schema) -> str:
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
-def describe_value(value: Any) -> str:
+def describe_yaml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -60,8 +62,8 @@ def suggest_value(value: Any, schema: Schema) -> str:
     """Suggest what to write instead of a value of the wrong type; empty if there is nothing to suggest."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
-    if attributes and not title.startswith(("a ", "an ")) and title != "parameters":
-        text = "[...]" if isinstance(value, list) else describe_value(value).strip("'")
+    if title and attributes and not title.startswith(("a ", "an ")) and title != "parameters":
+        text = "[...]" if isinstance(value, list) else describe_yaml_value(value).strip("'")
         keys = [f"{attributes[0]}: {text}"]
         if isinstance(value, list) and "of" in attributes:
             keys = [f"of: {text}", *(f"{key}: ..." for key in required)]
@@ -71,6 +73,18 @@ def suggest_value(value: Any, schema: Schema) -> str:
     if schema["type"] == "string" and not isinstance(value, dict | list):
         return "quote text that looks like another type"
     return ""
+
+
+def suggest_axes(name: str, sizes: list[Any]) -> str:
+    """Return a hint that gives each size of an input its axis, by the usual orders of both frameworks."""
+    axes = {1: "C", 2: "T C", 3: "C H W", 4: "C D H W"}.get(len(sizes), "").split()
+    numbers = [size for size in sizes if isinstance(size, int)]
+    if len(axes) > 2 and len(numbers) == len(axes) and numbers[-1] <= 4 < numbers[0]:
+        axes = [*axes[1:], axes[0]]  # channels last
+    if not axes:
+        return "name each axis and its size, such as {C: 3, H: 224, W: 224}"
+    listed = ", ".join(f"{axis}: {size}" for axis, size in zip(axes, sizes, strict=True))
+    return f"name each axis: `{name}: {{{listed}}}`"
 
 
 def schema_summary(schema: Schema) -> str:
@@ -86,3 +100,29 @@ def sentence_fragment(text: str) -> str:
     """Return the first sentence of a text with a small first letter, for use inside another sentence."""
     first = re.split(r"(?<=[^.])\.(?:\s|$)", text.strip(), maxsplit=1)[0]
     return first[:1].lower() + first[1:] if first[1:2].islower() or first[1:2] == " " else first
+
+
+def suggest_quotes(mapping: Mapping[str, Any], key: str) -> str:
+    """Return a hint if `key` is the rest of a text that a comma cut, such as the `8)` of `max(width, 8)`."""
+    keys = list(mapping)
+    start = index = keys.index(key)
+    while start > 0 and mapping[keys[start]] is None:
+        start -= 1
+    text = mapping[keys[start]]
+    if start == index or not isinstance(text, str):
+        return ""
+    parts = [text, *map(str, keys[start + 1 : index + 1])]
+    for later in keys[index + 1 :]:
+        if mapping[later] is not None or ", ".join(parts).count("(") <= ", ".join(parts).count(")"):
+            break
+        parts.append(later)
+    whole = ", ".join(parts)
+    if " " not in key and not ("(" in text and ")" in whole):
+        return ""
+    return f'quote the text: `{keys[start]}: "{whole}"`'
+
+
+def suggest_colon(key: str, known: Collection[str]) -> str:
+    """Return a hint for a key and its value that no colon separates, such as `channels 8`."""
+    first, _, rest = key.partition(" ")
+    return f"write `{first}: {rest.strip()}`" if rest and first in known else ""

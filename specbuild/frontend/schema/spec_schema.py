@@ -41,7 +41,7 @@ def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
         "dependencies": {
             **{
                 key: ["model"]
-                for key in ("params", "variants", "inputs", "steps", "outputs", "edits", "weights")
+                for key in ("params", "variants", "inputs", "let", "steps", "outputs", "edits", "weights")
             },
             "model": ["inputs", "steps"],
         },

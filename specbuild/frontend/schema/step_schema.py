@@ -41,7 +41,7 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
         "patternProperties": {BLOCK_NAME_PATTERN: unknown_block_schema()},
         "additionalProperties": False,
         "minProperties": 1,
-        "dependencies": {"merge": ["parallel"], "with": ["use"]},
+        "dependencies": {"merge": ["parallel"], "with": ["use"], "splice": ["repeat"]},
         "if": {
             "type": "object",
             "not": {
@@ -51,7 +51,7 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
         "then": {"properties": step_key_schemas()},
         "else": {
             "properties": kinds,
-            "examples": [kind for kind, value in usable.items() if "null" in value["type"]],
+            "examples": [kind for kind, value in usable.items() if "null" in value.get("type", ())],
         },
     }
 
@@ -71,7 +71,7 @@ def structure_schemas() -> dict[str, Schema]:
             "minProperties": 1,
         },
         "reuse": {
-            "description": "The name of an earlier step: its op is applied again with the same weights.",
+            "description": "The name of an earlier step, repeat or group: all of it is applied again with the same weights.",
             "type": "string",
         },
         "use": {
@@ -81,14 +81,65 @@ def structure_schemas() -> dict[str, Schema]:
     }
 
 
+def member_key_schemas() -> dict[str, Schema]:
+    """Return the schemas of the step keys for several members."""
+    return {
+        "repeat": {
+            "description": "How often to apply the step, each time to the last results; `i` counts from 0.",
+            "type": ["integer", "string"],
+            "minimum": 0,
+        },
+        "foreach": {
+            "description": "Members side by side, each with its own value of a name: {rate: [6, 12, 18]}, "
+            "{level: [c3, c4]} with `from: level`.",
+            "type": "object",
+            "additionalProperties": {"type": ["array", "string"]},
+            "minProperties": 1,
+        },
+        "names": {
+            "description": "The names of the members, with expressions in braces: layer{i + 1}.",
+            "type": "string",
+        },
+        "splice": {
+            "description": "The members of a repeat lie directly in the `do` around it, numbered on.",
+            "type": "boolean",
+        },
+        "collect": {
+            "description": "The op or block that joins the values of all members, such as concat or add.",
+            "$ref": "#/definitions/merge",
+        },
+    }
+
+
+def scan_schema() -> Schema:
+    """Return the schema of the step key `scan`: an axis, or a mapping with it."""
+    return {
+        "description": "The axis of which the block gets one position after another. Outputs named like an input are the "
+        "state; the others are stacked.",
+        "type": ["string", "object"],
+        "properties": {
+            "over": {"description": "The axis.", "type": "string"},
+            "reverse": {
+                "description": "Whether to begin at the last position.",
+                "type": ["boolean", "string"],
+            },
+        },
+        "required": ["over"],
+        "additionalProperties": False,
+    }
+
+
 @cache_by_ops
 def step_key_schemas() -> dict[str, Schema]:
     return {
         "from": {
-            "description": "The input, by name; {query: a, memory: b} for several. Default: the previous "
+            "description": "The input, by name; {query: a, memory: b} for several, {maps: [a, b]} for a list. Default: the previous "
             "step.",
             **hide_list_form({"type": ["string", "array", "object"], "items": REFERENCE, "minItems": 1}),
-            "additionalProperties": REFERENCE,
+            "additionalProperties": {
+                "title": "an input",
+                **hide_list_form({"type": ["string", "array"], "items": REFERENCE, "minItems": 1}),
+            },
             "minProperties": 1,
         },
         "as": {
@@ -96,14 +147,12 @@ def step_key_schemas() -> dict[str, Schema]:
             **name_schema(),
         },
         "when": {
-            "description": "A condition with parameters and sizes. If it is false, the input passes through.",
+            "description": "A condition with parameters and sizes. If it is false, the input passes through; "
+            "of several inputs, the value of the step before.",
             "type": ["boolean", "string"],
         },
-        "repeat": {
-            "description": "How often to apply the step, each time to the last result; `i` counts from 0.",
-            "type": ["integer", "string"],
-            "minimum": 0,
-        },
+        **member_key_schemas(),
+        "scan": scan_schema(),
         "expect": {
             "description": "The output shape, which the compiler checks: {C: 64, H: 56, W: 56}.",
             "$ref": "#/definitions/shape",

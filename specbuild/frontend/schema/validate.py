@@ -7,8 +7,9 @@ from itertools import chain
 from typing import Any
 
 from specbuild.diagnostics.errors import MAX_REPORTED, SpecError, SpecErrors
-from specbuild.frontend.document import STEP_KEYS, STRUCTURES, BlockDef, parse_param
+from specbuild.frontend.document import STEP_KEYS, STRUCTURES, BlockDef, parse_params
 from specbuild.frontend.edits import EDIT_VERBS
+from specbuild.frontend.library import full_library_index
 from specbuild.frontend.names import IDENTIFIER
 from specbuild.frontend.schema.checker import Rule, SchemaChecker, SchemaError
 from specbuild.frontend.schema.edit_schema import build_edit_schema
@@ -33,8 +34,18 @@ def validate_source(source: Source, library: Collection[str] | None = None) -> N
     errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
     if errors and load_extension_ops():  # the spec may use ops of an extension
         errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
+    if errors and library is None:  # then unknown blocks are told in the same round
+        library = full_library_index()
+        rules["step"] = make_step_rule(known_block_names(source, library))
+        errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
     if errors:
-        writer = MessageWriter(source, {*own_blocks, *(library or ())})
+        writer = MessageWriter(
+            source,
+            {
+                **dict.fromkeys(library or (), ()),
+                **{name: tuple(block.inputs) for name, block in own_blocks.items()},
+            },
+        )
         raise SpecErrors(describe_errors(writer, errors))
 
 
@@ -51,15 +62,16 @@ def describe_errors(writer: MessageWriter, errors: list[SchemaError]) -> Iterato
 
 
 def parse_own_blocks(source: Source) -> dict[str, BlockDef]:
-    """Return the blocks of a file with their parameters, if their names and parameters are valid."""
+    """Return the blocks of a file with their parameters and inputs, if their names and parameters are valid."""
     blocks = {}
     for name, raw in as_mapping(as_mapping(source.data).get("blocks")).items():
         params = as_mapping(raw).get("params", {})
         if IDENTIFIER.fullmatch(name) and isinstance(raw, Mapping) and parameters_checker().is_valid(params):
             at = source.address_of(("blocks", name))
-            declared = {p: parse_param(p, value, at.child("params", p)) for p, value in params.items()}
+            declared = parse_params(params, at.child("params"))
             doc = raw.get("doc")
-            blocks[name] = BlockDef(name, doc if isinstance(doc, str) else "", declared, {}, (), None, at)
+            inputs = as_mapping(raw.get("inputs"))
+            blocks[name] = BlockDef(name, doc if isinstance(doc, str) else "", declared, inputs, (), None, at)
     return blocks
 
 

@@ -15,6 +15,23 @@ CASES = {
         MAP,
         "- conv: {channels: 5}\n- slice: {over: C, start: 1, stop: 4}\n- conv: {channels: 3, kernel: 1}",
     ),
+    "stack_weights": (
+        SEQUENCE,
+        "- weight: {axes: {C: 8}}\n  as: a\n- weight: {axes: {C: 8}}\n  as: w\n- stack: {of: [a, w, a], axis: K}\n"
+        "- mean: {over: K}\n- multiply: [x, prev]",
+    ),
+    "slice_table": (
+        SEQUENCE,
+        "- weight: {axes: {T: 12, C: x.C}}\n  as: table\n- slice: {over: T, stop: x.T}\n- add: [x, prev]",
+    ),
+    "slice_weight": (
+        SEQUENCE,
+        "- weight: {axes: {C: 12}}\n  as: w\n- slice: {over: C, start: 1, stop: x.C + 1}\n- multiply: [x, prev]",
+    ),
+    "slice_weight_at": (
+        SEQUENCE,
+        "- weight: {axes: {T: 2, C: x.C}}\n  as: w\n- slice: {over: T, at: 1}\n- multiply: [x, prev]",
+    ),
     "slice_frames": (CLIP, "- conv: {channels: 4}\n- slice: {over: T, start: 1}\n- mean: {over: T}"),
     "split_equal": (SEQUENCE, "- split: {over: C, into: [a, b]}\n  as: halves\n- add: [halves.a, halves.b]"),
     "split_sizes": (
@@ -26,6 +43,18 @@ CASES = {
         "- split: {over: T, into: {a: 1, b: 2, c: 3}}\n  as: cut\n- mean: {over: T}\n  from: cut.c",
     ),
     "split_unused": (MAP, "- split: {over: H, into: {a: 3, b: 4}}\n  as: cut\n- relu:\n  from: cut.a"),
+    "split_apart": (
+        "{x: {T: 5, K: 3, C: 4}}",
+        "- split: {over: K, into: [a, b, c], keep: false}\n  as: p\n- subtract: [p.c, p.a]",
+    ),
+    "split_apart_channels": (
+        "{x: {C: 2, H: 4, W: 3}}",
+        "- split: {into: {a: 1, b: -1}, keep: false}\n  as: p\n- subtract: [p.b, p.a]",
+    ),
+    "split_apart_frames": (
+        "{clip: {T: 2, C: 4, H: 5, W: 6}}",
+        "- conv: {channels: 3}\n- split: {over: T, into: [a, b], keep: false}\n  as: p\n- divide: [p.a, p.b]\n- conv: {channels: 2}",
+    ),
     "stack": (SEQUENCE, "- linear: {features: 8}\n  as: a\n- stack: {of: [x, a], axis: K}\n- max: {over: K}"),
     "stack_maps": (
         MAP,

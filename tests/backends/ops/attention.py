@@ -40,6 +40,7 @@ PACKED = """\
 X = "x: {T: 5, C: 12}"
 QKV = "q: {T: 5, C: 4}, k: {S: 7, C: 4}, v: {S: 7, C: 4}"
 HEADS = "q: {T: 5, heads: 3, C: 4}, k: {S: 7, heads: 3, C: 4}, v: {S: 7, heads: 3, C: 4}"
+SHARED = "q: {T: 5, heads: 4, C: 4}, k: {S: 7, heads: 2, C: 4}, v: {S: 7, heads: 2, C: 4}"
 ASK = "query: q, key: k, value: v"
 
 
@@ -100,6 +101,22 @@ CASES = {
         "{q: {T: 5, heads: 4, C: 4}, k: {S: 7, heads: 2, C: 4}, v: {S: 7, heads: 2, C: 4}}",
         "- repeat_interleave: {over: heads, times: 2}\n  from: k\n  as: keys\n- repeat_interleave: {over: heads, times: 2}\n  from: v\n  as: values\n"
         "- attention: {query: q, key: keys, value: values}",
+    ),
+    "attention_grouped": (
+        f"{{{SHARED}}}",
+        f"- attention: {{{ASK}, grouped: heads}}\n- flatten: {{axes: [heads, C]}}\n- linear: {{features: 2}}",
+    ),
+    "attention_grouped_mask": (
+        f"{{{SHARED}, b: {{heads: 4, T: 5, S: 7}}, {masked('{S: 7}')}}}",
+        f"- attention: {{{ASK}, grouped: heads, mask: m, bias: b, causal: true}}",
+    ),
+    "attention_grouped_windows": (
+        "{q: {heads: 4, Y: 2, T: 5, C: 4}, k: {Y: 2, heads: 2, T: 7, C: 4}, v: {T: 7, C: 4}}",
+        f"- attention: {{{ASK}, grouped: heads}}",
+    ),
+    "attention_dropout": (
+        f"{{{HEADS}, b: {{heads: 3, T: 5, S: 7}}, {masked('{T: 5, S: 7}')}}}",
+        f"- attention: {{{ASK}, bias: b, mask: m, dropout: 0.3}}\n- linear: {{features: 2}}",
     ),
     "attention_wider_values": (
         "{q: {T: 5, heads: 3, C: 4}, k: {S: 7, heads: 3, C: 4}, v: {S: 7, heads: 3, C: 6}}",

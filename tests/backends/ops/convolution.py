@@ -7,6 +7,10 @@ VOLUME = "{x: {C: 4, D: 5, H: 6, W: 7}}"
 CASES = {
     "conv_k3": ("{x: {C: 4, H: 9, W: 8}}", "- conv: {channels: 6}"),
     "conv_k7_s2": ("{x: {C: 3, H: 16, W: 13}}", "- conv: {channels: 4, kernel: 7, stride: 2, bias: false}"),
+    "linear_of_a_weight": (
+        "{x: {C: 5}}",
+        "- weight: {axes: {C: 3}}\n  as: w\n- linear: {features: 5}\n- multiply: [x, prev]",
+    ),
     "conv_1d": ("{x: {T: 10, C: 5}}", "- conv: {channels: 4, kernel: 3}"),
     "conv_frames": (
         "{clip: {T: 3, C: 2, H: 8, W: 6}}",

@@ -7,6 +7,10 @@ FRAMES = "{clip: {T: 3, C: 4, H: 5, W: 6}}"
 CASES = {
     "dropout": (SEQUENCE, "- linear: {features: 4}\n- dropout: {rate: 0.3}\n- linear: {features: 3}"),
     "dropout_nothing": (SEQUENCE, "- do: [{linear: {features: 4}}, {dropout: {rate: 0}}, relu]"),
+    "dropout_of_a_weight": (
+        SEQUENCE,
+        "- weight: {axes: {T: x.T, C: x.C}}\n  as: w\n- dropout: {rate: 0.3, over: T}\n- add: [x, prev]",
+    ),
     "dropout_maps": (
         MAP,
         "- conv: {channels: 4}\n- dropout: {rate: 0.3, over: [W, H]}\n- conv: {channels: 3}",

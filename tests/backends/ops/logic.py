@@ -24,6 +24,12 @@ CASES = {
         "- compare: {test: less, value: 0}\n  from: a\n  as: m\n"
         "- where: {condition: m, otherwise: b}\n  from: a",
     ),
+    "where_infinite": (
+        "{a: {T: 4, S: 4}}",
+        "- const: {axes: {T: 4, S: 4}, value: T >= S, dtype: bool}\n  as: m\n"
+        "- where: {condition: m, value: -.inf}\n  from: a\n- softmax: {over: S}",
+    ),
+    "where_mask": (MASKS, "- logical_and: [m, n]\n- where: {then: m, condition: prev, value: 0}"),
     "where_by_name": (
         MASKS,
         "- scale: {by: 2}\n  from: a\n  as: c\n- where: {condition: m, otherwise: c}\n  from: a",

@@ -12,6 +12,11 @@ CASES = {
         for name in ALIKE
         if name != "subtract"
     },
+    "atan2": (MAPS, "- atan2: [a, b]"),
+    "atan2_of_a_column": (
+        MIXED,
+        "- slice: {over: T, at: 2}\n  from: b\n  as: c\n- atan2: {of: [a, c], broadcast: true}\n- conv: {channels: 2}",
+    ),
     **{
         f"{name}_broadcast": (
             MAPS,

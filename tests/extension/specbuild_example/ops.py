@@ -5,7 +5,13 @@ from __future__ import annotations
 from specbuild.backends import load_backend
 from specbuild.backends.keras.ops.table import WEIGHT as KERAS_WEIGHT
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.constructions import SELF, Argument, Construction, Member, literal_expression
+from specbuild.codegen.constructions import (
+    OWN_MEMBER,
+    Construction,
+    ConstructorArgument,
+    Member,
+    literal_expression,
+)
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops.attribute_kinds import Init
@@ -30,19 +36,19 @@ class Gain(Op):
 
 def gain_result(x: Operand, member: Member) -> LoweringResult:
     """Return `x * gain` with the channels in the last dimension."""
-    product = Infix("*", x.expr, SELF)
+    product = Infix("*", x.expr, OWN_MEMBER)
     return LoweringResult(product, x.layout, member, weights={"gain": Storage("")})
 
 
 def move_channels_last(x: Operand) -> Operand:
-    return x.to_order(*(a for a in x.order if a != CHANNEL), CHANNEL, folded=x.layout.folded)
+    return x.to_order(*(a for a in x.order if a != CHANNEL), CHANNEL, batch_axes=x.layout.batch_axes)
 
 
 @load_backend("torch").emits(Gain)
 def emit_torch_gain(op: Gain, x: Operand, out: TensorType) -> LoweringResult:
     x = move_channels_last(x)
     ones: Expr = Call(Name("torch.ones"), (literal_expression(x[CHANNEL]),))
-    return gain_result(x, Construction("nn.Parameter", (Argument("data", ones),)))
+    return gain_result(x, Construction("nn.Parameter", (ConstructorArgument("data", ones),)))
 
 
 @load_backend("keras").emits(Gain)

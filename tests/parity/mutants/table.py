@@ -17,6 +17,7 @@ class Mutant(NamedTuple):
 
 
 VT, VK, ST, SK = ("vision", "torch"), ("vision", "keras"), ("sequence", "torch"), ("sequence", "keras")
+LT, LK = ("lookup", "torch"), ("lookup", "keras")
 
 FORWARD = {
     # normalisation
@@ -180,7 +181,98 @@ FORWARD = {
     ),
 }
 
+FORWARD |= {
+    # sampling, sorting, segments, transforms
+    "torch_grid_alignment": Mutant(*LT, "align_corners=False", "align_corners=True", "sampled"),
+    "torch_grid_outside": Mutant(*LT, 'padding_mode="reflection"', 'padding_mode="border"', "sampled"),
+    "torch_grid_coordinates": Mutant(
+        *LT, "grid.permute(0, 2, 3, 1)", "grid.flip(1).permute(0, 2, 3, 1)", "sampled"
+    ),
+    "torch_descending": Mutant(*LT, "descending=True", "descending=False", "ranked@values"),
+    "torch_segment_sum_for_mean": Mutant(*LT, ', reduce="mean"', "", "nodes"),
+    "torch_transform_norm": Mutant(
+        *LT, 'rfft(sampled, axes=(2, 3), norm="ortho")', "rfft(sampled, axes=(2, 3))", "spectrum@real"
+    ),
+    "torch_angle_of_the_other_axis": Mutant(
+        *LT,
+        "torch.atan2(spectrum_real, spectrum_imaginary)",
+        "torch.atan2(spectrum_imaginary, spectrum_real)",
+        "phase",
+    ),
+    "torch_smallest": Mutant(*LT, "top_k(restored, 2, axis=1)", "top_k(-restored, 2, axis=1)", "best@values"),
+    "torch_inverse_norm": Mutant(
+        *LT,
+        'irfft(spectrum_real, spectrum_imaginary, axes=(2, 3), norm="ortho")',
+        "irfft(spectrum_real, spectrum_imaginary, axes=(2, 3))",
+        "restored",
+    ),
+    "torch_transform_of_another_axis": Mutant(
+        *LT, "fft(restored, axes=(3,))", "fft(restored, axes=(2,))", "waves@real"
+    ),
+    "torch_inverse_of_the_real_part": Mutant(
+        *LT,
+        "ifft(waves_real, imaginary=louder, axes=(3,))",
+        "ifft(waves_real, axes=(3,))",
+        "changed@real",
+    ),
+    "torch_tanh_for_erf": Mutant(*LT, "phase.erf()", "phase.tanh()", "bounded"),
+    "torch_cast_of_a_comparison": Mutant(*LT, "whole.bool()", "whole > 0", "chosen"),
+    "torch_floor_for_trunc": Mutant(*LT, "larger.trunc()", "larger.floor()", "whole"),
+    "torch_parts_exchanged": Mutant(*LT, "nodes.unbind(-1)", "nodes.flip(-1).unbind(-1)", "halves@first"),
+    "torch_heads_shared_in_turn": Mutant(
+        *LT, "keys.permute(0, 3, 1, 4, 2)", "keys.permute(0, 3, 1, 4, 2).flip(2)", "key"
+    ),
+    "keras_grid_outside": Mutant(*LK, ', padding_mode="reflection"', "", "sampled"),
+    "keras_grid_alignment": Mutant(
+        *LK, 'padding_mode="reflection")', 'padding_mode="reflection", align_corners=True)', "sampled"
+    ),
+    "keras_descending": Mutant(*LK, ", descending=True", "", "ranked@values"),
+    "keras_largest": Mutant(*LK, "top_k(restored, 2)", "top_k(restored, 2, largest=False)", "best@values"),
+    "keras_segment_largest": Mutant(*LK, 'reduce="mean", name', 'reduce="max", name', "nodes"),
+    "keras_transform_axes": Mutant(
+        *LK,
+        'rfft(sampled, axes=(1, 2), norm="ortho")',
+        'rfft(sampled, axes=(2,), norm="ortho")',
+        "spectrum@real",
+    ),
+    "keras_inverse_norm": Mutant(
+        *LK,
+        'irfft(spectrum_real, spectrum_imaginary, axes=(1, 2), norm="ortho")',
+        "irfft(spectrum_real, spectrum_imaginary, axes=(1, 2))",
+        "restored",
+    ),
+    "keras_sign_of_the_transform": Mutant(
+        *LK, "fft(restored, axes=(2,))", "fft(ops.flip(restored, axis=2), axes=(2,))", "waves@real"
+    ),
+    "keras_inverse_for_the_transform": Mutant(
+        *LK,
+        "ifft(waves_real, imaginary=louder, axes=(2,))",
+        "fft(waves_real, imaginary=louder, axes=(2,))",
+        "changed@real",
+    ),
+    "keras_angle_of_the_other_axis": Mutant(
+        *LK,
+        "ops.arctan2(spectrum_real, spectrum_imaginary)",
+        "ops.arctan2(spectrum_imaginary, spectrum_real)",
+        "phase",
+    ),
+    "keras_tanh_for_erf": Mutant(*LK, "ops.erf(phase)", "ops.tanh(phase)", "bounded"),
+    "keras_round_for_trunc": Mutant(*LK, "ops.trunc(larger)", "ops.round(larger)", "whole"),
+    "keras_cast_of_a_comparison": Mutant(*LK, 'ops.cast(whole, "bool")', "whole > 0", "chosen"),
+    "keras_parts_exchanged": Mutant(
+        *LK, "ops.unstack(x, axis=-1)", "ops.unstack(ops.flip(x, axis=-1), axis=-1)", "halves@first"
+    ),
+    "keras_heads_tiled": Mutant(
+        *LK,
+        "ops.repeat(key, 2, axis=2), ops.repeat(key, 2, axis=2)",
+        "ops.tile(key, (1, 1, 2, 1, 1)), ops.tile(key, (1, 1, 2, 1, 1))",
+        "attended",
+    ),
+}
+
 TRAINING = {
+    "torch_attention_dropout_rate": Mutant(*LT, "p=0.25", "p=0.5", "attended"),
+    "keras_attention_dropout_rate": Mutant(*LK, "DroppedAttention(0.25", "DroppedAttention(0.5", "attended"),
     "torch_momentum": Mutant(*VT, "momentum=0.2", "momentum=0.1", "stem_norm"),
     "torch_statistic_is_stale": Mutant(*VT, "momentum=0.2", "momentum=0.0", "stem_norm"),
     "keras_momentum": Mutant(*VK, "momentum=0.8", "momentum=0.99", "stem_norm"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -47,59 +48,66 @@ def arrays(result: Any, names: list[str] | None = None) -> list[Any]:
     return [keras.ops.convert_to_numpy(y) for y in listed]
 
 
-def counts_and_summary(job: dict[str, Any]) -> None:
-    model = made(job)
+class Subject:
+    """An emitted model, built once for all checks: on JAX, building and the first call of each batch size take seconds."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.job, self.model = job, made(job)
+        self.results: dict[int, tuple[Any, Any]] = {}
+
+    def run(self, batch: int) -> tuple[Any, Any]:
+        """Inputs of a batch size, and what the model gives for them."""
+        if batch not in self.results:
+            x = inputs(self.job, batch)
+            self.results[batch] = x, self.model(x, training=False)
+        return self.results[batch]
+
+
+def counts_and_summary(subject: Subject) -> None:
     lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line))
+    subject.model.summary(print_fn=lambda line, **_: lines.append(line))
     assert lines
-    found = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert found == job["keras_parameters"], f"{found} for {job['keras_parameters']}"
+    found = sum(int(np.prod(w.shape)) for w in subject.model.trainable_weights)
+    wanted = subject.job["keras_parameters"]
+    assert found == wanted, f"{found} for {wanted}"
 
 
-def other_batch_sizes(job: dict[str, Any]) -> None:
-    model = made(job)
+def other_batch_sizes(subject: Subject) -> None:
     for batch in (1, 3):
-        for y, shape in zip(
-            arrays(model(inputs(job, batch), training=False), job["outputs"]),
-            job["keras_outputs"],
-            strict=True,
-        ):
+        ys = arrays(subject.run(batch)[1], subject.job["outputs"])
+        for y, shape in zip(ys, subject.job["keras_outputs"], strict=True):
             assert list(y.shape) == [batch, *shape], f"{list(y.shape)} for {[batch, *shape]}"
 
 
-def saves_and_reloads(job: dict[str, Any]) -> None:
-    model = made(job)
-    x = inputs(job)
+def saves_and_reloads(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        model.save(path)
+        subject.model.save(path)
         again = keras.models.load_model(path)
-    for a, b in zip(arrays(model(x, training=False)), arrays(again(x, training=False)), strict=True):
+    x, ys = subject.run(3)
+    for a, b in zip(arrays(ys), arrays(again(x, training=False)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def fits(job: dict[str, Any]) -> None:
-    """Two training steps; compiled by XLA on JAX."""
-    model = made(job)
-    jit = keras.backend.backend() == "jax"
-    x = inputs(job, 4)
-    ys = model(x, training=False)
+def fits(subject: Subject) -> None:
+    """Two training steps on batches of three; compiled by XLA on JAX."""
+    _, ys = subject.run(3)
     named = ys if isinstance(ys, dict) else None
     targets = (
-        {k: np.zeros(v.shape, "float32") for k, v in named.items()}
+        {k: np.zeros((6, *v.shape[1:]), "float32") for k, v in named.items()}
         if named
-        else np.zeros(arrays(ys)[0].shape, "float32")
+        else np.zeros((6, *arrays(ys)[0].shape[1:]), "float32")
     )
-    model.compile(
+    subject.model.compile(
         optimizer=keras.optimizers.SGD(1e-4),
         loss=dict.fromkeys(named, "mse") if named else "mse",
-        jit_compile=jit,
+        jit_compile=keras.backend.backend() == "jax",
     )
-    history = model.fit(x, targets, batch_size=2, epochs=1, verbose=0)
+    history = subject.model.fit(inputs(subject.job, 6), targets, batch_size=3, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][-1])
 
 
-CHECKS: tuple[Callable[[dict[str, Any]], None], ...] = (
+CHECKS: tuple[Callable[[Subject], None], ...] = (
     counts_and_summary,
     other_batch_sizes,
     saves_and_reloads,
@@ -109,11 +117,17 @@ CHECKS: tuple[Callable[[dict[str, Any]], None], ...] = (
 
 def main() -> None:
     failures = {}
+    gc.freeze()  # so that `clear_session` need not look at what Keras has created on import
     for job in json.loads(Path(sys.argv[1]).read_text()):
+        keras.backend.clear_session()
+        try:
+            subject = Subject(job)
+        except Exception as error:
+            failures[f"{job['name']}: construction"] = f"{type(error).__name__}: {error}"[:600]
+            continue
         for check in CHECKS:
-            keras.backend.clear_session()
             try:
-                check(job)
+                check(subject)
             except Exception as error:  # every failure of every job is reported
                 failures[f"{job['name']}: {check.__name__}"] = f"{type(error).__name__}: {error}"[:600]
     print("FAILURES " + json.dumps(failures))

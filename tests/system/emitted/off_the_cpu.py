@@ -27,8 +27,24 @@ def inputs(job: dict[str, Any], device: str) -> list[torch.Tensor]:
     ]
 
 
+class LengthsOnTheCpu(torch.overrides.TorchFunctionMode):
+    """Lengths of packed sequences must lie on the CPU, wherever the rest is: there they are ones, for want of data.
+
+    PyTorch itself copies the order of a batch (`cpu()`), which no emitted file does. No other tensor of the meta
+    device is copied: PyTorch refuses it.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.Tensor.to and args[1:] == ("cpu", torch.int64) and args[0].is_meta:
+            return torch.ones(args[0].shape, dtype=torch.int64)
+        if function is torch.Tensor.cpu and args[0].is_meta:
+            return torch.arange(len(args[0]))
+        return function(*args, **(kwargs or {}))
+
+
 def run_torch(job: dict[str, Any]) -> None:
-    with torch.no_grad():
+    assert ".cpu()" not in job["source"]
+    with torch.no_grad(), LengthsOnTheCpu():
         made(job).to("meta").train()(*inputs(job, "meta"))
 
 

@@ -23,9 +23,12 @@ def main() -> int:
     parser.add_argument("--failures", type=Path, default=Path("failures"), help="folder for specs that fail")
     parser.add_argument("--runtime", choices=runtime_names(), default="tensorflow", help="of Keras")
     parser.add_argument("--shrink", type=int, default=3, help="how many failures are made small")
+    parser.add_argument("--constructs", action="store_true", help="also draw those of constructs.py")
     given = parser.parse_args()
     began = time.process_time()
-    drawn = {f"r{n}": spec(given.seed, n) for n in range(given.first, given.first + given.count)}
+    drawn = {
+        f"r{n}": spec(given.seed, n, given.constructs) for n in range(given.first, given.first + given.count)
+    }
     outcomes: list[Outcome] = []
     names = list(drawn)
     for start in range(0, len(names), BATCH):

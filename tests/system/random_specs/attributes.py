@@ -254,9 +254,9 @@ def linear(scope: Scope, x: Value) -> Raw:
     return {"features": size(scope), "over": over}
 
 
-@chooses("lstm", "gru")
-def recurrent(scope: Scope, x: Value) -> Raw:
-    steps = [a for a in x.sizes if a != CHANNEL]
+@chooses("lstm", "gru", "rnn")
+def recurrent(scope: Scope, x: Value, lengths: Value | None = None, *others: Value | None) -> Raw:
+    steps = [a for a in x.sizes if a != CHANNEL and (lengths is None or a not in lengths.sizes)]
     over = None if "T" in steps and scope.chance(0.7) else scope.random.choice(steps)
     return {"units": scope.random.randint(1, 5), "over": over}
 
@@ -343,9 +343,24 @@ def split(scope: Scope, x: Value) -> Raw:
     n = x.sizes[over]
     names = scope.random.sample(["query", "rest", "first", "second", "value"], 3)
     if scope.chance(0.5) and (n % 2 == 0 or n % 3 == 0):
-        return {"over": over, "into": names[: 2 if n % 2 == 0 else 3]}
+        count = 2 if n % 2 == 0 else 3
+        return {
+            "over": over,
+            "into": names[:count],
+            "keep": False if n == count and scope.chance(0.5) else None,
+        }
     cut = scope.random.randint(1, n - 1)
-    return {"over": over, "into": {names[0]: cut, names[1]: scope.random.choice([-1, n - cut])}}
+    return {"over": over, "into": {names[0]: cut, names[1]: scope.random.choice([-1, n - cut])}, "keep": None}
+
+
+@chooses("top_k")
+def top_k(scope: Scope, x: Value) -> Raw:
+    over = scope.random.choice(list(x.sizes))
+    return {
+        "over": over,
+        "k": scope.random.randint(1, x.sizes[over]),
+        "largest": scope.random.choice([None, False]),
+    }
 
 
 @chooses("slice")
@@ -510,6 +525,55 @@ def gather(scope: Scope, x: Value, index: Value) -> Raw:
     """The axis that is long enough, and of which the index knows nothing."""
     fits = [a for a, n in x.sizes.items() if a not in index.sizes and n >= (index.below or n + 1)]
     return {"over": scope.random.choice(fits)}
+
+
+@chooses("grid_sample")
+def grid_sample(scope: Scope, x: Value, grid: Value) -> Raw:
+    return {
+        "over": scope.random.sample(list(x.sizes), 2),
+        "coordinates": list(grid.sizes)[-1],
+        "mode": scope.random.choice([None, None, "nearest"]),
+        "padding_mode": scope.random.choice([None, "border", "reflection"]),
+        "align_corners": scope.random.choice([None, True]),
+    }
+
+
+@chooses("kernel_conv")
+def kernel_conv(scope: Scope, x: Value, kernel: Value) -> Raw:
+    axes = [a for a in x.sizes if a in kernel.sizes and a != CHANNEL]
+    groups = x.sizes[CHANNEL] // kernel.sizes["I"]
+    return {
+        "over": axes,
+        "stride": scope.random.choice([None, 2, [scope.random.randint(1, 2) for _ in axes]]),
+        "padding": scope.random.choice([None, "valid", 1]),
+        "groups": groups if groups > 1 else None,
+    }
+
+
+@chooses("kernel_linear")
+def kernel_linear(scope: Scope, x: Value, kernel: Value) -> Raw:
+    return {"over": scope.random.choice([a for a, n in x.sizes.items() if n == kernel.sizes["I"]])}
+
+
+@chooses("segment_reduce")
+def segment_reduce(scope: Scope, x: Value, index: Value) -> Raw:
+    return {
+        "over": scope.random.choice(list(index.sizes)),
+        "axis": scope.axis(x),
+        "count": (index.below or 1) + scope.random.randint(0, 2),
+        "reduce": scope.random.choice([None, "mean", "max"] if x.generic else [None, "mean"]),
+    }
+
+
+@chooses("irfft")
+def irfft(scope: Scope, x: Value, imaginary: Value) -> Raw:
+    over = scope.random.sample(list(x.sizes), scope.random.randint(1, min(2, len(x.sizes))))
+    half = x.sizes[over[-1]]
+    return {
+        "over": over,
+        "size": scope.random.choice([None, 2 * half - 1]) if half > 1 else 1,
+        "norm": scope.random.choice([None, "ortho", "forward"]),
+    }
 
 
 @chooses("weight")

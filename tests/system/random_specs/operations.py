@@ -46,10 +46,12 @@ def shuffled(x: Value) -> bool:
 
 FITS: dict[str, Callable[[Value], bool]] = {
     **dict.fromkeys(("conv", "conv_transpose"), mapped),
+    "kernel_conv": lambda x: mapped(x) and x.type.batched and not {"O", "I"} & set(x.sizes),
+    "kernel_linear": lambda x: x.floats and bool(x.sizes),
     **dict.fromkeys(
         ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "unfold", "resize"), places
     ),
-    **dict.fromkeys(("lstm", "gru", "group_norm", "local_response_norm"), mapped),
+    **dict.fromkeys(("lstm", "gru", "rnn", "group_norm", "local_response_norm"), mapped),
     "instance_norm": lambda x: mapped(x) and all(n > 1 for a, n in x.sizes.items() if a != CHANNEL),
     "fold": lambda x: x.floats and len(x.sizes) > 2,
     "pixel_shuffle": shuffled,
@@ -63,16 +65,33 @@ FITS: dict[str, Callable[[Value], bool]] = {
     ),
     "exp": lambda x: x.floats and x.high <= 8,
     **dict.fromkeys(("sin", "cos"), lambda x: x.floats and x.most <= 100),
+    "erf": lambda x: x.floats,
+    "atan2": lambda x: x.floats and x.generic,
     **dict.fromkeys(("square", "power"), lambda x: x.most <= 1e3),
     "prod": lambda x: x.floats and x.most <= 8,
     **dict.fromkeys(
-        ("floor", "threshold", "hard_shrink", "soft_shrink", "sign", "argmax", "compare"),
+        (
+            "floor",
+            "trunc",
+            "cast",
+            "threshold",
+            "hard_shrink",
+            "soft_shrink",
+            "sign",
+            "argmax",
+            "sort",
+            "top_k",
+            "compare",
+        ),
         lambda x: x.generic or (not x.floats and x.type.dtype != "bool"),
     ),
     **dict.fromkeys(("one_hot", "embedding"), lambda x: x.below is not None),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or"), lambda x: x.type.dtype == "bool"),
     **dict.fromkeys(("dropout", "drop_path", "logsumexp", "mean"), lambda x: x.floats),
     "attention": lambda x: x.floats and len(x.sizes) > 1 and x.most < 50,
+    **dict.fromkeys(("fft", "ifft", "rfft", "irfft"), lambda x: x.floats and x.most < 1e4),
+    "grid_sample": lambda x: x.floats and x.type.batched and 2 <= len(x.sizes) <= 3,
+    "segment_reduce": lambda x: x.floats and x.type.batched and bool(x.sizes),
     "roll": lambda x: True,
     "sum": lambda x: True,
     "where": lambda x: x.type.dtype != "bool",
@@ -108,6 +127,8 @@ WHOLE = (
     "clip",
     "pad",
     "argmax",
+    "sort",
+    "top_k",
     "compare",
     "gather",
     "stop_gradient",
@@ -299,6 +320,18 @@ def inputs(scope: Scope, op: str, x: Value | None = None) -> Inputs:
         return [x, other if other and other.name != x.name and scope.chance(0.4) else None]
     if op == "gather":
         return [x, index(scope, x)]
+    if op == "segment_reduce":
+        return [x, segments(scope, x)]
+    if op in ("kernel_conv", "kernel_linear"):
+        return [x, kernel(scope, op, x)]
+    if op in ("lstm", "gru", "rnn"):
+        return [x, *padding(scope, x)]
+    if op == "grid_sample":
+        axes = {scope.axis(x): random.randint(1, 5)}
+        axes[scope.axis(x, also=list(axes))] = 2
+        return [x, apply(scope, "weight", [], {"axes": axes, "init": "uniform(-0.1, 0.1)"})]
+    if op == "irfft":
+        return [x, alike(scope, x)]
     if op == "where":
         other = alike(scope, x) if scope.chance(0.4) else None
         return [x, condition(scope, x), other]
@@ -419,6 +452,49 @@ def index(scope: Scope, x: Value) -> Value:
     return picked(scope, x.sizes[axis], rest, [scope.axis(x)])
 
 
+def kernel(scope: Scope, op: str, x: Value) -> Value:
+    """A kernel for a value: a weight, maybe normalised."""
+    random = scope.random
+    if op == "kernel_linear":
+        sizes = {"O": random.randint(1, 4), "I": random.choice(list(x.sizes.values()))}
+    else:
+        groups = random.choice([n for n in range(1, x.sizes[CHANNEL] + 1) if x.sizes[CHANNEL] % n == 0])
+        windows = [a for a in x.sizes if a != CHANNEL][-2:]
+        sizes = {"O": groups * random.randint(1, 2), "I": x.sizes[CHANNEL] // groups}
+        sizes |= {a: random.randint(1, min(3, x.sizes[a])) for a in windows}
+    axes = dict(random.sample(list(sizes.items()), len(sizes)))
+    weight = apply(scope, "weight", [], {"axes": axes, "init": "uniform(-0.1, 0.1)"})
+    return apply(scope, "tanh", [weight]) if scope.chance(0.4) else weight
+
+
+def segments(scope: Scope, x: Value) -> Value:
+    """For each position of an axis of a value, maybe of two, the segment that it belongs to."""
+    axes = scope.random.sample(list(x.sizes), 2 if len(x.sizes) > 1 and scope.chance(0.3) else 1)
+    below = scope.random.randint(1, 4)
+    inside = " + ".join(f"{scope.random.randint(1, 4)} * {a}" for a in axes)
+    raw = {
+        "axes": {a: x.sizes[a] for a in axes},
+        "value": f"({inside} + {scope.random.randint(0, 3)}) % {below}",
+        "dtype": "int32",
+    }
+    return rebound(scope, apply(scope, "const", [], raw), below)
+
+
+def padding(scope: Scope, x: Value) -> Inputs:
+    """The lengths of the sequences of a recurrent layer, or a mask of their steps, or neither."""
+    axes = [a for a in x.sizes if a != CHANNEL]
+    if not x.type.batched or scope.chance(0.6):
+        return []
+    if scope.chance(0.5):
+        over = scope.random.choice(axes)
+        rest = {a: x.sizes[a] for a in axes if a != over}
+        inside = " + ".join([str(scope.random.randint(0, 3)), *rest])
+        raw = {"axes": rest, "value": f"({inside}) % {x.sizes[over] + 1}", "dtype": "int32"}
+        return [apply(scope, "const", [], raw)]
+    table_ = {"axes": {a: x.sizes[a] for a in axes}, "value": table(scope, axes, "bool"), "dtype": "bool"}
+    return [None, apply(scope, "const", [], table_)]
+
+
 def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: bool | None = None) -> Value:
     """Write a step for an op on these inputs; attributes are drawn where they are not given."""
     cls = OPS[op]
@@ -444,6 +520,9 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
     whole = scope.add(step, value, True)
     scope.values.remove(whole)
     found = [replace(value, name=f"{whole.name}.{part}", type=t) for part, t in parts.items()]
+    if "indices" in parts and given[0]:
+        size = given[0].sizes[raw["over"]]
+        found[1] = replace(found[1], low=0, high=size - 1, below=size, generic=False)
     scope.values += found
     scope.last = None
     return scope.random.choice(found)
@@ -516,11 +595,11 @@ def table_of(scope: Scope) -> Raw:
     axes = scope.random.sample(["C", "H", "W", "T", "S", "K"], scope.random.randint(0, 3))
     sizes = {a: scope.random.randint(1, 5) for a in axes if a not in scope.words}
     dtype = scope.random.choice([None, "float", "int32", "bool"])
-    return {
-        "axes": sizes,
-        "value": table(scope, list(sizes), dtype or "float"),
-        **({"dtype": dtype} if dtype else {}),
-    }
+    value = table(scope, list(sizes), dtype or "float")
+    if dtype in (None, "float") and sum(sizes.values()) % 2:
+        numbers = ["normal(0.5)", "uniform(-1, 1)", "signs"][len(sizes) % 3]
+        return {"axes": sizes, "random": numbers, "seed": sum(sizes.values())}
+    return {"axes": sizes, "value": value, **({"dtype": dtype} if dtype else {})}
 
 
 def attend(scope: Scope, x: Value | None) -> Value:
@@ -540,6 +619,12 @@ def attend(scope: Scope, x: Value | None) -> Value:
     memory = scope.pick(source) or x
     if keys not in memory.sizes and scope.chance(0.4):
         memory = apply(scope, "rename", [memory], {"axes": {over: keys}})
+    raw: Raw = {"dropout": 0.1} if scope.chance(0.1) else {}
+    even = [a for a in rest if a in memory.sizes and memory.sizes[a] % 2 == 0]
+    if even and scope.chance(0.3):
+        raw["grouped"] = random.choice(even)
+        half = memory.sizes[raw["grouped"]] // 2
+        memory = apply(scope, "slice", [memory], {"over": raw["grouped"], "stop": half})
     key = memory
     if key.sizes[features] != x.sizes[features] or scope.chance(0.5):
         key = apply(scope, "linear", [memory], {"features": x.sizes[features], "over": features})
@@ -565,10 +650,10 @@ def attend(scope: Scope, x: Value | None) -> Value:
         some = [a for a in scores if scope.chance(0.7)] or [keys]
         random.shuffle(some)
         way = "weight" if scope.chance(0.6) else "const"
-        raw: Raw = {"axes": {a: scores[a] for a in some}}
-        raw |= {"init": "normal(0.02)"} if way == "weight" else {"value": table(scope, some, "float")}
-        bias = apply(scope, way, [], raw)
-    raw = {"over": over} if over != "T" or scope.chance(0.2) else {}
+        numbers: Raw = {"axes": {a: scores[a] for a in some}}
+        numbers |= {"init": "normal(0.02)"} if way == "weight" else {"value": table(scope, some, "float")}
+        bias = apply(scope, way, [], numbers)
+    raw |= {"over": over} if over != "T" or scope.chance(0.2) else {}
     raw |= {"keys": keys} if keys != "S" else {}
     raw |= {"features": features} if features != CHANNEL else {}
     raw |= {"scale": 0.3} if scope.chance(0.2) else {}

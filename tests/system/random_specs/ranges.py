@@ -115,6 +115,8 @@ OF_ONE: dict[str, Callable[[Range, Raw], Range]] = {
     "exp": lambda x, a: ends(exp, x),
     "log": lambda x, a: ends(log, x),
     "floor": lambda x, a: ends(math.floor, x),
+    "trunc": lambda x, a: ends(math.trunc, x),
+    "cast": lambda x, a: (0, 1) if a["dtype"] == "bool" else x,
     "scale": lambda x, a: ends(lambda v: v * a.get("by", 1.0) + a.get("plus", 0.0), x),
     "clip": lambda x, a: ends(
         lambda v: min(max(v, a.get("min", v)), a.get("max", max(v, a.get("min", v)))), x
@@ -130,12 +132,13 @@ OF_ONE: dict[str, Callable[[Range, Raw], Range]] = {
 # What comes out lies there, whatever goes in.
 ALWAYS: dict[str, Range] = {
     **dict.fromkeys(("softmax", "one_hot", "compare", "logical_and", "logical_or", "logical_not"), (0, 1)),
-    **dict.fromkeys(("sin", "cos", "normalize", "sign", "lstm", "gru"), (-1, 1)),
+    **dict.fromkeys(("sin", "cos", "erf", "normalize", "sign", "lstm", "gru", "rnn"), (-1, 1)),
+    "atan2": wide(math.pi),
     **dict.fromkeys(("weight", "embedding"), wide(DRAWN)),
 }
 # What comes out are numbers that went in, or means of them.
 AMONG = frozenset(
-    "slice split stack expand squeeze roll flip tile repeat_interleave average concat stop_gradient max_pool "
+    "slice split sort top_k stack expand squeeze roll flip tile repeat_interleave average concat stop_gradient max_pool "
     "adaptive_max_pool mean max min pixel_shuffle pixel_unshuffle flatten unflatten rename".split()
 )
 
@@ -184,6 +187,18 @@ def between(op: str, raw: Raw, values: Sequence[Value], type_: TensorType, words
             return hull(x, ranges[2] if len(ranges) > 2 else (raw.get("value") or 0,) * 2)
         case "gather":
             return x
+        case "grid_sample":
+            return hull(x, ZERO)
+        case "kernel_conv" | "kernel_linear":
+            n = prod(values[1].sizes.values()) // values[1].sizes["O"]
+            return wide(n * most(x) * most(ranges[1]))
+        case "segment_reduce":
+            n = values[0].sizes[raw["over"]]
+            return hull(ZERO, x, (n * x[0], n * x[1]))
+        case "fft" | "ifft" | "rfft" | "irfft":
+            over = raw["over"]
+            n = prod(values[0].sizes[a] for a in ([over] if isinstance(over, str) else over))
+            return wide(4 * n * most(*ranges))
         case "attention":
             return hull(ranges[2], ZERO)  # nothing is left where a mask hides all
         case "contract":
@@ -234,6 +249,8 @@ FUNCTIONS: Raw = {
 def of_table(raw: Raw, words: Raw) -> Range:
     """The least and the largest number of a table: each is computed."""
     axes = raw["axes"]
+    if "random" in raw:
+        return -3, 3
     code = compile(str(raw["value"]), "table", "eval")
     found = [
         float(eval(code, FUNCTIONS | words | dict(zip(axes, place, strict=True))))
@@ -244,7 +261,7 @@ def of_table(raw: Raw, words: Raw) -> Range:
 
 GENERIC = frozenset(
     "flatten unflatten rename roll flip slice split squeeze stop_gradient tanh sigmoid softsign softplus linear mean "
-    "scale neg silu lstm gru".split()
+    "scale neg silu lstm gru rnn".split()
 )
 SAME_NUMBERS = AMONG - {"average", "mean"} | {"gather", "minimum", "maximum", "unfold"}
 

@@ -66,7 +66,7 @@ def made(name: str, data: Raw) -> Made | Outcome:
         model = build_graph(text(data))
         files = {backend: compile_source(model, backend) for backend in ("torch", "keras")}
         counts = {
-            sum(math.prod(h.shape) for h in locate_weights(model, b) if h.is_trained)
+            sum(math.prod(h.shape) for h in locate_weights(model, b) if h.is_trainable)
             for b in ("torch", "keras")
         }
         if counts != {model_cost(model).parameters}:
@@ -100,9 +100,9 @@ def single(one: Made) -> bool:
     """Whether TensorFlow has no float64 for it on a CPU: pooling over three axes."""
     return any(
         node.op.name in ("max_pool", "avg_pool")
-        and len(node.op.window(block.value_type(node.inputs[0])).axes) == 3  # type: ignore[union-attr, arg-type]
+        and len(node.op.sliding_window(block.value_type(node.inputs[0])).axes) == 3  # type: ignore[union-attr, arg-type]
         for _, node, block in walk_ops(one.model)
-        if hasattr(node.op, "window")
+        if hasattr(node.op, "sliding_window")
     )
 
 
@@ -122,7 +122,7 @@ def run(specs: Iterable[tuple[str, Raw]], tidy: bool = True, runtime: str = "ten
 
     def compared(some: list[Made]) -> Iterator[tuple[Made, ParityReport]]:
         cases = [case(one, numbers[one.name], runtime) for one in some]
-        return zip(some, compare_cases(cases, runtime=runtime), strict=True)
+        return zip(some, compare_cases(cases, runtimes=[runtime]), strict=True)
 
     found: dict[str, Outcome] = {}
     compiled: list[Made] = []

@@ -97,10 +97,13 @@ class Scope:
     inputs: dict[str, Any] | None = None  # raw, of a model: more can be declared
     room: int = 10  # how many more steps it may get
     depth: int = 0  # how deep it stands in other blocks
+    has_constructs: bool = False  # see `structure.spec`
+    # Blocks, groups and repeats that can be used again: what each was given, and its result.
+    wholes: list[tuple[Value, Value]] = field(default_factory=list)
 
     def inside(self, **changes: Any) -> Scope:
         """The scope of a group of steps in here; it reads what is here and adds nothing to it."""
-        here = replace(self, steps=[], values=list(self.values), read=set(), inputs=None)
+        here = replace(self, steps=[], values=list(self.values), read=set(), inputs=None, wholes=[])
         return replace(here, **changes)
 
     def chance(self, share: float) -> bool:

@@ -15,14 +15,15 @@ from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
 from specbuild.ops import OPS
 from specbuild.ops.types import CHANNEL, TensorType
-from tests.system.random_specs.operations import apply, featured, fits
+from tests.system.random_specs.constructs import CONSTRUCTS
+from tests.system.random_specs.operations import apply, featured
+from tests.system.random_specs.pieces import ASSUMED, featured_on, fit_to, has_parts, need, weak, whole
 from tests.system.random_specs.ranges import grown, hull, ranged, wide
 from tests.system.random_specs.scope import Dice, Scope, Unfit, Value
 
 Raw = dict[str, Any]
 KINDS = ["Gate", "Mixer", "Encoder", "Layer", "Stem", "Unit", "Fuse", "Cell", "Neck", "Wide"]
 SAME = ["relu", "tanh", "sigmoid", "gelu", "silu", "softsign", "stop_gradient", "batch_norm"]
-ASSUMED = 1e3  # a block for many values is written for numbers up to this
 PARAMS = ["width", "depth", "reduction", "groups", "factor", "hidden"]
 
 
@@ -43,16 +44,21 @@ def text(data: Raw) -> str:
     return dumped
 
 
-def spec(seed: int, index: int) -> Drawn:
-    """The spec of this number; the op of the table whose turn it is stands in it."""
+def spec(seed: int, index: int, has_constructs: bool = False) -> Drawn:
+    """The spec of this number; the op of the table whose turn it is stands in it.
+
+    `has_constructs` draws `let`, `foreach`, lists, optional inputs and the others of `constructs.py` too.
+    """
     random = Dice(f"{seed}/{index}")
     params = parameters(random)
     blocks: Raw = {}
     scope = Scope(random, blocks, {}, {}, words=dict(params), inputs={}, room=random.choice([2, 4, 6, 8, 12]))
     scope.taken |= set(params)
+    scope.has_constructs = has_constructs
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         scope.declared(beginning(random))
     scope.last = scope.values[0]
+    lets = let_names(scope)
     refused: list[str] = []
     turn = list(OPS)[index % len(OPS)]
     at = random.randint(0, scope.room - 1)
@@ -71,7 +77,9 @@ def spec(seed: int, index: int) -> Drawn:
     if params:
         data["params"] = params
     data["inputs"] = scope.inputs
-    outputs = ends(scope, shown)
+    if lets:
+        data["let"] = lets
+    outputs = ordered(scope, ends(scope, shown))
     if blocks := used(blocks, scope.steps):
         data["blocks"] = blocks
     data["steps"] = scope.steps
@@ -188,6 +196,39 @@ def ends(scope: Scope, shown: str = "") -> Any:
     return dict(zip(labels, names, strict=True))
 
 
+def let_names(scope: Scope) -> Raw:
+    """Names for expressions, which later ones may contain."""
+    lets: Raw = {}
+    if not scope.has_constructs:
+        return lets
+    for name in scope.random.sample(["twice", "half", "more", "inner"], scope.random.choice([0, 0, 0, 1, 2])):
+        words = [w for w, v in scope.words.items() if isinstance(v, int) and not isinstance(v, bool)]
+        word = scope.random.choice(words or ["2"])
+        value = scope.words.get(word, 2)
+        lets[name], scope.words[name] = scope.random.choice(
+            [
+                (f"2 * {word}", 2 * value),
+                (f"max({word} // 2, 1)", max(value // 2, 1)),
+                (f"{word} > 2", value > 2),
+            ]
+        )
+        scope.taken.add(name)
+    return lets
+
+
+def ordered(scope: Scope, outputs: Any) -> Any:
+    """The outputs, some with an order of their axes."""
+    if not isinstance(outputs, dict) or not scope.has_constructs:
+        return outputs
+    by_name = {v.name: v for v in scope.values} | {"prev": scope.last}
+    return {
+        label: {"of": name, "order": scope.random.sample(list(by_name[name].sizes), len(by_name[name].sizes))}
+        if by_name[name] and by_name[name].sizes and scope.chance(0.3)
+        else name
+        for label, name in outputs.items()
+    }
+
+
 def given(scope: Scope, v: Value) -> bool:
     """Whether a value can come out: not an input as it came in, nor what is the same for every sample."""
     return v.type.batched and (scope.inputs is None or v.name not in scope.inputs)
@@ -197,18 +238,15 @@ def step(scope: Scope) -> None:
     """One step more: an op, or something with steps inside."""
     ways: list[tuple[float, Callable[[Scope], Any]]] = [(9, operation)]
     if scope.depth < 2:
-        ways += [(2, called), (1, group), (1, branches), (1.2, repeated)]
-    ways += [(0.8, again), (0.8, conditional), (0.6, tapped)]
+        ways += [(2, called), (1, group), (1, branches), (1.2, repeated), (0.5, streams), (0.5, scanned)]
+        ways += CONSTRUCTS if scope.has_constructs else []
+    ways += [(0.8, again), (0.8, conditional), (0.6, tapped), (0.8, whole_again)]
     shares, functions = zip(*ways, strict=True)
     scope.random.choices(functions, shares)[0](scope)
 
 
 def operation(scope: Scope) -> Value:
     return featured(scope, scope.random.choice(list(OPS)))
-
-
-def whole(x: Value) -> bool:
-    return x.floats and x.type.batched and len(x.sizes) > 0
 
 
 # Blocks.
@@ -222,7 +260,14 @@ def called(scope: Scope, x: Value | None = None, keeps: bool = False) -> Value:
         if found is not None:
             return found
     kind, params, parts = new_block(scope, [x, *second(scope, x)], keeps)
-    return place(scope, kind, params, parts)
+    found = place(scope, kind, params, parts)
+    if len(parts.given) == 1 and len(parts.outputs) == 1 and not parts.taps:
+        scope.wholes.append((x, found))
+    first = scope.blocks[kind]["steps"][0]
+    inner = parts.taps.get(first.get("as")) if isinstance(first, dict) and len(first) == 2 else None
+    if inner is not None and found.name and reads_prev(first):
+        scope.wholes.append((parts.given[0], replace(inner, name=f"{found.name}.{inner.name}")))
+    return found
 
 
 @dataclass(frozen=True)
@@ -232,13 +277,6 @@ class Parts:
     given: list[Value]
     outputs: dict[str, Value]
     taps: dict[str, Value]
-
-
-def need(scope: Scope, fits: Callable[[Value], bool]) -> Value:
-    found = scope.pick(fits)
-    if found is None:
-        raise Unfit("nothing in flight can be given to a block")
-    return found
 
 
 def second(scope: Scope, x: Value) -> list[Value]:
@@ -273,12 +311,14 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
         depth=scope.depth + 1,
     )
     here.taken |= {*names, *params}
+    here.has_constructs = scope.has_constructs
     if keeps or scope.chance(0.7):
         given = [weak(v) for v in given]
     for name, v in zip(names, given, strict=True):
         here.values.append(replace(v, name=name, written=None))
         here.words |= {f"{name}.{axis}": n for axis, n in v.sizes.items()}
     here.last = here.values[0]
+    lets = let_names(here)
     fill(here)
     if not here.steps:
         apply(here, "tanh", [here.values[0]], {})
@@ -292,13 +332,14 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
     }
     if len(names) == 1 and scope.chance(0.5):
         raw = {}
-    elif scope.chance(0.3):
+    elif scope.chance(0.3) or not all(v.sizes for v in given):
         raw = {"inputs": names}
     declared = {
         p: v if scope.chance(0.6) else {"type": kind_of(v), "default": v} if scope.chance(0.5) else kind_of(v)
         for p, v in params.items()
     }
-    body = {**({"params": declared} if declared else {}), **raw, "steps": here.steps}
+    body = {**({"params": declared} if declared else {}), **raw, **({"let": lets} if lets else {})}
+    body["steps"] = here.steps
     if keeps:
         outputs = None
         found = {"": here.last}
@@ -323,11 +364,6 @@ def new_block(scope: Scope, given: list[Value], keeps: bool) -> tuple[str, Raw, 
     arguments = {p: v for p, v in params.items() if declared[p] == kind_of(v) or scope.chance(0.4)}
     taps = {v.name: v for v in here.values if v.name and v.name not in names and "." not in v.name}
     return kind, arguments, Parts(given, {n: v for n, v in found.items() if v is not None}, taps)
-
-
-def weak(v: Value) -> Value:
-    """A value of which little is known, so that a block written for it takes many."""
-    return replace(v, low=-ASSUMED, high=ASSUMED, generic=False)
 
 
 def kind_of(value: Any) -> str:
@@ -371,33 +407,6 @@ def fill(scope: Scope) -> None:
             step(scope)
         except Unfit:
             continue
-
-
-def fit_to(scope: Scope, target: Value) -> None:
-    """Steps that give a value the type of another."""
-    last = scope.last or scope.random.choice(scope.values)
-    sizes = target.sizes
-    if last.sizes == sizes and last.floats and last.type.batched:
-        return
-    if last.type.dtype != "float" or (not last.type.batched and not last.sizes):
-        scope.last = None
-        apply(scope, scope.random.choice(["tanh", "sigmoid"]), [target])
-        return
-    if (
-        set(last.sizes) == set(sizes)
-        and last.type.batched
-        and all(last.sizes[a] == n for a, n in sizes.items() if a != CHANNEL)
-    ):
-        scope.last = last
-        found = apply(scope, "linear", [last], {"features": target.sizes[CHANNEL]})
-        word = f"{target.name}.C"
-        value = scope.steps[-1]["linear"]
-        value["features"] = word if word in scope.words else found.sizes[CHANNEL]
-        return
-    wrong = [a for a, n in last.sizes.items() if a not in sizes or sizes[a] != n]
-    if wrong:
-        last = apply(scope, scope.random.choice(["mean", "sum", "max"]), [last], {"over": wrong})
-    apply(scope, "multiply", [target, last], {})
 
 
 # What the compiler itself says of steps that are used at other types than they were written for.
@@ -476,7 +485,7 @@ def again(scope: Scope) -> Value | None:
     name = origin.get("from")
     x = next((v for v in scope.values if v.name == name), None)
     before = next((v for v in scope.values if v.name == origin["as"]), None)
-    if x is None or before is None or op in ("dropout", "drop_path", "split"):
+    if x is None or before is None or op in ("dropout", "drop_path") or has_parts(op):
         raise Unfit("no step to use again")
     other = (
         scope.pick(
@@ -516,20 +525,6 @@ def conditional(scope: Scope) -> Value:
     return both
 
 
-def featured_on(scope: Scope, x: Value) -> Value:
-    """A step for an op with one input, on this value."""
-    ones = [
-        o
-        for o, cls in OPS.items()
-        if len(cls.input_specs) == 1 and not cls.input_specs[0].variadic and o != "split"
-    ]
-    for _ in range(8):
-        op = scope.random.choice([*ones, "conv", "linear"])
-        if fits(op)(x):
-            return apply(scope, op, [x])
-    return apply(scope, "stop_gradient", [x])
-
-
 def tapped(scope: Scope) -> Value:
     """A step that reads a value inside a block."""
     found = scope.pick(lambda v: v.name is not None and "." in v.name)
@@ -551,7 +546,20 @@ def group(scope: Scope) -> Value:
         step["from"] = scope.reference(x)
     elif x.name:
         scope.read.add(x.name)
-    return scope.add(step, replace(here.last, name=None))
+    found = scope.add(step, replace(here.last, name=None))
+    if x.name not in here.read and reads_prev(here.steps[0]):
+        scope.wholes.append((x, found))
+    return found
+
+
+def reads_prev(step: Any) -> bool:
+    """Whether a step reads the value before it, and names no other input."""
+    kind, value = next(iter(step.items())) if isinstance(step, dict) else (step, None)
+    if kind not in OPS:
+        return kind[0].isupper() and "from" not in step
+    specs = OPS[kind].input_specs
+    named = isinstance(value, list) or (isinstance(value, dict) and any(s.name in value for s in specs))
+    return bool(specs) and not named and not (isinstance(step, dict) and "from" in step)
 
 
 def fill_or_one(here: Scope, x: Value) -> None:
@@ -637,7 +645,108 @@ def repeated(scope: Scope) -> Value:
         step["from"] = scope.reference(x)
     elif x.name:
         scope.read.add(x.name)
-    return scope.add(step, Value(None, TensorType(x.sizes), low, high))
+    found = scope.add(step, Value(None, TensorType(x.sizes), low, high))
+    if "do" not in raw:
+        scope.wholes.append((x, found))
+    return found
+
+
+def streams(scope: Scope) -> Value:
+    """A repeat of a block that is given several values and hands on those of the same names."""
+    x = need(scope, lambda v: whole(v) and v.most <= ASSUMED)
+    y = apply(scope, scope.random.choice(["tanh", "sigmoid", "softsign"]), [x], {}, named=True)
+    inner, arguments, _ = new_block(scope, [x], keeps=True)
+    kind = f"Streams{len(scope.blocks)}"
+    steps: list[Raw] = [
+        {inner: arguments or None, "from": "b", "as": "of_b"},
+        {"add": ["a", "of_b"], "as": "sum"},
+        {"tanh": None, "as": "new_a"},
+        {"multiply": ["sum", "b"]},
+        {"sigmoid": None, "as": "new_b"},
+    ]
+    outputs = {"a": "new_a", "b": "new_b"}
+    if scope.chance(0.5):
+        outputs["more"] = "sum"
+    names = scope.random.sample(list(outputs), len(outputs))
+    scope.blocks[kind] = {
+        "inputs": {name: list(x.sizes) for name in scope.random.sample(["a", "b"], 2)},
+        "steps": steps,
+        "outputs": {name: outputs[name] for name in names},
+    }
+    scope.assumed[kind] = [x, y]
+    scope.results[kind] = x
+    scope.taken |= {"a", "b"}
+    step = {kind: None, "from": {"a": scope.reference(x), "b": scope.reference(y)}}
+    found = Value(None, TensorType(x.sizes), -1, 1)
+    result = scope.add({**step, "repeat": scope.said(scope.random.choice([1, 2, 3]))}, found, named=True)
+    scope.values.remove(result)
+    results = [replace(found, name=f"{result.name}.{name}") for name in ("a", "b")]
+    if scope.chance(0.5):
+        swapped = {"a": scope.reference(y), "b": scope.reference(x)}
+        other = scope.add({"reuse": result.name, "from": swapped}, found, named=True)
+        scope.values.remove(other)
+        results.append(replace(found, name=f"{other.name}.b"))
+    scope.values += results
+    scope.last = None
+    return apply(scope, "add", results[-2:], {})
+
+
+def scanned(scope: Scope) -> Value:
+    """A block on one position of an axis after another, with a state of the type of a position."""
+    random = scope.random
+    x = need(scope, lambda v: whole(v) and v.most <= ASSUMED and len(v.sizes) > 1)
+    over = random.choice(list(x.sizes))
+    start = apply(scope, "mean", [x], {"over": over}, named=True)
+    if scope.chance(0.5):
+        start = apply(scope, "weight", [], {"axes": dict(start.sizes), "init": "normal(0.02)"}, named=True)
+    part = replace(x, type=x.type.without_axes(over), name=None, written=None)
+    inner, arguments, _ = new_block(scope, [part], keeps=True)
+    kind = f"Scanned{len(scope.blocks)}"
+    scope.blocks[kind] = {
+        "inputs": {name: list(part.sizes) for name in random.sample(["a", "s"], 2)},
+        "steps": [
+            {inner: arguments or None, "from": "a", "as": "of_a"},
+            {"add": ["of_a", "s"], "as": "sum"},
+            {"tanh": None, "as": "new_s"},
+        ],
+        "outputs": dict(random.sample([("y", "new_s"), ("s", "new_s")], 2)),
+    }
+    scope.assumed[kind] = [x, start]
+    scope.results[kind] = x
+    scope.taken |= {"a", "s"}
+    step = {kind: None, "from": {"a": scope.reference(x), "s": scope.reference(start)}}
+    step["scan"] = {"over": over, "reverse": True} if scope.chance(0.3) else over
+    stacked = Value(None, TensorType({over: x.sizes[over], **part.sizes}), -1, 1)
+    last = replace(stacked, type=TensorType(part.sizes))
+    result = scope.add(step, stacked, named=True)
+    scope.values.remove(result)
+    scope.values += [replace(stacked, name=f"{result.name}.y"), replace(last, name=f"{result.name}.s")]
+    scope.last = None
+    return apply(scope, "tanh", [scope.values[-random.choice([1, 2])]], {})
+
+
+def whole_again(scope: Scope) -> Value:
+    """A block, group or repeat on another value: one without a batch, or with the same weights."""
+    if not scope.wholes:
+        raise Unfit("nothing to use again")
+    x, before = scope.random.choice(scope.wholes)
+    if scope.chance(0.5):
+        axes = dict(scope.random.sample(list(x.sizes.items()), len(x.sizes)))
+        other: Value | None = apply(scope, "weight", [], {"axes": axes}, named=True)
+    else:
+        other = scope.pick(lambda v: v is not x and v.type == x.type)
+    if other is None or other.low < x.low or other.high > x.high or other.generic < x.generic:
+        raise Unfit("nothing to use again on")
+    origin = scope.reference(before)
+    if origin == "prev":
+        raise Unfit("nothing to use again")
+    found = scope.add(
+        {"reuse": origin, "from": scope.reference(other)}, replace(before, name=None), named=True
+    )
+    if other.type.batched:
+        return found
+    scope.values.remove(found)  # whether the result has a batch depends on what is inside
+    return apply(scope, "add", [replace(before, name=origin), found], {})
 
 
 def counted(scope: Scope, value: Any) -> Any:

@@ -1,13 +1,33 @@
 """What Keras lacks for attention: helpers copied into an emitted file that uses them."""
 
-from keras import ops
+import keras
+from keras import layers, ops
 
 
-def attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False):
+@keras.saving.register_keras_serializable(package="specbuild")
+class DroppedAttention(layers.Layer):
+    """`attend` that drops weights in training."""
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = layers.Dropout(rate)
+
+    def call(
+        self, query, key, value, bias=None, mask=None, scale=None, is_causal=False
+    ):
+        return attend(query, key, value, bias, mask, scale, is_causal, self.dropout)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.dropout.rate}
+
+
+def attend(
+    query, key, value, bias=None, mask=None, scale=None, is_causal=False, dropout=None
+):
     """softmax(scale * query key^T + bias) value over the last two axes.
 
-    The axes before are met as in a product. `mask` is true where a query may look
-    at a key; a query that may look at none gives 0.
+    Leading axes broadcast as in matmul. `mask` is true where a query may look
+    at a key; a query that may look at none gives 0. `dropout` is a layer.
     """
     if scale is None:
         scale = query.shape[-1] ** -0.5
@@ -27,6 +47,8 @@ def attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False)
     weights = weights / ops.sum(weights, axis=-1, keepdims=True)
     if mask is not None:
         weights = ops.where(mask, weights, 0.0)
+    if dropout is not None:
+        weights = dropout(weights)
     return ops.matmul(weights, value)
 
 

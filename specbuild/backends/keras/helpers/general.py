@@ -69,9 +69,9 @@ class PaddedDepthwiseConv2D(PadsItself, layers.DepthwiseConv2D):
 
 
 class PadsPool(PadsItself):
-    """Mixin for a pooling layer; `ceil_mode`: a last window may reach over the end.
+    """Mixin for a pooling layer; with `ceil_mode`, the last window may extend past the end.
 
-    So much more padding gives that window exactly where it begins inside the input.
+    The extra padding allows exactly the windows that begin inside the padded input.
     """
 
     def __init__(self, *args, ceil_mode=False, **kwargs):
@@ -90,7 +90,7 @@ class PadsPool(PadsItself):
 
 
 class PadsMaxPool(PadsPool):
-    """What is padded is never the largest."""
+    """Padding never wins the maximum."""
 
     def padded(self, x):
         pads = [(0, 0), *self.sides(), (0, 0)]
@@ -113,7 +113,7 @@ class PaddedMaxPooling3D(PadsMaxPool, layers.MaxPooling3D):
 
 
 class PadsAveragePool(PadsPool):
-    """What lies beyond the padding never counts, the padding only if it says so."""
+    """Padding counts only with `count_include_pad`; positions beyond it never count."""
 
     def __init__(self, *args, count_include_pad=True, **kwargs):
         super().__init__(*args, **kwargs)
@@ -151,7 +151,7 @@ class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
 
 
 class SameAveragePool:
-    """Mixin for padding as TensorFlow does it: on PyTorch, Keras counts what it pads where sides are unequal."""
+    """Mixin for padding as TensorFlow does it: on PyTorch, Keras includes uneven padding in the mean."""
 
     def call(self, x):
         if keras.backend.backend() != "torch":
@@ -215,14 +215,14 @@ def window_points(x, kernel, strides, dilation):
 
 
 def unfold(x, kernel, strides, padding, dilation):
-    """What a sliding window sees at each place: (B, places ..., points, C)."""
+    """The elements of each sliding window: (B, places ..., points, C)."""
     pads = [(p, p) if isinstance(p, int) else p for p in padding]
     x = ops.pad(x, [(0, 0), *pads, (0, 0)])
     return ops.stack(window_points(x, kernel, strides, dilation), axis=-2)
 
 
 def dilated_max_pool(x, kernel, strides, padding, dilation):
-    """Max pooling whose window has distance between its points."""
+    """Max pooling with a dilated window."""
     sides = [(0, 0), *padding, (0, 0)]
     x = ops.pad(x, sides, constant_values=-float("inf"))
     first, *rest = window_points(x, kernel, strides, dilation)
@@ -245,7 +245,7 @@ def adaptive_pool(x, size, reduce):
 
 
 def fold(x, kernel, strides, padding, dilation, size=None):
-    """Add up what windows hold where it lies; x is (B, windows ..., points, C)."""
+    """Sum overlapping windows at their positions; x is (B, windows ..., points, C)."""
     for axis, s in enumerate(strides, start=1):
         if s > 1:
             shape = list(ops.shape(x))
@@ -267,3 +267,10 @@ def fold(x, kernel, strides, padding, dilation, size=None):
     else:
         ends = [cut + n for n, cut in zip(size, padding)]
     return total[(slice(None), *map(slice, padding, ends))]
+
+
+def repeat_for_batch(x, like):
+    """Repeat a value without a batch for each sample of `like`, whose number may be unknown."""
+    first = like[(slice(None), *[0] * (len(like.shape) - 1))]
+    every = ops.reshape(ops.ones_like(first, dtype="bool"), (-1, *[1] * len(x.shape)))
+    return ops.where(every, x, x)

@@ -15,7 +15,7 @@ def resize(x, size, mode="nearest", align_corners=False):
 
 
 def resize_axis(x, axis, new, mode, align_corners):
-    """Resize one axis: each place is a weighted sum of the places around it."""
+    """Resize one axis: each output position is a weighted sum of nearby inputs."""
     double = keras.backend.standardize_dtype(x.dtype) == "float64"
     kind = "float64" if double else "float32"
     old = ops.shape(x)[axis]
@@ -50,7 +50,7 @@ def resize_axis(x, axis, new, mode, align_corners):
 
 
 def pixel_shuffle(x, factor):
-    """Channels become places: (B, H, W, C * r * r) becomes (B, H * r, W * r, C)."""
+    """Move channels into pixels: (B, H, W, C * r * r) becomes (B, H * r, W * r, C)."""
     _, height, width, channels = ops.shape(x)
     channels = channels // factor**2
     x = ops.reshape(x, (-1, height, width, channels, factor, factor))
@@ -60,6 +60,8 @@ def pixel_shuffle(x, factor):
 
 def pixel_unshuffle(x, factor):
     """Places become channels: (B, H * r, W * r, C) becomes (B, H, W, C * r * r)."""
+    if any(size is not None and size % factor for size in x.shape[1:3]):
+        raise ValueError(f"cannot split {x.shape[1]} x {x.shape[2]} by {factor}")
     _, height, width, channels = ops.shape(x)
     height, width = height // factor, width // factor
     x = ops.reshape(x, (-1, height, factor, width, factor, channels))

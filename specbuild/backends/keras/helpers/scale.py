@@ -6,7 +6,7 @@ from keras import layers
 
 @keras.saving.register_keras_serializable(package="specbuild")
 class Scale(layers.Layer):
-    """Multiply by a number: a product of symbolic values would be taken to be sparse."""
+    """Multiply by a number: Keras would treat a product of symbolic values as sparse."""
 
     def __init__(self, by, **kwargs):
         super().__init__(**kwargs)

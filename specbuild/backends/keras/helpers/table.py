@@ -46,3 +46,13 @@ class Weight(layers.Layer):
             "shape": self.shape,
             "initializer": keras.initializers.serialize(self.initializer),
         }
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class StoredTable(Weight):
+    """A table whose numbers come with the weights. It is never trained."""
+
+    def build(self, input_shape):
+        self.value = self.add_weight(
+            self.shape, self.initializer, trainable=False, name="value"
+        )

@@ -8,8 +8,8 @@ from keras import layers, ops
 class GroupedConvTranspose(layers.Layer):
     """Transposed convolution over one to three axes, in groups and with dilation.
 
-    It is a convolution, with the kernel turned around, over the input with zeros set
-    between its places. `padding` is cut off: a number, or for each axis a number or
+    It is a convolution, with the kernel flipped, over the input with zeros inserted
+    between its positions. `padding` is cut off: a number, or for each axis a number or
     (before, after).
     """
 

@@ -7,7 +7,9 @@ from specbuild.backends.keras.ops import (
     contraction,
     convolution,
     dropout,
+    fourier,
     indexing,
+    kernel_values,
     logic,
     math,
     merge,
@@ -17,7 +19,9 @@ from specbuild.backends.keras.ops import (
     recurrent,
     reduce,
     resize,
+    sampling,
     shape,
+    sorting,
     table,
 )
 
@@ -28,7 +32,9 @@ __all__ = [
     "contraction",
     "convolution",
     "dropout",
+    "fourier",
     "indexing",
+    "kernel_values",
     "logic",
     "math",
     "merge",
@@ -38,6 +44,8 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "sampling",
     "shape",
+    "sorting",
     "table",
 ]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import inline_result, is_fixed, layer_result
 from specbuild.backends.indexing import axis_argument
+from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.initializers import emit_initializer
-from specbuild.backends.keras.layout import call_function, emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import Construction, literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand, Storage
 from specbuild.codegen.tree import Infix
 from specbuild.expressions import concrete
 from specbuild.ops import activation as ops
@@ -121,7 +121,7 @@ def emit_softplus(op: Softplus, x: Operand, out: TensorType) -> LoweringResult:
 @emits(Prelu)
 def emit_prelu(op: Prelu, x: Operand, out: TensorType) -> LoweringResult:
     if not x.layout.batched:
-        raise UnsupportedOp("its PReLU needs a batch dimension, and this value has none")
+        raise MissingBatch("its PReLU needs a batch dimension, and this value has none")
     x = x if op.over is None else unfold_axes(x, (op.over,))
     shared_axes = tuple(x.dim(a) for a in x.order if a != op.over)
     shape = tuple(concrete(x[a]) if a == op.over else 1 for a in x.order)

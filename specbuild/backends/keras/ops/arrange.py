@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from specbuild.backends.align import unfold_axes
+from specbuild.backends.align import reduced_layout, unfold_axes
 from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import (
+    WHOLE_AXIS,
     axis_argument,
     axis_index,
     emit_slice,
@@ -15,19 +17,22 @@ from specbuild.backends.indexing import (
     insert_axes,
     stack_operands,
 )
-from specbuild.backends.keras.layout import backend, emits
+from specbuild.backends.keras.framework import backend, call_function, emits
+from specbuild.backends.keras.layers import is_weight
 from specbuild.backends.keras.ops.merge import repeat_for_batch
+from specbuild.backends.keras.required_sizes import require_sizes
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Expr, ListOf
+from specbuild.codegen.tree import Attribute, Expr, Index, ListOf, Name, SliceExpr
 from specbuild.expressions import symbolic_formula
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
 from specbuild.ops.types import TensorType
 
 STACK = Signature("ops.stack(x, axis=0)")
 SPLIT = Signature("ops.split(x, indices_or_sections, axis=0)")
+UNSTACK = Signature("ops.unstack(x, num=None, axis=0)")
 SQUEEZE = Signature("ops.squeeze(x, axis=None)")
 ROLL = Signature("ops.roll(x, shift, axis=None)")
 FLIP = Signature("ops.flip(x, axis=None)")
@@ -35,26 +40,47 @@ TILE = Signature("ops.tile(x, repeats)")
 REPEAT = Signature("ops.repeat(x, repeats, axis=None)")
 
 
-emits(Slice)(emit_slice)
+@emits(Slice)
+def emit_slice_with_rest(op: Slice, x: Operand, out: TensorType) -> LoweringResult:
+    """Return a slice. Keras refuses `x[:4]` for a symbolic value, but takes `x[:4, :]` and `x[:4, ...]`."""
+    result = emit_slice(op, x, out)
+    match result.call:
+        case Index(value, (SliceExpr() as positions,)):
+            rest = WHOLE_AXIS if len(result.layout.order) > 1 else Name("...")
+            return replace(result, call=Index(value, (positions, rest)))
+    return result
 
 
 @emits(Split)
 def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, [op.over])
+    axis = axis_index(x.layout, op.over)
+    if not op.keep:
+        layout = reduced_layout(x, (op.over,), False)
+        return LoweringResult(UNSTACK(x.expr, axis=axis), layout, parts=tuple(op.into))
     sections = literal_expression(len(op.into))
     if isinstance(op.into, Mapping):
         ends: list[Any] = []
         for size in list(op.part_sizes(x.type).values())[:-1]:
             ends.append(symbolic_formula("end + size", end=ends[-1], size=size) if ends else size)
         sections = ListOf(tuple(map(literal_expression, ends)))
-    code = SPLIT(x.expr, sections, axis=axis_index(x.layout, op.over))
+    code = SPLIT(require_sizes(op, x) or x.expr, sections, axis=axis)
     return LoweringResult(code, x.layout, parts=tuple(op.into))
 
 
 @emits(Stack)
 def emit_stack(op: Stack, *xs: Operand, out: TensorType) -> LoweringResult:
     parts, layout = stack_operands(op, xs, out, backend, repeat_for_batch)
-    return inline_result(STACK(parts, axis=axis_index(layout, op.axis)), layout)
+    items = tuple(
+        call_function("ops.cast", part, Attribute(part, "dtype")) if is_own_weight(x) else part
+        for part, x in zip(parts.items, xs, strict=True)
+    )
+    return inline_result(STACK(ListOf(items), axis=axis_index(layout, op.axis)), layout)
+
+
+def is_own_weight(x: Operand) -> bool:
+    """Return whether an operand is a weight of the block. TensorFlow stacks tensors, not Keras' variables."""
+    return any(step.key == x.value.key and is_weight(step) for step in x.lowering.steps)
 
 
 @emits(Expand)
@@ -73,7 +99,7 @@ def emit_squeeze(op: Squeeze, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, op.over)
     order = tuple(a for a in x.order if a not in op.over)
     code = SQUEEZE(x.expr, axis=axis_argument(x.layout, op.over))
-    return inline_result(code, Layout(order, x.layout.folded, x.layout.batched))
+    return inline_result(code, Layout(order, x.layout.batch_axes, x.layout.batched))
 
 
 @emits(Roll)

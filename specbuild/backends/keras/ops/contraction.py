@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.backends.base import inline_result
 from specbuild.backends.contraction import einsum_equation, match_matrix_product
-from specbuild.backends.keras.layout import backend, call_function, emits
+from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.contraction import Contract

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from specbuild.backends.align import split_window_axes
 from specbuild.backends.base import collapse_equal, is_fixed, layer_result
-from specbuild.backends.keras.initializers import emit_initializer
-from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.indexing import NEW_AXIS, WHOLE_AXIS
+from specbuild.backends.keras.framework import call_function, emits
+from specbuild.backends.keras.initializers import emit_initializer, emit_wrapped_initializer
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.constructions import SELF, Construction, literal_expression
+from specbuild.codegen.constructions import OWN_MEMBER, Construction, literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
-from specbuild.codegen.tree import Call, Expr, Index, Literal, Prefix, Slice
+from specbuild.codegen.tree import Call, Expr, Index, Literal, Prefix, SliceExpr
 from specbuild.expressions import (
     Expression,
     concrete,
@@ -59,8 +61,8 @@ def arrange_window_axes(x: Operand, axes: tuple[str, ...], *more: str) -> Operan
 
     All other axes are folded into the batch.
     """
-    channel, folded = split_window_axes(x, (*axes, *more))
-    return x.to_order(*axes, *more, channel, folded=folded)
+    channel, batch_axes = split_window_axes(x, (*axes, *more))
+    return x.to_order(*axes, *more, channel, batch_axes=batch_axes)
 
 
 def padding_keyword(window: SlidingWindow, is_half_kernel: bool) -> str | None:
@@ -112,7 +114,7 @@ def pad_window(x: Operand, window: SlidingWindow, mode: str) -> Expr:
 
 
 def is_depthwise(op: Conv, x: Operand) -> bool:
-    """Whether a depthwise layer can compute the convolution in every instance of the block.
+    """Return whether a depthwise layer can compute the convolution in every instance of the block.
 
     Keras has such layers for one and two axes. On TensorFlow they need the same stride along both.
     """
@@ -176,14 +178,24 @@ def emit_conv(op: Conv, x: Operand, out: TensorType) -> LoweringResult:
         "bias_initializer": emit_initializer(op.bias_init, "zeros"),
     }
     layer, kernel = (construct_depthwise if depthwise else construct_conv)(op, x, window, arguments)
-    code: Expr = Call(SELF, (value,))
+    code: Expr = Call(OWN_MEMBER, (value,))
     if needs_slice:
-        code = Index(code, (Slice(), *(Slice(step=literal_expression(s)) for s in window.stride)))
+        code = Index(code, (SliceExpr(), *(SliceExpr(step=literal_expression(s)) for s in window.stride)))
     return LoweringResult(
         code,
         x.layout,
         layer if padding is not None else use_padded_layer(layer),
         weights={"kernel": kernel} | bias_storage(op),
+        odd_numbers=odd_kernels(window) if padding == "same" else (),
+    )
+
+
+def odd_kernels(window: SlidingWindow) -> tuple[int, ...]:
+    """Return the kernels for which Keras' `same` pads by half, as `window` does, only if they are odd."""
+    if window.pads is None:
+        return ()
+    return tuple(
+        k for k, d in zip(window.kernel, window.dilation, strict=True) if expression_of(k) and is_fixed(d, 1)
     )
 
 
@@ -221,10 +233,13 @@ def construct_depthwise(
     """Return a depthwise convolution layer, and where it stores its kernel."""
     n = len(window.axes)
     multiplier = depth_multiplier(op.channels, x[CHANNEL])
+    # Glorot's bounds are symmetric: with one output for each channel, it does not matter how Keras counts
+    is_symmetric = is_fixed(multiplier, 1) and op.init is not None and op.init.kind.startswith("xavier")
+    wrap = emit_initializer if is_symmetric else partial(emit_wrapped_initializer, "ChannelsApart")
     layer = DEPTHWISE[n].construct(
         collapse_equal(window.kernel),
         depth_multiplier=multiplier,
-        depthwise_initializer=emit_initializer(op.init, "glorot_uniform"),
+        depthwise_initializer=wrap(op.init, "glorot_uniform"),
         **arguments,
     )
     shape = (concrete(x[CHANNEL]), concrete(multiplier), *map(concrete, window.kernel))
@@ -266,21 +281,21 @@ def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> Lower
         return layer_result(layer, x, weights=weights)
     if leaves_gaps or not all(is_fixed(m, 0) for m in output_padding):
         arguments["output_padding"] = collapse_equal(output_padding)
-    code: Expr = Call(SELF, (x.expr,))
+    code: Expr = Call(OWN_MEMBER, (x.expr,))
     assert window.pads is not None
     if any(side for pair in window.pads for side in pair):
-        code = Index(code, (Slice(), *(crop_slice(before, after) for before, after in window.pads)))
+        code = Index(code, (SliceExpr(), *(crop_slice(before, after) for before, after in window.pads)))
     layer = CONV_TRANSPOSE[n].construct(op.channels, kernel, **arguments)
     return LoweringResult(code, x.layout, layer, weights=weights)
 
 
 def has_gaps(window: SlidingWindow) -> bool:
-    """Whether a stride is larger than the kernel, so that the window skips positions."""
+    """Return whether a stride is larger than the kernel, so that the window skips positions."""
     return any(k < s for k, s in zip(window.kernel, window.stride, strict=True))
 
 
 def is_scaled_by_stride(window: SlidingWindow, output_padding: tuple[int, ...]) -> bool:
-    """Whether every size is multiplied by the stride in every instance of the block, as with `same`."""
+    """Return whether every size is multiplied by the stride in every instance of the block, as with `same`."""
     assert window.pads is not None
     pads = (n for pair in window.pads for n in pair)
     numbers = [*window.kernel, *window.stride, *output_padding, *pads]
@@ -292,19 +307,25 @@ def is_scaled_by_stride(window: SlidingWindow, output_padding: tuple[int, ...]) 
     )
 
 
-def crop_slice(before: int, after: int) -> Slice:
+def crop_slice(before: int, after: int) -> SliceExpr:
     """Return the slice that removes this many positions at both ends of an axis."""
     end: Expr = Prefix("-", literal_expression(after)) if expression_of(after) else Literal(-after)
-    return Slice(literal_expression(before) if before else None, end if after else None)
+    return SliceExpr(literal_expression(before) if before else None, end if after else None)
 
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
-    x = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
+    x = x.to_order(*(a for a in x.order if a != op.over), op.over, batch_axes=x.layout.batch_axes)
     layer = DENSE.construct(
         op.features,
         use_bias=op.bias,
         kernel_initializer=emit_initializer(op.init, "glorot_uniform"),
         bias_initializer=emit_initializer(op.bias_init, "zeros"),
     )
-    return layer_result(layer, x, weights={"kernel": Storage("kernel", (1, 0))} | bias_storage(op))
+    weights = {"kernel": Storage("kernel", (1, 0))} | bias_storage(op)
+    if x.layout.rank == 1 and not x.layout.batched:  # Keras needs two dimensions
+        row = Index(x.expr, (NEW_AXIS, WHOLE_AXIS))
+        return LoweringResult(
+            Index(Call(OWN_MEMBER, (row,)), (Literal(0),)), x.layout, layer, weights=weights
+        )
+    return layer_result(layer, x, weights=weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import inline_result, is_fixed, layer_result
-from specbuild.backends.keras.layout import emits
+from specbuild.backends.keras.framework import emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.dropout import Dropout, DropPath
@@ -22,10 +22,11 @@ def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
     if not op.over:
         return layer_result(DROPOUT.construct(op.rate), x)
     x = unfold_axes(x, op.over)
-    if len(op.over) <= 3 and x.order == (*(a for a in x.order if a in op.over), CHANNEL):
+    if len(op.over) <= 3 and x.layout.batched and x.order == (*(a for a in x.order if a in op.over), CHANNEL):
         return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(op.rate), x)
     shape = tuple(1 if a in op.over else None for a in x.order)
-    return layer_result(DROPOUT.construct(op.rate, noise_shape=(None, *shape)), x)
+    batch = (None,) if x.layout.batched else ()
+    return layer_result(DROPOUT.construct(op.rate, noise_shape=(*batch, *shape)), x)
 
 
 @emits(DropPath)

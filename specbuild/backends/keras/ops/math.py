@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import inline_result
-from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.base import inline_result, layer_result
+from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import math as ops
-from specbuild.ops.math import Clip, MathOp
+from specbuild.ops.math import Cast, Clip, MathOp
 from specbuild.ops.types import TensorType
 
 MATH_FUNCTIONS: dict[type[MathOp], Signature] = {
@@ -20,9 +20,13 @@ MATH_FUNCTIONS: dict[type[MathOp], Signature] = {
     ops.Log: Signature("ops.log(x)"),
     ops.Sin: Signature("ops.sin(x)"),
     ops.Cos: Signature("ops.cos(x)"),
+    ops.Erf: Signature("ops.erf(x)"),
     ops.Floor: Signature("ops.floor(x)"),
+    ops.Trunc: Signature("ops.trunc(x)"),
     ops.StopGradient: Signature("ops.stop_gradient(variable)"),
 }
+CAST = Signature("ops.cast(x, dtype)")
+TO_FLOAT = Signature("ToFloat()")
 
 
 @emits(*MATH_FUNCTIONS)
@@ -37,3 +41,12 @@ def emit_clip(op: Clip, x: Operand, out: TensorType) -> LoweringResult:
     if op.min is not None:
         return inline_result(call_function("ops.maximum", x.expr, op.min), x.layout)
     return inline_result(call_function("ops.minimum", x.expr, op.max), x.layout)
+
+
+@emits(Cast)
+def emit_cast(op: Cast, x: Operand, out: TensorType) -> LoweringResult:
+    if x.type.dtype == op.dtype:
+        return inline_result(x.expr, x.layout)
+    if op.dtype == "float":
+        return layer_result(TO_FLOAT.construct(), x)
+    return inline_result(CAST(x.expr, op.dtype), x.layout)

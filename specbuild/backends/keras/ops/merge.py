@@ -9,15 +9,19 @@ from specbuild.backends.align import align_operands
 from specbuild.backends.arithmetic import ARITHMETIC_WRITERS
 from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index, index_axis
-from specbuild.backends.keras.layout import backend, call_function, emits
+from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Attribute, Expr, Infix, ListOf, Literal, Slice
+from specbuild.codegen.tree import Attribute, Expr, Index, Infix, ListOf, Literal, SliceExpr
 from specbuild.ops.base import Op
-from specbuild.ops.merge import Concat, Elementwise, Maximum, Minimum
+from specbuild.ops.merge import Atan2, Concat, Elementwise, Maximum, Minimum
 from specbuild.ops.types import TensorType
 
-EXTREME_FUNCTIONS: dict[type[Elementwise], str] = {Minimum: "ops.minimum", Maximum: "ops.maximum"}
+ELEMENTWISE_FUNCTIONS: dict[type[Elementwise], str] = {
+    Minimum: "ops.minimum",
+    Maximum: "ops.maximum",
+    Atan2: "ops.arctan2",
+}
 
 
 @emits(*ARITHMETIC_WRITERS)
@@ -27,11 +31,12 @@ def emit_arithmetic(op: Op, *xs: Operand | None, out: TensorType) -> LoweringRes
     return inline_result(ARITHMETIC_WRITERS[type(op)](op, *cast_operands(operands, sides, out)), layout)
 
 
-@emits(*EXTREME_FUNCTIONS)
-def emit_extreme(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResult:
+@emits(*ELEMENTWISE_FUNCTIONS)
+def emit_function(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResult:
     sides, layout = align_operands(xs, backend, out)
     sides = cast_operands(xs, sides, out)
-    return inline_result(reduce(lambda a, b: call_function(EXTREME_FUNCTIONS[type(op)], a, b), sides), layout)
+    function = ELEMENTWISE_FUNCTIONS[type(op)]
+    return inline_result(reduce(lambda a, b: call_function(function, a, b), sides), layout)
 
 
 def cast_operands(xs: Sequence[Operand], sides: list[Expr], out: TensorType) -> list[Expr]:
@@ -57,8 +62,20 @@ def repeat_for_batch(x: Operand, like: Operand, over: str | None = None) -> Expr
 
     The batch size of a symbolic value is unknown, so the value is added to zeros like the other one.
     """
-    batched = like.expr if over is None else index_axis(like, over, Slice(None, Literal(1)))
+    batched = like.expr if over is None else index_axis(like, over, SliceExpr(None, Literal(1)))
     return Infix("+", call_function("ops.zeros_like", batched), x.expr)
+
+
+def repeat_batch(x: Operand, like: Operand) -> Expr:
+    """Return a value without a batch, repeated to the batch size of a value with other axes."""
+    first = Index(like.expr, (SliceExpr(), *[Literal(0)] * len(like.order)))
+    dtype = {"dtype": x.type.dtype} if x.type.dtype != "float" and x.type.dtype != like.type.dtype else {}
+    zeros = Index(
+        call_function("ops.zeros_like", first, **dtype), (SliceExpr(), *[Literal(None)] * len(x.order))
+    )
+    # tables of integers can have 64 bits
+    value = call_function("ops.cast", x.expr, "int32") if x.type.dtype == "int32" else x.expr
+    return Infix("+", zeros, value)
 
 
 @emits(Concat)

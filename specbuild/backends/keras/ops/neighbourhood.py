@@ -7,7 +7,7 @@ from typing import Any
 
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import inline_result, is_fixed
-from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.ops.convolution import arrange_window_axes, collapse_sides
 from specbuild.backends.keras.ops.resize import size_expression
 from specbuild.backends.signatures import Signature
@@ -33,7 +33,10 @@ def pad_axes(x: Operand, sides: Mapping[str, PaddingPair], **keywords: Any) -> E
 
 
 def can_reflect(x: Operand, sides: Mapping[str, PaddingPair]) -> bool:
-    """Whether `ops.pad` can reflect this value on every runtime. On PyTorch it cannot reflect channels."""
+    """Return whether `ops.pad` can reflect this value on every runtime.
+
+    On PyTorch it cannot reflect channels.
+    """
     return x.layout.batched and len(x.order) <= 3 and x.order[-1] not in sides
 
 
@@ -42,7 +45,7 @@ def emit_pad(op: Pad, x: Operand, out: TensorType) -> LoweringResult:
     sides = op.axis_padding(x.type)
     x = unfold_axes(x, sides)
     if op.mode == "constant":
-        value = concrete(op.value) if x.type.dtype == "float" else int(op.value)
+        value = concrete(op.value)
         keywords = {"constant_values": value} if value else {}
         return inline_result(pad_axes(x, sides, **keywords), x.layout)
     if op.mode == "reflect" and can_reflect(x, sides):
@@ -62,7 +65,7 @@ def emit_unfold(op: Unfold, x: Operand, out: TensorType) -> LoweringResult:
     x = arrange_window_axes(x, window.axes)
     pads = collapse_sides(window)
     code = call_function("unfold", x.expr, window.kernel, window.stride, pads, window.dilation)
-    return inline_result(code, Layout((*window.axes, op.into, *x.order[-1:]), x.layout.folded))
+    return inline_result(code, Layout((*window.axes, op.into, *x.order[-1:]), x.layout.batch_axes))
 
 
 @emits(Fold)
@@ -77,4 +80,4 @@ def emit_fold(op: Fold, x: Operand, like: Operand | None, out: TensorType) -> Lo
         size = {"size": literal_expression(values_per_axis(op.size, window.axes, "size"))}
     code = FOLD(x.expr, window.kernel, window.stride, pads, window.dilation, **size)
     order = tuple(a for a in x.order if a != op.axis)
-    return inline_result(code, Layout(order, x.layout.folded))
+    return inline_result(code, Layout(order, x.layout.batch_axes))

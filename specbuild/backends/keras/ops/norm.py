@@ -6,8 +6,8 @@ from typing import Any
 
 from specbuild.backends.align import move_axes_last, require_batch, unfold_axes, weight_order
 from specbuild.backends.base import inline_result, layer_result
+from specbuild.backends.keras.framework import emits
 from specbuild.backends.keras.initializers import emit_initializer
-from specbuild.backends.keras.layout import emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage
 from specbuild.expressions import symbolic_formula
@@ -50,7 +50,7 @@ def affine_storage(
 @emits(BatchNorm)
 def emit_batch_norm(op: BatchNorm, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, (op.over,))
-    x = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
+    x = x.to_order(*(a for a in x.order if a != op.over), op.over, batch_axes=x.layout.batch_axes)
     layer = BATCH_NORM.construct(
         momentum=keras_momentum(op.momentum),
         epsilon=op.epsilon,
@@ -98,9 +98,9 @@ def emit_rms_norm(op: RmsNorm, x: Operand, out: TensorType) -> LoweringResult:
 
 def arrange_channels_last(x: Operand, axes: tuple[str, ...]) -> Operand:
     """Return an operand with these axes first, then C. All others are folded into the batch."""
-    folded = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
+    batch_axes = tuple(a for a in (*x.layout.batch_axes, *x.order) if a != CHANNEL and a not in axes)
     x = unfold_axes(x, axes)
-    return x.to_order(*(a for a in x.order if a in axes), CHANNEL, folded=folded)
+    return x.to_order(*(a for a in x.order if a in axes), CHANNEL, batch_axes=batch_axes)
 
 
 @emits(GroupNorm, InstanceNorm)
@@ -119,5 +119,5 @@ def emit_group_norm(op: GroupNorm | InstanceNorm, x: Operand, out: TensorType) -
 
 @emits(LocalResponseNorm)
 def emit_local_response_norm(op: LocalResponseNorm, x: Operand, out: TensorType) -> LoweringResult:
-    x = x.to_order(*(a for a in x.order if a != CHANNEL), CHANNEL, folded=x.layout.folded)
+    x = x.to_order(*(a for a in x.order if a != CHANNEL), CHANNEL, batch_axes=x.layout.batch_axes)
     return layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), x)

@@ -6,8 +6,13 @@ from typing import Any
 
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result, is_fixed, layer_result
-from specbuild.backends.keras.layout import call_function, emits
-from specbuild.backends.keras.ops.convolution import arrange_window_axes, padding_argument, padding_keyword
+from specbuild.backends.keras.framework import call_function, emits
+from specbuild.backends.keras.ops.convolution import (
+    arrange_window_axes,
+    odd_kernels,
+    padding_argument,
+    padding_keyword,
+)
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
 from specbuild.codegen.tree import Name
@@ -60,7 +65,9 @@ def emit_max_pool(op: MaxPool, x: Operand, out: TensorType) -> LoweringResult:
     n, kernel, strides = len(window.axes), collapse_equal(window.kernel), stride_argument(op, window)
     padding = padding_keyword(window, is_half_kernel=op.padding == "same")
     if padding is not None and not (op.ceil_mode and window.pads is not None):
-        return layer_result(MAX_POOL[n].construct(kernel, padding=padding, strides=strides), x)
+        odd = odd_kernels(window) if padding == "same" else ()
+        layer = MAX_POOL[n].construct(kernel, padding=padding, strides=strides)
+        return layer_result(layer, x, odd_numbers=odd)
     layer = PADDED_MAX_POOL[n].construct(
         kernel, padding=padding_argument(window), ceil_mode=op.ceil_mode, strides=strides
     )
@@ -78,7 +85,8 @@ def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
     if padding is not None:
         is_uneven = padding == "same" and not is_evenly_padded(window)
         signature = SAME_AVG_POOL[n] if is_uneven else AVG_POOL[n]
-        return layer_result(signature.construct(kernel, padding=padding, strides=strides), x)
+        odd = odd_kernels(window) if padding == "same" else ()
+        return layer_result(signature.construct(kernel, padding=padding, strides=strides), x, odd_numbers=odd)
     layer = PADDED_AVG_POOL[n].construct(
         kernel,
         padding=padding_argument(window),
@@ -90,7 +98,7 @@ def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
 
 
 def is_evenly_padded(window: SlidingWindow) -> bool:
-    """Whether `same` pads both sides equally for every input size."""
+    """Return whether `same` pads both sides equally for every input size."""
     has_odd_kernel = all(not expression_of(k) and concrete(k) % 2 for k in window.kernel)
     return has_odd_kernel and all(is_fixed(s, 1) for s in window.stride)
 

@@ -7,7 +7,7 @@ from typing import Any
 from specbuild.backends.align import reduced_layout, unfold_axes
 from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import axis_argument, axis_index
-from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import reduce as ops

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result, layer_result
-from specbuild.backends.keras.layout import call_function, emits
+from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.ops.convolution import arrange_window_axes
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
-from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, Slice, TupleOf
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 from specbuild.ops.types import TensorType
 
@@ -29,7 +29,7 @@ def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]
         return x.expr, x.layout
     others = [a for a in x.order if a not in axes]
     if len(others) > 1:
-        raise UnsupportedOp(
+        raise MissingBatch(
             f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
             "flatten the other axes first",
         )
@@ -44,7 +44,7 @@ def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
     if len(axes) == 1 or dims != tuple(range(dims[0], dims[0] + len(dims))):
         return TupleOf(tuple(Index(shape, (Literal(d),)) for d in dims))
     end = -1 if dims[-1] == like.layout.rank - 2 else dims[-1] + 1
-    return Index(shape, (Slice(Literal(dims[0]), Literal(end)),))
+    return Index(shape, (SliceExpr(Literal(dims[0]), Literal(end)),))
 
 
 def scale_sizes(x: Operand, axes: tuple[str, ...], scales: tuple[float, ...]) -> Expr:

@@ -8,15 +8,18 @@ from math import prod
 
 from specbuild.backends.align import emit_rename, make_axes_adjacent
 from specbuild.backends.base import inline_result
-from specbuild.backends.keras.layout import axis_size, backend, emit_reshape, emits
+from specbuild.backends.keras.framework import backend, emit_reshape, emits
+from specbuild.backends.keras.required_sizes import require_sizes
+from specbuild.backends.layout_conversion import axis_size
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, map_children
 from specbuild.expressions import concrete, expression_of
+from specbuild.ir.fixed_sizes import trace_axis
 from specbuild.ops.shape import Flatten, Rename, Unflatten
-from specbuild.ops.types import CHANNEL, TensorType
+from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 
 FLATTEN = Signature("layers.Flatten()")
 
@@ -55,12 +58,19 @@ def emit_flatten(op: Flatten, x: Operand, out: TensorType) -> LoweringResult:
 
 def merged_size(x: Operand, op: Flatten, out: TensorType) -> Expr:
     """Return the size of the merged axis: its expression, or the product of the sizes."""
-    if expression_of(out[op.into]) is not None:
+    if expression_of(out[op.into]) is not None and not any(follows_input(x, a) for a in op.axes):
         return literal_expression(out[op.into])
     sizes = [axis_size(x.expr, x.layout, a, x.type) for a in op.axes]
     if all(isinstance(size, Literal) for size in sizes):
         return Literal(prod(concrete(x[a]) for a in op.axes))
     return reduce(lambda a, b: Infix("*", a, b), sizes)
+
+
+def follows_input(x: Operand, axis: str) -> bool:
+    """Return whether the size of an axis is that of an input, which can be another one when the code runs."""
+    if axis == CHANNEL or expression_of(x[axis]) is not None:
+        return False
+    return axis in SPATIAL or trace_axis(x.lowering.block, x.value.key, axis) is not None
 
 
 @emits(Unflatten)
@@ -79,7 +89,11 @@ def emit_unflatten(op: Unflatten, x: Operand, out: TensorType) -> LoweringResult
             divisor = others[0] if len(others) == 1 else prod(map(concrete, others))
             size = axis_size(x.expr, x.layout, op.axis, x.type)
             sizes.append(Infix("//", size, literal_expression(divisor)))
-    return reshape_operand(x, sizes, Layout(order, (), x.layout.batched))
+    layout = Layout(order, (), x.layout.batched)
+    checked = require_sizes(op, x)
+    if checked is not None:
+        return inline_result(emit_reshape(checked, tuple(sizes), layout.batched), layout)
+    return reshape_operand(x, sizes, layout)
 
 
 emits(Rename)(emit_rename)

@@ -1,6 +1,7 @@
 """Dropout that PyTorch lacks: helpers copied into an emitted file that uses them."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -14,8 +15,8 @@ class DropPath(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.rate == 0.0:
             return x
-        kept = x.new_empty(x.shape[0], *[1] * (x.ndim - 1)).bernoulli_(1.0 - self.rate)
-        return x * kept / (1.0 - self.rate)
+        kept = F.dropout(x.new_ones(x.shape[0]), self.rate)
+        return (x.movedim(0, -1) * kept).movedim(-1, 0)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:g}"

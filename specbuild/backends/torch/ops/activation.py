@@ -6,8 +6,8 @@ from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import inline_result, layer_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import call_method, emits
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.backends.torch.framework import call_method, emits
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand, Storage
 from specbuild.codegen.tree import Infix
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import Activation, Glu, LogSoftmax, Prelu, Softmax
@@ -87,8 +87,8 @@ def emit_prelu(op: Prelu, x: Operand, out: TensorType) -> LoweringResult:
     x = x if op.over is None else unfold_axes(x, (op.over,))
     if op.over is not None:
         if not x.layout.batched:
-            raise UnsupportedOp("its PReLU needs a batch dimension, and this value has none")
-        x = x.to_order(op.over, *(a for a in x.order if a != op.over), folded=x.layout.folded)
+            raise MissingBatch("its PReLU needs a batch dimension, and this value has none")
+        x = x.to_order(op.over, *(a for a in x.order if a != op.over), batch_axes=x.layout.batch_axes)
     count = 1 if op.over is None else x[op.over]
     weights = {"slope": Storage("weight")}
     if op.init.kind == "constant":

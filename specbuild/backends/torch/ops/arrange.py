@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from specbuild.backends.align import unfold_axes
+from specbuild.backends.align import reduced_layout, unfold_axes
 from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import (
     axis_argument,
@@ -15,7 +15,7 @@ from specbuild.backends.indexing import (
     stack_operands,
 )
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import backend, call_method, emits
+from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
@@ -34,6 +34,9 @@ emits(Slice)(emit_slice)
 def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, [op.over])
     dim = axis_index(x.layout, op.over)
+    if not op.keep:
+        layout = reduced_layout(x, (op.over,), False)
+        return LoweringResult(call_method(x.expr, "unbind", dim), layout, parts=tuple(op.into))
     if isinstance(op.into, Mapping):
         code = call_method(x.expr, "split", tuple(op.part_sizes(x.type).values()), dim=dim)
     else:
@@ -63,7 +66,7 @@ def emit_squeeze(op: Squeeze, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, op.over)
     order = tuple(a for a in x.order if a not in op.over)
     code = call_method(x.expr, "squeeze", axis_argument(x.layout, op.over))
-    return inline_result(code, Layout(order, x.layout.folded, x.layout.batched))
+    return inline_result(code, Layout(order, x.layout.batch_axes, x.layout.batched))
 
 
 @emits(Roll)

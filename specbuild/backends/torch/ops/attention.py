@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from specbuild.backends.align import broadcast_operand
+from specbuild.backends.base import is_fixed
 from specbuild.backends.indexing import insert_axes
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import call_method, emits
+from specbuild.backends.torch.framework import call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
+from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name
+from specbuild.codegen.tree import Attribute, Call, Conditional, Expr, Index, Infix, Literal, Name
 from specbuild.ops.attention import Attention
 from specbuild.ops.types import TensorType
 
 SDPA = Signature(
-    "F.scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None)"
+    "F.scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)"
 )
+DROPOUT = Signature("nn.Dropout(p=0.5, inplace=False)")
+# the step's member is a dropout layer, which has the rate
+DROPOUT_NOW = Conditional(Attribute(OWN_MEMBER, "training"), Attribute(OWN_MEMBER, "p"), Literal(0.0))
 
 
 @emits(Attention)
@@ -29,6 +34,8 @@ def emit_attention(
     out: TensorType,
 ) -> LoweringResult:
     others = tuple(a for a in query.unfold_axes().order if a not in (op.over, op.features))
+    if op.grouped:
+        others = (*(a for a in others if a != op.grouped), op.grouped)  # PyTorch expects it there
     q, k, v = (
         arrange_axes(x, (*others, op.over if x is query else op.position_axis(x.type), op.features))
         for x in (query, key, value)
@@ -47,8 +54,17 @@ def emit_attention(
     if allowed is not None and summand is not None:
         allowed = Call(Name("torch.where"), (allowed, summand, Literal(-float("inf"))))
     attn_mask = summand if allowed is None else allowed
-    code = SDPA(q, k, v, attn_mask=attn_mask, is_causal=is_causal, scale=op.scale)
-    return LoweringResult(code, Layout((*others, op.over, op.features), (), out.batched))
+    dropped = not is_fixed(op.dropout, 0)
+    code = SDPA(
+        *(q, k, v),
+        attn_mask=attn_mask,
+        dropout_p=DROPOUT_NOW if dropped else 0.0,
+        is_causal=is_causal,
+        scale=op.scale,
+        enable_gqa=op.grouped is not None,
+    )
+    member = DROPOUT.construct(p=op.dropout) if dropped else None
+    return LoweringResult(code, Layout((*others, op.over, op.features), (), out.batched), member)
 
 
 def broadcast_mask(x: Operand, scores: Layout) -> Expr:

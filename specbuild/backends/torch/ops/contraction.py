@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from specbuild.backends.base import inline_result
 from specbuild.backends.contraction import einsum_equation, match_matrix_product
-from specbuild.backends.torch.layout import backend, call_method, emits
+from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name

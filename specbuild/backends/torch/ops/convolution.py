@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isclose, prod
 from typing import Any
 
 from specbuild.backends.align import split_window_axes
 from specbuild.backends.base import collapse_equal, layer_result
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import emits
-from specbuild.codegen.constructions import SELF, literal_expression
+from specbuild.backends.torch.framework import emits
+from specbuild.codegen.constructions import OWN_MEMBER, literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage
 from specbuild.codegen.tree import Call, Expr, Infix, ListOf, Literal, Name
-from specbuild.expressions import expression_of
+from specbuild.expressions import concrete, expression_of
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.convolution import Conv, ConvTranspose, Linear
 from specbuild.ops.types import CHANNEL, TensorType
@@ -38,8 +39,8 @@ KERNEL_STORAGE = {"kernel": Storage("weight"), "bias": Storage("bias")}
 
 def arrange_window_axes(x: Operand, axes: tuple[str, ...]) -> Operand:
     """Return the input of a windowed op: the channel axis, then the window's axes. All others are folded."""
-    channel, folded = split_window_axes(x, axes)
-    return x.to_order(channel, *axes, folded=folded)
+    channel, batch_axes = split_window_axes(x, axes)
+    return x.to_order(channel, *axes, batch_axes=batch_axes)
 
 
 def symmetric_padding(window: SlidingWindow) -> Any:
@@ -75,17 +76,33 @@ def pad_window(x: Expr, window: SlidingWindow, mode: str = "zeros", value: float
     return PAD(x, sides, value=value) if value else PAD(x, sides)
 
 
-def kernel_inits(op: Conv | ConvTranspose | Linear) -> tuple[tuple[str, Init], ...]:
-    """Return the initializers that the spec gives, by parameter name."""
+def kernel_inits(
+    op: Conv | ConvTranspose | Linear, x: TensorType, storage: Mapping[str, Storage]
+) -> tuple[tuple[str, Init], ...]:
+    """Return the initializers that the spec gives, by parameter name, without those of PyTorch itself."""
+    fan_in = prod(concrete(n) for n in list(op.weight_specs(x)["kernel"].axes.values())[1:])
+    given = {"kernel": op.init, "bias": op.bias_init}
     return tuple(
-        (name, init)
-        for name, init in (("weight", op.init), ("bias", op.bias_init))
-        if init and (name == "weight" or op.bias)
+        (stored.name, init)
+        for name, stored in storage.items()
+        if (init := given[name]) and not is_default_init(init, fan_in)
     )
+
+
+def is_default_init(init: Init, fan_in: int) -> bool:
+    """Return whether a layer of PyTorch begins so by itself: uniform within 1 / sqrt(inputs of each output)."""
+    bounds = [concrete(bound) for bound in init.args]
+    return init.kind == "uniform" and len(bounds) == 1 and isclose(bounds[0], fan_in**-0.5, rel_tol=1e-6)
 
 
 def kernel_storage(op: Conv | ConvTranspose | Linear) -> Mapping[str, Storage]:
     return KERNEL_STORAGE if op.bias else {"kernel": KERNEL_STORAGE["kernel"]}
+
+
+def kernel_weights(op: Conv | ConvTranspose | Linear, x: TensorType) -> dict[str, Any]:
+    """Return the initial values and the storage of a layer's weights, as they are given to its result."""
+    storage = kernel_storage(op)
+    return {"inits": kernel_inits(op, x, storage), "weights": storage}
 
 
 @emits(Conv)
@@ -105,9 +122,7 @@ def emit_conv(op: Conv, x: Operand, out: TensorType) -> LoweringResult:
         padding_mode="zeros" if padding is None else op.padding_mode,
     )
     padded = x.expr if padding is not None else pad_window(x.expr, window, op.padding_mode)
-    return LoweringResult(
-        Call(SELF, (padded,)), x.layout, layer, inits=kernel_inits(op), weights=kernel_storage(op)
-    )
+    return LoweringResult(Call(OWN_MEMBER, (padded,)), x.layout, layer, **kernel_weights(op, x.type))
 
 
 @emits(ConvTranspose)
@@ -126,15 +141,15 @@ def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> Lower
         bias=op.bias,
         dilation=collapse_equal(window.dilation),
     )
-    code = Call(SELF, (x.expr,))
+    code = Call(OWN_MEMBER, (x.expr,))
     if padding is None:  # negative padding crops
         sides = tuple(-side for pair in reversed(window.pads or ()) for side in pair)
         code = PAD(code, sides)
-    return LoweringResult(code, x.layout, layer, inits=kernel_inits(op), weights=kernel_storage(op))
+    return LoweringResult(code, x.layout, layer, **kernel_weights(op, x.type))
 
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
-    x = x.to_order(*(a for a in x.order if a != op.over), op.over, folded=x.layout.folded)
+    x = x.to_order(*(a for a in x.order if a != op.over), op.over, batch_axes=x.layout.batch_axes)
     layer = LINEAR.construct(x[op.over], op.features, bias=op.bias)
-    return layer_result(layer, x, inits=kernel_inits(op), weights=kernel_storage(op))
+    return layer_result(layer, x, **kernel_weights(op, x.type))

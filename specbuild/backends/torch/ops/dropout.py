@@ -5,10 +5,10 @@ from __future__ import annotations
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import inline_result, is_fixed, layer_result
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import emits
-from specbuild.codegen.constructions import SELF
+from specbuild.backends.torch.framework import emits
+from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Call, Index, Infix, Literal, Name, Slice
+from specbuild.codegen.tree import Call, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.ops.types import TensorType
 
@@ -27,11 +27,11 @@ def emit_dropout(op: Dropout, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, op.over)
     if len(op.over) in CHANNEL_DROPOUT and set(x.order[1:]) == set(op.over) and x.layout.batched:
         return layer_result(CHANNEL_DROPOUT[len(op.over)].construct(p=op.rate), x)
-    items = [Slice(upper=Literal(1)) if a in op.over else Slice() for a in x.order]
-    while items[-1] == Slice():
+    items = [SliceExpr(upper=Literal(1)) if a in op.over else SliceExpr() for a in x.order]
+    while items[-1] == SliceExpr():
         items.pop()
-    one_per_group = Index(x.expr, (*([Slice()] if x.layout.batched else []), *items))
-    mask = Call(SELF, (Call(Name("torch.ones_like"), (one_per_group,)),))
+    one_per_group = Index(x.expr, (*([SliceExpr()] if x.layout.batched else []), *items))
+    mask = Call(OWN_MEMBER, (Call(Name("torch.ones_like"), (one_per_group,)),))
     return LoweringResult(Infix("*", x.expr, mask), x.layout, DROPOUT.construct(p=op.rate))
 
 

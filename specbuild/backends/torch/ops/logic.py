@@ -6,10 +6,10 @@ from functools import reduce
 
 from specbuild.backends.align import align_operands
 from specbuild.backends.base import inline_result
-from specbuild.backends.torch.layout import backend, emits
+from specbuild.backends.torch.framework import backend, emits
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Call, Infix, Name, Prefix
+from specbuild.codegen.tree import Call, Infix, Literal, Name, Prefix
 from specbuild.ops.logic import Compare, LogicalAnd, LogicalNot, LogicalOr, VariadicLogical, Where
 from specbuild.ops.types import TensorType
 
@@ -39,7 +39,8 @@ def emit_where(
     operands = [condition, then] if otherwise is None else [condition, then, otherwise]
     arguments, layout = align_operands(operands, backend, out)
     if otherwise is None:
-        arguments.append(literal_expression(op.value))
+        value = Literal(bool(op.value)) if out.dtype == "bool" else literal_expression(op.value)
+        arguments.append(value)
     return inline_result(Call(Name("torch.where"), tuple(arguments)), layout)
 
 

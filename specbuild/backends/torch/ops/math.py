@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from specbuild.backends.base import inline_result
-from specbuild.backends.torch.layout import call_method, emits
+from specbuild.backends.base import inline_result, layer_result
+from specbuild.backends.signatures import Signature
+from specbuild.backends.torch.framework import call_method, emits
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops import math as ops
-from specbuild.ops.math import Clip, MathOp
+from specbuild.ops.math import Cast, Clip, MathOp
 from specbuild.ops.types import TensorType
 
 MATH_METHODS: dict[type[MathOp], str] = {
@@ -19,9 +20,13 @@ MATH_METHODS: dict[type[MathOp], str] = {
     ops.Log: "log",
     ops.Sin: "sin",
     ops.Cos: "cos",
+    ops.Erf: "erf",
     ops.Floor: "floor",
+    ops.Trunc: "trunc",
     ops.StopGradient: "detach",
 }
+CAST_METHODS = {"int32": "int", "bool": "bool"}
+TO_FLOAT = Signature("ToFloat()")
 
 
 @emits(*MATH_METHODS)
@@ -33,3 +38,12 @@ def emit_math(op: MathOp, x: Operand, out: TensorType) -> LoweringResult:
 def emit_clip(op: Clip, x: Operand, out: TensorType) -> LoweringResult:
     limits = {name: value for name, value in (("min", op.min), ("max", op.max)) if value is not None}
     return inline_result(call_method(x.expr, "clamp", **limits), x.layout)
+
+
+@emits(Cast)
+def emit_cast(op: Cast, x: Operand, out: TensorType) -> LoweringResult:
+    if x.type.dtype == op.dtype:
+        return inline_result(x.expr, x.layout)
+    if op.dtype == "float":
+        return layer_result(TO_FLOAT.construct(), x)
+    return inline_result(call_method(x.expr, CAST_METHODS[op.dtype]), x.layout)

@@ -8,15 +8,19 @@ from specbuild.backends.align import align_operands
 from specbuild.backends.arithmetic import ARITHMETIC_WRITERS
 from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
-from specbuild.backends.torch.layout import backend, call_method, emits
+from specbuild.backends.torch.framework import backend, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Attribute, Call, Expr, Index, ListOf, Literal, Name
+from specbuild.codegen.tree import Call, Expr, ListOf, Literal, Name
 from specbuild.ops.base import Op
-from specbuild.ops.merge import Concat, Elementwise, Maximum, Minimum
+from specbuild.ops.merge import Atan2, Concat, Elementwise, Maximum, Minimum
 from specbuild.ops.types import SPATIAL, TensorType
 
-EXTREME_FUNCTIONS: dict[type[Elementwise], str] = {Minimum: "torch.minimum", Maximum: "torch.maximum"}
+ELEMENTWISE_FUNCTIONS: dict[type[Elementwise], str] = {
+    Minimum: "torch.minimum",
+    Maximum: "torch.maximum",
+    Atan2: "torch.atan2",
+}
 
 
 @emits(*ARITHMETIC_WRITERS)
@@ -25,10 +29,11 @@ def emit_arithmetic(op: Op, *xs: Operand | None, out: TensorType) -> LoweringRes
     return inline_result(ARITHMETIC_WRITERS[type(op)](op, *sides), layout)
 
 
-@emits(*EXTREME_FUNCTIONS)
-def emit_extreme(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResult:
+@emits(*ELEMENTWISE_FUNCTIONS)
+def emit_function(op: Elementwise, *xs: Operand, out: TensorType) -> LoweringResult:
     sides, layout = align_operands(xs, backend, out)
-    return inline_result(reduce(lambda a, b: Call(Name(EXTREME_FUNCTIONS[type(op)]), (a, b)), sides), layout)
+    function = Name(ELEMENTWISE_FUNCTIONS[type(op)])
+    return inline_result(reduce(lambda a, b: Call(function, (a, b)), sides), layout)
 
 
 def unify_order(xs: tuple[Operand, ...], out: TensorType) -> tuple[list[Operand], Layout]:
@@ -46,8 +51,7 @@ def unify_order(xs: tuple[Operand, ...], out: TensorType) -> tuple[list[Operand]
 
 def repeat_for_batch(x: Operand, like: Operand) -> Expr:
     """Return a value without a batch, expanded to the batch size of another value."""
-    batch_size = Index(Attribute(like.expr, "shape"), (Literal(0),))
-    return call_method(x.expr, "expand", batch_size, *[-1] * len(x.order))
+    return backend.add_batch(x.expr, x.layout, like.expr)
 
 
 @emits(Concat)

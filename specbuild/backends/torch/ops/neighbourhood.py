@@ -8,13 +8,13 @@ from typing import Any
 from specbuild.backends.align import split_window_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result, is_fixed
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import call_method, emits
+from specbuild.backends.torch.framework import call_method, emits
 from specbuild.backends.torch.ops.convolution import PAD, arrange_window_axes, pad_argument
 from specbuild.backends.torch.ops.resize import size_expression
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
-from specbuild.codegen.tree import Attribute, Expr, Index, Infix, Literal, Name, Slice, TupleOf
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.tree import Attribute, Expr, Index, Infix, Literal, Name, SliceExpr, TupleOf
 from specbuild.expressions import concrete
 from specbuild.ops.neighbourhood import Fold, Pad, Unfold
 from specbuild.ops.types import TensorType
@@ -41,7 +41,7 @@ def emit_pad(op: Pad, x: Operand, out: TensorType) -> LoweringResult:
     sides = op.axis_padding(x.type)
     if op.mode == "constant":
         x = unfold_axes(x, sides)
-        value = concrete(op.value) if x.type.dtype == "float" else int(op.value)
+        value = concrete(op.value)
         keywords = {"value": value} if value else {}
         return inline_result(pad_axes(x.expr, padded_dimensions(x, sides), sides, **keywords), x.layout)
     x = arrange_for_padding(x, tuple(sides))
@@ -53,12 +53,12 @@ def arrange_for_padding(x: Operand, axes: tuple[str, ...]) -> Operand:
     """Return an operand that PyTorch can pad by its own values: with one to three axes after the channels."""
     if x.layout.batched and x.order[0] not in axes and set(axes) < set(x.order) and len(x.order) <= 4:
         return x
-    others = [a for a in (*x.layout.folded, *x.order) if a not in axes]
+    others = [a for a in (*x.layout.batch_axes, *x.order) if a not in axes]
     if x.layout.batched and others:
         return arrange_window_axes(x, axes)
     if x.layout.batched or len(others) == 1:
         return x.unfold_axes().to_order(*others, *axes)  # PyTorch treats the first dimension as the channels
-    raise UnsupportedOp("this padding mode needs a batch dimension or one axis that is not padded")
+    raise MissingBatch("this padding mode needs a batch dimension or one axis that is not padded")
 
 
 @emits(Unfold)
@@ -70,20 +70,20 @@ def emit_unfold(op: Unfold, x: Operand, out: TensorType) -> LoweringResult:
     for i, axis in enumerate(window.axes):
         value = call_method(value, "unfold", x.dim(axis), window.effective_size(i), window.stride[i])
         if not is_fixed(window.dilation[i], 1):
-            value = Index(value, (Name("..."), Slice(step=literal_expression(window.dilation[i]))))
+            value = Index(value, (Name("..."), SliceExpr(step=literal_expression(window.dilation[i]))))
     n = len(window.axes)
     value = value if n == 1 else call_method(value, "flatten", -n)
-    return inline_result(value, Layout((*x.order, op.into), x.layout.folded, x.layout.batched))
+    return inline_result(value, Layout((*x.order, op.into), x.layout.batch_axes, x.layout.batched))
 
 
 @emits(Fold)
 def emit_fold(op: Fold, x: Operand, like: Operand | None, out: TensorType) -> LoweringResult:
     window = op.sliding_window(x.type)
     axes = window.axes
-    channel, folded = split_window_axes(x, (*axes, op.axis))
-    x = x.to_order(channel, op.axis, *axes, folded=folded)
+    channel, batch_axes = split_window_axes(x, (*axes, op.axis))
+    x = x.to_order(channel, op.axis, *axes, batch_axes=batch_axes)
     sizes = output_sizes(op, x, like, window)
-    layout = Layout((channel, *axes), x.layout.folded)
+    layout = Layout((channel, *axes), x.layout.batch_axes)
     defaults = {"dilation": 1, "padding": 0, "stride": 1}
     values: dict[str, tuple[int, ...]] = {
         "dilation": window.dilation,

@@ -8,8 +8,8 @@ from typing import Any
 from specbuild.backends.align import move_axes_last, require_batch, unfold_axes, weight_order
 from specbuild.backends.base import layer_result
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import call_method, emits
-from specbuild.codegen.constructions import SELF
+from specbuild.backends.torch.framework import call_method, emits
+from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
 from specbuild.codegen.tree import Call
 from specbuild.ops.attribute_kinds import Init
@@ -54,10 +54,10 @@ def scale_inits(init: Init | None, affine: bool) -> tuple[tuple[str, Init], ...]
 def emit_batch_norm(op: BatchNorm, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, (op.over,))
     rest = tuple(a for a in x.order if a != op.over)
-    folded = x.layout.folded
+    batch_axes = x.layout.batch_axes
     if len(rest) > 3:
-        rest, folded = rest[-3:], (*folded, *rest[:-3])
-    x = x.to_order(op.over, *rest, folded=folded)
+        rest, batch_axes = rest[-3:], (*batch_axes, *rest[:-3])
+    x = x.to_order(op.over, *rest, batch_axes=batch_axes)
     norm = BATCH_NORM[max(1, len(rest))]
     layer = norm.construct(x[op.over], eps=op.epsilon, momentum=op.momentum, affine=op.affine)
     weights = affine_storage(op.affine) | STATISTICS
@@ -88,9 +88,11 @@ def emit_rms_norm(op: RmsNorm, x: Operand, out: TensorType) -> LoweringResult:
 
 def arrange_channels_first(x: Operand, axes: tuple[str, ...]) -> Operand:
     """Return an operand with C first, then these axes. All others are folded into the batch."""
-    folded = tuple(a for a in (*x.layout.folded, *x.order) if a != CHANNEL and a not in axes)
+    batch_axes = tuple(a for a in (*x.layout.batch_axes, *x.order) if a != CHANNEL and a not in axes)
     x = unfold_axes(x, axes)
-    return x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL and a not in folded), folded=folded)
+    return x.to_order(
+        CHANNEL, *(a for a in x.order if a != CHANNEL and a not in batch_axes), batch_axes=batch_axes
+    )
 
 
 @emits(GroupNorm)
@@ -103,7 +105,7 @@ def emit_group_norm(op: GroupNorm, x: Operand, out: TensorType) -> LoweringResul
     if arranged.layout == x.layout or arranged.layout.rank < 4:
         return result
     # PyTorch 2.13 on a CPU crashes in the backward pass for a channels-last input that needs no gradient
-    return replace(result, call=Call(SELF, (call_method(arranged.expr, "contiguous"),)))
+    return replace(result, call=Call(OWN_MEMBER, (call_method(arranged.expr, "contiguous"),)))
 
 
 @emits(InstanceNorm)
@@ -123,9 +125,9 @@ def emit_instance_norm(op: InstanceNorm, x: Operand, out: TensorType) -> Lowerin
 @emits(LocalResponseNorm)
 def emit_local_response_norm(op: LocalResponseNorm, x: Operand, out: TensorType) -> LoweringResult:
     require_batch(x)
-    x = x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL), folded=x.layout.folded)
+    x = x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL), batch_axes=x.layout.batch_axes)
     result = layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), x)
     if x.layout.rank <= 4:
         return result
     # for more axes PyTorch needs a view, which some memory layouts do not allow
-    return replace(result, call=Call(SELF, (call_method(x.expr, "contiguous"),)))
+    return replace(result, call=Call(OWN_MEMBER, (call_method(x.expr, "contiguous"),)))

@@ -7,16 +7,16 @@ from typing import Any
 
 from specbuild.backends.base import collapse_equal, layer_result
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import emits
+from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes, pad_window, symmetric_padding
-from specbuild.codegen.constructions import SELF
+from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.lowering import LoweringResult, Operand
-from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, Slice
+from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, AvgPool, MaxPool
 from specbuild.ops.types import TensorType
 from specbuild.ops.window import SlidingWindow
 
-FIRST = Slice(None, Literal(1))
+FIRST = SliceExpr(None, Literal(1))
 RANKS = (1, 2, 3)
 MAX_POOL = {
     n: Signature(
@@ -51,7 +51,7 @@ def emit_max_pool(op: MaxPool, x: Operand, out: TensorType) -> LoweringResult:
     if padding is not None and is_allowed:
         return layer_result(pool.construct(kernel, padding=padding, ceil_mode=op.ceil_mode, **common), x)
     padded = pad_window(x.expr, window.with_ceil_mode() if op.ceil_mode else window, value=float("-inf"))
-    return LoweringResult(Call(SELF, (padded,)), x.layout, pool.construct(kernel, **common))
+    return LoweringResult(Call(OWN_MEMBER, (padded,)), x.layout, pool.construct(kernel, **common))
 
 
 @emits(AvgPool)
@@ -72,7 +72,7 @@ def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
         return layer_result(layer, x)
     if op.count_include_pad and not op.ceil_mode:
         return LoweringResult(
-            Call(SELF, (pad_window(x.expr, window),)), x.layout, pool.construct(kernel, stride=stride)
+            Call(OWN_MEMBER, (pad_window(x.expr, window),)), x.layout, pool.construct(kernel, stride=stride)
         )
     wide = window.with_ceil_mode() if op.ceil_mode else window
     # divide by the average of ones and zeros: the share of the window that counts
@@ -81,7 +81,7 @@ def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
         counts = pad_window(pad_window(counts, window, value=1.0), extra_padding(wide, window))
     else:
         counts = pad_window(counts, wide)
-    mean = Infix("/", Call(SELF, (pad_window(x.expr, wide),)), Call(SELF, (counts,)))
+    mean = Infix("/", Call(OWN_MEMBER, (pad_window(x.expr, wide),)), Call(OWN_MEMBER, (counts,)))
     return LoweringResult(mean, x.layout, pool.construct(kernel, stride=stride))
 
 

@@ -8,7 +8,7 @@ from specbuild.backends.align import reduced_layout, unfold_axes
 from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import call_method, emits
+from specbuild.backends.torch.framework import call_method, emits
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name

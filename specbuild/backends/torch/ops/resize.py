@@ -7,11 +7,11 @@ from typing import Any
 from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import emits
+from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
-from specbuild.codegen.tree import Attribute, Expr, Index, Literal, Slice, TupleOf
+from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.tree import Attribute, Expr, Index, Literal, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 from specbuild.ops.types import CHANNEL, TensorType
 
@@ -44,7 +44,7 @@ def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]
         return x.expr, x.layout
     others = [a for a in x.order if a not in axes]
     if len(others) > 1:
-        raise UnsupportedOp(
+        raise MissingBatch(
             f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
             "flatten the other axes first",
         )
@@ -57,7 +57,7 @@ def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
     like = unfold_axes(like, axes)
     shape = Attribute(like.expr, "shape")
     if like.order[-len(axes) :] == axes:
-        return Index(shape, (Slice(Literal(-len(axes))),))
+        return Index(shape, (SliceExpr(Literal(-len(axes))),))
     return TupleOf(tuple(Index(shape, (Literal(like.dim(a)),)) for a in axes))
 
 
@@ -65,7 +65,7 @@ def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
 def emit_resize(op: Resize, x: Operand, like: Operand | None, out: TensorType) -> LoweringResult:
     axes = op.resized_axes(x.type)
     value, layout = arrange_image_axes(x, axes)
-    arguments = size_arguments(op, x, like, axes)
+    arguments = resize_arguments(op, x, like, axes)
     if op.mode.startswith("bi"):
         arguments["mode"] = LINEAR_MODES[len(axes)] if op.mode == "bilinear" else op.mode
         arguments["align_corners"] = op.align_corners
@@ -77,7 +77,7 @@ def emit_resize(op: Resize, x: Operand, like: Operand | None, out: TensorType) -
     return inline_result(code, layout, UPSAMPLE.construct(**arguments) if like is None else None)
 
 
-def size_arguments(op: Resize, x: Operand, like: Operand | None, axes: tuple[str, ...]) -> dict[str, Any]:
+def resize_arguments(op: Resize, x: Operand, like: Operand | None, axes: tuple[str, ...]) -> dict[str, Any]:
     """Return the arguments of `F.interpolate` for the output size."""
     if like is not None:
         return {"size": size_expression(like, axes)}

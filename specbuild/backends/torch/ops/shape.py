@@ -6,7 +6,7 @@ from specbuild.backends.align import emit_rename, make_axes_adjacent
 from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
-from specbuild.backends.torch.layout import backend, call_method, emits
+from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Operand
 from specbuild.ops.shape import Flatten, Rename, Unflatten

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from specbuild.backends.tables import TableStyle
-from specbuild.backends.torch.layout import backend, call_method, emits
-from specbuild.codegen.constructions import SELF, Argument, Construction, literal_expression
+from specbuild.backends.torch.framework import backend, call_method, emits
+from specbuild.backends.torch.lone_numbers import NUMBER
+from specbuild.codegen.constructions import OWN_MEMBER, Construction, ConstructorArgument, literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import LoweringResult, Storage
-from specbuild.codegen.tree import Call, Expr, Literal, Name, TupleOf
+from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Name, TupleOf
+from specbuild.expressions import concrete
 from specbuild.ops.table import Const, Weight
 from specbuild.ops.table_expression import INT, INTEGRAL, TableExpression, has_mixed_branches, infer_kind
 from specbuild.ops.types import TensorType
@@ -17,16 +19,17 @@ from specbuild.ops.types import TensorType
 
 @emits(Weight)
 def emit_weight(op: Weight, out: TensorType) -> LoweringResult:
-    order = backend.natural_order(out)
-    sizes = tuple(literal_expression(out[a]) for a in order) or (literal_expression(()),)
+    order = out.axes  # as written
+    is_number = not order
+    sizes = (Literal(1),) if is_number else tuple(literal_expression(out[a]) for a in order)
     empty = Call(Name("torch.empty"), sizes)
     return LoweringResult(
-        SELF,
+        NUMBER if is_number else OWN_MEMBER,
         Layout(order, (), False),
-        Construction("nn.Parameter", (Argument("data", empty),)) if op.trained else empty,
+        Construction("nn.Parameter", (ConstructorArgument("data", empty),)) if op.trained else empty,
         inits=(("", op.init),),
         buffer=not op.trained,
-        weights={"value": Storage("", tuple(out.axes.index(a) for a in order))},
+        weights={"value": Storage("", shape=(1,) if is_number else None)},
     )
 
 
@@ -52,17 +55,30 @@ class TorchTableStyle(TableStyle):
     def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
         return call_method(value, "expand", *sizes)
 
+    def emit_values(self, values: Expr, dtype: str, shape: tuple[Expr, ...] | None) -> Expr:
+        if shape is None:
+            return Call(Name("torch.tensor"), (values,))
+        kinds: dict[str, Expr] = {"float": Call(Name("torch.get_default_dtype")), "bool": Name("torch.bool")}
+        table = Call(Name("torch.tensor"), (values,), (("dtype", kinds.get(dtype, Name("torch.int64"))),))
+        return Call(Attribute(table, "reshape"), shape)
+
     def emit_integer_cast(self, value: Expr) -> Expr:
         return call_method(value, "long")
 
     def has_float_indices(self, e: TableExpression, dtype: str) -> bool:
-        """Whether the result would be integers otherwise: PyTorch promotes them, but `floor` keeps them."""
+        """Return whether the result would be integers otherwise: PyTorch promotes them, but `floor` keeps them."""
         is_integral = infer_kind(e) in (INT, INTEGRAL)
         return dtype == "float" and (is_integral or has_mixed_branches(e))
 
 
 @emits(Const)
 def emit_const(op: Const, out: TensorType) -> LoweringResult:
+    if op.weight_specs():  # numbers that come with the weights
+        sizes = tuple(Literal(concrete(n)) for n in op.axes.values())
+        dtype = () if op.dtype == "float" else (("dtype", Name("torch.long")),)
+        table = Call(Name("unfilled_table"), sizes, dtype)
+        weights = {"value": Storage("")}
+        return LoweringResult(OWN_MEMBER, Layout(out.axes, (), False), table, buffer=True, weights=weights)
     order = backend.natural_order(out)
-    table = TorchTableStyle().build_table(op, order)
-    return LoweringResult(SELF, Layout(order, (), False), table, buffer=True)
+    computed = TorchTableStyle().build_table(op, order)
+    return LoweringResult(OWN_MEMBER, Layout(order, (), False), computed, buffer=True)

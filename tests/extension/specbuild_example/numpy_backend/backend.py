@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from specbuild_example.numpy_backend.weight_files import WEIGHT_FILES
 
 from specbuild.backends.align import align_operands
 from specbuild.backends.arithmetic import ARITHMETIC_WRITERS
@@ -14,11 +14,13 @@ from specbuild.backends.module_parts import (
     emit_construction,
     flag_conditions,
     flag_name,
+    guard_statements,
+    input_parameters,
 )
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction
-from specbuild.codegen.layout import Layout, layout_permutation
+from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowering import (
     LoweredBlock,
     LoweredStep,
@@ -34,6 +36,7 @@ from specbuild.codegen.tree import (
     Blank,
     Call,
     Class,
+    Conditional,
     Expr,
     Function,
     ListOf,
@@ -51,6 +54,7 @@ from specbuild.ops.base import Op
 from specbuild.ops.convolution import Linear
 from specbuild.ops.merge import Concat
 from specbuild.ops.types import TensorType
+from specbuild.runtimes.runtime import Runtime
 
 IMPORTS = {"math": "import math", "np": "import numpy as np"}
 
@@ -59,25 +63,28 @@ class NumpyBackend(Backend):
     name = "numpy"
     title = "NumPy"
     modules = frozenset({"numpy"})
+    has_rows = False
     reserved = ReservedNames(emitted=frozenset({"np"}))
+    weight_files = WEIGHT_FILES
+    runtimes = (
+        Runtime(
+            name="numpy",
+            title="NumPy",
+            modules=("numpy",),
+            worker="specbuild_example.numpy_backend.parity_worker:open_parity_worker",
+            modes=("forward",),
+            dtypes=("float64", "float32"),
+        ),
+    )
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]:
         return tuple(x.axes)
 
-    def convert_layout(
-        self,
-        value: Expr,
-        type_: TensorType,
-        source: Layout,
-        target: Layout,
-        known_sizes: Mapping[str, Expr],
-    ) -> Expr:
-        if source.folded or target.folded:
-            raise UnsupportedOp("it folds no axes into the batch")
-        order = layout_permutation(source, target)
-        if order == tuple(range(len(order))):
-            return value
+    def emit_transpose(self, value: Expr, order: tuple[int, ...]) -> Expr:
         return Call(Attribute(value, "transpose"), tuple(map(Literal, order)))
+
+    def emit_reshape(self, value: Expr, shape: tuple[Expr, ...]) -> Expr:
+        return Call(Attribute(value, "reshape"), shape)
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
         return node.replace(".", "_")
@@ -94,14 +101,27 @@ def build_class(class_spec: ClassSpec, is_model: bool) -> Class:
 
 
 def build_init(class_spec: ClassSpec) -> Function:
-    body: list[Statement] = [Assign(name, expr) for name, expr in class_spec.derived.items()]
-    body += [Assign(f"self.{name}", Name(name)) for name in call_parameters(class_spec)]
+    body: list[Statement] = guard_statements(class_spec)
+    body += [Assign(name, expr) for name, expr in class_spec.derived.items()]
+    body += [
+        Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in call_parameters(class_spec)
+    ]
     for step in class_spec.steps:
         if isinstance(step.member, Construction):
-            body.append(Assign(layer_reference(step).text, emit_construction(step.member)))
+            body.append(Assign(layer_reference(step).text, emit_layer(step, class_spec)))
     body += [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
     parameters = (Parameter("self"), *constructor_parameters(class_spec))
     return Function("__init__", parameters, None, "", tuple(body))
+
+
+def emit_layer(step: LoweredStep, class_spec: ClassSpec) -> Expr:
+    """Return the code of a layer; instances that leave out the step have another value in its place."""
+    assert isinstance(step.member, Construction)
+    layer = emit_construction(step.member)
+    if step.key not in class_spec.flags:
+        return layer
+    other = Call(Name("Identity")) if step.can_be_identity else Literal(None)
+    return Conditional(class_spec.flags[step.key], layer, other)
 
 
 def build_call(class_spec: ClassSpec) -> Function:
@@ -113,9 +133,9 @@ def build_call(class_spec: ClassSpec) -> Function:
     )
     outputs = writer.write_statements()
     result = outputs[0] if len(outputs) == 1 else TupleOf(tuple(outputs))
-    inputs = (Parameter(name) for name in class_spec.first_instance.inputs)
     body = (*writer.statements, Return(result))
-    return Function("__call__", (Parameter("self"), *inputs), None, "", body)
+    parameters = (Parameter("self"), *input_parameters(class_spec))
+    return Function("__call__", parameters, None, "", body)
 
 
 def layer_reference(step: LoweredStep) -> Name:

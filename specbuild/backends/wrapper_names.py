@@ -1,0 +1,20 @@
+"""What wrappers around a model add to the names in its weight files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WrapperNames:
+    """What the wrappers of a framework, such as those for several devices or for averages, add to saved names."""
+
+    prefixes: tuple[str, ...] = ()  # in front of all names, also several of them
+    insertions: tuple[str, ...] = ()  # anywhere in a name
+    entries: frozenset[str] = frozenset()  # further entries, which are no weights
+
+    def remove_additions(self, name: str) -> str:
+        """Return a name without what stands anywhere in it; the prefixes stay."""
+        for insertion in self.insertions:
+            name = name.replace(insertion, "")
+        return name

@@ -1,0 +1,178 @@
+"""`specbuild expand`: many models from one spec, with a manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specbuild.backends import BACKEND_NAMES
+from specbuild.cli import options
+from specbuild.cli.compile import check_backend_name
+from specbuild.cli.completion import complete_backend, complete_setting, complete_variant
+from specbuild.cli.json_output import make_document
+from specbuild.cli.show import check_limit
+from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
+from specbuild.compiler.output_files import create_folder, read_output, replace_file, write_error
+from specbuild.compiler.pipeline import open_spec
+from specbuild.diagnostics.errors import SpecErrors
+from specbuild.summary.budget import parse_amount
+from specbuild.sweep.expansion import ExpandedPoint, expand_points
+from specbuild.sweep.grid import MAX_POINTS, ValueGrid, choose_points, parse_grid
+
+MANIFEST = re.compile(r'(\{"specbuild": "\d+", .*\}\n)*')
+
+
+def check_shard(value: str) -> str:
+    """Return the value if it is a shard such as 1/4."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise typer.BadParameter("a shard is written as 1/4, the first of four")
+    return value
+
+
+Target = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="The folder for the files and the manifest.",
+        show_default=False,
+    ),
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUES",
+        help="The values of a parameter, separated by commas; each is YAML. Repeat for more parameters.",
+        autocompletion=complete_setting,
+        show_default=False,
+    ),
+]
+Variants = Annotated[
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="NAMES",
+        help="Variants of the spec, separated by commas.",
+        autocompletion=complete_variant,
+        show_default=False,
+    ),
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        "-b",
+        metavar="|".join((*BACKEND_NAMES, "all")),
+        help="The framework to compile for.",
+        callback=check_backend_name,
+        autocompletion=complete_backend,
+    ),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Expand N random points of the grid.", show_default=False),
+]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of the sample.")]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Write no model with more parameters than this, such as 25M.",
+        callback=check_limit,
+        show_default=False,
+    ),
+]
+Shard = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N",
+        help="Expand this part of the points, such as 1/4: several machines can share the work and the folder.",
+        callback=check_shard,
+    ),
+]
+SkipInvalid = Annotated[
+    bool, typer.Option("--skip-invalid", help="Points that the spec refuses are no error.")
+]
+
+
+# Many parameters: typer reads the options of a command from its signature.
+def expand_command(
+    spec: options.Spec,
+    target: Target,
+    settings: Values = None,
+    variant: Variants = None,
+    backend: Backend = "all",
+    sample: Sample = None,
+    seed: Seed = 0,
+    max_params: MaxParams = None,
+    shard: Shard = "1/1",
+    skip_invalid: SkipInvalid = False,
+    root: options.Root = None,
+) -> None:
+    """Compile a spec with all combinations of parameter values and variants, and list the models in a manifest.
+
+    Each line of manifest.jsonl is the JSON document of one point: what was set, parameters, multiply-adds, and the files.
+    Files are named by their content, so points with the same code share them.
+
+    specbuild expand net.yaml --set width=16,32 --variant small,large -o sweep/
+    """
+    grid = parse_grid(settings or [], variant)
+    if not grid.axes:
+        raise typer.BadParameter(
+            "give the values of a parameter, such as --set width=16,32", param_hint="--set"
+        )
+    part = tuple(map(int, shard.split("/")))
+    points = choose_grid_points(grid, sample, seed, (part[0], part[1]))
+    opened_spec, files = open_spec(options.spec_source(spec), root)
+    grid.check_names(opened_spec)
+    limit = None if max_params is None else parse_amount(max_params)
+    backends = BACKEND_NAMES if backend == "all" else (backend,)
+    found = list(expand_points(opened_spec, files, grid, points, backends, target, limit))
+    manifest = target / ("manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl")
+    write_manifest(manifest, found)
+    print_text(f"{manifest}: {describe_points(found)}\n")
+    errors = [error for point in found if point.errors is not None for error in point.errors.errors]
+    if errors and not skip_invalid:
+        print_error(SpecErrors({str(error): error for error in errors}.values()))
+        log_line("hint: --skip-invalid leaves such points out")
+        raise typer.Exit(ExitCode.INVALID)
+
+
+def choose_grid_points(grid: ValueGrid, sample: int | None, seed: int, shard: tuple[int, int]) -> list[int]:
+    """Return the points to expand; too many of them are a usage error."""
+    count = grid.size if sample is None else min(sample, grid.size)
+    if count / shard[1] > MAX_POINTS:
+        message = f"the grid has {grid.size:,} points, and a run expands at most {MAX_POINTS:,}"
+        raise typer.BadParameter(
+            f"{message}; choose some with --sample, or split them with --shard", param_hint="--set"
+        )
+    return choose_points(grid.size, sample, seed, shard)
+
+
+def write_manifest(path: Path, points: list[ExpandedPoint]) -> None:
+    """Write a line for each point. Raises SB702 if the existing file is no manifest."""
+    current = read_output(path)
+    if current is None or not MANIFEST.fullmatch(current):
+        raise write_error(path, "a file exists there that is no manifest", "give another folder")
+    lines = [json.dumps(make_document("expand", point.point_record(), point.errors)) for point in points]
+    create_folder(path.parent)
+    replace_file(path, "".join(f"{line}\n" for line in lines))
+
+
+def describe_points(points: list[ExpandedPoint]) -> str:
+    """Return how many points there are of each status."""
+    counts: dict[str, int] = {}
+    for point in points:
+        status = point.status.replace("_", " ")
+        counts[status] = counts.get(status, 0) + 1
+    plural = "s" * (len(points) != 1)
+    return f"{len(points)} point{plural}: " + (
+        ", ".join(f"{n} {status}" for status, n in counts.items()) or "none"
+    )

@@ -1,0 +1,129 @@
+"""`specbuild import`: an existing PyTorch model becomes a spec."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specbuild.cli.json_output import print_document
+from specbuild.cli.terminal import ExitCode, log_line, print_text
+from specbuild.diagnostics.errors import SpecError
+from specbuild.importing.reader import READER
+from specbuild.importing.request import parse_request
+
+# Many parameters below: typer reads the options of a command from its signature.
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="The model: timm:NAME, torchvision:NAME, a class or function of a file such as ./net.py:Net, or "
+        "of a module such as package.module:build_net.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help="The spec to write; - is stdout.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="An argument for the class or function. Repeat for more.",
+        show_default=False,
+    ),
+]
+Others = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="NAME=VALUE",
+        help="Make the model again with this argument. What the spec says must hold for both; the spec with these "
+        "arguments is proved too. Repeat for more.",
+        show_default=False,
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=[AXES:]SIZES[:DTYPE]",
+        help="An input without its batch: image=3x224x224, tokens=T:16:int32, or clip=CxDxHxW:3x8x64x64. "
+        "Repeat for more, in the order of forward. Default: what timm and torchvision say.",
+        show_default=False,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the weights that the model has to this .safetensors file, under the spec's own names.",
+        show_default=False,
+    ),
+]
+NoProof = Annotated[
+    bool, typer.Option("--no-proof", help="Do not compare the emitted model with the original.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")]
+
+
+def importing_command(
+    source: Model,
+    output: Output = "-",
+    settings: Settings = None,
+    also: Others = None,
+    inputs: Inputs = None,
+    weights: Weights = None,
+    no_proof: NoProof = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a spec for an existing PyTorch model. This runs the code of the model on this machine.
+
+    The model is made and run once, in a process of its own; its modules become blocks, and arguments of their
+    constructors become parameters. Then the emitted model and the original are compared in float64: outputs, gradients, a step of training. Exits with 0 if they are equal, with 1
+    if not, and with 3 if the model cannot be imported.
+    """
+    request = parse_request(source, settings or [], inputs or [], also or [])
+    READER.require_packages()
+    from specbuild.importing.importer import import_request, start_worker  # imported late: they need numpy
+    from specbuild.importing.proof import prove_import
+    from specbuild.importing.report import describe_import, report_record
+    from specbuild.importing.results import carry_own_weights, require_targets, write_text_file
+
+    if json and output == "-":
+        raise SpecError(
+            "SB961", "--json and the spec would both go to stdout", hint="name a file: -o net.yaml"
+        )
+    require_targets(output, weights, force)
+    log_line(f"this runs the code of {source} on this machine")
+    with ExitStack() as processes:
+        worker = processes.enter_context(start_worker())
+        other_worker = processes.enter_context(start_worker()) if also else None
+        imported = import_request(request, worker, other_worker)
+        if output == "-":
+            print_text(imported.text)
+        else:
+            write_text_file(Path(output), imported.text, force)
+            log_line(f"wrote {output}")
+        if weights is not None:
+            carry_own_weights(imported, worker, weights)
+            log_line(f"wrote {weights}")
+        proofs = []
+        if not no_proof:
+            proofs.append(prove_import(imported, worker))
+            if imported.second is not None and other_worker is not None:
+                proofs.append(prove_import(imported.second, other_worker))
+    if json:
+        print_document("import", report_record(source, imported, proofs))
+    else:
+        for line in describe_import(source, imported, proofs):
+            log_line(line)
+    if imported.unexplained or not all(proof.is_equal for proof in proofs):
+        raise typer.Exit(ExitCode.CHECK_FAILED)

@@ -1,0 +1,203 @@
+"""Finds out for which arguments the constructor of a class is right.
+
+A class is made from the instances of its block in the file. Three sources say what it is for other arguments:
+
+* **Proved.** Code that keeps the expression of the spec, such as `2 * width`, is right for every width.
+* **Tried.** A value in the code may have lost its expression. So the block is built again with other values
+  (a variation), and merged with the instances: if the code of the class stays the same, it serves them.
+* **Refused.** What the code itself requires (see `requirements`) is checked in the constructor. If a variation
+  that meets these requirements needs other code, the parameter becomes a plain number in the class, and the
+  constructor has it no longer. Only where the instances of the file differ in the parameter, or other values need
+  other steps, the constructor keeps it and refuses what it cannot serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from specbuild.codegen.class_spec import Guard
+from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.merge_code import StructureMismatch
+from specbuild.codegen.merge_instances import InstanceMerger
+from specbuild.codegen.merged_params import instance_values
+from specbuild.codegen.printer import print_expression
+from specbuild.codegen.requirements import is_true, join_codes, refused_by, require_minimum
+from specbuild.codegen.tree import Infix, Name, Prefix, TupleOf
+from specbuild.codegen.variation_pool import constant_names
+from specbuild.expressions import Expression
+from specbuild.ir.graph import block_size_names
+
+MakeMerger = Callable[[Sequence[LoweredBlock]], InstanceMerger]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A variation of a block; `lowered` is None if a block inside it has no class that serves it."""
+
+    changed: Mapping[str, Any]  # empty if it is only a part of another variation
+    values: Mapping[str, Any]  # of all parameters and input sizes
+    lowered: LoweredBlock | None
+
+
+def serve_variations(
+    make_merger: MakeMerger, plain: InstanceMerger, candidates: Sequence[Candidate]
+) -> tuple[InstanceMerger, list[Candidate]]:
+    """Return the class of the instances with those variations that need no other code, and these variations.
+
+    `plain` is the class of the instances alone.
+    """
+    served, code = plain, class_code(plain)
+    right: list[Candidate] = []
+    todo = [[c for c in candidates if c.lowered is not None]]
+    while todo:
+        part = todo.pop()
+        merger = try_merge(make_merger, [*right, *part]) if part else None
+        if merger is not None and class_code(merger) == code:
+            served, right = merger, [*right, *part]
+        elif len(part) > 1:
+            todo += [part[: len(part) // 2], part[len(part) // 2 :]]
+    return served, right
+
+
+def class_code(merger: InstanceMerger) -> Any:
+    """Return a comparable form of the code of a class, without the defaults of parameters."""
+    steps = [(step.key, step.member, step.inits, step.call) for step in merger.merged_steps]
+    return (
+        tuple(merger.constructor_params),
+        merger.derived,
+        steps,
+        merger.sizes.used,
+        merger.flags,
+        merger.presence,
+        merger.size_checks,
+    )
+
+
+def try_merge(make_merger: MakeMerger, candidates: Sequence[Candidate]) -> InstanceMerger | None:
+    """Return the merger of the instances and these variations; None if a variation does not fit."""
+    try:
+        merger = make_merger([c.lowered for c in candidates if c.lowered is not None])
+        merger.merge()
+    except StructureMismatch:
+        return None
+    if merger.is_model and merger.flags:
+        return None  # a model has no steps that only some of its instances have
+    return merger
+
+
+@dataclass
+class ClassLimits:
+    """What a class does about the variations that it does not serve."""
+
+    guards: list[Guard]
+    numbers: set[str]  # parameters that must become plain numbers
+
+
+def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[Candidate]) -> ClassLimits:
+    """Return how a class refuses the values that it is wrong for, and which parameters it cannot have."""
+    limits = ClassLimits([], set())
+    constants = constant_names(plain.instances)
+    wrong = [c for c in wrong if not hangs_on_input(plain, c.values)]
+    guards = [*refuse_other_steps(plain, right, wrong), *refuse_small_values(plain, right, wrong)]
+    for guard in guards:
+        if any(refused_by([guard], c.values) for c in wrong):
+            limits.guards.append(guard)
+            wrong = [c for c in wrong if not refused_by([guard], c.values)]
+    for name in plain.constructor_params:
+        if not any([*c.changed] == [name] for c in wrong):
+            continue
+        if name in constants:
+            limits.numbers.add(name)
+        elif any(name in instance_values(lowered.block) for lowered in plain.instances):
+            limits.guards.append(refuse_others(name, plain, right))
+    if not limits.numbers:  # wrong only together, or a block inside them is wrong
+        left = [c for c in wrong if not refused_by(limits.guards, c.values)]
+        limits.numbers = {
+            n for c in left for n in c.changed if n in constants and n in plain.constructor_params
+        }
+    return limits
+
+
+def hangs_on_input(plain: InstanceMerger, values: Mapping[str, Any]) -> bool:
+    """Return whether another size of an input that the constructor does not get would make a class right.
+
+    A shortcut, for example, needs as many channels as come in: other ones are right where these come in.
+    """
+    block = plain.instances[0].block
+    sizes = {*block_size_names(block)} - {*plain.constructor_params}
+    for condition in other_step_conditions(plain):
+        unseen = sizes.intersection(condition.names)
+        if is_true(condition, values) and unseen:
+            numbers = {value for value in values.values() if type(value) is int}
+            if any(not is_true(condition, {**values, **dict.fromkeys(unseen, n)}) for n in numbers):
+                return True
+    return False
+
+
+def refuse_other_steps(
+    plain: InstanceMerger, right: Sequence[Candidate], wrong: Iterable[Candidate]
+) -> list[Guard]:
+    """Refuse the values for which the class would need other steps than it has.
+
+    A condition counts if it reads only parameters of the constructor, explains a wrong variation, and leaves
+    another value for each parameter.
+    """
+    chosen: list[Expression] = []
+    known = {*plain.constructor_params}
+    left, needed = list(wrong), [e for e in other_step_conditions(plain) if {*e.names} <= known]
+    needed = [e for e in needed if not any(is_true(e, c.values) for c in right)]
+    varied = {name for c in right for name in c.changed}
+    needed = [e for e in needed if len({*e.names}) > 1 or varied.issuperset(e.names)]
+    while needed and left:  # the condition that explains most first: others often follow from it
+        best = max(needed, key=lambda condition: sum(is_true(condition, c.values) for c in left))
+        explained = [c for c in left if is_true(best, c.values)]
+        if not explained:
+            break
+        chosen.append(best)
+        left = [c for c in left if c not in explained]
+    if not chosen:
+        return []
+    code = join_codes("or", [expression_code(condition) for condition in chosen])
+    name = plain.instances[0].block.name
+    match code:
+        case Prefix("not", allowed):
+            return [Guard(code, f"this {name} is only for {print_expression(allowed)}")]
+    return [Guard(code, f"this {name} has no code for {print_expression(code)}")]
+
+
+def other_step_conditions(plain: InstanceMerger) -> Iterable[Expression]:
+    """Yield the conditions under which a class would have another step, or one fewer."""
+    for index, step in enumerate(plain.merged_steps):
+        steps = [lowered.steps[index] for lowered in plain.instances]
+        conditions = {s.when for s in steps if s.when is not None}
+        skipped = {s.is_skipped for s in steps}
+        if len(conditions) == len(skipped) == 1 and step.key not in plain.flags:
+            [condition] = conditions
+            yield condition if skipped == {True} else condition.opposite
+
+
+def refuse_small_values(
+    plain: InstanceMerger, right: Sequence[Candidate], wrong: Sequence[Candidate]
+) -> Iterable[Guard]:
+    """Refuse 0, or 0 and 1, for a number if just these values of it are wrong."""
+    for name in plain.constructor_params:
+        used = [v[name] for v in (instance_values(x.block) for x in plain.instances) if name in v]
+        bad = [c.values[name] for c in wrong if [*c.changed] == [name]]
+        good = [*used, *(c.values[name] for c in right if [*c.changed] == [name])]
+        if bad and used and all(type(value) is int for value in (*bad, *good)):
+            limit = max(bad) + 1
+            if limit <= 2 and min(good) >= limit:
+                yield require_minimum(Name(name), limit, name)
+
+
+def refuse_others(name: str, plain: InstanceMerger, right: Sequence[Candidate]) -> Guard:
+    """Refuse all values but those that the file uses."""
+    values = [instance_values(lowered.block).get(name) for lowered in plain.instances]
+    values += [c.values[name] for c in right if [*c.changed] == [name]]
+    known = tuple(dict.fromkeys(literal_expression(value) for value in values))
+    text = " or ".join(print_expression(value) for value in known)
+    return Guard(Infix("not in", Name(name), TupleOf(known)), f"{name} must be {text}")

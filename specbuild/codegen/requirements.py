@@ -1,0 +1,133 @@
+"""What the code of a class requires of its arguments, as the code itself tells. The constructor refuses the rest.
+
+A row of layers whose first members are written out is never shorter than these; an axis is split into equal
+parts only if their number divides its size; a layer that pads like `same` is right for odd kernels only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from specbuild.codegen.class_spec import Guard
+from specbuild.codegen.constructions import LayerRow
+from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.merge_instances import InstanceMerger
+from specbuild.codegen.merged_params import instance_values
+from specbuild.codegen.printer import print_expression
+from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, list_read_names
+from specbuild.diagnostics.suggestions import join_names
+from specbuild.expressions import ExpressionError, evaluate_expression
+
+
+def find_requirements(merger: InstanceMerger) -> list[Guard]:
+    """Return the guards of a class that follow from its code alone."""
+    guards = [*require_members(merger), *require_parts(merger), *require_odd_numbers(merger)]
+    scopes = [instance_values(lowered.block) for lowered in merger.instances]
+    known = {*merger.constructor_params, *merger.derived}
+    all_names = known.union(*scopes)
+    return [
+        guard
+        for guard in dict.fromkeys(guards)
+        if (names := {*list_read_names(guard.condition)} & all_names)
+        and names <= known
+        and not any(is_met(guard, values) for values in scopes)
+    ]
+
+
+def is_met(guard: Guard, values: Mapping[str, Any]) -> bool:
+    """Return whether a constructor with this guard refuses these values."""
+    return is_true(print_expression(guard.condition), values)
+
+
+def is_true(condition: Any, values: Mapping[str, Any]) -> bool:
+    try:
+        return bool(evaluate_expression(condition, values))
+    except (ExpressionError, IndexError):
+        return False
+
+
+def require_members(merger: InstanceMerger) -> Iterator[Guard]:
+    """Require that rows have the members that are written out."""
+    least: dict[Expr, int] = {}  # length of a row -> the number of these members
+    for step in merger.merged_steps:
+        if isinstance(step.member, LayerRow) and step.member.members.head:
+            length, head = step.member.members.length, step.member.members.head
+            least[length] = max(least.get(length, 0), len(head))
+    alike: dict[tuple[str, int], list[Expr]] = {}  # items of one list with one minimum
+    for length, number in least.items():
+        match length:
+            case Index(Name(name), (Literal(int()),)):
+                alike.setdefault((name, number), []).append(length)
+            case _:
+                yield require_minimum(length, number, print_expression(length))
+    for (listed, number), items in alike.items():
+        lists = [instance_values(lowered.block).get(listed, ()) for lowered in merger.instances]
+        if all(len(values) == len(items) for values in lists):
+            yield require_minimum(Call(Name("min"), (Name(listed),)), number, f"every item of {listed}")
+        else:
+            code: Expr = Call(Name("min"), tuple(items)) if len(items) > 1 else items[0]
+            yield require_minimum(code, number, join_names([print_expression(item) for item in items]))
+
+
+def require_minimum(code: Expr, number: int, subject: str) -> Guard:
+    return Guard(Infix("<", code, Literal(number)), f"{subject} must be at least {number}")
+
+
+def require_odd_numbers(merger: InstanceMerger) -> Iterator[Guard]:
+    """Require that kernels are odd where a layer pads by half of them."""
+    conditions: dict[str, list[Expr]] = {}  # what must be odd -> where it is even
+    for expression in merger.odd_numbers:
+        code = expression_code(expression)
+        subject = print_expression(code.of if isinstance(code, Index) else code)
+        is_even = Infix("==", Infix("%", code, Literal(2)), Literal(0))
+        conditions.setdefault(subject, []).append(is_even)
+    for subject, even in conditions.items():
+        yield Guard(join_codes("or", even), f"{subject} must be odd")
+
+
+def require_parts(merger: InstanceMerger) -> Iterator[Guard]:
+    """Require that an axis is split into parts of equal size."""
+    for expression in merger.remainders:
+        code = expression_code(expression)
+        if isinstance(code, Infix) and code.operator == "-" and code.left != code.right:
+            subject, wanted = (
+                (code.right, code.left) if isinstance(code.left, Literal) else (code.left, code.right)
+            )
+            message = f"{print_expression(subject)} must be {print_expression(wanted)}"
+            yield Guard(Infix("!=", subject, wanted), message)
+            continue
+        if not isinstance(code, Infix) or code.operator != "%":
+            continue
+        whole, parts = split_product(code.left), split_product(code.right)
+        for factor in list(parts):
+            if factor in whole:
+                whole.remove(factor)
+                parts.remove(factor)
+        if not parts or not whole:
+            continue
+        left, right = join_codes("*", whole), join_codes("*", parts)
+        message = f"{print_expression(left)} must be divisible by {print_expression(right)}"
+        if isinstance(left, Literal):
+            message = f"{print_expression(right)} must be a divisor of {print_expression(left)}"
+        yield Guard(Infix("%", left, right), message)
+
+
+def join_codes(operator: Any, codes: Sequence[Expr]) -> Expr:
+    """Return `a + b + c` for these codes and this operator."""
+    result = codes[0]
+    for code in codes[1:]:
+        result = Infix(operator, result, code)
+    return result
+
+
+def split_product(expr: Expr) -> list[Expr]:
+    """Return the factors of a product."""
+    if isinstance(expr, Infix) and expr.operator == "*":
+        return [*split_product(expr.left), *split_product(expr.right)]
+    return [expr]
+
+
+def refused_by(guards: Iterable[Guard], values: Mapping[str, Any]) -> bool:
+    """Return whether one of these guards refuses these values."""
+    return any(is_met(guard, values) for guard in guards)

@@ -1,0 +1,130 @@
+"""Values of arguments at which a condition in a block changes: with them, the block has other steps.
+
+`when: 2 * width > 5` is true for a width of 4, and false for one of 2. To find such values, conditions are
+evaluated alone, which costs little; only then is the block built with one of them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from specbuild.expressions import Expression, ExpressionError, concrete, parse_expression
+from specbuild.expressions.evaluator import evaluate_tree
+from specbuild.ir.graph import Block, BlockArgument, block_size_names
+
+MAX_SMALL = 64
+
+
+def find_flips(
+    block: Block, names: Collection[str], tried: Iterable[Mapping[str, Any]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield, for each condition that no tried change flips and each name, the changes that flip it, closest first."""
+    current = block_values(block)
+    done = [follow_defaults(block, current, changed) for changed in tried]
+    for condition in list_conditions(block):
+        now = read_condition(condition, current)
+        if now is None or any(read_condition(condition, values) == (not now) for values in done):
+            continue
+        constants = {n.value for n in ast.walk(condition.tree) if isinstance(n, ast.Constant)}
+        for name in sorted(read_names(block, condition, current) & {*names}):
+            changes = [{name: value} for value in list_nearby_values(current[name], constants)]
+            flips = [
+                changed
+                for changed in changes
+                if read_condition(condition, follow_defaults(block, current, changed)) == (not now)
+            ]
+            if flips:
+                yield flips
+
+
+def list_conditions(block: Block) -> list[Expression]:
+    """Return the conditions of the steps and groups of a block, each once."""
+    conditions = [*(node.when for node in block.nodes), *(group.when for group in block.groups.values())]
+    return list(dict.fromkeys(condition for condition in conditions if condition is not None))
+
+
+def block_values(block: Block) -> dict[str, Any]:
+    """Return the values of the input sizes and the parameters of a block."""
+    sizes = {v: concrete(block.inputs[i][axis]) for v, (i, axis) in block_size_names(block).items()}
+    params = {p: concrete(v) for p, v in block.params.items() if not isinstance(v, BlockArgument)}
+    return sizes | params
+
+
+def read_condition(condition: Expression, values: Mapping[str, Any]) -> bool | None:
+    """Return whether a condition is true; None if it has no value here."""
+    try:
+        return bool(evaluate_tree(condition.tree, values))
+    except (ExpressionError, IndexError):
+        return None
+
+
+def default_expression(block: Block, name: str, values: Mapping[str, Any]) -> Expression | None:
+    """Return the default of a parameter as an expression, if its value comes from it."""
+    default = block.defaults.get(name)
+    if not isinstance(default, str) or isinstance(values[name], str):
+        return None
+    try:
+        expression = parse_expression(default)
+        return expression if evaluate_tree(expression.tree, values) == values[name] else None
+    except (ExpressionError, IndexError):
+        return None
+
+
+def follow_defaults(block: Block, values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with changes, which parameters with an expression as their default follow."""
+    result = {**values, **changed}
+    for name in block.params:
+        if name in values and name not in changed:
+            expression = default_expression(block, name, values)
+            if expression is not None:
+                try:
+                    result[name] = evaluate_tree(expression.tree, result)
+                except (ExpressionError, IndexError):
+                    result.pop(name)
+    return result
+
+
+def read_names(block: Block, condition: Expression, values: Mapping[str, Any]) -> set[str]:
+    """Return the names that a condition reads, also through the defaults of parameters."""
+    found, todo = set[str](), list(condition.names)
+    while todo:
+        name = todo.pop()
+        if name in values and name not in found:
+            found.add(name)
+            expression = default_expression(block, name, values)
+            todo += [] if expression is None else expression.names
+    return found
+
+
+def list_nearby_values(value: Any, constants: Collection[Any]) -> list[Any]:
+    """Return other values to try for a parameter, close ones first; `constants` are numbers to stay close to."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        whole = [n for n in constants if isinstance(n, int) and not isinstance(n, bool)]
+        near = {n + step for n in (value, *whole) for step in (-3, -2, -1, 0, 1, 2, 3)}
+        scaled = {value >> k for k in range(1, 12)} | {value << k for k in range(1, 6)}
+        found = {n for n in {*range(MAX_SMALL), *near, *scaled} if n >= 0 and n != value}
+        return sorted(found, key=lambda n: (n == 0, abs(n - value), n))
+    if isinstance(value, float):
+        numbers = [n for n in constants if isinstance(n, int | float) and not isinstance(n, bool)]
+        return [
+            n
+            for n in (value / 2, 2 * value, 0.0, *(s * n for n in numbers for s in (0.5, 1, 2)))
+            if n != value
+        ]
+    if isinstance(value, str):
+        return [text for text in constants if isinstance(text, str) and text != value]
+    if isinstance(value, list | tuple) and value:
+        items = list(value)
+        shorter = [items[:n] for n in range(len(items) - 1, 0, -1)]
+        others = [
+            [*items[:k], other, *items[k + 1 :]]
+            for k, item in enumerate(items)
+            for other in list_nearby_values(item, constants)[:8]
+        ]
+        same = [[n] * len(items) for n in (1, 2)] if all(type(n) is int for n in items) else []
+        return [*shorter, *(one for one in (*same, *others) if one != items), [*items, items[-1]]]
+    return []

@@ -1,0 +1,90 @@
+"""What an expression in a step may read: parameters, `let` names, and the sizes of inputs and earlier values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
+from specbuild.elaborate.inside_blocks import InnerSizes, PlainSizes, SizesByPath
+from specbuild.expressions import EnvWithLets, Expression, expression_of
+from specbuild.ir.graph import SIZE_NAMES, Block, Ref, node_output_type
+
+
+class ExpressionEnv(EnvWithLets):
+    """The names for the expressions of a step. A parameter hides a step of the same name."""
+
+    def __init__(self, scope: BlockScope):
+        self.scope = scope
+
+    @property
+    def let_expressions(self) -> Mapping[str, Expression | None]:
+        return self.scope.let_expressions
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.scope.env:
+            value = self.scope.env[name]
+            self.scope.work.count_items(value)
+            return value
+        ref = self.scope.find_visible(name)
+        if ref is None:
+            raise KeyError(name)
+        groups = (prefix + name for prefix in enclosing_prefixes(self.scope.prefix))
+        return ValueSizes(self.scope, ref, next((path for path in groups if path in self.scope.groups), ref))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self.scope.env or self.scope.find_visible(name) is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.scope.env
+        yield from (name for name in self.scope.visible_values() if name not in self.scope.env)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class ValueSizes(SizesByPath):
+    """The sizes of a value in a scope, and by name those of the values inside a block or a group."""
+
+    def __init__(self, scope: BlockScope, ref: Ref | None, path: str):
+        self.scope, self.ref = scope, ref  # None: a group without a value of its own
+        self.path = path  # of the step; that of its value can differ: a group has the value of its last step
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The sizes of the value itself. A step with several results has none."""
+        node = None if self.ref is None else self.scope.nodes.get(self.ref)
+        if self.ref is None or (node is not None and node.parts):
+            return {}
+        return self.scope.value_type(self.ref).sizes
+
+    def inner_sizes(self, name: str) -> Mapping[str, Any] | None:
+        """Return the sizes of a step in a group, a part of a step, or an output or a step of a block."""
+        path, groups = f"{self.path}.{name}", self.scope.groups
+        if path in self.scope.moved_values:
+            return ValueSizes(self.scope, self.scope.moved_values[path], path)
+        if path in self.scope.nodes:
+            return ValueSizes(self.scope, path, path)
+        if path in groups:
+            return ValueSizes(self.scope, groups[path].value, path)
+        if self.path in groups and name in groups[self.path].outputs:
+            return PlainSizes(self.scope.value_type(groups[self.path].outputs[name]).sizes, self.note_size)
+        node = None if self.ref is None else self.scope.nodes.get(self.ref)
+        if node is None:
+            return None
+        if name in node.parts:
+            return PlainSizes(node_output_type(node, name).sizes, self.note_size)
+        return InnerSizes.find(node, name, self.note_size) if isinstance(node.op, Block) else None
+
+    def read_size(self, axis: str, size: int) -> int:
+        """Return the size that an expression reads; that of an input keeps its name."""
+        declared = self.scope.env.get(self.ref) if self.ref in self.scope.inputs else None
+        if isinstance(declared, Mapping) and axis in declared:
+            return declared[axis]  # type: ignore[no-any-return]
+        return self.note_size(axis, size)
+
+    def note_size(self, axis: str, size: int) -> int:
+        """Return a size. One without an expression may follow from the sizes of the inputs, and is a number now."""
+        if axis in SIZE_NAMES and expression_of(size) is None:
+            self.scope.reads_step_sizes = True
+        return size

@@ -1,0 +1,31 @@
+"""Whether a value fits an input that a block declares: its axes, and what its numbers are."""
+
+from __future__ import annotations
+
+from specbuild.diagnostics.suggestions import join_names
+from specbuild.frontend.block_inputs import declared_axes, declared_dtype
+from specbuild.frontend.document import BlockDef, StepDef
+from specbuild.ops.types import TensorType
+
+
+def check_input_type(definition: BlockDef, name: str, x: TensorType, step: StepDef) -> None:
+    """Raise SB404 if a value has other axes than a block declares for its input `name`, SB305 for another dtype."""
+    declared = definition.inputs[name.partition(".")[0]]
+    axes, dtype = declared_axes(declared), declared_dtype(declared)
+    if dtype is not None and x.dtype != dtype:
+        message = f"{definition.name} takes {name} as {dtype}, but gets {x}"
+        raise step.error("SB305", message, f"convert it before: `cast: {{dtype: {dtype}}}`")
+    if axes is None:
+        return
+    allows_more = "..." in axes
+    axes = [a for a in axes if a != "..."]
+    missing, extra = [a for a in axes if a not in x], [a for a in x.axes if a not in axes]
+    if missing or (extra and not allows_more):
+        described = f"axes {join_names(axes)}" if axes else "no axes"
+        message = f"{definition.name} takes {name} with {described}, but gets {x}"
+        hint = (
+            ""
+            if missing
+            else f"to allow more axes, add `...` to the axes of {name.partition('.')[0]} in {definition.name}"
+        )
+        raise step.error("SB404", message, hint)

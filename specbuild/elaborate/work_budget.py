@@ -1,0 +1,47 @@
+"""The work that one elaboration may take, counted where it is done. What repeats and lists multiply is found by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from specbuild.expressions import ExpressionError
+from specbuild.frontend.source import SourceAddress
+
+MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of a block count once
+MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
+READS_BY_BLOCK = 40  # a list that a block gets is checked, compared and copied: as much work as so many reads
+
+
+class WorkBudget:
+    """The work so far of one elaboration of a model, or of one of its blocks with other values."""
+
+    def __init__(self) -> None:
+        self.visit_count = self.item_count = 0
+
+    def restart(self) -> None:
+        """Begin to count for another elaboration."""
+        self.visit_count = self.item_count = 0
+
+    def count_visit(self, at: SourceAddress) -> None:
+        """Count a step, present or skipped. Raises SB502 if there were too many."""
+        self.visit_count += 1
+        if self.visit_count > MAX_VISITS:
+            message = f"the model has more than {MAX_VISITS:,} steps and groups, skipped ones included"
+            raise at.error("SB502", message, "use smaller repeats")
+
+    def count_items(self, value: Any, reads: int = 1) -> None:
+        """Count the items of a list that an expression reads. Raises ExpressionError SB502 if there were too many."""
+        if isinstance(value, list | tuple):
+            self.item_count += reads * len(value)
+            if self.item_count > MAX_ITEMS_READ:
+                message = f"the expressions of the model read more than {MAX_ITEMS_READ:,} items of lists"
+                raise ExpressionError("SB502", message, "use shorter lists, or smaller repeats")
+
+    def count_lists(self, values: Iterable[Any], at: SourceAddress) -> None:
+        """Count the items of the lists that a use of a block gets."""
+        try:
+            for value in values:
+                self.count_items(value, READS_BY_BLOCK)
+        except ExpressionError as error:
+            raise at.error(error.code, error.message, error.hint) from None

@@ -1,0 +1,54 @@
+"""Names of axes that are found out on the way: weights and tables have none until they meet a named axis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+
+class PlaceholderNames:
+    """Placeholders such as `?3`, and what they turned out to be: another axis, or several that make it up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.known: dict[str, str] = {}
+        self.parts: dict[str, list[tuple[str, int]]] = {}
+
+    def new_placeholder(self) -> str:
+        self.count += 1
+        return f"?{self.count}"
+
+    def resolve(self, axis: str) -> str:
+        while axis in self.known:
+            axis = self.known[axis]
+        return axis
+
+    def is_free(self, axis: str) -> bool:
+        return self.resolve(axis).startswith("?")
+
+    def bind(self, axis: str, other: str) -> None:
+        """Make `axis` another name of `other`."""
+        axis, other = self.resolve(axis), self.resolve(other)
+        if axis != other:
+            self.known[axis] = other
+
+    def split_placeholder(self, axis: str, sizes: Sequence[int]) -> None:
+        """Say that an unnamed axis is made of several."""
+        self.parts[self.resolve(axis)] = [(self.new_placeholder(), size) for size in sizes]
+
+    def expand(self, axis: str, size: int) -> dict[str, int]:
+        """Return the axes that an axis of this size turned out to be, with their sizes."""
+        axis = self.resolve(axis)
+        if axis not in self.parts:
+            return {axis: size}
+        expanded: dict[str, int] = {}
+        for part, part_size in self.parts[axis]:
+            expanded |= self.expand(part, part_size)
+        return expanded
+
+
+def number_name(wanted: str, taken: Collection[str]) -> str:
+    """Return the name, with a number at its end if it is taken."""
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}{number}", number + 1
+    return name

@@ -1,0 +1,158 @@
+"""The plan of one block of the spec: rows with expressions, parameters, and the tree of groups and repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from specbuild.importing.aligning import Mismatch, Row, SourceMatcher, align_instances
+from specbuild.importing.named_values import Instance, Step
+from specbuild.importing.plans import BlockPlan, Plans, TreeNode
+from specbuild.importing.relations import Relations
+from specbuild.importing.step_tree import build_tree
+from specbuild.ops import OPS
+
+# What authors call the sizes of parts of an axis.
+PART_WORDS = {
+    "heads": ("num_heads", "n_heads", "n_head", "nheads", "nhead", "heads"),
+    **dict.fromkeys(("h", "w"), ("window_size",)),
+}
+PLACES = ("D", "H", "W")
+
+
+def plan_block(name: str, instances: Sequence[Instance], plans: Plans) -> BlockPlan:
+    """Return one block for these instances. Raises Mismatch if there is none."""
+    rows = align_instances(instances, plans.names())
+    outputs = SourceMatcher(instances, rows).match_all()
+    relations = Relations(instances)
+    for row in rows:
+        row.attributes = express_attributes(row, relations, plans, instances)
+    nodes = build_tree(rows, plans, len(instances), relations, [e.name for e in instances[0].inputs])
+    set_conditions(rows, nodes, len(instances), relations)
+    plan = BlockPlan(name, instances, rows, outputs, nodes=nodes)
+    plan.defaults = relations.defaults()
+    plan.params = dict(sorted(relations.params.items(), key=lambda item: item[0] in plan.defaults))
+    plan.single_samples = relations.single_samples
+    return plan
+
+
+def plan_model(model: Instance, plans: Plans) -> BlockPlan:
+    """Return the plan of the model itself, in which numbers stay numbers."""
+    rows = align_instances([model], plans.names())
+    outputs = SourceMatcher([model], rows).match_all()
+    for row in rows:
+        row.attributes = plans.attributes(row.first)
+        if row.first.op == "unflatten":
+            parts = dict(row.attributes["into"])
+            follow_inputs(parts, row.attributes["into"], [model])
+            row.attributes["into"] = parts
+    plan = BlockPlan(model.class_name, [model], rows, outputs)
+    plan.nodes = build_tree(rows, plans, 1, None, [entry.name for entry in model.inputs])
+    return plan
+
+
+def express_attributes(
+    row: Row, relations: Relations, plans: Plans, instances: Sequence[Instance]
+) -> dict[str, Any]:
+    """Return the attributes of a row with expressions for what differs. Raises Mismatch."""
+    members = sorted(row.steps)
+    columns = align_windows([plans.attributes(row.steps[k]) for k in members], row.first, plans)
+    expressed: dict[str, Any] = {}
+    order = list(OPS[row.first.op].defaults) if row.first.op in OPS else []
+    found = dict.fromkeys(k for attributes in columns for k in attributes)
+    for key in sorted(found, key=lambda k: order.index(k) if k in order else len(order)):
+        default = plans.default_values(row.first).get(key)
+        values = [attributes.get(key, default) for attributes in columns]
+        if any(v is None for v in values):
+            if all(v is None for v in values):
+                continue
+            raise Mismatch
+        if row.first.instance is not None and all(v == default for v in values):
+            continue  # what a block does by default need not be told
+        if row.first.op == "unflatten" and key == "into":
+            expressed[key] = express_parts(values, members, relations)
+            follow_inputs(expressed[key], dict(values[0] or {}), [instances[k] for k in members])
+        else:
+            expressed[key] = relations.express(key, values, members)
+    return expressed
+
+
+def express_parts(values: list[Any], members: Sequence[int], relations: Relations) -> dict[str, Any]:
+    """Return the sizes of the parts of an axis; -1 for one that follows from the others: the number of windows, or the last."""
+    first = list(values[0])
+    if any(list(v) != first for v in values):
+        raise Mismatch
+    parts: dict[str, Any] = dict.fromkeys(first, -1)
+    rest = first[0] if first[0] in ("rows", "columns") else first[-1]
+    for axis in [a for a in first if a != rest]:
+        sizes = [v[axis] for v in values]
+        names = PART_WORDS.get(axis, (axis,))
+        name = next((n for n in names if relations.has_argument(n, sizes, members)), "")
+        if name:
+            parts[axis] = relations.use(name)
+        else:
+            parts[axis] = relations.express(names[0], sizes, members)
+    return parts
+
+
+def follow_inputs(parts: dict[str, Any], sizes: Mapping[str, int], instances: Sequence[Instance]) -> None:
+    """Let places that an axis is split into have the size that they have in the first input: at any image size."""
+    for axis in [a for a in parts if a in PLACES]:
+        entries = [instance.inputs[0] for instance in instances if instance.inputs]
+        if entries and all(entry.axes.get(axis) == sizes[axis] for entry in entries):
+            parts[axis] = f"{entries[0].name}.{axis}"
+
+
+def align_windows(columns: list[dict[str, Any]], step: Step, plans: Plans) -> list[dict[str, Any]]:
+    """Write windows that are told in two ways, such as 3 and [1, 7], or padding given or not, in one."""
+    keys = [k for k in ("kernel", "stride", "padding", "dilation") if any(k in c for c in columns)]
+    if step.op not in ("conv", "max_pool", "avg_pool") or len(columns) == 1:
+        return columns
+    defaults = plans.default_values(step)
+    if any("padding" in c for c in columns) and step.op == "conv":
+        columns = [c if "padding" in c else c | {"padding": half_window(c)} for c in columns]
+    for key in keys:
+        counts = {len(c[key]) for c in columns if isinstance(c.get(key), list)}
+        if counts:
+            count = max(counts)
+            columns = [
+                c if isinstance(c.get(key), list) else c | {key: [c.get(key, defaults[key])] * count}
+                for c in columns
+            ]
+    return columns
+
+
+def half_window(attributes: Mapping[str, Any]) -> Any:
+    """Return the padding of a convolution that keeps the size, as a number or a list like its kernel."""
+    kernel, dilation = attributes["kernel"], attributes.get("dilation", 1)
+    if isinstance(kernel, list):
+        gaps = dilation if isinstance(dilation, list) else [dilation] * len(kernel)
+        return [d * (k - 1) // 2 for k, d in zip(kernel, gaps, strict=True)]
+    return (
+        dilation * (kernel - 1) // 2
+        if isinstance(dilation, int)
+        else [d * (kernel - 1) // 2 for d in dilation]
+    )
+
+
+def set_conditions(rows: Sequence[Row], nodes: Sequence[TreeNode], count: int, relations: Relations) -> None:
+    """Find the condition of every row that only some instances have; a group of such rows has one."""
+    for node in walk_nodes(nodes):
+        if node.is_counted:
+            continue  # the number of members says it
+        members = [rows[i] for i in node.list_rows()]
+        present = [frozenset(row.steps) for row in members]
+        if node.row is not None and not members[0].sources:
+            continue  # a table that nothing reads is not in the graph
+        if (node.nodes and len(set(present)) == 1 and len(present[0]) < count) or (
+            node.row is not None and len(present[0]) < count
+        ):
+            node.when = relations.condition(set(present[0]), node.name or members[0].first.op)
+
+
+def walk_nodes(nodes: Sequence[TreeNode]) -> Iterator[TreeNode]:
+    """Yield nodes, each before those in it; not those below a node that has a condition for all of them."""
+    for node in nodes:
+        yield node
+        if not node.when:
+            yield from walk_nodes(node.nodes)

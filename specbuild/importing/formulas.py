@@ -1,0 +1,35 @@
+"""Expressions that were found for tables, with their numbers apart: in a block, these become words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+class Formula(str):
+    """The expression of a table with its numbers in it. `template` has fields in their place, `numbers` their values."""
+
+    template: str
+    numbers: Mapping[str, int]
+
+    def __new__(cls, text: str, template: str, numbers: Mapping[str, int]) -> Formula:
+        formula = super().__new__(cls, text)
+        formula.template, formula.numbers = template, numbers
+        return formula
+
+    def fill(self, words: Mapping[str, object]) -> str:
+        """Return the expression with other words in place of the numbers."""
+        if dict(words) == dict(self.numbers):
+            return str(self)
+        return FIELD.sub(lambda field: enclose(str(words[field[1]])), self.template)
+
+
+def enclose(text: str) -> str:
+    """Return an operand: in brackets if it is a sum or product."""
+    return text if re.fullmatch(r"[\w.]+", text) else f"({text})"
+
+
+def write_numbers(template: str, numbers: Mapping[str, int]) -> str:
+    return FIELD.sub(lambda field: str(numbers[field[1]]), template)

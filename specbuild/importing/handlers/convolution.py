@@ -1,0 +1,164 @@
+"""Convolutions and linear layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from specbuild.importing.handlers.registry import (
+    held_weights,
+    layer_weights,
+    lowers,
+    one_or_list,
+)
+from specbuild.importing.handlers.windows import Window, window_attributes
+from specbuild.importing.layouts import require_axis
+from specbuild.importing.lowerer import Lowerer
+from specbuild.importing.meeting import combine_values
+from specbuild.importing.named_values import NamedValue, Published, Unsupported
+from specbuild.importing.trace import FunctionCall, ValueRef
+
+SLOTS = ("weight", "bias")
+
+
+@lowers("nn.Conv1d", "nn.Conv2d", "nn.Conv3d")
+def lower_conv_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    count, s = int(call.function[-2]), call.settings
+    window = Window.find(low, low.value(x), count)
+    weights = require_weight(layer_weights(call, *SLOTS))
+    options = {
+        "channels": s["out_channels"],
+        "groups": s["groups"],
+        "mode": s["padding_mode"],
+        "numbers": (s["kernel_size"], s["stride"], s["padding"], s["dilation"]),
+    }
+    return add_conv(low, window, low.relative_path(call.path), weights, **options)
+
+
+@lowers("conv1d", "conv2d", "conv3d")
+def lower_conv(
+    low: Lowerer,
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> NamedValue:
+    name, weights = held_weights(low, weight=weight, bias=bias)
+    channels, _, *kernel = low.trace.values[weight.number].shape
+    window = Window.find(low, low.value(input), len(kernel))
+    numbers = (kernel, stride, padding, dilation)
+    return add_conv(
+        low, window, name, weights, channels=channels, groups=groups, mode="zeros", numbers=numbers
+    )
+
+
+def add_conv(
+    low: Lowerer,
+    window: Window,
+    name: str,
+    weights: dict[str, Published],
+    *,
+    channels: int,
+    groups: int,
+    mode: str,
+    numbers: tuple[Any, Any, Any, Any],
+) -> NamedValue:
+    """Add a convolution; `numbers` are kernel, stride, padding and dilation."""
+    attributes = {"channels": channels, **window_attributes(len(window.axes), *numbers)}
+    if groups != 1:
+        attributes["groups"] = groups
+    if "bias" not in weights:
+        attributes["bias"] = False
+    if mode != "zeros":
+        attributes["padding_mode"] = mode
+    sizes = {"C": channels, **window.output_sizes(*numbers)}
+    return low.emit("conv", [window.value], attributes | window.over, sizes=sizes, name=name, weights=weights)
+
+
+@lowers("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
+def lower_conv_transpose(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    count, s = int(call.function[-2]), call.settings
+    window = Window.find(low, low.value(x), count)
+    weights = require_weight(layer_weights(call, *SLOTS))
+    attributes = {"channels": s["out_channels"], "kernel": one_or_list(s["kernel_size"], count)}
+    for key, name, default in (
+        ("stride", "stride", 1),
+        ("padding", "padding", 0),
+        ("output_padding", "output_padding", 0),
+        ("dilation", "dilation", 1),
+        ("groups", "groups", 1),
+    ):
+        if (number := one_or_list(s[key], count)) != default:
+            attributes[name] = number
+    if "bias" not in weights:
+        attributes["bias"] = False
+    sizes = {"C": s["out_channels"]}
+    for i, axis in enumerate(window.axes):
+        kernel, stride, padding, extra, dilation = (
+            s[key][i] for key in ("kernel_size", "stride", "padding", "output_padding", "dilation")
+        )
+        sizes[axis] = (
+            (window.value.axes[axis] - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1
+        )
+    return low.emit(
+        "conv_transpose",
+        [window.value],
+        attributes | window.over,
+        sizes=sizes,
+        name=low.relative_path(call.path),
+        weights=weights,
+    )
+
+
+@lowers("nn.Linear", "nn.NonDynamicallyQuantizableLinear")
+def lower_linear_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    weights = require_weight(layer_weights(call, *SLOTS))
+    return add_linear(low, x, call.settings["out_features"], low.relative_path(call.path), weights)
+
+
+@lowers("linear")
+def lower_linear(low: Lowerer, input: Any, weight: Any, bias: Any = None) -> NamedValue:
+    has_own_bias = bias is None or (
+        isinstance(bias, ValueRef) and low.trace.values[bias.number].origin == "weight"
+    )
+    name, weights = held_weights(low, weight=weight, bias=bias if has_own_bias else None)
+    features = low.trace.values[weight.number].shape[0]
+    result = add_linear(low, input, features, name, weights)
+    return result if has_own_bias else combine_values(low, "add", result, bias)
+
+
+def add_linear(low: Lowerer, x: Any, features: int, name: str, weights: dict[str, Published]) -> NamedValue:
+    value, axis = require_axis(low, low.value(x), -1)
+    attributes: dict[str, Any] = {"features": features}
+    if "bias" not in weights:
+        attributes["bias"] = False
+    if axis != "C":
+        attributes["over"] = axis
+    return low.emit("linear", [value], attributes, sizes={axis: features}, name=name, weights=weights)
+
+
+def require_weight(weights: dict[str, Published]) -> dict[str, Published]:
+    """Return the weights of a layer. Raises Unsupported SB966 if its main one is computed."""
+    if "weight" not in weights:
+        raise Unsupported(
+            "a layer whose weights are computed", "fold what computes them into the weights first", "SB966"
+        )
+    return weights
+
+
+@lowers("nn.Embedding")
+def lower_embedding(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    value, s = low.value(x), call.settings
+    width = s["embedding_dim"]
+    return low.emit(
+        "embedding",
+        [value],
+        {"count": s["num_embeddings"], "features": width},
+        sizes={**value.axes, "C": width},
+        dims=[*value.dims, ("C",)],
+        dtype="float",
+        name=low.relative_path(call.path),
+        weights=require_weight(layer_weights(call, "weight")),
+    )

@@ -1,0 +1,439 @@
+"""Reordering, reshaping, slicing, joining and splitting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from specbuild.importing.handlers.registry import lowers, per_axis
+from specbuild.importing.layouts import flatten_dims, rename_axes, require_axis, reshape_value
+from specbuild.importing.lowerer import Lowerer
+from specbuild.importing.meeting import concat_values, drop_axes, meet_values, stack_values
+from specbuild.importing.named_values import BATCH, NamedValue, Step, Unsupported, ValueSource
+from specbuild.importing.slicing import default_part_names
+from specbuild.importing.trace import FunctionCall, Opaque, ValueRef
+
+
+def list_sizes(sizes: Sequence[Any]) -> list[int]:
+    """Return sizes that are given one by one or as one list."""
+    return [int(n) for n in (sizes[0] if len(sizes) == 1 and isinstance(sizes[0], list) else sizes)]
+
+
+@lowers("flatten")
+def lower_flatten(low: Lowerer, input: Any, start_dim: int = 0, end_dim: int = -1) -> NamedValue:
+    value = low.value(input)
+    count = len(value.dims)
+    return flatten_dims(low, value, start_dim % count, end_dim % count)
+
+
+@lowers("nn.Flatten")
+def lower_flatten_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    return lower_flatten(low, x, call.settings["start_dim"], call.settings["end_dim"])
+
+
+@lowers("view", "reshape")
+def lower_reshape(low: Lowerer, input: Any, *sizes: Any, shape: Any = None, size: Any = None) -> NamedValue:
+    sizes = sizes or (shape or size,)
+    if isinstance(sizes[0], Opaque):
+        return low.value(input)
+    return reshape_value(low, low.value(input), list_sizes(sizes))
+
+
+@lowers("reshape_as", "view_as")
+def lower_reshape_like(low: Lowerer, input: Any, other: ValueRef) -> NamedValue:
+    return reshape_value(low, low.value(input), low.trace.values[other.number].shape)
+
+
+@lowers("unflatten")
+def lower_unflatten(low: Lowerer, input: Any, dim: int, sizes: Any) -> NamedValue:
+    value = low.value(input)
+    shape = [value.dim_size(i, low.batch) for i in range(len(value.dims))]
+    dim, new = dim % len(shape), list(sizes)
+    if -1 in new:
+        new[new.index(-1)] = shape[dim] // -math.prod(new)
+    return reshape_value(low, value, [*shape[:dim], *new, *shape[dim + 1 :]])
+
+
+@lowers("nn.Unflatten")
+def lower_unflatten_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    return lower_unflatten(low, x, call.settings["dim"], call.settings["unflattened_size"])
+
+
+@lowers("permute")
+def lower_permute(low: Lowerer, input: Any, *order: Any, dims: Any = None) -> NamedValue:
+    value = low.value(input)
+    return value.with_dims([value.dims[d] for d in list_sizes(order or (dims,))])
+
+
+@lowers("transpose", "swapaxes", "swapdims")
+def lower_transpose(low: Lowerer, input: Any, dim0: int, dim1: int) -> NamedValue:
+    value = low.value(input)
+    dims = list(value.dims)
+    dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
+    return value.with_dims(dims)
+
+
+@lowers("t", "T")
+def lower_reverse(low: Lowerer, input: Any) -> NamedValue:
+    value = low.value(input)
+    return value.with_dims(value.dims[::-1])
+
+
+@lowers("mT")
+def lower_matrix_transpose(low: Lowerer, input: Any) -> NamedValue:
+    return lower_transpose(low, input, -1, -2)
+
+
+@lowers("movedim", "moveaxis")
+def lower_movedim(low: Lowerer, input: Any, source: Any, destination: Any) -> NamedValue:
+    value = low.value(input)
+    if not isinstance(source, int):
+        raise Unsupported("movedim of several dimensions")
+    dims = list(value.dims)
+    moved = dims.pop(source)
+    dims.insert(destination % len(value.dims), moved)
+    return value.with_dims(dims)
+
+
+@lowers("unsqueeze")
+def lower_unsqueeze(low: Lowerer, input: Any, dim: int) -> NamedValue:
+    value = low.value(input)
+    dim %= len(value.dims) + 1
+    return value.with_dims([*value.dims[:dim], (), *value.dims[dim:]])
+
+
+@lowers("squeeze")
+def lower_squeeze(low: Lowerer, input: Any, dim: Any = None) -> NamedValue:
+    value = low.value(input)
+    wanted = range(len(value.dims)) if dim is None else [d % len(value.dims) for d in per_axis(dim, 1)]
+    gone_dims = [d for d in wanted if BATCH not in value.dims[d] and value.dim_size(d, low.batch) == 1]
+    gone = [axis for d in gone_dims for axis in value.dims[d]]
+    dims = [d for i, d in enumerate(value.dims) if i not in gone_dims]
+    if not gone:
+        return value.with_dims(dims)
+    sizes = {a: n for a, n in value.axes.items() if a not in gone}
+    return low.emit("squeeze", [value], {"over": gone}, sizes=sizes, dims=dims)
+
+
+@lowers("expand", "expand_copy")
+def lower_expand(low: Lowerer, input: Any, *sizes: Any, size: Any = None) -> NamedValue:
+    value, shape = low.value(input), list_sizes(sizes or (size,))
+    value = value.with_dims([()] * (len(shape) - len(value.dims)) + list(value.dims))
+    dims, new = list(value.dims), {}
+    for i, wanted in enumerate(shape):
+        axes = value.dims[i]
+        if wanted in (-1, value.dim_size(i, low.batch)):
+            continue
+        if i == 0 and wanted == low.batch and all(map(low.is_free, axes)):
+            value = drop_axes(low, value, axes)
+            dims[0] = (BATCH,)
+        elif not axes:
+            if i == 0 and wanted == low.batch:
+                raise Unsupported("expand along the batch", code="SB964")
+            dims[i] = (low.names.new_placeholder(),)
+            new[dims[i][0]] = wanted
+        # else: a size of 1 gives way where it meets another
+    if new:
+        return low.emit("expand", [value], {"axes": new}, sizes={**new, **value.axes}, dims=dims)
+    return value.with_dims(dims)
+
+
+@lowers("expand_as")
+def lower_expand_like(low: Lowerer, input: Any, other: Any) -> NamedValue:
+    like, value, _ = meet_values(low, low.value(other), low.value(input))
+    missing = {
+        a: n for dim in like.dims for a in dim if a != BATCH for n in (like.axes[a],) if a not in value.axes
+    }
+    if not missing or len(value.dims) != len(like.dims) or like.dims[0] != value.dims[0]:
+        return lower_expand(low, value, list(low.trace.values[other.number].shape))
+    return low.emit("expand", [value], {"axes": missing}, sizes={**like.axes, **value.axes}, dims=like.dims)
+
+
+@lowers("repeat", "tile")
+def lower_repeat(low: Lowerer, input: Any, *times: Any) -> NamedValue:
+    value, counts = low.value(input), list_sizes(times)
+    value = value.with_dims([()] * (len(counts) - len(value.dims)) + list(value.dims))
+    has_batch = any(BATCH in dim for dim in value.dims)
+    for i, count in enumerate(counts):
+        axes = value.dims[i]
+        if count == 1:
+            continue
+        if BATCH in axes:
+            raise Unsupported("a repeat of the samples", code="SB964")
+        if value.dim_size(i, low.batch) == 1 and all(map(low.is_free, axes)):
+            value = drop_axes(low, value, axes)
+            new = BATCH if count == low.batch and not has_batch else low.names.new_placeholder()
+            has_batch = has_batch or new == BATCH
+            dims = [(new,) if k == i else d for k, d in enumerate(value.dims)]
+            sizes = {new: count, **value.axes}
+            repeated = (
+                low.emit("expand", [value], {"axes": {new: count}}, sizes=sizes, dims=dims)
+                if new != BATCH
+                else None
+            )
+            value = repeated or value.with_dims(dims)
+            continue
+        value, axis = require_axis(low, value, i)
+        sizes = {axis: value.axes[axis] * count}
+        value = low.emit("tile", [value], {"over": axis, "times": count}, sizes=sizes)
+    return value
+
+
+# ----------------------------------------------------------------------------------------- joining, splitting
+
+
+@lowers("cat", "concat", "concatenate")
+def lower_concat(low: Lowerer, tensors: Any, dim: int = 0, axis: int | None = None) -> NamedValue:
+    dim = dim if axis is None else axis
+    return concat_values(low, tensors, dim) if len(tensors) > 1 else low.value(tensors[0])
+
+
+@lowers("stack")
+def lower_stack(low: Lowerer, tensors: Any, dim: int = 0) -> NamedValue:
+    return stack_values(low, tensors, dim)
+
+
+def split_value(low: Lowerer, value: NamedValue, dim: int, sizes: Sequence[int]) -> list[NamedValue | None]:
+    """Split a value along a dimension into parts of these sizes."""
+    if len(sizes) == 1:
+        return [value]
+    value, axis = require_axis(low, value, dim)
+    names = default_part_names(len(sizes))
+    into = list(names) if len(set(sizes)) == 1 else dict(zip(names, sizes, strict=True))
+    attributes: dict[str, Any] = ({} if axis == "C" else {"over": axis}) | {"into": into}
+    split = low.emit("split", [value], attributes, hint="parts")
+    return [
+        NamedValue(ValueSource(split.source.step, name), {**value.axes, axis: size}, value.dims, value.dtype)
+        for name, size in zip(names, sizes, strict=True)
+    ]
+
+
+@lowers("chunk", "tensor_split")
+def lower_chunk(low: Lowerer, input: Any, chunks: int, dim: int = 0) -> list[NamedValue | None]:
+    value = low.value(input)
+    size = value.dim_size(dim, low.batch)
+    step = -(-size // chunks)
+    return split_value(low, value, dim, [min(step, size - start) for start in range(0, size, step)])
+
+
+@lowers("split", "split_with_sizes")
+def lower_split(
+    low: Lowerer, input: Any, split_size_or_sections: Any = None, dim: int = 0, split_size: Any = None
+) -> list[NamedValue | None]:
+    value, sections = low.value(input), split_size_or_sections or split_size
+    if isinstance(sections, list):
+        return split_value(low, value, dim, sections)
+    size = value.dim_size(dim, low.batch)
+    return split_value(low, value, dim, [min(sections, size - i) for i in range(0, size, sections)])
+
+
+@lowers("unbind")
+def lower_unbind(low: Lowerer, input: Any, dim: int = 0) -> list[NamedValue | None]:
+    value, axis = require_axis(low, low.value(input), dim)
+    dim %= len(value.dims)
+    sizes = {a: n for a, n in value.axes.items() if a != axis}
+    dims = [d for i, d in enumerate(value.dims) if i != dim]
+    count = value.axes[axis]
+    names = default_part_names(count)
+    attributes = {"over": axis, "into": list(names), "keep": False}
+    split = low.emit("split", [value], attributes, sizes=sizes, dims=dims, hint="parts")
+    return [
+        NamedValue(ValueSource(split.source.step, name), sizes, tuple(dims), value.dtype) for name in names
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------- slicing
+
+
+@lowers("getitem", "__getitem__")
+def lower_getitem(low: Lowerer, input: Any, index: Any) -> NamedValue:
+    items, value = index if isinstance(index, list) else [index], low.value(input)
+    given = sum(item is not None and item is not Ellipsis for item in items)
+    if Ellipsis in [item for item in items if not isinstance(item, ValueRef)]:
+        at = next(i for i, item in enumerate(items) if item is Ellipsis)
+        items = [*items[:at], *[slice(None)] * (len(value.dims) - given), *items[at + 1 :]]
+    if any(isinstance(item, ValueRef) for item in items):
+        return gather_value(low, value, items)
+    dim = 0
+    for item in items:
+        if item is None:
+            value = value.with_dims([*value.dims[:dim], (), *value.dims[dim:]])
+            dim += 1
+        elif isinstance(item, slice):
+            value = slice_dim(low, value, dim, item)
+            dim += 1
+        elif isinstance(item, int):
+            value = select_position(low, value, dim, item)
+        elif isinstance(item, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in item):
+            value = take_positions(low, value, dim, item)
+            dim += 1
+        else:
+            raise Unsupported(f"an index {item!r}")
+    return value
+
+
+def slice_dim(low: Lowerer, value: NamedValue, dim: int, item: slice) -> NamedValue:
+    size = value.dim_size(dim, low.batch)
+    start, stop, step = item.indices(size)
+    if (start, stop, step) == (0, size, 1):
+        return value
+    value, axis = require_axis(low, value, dim)
+    attributes: dict[str, Any] = {"over": axis}
+    if start:
+        attributes["start"] = item.start
+    if stop != size:
+        attributes["stop"] = item.stop
+    if step != 1:
+        attributes["step"] = step
+    return low.emit("slice", [value], attributes, sizes={axis: len(range(start, stop, step))})
+
+
+def select_position(low: Lowerer, value: NamedValue, dim: int, index: int) -> NamedValue:
+    dims = [*value.dims[:dim], *value.dims[dim + 1 :]]
+    if not value.dims[dim]:
+        return value.with_dims(dims)
+    value, axis = require_axis(low, value, dim)
+    dims = [*value.dims[:dim], *value.dims[dim + 1 :]]
+    sizes = {a: n for a, n in value.axes.items() if a != axis}
+    return low.emit("slice", [value], {"over": axis, "at": index}, sizes=sizes, dims=dims)
+
+
+def take_positions(low: Lowerer, value: NamedValue, dim: int, positions: list[int]) -> NamedValue:
+    """Return the positions of one dimension that a list names."""
+    value, axis = require_axis(low, value, dim)
+    name = low.unused_axis(axis, value)
+    count = value.axes[axis]
+    wanted = [i % count for i in positions]
+    table = Step(
+        "const", {"axes": {name: len(wanted)}, "values": wanted, "dtype": "int32"}, axes={name: len(wanted)}
+    )
+    index = low.add_step(table, ((name,),), "int32")
+    sizes = {name if a == axis else a: len(wanted) if a == axis else n for a, n in value.axes.items()}
+    dims = [(name,) if i == dim else d for i, d in enumerate(value.dims)]
+    taken = low.emit("gather", [value, index], {"over": axis}, sizes=sizes, dims=dims, roles=("x", "index"))
+    return rename_axes(low, taken, {name: axis})
+
+
+def gather_value(low: Lowerer, value: NamedValue, items: list[Any]) -> NamedValue:
+    """Return the positions of one dimension that a tensor of integers names."""
+    places = [i for i, item in enumerate(items) if isinstance(item, ValueRef)]
+    if len(places) > 1 or any(i not in places and item != slice(None) for i, item in enumerate(items)):
+        raise Unsupported("indexing with several tensors")
+    [dim] = places
+    index = low.value(items[dim])
+    if index.dtype != "int32":
+        raise Unsupported("indexing with a mask: the size of the result depends on the data", code="SB962")
+    value, axis = require_axis(low, value, dim)
+    if low.is_free(axis):
+        value, axis = require_axis(low, value, dim, "R")
+    sizes = {**{a: n for a, n in value.axes.items() if a != axis}, **index.axes}
+    dims = [*value.dims[:dim], *index.dims, *value.dims[dim + 1 :]]
+    return low.emit("gather", [value, index], {"over": axis}, sizes=sizes, dims=dims, roles=("x", "index"))
+
+
+@lowers("select")
+def lower_select(low: Lowerer, input: Any, dim: int, index: int) -> NamedValue:
+    value = low.value(input)
+    return select_position(low, value, dim % len(value.dims), index)
+
+
+@lowers("narrow")
+def lower_narrow(low: Lowerer, input: Any, dim: int, start: int, length: int) -> NamedValue:
+    value = low.value(input)
+    return slice_dim(low, value, dim % len(value.dims), slice(start, start + length))
+
+
+@lowers("index_select")
+def lower_index_select(low: Lowerer, input: Any, dim: int, index: ValueRef) -> NamedValue:
+    value = low.value(input)
+    return gather_value(low, value, [*[slice(None)] * (dim % len(value.dims)), index])
+
+
+@lowers("roll")
+def lower_roll(low: Lowerer, input: Any, shifts: Any, dims: Any = None) -> NamedValue:
+    value, shift = low.value(input), {}
+    for dim, amount in zip(per_axis(dims, 1), per_axis(shifts, 1), strict=True):
+        value, axis = require_axis(low, value, dim)
+        if amount:
+            shift[axis] = amount
+    return low.emit("roll", [value], {"shift": shift}) if shift else value
+
+
+@lowers("flip")
+def lower_flip(low: Lowerer, input: Any, *order: Any, dims: Any = None) -> NamedValue:
+    value, over = low.value(input), []
+    for dim in list_sizes(order or (dims,)):
+        value, axis = require_axis(low, value, dim)
+        over.append(axis)
+    return low.emit("flip", [value], {"over": over})
+
+
+@lowers("pad")
+def lower_pad(
+    low: Lowerer, input: Any, pad: Any, mode: str = "constant", value: float | None = None
+) -> NamedValue:
+    x, padding = low.value(input), {}
+    pairs = [(i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
+    for i, before, after in reversed(pairs):
+        if before < 0 or after < 0:
+            raise Unsupported("negative padding")
+        if before or after:
+            x, axis = require_axis(low, x, -1 - i)
+            padding[axis] = before if before == after else [before, after]
+    if not padding:
+        return x
+    sizes = {a: x.axes[a] + sum(per_axis(p, 2)) for a, p in padding.items()}
+    attributes: dict[str, Any] = {"padding": padding} | ({} if mode == "constant" else {"mode": mode})
+    return low.emit("pad", [x], attributes | ({"value": value} if value else {}), sizes=sizes)
+
+
+@lowers(
+    *(
+        f"nn.{kind}Pad{n}d"
+        for kind in ("Constant", "Zero", "Reflection", "Replication", "Circular")
+        for n in (1, 2, 3)
+    )
+)
+def lower_pad_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    kind = call.function.removeprefix("nn.")[:-5]
+    mode = {"Reflection": "reflect", "Replication": "replicate", "Circular": "circular"}.get(kind, "constant")
+    return lower_pad(low, x, call.settings["padding"], mode, call.settings.get("value"))
+
+
+@lowers("pixel_shuffle")
+def lower_pixel_shuffle(low: Lowerer, input: Any, upscale_factor: int) -> NamedValue:
+    value, factor = low.value(input), upscale_factor
+    sizes = {"C": value.axes["C"] // factor**2, "H": value.axes["H"] * factor, "W": value.axes["W"] * factor}
+    return low.emit("pixel_shuffle", [value], {"factor": factor}, sizes=sizes)
+
+
+@lowers("nn.PixelShuffle")
+def lower_pixel_shuffle_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    return lower_pixel_shuffle(low, x, call.settings["upscale_factor"])
+
+
+@lowers("pixel_unshuffle")
+def lower_pixel_unshuffle(low: Lowerer, input: Any, downscale_factor: int) -> NamedValue:
+    value, factor = low.value(input), downscale_factor
+    sizes = {"C": value.axes["C"] * factor**2, "H": value.axes["H"] // factor, "W": value.axes["W"] // factor}
+    return low.emit("pixel_unshuffle", [value], {"factor": factor}, sizes=sizes)
+
+
+@lowers("nn.PixelUnshuffle")
+def lower_pixel_unshuffle_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    return lower_pixel_unshuffle(low, x, call.settings["downscale_factor"])
+
+
+@lowers("channel_shuffle")
+def lower_channel_shuffle(low: Lowerer, input: Any, groups: int) -> NamedValue:
+    value = low.value(input)
+    shape = [value.dim_size(i, low.batch) for i in range(len(value.dims))]
+    cut = reshape_value(low, value, [shape[0], groups, shape[1] // groups, *shape[2:]])
+    turned = cut.with_dims([cut.dims[0], cut.dims[2], cut.dims[1], *cut.dims[3:]])
+    return reshape_value(low, turned, shape)
+
+
+@lowers("nn.ChannelShuffle")
+def lower_channel_shuffle_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    return lower_channel_shuffle(low, x, call.settings["groups"])

@@ -1,0 +1,214 @@
+"""The import of a model, from the request to the text of the spec."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specbuild.api import Model, load
+from specbuild.compiler.weight_locations import WeightLocation
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.importing.aligning import Mismatch
+from specbuild.importing.key_rules import KeyMap, build_key_map
+from specbuild.importing.lowering import Refusal, TraceLowering
+from specbuild.importing.named_values import Instance, NamedValue, Unsupported
+from specbuild.importing.plans import Plans
+from specbuild.importing.reader import READER
+from specbuild.importing.request import USUAL_AXES, ImportRequest, describe_values
+from specbuild.importing.spec_text import write_spec
+from specbuild.importing.structure import PlannedModel, list_reports, plan_blocks
+from specbuild.importing.tidying import tidy_model
+from specbuild.importing.trace import Trace, trace_from_json, walk_calls
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.worker_jobs import Job, RefusedJob, load_tensors
+from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
+
+if TYPE_CHECKING:
+    from specbuild.importing.trace import Array
+
+TIMEOUT = 1_800.0  # seconds for one job
+
+
+@dataclass
+class ImportedModel:
+    """A model as a spec: its text, the compiled model, where the weights go, and what the report says."""
+
+    name: str
+    text: str
+    model: Model
+    trace: Trace
+    plans: Plans
+    key_map: KeyMap
+    outputs: Sequence[NamedValue]
+    single_samples: list[str] = field(default_factory=list)
+    refuted: list[str] = field(default_factory=list)  # expressions that the second capture refuses
+    unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
+    second: ImportedModel | None = None  # the same spec with the arguments of the second capture
+    values: dict[str, Any] = field(default_factory=dict)  # of the parameters, in a second capture
+
+    @property
+    def call_count(self) -> int:
+        return sum(1 for _ in walk_calls(self.trace.root))
+
+    def with_image_size(self, more: int) -> str | None:
+        """Return the spec for an image that is larger by `more` on both sides; None if there is no image."""
+        entries = self.plans.plans[-1].instances[0].inputs
+        images = [entry for entry in entries if "H" in entry.axes and "W" in entry.axes]
+        if not images:
+            return None
+        text = self.text
+        for entry in images:
+            old = f"  {entry.name}: {{{', '.join(f'{a}: {n}' for a, n in entry.axes.items())}}}\n"
+            larger = {a: n + more if a in "HW" else n for a, n in entry.axes.items()}
+            text = text.replace(old, f"  {entry.name}: {json.dumps(larger)}\n")
+        return text
+
+
+def start_worker() -> WorkerProcess:
+    """Return the process that runs the user's code; it starts with the first job."""
+    return WorkerProcess(WorkerOptions(timeout=TIMEOUT), READER.runtime, READER.worker)
+
+
+def import_request(
+    request: ImportRequest, worker: WorkerProcess, other_worker: WorkerProcess | None = None
+) -> ImportedModel:
+    """Import a model that a source names. Raises SpecError SB961 to SB967, or SpecErrors for several reasons.
+
+    If the request has other arguments for a second capture, `other_worker` makes and keeps the second model.
+    """
+    trace, constants = capture_model(request, worker)
+    second = None
+    if other_worker is not None:
+        try:
+            second = capture_model(request.with_others(), other_worker)
+        except SpecError as error:
+            message = f"with {describe_values(request.others)}: {error.message}"
+            raise SpecError(error.code, message, hint=error.hint) from None
+    axes = {name: wanted.axes for name, wanted in request.inputs.items()}
+    for name, number in trace.inputs.items():
+        axes.setdefault(name, USUAL_AXES[len(trace.values[number].shape) - 1])
+    return import_trace(request.model_name, trace, constants, axes, request.source, second)
+
+
+def capture_model(request: ImportRequest, worker: WorkerProcess) -> tuple[Trace, dict[int, Array]]:
+    """Record the model in the worker process; return the trace and the numbers of constants."""
+    with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
+        folder = Path(name)
+        job: Job = {
+            "do": "capture",
+            "source": request.source,
+            "settings": dict(request.settings),
+            "inputs": {name: [list(x.sizes), x.dtype] for name, x in request.inputs.items()},
+            "trace": str(folder / "trace.json"),
+            "out": str(folder / "constants.safetensors"),
+        }
+        try:
+            worker.run_job(job)
+        except RefusedJob as refusal:
+            raise as_spec_error(refusal) from None
+        except WorkerFailure as failure:
+            raise SpecError("SB961", f"{request.source} cannot be recorded: {failure}") from None
+        try:
+            trace = trace_from_json((folder / "trace.json").read_text(encoding="utf-8"))
+            stored = load_tensors(job["out"])
+        except FileNotFoundError:
+            worker.stop_process(kill=True)  # its next answers could be to this job
+            reason = "its code wrote where the answers of the process belong, or removed what it recorded"
+            raise SpecError("SB961", f"{request.source} cannot be recorded: {reason}") from None
+    return trace, {int(key.partition(":")[2]): array for key, array in stored.items()}
+
+
+def as_spec_error(refusal: RefusedJob) -> SpecError:
+    """Return the error for a refusal, whose message may begin with a code."""
+    match = re.fullmatch(r"(?:(SB\d+) )?(.*)", str(refusal), re.DOTALL)
+    assert match is not None
+    return SpecError(match[1] or "SB961", match[2], hint=refusal.hint)
+
+
+def import_trace(
+    name: str,
+    trace: Trace,
+    constants: Mapping[int, Array],
+    axes: Mapping[str, Sequence[str]],
+    source: str = "",
+    second: tuple[Trace, Mapping[int, Array]] | None = None,
+) -> ImportedModel:
+    """Import a model from its trace; needs no framework.
+
+    `second` is the trace of the model with other arguments: what the spec says must hold for it, too.
+    """
+    captured = [
+        lower_trace(name, *pair, axes) for pair in [(trace, constants), *([second] if second else [])]
+    ]
+    try:
+        planned = plan_blocks(*(instance for instance, _ in captured))
+        text = write_spec(name, planned.plans, f"Imported from {source}." if source else "")
+        model = load(text)
+        key_map = map_names(planned.plans, model, trace)
+        if key_map.lines:
+            text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
+            model = load(text)
+        reports, outputs = list_reports(planned.plans), captured[0][1]
+        imported = ImportedModel(name, text, model, trace, planned.plans, key_map, outputs, reports)
+        imported.refuted, imported.unexplained = planned.lifted.refuted, planned.lifted.unexplained
+        if second is not None and not imported.unexplained:
+            imported.second = vary_model(imported, second[0], planned, captured[1][1])
+    except Unsupported as error:
+        raise SpecError(error.code, str(error), hint=error.hint) from None
+    except Mismatch:
+        raise SpecError("SB964", "a block could not be made of the calls of one module") from None
+    return imported
+
+
+def lower_trace(
+    name: str, trace: Trace, constants: Mapping[int, Array], axes: Mapping[str, Sequence[str]]
+) -> tuple[Instance, list[NamedValue]]:
+    """Return a trace as steps on named axes, and its outputs. Raises SpecError or SpecErrors with all reasons."""
+    lowering = TraceLowering(trace, constants, axes)
+    instance = lowering.run()
+    instance.class_name = name
+    if lowering.refusals:
+        raise join_refusals(lowering.refusals)
+    try:
+        outputs = [lowering.low.resolve(value) for value in lowering.outputs]
+        tidy_model(instance, lowering.low.names)
+    except Unsupported as error:
+        raise SpecError(error.code, str(error), hint=error.hint) from None
+    return instance, outputs
+
+
+def map_names(plans: Plans, model: Model, trace: Trace) -> KeyMap:
+    locations: list[WeightLocation] = model.compile_for(READER.backend_name).weights
+    return build_key_map(plans, locations, trace.weights, trace.tied)
+
+
+def vary_model(
+    imported: ImportedModel, trace: Trace, planned: PlannedModel, outputs: Sequence[NamedValue]
+) -> ImportedModel | None:
+    """Return the spec with the arguments of the second capture; None, with the reason noted, if it takes no such ones."""
+    values = planned.lifted.list_values(1)
+    [plans] = planned.others
+    try:
+        model = load(imported.text, **values)
+        key_map = map_names(plans, model, trace)
+    except (SpecError, SpecErrors, KeyError) as error:
+        reason = str(error).splitlines()[0] if not isinstance(error, KeyError) else "it has other weights"
+        imported.unexplained.append(f"the spec with {describe_values(values)}: {reason}")
+        return None
+    key_map = replace(key_map, lines=imported.key_map.lines)  # the same rules
+    return ImportedModel(imported.name, imported.text, model, trace, plans, key_map, outputs, values=values)
+
+
+def join_refusals(refusals: Sequence[Refusal]) -> SpecError | SpecErrors:
+    """Return all reasons as one error each, with the module and the line of the source."""
+    errors = []
+    for refusal in dict.fromkeys(refusals):
+        where = f" in {refusal.path}" if refusal.path else ""
+        trail = (f"called at {refusal.line}",) if refusal.line else ()
+        errors.append(SpecError(refusal.code, f"{refusal.message}{where}", hint=refusal.hint, trail=trail))
+    return errors[0] if len(errors) == 1 else SpecErrors(errors)

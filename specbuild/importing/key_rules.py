@@ -1,0 +1,238 @@
+"""Names of weights: from the original model's to the spec's own, and short rules for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+from specbuild.compiler.weight_locations import WeightLocation
+from specbuild.importing.named_values import Instance, Published
+from specbuild.importing.plans import Plans
+
+NAMING = "original"
+FIELDS = ("i", "j", "k", "m")
+FIELD = re.compile(r"\{([^{}]*)\}")
+NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]+(?![0-9A-Za-z])|(?<=_)[0-9]+(?=\.)|(?<=[a-z])[0-9]+(?=[.-])")
+
+
+@dataclass(frozen=True)
+class CarriedWeight:
+    """A tensor of the original model, or one part of it, with its own name in PyTorch and its place in the graph."""
+
+    published: Published
+    own: str
+    slot: str  # the end of both names, if it is a tensor of a layer
+    reshapes: bool
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """Where every tensor of the original model goes; `ignored` are those that the spec does not have."""
+
+    weights: list[CarriedWeight]
+    ignored: list[str]
+    lines: list[str]  # of the rules in the spec; empty if all names are the same
+
+    @property
+    def is_strict(self) -> bool:
+        return not self.lines
+
+
+def build_key_map(
+    plans: Plans,
+    locations: Sequence[WeightLocation],
+    shapes: Mapping[str, tuple[int, ...]],
+    tied: Mapping[str, str],
+) -> KeyMap:
+    """Return where the tensors with these published shapes go in the compiled model. Raises ValueError for one that is nowhere."""
+    own_names: dict[tuple[str, str], WeightLocation] = {}
+    for location in locations:
+        own_names[location.path.rpartition(".")[0], location.storage.name] = location
+    carried: dict[tuple[str, int], CarriedWeight] = {}
+    for path, slot, published in list_carried(plans, plans.plans[-1].instances[0], ""):
+        if published.name not in shapes:
+            continue
+        carried[published.name, published.part] = carry_weight(path, slot, published, own_names, shapes)
+    mapped = {name for name, _ in carried}
+    ignored = [name for name in shapes if name not in mapped]
+    weights = list(carried.values())
+    return KeyMap(weights, ignored, write_rules(weights, ignored))
+
+
+def carry_weight(
+    path: str,
+    slot: str,
+    published: Published,
+    own_names: Mapping[tuple[str, str], WeightLocation],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> CarriedWeight:
+    if slot == "num_batches_tracked":
+        mean = own_names[path, "running_mean"].framework_path
+        return CarriedWeight(published, mean.replace("running_mean", slot), slot, False)
+    location = own_names[path, slot]
+    shape = shapes[published.name]
+    if published.parts > 1:
+        shape = (shape[0] // published.parts, *shape[1:])
+    return CarriedWeight(published, location.framework_path, slot, shape != location.framework_shape)
+
+
+def list_carried(plans: Plans, instance: Instance, prefix: str) -> Iterator[tuple[str, str, Published]]:
+    """Yield the path of each step with weights in the spec, the slot, and the published tensor."""
+    plan, number = plans.places[instance]
+    for row in plan.rows:
+        step = row.steps.get(number)
+        if step is None or step.reused is not None:
+            continue
+        path = f"{prefix}{row.path or step.op}"
+        if step.instance is not None:
+            yield from list_carried(plans, step.instance, f"{path}.")
+        for slot, published in step.weights.items():
+            yield path, slot, published
+
+
+# ------------------------------------------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of `weights`: a template, and what becomes of the names that match it."""
+
+    template: str
+    targets: tuple[str, ...]  # empty: ignored
+    reshapes: bool = False
+
+    def write(self) -> str:
+        key = f'"{self.template}"' if self.template[0] in '{*"' else self.template
+        if not self.targets:
+            return f"    {key}: {{ignore: true}}"
+        if len(self.targets) > 1:
+            targets = ", ".join(f'"{t}"' for t in self.targets)
+            extra = ", reshape: true" if self.reshapes else ""
+            return f"    {key}:\n      {{split: 0, into: [{targets}]{extra}}}"
+        [target] = self.targets
+        if self.reshapes:
+            quoted = f'"{target}"' if "{" in target else target
+            return f"    {key}: {{to: {quoted}, reshape: true}}"
+        return f'    {key}: "{target}"' if target[0] == "{" else f"    {key}: {target}"
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        pieces = []
+        for i, piece in enumerate(FIELD.split(self.template)):
+            value = ".+" if piece == "rest" else "[0-9]+"
+            pieces.append(re.escape(piece) if i % 2 == 0 else f"(?P<{piece}>{value})")
+        return re.compile("".join(pieces))
+
+    def apply(self, name: str) -> tuple[tuple[str, ...], bool] | None:
+        """Return the own names for a published one, and whether it is reshaped; None if the rule does not match."""
+        match = self.pattern.fullmatch(name)
+        if match is None:
+            return None
+        return tuple(FIELD.sub(lambda field: match[field[1]], t) for t in self.targets), self.reshapes
+
+
+def write_rules(weights: Sequence[CarriedWeight], ignored: Sequence[str]) -> list[str]:
+    """Return the lines of rules that say where each tensor goes; none if all names and shapes are the same."""
+    parts: dict[str, list[CarriedWeight]] = {}
+    for weight in weights:
+        parts.setdefault(weight.published.name, []).append(weight)
+    wanted: dict[str, tuple[tuple[str, ...], bool]] = dict.fromkeys(ignored, ((), False))
+    candidates: dict[Rule, None] = {}
+    for name, own in parts.items():
+        own.sort(key=lambda w: w.published.part)
+        wanted[name] = tuple(w.own for w in own), any(w.reshapes for w in own)
+    changed = {name for name, goal in wanted.items() if goal != ((name,), False)}
+    for name in wanted:
+        if name in changed:
+            slot = parts[name][0].slot if name in parts else ""
+            candidates |= dict.fromkeys(list_candidates(name, wanted[name], slot))
+    rules = choose_rules(list(candidates), wanted, changed)
+    return [f"  {NAMING}:", *(rule.write() for rule in rules)] if rules else []
+
+
+def list_candidates(name: str, goal: tuple[tuple[str, ...], bool], slot: str) -> Iterator[Rule]:
+    """Yield rules for names like this one: with fields in place of numbers, the most general first."""
+    whole, (targets, reshapes) = name, goal
+    if slot and targets and name.endswith(slot) and all(t.endswith(f".{slot}") for t in targets):
+        name = f"{name[: -len(slot)]}{{rest}}"
+        targets = tuple(f"{t[: -len(slot)]}{{rest}}" for t in targets)
+    count = min(len(NUMBER.findall(name)), len(FIELDS))
+    for size in range(count, -1, -1):
+        for chosen in combinations(range(count), size):
+            yield generalize(name, targets, reshapes, chosen)
+    yield Rule(whole, goal[0], reshapes)
+
+
+def generalize(name: str, targets: tuple[str, ...], reshapes: bool, chosen: Sequence[int]) -> Rule:
+    """Return a rule with fields in place of these numbers of a name, and of the same numbers in its targets."""
+    matches = list(NUMBER.finditer(name))
+    fields = {i: (matches[i][0], field) for i, field in zip(chosen, FIELDS, strict=False)}
+    template, end = "", 0
+    for i, match in enumerate(matches):
+        template += name[end : match.start()] + (f"{{{fields[i][1]}}}" if i in fields else match[0])
+        end = match.end()
+    numbers = list(fields.values())
+    return Rule(template + name[end:], tuple(fill_numbers(t, numbers) for t in targets), reshapes)
+
+
+def fill_numbers(target: str, numbers: Sequence[tuple[str, str]]) -> str:
+    """Put fields in place of the numbers that come from the published name, in their order."""
+    waiting = list(numbers)
+
+    def take_field(match: re.Match[str]) -> str:
+        for i, (number, field) in enumerate(waiting):
+            if number == match[0]:
+                del waiting[: i + 1]
+                return f"{{{field}}}"
+        return match[0]
+
+    return NUMBER.sub(take_field, target)
+
+
+def choose_rules(
+    candidates: Sequence[Rule], wanted: Mapping[str, tuple[tuple[str, ...], bool]], changed: set[str]
+) -> list[Rule]:
+    """Return few rules, in an order in which the first that matches a name is right for it.
+
+    They are found from the last to the first: each is the one that mends most names, and those before it mend what it
+    breaks.
+    """
+    matches: dict[
+        Rule, dict[str, bool]
+    ] = {}  # the names that a rule matches, and whether it is right for them
+    for rule in candidates:
+        results = ((name, rule.apply(name)) for name in wanted)
+        matches[rule] = {name: found == wanted[name] for name, found in results if found is not None}
+
+    def count_mended(rule: Rule) -> tuple[int, int, bool]:
+        mended = sum(right and name in wrong for name, right in matches[rule].items())
+        broken = sum(not right and name not in wrong for name, right in matches[rule].items())
+        is_for_layer = "{rest}" in rule.template
+        return mended - broken, int(is_for_layer) - rule.template.count("{"), is_for_layer
+
+    rules: list[Rule] = []
+    wrong = set(changed)
+    while wrong:
+        best = max(candidates, key=count_mended)
+        rules.insert(0, best)
+        for name, right in matches[best].items():
+            (wrong.discard if right else wrong.add)(name)
+    return sort_rules(rules, wanted)
+
+
+def sort_rules(rules: list[Rule], wanted: Mapping[str, tuple[tuple[str, ...], bool]]) -> list[Rule]:
+    """Return the rules in the order of the names that they are for, if they are right in this order too."""
+
+    def find_rule(name: str, order: Sequence[Rule]) -> Rule | None:
+        return next((rule for rule in order if rule.apply(name) is not None), None)
+
+    used = dict.fromkeys(find_rule(name, rules) for name in wanted)
+    ordered = [rule for rule in used if rule is not None]
+    for name, goal in wanted.items():
+        rule = find_rule(name, ordered)
+        if (rule.apply(name) if rule is not None else ((name,), False)) != goal:
+            return rules
+    return ordered

@@ -1,0 +1,169 @@
+"""The state of lowering: the steps so far, the values by their number in the trace, and the names of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from specbuild.importing.axis_names import PlaceholderNames, number_name
+from specbuild.importing.named_values import BATCH, Dim, NamedValue, Published, Step, Unsupported, ValueSource
+from specbuild.importing.trace import ModuleCall, Trace, ValueRef, list_refs, walk_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from specbuild.importing.trace import Array
+
+
+def find_used_values(trace: Trace) -> set[int]:
+    """Return the numbers of the values that a call reads, or that a module gives."""
+    used = {ref.number for ref in list_refs(trace.root.result)}
+    for call in walk_calls(trace.root):
+        given = [call.arguments, call.keywords, *([call.result] if isinstance(call, ModuleCall) else [])]
+        used |= {ref.number for ref in list_refs(given)}
+    return used
+
+
+class Lowerer:
+    """Adds steps to the block that is lowered, and answers what a traced value has become."""
+
+    def __init__(self, trace: Trace, constants: Mapping[int, Array]):
+        self.trace, self.constants, self.batch = trace, constants, trace.batch
+        self.names = PlaceholderNames()
+        self.used = find_used_values(trace)
+        self.values: dict[int, NamedValue] = {}
+        self.steps: list[Step] = []
+        self.path = ""  # of the module that is lowered
+        self.line = ""  # of the call that is lowered
+        self.weight_steps: dict[Published, Step] = {}  # the first step with a weight
+        self.block_steps: dict[str, tuple[Step, list[Step]]] = {}  # by path: the first call, and where it is
+        self.merged_axes: dict[tuple[str, int], list[tuple[str, int]]] = {}  # of an axis that was flattened
+        self.origins: dict[str, tuple[str, int]] = {}  # of an axis that was split off another one
+        self.is_repeated = False  # inside a module that was called before
+        self.drops_paths = False  # whether any path is dropped in training
+
+    # ---------------------------------------------------------------------------------------- blocks
+
+    @contextmanager
+    def inside(
+        self, path: str, values: dict[int, NamedValue], is_repeated: bool = False
+    ) -> Iterator[list[Step]]:
+        """Lower the calls of a module; yields its list of steps."""
+        outer = self.values, self.steps, self.path, self.is_repeated
+        self.values, self.steps, self.path = values, [], path
+        self.is_repeated = self.is_repeated or is_repeated
+        try:
+            yield self.steps
+        finally:
+            self.values, self.steps, self.path, self.is_repeated = outer
+
+    def relative_path(self, path: str) -> str:
+        """Return a path of the model as seen from the module that is lowered."""
+        return path[len(self.path) + 1 :] if self.path and path.startswith(f"{self.path}.") else path
+
+    # ---------------------------------------------------------------------------------------- values
+
+    def resolve(self, value: NamedValue) -> NamedValue:
+        """Return the value with the names of axes that have been found since."""
+        axes: dict[str, int] = {}
+        for axis, size in value.axes.items():
+            axes |= self.names.expand(axis, size)
+        dims = tuple(tuple(part for axis in dim for part in self.names.expand(axis, 1)) for dim in value.dims)
+        return NamedValue(value.source, axes, dims, value.dtype)
+
+    def value(self, argument: Any) -> NamedValue:
+        """Return what an argument has become: a value, a weight, or a table."""
+        if isinstance(argument, NamedValue):
+            return self.resolve(argument)
+        if not isinstance(argument, ValueRef):
+            raise Unsupported(f"{argument!r} stands where a tensor is expected")
+        if argument.number not in self.values:
+            traced = self.trace.values[argument.number]
+            is_stored = traced.name in self.trace.weights and traced.dtype == "float"
+            if traced.origin == "weight" or (traced.origin == "buffer" and is_stored):
+                self.values[argument.number] = self.add_weight(
+                    traced.name, traced.shape, traced.origin == "weight"
+                )
+            elif traced.origin in ("constant", "buffer"):
+                self.values[argument.number] = self.add_table(argument.number)
+            else:
+                raise Unsupported("a value reaches this module by another way than its arguments")
+        return self.resolve(self.values[argument.number])
+
+    def add_weight(self, name: str, shape: Sequence[int], is_trained: bool) -> NamedValue:
+        """Add a weight by itself, whose axes get their names later."""
+        axes = {self.names.new_placeholder(): size for size in shape}
+        attributes = {"axes": dict(axes)} | ({} if is_trained else {"trained": False})
+        step = Step(
+            "weight", attributes, name=self.relative_path(name), weights={"": Published(name)}, axes=axes
+        )
+        return self.add_step(step, tuple((axis,) for axis in axes))
+
+    def add_table(self, number: int) -> NamedValue:
+        """Add a table of constants; dimensions along which nothing changes are left out."""
+        data, dtype = self.constants[number], self.trace.values[number].dtype
+        kept = []
+        for dim in range(data.ndim):
+            first = data.take([0], dim) if data.shape[dim] else data
+            is_constant = bool((data == first).all())
+            data = first if is_constant else data
+            kept.append(not is_constant)
+        axes = {self.names.new_placeholder(): n for n, keep in zip(data.shape, kept, strict=True) if keep}
+        names = iter(axes)
+        dims: tuple[Dim, ...] = tuple((next(names),) if keep else () for keep in kept)
+        attributes: dict[str, Any] = {"axes": dict(axes)} | ({} if dtype == "float" else {"dtype": dtype})
+        step = Step("const", attributes, axes=axes, table=data.reshape(tuple(axes.values())))
+        step.table_name = self.trace.values[number].name
+        return self.add_step(step, dims, dtype)
+
+    def axis_size(self, value: NamedValue, axis: str) -> int:
+        return self.batch if axis == BATCH else value.axes[axis]
+
+    def is_free(self, axis: str) -> bool:
+        return self.names.is_free(axis)
+
+    def unused_axis(self, wanted: str, *values: NamedValue) -> str:
+        return number_name(wanted, {axis for value in values for axis in value.axes})
+
+    # ----------------------------------------------------------------------------------------- steps
+
+    def add_step(self, step: Step, dims: tuple[Dim, ...], dtype: str = "float") -> NamedValue:
+        """Add a step, and return its value. A weight that was used before is reused. Raises Unsupported."""
+        step.line = self.line
+        for published in step.weights.values():
+            whole = Published(
+                self.trace.tied.get(published.name, published.name), published.part, published.parts
+            )
+            first = self.weight_steps.setdefault(whole, step)
+            if first is step or self.is_repeated:
+                continue
+            if first.op != step.op or first.attributes != step.attributes:
+                raise Unsupported(f"{published.name} is used by two kinds of steps", code="SB966")
+            if first not in self.steps:
+                raise Unsupported(f"{published.name} is used by two blocks", code="SB966")
+            step.reused = first
+        self.steps.append(step)
+        return NamedValue(ValueSource(step), dict(step.axes), dims, dtype)
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[NamedValue],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        sizes: Mapping[str, int] | None = None,
+        dims: Sequence[Dim] | None = None,
+        dtype: str = "",
+        **details: Any,
+    ) -> NamedValue:
+        """Add a step that reads these values. Its result is like the first, but for `sizes`, or axes with `dims`.
+
+        `sizes` with `dims` are all axes of the result; without, they are those that change. `details` are fields
+        of the step.
+        """
+        first = inputs[0]
+        is_whole = sizes is not None and dims is not None
+        axes = {**({} if is_whole else first.axes), **(sizes or {})}
+        step = Step(op, dict(attributes or {}), [x.source for x in inputs], axes=axes, **details)
+        return self.add_step(step, tuple(first.dims if dims is None else dims), dtype or first.dtype)

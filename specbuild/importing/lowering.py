@@ -1,0 +1,367 @@
+"""From a trace to steps: an instance for each module that an author would make a block of.
+
+What a container holds lies in the block around it. A small module around one layer becomes this layer.
+Everything that no spec can say is collected, so that all reasons are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from specbuild.importing.handlers import (  # noqa: F401  # they register their functions
+    attention,
+    convolution,
+    elementwise,
+    multihead,
+    norm,
+    pooling,
+    recurrent,
+    reduction,
+    selection,
+    shape,
+)
+from specbuild.importing.handlers.registry import HANDLERS, handler_name, lower_function
+from specbuild.importing.lowerer import Lowerer
+from specbuild.importing.named_values import (
+    BATCH,
+    BlockInput,
+    Instance,
+    NamedValue,
+    Step,
+    Unsupported,
+    ValueSource,
+)
+from specbuild.importing.trace import (
+    Call,
+    FunctionCall,
+    ModuleCall,
+    Trace,
+    ValueRef,
+    list_refs,
+    walk_calls,
+)
+
+if TYPE_CHECKING:
+    from specbuild.importing.trace import Array
+
+# Larger modules without weights, and larger ones around a single layer, become blocks.
+MAX_INLINED = 3
+MAX_AROUND_LAYER = 4
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a call cannot be imported, and where it is: the module, and the line of the user's source."""
+
+    code: str
+    message: str
+    hint: str
+    path: str
+    line: str
+
+
+class TraceLowering:
+    """Lowers a trace. `axes` gives the names of the axes of each input, after the batch."""
+
+    def __init__(self, trace: Trace, constants: Mapping[int, Array], axes: Mapping[str, Sequence[str]]):
+        self.trace, self.axes = trace, axes
+        self.low = Lowerer(trace, constants)
+        self.low.drops_paths = any(
+            isinstance(c, FunctionCall) and c.function == "nn.DropPath" and drop_rate(c)
+            for c in walk_calls(trace.root)
+        )
+        self.refusals: list[Refusal] = []
+        self.unknown: set[int] = set()  # values that follow from a refused call
+        self.inlined: set[str] = set()  # paths of modules that became a few steps
+        self.outputs: list[NamedValue] = []  # of the model
+
+    def run(self) -> Instance:
+        """Return the model as an instance; look at `refusals` before using it."""
+        self.refuse_unknown_functions()
+        trace = self.trace
+        values, inputs = {}, []
+        for name, number in trace.inputs.items():
+            traced = trace.values[number]
+            sizes = dict(zip(self.axes[name], traced.shape[1:], strict=True))
+            entry = BlockInput(name, sizes, traced.dtype)
+            dims = ((BATCH,), *((axis,) for axis in sizes))
+            values[number] = NamedValue(ValueSource(entry), sizes, dims, traced.dtype)
+            inputs.append(entry)
+        instance, outputs = self.lower_body(trace.root, values, inputs, list_results(trace.root))
+        with self.low.inside("", values) as steps:
+            self.outputs = [self.settle_output(value) for value in outputs]
+        instance.steps += steps
+        instance.outputs = [value.source for value in self.outputs]
+        return instance
+
+    def settle_output(self, value: NamedValue) -> NamedValue:
+        """Remove axes of one position that the model merges with the batch at its end."""
+        value = self.low.resolve(value)
+        merged = [a for dim in value.dims if BATCH in dim for a in dim if a != BATCH]
+        if not merged or any(value.axes[a] > 1 for a in merged):
+            return value
+        sizes = {a: n for a, n in value.axes.items() if a not in merged}
+        dims = [(BATCH,) if BATCH in dim else dim for dim in value.dims]
+        return self.low.emit("squeeze", [value], {"over": merged}, sizes=sizes, dims=dims)
+
+    # ---------------------------------------------------------------------------------------- refusals
+
+    def refuse_unknown_functions(self) -> None:
+        """Record every function without a handler, once, with the number of its calls."""
+        calls: dict[str, list[FunctionCall]] = {}
+        places: dict[str, str] = {}
+        for path, call in walk_functions(self.trace.root):
+            if handler_name(call.function) not in HANDLERS:
+                calls.setdefault(call.function, []).append(call)
+                places.setdefault(call.function, call.path or path)
+        for function, found in calls.items():
+            times = f", called {len(found)} times," if len(found) > 1 else ""
+            message = f"{function}{times} has no counterpart among the ops"
+            self.refusals.append(Refusal("SB963", message, "", places[function], found[0].line))
+
+    def refuse(self, error: Unsupported, call: Call) -> None:
+        path = call.path or self.low.path
+        self.refusals.append(Refusal(error.code, str(error), error.hint, path, call.line))
+
+    # ------------------------------------------------------------------------------------------- calls
+
+    def lower_body(
+        self,
+        call: ModuleCall,
+        values: dict[int, NamedValue],
+        inputs: list[BlockInput],
+        results: Sequence[ValueRef],
+    ) -> tuple[Instance, list[NamedValue]]:
+        """Lower the calls in a module; returns the instance, and its results."""
+        with self.low.inside(call.path, values, call.repetition > 0) as steps:
+            self.lower_calls(call.body)
+            known = [r for r in results if r.number not in self.unknown]
+            outputs = []
+            for ref in known:
+                try:
+                    outputs.append(self.low.value(ref))
+                except Unsupported as error:
+                    self.refuse(error, call)
+            self.unknown |= {r.number for r in results if r.number in self.unknown}
+        instance = Instance(call, call.class_name, inputs, steps, [v.source for v in outputs])
+        return instance, outputs
+
+    def lower_calls(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            results = (
+                call.results if isinstance(call, FunctionCall) else [r.number for r in list_results(call)]
+            )
+            refs = (
+                find_free_values(call, self.trace)[0]
+                if isinstance(call, ModuleCall)
+                else [
+                    *list_refs(call.arguments),
+                    *list_refs(call.keywords),
+                ]
+            )
+            if any(r.number in self.unknown for r in refs):
+                self.unknown.update(results)
+                continue
+            self.low.line = call.line
+            try:
+                if isinstance(call, ModuleCall):
+                    self.lower_module(call)
+                elif handler_name(call.function) in HANDLERS:
+                    self.lower_function(call)
+                else:
+                    self.unknown.update(results)
+            except Unsupported as error:
+                self.refuse(error, call)
+                self.unknown.update(results)
+
+    def lower_function(self, call: FunctionCall) -> None:
+        """Lower a function, and check the layout of its results against the traced shapes."""
+        found = lower_function(self.low, call)
+        for number, value in zip(call.results, found if isinstance(found, list) else [found], strict=False):
+            if value is None:
+                continue
+            value, traced = self.low.resolve(value), self.trace.values[number].shape
+            sizes = [value.dim_size(i, self.trace.batch) for i in range(len(value.dims))]
+            if len(sizes) != len(traced) or any(a not in (b, 1) for a, b in zip(sizes, traced, strict=True)):
+                raise Unsupported(
+                    f"{call.function}: the axes {value.dims} of sizes {sizes} are not the shape {list(traced)}",
+                    code="SB964",
+                )
+            self.low.values[number] = value
+
+    def lower_module(self, call: ModuleCall) -> None:
+        if not call.body:  # it gives what it was given
+            return
+        is_container = call.is_sequential
+        if is_container and (call.repetition == 0 or not call.has_weights):
+            self.lower_calls(call.body)
+            return
+        free, results = find_free_values(call, self.trace)
+        inputs: list[BlockInput] = []
+        values: dict[int, NamedValue] = {}
+        for ref in free:
+            value = self.low.value(ref)
+            name = name_input(call, ref, [i.name for i in inputs], len(free))
+            entry = BlockInput(name, dict(value.axes), value.dtype)
+            inputs.append(entry)
+            values[ref.number] = NamedValue(ValueSource(entry), value.axes, value.dims, value.dtype)
+        outer = {i: self.low.value(ref).source for i, ref in zip(inputs, free, strict=True)}
+        instance, outputs = self.lower_body(call, values, inputs, results)
+        if len(outputs) < len(results):
+            self.unknown |= {r.number for r in results}
+            return
+        if is_container:
+            outputs = [self.reuse_group(call, instance, outer, outputs)]
+        elif self.is_inlined(call, instance):
+            outputs = self.inline_steps(call, instance, outer, outputs)
+        else:
+            outputs = self.add_block(call, instance, outer, outputs)
+        for ref, value in zip(results, outputs, strict=True):
+            self.low.values[ref.number] = value
+
+    # ------------------------------------------------------------------------------------------ blocks
+
+    def is_inlined(self, call: ModuleCall, instance: Instance) -> bool:
+        """Return whether a module becomes steps of the block around it."""
+        if call.repetition:
+            return call.path in self.inlined or (not call.has_weights and len(instance.steps) <= MAX_INLINED)
+        weighted = [s for s in instance.steps if s.weights]
+        has_blocks = any(s.instance for s in instance.steps)
+        if not call.has_weights and not weighted:
+            return len(instance.steps) <= MAX_INLINED and not has_blocks
+        is_layer = len(weighted) == 1 and weighted[0].op != "weight"
+        is_chain = all(len(step.sources) <= 1 for step in instance.steps)  # not a sum with the input
+        return is_layer and is_chain and not has_blocks and len(instance.steps) <= MAX_AROUND_LAYER
+
+    def inline_steps(
+        self,
+        call: ModuleCall,
+        instance: Instance,
+        outer: dict[BlockInput, ValueSource],
+        outputs: list[NamedValue],
+    ) -> list[NamedValue]:
+        """Put the steps of a small module into the block around it, under the module's name."""
+        self.inlined.add(call.path)
+        for step in instance.steps:
+            step.sources = [replace_source(s, outer) for s in step.sources]
+            if step.weights:
+                step.name = self.low.relative_path(call.path)
+            elif step.name:
+                step.name, step.hint = "", step.hint or step.name.rpartition(".")[2]
+            if call.repetition and step.weights:
+                step.reused = self.first_use(step, call)
+            self.low.steps.append(step)
+        return [replace(v, source=replace_source(v.source, outer)) for v in outputs]
+
+    def first_use(self, step: Step, call: ModuleCall) -> Step:
+        """Return the step in this block that has the weights of a step already. Raises Unsupported SB966."""
+        wanted = next(iter(step.weights.values()))
+        first = next((s for s in self.low.steps if wanted in s.weights.values()), None)
+        if first is None:
+            raise Unsupported(f"{call.path} is used by two blocks", code="SB966")
+        return first
+
+    def reuse_group(
+        self,
+        call: ModuleCall,
+        instance: Instance,
+        outer: dict[BlockInput, ValueSource],
+        outputs: list[NamedValue],
+    ) -> NamedValue:
+        """Apply a container of layers again."""
+        path = self.low.relative_path(call.path)
+        if not any(s.name.startswith(f"{path}.") for s in self.low.steps):
+            raise Unsupported(f"{call.path} is used by two blocks", code="SB966")
+        if len(outputs) != 1 or len(outer) != 1:
+            raise Unsupported(f"{call.path} is used again with several inputs or results", code="SB966")
+        [result] = outputs
+        sources = list(outer.values())
+        step = Step("reuse", sources=sources, axes=dict(result.axes), reused=path, line=call.line)
+        self.low.steps.append(step)
+        return replace(result, source=ValueSource(step))
+
+    def add_block(
+        self,
+        call: ModuleCall,
+        instance: Instance,
+        outer: dict[BlockInput, ValueSource],
+        outputs: list[NamedValue],
+    ) -> list[NamedValue]:
+        """Add a step that applies a block; the second time, it reuses the first."""
+        names = tuple(i.name for i in instance.inputs) if len(instance.inputs) > 1 else ()
+        step = Step(
+            call.class_name,
+            sources=list(outer.values()),
+            roles=names,
+            name=self.low.relative_path(call.path),
+            axes=dict(outputs[0].axes) if outputs else {},
+            instance=instance,
+            line=call.line,
+        )
+        if call.repetition:
+            first, steps = self.low.block_steps.get(call.path, (None, []))
+            if first is None or steps is not self.low.steps:
+                raise Unsupported(f"{call.path} is used by two blocks", code="SB966")
+            step.reused, step.name = first, ""
+        else:
+            self.low.block_steps[call.path] = step, self.low.steps
+        self.low.steps.append(step)
+        parts = [""] if len(outputs) == 1 else [f"out{i}" for i in range(len(outputs))]
+        return [replace(v, source=ValueSource(step, part)) for v, part in zip(outputs, parts, strict=True)]
+
+
+def drop_rate(call: FunctionCall) -> float:
+    return call.settings.get("drop_prob", call.settings.get("p")) or 0.0
+
+
+def replace_source(source: ValueSource, outer: Mapping[BlockInput, ValueSource]) -> ValueSource:
+    """Return the source outside for a source that is an input of a block."""
+    return outer[source.step] if isinstance(source.step, BlockInput) else source
+
+
+def walk_functions(call: ModuleCall) -> Iterator[tuple[str, FunctionCall]]:
+    """Yield all functions inside a module with the path of the module that calls them."""
+    for inner in call.body:
+        if isinstance(inner, ModuleCall):
+            yield from walk_functions(inner)
+        else:
+            yield call.path, inner
+
+
+def list_results(call: ModuleCall) -> list[ValueRef]:
+    """Return the values that a module gives, each once."""
+    return list(dict.fromkeys(list_refs(call.result)))
+
+
+def find_free_values(call: ModuleCall, trace: Trace) -> tuple[list[ValueRef], list[ValueRef]]:
+    """Return the values that a module reads and did not make, in the order of its arguments, and its results."""
+    made: set[int] = set()
+    used: dict[ValueRef, None] = {}
+
+    def note_use(refs: Iterable[ValueRef]) -> None:
+        for ref in refs:
+            if trace.values[ref.number].origin in ("call", "input") and ref.number not in made:
+                used[ref] = None
+
+    for inner in walk_calls(call):
+        if isinstance(inner, FunctionCall):
+            note_use(list_refs([inner.arguments, inner.keywords]))
+            made.update(inner.results)
+    results = list_results(call)
+    note_use(results)
+    given = {ref: i for i, ref in enumerate(list_refs([call.arguments, call.keywords]))}
+    return sorted(used, key=lambda ref: given.get(ref, len(given) + ref.number)), results
+
+
+def name_input(call: ModuleCall, ref: ValueRef, taken: Sequence[str], count: int) -> str:
+    """Return the name of an input of a block: that in the author's `forward`, and `x` for a single one."""
+    if count == 1:
+        return "x"
+    names = [
+        name for name, argument in zip(call.input_names, call.arguments, strict=False) if argument == ref
+    ]
+    names += [name for name, argument in call.keywords.items() if argument == ref]
+    name = next((n for n in names if n not in ("input", "inputs", "args", "self")), f"x{len(taken)}")
+    return name if name not in taken else f"{name}{len(taken)}"

@@ -1,0 +1,122 @@
+"""The places of a model in which numbers stand, side by side for several captures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from specbuild.expressions.common_expressions import CommonExpressions
+from specbuild.importing.aligning import Mismatch, Row
+from specbuild.importing.plans import BlockPlan, Plans, TreeNode
+
+REPEAT = "repeat"
+
+
+@dataclass(eq=False)
+class Place:
+    """A step or a repeat of the model: its attributes and its number of members in each capture.
+
+    `node` and `row` are those of the first capture, which the file is written from.
+    """
+
+    head: str
+    label: str
+    node: TreeNode
+    row: Row
+    attributes: list[dict[str, Any]]
+    lengths: list[int]
+    is_classifier: bool = False  # the last linear layer
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether the number of members can be an expression: the names of its members do not depend on it."""
+        return bool(self.node.members) and not self.node.is_spliced
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        if value is None:
+            return
+        target = self.node.attributes if self.node.members else self.row.attributes
+        target[key] = value
+
+    def set_length(self, length: int | str) -> None:
+        self.node.length = length
+
+
+def pair_places(plans: Sequence[BlockPlan], blocks: Plans) -> Iterator[Place]:
+    """Yield the places of a model in their order. Raises Mismatch, with what differs, if the captures have other steps."""
+    last = [row for row in plans[0].rows if row.first.op == "linear"]
+    for nodes in pair_nodes([plan.nodes for plan in plans], plans[0].name):
+        row = plans[0].rows[next(nodes[0].list_rows())]
+        heads = [
+            name_head(plan.rows[next(node.list_rows())], blocks)
+            for plan, node in zip(plans, nodes, strict=True)
+        ]
+        if len(set(heads)) > 1:
+            raise Mismatch(f"{row.path or heads[0]} is {' or '.join(heads)}")
+        make_alike(nodes, plans)
+        attributes = [
+            dict(node.attributes if node.members else plan.rows[next(node.list_rows())].attributes)
+            for plan, node in zip(plans, nodes, strict=True)
+        ]
+        adopt_rules(attributes, nodes)
+        lengths = [len(node.members) or 1 for node in nodes]
+        yield Place(
+            heads[0],
+            row.path or heads[0],
+            nodes[0],
+            row,
+            attributes,
+            lengths,
+            bool(last) and row is last[-1],
+        )
+
+
+def pair_nodes(levels: Sequence[Sequence[TreeNode]], path: str) -> Iterator[tuple[TreeNode, ...]]:
+    """Yield the rows and repeats of several trees that belong together. Raises Mismatch."""
+    if len({len(nodes) for nodes in levels}) > 1:
+        counts = " or ".join(str(len(nodes)) for nodes in levels)
+        raise Mismatch(f"{path} has {counts} steps")
+    for nodes in zip(*levels, strict=True):
+        if len({len(node.others) for node in nodes}) > 1:
+            raise Mismatch(f"{nodes[0].name or path} is repeated another number of times")
+        if all(node.nodes for node in nodes):
+            yield from pair_nodes([node.nodes for node in nodes], nodes[0].name or path)
+        elif any(node.nodes for node in nodes) and not all(is_repeat_like(node) for node in nodes):
+            raise Mismatch(f"{nodes[0].name or path} has other steps")
+        else:
+            yield nodes
+
+
+def is_repeat_like(node: TreeNode) -> bool:
+    """Return whether a node is a repeat, or a group that would be one if it had more than one member."""
+    return bool(node.members) or (len(node.nodes) == 1 and node.nodes[0].row is not None)
+
+
+def make_alike(nodes: Sequence[TreeNode], plans: Sequence[BlockPlan]) -> None:
+    """Make a repeat of one member of a group of one, where the other captures have a repeat."""
+    if not any(node.members for node in nodes):
+        return
+    for node, plan in zip(nodes, plans, strict=True):
+        if node.nodes:
+            [number] = node.list_rows()
+            node.nodes, node.members, node.length = [], [number], 1
+            node.attributes = dict(plan.rows[number].attributes)
+
+
+def adopt_rules(attributes: Sequence[dict[str, Any]], nodes: Sequence[TreeNode]) -> None:
+    """Give a repeat of one member the rules in `i` of longer ones, where they agree with its numbers."""
+    longest = max(range(len(nodes)), key=lambda k: len(nodes[k].members))
+    for own, node in zip(attributes, nodes, strict=True):
+        if len(node.members) != 1 or len(nodes[longest].members) < 2:
+            continue
+        for key, rule in attributes[longest].items():
+            column = CommonExpressions([{"i": 0}]).column(rule) if isinstance(rule, str) else None
+            if column is not None and column == [own.get(key)]:
+                own[key] = rule
+
+
+def name_head(row: Row, blocks: Plans) -> str:
+    """Return the op or block of a row."""
+    instance = row.first.instance
+    return row.first.op if instance is None else blocks.places[instance][0].name

@@ -1,0 +1,46 @@
+"""One expression in `i` for the values that an attribute has in the members of a repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+ROUNDING = 2e-6  # of rates that were rounded to six digits
+
+
+def fold_values(values: Sequence[Any]) -> Any:
+    """Return the value if all are equal, or an expression in `i`; None if they follow no rule."""
+    first = values[0]
+    if all(v == first and type(v) is type(first) for v in values):
+        return first
+    if not all(isinstance(v, bool | int | float) for v in values):
+        return None
+    if all(isinstance(v, bool) for v in values):
+        for rest in (0, 1):
+            if all(v == (i % 2 == rest) for i, v in enumerate(values)):
+                return f"i % 2 == {rest}"
+        return None
+    if any(isinstance(v, float) for v in values) and (line := fit_line(values)) is not None:
+        return line
+    if len(set(values[1:])) == 1:
+        return f"{first} if i == 0 else {values[1]}"
+    if len(set(values[:-1])) == 1:
+        return f"{values[-1]} if i == {len(values) - 1} else {first}"
+    if all(isinstance(v, int) for v in values):
+        step = values[1] - first
+        if all(b - a == step for a, b in pairwise(values)):
+            rise = "i" if step == 1 else f"{step} * i"
+            return rise if not first else f"i + {first}" if step == 1 else f"{first} + {rise}"
+        if len(values) > 3 and len(set(values[::2])) == len(set(values[1::2])) == 1:
+            return f"{first} if i % 2 == 0 else {values[1]}"
+    return None
+
+
+def fit_line(values: Sequence[float]) -> str | None:
+    """Return a + b * i for rates that rise evenly; None if they do not."""
+    first, step = values[0], (values[-1] - values[0]) / (len(values) - 1)
+    if any(abs(v - first - step * i) > ROUNDING for i, v in enumerate(values)):
+        return None
+    rise = f"{round(step, 6)} * i"
+    return rise if abs(first) < ROUNDING else f"{round(first, 6)} + {rise}"

@@ -1,0 +1,241 @@
+"""Rewrites of one instance that leave what it computes as it is, and make it what an author would write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from specbuild.importing.attention_pattern import unite_attention
+from specbuild.importing.axis_names import PlaceholderNames, number_name
+from specbuild.importing.joining import absorb_joins, hoist_joins
+from specbuild.importing.named_values import BlockInput, Instance, Published, Step, Unsupported, ValueSource
+from specbuild.importing.slicing import unite_slices
+from specbuild.importing.tables import table_attributes
+
+STRICT = ("add", "subtract", "maximum", "minimum")
+BROADCASTING = ("multiply", "divide", *STRICT)
+OPPOSITES = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!="}
+FREE_NAMES = ("C", "T", "R", "S", "K")
+
+
+def tidy_model(model: Instance, names: PlaceholderNames) -> None:
+    """Tidy the model and every instance in it. Raises Unsupported SB967 for a table without an expression."""
+    instances = list(model.walk_instances())
+    steps = [step for instance in instances for step in instance.steps]
+    for step in steps:
+        name_gathered_axes(step, names)
+    for step in steps:
+        name_free_axes(step, names)
+    for instance in instances:
+        for entry in instance.inputs:
+            entry.axes = expand_sizes(entry.axes, names)
+        for step in instance.steps:
+            settle_step(step, names)
+    for instance in instances:
+        hoist_joins(instance)
+        unite_slices(instance)
+        simplify_steps(instance)
+        unite_attention(instance)
+        sink_tables(instance)
+        simplify_steps(instance)
+    absorb_joins(instances)
+
+
+def expand_sizes(axes: dict[str, int], names: PlaceholderNames) -> dict[str, int]:
+    expanded: dict[str, int] = {}
+    for axis, size in axes.items():
+        expanded |= names.expand(axis, size)
+    return expanded
+
+
+def name_gathered_axes(step: Step, names: PlaceholderNames) -> None:
+    """Name the axes of an index that never met a named one after the axis from which it takes."""
+    if step.op != "gather":
+        return
+    for axis in [a for a in expand_sizes(step.axes, names) if names.is_free(a)]:
+        taken = {names.resolve(a) for a in expand_sizes(step.axes, names)}
+        names.bind(axis, number_name(names.resolve(step.attributes["over"]), taken))
+
+
+def name_free_axes(step: Step, names: PlaceholderNames) -> None:
+    """Name the axes of a weight or table that never met a named one; those of size 1 are left out."""
+    if step.op not in ("weight", "const", "expand"):
+        return
+    axes = expand_sizes(step.attributes["axes"], names)
+    if step.op != "expand":
+        axes = {a: n for a, n in axes.items() if n > 1 or not names.is_free(a)}
+    for axis in [a for a in axes if names.is_free(a)]:
+        taken = {names.resolve(a) for a in (*axes, *expand_sizes(step.axes, names))}
+        wanted = next((n for n in FREE_NAMES if n not in taken), number_name("K", taken))
+        names.bind(axis, wanted)
+    step.attributes["axes"] = {names.resolve(a): n for a, n in axes.items()}
+
+
+def settle_step(step: Step, names: PlaceholderNames) -> None:
+    """Write the names of axes that have been found into a step, and the numbers of a table as an expression."""
+    step.attributes = settle_value(step.attributes, names)
+    step.axes = expand_sizes(step.axes, names)
+    if step.op in ("weight", "const"):
+        step.axes = dict(step.attributes["axes"])
+    if step.op == "const" and step.table is not None:
+        settle_table(step)
+
+
+def settle_value(value: Any, names: PlaceholderNames) -> Any:
+    if isinstance(value, str):
+        return names.resolve(value) if value.startswith("?") else value
+    if isinstance(value, dict):
+        return {settle_value(k, names): settle_value(v, names) for k, v in value.items()}
+    return [settle_value(v, names) for v in value] if isinstance(value, list) else value
+
+
+def settle_table(step: Step) -> None:
+    axes = step.attributes["axes"]
+    data = step.table.reshape(tuple(axes.values()))
+    found = table_attributes(data, list(axes))
+    if found is not None:
+        step.attributes |= found
+    elif step.table_name and step.attributes.get("dtype", "float") == "float":
+        step.op, step.attributes = "weight", {"axes": axes, "trained": False}
+        step.name, step.weights = step.table_name.rpartition(".")[2], {"": Published(step.table_name)}
+    else:
+        raise Unsupported(
+            f"no expression was found for the table {step.table_name or 'of constants'} with the sizes {list(data.shape)}",
+            "make it a buffer of floats, or compute it from the indices of its axes",
+            "SB967",
+        )
+
+
+# -------------------------------------------------------------------------------------------- simplifications
+
+Rewrite = Callable[[Step, Step], bool]
+
+
+def simplify_steps(instance: Instance) -> None:
+    """Apply the rewrites of a step and the one before it until none applies, and remove steps that nothing reads."""
+    while remove_unused(instance) or rewrite_once(instance) or drop_expansions(instance):
+        pass
+
+
+def list_reads(instance: Instance) -> Counter[Step | BlockInput]:
+    """Count how often the value of each step and input is read."""
+    reads = [source.step for step in instance.steps for source in step.sources]
+    return Counter([*reads, *(source.step for source in instance.outputs)])
+
+
+def remove_unused(instance: Instance) -> bool:
+    reads = list_reads(instance)
+    unused = [s for s in instance.steps if not reads[s] and not s.instance]
+    for step in unused:
+        instance.steps.remove(step)
+    return bool(unused)
+
+
+def rewrite_once(instance: Instance) -> bool:
+    """Apply one rewrite; returns whether there was any."""
+    reads = list_reads(instance)
+    for step in instance.steps:
+        before = step.sources[0].step if len(step.sources) == 1 else None
+        if isinstance(before, Step) and reads[before] == 1 and any(rule(before, step) for rule in REWRITES):
+            replace_step(instance, step, ValueSource(before))
+            return True
+        if step.op == "rename" and not step.attributes["axes"]:
+            replace_step(instance, step, step.sources[0])
+            return True
+    return False
+
+
+def drop_expansions(instance: Instance) -> bool:
+    """Remove an `expand` before a sum or product with a value that has its axes anyway; returns whether there was any."""
+    reads = list_reads(instance)
+    for step in instance.steps:
+        if step.op not in BROADCASTING or len(step.sources) != 2 or step.roles:
+            continue
+        for source, other in (step.sources, step.sources[::-1]):
+            before = source.step
+            if not isinstance(before, Step) or before.op != "expand" or reads[before] != 1:
+                continue
+            if other.step.axes.items() >= before.attributes["axes"].items():
+                if step.op in STRICT:
+                    step.attributes["broadcast"] = True
+                replace_step(instance, before, before.sources[0])
+                return True
+    return False
+
+
+def replace_step(instance: Instance, step: Step, source: ValueSource) -> None:
+    """Remove a step; what read it reads another value."""
+    instance.steps.remove(step)
+    for other in instance.steps:
+        other.sources = [source if s.step is step else s for s in other.sources]
+    instance.outputs = [source if s.step is step else s for s in instance.outputs]
+
+
+def drop_kept_axes(before: Step, step: Step) -> bool:
+    """Let a reduction not keep the axes that are removed after it."""
+    if step.op != "squeeze" or not before.attributes.get("keep"):
+        return False
+    over = before.attributes["over"]
+    if ({over} if isinstance(over, str) else set(over)) != set(step.attributes["over"]):
+        return False
+    del before.attributes["keep"]
+    before.axes = step.axes
+    return True
+
+
+def sink_tables(instance: Instance) -> None:
+    """Move what depends on no input, such as a table of biases, to where it is read first."""
+    tables: set[Step | BlockInput] = set()
+    for step in instance.steps:
+        if step.op in ("weight", "const") or (step.sources and {s.step for s in step.sources} <= tables):
+            tables.add(step)
+    if not any(step.op == "gather" for step in tables if isinstance(step, Step)):
+        return  # a weight by itself stands where its author reads it
+    placed: list[Step] = []
+    for step in reversed(instance.steps):
+        readers = [i for i, other in enumerate(placed) if any(s.step is step for s in other.sources)]
+        at = readers[-1] + 1 if step in tables and readers else len(placed)
+        placed.insert(at, step)
+    instance.steps[:] = placed[::-1]
+
+
+def spread_table(before: Step, step: Step) -> bool:
+    """Give a table of one number the axes along which it is repeated."""
+    if before.op != "const" or step.op != "expand" or "value" not in before.attributes:
+        return False
+    before.attributes["axes"] = {**step.attributes["axes"], **before.attributes["axes"]}
+    before.axes = step.axes
+    return True
+
+
+def negate_table(before: Step, step: Step) -> bool:
+    """Write the opposite of a table that compares its axes."""
+    words = str(before.attributes.get("value", "")).split()
+    if before.op != "const" or step.op != "logical_not" or len(words) != 3 or words[1] not in OPPOSITES:
+        return False
+    before.attributes["value"] = f"{words[0]} {OPPOSITES[words[1]]} {words[2]}"
+    return True
+
+
+def join_scales(before: Step, step: Step) -> bool:
+    if before.op != "scale" or step.op != "scale" or set(before.attributes) != {"by"}:
+        return False
+    if set(step.attributes) != {"plus"}:
+        return False
+    before.attributes |= step.attributes
+    return True
+
+
+def join_renames(before: Step, step: Step) -> bool:
+    if before.op != "rename" or step.op != "rename":
+        return False
+    first, second = before.attributes["axes"], step.attributes["axes"]
+    joined = {a: second.get(b, b) for a, b in first.items()}
+    joined |= {a: b for a, b in second.items() if a not in first.values()}
+    before.attributes["axes"] = {a: b for a, b in joined.items() if a != b}
+    before.axes = step.axes
+    return True
+
+
+REWRITES: Iterable[Rewrite] = (drop_kept_axes, join_scales, join_renames, spread_table, negate_table)

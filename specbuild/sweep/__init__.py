@@ -1,0 +1,1 @@
+"""Many models from one spec: a grid of variants and parameter values."""

@@ -1,0 +1,112 @@
+"""`specbuild check` finds the errors in parts of a file that its model does not use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from specbuild.cli.check import check_spec
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+
+FILE = """\
+specbuild: 1
+model: Net
+imports: {Other: ./other.yaml#Other}
+params:
+  width: 8
+  mode: {enum: [fast, slow], default: fast}
+variants:
+  small: {width: 4}
+  wide: {width: 16}
+inputs: {image: {C: 3, H: 8, W: 8}}
+blocks:
+  Unused:
+    params:
+      reduction: 4
+      norm: {type: block, default: none}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: x.C // reduction, kernel: 3}
+        as: down
+        when: reduction > 1
+      - use: norm
+      - relu
+      - resize: {like: down}
+      - do:
+          - linear: {features: 2 * down.C, init: normal(0.02)}
+        repeat: reduction
+      - add: [prev, prev]
+    outputs: {y: down}
+steps:
+  - conv: {channels: width, kernel: 3}
+  - do:
+      - conv: {channels: width, kernel: 1}
+    when: width > 12
+weights:
+  torchvision: {"features.{i}.{rest}": "conv.{rest}"}
+"""
+
+
+def find_errors(folder: Path, old: str, new: str) -> list[str]:
+    assert FILE.count(old) == 1
+    file = folder / "net.yaml"
+    file.write_text(FILE.replace(old, new))
+    (folder / "other.yaml").write_text("specbuild: 1\nblocks: {Other: {inputs: {x: [C]}, steps: [relu]}}\n")
+    try:
+        check_spec(str(file), None, None, None)
+    except SpecErrors as several:
+        found = several.errors
+    except SpecError as error:
+        found = (error,)
+    else:
+        return []
+    return [f"{error.location.line}: {error.code}: {error.message}" for error in found if error.location]
+
+
+def test_the_file_is_valid(tmp_path: Path) -> None:
+    assert find_errors(tmp_path, "relu", "relu") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("./other.yaml#", "./nowhere.yaml#", "3: SB001: there is no file './nowhere.yaml'"),
+        (
+            "reduction: 4",
+            "reduction: {type: int, default: nowhere}",
+            "14: SB302: nothing is named 'nowhere' here",
+        ),
+        ("default: none", "default: noen", "15: SB201: there is no op 'noen'"),
+        (
+            "default: none",
+            "default: [1]",
+            "15: SB102: 'default' must be the name of an op or block, or a mapping",
+        ),
+        ("default: fast", "default: faster", "6: SB304: mode must be one of fast and slow, not faster"),
+        ("x.C // reduction", "x.C // reductoin", "18: SB302: nothing is named 'reductoin' here"),
+        ("x.C // reduction", "x.C //", "18: SB301: `x.C //` is not an expression"),
+        (
+            "kernel: 3}\n        as",
+            "kernel: {Z: 3}}\n        as",
+            "18: SB404: kernel is given for Z, but the window is over H and W",
+        ),
+        ("reduction > 1", "reduction = 1", "20: SB301: `reduction = 1` is not an expression"),
+        ("use: norm", "use: nrom", "21: SB202: 'nrom' is not a parameter of type `block`"),
+        ("like: down", "like: dwon", "23: SB202: no step or input is named 'dwon'"),
+        ("2 * down.C", "2 * dwon.C", "25: SB302: nothing is named 'dwon' here"),
+        ("normal(0.02)", "nowhere", "25: SB305: "),
+        ("repeat: reduction", "repeat: reductoin", "26: SB302: nothing is named 'reductoin' here"),
+        ("[prev, prev]", "[prev, dwon]", "27: SB202: no step or input is named 'dwon'"),
+        ("{y: down}", "{y: dwon}", "28: SB202: no step or input is named 'dwon'"),
+        ("width: 16", "width: []", "9: SB305: [] is not an integer"),
+        ("width: 16", "width: nowhere", "9: SB302: nothing is named 'nowhere' here"),
+        ("kernel: 1}", "kernel: {Z: 1}}", "32: SB404: "),
+        ("{i}.{rest}", "{i} [{rest", "35: SB302: 'features.{i} [{rest' has no field 'rest'"),
+        ("conv.{rest}", "conv.{rset}", "35: SB302: 'features.{i}.{rest}' has no field 'rset'"),
+    ],
+)
+def test_an_error_in_a_part_that_is_not_used(old: str, new: str, expected: str, tmp_path: Path) -> None:
+    errors = find_errors(tmp_path, old, new)
+    assert len(errors) == 1
+    assert errors[0].startswith(expected)

@@ -1,0 +1,112 @@
+"""`specbuild expand`: many models from one spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specbuild import load
+from specbuild.cli import main
+
+NET = """\
+specbuild: 1
+model: Net
+params: {width: {type: int, min: 1}, groups: 1, unused: 1}
+variants: {small: {groups: 1}, large: {groups: 4}}
+inputs: {image: {C: 4, H: 8, W: 8}}
+steps:
+  - conv: {channels: width, groups: groups}
+"""
+Expand = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
+@pytest.fixture
+def expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Expand:
+    (tmp_path / "net.yaml").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+
+    def expand(*arguments: str, manifest: str = "manifest.jsonl") -> tuple[int, list[dict[str, Any]], str]:
+        code = main(["expand", "net.yaml", "-o", "sweep", *arguments])
+        file = Path("sweep") / manifest
+        lines = file.read_text().splitlines() if file.exists() else []
+        said = capsys.readouterr()
+        return code, [json.loads(line) for line in lines], said.out + said.err
+
+    return expand
+
+
+def test_all_combinations(expand: Expand) -> None:
+    code, points, said = expand("--set", "width=8,16", "--variant", "small,large")
+    assert code == 0 and said == "sweep/manifest.jsonl: 4 points: 4 written\n"
+    assert [(p["variant"], p["set"], p["parameters"]) for p in points] == [
+        ("small", {"width": 8}, 296),
+        ("small", {"width": 16}, 592),
+        ("large", {"width": 8}, 80),
+        ("large", {"width": 16}, 160),
+    ]
+    assert points[0].keys() == {
+        "specbuild", "version", "command", "point", "variant", "set", "status", "name", "class", "parameters",
+        "multiply_adds", "files", "errors",
+    }  # fmt: skip
+    for point in points:
+        model = load("net.yaml", variant=point["variant"], **point["set"])
+        for backend, file in point["files"].items():
+            assert (Path("sweep") / file).read_text() == model.source(backend)
+    assert expand("--set", "width=8,16", "--variant", "small,large")[2].endswith("4 points: 4 unchanged\n")
+
+
+def test_equal_code_is_written_once(expand: Expand) -> None:
+    code, points, said = expand("--set", "width=8", "--set", "unused=1,2", "-b", "torch")
+    assert code == 0 and said.endswith("2 points: 1 written, 1 duplicate\n")
+    assert points[0]["files"] == points[1]["files"]
+    assert [path.name for path in Path("sweep").glob("*.py")] == [points[0]["files"]["torch"]]
+
+
+def test_shards_share_a_folder(expand: Expand) -> None:
+    found = []
+    for shard in ("1/2", "2/2"):
+        name = f"manifest-{shard.replace('/', '-of-')}.jsonl"
+        code, points, _ = expand("--set", "width=4,8,12", "--shard", shard, "-b", "keras", manifest=name)
+        assert code == 0
+        found += [(point["point"], point["set"]["width"]) for point in points]
+    assert sorted(found) == [(0, 4), (1, 8), (2, 12)]
+    assert len(list(Path("sweep").glob("*.py"))) == 3
+
+
+def test_limits_and_refused_points(expand: Expand) -> None:
+    arguments = ("--set", "width=6,8,1000", "--variant", "large", "--max-params", "1k", "-b", "torch")
+    code, points, said = expand(*arguments)
+    assert [point["status"] for point in points] == ["invalid", "written", "too_large"]
+    assert code == 3 and "3 points: 1 invalid, 1 written, 1 too large" in said
+    assert points[0]["errors"][0]["code"] in said and "--skip-invalid leaves such points out" in said
+    assert points[2]["parameters"] > 1000 and points[2]["files"] == {}
+    code, points, said = expand(*arguments, "--skip-invalid")
+    assert code == 0 and "error" not in said and points[0]["errors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "give the values of a parameter"),
+        (("--set", "width=1", "--shard", "3/2"), 2, "a shard is written as 1/4"),
+        (("--set", "widht=1", "--skip-invalid"), 3, "did you mean 'width'?"),
+        (("--set", "width=1", "--variant", "small,huge", "--skip-invalid"), 3, "Net has no variant 'huge'"),
+        (("--set", "groups=1"), 3, "Net needs a value for 'width'"),
+        (("--set", f"width={','.join(map(str, range(10_001)))}"), 2, "10,001 points"),
+    ],
+)
+def test_refusals(expand: Expand, arguments: tuple[str, ...], code: int, message: str) -> None:
+    found, points, said = expand(*arguments)
+    assert (found, points) == (code, []) and message in said
+    assert not Path("sweep").exists()
+
+
+def test_a_file_of_another_kind_stays(expand: Expand) -> None:
+    Path("sweep").mkdir()
+    Path("sweep/manifest.jsonl").write_text("mine\n")
+    assert main(["expand", "net.yaml", "-o", "sweep", "--set", "width=4"]) == 2
+    assert Path("sweep/manifest.jsonl").read_text() == "mine\n"

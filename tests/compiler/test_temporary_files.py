@@ -1,0 +1,79 @@
+"""A process that is killed while it writes leaves at most one temporary file, which the next one removes."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from specbuild.compiler.output_files import replace_file, replacement_file
+
+ROOT = Path(__file__).parents[2]
+pytest.importorskip("fcntl")
+
+WRITER = """
+import sys
+from pathlib import Path
+from specbuild.compiler.output_files import replace_file
+print("ready", flush=True)
+while True:
+    for letter in (b"a", b"b"):
+        replace_file(Path(sys.argv[1]), letter * 3_000_000)
+"""
+
+
+def list_temporary(folder: Path) -> list[Path]:
+    return list(folder.glob(".specbuild-*"))
+
+
+def test_kills(tmp_path: Path) -> None:
+    """Killed at random times: the file is whole, and there is never more than one temporary file."""
+    target, pause = tmp_path / "net.py", random.Random(0)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    left = 0
+    for _ in range(8):
+        command = [sys.executable, "-c", WRITER, str(target)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            time.sleep(pause.uniform(0.02, 0.1))
+            process.kill()
+        left += len(list_temporary(tmp_path))
+        assert len(list_temporary(tmp_path)) <= 1
+        assert not target.exists() or target.read_bytes() in (b"a" * 3_000_000, b"b" * 3_000_000)
+    assert left, "no kill came while a file was being written"
+    replace_file(target, "done")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
+
+
+def test_live_process_keeps_its_file(tmp_path: Path) -> None:
+    with replacement_file(tmp_path / "a.py") as temporary:
+        temporary.write_text("a")
+        replace_file(tmp_path / "b.py", "b")
+        assert list_temporary(tmp_path) == [temporary]
+    assert (tmp_path / "a.py").read_text() == "a"
+    assert list_temporary(tmp_path) == []
+
+
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+    """A link with such a name is not followed, and other files stay."""
+    (tmp_path / "notes").write_text("kept")
+    (tmp_path / ".specbuild-link.tmp").symlink_to("notes")
+    (tmp_path / ".specbuild-notes").write_text("kept")
+    replace_file(tmp_path / "net.py", "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".specbuild-link.tmp",
+        ".specbuild-notes",
+        "net.py",
+        "notes",
+    ]
+
+
+def test_exception_removes_the_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), replacement_file(tmp_path / "a.py"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []

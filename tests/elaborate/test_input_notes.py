@@ -1,0 +1,67 @@
+"""What `check` says about inputs that nothing reads, about the batch, and about a missing version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from specbuild.compiler.pipeline import build_graph, elaborate_model, open_spec
+from specbuild.elaborate.notes import input_notes, version_notes
+from specbuild.weights.published_names import convert_published_weights
+
+SPEC = """model: Net
+inputs: {x: {C: 4}, unused: {C: 4}, like: {C: 8}, picture: {N: 3, C: 1, H: 3, W: 3}}
+blocks:
+  Two:
+    inputs: {a: [C], b: [C], c: [C], d: [C]}
+    steps:
+      - linear: {features: c.C}
+    outputs: {first: linear, second: d}
+  Table:
+    steps:
+      - weight: {axes: {C: 4}}
+steps:
+  - Two:
+    from: [x, x, like, x]
+    as: two
+  - linear: {features: 2 * like.C}
+    as: y
+  - Table:
+    from: x
+    as: table
+  - add: [table, two.second]
+    as: sum
+  - mean: {over: [N, H, W]}
+    from: picture
+    as: z
+outputs: [y, z, sum]
+"""
+
+
+def test_notes() -> None:
+    spec, files = open_spec(SPEC)
+    notes = input_notes(spec, elaborate_model(spec, files).graph)
+    assert sorted((note.location.line, note.message) for note in notes if note.location) == [
+        (2, "N is an axis of each sample of picture: the batch is implied and has no name"),
+        (2, "nothing in Net reads its input unused"),
+        (5, "nothing in Two reads its input b"),
+        (9, "nothing in Table reads its input x"),
+    ]
+    assert [note.location.line for note in version_notes(spec) if note.location] == [1]
+    assert not version_notes(open_spec(f"specbuild: 1\n{SPEC}")[0])
+
+
+def test_rules_of_an_alias(tmp_path: Path) -> None:
+    """Rules for weights in a file whose only step is an imported model come before those of the import."""
+    inner = "specbuild: 1\nmodel: Inner\ninputs: {x: {C: 4}}\nsteps:\n  - {linear: {features: 4}, as: fc}\nweights:\n"
+    (tmp_path / "inner.yaml").write_text(
+        f"{inner}  one: {{'a.{{rest}}': 'fc.{{rest}}'}}\n  two: {{'b.{{rest}}': 'fc.{{rest}}'}}\n"
+    )
+    outer = "specbuild: 1\nmodel: Outer\nimports: {Inner: ./inner.yaml}\ninputs: {x: {C: 4}}\nsteps:\n  - Inner\nweights:\n"
+    (tmp_path / "outer.yaml").write_text(f"{outer}  one: {{'c.{{rest}}': 'fc.{{rest}}'}}\n")
+    graph = build_graph(tmp_path / "outer.yaml")
+    tensors = {"weight": np.zeros((4, 4)), "bias": np.zeros(4)}
+    for naming, prefix in (("one", "c"), ("two", "b")):
+        published = {f"{prefix}.{name}": value for name, value in tensors.items()}
+        assert set(convert_published_weights(graph, naming, published)) == {"fc.weight", "fc.bias"}

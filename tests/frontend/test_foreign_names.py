@@ -1,0 +1,115 @@
+"""Names of PyTorch, Keras, JAX and timm: the hint is the whole step to write, and it works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from specbuild import load
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, Replacement, suggest_step
+from specbuild.frontend.library import full_library_index, library_names
+from specbuild.ops import OPS
+from specbuild.ops.base import list_attributes
+
+HEAD = "specbuild: 1\nmodel: Net\ninputs: {image: {C: 8, H: 8, W: 8}}\nsteps:\n  - "
+
+
+def find_errors(text: str) -> Sequence[SpecError]:
+    with pytest.raises((SpecError, SpecErrors)) as caught:
+        load(text)
+    return caught.value.errors if isinstance(caught.value, SpecErrors) else [caught.value]
+
+
+# A step as other libraries call it, and the one to write.
+STEPS = {
+    "Dense: {units: 10}": "linear: {features: 10}",
+    "fc: 10": "linear: {features: 10}",
+    "Linear: {in_features: 8, out_features: 10, bias: false}": "linear: {features: 10, bias: false}",
+    "Conv2d: {in_channels: 3, out_channels: 8, kernel_size: 3, padding: 1}": "conv: {channels: 8, kernel: 3, padding: 1}",
+    "Conv2D: {filters: 8, kernel_size: 3, strides: 2, use_bias: false}": "conv: {channels: 8, kernel: 3, stride: 2, bias: false}",
+    "DepthwiseConv2D: {kernel_size: 3}": "conv: {channels: x.C, groups: x.C, kernel: 3}",
+    "deconv: {out_channels: 4, kernel_size: 2, stride: 2}": "conv_transpose: {channels: 4, kernel: 2, stride: 2}",
+    "bn": "- batch_norm",
+    "BatchNorm2d: {eps: 0.001}": "batch_norm: {epsilon: 0.001}",
+    "GroupNorm: {num_groups: 4}": "group_norm: {groups: 4}",
+    "MaxPooling2D: {pool_size: 2}": "max_pool: {kernel: 2}",
+    "GlobalAveragePooling2D": "mean: {over: [H, W]}",
+    "Upsample: {scale_factor: 2, mode: bilinear}": "resize: {scale: 2, mode: bilinear}",
+    "UpSampling2D: 2": "resize: {scale: 2}",
+    "interpolate: {size: [3, 3]}": "resize: {size: [3, 3]}",
+    "swish": "- silu",
+    "ReLU": "- relu",
+    "LeakyReLU: {negative_slope: 0.1}": "leaky_relu: {slope: 0.1}",
+    "Dropout: 0.3": "dropout: {rate: 0.3}",
+    "dropout2d: {p: 0.3}": "dropout: {over: [H, W], rate: 0.3}",
+    "StochasticDepth: {p: 0.1}": "drop_path: {rate: 0.1}",
+    "cat: [image, image]": "concat: [image, image]",
+    "PixelShuffle: {upscale_factor: 2}": "pixel_shuffle: {factor: 2}",
+    "cbam: {ratio: 4}": "CBAM: {ratio: 4}",
+}
+
+
+@pytest.mark.parametrize(("foreign", "own"), STEPS.items(), ids=[s.split(":")[0] for s in STEPS])
+def test_the_hint_is_the_step_to_write(foreign: str, own: str) -> None:
+    error = find_errors(HEAD + foreign + "\n")[0]
+    assert (error.code, error.hint) == ("SB201", f"write `{own}`")
+    if "ratio" not in own:  # its parameter is told next
+        load(HEAD + own.removeprefix("- ").replace("x.C", "image.C") + "\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["reshape", "permute", "einsum", "matmul", "identity", "Lambda", "Sequential"]
+)
+def test_what_is_no_single_op_has_advice(name: str) -> None:
+    hint = suggest_step(name, None, ())
+    assert hint == REPLACEMENTS[name.lower()].advice
+
+
+ATTRIBUTES = {
+    "conv: {filters: 8, kernel_size: 3}": ["write `channels: 8`", "write `kernel: 3`"],
+    "conv: {features: 8}": ["write `channels: 8`"],
+    "conv: {in_channels: 3, channels: 8}": ["remove it: the compiler infers it"],
+    "linear: {units: 8}": ["write `features: 8`"],
+    "linear: {channels: 8}": ["write `features: 8`"],
+    "max_pool: {pool_size: 2, strides: 2}": ["write `kernel: 2`", "write `stride: 2`"],
+    "dropout: {p: 0.1}": ["write `rate: 0.1`"],
+    "softmax: {dim: 1}": ["write `over: ...` with the name of the axis, such as C or H"],
+    "batch_norm: {eps: 0.1}": ["write `epsilon: 0.1`"],
+    "CBAM: {ratio: 4}": ["write `reduction: 4`"],
+}
+
+
+@pytest.mark.parametrize("step", ATTRIBUTES)
+def test_attributes_of_other_libraries(step: str) -> None:
+    assert [(error.code, error.hint) for error in find_errors(f"{HEAD}{step}\n")] == [
+        ("SB101", hint) for hint in ATTRIBUTES[step]
+    ]
+
+
+def test_every_replacement_exists() -> None:
+    own_names = {name.replace("_", "") for name in OPS}
+    for name, replacement in REPLACEMENTS.items():
+        assert name not in own_names, "an op of this name would never be looked up here"
+        if replacement.advice:
+            assert replacement == Replacement(advice=replacement.advice)
+        elif replacement.op not in full_library_index():
+            attributes = list_attributes(OPS[replacement.op])
+            assert {*replacement.given, *filter(None, [replacement.alone])} <= {*attributes}, name
+    every_attribute = {name for op in OPS.values() for name in list_attributes(op)} | {
+        "heads",
+        "reduction",
+        "kv_heads",
+    }
+    for names in ATTRIBUTE_NAMES.values():
+        assert set(re.findall(r"\w+", names)) <= every_attribute
+
+
+def test_other_names_of_library_blocks() -> None:
+    told = {name: block.name for block in library_blocks().values() for name in block.about.names}
+    assert library_names() == told
+    assert suggest_step("SEBlock", {"reduction": 8}, ()) == "write `SqueezeExcitation: {reduction: 8}`"
+    assert suggest_step("squeeze_excite", None, ()) == "write `- SqueezeExcitation`"

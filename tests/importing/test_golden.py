@@ -1,0 +1,68 @@
+"""Specs that are read beside those written by hand. SPECBUILD_UPDATE=1 writes them anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from specbuild import load
+from specbuild.importing.importer import import_trace
+from specbuild.importing.recorder_worker import ConstructorWatch
+from specbuild.importing.trace import trace_from_json
+from tests.importing.compared import import_live
+from tests.torchvision_operators import operators_of_torchvision
+
+OPERATORS = operators_of_torchvision()
+FOLDER = Path(__file__).parent
+NAMES = {
+    "resnet50": "ResNet50",
+    "mobilenet_v2": "MobileNetV2",
+    "convnext_tiny": "ConvNextTiny",
+    "densenet121": "DenseNet121",
+    "efficientnet_b0": "EfficientNetB0",
+    "swin_t": "SwinTiny",
+}
+SIZES = {"swin_t": 224}
+
+
+def check_golden(path: Path, text: str) -> None:
+    if os.environ.get("SPECBUILD_UPDATE") == "1":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torchvision_becomes_what_a_person_would_write(name: str) -> None:
+    models: Any = pytest.importorskip("torchvision.models")
+    with ConstructorWatch() as watch:
+        model = models.get_model(name, weights=None)
+    size = SIZES.get(name, 64)
+    imported = import_live(model, {"image": torch.zeros(3, 3, size, size)}, NAMES[name], watch)
+    assert imported.model.parameters == sum(p.numel() for p in model.parameters())
+    check_golden(FOLDER / "golden" / f"{name}.yaml", imported.text)
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "traces").glob("*.json")), ids=lambda path: path.stem)
+def test_a_stored_trace_needs_no_framework(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    trace = trace_from_json(text)
+    assert trace.to_json() == text.rstrip("\n")
+    axes = dict.fromkeys(trace.inputs, ("C", "H", "W"))
+    check_golden(path.with_suffix(".yaml"), import_trace("Net", trace, {}, axes).text)
+
+
+def test_another_version_of_a_trace_is_refused() -> None:
+    with pytest.raises(ValueError, match="a trace of version 2, not 1"):
+        trace_from_json('{"version": 2}')
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "golden").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_imported_spec_is_one_like_any_other(path: Path) -> None:
+    """It takes another number of classes, has a block in it that others can use, and compiles to Keras."""
+    model = load(path, num_classes=10)
+    assert model.graph.outputs[""].type.sizes == {"C": 10}
+    assert "Conv2D(" in model.source("keras")

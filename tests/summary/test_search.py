@@ -1,0 +1,106 @@
+"""`specbuild library search`: by names, those of other libraries, papers, authors, years and tags."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from specbuild.frontend.document import BlockDef
+from specbuild.frontend.editor_schema import library_blocks
+from specbuild.summary.search import list_kinds, search_library, split_words
+from tests.cli.test_cli import Run, run
+
+__all__ = ["run"]
+
+BLOCKS = library_blocks()
+
+FIRST = {  # what is found first
+    "se": "SqueezeExcitation",
+    "SE": "SqueezeExcitation",
+    "squeeze and excitation": "SqueezeExcitation",
+    "1709.01507": "SqueezeExcitation",
+    "arXiv:1709.01507": "SqueezeExcitation",
+    "SEBlock": "SqueezeExcitation",
+    "squeeze_excite": "SqueezeExcitation",
+    "squeezeexcitation": "SqueezeExcitation",
+    "Hu 2017": "SqueezeExcitation",
+    "MHSA": "MultiHeadAttention",
+    "multi-head self-attention": "MultiHeadAttention",
+    "attention is all you need": "MultiHeadAttention",
+    "Radenovic": "GeneralizedMean",
+    "GeM": "GeneralizedMean",
+    "fpn": "FeaturePyramid",
+    "bifpn": "BidirectionalPyramid",
+    "MUTAN": "TuckerFusion",
+    "iAFF": "IterativeAttentionalFusion",
+    "grouped-query": "MultiHeadAttention",
+    "LayerNorm": "layer_norm",
+    "resnet50": "ResNet",
+}
+
+
+@pytest.mark.parametrize("query", FIRST)
+def test_what_is_found_first(query: str) -> None:
+    assert search_library(query)[0].name == FIRST[query]
+
+
+def test_every_word_must_match() -> None:
+    assert search_library("squeeze Woo") == []
+    assert {entry.name for entry in search_library("Woo gate spatial")} >= {"CBAM", "SpatialAttention"}
+
+
+def test_short_words_are_found_whole() -> None:
+    assert "DenseBlock" not in {entry.name for entry in search_library("se")}
+    assert "DenseBlock" in {entry.name for entry in search_library("dens")}
+
+
+def test_only_of_a_kind() -> None:
+    found = search_library("attention", "necks")
+    assert found and {entry.kind for entry in found} == {"necks"}
+    assert {"attention", "necks", "norm"} <= set(list_kinds())
+
+
+def test_words_of_names() -> None:
+    assert split_words("SEBlock squeeze_excite ConvLSTM2D") == [
+        "se",
+        "block",
+        "squeeze",
+        "excite",
+        "conv",
+        "lstm2d",
+    ]
+    assert split_words("1709.01507, A2-Nets") == ["1709.01507", "a2", "nets"]
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=lambda block: block.name)
+def test_every_block_says_where_it_comes_from(block: BlockDef) -> None:
+    about = block.about
+    assert about.title and about.authors and about.year, "add `about` to the block or to its file"
+    if about.arxiv and "/" not in about.arxiv:
+        assert 2000 + int(about.arxiv[:2]) == about.year, "the year of its number at arXiv"
+
+
+def test_the_command(run: Run) -> None:
+    shown = run("library", "search", "1709.01507").out
+    assert shown.startswith("SqueezeExcitation")
+    assert "Hu et al. 2017, Squeeze-and-excitation networks, arXiv 1709.01507" in " ".join(shown.split())
+    found = json.loads(run("library", "search", "squeeze", "excitation", "--json").out)["found"]
+    assert found[0]["name"] == "SqueezeExcitation" and found[0]["kind"] == "attention"
+    assert found[0]["file"] == "library:attention/squeeze_excitation.yaml" and found[0]["year"] == 2017
+    assert json.loads(run("library", "search", "no such thing", "--json").out)["found"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["search", "sqeeze_excite"], "did you mean 'squeeze_excite'?"),
+        (["search", "se", "--kind", "atention"], "did you mean 'attention'?"),
+        (["show", "SEBlock"], "here it is SqueezeExcitation"),
+        (["show", "SqueezExcitation"], "did you mean 'SqueezeExcitation'?"),
+    ],
+)
+def test_hints(run: Run, arguments: list[str], hint: str) -> None:
+    refused = run("library", *arguments)
+    assert refused.code == 2
+    assert hint in " ".join(refused.err.replace("│", " ").split())

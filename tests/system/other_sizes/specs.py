@@ -1,0 +1,300 @@
+"""Small specs whose steps read, fix or change a size. `@T` in an input stands for a size that is tried at several values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A spec without its first line and name, its declared sizes, and others to run the emitted file at."""
+
+    text: str
+    declared: dict[str, int]
+    others: tuple[dict[str, int], ...] = field(default=())
+
+
+def tokens(steps: str, *others: int, declared: int = 5, blocks: str = "") -> Sized:
+    """A spec on tokens with the input `x`."""
+    text = f"inputs: {{x: {{T: @T, C: 8}}}}\n{blocks}steps:\n{steps}"
+    return Sized(text, {"T": declared}, tuple({"T": n} for n in others))
+
+
+def maps(steps: str, *others: tuple[int, int], declared: tuple[int, int] = (8, 8), blocks: str = "") -> Sized:
+    """A spec on a map with the input `x`."""
+    text = f"inputs: {{x: {{C: 4, H: @H, W: @W}}}}\n{blocks}steps:\n{steps}"
+    return Sized(text, dict(zip("HW", declared, strict=True)), tuple({"H": h, "W": w} for h, w in others))
+
+
+SPECS = {
+    "table": tokens("- weight: {axes: {T: 5, C: 8}, init: normal(1)}\n  as: t\n- add: [x, t]\n", 1, 4),
+    "table_of_input": tokens(
+        "- weight: {axes: {T: x.T, C: 8}, init: normal(1)}\n  as: t\n- add: [x, t]\n", 1, 7
+    ),
+    "factor": tokens("- weight: {axes: {T: 5}, init: normal(1)}\n  as: t\n- multiply: [x, t]\n", 1, 10),
+    "const": tokens("- const: {axes: {T: 5}, value: T + 1}\n  as: t\n- multiply: [x, t]\n", 1, 3),
+    "table_in_block": tokens(
+        "- linear: {features: 4}\n- Add:\n",
+        1,
+        6,
+        blocks="blocks: {Add: {inputs: {x: [T, C]}, steps: ["
+        "{weight: {axes: {T: x.T, C: x.C}, init: normal(1)}, as: t}, {add: [x, t]}]}}\n",
+    ),
+    "table_by_parameter": tokens(
+        "- Add: {length: 5}\n",
+        1,
+        6,
+        blocks="blocks: {Add: {params: {length: int}, inputs: {x: [T, C]}, steps: ["
+        "{weight: {axes: {T: length, C: x.C}, init: normal(1)}, as: t}, {add: [x, t]}]}}\n",
+    ),
+    "queries": tokens(
+        "- weight: {axes: {T: 3, C: 8}, init: normal(1)}\n  as: q\n- concat: {of: [q, x], over: T}\n  as: joined\n"
+        "- weight: {axes: {T: 8, C: 8}, init: normal(1)}\n  as: t\n- add: [joined, t]\n",
+        1,
+        4,
+    ),
+    "product": tokens(
+        "- weight: {axes: {T: 5, R: 3}, init: normal(1)}\n  as: t\n- contract: {of: [x, t], over: T}\n", 1, 3
+    ),
+    "renamed": tokens(
+        "- linear: {features: 8}\n- rename: {axes: {T: S}}\n- relu:\n  as: y\n"
+        "- weight: {axes: {S: 5, C: 8}, init: normal(1)}\n  as: t\n- add: [y, t]\n",
+        1,
+        3,
+    ),
+    "flat_linear": maps(
+        "- conv: {channels: 4, stride: 2}\n- flatten: {axes: [C, H, W]}\n- linear: {features: 3}\n",
+        (7, 8),
+        (8, 16),
+        (4, 4),
+    ),
+    "flat_linear_in_block": maps(
+        "- Head:\n",
+        (4, 16),
+        (16, 16),
+        blocks="blocks: {Head: {inputs: {x: [C, H, W]}, steps: ["
+        "{flatten: {axes: [C, H, W]}}, {linear: {features: 3}}]}}\n",
+    ),
+    "grid": tokens(
+        "- unflatten: {axis: T, into: {H: 3, W: 4}}\n- conv: {channels: 4}\n", 4, 24, 6, declared=12
+    ),
+    "rows": tokens(
+        "- unflatten: {axis: T, into: {H: -1, W: 4}}\n- conv: {channels: 4}\n", 4, 24, 6, declared=12
+    ),
+    "grid_in_block": tokens(
+        "- Grid:\n",
+        24,
+        4,
+        declared=12,
+        blocks="blocks: {Grid: {params: {h: 3}, inputs: {x: [T, C]}, steps: ["
+        "{unflatten: {axis: T, into: {H: h, W: 4}}}, {conv: {channels: 4}}]}}\n",
+    ),
+    "windows": maps(
+        "- unflatten: {axis: H, into: {H: -1, I: 4}}\n- unflatten: {axis: W, into: {W: -1, J: 4}}\n"
+        "- flatten: {axes: [I, J], into: T}\n- layer_norm:\n- linear: {features: 4}\n"
+        "- unflatten: {axis: T, into: {I: 4, J: 4}}\n- flatten: {axes: [H, I], into: H}\n"
+        "- flatten: {axes: [W, J], into: W}\n",
+        (4, 12),
+        (16, 8),
+        (6, 8),
+    ),
+    "packed_windows": maps(
+        "- unflatten: {axis: H, into: {N: 2, H: 4}}\n- mean: {over: N}\n- conv: {channels: 4}\n",
+        (16, 8),
+        (4, 8),
+        (12, 6),
+    ),
+    "head": tokens("- slice: {over: T, stop: 4}\n- linear: {features: 3}\n", 3, 9, declared=6),
+    "last": tokens("- slice: {over: T, at: 4}\n- linear: {features: 3}\n", 3, 9, declared=6),
+    "tail": tokens("- slice: {over: T, start: x.T - 2}\n- linear: {features: 3}\n", 3, 9, declared=6),
+    "tail_by_sign": tokens("- slice: {over: T, start: -3}\n- linear: {features: 3}\n", 2, 9, declared=6),
+    "padded": maps(
+        "- pad: {padding: {H: [0, -x.H % 4], W: [0, -x.W % 4]}}\n- conv: {channels: 4, stride: 4, kernel: 4, padding: 0}\n",
+        (5, 7),
+        (4, 12),
+    ),
+    "read_from_step": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- conv: {channels: 4, stride: 2}\n"
+        "- resize: {size: {H: half.H, W: half.W}, mode: bilinear}\n- add: [half, prev]\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "read_from_block": maps(
+        "- Half:\n  as: half\n- conv: {channels: 4, stride: 2}\n"
+        "- resize: {size: {H: 2 * half.H, W: half.W + 1}}\n",
+        (10, 8),
+        (7, 12),
+        blocks="blocks: {Half: {inputs: {x: [C, H, W]}, steps: [{max_pool: {kernel: 2}}]}}\n",
+    ),
+    "fixed_resize": maps(
+        "- resize: {size: {H: 4, W: 4}}\n- flatten: {axes: [C, H, W]}\n- linear: {features: 3}\n",
+        (5, 7),
+        (1, 4),
+    ),
+    "fixed_pool": maps(
+        "- adaptive_avg_pool: {size: 2}\n- flatten: {axes: [C, H, W]}\n- linear: {features: 3}\n",
+        (5, 7),
+        (4, 4),
+    ),
+    "u_net": maps(
+        "- conv: {channels: 4}\n  as: fine\n- max_pool: {kernel: 2}\n- conv: {channels: 4}\n- resize: {scale: 2}\n"
+        "- pad: {padding: {H: [0, x.H % 2], W: [0, x.W % 2]}}\n  as: up\n- concat: [fine, up]\n- conv: {channels: 2}\n",
+        (7, 9),
+        (12, 6),
+    ),
+    "u_net_like": maps(
+        "- conv: {channels: 4}\n  as: fine\n- max_pool: {kernel: 2}\n- conv: {channels: 4}\n- resize: {like: fine}\n"
+        "  as: up\n- concat: [fine, up]\n- conv: {channels: 2}\n",
+        (7, 9),
+        (12, 6),
+    ),
+    "crop": maps(
+        "- conv: {channels: 4, padding: 0}\n  as: small\n"
+        "- slice: {over: H, start: (x.H - small.H) // 2, stop: (x.H - small.H) // 2 + small.H}\n  from: x\n"
+        "- slice: {over: W, start: 1, stop: x.W - 1}\n  as: cropped\n- concat: [small, cropped]\n",
+        (7, 9),
+        (12, 6),
+    ),
+    "coordinate_attention": maps("- CoordinateAttention:\n", (5, 9), (12, 4)),
+    "spatial_reduction": maps(
+        "- flatten: {axes: [H, W], into: T}\n- layer_norm:\n  as: tokens\n- Reduced:\n  from: [tokens, x]\n",
+        (4, 12),
+        (6, 8),
+        blocks="blocks: {Reduced: {inputs: {t: [T, C], x: [C, H, W]}, steps: ["
+        "{unflatten: {axis: T, into: {H: x.H, W: x.W}}}, {conv: {channels: t.C, kernel: 2, stride: 2, padding: 0}},"
+        "{flatten: {axes: [H, W], into: T}, as: kv}, {attention: {query: t, key: kv, value: kv}}]}}\n",
+    ),
+    "size_as_argument": maps(
+        "- Mask: {height: x.H}\n",
+        (4, 8),
+        (12, 8),
+        (1, 8),
+        blocks="blocks: {Mask: {params: {height: int}, inputs: {x: [C, H, W]}, steps: ["
+        "{const: {axes: {H: height}, value: H + 1}, as: m}, {multiply: [x, m]}]}}\n",
+    ),
+    "size_as_number": maps(
+        "- Half: {height: x.H}\n",
+        (4, 8),
+        (12, 8),
+        blocks="blocks: {Half: {params: {height: int}, inputs: {x: [C, H, W]}, steps: ["
+        "{slice: {over: H, stop: height // 2}}, {conv: {channels: 3}}]}}\n",
+    ),
+    "condition": maps("- conv: {channels: 4}\n  when: x.H > 6\n- relu:\n", (4, 8), (12, 8)),
+    "condition_in_block": maps(
+        "- Sometimes:\n",
+        (4, 8),
+        (12, 8),
+        blocks="blocks: {Sometimes: {inputs: {x: [C, H, W]}, steps: ["
+        "{scale: {by: 2}, when: x.H > 6}, {conv: {channels: 3}}]}}\n",
+    ),
+    "repeat": tokens("- linear: {features: 8}\n  repeat: x.T - 1\n  as: row\n", 3, 7),
+    "mixer": tokens("- linear: {features: 6, over: T}\n- linear: {features: 3}\n", 1, 4),
+    "global_kernel": maps(
+        "- conv: {channels: 4, groups: 4, kernel: {H: x.H, W: x.W}, padding: 0}\n- linear: {features: 3}\n",
+        (4, 8),
+        (10, 9),
+        (8, 12),
+    ),
+    "global_pool": maps(
+        "- avg_pool: {kernel: {H: x.H, W: x.W}, padding: 0}\n- conv: {channels: 3}\n", (4, 8), (8, 17), (9, 8)
+    ),
+    "norm_of_places": maps(
+        "- layer_norm: {over: [C, H, W]}\n- conv: {channels: 3}\n", (8, 1), (1, 8), (4, 4)
+    ),
+    "relative_positions": tokens(
+        "- linear: {features: 8}\n- rename: {axes: {T: S}}\n  as: k\n- contract: {of: [x, k], over: C}\n  as: scores\n"
+        "- weight: {axes: {R: 2 * x.T - 1}, init: normal(1)}\n  as: table\n"
+        "- const: {axes: {T: x.T, S: x.T}, value: T - S + x.T - 1, dtype: int32}\n  as: index\n"
+        "- gather: {over: R, index: index}\n  from: table\n  as: bias\n- add: [scores, bias]\n- softmax: {over: S}\n",
+        1,
+        3,
+        7,
+    ),
+    "position_embedding": tokens(
+        "- const: {axes: {T: x.T}, value: T, dtype: int32}\n- embedding: {count: 6, features: 8}\n  as: t\n- add: [x, t]\n",
+        1,
+        6,
+        7,
+    ),
+    "cut_table": tokens(
+        "- weight: {axes: {T: 6, C: 8}, init: normal(1)}\n- slice: {over: T, stop: x.T}\n  as: t\n- add: [x, t]\n",
+        1,
+        6,
+        7,
+    ),
+    "halves": tokens(
+        "- split: {over: T, into: [a, b]}\n  as: s\n- subtract: [s.a, s.b]\n", 2, 8, 5, declared=6
+    ),
+    "sized_parts": tokens(
+        "- split: {over: T, into: {a: 2, b: 4}}\n  as: s\n- mean: {over: T}\n  from: s.b\n", 5, 9, declared=6
+    ),
+    "cross": Sized(
+        "inputs: {x: {T: @T, C: 8}, y: {T: @S, C: 8}}\nsteps:\n- add: [x, y]\n- linear: {features: 3}\n",
+        {"T": 4, "S": 4},
+        ({"T": 6, "S": 6}, {"T": 1, "S": 1}),
+    ),
+    "recurrent": tokens("- lstm: {units: 3}\n- expand: {axes: {S: x.T}}\n- cumsum: {over: T}\n", 1, 9),
+    "roll": tokens("- roll: {shift: {T: x.T // 2}}\n- flip: {over: T}\n- linear: {features: 2}\n", 1, 8),
+    "best": tokens(
+        "- mean: {over: C}\n- top_k: {over: T, k: 3}\n  as: best\n- linear: {features: 2, over: T}\n  from: best.values\n",
+        9,
+    ),
+    "unfolded": maps(
+        "- unfold: {kernel: 2, stride: 2, into: K}\n- fold: {kernel: 2, stride: 2, axis: K}\n- conv: {channels: 2}\n",
+        (4, 10),
+        (7, 8),
+    ),
+    "shuffled": maps(
+        "- pixel_unshuffle: {factor: 2}\n- conv: {channels: 8}\n- pixel_shuffle: {factor: 2}\n",
+        (4, 10),
+        (7, 8),
+    ),
+    "unshuffled": maps(
+        "- conv: {channels: 4, stride: 2}\n- pixel_unshuffle: {factor: 2}\n- conv: {channels: 2}\n",
+        (10, 12),
+        (16, 4),
+    ),
+    "windows_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n- unflatten: {axis: W, into: {columns: 2, w: 2}}\n- linear: {features: 3}\n",
+        (8, 16),
+        (16, 4),
+        (6, 8),
+    ),
+    "any_windows_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n- unflatten: {axis: W, into: {columns: -1, w: 2}}\n- linear: {features: 3}\n",
+        (8, 12),
+        (8, 10),
+        (6, 4),
+    ),
+    "windows_of_both": maps(
+        "- unflatten: {axis: H, into: {rows: 2, h: 4}}\n- unflatten: {axis: W, into: {columns: 2, w: 4}}\n"
+        "- linear: {features: 3}\n",
+        (8, 16),
+        (16, 4),
+    ),
+    "windows_of_places": maps(
+        "- flatten: {axes: [H, W], into: T}\n- unflatten: {axis: T, into: {P: 16, Q: 4}}\n- linear: {features: 3}\n",
+        (8, 16),
+        (4, 4),
+        (16, 4),
+    ),
+    "windows_of_part": maps(
+        "- split: {over: C, into: [a, b]}\n  as: s\n- unflatten: {axis: W, into: {columns: 2, w: 4}}\n  from: s.a\n"
+        "- linear: {features: 3}\n",
+        (8, 16),
+        (16, 4),
+    ),
+    "parts_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n- split: {over: H, into: {a: 1, b: 3}}\n  as: s\n"
+        "- linear: {features: 3}\n  from: s.b\n",
+        (10, 8),
+        (6, 8),
+    ),
+    "spectrum": tokens(
+        "- rfft: {over: T}\n  as: f\n- irfft: {over: T, imaginary: f.imaginary}\n  from: f.real\n- linear: {features: 2}\n",
+        4,
+        10,
+        5,
+        declared=6,
+    ),
+}

@@ -1,0 +1,66 @@
+"""A file gives at another size what the spec says there, or refuses it: never another result without a word."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.fx
+
+from specbuild.compiler.pipeline import compile_source
+from tests.system.other_sizes.specs import SPECS, Sized
+from tests.system.other_sizes.sweep import arrays_for, graph_at, make, sweep
+
+QUICK = {"table", "grid", "rows", "size_as_number", "condition_in_block", "unshuffled", "windows_of_step"}
+QUICK |= {"parts_of_step", "windows_of_places"}
+KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_torch(name: str) -> None:
+    trials = sweep(SPECS[name], "torch")
+    assert trials[0].outcome == "same"
+    assert [trial for trial in trials if not trial.is_right] == []
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_keras(name: str) -> None:
+    trials = sweep(SPECS[name], "keras")
+    assert trials[0].outcome == "same"
+    assert [trial for trial in trials if not trial.is_right] == []
+
+
+@pytest.mark.parametrize("name", ["table", "table_in_block", "size_as_number"])
+def test_files_with_checks_are_traced_and_exported(name: str) -> None:
+    spec = SPECS[name]
+    graph = graph_at(spec, spec.declared)
+    [x] = map(torch.from_numpy, arrays_for(graph, "torch"))
+    net = make(graph, "torch")().eval()
+    wanted = net(x)
+    batch = ({0: torch.export.Dim.AUTO},)
+    for other in (
+        torch.fx.symbolic_trace(net),
+        torch.jit.script(net),
+        torch.compile(net, backend="eager", fullgraph=True),
+        torch.export.export(net, (x,), dynamic_shapes=batch).module(),
+    ):
+        torch.testing.assert_close(other(x), wanted)
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_a_fixed_size_is_said_and_checked_once(backend: str) -> None:
+    spec = SPECS["table_by_parameter"]
+    source = compile_source(graph_at(spec, spec.declared), backend)
+    assert source.count("T of x is fixed.") == source.count('"T of x")') == 1
+    assert 'check_size(x, 1, self.length, "T of x")' in source
+
+
+def test_keras_refuses_a_free_size_where_it_is_fixed() -> None:
+    spec = SPECS["table"]
+    with pytest.raises(ValueError, match="T of x must be 5, got None"):
+        make(graph_at(spec, spec.declared), "keras")(x_shape=(None, 8))
+
+
+def test_a_size_of_prev_is_that_of_the_input() -> None:
+    text = "inputs: {x: {C: 4, H: @H, W: 8}}\nsteps: [{resize: {size: {H: 2 * prev.H, W: 4}}}]\n"
+    trials = sweep(Sized(text, {"H": 8}, ({"H": 6},)), "torch")
+    assert [trial.outcome for trial in trials] == ["same", "same"]
