@@ -25,13 +25,13 @@ from typing import Any
 
 from specbuild.api import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.importing.capture_worker import OriginalModel, find_input_shapes, make_model
 from specbuild.importing.importer import ImportedModel, import_request
-from specbuild.importing.operators_worker import call_with_operators
 from specbuild.importing.proof import Proof, prove_import
-from specbuild.importing.reader import READER
+from specbuild.importing.pytorch.capture_worker import OriginalModel, find_input_shapes, make_model
+from specbuild.importing.pytorch.operators_worker import call_with_operators
+from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.report import report_record
-from specbuild.importing.request import USUAL_AXES, ImportRequest, InputRequest
+from specbuild.importing.request import ImportRequest, InputRequest
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, open_worker, save_tensors
 from specbuild.runtimes.worker_process import WorkerFailure
@@ -101,7 +101,9 @@ def import_at_some_size(source: str) -> tuple[ImportedModel, LocalWorker, int]:
     """Import a model at the first size at which it runs. Raises SpecError."""
     sizes = list_sizes(source)
     for shape in sizes:
-        request = ImportRequest(source, inputs={"image": InputRequest(USUAL_AXES[len(shape)], tuple(shape))})
+        request = ImportRequest(
+            source, inputs={"image": InputRequest(READER.usual_axes[len(shape)], tuple(shape))}
+        )
         worker = LocalWorker()
         try:
             return import_request(request, worker), worker, shape[-1]

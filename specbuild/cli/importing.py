@@ -11,7 +11,6 @@ import typer
 from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import ExitCode, log_line, print_text
 from specbuild.diagnostics.errors import SpecError
-from specbuild.importing.reader import READER
 from specbuild.importing.request import parse_request
 
 # Many parameters below: typer reads the options of a command from its signature.
@@ -91,7 +90,8 @@ def importing_command(
     if not, and with 3 if the model cannot be imported.
     """
     request = parse_request(source, settings or [], inputs or [], also or [])
-    READER.require_packages()
+    reader = request.reader
+    reader.require_packages()
     from specbuild.importing.importer import import_request, start_worker  # imported late: they need numpy
     from specbuild.importing.proof import prove_import
     from specbuild.importing.report import describe_import, report_record
@@ -104,8 +104,8 @@ def importing_command(
     require_targets(output, weights, force)
     log_line(f"this runs the code of {source} on this machine")
     with ExitStack() as processes:
-        worker = processes.enter_context(start_worker())
-        other_worker = processes.enter_context(start_worker()) if also else None
+        worker = processes.enter_context(start_worker(reader))
+        other_worker = processes.enter_context(start_worker(reader)) if also else None
         imported = import_request(request, worker, other_worker)
         if output == "-":
             print_text(imported.text)

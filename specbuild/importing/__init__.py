@@ -2,12 +2,13 @@
 
 | Stage | Modules | Result |
 |---|---|---|
-| capture | `capture_worker`, `recorder_worker` | a `Trace`: the calls of one forward pass, as plain data |
-| lower | `lowering`, `layouts`, `meeting`, `handlers` | steps on named axes, in an `Instance` for each module |
+| capture | `pytorch.capture_worker`, `pytorch.recorder_worker` | a `Trace`: the calls of one forward pass, as plain data |
+| lower | `lowering`, `layouts`, `meeting`, `pytorch.handlers` | steps on named axes, in an `Instance` for each module |
 | tidy | `tidying` | the same, without what an author would not write |
 | unite | `step_names`, `uniting`, `relations` | a block for all instances of a class, with parameters and conditions |
 | write | `spec_text`, `key_rules` | the YAML, and rules for the names of weights |
 | prove | `proof` | the emitted model and the original on the same numbers, in float64 |
 
-Only the workers import PyTorch, in a process of their own.
+What depends on the framework is in a package of its own, whose `reader` says how its models are imported; the rest knows
+none. Only the workers import it, in a process of their own.
 """

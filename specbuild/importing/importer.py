@@ -18,8 +18,8 @@ from specbuild.importing.key_rules import KeyMap, build_key_map
 from specbuild.importing.lowering import Refusal, TraceLowering
 from specbuild.importing.named_values import Instance, NamedValue, Unsupported
 from specbuild.importing.plans import Plans
-from specbuild.importing.reader import READER
-from specbuild.importing.request import USUAL_AXES, ImportRequest, describe_values
+from specbuild.importing.reader import ModelReader
+from specbuild.importing.request import ImportRequest, describe_values
 from specbuild.importing.spec_text import write_spec
 from specbuild.importing.structure import PlannedModel, list_reports, plan_blocks
 from specbuild.importing.tidying import tidy_model
@@ -38,6 +38,7 @@ TIMEOUT = 1_800.0  # seconds for one job
 class ImportedModel:
     """A model as a spec: its text, the compiled model, where the weights go, and what the report says."""
 
+    reader: ModelReader
     name: str
     text: str
     model: Model
@@ -69,9 +70,9 @@ class ImportedModel:
         return text
 
 
-def start_worker() -> WorkerProcess:
+def start_worker(reader: ModelReader) -> WorkerProcess:
     """Return the process that runs the user's code; it starts with the first job."""
-    return WorkerProcess(WorkerOptions(timeout=TIMEOUT), READER.runtime, READER.worker)
+    return WorkerProcess(WorkerOptions(timeout=TIMEOUT), reader.runtime, reader.worker)
 
 
 def import_request(
@@ -91,8 +92,8 @@ def import_request(
             raise SpecError(error.code, message, hint=error.hint) from None
     axes = {name: wanted.axes for name, wanted in request.inputs.items()}
     for name, number in trace.inputs.items():
-        axes.setdefault(name, USUAL_AXES[len(trace.values[number].shape) - 1])
-    return import_trace(request.model_name, trace, constants, axes, request.source, second)
+        axes.setdefault(name, request.reader.usual_axes[len(trace.values[number].shape) - 1])
+    return import_trace(request.reader, request.model_name, trace, constants, axes, request.source, second)
 
 
 def capture_model(request: ImportRequest, worker: WorkerProcess) -> tuple[Trace, dict[int, Array]]:
@@ -131,6 +132,7 @@ def as_spec_error(refusal: RefusedJob) -> SpecError:
 
 
 def import_trace(
+    reader: ModelReader,
     name: str,
     trace: Trace,
     constants: Mapping[int, Array],
@@ -143,18 +145,18 @@ def import_trace(
     `second` is the trace of the model with other arguments: what the spec says must hold for it, too.
     """
     captured = [
-        lower_trace(name, *pair, axes) for pair in [(trace, constants), *([second] if second else [])]
+        lower_trace(reader, name, *pair, axes) for pair in [(trace, constants), *([second] if second else [])]
     ]
     try:
         planned = plan_blocks(*(instance for instance, _ in captured))
         text = write_spec(name, planned.plans, f"Imported from {source}." if source else "")
         model = load(text)
-        key_map = map_names(planned.plans, model, trace)
+        key_map = map_names(reader, planned.plans, model, trace)
         if key_map.lines:
             text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
             model = load(text)
         reports, outputs = list_reports(planned.plans), captured[0][1]
-        imported = ImportedModel(name, text, model, trace, planned.plans, key_map, outputs, reports)
+        imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, reports)
         imported.refuted, imported.unexplained = planned.lifted.refuted, planned.lifted.unexplained
         if second is not None and not imported.unexplained:
             imported.second = vary_model(imported, second[0], planned, captured[1][1])
@@ -166,24 +168,29 @@ def import_trace(
 
 
 def lower_trace(
-    name: str, trace: Trace, constants: Mapping[int, Array], axes: Mapping[str, Sequence[str]]
+    reader: ModelReader,
+    name: str,
+    trace: Trace,
+    constants: Mapping[int, Array],
+    axes: Mapping[str, Sequence[str]],
 ) -> tuple[Instance, list[NamedValue]]:
     """Return a trace as steps on named axes, and its outputs. Raises SpecError or SpecErrors with all reasons."""
-    lowering = TraceLowering(trace, constants, axes)
+    handlers = reader.handler_table
+    lowering = TraceLowering(trace, constants, axes, handlers)
     instance = lowering.run()
     instance.class_name = name
     if lowering.refusals:
         raise join_refusals(lowering.refusals)
     try:
         outputs = [lowering.low.resolve(value) for value in lowering.outputs]
-        tidy_model(instance, lowering.low.names)
+        tidy_model(instance, lowering.low.names, handlers.patterns)
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     return instance, outputs
 
 
-def map_names(plans: Plans, model: Model, trace: Trace) -> KeyMap:
-    locations: list[WeightLocation] = model.compile_for(READER.backend_name).weights
+def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> KeyMap:
+    locations: list[WeightLocation] = model.compile_for(reader.backend_name).weights
     return build_key_map(plans, locations, trace.weights, trace.tied)
 
 
@@ -195,13 +202,24 @@ def vary_model(
     [plans] = planned.others
     try:
         model = load(imported.text, **values)
-        key_map = map_names(plans, model, trace)
+        key_map = map_names(imported.reader, plans, model, trace)
     except (SpecError, SpecErrors, KeyError) as error:
         reason = str(error).splitlines()[0] if not isinstance(error, KeyError) else "it has other weights"
         imported.unexplained.append(f"the spec with {describe_values(values)}: {reason}")
         return None
     key_map = replace(key_map, lines=imported.key_map.lines)  # the same rules
-    return ImportedModel(imported.name, imported.text, model, trace, plans, key_map, outputs, values=values)
+    return replace(
+        imported,
+        model=model,
+        trace=trace,
+        plans=plans,
+        key_map=key_map,
+        outputs=outputs,
+        values=values,
+        single_samples=[],
+        refuted=[],
+        unexplained=[],
+    )
 
 
 def join_refusals(refusals: Sequence[Refusal]) -> SpecError | SpecErrors:

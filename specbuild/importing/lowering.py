@@ -10,19 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from specbuild.importing.handlers import (  # noqa: F401  # they register their functions
-    attention,
-    convolution,
-    elementwise,
-    multihead,
-    norm,
-    pooling,
-    recurrent,
-    reduction,
-    selection,
-    shape,
-)
-from specbuild.importing.handlers.registry import HANDLERS, handler_name, lower_function
+from specbuild.importing.handler_table import HandlerTable
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
     BATCH,
@@ -65,8 +53,14 @@ class Refusal:
 class TraceLowering:
     """Lowers a trace. `axes` gives the names of the axes of each input, after the batch."""
 
-    def __init__(self, trace: Trace, constants: Mapping[int, Array], axes: Mapping[str, Sequence[str]]):
-        self.trace, self.axes = trace, axes
+    def __init__(
+        self,
+        trace: Trace,
+        constants: Mapping[int, Array],
+        axes: Mapping[str, Sequence[str]],
+        handlers: HandlerTable,
+    ):
+        self.trace, self.axes, self.handlers = trace, axes, handlers
         self.low = Lowerer(trace, constants)
         self.low.drops_paths = any(
             isinstance(c, FunctionCall) and c.function == "nn.DropPath" and drop_rate(c)
@@ -113,7 +107,7 @@ class TraceLowering:
         calls: dict[str, list[FunctionCall]] = {}
         places: dict[str, str] = {}
         for path, call in walk_functions(self.trace.root):
-            if handler_name(call.function) not in HANDLERS:
+            if not self.handlers.has_handler(call.function):
                 calls.setdefault(call.function, []).append(call)
                 places.setdefault(call.function, call.path or path)
         for function, found in calls.items():
@@ -168,7 +162,7 @@ class TraceLowering:
             try:
                 if isinstance(call, ModuleCall):
                     self.lower_module(call)
-                elif handler_name(call.function) in HANDLERS:
+                elif self.handlers.has_handler(call.function):
                     self.lower_function(call)
                 else:
                     self.unknown.update(results)
@@ -178,7 +172,7 @@ class TraceLowering:
 
     def lower_function(self, call: FunctionCall) -> None:
         """Lower a function, and check the layout of its results against the traced shapes."""
-        found = lower_function(self.low, call)
+        found = self.handlers.lower_call(self.low, call)
         for number, value in zip(call.results, found if isinstance(found, list) else [found], strict=False):
             if value is None:
                 continue

@@ -21,7 +21,6 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.key_rules import NAMING
 from specbuild.importing.named_values import BATCH, NamedValue
-from specbuild.importing.reader import READER
 from specbuild.ir.graph import Block, Output
 from specbuild.ops.types import TensorType
 from specbuild.parity.exchange import from_framework_order, to_framework_order
@@ -103,6 +102,7 @@ class ProofRun:
 
     def __init__(self, imported: ImportedModel, worker: ProofWorker, folder: Path, seed: int):
         self.imported, self.worker, self.folder = imported, worker, folder
+        self.backend = imported.reader.backend
         self.random = np.random.default_rng(seed)
         self.seed = seed
         self.weights: Arrays = {}
@@ -131,14 +131,14 @@ class ProofRun:
             for kind in ("output", "trained_output"):
                 key = f"{kind}:{name or 'output'}"
                 if key in emitted and f"{kind}:{i}" in original:
-                    mine = from_framework_order(emitted[key], output.type, READER.backend, output.order)
+                    mine = from_framework_order(emitted[key], output.type, self.backend, output.order)
                     theirs = self.arrange_output(original[f"{kind}:{i}"], i, output)
                     proof.note(kind, name or "output", measure(theirs, mine))
         for name in inputs:
             for kind in ("gradient", "trained_gradient"):
                 if f"{kind}:{name}" in emitted and f"{kind}:{name}" in original:
                     value = from_framework_order(
-                        emitted[f"{kind}:{name}"], model.graph.inputs[name], READER.backend
+                        emitted[f"{kind}:{name}"], model.graph.inputs[name], self.backend
                     )
                     proof.note(kind, name, measure(original[f"{kind}:{name}"], value))
         for kind in ("weight_gradient", "trained_weight_gradient", "statistic"):
@@ -198,8 +198,8 @@ class ProofRun:
         self, model: Model, inputs: Arrays, factors: Sequence[Any], modes: Sequence[Mode]
     ) -> Arrays:
         file = self.folder / "emitted.py"
-        file.write_text(model.source(READER.backend_name), encoding="utf-8")
-        backend = READER.backend
+        file.write_text(model.source(self.imported.reader.backend_name), encoding="utf-8")
+        backend = self.backend
         arrays = {
             f"input:{n}": to_framework_order(v, model.graph.inputs[n], backend) for n, v in inputs.items()
         }

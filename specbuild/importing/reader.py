@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from specbuild.backends.registry import load_backend
 
 if TYPE_CHECKING:
     from specbuild.backends.base import Backend
+    from specbuild.importing.handler_table import HandlerTable
     from specbuild.runtimes.runtime import Runtime
 
 
@@ -19,6 +22,8 @@ class ModelReader:
 
     backend_name: str
     worker: str  # MODULE:FUNCTION that opens the worker which makes, records and runs a model
+    handlers: str  # the module that has the table of handlers, HANDLERS
+    usual_axes: Mapping[int, tuple[str, ...]]  # names of axes by their number, after the batch
     exchange_modules: tuple[str, ...] = (
         "numpy",
         "safetensors",
@@ -33,11 +38,13 @@ class ModelReader:
         """The runtime of the worker; emitted files run on it, too."""
         return self.backend.runtimes[0]
 
+    @property
+    def handler_table(self) -> HandlerTable:
+        table: HandlerTable = import_module(self.handlers).HANDLERS
+        return table
+
     def require_packages(self) -> None:
         """Raise SpecError SB603 unless the framework is installed, with what arrays are exchanged with."""
         for module in (*self.runtime.modules, *self.exchange_modules):
             if find_spec(module) is None:
                 raise self.backend.missing_package(module)
-
-
-READER = ModelReader("torch", "specbuild.importing.capture_worker:open_capture_worker")

@@ -9,9 +9,9 @@ from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.names import IDENTIFIER, find_name_problem
+from specbuild.importing.reader import ModelReader
+from specbuild.importing.readers import find_reader
 
-# The names of axes by their number, after the batch.
-USUAL_AXES = {0: (), 1: ("C",), 2: ("T", "C"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 DTYPES = ("float", "int32", "bool")
 INPUT = re.compile(
     r"(?P<name>\w+)=(?:(?P<axes>[A-Za-z]\w*(?:x[A-Za-z]\w*)*):)?(?P<sizes>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?"
@@ -42,6 +42,10 @@ class ImportRequest:
         return replace(self, settings={**self.settings, **self.others})
 
     @property
+    def reader(self) -> ModelReader:
+        return find_reader(self.source)
+
+    @property
     def model_name(self) -> str:
         """The name of the model in the spec, in CamelCase."""
         name = self.source.rpartition(":")[2]
@@ -61,9 +65,9 @@ def parse_request(
             f"`{make_printable(source)}` names no model",
             hint="write timm:resnet50, torchvision:resnet50, ./net.py:Net or package.module:build_net",
         )
-    return ImportRequest(
-        source, parse_settings(settings), dict(map(parse_input, inputs)), parse_settings(others)
-    )
+    axes = find_reader(source).usual_axes
+    wanted = dict(parse_input(text, axes) for text in inputs)
+    return ImportRequest(source, parse_settings(settings), wanted, parse_settings(others))
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -98,14 +102,14 @@ def parse_setting(text: str) -> Any:
     return text
 
 
-def parse_input(text: str) -> tuple[str, InputRequest]:
-    """Return the name of an input, and what is said about it."""
+def parse_input(text: str, usual_axes: Mapping[int, tuple[str, ...]]) -> tuple[str, InputRequest]:
+    """Return the name of an input, and what is said about it; `usual_axes` are those of its framework, by their number."""
     match = INPUT.fullmatch(text)
     problem = "is not an input" if match is None else ""
     if match is not None:
         sizes = tuple(map(int, match["sizes"].split("x")))
         dtype = match["dtype"] or "float"
-        axes = tuple(match["axes"].split("x")) if match["axes"] else USUAL_AXES.get(len(sizes), ())
+        axes = tuple(match["axes"].split("x")) if match["axes"] else usual_axes.get(len(sizes), ())
         if dtype == "int32" and not match["axes"] and len(sizes) == 1:
             axes = ("T",)
         if len(axes) != len(sizes) or len(set(axes)) < len(axes) or 0 in sizes:

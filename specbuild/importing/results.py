@@ -9,7 +9,6 @@ from specbuild.compiler.output_files import create_file, replace_file, report_os
 from specbuild.compiler.weight_locations import from_framework
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.key_rules import NAMING
-from specbuild.importing.reader import READER
 from specbuild.runtimes.worker_jobs import load_tensors
 from specbuild.runtimes.worker_process import WorkerProcess
 from specbuild.weights.published_names import convert_published_weights
@@ -51,5 +50,5 @@ def carry_own_weights(imported: ImportedModel, worker: WorkerProcess, path: Path
         own = dict(published)
     else:
         own = convert_published_weights(imported.model.graph, NAMING, published)
-    canonical = from_framework(imported.model.compile_for(READER.backend_name).weights, own)
+    canonical = from_framework(imported.model.compile_for(imported.reader.backend_name).weights, own)
     write_safetensors(path, canonical, origin_metadata(imported.model.graph.name))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from specbuild.importing.attention_pattern import unite_attention
 from specbuild.importing.axis_names import PlaceholderNames, number_name
 from specbuild.importing.joining import absorb_joins, hoist_joins
 from specbuild.importing.named_values import BlockInput, Instance, Published, Step, Unsupported, ValueSource
@@ -19,8 +18,10 @@ OPPOSITES = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!="}
 FREE_NAMES = ("C", "T", "R", "S", "K")
 
 
-def tidy_model(model: Instance, names: PlaceholderNames) -> None:
-    """Tidy the model and every instance in it. Raises Unsupported SB967 for a table without an expression."""
+def tidy_model(
+    model: Instance, names: PlaceholderNames, patterns: Sequence[Callable[[Instance], None]]
+) -> None:
+    """Tidy the model and every instance in it; `patterns` make one step of several. Raises Unsupported SB967 for a table without an expression."""
     instances = list(model.walk_instances())
     steps = [step for instance in instances for step in instance.steps]
     for step in steps:
@@ -36,7 +37,8 @@ def tidy_model(model: Instance, names: PlaceholderNames) -> None:
         hoist_joins(instance)
         unite_slices(instance)
         simplify_steps(instance)
-        unite_attention(instance)
+        for unite_steps in patterns:
+            unite_steps(instance)
         sink_tables(instance)
         simplify_steps(instance)
     absorb_joins(instances)

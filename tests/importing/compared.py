@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from specbuild.importing.importer import ImportedModel, import_trace
 from specbuild.importing.key_rules import NAMING
-from specbuild.importing.recorder_worker import ConstructorWatch, list_tensors, record_model
-from specbuild.importing.request import USUAL_AXES
+from specbuild.importing.pytorch.reader import READER
+from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, list_tensors, record_model
 from specbuild.weights.published_names import convert_published_weights
 
 
@@ -23,8 +23,8 @@ def import_live(
 ) -> ImportedModel:
     """Import a model that exists; the inputs have three samples."""
     trace, constants = record_model(model, dict(inputs), watch or ConstructorWatch())
-    usual = {n: ("T",) if x.dtype == torch.long else USUAL_AXES[x.ndim - 1] for n, x in inputs.items()}
-    return import_trace(name, trace, constants, {**usual, **(axes or {})})
+    usual = {n: ("T",) if x.dtype == torch.long else READER.usual_axes[x.ndim - 1] for n, x in inputs.items()}
+    return import_trace(READER, name, trace, constants, {**usual, **(axes or {})})
 
 
 def fill(model: nn.Module, seed: int = 0) -> None:

@@ -13,6 +13,7 @@ from specbuild.cli import main
 from specbuild.compiler.graph_weights import canonical_weights
 from specbuild.importing.importer import ImportedModel, import_request, start_worker
 from specbuild.importing.proof import prove_import
+from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.request import parse_request
 from specbuild.runtimes.worker_process import WorkerProcess
 
@@ -21,7 +22,7 @@ NETS = Path(__file__).with_name("nets.py")
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[WorkerProcess]:
-    with start_worker() as process:
+    with start_worker(READER) as process:
         yield process
 
 

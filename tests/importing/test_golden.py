@@ -11,7 +11,8 @@ import torch
 
 from specbuild import load
 from specbuild.importing.importer import import_trace
-from specbuild.importing.recorder_worker import ConstructorWatch
+from specbuild.importing.pytorch.reader import READER
+from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
 from specbuild.importing.trace import trace_from_json
 from tests.importing.compared import import_live
 from tests.torchvision_operators import operators_of_torchvision
@@ -52,7 +53,7 @@ def test_a_stored_trace_needs_no_framework(path: Path) -> None:
     trace = trace_from_json(text)
     assert trace.to_json() == text.rstrip("\n")
     axes = dict.fromkeys(trace.inputs, ("C", "H", "W"))
-    check_golden(path.with_suffix(".yaml"), import_trace("Net", trace, {}, axes).text)
+    check_golden(path.with_suffix(".yaml"), import_trace(READER, "Net", trace, {}, axes).text)
 
 
 def test_another_version_of_a_trace_is_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from specbuild.cli import main
 from specbuild.importing import importer
+from specbuild.importing.pytorch.reader import READER
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_process import WorkerProcess
 
@@ -34,7 +35,7 @@ ACCEPTED = ("print_much", "change_folder", "remove_itself")
 @pytest.fixture(scope="module")
 def processes() -> Iterator[list[WorkerProcess]]:
     """One process for all, started again only where one has ended."""
-    process = importer.start_worker()
+    process = importer.start_worker(READER)
     yield [process]
     process.close()
 
@@ -56,7 +57,7 @@ class SharedWorker:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: list[WorkerProcess]) -> Path:
     shutil.copyfile(CODE, tmp_path / "net.py")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(importer, "start_worker", lambda: SharedWorker(processes[0]))
+    monkeypatch.setattr(importer, "start_worker", lambda reader: SharedWorker(processes[0]))
     return tmp_path
 
 
@@ -123,7 +124,7 @@ def test_targets_are_looked_at_before_code_runs(
         assert (folder / name).is_file() and not (folder / name).is_symlink()
         assert not (folder / "elsewhere").exists()
     else:
-        monkeypatch.setattr(importer, "start_worker", lambda: pytest.fail("code would run"))
+        monkeypatch.setattr(importer, "start_worker", lambda reader: pytest.fail("code would run"))
         assert import_code("Model", folder, *["--force"] * is_forced) == 2
         assert "error[SB702]: cannot write" in capfd.readouterr().err
         assert {path.name for path in folder.iterdir()} == {"net.py", name}

@@ -10,6 +10,7 @@ import pytest
 
 from specbuild import load
 from specbuild.importing.importer import ImportedModel, import_trace
+from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.trace import Trace, trace_from_json
 
 TRACES = Path(__file__).parent / "traces"
@@ -24,7 +25,7 @@ def read_trace(name: str, **arguments: Any) -> Trace:
 
 
 def import_pair(first: Trace, second: Trace | None = None) -> ImportedModel:
-    return import_trace("Net", first, {}, AXES, second=(second, {}) if second is not None else None)
+    return import_trace(READER, "Net", first, {}, AXES, second=(second, {}) if second is not None else None)
 
 
 def read_lines(imported: ImportedModel) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.importing.recorder_worker import ConstructorWatch
+from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
 from specbuild.runtimes.worker_jobs import RefusedJob
 from tests.importing import nets
 from tests.importing.compared import import_live, largest_difference

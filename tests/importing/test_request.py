@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.importing.capture_worker import make_model
-from specbuild.importing.operators_worker import describe_operators
+from specbuild.importing.pytorch.capture_worker import make_model
+from specbuild.importing.pytorch.operators_worker import describe_operators
 from specbuild.importing.request import InputRequest, parse_request
 from specbuild.runtimes.worker_jobs import RefusedJob
 

@@ -120,7 +120,7 @@ OTHER_MEANINGS = {
     "codegen/merge_code.py": {"kernel"},  # an argument of layers
     "compiler/keras_weights_loader.py": {"value"},  # emitted code
     "diagram/captions.py": {"kernel"},  # an attribute
-    "importing/attention_pattern.py": {
+    "importing/pytorch/attention_pattern.py": {
         "scale",
         "value",
         "bias",
@@ -132,11 +132,12 @@ OTHER_MEANINGS = {
     "importing/spec_text.py": {"kernel"},  # an attribute
     "importing/tables.py": {"value"},  # an attribute
     "importing/tidying.py": {"scale", "value"},  # an op, an attribute
+    "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
     "codegen/lowering.py": {"value"},  # an argument of an initializer
 }
 # Here are names of weights, and they are meant: those of PyTorch's own layers, which are read from a live model.
-READERS_OF_LAYERS = ("importing/handlers/",)
+READERS_OF_LAYERS = ("importing/pytorch/handlers/",)
 
 
 def weight_names() -> set[str]:

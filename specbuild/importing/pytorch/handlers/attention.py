@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import contract_letters, meet_values, multiply_matrices
@@ -13,6 +12,7 @@ from specbuild.importing.named_values import (
     NamedValue,
     Unsupported,
 )
+from specbuild.importing.pytorch.handlers.registry import lowers
 
 
 @lowers("matmul", "bmm", "mm")

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from specbuild.importing.operators_worker import call_with_operators, describe_operators
-from specbuild.importing.reader import READER
-from specbuild.importing.recorder_worker import ConstructorWatch, list_tensors, record_model
+from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
+from specbuild.importing.pytorch.reader import READER
+from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, list_tensors, record_model
 from specbuild.importing.trace import Trace
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, load_tensors, open_worker

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from specbuild.importing import lowering  # noqa: F401  # it registers the handlers
-from specbuild.importing.handlers.registry import HANDLERS
+from specbuild.importing.pytorch.handlers.registry import HANDLERS
 from tests.importing.compared import import_live, largest_difference
 
 MAP, TOKENS, FLAT = (6, 8, 8), (10, 6), (6,)
@@ -252,4 +251,4 @@ SPELLINGS = set(
 
 
 def test_every_handler_has_a_row() -> None:
-    assert HANDLERS.keys() - CASES.keys() - SPELLINGS == set()
+    assert HANDLERS.handlers.keys() - CASES.keys() - SPELLINGS == set()

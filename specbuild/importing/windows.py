@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.importing.handlers.registry import one_or_list, per_axis
+from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import NamedValue, Unsupported

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import (
-    held_weights,
-    layer_weights,
-    lowers,
-    per_axis,
-    unusual_values,
-)
+from specbuild.importing.handler_table import per_axis, unusual_values
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import NamedValue, Published, Unsupported
+from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import HANDLERS, layer_weights, lowers, unusual_values
+from specbuild.importing.handler_table import unusual_values
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values, meet_values
 from specbuild.importing.named_values import NamedValue, Unsupported
+from specbuild.importing.pytorch.handlers.registry import HANDLERS, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, Opaque, ValueRef
 
 # Functions of one value by the name of the op, and layers by their class.
@@ -74,7 +75,7 @@ def add_activation(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     return low.emit(op, [low.value(x)], attributes, name=low.relative_path(call.path))
 
 
-HANDLERS.update({f"nn.{kind}": add_activation for kind in (*LAYERS, *LAYERS_WITH_NUMBERS)})
+HANDLERS.register(*(f"nn.{kind}" for kind in (*LAYERS, *LAYERS_WITH_NUMBERS)))(add_activation)
 
 
 def register_function(name: str, op: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import specbuild
-from specbuild.importing.live_module import read_input
+from specbuild.importing.pytorch.live_module import read_input
 from specbuild.importing.request import InputRequest
 from tests.importing import nets
 

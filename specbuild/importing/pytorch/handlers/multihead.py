@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from specbuild.importing.handlers.attention import align_mask
-from specbuild.importing.handlers.registry import layer_weights, lowers
 from specbuild.importing.layouts import merge_dim, require_axis, split_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
@@ -20,6 +18,8 @@ from specbuild.importing.named_values import (
     Unsupported,
     ValueSource,
 )
+from specbuild.importing.pytorch.handlers.attention import align_mask
+from specbuild.importing.pytorch.handlers.registry import layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, ModuleCall, ValueRef
 
 PARTS = {"query": "queries", "key": "keys", "value": "values"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers, one_or_list, per_axis
-from specbuild.importing.handlers.windows import Window
+from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import BlockInput, NamedValue, Unsupported
+from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
+from specbuild.importing.windows import Window
 
 MODES = {"nearest-exact": "nearest_exact", "linear": "bilinear", "trilinear": "bilinear"}
 

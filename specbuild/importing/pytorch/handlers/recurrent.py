@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
@@ -15,6 +14,7 @@ from specbuild.importing.named_values import (
     Unsupported,
     ValueSource,
 )
+from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
 
 

@@ -11,14 +11,14 @@ from specbuild.api import Model
 from specbuild.diagnostics.errors import SpecError
 from specbuild.importing.importer import ImportedModel, as_spec_error, import_trace, start_worker
 from specbuild.importing.proof import Proof, prove_import
-from specbuild.importing.reader import READER
+from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.report import describe_import
 from specbuild.importing.request import ImportRequest, InputRequest, parse_input
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, save_tensors
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 if TYPE_CHECKING:
-    from specbuild.importing.capture_worker import OriginalModel
+    from specbuild.importing.pytorch.capture_worker import OriginalModel
     from specbuild.importing.trace import Trace
 
 
@@ -62,10 +62,12 @@ def import_module(
     kind = type(original.model)
     source = f"{kind.__module__}:{kind.__name__}"
     name = ImportRequest(source).model_name
-    imported = import_trace(name, trace, constants, axes, source, second[1:] if second is not None else None)
+    imported = import_trace(
+        READER, name, trace, constants, axes, source, second[1:] if second is not None else None
+    )
     proofs: list[Proof] = []
     if prove:
-        with start_worker() as process:
+        with start_worker(READER) as process:
             proofs.append(prove_import(imported, LiveWorker(original, process)))
             if second is not None and imported.second is not None:
                 proofs.append(prove_import(imported.second, LiveWorker(second[0], process)))
@@ -81,15 +83,15 @@ def read_input(name: str, example: Any) -> InputRequest:
         dtype = str(getattr(example, "dtype", "float")).rpartition(".")[2]
         word = "int32" if dtype in ("int32", "int64") else "bool" if dtype == "bool" else "float"
         example = f"{sizes}:{word}"
-    return parse_input(f"{name}={example}")[1]
+    return parse_input(f"{name}={example}", READER.usual_axes)[1]
 
 
 def record_copy(
     module: Any, inputs: Mapping[str, InputRequest]
 ) -> tuple[OriginalModel, Trace, dict[int, Any]]:
     """Record a copy of a module, or what a function makes; return it with its trace and constants. Raises SpecError."""
-    from specbuild.importing.capture_worker import OriginalModel
-    from specbuild.importing.recorder_worker import ConstructorWatch
+    from specbuild.importing.pytorch.capture_worker import OriginalModel
+    from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
 
     original = OriginalModel()
     shapes = {name: (list(x.sizes), x.dtype) for name, x in inputs.items()}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import meet_values
 from specbuild.importing.named_values import NamedValue, Unsupported
+from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
 
 TESTS = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers, per_axis
+from specbuild.importing.handler_table import per_axis
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Unsupported
+from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import ValueRef
 
 OPS_BY_FUNCTION = {"mean": "mean", "sum": "sum", "amax": "max", "amin": "min", "logsumexp": "logsumexp"}

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.importing.handlers.registry import (
-    held_weights,
-    layer_weights,
-    lowers,
-    one_or_list,
-)
-from specbuild.importing.handlers.windows import Window, window_attributes
+from specbuild.importing.handler_table import one_or_list
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import NamedValue, Published, Unsupported
+from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, ValueRef
+from specbuild.importing.windows import Window, window_attributes
 
 SLOTS = ("weight", "bias")
 

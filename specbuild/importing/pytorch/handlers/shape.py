@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from specbuild.importing.handlers.registry import lowers, per_axis
+from specbuild.importing.handler_table import per_axis
 from specbuild.importing.layouts import flatten_dims, rename_axes, require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import concat_values, drop_axes, meet_values, stack_values
 from specbuild.importing.named_values import BATCH, NamedValue, Step, Unsupported, ValueSource
+from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.slicing import default_part_names
 from specbuild.importing.trace import FunctionCall, Opaque, ValueRef
 

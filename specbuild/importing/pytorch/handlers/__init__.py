@@ -1,0 +1,14 @@
+"""The handlers of PyTorch: each module registers its own in the table."""
+
+from specbuild.importing.pytorch.handlers import (  # noqa: F401  # they register their functions
+    attention,
+    convolution,
+    elementwise,
+    multihead,
+    norm,
+    pooling,
+    recurrent,
+    reduction,
+    selection,
+    shape,
+)

@@ -1,0 +1,11 @@
+"""Which framework a model to import is of."""
+
+from __future__ import annotations
+
+from specbuild.importing.pytorch import reader as pytorch
+from specbuild.importing.reader import ModelReader
+
+
+def find_reader(source: str) -> ModelReader:
+    """Return what reads the model that a source names."""
+    return pytorch.READER
