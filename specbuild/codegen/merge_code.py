@@ -32,6 +32,9 @@ from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.expressions.common_expressions import CommonExpressions
 
 
+PLAIN_TYPES = frozenset((bool, int, float, str, type(None)))
+
+
 class StructureMismatch(Exception):
     """Raised when the code of instances differs by more than values."""
 
@@ -45,6 +48,11 @@ class CodePlace:
     reads_inputs: bool  # whether the code can read sizes of inputs when it runs
 
 
+def is_plain_literal(part: Any) -> bool:
+    """Return whether a part is a constant without an expression, which one instance alone keeps as it is."""
+    return type(part) is Literal and type(part.value) in PLAIN_TYPES
+
+
 class CodeMerger:
     """Merges code trees. What varies becomes one of `params`; raises StructureMismatch if that is impossible."""
 
@@ -54,6 +62,8 @@ class CodeMerger:
     def merge(self, parts: Sequence[Any], place: CodePlace) -> Any:
         """Merge the code at one place, one part for each instance that has it."""
         first = parts[0]
+        if len(parts) == 1 and is_plain_literal(first):
+            return first
         if all(map(is_literal, parts)):
             return self.merge_values(parts, place)
         if len(parts) == 1 and isinstance(first, Expr):
@@ -64,7 +74,8 @@ class CodeMerger:
         if isinstance(first, Repeated):
             return self.merge_repeats(parts, place)
         if isinstance(first, ConstructorArgument):
-            value = self.merge([p.value for p in parts], replace(place, hint=first.name))
+            value_place = CodePlace(place.instances, first.name, place.reads_inputs)
+            value = self.merge([p.value for p in parts], value_place)
             return ConstructorArgument(first.name, value, first.default)
         if isinstance(first, tuple):
             if any(len(p) != len(first) for p in parts):

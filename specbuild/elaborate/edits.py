@@ -24,10 +24,12 @@ def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
     application_count = 0
     for edit, states in scope.pending.edits:
         selector = edit.definition.selector
+        required = selector.required_name(states)
         matches = [
             entry
             for entry in flatten_entries(entries)
             if not entry.removed
+            and (required is None or required in entry.selector_names)
             and selector.is_match(
                 selector.next_states(states, entry.selector_names, step_kind(scope, entry.step))
             )
@@ -38,7 +40,7 @@ def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
                 "SB502",
                 f"edits change steps of {scope.definition.name} more than {MAX_APPLICATIONS:,} times",
             )
-        siblings = {entry.name: entry for entry in flatten_entries(entries)}
+        siblings = {entry.name: entry for entry in flatten_entries(entries)} if matches else {}
         for number, entry in enumerate(matches, 1):
             scope.applied_edits.append((edit.definition, scope.prefix + entry.name))
             apply_edit(edit, entry, number if len(matches) > 1 else 0, scope, siblings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from specbuild.frontend.edits import EditDef
@@ -45,16 +46,37 @@ class PendingEdits:
         If an edit created the step, only later edits apply inside it. Edits in `finished` have no effect
         inside. The selectors of the edits in `transparent_for` skip this step.
         """
-        edits = tuple(pair for pair in self.edits if pair[0] is created_by or pair[0] not in finished)
+        first = 0
         if created_by is not None:
-            edits = edits[[edit for edit, _ in edits].index(created_by) + 1 :]
+            first = [edit for edit, _ in self.edits].index(created_by) + 1
         below = []
-        for edit, states in edits:
+        for number in range(len(self.edits)) if transparent_for else self.numbers_for(names):
+            edit, states = self.edits[number]
+            if number < first or edit in finished:
+                continue
             if edit.definition not in transparent_for:
                 states = edit.definition.selector.next_states(states, names, kind)
             if states:
                 below.append((edit, states))
         return PendingEdits(tuple(below))
+
+    def numbers_for(self, names: Collection[str]) -> list[int]:
+        """Return the positions of the edits that may match a step with these names, or a step inside it.
+
+        A model may have thousands of steps and many edits, of which most require another name.
+        """
+        found = list(self.numbers_by_name.get(None, ()))
+        for name in set(names):
+            found += self.numbers_by_name.get(name, ())
+        return sorted(found)
+
+    @cached_property
+    def numbers_by_name(self) -> dict[str | None, list[int]]:
+        """The positions of the edits by the name that they require; None for those that match several names."""
+        numbers: dict[str | None, list[int]] = {}
+        for number, (edit, states) in enumerate(self.edits):
+            numbers.setdefault(edit.definition.selector.required_name(states), []).append(number)
+        return numbers
 
     def cache_key(self) -> Any:
         return tuple((edit.cache_key(), states) for edit, states in self.edits)

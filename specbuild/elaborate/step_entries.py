@@ -80,9 +80,11 @@ def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = F
 def flatten_entries(entries: list[StepEntry]) -> Iterator[StepEntry]:
     """Yield all entries, with those inserted before and after them, in the order of execution."""
     for entry in entries:
-        yield from flatten_entries(entry.before)
+        if entry.before:
+            yield from flatten_entries(entry.before)
         yield entry
-        yield from flatten_entries(entry.after)
+        if entry.after:
+            yield from flatten_entries(entry.after)
 
 
 def step_label(step: StepDef) -> str:

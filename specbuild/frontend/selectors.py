@@ -34,12 +34,19 @@ class SelectorPart:
         return self.text == "**"
 
     @cached_property
+    def is_literal(self) -> bool:
+        """Whether the part is the name itself, without `*` or numbers."""
+        return "*" not in self.text and "[" not in self.text
+
+    @cached_property
     def name_tokens(self) -> tuple[str, ...]:
         return tuple(re.findall(TOKEN_PATTERN, self.text))
 
-    def matches_step(self, names: Iterable[str], kind: str) -> bool:
+    def matches_step(self, names: Collection[str], kind: str) -> bool:
         """Return whether the part matches a step that has any of these names."""
-        return (not self.kind or self.kind == kind) and any(map(self.matches_name, names))
+        if self.kind and self.kind != kind:
+            return False
+        return self.text in names if self.is_literal else any(map(self.matches_name, names))
 
     def matches_name(self, name: str) -> bool:
         ends = {0}
@@ -79,6 +86,13 @@ class Selector:
     @property
     def start_states(self) -> MatchStates:
         return self.close_states({0})
+
+    def required_name(self, states: MatchStates) -> str | None:
+        """Return the one name that the next step must have to be matched, or None if it may have several."""
+        (state, *others) = states or (len(self.parts),)
+        if others or state == len(self.parts) or not self.parts[state].is_literal:
+            return None
+        return self.parts[state].text
 
     def close_states(self, states: Iterable[int]) -> MatchStates:
         """Add the states after each `**`, which also matches no name at all."""

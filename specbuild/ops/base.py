@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from specbuild.expressions import concrete
@@ -270,7 +271,8 @@ class OpAttribute:
         return self.default is MISSING
 
 
-def list_attributes(cls: type[Op]) -> dict[str, OpAttribute]:
+@cache
+def list_attributes(cls: type) -> Mapping[str, OpAttribute]:
     """Return the attributes of an op by name."""
-    declared = fields(cls)  # type: ignore[arg-type]
+    declared = fields(cls)
     return {f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared}
