@@ -31,7 +31,6 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.expressions.common_expressions import CommonExpressions
 
-
 PLAIN_TYPES = frozenset((bool, int, float, str, type(None)))
 
 

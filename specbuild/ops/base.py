@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
-from functools import cache
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from specbuild.expressions import concrete
@@ -271,8 +270,14 @@ class OpAttribute:
         return self.default is MISSING
 
 
-@cache
-def list_attributes(cls: type) -> Mapping[str, OpAttribute]:
+def list_attributes(cls: type[Op]) -> Mapping[str, OpAttribute]:
     """Return the attributes of an op by name."""
-    declared = fields(cls)
-    return {f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared}
+    if cls not in KNOWN_ATTRIBUTES:
+        declared = fields(cls)  # type: ignore[arg-type]
+        KNOWN_ATTRIBUTES[cls] = {
+            f.name: OpAttribute(f.name, default=f.default, **f.metadata) for f in declared
+        }
+    return KNOWN_ATTRIBUTES[cls]
+
+
+KNOWN_ATTRIBUTES: dict[type[Op], Mapping[str, OpAttribute]] = {}  # those that were asked for
