@@ -68,7 +68,13 @@ class ClassSpec:
     param_words: Mapping[str, str] = field(default_factory=dict)  # renamed constructor parameter -> its name
     taken_attributes: frozenset[str] = frozenset()  # of the framework, of layers, and of parameters
     used_globals: frozenset[str] = frozenset()  # modules that the code uses, and the object itself
-    used_variables: frozenset[str] = frozenset()  # of a function that creates layers besides calling them
+    file_names: frozenset[str] = frozenset()  # the global names of the file, shared by all its classes
+    own_variables: frozenset[str] = frozenset()  # of a function that creates layers besides calling them
+
+    @property
+    def used_variables(self) -> frozenset[str]:
+        """The names that no other variable can have in a function that creates layers besides calling them."""
+        return self.file_names | self.own_variables
 
     def find_owner(self, layer_name: str) -> tuple[str, ClassSpec, str] | None:
         """For a layer inside the layer of a step: that step, its class, and the name of the layer there."""

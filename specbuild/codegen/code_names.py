@@ -6,7 +6,7 @@ class, a builtin, an attribute of the framework's class) or another name of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -33,8 +33,15 @@ def class_names(reserved: ReservedNames) -> frozenset[str]:
 
 def choose_code_names(classes: Sequence[ClassSpec], reserved: ReservedNames) -> list[ClassSpec]:
     """Return the classes of a file with the names that the code has, where they differ from the spec's."""
-    own_classes = {c.name for c in classes}
-    named = [ClassNamer(c, reserved, own_classes, is_model=c is classes[-1]).name_class() for c in classes]
+    file_names = (
+        reserved.emitted
+        | reserved.helpers
+        | reserved.builtins
+        | COMMON_NAMES.builtins
+        | BUILTIN_CLASSES
+        | {c.name for c in classes}
+    )
+    named = [ClassNamer(c, reserved, file_names, is_model=c is classes[-1]).name_class() for c in classes]
     renamed = {c.name: {word: name for name, word in c.param_words.items()} for c in named if c.param_words}
     return [rename_arguments(c, renamed) for c in named] if renamed else named
 
@@ -42,16 +49,12 @@ def choose_code_names(classes: Sequence[ClassSpec], reserved: ReservedNames) -> 
 class ClassNamer:
     """Chooses the names of one class."""
 
-    def __init__(self, class_spec: ClassSpec, reserved: ReservedNames, own_classes: set[str], is_model: bool):
-        self.class_spec, self.reserved, self.is_model = class_spec, reserved, is_model
-        self.used_globals: frozenset[str] = (
-            reserved.emitted
-            | reserved.helpers
-            | reserved.builtins
-            | COMMON_NAMES.builtins
-            | BUILTIN_CLASSES
-            | own_classes
-        )
+    def __init__(
+        self, class_spec: ClassSpec, reserved: ReservedNames, file_names: frozenset[str], is_model: bool
+    ):
+        """`file_names` are the global names of the file. All its classes share the set, which may be large."""
+        self.class_spec, self.reserved, self.file_names = class_spec, reserved, file_names
+        self.is_model = is_model
 
     def name_class(self) -> ClassSpec:
         layer_attributes = self.layer_attributes()
@@ -64,17 +67,18 @@ class ClassNamer:
             taken_arguments = taken_arguments | {f"{name}_mask" for name in words}
         chosen = choose_names(
             dict.fromkeys((*words.values(), *lists)),
-            self.used_globals | COMMON_NAMES.call_arguments | taken_arguments,
+            self.file_names,
+            COMMON_NAMES.call_arguments | taken_arguments,
         )
         inputs = {name: chosen[word] for name, word in words.items()}
         shapes = {f"{chosen[name]}_shape" for name in (*words.values(), *lists)}
         sizes = runtime_sizes(self.class_spec.block).keys() - self.class_spec.params.keys()
-        taken = {*self.used_globals, *arguments, *sizes}
+        taken = {*arguments, *sizes}
         if self.class_spec.block.frozen_paths:
             taken |= LOOP_VARIABLES
         if self.is_model:
             taken |= {*inputs.values(), *shapes, *local_variables, *self.table_names()}
-        params = choose_names([*self.class_spec.params, *self.class_spec.derived], taken)
+        params = choose_names([*self.class_spec.params, *self.class_spec.derived], self.file_names, taken)
         renamed = {word: name for word, name in params.items() if word != name}
         attributes = choose_names(params.values(), {*self.reserved.attributes, *layer_attributes})
         return replace(
@@ -88,7 +92,8 @@ class ClassNamer:
             param_words={name: word for word, name in renamed.items()},
             taken_attributes=self.reserved.attributes | layer_attributes | set(attributes.values()),
             used_globals=self.reserved.emitted | {"self"},
-            used_variables=self.used_globals | {*params.values(), *shapes, *local_variables},
+            file_names=self.file_names,
+            own_variables=frozenset({*params.values(), *shapes, *local_variables}),
         )
 
     def layer_attributes(self) -> set[str]:
@@ -101,14 +106,16 @@ class ClassNamer:
         return {step.layer_name.replace(".", "_") for step in self.class_spec.steps if step.buffer}
 
 
-def choose_names(words: Collection[str], taken: Collection[str]) -> dict[str, str]:
+def choose_names(words: Iterable[str], *taken: Collection[str]) -> dict[str, str]:
     """Return a name for each word: the word itself, or if it is taken, the word with underscores at its end."""
-    names: dict[str, str] = {}
-    for word in words:
+    names: dict[str, str] = dict.fromkeys(words, "")
+    chosen: set[str] = set()
+    for word in names:
         name = word
-        while name in taken or name in names.values() or (name != word and name in words):
+        while name in chosen or any(name in group for group in taken) or (name != word and name in names):
             name += "_"
         names[word] = name
+        chosen.add(name)
     return names
 
 

@@ -38,6 +38,8 @@ def misfit_error(
             return new_error
         return None
 
+    if error.code == "SB502" and (own_error := try_edits(0)) is not None:
+        return own_error  # the model is too large without any edit
     bad, good, step = len(edits), -1, 1
     while good < 0 < bad and has_budget():
         count = max(bad - step, 0)

@@ -237,15 +237,17 @@ def parse_block(
 
 def parse_params(raw: Mapping[str, Any], at: SourceAddress) -> dict[str, ParamDef]:
     params: dict[str, ParamDef] = {}
+    above: dict[str, tuple[str, Any]] = {}
     for name, value in raw.items():
-        params[name] = parse_param(name, value, at.child(name), params)
+        params[name] = param = parse_param(name, value, at.child(name), above)
+        above[name] = (param.type, param.default)
     return params
 
 
-def parse_param(name: str, raw: Any, at: SourceAddress, above: Mapping[str, ParamDef]) -> ParamDef:
+def parse_param(name: str, raw: Any, at: SourceAddress, above: Mapping[str, tuple[str, Any]]) -> ParamDef:
     """Parse a parameter: a default (`kernel: 3`), a type (`channels: int`), or a mapping with both.
 
-    A default can be an expression over the parameters above.
+    A default can be an expression over the parameters above, of which `above` has the type and the default.
     """
     minimum = maximum = None
     choices: tuple[Any, ...] = ()
@@ -274,13 +276,12 @@ def parse_param(name: str, raw: Any, at: SourceAddress, above: Mapping[str, Para
     return ParamDef(name, type_, default, required, minimum, maximum, choices, doc, at)
 
 
-def infer_param_type(default: Any, above: Mapping[str, ParamDef]) -> tuple[str, Any]:
+def infer_param_type(default: Any, above: Mapping[str, tuple[str, Any]]) -> tuple[str, Any]:
     """Return the type of a parameter that has only this default, and the default for this type."""
-    known = {name: (param.type, param.default) for name, param in above.items()}
-    expression = read_default_expression(default, known)
+    expression = read_default_expression(default, above)
     if expression is None:
         return infer_value_type(default), default
-    type_ = infer_expression_type(expression.tree, known)
+    type_ = infer_expression_type(expression.tree, above)
     return type_, (f"${{{default}}}" if type_ == "str" else default)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_formula
 from specbuild.ops.base import AxisStride
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType, spatial_axes
+from specbuild.ops.types import CHANNEL, MAX_AXIS, ShapeError, TensorType, spatial_axes
 
 PaddingPair = tuple[int, int]
 
@@ -94,11 +94,16 @@ class SlidingWindow:
 def build_window(
     x: TensorType, over: tuple[str, ...] | None, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
 ) -> SlidingWindow:
-    """Return the window that an op's attributes describe for an input; raises ShapeError SB404."""
+    """Return the window that an op's attributes describe for an input; raises ShapeError SB404 or SB504."""
     axes = window_axes(x, over)
     kernels = values_per_axis(kernel, axes, "kernel")
     strides = values_per_axis(stride, axes, "stride")
     dilations = values_per_axis(dilation, axes, "dilation")
+    for name, values in (("kernel", kernels), ("stride", strides), ("dilation", dilations)):
+        if (largest := max(map(concrete, values))) > MAX_AXIS:
+            raise ShapeError(
+                "SB504", f"{name} {largest:,} is too large", f"the largest size of an axis is {MAX_AXIS:,}"
+            )
     pads = resolve_padding(padding, axes, kernels, dilations)
     return SlidingWindow(axes, kernels, strides, dilations, pads)
 

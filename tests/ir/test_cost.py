@@ -136,6 +136,15 @@ def test_a_model_past_the_limit_is_refused() -> None:
     assert found.value.code == "SB504"
 
 
+@pytest.mark.parametrize("name", ["kernel", "stride", "dilation"])
+@pytest.mark.parametrize("op", ["conv", "conv_transpose"])
+def test_a_window_past_the_limit_is_refused(op: str, name: str) -> None:
+    kernel = "" if name == "kernel" else "kernel: 1, "
+    with pytest.raises(SpecError) as found:
+        build_graph(net(f"  - {op}: {{channels: 4, {kernel}{name}: {10**9}}}\n"))
+    assert (found.value.code, found.value.message) == ("SB504", f"{name} 1,000,000,000 is too large")
+
+
 def test_summary_folds_what_repeats() -> None:
     lines = summarize_model(build_graph(RESNET), depth=2).splitlines()
     assert (

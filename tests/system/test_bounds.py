@@ -35,6 +35,14 @@ ACCEPTED = {
     "reuse": "steps:\n  - linear: {features: 8}\n    as: a\n" + "  - reuse: a\n" * 5_000,
     "taps": tapped_block(4_000),
     "edits": f"steps:\n{named_steps(9_000)}edits:\n" + "".join(f"  - remove: s{i}\n" for i in range(60)),
+    "parameters": "params:\n"
+    + "".join(f"  p{i}: {i + 1}\n" for i in range(9_000))
+    + "steps:\n"
+    + "".join(f"  - linear: {{features: p{i}}}\n" for i in range(0, 9_000, 9)),
+    "blocks": "blocks:\n"
+    + "".join(f"  B{i}: {{steps: [linear: {{features: 8}}]}}\n" for i in range(3_000))
+    + "steps:\n"
+    + "".join(f"  - B{i}\n" for i in range(3_000)),
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
@@ -51,6 +59,11 @@ REFUSED = {
     "loops": (
         "SB502",
         "steps:\n  - do:\n    - do:\n      - {relu: {}, when: i < 0}\n      repeat: 10000\n    repeat: 10000\n",
+    ),
+    "edits of a large model": (
+        "SB502",
+        "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
+        "steps:\n  - {B: {}, repeat: 3000, as: a}\nedits:\n" + "  - freeze: '**.linear1'\n" * 30,
     ),
     "misfit": (
         "SB304",
