@@ -107,7 +107,7 @@ class Model:
         look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
-        """Draw the model and return the bytes of the file: svg, png, pdf, dot or mermaid.
+        """Draw the model and return the bytes of the file: svg, html, png, pdf, dot or mermaid.
 
         `detail` sets which blocks are opened, `look` the direction, the colours, the title and the links.
         `log` is called with notes. Raises SB951 if Graphviz is needed and missing.
@@ -132,7 +132,7 @@ class Model:
         title: str = "",
         link_base: str = "",
     ) -> None:
-        """Draw the model to a file; the suffix of `path` sets the format: .svg, .png, .pdf, .dot or .mmd.
+        """Draw the model to a file; the suffix of `path` sets the format: .svg, .html, .png, .pdf, .dot or .mmd.
 
         `depth` is the number of block levels to show (default: what fits on a page). `open` is the path of
         one block to draw. With `ops`, every op has its own box. `link_base` is the URL under which the boxes

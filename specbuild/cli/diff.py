@@ -97,7 +97,7 @@ Picture = Annotated[
     typer.Option(
         "--draw",
         metavar="PATH",
-        help="Also draw the changes; the suffix sets the format: .svg, .png, .pdf, .dot, .mmd.",
+        help="Also draw the changes; the suffix sets the format: .svg, .html, .png, .pdf, .dot, .mmd.",
         show_default=False,
     ),
 ]

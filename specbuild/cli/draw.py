@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from specbuild.diagram import DetailLevel, DrawingStyle
     from specbuild.frontend.document import BlockDef
 
-PICTURE_SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd")  # existing files that may be overwritten
+PICTURE_SUFFIXES = (
+    ".svg",
+    ".html",
+    ".png",
+    ".pdf",
+    ".dot",
+    ".gv",
+    ".mmd",
+)  # existing files that may be overwritten
 
 
 def check_depth(value: str) -> str:
@@ -39,6 +47,17 @@ def check_url(value: str) -> str:
     raise typer.BadParameter(f"{make_printable(value)!r} does not start with https://")
 
 
+def check_width(value: str) -> str:
+    """Return the value if it is a width on paper, or empty."""
+    from specbuild.diagram.print_size import parse_width
+
+    if value and parse_width(value) is None:
+        raise typer.BadParameter(
+            f"{make_printable(value)!r} is not a width such as 3.3in, 7in, 84mm or 240pt"
+        )
+    return value
+
+
 OptionalSpec = Annotated[
     str | None, typer.Argument(metavar="SPEC", help="A spec file; - reads stdin.", show_default=False)
 ]
@@ -53,7 +72,7 @@ Target = Annotated[
     ),
 ]
 PictureFormat = Annotated[
-    Literal["svg", "png", "pdf", "dot", "mermaid"] | None,
+    Literal["svg", "html", "png", "pdf", "dot", "mermaid"] | None,
     typer.Option(help="The format of the picture.", show_default=False),
 ]
 LibraryBlock = Annotated[
@@ -91,6 +110,16 @@ Theme = Annotated[
     typer.Option(help="The colours. auto follows the reader's browser, in SVG only."),
 ]
 Title = Annotated[str, typer.Option(metavar="TEXT", help="The title. Default: the model's name.")]
+Width = Annotated[
+    str,
+    typer.Option(
+        metavar="WIDTH",
+        help="The width on paper, such as 3.3in (a column), 7in (a page) or 84mm. No text is smaller than 6 pt.",
+        callback=check_width,
+    ),
+]
+Counts = Annotated[bool, typer.Option("--counts/--no-counts", help="Show parameters and multiply-adds.")]
+Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="Explain colours and signs at the end.")]
 LinkBase = Annotated[
     str,
     typer.Option(
@@ -113,6 +142,9 @@ def draw_command(
     direction: Direction = "LR",
     theme: Theme = "auto",
     title: Title = "",
+    width: Width = "",
+    counts: Counts = True,
+    legend: Legend = True,
     link_base: LinkBase = "",
     variant: options.Variant = None,
     settings: options.Settings = None,
@@ -120,13 +152,15 @@ def draw_command(
 ) -> None:
     """Draw a model: its steps as boxes, and each block that it contains opened once.
 
-    SVG, PNG, PDF, DOT or Mermaid. DOT and Mermaid need no Graphviz.
+    SVG, PNG, PDF, DOT or Mermaid. DOT and Mermaid need no Graphviz. HTML is one page that folds, zooms and can be
+    searched; it has all blocks.
     """
     from specbuild.diagram import (  # imported late: most commands draw nothing
         DetailLevel,
         DrawingStyle,
         format_from_path,
     )
+    from specbuild.diagram.print_size import parse_width
 
     if (spec is None) == (block is None):
         raise typer.BadParameter("give a spec, or a block of the library with --block", param_hint="SPEC")
@@ -134,7 +168,16 @@ def draw_command(
     if format and target not in (None, "-"):
         check_suffix(str(target), format)
     levels = None if not depth else 99 if depth == "all" else int(depth)
-    detail, style = DetailLevel(levels, open, ops), DrawingStyle(direction, theme, title, link_base)
+    detail = DetailLevel(levels, open, ops)
+    style = DrawingStyle(
+        direction,
+        theme,
+        title,
+        link_base,
+        width=parse_width(width),
+        shows_counts=counts,
+        has_legend=legend,
+    )
     if block is not None:
         entry = options.library_block(block)
         name, data = entry.name, render_block(entry, picture_format, detail, style)

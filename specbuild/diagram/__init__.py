@@ -1,9 +1,9 @@
-"""Diagrams of models as SVG, PNG, PDF, DOT or Mermaid. Graphviz lays out the first three."""
+"""Diagrams of models as SVG, HTML, PNG, PDF, DOT or Mermaid. Graphviz lays out the first four."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
 from urllib.parse import quote
@@ -13,8 +13,10 @@ from specbuild.diagram.diff_marks import DiffMarks
 from specbuild.diagram.dot_format import render_dot
 from specbuild.diagram.graphviz_process import LayoutTimeout
 from specbuild.diagram.mermaid_format import render_mermaid
-from specbuild.diagram.page import compose_scene
+from specbuild.diagram.html_format import render_html
+from specbuild.diagram.page import PageFormat, compose_scene, place_panels
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
+from specbuild.diagram.print_size import fit_width
 from specbuild.diagram.raster_format import render_image
 from specbuild.diagram.scene import Scene
 from specbuild.diagram.svg_format import render_svg
@@ -23,7 +25,17 @@ from specbuild.ir.graph import Block
 
 __all__ = ["SUFFIX_FORMATS", "CostFunction", "DetailLevel", "DrawingStyle", "draw_model", "format_from_path"]
 
-SUFFIX_FORMATS = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
+SUFFIX_FORMATS = {
+    ".svg": "svg",
+    ".html": "html",
+    ".png": "png",
+    ".pdf": "pdf",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+}
+
+MAX_DEPTH = 99
 
 Theme = Literal["auto", "light", "dark"]
 LogFunction = Callable[[str], None]
@@ -50,6 +62,9 @@ class DrawingStyle:
     title: str = ""
     link_base: str = ""
     shows_locations: bool = True  # whether tooltips give the file and line of a step
+    width: float | None = None  # on paper, in points
+    shows_counts: bool = True  # parameters and multiply-adds
+    has_legend: bool = True
 
 
 def draw_model(
@@ -75,16 +90,41 @@ def draw_model(
         return render_dot(view, style.direction, theme).encode()
     if format == "mermaid":
         return render_mermaid(view, style.direction, theme).encode()
+    if format == "html":
+        return draw_page(model, costs, detail, style, marks).encode()
     scene = lay_out_scene(view, model, costs, detail, style, log, marks)
     if format == "svg":
         return render_svg(scene, style.theme).encode()
     return render_image(scene, format, theme)
 
 
+def draw_page(
+    model: Block, costs: CostFunction, detail: DetailLevel, style: DrawingStyle, marks: DiffMarks | None
+) -> str:
+    """Return a diagram as a page. It has all blocks; those that a picture would not show are folded.
+
+    Raises SB951, SB952 and SB954.
+    """
+    readable = view_for_style(model, costs, detail, style, marks)
+    whole = view_for_style(model, costs, replace(detail, depth=MAX_DEPTH), style, marks)
+    opened = {panel.key for panel in readable.panels}
+    try:
+        panels = place_panels(whole, style.direction, PageFormat())
+    except LayoutTimeout:
+        whole = readable
+        try:
+            panels = place_panels(whole, style.direction, PageFormat())
+        except LayoutTimeout:
+            raise layout_timeout() from None
+    links = source_linker(style.link_base)
+    return render_html(whole, panels, links, style.theme, opened, style.has_legend)
+
+
 def view_for_style(
     model: Block, costs: CostFunction, detail: DetailLevel, style: DrawingStyle, marks: DiffMarks | None
 ) -> View:
     view = plan_view(model, costs, detail, style.title, marks)
+    view = view if style.shows_counts else view.without_counts()
     return view if style.shows_locations else view.without_locations()
 
 
@@ -102,18 +142,34 @@ def lay_out_scene(
     Raises SB952 if that takes too long as well.
     """
     try:
-        return compose_scene(view, style.direction, source_linker(style.link_base))
+        return compose_in_style(view, style, log)
     except LayoutTimeout:
         log("the layout takes too long; only the outermost blocks are drawn")
     try:
         outer_view = view_for_style(model, costs, DetailLevel(1, detail.open_path), style, marks)
-        return compose_scene(outer_view, style.direction, source_linker(style.link_base))
+        return compose_in_style(outer_view, style, log)
     except LayoutTimeout:
-        raise SpecError(
-            "SB952",
-            "the layout of the diagram takes too long",
-            hint="draw one block with `--open`, or use `--format dot`",
-        ) from None
+        raise layout_timeout() from None
+
+
+def layout_timeout() -> SpecError:
+    message = "the layout of the diagram takes too long"
+    return SpecError("SB952", message, hint="draw one block with `--open`, or use `--format dot`")
+
+
+def compose_in_style(view: View, style: DrawingStyle, log: LogFunction) -> Scene:
+    """Lay out a view, with the width that the style asks for."""
+    link_for = source_linker(style.link_base)
+    if style.width is None:
+        return compose_scene(view, style.direction, link_for, PageFormat(has_legend=style.has_legend))
+    return fit_width(
+        lambda direction, width: compose_scene(
+            view, direction, link_for, PageFormat(width, True, style.has_legend)
+        ),
+        style.width,
+        style.direction,
+        log,
+    )
 
 
 def source_linker(base: str) -> Callable[[Box], str]:

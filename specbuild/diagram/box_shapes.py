@@ -44,6 +44,7 @@ class Card:
         self.rows = self.build_rows()
         self.inner_width = max((row.width for row in self.rows), default=0)
         self.w, self.h = self.card_size()
+        self.name_offset: tuple[float, float] | None = None  # of the name of a symbol, from its centre
 
     @property
     def stack_height(self) -> float:
@@ -215,8 +216,8 @@ class Card:
         shapes += operator_shapes(self.box.title, cx, cy, line)
         if self.box.name:
             name = display_text(self.box.name, 16)
-            at = (cx, cy + r + 9) if self.is_horizontal else (cx + r + 3, cy + 3)
-            shapes.append(TextLine(*at, name, 8, False, "mute", self.is_horizontal))
+            dx, dy = self.name_offset or (0.0, r + 9)
+            shapes.append(TextLine(cx + dx, cy + dy, name, 8, False, "mute", True))
         return shapes
 
     def row_shapes(self, row: CardRow, x: float, y: float) -> list[Shape]:

@@ -59,7 +59,7 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
         text = format_values(values)
         is_default = values[0] is None or all(concrete(v) == attribute.default for v in values)
         if attribute.role == "window":
-            name += f" {format_window(values[0], text, windows)}"
+            name += f" {format_windows(values, text, windows)}"
         elif attribute.role == "detail" or is_default:
             continue
         elif attribute.role == "output":
@@ -73,6 +73,15 @@ def op_caption(ops: Sequence[Op], windows: int, hides_target: bool = False) -> s
     return name + (" " if parts and parts[0] else "") + ", ".join(parts) + target
 
 
+def format_windows(values: Sequence[Any], text: str, axes: int) -> str:
+    """Return the size of a window in several instances: `3×3`, `1×1 or 3×3`, `3×3…7×7`."""
+    sizes = list(dict.fromkeys(format_window(value, "", axes) for value in values))
+    if len(sizes) == 1 or text not in list(map(expression_text, values)):
+        return format_window(values[0], text, axes)
+    sizes.sort(key=lambda size: (len(size), size))
+    return " or ".join(sizes) if len(sizes) == 2 else f"{sizes[0]}…{sizes[-1]}"
+
+
 def format_window(value: Any, text: str, axes: int) -> str:
     """Return a window size: `3×3` for a window of length 3 along two axes."""
     value = concrete(value)
@@ -80,7 +89,7 @@ def format_window(value: Any, text: str, axes: int) -> str:
         return "×".join(format_caption_value(concrete(v)) for v in value.values())
     if isinstance(value, list | tuple):
         return "×".join(map(format_caption_value, value))
-    return "×".join([text] * max(axes, 1))
+    return "×".join([text or format_caption_value(value)] * max(axes, 1))
 
 
 def count_window_axes(node: Node) -> int:
@@ -177,6 +186,19 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
             expression = expression_text(values[0])
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
     return tuple(labels)
+
+
+def resolution_of(*types: TensorType) -> tuple[tuple[str, int], ...]:
+    """Return the axes that give values their resolution, with their sizes; () if the values differ in it."""
+    grids = {tuple((axis, int(concrete(t[axis]))) for axis in spatial_axes(t)) for t in types}
+    return grids.pop() if len(grids) == 1 else ()
+
+
+def step_resolution(node: Node) -> tuple[tuple[str, int], ...]:
+    """Return the resolution of the value of a step, or of all its values if they agree."""
+    if isinstance(node.op, Block) and "" not in node.op.outputs:
+        return resolution_of(*(output.type for output in node.op.outputs.values()))
+    return resolution_of(node.type)
 
 
 def format_axes(axes: Iterable[tuple[str, str]]) -> str:

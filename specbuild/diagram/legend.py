@@ -84,6 +84,9 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
     if any(group.role == "leap" for group in page.groups) and not view.is_diff:
         line = Curve(straight_path([(0, -4), (22, -4)]), "line:fusion", 1.5)
         entries.append(LegendEntry([line], 22, "bypasses other steps"))
+    if any(group.role == "size" for group in page.groups):
+        dotted = Curve(straight_path([(0, -4), (22, -4)]), "edge", 1.0, is_dashed=True)
+        entries.append(LegendEntry([dotted], 22, "gives only its size"))
     if any(box.condition is not None for box in boxes) and not view.is_diff:
         frame = Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)
         entries.append(LegendEntry([frame], 22, "not in every instance"))

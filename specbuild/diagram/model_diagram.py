@@ -16,7 +16,7 @@ def render_picture(
     style: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """Draw a model as svg, png, pdf, dot or mermaid. Returns the bytes of the file.
+    """Draw a model as svg, html, png, pdf, dot or mermaid. Returns the bytes of the file.
 
     Raises SB951, SB952, SB953 and SB954.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -11,6 +11,7 @@ from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES
 from specbuild.diagram.legend import add_legend
 from specbuild.diagram.panel_layout import JUNCTION_SIZE, MAX_LABEL, PanelLayout
+from specbuild.diagram.panel_rows import ROW_SLACK
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel
 from specbuild.diagram.scene import (
     Curve,
@@ -22,11 +23,13 @@ from specbuild.diagram.scene import (
     shift_shape,
     straight_path,
 )
+from specbuild.diagram.shelves import Shelf, fill_shelves
 from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Box, Panel, View
 
 PAGE_WIDTH = 1000.0  # about the length of a row of boxes that runs to the right
 COLUMN_HEIGHT = 700.0  # the same for a column that runs down
+NARROW_PAGE = 450.0  # on which two columns do not fit
 MARGIN = 22.0
 INSET = 13.0  # from the frame of a panel to its contents
 PANEL_GAP = 20.0
@@ -34,6 +37,15 @@ HEADING_HEIGHT = 28.0  # of a panel: the title and the description of its block
 MAX_ASPECT = 1.42  # height of a page / width
 
 LinkFunction = Callable[[Box], str]  # the URL that a box links to, or an empty text
+
+
+@dataclass(frozen=True)
+class PageFormat:
+    """What a page looks like. With `is_fixed`, rows are broken so that the page is not wider, if possible."""
+
+    width: float = PAGE_WIDTH
+    is_fixed: bool = False
+    has_legend: bool = True
 
 
 @dataclass
@@ -46,9 +58,21 @@ class FramedPanel:
     h: float
 
 
-def compose_scene(view: View, direction: str, link_for: LinkFunction) -> Scene:
+def compose_scene(
+    view: View, direction: str, link_for: LinkFunction, page_format: PageFormat | None = None
+) -> Scene:
     """Lay out all panels and compose the page. Raises LayoutTimeout, SB951 and SB954."""
-    limit = PAGE_WIDTH if direction == "LR" else COLUMN_HEIGHT
+    page_format = page_format or PageFormat()
+    panels = place_panels(view, direction, page_format)
+    return compose_page(view, panels, link_for, direction, page_format)
+
+
+def place_panels(view: View, direction: str, page_format: PageFormat) -> list[FramedPanel]:
+    """Lay out all panels. Raises LayoutTimeout, SB951 and SB954."""
+    limit = (page_format.width - 2 * MARGIN) / ROW_SLACK if page_format.is_fixed else PAGE_WIDTH
+    if direction == "TB":
+        is_narrow = page_format.is_fixed and page_format.width < NARROW_PAGE
+        limit = COLUMN_HEIGHT * (2 if is_narrow else 1)
     layouts = []
     for i, panel in enumerate(view.panels):
         macs = sum(box.macs for box in panel.boxes)
@@ -63,7 +87,31 @@ def compose_scene(view: View, direction: str, link_for: LinkFunction) -> Scene:
     for i, (layout, rows) in enumerate(zip(layouts, graphs, strict=True)):
         placed = layout.place_panel([next(outputs) for _ in rows])
         panels.append(frame_panel(placed, i > 0))
-    return compose_page(view, panels, link_for, direction)
+    return panels
+
+
+def panel_scene(framed: FramedPanel, link_for: LinkFunction, is_diff: bool) -> Scene:
+    """Return a drawing of one panel, without its frame and heading."""
+    placed = framed.placed
+    page = Scene(placed.panel.title, description=placed.panel.subtitle)
+    add_panel(page, replace(framed, has_frame=False), 0, 0, link_for, is_diff)
+    page.width, page.height = max(placed.w, right_edge(page)) + 2 * INSET, placed.h + 2 * INSET
+    return shift_scene(page, INSET, INSET)
+
+
+def legend_scene(view: View, width: float) -> Scene:
+    """Return a drawing of the legend."""
+    page = Scene("Legend")
+    page.groups += [ShapeGroup((), role) for role in sorted(link_roles(view))]
+    page.height = add_legend(page, view, 0, width) + MARGIN
+    page.width = right_edge(page) + 2 * INSET
+    return shift_scene(page, INSET, INSET)
+
+
+def link_roles(view: View) -> set[str]:
+    """Return the roles of links that a legend explains and that do not follow from the boxes."""
+    links = [link for panel in view.panels for link in panel.links]
+    return {"leap"} | ({"size"} if any(link.gives_size for link in links) else set())
 
 
 def box_mac_share(box: Box, macs: int) -> float:
@@ -102,31 +150,39 @@ def fit_text(text: str, room: float, size: float = 10) -> str:
     return text + " …" if text else ""
 
 
-def compose_page(view: View, panels: list[FramedPanel], link_for: LinkFunction, direction: str) -> Scene:
+def compose_page(
+    view: View, panels: list[FramedPanel], link_for: LinkFunction, direction: str, page_format: PageFormat
+) -> Scene:
     """Return the page with the title, the main panel, the other panels below it (TB: beside it) and the legend."""
     page = Scene(view.title, description=view.subtitle)
     main, others = panels[0], panels[1:]
-    title = title_texts(view, main, max([600.0, *(panel.w for panel in panels)]))
+    room_for_title = [page_format.width - 2 * MARGIN if page_format.is_fixed else 600.0]
+    title = title_texts(view, main, max(room_for_title + [panel.w for panel in panels]))
     page.groups.append(ShapeGroup(tuple(text for text in title if text.text), "title"))
     top = title[-1].y + 18
     add_panel(page, main, 0, top, link_for, view.is_diff)
-    is_beside = direction == "TB" and bool(others)
+    is_beside = direction == "TB" and bool(others) and not page_format.is_fixed
     left = main.w + 1.5 * PANEL_GAP if is_beside else 0.0
     bottom = top + main.h + PANEL_GAP
     y = top if is_beside else bottom
     widest = max((panel.w for panel in others), default=0.0)
-    limit = max(widest, PAGE_WIDTH - left) if is_beside else max(main.w, widest)
+    limit = max(widest, page_format.width - left) if is_beside else max(main.w, widest)
+    if page_format.is_fixed:
+        limit = max(limit, page_format.width - 2 * MARGIN)
     room = None
     if view.fits_page:
-        room = max(MAX_ASPECT * max(left + limit, PAGE_WIDTH) - top, main.h) - (y - top)
-    shelves, omitted = fill_shelves(others, limit, room)
-    shelf_width = max([0.0 if is_beside else main.w, *map(used_width, shelves)])
+        room = max(MAX_ASPECT * max(left + limit, page_format.width) - top, main.h) - (y - top)
+    shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP)
+    omitted = [panel.placed.panel.title for panel in left_over]
+    shelf_width = max([0.0 if is_beside else main.w, *(shelf.width for shelf in shelves)])
     for shelf in shelves:
-        add_shelf(page, shelf, left, y, shelf_width, link_for, view.is_diff)
-        y += shelf[0].h + PANEL_GAP
+        shelf.stretch_panels(shelf_width)
+        add_shelf(page, shelf, left, y, link_for, view.is_diff)
+        y += shelf.height + PANEL_GAP
     y = max(y, bottom)
     page_width = max([left + shelf_width, main.w, *(text.width for text in title)])
-    y += add_legend(page, without_panels(view, omitted), y, max(page_width, 300))
+    if page_format.has_legend:
+        y += add_legend(page, without_panels(view, omitted), y, max(page_width, 250))
     page.width = max(page_width, right_edge(page)) + 2 * MARGIN
     page.height = y + 2 * MARGIN
     return shift_scene(page, MARGIN, MARGIN)
@@ -151,50 +207,16 @@ def without_panels(view: View, omitted: list[str]) -> View:
     )
 
 
-def used_width(shelf: Sequence[FramedPanel]) -> float:
-    return sum(panel.w + PANEL_GAP for panel in shelf) - PANEL_GAP
-
-
 def add_shelf(
-    page: Scene,
-    shelf: list[FramedPanel],
-    x: float,
-    y: float,
-    width: float,
-    link_for: LinkFunction,
-    is_diff: bool,
+    page: Scene, shelf: Shelf[FramedPanel], x: float, y: float, link_for: LinkFunction, is_diff: bool
 ) -> None:
-    """Add panels side by side. They get the same height, and the last one is widened to fill the shelf."""
-    height = max(panel.h for panel in shelf)
-    shelf[-1].w = width - sum(panel.w + PANEL_GAP for panel in shelf[:-1])
-    for panel in shelf:
-        panel.h = height
-        add_panel(page, panel, x, y, link_for, is_diff)
-        x += panel.w + PANEL_GAP
-
-
-def fill_shelves(
-    panels: list[FramedPanel], limit: float, room: float | None
-) -> tuple[list[list[FramedPanel]], list[str]]:
-    """Put panels side by side on shelves. Returns the shelves, and the titles of panels that find no room.
-
-    `limit` is the width of a shelf, `room` the height of all shelves; None: any height.
-    """
-    shelves: list[list[FramedPanel]] = []
-    omitted: list[str] = []
-    for panel in panels:
-        for shelf in shelves:
-            free = limit - sum(p.w + PANEL_GAP for p in shelf)
-            if panel.w <= free and panel.h <= 1.25 * shelf[0].h:
-                shelf.append(panel)
-                break
-        else:
-            used = sum(max(p.h for p in shelf) + PANEL_GAP for shelf in shelves)
-            if room is not None and shelves and used + panel.h > room:
-                omitted.append(panel.placed.panel.title)
-            else:
-                shelves.append([panel])
-    return shelves, omitted
+    """Add the panels of a shelf, column by column."""
+    for column in shelf.columns:
+        top = y
+        for panel in column:
+            add_panel(page, panel, x, top, link_for, is_diff)
+            top += panel.h + PANEL_GAP
+        x += column[0].w + PANEL_GAP
 
 
 def heading_shapes(framed: FramedPanel, x: float, y: float) -> list[Shape]:
@@ -226,8 +248,11 @@ def add_panel(
         y += INSET + heading_height(placed.panel) + 4
     for route in placed.routes:
         curve = route_curve(route, x, y, is_diff)
-        role = "leap" if route.is_skip else "link"
-        page.groups.append(ShapeGroup((curve,), role, display_text(route.link.type, 120)))
+        role = "size" if route.link.gives_size else "leap" if route.is_skip else "link"
+        what = "only the size of " if route.link.gives_size else ""
+        tooltip = what + display_text(route.link.type, 120)
+        ends = (route.link.tail, route.link.head)
+        page.groups.append(ShapeGroup((curve,), role, tooltip, panel=key, ends=ends))
     radius = JUNCTION_SIZE / 2
     for px, py in placed.dots:
         dot = Rect(x + px - radius, y + py - radius, JUNCTION_SIZE, JUNCTION_SIZE, "edge", "", radius)
@@ -236,7 +261,11 @@ def add_panel(
     for box_key, card in placed.cards.items():
         left, top, _, _ = placed.positions[box_key].bounds
         box, shapes = card.box, tuple(card.draw_shapes(x + left, y + top))
-        page.groups.append(ShapeGroup(shapes, "box", box_tooltip(box), link_for(box), box.steps, key))
+        page.groups.append(
+            ShapeGroup(
+                shapes, "box", box_tooltip(box), link_for(box), box.steps, key, box_key, opens=box.opens_panel
+            )
+        )
     for route in placed.routes:
         if route.label:
             px, py, text = route.label
@@ -249,9 +278,12 @@ def route_curve(route: LinkRoute, x: float, y: float, is_diff: bool) -> Curve:
     points = tuple((px + x, py + y) for px, py in route.points)
     change = route.link.change
     line, stroke_width = ("line:fusion", 1.5) if route.is_skip and not is_diff else ("edge", 1.25)
+    if route.link.gives_size:
+        line, stroke_width = "edge", 1.0
     if change:
         line, stroke_width = f"mark:{change}", CHANGE_LINES[change][0]
-    return Curve(points, line, stroke_width, route.has_arrow, CHANGE_LINES[change][1])
+    is_dashed = CHANGE_LINES[change][1] or route.link.gives_size
+    return Curve(points, line, stroke_width, route.has_arrow, is_dashed)
 
 
 def add_weight_links(page: Scene, placed: PlacedPanel, x: float, y: float) -> None:

@@ -15,6 +15,8 @@ from specbuild.diagram.captions import (
     format_axis_sizes,
     join_caption,
     op_caption,
+    resolution_of,
+    step_resolution,
 )
 from specbuild.diagram.diff_boxes import link_change, mark_box
 from specbuild.diagram.diff_marks import OLD_SUFFIX, ChangeType
@@ -77,7 +79,15 @@ class PanelBuilder(RepeatBoxes):
             mark = self.marks.mark_of(self.scope.block, ref)
             old_types = [mark.old_type] if mark.old_type and self.is_main else []
             sizes = format_axis_sizes(types, old_types)
-            box = Box("", form, form, name.rstrip(OLD_SUFFIX), sizes=sizes, type=str(type_))
+            box = Box(
+                "",
+                form,
+                form,
+                name.rstrip(OLD_SUFFIX),
+                sizes=sizes,
+                type=str(type_),
+                grid=resolution_of(type_),
+            )
             self.add_box(mark_box(box, self.marks, [mark]), ref)
 
     def add_outputs(self) -> None:
@@ -91,7 +101,8 @@ class PanelBuilder(RepeatBoxes):
             mark = self.marks.mark_of(block, f">{name}")
             old_types = [mark.old_type] if mark.old_type else []
             sizes = format_axis_sizes([type_], old_types) if self.is_main else ()
-            box = Box("", form, form, title, sizes=sizes, type=str(type_))
+            grid = resolution_of(type_)
+            box = Box("", form, form, title, sizes=sizes, type=str(type_), grid=grid)
             key = self.add_box(mark_box(box, self.marks, [mark]))
             self.add_link(ref, key, "", "added" if ref in mark.added_inputs else "")
             for removed in mark.removed_inputs:
@@ -126,6 +137,7 @@ class PanelBuilder(RepeatBoxes):
             "block",
             "",
             type=str(node.type),
+            grid=step_resolution(node),
             parameters=parameters,
             macs=macs,
             has_varying_cost=varies,
@@ -231,6 +243,7 @@ class PanelBuilder(RepeatBoxes):
                 macs=macs,
                 has_varying_cost=varies,
                 type=str(node.type),
+                grid=step_resolution(node),
                 sizes=self.changed_sizes(box.steps[0], same_steps),
                 steps=(*box.steps, self.scope.local_name(node)),
             )
@@ -272,20 +285,25 @@ class PanelBuilder(RepeatBoxes):
 
     def link_inputs(self, node: Node, key: str) -> None:
         """Add a link to a box for each input of a step, and for each input that it had in the old model."""
-        labels: list[str] = []
-        if isinstance(node.op, Block):
-            labels = list(node.op.inputs) if len(node.op.inputs) > 1 else []
-        elif isinstance(node.op, Op) and has_several_inputs(node) and not node.op.input_specs[0].variadic:
-            labels = [spec.name for spec in node.op.input_specs]
+        labels = input_labels(node)
         mark = self.marks.mark_of(self.scope.block, node.name)
         for i, ref in enumerate(node.inputs):
             if ref is not None:
                 label = labels[i] if i < len(labels) else ""
-                self.add_link(ref, key, label, "added" if ref in mark.added_inputs else "")
+                change: ChangeType = "added" if ref in mark.added_inputs else ""
+                self.add_link(ref, key, label, change, gives_size=gives_only_size(node, i))
         for ref in mark.removed_inputs:
             self.add_link(ref, key, "", "removed")
 
-    def add_link(self, ref: Ref, head: str, input_name: str, change: ChangeType = "") -> None:
+    def add_link(
+        self,
+        ref: Ref,
+        head: str,
+        input_name: str,
+        change: ChangeType = "",
+        *,
+        gives_size: bool = False,
+    ) -> None:
         """Add a link from the box of a value to the box `head`. Two links of one value become one."""
         ref = self.resolve_skips(ref)
         name, _, output = ref.partition("@")
@@ -304,10 +322,11 @@ class PanelBuilder(RepeatBoxes):
         known = self.links.get((tail, head, ref))
         if known is not None:
             labels = dict.fromkeys(text for text in (known.label, label) if text)
-            self.links[tail, head, ref] = replace(known, label=", ".join(labels))
+            both = known.gives_size and gives_size
+            self.links[tail, head, ref] = replace(known, label=", ".join(labels), gives_size=both)
         else:
             type_ = self.scope.block.value_type(ref)
-            self.links[tail, head, ref] = Link(tail, head, label, str(type_), change)
+            self.links[tail, head, ref] = Link(tail, head, label, str(type_), change, gives_size)
 
     def with_change(self, link: Link) -> Link:
         """Return a link with its change in a diagram of two models."""
@@ -315,6 +334,19 @@ class PanelBuilder(RepeatBoxes):
         return replace(link, change=link_change(link.change, tail, head))
 
 
-def has_several_inputs(node: Node) -> bool:
-    """Return whether a step has more than one input; optional ones that are absent do not count."""
-    return sum(ref is not None for ref in node.inputs) > 1
+def input_labels(node: Node) -> list[str]:
+    """Return the names of the inputs of a step; none if it reads a single value."""
+    if isinstance(node.op, Block):
+        return list(node.op.inputs) if len(node.op.inputs) > 1 else []
+    if not isinstance(node.op, Op) or not node.inputs or node.op.input_specs[0].variadic:
+        return []
+    values = [i for i, ref in enumerate(node.inputs) if ref is not None and not gives_only_size(node, i)]
+    if len(values) < 2:
+        return []
+    return ["" if spec.gives_size else spec.name for spec in node.op.input_specs]
+
+
+def gives_only_size(node: Node, index: int) -> bool:
+    """Return whether a step needs only the sizes of one of its inputs."""
+    specs = node.op.input_specs if isinstance(node.op, Op) else ()
+    return index < len(specs) and specs[index].gives_size

@@ -1,4 +1,7 @@
-"""Lays out one panel: Graphviz lays out each row, and the rows follow each other like lines of text."""
+"""Lays out one panel: Graphviz lays out each row, and the rows follow each other like lines of text.
+
+A panel with levels of resolution is laid out without Graphviz.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from specbuild.diagram.box_shapes import Card
-from specbuild.diagram.panel_rows import PanelRow, RowDivision, main_links
+from specbuild.diagram.label_places import settle_labels
+from specbuild.diagram.level_layout import LevelLayout
+from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links
+from specbuild.diagram.resolution_levels import arrange_levels
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import display_text, measure_text
@@ -32,7 +38,11 @@ class PanelLayout:
         self.is_horizontal = direction == "LR"
         self.output_counts = Counter(link.tail for link in panel.links)
         self.input_counts = Counter(link.head for link in panel.links)
-        self.rows = RowDivision(panel, cards, self.is_horizontal, limit).split_rows()
+        division = RowDivision(panel, cards, self.is_horizontal, limit)
+        order = division.order_boxes()
+        grid = arrange_levels(panel, order) if self.is_horizontal else None
+        self.levels = LevelLayout(panel, cards, order, grid) if grid else None
+        self.rows = [] if grid else division.split_rows()
 
     # -- input for Graphviz
 
@@ -59,6 +69,9 @@ class PanelLayout:
             lines.append(self.graph_edge(tail, link.head, f"p{i}", link.label, weight))
         for i, link in enumerate(row.entry_links):
             lines.append(self.graph_edge("in", link.head, f"s{i}", link.label))
+        for keys in find_siblings(row):
+            order = " -> ".join(keys)
+            lines.append(f"{{rank=same; {order} [style=invis]}}")
         if row.exit_key:
             tail = "in" if row.exit_key == row.entry_key else row.exit_key
             lines.append(self.graph_edge(row.junctions.get(tail, tail), "out", "o", ""))
@@ -101,9 +114,15 @@ class PanelLayout:
 
     def place_panel(self, outputs: Sequence[bytes]) -> PlacedPanel:
         """Return the panel with positions. `outputs` are the JSON texts of Graphviz, one for each row."""
+        placed = self.levels.place_panel() if self.levels is not None else self.place_rows(outputs)
+        settle_labels(placed)
+        return placed
+
+    def place_rows(self, outputs: Sequence[bytes]) -> PlacedPanel:
+        """Return the panel with one row after another."""
         placed = PlacedPanel(self.panel, self.cards)
         offset = 0.0
-        ends: list[tuple[Point, Point]] = []
+        layouts: list[RowLayout] = []
         for row, output in zip(self.rows, outputs, strict=True):
             layout = RowLayout(row, json.loads(output), self.cards, self.is_horizontal)
             dx, dy = (0.0, offset) if self.is_horizontal else (offset, 0.0)
@@ -112,55 +131,47 @@ class PanelLayout:
             placed.dots += layout.dots
             placed.routes += layout.routes
             extent = layout.bottom - layout.top if self.is_horizontal else layout.right - layout.left
-            ends.append((layout.entry_point or (0, 0), layout.exit_point or (0, 0)))
+            layouts.append(layout)
             placed.w = max(placed.w, layout.right)
             placed.h = max(placed.h, layout.bottom)
             offset += extent + ROW_GAP
-        right = self.connect_rows(placed, ends)
+        right = self.connect_rows(placed, layouts)
         fit_routes(placed)
         placed.w = max(placed.w, right)
         return placed
 
-    def connect_rows(self, placed: PlacedPanel, ends: list[tuple[Point, Point]]) -> float:
-        """Add a route from the end of each row to the start of the next. `ends` has both points for each row.
+    def connect_rows(self, placed: PlacedPanel, layouts: Sequence[RowLayout]) -> float:
+        """Add a route from the end of each row to the start of the next.
 
         Returns the x of the rightmost corner of the routes.
         """
         right = 0.0
-        rows = list(zip(self.rows, ends, strict=True))
-        for (row, (_, exit_point)), (next_row, (entry_point, _)) in pairwise(rows):
-            if next_row.entry_key:
-                turn = self.horizontal_turn if self.is_horizontal else self.vertical_turn
-                points = turn(placed, row, next_row, exit_point, entry_point)
-                head = next_row.entry_links[0].head if next_row.entry_links else ""
-                link = Link(row.exit_key, head, "", "")
+        for layout, following in pairwise(layouts):
+            row = following.row
+            if row.entry_key:
+                turn = horizontal_turn if self.is_horizontal else vertical_turn
+                points = turn(layout, following)
+                head = row.entry_links[0].head if row.entry_links else ""
+                link = Link(layout.row.exit_key, head, "", "")
                 placed.routes.append(LinkRoute(rounded_path(points), link, has_arrow=False))
                 right = max(right, *(x for x, _ in points))
         return right
 
-    def horizontal_turn(
-        self, placed: PlacedPanel, row: PanelRow, next_row: PanelRow, start: Point, end: Point
-    ) -> list[Point]:
-        """Return the corners of a route that runs between two rows, one above the other."""
-        above = max(placed.positions[key].bounds[3] for key in row.keys)
-        below = min(placed.positions[key].bounds[1] - self.cards[key].stack_height for key in next_row.keys)
-        skip_tops = [
-            y for route in placed.routes if route.is_skip for _, y in route.points if above < y <= end[1]
-        ]
-        below = min([below, *skip_tops])
-        y = (above + below) / 2 if below > above else above + ROW_GAP / 2
-        x0, x1 = start[0] + 10, end[0] - 10
-        return [start, (x0, start[1]), (x0, y), (x1, y), (x1, end[1]), end]
 
-    def vertical_turn(
-        self, placed: PlacedPanel, row: PanelRow, next_row: PanelRow, start: Point, end: Point
-    ) -> list[Point]:
-        """Return the corners of a route that runs between two rows, side by side."""
-        left = max(placed.positions[key].bounds[2] for key in row.keys)
-        right = min(placed.positions[key].bounds[0] for key in next_row.keys)
-        x = (left + right) / 2
-        y0, y1 = start[1] + 10, end[1] - 10
-        return [start, (start[0], y0), (x, y0), (x, y1), (end[0], y1), end]
+def horizontal_turn(layout: RowLayout, following: RowLayout) -> list[Point]:
+    """Return the corners of a route that runs between two rows, one above the other."""
+    start, end = layout.exit_point or (0.0, 0.0), following.entry_point or (0.0, 0.0)
+    y = (layout.bottom + following.top) / 2
+    x0, x1 = start[0] + 10, end[0] - 10
+    return [start, (x0, start[1]), (x0, y), (x1, y), (x1, end[1]), end]
+
+
+def vertical_turn(layout: RowLayout, following: RowLayout) -> list[Point]:
+    """Return the corners of a route that runs between two rows, side by side."""
+    start, end = layout.exit_point or (0.0, 0.0), following.entry_point or (0.0, 0.0)
+    x = (layout.right + following.left) / 2
+    y0, y1 = start[1] + 10, end[1] - 10
+    return [start, (start[0], y0), (x, y0), (x, y1), (end[0], y1), end]
 
 
 def fit_routes(placed: PlacedPanel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from specbuild.diagram.box_shapes import Card
@@ -152,7 +152,7 @@ def separate_entry_skips(row: PanelRow, inner_links: Sequence[Link]) -> None:
     for link in list(row.entry_links):
         if distance("in", link.head) > 1:
             row.entry_links.remove(link)
-            row.skip_links.append(Link("in", link.head, link.label, link.type))
+            row.skip_links.append(replace(link, tail="in"))
 
 
 def add_junctions(row: PanelRow) -> None:
@@ -279,3 +279,22 @@ def main_links(row: PanelRow) -> set[Link]:
         if single_farthest(into[link.head], lambda li: before[li.tail]) is link
         and single_farthest(out[link.tail], lambda li: after[li.head]) is link
     }
+
+
+def find_siblings(row: PanelRow) -> list[list[str]]:
+    """Return boxes that read several values of the same boxes and are read by the same ones, in their order.
+
+    They are drawn one below the other, as in the spec: the fusions of the levels of two backbones.
+    """
+    links = [*row.direct_links, *row.entry_links]
+    tails: dict[str, list[str]] = {key: [] for key in row.keys}
+    heads: dict[str, list[str]] = {key: [] for key in row.keys}
+    for link in links:
+        tails[link.head].append(link.tail)
+        if link.tail in heads:
+            heads[link.tail].append(link.head)
+    groups: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+    for key in row.keys:
+        if tails[key] and heads[key]:
+            groups.setdefault((frozenset(tails[key]), frozenset(heads[key])), []).append(key)
+    return [sorted(keys, key=lambda key: int(key[1:])) for keys in groups.values() if len(keys) > 1]

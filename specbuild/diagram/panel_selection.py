@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import suggest_name
+from specbuild.diagram.axis_order import unify_axis_order
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import short_number
 from specbuild.diagram.diff_marks import DiffMarks
@@ -51,7 +52,7 @@ def plan_view(
         facts = list(marks.facts)
     if path:
         facts.insert(0, f"{display_text(model.name)} · {display_text(path)}")
-    return View(
+    view = View(
         display_text(title or root.name, 120),
         " · ".join(facts),
         tuple(remove_dead_links([panels[0], *add_usage(panels[1:], root, kinds)])),
@@ -61,6 +62,7 @@ def plan_view(
         tuple(notes),
         marks is not None,
     )
+    return unify_axis_order(view)
 
 
 def select_panels(

@@ -13,6 +13,7 @@ from specbuild.diagram.text_metrics import advance_widths
 MAX_PIXELS = 16_000  # of the longer side
 MAX_STRING = 4_000  # characters in one piece of a DOT string
 DPI = 144
+PRINT_DPI = 300  # of a diagram with a width on paper
 
 
 def render_image(scene: Scene, format: str, theme: str) -> bytes:
@@ -34,7 +35,7 @@ def drawing_graph(scene: Scene, is_dark: bool, format: str) -> str:
         op for g in scene.groups for s in g.shapes for op in shape_operations(s, scene.height, is_dark)
     )
     w, h = scene.width, scene.height
-    dpi = min(DPI, int(MAX_PIXELS * 72 / max(w, h))) if format == "png" else 72
+    dpi = min(PRINT_DPI if scene.unit else DPI, int(MAX_PIXELS * 72 / max(w, h))) if format == "png" else 72
     corner = 'shape=point, style=invis, width=0, height=0, label=""'
     text = quote_string(operations)
     return (

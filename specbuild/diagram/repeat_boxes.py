@@ -13,6 +13,7 @@ from specbuild.diagram.captions import (
     join_caption,
     node_label,
     op_caption,
+    step_resolution,
 )
 from specbuild.diagram.diff_boxes import mark_repeat
 from specbuild.diagram.diff_marks import NO_MARK, DiffMark
@@ -70,6 +71,7 @@ class RepeatBoxes(StepGrouping):
             detail=content.detail,
             sizes=() if varies else self.changed_sizes(scope.local_name(first), [(nodes[-1], scope)]),
             type=str(nodes[-1].type),
+            grid=step_resolution(nodes[-1]),
             parameters=parameters,
             macs=macs,
             repeat_count=self.format_repeat_count(group),

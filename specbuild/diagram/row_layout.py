@@ -122,6 +122,8 @@ class RowLayout:
     def read_nodes(self, nodes: Sequence[dict[str, Any]]) -> None:
         for node in nodes:
             name = node["name"]
+            if "pos" not in node:
+                continue  # a subgraph that keeps boxes in order
             x, y = (float(v) for v in node["pos"].split(","))
             if name == "in":
                 self.entry_point = (x, -y)
@@ -141,6 +143,8 @@ class RowLayout:
         links = {f"p{i}": link for i, link in enumerate(self.row.direct_links)}
         links |= {f"s{i}": link for i, link in enumerate(self.row.entry_links)}
         for edge in edges:
+            if edge.get("style") == "invis":
+                continue  # it only keeps boxes in order
             name = edge.get("id", "")
             link = links.get(name)
             points = self.edge_points(edge, name, names[edge["tail"]], names[edge["head"]])
@@ -218,7 +222,7 @@ class RowLayout:
                 label_u = u1 - 6 - measure_text(link.label, 8) / 2
                 label_v = side * level - (3 if side < 0 else -9)
                 label = (*self.page_point(label_u, label_v), link.label)
-            self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=True))
+            self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=not link.gives_size))
 
     def clear_level(self, link: Link, side: int, v0: float, v1: float, low: float, high: float) -> float:
         """Return how far to one side of the flow a skip link from `low` to `high` passes all boxes."""

@@ -64,6 +64,9 @@ class ShapeGroup:
     url: str = ""
     steps: tuple[str, ...] = ()
     panel: str = ""
+    key: str = ""  # of a box
+    ends: tuple[str, str] | None = None  # of a link: the keys of its boxes
+    opens: str = ""  # the panel that shows the inside of a box
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Scene:
     height: float = 0
     groups: list[ShapeGroup] = field(default_factory=list)
     description: str = ""
+    unit: str = ""  # of the width and the height in an SVG; empty: pixels
 
 
 def shift_shape(shape: Shape, dx: float, dy: float) -> Shape:

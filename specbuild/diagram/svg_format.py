@@ -31,7 +31,7 @@ def render_svg(scene: Scene, theme: str = "auto") -> str:
     w, h = format_coordinate(scene.width), format_coordinate(scene.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="specbuild-{theme}" role="img" '
-        f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" style="max-width:100%;height:auto" '
+        f'width="{w}{scene.unit}" height="{h}{scene.unit}" viewBox="0 0 {w} {h}" style="max-width:100%;height:auto" '
         f'font-family="{FONT_STACK}" font-size="10">',
         f"<title>{escape(display_text(scene.title, 120))}</title>",
         f"<desc>{escape(display_text(scene.description, 300))}</desc>",
@@ -43,13 +43,38 @@ def render_svg(scene: Scene, theme: str = "auto") -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def group_element(group: ShapeGroup, is_dark: bool) -> str:
+def drawing_element(scene: Scene) -> str:
+    """Return a drawing for a page that has the style sheet, with the attributes that a script there reads."""
+    w, h = format_coordinate(scene.width), format_coordinate(scene.height)
+    groups = "".join(group_element(group, False, is_interactive=True) for group in scene.groups)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="specbuild-auto" role="img" width="{w}" height="{h}" '
+        f'viewBox="0 0 {w} {h}" font-family="{FONT_STACK}" font-size="10">'
+        f"<title>{escape(display_text(scene.title, 120))}</title>{groups}</svg>"
+    )
+
+
+def group_element(group: ShapeGroup, is_dark: bool, *, is_interactive: bool = False) -> str:
     inside = "".join(shape_element(s, is_dark) for s in group.shapes)
     steps = f" data-steps={quoteattr(' '.join(group.steps))}" if group.steps else ""
-    panel = f" data-panel={quoteattr(group.panel)}" if group.panel else ""
+    panel = f" data-panel={quoteattr(group.panel)}" if group.panel and group.ends is None else ""
+    if is_interactive:
+        panel = interactive_attributes(group)
     tooltip = f"<title>{escape(group.tooltip)}</title>" if group.tooltip else ""
     element = f'<g class="sb-{group.role}"{panel}{steps}>{tooltip}{inside}</g>'
     return f"<a href={quoteattr(group.url)}>{element}</a>" if group.url else element
+
+
+def interactive_attributes(group: ShapeGroup) -> str:
+    """Return the keys by which a script finds a box, the links at it and the panel that it opens."""
+    attributes = ""
+    if group.key:
+        attributes += f' data-key={quoteattr(group.key)} tabindex="0"'
+    if group.ends is not None:
+        attributes += f" data-ends={quoteattr(' '.join(group.ends))}"
+    if group.opens:
+        attributes += f" data-opens={quoteattr(group.opens)}"
+    return attributes
 
 
 def shape_element(shape: Shape, is_dark: bool) -> str:
@@ -130,7 +155,7 @@ def merge_classes(fill: str, line: str) -> str:
 def style_sheet(theme: str) -> str:
     """Return the fonts, the hover effects, and for the theme `auto` the dark colours."""
     faces = "".join(font_face(name, weight) for name, weight in (("Regular", 400), ("Bold", 700)))
-    thicker_links = ".sb-link:hover path,.sb-leap:hover path{stroke-width:2.6}"
+    thicker_links = ".sb-link:hover path,.sb-leap:hover path,.sb-size:hover path{stroke-width:2.6}"
     thicker_boxes = ".sb-box:hover>rect:first-of-type{stroke-width:2}"
     dark = f"@media(prefers-color-scheme:dark){{{theme_rules('dark')}}}" if theme == "auto" else ""
     return f"{faces}{thicker_links}{thicker_boxes}{dark}"

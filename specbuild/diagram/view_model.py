@@ -43,6 +43,7 @@ class Box:
     chips: tuple[Chip, ...] = ()
     sizes: AxisSizes = ()
     type: str = ""
+    grid: tuple[tuple[str, int], ...] = ()  # the axes that give the value its resolution, with their sizes
     parameters: int = 0
     macs: int = 0
     has_varying_cost: bool = False  # between instances of the block: then both numbers are 0
@@ -70,6 +71,7 @@ class Link:
     label: str = ""
     type: str = ""
     change: ChangeType = ""
+    gives_size: bool = False  # whether the reader needs only the sizes of the value
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,19 @@ class View:
         """Return this view without file names and lines: it does not depend on where the spec is."""
         panels = (replace(p, boxes=tuple(replace(b, at=None) for b in p.boxes)) for p in self.panels)
         return replace(self, panels=tuple(panels))
+
+    def without_counts(self) -> View:
+        """Return this view without parameters and multiply-adds."""
+        panels = (
+            replace(
+                panel,
+                boxes=tuple(
+                    replace(box, parameters=0, macs=0, macs_by_kind=(), old_cost=None) for box in panel.boxes
+                ),
+            )
+            for panel in self.panels
+        )
+        return replace(self, panels=tuple(panels), subtitle="" if not self.is_diff else self.subtitle, macs=0)
 
     def change_key(self) -> str:
         """Return the meaning of the signs in a diagram of two models: `+ added, − removed`."""

@@ -22,7 +22,7 @@ def render_diff(
     look: DrawingStyle | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> bytes:
-    """Return the picture as bytes: svg, png, pdf, dot or mermaid.
+    """Return the picture as bytes: svg, html, png, pdf, dot or mermaid.
 
     Raises SpecError, for example without Graphviz.
     """

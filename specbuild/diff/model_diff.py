@@ -26,7 +26,7 @@ class Diff(Comparison):
         look: DrawingStyle | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
-        """Draw both models in one picture and return its bytes: svg, png, pdf, dot or mermaid."""
+        """Draw both models in one picture and return its bytes: svg, html, png, pdf, dot or mermaid."""
         return render_diff(self, format, detail, look, log)
 
     def draw(
@@ -37,7 +37,7 @@ class Diff(Comparison):
         theme: Literal["auto", "light", "dark"] = "auto",
         title: str = "",
     ) -> None:
-        """Draw both models to a file. Its suffix sets the format: .svg, .png, .pdf, .dot or .mmd."""
+        """Draw both models to a file. Its suffix sets the format: .svg, .html, .png, .pdf, .dot or .mmd."""
         write_picture(
             Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
         )

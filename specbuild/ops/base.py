@@ -26,6 +26,7 @@ class InputSpec:
     doc: str = ""
     optional: bool = False
     variadic: bool = False
+    gives_size: bool = False  # whether only its sizes matter
 
 
 @dataclass(frozen=True)

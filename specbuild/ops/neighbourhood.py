@@ -115,7 +115,7 @@ class Fold(Op):
 
     input_specs = (
         InputSpec("x", "the windows"),
-        InputSpec("like", "a value that has the output size", optional=True),
+        InputSpec("like", "a value that has the output size", optional=True, gives_size=True),
     )
 
     kernel: int = attribute_field(PerAxis(Integer(1)), "kernel size along each axis", role="window")

@@ -24,7 +24,7 @@ class Resize(Op):
 
     input_specs = (
         InputSpec("x", "the value to resize"),
-        InputSpec("like", "a value that has the output size", optional=True),
+        InputSpec("like", "a value that has the output size", optional=True, gives_size=True),
     )
     can_inline = True
 

@@ -1,0 +1,200 @@
+"""Where things are in a picture: levels of resolution, order of boxes, and nothing under or over anything else."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import specbuild
+from specbuild.diagram import DrawingStyle
+from specbuild.diagram.box_shapes import Card
+from specbuild.diagram.label_places import Obstacle, covers, label_bounds
+from specbuild.diagram.lattice_lanes import assign_lanes, split_stretches
+from specbuild.diagram.page import PageFormat, compose_scene
+from specbuild.diagram.panel_rows import RowDivision
+from specbuild.diagram.print_size import fit_width, parse_width
+from specbuild.diagram.row_layout import sample_curve
+from specbuild.diagram.scene import Curve, Rect, Scene, ShapeGroup, TextLine
+from specbuild.diagram.view_model import Box, Link, Panel
+from tests.diagram.test_draw import ZOO, frame, scene, seen
+
+pytest.importorskip("pygraphviz")
+
+NETWORKS = sorted((Path(__file__).parent / "networks").glob("*.yaml"))
+LINES = ("link", "leap", "size")
+
+
+@cache
+def drawn(path: Path) -> Scene:
+    return scene(specbuild.load(path))
+
+
+def title(group: ShapeGroup) -> str:
+    """The first text of a box; a symbol has its name, if any, in small letters."""
+    return next((s.text for s in group.shapes if isinstance(s, TextLine)), "")
+
+
+def boxes(path: Path) -> dict[str, tuple[float, float, float, float]]:
+    """The frames of the boxes of the main panel, by title."""
+    return {title(g): frame(g) for g in drawn(path).groups if g.role == "box"}
+
+
+def middle(box: tuple[float, float, float, float]) -> float:
+    return (box[1] + box[3]) / 2
+
+
+def picture(name: str) -> Path:
+    return next(path for path in [*NETWORKS, *ZOO] if path.stem == name)
+
+
+@pytest.mark.parametrize("path", [*NETWORKS, *ZOO], ids=lambda p: p.stem)
+def test_no_line_is_under_a_box(path: Path) -> None:
+    """Lines end at frames; between their ends they are outside of all boxes."""
+    groups = drawn(path).groups
+    frames = [frame(group) for group in groups if group.role == "box"]
+    for group in groups:
+        for curve in group.shapes if group.role in LINES else ():
+            assert isinstance(curve, Curve)
+            for x, y in sample_curve(curve.points):
+                inside = [f for f in frames if f[0] + 3 < x < f[2] - 3 and f[1] + 3 < y < f[3] - 3]
+                assert not inside, (group.tooltip, (x, y), inside)
+
+
+@pytest.mark.parametrize("path", [*NETWORKS, *ZOO], ids=lambda p: p.stem)
+def test_no_label_is_under_a_line(path: Path) -> None:
+    groups = drawn(path).groups
+    parts = [
+        Obstacle((min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1])), (a, b))
+        for group in groups
+        if group.role in LINES
+        for curve in group.shapes
+        if isinstance(curve, Curve)
+        for a, b in pairwise(sample_curve(curve.points))
+    ]
+    labels = [s for g in groups if g.role == "label" for s in g.shapes if isinstance(s, TextLine)]
+    labels += [
+        s
+        for g in groups
+        if g.role == "box" and isinstance(g.shapes[0], Rect) and g.shapes[0].w == g.shapes[0].h
+        for s in g.shapes
+        if isinstance(s, TextLine) and s.size == 8
+    ]
+    for label in labels:
+        x0, y0, x1, y1 = label_bounds(label.text, label.x, label.y)
+        bounds = (x0 + 1, y0 + 1, x1 - 1, y1 - 1)
+        assert not [part for part in parts if covers(bounds, part)], label
+
+
+@pytest.mark.parametrize("path", [*NETWORKS, *ZOO], ids=lambda p: p.stem)
+def test_one_order_of_axes(path: Path) -> None:
+    orders: dict[frozenset[str], set[tuple[str, ...]]] = {}
+    for group in drawn(path).groups:
+        texts = [s for s in group.shapes if isinstance(s, TextLine)] if group.role == "box" else []
+        axes = tuple(s.text for s in texts if s.size == 8 and s.text in ("C", "H", "W", "T", "S", "heads"))
+        if len(axes) > 1:
+            orders.setdefault(frozenset(axes), set()).add(axes)
+    assert all(len(found) == 1 for found in orders.values()), orders
+
+
+def test_a_unet_is_a_u() -> None:
+    """Each level is a row, coarser ones are lower, and a skip connection runs straight across."""
+    path = picture("unet")
+    found = boxes(path)
+    for level in range(1, 5):
+        assert middle(found[f"enc{level}"]) == pytest.approx(middle(found[f"dec{level}"]))
+        assert found[f"enc{level}"][2] < found[f"dec{level}"][0]
+    depths = [middle(found[name]) for name in ("enc1", "enc2", "enc3", "enc4", "bottleneck")]
+    assert depths == sorted(depths) and len(set(depths)) == 5
+    skips = [g.shapes[0] for g in drawn(path).groups if g.role == "leap"]
+    assert len(skips) == 4
+    for skip in skips:
+        assert isinstance(skip, Curve) and len({round(y, 3) for _, y in skip.points}) == 1
+    assert drawn(path).width < 1500
+
+
+def test_a_pyramid_has_its_maps_one_below_the_other() -> None:
+    found = boxes(picture("swin_feature_pyramid"))
+    for name in ("lateral{}", "smooth{}"):
+        heights = [middle(found[name.format(level)]) for level in (2, 3, 4, 5)]
+        assert heights == sorted(heights)
+
+
+def test_a_backbone_without_a_decoder_is_a_row() -> None:
+    found = boxes(picture("densenet"))
+    assert middle(found["block1"]) == pytest.approx(middle(found["transition1"]))
+
+
+def test_fusions_are_in_the_order_of_the_spec() -> None:
+    found = boxes(picture("rgbd_segmentation"))
+    heights = [middle(found[f"fusion{i}"]) for i in (1, 2, 3, 4)]
+    assert heights == sorted(heights)
+
+
+def test_lanes_keep_values_apart() -> None:
+    """Two values along one line get two lanes; the links of one value share one."""
+    around = [(1, 1), (0, 1), (0, 3), (0, 5), (1, 5)]
+    shorter = [(1, 3), (0, 3), (0, 5), (0, 7), (1, 7)]
+    first, second, third = map(split_stretches, (around, shorter, around))
+    counts = assign_lanes([("a", first), ("b", second), ("a", third)])
+    assert counts[True, 0] == 2
+    assert first[1].offset == third[1].offset != second[1].offset
+
+
+def test_a_connection_added_at_the_start_of_a_row_is_marked() -> None:
+    """Where rows are broken, links from the row above keep their change."""
+    panel = Panel(
+        "p",
+        "P",
+        "",
+        tuple(Box(f"n{i}", "card", "block", f"step {i}") for i in range(8)),
+        (
+            *(Link(f"n{i}", f"n{i + 1}") for i in range(7)),
+            Link("n3", "n7", change="added"),
+        ),
+    )
+    cards = {box.key: Card(box, 0.0) for box in panel.boxes}
+    rows = RowDivision(panel, cards, True, 150.0).split_rows()
+    assert len(rows) > 1
+    assert [link.change for row in rows for link in row.skip_links] == ["added"]
+
+
+@pytest.mark.parametrize(
+    ("width", "points"), [("3.3in", 237.6), ("84mm", 238.11), ("240pt", 240), ("7", None)]
+)
+def test_widths(width: str, points: float | None) -> None:
+    found = parse_width(width)
+    assert found is None if points is None else found == pytest.approx(points, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["resnet", "densenet", "unet", "rgbd_segmentation"])
+def test_text_can_be_read_on_paper(name: str) -> None:
+    """A picture is as wide as asked or says that it is wider; no text is smaller than 6 pt."""
+    notes: list[str] = []
+    asked = 7 * 72
+    page = print_page(picture(name), asked, notes)
+    sizes = [s.size for g in page.groups for s in g.shapes if isinstance(s, TextLine)]
+    assert min(sizes) >= 6 - 0.01
+    assert (page.width == pytest.approx(asked)) == (not notes)
+    assert page.width < 10 * 72
+
+
+def print_page(path: Path, width: float, notes: list[str]) -> Scene:
+    drawing = seen(specbuild.load(path))
+    return fit_width(
+        lambda direction, limit: compose_scene(drawing, direction, lambda box: "", PageFormat(limit, True)),
+        width,
+        "LR",
+        notes.append,
+    )
+
+
+def test_a_picture_without_counts_and_legend() -> None:
+    model = specbuild.load(picture("unet"))
+    style = DrawingStyle(shows_counts=False, has_legend=False, width=500)
+    svg = model.picture("svg", None, style).decode()
+    assert "params" not in svg and "MACs" not in svg and "sb-legend" not in svg
+    assert re.search(r'width="[0-9.]+pt" height="[0-9.]+pt"', svg)
