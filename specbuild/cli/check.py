@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -23,10 +24,13 @@ from specbuild.elaborate import notes
 from specbuild.expressions import concrete
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
+from specbuild.frontend.source import Source
 from specbuild.ir.graph import distinct_blocks
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import try_examples
 from specbuild.weights.published_names import check_rules
+
+LogFunction = Callable[[str], None]
 
 
 def check_command(
@@ -36,6 +40,12 @@ def check_command(
     format: Annotated[
         Literal["text", "json", "github"], typer.Option(help="The format of the report.")
     ] = "text",
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Change the files where a hint leaves no choice. Comments stay as they are."
+        ),
+    ] = False,
     root: options.Root = None,
 ) -> None:
     """Check specs: their syntax, every name, every shape.
@@ -45,6 +55,8 @@ def check_command(
     errors: list[SpecError] = []
     valid: list[ValidSpec] = []
     for spec in options.check_stdin_once(specs):
+        if fix:
+            fix_file(spec, variant, settings, root)
         try:
             found = check_spec(spec, variant, settings, root)
         except SpecError as error:
@@ -123,16 +135,29 @@ def try_unused_blocks(spec: Spec, files: SpecFiles, used: Collection[str] = ()) 
     return [name for name, (fits, _) in tried.items() if not fits]
 
 
-def check_spec(spec: str, variant: str | None, settings: list[str] | None, root: options.Root) -> ValidSpec:
+def check_spec(
+    spec: str, variant: str | None, settings: list[str] | None, root: Path | None, log: LogFunction = log_line
+) -> ValidSpec:
     """Return what to print for a valid spec; log notes, such as that a backend cannot express it."""
-    opened_spec, files = open_spec(options.spec_source(spec), root)
+    return check_opened(spec, open_spec(options.spec_source(spec), root), variant, settings, log)
+
+
+def check_opened(
+    name: str,
+    opened: tuple[Spec, SpecFiles],
+    variant: str | None,
+    settings: list[str] | None,
+    log: LogFunction,
+) -> ValidSpec:
+    """Check a spec that was read. Raises SpecError and SpecErrors."""
+    spec, files = opened
     arguments = arguments_from_flags(settings or [], variant)
-    if opened_spec.model is None:
-        return ValidSpec(spec, None, check_blocks(opened_spec, files))
-    model = build_model(opened_spec, files, arguments)
-    raise_errors(check_unused_parts(opened_spec, files, arguments.param_values, variant))
-    check_rules(opened_spec.source)
-    try_unused_blocks(opened_spec, files, {block.name for block in distinct_blocks(model.full_graph)})
+    if spec.model is None:
+        return ValidSpec(name, None, check_blocks(spec, files))
+    model = build_model(spec, files, arguments)
+    raise_errors(check_unused_parts(spec, files, arguments.param_values, variant))
+    check_rules(spec.source)
+    try_unused_blocks(spec, files, {block.name for block in distinct_blocks(model.full_graph)})
     for note in [
         *notes.version_notes(model.spec),
         *notes.name_notes(model.spec, model.full_graph, files.entry_path),
@@ -141,12 +166,41 @@ def check_spec(spec: str, variant: str | None, settings: list[str] | None, root:
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),
     ]:
-        log_line(str(note))
+        log(str(note))
     for backend in BACKEND_NAMES:
         try:
             model.compile_for(backend).check_code()
         except SpecError as error:
             if error.code != "SB601":
                 raise
-            log_line(str(notes.SpecNote(error.message, error.location)))
-    return ValidSpec(spec, model)
+            log(str(notes.SpecNote(error.message, error.location)))
+    return ValidSpec(name, model)
+
+
+def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> None:
+    """Apply the certain hints of a spec to its file, and log what was changed."""
+    from specbuild.compiler.fixes import fix_text  # imported late: most runs fix nothing
+    from specbuild.compiler.output_files import replace_file
+
+    if spec == "-":
+        raise typer.BadParameter("it changes files; standard input is none", param_hint="--fix")
+    path = Path(spec)
+
+    def find_errors(text: str) -> tuple[SpecError, ...]:
+        try:
+            opened = open_spec(Source(text, path.name), root, beside=path)
+            check_opened(spec, opened, variant, settings, log=lambda _: None)
+        except SpecError as error:
+            return (error,)
+        except SpecErrors as error:
+            return error.errors
+        return ()
+
+    try:
+        fixed = fix_text(Source.read(path).text, find_errors)
+    except SpecError:
+        return  # it is no YAML: the check below says why
+    if fixed.fixes:
+        replace_file(path, fixed.text)
+    for change in fixed.fixes:
+        log_line(f"fixed {spec}:{change}")

@@ -119,15 +119,15 @@ def closest_match(word: str, known: Iterable[str]) -> str | None:
     if not 0 < len(word) <= MAX_QUOTED:
         return None
     candidates = [k for k in dict.fromkeys(known) if k != word]
-    typos = [k for k in candidates if _is_one_typo(word, k)]
+    typos = [k for k in candidates if is_one_typo(word, k)]
     if typos:
         return max(typos, key=lambda k: difflib.SequenceMatcher(None, word, k).ratio())
-    by_normalized = {_normalize_word(k): k for k in reversed(candidates)}
-    close = difflib.get_close_matches(_normalize_word(word), by_normalized, n=1, cutoff=0.65)
+    by_normalized = {normalize_word(k): k for k in reversed(candidates)}
+    close = difflib.get_close_matches(normalize_word(word), by_normalized, n=1, cutoff=0.65)
     return by_normalized[close[0]] if close else None
 
 
-def _is_one_typo(word: str, known: str) -> bool:
+def is_one_typo(word: str, known: str) -> bool:
     """Return whether one edit turns `known` into `word` and keeps at least one letter."""
     if abs(len(word) - len(known)) > 1 or len(word) == len(known) == 1:
         return False
@@ -140,7 +140,7 @@ def _is_one_typo(word: str, known: str) -> bool:
     return (len(a) <= 1 and len(b) <= 1) or (len(a) == 2 and a == b[::-1])
 
 
-def _normalize_word(word: str) -> str:
+def normalize_word(word: str) -> str:
     return word.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 

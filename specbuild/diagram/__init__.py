@@ -12,8 +12,8 @@ from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagram.diff_marks import DiffMarks
 from specbuild.diagram.dot_format import render_dot
 from specbuild.diagram.graphviz_process import LayoutTimeout
-from specbuild.diagram.mermaid_format import render_mermaid
 from specbuild.diagram.html_format import render_html
+from specbuild.diagram.mermaid_format import render_mermaid
 from specbuild.diagram.page import PageFormat, compose_scene, place_panels
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
 from specbuild.diagram.print_size import fit_width

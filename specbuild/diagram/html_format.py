@@ -104,14 +104,14 @@ def panel_section(
 
 def security_policy(script: str, styles: Sequence[str]) -> str:
     """Return a policy that allows this script, these style sheets and the fonts in them, and nothing else."""
-    style_sources = " ".join(content_hash(style) for style in styles)
+    style_sources = " ".join(policy_hash(style) for style in styles)
     return (
-        f"default-src 'none'; script-src {content_hash(script)}; style-src {style_sources}; font-src data:; "
+        f"default-src 'none'; script-src {policy_hash(script)}; style-src {style_sources}; font-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-def content_hash(text: str) -> str:
+def policy_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

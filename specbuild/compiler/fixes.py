@@ -1,0 +1,167 @@
+"""Applies hints to the text of a spec, where it is certain what to write. All other characters stay, comments too.
+
+A hint is certain if it names one replacement for the word or the step at the error's place, and if the error is then
+gone. The hint of a misspelt word counts only if one letter is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+
+from specbuild.diagnostics.errors import SpecError, is_one_typo, normalize_word
+
+MAX_FIXES = 200
+SUGGESTED = re.compile(r"did you mean '([^']+)'\?")
+REPLACEMENT = re.compile(r"(?:for example, )?write `([^`]+)`")
+WORD = re.compile(r"[^\s:,\[\]{}#'\"]+")
+PLACEHOLDERS = ("...", "<", "\n")
+
+CheckFunction = Callable[[str], Sequence[SpecError]]  # the errors of a text
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A part of a text, and what replaces it."""
+
+    start: int
+    end: int
+    text: str
+    line: int
+    old: str
+
+    def apply_to(self, text: str) -> str:
+        return text[: self.start] + self.text + text[self.end :]
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.old.strip()} -> {self.text.strip()}"
+
+
+@dataclass
+class FixedText:
+    """A text with the fixes that were made in it, and the errors that are left."""
+
+    text: str
+    fixes: list[Fix] = field(default_factory=list)
+    errors: Sequence[SpecError] = ()
+
+
+def fix_text(text: str, check: CheckFunction) -> FixedText:
+    """Apply the hints of the errors in a text, one after another, as far as they are certain."""
+    fixed = FixedText(text, errors=check(text))
+    tried: set[tuple[str, Fix]] = set()
+    while len(fixed.fixes) < MAX_FIXES:
+        for error, fix in possible_fixes(fixed.text, fixed.errors):
+            if (fixed.text, fix) in tried:
+                continue
+            tried.add((fixed.text, fix))
+            changed = fix.apply_to(fixed.text)
+            errors = check(changed)
+            if is_mended(error, fixed.errors, errors):
+                fixed = FixedText(changed, [*fixed.fixes, fix], errors)
+                break
+        else:
+            return fixed
+    return fixed
+
+
+def is_mended(error: SpecError, before: Sequence[SpecError], after: Sequence[SpecError]) -> bool:
+    """Return whether an error is gone and its line has no new one: later lines may have errors that it hid."""
+    return error.message not in {e.message for e in errors_beside(error, after)} and len(
+        errors_beside(error, after)
+    ) < len(errors_beside(error, before))
+
+
+def errors_beside(error: SpecError, errors: Sequence[SpecError]) -> list[SpecError]:
+    """Return the errors on the line of an error."""
+    assert error.location is not None
+    line = (error.location.file, error.location.line)
+    return [e for e in errors if e.location is not None and (e.location.file, e.location.line) == line]
+
+
+def possible_fixes(text: str, errors: Sequence[SpecError]) -> Iterator[tuple[SpecError, Fix]]:
+    """Yield each error whose hint says what to write at its place."""
+    starts = line_starts(text)
+    for error in errors:
+        location = error.location
+        if location is None or location.line > len(starts):
+            continue
+        start = starts[location.line - 1] + location.column - 1
+        fix = misspelt_word(text, start, error) or replaced_entry(text, start, error)
+        if fix is not None and fix.text != fix.old:
+            yield error, fix
+
+
+def line_starts(text: str) -> list[int]:
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def misspelt_word(text: str, start: int, error: SpecError) -> Fix | None:
+    """Return the fix of `did you mean 'conv'?`, if one letter is wrong, or case and underscores."""
+    match, word = SUGGESTED.fullmatch(error.hint), WORD.match(text, start)
+    assert error.location is not None
+    if match is None or word is None or repr(word[0]) not in error.message:
+        return None
+    wrong, right = word[0], match[1]
+    if not (is_one_typo(wrong, right) or normalize_word(wrong) == normalize_word(right)):
+        return None
+    if re.sub(r"\D", "", wrong) != re.sub(r"\D", "", right):
+        return None  # another number may be as likely
+    return Fix(start, word.end(), right, error.location.line, wrong)
+
+
+def replaced_entry(text: str, start: int, error: SpecError) -> Fix | None:
+    """Return the fix of ``write `linear: {features: 10}` ``: the key at the error's place and its value, or an item."""
+    match = REPLACEMENT.fullmatch(error.hint)
+    if match is None or any(mark in match[1] for mark in PLACEHOLDERS):
+        return None
+    span = entry_span(text, start)
+    if span is None:
+        return None
+    old = text[start : span[1]]
+    if "\n" in old or "#" in old:
+        return None  # comments between the lines would be lost
+    written = match[1].removeprefix("- ")
+    new, colon, rest = written.partition(": ")
+    key, old_colon, old_rest = old.partition(":")
+    assert error.location is not None
+    if colon and old_colon and is_equally_written(rest, old_rest.strip()):
+        return Fix(start, start + len(key), new, error.location.line, key)
+    return Fix(start, span[1], written, error.location.line, old)
+
+
+def is_equally_written(a: str, b: str) -> bool:
+    """Return whether two texts are the same value: `1e-5` is 1.0e-05."""
+    try:
+        return a == b or float(a) == float(b)
+    except ValueError:
+        return False
+
+
+def entry_span(text: str, start: int) -> tuple[int, int] | None:
+    """Return the start and the end of the key that starts at an index, with its value, or of an item of a list."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return None
+    waiting = [root] if root is not None else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.start_mark.index == start:
+                    is_empty = value.start_mark.index == value.end_mark.index
+                    end = text.index(":", key.end_mark.index) + 1 if is_empty else value.end_mark.index
+                    return start, start + len(text[start:end].rstrip())
+                waiting += [key, value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif node.start_mark.index == start:
+            return start, node.end_mark.index
+    return None

@@ -1,0 +1,77 @@
+"""`check --fix`: certain hints are applied, and nothing else in the file changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from specbuild.cli import main
+from specbuild.cli.terminal import ExitCode
+
+HEAD = "specbuild: 1\nmodel: Net  # a comment\ninputs: {image: {C: 3, H: 32, W: 32}}\nsteps:\n"
+
+
+def fix(tmp_path: Path, steps: str) -> tuple[str, int]:
+    path = tmp_path / "net.yaml"
+    path.write_text(HEAD + steps)
+    code = main(["check", "--fix", str(path)])
+    text = path.read_text()
+    assert text.startswith(HEAD)
+    return text[len(HEAD) :], code
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "  - Conv2d: {out_channels: 8, kernel_size: 3}  # first\n",
+            "  - conv: {channels: 8, kernel: 3}  # first\n",
+        ),
+        ("  - ReLU  # keep\n", "  - relu  # keep\n"),
+        (
+            "  - conv: {filters: 16, kernal: 3}  # two\n    as: a\n",
+            "  - conv: {channels: 16, kernel: 3}  # two\n    as: a\n",
+        ),
+        ("  - batch_norm: {eps: 1e-5}\n", "  - batch_norm: {epsilon: 1e-5}\n"),
+        (
+            "  - conv:\n      chanels: 8  # typo\n      # a line\n",
+            "  - conv:\n      channels: 8  # typo\n      # a line\n",
+        ),
+        ("  - relu: {}\n    as: a\n  - add: [a, imege]\n", "  - relu: {}\n    as: a\n  - add: [a, image]\n"),
+        (
+            "  - relu\n  - linear: {features: 4, biass: false}\n",
+            "  - relu\n  - linear: {features: 4, bias: false}\n",
+        ),
+    ],
+)
+def test_certain_hints(tmp_path: Path, before: str, after: str) -> None:
+    assert fix(tmp_path, before) == (after, 0)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "  - relu5\n",  # another number may be meant
+        "  - convolve_twice: {channels: 8}\n",
+        "  - conv:\n      filters: max(1, 2)  # a comment\n      dummy: 1\n",
+        "  - Dense:\n      units: 10  # a comment would be lost\n",
+        "  - conv: {channels: 8\n",  # no YAML
+    ],
+)
+def test_what_is_not_certain_stays(tmp_path: Path, steps: str) -> None:
+    text, code = fix(tmp_path, steps)
+    assert code == ExitCode.INVALID
+    assert [line for line in steps.splitlines() if line not in text.splitlines()] in (
+        [],
+        ["      filters: max(1, 2)  # a comment"],
+    )
+
+
+def test_a_valid_file_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(HEAD + "  - relu\n")
+    before = path.stat().st_mtime_ns
+    assert main(["check", "--fix", str(path)]) == 0
+    assert path.stat().st_mtime_ns == before
+    assert main(["check", "--fix", "-"]) == ExitCode.USAGE
