@@ -16,7 +16,7 @@ from specbuild.compiler.condition_flips import find_flips
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate.references import expose_value
 from specbuild.expressions import concrete
-from specbuild.expressions.thresholds import find_thresholds
+from specbuild.expressions.thresholds import ThresholdFinder
 from specbuild.ir.graph import Block, Variation, block_size_names
 from specbuild.ir.prune import Pruner, prune_unused
 
@@ -33,7 +33,8 @@ class ModelVariations:
     """
 
     def __init__(self, elaborate_with: ElaborateModel, documents: Iterable[Any], pruner: Pruner):
-        self.elaborate_with, self.documents, self.pruner = elaborate_with, list(documents), pruner
+        self.elaborate_with, self.pruner = elaborate_with, pruner
+        self.comparisons = ThresholdFinder(documents)
 
     def vary_jointly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
         """Yield a few variations of all these parameters and input sizes together.
@@ -59,7 +60,7 @@ class ModelVariations:
         if longer:
             yield self.vary(base, longer)
         yield from (self.vary(base, {n: not v}) for n, v in current.items() if isinstance(v, bool))
-        thresholds = find_thresholds(self.documents, names)
+        thresholds = self.comparisons.find_thresholds(names)
         if len(thresholds) * (10 + base.step_count) > MAX_EFFORT // 2:
             yield Variation(dict.fromkeys(names), None)
             return
@@ -80,7 +81,7 @@ class ModelVariations:
 
         A variation without a block has the names of parameters that would take too long to try.
         """
-        thresholds = find_thresholds(self.documents, names)
+        thresholds = self.comparisons.find_thresholds(names)
         if len(names) * (4 + len(thresholds)) * (base.step_count + len(names)) > MAX_EFFORT:
             yield Variation(dict.fromkeys(names), None)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from specbuild.expressions.python_ast import parse_python
@@ -14,25 +15,38 @@ COMPARISON = re.compile(r"[<>=!]")
 ORDERINGS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 
 
-def find_thresholds(documents: Iterable[Any], names: Collection[str]) -> list[int | str]:
-    """Return the values at which a comparison in these documents can change its result.
+class ThresholdFinder:
+    """Finds thresholds in the texts of some documents, which it reads once. Documentation does not count."""
 
-    Only comparisons that read one of `names` count, or a parameter whose value is computed from one of them.
-    Documentation does not count.
-    """
-    entries = [
-        (key, set(NAME.findall(text)), text)
-        for document in documents
-        for key, text in iterate_texts(document)
-    ]
-    dependent = {*names}
-    while fresh := {key for key, read, _ in entries if read & dependent} - dependent:
-        dependent |= fresh
-    thresholds: dict[int | str, None] = {}  # a set that keeps its order
-    for _, read, text in entries:
-        if read & dependent and COMPARISON.search(text):
-            thresholds.update(dict.fromkeys(compared_values(text, dependent)))
-    return list(thresholds)
+    def __init__(self, documents: Iterable[Any]) -> None:
+        self.comparisons: list[str] = []
+        self.comparisons_of: dict[str, set[int]] = {}  # a name -> the comparisons that read it
+        self.dependents: dict[str, set[str]] = {}  # a name -> the keys whose texts read it
+        for document in documents:
+            for key, text in iterate_texts(document):
+                names = set(NAME.findall(text))
+                for name in names:
+                    self.dependents.setdefault(name, set()).add(key)
+                if COMPARISON.search(text):
+                    for name in names:
+                        self.comparisons_of.setdefault(name, set()).add(len(self.comparisons))
+                    self.comparisons.append(text)
+
+    def find_thresholds(self, names: Collection[str]) -> list[int | str]:
+        """Return the values at which a comparison can change its result.
+
+        Only comparisons that read one of `names` count, or a parameter whose value is computed from one of them.
+        """
+        if not self.comparisons:
+            return []
+        dependent, fresh = set(names), list(names)
+        while fresh:
+            following = self.dependents.get(fresh.pop(), set()) - dependent
+            dependent |= following
+            fresh += following
+        numbers = {number for name in dependent for number in self.comparisons_of.get(name, ())}
+        values = (compared_values(self.comparisons[number], dependent) for number in sorted(numbers))
+        return list(dict.fromkeys(chain.from_iterable(values)))
 
 
 def iterate_texts(part: Any, key: str = "", is_item: bool = False) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from specbuild.compiler.pipeline import build_graph, compile_source
-from specbuild.expressions.thresholds import find_thresholds
+from specbuild.expressions.thresholds import ThresholdFinder
 
 SPEC = """
 specbuild: 1
@@ -83,9 +83,9 @@ def test_thresholds() -> None:
         {"Tail": {"count": "deep + 1"}},
         ["4 == count"],
     ]
-    assert set(find_thresholds(documents, ["deep"])) == {0, 1, 2, 4}
-    assert find_thresholds([{"when": "other > 1"}], ["deep"]) == []
-    assert find_thresholds([{"when": "mode == 'fast'"}], ["mode"]) == ["fast"]
+    assert set(ThresholdFinder(documents).find_thresholds(["deep"])) == {0, 1, 2, 4}
+    assert ThresholdFinder([{"when": "other > 1"}]).find_thresholds(["deep"]) == []
+    assert ThresholdFinder([{"when": "mode == 'fast'"}]).find_thresholds(["mode"]) == ["fast"]
 
 
 def test_documentation_has_no_thresholds() -> None:
@@ -97,7 +97,7 @@ def test_documentation_has_no_thresholds() -> None:
         "blocks": {"Tail": {"doc": "deep < 5", "steps": [{"relu": {}, "doc": "deep < 6"}]}},
         "steps": [{"Tail": {"doc": "deep < 20"}, "doc": "deep < 7"}],
     }
-    assert set(find_thresholds([spec], ["deep"])) == {3, 4, 5, 19, 20, 21}
+    assert set(ThresholdFinder([spec]).find_thresholds(["deep"])) == {3, 4, 5, 19, 20, 21}
 
 
 def test_parameters_are_plain_if_trials_take_too_long() -> None:
