@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -104,13 +104,30 @@ def write_output(path: Path, text: str, *, force: bool = False) -> bool:
 
     Raises SB701 if the existing file was edited or was not generated, unless `force`.
     """
-    state = file_state(path, text)
-    if state == "same":
-        return False
-    if state in ("edited", "foreign") and not force:
-        raise overwrite_error(path, edited=state == "edited")
-    replace_file(path, text)
-    return True
+    return bool(write_outputs({path: text}, force=force))
+
+
+def write_outputs(texts: Mapping[Path, str], *, force: bool = False) -> list[Path]:
+    """Write generated files together; returns those that did not have their text already.
+
+    All texts are on the disk before the first file changes: if the disk is full, no file changes. Raises SB701
+    if an existing file was edited or was not generated, unless `force`.
+    """
+    written = []
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            state = file_state(path, text)
+            if state == "same":
+                continue
+            if state in ("edited", "foreign") and not force:
+                raise overwrite_error(path, edited=state == "edited")
+            temporary = stack.enter_context(replacement_file(path))
+            with open(temporary, "wb") as stream:
+                stream.write(text.encode())
+                stream.flush()
+                os.fsync(stream.fileno())
+            written.append(path)
+    return written
 
 
 def replace_file(path: Path, text: str | bytes) -> None:

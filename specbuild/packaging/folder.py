@@ -19,7 +19,7 @@ from specbuild.compiler.output_files import (
     overwrite_error,
     remove_file,
     write_error,
-    write_output,
+    write_outputs,
 )
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
@@ -117,11 +117,10 @@ def apply_changes(folder: Path, changes: Sequence[FileChange], *, force: bool = 
             for c in protected
         )
     changes = [c for c in changes if c.status not in ("same", "yours", "kept")]
-    for change in changes:  # make all texts, which can fail, before anything is written
-        _ = change.file and change.file.text
+    # make all texts, which can fail, before anything is written
+    texts = {change.path: change.file.text for change in changes if change.file is not None}
     create_folder(folder)
+    write_outputs(texts, force=force)
     for change in changes:
         if change.file is None:
             remove_file(change.path)
-        else:
-            write_output(change.path, change.file.text, force=force)

@@ -106,3 +106,25 @@ def test_disk_that_is_full_later(count: int, run: Run, monkeypatch: pytest.Monke
     assert sorted(os.listdir("tiny")) == sorted(moved) and len(moved) == count
     monkeypatch.setattr("specbuild.compiler.output_files.os.replace", replace)
     assert run()[0] == 0 and run("--check")[0] == 0
+
+
+@pytest.mark.parametrize("count", range(len(FILES) - 1))  # all but py.typed change
+def test_disk_that_is_full_while_an_old_package_is_updated(
+    count: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All texts are on the disk before the first file changes, so the old package stays whole."""
+    assert run()[0] == 0
+    old = {name: Path("tiny", name).read_bytes() for name in os.listdir("tiny")}
+    Path("tiny.yaml").write_text(SPEC.replace("features: 2", "features: 5"))
+    sync, synced = os.fsync, []
+
+    def sync_some(descriptor: int) -> None:
+        if len(synced) == count:
+            raise OSError(28, "No space left on device")
+        synced.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr("specbuild.compiler.output_files.os.fsync", sync_some)
+    code, said = run()
+    assert code == 2 and "No space left on device" in said
+    assert {name: Path("tiny", name).read_bytes() for name in os.listdir("tiny")} == old
