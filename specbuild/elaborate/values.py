@@ -21,6 +21,7 @@ from specbuild.expressions import (
 )
 from specbuild.frontend.document import PARAM_TYPES, BlockDef, ParamDef, RawArgument, StepDef
 from specbuild.frontend.foreign_names import suggest_attribute
+from specbuild.frontend.habits import suggest_attribute_habit
 from specbuild.frontend.names import check_expression_name, check_name
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import BlockArgument
@@ -93,7 +94,7 @@ def unknown_parameter_error(definition: BlockDef, name: str, value: Any, at: Sou
     if name in definition.inputs:
         hint = f"{name!r} is an input: write `from: {{{name}: ...}}`, aligned with {definition.name!r}"
     else:
-        hint = suggest_attribute(name, value, definition.params)
+        hint = suggest_attribute(name, value, definition.params) or suggest_attribute_habit(name, value)
         hint = hint or suggest_name(name, definition.params, "its parameters are")
     return at.error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
 

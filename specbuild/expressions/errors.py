@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.suggestions import suggest_name
 
+PADDING_WORDS = ("same", "valid", "causal", "tf_same")  # some write them in capitals
 MAX_QUOTED_CHARACTERS = 60  # longer expressions are cut in messages
 
 
@@ -38,7 +39,13 @@ def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionEr
 
 
 def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
-    return unknown_error(f"nothing is named {name!r} here", name, known)
+    error = unknown_error(f"nothing is named {name!r} here", name, known)
+    if name.lower() in PADDING_WORDS and name != name.lower():
+        return ExpressionError(error.code, error.message, f"write `{name.lower()}`")
+    if name in ("params", "self", "cfg", "config", "args", "hparams"):
+        hint = f"a parameter is written by its own name; {error.hint}"
+        return ExpressionError(error.code, error.message, hint)
+    return error
 
 
 def too_large_error(text: str) -> ExpressionError:

@@ -48,6 +48,8 @@ _FOREIGN_SYNTAX = (  # operators of other languages, as patterns, with what to w
     (r"(?<![=<>!:])=(?!=)", "=="),
 )
 
+_TEMPLATE = re.compile(r"\$\{?(\w+)\}?|\{\{ *(\w+) *\}\}|\{(\w+)\}")  # ${w}, {{ w }}, {w}
+
 
 @lru_cache(maxsize=1024)  # a tree of 200 nodes is 100 KiB
 def parse_tree(text: str, functions: frozenset[str] = FUNCTIONS) -> ast.expr:
@@ -160,6 +162,10 @@ def _source_text(node: ast.expr, source: bytes) -> str:
 
 
 def _suggest_syntax(text: str) -> str:
+    if text == "None":
+        return "leave the key out: what is not given has its default"
+    if name := _TEMPLATE.fullmatch(text):
+        return f"write `{name[name.lastindex or 0]}`: a name stands for its value"
     return next((f"write {ours}" for theirs, ours in _FOREIGN_SYNTAX if re.search(theirs, text)), "")
 
 

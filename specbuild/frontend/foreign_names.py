@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from specbuild.frontend.library import library_names
+from specbuild.frontend.library import library_names, library_variants
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 
@@ -96,6 +96,7 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ),
     ("stochasticdepth", Replacement("drop_path", alone="rate")),
     ("chunk unbind", Replacement("split", alone="into")),
+    ("flatten ravel flattenlayer", Replacement("flatten", {"axes": "[C, H, W]", "into": "C"})),
     ("unsqueeze expanddims", Replacement("expand", {"axes": "{T: 1}"})),
     ("bidirectional bilstm", Replacement("lstm", {"bidirectional": "true"}, alone="units")),
     ("amax reducemax", Replacement("max", alone="over")),
@@ -193,6 +194,9 @@ def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
         return ""
     if replacement.advice:
         return replacement.advice
+    variant = name.lower().replace("-", "_")
+    if variant in library_variants(replacement.op):
+        return f"write `{replacement.op}: {{variant: {variant}}}`; `specbuild weights convert` loads trained weights"
     return f"write `{format_step(replacement, body)}`"
 
 

@@ -71,6 +71,14 @@ def library_names() -> dict[str, str]:
     return names
 
 
+def library_variants(model: str) -> frozenset[str]:
+    """Return the names of the variants of a model of the library, from the text of its file; none for a block."""
+    path = library_index().get(model)
+    text = path.read_text(encoding="utf-8") if path is not None else ""
+    section = re.search(r"^variants:\n((?:[ #].*\n|\n)+)", text, re.MULTILINE)
+    return frozenset(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else frozenset()
+
+
 def find_library_file(block: str) -> Path | None:
     """Return the file of a block. Extensions are searched only if the library does not have it."""
     return library_index().get(block) or full_library_index().get(block)

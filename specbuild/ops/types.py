@@ -75,9 +75,8 @@ class TensorType:
         try:
             return self.sizes[axis]
         except KeyError:
-            raise ShapeError(
-                "SB404", f"there is no axis {axis} in {self}", f"its axes are {join_names(self.sizes)}"
-            ) from None
+            hint = suggest_axis_name(axis, self.sizes) or f"its axes are {join_names(self.sizes)}"
+            raise ShapeError("SB404", f"there is no axis {axis} in {self}", hint) from None
 
     def __contains__(self, axis: str) -> bool:
         return axis in self.sizes
@@ -143,3 +142,18 @@ def spatial_axes(x: TensorType) -> tuple[str, ...]:
     """
     axes = tuple(axis for axis in SPATIAL if axis in x)
     return axes or tuple(axis for axis in x.axes if axis != CHANNEL)
+
+
+# What some call the axes that ops look for.
+AXIS_WORDS = {
+    CHANNEL: "channel channels c features dim chan".split(),
+    "D": "depth d".split(),
+    "H": "height h rows".split(),
+    "W": "width w columns cols".split(),
+}
+
+
+def suggest_axis_name(axis: str, known: Iterable[str]) -> str:
+    """Return the hint that an axis has a longer name, such as `channels` for C; empty if it has none."""
+    word = next((name for name in known if name.lower() in AXIS_WORDS.get(axis, ())), None)
+    return f"call the axis {axis}, not {word!r}: ops know axes by their names C, D, H and W" if word else ""

@@ -9,7 +9,14 @@ from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name
 from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
-from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, suggest_step
+from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, suggest_step, write_inline
+from specbuild.frontend.habits import (
+    suggest_attribute_habit,
+    suggest_call,
+    suggest_file_habit,
+    suggest_list_step,
+    suggest_step_habit,
+)
 from specbuild.frontend.library import full_library_index
 from specbuild.frontend.names import IDENTIFIER, find_name_problem, rename_hint
 from specbuild.frontend.schema.checker import SchemaError
@@ -78,13 +85,19 @@ class MessageWriter:
         else:
             what = "attribute" if title in OPS else "parameter" if title[0].isupper() else "key"
             known = [k for k, under in error.schema["properties"].items() if under is not False]
-            foreign = suggest_attribute(key, error.value[key], known) if what != "key" else ""
+            value = error.value[key]
+            foreign = suggest_attribute(key, value, known) if what != "key" else ""
+            habit = suggest_file_habit(key, value) if title == "a spec" else ""
+            habit = suggest_attribute_habit(key, value) if what != "key" and not foreign else habit
+            if title == "rename" and known == ["axes"]:
+                foreign = f"write `rename: {{axes: {write_inline(dict(error.value))}}}`"
+                self.suggested_keys.add((error.path, "axes"))
             guess = find_attribute(key, known) if foreign else closest_match(key, known)
-            if guess:
+            if guess and not habit:
                 self.suggested_keys.add((error.path, guess))
             listed = [name for name in known if name not in self.blocks.get(title, ())]
             known_hint = f"its {what}s are {list_some(listed)}" if listed else f"it takes no {what}s"
-            hint = suggest_colon(key, known) or foreign or format_suggestion(guess) or known_hint
+            hint = suggest_colon(key, known) or foreign or habit or format_suggestion(guess) or known_hint
             yield self.error_at("SB101", path, f"{title} has no {what} {key!r}", hint, key=True)
 
     def unknown_step_key(self, error: SchemaError, path: KeyPath) -> SpecError:
@@ -95,6 +108,9 @@ class MessageWriter:
                 message = f"{error.key!r} is an attribute of {kind!r}, not a key of the step"
                 hint = f"indent it below {kind!r}, or move it into the braces"
                 return self.error_at("SB101", path, message, hint, key=True)
+        habit = suggest_step_habit(error.key, error.value[error.key])
+        if habit and (kinds or not error.key[:1].isupper()) and error.schema["title"] != CHOICE_TITLE:
+            return self.error_at("SB101", path, f"a step has no key {error.key!r}", habit, key=True)
         step_key = closest_match(error.key, STEP_KEYS)
         if step_key and kinds and error.schema["title"] != CHOICE_TITLE:
             message = f"a step has no key {error.key!r}"
@@ -104,7 +120,8 @@ class MessageWriter:
     def unknown_op(self, name: str, path: KeyPath, body: Any = None) -> SpecError:
         what = "block" if name[:1].isupper() else "op"
         listing = "`specbuild library list` lists every op and block"
-        hint = suggest_step(name, body, [*self.blocks, *full_library_index()])
+        blocks = [*self.blocks, *full_library_index()]
+        hint = suggest_step(name, body, blocks) or suggest_call(name, blocks)
         hint = hint or suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
         return self.error_at("SB201", path, f"there is no {what} {name!r}", hint, key=True)
 
@@ -232,8 +249,11 @@ class MessageWriter:
             types = describe_types(schema)
             message = f"{describe_path(error.path)} must be {types}, not {describe_yaml_value(value)}"
             hint = suggest_value(value, schema) or self.summary_hint(error)
-            if error.path[:1] == ("inputs",) and len(error.path) == 2 and isinstance(value, list):
+            is_input = error.path[:1] == ("inputs",) and len(error.path) > 1
+            if is_input and error.path[2:] in ((), ("shape",), ("size",)) and isinstance(value, list):
                 hint = suggest_axes(str(error.path[1]), value)
+            elif schema.get("title") == "a step" and isinstance(value, list):
+                hint = suggest_list_step(value)
             yield self.error_at("SB102", error.path, message, hint)
 
     def wrong_choice(self, error: SchemaError) -> Iterator[SpecError]:

@@ -117,6 +117,8 @@ def suggest_quotes(mapping: Mapping[str, Any], key: str) -> str:
             break
         parts.append(later)
     whole = ", ".join(parts)
+    if re.fullmatch(r"\([\d, ]+\)", whole):
+        return f"write `{keys[start]}: [{whole[1:-1]}]`"  # a tuple
     if " " not in key and not ("(" in text and ")" in whole):
         return ""
     return f'quote the text: `{keys[start]}: "{whole}"`'

@@ -1,0 +1,132 @@
+"""Hints for what people write from habit: keys, calls and operators of other libraries, where no op is misnamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+
+from specbuild.frontend.foreign_names import normalize_name, suggest_step, write_inline
+from specbuild.ops import OPS
+
+CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")
+OPERATION = re.compile(r"([\w.]+) *([-+*/]) *([\w.]+)")
+OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+KEYWORD = re.compile(r"\w+=")
+MAX_TEXT = 200
+
+ACTIVATION_KEYS = "activation act actlayer activationfn nonlinearity".split()
+NORM_KEYS = "norm normlayer normalization batchnorm usebn bn".split()
+LOAD_ADVICE = "remove it: `specbuild weights convert` loads trained weights"
+ATTRIBUTE_ADVICE = {
+    "name": "write `as: {value}` as a key of the step, beside the op",
+    **dict.fromkeys("pretrained checkpoint ckpt".split(), LOAD_ADVICE),
+    **dict.fromkeys("embeddim dmodel kdim vdim keydim".split(), "remove it: the compiler infers it"),
+    **dict.fromkeys(
+        "trainable requiresgrad".split(), "freeze the step from outside: `edits: [freeze: NAME]`"
+    ),
+}
+STEP_ADVICE = {
+    "name": "write `as: {value}`",
+    "id": "write `as: {value}`",
+    **dict.fromkeys("inputs input bottom src source".split(), "write `from: {value}`"),
+    **dict.fromkeys(
+        "type module classname layer layertype".split(), "write the op as the key: `- {value}: {{...}}`"
+    ),
+    **dict.fromkeys("number num times count n".split(), "write `repeat: {value}`"),
+    **dict.fromkeys("if cond condition".split(), "write `when: {value}`"),
+    "comment": "write `doc: {value}`",
+}
+FILE_ADVICE = {
+    **dict.fromkeys(
+        "nc numclasses classes".split(),
+        "write `params: {{classes: {value}}}`, and `classes` where it is used",
+    ),
+    **dict.fromkeys(
+        "layers network architecture backbone head body modules".split(),
+        "the steps of a model stand under `steps`",
+    ),
+    **dict.fromkeys("name modelname".split(), "write `model: {value}`"),
+    **dict.fromkeys(
+        "parameters hyperparameters hparams config args".split(), "parameters stand under `params`"
+    ),
+    **dict.fromkeys("version specversion".split(), "write `specbuild: 1`"),
+    **dict.fromkeys("inputshape shape input".split(), "write `inputs: {{image: {{C: 3, H: 224, W: 224}}}}`"),
+}
+
+
+def suggest_attribute_habit(key: str, value: Any) -> str:
+    """Return the hint for an attribute that no op has here; empty if the key is no habit."""
+    name = normalize_name(key)
+    if name in ACTIVATION_KEYS or name in NORM_KEYS:
+        what = "activation" if name in ACTIVATION_KEYS else "norm"
+        op = own_op(value) or ("relu" if what == "activation" else "batch_norm")
+        return f"write the {what} as a step of its own, after this one: `- {op}`"
+    return fill_advice(ATTRIBUTE_ADVICE.get(name, ""), value)
+
+
+def own_op(value: Any) -> str:
+    """Return the op that a text names; empty if it names none."""
+    if not isinstance(value, str):
+        return ""
+    name = normalize_name(value.rpartition(".")[2])
+    known = {normalize_name(op): op for op in OPS}
+    if name in known:
+        return known[name]
+    step = suggest_step(value.rpartition(".")[2], None, ())
+    match = re.fullmatch(r"write `(?:- )?(\w+)`", step)
+    return match[1] if match else ""
+
+
+def suggest_step_habit(key: str, value: Any) -> str:
+    """Return the hint for a key of a step that is neither an op nor a step key."""
+    return fill_advice(STEP_ADVICE.get(normalize_name(key), ""), value)
+
+
+def suggest_file_habit(key: str, value: Any) -> str:
+    """Return the hint for a key of a file that no spec has."""
+    return fill_advice(FILE_ADVICE.get(normalize_name(key), ""), value)
+
+
+def fill_advice(advice: str, value: Any) -> str:
+    """Return an advice with a value in it."""
+    if "{value}" in advice and (value is None or isinstance(value, Mapping)):
+        value = "..."
+    text = value if isinstance(value, str) else write_inline(value)
+    return advice.format(value=text[:MAX_TEXT]) if advice else ""
+
+
+def suggest_call(text: str, blocks: Collection[str]) -> str:
+    """Return the hint for a step that is written as Python: `Dense(10)`, `nn.Conv2d(3, 8, 3)`, `a + b`."""
+    if operation := OPERATION.fullmatch(text):
+        left, sign, right = operation.groups()
+        return f"write `{OPERATORS[sign]}: [{left}, {right}]`"
+    call = CALL.fullmatch(text[:MAX_TEXT])
+    if call is None:
+        return ""
+    name, arguments = call[1], call[2].strip()
+    body = call_body(arguments)
+    hint = suggest_step(name, body, blocks) if body is not None or not arguments else ""
+    return hint or f"write attributes in braces: `{own_op(name) or name}: {{...}}`"
+
+
+def call_body(arguments: str) -> Any:
+    """Return the arguments of a call as the body of a step: keywords, or a single value; None for others."""
+    parts = [part.strip() for part in arguments.split(",")]
+    try:
+        if all(KEYWORD.match(part) for part in parts):
+            return {key: yaml.safe_load(value) for key, _, value in (part.partition("=") for part in parts)}
+        if len(parts) == 1 and arguments:
+            return yaml.safe_load(arguments)
+    except yaml.YAMLError:
+        return None
+    return None
+
+
+def suggest_list_step(step: list[Any]) -> str:
+    """Return the hint for a step that is a list, as in the files of Ultralytics: [from, number, module, arguments]."""
+    names = [item for item in step if isinstance(item, str) and item.isidentifier()]
+    name = (own_op(names[0]) or names[0]) if names else "conv"
+    return f"write `- {name}: {{...}}`: attributes have names, `from` names what a step reads, `repeat` how often it stands"

@@ -1,0 +1,149 @@
+"""Mistakes of people who come from Keras, PyTorch, timm and Ultralytics: what the hint says works when it is followed."""
+
+from __future__ import annotations
+
+import pytest
+
+import specbuild
+from specbuild import SpecError
+from specbuild.diagnostics.errors import SpecErrors
+
+MAP, TOKENS = "{image: {C: 3, H: 32, W: 32}}", "{x: {T: 16, C: 32}}"
+
+
+def spec(steps: str, inputs: str = MAP, head: str = "") -> str:
+    return f"specbuild: 1\nmodel: Net\n{head}inputs: {inputs}\nsteps:\n{steps}"
+
+
+# The mistake, what the hint must say, and the spec with it.
+MISTAKES = {
+    "keras activation": (
+        spec("  - conv: {channels: 8, activation: relu}\n"),
+        "after this one: `- relu`",
+        spec("  - conv: {channels: 8}\n  - relu\n"),
+    ),
+    "torch activation": (
+        spec("  - linear: {features: 8, act_layer: nn.SiLU}\n"),
+        "after this one: `- silu`",
+        spec("  - linear: {features: 8}\n  - silu\n"),
+    ),
+    "norm layer": (
+        spec("  - conv: {channels: 8, norm_layer: BatchNorm2d}\n"),
+        "after this one: `- batch_norm`",
+        spec("  - conv: {channels: 8}\n  - batch_norm\n"),
+    ),
+    "capitals": (
+        spec("  - conv: {channels: 8, padding: SAME}\n"),
+        "write `same`",
+        spec("  - conv: {channels: 8, padding: same}\n"),
+    ),
+    "tuple": (
+        spec("  - conv: {channels: 8, kernel: (3, 3)}\n"),
+        "`kernel: [3, 3]`",
+        spec("  - conv: {channels: 8, kernel: [3, 3]}\n"),
+    ),
+    "operator": (
+        spec("  - conv: {channels: 3}\n    as: a\n  - a + image\n"),
+        "write `add: [a, image]`",
+        spec("  - conv: {channels: 3}\n    as: a\n  - add: [a, image]\n"),
+    ),
+    "call": (spec("  - Dense(10)\n"), "write `linear: {features: 10}`", spec("  - linear: {features: 10}\n")),
+    "keywords": (
+        spec("  - keras.layers.Conv2D(filters=8, kernel_size=3)\n"),
+        "write `conv: {channels: 8, kernel: 3}`",
+        spec("  - conv: {channels: 8, kernel: 3}\n"),
+    ),
+    "torch call": (
+        spec("  - nn.Conv2d(3, 8, 3)\n"),
+        "write attributes in braces: `conv: {...}`",
+        spec("  - conv: {channels: 8}\n"),
+    ),
+    "flatten": (
+        spec("  - Flatten\n"),
+        "`flatten: {axes: [C, H, W], into: C}`",
+        spec("  - flatten: {axes: [C, H, W], into: C}\n"),
+    ),
+    "backbone": (
+        spec("  - resnet18: {pretrained: true}\n"),
+        "`ResNet: {variant: resnet18}`",
+        spec("  - ResNet: {variant: resnet18}\n"),
+    ),
+    "name of a step": (
+        spec("  - relu:\n    name: stem\n"),
+        "write `as: stem`",
+        spec("  - relu:\n    as: stem\n"),
+    ),
+    "name among attributes": (
+        spec("  - conv: {channels: 8, name: stem}\n"),
+        "write `as: stem` as a key of the step",
+        spec("  - conv: {channels: 8}\n    as: stem\n"),
+    ),
+    "inputs of a step": (
+        spec("  - relu:\n    as: a\n  - tanh:\n    inputs: a\n"),
+        "write `from: a`",
+        spec("  - relu:\n    as: a\n  - tanh:\n    from: a\n"),
+    ),
+    "type": (spec("  - type: relu\n"), "write the op as the key: `- relu: {...}`", spec("  - relu: {}\n")),
+    "number": (spec("  - relu:\n    number: 3\n"), "write `repeat: 3`", spec("  - relu:\n    repeat: 3\n")),
+    "ultralytics": (
+        spec("  - [-1, 1, Conv, [64, 3, 2]]\n"),
+        "write `- conv: {...}`",
+        spec("  - conv: {channels: 64, kernel: 3, stride: 2}\n"),
+    ),
+    "nc": (
+        spec("  - linear: {features: nc}\n", head="nc: 80\n"),
+        "write `params: {classes: 80}`",
+        spec("  - linear: {features: classes}\n", head="params: {classes: 80}\n"),
+    ),
+    "shape": (
+        spec("  - relu\n", "{image: {shape: [32, 32, 3]}}"),
+        "`image: {H: 32, W: 32, C: 3}`",
+        spec("  - relu\n", "{image: {H: 32, W: 32, C: 3}}"),
+    ),
+    "long axis names": (
+        spec("  - conv: {channels: 8}\n", "{image: {channels: 3, H: 8, W: 8}}"),
+        "call the axis C, not 'channels'",
+        spec("  - conv: {channels: 8}\n", "{image: {C: 3, H: 8, W: 8}}"),
+    ),
+    "embed_dim": (
+        spec("  - MultiHeadAttention: {heads: 4, embed_dim: 32}\n", TOKENS),
+        "remove it: the compiler infers it",
+        spec("  - MultiHeadAttention: {heads: 4}\n", TOKENS),
+    ),
+    "rename": (
+        spec("  - rename: {T: S}\n", TOKENS),
+        "write `rename: {axes: {T: S}}`",
+        spec("  - rename: {axes: {T: S}}\n", TOKENS),
+    ),
+    "None": (
+        spec("  - softmax: {over: C}\n  - conv: {channels: 4, groups: None}\n"),
+        "leave the key out",
+        spec("  - softmax: {over: C}\n  - conv: {channels: 4}\n"),
+    ),
+    "shell": (
+        spec("  - conv: {channels: $w}\n", head="params: {w: 8}\n"),
+        "write `w`",
+        spec("  - conv: {channels: w}\n", head="params: {w: 8}\n"),
+    ),
+    "jinja": (
+        spec('  - conv: {channels: "{{ w }}"}\n', head="params: {w: 8}\n"),
+        "write `w`",
+        spec("  - conv: {channels: w}\n", head="params: {w: 8}\n"),
+    ),
+    "params.w": (
+        spec("  - conv: {channels: params.w}\n", head="params: {w: 8}\n"),
+        "a parameter is written by its own name",
+        spec("  - conv: {channels: w}\n", head="params: {w: 8}\n"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_hint_works(name: str) -> None:
+    mistake, hint, mended = MISTAKES[name]
+    with pytest.raises((SpecError, SpecErrors)) as refused:
+        specbuild.load(mistake)
+    error = refused.value
+    hints = [e.hint for e in (error.errors if isinstance(error, SpecErrors) else (error,))]
+    assert any(hint in found for found in hints), hints
+    assert specbuild.load(mended).graph.outputs
