@@ -550,7 +550,7 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     bare = run("doctor")
     assert bare.code == 0
-    assert "pip install '.[torch,keras,draw,weights]'" in bare.out
+    assert "pip install '.[torch,tensorflow,draw,weights]'" in bare.out
     assert "pip install specbuild" not in bare.out, "that name on PyPI belongs to somebody else"
 
 

@@ -29,7 +29,7 @@ from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 class KerasBackend(Backend):
     name = "keras"
     title = "Keras 3"
-    extra = "keras"
+    extra = "tensorflow"
     modules = frozenset({"keras"})
     distributions = {  # noqa: RUF012  # it is only read
         "tensorflow": ("tensorflow-cpu", "tensorflow-intel", "tensorflow-macos", "tf-nightly")

@@ -1,8 +1,8 @@
 """Check a value against a JSON Schema (draft-07) with `jsonschema_rs`, and order the errors for the author.
 
-Specs are not checked with the package `jsonschema`, because it is slow: with it, a command would need more
-than a fifth of a second to start, and more than two seconds to check an invalid file. Tests check that both
-packages refuse the same files. One rule is stricter than draft-07: 64.0 is not an integer.
+The package `jsonschema` is used only where `jsonschema_rs` is missing, because it is slow: with it, a command needs
+more than a fifth of a second to start, and more than two seconds to check an invalid file. Tests check that both
+packages find the same errors. One rule is stricter than draft-07: 64.0 is not an integer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jsonschema_rs
+try:
+    from jsonschema_rs import Draft7Validator
+except ImportError:  # it has no wheel for this machine
+    Draft7Validator = None  # type: ignore[assignment, misc]
 
 from specbuild.frontend.source import KeyPath
 
@@ -57,10 +60,10 @@ class SchemaChecker:
             "whole": IntegerKeyword,
             "rule": lambda _parent, name, _path: RuleKeyword(self.rules[name]),
         }
-        self.validator = jsonschema_rs.Draft7Validator(self.document, keywords=keywords)
+        self.validator = create_validator(self.document, keywords)
 
     def is_valid(self, value: Any) -> bool:
-        return self.validator.is_valid(value)
+        return bool(self.validator.is_valid(value))
 
     def find_errors(self, value: Any) -> list[SchemaError]:
         """Return the errors in the order of the file; errors of the same value in the order of KEYWORDS.
@@ -92,7 +95,7 @@ class SchemaChecker:
         order = file_positions(value, {e.path for e in errors})
         return sorted(errors, key=lambda e: (order[e.path], keyword_rank(e.keyword)))
 
-    def split_error(self, error: jsonschema_rs.ValidationError, value: Any) -> Iterator[SchemaError]:
+    def split_error(self, error: Any, value: Any) -> Iterator[SchemaError]:
         """Yield one error of the validator as errors that have at most one key each."""
         path = restore_digit_keys(value, error.instance_path)
         keyword = str(error.schema_path[-1])
@@ -116,6 +119,15 @@ class SchemaChecker:
     def schema_at(self, path: list[str | int]) -> Schema:
         schema = value_at(self.document, tuple(path))
         return schema if isinstance(schema, Mapping) else {}
+
+
+def create_validator(document: Schema, keywords: Mapping[str, Any]) -> Any:
+    """Return a validator of `jsonschema_rs`, or of `jsonschema` where that is missing."""
+    if Draft7Validator is not None:
+        return Draft7Validator(dict(document), keywords=dict(keywords))
+    from specbuild.frontend.schema.python_validator import PythonValidator  # imported late: slow
+
+    return PythonValidator(document, keywords)
 
 
 def error_keys(keyword: str, kind: Any, schema: Schema, value: Any) -> list[str]:
