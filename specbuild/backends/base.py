@@ -53,6 +53,8 @@ class Backend:
     import_calls: frozenset[str] = frozenset()  # decorators that an emitted file may call when it is imported
     # Whether a layer must be called on a value: a block without inputs gets one that it does not read.
     calls_need_input: bool = False
+    # Whether the code of a model, not only that of blocks, reads sizes when it runs.
+    models_read_sizes: bool = True
     needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
     # Whether `repeat` and `do` become rows of layers (LayerRow, such as nn.Sequential); if not, every layer is an
     # attribute, and the file is longer.

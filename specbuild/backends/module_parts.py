@@ -155,18 +155,23 @@ def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
     """Return the docstring: the block's documentation, the shapes of inputs and outputs, the parameters."""
     block, instance = class_spec.block, class_spec.first_instance
 
-    def format_shape(x: TensorType, layout: Layout) -> str:
+    def format_shape(x: TensorType, layout: Layout, ref: str) -> str:
         sizes = ["B"] if layout.batched else []
-        sizes += [str(concrete(x[a])) if is_model else a for a in layout.order]
+        sizes += [
+            str(concrete(x[a])) if is_model and (ref, a) not in block.free_axes else a for a in layout.order
+        ]
         return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
     inputs = []
     for name, items in input_arguments(block.inputs).items():
-        values = [instance.inputs[item] for item in items or (name,)]
-        formatted = ", ".join(format_shape(value.type, value.layout) for value in values)
+        values = {item: instance.inputs[item] for item in items or (name,)}
+        formatted = ", ".join(format_shape(value.type, value.layout, ref) for ref, value in values.items())
         formatted = formatted if items is None else f"[{formatted}]"
         inputs.append(f"{name} {formatted}{' or None' * (name in class_spec.optional_inputs)}")
-    outputs = [f"{name} {format_shape(v.type, v.layout)}".strip() for name, v in instance.outputs.items()]
+    outputs = [
+        f"{name} {format_shape(v.type, v.layout, block.outputs[name].ref)}".strip()
+        for name, v in instance.outputs.items()
+    ]
     input_word = "Inputs" if len(inputs) > 1 else "Input"
     output_word = "Outputs" if len(outputs) > 1 else "Output"
     shapes = f"{output_word}: {', '.join(outputs)}."

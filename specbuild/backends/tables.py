@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from specbuild.backends.base import is_fixed
 from specbuild.codegen.constructions import INDEX_VARIABLE, ComputedTable, literal_expression
+from specbuild.codegen.from_expression import negate
 from specbuild.codegen.tree import (
     Call,
     Conditional,
@@ -262,7 +263,7 @@ class TableEmitter:
             case ast.UnaryOp(ast.UAdd(), operand):
                 return self.emit_number(operand)
             case ast.UnaryOp(_, operand):
-                return Prefix("not", self.emit_number(operand))
+                return negate(self.emit_number(operand))
             case ast.BoolOp(operator, operands):
                 symbol = "and" if isinstance(operator, ast.And) else "or"
                 return join_operands(symbol, [self.emit_number(operand) for operand in operands])

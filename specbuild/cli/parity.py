@@ -231,6 +231,7 @@ def load_spec_case(
         steps=True,
         calibrate=True,
         digest=model.digest,
+        resized=model.compilation.resized,
         compiler=model.compilation.compiler,
     )
 
@@ -270,15 +271,17 @@ def build_cases(
         except SpecErrors as error:
             errors += error.errors
             continue
-        for seed in settings.seeds:
-            cases[spec, seed] = replace(
-                case,
-                name=f"{case.name} seed {seed}",
-                modes=settings.modes,
-                dtype=settings.dtype,
-                batch=settings.batch,
-                seed=seed,
-            )
+        at_sizes = {spec: case} | {f"{spec} at {label}": x for label, x in case.at_other_sizes().items()}
+        for name, sized in at_sizes.items():
+            for seed in settings.seeds:
+                cases[name, seed] = replace(
+                    sized,
+                    name=f"{sized.name} seed {seed}",
+                    modes=settings.modes,
+                    dtype=settings.dtype,
+                    batch=settings.batch,
+                    seed=seed,
+                )
     return cases
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import literal_expression
-from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.from_expression import expression_code, negate
 from specbuild.codegen.lowering import LoweredBlock
 from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger
@@ -164,8 +164,8 @@ def refuse_other_steps(
     code = join_codes("or", [expression_code(condition) for condition in chosen])
     name = plain.instances[0].block.name
     match code:
-        case Prefix("not", allowed):
-            return [Guard(code, f"this {name} is only for {print_expression(allowed)}")]
+        case Prefix("not") | Infix("!=" | "not in"):
+            return [Guard(code, f"this {name} is only for {print_expression(negate(code))}")]
     return [Guard(code, f"this {name} has no code for {print_expression(code)}")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from specbuild.codegen.lowering import LoweredBlock, LoweredStep
 from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Expr
-from specbuild.ir.graph import Block
+from specbuild.ir.graph import Block, FreeSizes
 
 REQUIRED = ...
 
@@ -123,3 +123,4 @@ class ClassTable:
     # instance -> its values for parameters that merging added
     extra_arguments: dict[LoweredBlock, dict[str, Any]] = field(default_factory=dict)
     class_names: set[str] = field(default_factory=set)  # used, or reserved
+    free_sizes: FreeSizes | None = None  # of the model, if some can be any

@@ -31,7 +31,7 @@ from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values, value_params
 from specbuild.codegen.model_lowering import LoweredModel
 from specbuild.codegen.requirements import find_requirements, refused_by
-from specbuild.codegen.size_checks import find_size_checks
+from specbuild.codegen.size_checks import find_size_checks, refuse_fixed_sizes
 from specbuild.codegen.tree import Expr, Literal, TupleOf, list_fields, map_children
 from specbuild.codegen.variation_pool import Trial, VariationPool, constant_names, input_layouts
 from specbuild.expressions import concrete, symbolic, translate_expression
@@ -113,6 +113,7 @@ class ClassBuilder:
         self.tested = tested  # definition -> names that the trials vary; None if there are no trials yet
         self.pool = VariationPool(model, trials)
         self.table = ClassTable({key: dict(numbers) for key, numbers in model.value_numbers.items()})
+        self.table.free_sizes = model.root.block.free_sizes
         self.table.class_names |= {model.root.block.name, *class_names(reserved)}
         # instance or variation -> the same, with constructor arguments and rows of layers
         self.finished: dict[LoweredBlock, LoweredBlock] = {}
@@ -300,6 +301,10 @@ def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> 
     """
     steps = [fill_step_arguments(step, lowered, table) for step in lowered.steps]
     checks = find_size_checks(lowered.block, [step.member for step in steps])
+    if table.free_sizes is not None:
+        members = ((step.node, step.member) for step in steps)
+        refuse_fixed_sizes(lowered.block, members, table.free_sizes.of_block(lowered.block))
+    steps = [fix_step_sizes(step, lowered.block) for step in steps]
     if is_model:
         lowered = replace(lowered, declared_sizes=declare_sizes(lowered.block))
         sizes = frozenset(runtime_sizes(lowered.block))
@@ -379,6 +384,16 @@ def fix_layer_sizes(step: LoweredStep, sizes: frozenset[str], declared: Mapping[
     rewrite = partial(rewrite_values, change=partial(fix_size, sizes=sizes, declared=declared))
     member, inits = map_expressions(step.member, rewrite), map_initial_values(step.inits, rewrite)
     return replace(step, member=member, inits=inits)
+
+
+def fix_step_sizes(step: LoweredStep, block: Block) -> LoweredStep:
+    """Give a layer the sizes of steps as the spec has them: its constructor runs before there are steps."""
+    if not block.step_sizes or isinstance(step.member, ComputedTable):
+        return step
+    values = {name: block.value_type(ref)[axis] for name, (ref, axis) in block.step_sizes.items()}
+    rewrite = partial(rewrite_values, change=partial(inline_names, values=values))
+    member = None if step.member is None else map_expressions(step.member, rewrite)
+    return replace(step, member=member, inits=map_initial_values(step.inits, rewrite))
 
 
 def fix_size(expr: Expr, sizes: Collection[str], declared: Mapping[str, Any]) -> Expr:

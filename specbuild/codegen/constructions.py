@@ -141,10 +141,15 @@ def expression_names(value: Any) -> tuple[str, ...]:
     return () if expression is None else expression.names
 
 
+def list_names(code: Member) -> Iterator[str]:
+    """Yield the names from which values in the code are computed."""
+    return (name for value in literal_values(code) for name in expression_names(value))
+
+
 def reads_names(code: Member, names: Iterable[str]) -> bool:
     """Return whether a value in the code is computed from one of these names."""
     known = frozenset(names)
-    return any(not known.isdisjoint(expression_names(value)) for value in literal_values(code))
+    return any(name in known for name in list_names(code))
 
 
 def literal_values(member: Member) -> Iterator[Any]:

@@ -51,6 +51,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Not: "not",
     ast.Invert: "~",
 }
+_OPPOSITES = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
 
 
 @lru_cache(maxsize=8192)
@@ -106,6 +107,8 @@ def _convert_node(node: ast.expr) -> Expr:
             )
         case ast.UnaryOp(ast.UAdd(), operand):
             return _convert_node(operand)
+        case ast.UnaryOp(ast.Not(), operand):
+            return negate(_convert_node(operand))
         case ast.UnaryOp(operator, operand):
             return Prefix(_OPERATORS[type(operator)], _convert_node(operand))
         case ast.IfExp(test, then, otherwise):
@@ -117,6 +120,16 @@ def _convert_node(node: ast.expr) -> Expr:
         case ast.Starred(value):
             return Star(_convert_node(value))
     raise ValueError(f"not part of the expression language: {ast.unparse(node)!r}")
+
+
+def negate(condition: Expr) -> Expr:
+    """Return code for `not condition`: `a != b` for `not a == b`."""
+    match condition:
+        case Infix("==" | "!=" | "in" | "not in" as operator, left, right):
+            return Infix(_OPPOSITES[operator], left, right)
+        case Prefix("not", allowed):
+            return allowed
+    return Prefix("not", condition)
 
 
 def _join_operands(operator: str, operands: Sequence[Expr]) -> Expr:

@@ -51,6 +51,8 @@ class InputSizeReader:
             self.is_consistent &= len(dims) == 1
             shape = Attribute(ValuePlaceholder(value_numbers.setdefault(source, len(value_numbers))), "shape")
             self.shapes[Index(shape, (Literal(min(dims)),))] = name
+        self.step_sizes, varying = find_step_sizes(group)
+        self.varying |= varying
         self.used: dict[str, InputSize] = {}  # by the key of the value
 
     def read_sizes(self, step: LoweredStep) -> LoweredStep:
@@ -63,12 +65,30 @@ class InputSizeReader:
         """Replace the names of sizes by values; adds the keys of these values to `found`."""
         name = expr.text if isinstance(expr, Name) else self.shapes.get(expr, "")
         self.reads_varying |= name in self.varying
+        if name in self.step_sizes:
+            source, dim = self.step_sizes[name]
+            found[source] = None
+            return Index(Attribute(ValuePlaceholder(self.value_numbers[source]), "shape"), (Literal(dim),))
         if name in self.known:
             key = f"{name}~size"
             self.used[key] = self.known[name]
             found[key] = None
             return ValuePlaceholder(self.value_numbers.setdefault(key, len(self.value_numbers)))
         return map_children(expr, lambda part: self.replace_names(part, found))
+
+
+def find_step_sizes(group: Sequence[LoweredBlock]) -> tuple[dict[str, tuple[str, int]], set[str]]:
+    """Return the sizes of steps: by its variable, the key of the value and the dimension.
+
+    With it, the variables of those that are not the same in every instance.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    varying: set[str] = set()
+    for lowered in group:
+        for name, source in lowered.step_sizes.items():
+            if found.setdefault(name, source) != source:
+                varying.add(name)
+    return {name: source for name, source in found.items() if name not in varying}, varying
 
 
 # Completes the code of a table: gets the code, an input of the block, and the dtype of the table. The dtype is
@@ -78,7 +98,7 @@ CompleteTable = Callable[[Expr, Expr, str | None], Expr]
 
 def compute_tables(class_spec: ClassSpec, complete: CompleteTable) -> ClassSpec:
     """Return the class with those tables computed in its code that depend on sizes which its constructor does not have."""
-    names = runtime_sizes(class_spec.block).keys() - class_spec.params.keys()
+    names = class_spec.block.readable_sizes - class_spec.params.keys()
     reader = InputSizeReader(class_spec.instances, class_spec.value_numbers)
     reader.used.update(class_spec.sizes)
     inputs = class_spec.first_instance.inputs
@@ -131,7 +151,7 @@ def table_reads_names(table: ComputedTable, names: Iterable[str]) -> bool:
     """Return whether the code of a table has one of these names."""
     parts = (
         part
-        for code in (*(code for _, code in table.variables), table.value)
+        for code in (*(code for _, code in table.variables), table.value, *table.shape)
         for part in walk_expression(code)
     )
     return any(isinstance(part, Name) and part.text in names for part in parts)

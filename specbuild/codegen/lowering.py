@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 from specbuild.codegen.constructions import (
     OWN_MEMBER,
+    ComputedTable,
     Construction,
     ConstructorArgument,
     InitialValue,
     Member,
     input_numbers,
+    list_names,
     reads_names,
 )
 from specbuild.codegen.layout import Layout
@@ -32,6 +34,7 @@ from specbuild.codegen.tree import (
     Name,
     TupleOf,
     ValuePlaceholder,
+    walk_expression,
 )
 from specbuild.expressions import Expression, expression_of
 from specbuild.ir.graph import (
@@ -145,6 +148,8 @@ class LoweredBlock:
     declared_sizes: Mapping[str, Any] = field(default_factory=dict)
     # The sizes that its inputs must have
     size_checks: Mapping[SizeCheck, Expr] = field(default_factory=dict)
+    # variables for sizes that its code reads from values -> the key of the value, and the dimension
+    step_sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     # the same instance without the optional inputs that its class passes on, though it does not get them
     plain: LoweredBlock | None = None
 
@@ -211,6 +216,7 @@ class LoweringBackend(Protocol):
     name: str
     calls_need_input: bool
     has_rows: bool
+    models_read_sizes: bool  # whether the code of a model, not only that of blocks, reads sizes when it runs
     scan_function: str  # the helper that applies a block to one position after another; "" if there is none
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]: ...
@@ -263,6 +269,7 @@ class BlockLowering:
         self.batched_layers = find_batched_layers(block)
         self.members: dict[str, Member] = {}  # node name -> its layer
         self.samples: dict[str, LoweredValue] = {}  # key of a value without a batch -> the same with one
+        self.step_sizes: dict[str, tuple[str, int]] = {}  # see `LoweredBlock`
 
     def value_number(self, key: str) -> int:
         """Return the number of a value; all instances of a block use the same numbers."""
@@ -294,7 +301,15 @@ class BlockLowering:
         for step in self.steps:
             layouts |= {key: step.layout for key in (step.key, *step.parts) if key not in self.values}
         return LoweredBlock(
-            self.block, self.inputs, steps, outputs, self.children, self.weights, layouts, self.members
+            self.block,
+            self.inputs,
+            steps,
+            outputs,
+            self.children,
+            self.weights,
+            layouts,
+            self.members,
+            step_sizes=self.step_sizes,
         )
 
     def lookup_value(self, ref: Ref) -> LoweredValue:
@@ -327,11 +342,11 @@ class BlockLowering:
         if result.weights and not node.reuses:
             self.weights[node.name] = result.weights
         parts = tuple(f"{node.name}@{part}" for part in result.parts)
-        follows_input = reads_names(result.call, runtime_sizes(self.block))
+        follows_input = reads_names(result.call, self.block.readable_sizes)
         types = [None if operand is None else operand.type for operand in operands]
         step = LoweredStep(
             node.name,
-            tuple(self.read_keys(result.call)),
+            tuple(self.read_keys(result.call, result.member)),
             result.call,
             result.layout,
             None if node.reuses else result.member,
@@ -341,7 +356,7 @@ class BlockLowering:
             inits=() if node.reuses else tuple(initial_value(*given) for given in result.inits),
             buffer=result.buffer,
             parts=parts,
-            remainders=tuple(map(Literal, op.remainders(*types))),
+            remainders=tuple(x for x in map(Literal, op.remainders(*types)) if not self.reads_step_sizes(x)),
             odd_numbers=tuple(map(Literal, result.odd_numbers)),
         )
         self.add_node_step(node, step)
@@ -542,8 +557,35 @@ class BlockLowering:
 
     def add_node_step(self, node: Node, step: LoweredStep) -> None:
         """Add the step of a graph node, with the name, condition and comment that the author gave it."""
+        self.check_sizes_known(node, step.call)
         described = replace(step, named=node.has_own_name, when=node.when, doc=node.doc, node=node.name)
         self.add_step(described, node.type)
+
+    def check_sizes_known(self, node: Node | None, code: Expr) -> None:
+        """Raise SB601 if the code of a model reads a size that can be any, and the backend cannot do this."""
+        block = self.block
+        if self.backend.models_read_sizes or not block.free_axes:
+            return
+        sources = {**runtime_sizes(block), **block.step_sizes}
+        if any(sources.get(name) in block.free_axes for name in list_names(code)) or any(
+            self.is_free_shape(part) for part in walk_expression(code)
+        ):
+            at = block.at if node is None else node.at
+            message = f"{self.backend.name} cannot express this for sizes that can be any: the function that makes a "
+            message += "model does not know them"
+            raise at.error("SB601", message, "put this step into a block, which becomes a layer")
+
+    def is_free_shape(self, part: Expr) -> bool:
+        """Return whether code reads a size that can be any from the shape of a value."""
+        match part:
+            case Index(Attribute(ValuePlaceholder(number), "shape"), (dims,)):
+                key = self.value_keys[number]
+                layout, ref = self.values[key].layout, key.partition("~")[0]
+                axes = [*(("",) if layout.batched else ()), *layout.order]
+                if isinstance(dims, Literal) and isinstance(dims.value, int):
+                    axes = [axes[dims.value]]
+                return any((ref, axis) in self.block.free_axes for axis in axes)
+        return False
 
     def add_step(self, step: LoweredStep, type_: TensorType) -> None:
         self.steps.append(step)
@@ -551,9 +593,27 @@ class BlockLowering:
             self.author_named.add(step.key)
         self.values[step.key] = LoweredValue(step.key, type_, step.layout)
 
-    def read_keys(self, expr: Expr) -> list[str]:
-        """Return the keys of the values that an expression reads, without duplicates, in reading order."""
-        return [self.value_keys[number] for number in input_numbers(expr)]
+    def read_keys(self, expr: Expr, member: Member | None = None) -> list[str]:
+        """Return the keys of the values that an expression reads, without duplicates, in reading order.
+
+        Among them are those whose sizes it, or a table in `member`, reads.
+        """
+        keys = [self.value_keys[number] for number in input_numbers(expr)]
+        codes = (expr, member) if isinstance(member, ComputedTable) else (expr,)
+        names = dict.fromkeys(name for code in codes for name in list_names(code))
+        keys += [self.size_value(name).key for name in names if name in self.block.step_sizes]
+        return list(dict.fromkeys(keys))
+
+    def reads_step_sizes(self, expr: Expr) -> bool:
+        return reads_names(expr, self.block.step_sizes)
+
+    def size_value(self, name: str) -> LoweredValue:
+        """Return the value from whose shape code reads a size of a step."""
+        ref, axis = self.block.step_sizes[name]
+        value = Operand(self, self.values[ref]).unfold_axes().value
+        self.step_sizes[name] = value.key, value.layout.dim(axis)
+        self.value_number(value.key)  # code that reads nothing but its size needs its number
+        return value
 
     def convert_value(self, value: LoweredValue, layout: Layout) -> LoweredValue:
         """Return the value in another layout.
@@ -571,6 +631,7 @@ class BlockLowering:
             call = self.backend.convert_layout(
                 ValuePlaceholder(self.value_number(value.key)), value.type, value.layout, layout, known_sizes
             )
+            self.check_sizes_known(self.block.find_node(value.key.partition("@")[0]), call)
             reads = tuple(self.read_keys(call))
             step = LoweredStep(
                 f"{value.key}~{label}", reads, call, layout, named=value.key in self.author_named

@@ -26,7 +26,7 @@ from specbuild.expressions import (
     rewrite_expression,
     symbolic,
 )
-from specbuild.ir.graph import Block, BlockArgument, block_size_names, runtime_sizes
+from specbuild.ir.graph import Block, BlockArgument, block_size_names
 from specbuild.ops.types import CHANNEL
 
 
@@ -132,6 +132,7 @@ class MergedParams:
                 *self.shared_sizes,
                 *block.params,
                 *block.inputs,
+                *block.step_sizes,
                 *(node.name.partition(".")[0] for node in block.nodes),
                 *self.added_params.values(),
             }
@@ -153,7 +154,7 @@ class MergedParams:
                 self.mark_used(part)
         elif isinstance(expr, ComputedTable):
             # sizes that a table needs are read from the inputs
-            local = {name for name, _ in expr.variables} | set(runtime_sizes(self.group[0].block))
+            local = {name for name, _ in expr.variables} | self.group[0].block.readable_sizes
             own = local - self.used_names
             for part in (*(e for _, e in expr.variables), expr.value, *expr.shape):
                 self.mark_used(part)
@@ -246,6 +247,7 @@ def instance_values(block: Block) -> dict[str, Any]:
     """Return the values of all names that the code of a block can read: parameters and input sizes."""
     names = block_size_names(block).items()
     sizes = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
+    sizes |= {name: concrete(block.value_type(ref)[axis]) for name, (ref, axis) in block.step_sizes.items()}
     return sizes | {name: concrete(value) for name, value in value_params(block).items()}
 
 

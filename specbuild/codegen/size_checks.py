@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from specbuild.codegen.constructions import ComputedTable, Member, expression_names, literal_values
+from specbuild.codegen.constructions import (
+    ComputedTable,
+    Member,
+    expression_names,
+    literal_values,
+    reads_names,
+)
 from specbuild.codegen.tree import Expr, Literal
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import symbolic
-from specbuild.ir.fixed_sizes import AxisOfInput, find_divisors, find_fixed_sizes
-from specbuild.ir.graph import Block, runtime_sizes
+from specbuild.ir.fixed_sizes import (
+    AxisOfInput,
+    find_divisors,
+    find_equal_sizes,
+    find_fixed_sizes,
+    list_input_sizes,
+)
+from specbuild.ir.graph import Block, Ref, runtime_sizes
 
 
 @dataclass(frozen=True)
 class SizeCheck:
-    """A size of an input that must be a number, or a multiple of it."""
+    """A size of an input that must be a number, a multiple of it, or that of another input."""
 
     source: str
     axis: str
     is_multiple: bool = False
+    same_as: AxisOfInput | None = None
 
     @property
     def helper(self) -> str:
@@ -33,6 +46,8 @@ def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[Siz
     names = runtime_sizes(block)
     layers = [x for x in members if x is not None and not isinstance(x, ComputedTable)]
     read = {name for x in layers for value in literal_values(x) for name in expression_names(value)}
+    if not read.isdisjoint(block.step_sizes):
+        sizes |= list_input_sizes(block)
     for name, (source, axis) in names.items():
         if name in read:
             sizes[source, axis] = symbolic(int(block.inputs[source][axis]), name)
@@ -40,15 +55,42 @@ def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[Siz
     for key, divisor in find_divisors(block).items():
         if key not in sizes:
             checks[SizeCheck(*key, is_multiple=True)] = Literal(divisor)
+    if block.rebuild is None:  # a block inside is called with values that fit
+        for key, other in find_equal_sizes(block).items():
+            if key not in sizes:
+                checks[SizeCheck(*key, same_as=other)] = Literal(0)
     return checks
 
 
-def describe_checks(checks: Iterable[SizeCheck]) -> str:
-    """Return a sentence for the docstring of a class: which sizes are fixed."""
+def refuse_fixed_sizes(
+    block: Block, members: Iterable[tuple[str, Member | None]], free: Collection[tuple[Ref, str]]
+) -> None:
+    """Raise SB408 if a layer, by its step, gets a size that can be any: it gets a number when it is made."""
+    names = {name for name, source in runtime_sizes(block).items() if source in free}
+    names |= {name for name, source in block.step_sizes.items() if source in free}
+    for step, member in members:
+        if member is None or isinstance(member, ComputedTable) or not reads_names(member, names):
+            continue
+        node = block.find_node(step)
+        at = block.at if node is None else node.at
+        message = "this step needs a size as a number when it is made, and this size can be any"
+        raise at.error("SB408", message, "write a number for the axis of the input instead of `any`")
+
+
+def describe_equal(source: str, axis: str, check: SizeCheck) -> str:
+    if axis == check.axis:
+        return f"{source} and {check.source} have the same {axis}."
+    return f"{check.axis} of {check.source} is {axis} of {source}."
+
+
+def describe_checks(checks: Collection[SizeCheck]) -> str:
+    """Return sentences for the docstring of a class: which sizes are fixed, and which are equal."""
     axes: dict[str, list[str]] = {}
     for check in checks:
-        if not check.is_multiple:
+        if not check.is_multiple and check.same_as is None:
             axes.setdefault(check.source, []).append(check.axis)
     parts = [f"{join_names(names)} of {source}" for source, names in axes.items()]
     verb = "is" if len(axes) == 1 and len(*axes.values()) == 1 else "are"
-    return f"{join_names(parts)} {verb} fixed." if parts else ""
+    fixed = [f"{join_names(parts)} {verb} fixed."] if parts else []
+    equal = [describe_equal(*check.same_as, check) for check in checks if check.same_as is not None]
+    return " ".join(fixed + equal)

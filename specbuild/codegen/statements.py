@@ -103,7 +103,11 @@ class StatementWriter:
         for check, size in self.class_spec.size_checks.items() if self.checks_sizes else ():
             value = self.value_code[inputs[check.source].key]
             dim = Literal(inputs[check.source].layout.dim(check.axis))
-            arguments = (value, dim, self.qualify(size), Literal(f"{check.axis} of {check.source}"))
+            size = self.qualify(size)
+            if check.same_as is not None:
+                other, axis = check.same_as
+                size = Index(self.read_shape(inputs[other].key), (Literal(inputs[other].layout.dim(axis)),))
+            arguments = (value, dim, size, Literal(f"{check.axis} of {check.source}"))
             self.statements.append(Do(Call(Name(check.helper), arguments)))
 
     def qualify(self, expr: Expr) -> Expr:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.backends.registry import builtin_reserved_names
+from specbuild.compiler.free_sizes import Resized, with_free_sizes
 from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.elaborate import Features, Perturbation, StepElaborator, elaborate
+from specbuild.elaborate.free_sizes import list_free_sizes
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source, resolve_path
 from specbuild.ir.cost import CostCounter, model_cost
+from specbuild.ir.fixed_sizes import AxisOfInput
 from specbuild.ir.graph import Block, VariationSource
 from specbuild.ir.prune import PASSES, Pruner
 
@@ -29,6 +32,7 @@ class Compilation:
     full_graph: Block  # as elaborated: with the steps that no output needs
     graph: Block  # after all passes: without these steps
     compiler: ModelCompiler
+    resized: tuple[Resized, ...] = ()  # the graph at other sizes, if some can be any
 
     @property
     def annotated_graph(self) -> Block:
@@ -79,6 +83,15 @@ def elaborate_model(
     elaborator, pruner = StepElaborator(files), Pruner()  # one for all variations: they share blocks
     full_graph = elaborate(spec, files, params, variant, features=features, elaborator=elaborator)
     graph = run_passes(full_graph, pruner)
+    resized: list[Resized] = []
+    if spec.model is not None and (free := list_free_sizes(spec.model.inputs)):
+
+        def elaborate_at(sizes: Mapping[AxisOfInput, int]) -> Block:
+            perturbation = Perturbation(sizes=sizes)
+            resized = elaborate(spec, files, params, variant, perturbation, features, elaborator)
+            return run_passes(resized, pruner)
+
+        graph, resized = with_free_sizes(graph, free, elaborate_at)
     if (count := model_cost(graph).parameters) > MAX_PARAMETERS:
         costs = CostCounter()
         largest = max(graph.nodes, key=lambda node: costs.node_cost(node, graph).parameters)
@@ -98,7 +111,7 @@ def elaborate_model(
         return ModelVariations(elaborate_with, documents, pruner)
 
     compiler = ModelCompiler(graph, variations)
-    return Compilation(full_graph, graph, compiler)
+    return Compilation(full_graph, graph, compiler, tuple(resized))
 
 
 def run_passes(model: Block, pruner: Pruner) -> Block:

@@ -256,6 +256,13 @@ CODES: dict[str, Explanation] = {
         "The op works along an axis that its input does not have. Axes get their names where the "
         "inputs are declared, and from `flatten`, `unflatten` and `rename`.",
     ),
+    "SB408": Explanation(
+        "a size that can be any, where a number is needed",
+        "`T: any` says that a model takes every size of this axis. A weight, an argument of a block, a condition and a "
+        "table of given numbers need one size, so that they cannot follow from it. The size of an axis of the input is "
+        "read with `x.T`; an axis is reduced with `mean` or `adaptive_avg_pool`.",
+        "inputs: {tokens: {T: any, C: 8}}\nsteps:\n  - linear: {features: 4, over: T}\n",
+    ),
     "SB501": Explanation(
         "an expression that exceeds a limit",
         "An expression has at most 1,000 characters, 200 nodes, a depth of 32, and whole numbers up to 2^53. "

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain, count
+from typing import Any, TypeVar
 
 from specbuild.elaborate.pending_edits import PendingEdits
 from specbuild.elaborate.work_budget import WorkBudget
-from specbuild.expressions import Expression
+from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.edits import EditDef
-from specbuild.ir.graph import Group, Node, ParallelSteps, Ref, node_output_type
-from specbuild.ops.types import TensorType
+from specbuild.ir.graph import SIZE_NAMES, Group, Node, ParallelSteps, Ref, node_output_type, size_names
+from specbuild.ops.types import CHANNEL, TensorType
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,8 +50,10 @@ class BlockScope:
     parallels: dict[str, ParallelSteps] = field(default_factory=dict)
     open_reads: list[set[Ref]] = field(default_factory=list)  # see `record_reads`
     is_leaving_out: bool = False  # see `leave_out`
-    # whether an expression has read a size of a step that may follow from the sizes of the inputs
-    reads_step_sizes: bool = False
+    # whether a size of a step that may follow from the sizes of the inputs has become a number
+    fixes_step_sizes: bool = False
+    # variables for the sizes that expressions read from steps, each with the value and its axis
+    step_sizes: dict[str, tuple[Ref, str]] = field(default_factory=dict)
     absent_steps: set[Ref] = field(default_factory=set)  # left out, and none of their inputs is given
 
     @property
@@ -71,6 +77,50 @@ class BlockScope:
         name, _, output = ref.partition("@")
         node = self.nodes[name]
         return node_output_type(node, output) if output else node.type
+
+    def find_node(self, name: str) -> Node | None:
+        return self.nodes.get(name)
+
+    @property
+    def input_sizes(self) -> dict[str, tuple[str, str]]:
+        """The variables for the sizes of the inputs."""
+        return size_names(self.inputs, self.definition.params, len(self.definition.inputs))
+
+    @property
+    def readable_sizes(self) -> frozenset[str]:
+        """The variables for all sizes that code can read when it runs: of inputs, and of steps."""
+        names = (name for name, (_, axis) in self.input_sizes.items() if axis != CHANNEL)
+        return frozenset((*names, *self.step_sizes))
+
+    def input_size(self, name: str, axis: str) -> int:
+        """Return the size of an input of the block, with the name that expressions have for it."""
+        head, _, number = name.partition(".")
+        sizes: Any = self.env.get(head)
+        if number and sizes is not None:
+            sizes = sizes[int(number)]
+        has_name = isinstance(sizes, Mapping) and axis in sizes
+        return sizes[axis] if has_name else self.inputs[name][axis]
+
+    def name_step_size(self, ref: Ref, axis: str) -> str:
+        """Return the variable for a size of the value of a step."""
+        for name, source in self.step_sizes.items():
+            if source == (ref, axis):
+                return name
+        word = re.sub(r"\W", "_", f"{ref}_{SIZE_NAMES.get(axis, axis)}")
+        word = f"_{word}" if word[0].isdigit() else word
+        taken = {*self.env, *self.inputs, *self.input_sizes, *self.step_sizes}
+        candidates = chain((word,), (f"{word}_{number}" for number in count(2)))
+        name = next(candidate for candidate in candidates if candidate not in taken)
+        self.step_sizes[name] = (ref, axis)
+        return name
+
+    def fix_step_sizes(self, value: T) -> T:
+        """Return a number that decides which steps there are: code cannot read it from a step when it runs."""
+        expression = expression_of(value)
+        if expression is None or self.step_sizes.keys().isdisjoint(expression.names):
+            return value
+        self.fixes_step_sizes = True
+        return concrete(value)
 
     def find_visible(self, name: str) -> Ref | None:
         """Return the value that a name without dots has here: of a step above, an input, or `prev`."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
 from specbuild.elaborate.inside_blocks import InnerSizes, PlainSizes, SizesByPath
-from specbuild.expressions import EnvWithLets, Expression, expression_of
-from specbuild.ir.graph import SIZE_NAMES, Block, Ref, node_output_type
+from specbuild.expressions import EnvWithLets, Expression, concrete, expression_of, symbolic
+from specbuild.ir.fixed_sizes import follows_sizes, trace_axis
+from specbuild.ir.graph import Block, Ref
+from specbuild.ops.types import CHANNEL
 
 
 class ExpressionEnv(EnvWithLets):
@@ -68,23 +71,39 @@ class ValueSizes(SizesByPath):
         if path in groups:
             return ValueSizes(self.scope, groups[path].value, path)
         if self.path in groups and name in groups[self.path].outputs:
-            return PlainSizes(self.scope.value_type(groups[self.path].outputs[name]).sizes, self.note_size)
+            return self.sizes_of(groups[self.path].outputs[name])
         node = None if self.ref is None else self.scope.nodes.get(self.ref)
         if node is None:
             return None
-        if name in node.parts:
-            return PlainSizes(node_output_type(node, name).sizes, self.note_size)
-        return InnerSizes.find(node, name, self.note_size) if isinstance(node.op, Block) else None
+        if name in node.parts or (isinstance(node.op, Block) and name in node.op.outputs):
+            return self.sizes_of(f"{node.name}@{name}")
+        if not isinstance(node.op, Block):
+            return None
+        return InnerSizes.find(node, name, partial(fix_size_inside, self.scope))
+
+    def sizes_of(self, ref: Ref) -> PlainSizes:
+        """Return the sizes of one of several results of a step."""
+        return PlainSizes(self.scope.value_type(ref).sizes, partial(read_value_size, self.scope, ref))
 
     def read_size(self, axis: str, size: int) -> int:
         """Return the size that an expression reads; that of an input keeps its name."""
-        declared = self.scope.env.get(self.ref) if self.ref in self.scope.inputs else None
-        if isinstance(declared, Mapping) and axis in declared:
-            return declared[axis]  # type: ignore[no-any-return]
-        return self.note_size(axis, size)
+        assert self.ref is not None
+        return read_value_size(self.scope, self.ref, axis, size)
 
-    def note_size(self, axis: str, size: int) -> int:
-        """Return a size. One without an expression may follow from the sizes of the inputs, and is a number now."""
-        if axis in SIZE_NAMES and expression_of(size) is None:
-            self.scope.reads_step_sizes = True
+
+def read_value_size(scope: BlockScope, ref: Ref, axis: str, size: int) -> int:
+    """Return the size of a value. If it can follow from the sizes of the inputs, it is a variable for the code."""
+    if axis == CHANNEL or expression_of(size) is not None:
+        return scope.input_size(ref, axis) if ref in scope.inputs else size
+    if (source := trace_axis(scope, ref, axis)) is not None:
+        return scope.input_size(*source)
+    if not scope.value_type(ref).batched or not follows_sizes(scope, ref, axis):
         return size
+    return symbolic(concrete(size), scope.name_step_size(ref, axis))
+
+
+def fix_size_inside(scope: BlockScope, axis: str, size: int) -> int:
+    """Return the size of a value inside a block, which the code around it cannot read."""
+    if axis != CHANNEL and expression_of(size) is None:
+        scope.fixes_step_sizes = True
+    return size

@@ -42,10 +42,11 @@ class MissingBatchError(SpecError):
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A changed build of a model, to see what depends on what: other parameter values, or fewer edits."""
+    """A changed build of a model, to see what depends on what: other parameter values or sizes, or fewer edits."""
 
     changed_params: Mapping[str, Any] = field(default_factory=dict)
     edits: Collection[EditDef] | None = None  # the edits to apply; None: all
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of inputs, by input and axis
 
     def override_arguments(self, definition: BlockDef, at: SourceAddress) -> dict[str, RawArgument]:
         """Return the changed values of those parameters that this block has."""
@@ -142,6 +143,9 @@ class BlockInstances:
             name: declared_input(raw, definition.at.child("inputs", name), env)
             for name, raw in definition.inputs.items()
         }
+        for (name, axis), size in perturbation.sizes.items():
+            with relocate_shape_errors(definition.at.child("inputs", name)):
+                inputs[name] = inputs[name].with_sizes({axis: size})
         pending = self.start_pending(definition, params, PendingEdits())
         return BoundModel(definition, params, env, inputs, pending)
 
@@ -303,7 +307,8 @@ class BlockInstances:
             parallels=scope.parallels,
             declared_inputs=definition.inputs,
             pending_edits=scope.pending_inside,
-            reads_step_sizes=scope.reads_step_sizes,
+            fixes_step_sizes=scope.fixes_step_sizes,
+            step_sizes=scope.step_sizes,
         )
 
     def resolve_outputs(self, scope: BlockScope) -> dict[str, Output]:

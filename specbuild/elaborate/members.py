@@ -24,7 +24,7 @@ FIELD = re.compile(r"\{([^{}]*)\}")
 def read_length(scope: BlockScope, step: StepDef) -> int:
     """Return the number of members that `repeat` gives. Raises SB502 if there are too many."""
     at = step.at.child("repeat")
-    length: int = read_attribute(Integer(0), step.repeat, at, ExpressionEnv(scope))
+    length: int = scope.fix_step_sizes(read_attribute(Integer(0), step.repeat, at, ExpressionEnv(scope)))
     if length > MAX_REPEAT:
         message = f"a repeat of {concrete(length):,} is too long"
         raise at.error("SB502", message, f"the maximum is {MAX_REPEAT:,}")

@@ -11,6 +11,7 @@ from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.expression_env import ExpressionEnv
+from specbuild.elaborate.free_sizes import read_example
 from specbuild.expressions import (
     Expression,
     ExpressionError,
@@ -62,7 +63,9 @@ def bind_call(definition: BlockDef, given: dict[str, RawArgument], at: SourceAdd
     return bind_parameters(definition, variant_arguments(definition, given, variant, argument.at), at)
 
 
-def declared_type(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> TensorType:
+def declared_type(
+    raw: Any, at: SourceAddress, env: Mapping[str, Any], has_free_sizes: bool = False
+) -> TensorType:
     """Return the type of a model input: {C: 3, H: 224, W: 224}, or {axes: {T: 64}, dtype: int32}."""
     dtype = "float"
     if not isinstance(raw, Mapping):
@@ -73,14 +76,32 @@ def declared_type(raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Tensor
     sizes = {}
     for axis, size in raw.items():
         check_name(axis, at.child(axis), "an axis")
-        sizes[axis] = read_attribute(Integer(1), size, at.child(axis), env)
+        size_at = at.child(axis)
+        if has_free_sizes:
+            sizes[axis] = read_input_size(axis, size, size_at, env)
+        else:
+            sizes[axis] = read_attribute(Integer(1), size, size_at, env)
     with relocate_shape_errors(at):
         return TensorType(sizes, dtype)
 
 
+def read_input_size(axis: str, raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> int:
+    """Return the size of an axis of a model input; an example of it, if it can be any."""
+    size, size_at = read_example(axis, raw, at)
+    try:
+        return read_attribute(Integer(1), size, size_at, env)  # type: ignore[no-any-return]
+    except SpecError as e:
+        if isinstance(raw, str) and (e.code == "SB301" or not e.hint):  # `?`, `dynamic`
+            raise at.error(e.code, e.message, f"for every size of this axis, write `{axis}: any`") from None
+        raise
+
+
 def declared_input(raw: Any, at: SourceAddress, env: dict[str, Any]) -> TensorType:
-    """Return the type of a model input. Raises SB203 if one of its axes is the batch."""
-    x = declared_type(raw, at, env)
+    """Return the type of a model input, with examples for sizes that can be any.
+
+    Raises SB203 if one of its axes is the batch.
+    """
+    x = declared_type(raw, at, env, has_free_sizes=True)
     for axis in x.axes:
         if axis in BATCH_AXES:
             where = at.child("axes", axis) if "axes" in raw else at.child(axis)
@@ -231,9 +252,13 @@ def condition_expression(scope: BlockScope, step: StepDef) -> Expression | None:
     """
     if not isinstance(step.when, str):
         return None
-    return presence_test(step.when, scope) or rewrite_expression(
-        step.when, ExpressionEnv(scope), use_own_names=True
-    )
+    if (presence := presence_test(step.when, scope)) is not None:
+        return presence
+    condition = rewrite_expression(step.when, ExpressionEnv(scope), use_own_names=True)
+    if condition is not None and not scope.step_sizes.keys().isdisjoint(condition.names):
+        scope.fixes_step_sizes = True
+        return None
+    return condition
 
 
 def presence_test(text: str, scope: BlockScope) -> Expression | None:

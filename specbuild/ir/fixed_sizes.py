@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from specbuild.expressions import Expression, expression_of
-from specbuild.ir.graph import SIZE_NAMES, Block, Node, Ref, Skip, runtime_sizes
+from specbuild.ir.graph import Block, Node, Ref, Skip, runtime_sizes
 from specbuild.ops.base import Op
 from specbuild.ops.neighbourhood import Pad
 from specbuild.ops.types import TensorType
@@ -14,23 +15,36 @@ MAX_STEPS = 1_000
 AxisOfInput = tuple[str, str]  # an input of a block, and its axis
 
 
+class KnownValues(Protocol):
+    """The values of a block, also while it is elaborated."""
+
+    @property
+    def inputs(self) -> Mapping[str, TensorType]: ...
+
+    @property
+    def readable_sizes(self) -> frozenset[str]: ...
+
+    def find_node(self, name: str) -> Node | None: ...
+
+    def value_type(self, ref: Ref) -> TensorType: ...
+
+
 def find_fixed_sizes(block: Block) -> dict[AxisOfInput, int]:
     """Return the input sizes that the steps of a block fix, beside those that their weights take from the input.
 
     A size that is read from an input when code runs fixes nothing.
     """
     names = runtime_sizes(block)
-    fixed = {
-        names[name]: size_of(block, *names[name])
-        for expression in structural_expressions(block)
-        for name in names
-        if name in expression.names
-    }
-    if block.reads_step_sizes:
-        fixed |= {
-            (source, axis): x[axis] for source, x in block.inputs.items() for axis in SIZE_NAMES if axis in x
-        }
+    fixing = {name for expression in structural_expressions(block) for name in expression.names}
+    fixed = {source: size_of(block, *source) for name, source in names.items() if name in fixing}
+    if block.fixes_step_sizes or not fixing.isdisjoint(block.step_sizes):
+        fixed |= list_input_sizes(block)
     return fixed | trace_sizes(block, lambda op, types: op.fixed_sizes(*types))
+
+
+def list_input_sizes(block: Block) -> dict[AxisOfInput, int]:
+    """Return the sizes of the inputs of a block that code can read when it runs."""
+    return {source: size_of(block, *source) for source in runtime_sizes(block).values()}
 
 
 def find_divisors(block: Block) -> dict[AxisOfInput, int]:
@@ -58,18 +72,38 @@ def trace_sizes(
     return found
 
 
+def find_equal_sizes(block: Block) -> dict[AxisOfInput, AxisOfInput]:
+    """Return the axes of inputs that need the size of an axis of an input before."""
+    order = list(runtime_sizes(block).values())
+    equal: dict[AxisOfInput, AxisOfInput] = {}
+    for node in block.nodes if len(block.inputs) > 1 else ():
+        refs = [ref for ref in node.inputs if ref is not None]
+        types = [block.value_type(ref) for ref in refs]
+        for axis in node.op.equal_axes(*types) if isinstance(node.op, Op) else ():
+            traced = {trace_axis(block, ref, axis) for ref, x in zip(refs, types, strict=True) if axis in x}
+            sources = [source for source in order if source in traced]
+            equal |= dict.fromkeys(sources[1:], sources[0]) if sources else {}
+    return equal
+
+
 def structural_expressions(block: Block) -> Iterator[Expression]:
-    """Yield the expressions that say which steps a block has: conditions, and lengths of repeats."""
+    """Yield the expressions that code does not read when it runs.
+
+    They say which steps a block has, in conditions and lengths of repeats, or which numbers its tables have.
+    """
     conditions = [*(node.when for node in block.nodes), *(group.when for group in block.groups.values())]
-    lengths = [expression_of(group.length) for group in block.groups.values()]
-    yield from (expression for expression in (*conditions, *lengths) if expression is not None)
+    numbers: list[int | None] = [group.length for group in block.groups.values()]
+    for node in block.nodes:
+        numbers += node.op.unread_numbers() if isinstance(node.op, Op) else ()
+    expressions = (*conditions, *map(expression_of, numbers))
+    yield from (expression for expression in expressions if expression is not None)
 
 
 def size_of(block: Block, source: str, axis: str) -> int:
     return block.inputs[source][axis]
 
 
-def trace_axis(block: Block, ref: Ref, axis: str) -> AxisOfInput | None:
+def trace_axis(block: KnownValues, ref: Ref, axis: str) -> AxisOfInput | None:
     """Return the input of a block whose axis has the positions of this axis of a value; None if there is none."""
     for _ in range(MAX_STEPS):
         if ref in block.inputs:
@@ -82,7 +116,7 @@ def trace_axis(block: Block, ref: Ref, axis: str) -> AxisOfInput | None:
     return None
 
 
-def follows_sizes(block: Block, ref: Ref, axis: str) -> bool:
+def follows_sizes(block: KnownValues, ref: Ref, axis: str) -> bool:
     """Return whether an axis can have another size than the spec's, though it is not that of an input.
 
     It is computed from sizes of inputs then, as after a strided convolution, or comes from a block.
@@ -102,7 +136,7 @@ def follows_sizes(block: Block, ref: Ref, axis: str) -> bool:
     return True
 
 
-def is_given_size(block: Block, node: Node, axis: str) -> bool:
+def is_given_size(block: KnownValues, node: Node, axis: str) -> bool:
     """Return whether a step gives an axis a size of its own, or pads it by what a size of an input needs."""
     if isinstance(node.op, Pad):
         amounts = node.op.axis_padding(node.type).get(axis, ())
@@ -111,13 +145,13 @@ def is_given_size(block: Block, node: Node, axis: str) -> bool:
     return is_given and not reads_input_size(block, node.type[axis])
 
 
-def reads_input_size(block: Block, number: int) -> bool:
-    """Return whether code computes a number from the size of an input when it runs."""
+def reads_input_size(block: KnownValues, number: int) -> bool:
+    """Return whether code computes a number from the size of an input or of a step when it runs."""
     expression = expression_of(number)
-    return expression is not None and not runtime_sizes(block).keys().isdisjoint(expression.names)
+    return expression is not None and not block.readable_sizes.isdisjoint(expression.names)
 
 
-def source_of_axis(block: Block, node: Node, axis: str) -> tuple[Ref, str] | None:
+def source_of_axis(block: KnownValues, node: Node, axis: str) -> tuple[Ref, str] | None:
     """Return the input of a step, and the axis of it, that has the positions of an axis of its result."""
     refs = [ref for ref in node.inputs if ref is not None]
     if isinstance(node.op, Skip):

@@ -135,6 +135,17 @@ class Output:
         return f"{self.type} in the order {', '.join(self.order)}" if self.order else str(self.type)
 
 
+@dataclass(frozen=True)
+class FreeSizes:
+    """The values of each block of a model, and their axes, whose sizes follow from inputs that can have any."""
+
+    of_model: frozenset[tuple[Ref, str]] = frozenset()
+    by_block: Mapping[Block, frozenset[tuple[Ref, str]]] = field(default_factory=dict)  # of the blocks inside
+
+    def of_block(self, block: Block) -> frozenset[tuple[Ref, str]]:
+        return self.by_block.get(block, frozenset()) if block.rebuild is not None else self.of_model
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """One instance of a block; sizes are expressions over its parameters.
@@ -168,7 +179,10 @@ class Block:
     # What a transformation has made of it for the step that calls it; "" if only its definition and arguments count.
     form: str = ""
     # whether sizes of its steps, which may follow from those of its inputs, have become numbers
-    reads_step_sizes: bool = False
+    fixes_step_sizes: bool = False
+    # Variables for sizes that expressions read from its steps: each with the value and its axis.
+    step_sizes: Mapping[str, tuple[Ref, str]] = field(default_factory=dict)
+    free_sizes: FreeSizes | None = field(default=None, repr=False)  # of a model with sizes that can be any
     # Builds the block again: with other values of parameters, and of the variables of `size_names`.
     # Raises SpecError. None for the model itself.
     rebuild: Callable[[Mapping[str, Any], Mapping[str, int]], Block] | None = field(default=None, repr=False)
@@ -179,6 +193,16 @@ class Block:
 
     def find_node(self, name: str) -> Node | None:
         return self.nodes_by_name.get(name)
+
+    @property
+    def readable_sizes(self) -> frozenset[str]:
+        """The variables for all sizes that code can read when it runs: of inputs, and of steps."""
+        return frozenset((*runtime_sizes(self), *self.step_sizes))
+
+    @property
+    def free_axes(self) -> frozenset[tuple[Ref, str]]:
+        """The values of a model, and their axes, whose sizes follow from inputs that can have any."""
+        return self.free_sizes.of_model if self.free_sizes else frozenset()
 
     @property
     def nodes_by_name(self) -> dict[str, Node]:

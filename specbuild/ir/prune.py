@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from specbuild.expressions import expression_of
 from specbuild.ir.graph import Block, Node, Output, Ref, find_origin, node_output_type
+from specbuild.ops.base import Op
 
 GraphPass = Callable[[Block, "Pruner"], Block]
 
@@ -52,7 +55,14 @@ class Pruner:
             needed = find_needed(block, outputs.values(), shared)
             nodes = tuple(self.prune_node(node, needed) for node in reversed(needed.nodes))
             outputs = {name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()}
-            self.pruned_blocks[key] = replace(block, nodes=nodes, outputs=outputs)
+            kept = {node.name for node in nodes}
+            step_sizes = {
+                variable: (needed.rename(ref), axis) for variable, (ref, axis) in block.step_sizes.items()
+            }
+            step_sizes = {
+                v: source for v, source in step_sizes.items() if source[0].partition("@")[0] in kept
+            }
+            self.pruned_blocks[key] = replace(block, nodes=nodes, outputs=outputs, step_sizes=step_sizes)
         return self.pruned_blocks[key]
 
     def prune_node(self, node: Node, needed: _NeededNodes) -> Node:
@@ -106,7 +116,7 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
             )
             if node.scan is not None:
                 needed.block_outputs[node.reuses or node.name].update(node.scan.carried)
-        for input_ref in node.inputs:
+        for input_ref in (*node.inputs, *list_sized_values(block, node)):
             if input_ref is not None:
                 add_reference(input_ref)
         if node.reuses and block.find_node(node.reuses) is None:
@@ -116,6 +126,26 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
         elif node.reuses:
             needed.first_reuse[node.reuses] = node.name
     return needed
+
+
+def list_sized_values(block: Block, node: Node) -> Iterator[Ref]:
+    """Yield the values whose sizes the attributes or arguments of a node read."""
+    if block.step_sizes:
+        values = node.op.__dict__.values() if isinstance(node.op, Op) else node.args.values()
+        for name in list_symbols(list(values)):
+            if name in block.step_sizes:
+                yield block.step_sizes[name][0]
+
+
+def list_symbols(value: Any) -> Iterator[str]:
+    """Yield the names in the expressions of the numbers in a value."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from list_symbols(item)
+    elif (expression := expression_of(value)) is not None:
+        yield from expression.names
 
 
 def rename_reference(ref: Ref, new_names: Mapping[str, str]) -> Ref:

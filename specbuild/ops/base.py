@@ -145,6 +145,14 @@ class Op:
         """
         return ()
 
+    def equal_axes(self, *inputs: Any) -> Iterable[str]:
+        """Return axes along which its inputs need equal sizes, though a framework would repeat one of size 1."""
+        return ()
+
+    def unread_numbers(self) -> tuple[int, ...]:
+        """Return attributes that decide what code has as numbers: it cannot read them when it runs."""
+        return ()
+
     def divisors(self, *inputs: Any) -> Iterable[tuple[int, str, int]]:
         """Return sizes that must be multiples: the number of the input, the axis, and the divisor."""
         return ()

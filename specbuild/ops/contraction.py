@@ -57,6 +57,9 @@ class Contract(Op):
     def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
         return table_sizes(*xs)
 
+    def equal_axes(self, *xs: TensorType) -> Iterable[str]:
+        return [axis for axis in self.joint_sizes(*xs) if sum(axis in x for x in xs) > 1]
+
     def count_macs(self, *xs: TensorType) -> int:
         """Return the multiply-adds of contracting from left to right.
 

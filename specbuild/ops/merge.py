@@ -65,7 +65,7 @@ class Elementwise(Op):
             raise ShapeError(
                 "SB401", f"{self.name} needs two {'values' if self.is_binary else 'or more values'}"
             )
-        if self.needs_equal_axes and not getattr(self, "broadcast", False):
+        if self.is_strict:
             for i, x in enumerate(xs):
                 if not x.has_same_sizes(xs[0]):
                     raise UnequalSizes(f"{self.name} needs equal axes", xs, 0, i, find_unequal(xs[0], x))
@@ -77,8 +77,15 @@ class Elementwise(Op):
         return result
 
     def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
-        is_strict = self.needs_equal_axes and not getattr(self, "broadcast", False)
-        return table_sizes(*xs) if is_strict else ()
+        return table_sizes(*xs) if self.is_strict else ()
+
+    def equal_axes(self, *xs: TensorType) -> Iterable[str]:
+        return xs[0].axes if self.is_strict else ()
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether its values need equal axes."""
+        return self.needs_equal_axes and not getattr(self, "broadcast", False)
 
     def position_source(self, axis: str, *xs: TensorType) -> PositionSource | None:
         size = self.infer_type(*xs)[axis]

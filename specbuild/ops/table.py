@@ -124,7 +124,12 @@ class Const(Op):
             check_values(self.values, self.axes, self.dtype)
         else:
             self.check_given()
-        return TensorType(self.axes, self.dtype, batched=False)
+        has_formula = self.value is not None
+        axes = {axis: size if has_formula else concrete(size) for axis, size in self.axes.items()}
+        return TensorType(axes, self.dtype, batched=False)
+
+    def unread_numbers(self) -> tuple[int, ...]:
+        return () if self.value is not None else (*self.axes.values(), self.seed)
 
     def given_tensor(self) -> GivenTensor | None:
         """Return the numbers of `file` or `random`; None for any other table."""

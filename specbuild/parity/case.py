@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.compiler.compiled_model import CompiledModel
+from specbuild.compiler.free_sizes import Resized
 from specbuild.compiler.model_compiler import ModelCompiler
 from specbuild.ir.graph import Block
 from specbuild.runtimes.jobs import DTYPES, MODES, DType, Mode
@@ -40,6 +41,7 @@ class ParityCase:
     steps: bool = False
     calibrate: bool = False
     digest: str = ""
+    resized: tuple[Resized, ...] = ()  # the model at other sizes, if some can be any
     compiler: ModelCompiler | None = None  # copies of a case, such as one for another seed, share it
 
     def __post_init__(self) -> None:
@@ -50,6 +52,13 @@ class ParityCase:
         model = self.model
         if self.compiler is None or self.compiler.graph is not model:
             self.compiler = ModelCompiler(model, lambda: model.variations)
+
+    def at_other_sizes(self) -> dict[str, ParityCase]:
+        """Return the same files with inputs of other sizes, by what to call them: `T: 32`."""
+        return {
+            other.label: replace(self, name=f"{self.name} at {other.label}", model=other.graph, resized=())
+            for other in self.resized
+        }
 
     def compile_for(self, backend: str) -> CompiledModel:
         """Return the model compiled for a backend."""

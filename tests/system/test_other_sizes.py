@@ -12,6 +12,16 @@ from tests.system.other_sizes.sweep import arrays_for, graph_at, make, sweep
 
 QUICK = {"table", "grid", "rows", "size_as_number", "condition_in_block", "unshuffled", "windows_of_step"}
 QUICK |= {"parts_of_step", "windows_of_places"}
+# All their sizes are read when code runs, so that they run at each size.
+READ = {
+    "read_from_step",
+    "rows_of_step",
+    "cut_to_step",
+    "table_of_step",
+    "size_of_part",
+    "size_of_unused_step",
+}
+READ |= {"size_of_step_of_other_axis", "repeated_windows", "sizes_of_instances", "read_from_block", "crop"}
 KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 
 
@@ -19,6 +29,7 @@ KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) f
 def test_torch(name: str) -> None:
     trials = sweep(SPECS[name], "torch")
     assert trials[0].outcome == "same"
+    assert name not in READ or {trial.outcome for trial in trials} == {"same"}
     assert [trial for trial in trials if not trial.is_right] == []
 
 
@@ -26,6 +37,7 @@ def test_torch(name: str) -> None:
 def test_keras(name: str) -> None:
     trials = sweep(SPECS[name], "keras")
     assert trials[0].outcome == "same"
+    assert name not in READ or {trial.outcome for trial in trials} == {"same"}
     assert [trial for trial in trials if not trial.is_right] == []
 
 

@@ -20,7 +20,6 @@ from specbuild.codegen.tree import (
     map_children,
     walk_expression,
 )
-from specbuild.ir.graph import runtime_sizes
 
 EXTREMES = {"min": "min_size", "max": "max_size"}
 
@@ -76,7 +75,7 @@ def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
 
     TensorFlow does not add an integer tensor to a float tensor.
     """
-    sizes = runtime_sizes(class_spec.block).keys() - class_spec.params.keys()
+    sizes = class_spec.block.readable_sizes - class_spec.params.keys()
 
     def convert_table(step: LoweredStep) -> LoweredStep:
         table = step.member

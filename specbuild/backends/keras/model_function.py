@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from specbuild.backends.keras.automatic_names import reserve_automatic_names
 from specbuild.backends.keras.layers import (
@@ -26,7 +27,9 @@ from specbuild.backends.module_parts import (
 )
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, literal_expression, map_expressions
+from specbuild.codegen.input_sizes import table_reads_names
 from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
@@ -44,6 +47,8 @@ from specbuild.codegen.tree import (
     Statement,
     map_children,
 )
+from specbuild.expressions import concrete
+from specbuild.ir.fixed_sizes import list_input_sizes
 from specbuild.ir.graph import runtime_sizes
 
 
@@ -51,6 +56,7 @@ class ModelFunction:
     """Builds the function. A layer that is called only once is created where it is called."""
 
     def __init__(self, class_spec: ClassSpec, helpers: Mapping[str, str]):
+        class_spec = fix_tables_of_steps(class_spec)
         self.class_spec, self.helpers = class_spec, helpers
         self.size_code = {  # of the sizes that tables read
             variable: Index(Attribute(Name(class_spec.input_names[source]), "shape"), (Literal(dim),))
@@ -101,7 +107,8 @@ class ModelFunction:
         parameters = []
         for word, value in self.class_spec.first_instance.inputs.items():
             name = self.class_spec.input_names[word]
-            shape = tuple(value.type[a] for a in value.layout.order)
+            free = self.class_spec.block.free_axes
+            shape = tuple(None if (word, a) in free else value.type[a] for a in value.layout.order)
             parameters.append(Parameter(f"{name}_shape", "tuple[int | None, ...]", literal_expression(shape)))
         return parameters
 
@@ -251,6 +258,38 @@ class ModelFunction:
         if is_weight(step):
             return Call(emit_weight_layer(step), (self.inputs[0],))
         return emit_layer(step.member, Literal(attribute_name(step)))
+
+
+def fix_tables_of_steps(class_spec: ClassSpec) -> ClassSpec:
+    """Return the model with numbers for the sizes of steps in its tables, which are computed before the steps.
+
+    The sizes of its inputs are fixed then.
+    """
+    block = class_spec.block
+    names = block.step_sizes.keys()
+    sized = [
+        s
+        for s in class_spec.steps
+        if isinstance(s.member, ComputedTable) and table_reads_names(s.member, names)
+    ]
+    if not sized:
+        return class_spec
+    values = {
+        name: Literal(concrete(block.value_type(ref)[axis])) for name, (ref, axis) in block.step_sizes.items()
+    }
+
+    def fill_sizes(expr: Expr) -> Expr:
+        if isinstance(expr, Name):
+            return values.get(expr.text, expr)
+        return map_children(expr, fill_sizes)
+
+    def fill_table(step: LoweredStep) -> LoweredStep:
+        assert step.member is not None
+        return replace(step, member=map_expressions(step.member, fill_sizes), inputs=())
+
+    steps = [fill_table(step) if step in sized else step for step in class_spec.steps]
+    checks = {SizeCheck(*source): Literal(concrete(size)) for source, size in list_input_sizes(block).items()}
+    return replace(class_spec, steps=steps, size_checks=checks | dict(class_spec.size_checks))
 
 
 def input_dims(class_spec: ClassSpec) -> Iterator[tuple[str, str, int]]:

@@ -149,7 +149,7 @@ def rewrite_products(step: LoweredStep, tables: Set[int]) -> Expr:
     name = (("name", Literal(step.node.replace(".", "_"))),)
 
     def is_symbolic(expr: Expr) -> bool:
-        if isinstance(expr, Attribute) and expr.name == "dtype":
+        if isinstance(expr, Attribute) and expr.name in ("dtype", "shape"):
             return False
         is_value = isinstance(expr, ValuePlaceholder) and expr.index not in tables
         return is_value or any(map(is_symbolic, child_expressions(expr)))

@@ -265,11 +265,23 @@ def parameters_schema() -> Schema:
 @cache_by_ops
 def shape_schema() -> Schema:
     size = {"type": ["integer", "string"], "minimum": 1}
+    axis = {
+        "description": "A number, or `any` for every size; {any: 64} also says the size that examples have.",
+        "type": ["integer", "string", "object"],
+        "minimum": 1,
+        "properties": {"any": {"description": "The size that tables, counts and comparisons have.", **size}},
+        "minProperties": 1,
+        "additionalProperties": False,
+    }
     return {
-        "description": "Axes with their sizes: {C: 3, H: 224, W: 224}; or {axes: {T: 64}, dtype: int32}.",
+        "description": "Axes with their sizes: {C: 3, H: 224, W: 224}, or {T: any, C: 8}; or {axes: {T: 64}, dtype: int32}.",
         "type": "object",
         "properties": {
-            "axes": {"description": "Axes with their sizes, for use with a dtype.", **SIZES},
+            "axes": {
+                "description": "Axes with their sizes, for use with a dtype.",
+                "type": "object",
+                "additionalProperties": axis,
+            },
             "dtype": {
                 "description": "The type of its numbers. Default: float.",
                 "type": "string",
@@ -286,7 +298,7 @@ def shape_schema() -> Schema:
                 **size,
             },
         },
-        "additionalProperties": size,
+        "additionalProperties": axis,
         "dependencies": {"axes": {"propertyNames": {"enum": ["axes", "dtype"]}}, "dtype": ["axes"]},
     }
 

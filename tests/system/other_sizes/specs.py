@@ -119,6 +119,96 @@ SPECS = {
         (10, 8),
         (7, 12),
     ),
+    "drawn_table": tokens(
+        "- const: {axes: {T: x.T}, random: normal, seed: 3}\n  as: t\n- multiply: [x, t]\n", 1, 7
+    ),
+    "given_table": tokens(
+        "- const: {axes: {T: x.T}, values: [1, 2, 3, 4, 5]}\n  as: t\n- multiply: [x, t]\n", 1, 7
+    ),
+    "size_as_seed": tokens(
+        "- const: {axes: {C: 8}, random: normal, seed: x.T}\n  as: t\n- multiply: [x, t]\n", 1, 7
+    ),
+    "rows_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- flatten: {axes: [H, W], into: T}\n- linear: {features: 6}\n"
+        "- unflatten: {axis: T, into: {H: half.H, W: half.W}}\n- conv: {channels: 2}\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "cut_to_step": maps(
+        "- conv: {channels: 4, padding: 0}\n  as: small\n- slice: {over: H, stop: small.H}\n  from: x\n"
+        "- slice: {over: W, start: x.W - small.W}\n  as: cropped\n- concat: [small, cropped]\n",
+        (7, 9),
+        (12, 6),
+    ),
+    "table_of_step": maps(
+        "- Weighted:\n",
+        (10, 8),
+        (7, 12),
+        blocks="blocks: {Weighted: {inputs: {x: [C, H, W]}, steps: [{conv: {channels: 4, stride: 2}, as: half},"
+        "{const: {axes: {H: half.H, W: half.W}, value: H + W * half.W}, as: t}, {multiply: [half, t]}]}}\n",
+    ),
+    "table_of_step_in_model": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- const: {axes: {H: half.H, W: half.W}, value: H + W * half.W}\n"
+        "  as: t\n- multiply: [half, t]\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "weight_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- weight: {axes: {H: half.H, W: half.W}, init: normal(1)}\n"
+        "  as: t\n- multiply: [half, t]\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "condition_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- scale: {by: 2}\n  when: half.H > 3\n- conv: {channels: 2}\n",
+        (4, 8),
+        (12, 8),
+    ),
+    "argument_of_step": maps(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- Cut: {height: half.H}\n",
+        (4, 8),
+        (12, 8),
+        blocks="blocks: {Cut: {params: {height: int}, inputs: {x: [C, H, W]}, steps: ["
+        "{slice: {over: H, stop: height - 1}}, {conv: {channels: 3}}]}}\n",
+    ),
+    "size_of_part": maps(
+        "- split: {over: C, into: [a, b]}\n  as: s\n- max_pool: {kernel: 2}\n  from: s.a\n- resize: {size: {H: s.b.H, W: s.b.W}}\n"
+        "- add: [prev, s.b]\n- conv: {channels: 2}\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "size_of_unused_step": maps(
+        "- max_pool: {kernel: 2}\n  as: pooled\n- resize: {size: {H: pooled.H, W: pooled.W}}\n  from: x\n- conv: {channels: 2}\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "size_of_step_of_other_axis": Sized(
+        "inputs: {x: {C: 4, S: @S}}\nsteps:\n- conv: {channels: 4, stride: 2, over: S}\n  as: half\n"
+        "- unflatten: {axis: C, into: {K: 2, C: 2}}\n- flatten: {axes: [S, K], into: Q}\n"
+        "- unflatten: {axis: Q, into: {S: half.S, K: 2}}\n- linear: {features: 3}\n",
+        {"S": 8},
+        ({"S": 12}, {"S": 7}),
+    ),
+    "size_inside_block": maps(
+        "- Inner:\n  as: inner\n- resize: {size: {H: inner.small.H, W: inner.small.W}}\n- conv: {channels: 2}\n",
+        (10, 8),
+        (7, 12),
+        blocks="blocks: {Inner: {inputs: {x: [C, H, W]}, steps: [{max_pool: {kernel: 2}, as: small},"
+        "{resize: {size: {H: x.H, W: x.W}}}]}}\n",
+    ),
+    "repeated_windows": maps(
+        "- do:\n  - conv: {channels: 4, stride: 2}\n    as: half\n  - flatten: {axes: [H, W], into: T}\n  - linear: {features: 4}\n"
+        "  - unflatten: {axis: T, into: {H: half.H, W: half.W}}\n  repeat: 2\n  as: stage\n",
+        (10, 8),
+        (7, 12),
+    ),
+    "sizes_of_instances": maps(
+        "- Down:\n- Down:\n- conv: {channels: 2}\n",
+        (10, 8),
+        (17, 12),
+        blocks="blocks: {Down: {inputs: {x: [C, H, W]}, steps: [{conv: {channels: x.C, stride: 2}, as: half},"
+        "{flatten: {axes: [H, W], into: T}}, {linear: {features: 4}}, {unflatten: {axis: T, into: {H: half.H, W: half.W}}}]}}\n",
+    ),
     "read_from_block": maps(
         "- Half:\n  as: half\n- conv: {channels: 4, stride: 2}\n"
         "- resize: {size: {H: 2 * half.H, W: half.W + 1}}\n",

@@ -6,10 +6,16 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from specbuild.compiler.pipeline import elaborate_model, open_spec
+from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.ir.graph import Block
 from specbuild.ops import OPS
 from specbuild.parity.participants import runtime_names
+from tests.system.arguments.sweep import Trial, sweep
 from tests.system.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.system.random_specs.shrinking import smaller
 from tests.system.random_specs.structure import spec
@@ -24,6 +30,9 @@ def main() -> int:
     parser.add_argument("--runtime", choices=runtime_names(), default="tensorflow", help="of Keras")
     parser.add_argument("--shrink", type=int, default=3, help="how many failures are made small")
     parser.add_argument("--constructs", action="store_true", help="also draw those of constructs.py")
+    parser.add_argument(
+        "--arguments", type=int, default=0, help="how many constructor arguments of each to try"
+    )
     given = parser.parse_args()
     began = time.process_time()
     drawn = {
@@ -42,11 +51,33 @@ def main() -> int:
     unfit = Counter(why.partition(":")[0] for one in drawn.values() for why in one.refused)
     print(record(given.seed, outcomes, unfit))
     failed = [o for o in outcomes if o.failed]
+    if given.arguments:
+        tried = Counter[str]()
+        for name, one in drawn.items():
+            for trial in try_arguments(one.text, given.arguments):
+                tried[trial.outcome.partition(":")[0] if trial.is_right else "wrong"] += 1
+                if not trial.is_right:
+                    print(f"{name} {trial}", flush=True)
+        print(f"constructor arguments in PyTorch: {dict(tried)}")
     for outcome in failed[: given.shrink]:
         small = smaller(outcome, given.runtime)
         print(f"{outcome.name} made small: {small.told[:300]} -> {kept(small, given.failures / 'small')}")
     print(f"{time.process_time() - began:.0f} s in this process")
     return 1 if failed else 0
+
+
+def try_arguments(text: str, sample: int) -> list[Trial]:
+    """Arguments of the classes of a spec at other values, in PyTorch; none for a spec that is refused."""
+    spec, files = open_spec(text)
+
+    def elaborate_with(changed: Mapping[str, Any]) -> Block:
+        return elaborate_model(spec, files, changed).graph
+
+    try:
+        compilation = elaborate_model(spec, files)
+    except (SpecError, SpecErrors):
+        return []
+    return list(sweep(compilation, elaborate_with, "torch", sample=sample))
 
 
 def record(seed: int, outcomes: list[Outcome], unfit: Counter[str]) -> str:

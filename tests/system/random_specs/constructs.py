@@ -211,10 +211,43 @@ def numbers(scope: Scope) -> Value:
     return apply(scope, "multiply", [x, made], {})
 
 
+def sized(scope: Scope) -> Value:
+    """Rows and columns become places, and get the sizes of a step before again."""
+    x = need(scope, lambda v: whole(v) and {"H", "W"} <= set(v.sizes) and not {"K", "Q"} & set(v.sizes))
+    pooled = apply(scope, "avg_pool", [x], {"over": ["H", "W"], "kernel": 1, "stride": 2}, named=True)
+    axes = scope.random.sample(["H", "W"], 2)
+    places = apply(scope, "flatten", [pooled], {"axes": axes, "into": "Q"})
+    moved = apply(scope, "tanh", [places], {})
+    into = {axis: f"{pooled.name}.{axis}" for axis in axes}
+    sizes = {axis: n for axis, n in moved.sizes.items() if axis != "Q"} | {a: pooled.sizes[a] for a in axes}
+    found = Value(None, TensorType(sizes), -1, 1)
+    return scope.add({"unflatten": {"axis": "Q", "into": into}}, found)
+
+
+def alternatives(scope: Scope) -> Value:
+    """Steps of one name, of which a parameter chooses."""
+    if not scope.words:
+        raise Unfit("no parameter to ask")
+    x = need(scope, whole)
+    word, _ = scope.condition()
+    name = scope.fresh()
+    first, second = scope.random.sample(["tanh", "sigmoid", "softsign"], 2)
+    given = named(scope, x)
+    scope.steps.append({first: None, "from": given, "as": name, "when": word})
+    scope.steps.append({second: None, "from": given, "as": name, "when": f"not ({word})"})
+    scope.room -= 2
+    found = Value(name, TensorType(x.sizes), -1, 1)
+    scope.values.append(found)
+    scope.last = None
+    return apply(scope, "stop_gradient", [found], {})
+
+
 CONSTRUCTS: list[tuple[float, Callable[[Scope], Any]]] = [
     (0.8, side_by_side),
     (0.6, chained),
     (0.6, lists),
     (0.6, optional),
     (0.4, numbers),
+    (0.8, sized),
+    (0.4, alternatives),
 ]

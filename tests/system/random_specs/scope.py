@@ -10,6 +10,7 @@ from typing import Any
 
 from specbuild.expressions import concrete
 from specbuild.frontend.names import find_name_problem
+from specbuild.ops import OPS, Op
 from specbuild.ops.types import TensorType
 
 NAMES = """stem body head gate left right out conv norm mixed sum query key value deep wide skip branch a b
@@ -104,6 +105,8 @@ class Scope:
     def inside(self, **changes: Any) -> Scope:
         """The scope of a group of steps in here; it reads what is here and adds nothing to it."""
         here = replace(self, steps=[], values=list(self.values), read=set(), inputs=None, wholes=[])
+        if self.has_constructs:
+            here.words = dict(self.words)  # the sizes of steps inside cannot be read outside
         return replace(here, **changes)
 
     def chance(self, share: float) -> bool:
@@ -157,6 +160,10 @@ class Scope:
             step = {**({step: None} if isinstance(step, str) else step), "as": name}
             value = replace(value, name=name)
             self.values.append(value)
+            kind = next(iter(step))
+            has_parts = kind in OPS and OPS[kind].part_types is not Op.part_types
+            if self.has_constructs and value.type.batched and not has_parts:
+                self.words |= {f"{name}.{axis}": n for axis, n in value.sizes.items()}
         else:
             value = replace(value, name=None, written=Written(self.steps, len(self.steps)))
         if isinstance(step, dict) and len(step) == 1 and next(iter(step.values())) in (None, {}):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import yaml
 
-from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
@@ -85,7 +86,31 @@ def spec(seed: int, index: int, has_constructs: bool = False) -> Drawn:
     data["steps"] = scope.steps
     if outputs is not None:
         data["outputs"] = outputs
+    if has_constructs and scope.chance(0.5):
+        data = free(data)
     return Drawn(data, tuple(refused))
+
+
+def free(data: Raw) -> Raw:
+    """The spec with sizes that can be any: all that both backends take as such."""
+    axes = [
+        (name, axis)
+        for name, raw in data["inputs"].items()
+        for axis in raw.get("axes", raw)
+        if axis not in (CHANNEL, "dtype")
+    ]
+    for chosen in (axes, *([one] for one in axes)):
+        changed = deepcopy(data)
+        for name, axis in chosen:
+            sizes = changed["inputs"][name].get("axes", changed["inputs"][name])
+            sizes[axis] = {"any": sizes[axis]}
+        try:
+            model = build_graph(text(changed))
+            compile_source(model, "torch"), compile_source(model, "keras")
+        except (SpecError, SpecErrors):
+            continue
+        return changed
+    return data
 
 
 def parameters(random: Random) -> Raw:

@@ -1,0 +1,190 @@
+"""Whether a model is right at every size of the axes that can be any: it is elaborated at other sizes, too.
+
+What must not change with them are the steps, the weights, the arguments of blocks and the numbers in tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from specbuild.diagnostics.errors import SpecError
+from specbuild.expressions import concrete
+from specbuild.ir.fixed_sizes import AxisOfInput, find_fixed_sizes
+from specbuild.ir.graph import Block, FreeSizes, Node, Ref, Skip
+from specbuild.ops.base import Op
+from specbuild.ops.table import Weight
+from specbuild.ops.types import TensorType
+
+ElaborateAt = Callable[[Mapping[AxisOfInput, int]], Block]
+# What other sizes are tried: some networks need multiples, others a size of one kind.
+CHANGES: tuple[Callable[[int], int], ...] = (
+    lambda n: 2 * n,
+    lambda n: n + 1,
+    lambda n: 3 * n,
+    lambda n: n - 1,
+    lambda n: n // 2,
+)
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A model at another size of some inputs."""
+
+    sizes: Mapping[AxisOfInput, int]
+    graph: Block
+
+    @property
+    def label(self) -> str:
+        """What to call it: `T: 32`, with the name of the input if there are several."""
+        has_one = len(self.graph.inputs) == 1
+        return ", ".join(
+            f"{axis}: {size}" if has_one else f"{name}.{axis}: {size}"
+            for (name, axis), size in self.sizes.items()
+        )
+
+    def describe(self) -> str:
+        (name, axis), size = next(iter(self.sizes.items()))
+        return f"{axis} of {name} can be any, and at {axis}: {size}"
+
+
+def resize_model(graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt) -> list[Resized]:
+    """Return the model at another size of each of these axes.
+
+    An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot change.
+    """
+    found = []
+    for source in axes:
+        first_error: SpecError | None = None
+        for sizes in list_trials(graph, source, axes):
+            try:
+                found.append(Resized(sizes, elaborate_at(sizes)))
+                break
+            except SpecError as error:
+                first_error = first_error or error
+        else:
+            assert first_error is not None
+            raise refuse_size(first_error, graph, source)
+    return found
+
+
+def list_trials(
+    graph: Block, source: AxisOfInput, axes: Sequence[AxisOfInput]
+) -> Iterator[Mapping[AxisOfInput, int]]:
+    """Yield other sizes: first of one axis alone, then of all."""
+    for together in ([source], axes) if len(axes) > 1 else ([source],):
+        for change in CHANGES:
+            sizes = {key: change(size_at(graph, key)) for key in (source, *together)}
+            if all(size >= 1 for size in sizes.values()):
+                yield sizes
+
+
+def size_at(graph: Block, source: AxisOfInput) -> int:
+    return concrete(graph.inputs[source[0]][source[1]])
+
+
+def refuse_size(error: SpecError, graph: Block, source: AxisOfInput) -> SpecError:
+    """Return the error of a model that is right at one size of an axis only."""
+    name, axis = source
+    size = size_at(graph, source)
+    message = f"{axis} of {name} can be any, and at {axis}: {CHANGES[0](size)}, {error.message}"
+    hint = f"take the size from the input (`{name}.{axis}`), or write a number instead of `any` there"
+    return SpecError("SB408", message, error.location, hint, error.trail)
+
+
+def find_free_sizes(graph: Block, others: Sequence[Resized]) -> FreeSizes:
+    """Return what follows the sizes that can be any. Raises SB408 where one is needed as a number."""
+    free: dict[Block, set[tuple[Ref, str]]] = {}
+    for other in others:
+        SizeComparison(other, free).compare_blocks(graph, other.graph)
+    for block, axes in free.items():
+        for name, axis in find_fixed_sizes(block):
+            if (name, axis) in axes:
+                at = block.at.child("inputs", name)
+                message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
+                raise at.error(
+                    "SB408", message, "read sizes from inputs of the block, not from steps inside others"
+                )
+    return FreeSizes(frozenset(free.pop(graph)), {block: frozenset(axes) for block, axes in free.items()})
+
+
+@dataclass
+class SizeComparison:
+    """Compares a model with the same at another size."""
+
+    other: Resized
+    free: dict[Block, set[tuple[Ref, str]]]
+
+    def compare_blocks(self, block: Block, other: Block) -> None:
+        """Note which values of a block have another size; raises SB408 for another difference."""
+        axes = self.free.setdefault(block, set())
+        for name, x in block.inputs.items():
+            axes |= {(name, axis) for axis in list_unequal(x, other.inputs[name])}
+        for node in other.nodes:
+            if block.find_node(node.name) is None:
+                raise self.error(node, "there is another step here", "leave out the condition on the size")
+        for node in block.nodes:
+            twin = other.find_node(node.name)
+            if twin is None or type(twin.op) is not type(node.op):
+                message = (
+                    "this step is not left out" if isinstance(node.op, Skip) else "this step is left out"
+                )
+                raise self.error(node, message, "leave out the condition on the size")
+            self.compare_nodes(block, node, other, twin)
+            outputs = node.op.outputs if isinstance(node.op, Block) else node.parts
+            for ref in (node.name, *(f"{node.name}@{output}" for output in outputs if output)):
+                axes |= {(ref, axis) for axis in list_unequal(block.value_type(ref), other.value_type(ref))}
+
+    def compare_nodes(self, block: Block, node: Node, other: Block, twin: Node) -> None:
+        if isinstance(node.op, Block) and isinstance(twin.op, Block):
+            for name, value in node.op.params.items():
+                if repr(value) != repr(twin.op.params[name]) and isinstance(
+                    value, int | float | list | tuple
+                ):
+                    message = (
+                        f"the argument {name} of {node.op.name} would be {twin.op.params[name]}, not {value}"
+                    )
+                    hint = f"let the block read the size from its input, such as `x.{self.axis}`"
+                    raise self.error(node, message, hint)
+            if node.reuses is None or block.find_node(node.reuses) is None:
+                self.compare_blocks(node.op, twin.op)
+        if not isinstance(node.op, Op) or not isinstance(twin.op, Op):
+            return
+        own, changed = (
+            n.op.weight_specs(*(None if ref is None else b.value_type(ref) for ref in n.inputs))
+            for b, n in ((block, node), (other, twin))
+            if isinstance(n.op, Op)
+        )
+        for name, weight in own.items():
+            if {**weight.axes} != {**changed[name].axes}:
+                message = f"{name} of this {node.op.title} would be {TensorType(changed[name].axes)}"
+                message += f", not {TensorType(weight.axes)}"
+                raise self.error(node, message, self.weight_hint(node.op))
+        if node.op.unread_numbers() != twin.op.unread_numbers():
+            hint = "write a table with a `value`, which follows the size, or a number for the axis"
+            raise self.error(node, f"this {node.op.title} would have other numbers", hint)
+
+    @property
+    def axis(self) -> str:
+        return next(iter(self.other.sizes))[1]
+
+    def weight_hint(self, op: Op) -> str:
+        if isinstance(op, Weight):
+            return f"give it the longest size as a number, and cut it: `slice: {{over: {self.axis}, stop: x.{self.axis}}}`"
+        return "reduce the axis before, such as with `mean` or `adaptive_avg_pool`, or write a number for it"
+
+    def error(self, node: Node, message: str, hint: str) -> SpecError:
+        return node.at.error("SB408", f"{self.other.describe()}, {message}", hint)
+
+
+def list_unequal(x: TensorType, other: TensorType) -> Iterator[str]:
+    """Yield the axes along which two types have other sizes."""
+    return (axis for axis, size in x.sizes.items() if size != other.sizes.get(axis))
+
+
+def with_free_sizes(
+    graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt
+) -> tuple[Block, list[Resized]]:
+    """Return the model with what follows the sizes that can be any, and the model at other sizes."""
+    others = resize_model(graph, axes, elaborate_at)
+    return replace(graph, free_sizes=find_free_sizes(graph, others)), others

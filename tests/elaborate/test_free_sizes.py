@@ -1,0 +1,155 @@
+"""Sizes of inputs that can be any: what is refused where, and how files say it."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from specbuild.api import load
+from specbuild.compiler.pipeline import compile_source, elaborate_source
+from specbuild.diagnostics.errors import SpecError
+from specbuild.expressions import concrete
+from specbuild.runtimes.live_model import import_source
+
+ATTEND = """\
+specbuild: 1
+model: Tagger
+inputs: {tokens: {T: any, C: 8}}
+blocks:
+  Attend:
+    inputs: {x: [T, C]}
+    steps:
+      - conv: {channels: 8, stride: 2}
+        as: half
+      - attention: {query: x, key: half, value: half}
+        as: found
+      - const: {axes: {T: x.T}, value: T + 1}
+        as: places
+      - multiply: [found, places]
+      - unflatten: {axis: C, into: {heads: 2, C: 4}}
+      - flatten: {axes: [heads, C], into: C}
+steps:
+  - Attend:
+  - linear: {features: 3}
+"""
+MAPS = """\
+specbuild: 1
+model: Segmenter
+inputs: {image: {C: 3, H: any, W: {any: 48}}}
+blocks:
+  Body:
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: 4, stride: 2}
+        as: half
+      - flatten: {axes: [H, W], into: T}
+      - layer_norm:
+      - unflatten: {axis: T, into: {H: half.H, W: half.W}}
+      - resize: {size: {H: x.H, W: x.W}, mode: bilinear}
+steps:
+  - Body:
+"""
+TIED = """\
+specbuild: 1
+model: Pair
+inputs: {x: {T: any, C: 4}, y: {T: any, C: 4}}
+steps:
+  - relu:
+    from: y
+    as: z
+  - add: [x, z]
+"""
+
+
+def graph_of(text: str):  # type: ignore[no-untyped-def]
+    return elaborate_source(text).annotated_graph
+
+
+def test_examples_have_the_sizes_that_are_given() -> None:
+    sizes = {axis: concrete(n) for axis, n in graph_of(MAPS).inputs["image"].sizes.items()}
+    assert sizes == {"C": 3, "H": 64, "W": 48}
+    assert concrete(graph_of(ATTEND).inputs["tokens"]["T"]) == 16
+
+
+def test_files_say_which_sizes_are_free() -> None:
+    assert "Input: tokens (B, T, 8). Output: (B, T, 3)." in compile_source(graph_of(ATTEND), "torch")
+    source = compile_source(graph_of(MAPS), "keras")
+    assert "image_shape: tuple[int | None, ...] = (None, None, 3)" in source
+    assert "Input: image (B, H, W, 3). Output: (B, H, W, 4)." in source
+
+
+@pytest.mark.parametrize("text", [ATTEND, MAPS], ids=["tokens", "maps"])
+def test_one_model_runs_at_every_size(text: str) -> None:
+    """The model that Keras makes for all sizes gives what one for a size gives; PyTorch's does too."""
+    graph = graph_of(text)
+    source = compile_source(graph, "keras")
+    make = getattr(import_source(source, "keras_net"), graph.name)
+    free = make()
+    random = np.random.default_rng(0)
+    values = [random.normal(size=w.shape).astype("float32") for w in free.weights]
+    free.set_weights(values)
+    net = getattr(import_source(compile_source(graph, "torch"), "torch_net"), graph.name)()
+    for size in ((7, 8), (12, 8)) if text == ATTEND else ((9, 10, 3), (16, 7, 3)):
+        keras.backend.clear_session()
+        fixed = make(size)
+        fixed.set_weights(values)
+        x = random.normal(size=(2, *size)).astype("float32")
+        found, wanted = free.predict(x, verbose=0), np.asarray(fixed(x))
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+        order = (0, 1, 2) if text == ATTEND else (0, 3, 1, 2)
+        given = torch.from_numpy(x.transpose(order))
+        assert net(given).shape == tuple(wanted.transpose(order).shape)
+
+
+def test_sizes_that_must_be_equal_change_together() -> None:
+    compilation = elaborate_source(TIED)
+    assert dict(compilation.resized[0].sizes) == {("x", "T"): 32, ("y", "T"): 32}
+    net = import_source(compile_source(compilation.annotated_graph, "torch"), "pair").Pair()
+    net(torch.zeros(2, 5, 4), torch.zeros(2, 5, 4))
+    with pytest.raises(ValueError, match="T of y must be 5, got 1"):  # PyTorch would repeat it
+        net(torch.zeros(2, 5, 4), torch.zeros(2, 1, 4))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message", "line"),
+    [
+        ("- conv: {channels: 4}\n- linear: {features: 3, over: W}\n", "kernel of this linear would be", 5),
+        ("- flatten: {axes: [C, H, W]}\n- linear: {features: 3}\n", "kernel of this linear would be", 5),
+        ("- layer_norm: {over: [H, W]}\n", "would be", 4),
+        ("- unflatten: {axis: H, into: {H: 8, h: 8}}\n", "cannot be split", 4),
+        ("- relu\n- scale: {by: 2}\n  when: image.H > 100\n", "this step is not left out", 5),
+        ("- relu\n- scale: {by: 2}\n  when: image.H < 100\n", "this step is left out", 5),
+        ("- relu:\n  repeat: image.H // 16\n", "there is another step here", 4),
+        ("- avg_pool: {kernel: {H: image.H, W: 1}}\n", "needs a size as a number", 4),
+        ("- const: {axes: {H: image.H}, random: normal}\n  as: k\n- multiply: [image, k]\n", "numbers", 4),
+        ("- relu:\n  expect: {C: 3, H: 64, W: 64}\n", "expected", 5),
+        ("- relu:\n  expect: {H: 64}\n", "expected", 5),
+    ],
+)
+def test_a_number_is_refused_at_its_place(steps: str, message: str, line: int) -> None:
+    text = f"specbuild: 1\nmodel: N\ninputs: {{image: {{C: 3, H: any, W: any}}}}\nsteps:\n{steps}"
+    with pytest.raises(SpecError) as caught:
+        compile_source(graph_of(text), "torch")
+    assert caught.value.code == "SB408"
+    assert message in caught.value.message
+    assert caught.value.hint
+    assert caught.value.location is not None
+    assert caught.value.location.line == line + 1
+
+
+def test_what_only_keras_cannot_do_is_refused_there() -> None:
+    text = "specbuild: 1\nmodel: N\ninputs: {x: {C: 3, H: any, W: any}}\n@steps: [flatten: {axes: [H, W], into: T}]\n"
+    compile_source(graph_of(text.replace("@", "")), "torch")
+    with pytest.raises(SpecError, match=re.escape("keras cannot express this for sizes that can be any")):
+        compile_source(graph_of(text.replace("@", "")), "keras")
+    block = "blocks: {B: {inputs: {x: [C, H, W]}, steps: [flatten: {axes: [H, W], into: T}]}}\n"
+    compile_source(graph_of(text.partition("@")[0] + block + "steps: [B]\n"), "keras")
+
+
+def test_a_model_of_a_library_model_has_free_sizes() -> None:
+    text = "specbuild: 1\nmodel: N\ninputs: {image: {C: 3, H: any, W: any}}\nsteps: [MobileNetV2: ]\n"
+    assert "image (B, 3, H, W)" in load(text).source("torch")
