@@ -266,7 +266,7 @@ def parameters_schema() -> Schema:
 def shape_schema() -> Schema:
     size = {"type": ["integer", "string"], "minimum": 1}
     axis = {
-        "description": "A number, or `any` for every size; {any: 64} also says the size that examples have.",
+        "description": "A number, or (but for C) `any`: every size; {any: 64} also says the size that examples have.",
         "type": ["integer", "string", "object"],
         "minimum": 1,
         "properties": {"any": {"description": "The size that tables, counts and comparisons have.", **size}},
