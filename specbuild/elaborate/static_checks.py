@@ -28,6 +28,7 @@ from specbuild.ops.attribute_kinds import AttributeKind, AttributeValueError, Bo
 from specbuild.ops.base import Op, list_attributes
 
 VISIBLE_ANYWHERE = ("i", "prev", "none")
+REFERENCE = re.compile(r"[\w.*\[\]-]+")
 NUMBERED_NAME = re.compile(r"(.*?)\d*")
 
 
@@ -231,8 +232,12 @@ class DefinitionChecker:
             self.check_reference(raw, at)
 
     def check_reference(self, text: Any, at: SourceAddress) -> None:
-        head = text.partition(".")[0] if isinstance(text, str) else ""
-        if not head or head in self.names or head.isdigit() or self.is_step(head):
+        if not isinstance(text, str) or not text:
+            return
+        head, is_path = text.partition(".")[0], REFERENCE.fullmatch(text) is not None
+        if not is_path:
+            head = text
+        elif head in self.names or head.isdigit() or self.is_step(head):
             return
         known = [*self.definition.inputs, *sorted(self.step_names)]
         message = f"no step or input is named {head!r}"

@@ -94,6 +94,7 @@ def test_the_file_is_valid(tmp_path: Path) -> None:
         ("reduction > 1", "reduction = 1", "20: SB301: `reduction = 1` is not an expression"),
         ("use: norm", "use: nrom", "21: SB202: 'nrom' is not a parameter of type `block`"),
         ("like: down", "like: dwon", "23: SB202: no step or input is named 'dwon'"),
+        ("like: down", "like: 'down.C %'", "23: SB202: no step or input is named 'down.C %'"),
         ("2 * down.C", "2 * dwon.C", "25: SB302: nothing is named 'dwon' here"),
         ("normal(0.02)", "nowhere", "25: SB305: "),
         ("repeat: reduction", "repeat: reductoin", "26: SB302: nothing is named 'reductoin' here"),
