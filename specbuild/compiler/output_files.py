@@ -7,11 +7,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from specbuild.compiler.temporary_files import temporary_file
+from specbuild.compiler.temporary_files import temporary_file, temporary_folder
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.version import __version__
 
@@ -113,27 +113,49 @@ def write_outputs(texts: Mapping[Path, str], *, force: bool = False) -> list[Pat
     All texts are on the disk before the first file changes: if the disk is full, no file changes. Raises SB701
     if an existing file was edited or was not generated, unless `force`.
     """
-    written = []
-    with ExitStack() as stack:
+    changed = {}
+    for path, text in texts.items():
+        state = file_state(path, text)
+        if state in ("edited", "foreign") and not force:
+            raise overwrite_error(path, edited=state == "edited")
+        if state != "same":
+            changed[path] = text
+    if len(changed) > 1:
+        replace_files(changed)
+    else:
+        for path, text in changed.items():
+            replace_file(path, text)
+    return list(changed)
+
+
+def replace_files(texts: Mapping[Path, str]) -> None:
+    """Write files of one folder, and move them to their places after the last is written."""
+    parent = next(iter(texts)).parent
+    with report_os_errors(parent), temporary_folder(parent) as folder:
+        temporaries = {path: folder / str(number) for number, path in enumerate(texts)}
         for path, text in texts.items():
-            state = file_state(path, text)
-            if state == "same":
-                continue
-            if state in ("edited", "foreign") and not force:
-                raise overwrite_error(path, edited=state == "edited")
-            temporary = stack.enter_context(replacement_file(path))
-            with open(temporary, "wb") as stream:
+            with report_os_errors(path), open(temporaries[path], "wb") as stream:
                 stream.write(text.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
-            written.append(path)
-    return written
+                os.chmod(temporaries[path], output_mode(path))
+        for path, temporary in temporaries.items():
+            with report_os_errors(path):
+                os.replace(temporary, path)
+    _sync_folder(parent)
 
 
 def replace_file(path: Path, text: str | bytes) -> None:
     """Write `text` to `path` atomically. A symbolic link is replaced, not followed."""
     with replacement_file(path) as temporary:
         temporary.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def output_mode(path: Path) -> int:
+    """Return the permissions for a new file at `path`: those of the file that is there, or the usual ones."""
+    if path.is_file() and not path.is_symlink():
+        return stat.S_IMODE(path.stat().st_mode)
+    return 0o666 & ~_current_umask()
 
 
 @contextmanager
@@ -143,11 +165,7 @@ def replacement_file(path: Path) -> Iterator[Path]:
     If the caller raises an exception, the temporary file is removed and `path` does not change.
     """
     with report_os_errors(path):
-        mode = (
-            stat.S_IMODE(path.stat().st_mode)
-            if path.is_file() and not path.is_symlink()
-            else 0o666 & ~_current_umask()
-        )
+        mode = output_mode(path)
         with temporary_file(path.parent) as temporary:
             yield temporary
             with open(temporary, "rb+") as stream:

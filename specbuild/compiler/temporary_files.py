@@ -1,10 +1,10 @@
-"""Temporary files beside output files. A file that a killed process left is removed by the next one that writes there."""
+"""Temporary files and folders beside output files. What a killed process left, the next one that writes there removes."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,7 @@ def temporary_file(folder: Path) -> Iterator[Path]:
     First removes the temporary files of processes that have ended: the system has released their locks.
     """
     remove_abandoned(folder)
-    descriptor, name = create_locked(folder)
+    descriptor, name = create_locked(folder, create_file)
     try:
         if fcntl is None:
             os.close(descriptor)  # an open file can be neither moved nor removed on Windows
@@ -35,10 +35,43 @@ def temporary_file(folder: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def create_locked(folder: Path) -> tuple[int, str]:
-    """Create a temporary file and lock it; return its descriptor and its path."""
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder for files that belong together; removed with what is still in it. See `temporary_file`."""
+    remove_abandoned(parent)
+    descriptor, name = create_locked(parent, create_folder)
+    try:
+        yield Path(name)
+    finally:
+        with suppress(OSError):
+            remove_flat_folder(Path(name))
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def create_file(folder: Path) -> tuple[int, str]:
+    return tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
+
+
+def create_folder(parent: Path) -> tuple[int, str]:
+    """Create a folder; its descriptor is -1 on Windows, where folders cannot be opened."""
     while True:
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
+        name = tempfile.mkdtemp(dir=parent, prefix=PREFIX, suffix=SUFFIX)
+        with suppress(FileNotFoundError):  # another process removed it before it was locked
+            return (-1 if fcntl is None else os.open(name, os.O_RDONLY)), name
+
+
+def remove_flat_folder(folder: Path) -> None:
+    """Remove a folder with the files in it; raises OSError if there is another folder in it."""
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def create_locked(folder: Path, create: Callable[[Path], tuple[int, str]]) -> tuple[int, str]:
+    """Create a temporary file or folder and lock it; return its descriptor and its path."""
+    while True:
+        descriptor, name = create(folder)
         if fcntl is None:
             return descriptor, name
         with suppress(OSError):  # some network folders have no locks
@@ -49,15 +82,19 @@ def create_locked(folder: Path) -> tuple[int, str]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files in a folder that no process has locked."""
+    """Remove the temporary files and folders in a folder that no process has locked."""
     if fcntl is None:
         return
     with suppress(OSError):
         for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
             with suppress(OSError):  # it is locked, gone, or belongs to somebody else
-                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+                is_folder = path.is_dir() and not path.is_symlink()
+                descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
+                    if is_folder:
+                        remove_flat_folder(path)
+                    else:
+                        path.unlink()
                 finally:
                     os.close(descriptor)

@@ -19,11 +19,15 @@ pytest.importorskip("fcntl")
 WRITER = """
 import sys
 from pathlib import Path
-from specbuild.compiler.output_files import replace_file
+from specbuild.compiler.output_files import replace_file, replace_files
 print("ready", flush=True)
+target = Path(sys.argv[1])
 while True:
-    for letter in (b"a", b"b"):
-        replace_file(Path(sys.argv[1]), letter * 3_000_000)
+    for letter in "ab":
+        if sys.argv[2] == "one":
+            replace_file(target, letter * 3_000_000)
+        else:
+            replace_files({target: letter * 3_000_000, target.with_name("more.py"): letter * 3_000_000})
 """
 
 
@@ -31,23 +35,25 @@ def list_temporary(folder: Path) -> list[Path]:
     return list(folder.glob(".specbuild-*"))
 
 
-def test_kills(tmp_path: Path) -> None:
-    """Killed at random times: the file is whole, and there is never more than one temporary file."""
+@pytest.mark.parametrize("count", ["one", "two"])
+def test_kills(count: str, tmp_path: Path) -> None:
+    """Killed at random times: files are whole, and there is never more than one temporary file or folder."""
     target, pause = tmp_path / "net.py", random.Random(0)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     left = 0
     for _ in range(8):
-        command = [sys.executable, "-c", WRITER, str(target)]
+        command = [sys.executable, "-c", WRITER, str(target), count]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stdout is not None and process.stdout.readline() == b"ready\n"
             time.sleep(pause.uniform(0.02, 0.1))
             process.kill()
         left += len(list_temporary(tmp_path))
         assert len(list_temporary(tmp_path)) <= 1
-        assert not target.exists() or target.read_bytes() in (b"a" * 3_000_000, b"b" * 3_000_000)
+        for path in tmp_path.glob("*.py"):
+            assert path.read_bytes() in (b"a" * 3_000_000, b"b" * 3_000_000)
     assert left, "no kill came while a file was being written"
     replace_file(target, "done")
-    assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"net.py", "more.py"}
 
 
 def test_live_process_keeps_its_file(tmp_path: Path) -> None:
@@ -64,8 +70,13 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("kept")
     (tmp_path / ".specbuild-link.tmp").symlink_to("notes")
     (tmp_path / ".specbuild-notes").write_text("kept")
+    inner = tmp_path / ".specbuild-folder.tmp" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "notes").write_text("kept")
     replace_file(tmp_path / "net.py", "x")
+    assert (inner / "notes").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".specbuild-folder.tmp",
         ".specbuild-link.tmp",
         ".specbuild-notes",
         "net.py",

@@ -83,7 +83,8 @@ def test_folder_that_may_not_be_written(run: Run, monkeypatch: pytest.MonkeyPatc
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("specbuild.compiler.temporary_files.tempfile.mkstemp", refuse)
+    for name in ("mkstemp", "mkdtemp"):
+        monkeypatch.setattr(f"specbuild.compiler.temporary_files.tempfile.{name}", refuse)
     code, said = run()
     assert code == 2 and "error[SB702]" in said and "Permission denied" in said
     assert os.listdir("tiny") == []
