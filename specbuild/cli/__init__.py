@@ -29,12 +29,14 @@ from specbuild.version import __version__
 # NAME_command: a function or a typer group.
 COMMANDS = {
     "check": "Check specs: their syntax, every name, every shape.",
+    "watch": "Check specs, and again each time that one of them or of their imports is saved.",
     "compile": "Compile specs to PyTorch or Keras source.",
     "expand": "Compile a spec with all combinations of parameter values and variants, and list the models in a manifest.",
     "show": "Show a model: its steps, their output shapes, parameters, multiply-adds and memory.",
     "draw": "Draw a model: its steps as boxes, and each block that it contains opened once.",
     "diff": "Compare two models: steps, connections, shapes, and which trained weights can be reused.",
     "parity": "Run the emitted files on the same inputs and weights, and compare every step.",
+    "bench": "Measure the emitted files: seconds for a batch, samples per second, and memory, beside the counts.",
     "schema": "Print the JSON Schema of specs, for completion in editors.",
     "import": "Write a spec for an existing PyTorch model.",
     "init": "Write a small spec with comments, to start from.",

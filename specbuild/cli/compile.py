@@ -8,35 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from specbuild.api import Model
-from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
+from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.cli import options
-from specbuild.cli.completion import complete_backend
 from specbuild.cli.package import PackageRequest, compile_package
 from specbuild.cli.source_files import SourceRequest, compile_source_files
-from specbuild.cli.terminal import log_line, suggest_closest
+from specbuild.cli.terminal import log_line
 from specbuild.diagnostics.errors import make_printable
 
-
-def check_backend_name(value: str) -> str:
-    """Return the value if it is a backend's name or `all`."""
-    if value in (*BACKEND_NAMES, "all") or value in all_backend_names():
-        return value
-    known = (*all_backend_names(), "all")
-    hint = suggest_closest(value, known)
-    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
-
-
-Backend = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        "-b",
-        metavar="|".join((*BACKEND_NAMES, "all")),
-        help="The framework to compile for.",
-        autocompletion=complete_backend,
-        callback=check_backend_name,
-    ),
-]
 Target = Annotated[
     str | None,
     typer.Option(
@@ -110,7 +88,7 @@ Deploy = Annotated[
 # Many parameters: typer reads the options of a command from its signature.
 def compile_command(
     specs: options.Specs,
-    backend: Backend,
+    backend: options.Backend,
     target: Target = None,
     layout: Layout = "file",
     variant: options.Variant = None,

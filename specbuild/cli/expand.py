@@ -11,8 +11,7 @@ import typer
 
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
-from specbuild.cli.compile import check_backend_name
-from specbuild.cli.completion import complete_backend, complete_setting, complete_variant
+from specbuild.cli.completion import complete_setting, complete_variant
 from specbuild.cli.json_output import make_document
 from specbuild.cli.show import check_limit
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
@@ -64,17 +63,6 @@ Variants = Annotated[
         show_default=False,
     ),
 ]
-Backend = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        "-b",
-        metavar="|".join((*BACKEND_NAMES, "all")),
-        help="The framework to compile for.",
-        callback=check_backend_name,
-        autocompletion=complete_backend,
-    ),
-]
 Sample = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Expand N random points of the grid.", show_default=False),
@@ -108,7 +96,7 @@ def expand_command(
     target: Target,
     settings: Values = None,
     variant: Variants = None,
-    backend: Backend = "all",
+    backend: options.Backend = "all",
     sample: Sample = None,
     seed: Seed = 0,
     max_params: MaxParams = None,

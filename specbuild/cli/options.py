@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specbuild.api import Model, create_model
+from specbuild.backends.registry import BACKEND_NAMES, all_backend_names
 from specbuild.cli import completion
 from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
@@ -67,6 +68,31 @@ Root = Annotated[
         help="Imports must stay in this folder. Default: the nearest folder above the spec with a "
         "pyproject.toml or a .git, else the folder of the spec.",
         show_default=False,
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist or were edited by hand.")]
+
+
+def check_backend_name(value: str) -> str:
+    """Return the value if it is a backend's name or `all`."""
+    if value in (*BACKEND_NAMES, "all") or value in all_backend_names():
+        return value
+    known = (*all_backend_names(), "all")
+    hint = suggest_closest(value, known)
+    raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
+
+
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        "-b",
+        metavar="|".join((*BACKEND_NAMES, "all")),
+        help="The framework to compile for.",
+        autocompletion=completion.complete_backend,
+        callback=check_backend_name,
     ),
 ]
 

@@ -70,8 +70,6 @@ From = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of the random inputs, and of random weights.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist or were edited by hand.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")]
 
 
 # Many parameters: typer reads the options of a command from its signature.
@@ -87,8 +85,8 @@ def deploy_command(
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    force: Force = False,
-    as_json: Json = False,
+    force: options.Force = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Write the form of a model that is run and no longer trained, and its weights.

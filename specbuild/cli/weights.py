@@ -119,7 +119,6 @@ Adapt = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="The seed of the random initial weights.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Accept NaN and infinity.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LayerDecay = Annotated[
     float,
     typer.Option(min=0, max=1, help="The learning rate of a layer, divided by that of the next layer."),
@@ -171,7 +170,7 @@ def list_parameter_groups(
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Show the optimizer settings of each weight: whether it decays, and the learning rate of its layer.
@@ -234,7 +233,7 @@ def convert_file(
     features: options.Features = None,
     only: options.FeaturesOnly = False,
     force: Force = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Convert a weight file to another file, of the same framework or of the other.
@@ -295,7 +294,7 @@ def inspect_file(
     into: Into = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """List the tensors of a weight file. With --spec, use the model's paths, and report whether all match."""
@@ -354,7 +353,7 @@ def compare_files(
     tolerance: Tolerance = 0.0,
     variant: options.Variant = None,
     settings: options.Settings = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Compare two weight files. With --spec, they may be of different frameworks."""

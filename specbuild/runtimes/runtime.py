@@ -17,6 +17,7 @@ class Runtime:
     title: str  # in texts: "Keras on TensorFlow"
     modules: tuple[str, ...]  # packages that must be installed
     worker: str  # MODULE:FUNCTION that opens the worker which runs parity jobs
+    bench_worker: str = ""  # MODULE:FUNCTION that opens the worker which measures; empty: there is none
     switches: tuple[Switch, ...] = ()  # settings of the framework that parity controls
     variables: Mapping[str, str] = field(default_factory=dict)  # environment of the worker process
     rounds_float64: bool = False  # whether it computes in float32 inside when it is asked for float64

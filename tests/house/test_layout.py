@@ -19,6 +19,7 @@ FLOORS = (
     "packaging",
     "importing",
     "transform",
+    "bench",
     "parity",
     "weights",
     "sweep",

@@ -10,6 +10,7 @@ RUNTIME = Runtime(
     title="PyTorch",
     modules=("torch",),
     worker="specbuild.backends.torch.parity_worker:open_parity_worker",
+    bench_worker="specbuild.backends.torch.bench_worker:open_bench_worker",
     switches=SWITCHES,
     can_calibrate=True,
 )

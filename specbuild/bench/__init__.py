@@ -1,0 +1,1 @@
+"""How fast the emitted files run, and how much memory they need."""
