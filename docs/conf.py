@@ -15,5 +15,6 @@ html_css_files = ["specbuild.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_copyright = False
+smartquotes = False  # `--spec` is no dash
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.pages import blocks, codes, commands, gallery, ops, other_names, python_api
+from docs.pages.diagrams import with_dark_pictures
 from docs.pages.worked import worked
 
 DOCS = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ def assemble(folder: Path) -> None:
     folder.mkdir(parents=True)
     shutil.copy(DOCS / "conf.py", folder)
     shutil.copytree(DOCS / "static", folder / "static")
-    for name, text in pages():
+    for name, text in with_dark_pictures(pages()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(text, bytes):

@@ -19,6 +19,8 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
         picture = diagrams.of_model(models.loaded(path).graph)
         if picture is not None:
             yield f"zoo/{path.stem}.svg", picture
+            moving = diagrams.of_model(models.loaded(path).graph, "html")
+            yield f"static/zoo/{path.stem}.html", moving or b""
         yield f"zoo/{path.stem}.md", page(path, picture is not None)
 
 
@@ -59,6 +61,9 @@ def page(path: Path, pictured: bool) -> str:
         markdown.prose(model.graph.doc),
         f"{models.flows(model)}: {count} parameters, {macs} multiply-adds.",
         f"![Diagram of {model.name}]({path.stem}.svg)" if pictured else "",
+        f'<a href="../_static/zoo/{path.stem}.html">Open the picture</a>, to zoom, fold and search.'
+        if pictured
+        else "",
         parameters,
         "## Variants" if variants else "",
         variants,
