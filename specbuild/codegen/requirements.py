@@ -6,6 +6,7 @@ parts only if their number divides its size; a layer that pads like `same` is ri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -90,7 +91,9 @@ def require_parts(merger: InstanceMerger) -> Iterator[Guard]:
     """Require that an axis is split into parts of equal size."""
     for expression in merger.remainders:
         code = expression_code(expression)
-        if isinstance(code, Infix) and code.operator == "-" and code.left != code.right:
+        if isinstance(code, Infix) and code.operator == "-":
+            if is_same_product(code.left, code.right):
+                continue
             subject, wanted = (
                 (code.right, code.left) if isinstance(code.left, Literal) else (code.left, code.right)
             )
@@ -119,6 +122,11 @@ def join_codes(operator: Any, codes: Sequence[Expr]) -> Expr:
     for code in codes[1:]:
         result = Infix(operator, result, code)
     return result
+
+
+def is_same_product(left: Expr, right: Expr) -> bool:
+    """Return whether two products have the same factors, such as `a * (b // c)` and `b // c * a`."""
+    return Counter(split_product(left)) == Counter(split_product(right))
 
 
 def split_product(expr: Expr) -> list[Expr]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
 
+import specbuild
 from specbuild.codegen import literals as text
 from specbuild.codegen.printer import print_expression, print_module, print_statement
 from specbuild.codegen.tree import (
@@ -178,3 +180,12 @@ def test_a_definition_in_a_branch_and_a_text_that_stands_alone_are_refused() -> 
         print_statement(If(Name("x"), (Class("A", (), "", ()),)), 0)
     with pytest.raises(ValueError, match="docstring"):
         print_statement(Do(Literal("text")), 0)
+
+
+def test_a_product_is_not_compared_with_itself() -> None:
+    """`unflatten` splits `(x.C // heads) * kv_heads` channels into `kv_heads` times `x.C // heads`."""
+    text = specbuild.compile(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {T: 4, C: 8}}\nsteps:\n  - MultiHeadAttention: {heads: 2}\n",
+        "torch",
+    )
+    assert re.findall("raise ValueError\\((.*)\\)", text) == ['"x_channels must be divisible by heads"']
