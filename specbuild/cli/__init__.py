@@ -39,6 +39,7 @@ COMMANDS = {
     "bench": "Measure the emitted files: seconds for a batch, samples per second, and memory, beside the counts.",
     "schema": "Print the JSON Schema of specs, for completion in editors.",
     "import": "Write a spec for an existing PyTorch model.",
+    "convert": "Write a spec for a model file of Ultralytics (YOLOv8, YOLOv5u): its layers become named steps.",
     "init": "Write a small spec with comments, to start from.",
     "explain": "Explain an error code, or list all of them.",
     "doctor": "List what is installed, what is missing, and how to install it.",

@@ -1,0 +1,58 @@
+"""`specbuild convert`: a spec from a model file of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specbuild.cli import options
+from specbuild.cli.terminal import log_line, print_text
+from specbuild.compiler.output_files import create_file, replace_file
+from specbuild.frontend.source import Source
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="A model file of Ultralytics, such as yolov8.yaml.", show_default=False
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="PATH", help="The spec to write; - is stdout."),
+]
+Scale = Annotated[
+    str, typer.Option(metavar="NAME", help="The scale, such as n or s. Default: the first of the file.")
+]
+Name = Annotated[str, typer.Option(metavar="NAME", help="The name of the model. Default: from the scale.")]
+Size = Annotated[int, typer.Option(min=32, max=65_536, help="Height and width of the image.")]
+
+
+def convert_command(
+    file: File,
+    target: Target = "-",
+    scale: Scale = "",
+    name: Name = "",
+    size: Size = 640,
+    force: options.Force = False,
+) -> None:
+    """Write a spec for a model file of Ultralytics (YOLOv8, YOLOv5u): its layers become named steps.
+
+    The file is only read: nothing of Ultralytics needs to be installed. A module that has no step is refused with
+    its line.
+    """
+    from specbuild.compiler.pipeline import open_spec  # imported late: it imports all ops
+    from specbuild.importing.ultralytics import convert_model
+
+    text = convert_model(Source.read(file), name, scale, size)
+    open_spec(Source(text, "converted.yaml"))
+    if target == "-":
+        print_text(text)
+        return
+    if force:
+        replace_file(Path(target), text)
+    else:
+        create_file(Path(target), text)
+    log_line(f"wrote {target}")
+    log_line(f"next: specbuild check {target}, then: specbuild draw {target}")

@@ -1,0 +1,370 @@
+"""From the model files of Ultralytics to a spec: lists of [from, number, module, arguments] become named steps.
+
+Read from the published description of the format; no code was taken. Channels are scaled by the width of a scale and
+rounded up to a multiple of 8, numbers of blocks by its depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from specbuild.diagnostics.errors import make_printable
+from specbuild.diagnostics.suggestions import join_names, suggest_name
+from specbuild.frontend.edits import to_camel_case
+from specbuild.frontend.source import Source, SourceAddress
+
+DEFAULT_SIZE = 640
+BINS = 16  # of the distribution of each side of a box
+MAX_LAYERS = 500
+
+BLOCKS = {
+    "ConvUnit": """\
+    doc: A convolution, batch norm and SiLU.
+    params: {channels: {type: int}, kernel: 1, stride: 1, groups: 1}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: channels, kernel: kernel, stride: stride, padding: kernel // 2, groups: groups, bias: false}
+        as: conv
+      - batch_norm: {epsilon: 1e-3}
+        as: bn
+      - silu
+""",
+    "Residual": """\
+    doc: Two convolutions, and the input added to them if `shortcut` is true.
+    params: {first: 3, shortcut: true}
+    inputs: {x: [C, H, W]}
+    steps:
+      - ConvUnit: {channels: x.C, kernel: first}
+        as: cv1
+      - ConvUnit: {channels: x.C, kernel: 3}
+        as: cv2
+      - add: [x, cv2]
+        when: shortcut
+""",
+    "SplitStage": """\
+    doc: Residual blocks on one half of the channels; all of their values go on (C2f).
+    params: {channels: {type: int}, number: 1, shortcut: false}
+    inputs: {x: [C, H, W]}
+    steps:
+      - ConvUnit: {channels: channels}
+        as: cv1
+      - split: {over: C, into: [a, b]}
+        as: halves
+      - Residual: {shortcut: shortcut}
+        from: halves.b
+        repeat: number
+        collect: {concat: {over: C}}
+        as: m
+      - concat: {of: [halves.a, halves.b, m], over: C}
+      - ConvUnit: {channels: channels}
+        as: cv2
+""",
+    "CrossStage": """\
+    doc: Residual blocks on one path and nothing on the other, joined (C3).
+    params: {channels: {type: int}, number: 1, shortcut: true}
+    inputs: {x: [C, H, W]}
+    steps:
+      - ConvUnit: {channels: channels // 2}
+        as: cv1
+      - Residual: {first: 1, shortcut: shortcut}
+        repeat: number
+        as: m
+      - ConvUnit: {channels: channels // 2}
+        from: x
+        as: cv2
+      - concat: {of: [m, cv2], over: C}
+      - ConvUnit: {channels: channels}
+        as: cv3
+""",
+    "PyramidPool": """\
+    doc: Three max poolings one after another, joined (SPPF).
+    params: {channels: {type: int}, kernel: 5}
+    inputs: {x: [C, H, W]}
+    steps:
+      - ConvUnit: {channels: x.C // 2}
+        as: cv1
+      - max_pool: {kernel: kernel, stride: 1, padding: kernel // 2}
+        as: pool1
+      - max_pool: {kernel: kernel, stride: 1, padding: kernel // 2}
+        as: pool2
+      - max_pool: {kernel: kernel, stride: 1, padding: kernel // 2}
+        as: pool3
+      - concat: {of: [cv1, pool1, pool2, pool3], over: C}
+      - ConvUnit: {channels: channels}
+        as: cv2
+""",
+    "DetectLevel": f"""\
+    doc: The distributions of the four sides of boxes, and the logits of classes, at each place of one map.
+    params: {{classes: {{type: int}}, box_width: {{type: int}}, class_width: {{type: int}}}}
+    inputs: {{x: [C, H, W]}}
+    steps:
+      - do:
+          - ConvUnit: {{channels: box_width, kernel: 3}}
+          - ConvUnit: {{channels: box_width, kernel: 3}}
+          - conv: {{channels: {4 * BINS}, kernel: 1}}
+        from: x
+        as: cv2
+      - do:
+          - ConvUnit: {{channels: class_width, kernel: 3}}
+          - ConvUnit: {{channels: class_width, kernel: 3}}
+          - conv: {{channels: classes, kernel: 1}}
+        from: x
+        as: cv3
+    outputs: {{boxes: cv2, classes: cv3}}
+""",
+}
+NEEDED = {  # what a block consists of
+    "SplitStage": ("ConvUnit", "Residual"),
+    "CrossStage": ("ConvUnit", "Residual"),
+    "PyramidPool": ("ConvUnit",),
+    "DetectLevel": ("ConvUnit",),
+    "Residual": ("ConvUnit",),
+}
+
+
+@dataclass
+class Layer:
+    """One line of the file, with what it reads."""
+
+    at: SourceAddress
+    index: int
+    inputs: list[int]  # layers; -1: the image
+    number: int
+    module: str
+    arguments: list[Any]
+
+
+@dataclass
+class Conversion:
+    """The steps and outputs so far, and the channels of each layer."""
+
+    classes: int
+    width: float
+    depth: float
+    max_channels: int
+    channels: list[int] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    blocks: dict[str, None] = field(default_factory=dict)
+
+    def scale_channels(self, value: Any, at: SourceAddress) -> int:
+        if not isinstance(value, int) or value < 1:
+            raise at.error("SB304", f"{make_printable(repr(value))} is no number of channels")
+        if isinstance(value, bool) or value >= 2**31:
+            raise at.error("SB304", f"{make_printable(repr(value), 60)} is no number of channels")
+        return value if value == self.classes else 8 * ceil(min(value, self.max_channels) * self.width / 8)
+
+    def scale_number(self, number: int) -> int:
+        return max(round(number * self.depth), 1) if number > 1 else number
+
+    def use(self, block: str) -> str:
+        for inner in NEEDED.get(block, ()):
+            self.use(inner)
+        self.blocks[block] = None
+        return block
+
+
+def convert_model(source: Source, name: str = "", scale: str = "", size: int = DEFAULT_SIZE) -> str:
+    """Return the text of a spec for the model file of Ultralytics. Raises SpecError with the place of what is not known."""
+    data, at = source.data, source.address_of()
+    if not isinstance(data, Mapping) or not isinstance(data.get("backbone"), list):
+        hint = "it has the keys `nc`, `backbone` and `head`"
+        raise at.error("SB101", "this is no model file of Ultralytics", hint)
+    depth, width, limit, chosen = choose_scale(data, at, scale)
+    classes = data.get("nc", 80)
+    if not isinstance(classes, int) or not 0 < classes <= 100_000:
+        raise at.child("nc").error("SB304", "`nc` is the number of classes")
+    conversion = Conversion(classes, width, depth, limit)
+    for layer in read_layers(data, at):
+        writer = MODULES.get(layer.module)
+        if writer is None:
+            hint = suggest_name(layer.module, MODULES, "known modules are")
+            message = f"there is no step for the module {make_printable(repr(layer.module))}"
+            raise layer.at.error("SB201", message, hint)
+        conversion.channels.append(writer(conversion, layer))
+    model = name or to_camel_case(f"yolo_{chosen}" if chosen else "yolo")
+    return spec_text(conversion, model, size)
+
+
+def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tuple[float, float, int, str]:
+    """Return depth, width and the largest number of channels of a scale, and its name; by default of the first."""
+    scales = data.get("scales")
+    if not isinstance(scales, Mapping) or not scales:
+        if scale:
+            raise at.error("SB206", f"the file has no scales, and no {make_printable(repr(scale))}")
+        return float(data.get("depth_multiple", 1)), float(data.get("width_multiple", 1)), 10**6, ""
+    chosen = scale or str(next(iter(scales)))
+    if chosen not in scales:
+        raise at.child("scales").error(
+            "SB206",
+            f"there is no scale {make_printable(repr(chosen))}",
+            f"its scales are {join_names(map(str, scales))}",
+        )
+    values = scales[chosen]
+    if (
+        not isinstance(values, list)
+        or len(values) != 3
+        or not all(isinstance(v, int | float) for v in values)
+    ):
+        raise at.child("scales", chosen).error(
+            "SB102", "a scale is a list of depth, width and the largest width"
+        )
+    return float(values[0]), float(values[1]), int(values[2]), chosen
+
+
+def read_layers(data: Mapping[str, Any], at: SourceAddress) -> list[Layer]:
+    """Return the layers of backbone and head, with what each reads."""
+    layers: list[Layer] = []
+    for part in ("backbone", "head"):
+        for i, raw in enumerate(data.get(part) or ()):
+            place = at.child(part, i)
+            if (
+                not isinstance(raw, list)
+                or len(raw) != 4
+                or not isinstance(raw[3], list)
+                or not isinstance(raw[1], int)
+            ):
+                raise place.error("SB102", "a layer is a list: [from, number, module, arguments]")
+            index = len(layers)
+            if index >= MAX_LAYERS:
+                raise place.error("SB501", f"a model has at most {MAX_LAYERS} layers")
+            origins = raw[0] if isinstance(raw[0], list) else [raw[0]]
+            inputs = [
+                origin + index if isinstance(origin, int) and origin < 0 else origin for origin in origins
+            ]
+            if not inputs or not all(isinstance(i, int) and -1 <= i < index for i in inputs):
+                raise place.error("SB202", f"layer {index} reads a layer that is not before it")
+            layers.append(Layer(place, index, inputs, raw[1], str(raw[2]), raw[3]))
+    return layers
+
+
+# -- modules: each writes its step and returns its channels
+
+
+def argument(layer: Layer, position: int, default: Any) -> Any:
+    value = layer.arguments[position] if position < len(layer.arguments) else default
+    return default if value in (None, "None") else value
+
+
+def whole_argument(layer: Layer, position: int, default: int) -> int:
+    """Return an argument that must be a whole number of at least 1."""
+    value = argument(layer, position, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
+        message = (
+            f"argument {position + 1} of {layer.module} is {make_printable(repr(value), 60)}, no whole number"
+        )
+        raise layer.at.error("SB304", message)
+    return value
+
+
+def layer_name(index: int) -> str:
+    return f"layer{index}" if index >= 0 else "image"
+
+
+def add_step(conversion: Conversion, layer: Layer, step: str, repeat: int = 1) -> None:
+    """Add a step that reads one layer."""
+    lines = [f"  - {step}"]
+    if layer.inputs[0] != layer.index - 1:
+        lines.append(f"    from: {layer_name(layer.inputs[0])}")
+    if repeat > 1:
+        lines.append(f"    repeat: {repeat}")
+    conversion.steps += [*lines, f"    as: {layer_name(layer.index)}"]
+
+
+def input_channels(conversion: Conversion, layer: Layer) -> int:
+    return conversion.channels[layer.inputs[0]] if layer.inputs[0] >= 0 else 3
+
+
+def write_conv(conversion: Conversion, layer: Layer) -> int:
+    channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+    values = {name: whole_argument(layer, i, 1) for name, i in (("kernel", 1), ("stride", 2), ("groups", 4))}
+    given = "".join(f", {key}: {value}" for key, value in values.items() if value != 1)
+    add_step(
+        conversion, layer, f"{conversion.use('ConvUnit')}: {{channels: {channels}{given}}}", layer.number
+    )
+    return channels
+
+
+def stage_writer(block: str, shortcut: bool) -> Callable[[Conversion, Layer], int]:
+    def write_stage(conversion: Conversion, layer: Layer) -> int:
+        channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+        number = conversion.scale_number(layer.number)
+        given = f", number: {number}" if number > 1 else ""
+        if bool(argument(layer, 1, shortcut)) != shortcut:
+            given += f", shortcut: {'false' if shortcut else 'true'}"
+        add_step(conversion, layer, f"{conversion.use(block)}: {{channels: {channels}{given}}}")
+        return channels
+
+    return write_stage
+
+
+def write_pool(conversion: Conversion, layer: Layer) -> int:
+    channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+    kernel = whole_argument(layer, 1, 5)
+    given = f", kernel: {kernel}" if kernel != 5 else ""
+    add_step(conversion, layer, f"{conversion.use('PyramidPool')}: {{channels: {channels}{given}}}")
+    return channels
+
+
+def write_upsample(conversion: Conversion, layer: Layer) -> int:
+    mode = argument(layer, 2, "nearest")
+    if mode not in ("nearest", "bilinear", "bicubic"):
+        raise layer.at.error("SB304", f"{make_printable(repr(mode), 60)} is no mode of nn.Upsample")
+    add_step(conversion, layer, f"resize: {{scale: {whole_argument(layer, 1, 2)}, mode: {mode}}}")
+    return input_channels(conversion, layer)
+
+
+def write_concat(conversion: Conversion, layer: Layer) -> int:
+    names = ", ".join(map(layer_name, layer.inputs))
+    conversion.steps += [f"  - concat: {{of: [{names}], over: C}}", f"    as: {layer_name(layer.index)}"]
+    return sum(conversion.channels[i] for i in layer.inputs)
+
+
+def write_detect(conversion: Conversion, layer: Layer) -> int:
+    """Write one step for each map; the widths of all follow from the first map."""
+    if len(layer.arguments) > 1:
+        raise layer.at.error(
+            "SB404", "a head with anchors has no step", "the files of YOLOv8 and YOLOv5u have none"
+        )
+    first = input_channels(conversion, layer)
+    box_width, class_width = max(16, first // 4, 4 * BINS), max(first, min(conversion.classes, 100))
+    for i, index in enumerate(layer.inputs):
+        step = f"detect{i}"
+        conversion.steps += [
+            f"  - {conversion.use('DetectLevel')}: {{classes: classes, box_width: {box_width}, class_width: {class_width}}}",
+            f"    from: {layer_name(index)}",
+            f"    as: {step}",
+        ]
+        conversion.outputs += [f"boxes{i}: {step}.boxes", f"classes{i}: {step}.classes"]
+    return 0
+
+
+MODULES: dict[str, Callable[[Conversion, Layer], int]] = {
+    "Conv": write_conv,
+    "C2f": stage_writer("SplitStage", shortcut=False),
+    "C3": stage_writer("CrossStage", shortcut=True),
+    "SPPF": write_pool,
+    "nn.Upsample": write_upsample,
+    "Concat": write_concat,
+    "Detect": write_detect,
+}
+
+
+def spec_text(conversion: Conversion, model: str, size: int) -> str:
+    """Return the spec: head, the blocks that are used, steps and outputs."""
+    blocks = [f"  {name}:\n{text}" for name, text in BLOCKS.items() if name in conversion.blocks]
+    parts: Sequence[str] = [
+        "specbuild: 1",
+        f"model: {model}",
+        "doc: Converted from a model file of Ultralytics; the numbers in the names of steps are its layers.",
+        f"params: {{classes: {conversion.classes}}}" if conversion.outputs else "",
+        f"inputs: {{image: {{C: 3, H: {size}, W: {size}}}}}",
+        "blocks:\n" + "\n".join(blocks).rstrip(),
+        "steps:",
+        *conversion.steps,
+        f"outputs: {{{', '.join(conversion.outputs)}}}" if conversion.outputs else "",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"

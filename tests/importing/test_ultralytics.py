@@ -1,0 +1,101 @@
+"""Model files of Ultralytics become specs with as many parameters as are published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import specbuild
+from specbuild import SpecError
+from specbuild.cli import main
+from specbuild.cli.terminal import ExitCode
+from specbuild.frontend.source import Source
+from specbuild.importing.ultralytics import convert_model
+
+HEAD = "nc: 80\nscales:\n  n: [0.33, 0.25, 1024]\n  s: [0.33, 0.50, 1024]\n  m: [0.67, 0.75, 768]\n"
+V8 = (
+    HEAD
+    + """\
+backbone:
+  - [-1, 1, Conv, [64, 3, 2]]
+  - [-1, 1, Conv, [128, 3, 2]]
+  - [-1, 3, C2f, [128, True]]
+  - [-1, 1, Conv, [256, 3, 2]]
+  - [-1, 6, C2f, [256, True]]
+  - [-1, 1, Conv, [512, 3, 2]]
+  - [-1, 6, C2f, [512, True]]
+  - [-1, 1, Conv, [1024, 3, 2]]
+  - [-1, 3, C2f, [1024, True]]
+  - [-1, 1, SPPF, [1024, 5]]
+head:
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+  - [[-1, 6], 1, Concat, [1]]
+  - [-1, 3, C2f, [512]]
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+  - [[-1, 4], 1, Concat, [1]]
+  - [-1, 3, C2f, [256]]
+  - [-1, 1, Conv, [256, 3, 2]]
+  - [[-1, 12], 1, Concat, [1]]
+  - [-1, 3, C2f, [512]]
+  - [-1, 1, Conv, [512, 3, 2]]
+  - [[-1, 9], 1, Concat, [1]]
+  - [-1, 3, C2f, [1024]]
+  - [[15, 18, 21], 1, Detect, [nc]]
+"""
+)
+DECODER = 16  # published counts have these weights of the decoder, which are not trained
+
+
+@pytest.mark.parametrize(("scale", "published"), [("n", 3_157_200), ("s", 11_166_560), ("m", 25_902_640)])
+def test_published_counts(scale: str, published: int) -> None:
+    model = specbuild.load(convert_model(Source(V8), scale=scale))
+    assert model.parameters == published - DECODER
+    sizes = [x.type.sizes["H"] for x in model.graph.outputs.values()]
+    assert sizes == [80, 80, 40, 40, 20, 20]
+
+
+def test_a_cross_stage() -> None:
+    """C3 with two residual blocks: 1x1 and 3x3 convolutions on half of the channels."""
+    text = "nc: 4\nbackbone:\n  - [-1, 1, Conv, [16, 3, 2]]\n  - [-1, 2, C3, [16]]\nhead: []\n"
+    model = specbuild.load(convert_model(Source(text), name="Net", size=64))
+    unit = lambda i, o, k: i * o * k * k + 2 * o  # noqa: E731
+    stage = 2 * unit(16, 8, 1) + 2 * (unit(8, 8, 1) + unit(8, 8, 3)) + unit(16, 16, 1)
+    assert model.parameters == unit(3, 16, 3) + stage
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("nc: 80\n", "SB101", 1),
+        (HEAD + "backbone:\n  - [-1, 1, Magic, [64]]\nhead: []\n", "SB201", 7),
+        (HEAD + "backbone:\n  - [-1, 1, Conv, 64]\nhead: []\n", "SB102", 7),
+        (HEAD + "backbone:\n  - [5, 1, Conv, [64]]\nhead: []\n", "SB202", 7),
+        (HEAD + "backbone:\n  - [-1, 1, Conv, ['x: {']]\nhead: []\n", "SB304", 7),
+        (HEAD + "backbone:\n  - [-1, 1, Conv, [64, 'a}\\n  - evil']]\nhead: []\n", "SB304", 7),
+        (HEAD + "backbone:\n  - [-1, 1, nn.Upsample, [None, 2, '}, x: {']]\nhead: []\n", "SB304", 7),
+        (
+            HEAD + "backbone:\n  - [-1, 1, Conv, [64, 3, 2]]\nhead:\n  - [[0], 1, Detect, [nc, anchors]]\n",
+            "SB404",
+            9,
+        ),
+        ("nc: many\nbackbone: []\nhead: []\n", "SB304", 1),
+    ],
+)
+def test_refusals(text: str, code: str, line: int) -> None:
+    with pytest.raises(SpecError) as refused:
+        convert_model(Source(text))
+    assert refused.value.code == code
+    assert refused.value.location is not None and refused.value.location.line == line
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "v8.yaml", tmp_path / "net.yaml"
+    source.write_text(V8)
+    assert main(["convert", str(source), "--scale", "s", "-o", str(target)]) == 0
+    assert main(["check", str(target)]) == 0
+    assert main(["convert", str(source), "-o", str(target)]) == ExitCode.USAGE
+    assert main(["convert", str(source), "--scale", "x"]) == ExitCode.INVALID
+    assert "its scales are n, s and m" in capsys.readouterr().err
+    assert main(["convert", str(source)]) == 0
+    assert "model: YoloN" in capsys.readouterr().out
