@@ -161,14 +161,17 @@ def compose_page(
     page.groups.append(ShapeGroup(tuple(text for text in title if text.text), "title"))
     top = title[-1].y + 18
     add_panel(page, main, 0, top, link_for, view.is_diff)
-    is_beside = direction == "TB" and bool(others) and not page_format.is_fixed
-    left = main.w + 1.5 * PANEL_GAP if is_beside else 0.0
+    page_room = page_format.width - (2 * MARGIN if page_format.is_fixed else 0)
+    widest = max((panel.w for panel in others), default=0.0)
+    left = main.w + 1.5 * PANEL_GAP
+    fits_beside = not page_format.is_fixed or left + widest <= page_room
+    is_beside = direction == "TB" and bool(others) and fits_beside
+    left = left if is_beside else 0.0
     bottom = top + main.h + PANEL_GAP
     y = top if is_beside else bottom
-    widest = max((panel.w for panel in others), default=0.0)
-    limit = max(widest, page_format.width - left) if is_beside else max(main.w, widest)
+    limit = max(widest, page_room - left) if is_beside else max(main.w, widest)
     if page_format.is_fixed:
-        limit = max(limit, page_format.width - 2 * MARGIN)
+        limit = max(limit, page_room - left)
     room = None
     if view.fits_page:
         room = max(MAX_ASPECT * max(left + limit, page_format.width) - top, main.h) - (y - top)

@@ -163,11 +163,22 @@ class RowLayout:
         points = self.extend_to_symbols(points, tail, head)
         if self.is_horizontal:
             points = self.extend_to_stacks(points, tail, head)
+        elif head in self.positions:
+            points = self.end_before_stack(points, head)
         if name == "o" and self.exit_point:
             points = (*points[:-1], self.exit_point)
         if (name.startswith("s") or tail == "in") and self.entry_point:
             points = (self.entry_point, *points[1:])
         return points
+
+    def end_before_stack(self, points: tuple[Point, ...], head: str) -> tuple[Point, ...]:
+        """Return the path of a link that arrives from the right, ended at the cards behind a box: they would hide it."""
+        stack, right = self.cards[head].stack_height, self.positions[head].bounds[2]
+        (x, y), (start_x, start_y) = points[-1], points[-4]
+        if not stack or abs(x - right) > 2.5 or start_x < x:
+            return points
+        tip = (right + stack + 0.7, y)
+        return (*points[:-4], *straight_path([(max(start_x, tip[0] + 3), start_y), tip]))
 
     def extend_to_symbols(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
         """Return the path of a link, extended through the room for the name of a symbol to its circle."""

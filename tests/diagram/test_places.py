@@ -198,3 +198,14 @@ def test_a_picture_without_counts_and_legend() -> None:
     svg = model.picture("svg", None, style).decode()
     assert "params" not in svg and "MACs" not in svg and "sb-legend" not in svg
     assert re.search(r'width="[0-9.]+pt" height="[0-9.]+pt"', svg)
+
+
+def test_arrows_from_the_side_are_not_hidden_by_a_stack() -> None:
+    """In a picture that runs down, they end at the cards behind the box of a repeat, which are drawn over them."""
+    groups = scene(specbuild.load(picture("visual_question_answering")), None, "TB").groups
+    stacked = next(g for g in groups if g.role == "box" and title(g) == "looks")
+    right = max(s.x + s.w for s in stacked.shapes if isinstance(s, Rect))
+    bounds = frame(stacked)
+    tips = [s.points[-1] for g in groups if g.role == "link" for s in g.shapes if isinstance(s, Curve)]
+    beside = [x for x, y in tips if bounds[1] < y < bounds[3] and bounds[2] - 3 < x < right + 3]
+    assert beside == [pytest.approx(right, abs=1)]
