@@ -1,4 +1,4 @@
-"""`specbuild import`: an existing PyTorch model becomes a spec."""
+"""`specbuild import`: an existing PyTorch or Keras model becomes a spec."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Model = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="The model: timm:NAME, torchvision:NAME, a class or function of a file such as ./net.py:Net, or "
-        "of a module such as package.module:build_net.",
+        "of a module such as package.module:build_net; or a .keras file.",
         show_default=False,
     ),
 ]
@@ -53,7 +53,7 @@ Inputs = Annotated[
         "--input",
         metavar="NAME=[AXES:]SIZES[:DTYPE]",
         help="An input without its batch: image=3x224x224, tokens=T:16:int32, or clip=CxDxHxW:3x8x64x64. "
-        "Repeat for more, in the order of forward. Default: what timm and torchvision say.",
+        "Repeat for more, in the order of forward. Default: what timm, torchvision or the .keras file say.",
         show_default=False,
     ),
 ]
@@ -83,9 +83,9 @@ def importing_command(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write a spec for an existing PyTorch model. This runs the code of the model on this machine.
+    """Write a spec for an existing PyTorch or Keras model. For PyTorch, this runs the code of the model on this machine.
 
-    The model is made and run once, in a process of its own; its modules become blocks, and arguments of their
+    A Keras model is read from its .keras file, and none of its code runs. A PyTorch model is made and run once, in a process of its own; its modules become blocks, and arguments of their
     constructors become parameters. Then the emitted model and the original are compared in float64: outputs, gradients, a step of training. Exits with 0 if they are equal, with 1
     if not, and with 3 if the model cannot be imported.
     """
@@ -102,7 +102,8 @@ def importing_command(
             "SB961", "--json and the spec would both go to stdout", hint="name a file: -o net.yaml"
         )
     require_targets(output, weights, force)
-    log_line(f"this runs the code of {source} on this machine")
+    if reader.runs_code:
+        log_line(f"this runs the code of {source} on this machine")
     with ExitStack() as processes:
         worker = processes.enter_context(start_worker(reader))
         other_worker = processes.enter_context(start_worker(reader)) if also else None

@@ -29,6 +29,7 @@ class HandlerTable:
     find_name: Callable[[str], str] = str
     patterns: Sequence[Callable[[Instance], None]] = ()
     handlers: dict[str, Handler] = field(default_factory=dict)
+    has_channels_last: bool = False  # in maps; a spec writes them first
 
     def register(self, *functions: str) -> Callable[[AnyHandler], AnyHandler]:
         """Register a handler for functions, by the last part of their names, or for layers, such as `nn.Conv2d`."""

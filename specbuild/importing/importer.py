@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuild.api import Model, load
-from specbuild.compiler.weight_locations import WeightLocation
+from specbuild.compiler.weight_locations import WeightLocation, framework_shapes
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.aligning import Mismatch
 from specbuild.importing.key_rules import KeyMap, build_key_map
@@ -27,6 +27,7 @@ from specbuild.importing.trace import Trace, trace_from_json, walk_calls
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, load_tensors
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
+from specbuild.weights.published_names import convert_published_weights
 
 if TYPE_CHECKING:
     from specbuild.importing.trace import Array
@@ -51,6 +52,21 @@ class ImportedModel:
     unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
     second: ImportedModel | None = None  # the same spec with the arguments of the second capture
     values: dict[str, Any] = field(default_factory=dict)  # of the parameters, in a second capture
+    input_dims: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # the axes of each input in the original's order
+
+    def carry_weights(self, published: Mapping[str, Array]) -> dict[str, Array]:
+        """Return tensors of the original under the own names of the emitted model: by the rules in the spec, which are so proved."""
+        if self.key_map.is_strict:
+            return {n: v for n, v in published.items() if n not in self.key_map.ignored}
+        if self.key_map.is_long:
+            return self.key_map.apply(published, framework_shapes(self.locations))
+        return dict(convert_published_weights(self.model.graph, self.reader.naming, published))
+
+    @property
+    def locations(self) -> list[WeightLocation]:
+        return self.model.compile_for(self.reader.backend_name).weights
 
     @property
     def call_count(self) -> int:
@@ -98,13 +114,13 @@ def import_request(
 
 def capture_model(request: ImportRequest, worker: WorkerProcess) -> tuple[Trace, dict[int, Array]]:
     """Record the model in the worker process; return the trace and the numbers of constants."""
+    reader = request.reader
+    shapes = {name: (x.sizes, x.dtype) for name, x in request.inputs.items()}
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         folder = Path(name)
         job: Job = {
             "do": "capture",
-            "source": request.source,
-            "settings": dict(request.settings),
-            "inputs": {name: [list(x.sizes), x.dtype] for name, x in request.inputs.items()},
+            **reader.describe_source(request.source, request.settings, shapes),
             "trace": str(folder / "trace.json"),
             "out": str(folder / "constants.safetensors"),
         }
@@ -121,7 +137,7 @@ def capture_model(request: ImportRequest, worker: WorkerProcess) -> tuple[Trace,
             worker.stop_process(kill=True)  # its next answers could be to this job
             reason = "its code wrote where the answers of the process belong, or removed what it recorded"
             raise SpecError("SB961", f"{request.source} cannot be recorded: {reason}") from None
-    return trace, {int(key.partition(":")[2]): array for key, array in stored.items()}
+    return reader.arrange_trace(trace), {int(key.partition(":")[2]): array for key, array in stored.items()}
 
 
 def as_spec_error(refusal: RefusedJob) -> SpecError:
@@ -149,14 +165,17 @@ def import_trace(
     ]
     try:
         planned = plan_blocks(*(instance for instance, _ in captured))
-        text = write_spec(name, planned.plans, f"Imported from {source}." if source else "")
+        text = write_spec(
+            name, planned.plans, f"Imported from {reader.name_source(source)}." if source else ""
+        )
         model = load(text)
         key_map = map_names(reader, planned.plans, model, trace)
-        if key_map.lines:
+        if key_map.lines and not key_map.is_long:
             text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
             model = load(text)
         reports, outputs = list_reports(planned.plans), captured[0][1]
         imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, reports)
+        imported.input_dims = {name: list(axes[name]) for name in trace.inputs}
         imported.refuted, imported.unexplained = planned.lifted.refuted, planned.lifted.unexplained
         if second is not None and not imported.unexplained:
             imported.second = vary_model(imported, second[0], planned, captured[1][1])
@@ -191,7 +210,7 @@ def lower_trace(
 
 def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> KeyMap:
     locations: list[WeightLocation] = model.compile_for(reader.backend_name).weights
-    return build_key_map(plans, locations, trace.weights, trace.tied)
+    return build_key_map(plans, locations, trace.weights, trace.tied, reader.naming)
 
 
 def vary_model(

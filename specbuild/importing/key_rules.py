@@ -7,15 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.importing.named_values import Instance, Published
 from specbuild.importing.plans import Plans
 
-NAMING = "original"
+if TYPE_CHECKING:
+    from specbuild.importing.trace import Array
+
+MAX_LINES = 80  # of rules in a spec
+SEPARATORS = "._/"
 FIELDS = ("i", "j", "k", "m")
 FIELD = re.compile(r"\{([^{}]*)\}")
-NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]+(?![0-9A-Za-z])|(?<=_)[0-9]+(?=\.)|(?<=[a-z])[0-9]+(?=[.-])")
+NUMBER = re.compile(
+    r"(?<![0-9A-Za-z])[0-9]+(?![0-9A-Za-z])|(?<=_)[0-9]+(?=\.)|(?<=[a-z])[0-9]+(?=[./_-])|(?<=[a-z])[0-9]+(?=[a-z][/_])"
+)
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,31 @@ class KeyMap:
     def is_strict(self) -> bool:
         return not self.lines
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the rules are left out of the spec, since its reader would see nothing but them."""
+        return len(self.lines) > MAX_LINES
+
+    def apply(
+        self, published: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, Array]:
+        """Return tensors of the original under the spec's own names, in the shapes that they have there, without the rules."""
+        carried: dict[str, Array] = {}
+        for weight in self.weights:
+            if weight.published.name in published:
+                value, parts = published[weight.published.name], weight.published.parts
+                size = value.shape[0] // parts if parts > 1 else 0
+                part = value[size * weight.published.part :][:size] if parts > 1 else value
+                carried[weight.own] = part.reshape(shapes[weight.own]) if weight.own in shapes else part
+        return carried
+
 
 def build_key_map(
     plans: Plans,
     locations: Sequence[WeightLocation],
     shapes: Mapping[str, tuple[int, ...]],
     tied: Mapping[str, str],
+    naming: str,
 ) -> KeyMap:
     """Return where the tensors with these published shapes go in the compiled model. Raises ValueError for one that is nowhere."""
     own_names: dict[tuple[str, str], WeightLocation] = {}
@@ -59,7 +85,7 @@ def build_key_map(
     mapped = {name for name, _ in carried}
     ignored = [name for name in shapes if name not in mapped]
     weights = list(carried.values())
-    return KeyMap(weights, ignored, write_rules(weights, ignored))
+    return KeyMap(weights, ignored, write_rules(weights, ignored, naming))
 
 
 def carry_weight(
@@ -134,7 +160,7 @@ class Rule:
         return tuple(FIELD.sub(lambda field: match[field[1]], t) for t in self.targets), self.reshapes
 
 
-def write_rules(weights: Sequence[CarriedWeight], ignored: Sequence[str]) -> list[str]:
+def write_rules(weights: Sequence[CarriedWeight], ignored: Sequence[str], naming: str) -> list[str]:
     """Return the lines of rules that say where each tensor goes; none if all names and shapes are the same."""
     parts: dict[str, list[CarriedWeight]] = {}
     for weight in weights:
@@ -150,20 +176,46 @@ def write_rules(weights: Sequence[CarriedWeight], ignored: Sequence[str]) -> lis
             slot = parts[name][0].slot if name in parts else ""
             candidates |= dict.fromkeys(list_candidates(name, wanted[name], slot))
     rules = choose_rules(list(candidates), wanted, changed)
-    return [f"  {NAMING}:", *(rule.write() for rule in rules)] if rules else []
+    return [f"  {naming}:", *(rule.write() for rule in rules)] if rules else []
 
 
 def list_candidates(name: str, goal: tuple[tuple[str, ...], bool], slot: str) -> Iterator[Rule]:
     """Yield rules for names like this one: with fields in place of numbers, the most general first."""
     whole, (targets, reshapes) = name, goal
-    if slot and targets and name.endswith(slot) and all(t.endswith(f".{slot}") for t in targets):
+    if (
+        slot
+        and targets
+        and name.endswith(slot)
+        and all(t.endswith((f".{slot}", f"/{slot}")) for t in targets)
+    ):
         name = f"{name[: -len(slot)]}{{rest}}"
         targets = tuple(f"{t[: -len(slot)]}{{rest}}" for t in targets)
-    count = min(len(NUMBER.findall(name)), len(FIELDS))
-    for size in range(count, -1, -1):
-        for chosen in combinations(range(count), size):
-            yield generalize(name, targets, reshapes, chosen)
+    forms = [(name, targets), *([(whole, goal[0])] if reshapes else [])]
+    if len(targets) == 1:
+        forms.insert(0, share_rest(whole, targets[0] if "{" not in targets[0] else goal[0][0]))
+    for own, own_targets in forms:
+        count = min(len(NUMBER.findall(own)), len(FIELDS))
+        for size in range(count, -1, -1):
+            for chosen in combinations(range(count), size):
+                yield generalize(own, own_targets, reshapes, chosen)
     yield Rule(whole, goal[0], reshapes)
+
+
+def share_rest(name: str, target: str) -> tuple[str, tuple[str, ...]]:
+    """Return a name and its target with a field in place of the words that both end with."""
+    length = 0
+    while length < min(len(name), len(target)) and name[-length - 1] == target[-length - 1]:
+        length += 1
+    while length and not (is_start(name, length) and is_start(target, length)):
+        length -= 1
+    if not length or length == len(name) == len(target):
+        return name, (target,)
+    return f"{name[:-length]}{{rest}}", (f"{target[:-length]}{{rest}}",)
+
+
+def is_start(name: str, length: int) -> bool:
+    """Return whether the last letters of a name, as many as `length`, begin a word."""
+    return len(name) == length or name[-length - 1] in SEPARATORS
 
 
 def generalize(name: str, targets: tuple[str, ...], reshapes: bool, chosen: Sequence[int]) -> Rule:

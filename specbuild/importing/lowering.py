@@ -78,9 +78,11 @@ class TraceLowering:
         values, inputs = {}, []
         for name, number in trace.inputs.items():
             traced = trace.values[number]
-            sizes = dict(zip(self.axes[name], traced.shape[1:], strict=True))
+            dims = ((BATCH,), *((axis,) for axis in self.axes[name]))
+            given = dict(zip(self.axes[name], traced.shape[1:], strict=True))
+            order = put_channels_first(given) if self.handlers.has_channels_last else list(given)
+            sizes = {axis: given[axis] for axis in order}
             entry = BlockInput(name, sizes, traced.dtype)
-            dims = ((BATCH,), *((axis,) for axis in sizes))
             values[number] = NamedValue(ValueSource(entry), sizes, dims, traced.dtype)
             inputs.append(entry)
         instance, outputs = self.lower_body(trace.root, values, inputs, list_results(trace.root))
@@ -304,6 +306,13 @@ class TraceLowering:
         self.low.steps.append(step)
         parts = [""] if len(outputs) == 1 else [f"out{i}" for i in range(len(outputs))]
         return [replace(v, source=ValueSource(step, part)) for v, part in zip(outputs, parts, strict=True)]
+
+
+def put_channels_first(axes: Iterable[str]) -> list[str]:
+    """Return the axes of a map in the order in which a spec writes them."""
+    names = list(axes)
+    is_map = "H" in names and "C" in names
+    return ["C", *(a for a in names if a != "C")] if is_map else names
 
 
 def drop_rate(call: FunctionCall) -> float:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from specbuild.api import Model, load
+from specbuild.compiler.weight_locations import count_parameters
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.importer import ImportedModel
-from specbuild.importing.key_rules import NAMING
 from specbuild.importing.named_values import BATCH, NamedValue
 from specbuild.ir.graph import Block, Output
 from specbuild.ops.types import TensorType
@@ -27,7 +27,6 @@ from specbuild.parity.exchange import from_framework_order, to_framework_order
 from specbuild.runtimes.jobs import Mode
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, load_tensors, save_tensors
 from specbuild.runtimes.worker_process import WorkerFailure
-from specbuild.weights.published_names import convert_published_weights
 from specbuild.weights.statistics import relative_difference
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Proof:
 def prove_import(imported: ImportedModel, worker: ProofWorker, seed: int = 0) -> Proof:
     """Compare the emitted model with the original, which the worker has."""
     proof = Proof(original_parameters=count_original(imported))
-    proof.parameters = imported.model.parameters
+    proof.parameters = count_parameters(imported.model.graph, imported.reader.backend_name)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         run = ProofRun(imported, worker, Path(name), seed)
         try:
@@ -140,7 +139,8 @@ class ProofRun:
                     value = from_framework_order(
                         emitted[f"{kind}:{name}"], model.graph.inputs[name], self.backend
                     )
-                    proof.note(kind, name, measure(original[f"{kind}:{name}"], value))
+                    theirs = self.move_input(name, model.graph, original[f"{kind}:{name}"], back=True)
+                    proof.note(kind, name, measure(theirs, value))
         for kind in ("weight_gradient", "trained_weight_gradient", "statistic"):
             self.compare_weights(kind, original, emitted, proof)
 
@@ -150,17 +150,11 @@ class ProofRun:
         if not found:
             return
         whole = {n: found.get(n, np.zeros_like(v, dtype="float64")) for n, v in self.weights.items()}
-        carried, own = self.carry(whole), select(emitted, kind)
+        carried, own = self.imported.carry_weights(whole), select(emitted, kind)
         scale = max((float(np.max(np.abs(v))) for v in found.values() if v.size), default=1.0)
         for name, value in own.items():
             if name in carried:
                 proof.note(kind, name, measure(carried[name], value, 1e-3 * scale))
-
-    def carry(self, published: Mapping[str, Any]) -> dict[str, Any]:
-        """Return tensors under the own names of the emitted model."""
-        if self.imported.key_map.is_strict:
-            return {n: v for n, v in published.items() if n not in self.imported.key_map.ignored}
-        return dict(convert_published_weights(self.imported.model.graph, NAMING, published))
 
     # -------------------------------------------------------------------------------------- arrays
 
@@ -170,6 +164,12 @@ class ProofRun:
         if x.dtype == "int32":
             return self.random.integers(0, 2, shape).astype("int32")
         return self.random.random(shape) < 0.7 if x.dtype == "bool" else self.random.normal(size=shape)
+
+    def move_input(self, name: str, graph: Block, value: Any, back: bool = False) -> Any:
+        """Return a canonical input with its dimensions in the original's order, or the way back."""
+        given, own = graph.inputs[name].axes, self.imported.input_dims[name]
+        first, second = (own, given) if back else (given, own)
+        return value.transpose([0, *(1 + list(first).index(axis) for axis in second)])
 
     def draw_factors(self, output: Output) -> Any:
         lead = (BATCH_SIZE,) if output.type.batched else ()
@@ -188,7 +188,7 @@ class ProofRun:
     def run_original(
         self, graph: Block, inputs: Arrays, factors: Sequence[Any], modes: Sequence[Mode]
     ) -> Arrays:
-        arrays = {f"input:{n}": v for n, v in inputs.items()}
+        arrays = {f"input:{n}": self.move_input(n, graph, v) for n, v in inputs.items()}
         for i, output in enumerate(graph.outputs.values()):
             arrays[f"cotangent:{i}"] = arrange_factors(factors[i], self.imported.outputs[i], output.type)
         job = {"do": "original", "modes": list(modes), "inputs": list(inputs)}
@@ -219,7 +219,7 @@ class ProofRun:
             "outputs": [name or "output" for name in model.graph.outputs],
             "probes": [],
         }
-        weights = self.carry(self.weights)
+        weights = self.imported.carry_weights(self.weights)
         counters = backend.counter_names(weights)  # they are no values of the model
         own = {name: value for name, value in weights.items() if name not in counters}
         return self.run_job(job, "emitted", arrays, own)

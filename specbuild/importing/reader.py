@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from specbuild.backends.registry import load_backend
 
 if TYPE_CHECKING:
     from specbuild.backends.base import Backend
     from specbuild.importing.handler_table import HandlerTable
+    from specbuild.importing.trace import Trace
     from specbuild.runtimes.runtime import Runtime
+    from specbuild.runtimes.worker_jobs import Job
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class ModelReader:
     worker: str  # MODULE:FUNCTION that opens the worker which makes, records and runs a model
     handlers: str  # the module that has the table of handlers, HANDLERS
     usual_axes: Mapping[int, tuple[str, ...]]  # names of axes by their number, after the batch
+    naming: str = "original"  # of the rules for the names of the original's weights
+    runs_code: bool = True  # whether the code of the model's author runs
     exchange_modules: tuple[str, ...] = (
         "numpy",
         "safetensors",
@@ -42,6 +46,21 @@ class ModelReader:
     def handler_table(self) -> HandlerTable:
         table: HandlerTable = import_module(self.handlers).HANDLERS
         return table
+
+    def describe_source(
+        self, source: str, settings: Mapping[str, Any], inputs: Mapping[str, tuple[Sequence[int], str]]
+    ) -> Job:
+        """Return what the job of the capture needs to know of the model; `inputs` are sizes and dtypes by name."""
+        shapes = {name: [list(sizes), dtype] for name, (sizes, dtype) in inputs.items()}
+        return {"source": source, "settings": dict(settings), "inputs": shapes}
+
+    def name_source(self, source: str) -> str:
+        """Return a source as the spec tells it."""
+        return source
+
+    def arrange_trace(self, trace: Trace) -> Trace:
+        """Return a trace whose calls are those of modules, if the framework knows none."""
+        return trace
 
     def require_packages(self) -> None:
         """Raise SpecError SB603 unless the framework is installed, with what arrays are exchanged with."""

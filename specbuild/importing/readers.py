@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from specbuild.importing.keras import reader as keras
 from specbuild.importing.pytorch import reader as pytorch
 from specbuild.importing.reader import ModelReader
 
 
 def find_reader(source: str) -> ModelReader:
     """Return what reads the model that a source names."""
-    return pytorch.READER
+    return keras.READER if source.endswith(".keras") else pytorch.READER

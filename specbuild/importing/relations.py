@@ -68,6 +68,7 @@ class Relations:
         self.instances = instances
         self.params: dict[str, list[Any]] = {}
         self.added: set[str] = set()  # parameters that the author did not have
+        self.fillers: dict[str, Any] = {}  # of parameters that only some instances need
         self.single_samples: list[tuple[str, str]] = []  # attribute and expression
         self.inputs = {entry.name for entry in instances[0].inputs}
         first = instances[0].inputs[0].name if instances[0].inputs else ""
@@ -275,9 +276,12 @@ class Relations:
         given = dict(zip(members, values, strict=True))
         taken = {*self.params, *self.arguments, *self.flags, *self.inputs, *COMMON_NAMES.builtins}
         name = number_name(hint if find_name_problem(hint) is None else f"{hint}_1", taken)
-        column = [given.get(k, values[0]) for k in range(len(self.instances))]
+        missing = 0.0 if hint == "rate" else values[0]
+        column = [given.get(k, missing) for k in range(len(self.instances))]
         self.params[name] = column
         self.added.add(name)
+        if len(given) < len(column):
+            self.fillers[name] = missing
         for scope, value in zip(self.expressions.scopes, column, strict=True):
             scope[name] = value  # type: ignore[index]
         return name
@@ -361,6 +365,9 @@ class Relations:
         """Return the default of each parameter that has one: the number that never differs, or a usual one."""
         chosen: dict[str, Any] = {}
         for name, column in self.params.items():
+            if name in self.fillers:
+                chosen[name] = self.fillers[name]
+                continue
             value, times = Counter(column).most_common(1)[0]
             if any(isinstance(v, float) for v in column):
                 value = float(value)

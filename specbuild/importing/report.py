@@ -23,6 +23,8 @@ def describe_import(source: str, imported: ImportedModel, proofs: Sequence[Proof
         f"{carried} of {count_things(len(imported.trace.weights), 'weight')}, {names}"
     ]
     lines += imported.trace.notes
+    if imported.key_map.is_long:
+        lines.append("the rules are too many for the file: carry weights with --weights")
     if imported.key_map.ignored:
         lines.append(f"not in the spec: {join_some(imported.key_map.ignored)}")
     if imported.single_samples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, make_printable
@@ -17,6 +18,7 @@ INPUT = re.compile(
     r"(?P<name>\w+)=(?:(?P<axes>[A-Za-z]\w*(?:x[A-Za-z]\w*)*):)?(?P<sizes>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?"
 )
 SOURCE = re.compile(r"(timm|torchvision|[^:]+\.py|[A-Za-z_][\w.]*):([\w.\-]+)")
+KERAS_FILE = re.compile(r"[^:]*\.keras", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class ImportRequest:
     def model_name(self) -> str:
         """The name of the model in the spec, in CamelCase."""
         name = self.source.rpartition(":")[2]
+        if KERAS_FILE.fullmatch(self.source):
+            name = Path(self.source).stem
         words = re.split(r"[\W_]+", name)
         joined = "".join(w if w != w.lower() else w.capitalize() for w in words if w)
         joined = joined if joined[:1].isalpha() else f"Model{joined}"
@@ -59,11 +63,11 @@ def parse_request(
     source: str, settings: Iterable[str], inputs: Iterable[str], others: Iterable[str] = ()
 ) -> ImportRequest:
     """Return the request for these texts: `--set` and `--also NAME=VALUE`, `--input NAME=3x224x224`. Raises SpecError SB961."""
-    if not SOURCE.fullmatch(source):
+    if not SOURCE.fullmatch(source) and not KERAS_FILE.fullmatch(source):
         raise SpecError(
             "SB961",
             f"`{make_printable(source)}` names no model",
-            hint="write timm:resnet50, torchvision:resnet50, ./net.py:Net or package.module:build_net",
+            hint="write timm:resnet50, torchvision:resnet50, ./net.py:Net, package.module:build_net or net.keras",
         )
     axes = find_reader(source).usual_axes
     wanted = dict(parse_input(text, axes) for text in inputs)

@@ -8,10 +8,8 @@ from pathlib import Path
 from specbuild.compiler.output_files import create_file, replace_file, report_os_errors, write_error
 from specbuild.compiler.weight_locations import from_framework
 from specbuild.importing.importer import ImportedModel
-from specbuild.importing.key_rules import NAMING
 from specbuild.runtimes.worker_jobs import load_tensors
 from specbuild.runtimes.worker_process import WorkerProcess
-from specbuild.weights.published_names import convert_published_weights
 from specbuild.weights.safetensors_files import origin_metadata, write_safetensors
 
 
@@ -46,9 +44,6 @@ def carry_own_weights(imported: ImportedModel, worker: WorkerProcess, path: Path
         out = str(Path(folder) / "weights.safetensors")
         worker.run_job({"do": "weights", "out": out})
         published = load_tensors(out)
-    if imported.key_map.is_strict:
-        own = dict(published)
-    else:
-        own = convert_published_weights(imported.model.graph, NAMING, published)
-    canonical = from_framework(imported.model.compile_for(imported.reader.backend_name).weights, own)
+    own = imported.carry_weights(published)
+    canonical = from_framework(imported.locations, own)
     write_safetensors(path, canonical, origin_metadata(imported.model.graph.name))

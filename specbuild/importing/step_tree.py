@@ -57,6 +57,8 @@ def drop_numbers(name: str, varying: Mapping[str, set[int]]) -> str:
     places = varying.get(NUMBERS.sub("#", name), set())
     numbers = iter(range(len(name)))
     shorter = NUMBERS.sub(lambda match: "" if next(numbers) in places else match[0], name)
+    if shorter != name:
+        shorter = re.sub(r"_(?=[_.]|$)", "", shorter)
     return shorter if all(re.search(r"\w", part) for part in shorter.split(".")) else name
 
 

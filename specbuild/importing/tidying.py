@@ -229,6 +229,26 @@ def join_scales(before: Step, step: Step) -> bool:
     return True
 
 
+def join_expansions(before: Step, step: Step) -> bool:
+    if before.op != "expand" or step.op != "expand":
+        return False
+    before.attributes["axes"] = {**step.attributes["axes"], **before.attributes["axes"]}
+    before.axes = step.axes
+    return True
+
+
+def keep_axes(before: Step, step: Step) -> bool:
+    """Let a reduction keep the axes that come back with one position after it."""
+    if step.op != "expand" or before.op not in ("mean", "max", "sum", "min") or before.attributes.get("keep"):
+        return False
+    over, axes = before.attributes["over"], step.attributes["axes"]
+    if ({over} if isinstance(over, str) else set(over)) != set(axes) or set(axes.values()) != {1}:
+        return False
+    before.attributes["keep"] = True
+    before.axes = step.axes
+    return True
+
+
 def join_renames(before: Step, step: Step) -> bool:
     if before.op != "rename" or step.op != "rename":
         return False
@@ -240,4 +260,12 @@ def join_renames(before: Step, step: Step) -> bool:
     return True
 
 
-REWRITES: Iterable[Rewrite] = (drop_kept_axes, join_scales, join_renames, spread_table, negate_table)
+REWRITES: Iterable[Rewrite] = (
+    drop_kept_axes,
+    join_scales,
+    join_renames,
+    spread_table,
+    negate_table,
+    join_expansions,
+    keep_axes,
+)

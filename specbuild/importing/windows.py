@@ -22,17 +22,18 @@ class Window:
     over: dict[str, Any]
 
     @classmethod
-    def find(cls, low: Lowerer, value: NamedValue, count: int) -> Window:
-        """Return the window over the last `count` dimensions; the one before them has the channels."""
-        if not value.dims[-count - 1] and "C" in value.axes:  # over the channels themselves
+    def find(cls, low: Lowerer, value: NamedValue, count: int, channels_last: bool = False) -> Window:
+        """Return the window over the `count` dimensions after, or before, the one that has the channels."""
+        channels, first = (-1, -count - 1) if channels_last else (-count - 1, -count)
+        if not value.dims[channels] and "C" in value.axes:  # over the channels themselves
             value = rename_axes(low, value, {"C": low.unused_axis("T", value)})
-        value, _ = require_axis(low, value, -count - 1, "C")
+        value, _ = require_axis(low, value, channels, "C")
         for i, place in enumerate(PLACES[count]):
-            value, axis = require_axis(low, value, i - count, place if count > 1 else None)
+            value, axis = require_axis(low, value, first + i, place if count > 1 else None)
             if low.is_free(axis) or axis == "C":
-                value, _ = require_axis(low, value, i - count, place)
-        value, _ = require_axis(low, value, -count - 1, "C")
-        axes = tuple(low.names.resolve(value.dims[i - count][0]) for i in range(count))
+                value, _ = require_axis(low, value, first + i, place)
+        value, _ = require_axis(low, value, channels, "C")
+        axes = tuple(low.names.resolve(value.dims[first + i][0]) for i in range(count))
         spatial = tuple(a for a in ("D", "H", "W") if a in value.axes)
         return cls(value, axes, {} if axes == spatial else {"over": list(axes)})
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from specbuild.importing.importer import ImportedModel, import_trace
-from specbuild.importing.key_rules import NAMING
 from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, list_tensors, record_model
 from specbuild.weights.published_names import convert_published_weights
@@ -49,7 +48,7 @@ def largest_difference(imported: ImportedModel, model: nn.Module, inputs: Sequen
     own = imported.model.build("torch").double().eval()
     state = {n: t.numpy() for n, t in model.state_dict().items()}
     if not imported.key_map.is_strict:
-        state = convert_published_weights(imported.model.graph, NAMING, state)
+        state = convert_published_weights(imported.model.graph, READER.naming, state)
     else:
         state = {n: v for n, v in state.items() if n not in imported.key_map.ignored}
     own.load_state_dict({n: torch.from_numpy(v) for n, v in state.items()}, strict=True)

@@ -11,13 +11,13 @@ def carry(pairs: dict[str, str], slot: str = "weight", reshapes: bool = False) -
 
 
 def test_the_same_names_need_no_rule() -> None:
-    assert write_rules(carry({"a.0.weight": "a.0.weight"}), []) == []
+    assert write_rules(carry({"a.0.weight": "a.0.weight"}), [], "original") == []
 
 
 def test_numbers_become_fields_and_exceptions_come_first() -> None:
     pairs = {f"blocks.{i}.0.weight": f"blocks.{i}.conv.weight" for i in range(1, 5)}
     pairs |= {"blocks.0.0.weight": "blocks.0.first.weight", "head.weight": "head.weight"}
-    assert write_rules(carry(pairs), []) == [
+    assert write_rules(carry(pairs), [], "original") == [
         "  original:",
         "    blocks.0.0.{rest}: blocks.0.first.{rest}",
         "    blocks.{i}.0.{rest}: blocks.{i}.conv.{rest}",
@@ -26,7 +26,7 @@ def test_numbers_become_fields_and_exceptions_come_first() -> None:
 
 def test_a_rule_is_no_rule_for_a_name_that_stays() -> None:
     pairs = {"a.0.weight": "a.conv.weight", "a.1.weight": "a.1.weight"}
-    assert write_rules(carry(pairs), []) == ["  original:", "    a.0.{rest}: a.conv.{rest}"]
+    assert write_rules(carry(pairs), [], "original") == ["  original:", "    a.0.{rest}: a.conv.{rest}"]
 
 
 def test_packed_reshaped_and_unused_tensors() -> None:
@@ -38,7 +38,7 @@ def test_packed_reshaped_and_unused_tensors() -> None:
         for k, n in enumerate(("query", "key", "value"))
     ]
     scale = CarriedWeight(Published("scale"), "scale", "", True)
-    assert write_rules([*parts, scale], ["position_index"]) == [
+    assert write_rules([*parts, scale], ["position_index"], "original") == [
         "  original:",
         "    position_index: {ignore: true}",
         "    layers.{i}.in_proj_{rest}:\n"

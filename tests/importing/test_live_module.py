@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import specbuild
-from specbuild.importing.pytorch.live_module import read_input
+from specbuild.importing.live_module import read_input
+from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.request import InputRequest
 from tests.importing import nets
 
@@ -64,7 +65,7 @@ def test_a_live_module_stays_as_it_is() -> None:
     ],
 )
 def test_an_input_is_an_example_or_a_text(example: object, expected: InputRequest) -> None:
-    assert read_input("x", example) == expected
+    assert read_input("x", example, READER) == expected
 
 
 @pytest.mark.parametrize(

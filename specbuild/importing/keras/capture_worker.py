@@ -1,0 +1,169 @@
+"""The worker that builds a Keras model from its cleaned configuration, records it, and runs it for the proof.
+
+It gets no configuration but a cleaned one, which names only layers that Keras itself has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+from keras import tree
+
+from specbuild.backends.keras.parity_worker import KerasJob
+from specbuild.backends.keras.weights_worker import extract_weights, iterate_datasets, load_array
+from specbuild.importing.keras.config import resize_config
+from specbuild.importing.keras.reader import READER
+from specbuild.importing.keras.recorder_worker import graph_of, list_weights, record_model
+from specbuild.runtimes.jobs import WorkerOptions
+from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, open_worker
+
+
+def open_capture_worker(options: WorkerOptions) -> Worker:
+    original, emitted = OriginalModel(), open_worker(READER.runtime.worker, options)
+    return Worker(lambda job: (emitted if job["do"] == "emitted" else original).run_job(job))
+
+
+class OriginalModel:
+    """The configuration of a model, and the jobs on it."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {}
+        self.weights: Tensors = {}
+        self.trained: set[str] = set()
+
+    def run_job(self, job: Job) -> Tensors | None:
+        if job["do"] == "capture":
+            self.capture(job)
+            return {}
+        if job["do"] == "weights":
+            return self.weights
+        if job["do"] == "draw":
+            return draw_weights(self.weights, self.trained, job["seed"])
+        return OriginalJob(job, self.config).run()
+
+    def capture(self, job: Job) -> None:
+        """Build the model, read its weights, and write the trace."""
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        self.config = job["config"]
+        model = build_model(self.config)
+        sizes = graph_of(model).inputs
+        if any(None in x.shape[1:] for x in sizes):
+            shapes = ", ".join(f"{x.name} {'x'.join(map(str, x.shape[1:]))}" for x in sizes)
+            raise RefusedJob(f"sizes of the inputs are open: {shapes}", "give them: --input image=224x224x3")
+        if job["weights"]:
+            load_weights(model, Path(job["weights"]))
+        trace = record_model(model, job["names"])
+        Path(job["trace"]).write_text(trace.to_json(), encoding="utf-8")
+        self.weights = {name: np.asarray(v.numpy()) for name, v in list_weights(model)}
+        self.trained = set(trace.trained)
+
+
+def build_model(config: Mapping[str, Any]) -> Any:
+    """Build the model of a configuration. Raises RefusedJob if Keras cannot."""
+    keras.backend.clear_session()
+    try:
+        return keras.saving.deserialize_keras_object(dict(config), safe_mode=True)
+    except Exception as error:  # of whatever the file says
+        message = " ".join(str(error).split())[:300]
+        raise RefusedJob(f"Keras cannot build it: {type(error).__name__}: {message}") from error
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Load the weights in a `.keras` file, in which no array may be larger than what is stored for it."""
+    with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
+        file = extract_weights(path, Path(folder))
+        try:
+            with h5py.File(file, "r") as opened:
+                for name, data in iterate_datasets(opened):
+                    load_array(name, data)
+            model.load_weights(file)
+        except (OSError, KeyError, ValueError, TypeError, UnicodeError) as error:
+            raise RefusedJob(f"its weights cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def draw_weights(weights: Tensors, trained: set[str], seed: int) -> Tensors:
+    """Return random values for the weights and statistics, by their published names."""
+    random = np.random.default_rng(seed)
+    drawn: Tensors = {}
+    for name, value in weights.items():
+        shape, leaf = value.shape, name.rpartition("/")[2]
+        if value.dtype.kind != "f":
+            drawn[name] = value
+            continue
+        if name in trained:
+            fan_in = int(np.prod(shape[:-1])) if len(shape) > 1 else 0
+            fan_in = int(np.prod(shape[:-2])) if leaf == "depthwise_kernel" else fan_in
+            noise = random.normal(size=shape)
+            drawn[name] = (
+                noise * (2 / fan_in) ** 0.5 if fan_in else 0.2 * noise + (leaf in ("gamma", "scale"))
+            )
+        elif leaf in ("moving_variance", "variance"):
+            drawn[name] = random.uniform(0.5, 1.5, shape)
+        else:
+            drawn[name] = 0.1 * random.normal(size=shape)
+    return drawn
+
+
+class OriginalJob(KerasJob):
+    """Runs the original in float64: a parity job without an emitted file."""
+
+    def __init__(self, job: Job, config: Mapping[str, Any]):
+        super().__init__(
+            keras, import_module(keras.backend.backend()), {**job, "dtype": "float64", "model": "original"}
+        )
+        self.job["outputs"] = [key.partition(":")[2] for key in self.arrays if key.startswith("cotangent:")]
+        self.config = config
+        self.names: dict[str, str] = {}  # the published names by the path of the variable
+
+    def run(self) -> Tensors:
+        model = self.load_model({})
+        self.set_training(model, False)
+        results: Tensors = {}
+        if "forward" in self.job["modes"]:
+            results |= self.name_outputs("output", self.call_model(model, self.load_inputs()))
+        if "gradients" in self.job["modes"]:
+            results |= self.run_backward(model, "")
+        if "train" in self.job["modes"]:
+            results |= self.train_step(model)
+        return results
+
+    def load_model(self, scope: Mapping[str, Any]) -> Any:
+        return super().load_model({self.job["model"]: None})
+
+    def create_model(self, model_class: Any) -> Any:
+        """Return the model for inputs of the sizes of this job."""
+        shapes = {name: self.arrays[f"input:{name}"].shape[1:] for name in self.job["inputs"]}
+        config, _ = resize_config(self.config, {name: (shape, "") for name, shape in shapes.items()})
+        return build_model(config)
+
+    def trained_weights(self, model: Any) -> Mapping[str, Any]:
+        return {name: v for name, v in self.named_variables(model).items() if v.trainable}
+
+    def statistics(self, model: Any) -> Mapping[str, Any]:
+        return {name: v for name, v in self.named_variables(model).items() if not v.trainable}
+
+    def named_variables(self, model: Any) -> dict[str, Any]:
+        named = dict(list_weights(model))
+        self.names = {v.path: name for name, v in named.items()}
+        if len(self.names) != len(named):
+            raise RefusedJob("several weights have the same path", "give the layers names of their own")
+        return named
+
+    def call_model(self, model: Any, inputs: list[Any]) -> list[Any]:
+        given = tree.pack_sequence_as(graph_of(model)._inputs_struct, inputs)
+        return list(tree.flatten(model(given, training=self.is_training)))
+
+    def differentiate(
+        self, model: Any, inputs: list[Any], cotangents: Sequence[Any]
+    ) -> tuple[list[Any], list[Any], Mapping[str, Any]]:
+        outputs, of_inputs, gradients = super().differentiate(model, inputs, cotangents)
+        return outputs, of_inputs, {self.names[path]: value for path, value in gradients.items()}

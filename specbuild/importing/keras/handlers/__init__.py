@@ -1,0 +1,11 @@
+"""The handlers of Keras: each module registers its own in the table."""
+
+from specbuild.importing.keras.handlers import (  # noqa: F401  # they register their functions
+    attention,
+    convolution,
+    elementwise,
+    norm,
+    pooling,
+    recurrent,
+    shape,
+)
