@@ -10,14 +10,14 @@ from specbuild.version import __version__
 if TYPE_CHECKING:
     from specbuild.api import Model, compile, load
     from specbuild.diagnostics.errors import SpecError, SpecErrors
-    from specbuild.importing.pytorch.live_module import import_module
+    from specbuild.importing.live_module import import_module
 
 __all__ = ["Model", "SpecError", "SpecErrors", "__version__", "compile", "import_module", "load"]
 
 _MODULES = {
     "SpecError": "specbuild.diagnostics.errors",
     "SpecErrors": "specbuild.diagnostics.errors",
-    "import_module": "specbuild.importing.pytorch.live_module",
+    "import_module": "specbuild.importing.live_module",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +69,13 @@ Weights = Annotated[
 NoProof = Annotated[
     bool, typer.Option("--no-proof", help="Do not compare the emitted model with the original.")
 ]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help="Leave modules that cannot be imported as blocks with their inputs and outputs, to be finished by hand.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")]
 
@@ -79,17 +87,20 @@ def importing_command(
     also: Others = None,
     inputs: Inputs = None,
     weights: Weights = None,
+    partial: Partial = False,
     no_proof: NoProof = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Write a spec for an existing PyTorch or Keras model. For PyTorch, this runs the code of the model on this machine.
 
-    A Keras model is read from its .keras file, and none of its code runs. A PyTorch model is made and run once, in a process of its own; its modules become blocks, and arguments of their
-    constructors become parameters. Then the emitted model and the original are compared in float64: outputs, gradients, a step of training. Exits with 0 if they are equal, with 1
-    if not, and with 3 if the model cannot be imported.
+    A Keras model is read from its .keras file, and none of its code runs. A PyTorch model is made and run once, in a
+    process of its own; its modules become blocks, and arguments of their constructors become parameters. Then the emitted
+    model and the original are compared in float64: outputs, gradients, a step of training. Exits with 0 if they are
+    equal, with 1 if not, and with 3 if the model cannot be imported.
     """
     request = parse_request(source, settings or [], inputs or [], also or [])
+    request = replace(request, partial=partial)
     reader = request.reader
     reader.require_packages()
     from specbuild.importing.importer import import_request, start_worker  # imported late: they need numpy
@@ -97,10 +108,7 @@ def importing_command(
     from specbuild.importing.report import describe_import, report_record
     from specbuild.importing.results import carry_own_weights, require_targets, write_text_file
 
-    if json and output == "-":
-        raise SpecError(
-            "SB961", "--json and the spec would both go to stdout", hint="name a file: -o net.yaml"
-        )
+    check_options(partial and bool(also or weights is not None), json and output == "-")
     require_targets(output, weights, force)
     if reader.runs_code:
         log_line(f"this runs the code of {source} on this machine")
@@ -117,7 +125,7 @@ def importing_command(
             carry_own_weights(imported, worker, weights)
             log_line(f"wrote {weights}")
         proofs = []
-        if not no_proof:
+        if not no_proof and not imported.unfinished:
             proofs.append(prove_import(imported, worker))
             if imported.second is not None and other_worker is not None:
                 proofs.append(prove_import(imported.second, other_worker))
@@ -126,5 +134,15 @@ def importing_command(
     else:
         for line in describe_import(source, imported, proofs):
             log_line(line)
-    if imported.unexplained or not all(proof.is_equal for proof in proofs):
+    if imported.unexplained or imported.unfinished or not all(proof.is_equal for proof in proofs):
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def check_options(is_partial_with_more: bool, is_both_on_stdout: bool) -> None:
+    """Raise SpecError SB961 for options that do not go together."""
+    if is_partial_with_more:
+        hint = "leave them out, and finish the spec first"
+        raise SpecError("SB961", "--partial takes no --also and no --weights", hint=hint)
+    if is_both_on_stdout:
+        message = "--json and the spec would both go to stdout"
+        raise SpecError("SB961", message, hint="name a file: -o net.yaml")

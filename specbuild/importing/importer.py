@@ -15,8 +15,8 @@ from specbuild.compiler.weight_locations import WeightLocation, framework_shapes
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.aligning import Mismatch
 from specbuild.importing.key_rules import KeyMap, build_key_map
-from specbuild.importing.lowering import Refusal, TraceLowering
-from specbuild.importing.named_values import Instance, NamedValue, Unsupported
+from specbuild.importing.lowering import TraceLowering
+from specbuild.importing.named_values import NamedValue, Unsupported
 from specbuild.importing.plans import Plans
 from specbuild.importing.reader import ModelReader
 from specbuild.importing.request import ImportRequest, describe_values
@@ -24,6 +24,7 @@ from specbuild.importing.spec_text import write_spec
 from specbuild.importing.structure import PlannedModel, list_reports, plan_blocks
 from specbuild.importing.tidying import tidy_model
 from specbuild.importing.trace import Trace, trace_from_json, walk_calls
+from specbuild.importing.unfinished_blocks import Refusal
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, load_tensors
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
@@ -52,6 +53,7 @@ class ImportedModel:
     unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
     second: ImportedModel | None = None  # the same spec with the arguments of the second capture
     values: dict[str, Any] = field(default_factory=dict)  # of the parameters, in a second capture
+    unfinished: list[Refusal] = field(default_factory=list)  # why modules are left to be finished by hand
     input_dims: dict[str, list[str]] = field(
         default_factory=dict
     )  # the axes of each input in the original's order
@@ -108,8 +110,12 @@ def import_request(
             raise SpecError(error.code, message, hint=error.hint) from None
     axes = {name: wanted.axes for name, wanted in request.inputs.items()}
     for name, number in trace.inputs.items():
-        axes.setdefault(name, request.reader.usual_axes[len(trace.values[number].shape) - 1])
-    return import_trace(request.reader, request.model_name, trace, constants, axes, request.source, second)
+        traced = trace.values[number]
+        usual = request.reader.usual_axes[len(traced.shape) - 1]
+        axes.setdefault(name, ("T",) if usual == ("C",) and traced.dtype == "int32" else usual)
+    return import_trace(
+        request.reader, request.model_name, trace, constants, axes, request.source, second, request.partial
+    )
 
 
 def capture_model(request: ImportRequest, worker: WorkerProcess) -> tuple[Trace, dict[int, Array]]:
@@ -155,30 +161,41 @@ def import_trace(
     axes: Mapping[str, Sequence[str]],
     source: str = "",
     second: tuple[Trace, Mapping[int, Array]] | None = None,
+    partial: bool = False,
 ) -> ImportedModel:
     """Import a model from its trace; needs no framework.
 
     `second` is the trace of the model with other arguments: what the spec says must hold for it, too.
     """
-    captured = [
-        lower_trace(reader, name, *pair, axes) for pair in [(trace, constants), *([second] if second else [])]
+    lowered = [
+        lower_trace(reader, pair, axes, partial)
+        for pair in [(trace, constants), *([second] if second else [])]
     ]
+    for lowering in lowered:
+        lowering.model.class_name = name
     try:
-        planned = plan_blocks(*(instance for instance, _ in captured))
+        planned = plan_blocks(*(lowering.model for lowering in lowered))
         text = write_spec(
             name, planned.plans, f"Imported from {reader.name_source(source)}." if source else ""
         )
         model = load(text)
-        key_map = map_names(reader, planned.plans, model, trace)
+        unfinished = lowered[0].unfinished
+        is_whole = not unfinished
+        key_map = (
+            map_names(reader, planned.plans, model, trace)
+            if is_whole
+            else KeyMap([], list(trace.weights), [])
+        )
         if key_map.lines and not key_map.is_long:
             text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
             model = load(text)
-        reports, outputs = list_reports(planned.plans), captured[0][1]
+        reports, outputs = list_reports(planned.plans), lowered[0].outputs
         imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, reports)
+        imported.unfinished = unfinished
         imported.input_dims = {name: list(axes[name]) for name in trace.inputs}
         imported.refuted, imported.unexplained = planned.lifted.refuted, planned.lifted.unexplained
         if second is not None and not imported.unexplained:
-            imported.second = vary_model(imported, second[0], planned, captured[1][1])
+            imported.second = vary_model(imported, second[0], planned, lowered[1].outputs)
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     except Mismatch:
@@ -188,24 +205,21 @@ def import_trace(
 
 def lower_trace(
     reader: ModelReader,
-    name: str,
-    trace: Trace,
-    constants: Mapping[int, Array],
+    captured: tuple[Trace, Mapping[int, Array]],
     axes: Mapping[str, Sequence[str]],
-) -> tuple[Instance, list[NamedValue]]:
+    partial: bool = False,
+) -> TraceLowering:
     """Return a trace as steps on named axes, and its outputs. Raises SpecError or SpecErrors with all reasons."""
-    handlers = reader.handler_table
-    lowering = TraceLowering(trace, constants, axes, handlers)
+    lowering = TraceLowering(*captured, axes, reader, partial)
     instance = lowering.run()
-    instance.class_name = name
     if lowering.refusals:
-        raise join_refusals(lowering.refusals)
+        raise join_refusals([*lowering.unfinished, *lowering.refusals])
     try:
-        outputs = [lowering.low.resolve(value) for value in lowering.outputs]
-        tidy_model(instance, lowering.low.names, handlers.patterns)
+        lowering.outputs = [lowering.low.resolve(value) for value in lowering.outputs]
+        tidy_model(instance, lowering.low.names, reader.handler_table.patterns)
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
-    return instance, outputs
+    return lowering
 
 
 def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> KeyMap:

@@ -7,10 +7,9 @@ Everything that no spec can say is collected, so that all reasons are told at on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from specbuild.importing.handler_table import HandlerTable
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
     BATCH,
@@ -30,8 +29,10 @@ from specbuild.importing.trace import (
     list_refs,
     walk_calls,
 )
+from specbuild.importing.unfinished_blocks import Refusal, leave_unfinished
 
 if TYPE_CHECKING:
+    from specbuild.importing.reader import ModelReader
     from specbuild.importing.trace import Array
 
 # Larger modules without weights, and larger ones around a single layer, become blocks.
@@ -39,41 +40,38 @@ MAX_INLINED = 3
 MAX_AROUND_LAYER = 4
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a call cannot be imported, and where it is: the module, and the line of the user's source."""
-
-    code: str
-    message: str
-    hint: str
-    path: str
-    line: str
-
-
 class TraceLowering:
-    """Lowers a trace. `axes` gives the names of the axes of each input, after the batch."""
+    """Lowers a trace. `axes` gives the names of the axes of each input, after the batch.
+
+    With `partial`, a module that cannot be imported becomes a block that is to be finished by hand.
+    """
 
     def __init__(
         self,
         trace: Trace,
         constants: Mapping[int, Array],
         axes: Mapping[str, Sequence[str]],
-        handlers: HandlerTable,
+        reader: ModelReader,
+        partial: bool = False,
     ):
-        self.trace, self.axes, self.handlers = trace, axes, handlers
+        self.trace, self.axes, self.reader, self.partial = trace, axes, reader, partial
+        self.handlers = reader.handler_table
         self.low = Lowerer(trace, constants)
         self.low.drops_paths = any(
             isinstance(c, FunctionCall) and c.function == "nn.DropPath" and drop_rate(c)
             for c in walk_calls(trace.root)
         )
         self.refusals: list[Refusal] = []
+        self.unfinished: list[Refusal] = []  # of modules that are left to be finished
         self.unknown: set[int] = set()  # values that follow from a refused call
         self.inlined: set[str] = set()  # paths of modules that became a few steps
         self.outputs: list[NamedValue] = []  # of the model
+        self.model = Instance(trace.root, trace.root.class_name, [], [], [])
 
     def run(self) -> Instance:
         """Return the model as an instance; look at `refusals` before using it."""
-        self.refuse_unknown_functions()
+        if not self.partial:
+            self.refuse_unknown_functions()
         trace = self.trace
         values, inputs = {}, []
         for name, number in trace.inputs.items():
@@ -90,6 +88,7 @@ class TraceLowering:
             self.outputs = [self.settle_output(value) for value in outputs]
         instance.steps += steps
         instance.outputs = [value.source for value in self.outputs]
+        self.model = instance
         return instance
 
     def settle_output(self, value: NamedValue) -> NamedValue:
@@ -166,6 +165,8 @@ class TraceLowering:
                     self.lower_module(call)
                 elif self.handlers.has_handler(call.function):
                     self.lower_function(call)
+                elif self.partial:
+                    raise Unsupported(f"{call.function} has no counterpart among the ops")
                 else:
                     self.unknown.update(results)
             except Unsupported as error:
@@ -204,7 +205,17 @@ class TraceLowering:
             inputs.append(entry)
             values[ref.number] = NamedValue(ValueSource(entry), value.axes, value.dims, value.dtype)
         outer = {i: self.low.value(ref).source for i, ref in zip(inputs, free, strict=True)}
+        count = len(self.refusals)
         instance, outputs = self.lower_body(call, values, inputs, results)
+        if self.partial and len(self.refusals) > count and not is_container and not call.repetition:
+            left = leave_unfinished(
+                self.low, call, inputs, results, self.refusals[count].describe(), self.reader.usual_axes
+            )
+            if left is not None:
+                instance, outputs = left
+                self.unfinished += self.refusals[count:]
+                del self.refusals[count:]
+                self.unknown -= {r.number for r in results}
         if len(outputs) < len(results):
             self.unknown |= {r.number for r in results}
             return
@@ -300,7 +311,7 @@ class TraceLowering:
             first, steps = self.low.block_steps.get(call.path, (None, []))
             if first is None or steps is not self.low.steps:
                 raise Unsupported(f"{call.path} is used by two blocks", code="SB966")
-            step.reused, step.name = first, ""
+            step.reused, step.instance, step.name = first, first.instance, ""
         else:
             self.low.block_steps[call.path] = step, self.low.steps
         self.low.steps.append(step)

@@ -20,12 +20,16 @@ def describe_import(source: str, imported: ImportedModel, proofs: Sequence[Proof
     lines = [
         f"{source}: {count_things(imported.call_count, 'call')}, "
         f"{count_things(len(imported.plans.plans) - 1, 'block')}, {imported.text.count(chr(10))} lines; "
-        f"{carried} of {count_things(len(imported.trace.weights), 'weight')}, {names}"
+        + (
+            f"{carried} of {count_things(len(imported.trace.weights), 'weight')}, {names}"
+            if not imported.unfinished
+            else "the names of its weights are found when it is finished"
+        )
     ]
     lines += imported.trace.notes
     if imported.key_map.is_long:
         lines.append("the rules are too many for the file: carry weights with --weights")
-    if imported.key_map.ignored:
+    if imported.key_map.ignored and not imported.unfinished:
         lines.append(f"not in the spec: {join_some(imported.key_map.ignored)}")
     if imported.single_samples:
         lines.append(f"expressions that rest on one sample: {join_some(imported.single_samples)}")
@@ -37,6 +41,13 @@ def describe_import(source: str, imported: ImportedModel, proofs: Sequence[Proof
         lines.append(
             f"differs in the second model, and follows no argument: {join_some(imported.unexplained)}"
         )
+    if imported.unfinished:
+        lines.append(
+            f"to be finished by hand, at `unfinished` in the spec: {count_things(len(imported.unfinished), 'call')}"
+        )
+        lines += [
+            f"  {r.code} {r.message} in {r.path or 'the model'} ({r.line})" for r in imported.unfinished
+        ]
     if not proofs:
         lines.append("not proved")
     for proof, model in zip(proofs, (imported, imported.second), strict=False):
@@ -93,6 +104,7 @@ def report_record(source: str, imported: ImportedModel, proofs: Sequence[Proof])
         "single_samples": imported.single_samples,
         "refuted": imported.refuted,
         "unexplained": imported.unexplained,
+        "unfinished": [[r.code, r.message, r.path, r.line] for r in imported.unfinished],
     }
     for key, proof in zip(("proof", "second_proof"), proofs, strict=False):
         record[key] = proof_record(proof)

@@ -38,6 +38,7 @@ class ImportRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, InputRequest] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)  # arguments that are others in a second capture
+    partial: bool = False  # whether what cannot be imported is left to be finished by hand
 
     def with_others(self) -> ImportRequest:
         """Return the request for the second capture."""

@@ -23,6 +23,7 @@ from specbuild.ops import (
     shape,
     sorting,
     table,
+    unfinished,
 )
 from specbuild.ops.base import OPS, Op
 
@@ -51,4 +52,5 @@ __all__ = [
     "shape",
     "sorting",
     "table",
+    "unfinished",
 ]

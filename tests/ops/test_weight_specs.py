@@ -131,13 +131,13 @@ OTHER_MEANINGS = {
     "importing/slicing.py": {"value"},  # an attribute
     "importing/spec_text.py": {"kernel"},  # an attribute
     "importing/tables.py": {"value"},  # an attribute
-    "importing/tidying.py": {"scale", "value"},  # an op, an attribute
+    "importing/tidying.py": {"mean", "scale", "value"},  # ops, an attribute
     "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
     "codegen/lowering.py": {"value"},  # an argument of an initializer
 }
-# Here are names of weights, and they are meant: those of PyTorch's own layers, which are read from a live model.
-READERS_OF_LAYERS = ("importing/pytorch/handlers/",)
+# Here are names of weights, and they are meant: those of a framework's own layers, which are read from a live model.
+READERS_OF_LAYERS = ("importing/pytorch/handlers/", "importing/keras/")
 
 
 def weight_names() -> set[str]:

@@ -17,13 +17,13 @@ class CallGraph:
 
     def find_sources(self) -> dict[ValueRef, Call]:
         """Return the call that gives each value."""
-        return {ref: call for call in self.calls for ref in list_results(call)}
+        return {ref: call for call in self.calls for ref in result_refs(call)}
 
     def find_readers(self) -> dict[ValueRef, list[Call]]:
         """Return the calls that read each value, in their order."""
         readers: dict[ValueRef, list[Call]] = {}
         for call in self.calls:
-            for ref in dict.fromkeys(list_inputs(call)):
+            for ref in dict.fromkeys(input_refs(call)):
                 readers.setdefault(ref, []).append(call)
         return readers
 
@@ -31,14 +31,14 @@ class CallGraph:
         """Return what of a part is read outside of it."""
         own = list(members)
         outside = {
-            ref for call in self.calls if not is_in(call, own) for ref in list_inputs(call)
+            ref for call in self.calls if not is_in(call, own) for ref in input_refs(call)
         } | self.results
-        return [ref for call in own for ref in list_results(call) if ref in outside]
+        return [ref for call in own for ref in result_refs(call) if ref in outside]
 
     def find_inputs(self, members: Sequence[Call]) -> list[ValueRef]:
         """Return what a part reads from outside, in the order of its calls."""
-        made = {ref for call in members for ref in list_results(call)}
-        return list(dict.fromkeys(ref for call in members for ref in list_inputs(call) if ref not in made))
+        made = {ref for call in members for ref in result_refs(call)}
+        return list(dict.fromkeys(ref for call in members for ref in input_refs(call) if ref not in made))
 
     def make_module(self, members: Iterable[Call], path: str, class_name: str) -> ModuleCall | None:
         """Put a module in the place of these calls; None if they are no part with one result that can run in one go."""
@@ -69,20 +69,20 @@ class CallGraph:
 
     def order_around(self, members: Sequence[Call]) -> tuple[list[Call], list[Call]] | None:
         """Return the calls before and after a part; None if something outside reads from it and is read in it."""
-        made = {ref for call in members for ref in list_results(call)}
+        made = {ref for call in members for ref in result_refs(call)}
         late: set[ValueRef] = set()  # what is computed from the part
         before: list[Call] = []
         after: list[Call] = []
         waiting = len(members)
         for call in self.calls:
-            inputs = list_inputs(call)
+            inputs = input_refs(call)
             if is_in(call, members):
                 waiting -= 1
                 if any(ref in late for ref in inputs):
                     return None
             elif not waiting or any(ref in made or ref in late for ref in inputs):
                 after.append(call)
-                late |= set(list_results(call))
+                late |= set(result_refs(call))
             else:
                 before.append(call)
         return before, after
@@ -92,12 +92,12 @@ def is_in(call: Call, members: Iterable[Call]) -> bool:
     return any(call is member for member in members)
 
 
-def list_inputs(call: Call) -> list[ValueRef]:
+def input_refs(call: Call) -> list[ValueRef]:
     """Return the values that a call reads; those of a module are its arguments."""
     return list(list_refs([call.arguments, call.keywords]))
 
 
-def list_results(call: Call) -> list[ValueRef]:
+def result_refs(call: Call) -> list[ValueRef]:
     if isinstance(call, FunctionCall):
         return [ValueRef(number) for number in call.results]
     return list(dict.fromkeys(list_refs(call.result)))

@@ -5,6 +5,7 @@ It gets no configuration but a cleaned one, which names only layers that Keras i
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -20,7 +21,7 @@ from specbuild.backends.keras.parity_worker import KerasJob
 from specbuild.backends.keras.weights_worker import extract_weights, iterate_datasets, load_array
 from specbuild.importing.keras.config import resize_config
 from specbuild.importing.keras.reader import READER
-from specbuild.importing.keras.recorder_worker import graph_of, list_weights, record_model
+from specbuild.importing.keras.recorder_worker import graph_of, published_variables, record_model
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, open_worker
 
@@ -45,7 +46,7 @@ class OriginalModel:
         if job["do"] == "weights":
             return self.weights
         if job["do"] == "draw":
-            return draw_weights(self.weights, self.trained, job["seed"])
+            return calibrate(draw_weights(self.weights, self.trained, job["seed"]), self.config)
         return OriginalJob(job, self.config).run()
 
     def capture(self, job: Job) -> None:
@@ -54,7 +55,7 @@ class OriginalModel:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
         self.config = job["config"]
-        model = build_model(self.config)
+        model = build_from_config(self.config)
         sizes = graph_of(model).inputs
         if any(None in x.shape[1:] for x in sizes):
             shapes = ", ".join(f"{x.name} {'x'.join(map(str, x.shape[1:]))}" for x in sizes)
@@ -63,15 +64,15 @@ class OriginalModel:
             load_weights(model, Path(job["weights"]))
         trace = record_model(model, job["names"])
         Path(job["trace"]).write_text(trace.to_json(), encoding="utf-8")
-        self.weights = {name: np.asarray(v.numpy()) for name, v in list_weights(model)}
+        self.weights = {name: np.asarray(v.numpy()) for name, v in published_variables(model)}
         self.trained = set(trace.trained)
 
 
-def build_model(config: Mapping[str, Any]) -> Any:
+def build_from_config(config: Mapping[str, Any]) -> Any:
     """Build the model of a configuration. Raises RefusedJob if Keras cannot."""
     keras.backend.clear_session()
     try:
-        return keras.saving.deserialize_keras_object(dict(config), safe_mode=True)
+        return keras.saving.deserialize_keras_object(copy.deepcopy(dict(config)), safe_mode=True)
     except Exception as error:  # of whatever the file says
         message = " ".join(str(error).split())[:300]
         raise RefusedJob(f"Keras cannot build it: {type(error).__name__}: {message}") from error
@@ -88,6 +89,35 @@ def load_weights(model: Any, path: Path) -> None:
             model.load_weights(file)
         except (OSError, KeyError, ValueError, TypeError, UnicodeError) as error:
             raise RefusedJob(f"its weights cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def calibrate(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
+    """Return weights whose statistics of batch norms are those of random inputs: no value grows, and no softmax is at its end."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    model = build_from_config(config)
+    named = dict(published_variables(model))
+    for name, variable in named.items():
+        variable.assign(weights[name])
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    random, graph = np.random.default_rng(0), graph_of(model)
+    inputs = [random.normal(size=(4, *x.shape[1:])).astype(x.dtype) for x in graph.inputs]
+    model(tree.pack_sequence_as(graph._inputs_struct, inputs), training=True)
+    return {name: np.asarray(variable.numpy()) for name, variable in named.items()}
+
+
+def restore_numbers(model: Any) -> None:
+    """Give layers their fixed numbers in float64: Keras rounds those of a configuration to float32 on the way."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Rescaling):
+            layer.scale, layer.offset = np.float64(layer.scale), np.float64(layer.offset)
+        elif isinstance(layer, keras.layers.Normalization) and layer.input_mean is not None:
+            for name in ("mean", "variance"):
+                exact = np.asarray(getattr(layer, f"input_{name}"), "float64")
+                shape = getattr(layer, name).shape
+                setattr(layer, name, keras.ops.convert_to_tensor(np.broadcast_to(exact, shape)))
 
 
 def draw_weights(weights: Tensors, trained: set[str], seed: int) -> Tensors:
@@ -143,7 +173,9 @@ class OriginalJob(KerasJob):
         """Return the model for inputs of the sizes of this job."""
         shapes = {name: self.arrays[f"input:{name}"].shape[1:] for name in self.job["inputs"]}
         config, _ = resize_config(self.config, {name: (shape, "") for name, shape in shapes.items()})
-        return build_model(config)
+        model = build_from_config(config)
+        restore_numbers(model)
+        return model
 
     def trained_weights(self, model: Any) -> Mapping[str, Any]:
         return {name: v for name, v in self.named_variables(model).items() if v.trainable}
@@ -152,7 +184,7 @@ class OriginalJob(KerasJob):
         return {name: v for name, v in self.named_variables(model).items() if not v.trainable}
 
     def named_variables(self, model: Any) -> dict[str, Any]:
-        named = dict(list_weights(model))
+        named = dict(published_variables(model))
         self.names = {v.path: name for name, v in named.items()}
         if len(self.names) != len(named):
             raise RefusedJob("several weights have the same path", "give the layers names of their own")

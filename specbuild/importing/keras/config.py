@@ -7,6 +7,7 @@ such as initial values, is taken away.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ WRAPPED = {"Bidirectional": ("layer", "backward_layer"), "TimeDistributed": ("la
 MAX_DEPTH = 16  # of models in models
 # What does not change what a built model computes.
 TRAINING_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+OWN_MODULE = re.compile(r"keras(\.[A-Za-z_]\w*)*")
 TENSOR = "__keras_tensor__"
 
 
@@ -107,7 +109,7 @@ class ConfigCleaner:
             if key.endswith(TRAINING_ENDINGS) or key in ("layers", "trainable", *WRAPPED.get(kind, ())):
                 continue
             if key == "dtype":  # all is compared in float64; what is no float stays
-                if kind == "InputLayer" and isinstance(value, str):
+                if kind == "InputLayer" and isinstance(value, str) and "float" not in value:
                     kept[key] = value
                 continue
             kept[key] = self.clean_value(value, where)
@@ -145,7 +147,7 @@ def is_own_class(layer: dict[str, Any]) -> bool:
     if not isinstance(module, str):
         return False
     registered = str(layer.get("registered_name") or "")
-    return (module == "keras" or module.startswith("keras.")) and ">" not in registered
+    return bool(OWN_MODULE.fullmatch(module)) and ">" not in registered
 
 
 def walk_layers(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -164,7 +166,7 @@ def list_references(structure: Any) -> list[str]:
     return [name for x in structure for name in list_references(x)] if isinstance(structure, list) else []
 
 
-def list_inputs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def index_inputs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the arguments of the input layers of the model itself by name, in the order of its inputs."""
     layers = config["config"].get("layers", ())
     named = {x["config"]["name"]: x["config"] for x in layers if x["class_name"] == "InputLayer"}
@@ -176,7 +178,7 @@ def resize_config(
     config: Mapping[str, Any], wanted: Mapping[str, tuple[Sequence[int], str]]
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Return the configuration for inputs of the wanted sizes, in their order, and the shapes of all inputs by their own names."""
-    entries = list_inputs(config)
+    entries = index_inputs(config)
     if wanted and len(wanted) != len(entries):
         raise SpecError(
             "SB961",

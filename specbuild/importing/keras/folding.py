@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from specbuild.importing.keras.call_graph import CallGraph
-from specbuild.importing.keras.layer_names import group_by_names, set_paths
+from specbuild.importing.keras.layer_names import group_by_names, place_calls
 from specbuild.importing.keras.motifs import group_motifs
 from specbuild.importing.trace import Call, ModuleCall, Trace
 
@@ -18,7 +18,7 @@ from specbuild.importing.trace import Call, ModuleCall, Trace
 def fold_trace(trace: Trace) -> Trace:
     """Return the trace with modules, and with the places of layers in them as their paths."""
     root = fold_module(trace.root)
-    return replace(trace, root=replace(root, body=tuple(set_paths(root.body, ""))))
+    return replace(trace, root=replace(root, body=tuple(place_calls(root.body, ""))))
 
 
 def fold_module(module: ModuleCall) -> ModuleCall:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from specbuild.importing.keras.call_graph import CallGraph, is_in, list_inputs, list_results
+from specbuild.importing.keras.call_graph import CallGraph, input_refs, is_in, result_refs
 from specbuild.importing.trace import Call, FunctionCall, ModuleCall, ValueRef
 
 # The beginning of a name that says which one of several blocks it is: block_1, block2a, stage_0.
@@ -113,21 +113,21 @@ def shorten_name(call: Call, start: str) -> str:
 
 def fill_gaps(graph: CallGraph, members: Sequence[Call]) -> list[Call]:
     """Add the calls between those of a block, such as activations, whose names say nothing."""
-    after: set[ValueRef] = {ref for call in members for ref in list_results(call)}
-    before: set[ValueRef] = {ref for call in members for ref in list_inputs(call)}
+    after: set[ValueRef] = {ref for call in members for ref in result_refs(call)}
+    before: set[ValueRef] = {ref for call in members for ref in input_refs(call)}
     for call in graph.calls:
-        if any(ref in after for ref in list_inputs(call)):
-            after |= set(list_results(call))
+        if any(ref in after for ref in input_refs(call)):
+            after |= set(result_refs(call))
     for call in reversed(graph.calls):
-        if any(ref in before for ref in list_results(call)):
-            before |= set(list_inputs(call))
+        if any(ref in before for ref in result_refs(call)):
+            before |= set(input_refs(call))
     gaps = [
         call
         for call in graph.calls
         if not is_in(call, members)
         and is_automatic(call)
-        and any(ref in after for ref in list_inputs(call))
-        and any(ref in before for ref in list_results(call))
+        and any(ref in after for ref in input_refs(call))
+        and any(ref in before for ref in result_refs(call))
     ]
     return [*members, *gaps]
 
@@ -145,27 +145,27 @@ def absorb_merges(graph: CallGraph, members: Sequence[Call]) -> list[Call]:
             return whole
         known = [*graph.find_inputs(whole), results[0]]
         shortcut: list[Call] = []
-        for ref in list_inputs(merge):
+        for ref in input_refs(merge):
             while ref not in known:
                 call = sources.get(ref)
                 if (
                     call is None
                     or not is_automatic(call)
                     or len(readers[ref]) > 1
-                    or len(list_inputs(call)) != 1
+                    or len(input_refs(call)) != 1
                 ):
                     return whole
                 shortcut.append(call)
-                [ref] = list_inputs(call)
+                [ref] = input_refs(call)
         whole += [*shortcut, merge]
 
 
-def set_paths(calls: Iterable[Call], path: str) -> list[Call]:
+def place_calls(calls: Iterable[Call], path: str) -> list[Call]:
     """Return calls with their names in the module at this path as dotted paths."""
     placed: list[Call] = []
     for call in calls:
         own = f"{path}.{call.path}" if path else call.path
         if isinstance(call, ModuleCall):
-            call = replace(call, body=tuple(set_paths(call.body, own)))
+            call = replace(call, body=tuple(place_calls(call.body, own)))
         placed.append(replace(call, path=own))
     return placed

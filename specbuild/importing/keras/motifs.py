@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from specbuild.importing.keras.call_graph import CallGraph, has_weights, is_in, list_inputs, list_results
+from specbuild.importing.keras.call_graph import CallGraph, has_weights, input_refs, is_in, result_refs
 from specbuild.importing.keras.layer_names import MERGES, is_automatic
 from specbuild.importing.trace import Call, FunctionCall, ModuleCall, ValueRef
 
@@ -72,7 +72,7 @@ def is_layer(call: Call) -> bool:
 
 def follow_call(graph: CallGraph, readers: dict[ValueRef, list[Call]], call: Call) -> Call | None:
     """Return the only call that reads the result of a call, if its name says nothing."""
-    [result] = list_results(call)
+    [result] = result_refs(call)
     found = readers.get(result, [])
     is_only = len(found) == 1 and result not in graph.results and is_layer(found[0])
     return found[0] if is_only else None
@@ -83,7 +83,7 @@ def follow_call(graph: CallGraph, readers: dict[ValueRef, list[Call]], call: Cal
 
 def group_parts(graph: CallGraph) -> bool:
     """Make modules of the smallest parts that come again; returns whether there were any."""
-    parts = [part for part in list_parts(graph) if any(map(has_weights, part)) or len(part) > MIN_CHAINS]
+    parts = [part for part in list_meetings(graph) if any(map(has_weights, part)) or len(part) > MIN_CHAINS]
     forms = Counter(describe_form(part) for part in parts)
     sums = [p for p in parts if part_class(p) == CLASS_NAMES["Add"] and len(p) <= MAX_SUM]
     made = False
@@ -125,14 +125,14 @@ def merge_kind(call: Call) -> str:
     return call.function if isinstance(call, FunctionCall) and call.function in MERGES else ""
 
 
-def list_parts(graph: CallGraph) -> list[list[Call]]:
+def list_meetings(graph: CallGraph) -> list[list[Call]]:
     """Return the calls from each fork to where all its branches meet, with the activation that follows."""
     sources, readers, parts = graph.find_sources(), graph.find_readers(), []
     dominators = find_dominators(graph)
     for call in graph.calls:
-        if not merge_kind(call) or len(set(list_inputs(call))) < 2:
+        if not merge_kind(call) or len(set(input_refs(call))) < 2:
             continue
-        [fork] = list_results(call)
+        [fork] = result_refs(call)
         fork_ref = dominators.get(fork)
         if fork_ref is None:
             continue
@@ -155,7 +155,7 @@ def list_between(sources: dict[ValueRef, Call], fork: ValueRef, last: Call) -> l
         if is_in(call, found):
             continue
         found.append(call)
-        waiting += [sources[ref] for ref in list_inputs(call) if ref != fork and ref in sources]
+        waiting += [sources[ref] for ref in input_refs(call) if ref != fork and ref in sources]
     return found
 
 
@@ -164,11 +164,11 @@ def find_dominators(graph: CallGraph) -> dict[ValueRef, ValueRef | None]:
     above: dict[ValueRef, ValueRef | None] = {}
     depths: dict[ValueRef, int] = {}
     for call in graph.calls:
-        inputs = list(dict.fromkeys(list_inputs(call)))
+        inputs = list(dict.fromkeys(input_refs(call)))
         common: ValueRef | None = inputs[0] if inputs else None
         for ref in inputs[1:]:
             common = meet_above(common, ref, above, depths)
-        for ref in list_results(call):
+        for ref in result_refs(call):
             above[ref] = common
             depths[ref] = 0 if common is None else depths.get(common, 0) + 1
     return above
@@ -197,8 +197,8 @@ def describe_form(part: Sequence[Call]) -> tuple[Any, ...]:
     form = []
     for i, call in enumerate(part):
         kind = call.function if isinstance(call, FunctionCall) else describe_module(call)
-        form.append((kind, tuple(places.get(ref, -1) for ref in list_inputs(call))))
-        places |= dict.fromkeys(list_results(call), i)
+        form.append((kind, tuple(places.get(ref, -1) for ref in input_refs(call))))
+        places |= dict.fromkeys(result_refs(call), i)
     return tuple(form)
 
 

@@ -10,12 +10,12 @@ def unite_padding(instance: Instance) -> None:
         if step.op != "conv" or step.attributes.get("padding") != 0 or len(step.sources) != 1:
             continue
         pad = step.sources[0].step
-        if not isinstance(pad, Step) or pad.op != "pad" or count_reads(instance, pad) != 1:
+        if not isinstance(pad, Step) or pad.op != "pad" or count_step_reads(instance, pad) != 1:
             continue
-        amounts = set(pad.attributes["padding"].values())
-        if len(amounts) != 1 or not all(isinstance(n, int) for n in amounts) or not is_whole(pad, step):
+        amounts = list(pad.attributes["padding"].values())
+        amount = amounts[0]
+        if not isinstance(amount, int) or any(n != amount for n in amounts) or not is_whole(pad, step):
             continue
-        [amount] = amounts
         step.sources = list(pad.sources)
         instance.steps.remove(pad)
         kernel, dilation = step.attributes["kernel"], step.attributes.get("dilation", 1)
@@ -31,6 +31,6 @@ def is_whole(pad: Step, conv: Step) -> bool:
     return set(pad.attributes["padding"]) == set(over)
 
 
-def count_reads(instance: Instance, step: Step) -> int:
+def count_step_reads(instance: Instance, step: Step) -> int:
     sources: list[ValueSource] = [*(s for other in instance.steps for s in other.sources), *instance.outputs]
     return sum(source.step is step for source in sources)

@@ -22,12 +22,12 @@ BATCH = 3  # samples in the recorded pass; the proof uses another number
 SEED_STATE = "seed_generator"  # the random state of a dropout layer, which is not a weight
 
 
-def list_weights(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def published_variables(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the variables of a model with their published names: the layer's place in the model, and the name in the layer."""
     for layer in model.layers:
         place = f"{path}{layer.name}"
         if is_model(layer):
-            yield from list_weights(layer, f"{place}/")
+            yield from published_variables(layer, f"{place}/")
         else:
             for own, variable in own_variables(layer):
                 yield f"{place}/{own}", variable
@@ -85,7 +85,7 @@ class GraphRecorder:
         def take(i: int) -> Any:
             return lambda x: known[x._keras_history][i] if isinstance(x, keras.KerasTensor) else x
 
-        given = [x for x in tree.flatten([node.arguments.args, node.arguments.kwargs]) if is_tensor(x)]
+        given = [x for x in tree.flatten([node.arguments.args, node.arguments.kwargs]) if is_symbolic(x)]
         place = f"{path}{operation.name}"
         self.counts[place] = self.counts.get(place, -1) + 1
         if is_model(operation):
@@ -111,7 +111,7 @@ class GraphRecorder:
         ]
         numbers = [self.add_value(x) for x in outputs]
         refs_of = tree.map_structure(
-            lambda x: ValueRef(known[x._keras_history][0]) if is_tensor(x) else x,
+            lambda x: ValueRef(known[x._keras_history][0]) if is_symbolic(x) else x,
             [list(node.arguments.args), dict(node.arguments.kwargs)],
         )
         keywords = {k: v for k, v in refs_of[1].items() if v is not None}
@@ -138,7 +138,7 @@ class GraphRecorder:
         )
 
 
-def is_tensor(value: Any) -> bool:
+def is_symbolic(value: Any) -> bool:
     return isinstance(value, keras.KerasTensor)
 
 
@@ -198,7 +198,7 @@ def record_model(model: Any, names: Sequence[str]) -> Trace:
         tuple(names),
         has_weights=True,
     )
-    weights = dict(list_weights(model))
+    weights = dict(published_variables(model))
     return Trace(
         BATCH,
         tuple(recorder.values),

@@ -23,6 +23,7 @@ from specbuild.backends.torch.ops import (
     shape,
     sorting,
     table,
+    unfinished,
 )
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "shape",
     "sorting",
     "table",
+    "unfinished",
 ]

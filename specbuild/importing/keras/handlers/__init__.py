@@ -1,9 +1,9 @@
 """The handlers of Keras: each module registers its own in the table."""
 
 from specbuild.importing.keras.handlers import (  # noqa: F401  # they register their functions
-    attention,
     convolution,
     elementwise,
+    multihead,
     norm,
     pooling,
     recurrent,

@@ -6,7 +6,7 @@ from typing import Any
 
 from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.keras.handlers.registry import (
-    add_activation,
+    append_activation,
     lowers,
     own_weights,
     require_channels_last,
@@ -67,7 +67,7 @@ def lower_conv_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     weights = own_weights(call, kernel="kernel", bias="bias")
     name = low.relative_path(call.path)
     value = add_conv(low, call, window, s["filters"], options, weights, name)
-    return add_activation(low, value, s["activation"])
+    return append_activation(low, value, s["activation"])
 
 
 @lowers("DepthwiseConv1D", "DepthwiseConv2D")
@@ -80,7 +80,7 @@ def lower_depthwise(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     weights = own_weights(call, kernel="kernel", bias="bias")
     name = low.relative_path(call.path)
     value = add_conv(low, call, window, inputs * s["depth_multiplier"], options, weights, name)
-    return add_activation(low, value, s["activation"])
+    return append_activation(low, value, s["activation"])
 
 
 @lowers("SeparableConv1D", "SeparableConv2D")
@@ -96,7 +96,7 @@ def lower_separable(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     weights = own_weights(call, kernel="pointwise_kernel", bias="bias")
     window = Window.find(low, value, count, channels_last=True)
     value = add_conv(low, call, window, s["filters"], {"kernel": 1}, weights, f"{name}.pointwise")
-    return add_activation(low, value, s["activation"])
+    return append_activation(low, value, s["activation"])
 
 
 @lowers("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
@@ -128,7 +128,7 @@ def lower_conv_transpose_layer(low: Lowerer, call: FunctionCall, x: Any) -> Name
         name=low.relative_path(call.path),
         weights=weights,
     )
-    return add_activation(low, value, s["activation"])
+    return append_activation(low, value, s["activation"])
 
 
 @lowers("Dense")
@@ -142,7 +142,7 @@ def lower_dense(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
         attributes["over"] = axis
     sizes, name = {axis: call.settings["units"]}, low.relative_path(call.path)
     value = low.emit("linear", [value], attributes, sizes=sizes, name=name, weights=weights)
-    return add_activation(low, value, call.settings["activation"])
+    return append_activation(low, value, call.settings["activation"])
 
 
 @lowers("Embedding")

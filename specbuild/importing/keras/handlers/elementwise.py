@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from specbuild.importing.handler_table import per_axis
-from specbuild.importing.keras.handlers.registry import add_activation, lowers, own_weights
+from specbuild.importing.keras.handlers.registry import append_activation, lowers, own_weights
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
@@ -44,7 +44,7 @@ def lower_activation(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     name = call.settings["activation"]
     if name == "softmax":
         return add_softmax(low, low.value(x), -1)
-    return add_activation(low, low.value(x), name)
+    return append_activation(low, low.value(x), name)
 
 
 def add_softmax(low: Lowerer, value: NamedValue, dim: int) -> NamedValue:
@@ -134,7 +134,7 @@ def register_function(name: str, op: str) -> None:
         return low.emit(op, [low.value(x)])
 
 
-def register_reduction(name: str, op: str) -> None:
+def register_reducer(name: str, op: str) -> None:
     @lowers(f"ops.{name}")
     def lower_reduction(low: Lowerer, call: FunctionCall, x: Any, **options: Any) -> NamedValue:
         given = {**call.settings, **options}
@@ -148,7 +148,7 @@ for _name, _op in ARITHMETIC.items():
 for _name, _op in FUNCTIONS.items():
     register_function(_name, _op)
 for _name, _op in REDUCTIONS.items():
-    register_reduction(_name, _op)
+    register_reducer(_name, _op)
 
 
 @lowers("CustomScaleLayer")

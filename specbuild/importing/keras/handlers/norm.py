@@ -146,7 +146,7 @@ def lower_fixed_norm(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     return value
 
 
-def write_float(number: float) -> str:
+def write_initial(number: float) -> str:
     text = repr(float(number))
     return text.replace("e-0", "e-").removesuffix(".0")
 
@@ -186,7 +186,7 @@ def lower_rescaling(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
 def lower_layer_scale(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     value, axis = require_axis(low, low.value(x), -1)
     [published] = call.settings["weights"].values()
-    initial = f"constant({write_float(call.settings['init_values'])})"
+    initial = f"constant({write_initial(call.settings['init_values'])})"
     name = low.relative_path(call.path)
     weight = add_vector(low, Published(published), axis, value.axes[axis], name, initial)
     return combine_values(low, "multiply", value, weight)

@@ -46,7 +46,7 @@ def own_weights(call: FunctionCall, **slots: str) -> dict[str, Published]:
     return {slot: Published(held[name]) for slot, name in slots.items() if name in held}
 
 
-def add_activation(low: Lowerer, value: NamedValue, name: Any) -> NamedValue:
+def append_activation(low: Lowerer, value: NamedValue, name: Any) -> NamedValue:
     """Add the activation that a layer applies at its end. Raises Unsupported for one that is not known."""
     if name in (None, "linear"):
         return value
