@@ -25,7 +25,9 @@ def plan_block(name: str, instances: Sequence[Instance], plans: Plans) -> BlockP
     rows = align_instances(instances, plans.names())
     outputs = SourceMatcher(instances, rows).match_all()
     relations = Relations(instances)
-    for row in sorted(rows, key=lambda row: len(row.steps) < len(instances)):  # what all have, first
+    # Without words of an author, those of the rows that all instances have come first.
+    has_words = bool(relations.arguments)
+    for row in sorted(rows, key=lambda row: not has_words and len(row.steps) < len(instances)):
         row.attributes = express_attributes(row, relations, plans, instances)
     nodes = build_tree(rows, plans, len(instances), relations, [e.name for e in instances[0].inputs])
     set_conditions(rows, nodes, len(instances), relations)

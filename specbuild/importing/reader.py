@@ -54,6 +54,10 @@ class ModelReader:
         shapes = {name: [list(sizes), dtype] for name, (sizes, dtype) in inputs.items()}
         return {"source": source, "settings": dict(settings), "inputs": shapes}
 
+    def find_rounding(self, trace: Trace) -> str:
+        """Return what the framework computes in float32 even if it is asked for float64, as words for the report."""
+        return ""
+
     def name_source(self, source: str) -> str:
         """Return a source as the spec tells it."""
         return source

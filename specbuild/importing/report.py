@@ -77,6 +77,8 @@ def describe_proof(proof: Proof) -> list[str]:
         if proof.parameters == proof.original_parameters
         else f"{word} in float64: {found}; {proof.parameters:,} parameters, not {proof.original_parameters:,}"
     ]
+    if proof.rounding:
+        lines.append(f"compared to 1e-5: the original computes {proof.rounding} in float32")
     if proof.training:
         lines.append(f"not compared in training, where the original fails on this input: {proof.training}")
     lines.append(
@@ -122,4 +124,5 @@ def proof_record(proof: Proof) -> dict[str, Any]:
         "original_parameters": proof.original_parameters,
         "larger_image": proof.image,
         "training": proof.training,
+        "rounding": proof.rounding,
     }

@@ -99,6 +99,7 @@ def calibrate(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
     named = dict(published_variables(model))
     for name, variable in named.items():
         variable.assign(weights[name])
+    settle_statistics(model)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
@@ -106,6 +107,13 @@ def calibrate(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
     inputs = [random.normal(size=(4, *x.shape[1:])).astype(x.dtype) for x in graph.inputs]
     model(tree.pack_sequence_as(graph._inputs_struct, inputs), training=True)
     return {name: np.asarray(variable.numpy()) for name, variable in named.items()}
+
+
+def settle_statistics(model: Any) -> None:
+    """Let layers of normalization compute with the mean and variance that were assigned to them."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            layer.finalize_state()
 
 
 def restore_numbers(model: Any) -> None:
@@ -167,7 +175,9 @@ class OriginalJob(KerasJob):
         return results
 
     def load_model(self, scope: Mapping[str, Any]) -> Any:
-        return super().load_model({self.job["model"]: None})
+        model = super().load_model({self.job["model"]: None})
+        settle_statistics(model)
+        return model
 
     def create_model(self, model_class: Any) -> Any:
         """Return the model for inputs of the sizes of this job."""

@@ -10,7 +10,7 @@ from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend.names import IDENTIFIER, find_name_problem
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.reader import ModelReader
-from specbuild.importing.trace import Trace
+from specbuild.importing.trace import FunctionCall, Trace, walk_calls
 from specbuild.runtimes.worker_jobs import Job
 
 IMAGE_DIMENSIONS = 4  # of a batch of images
@@ -32,6 +32,14 @@ class KerasReader(ModelReader):
         config, shapes = resize_config(read_config(path), inputs)
         names = list(inputs) or name_inputs(shapes)
         return {"config": config, "weights": str(path.resolve()), "names": names}
+
+    def find_rounding(self, trace: Trace) -> str:
+        kinds = {
+            call.function
+            for call in walk_calls(trace.root)
+            if isinstance(call, FunctionCall) and call.settings.get("interpolation") == "bilinear"
+        }
+        return " and ".join(sorted(kinds))
 
     def name_source(self, source: str) -> str:
         return Path(source).name
