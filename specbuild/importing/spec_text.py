@@ -273,7 +273,7 @@ def write_spec(model_name: str, plans: Plans, doc: str = "", weights: Sequence[s
         lines.append(f"  {entry.name}: {write_scalar(content)}")
     writer = BlockWriter(model, plans)
     lines += ["", "steps:", *writer.write_nodes(model.nodes, 2)]
-    if outputs := write_outputs(writer):
+    if outputs := write_result_names(writer):
         lines += ["", f"outputs: {outputs}"]
     if weights:
         lines += ["", "weights:", *weights]
@@ -290,7 +290,7 @@ def write_block(plan: BlockPlan, plans: Plans) -> Iterator[str]:
     writer = BlockWriter(plan, plans)
     yield "    steps:"
     yield from writer.write_nodes(plan.nodes, 6)
-    if outputs := write_outputs(writer):
+    if outputs := write_result_names(writer):
         yield f"    outputs: {outputs}"
 
 
@@ -315,7 +315,7 @@ def order_axes(axes: list[str]) -> list[str]:
     return axes if is_map or "C" not in axes else [*(a for a in axes if a != "C"), "C"]
 
 
-def write_outputs(writer: BlockWriter) -> str:
+def write_result_names(writer: BlockWriter) -> str:
     """Return what a block or model gives, if it is not the value of its last step."""
     outputs, last = writer.plan.outputs, len(writer.rows) - 1
     if len(outputs) == 1 and outputs[0] == RowSource("row", last):
