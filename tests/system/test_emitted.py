@@ -82,9 +82,11 @@ def checks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Checks(models, tmp_path_factory.mktemp("emitted"))
 
 
-def failures(script: str, jobs: Path, **environment: str) -> dict[str, str]:
+def failures(script: str, jobs: Path, *tools: str, **environment: str) -> dict[str, str]:
     env = {**os.environ, **ENVIRONMENT, **environment}
-    done = subprocess.run([sys.executable, CHECKS / script, jobs], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, CHECKS / script, jobs, *tools], env=env, capture_output=True, text=True
+    )
     line = next((line for line in done.stdout.splitlines() if line.startswith("FAILURES ")), None)
     assert line is not None, done.stderr[-3000:]
     found: dict[str, str] = json.loads(line.removeprefix("FAILURES "))
@@ -100,3 +102,56 @@ def test_torch_files(checks: Checks, name: str) -> None:
 @pytest.mark.parametrize("name", SPECS_BY_NAME)
 def test_keras_files(checks: Checks, name: str, runtime: str) -> None:
     assert checks.failures_of(name, "keras_checks.py", KERAS_BACKEND=runtime) == {}
+
+
+ODD = """
+specbuild: 1
+model: Odd
+inputs: {x: {C: 8, H: 8, W: 8}, y: {C: 8, H: 8, W: 8}, words: {T: 5, C: 6}, seen: {axes: {S: 5}, dtype: bool}}
+steps:
+  - {Up: , from: x, as: up}
+  - {Join: , from: {xs: [x, y]}, as: join}
+  - {Read: , from: {x: words}, as: read1}
+  - {Read: , from: {x: words, mask: seen}, as: read2}
+  - {mean: {over: T}, from: read1, as: first}
+  - {Cell: , scan: T, from: {x: words, state: first}, as: scanned}
+outputs: [up, join, read2, scanned.seen]
+blocks:
+  Up:
+    inputs: {x: [C, H, W]}
+    steps:
+      - resize: {scale: 2, mode: nearest}
+      - gelu
+      - max_pool: {kernel: 3, padding: 1, stride: 2}
+  Join:
+    inputs: {xs: {each: [C, H, W]}}
+    steps:
+      - add: [xs.*]
+      - conv: {channels: 4, kernel: 3, padding: same}
+      - {do: [{Up: }, {conv: {channels: 3, kernel: 1}}, relu], as: refine}
+  Read:
+    inputs: {x: [T, C], mask: {axes: [S], dtype: bool, optional: true}}
+    steps:
+      - MultiHeadAttention: {heads: 2, x: x, mask: mask}
+      - layer_norm: {over: C}
+  Cell:
+    inputs: {x: [C], state: [C]}
+    steps:
+      - concat: [x, state]
+      - linear: {features: state.C}
+      - {tanh: , as: next}
+    outputs: {state: next, seen: next}
+"""
+
+
+def test_keras_loads_every_kind_of_block(tmp_path: Path) -> None:
+    """Layers without weights, lists, optional inputs and cells are built before they are called, in their own precision."""
+    jobs = tmp_path / "jobs.json"
+    jobs.write_text(json.dumps([job("odd", build_graph(ODD), tmp_path)]))
+    tools = ("loads_quietly", "keeps_its_precision", "clones", "gives_features")
+    assert (
+        failures(
+            "keras_tools.py", jobs, *tools, KERAS_BACKEND="tensorflow", PYTHONPATH=str(CHECKS.parents[2])
+        )
+        == {}
+    )

@@ -52,21 +52,24 @@ def layer_reference(class_spec: ClassSpec, layer_name: str, holder: Expr) -> Exp
     return Name(f"self.{name}") if holder == Name("self") else Attribute(holder, name)
 
 
-def emit_layer(member: Member, name: Expr) -> Expr:
-    """Return the code that creates a layer or a row of layers. Its weight paths begin with `name`."""
+def emit_layer(member: Member, name: Expr, **more: Expr) -> Expr:
+    """Return the code that creates a layer or a row of layers. Its weight paths begin with `name`.
+
+    `more` are further arguments of each layer.
+    """
     if isinstance(member, Construction):
-        return emit_construction(member, name=name)
+        return emit_construction(member, **more, name=name)
     if isinstance(member, LayerRow):
         row = member.members
         if member.names is not None:
             members = zip(member.names, row_members(row), strict=True)
-            layers: tuple[Expr, ...] = tuple(emit_layer(m, Literal(own)) for own, m in members)
+            layers: tuple[Expr, ...] = tuple(emit_layer(m, Literal(own), **more) for own, m in members)
         elif is_layer_list(member):
             return emit_list(
-                emit_row(row, lambda m, i: emit_layer(m, indexed_name(name, i)), uses_index=True)
+                emit_row(row, lambda m, i: emit_layer(m, indexed_name(name, i), **more), uses_index=True)
             )
         else:
-            layers = emit_row(row, lambda m, i: emit_layer(m, index_text(i)), uses_index=True)
+            layers = emit_row(row, lambda m, i: emit_layer(m, index_text(i), **more), uses_index=True)
         return Call(Name("keras.Sequential"), (emit_list(layers),), (("name", name),))
     assert not isinstance(member, ComputedTable)
     return member

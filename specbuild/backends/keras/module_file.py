@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from specbuild.backends.keras.build_method import BuildMethods
 from specbuild.backends.keras.dynamic_sizes import cast_table, convert_table_sizes, read_dynamic_sizes
 from specbuild.backends.keras.layers import (
     attribute_name,
@@ -19,7 +20,6 @@ from specbuild.backends.module_parts import (
     class_docstring,
     constructor_parameters,
     emit_computed,
-    emit_construction,
     flag_conditions,
     flag_name,
     frozen_parts,
@@ -29,7 +29,7 @@ from specbuild.backends.module_parts import (
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.input_sizes import compute_tables
-from specbuild.codegen.statements import StatementWriter, call_parameters, qualify_code
+from specbuild.codegen.statements import StatementWriter, call_parameters
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -55,6 +55,7 @@ IMPORTS = {
     "layers": "from keras import layers",
     "ops": "from keras import ops",
 }
+DTYPE = Name("self.dtype_policy")  # the layers of a block compute in its precision
 
 
 def build_module(
@@ -63,7 +64,8 @@ def build_module(
     """Return the file with these classes and the helpers that they use."""
     *blocks, model = class_specs
     frozen_classes = {name for step, _ in frozen_parts(model) for name in called_functions(step.member)}
-    classes = (build_class(c, package=model.name, is_frozen=c.name in frozen_classes) for c in blocks)
+    build_methods = BuildMethods()
+    classes = (build_class(c, model.name, c.name in frozen_classes, build_methods) for c in blocks)
     return assemble_module((*classes, ModelFunction(model, helpers).build()), helpers, IMPORTS, doc, header)
 
 
@@ -80,12 +82,12 @@ def registration_decorator(package: str) -> Call:
     return Call(Name("keras.saving.register_keras_serializable"), (), (("package", Literal(package)),))
 
 
-def build_class(class_spec: ClassSpec, package: str, is_frozen: bool) -> Class:
+def build_class(class_spec: ClassSpec, package: str, is_frozen: bool, build_methods: BuildMethods) -> Class:
     """Return the class of a block. `is_frozen` says that the model has frozen instances of it."""
     class_spec = read_dynamic_sizes(compute_tables(convert_table_sizes(class_spec), cast_table))
     methods = (
         build_init(class_spec, is_frozen),
-        build_own_weights(class_spec),
+        build_methods.write(class_spec),
         build_forward(class_spec),
         build_config(class_spec),
     )
@@ -132,35 +134,12 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
                 value = Call(Name("ops.cast"), (value, Name("self.compute_dtype")))
             statements += [*before, Assign(f"self.{attribute_name(step)}", value)]
             continue
-        layer = emit_layer(step.member, Literal(attribute_name(step)))
+        layer = emit_layer(step.member, Literal(attribute_name(step)), dtype=DTYPE)
         if step.key in class_spec.flags:
-            layer = Conditional(class_spec.flags[step.key], layer, Call(Name("layers.Identity")))
+            identity = Call(Name("layers.Identity"), (), (("dtype", DTYPE),))
+            layer = Conditional(class_spec.flags[step.key], layer, identity)
         statements.append(Assign(f"self.{attribute_name(step)}", layer))
     return statements
-
-
-def build_own_weights(class_spec: ClassSpec) -> Function | None:
-    """Return the method `build`, which creates the block's own weights; None if it has none.
-
-    Keras gives a weight its full path only if `build` creates it.
-    """
-    body: list[Statement] = []
-    for step in class_spec.steps:
-        if is_weight(step):
-            assert isinstance(step.member, Construction)
-            weight = emit_construction(step.member, name=Literal(attribute_name(step)))
-            body.append(Assign(f"self.{attribute_name(step)}", qualify_code(weight, class_spec, "self")))
-    if not body:
-        return None
-    inputs = list(class_spec.arguments)
-    shapes = [f"{name}_shape" for name in inputs] if len(inputs) > 1 else ["input_shape"]
-    body.append(Assign("self.built", Literal(True)))
-    optional = [name in class_spec.optional_arguments for name in inputs]
-    parameters = (
-        Parameter(shape, None, Literal(None) if is_optional else None)
-        for shape, is_optional in zip(shapes, optional, strict=True)
-    )
-    return Function("build", (Parameter("self"), *parameters), None, "", tuple(body))
 
 
 def build_forward(class_spec: ClassSpec) -> Function:

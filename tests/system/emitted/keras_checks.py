@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def other_batch_sizes(subject: Subject) -> None:
 
 
 def saves_and_reloads(subject: Subject) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*(unbuilt|build\\(\\)).*")
         path = Path(folder) / "model.keras"
         subject.model.save(path)
         again = keras.models.load_model(path)

@@ -10,7 +10,8 @@ class DroppedAttention(layers.Layer):
 
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
-        self.dropout = layers.Dropout(rate)
+        self.supports_masking = True
+        self.dropout = layers.Dropout(rate, dtype=self.dtype_policy)
 
     def call(
         self, query, key, value, bias=None, mask=None, scale=None, is_causal=False

@@ -1,0 +1,173 @@
+"""Run as a program: what Keras' own tools make of every emitted file; failures are printed as JSON.
+
+`keras_tools.py JOBS [TOOL ...]`: without names, every tool.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from tests.system.emitted.keras_checks import Subject, arrays, inputs, made
+
+
+def assert_same(a: Any, b: Any, tolerance: float = 1e-5) -> None:
+    for x, y in zip(arrays(a), arrays(b), strict=True):
+        np.testing.assert_allclose(x.astype("float64"), y.astype("float64"), rtol=tolerance, atol=tolerance)
+
+
+def loaded(model: Any) -> Any:
+    """The model after it was written and read; a warning of Keras that something is not built is an error."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*(unbuilt|build\\(\\)).*")
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return keras.models.load_model(path)
+
+
+def loads_quietly(subject: Subject) -> None:
+    x, ys = subject.run(3)
+    assert_same(ys, loaded(subject.model)(x, training=False))
+
+
+def keeps_its_precision(subject: Subject) -> None:
+    """Written under one policy and read under the other: the same layers compute in the same types."""
+    x = inputs(subject.job, 2)
+    for mine, other in (("mixed_bfloat16", "float32"), ("float32", "mixed_bfloat16")):
+        try:
+            keras.config.set_dtype_policy(mine)
+            model = made(subject.job)
+            ys = model(x, training=False)
+            keras.config.set_dtype_policy(other)
+            again = loaded(model)
+            assert_same(ys, again(x, training=False), 1e-6)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+
+def clones(subject: Subject) -> None:
+    x, ys = subject.run(3)
+    clone = keras.models.clone_model(subject.model)
+    clone.set_weights(subject.model.get_weights())
+    assert_same(ys, clone(x, training=False))
+
+
+def gives_features(subject: Subject) -> None:
+    """A model of the outputs of every layer, found by its name."""
+    model, (x, _) = subject.model, subject.run(3)
+    outputs = [model.get_layer(layer.name).output for layer in model.layers]
+    keras.Model(model.inputs, outputs)(x, training=False)
+
+
+def exports_to_saved_model(subject: Subject) -> None:
+    import tensorflow as tf
+
+    x, ys = subject.run(3)
+    with tempfile.TemporaryDirectory() as folder:
+        subject.model.export(folder, verbose=False)
+        served = tf.saved_model.load(folder).serve(x)
+    assert_same(ys, served, 1e-4)
+
+
+def exports_to_litert(subject: Subject) -> None:
+    """Only built-in operations; the same numbers."""
+    import tensorflow as tf
+
+    x, ys = subject.run(1)
+    concrete = tf.function(lambda *xs: subject.model(list(xs) if len(xs) > 1 else xs[0], training=False))
+    signature = [tf.TensorSpec((1, *i.shape[1:]), i.dtype) for i in subject.model.inputs]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [concrete.get_concrete_function(*signature)], subject.model
+    )
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    given = x if isinstance(x, list) else [x]
+    names = [d["name"] for d in interpreter.get_input_details()]
+    details = interpreter.get_input_details()
+    order = sorted(range(len(names)), key=lambda i: names[i])
+    for value, i in zip(given, order if len(given) > 1 else [0], strict=True):
+        interpreter.set_tensor(details[i]["index"], value)
+    interpreter.invoke()
+    found = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    if len(found) == 1:
+        assert_same(ys, found, 1e-3)
+
+
+def quantizes(subject: Subject) -> None:
+    model = made(subject.job)
+    model.set_weights(subject.model.get_weights())
+    x, _ = subject.run(3)
+    model.quantize("int8")
+    assert all(np.isfinite(y).all() for y in arrays(model(x, training=False)) if y.dtype.kind == "f")
+
+
+def takes_any_size(subject: Subject) -> None:
+    """Images whose sides are not given: the same numbers, where the network allows it."""
+    if not any(len(shape) > 2 for shape, _ in subject.job["keras_inputs"]):
+        return
+    shapes = {
+        f"{i.name}_shape": (*((None,) * (len(i.shape) - 2)), i.shape[-1])
+        for i in subject.model.inputs
+        if len(i.shape) > 3
+    }
+    scope: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(Path(subject.job["keras"]).read_text(), subject.job["keras"], "exec"), scope)
+    model = scope[subject.job["model"]](**shapes)
+    model.set_weights(subject.model.get_weights())
+    x, ys = subject.run(3)
+    assert_same(ys, model(x, training=False))
+
+
+Tool = Callable[[Subject], None]
+TOOLS: tuple[Tool, ...] = (
+    loads_quietly,
+    keeps_its_precision,
+    clones,
+    gives_features,
+    takes_any_size,
+    quantizes,
+    exports_to_saved_model,
+    exports_to_litert,
+)
+
+
+def main(jobs: Path, chosen: list[str]) -> None:
+    failures = {}
+    tools = [tool for tool in TOOLS if not chosen or tool.__name__ in chosen]
+    gc.freeze()
+    for job in json.loads(jobs.read_text()):
+        keras.backend.clear_session()
+        try:
+            subject = Subject(job)
+        except Exception as error:
+            failures[f"{job['name']}: construction"] = f"{type(error).__name__}: {error}"[:600]
+            continue
+        for tool in tools:
+            begin = time.monotonic()
+            try:
+                tool(subject)
+            except Exception as error:  # every failure of every job is reported
+                told = f"{type(error).__name__}: {error}"
+                failures[f"{job['name']}: {tool.__name__}"] = told[:600]
+                print(job["name"], tool.__name__, told[:400].replace("\n", " "), file=sys.stderr, flush=True)
+            print(
+                f"{job['name']} {tool.__name__} {time.monotonic() - begin:.1f}", file=sys.stderr, flush=True
+            )
+    print("FAILURES " + json.dumps(failures))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
