@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Backend:
     calls_need_input: bool = False
     # Whether the code of a model, not only that of blocks, reads sizes when it runs.
     models_read_sizes: bool = True
+    scans_free_sizes: bool = True  # whether the axis of a scan can have any size
     needs_loader: bool = True  # whether a file needs code to load what `specbuild weights` writes
     # Whether `repeat` and `do` become rows of layers (LayerRow, such as nn.Sequential); if not, every layer is an
     # attribute, and the file is longer.
@@ -208,6 +210,19 @@ class Backend:
             hint = f"in a checkout of specbuild: pip install '.[{self.extra}]'"
         return missing_package(self.name, module, hint)
 
+    @cached_property
+    def size_readers(self) -> frozenset[str]:
+        """The functions among the helpers that read sizes of their arguments, themselves or by another one."""
+        sources = {name: x for name, x in self.helper_sources().items() if not name[0].isupper()}
+        found = {name for name, source in sources.items() if re.search(r"\bshape[\[(]", source)}
+        while more := {
+            name
+            for name, source in sources.items()
+            if name not in found and found & set(re.findall(r"\w+(?=[(])", source))
+        }:
+            found |= more
+        return frozenset(found)
+
     def helper_sources(self) -> dict[str, str]:
         """Return the source of each helper class and function that a file may contain, by name.
 
@@ -230,6 +245,7 @@ class Backend:
             if helpers.get(name, definition) != definition:
                 raise ValueError(f"{self.name} already has a helper {name!r}")
             self.extra_helpers[name] = definition
+        self.__dict__.pop("size_readers", None)
 
 
 def module_of(writer: Writer) -> str:

@@ -303,7 +303,10 @@ def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> 
     checks = find_size_checks(lowered.block, [step.member for step in steps])
     if table.free_sizes is not None:
         members = ((step.node, step.member) for step in steps)
-        refuse_fixed_sizes(lowered.block, members, table.free_sizes.of_block(lowered.block))
+        free = table.free_sizes.of_block(lowered.block)
+        refuse_fixed_sizes(lowered.block, members, free)
+        # what else is free is not what a size of a step follows from
+        checks = {x: size for x, size in checks.items() if (x.source, x.axis) not in free or not x.is_fixed}
     steps = [fix_step_sizes(step, lowered.block) for step in steps]
     if is_model:
         lowered = replace(lowered, declared_sizes=declare_sizes(lowered.block))

@@ -217,6 +217,11 @@ class LoweringBackend(Protocol):
     calls_need_input: bool
     has_rows: bool
     models_read_sizes: bool  # whether the code of a model, not only that of blocks, reads sizes when it runs
+    scans_free_sizes: bool  # whether the axis of a scan can have any size
+
+    @property
+    def size_readers(self) -> frozenset[str]: ...  # helpers that read sizes of their arguments
+
     scan_function: str  # the helper that applies a block to one position after another; "" if there is none
 
     def natural_order(self, x: TensorType) -> tuple[str, ...]: ...
@@ -557,35 +562,44 @@ class BlockLowering:
 
     def add_node_step(self, node: Node, step: LoweredStep) -> None:
         """Add the step of a graph node, with the name, condition and comment that the author gave it."""
-        self.check_sizes_known(node, step.call)
+        self.check_sizes_known(node, step.call, step.member)
         described = replace(step, named=node.has_own_name, when=node.when, doc=node.doc, node=node.name)
         self.add_step(described, node.type)
 
-    def check_sizes_known(self, node: Node | None, code: Expr) -> None:
+    def check_sizes_known(self, node: Node | None, code: Expr, member: Member | None = None) -> None:
         """Raise SB601 if the code of a model reads a size that can be any, and the backend cannot do this."""
         block = self.block
         if self.backend.models_read_sizes or not block.free_axes:
             return
         sources = {**runtime_sizes(block), **block.step_sizes}
-        if any(sources.get(name) in block.free_axes for name in list_names(code)) or any(
-            self.is_free_shape(part) for part in walk_expression(code)
+        codes = (code, member) if isinstance(member, ComputedTable) else (code,)
+        names = [name for x in codes for name in list_names(x)]
+        if any(sources.get(name) in block.free_axes for name in names) or any(
+            self.reads_free_size(part) for part in walk_expression(code)
         ):
             at = block.at if node is None else node.at
             message = f"{self.backend.name} cannot express this for sizes that can be any: the function that makes a "
             message += "model does not know them"
             raise at.error("SB601", message, "put this step into a block, which becomes a layer")
 
-    def is_free_shape(self, part: Expr) -> bool:
+    def reads_free_size(self, part: Expr) -> bool:
         """Return whether code reads a size that can be any from the shape of a value."""
         match part:
             case Index(Attribute(ValuePlaceholder(number), "shape"), (dims,)):
-                key = self.value_keys[number]
-                layout, ref = self.values[key].layout, key.partition("~")[0]
-                axes = [*(("",) if layout.batched else ()), *layout.order]
-                if isinstance(dims, Literal) and isinstance(dims.value, int):
-                    axes = [axes[dims.value]]
-                return any((ref, axis) in self.block.free_axes for axis in axes)
+                free = self.free_dims(number)
+                is_single = isinstance(dims, Literal) and isinstance(dims.value, int)
+                return free[dims.value] if is_single else any(free)  # type: ignore[union-attr,index]
+            case Call(Name(function), args) if function in self.backend.size_readers:
+                return any(any(self.free_dims(number)) for x in args for number in input_numbers(x))
         return False
+
+    def free_dims(self, number: int) -> list[bool]:
+        """Return for each dimension of a value whether its size can be any."""
+        key = self.value_keys[number]
+        steps = (step.layout for step in reversed(self.steps) if step.key == key)
+        layout = self.values[key].layout if key in self.values else next(steps)
+        axes = [*([""] if layout.batched else []), *layout.order]
+        return [(key.partition("~")[0], axis) in self.block.free_axes for axis in axes]
 
     def add_step(self, step: LoweredStep, type_: TensorType) -> None:
         self.steps.append(step)

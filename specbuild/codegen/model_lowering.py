@@ -63,6 +63,7 @@ def lower_model(model: Block, backend: LoweringBackend) -> LoweredModel:
     axis order, and with a batch if its code depends on that, so that one class can serve them. Raises SB601
     for an op that the backend cannot express.
     """
+    refuse_free_scans(model, backend)
     layouts = tuple(Layout(backend.natural_order(x), (), x.batched) for x in model.inputs.values())
     policy = CallPolicy()
     nodes = [node for block in distinct_blocks(model) for node in block.nodes]
@@ -148,6 +149,20 @@ class ModelLowering:
             if not has_equal_steps(lowered, trial.lower_block(lowered.block, layouts)):
                 return names
         return set()
+
+
+def refuse_free_scans(model: Block, backend: LoweringBackend) -> None:
+    """Raise SB601 if an axis that a scan goes along can have any size, and the backend cannot express this."""
+    if model.free_sizes is None or backend.scans_free_sizes:
+        return
+    for block in distinct_blocks(model):
+        free = model.free_sizes.of_block(block)
+        for node in block.nodes:
+            if node.scan is not None and any((ref, node.scan.over) in free for ref in node.inputs if ref):
+                message = (
+                    f"{backend.name} cannot express a scan over {node.scan.over}, which can have any size"
+                )
+                raise node.at.error("SB601", message, f"write a number for {node.scan.over} in the input")
 
 
 def has_equal_steps(a: LoweredBlock, b: LoweredBlock) -> bool:

@@ -35,6 +35,10 @@ class SizeCheck:
     same_as: AxisOfInput | None = None
 
     @property
+    def is_fixed(self) -> bool:
+        return not self.is_multiple and self.same_as is None
+
+    @property
     def helper(self) -> str:
         """The function of the emitted file that checks it."""
         return "check_multiple" if self.is_multiple else "check_size"
@@ -87,7 +91,7 @@ def describe_checks(checks: Collection[SizeCheck]) -> str:
     """Return sentences for the docstring of a class: which sizes are fixed, and which are equal."""
     axes: dict[str, list[str]] = {}
     for check in checks:
-        if not check.is_multiple and check.same_as is None:
+        if check.is_fixed:
             axes.setdefault(check.source, []).append(check.axis)
     parts = [f"{join_names(names)} of {source}" for source, names in axes.items()]
     verb = "is" if len(axes) == 1 and len(*axes.values()) == 1 else "are"

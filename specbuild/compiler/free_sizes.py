@@ -103,7 +103,9 @@ def find_free_sizes(graph: Block, others: Sequence[Resized]) -> FreeSizes:
                 at = block.at.child("inputs", name)
                 message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
                 raise at.error(
-                    "SB408", message, "read sizes from inputs of the block, not from steps inside others"
+                    "SB408",
+                    message,
+                    "read sizes from inputs, or from steps that an output needs, not from inside a block",
                 )
     return FreeSizes(frozenset(free.pop(graph)), {block: frozenset(axes) for block, axes in free.items()})
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from specbuild.expressions import expression_of
+from specbuild.expressions import concrete, expression_of
 from specbuild.ir.graph import Block, Node, Output, Ref, find_origin, node_output_type
 from specbuild.ops.base import Op
+from specbuild.ops.types import TensorType
 
 GraphPass = Callable[[Block, "Pruner"], Block]
 
@@ -55,14 +56,8 @@ class Pruner:
             needed = find_needed(block, outputs.values(), shared)
             nodes = tuple(self.prune_node(node, needed) for node in reversed(needed.nodes))
             outputs = {name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()}
-            kept = {node.name for node in nodes}
-            step_sizes = {
-                variable: (needed.rename(ref), axis) for variable, (ref, axis) in block.step_sizes.items()
-            }
-            step_sizes = {
-                v: source for v, source in step_sizes.items() if source[0].partition("@")[0] in kept
-            }
-            self.pruned_blocks[key] = replace(block, nodes=nodes, outputs=outputs, step_sizes=step_sizes)
+            pruned = replace(block, nodes=nodes, outputs=outputs)
+            self.pruned_blocks[key] = drop_step_sizes(pruned, needed.rename) if block.step_sizes else pruned
         return self.pruned_blocks[key]
 
     def prune_node(self, node: Node, needed: _NeededNodes) -> Node:
@@ -116,7 +111,7 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
             )
             if node.scan is not None:
                 needed.block_outputs[node.reuses or node.name].update(node.scan.carried)
-        for input_ref in (*node.inputs, *list_sized_values(block, node)):
+        for input_ref in node.inputs:
             if input_ref is not None:
                 add_reference(input_ref)
         if node.reuses and block.find_node(node.reuses) is None:
@@ -128,13 +123,19 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
     return needed
 
 
-def list_sized_values(block: Block, node: Node) -> Iterator[Ref]:
-    """Yield the values whose sizes the attributes or arguments of a node read."""
-    if block.step_sizes:
-        values = node.op.__dict__.values() if isinstance(node.op, Op) else node.args.values()
-        for name in list_symbols(list(values)):
-            if name in block.step_sizes:
-                yield block.step_sizes[name][0]
+def drop_step_sizes(block: Block, rename: Callable[[Ref], Ref]) -> Block:
+    """Return a pruned block that reads no size of a step which it has no longer: such a size is a number."""
+    kept = {node.name for node in block.nodes}
+    sizes = {name: (rename(ref), axis) for name, (ref, axis) in block.step_sizes.items()}
+    left = {name: source for name, source in sizes.items() if source[0].partition("@")[0] in kept}
+    dropped = sizes.keys() - left.keys()
+    if not dropped:
+        return replace(block, step_sizes=left)
+    read = [node.op.__dict__ if isinstance(node.op, Op) else node.args for node in block.nodes]
+    nodes = tuple(fix_node_sizes(node, dropped) for node in block.nodes)
+    outputs = {name: replace(o, type=fix_sizes(o.type, dropped)) for name, o in block.outputs.items()}
+    is_fixed = block.fixes_step_sizes or not dropped.isdisjoint(list_symbols(read))
+    return replace(block, nodes=nodes, outputs=outputs, step_sizes=left, fixes_step_sizes=is_fixed)
 
 
 def list_symbols(value: Any) -> Iterator[str]:
@@ -146,6 +147,27 @@ def list_symbols(value: Any) -> Iterator[str]:
             yield from list_symbols(item)
     elif (expression := expression_of(value)) is not None:
         yield from expression.names
+
+
+def fix_sizes(value: Any, names: Set[str]) -> Any:
+    """Return an attribute, a type or a mapping with plain numbers where an expression has one of these names."""
+    if isinstance(value, TensorType):
+        return replace(value, sizes=fix_sizes(value.sizes, names))
+    if isinstance(value, Mapping):
+        return {key: fix_sizes(item, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(fix_sizes(item, names) for item in value)
+    expression = expression_of(value)
+    return concrete(value) if expression is not None and not names.isdisjoint(expression.names) else value
+
+
+def fix_node_sizes(node: Node, names: Set[str]) -> Node:
+    """Return a node without the sizes of steps that are not there."""
+    op = type(node.op)(**fix_sizes(node.op.__dict__, names)) if isinstance(node.op, Op) else node.op
+    parts = fix_sizes(node.parts, names)
+    return replace(
+        node, op=op, args=fix_sizes(node.args, names), type=fix_sizes(node.type, names), parts=parts
+    )
 
 
 def rename_reference(ref: Ref, new_names: Mapping[str, str]) -> Ref:

@@ -48,6 +48,7 @@ class KerasBackend(Backend):
     path_separator = "/"
     calls_need_input = True
     models_read_sizes = False
+    scans_free_sizes = False
     weight_files = WEIGHT_FILES
     safetensors_format = "keras"
     float32_constants = FLOAT32_CONSTANTS

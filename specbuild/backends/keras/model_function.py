@@ -288,7 +288,11 @@ def fix_tables_of_steps(class_spec: ClassSpec) -> ClassSpec:
         return replace(step, member=map_expressions(step.member, fill_sizes), inputs=())
 
     steps = [fill_table(step) if step in sized else step for step in class_spec.steps]
-    checks = {SizeCheck(*source): Literal(concrete(size)) for source, size in list_input_sizes(block).items()}
+    checks = {
+        SizeCheck(*source): Literal(concrete(size))
+        for source, size in list_input_sizes(block).items()
+        if source not in block.free_axes
+    }
     return replace(class_spec, steps=steps, size_checks=checks | dict(class_spec.size_checks))
 
 

@@ -9,7 +9,7 @@ def fft(real, imaginary=None, axes=(-1,), norm="backward"):
     if imaginary is None:
         imaginary = ops.zeros_like(real)
     for axis in axes:
-        divisor = norm_divisor(real.shape[axis], norm)
+        divisor = norm_divisor(real, axis, norm)
         parts = transform(lambda a, b: ops.fft((a, b)), axis, real, imaginary)
         real, imaginary = (part / divisor for part in parts)
     return real, imaginary
@@ -27,7 +27,7 @@ def ifft(real, imaginary=None, axes=(-1,), norm="backward"):
 def rfft(x, axes=(-1,), norm="backward"):
     """The first half of `fft` of a real value along the last of these axes."""
     *others, last = axes
-    divisor = norm_divisor(x.shape[last], norm)
+    divisor = norm_divisor(x, last, norm)
     real, imaginary = (part / divisor for part in transform(ops.rfft, last, x))
     return fft(real, imaginary, others, norm)
 
@@ -36,10 +36,10 @@ def irfft(real, imaginary, size=None, axes=(-1,), norm="backward"):
     """The inverse of `rfft`; the last of these axes gets `size` positions, by default 2 n - 2."""
     *others, last = axes
     if size is None:
-        size = 2 * real.shape[last] - 2
+        size = 2 * ops.shape(real)[last] - 2
     parts = ifft(real, imaginary, others, norm)
     [x] = transform(lambda a, b: [ops.irfft((a, b), size)], last, *parts)
-    return x / (1 / norm_divisor(size, norm))
+    return x / (1 / norm_divisor(x, last, norm))
 
 
 def transform(function, axis, *parts):
@@ -53,6 +53,11 @@ def transform(function, axis, *parts):
     return [ops.cast(ops.moveaxis(part, -1, axis), dtype) for part in parts]
 
 
-def norm_divisor(size, norm):
-    """The divisor of a forward transform of `size` positions: a product, Keras would treat as sparse."""
-    return {"backward": 1.0, "ortho": size**0.5, "forward": size}[norm]
+def norm_divisor(x, axis, norm):
+    """The divisor of a forward transform along an axis: a product, Keras would treat as sparse."""
+    if norm == "backward":
+        return 1.0
+    size = ops.shape(x)[axis]
+    if not isinstance(size, int):  # it is known only at run time
+        size = ops.cast(size, x.dtype)
+    return size**0.5 if norm == "ortho" else size

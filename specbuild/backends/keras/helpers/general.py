@@ -234,7 +234,7 @@ def dilated_max_pool(x, kernel, strides, padding, dilation):
 def adaptive_pool(x, size, reduce):
     """Reduce each axis between the batch and the channels to `size` even windows."""
     for axis, count in enumerate(size, start=1):
-        length = x.shape[axis]
+        length = ops.shape(x)[axis]
         windows = []
         for i in range(count):
             window = slice(i * length // count, -(-(i + 1) * length // count))
