@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from specbuild.diagram.box_shapes import Card
+from specbuild.diagram.graphviz_process import run_graphviz
 from specbuild.diagram.label_places import settle_labels
 from specbuild.diagram.level_layout import LevelLayout
-from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links
+from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links, route_directly
 from specbuild.diagram.resolution_levels import arrange_levels
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
@@ -124,7 +125,7 @@ class PanelLayout:
         offset = 0.0
         layouts: list[RowLayout] = []
         for row, output in zip(self.rows, outputs, strict=True):
-            layout = RowLayout(row, json.loads(output), self.cards, self.is_horizontal)
+            layout = self.lay_out_row(row, output)
             dx, dy = (0.0, offset) if self.is_horizontal else (offset, 0.0)
             layout.shift_by(dx - layout.left, dy - layout.top)
             placed.positions.update(layout.positions)
@@ -139,6 +140,17 @@ class PanelLayout:
         fit_routes(placed)
         placed.w = max(placed.w, right)
         return placed
+
+    def lay_out_row(self, row: PanelRow, output: bytes) -> RowLayout:
+        """Return the layout of a row. Graphviz routes again the skip links that would be under boxes."""
+        layout = RowLayout(row, json.loads(output), self.cards, self.is_horizontal)
+        hidden = layout.hidden_links()
+        if not hidden:
+            return layout
+        other_row = route_directly(row, hidden)
+        [other_output] = run_graphviz([self.row_graph(other_row)], "dot", "json0")
+        other = RowLayout(other_row, json.loads(other_output), self.cards, self.is_horizontal)
+        return other if len(other.hidden_links()) < len(hidden) else layout
 
     def connect_rows(self, placed: PlacedPanel, layouts: Sequence[RowLayout]) -> float:
         """Add a route from the end of each row to the start of the next.

@@ -155,6 +155,19 @@ def separate_entry_skips(row: PanelRow, inner_links: Sequence[Link]) -> None:
             row.skip_links.append(replace(link, tail="in"))
 
 
+def route_directly(row: PanelRow, links: Sequence[Link]) -> PanelRow:
+    """Return a row in which some skip links are left to Graphviz."""
+    changed = replace(
+        row,
+        direct_links=[*row.direct_links, *(link for link in links if link.tail != "in")],
+        entry_links=[*row.entry_links, *(link for link in links if link.tail == "in")],
+        skip_links=[link for link in row.skip_links if link not in links],
+        junctions={},
+    )
+    add_junctions(changed)
+    return changed
+
+
 def add_junctions(row: PanelRow) -> None:
     """Add a junction for each box with a skip link and another link."""
     output_counts = Counter(link.tail for link in [*row.direct_links, *row.skip_links])

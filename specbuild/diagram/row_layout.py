@@ -235,6 +235,16 @@ class RowLayout:
                 label = (*self.page_point(label_u, label_v), link.label)
             self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=not link.gives_size))
 
+    def hidden_links(self) -> list[Link]:
+        """Return the skip links that run under boxes: neither side of the flow is free for them."""
+        boxes = [position.bounds for position in self.positions.values()]
+        return [
+            route.link
+            for route in self.routes
+            if route.link in self.row.skip_links
+            and any(is_inside(point, box) for point in sample_curve(route.points) for box in boxes)
+        ]
+
     def clear_level(self, link: Link, side: int, v0: float, v1: float, low: float, high: float) -> float:
         """Return how far to one side of the flow a skip link from `low` to `high` passes all boxes."""
         passed = [key for key in self.positions if self.is_between(key, low, high, link)]
@@ -333,6 +343,12 @@ class RowLayout:
         self.exit_point = (self.exit_point[0] + dx, self.exit_point[1] + dy) if self.exit_point else None
         self.left, self.right = self.left + dx, self.right + dx
         self.top, self.bottom = self.top + dy, self.bottom + dy
+
+
+def is_inside(point: Point, bounds: tuple[float, float, float, float]) -> bool:
+    """Return whether a point is well inside a box, not at its frame."""
+    (x, y), (x0, y0, x1, y1) = point, bounds
+    return x0 + 3 < x < x1 - 3 and y0 + 3 < y < y1 - 3
 
 
 def sample_curve(points: Sequence[Point], steps: int = 6) -> list[Point]:
