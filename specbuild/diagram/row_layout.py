@@ -242,7 +242,7 @@ class RowLayout:
             route.link
             for route in self.routes
             if route.link in self.row.skip_links
-            and any(is_inside(point, box) for point in sample_curve(route.points) for box in boxes)
+            and any(is_within_frame(point, box) for point in sample_curve(route.points) for box in boxes)
         ]
 
     def clear_level(self, link: Link, side: int, v0: float, v1: float, low: float, high: float) -> float:
@@ -345,7 +345,7 @@ class RowLayout:
         self.top, self.bottom = self.top + dy, self.bottom + dy
 
 
-def is_inside(point: Point, bounds: tuple[float, float, float, float]) -> bool:
+def is_within_frame(point: Point, bounds: tuple[float, float, float, float]) -> bool:
     """Return whether a point is well inside a box, not at its frame."""
     (x, y), (x0, y0, x1, y1) = point, bounds
     return x0 + 3 < x < x1 - 3 and y0 + 3 < y < y1 - 3
