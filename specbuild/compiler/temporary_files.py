@@ -23,7 +23,7 @@ def temporary_file(folder: Path) -> Iterator[Path]:
     First removes the temporary files of processes that have ended: the system has released their locks.
     """
     remove_abandoned(folder)
-    descriptor, name = create_locked(folder, create_file)
+    descriptor, name = create_locked(folder, create_temporary_file)
     try:
         if fcntl is None:
             os.close(descriptor)  # an open file can be neither moved nor removed on Windows
@@ -39,7 +39,7 @@ def temporary_file(folder: Path) -> Iterator[Path]:
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """Yield a new folder for files that belong together; removed with what is still in it. See `temporary_file`."""
     remove_abandoned(parent)
-    descriptor, name = create_locked(parent, create_folder)
+    descriptor, name = create_locked(parent, create_temporary_folder)
     try:
         yield Path(name)
     finally:
@@ -49,11 +49,11 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def create_file(folder: Path) -> tuple[int, str]:
+def create_temporary_file(folder: Path) -> tuple[int, str]:
     return tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
 
 
-def create_folder(parent: Path) -> tuple[int, str]:
+def create_temporary_folder(parent: Path) -> tuple[int, str]:
     """Create a folder; its descriptor is -1 on Windows, where folders cannot be opened."""
     while True:
         name = tempfile.mkdtemp(dir=parent, prefix=PREFIX, suffix=SUFFIX)
