@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
 from specbuild.importing.trace import trace_from_json
 from tests.importing.compared import import_live
+from tests.importing.golden_texts import check_golden
 from tests.torchvision_operators import operators_of_torchvision
 
 OPERATORS = operators_of_torchvision()
@@ -28,12 +28,6 @@ NAMES = {
     "swin_t": "SwinTiny",
 }
 SIZES = {"swin_t": 224}
-
-
-def check_golden(path: Path, text: str) -> None:
-    if os.environ.get("SPECBUILD_UPDATE") == "1":
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
