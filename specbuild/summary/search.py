@@ -16,6 +16,8 @@ from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.library import LIBRARY, library_reference
 from specbuild.ops.extensions import all_ops
 
+MAX_QUERY = 200  # characters
+
 # How good a match is; a query of several words is as good as its worst word.
 NAME, TITLE, PART_OF_NAME, FACT, TEXT, PART_OF_WORD = range(6)
 SHORTEST_PART = 3  # shorter words are only found whole
@@ -46,8 +48,13 @@ def block_entry(block: BlockDef) -> LibraryEntry:
 
 
 def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
-    """Return what matches every word of the query, the best first: the whole query as a name, then its words."""
-    found = []
+    """Return what matches every word of the query, the best first: the whole query as a name, then its words.
+
+    Nothing matches a query that is longer than MAX_QUERY.
+    """
+    found: list[tuple[int, str, LibraryEntry]] = []
+    if len(query) > MAX_QUERY:
+        return []
     for entry in library_entries():
         if kind is not None and not is_of_kind(entry, kind):
             continue

@@ -104,3 +104,8 @@ def test_hints(run: Run, arguments: list[str], hint: str) -> None:
     refused = run("library", *arguments)
     assert refused.code == 2
     assert hint in " ".join(refused.err.replace("│", " ").split())
+
+
+def test_a_long_query_finds_nothing() -> None:
+    """Each of its words would be looked for in every text of the library."""
+    assert search_library("attention " * 20) and not search_library("attention " * 21)
