@@ -16,14 +16,16 @@ It may also be the path that specbuild prints, such as `classifier.kernel`.
 
 On the left, the field `{rest}` matches any text, `{word}` a part of a name without dots and slashes, `{i}` a
 number, and `{i < 5}` a number for which this is true; `*` matches any text or none. Further fields are called
-`{rest2}` and `{word2}`. On the right, braces contain expressions of these fields. The first matching rule
-applies. A name without a matching rule is not changed.
+`{rest2}` and `{word2}`. On the right, braces contain expressions of these fields. Conditions and expressions can also
+read the parameters of the model and what its `let` names: `{i < 2 * depths[0]}`. The first matching rule applies. A name
+without a matching rule is not changed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -177,6 +179,7 @@ class RenameRule:
     transpose: tuple[int, ...] | None
     reshape: bool
     at: SourceAddress
+    params: Mapping[str, Any]  # the values of the model's parameters, and of the names under `let`
 
     def match_name(self, name: str) -> Fields | None:
         """Return the values of the template's fields; None if the name does not match."""
@@ -186,13 +189,15 @@ class RenameRule:
         fields = {
             key: text if NAME_FIELD.fullmatch(key) else int(text) for key, text in match.groupdict().items()
         }
-        return fields if all(evaluate_field(c, fields, self.at) for c in self.conditions) else None
+        env = {**self.params, **fields}
+        return fields if all(evaluate_field(c, env, self.at) for c in self.conditions) else None
 
     def rename_tensor(self, fields: Fields, value: Array, own_names: OwnNames) -> dict[str, Array]:
         """Return the value, or its parts, by the model's names in the framework."""
         if not self.targets:
             return {}
-        names = [own_names.resolve(fill_template(target, fields, self.at)) for target in self.targets]
+        env = {**self.params, **fields}
+        names = [own_names.resolve(fill_template(target, env, self.at)) for target in self.targets]
         shapes = own_names.shapes
         parts = [value] if self.split is None else split_tensor(value, self.split, len(names), self.at)
         renamed = {}
@@ -212,17 +217,29 @@ def load_rules(model: Block, naming: str) -> list[RenameRule]:
     if naming not in namings:
         hint = suggest_name(naming, namings, "it has weights of", otherwise="it has no `weights`")
         raise at.error("SB202", f"{at.source.file} has no weights of {naming!r}", hint)
-    return parse_rules(namings[naming], at)
+    return parse_rules(namings[naming], at, {**model.params, **evaluate_let(at.source, model.params)})
+
+
+def evaluate_let(source: Source, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the names under `let`, without those that read sizes of inputs."""
+    values: dict[str, Any] = {}
+    for name, expression in (source.data.get("let") or {}).items():
+        with suppress(ExpressionError):
+            values[name] = evaluate_expression(str(expression), {**params, **values})
+    return values
 
 
 def check_rules(source: Source) -> None:
     """Parse the rules of a file for all namings; raises SpecError."""
+    params = {**(source.data.get("params") or {}), **(source.data.get("let") or {})}
     for naming, rules in (source.data.get("weights") or {}).items():
-        parse_rules(rules, source.address_of(("weights", naming)))
+        parse_rules(rules, source.address_of(("weights", naming)), params)
 
 
-def parse_rules(rules: Mapping[str, Any] | None, at: SourceAddress) -> list[RenameRule]:
-    return [parse_rule(template, raw, at.child(template)) for template, raw in (rules or {}).items()]
+def parse_rules(
+    rules: Mapping[str, Any] | None, at: SourceAddress, params: Mapping[str, Any]
+) -> list[RenameRule]:
+    return [parse_rule(template, raw, at.child(template), params) for template, raw in (rules or {}).items()]
 
 
 def weights_section(model: Block, naming: str) -> SourceAddress:
@@ -232,7 +249,7 @@ def weights_section(model: Block, naming: str) -> SourceAddress:
     return source.address_of(("weights", naming))
 
 
-def parse_rule(template: str, raw: Any, at: SourceAddress) -> RenameRule:
+def parse_rule(template: str, raw: Any, at: SourceAddress, params: Mapping[str, Any]) -> RenameRule:
     """Parse one rule, whose form the schema has already checked; raises SpecError."""
     options: Mapping[str, Any] = {"to": raw} if isinstance(raw, str) else raw
     if len({"to", "into", "ignore"} & set(options)) != 1:
@@ -243,18 +260,27 @@ def parse_rule(template: str, raw: Any, at: SourceAddress) -> RenameRule:
         raise at.child("transpose").error(
             "SB802", f"{list(transpose)} is not an order of dimensions", "an example is [1, 0]"
         )
-    pattern, conditions = parse_template(template, at)
+    pattern, conditions = parse_template(template, at, params)
     expressions = [expression for target in targets for expression in FIELD_PATTERN.findall(target)]
     for name in (name for expression in expressions for name in field_names(expression, at)):
-        if name not in pattern.groupindex:
+        if name not in pattern.groupindex and name not in params:
             hint = f"its fields are {join_names(pattern.groupindex)}" if pattern.groupindex else ""
             raise at.error("SB302", f"{template!r} has no field {name!r}", hint)
     return RenameRule(
-        pattern, conditions, targets, options.get("split"), transpose, options.get("reshape", False), at
+        pattern,
+        conditions,
+        targets,
+        options.get("split"),
+        transpose,
+        options.get("reshape", False),
+        at,
+        params,
     )
 
 
-def parse_template(template: str, at: SourceAddress) -> tuple[re.Pattern[str], tuple[str, ...]]:
+def parse_template(
+    template: str, at: SourceAddress, params: Mapping[str, Any]
+) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """Translate a template into a regular expression and the conditions on its fields."""
     pieces, conditions = [], []
     known_fields: set[str] = set()
@@ -263,6 +289,8 @@ def parse_template(template: str, at: SourceAddress) -> tuple[re.Pattern[str], t
             pieces.append(".*".join(map(re.escape, piece.split("*"))))
             continue
         names = field_names(piece, at)
+        if len(names) > 1:  # a condition, in which parameters may stand beside the field
+            names = [name for name in names if name not in params]
         if len(names) != 1:
             hint = "examples of fields are {rest}, {word}, {i} and {i < 5}"
             raise at.error("SB802", f"{{{piece}}} is not a field", hint, key=True)

@@ -147,6 +147,35 @@ def test_fields_of_words_and_wildcards() -> None:
     assert len(found) == 11
 
 
+@pytest.mark.parametrize("depths", [[1, 3], [2, 1]])
+def test_rules_read_parameters_and_names_of_let(depths: list[int]) -> None:
+    """Where one stage ends and the next begins depends on the depths."""
+    text = """
+specbuild: 1
+model: Net
+params: {depths: [1, 1]}
+let: {second: "depths[0] + 1"}
+inputs: {x: {C: 4}}
+steps:
+  - linear: {features: 4, bias: false}
+    repeat: depths[0]
+    as: first
+  - linear: {features: 4, bias: false}
+    repeat: depths[1]
+    as: second
+weights:
+  published:
+    "{i < second}.weight": first.{i}.weight
+    "{i < second + depths[1]}.weight": second.{i - second}.weight
+"""
+    model = build_graph(text, {"depths": depths})
+    numbers = [*range(depths[0]), *(depths[0] + 1 + i for i in range(depths[1]))]
+    given = {f"{i}.weight": np.full((4, 4), float(i)) for i in numbers}
+    names = [f"first.{i}.weight" for i in range(depths[0])] + [f"second.{i}.weight" for i in range(depths[1])]
+    converted = convert_published_weights(model, "published", given)
+    assert {name: value[0, 0] for name, value in converted.items()} == dict(zip(names, numbers, strict=True))
+
+
 def test_a_word_is_one_part_of_a_name() -> None:
     rules = '  published:\n    "stack.{word}.scale": "stack.0.scale"\n'
     error = fault(rules, {"stack.0.inner.scale": np.zeros(6)})
