@@ -16,6 +16,7 @@ from specbuild.codegen.constructions import (
     LayerRow,
     Member,
     Repeated,
+    drop_index_expression,
     expression_names,
     has_index,
     inline_names,
@@ -183,6 +184,8 @@ def build_row(members: list[LoweredStep], group: str, lowered: LoweredBlock) -> 
     layers = [layer for layer in map(layer_of_step, members) if layer is not None]
     names = tuple(m.node[len(group) + 1 :] for m in members)
     length = lowered.block.groups[group].length
+    if length is None:
+        layers = [bind_outer_index(layer, group, lowered) for layer in layers]
     is_complete = length is not None and length == len(members)
     if length is not None and lowered.declared_sizes:
         length = translate_expression(length, lowered.declared_sizes)
@@ -210,6 +213,18 @@ def build_row(members: list[LoweredStep], group: str, lowered: LoweredBlock) -> 
         remainders=join_distinct(member.remainders for member in members),
         odd_numbers=join_distinct(member.odd_numbers for member in members),
     )
+
+
+def bind_outer_index(layer: Member, group: str, lowered: LoweredBlock) -> Member:
+    """Replace the index of the repeat around a group by the number of its member: it does not count layers of the group."""
+    path = group.split(".")
+    for depth in range(len(path) - 1, 0, -1):
+        outer = lowered.block.groups.get(".".join(path[:depth]))
+        if outer is not None and outer.length is not None:
+            number = path[depth]
+            bind = partial(value_at_index, i=int(number)) if number.isdigit() else drop_index_expression
+            return map_expressions(layer, bind)
+    return layer
 
 
 def join_distinct(parts: Iterable[tuple[Expr, ...]]) -> tuple[Expr, ...]:

@@ -215,7 +215,9 @@ def parse_block_argument(raw: Any, at: SourceAddress, env: Mapping[str, Any]) ->
             raise at.child(kind).error(
                 "SB305", f"{kind} takes its arguments by name", f"write {{{kind}: {{...}}}}"
             )
-        words = set(re.findall(r"\w+", repr(arguments)))
+        words = set(
+            re.findall(r"[^\W\d]\w*", repr(arguments))
+        )  # no numbers: `0` is the first member of a repeat
         used_env = {name: strip_symbols(env[name]) for name in sorted(words) if name in env}
         return BlockArgument(kind, arguments or {}, at.child(kind), used_env)
     hint = "for example, write CBAM, {CBAM: {reduction: 8}} or none"

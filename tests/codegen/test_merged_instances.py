@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from specbuild import load
-from specbuild.compiler.pipeline import build_graph
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.parity.compare import ParityCase
 from tests.parity_runner import ParityOf
 
@@ -124,3 +126,29 @@ def test_instances_share_a_class_where_they_can() -> None:
 def test_instances_in_one_layout_share_a_class() -> None:
     source = load(CASES["axes in another order"]).source("torch")
     assert "class Unit2" in source and "class Unit3" not in source
+
+
+def test_the_index_in_a_repeated_group_is_that_of_the_repeat() -> None:
+    """Not the place of a layer in its group: the third convolution is wider than the first, in a block with parameters."""
+    source = compile_source(
+        build_graph(
+            """
+specbuild: 1
+model: Net
+inputs: {x: {C: 3, H: 32, W: 32}}
+blocks:
+  Widening:
+    params: {window: 3, growth: 2}
+    inputs: {x: [C, H, W]}
+    steps:
+      - do: [conv: {channels: x.C, kernel: window + growth * i}, relu]
+        repeat: 3
+        as: convs
+      - concat: {of: [convs.*], over: C}
+steps: [Widening]
+"""
+        ),
+        "torch",
+    )
+    kernels = re.findall(r"^ +(window \+ growth.*),$", source, re.MULTILINE)
+    assert kernels == ["window + growth * 0", "window + growth", "window + growth * 2"]

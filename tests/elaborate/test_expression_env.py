@@ -269,3 +269,23 @@ def test_a_block_without_inputs_takes_no_from() -> None:
     with pytest.raises(SpecError) as caught:
         build_graph(POSITIONS.replace("    as: first", "    from: tokens\n    as: first"))
     assert (caught.value.code, caught.value.message) == ("SB101", "Twice takes no inputs")
+
+
+def test_a_number_in_a_block_argument_is_no_name() -> None:
+    """`1e-3` reads no member of the repeat, whose names are numbers; if it did, the size of the image would be fixed."""
+    model = build_graph(
+        """
+specbuild: 1
+model: Net
+inputs: {image: {C: 3, H: 9, W: 8}}
+blocks:
+  Layer:
+    params: {norm: {type: block, default: batch_norm}}
+    inputs: {x: [C, H, W]}
+    steps: [conv: {channels: 4}, use: norm]
+steps:
+  - Layer: {norm: {batch_norm: {epsilon: 1e-3, momentum: 0.0}}}
+    repeat: 3
+"""
+    )
+    assert not model.reads_step_sizes and "check_size" not in compile_source(model, "torch")
