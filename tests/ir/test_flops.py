@@ -31,7 +31,18 @@ torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2]
 BACKBONES = ROOT / "specbuild" / "library" / "backbones"
-SPECS = sorted([*(ROOT / "specs").glob("*.yaml"), *BACKBONES.glob("*.yaml")])
+READ = (
+    "convnext",
+    "mobilenet_v2",
+    "resnet",
+    "swin",
+    "vit",
+    "xception",
+    "densenet",
+    "mobilenet_v3",
+    "poolformer",
+)
+SPECS = sorted([*(ROOT / "specs").glob("*.yaml"), *(BACKBONES / f"{name}.yaml" for name in READ)])
 VARIANTS = (("resnet", "resnet18"), ("resnet", "resnext50_32x4d"), ("vit", "vit_b_32"))
 
 TYPES = {"float": torch.float32, "int32": torch.int64, "bool": torch.bool}
