@@ -12,6 +12,7 @@ html_theme = "furo"
 html_title = f"specbuild {version}"
 html_static_path = ["static"]
 html_css_files = ["specbuild.css"]
+html_js_files = ["catalogue.js"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_copyright = False

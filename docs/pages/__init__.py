@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.pages import blocks, codes, commands, gallery, ops, other_names, python_api
+from docs.pages import blocks, catalogue, codes, commands, gallery, ops, other_names, python_api
 from docs.pages.diagrams import with_dark_pictures
 from docs.pages.worked import worked
 
@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent.parent
 GENERATED = (
     ops.pages,
     blocks.pages,
+    catalogue.pages,
     gallery.pages,
     codes.pages,
     commands.pages,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from docs.pages import diagrams, markdown, models
@@ -11,7 +12,7 @@ from docs.pages.samples import shown
 from specbuild.frontend.document import BlockDef, ParamDef
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.library import LIBRARY, library_index
-from specbuild.summary.examples import example_spec
+from specbuild.summary.examples import ExampleSpec, example_spec
 from specbuild.summary.search import format_about
 
 Pages = Iterator[tuple[str, str | bytes]]
@@ -58,9 +59,9 @@ def index(families: dict[str, list[BlockDef]]) -> str:
     return markdown.page(
         "# Blocks",
         "Blocks of the library are written in the same YAML as yours. A step names one without an import; "
-        "a block of the same name in your file stands before it.",
+        "a block of the same name in your file stands before it. The [catalogue](catalogue.md) has all of them in one table.",
         *sections,
-        markdown.contents(f"{name}/index" for name in sorted(families)),
+        markdown.contents(["catalogue", *(f"{name}/index" for name in sorted(families))]),
     )
 
 
@@ -82,9 +83,15 @@ def page(block: BlockDef, pictured: bool) -> str:
         count, macs = models.counts(models.loaded(path).cost)
         taken = f"{flows}: {count} parameters, {macs} multiply-adds."
         return markdown.page(*head, taken, title, variants, *models.body(path, name))
-    found = example_spec(block)
+    found = find_example(block.name)
     example = ("## Example", shown(found)) if found else ()
     return markdown.page(*head, *example, "## Definition", f"`{name}`", definition(path))
+
+
+@cache
+def find_example(name: str) -> ExampleSpec | None:
+    """The example of a block; finding one takes a moment, and two pages show it."""
+    return example_spec(library_blocks()[name])
 
 
 def about(block: BlockDef) -> str:

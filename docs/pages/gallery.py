@@ -34,7 +34,7 @@ def index(paths: list[Path]) -> str:
     return markdown.page(
         "# Zoo",
         "Whole models. Each is compiled to both frameworks, and the two are compared in double precision; the "
-        "backbones give torchvision's own outputs with torchvision's own weights. Sizes are those of the default parameters.",
+        "backbones give the outputs of torchvision or timm with their weights. Sizes are those of the default parameters.",
         "## Systems",
         markdown.table(HEAD, systems),
         "## Backbones",
