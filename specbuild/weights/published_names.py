@@ -14,6 +14,8 @@ The left side is a name in the published file. The right side is the model's nam
 of the state_dict in PyTorch, or the path of a variable in Keras, for namings whose name begins with `keras`.
 It may also be the path that specbuild prints, such as `classifier.kernel`.
 
+A part of a `split` with the name "" is left out.
+
 On the left, the field `{rest}` matches any text, `{word}` a part of a name without dots and slashes, `{i}` a
 number, and `{i < 5}` a number for which this is true; `*` matches any text or none. Further fields are called
 `{rest2}` and `{word2}`. On the right, braces contain expressions of these fields. Conditions and expressions can also
@@ -202,6 +204,8 @@ class RenameRule:
         parts = [value] if self.split is None else split_tensor(value, self.split, len(names), self.at)
         renamed = {}
         for name, part in zip(names, parts, strict=True):
+            if not name:
+                continue
             if self.transpose is not None and len(self.transpose) == part.ndim:
                 part = part.transpose(self.transpose)
             if self.reshape and name in shapes and prod(shapes[name]) == part.size:

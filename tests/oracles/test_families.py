@@ -32,6 +32,7 @@ TORCHVISION = {
     "densenet": ["densenet121", "densenet161", "densenet169", "densenet201"],
     "efficientnet": [f"efficientnet_b{i}" for i in range(8)],
     "efficientnet_v2": ["efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l"],
+    "maxvit": ["maxvit_t"],
     "mnasnet": ["mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"],
     "mobilenet_v3": ["mobilenet_v3_large", "mobilenet_v3_small"],
     "regnet": [f"regnet_y_{w}" for w in "400mf 800mf 1_6gf 3_2gf 8gf 16gf 32gf 128gf".split()]
@@ -44,6 +45,7 @@ TORCHVISION = {
 }
 VARIANTS = [(file, name) for file, names in TORCHVISION.items() for name in names]
 TIMM = {
+    "ghostnet": ["ghostnet_050", "ghostnet_100", "ghostnet_130"],
     "convnext_v2": [
         f"convnextv2_{w}" for w in ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
     ],
@@ -78,6 +80,15 @@ def test_parameters_of_timm(file: str, variant: str) -> None:
     with torch.device("meta"):
         reference = timm.create_model(variant, pretrained=False)
     assert count(file, variant) == sum(p.numel() for p in reference.parameters())
+
+
+@pytest.mark.parametrize("variant", ["swin_v2_t", "swin_v2_s", "swin_v2_b"])
+def test_parameters_without_biases_of_keys(variant: str) -> None:
+    """torchvision has them, and sets them to 0."""
+    [published, *_] = models.get_model_weights(variant)
+    values = load(BACKBONES / "swin_v2.yaml", variant).graph.params
+    keys = sum(d * values["features"] * 2**s for s, d in enumerate(values["depths"]))
+    assert count("swin_v2", variant) == published.meta["num_params"] - keys
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -136,6 +147,29 @@ def make_efficientnet_v2() -> nn.Module:
     )
 
 
+def make_swin_v2() -> nn.Module:
+    swin = models.swin_transformer
+    net = models.SwinTransformer(
+        [4, 4],
+        12,
+        [1, 2, 1, 1],
+        [1, 2, 3, 6],
+        [4, 4],
+        num_classes=7,
+        block=swin.SwinTransformerBlockV2,
+        downsample_layer=swin.PatchMergingV2,
+    ).double()
+    for module in net.modules():
+        if isinstance(module, swin.ShiftedWindowAttentionV2):
+            distances = torch.arange(-3.0, 4.0) / 3 * 8  # its table has single precision
+            scaled = distances.sign() * (distances.abs() + 1).log2() / 3
+            table = torch.stack(torch.meshgrid(scaled, scaled, indexing="ij"), -1)
+            assert (module.relative_coords_table - table).abs().max() < 1e-6
+            module.relative_coords_table = table[None]
+    assert isinstance(net, nn.Module)
+    return net
+
+
 def make_timm(name: str, **options: Any) -> Callable[[], nn.Module]:
     return lambda: timm.create_model(name, pretrained=False, num_classes=7, **options)
 
@@ -164,7 +198,12 @@ def make_pool_former() -> nn.Module:
 
 
 SEVEN = {"classes": 7}
-SIZES = {"inception_v3": (123, 150), **dict.fromkeys(("mlp_mixer", "gmlp", "resmlp"), (32, 32))}
+SIZES = {
+    "inception_v3": (123, 150),
+    "maxvit": (64, 64),
+    **dict.fromkeys(("mlp_mixer", "gmlp", "resmlp"), (32, 32)),
+}
+SQUARE = {"height": 64, "width": 64}
 TOKENS = {"height": 32, "width": 32, "patch": 8}
 Case = tuple[str, str | None, str, Mapping[str, Any], Callable[[], nn.Module]]
 CASES: dict[str, Case] = {
@@ -258,6 +297,36 @@ CASES: dict[str, Case] = {
         SEVEN,
         lambda: models.regnet_y_400mf(num_classes=7),
     ),
+    "swin_v2": (
+        "swin_v2",
+        None,
+        "torchvision",
+        {
+            "features": 12,
+            "depths": [1, 2, 1, 1],
+            "heads": [1, 2, 3, 6],
+            "window": 4,
+            "height": 97,
+            "width": 131,
+            **SEVEN,
+        },
+        make_swin_v2,
+    ),
+    "maxvit": (
+        "maxvit",
+        None,
+        "torchvision",
+        {
+            "stem": 8,
+            "widths": [8, 12, 16, 24],
+            "depths": [1, 2, 1, 1],
+            "head_size": 4,
+            "window": 2,
+            **SQUARE,
+            **SEVEN,
+        },
+        lambda: models.MaxVit((64, 64), 8, 2, [8, 12, 16, 24], [1, 2, 1, 1], 4, 0.2, num_classes=7).double(),
+    ),
     "timm_efficientnet_b0": ("efficientnet", None, "timm", SEVEN, make_timm("efficientnet_b0")),
     "timm_regnetx_002": (
         "regnet",
@@ -272,6 +341,7 @@ CASES: dict[str, Case] = {
         },
         make_timm("regnetx_002"),
     ),
+    "timm_ghostnet_050": ("ghostnet", "ghostnet_050", "timm", SEVEN, make_timm("ghostnet_050")),
     "timm_mlp_mixer": (
         "mlp_mixer",
         None,

@@ -176,6 +176,18 @@ weights:
     assert {name: value[0, 0] for name, value in converted.items()} == dict(zip(names, numbers, strict=True))
 
 
+def test_a_part_of_a_split_can_be_left_out() -> None:
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4}}\nsteps:\n  - linear: {features: 2}\n    as: head\n"
+        "weights:\n  published:\n    both.{rest}: {split: 0, into: ['', 'head.{rest}']}\n"
+    )
+    given = {"both.weight": np.arange(16.0).reshape(4, 4), "both.bias": np.arange(4.0)}
+    converted = convert_published_weights(build_graph(text), "published", given)
+    assert converted["head.bias"].tolist() == [2, 3] and np.array_equal(
+        converted["head.weight"], given["both.weight"][2:]
+    )
+
+
 def test_a_word_is_one_part_of_a_name() -> None:
     rules = '  published:\n    "stack.{word}.scale": "stack.0.scale"\n'
     error = fault(rules, {"stack.0.inner.scale": np.zeros(6)})
