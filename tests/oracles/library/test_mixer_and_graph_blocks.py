@@ -94,7 +94,12 @@ REFERENCES: dict[str, tuple[str, Callable[[], nn.Module], Names, bool]] = {
         False,
     ),
     "PoolFormerLayer: {}": (MAP, make_pool_former, [("1.gamma", "1.scale"), ("2.gamma", "2.scale")], True),
-    "FocalModulation: {levels: 3}": (MAP, lambda: focalnet.FocalModulation(8, 3, 3), [], True),
+    "FocalModulation: {levels: 3}": (
+        MAP,
+        lambda: focalnet.FocalModulation(8, 3, 3),
+        [(f"layers.{i}.conv", f"layers.{i}.0") for i in range(3)],
+        True,
+    ),
     "OutlookAttention: {}": (
         MAP,
         lambda: ChannelsLast(volo.OutlookAttention(8, 2)),
