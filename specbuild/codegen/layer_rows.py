@@ -357,4 +357,6 @@ def rename_readers(
         name: LoweredValue(final_key(value.key), value.type, value.layout)
         for name, value in lowered.outputs.items()
     }
-    return replace(lowered, steps=list(map(rename_step, lowered.steps)), outputs=outputs)
+    step_sizes = {name: (final_key(key), dim) for name, (key, dim) in lowered.step_sizes.items()}
+    steps = list(map(rename_step, lowered.steps))
+    return replace(lowered, steps=steps, outputs=outputs, step_sizes=step_sizes)

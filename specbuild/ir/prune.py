@@ -57,7 +57,9 @@ class Pruner:
             nodes = tuple(self.prune_node(node, needed) for node in reversed(needed.nodes))
             outputs = {name: replace(o, ref=needed.rename(o.ref)) for name, o in outputs.items()}
             pruned = replace(block, nodes=nodes, outputs=outputs)
-            self.pruned_blocks[key] = drop_step_sizes(pruned, needed.rename) if block.step_sizes else pruned
+            self.pruned_blocks[key] = (
+                drop_step_sizes(block, pruned, needed.rename) if block.step_sizes else pruned
+            )
         return self.pruned_blocks[key]
 
     def prune_node(self, node: Node, needed: _NeededNodes) -> Node:
@@ -123,18 +125,26 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
     return needed
 
 
-def drop_step_sizes(block: Block, rename: Callable[[Ref], Ref]) -> Block:
-    """Return a pruned block that reads no size of a step which it has no longer: such a size is a number."""
-    kept = {node.name for node in block.nodes}
-    sizes = {name: (rename(ref), axis) for name, (ref, axis) in block.step_sizes.items()}
-    left = {name: source for name, source in sizes.items() if source[0].partition("@")[0] in kept}
+def drop_step_sizes(original: Block, block: Block, rename: Callable[[Ref], Ref]) -> Block:
+    """Return a pruned block that reads no size of a value which it has no longer: such a size is a number."""
+    kept: set[Ref] = set()
+    for node in block.nodes:
+        outputs = node.op.outputs if isinstance(node.op, Block) else node.parts
+        kept |= {node.name, *(f"{node.name}@{name}" for name in outputs if name)}
+    sizes: dict[str, tuple[Ref, str]] = {}
+    for variable, (ref, axis) in original.step_sizes.items():
+        before = original.find_node(ref)
+        if before is not None and isinstance(before.op, Block) and (main := next(iter(before.op.outputs))):
+            ref = f"{ref}@{main}"  # another output can be the first one now
+        sizes[variable] = rename(ref), axis
+    left = {name: source for name, source in sizes.items() if source[0] in kept}
     dropped = sizes.keys() - left.keys()
     if not dropped:
         return replace(block, step_sizes=left)
     read = [node.op.__dict__ if isinstance(node.op, Op) else node.args for node in block.nodes]
     nodes = tuple(fix_node_sizes(node, dropped) for node in block.nodes)
     outputs = {name: replace(o, type=fix_sizes(o.type, dropped)) for name, o in block.outputs.items()}
-    is_fixed = block.fixes_step_sizes or not dropped.isdisjoint(list_symbols(read))
+    is_fixed = original.fixes_step_sizes or not dropped.isdisjoint(list_symbols(read))
     return replace(block, nodes=nodes, outputs=outputs, step_sizes=left, fixes_step_sizes=is_fixed)
 
 

@@ -60,7 +60,10 @@ def featured_on(scope: Scope, x: Value) -> Value:
     ones = [
         o
         for o, cls in OPS.items()
-        if len(cls.input_specs) == 1 and not cls.input_specs[0].variadic and not has_parts(o)
+        if o != "unfinished"
+        and len(cls.input_specs) == 1
+        and not cls.input_specs[0].variadic
+        and not has_parts(o)
     ]
     for _ in range(8):
         op = scope.random.choice([*ones, "conv", "linear"])
