@@ -78,7 +78,8 @@ def exports_to_saved_model(subject: Subject) -> None:
     x, ys = subject.run(3)
     with tempfile.TemporaryDirectory() as folder:
         subject.model.export(folder, verbose=False)
-        served = tf.saved_model.load(folder).serve(x)
+        restored = tf.saved_model.load(folder)  # it must live as long as its functions
+        served = restored.serve(x)
     assert_same(ys, served, 1e-4)
 
 
@@ -87,19 +88,17 @@ def exports_to_litert(subject: Subject) -> None:
     import tensorflow as tf
 
     x, ys = subject.run(1)
-    concrete = tf.function(lambda *xs: subject.model(list(xs) if len(xs) > 1 else xs[0], training=False))
-    signature = [tf.TensorSpec((1, *i.shape[1:]), i.dtype) for i in subject.model.inputs]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [concrete.get_concrete_function(*signature)], subject.model
-    )
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        subject.model.export(path, format="litert", verbose=False)
+        interpreter = tf.lite.Interpreter(str(path))
+    for detail in interpreter.get_input_details():
+        interpreter.resize_tensor_input(detail["index"], (1, *detail["shape"][1:]))
     interpreter.allocate_tensors()
-    given = x if isinstance(x, list) else [x]
-    names = [d["name"] for d in interpreter.get_input_details()]
-    details = interpreter.get_input_details()
-    order = sorted(range(len(names)), key=lambda i: names[i])
-    for value, i in zip(given, order if len(given) > 1 else [0], strict=True):
-        interpreter.set_tensor(details[i]["index"], value)
+    given = dict(zip((i.name for i in subject.model.inputs), x if isinstance(x, list) else [x], strict=True))
+    for detail in interpreter.get_input_details():
+        name = detail["name"].removeprefix("serving_default_").partition(":")[0]
+        interpreter.set_tensor(detail["index"], given[name])
     interpreter.invoke()
     found = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
     if len(found) == 1:

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from tests.system.emitted.torch_checks import inputs, tensors
+from tests.torchvision_operators import operators_of_torchvision
 
 torch.set_num_threads(1)
 
@@ -125,6 +126,7 @@ def traced_by_fx(subject: Subject) -> None:
 
 
 def feature_extractor(subject: Subject) -> None:
+    operators_of_torchvision()
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
     model = subject.made()
