@@ -22,6 +22,7 @@ CHANGES: tuple[Callable[[int], int], ...] = (
     lambda n: 2 * n,
     lambda n: n + 1,
     lambda n: 3 * n,
+    lambda n: 4 * n,
     lambda n: n - 1,
     lambda n: n // 2,
 )
@@ -48,23 +49,26 @@ class Resized:
         return f"{axis} of {name} can be any, and at {axis}: {size}"
 
 
-def resize_model(graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt) -> list[Resized]:
-    """Return the model at another size of each of these axes.
+def resize_model(graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt) -> list[list[Resized]]:
+    """Return the model at other sizes of each of these axes: several, since a stride can give one size for two.
 
     An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot change.
     """
     found = []
     for source in axes:
         first_error: SpecError | None = None
+        fitting: list[Resized] = []
         for sizes in list_trials(graph, source, axes):
             try:
-                found.append(Resized(sizes, elaborate_at(sizes)))
-                break
+                fitting.append(Resized(sizes, elaborate_at(sizes)))
             except SpecError as error:
                 first_error = first_error or error
-        else:
+            if len(fitting) == 3:
+                break
+        if not fitting:
             assert first_error is not None
             raise refuse_size(first_error, graph, source)
+        found.append(fitting)
     return found
 
 
@@ -188,5 +192,6 @@ def with_free_sizes(
     graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt
 ) -> tuple[Block, list[Resized]]:
     """Return the model with what follows the sizes that can be any, and the model at other sizes."""
-    others = resize_model(graph, axes, elaborate_at)
-    return replace(graph, free_sizes=find_free_sizes(graph, others)), others
+    by_axis = resize_model(graph, axes, elaborate_at)
+    free = find_free_sizes(graph, [other for others in by_axis for other in others])
+    return replace(graph, free_sizes=free), [others[0] for others in by_axis]
