@@ -104,10 +104,10 @@ def write_output(path: Path, text: str, *, force: bool = False) -> bool:
 
     Raises SB701 if the existing file was edited or was not generated, unless `force`.
     """
-    return bool(write_outputs({path: text}, force=force))
+    return bool(write_output_files({path: text}, force=force))
 
 
-def write_outputs(texts: Mapping[Path, str], *, force: bool = False) -> list[Path]:
+def write_output_files(texts: Mapping[Path, str], *, force: bool = False) -> list[Path]:
     """Write generated files together; returns those that did not have their text already.
 
     All texts are on the disk before the first file changes: if the disk is full, no file changes. Raises SB701

@@ -88,13 +88,18 @@ def remove_abandoned(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
             with suppress(OSError):  # it is locked, gone, or belongs to somebody else
-                is_folder = path.is_dir() and not path.is_symlink()
-                descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if is_folder:
-                        remove_flat_folder(path)
-                    else:
-                        path.unlink()
-                finally:
-                    os.close(descriptor)
+                remove_unlocked(path)
+
+
+def remove_unlocked(path: Path) -> None:
+    """Remove a temporary file or folder; raises OSError if it is locked."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_folder:
+            remove_flat_folder(path)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)

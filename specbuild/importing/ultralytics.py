@@ -186,7 +186,7 @@ def convert_model(source: Source, name: str = "", scale: str = "", size: int = D
             raise layer.at.error("SB201", message, hint)
         conversion.channels.append(writer(conversion, layer))
     model = name or to_camel_case(f"yolo_{chosen}" if chosen else "yolo")
-    return spec_text(conversion, model, size)
+    return write_converted_spec(conversion, model, size)
 
 
 def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tuple[float, float, int, str]:
@@ -353,7 +353,7 @@ MODULES: dict[str, Callable[[Conversion, Layer], int]] = {
 }
 
 
-def spec_text(conversion: Conversion, model: str, size: int) -> str:
+def write_converted_spec(conversion: Conversion, model: str, size: int) -> str:
     """Return the spec: head, the blocks that are used, steps and outputs."""
     blocks = [f"  {name}:\n{text}" for name, text in BLOCKS.items() if name in conversion.blocks]
     parts: Sequence[str] = [

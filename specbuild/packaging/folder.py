@@ -19,7 +19,7 @@ from specbuild.compiler.output_files import (
     overwrite_error,
     remove_file,
     write_error,
-    write_outputs,
+    write_output_files,
 )
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
@@ -120,7 +120,7 @@ def apply_changes(folder: Path, changes: Sequence[FileChange], *, force: bool = 
     # make all texts, which can fail, before anything is written
     texts = {change.path: change.file.text for change in changes if change.file is not None}
     create_folder(folder)
-    write_outputs(texts, force=force)
+    write_output_files(texts, force=force)
     for change in changes:
         if change.file is None:
             remove_file(change.path)

@@ -132,6 +132,7 @@ OTHER_MEANINGS = {
     "importing/spec_text.py": {"kernel"},  # an attribute
     "importing/tables.py": {"value"},  # an attribute
     "importing/tidying.py": {"mean", "scale", "value"},  # ops, an attribute
+    "importing/ultralytics.py": {"kernel"},  # an attribute
     "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
     "codegen/lowering.py": {"value"},  # an argument of an initializer
