@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from specbuild.backends.base import Backend, inline_result
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Index, Literal, SliceExpr
 from specbuild.ops.shape import Rename
 from specbuild.ops.types import CHANNEL, TensorType

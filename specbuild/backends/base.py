@@ -20,7 +20,8 @@ from specbuild.backends.wrapper_names import WrapperNames
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER, Construction
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweredBlock, LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweringResult, Storage, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Literal, Module, SliceExpr
 from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import expression_of

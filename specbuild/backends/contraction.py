@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand
+from specbuild.codegen.operands import Operand
 
 BATCH_LETTER = "b"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr
 
 PARTS = ("real", "imaginary")

@@ -9,7 +9,8 @@ from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import Backend, inline_result, is_fixed
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Index, ListOf, Literal, Name, SliceExpr
 from specbuild.ops import arrange
 from specbuild.ops.types import TensorType

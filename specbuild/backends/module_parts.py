@@ -17,7 +17,7 @@ from specbuild.codegen.constructions import (
     literal_expression,
 )
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.size_checks import describe_checks
 from specbuild.codegen.tree import (
     Assign,

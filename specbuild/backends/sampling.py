@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import Operand, UnsupportedOp
+from specbuild.codegen.lowered_steps import UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Index, Literal, SliceExpr
 from specbuild.ops.sampling import GridSample
 

@@ -20,7 +20,7 @@ from typing import Any
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.from_expression import expression_code, negate
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values

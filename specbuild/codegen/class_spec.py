@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Expr
 from specbuild.ir.graph import Block, FreeSizes

@@ -25,7 +25,7 @@ from specbuild.codegen.constructions import (
     reads_names,
 )
 from specbuild.codegen.layer_rows import collapse_rows
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values, value_params

@@ -18,7 +18,7 @@ from specbuild.codegen.constructions import (
     map_expressions,
     map_initial_values,
 )
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import Call, Expr, Name, map_children
 from specbuild.frontend.names import BUILTIN_CLASSES, COMMON_NAMES, ReservedNames, write_alias
 from specbuild.ir.graph import input_arguments, runtime_sizes

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from specbuild.codegen.class_spec import ClassSpec, InputSize
 from specbuild.codegen.constructions import INDEX_VARIABLE, ComputedTable
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.tree import (
     Attribute,
     Expr,

@@ -27,7 +27,7 @@ from specbuild.codegen.constructions import (
     map_expressions,
 )
 from specbuild.codegen.from_expression import expression_code
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep, LoweredValue
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep, LoweredValue
 from specbuild.codegen.tree import (
     Call,
     Expr,

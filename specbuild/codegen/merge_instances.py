@@ -15,7 +15,7 @@ from specbuild.codegen.class_spec import ClassSpec, ClassTable, ConstructorParam
 from specbuild.codegen.constructions import ComputedTable
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.input_sizes import InputSizeReader
-from specbuild.codegen.lowering import LoweredBlock, LoweredStep
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.merge_code import CodeMerger, CodePlace, StructureMismatch
 from specbuild.codegen.merged_params import MergedParams
 from specbuild.codegen.size_checks import SizeCheck

@@ -16,7 +16,7 @@ from specbuild.codegen.constructions import (
     literal_value,
 )
 from specbuild.codegen.from_expression import expression_code
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.tree import Expr, Literal, list_read_names
 from specbuild.expressions import (
     Expression,

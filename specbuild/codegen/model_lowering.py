@@ -8,7 +8,9 @@ from functools import cached_property
 
 from specbuild.codegen.constructions import reads_names
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import BlockLowering, CallPolicy, LoweredBlock, LoweringBackend
+from specbuild.codegen.lowered_steps import LoweredBlock
+from specbuild.codegen.lowering import BlockLowering, CallPolicy
+from specbuild.codegen.operands import LoweringBackend
 from specbuild.codegen.tree import Literal, walk_expression
 from specbuild.ir.batches import batch_inputs
 from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_origin, runtime_sizes

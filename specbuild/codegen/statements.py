@@ -12,7 +12,7 @@ from itertools import chain, count
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER, LayerRow
 from specbuild.codegen.literals import LINE_WIDTH
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import (
     Assign,

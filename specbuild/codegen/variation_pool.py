@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.model_lowering import LoweredModel
 from specbuild.diagnostics.errors import SpecError

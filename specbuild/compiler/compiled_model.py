@@ -9,7 +9,7 @@ from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.classes import build_classes
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module

@@ -14,7 +14,7 @@ from typing import Any
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.backends.base import Backend
 from specbuild.backends.parameter_groups import ModelPart, TrainableTensor
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.compiler.weight_locations import (
     CollapsedRows,

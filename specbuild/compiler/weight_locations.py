@@ -11,7 +11,7 @@ from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
 from specbuild.backends.loader_rules import LoadRule
 from specbuild.codegen.layer_rows import collapse_rows
-from specbuild.codegen.lowering import LoweredBlock, Storage
+from specbuild.codegen.lowered_steps import LoweredBlock, Storage
 from specbuild.codegen.model_lowering import LoweredModel, lower_model
 from specbuild.compiler.graph_weights import CanonicalWeight, canonical_weights, node_weights
 from specbuild.ir.graph import Block, definition_key

@@ -12,7 +12,7 @@ import ast
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf
 from specbuild.compiler.compiled_model import CompiledModel

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node, Skip
 from specbuild.ops.types import TensorType

@@ -13,7 +13,8 @@ import pytest
 
 from specbuild import load
 from specbuild.backends import BACKEND_NAMES, load_backend
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.compiler.parameter_groups import trainable_tensors
 from specbuild.compiler.pipeline import build_graph
 from specbuild.compiler.weight_locations import from_framework, locate_weights, to_framework
@@ -135,7 +136,7 @@ OTHER_MEANINGS = {
     "importing/ultralytics.py": {"kernel"},  # an attribute
     "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
-    "codegen/lowering.py": {"value"},  # an argument of an initializer
+    "codegen/lowered_steps.py": {"value"},  # an argument of an initializer
 }
 # Here are names of weights, and they are meant: those of a framework's own layers, which are read from a live model.
 READERS_OF_LAYERS = ("importing/pytorch/handlers/", "importing/keras/")

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from specbuild import backends
-from specbuild.codegen.lowering import LoweringResult
+from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.ir.graph import Block
 from specbuild.ops.base import Op

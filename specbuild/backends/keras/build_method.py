@@ -24,7 +24,7 @@ from specbuild.codegen.constructions import (
     is_literal,
     literal_value,
 )
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.statements import qualify_code
 from specbuild.codegen.tree import (
     Assign,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, map_expressions
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import (
     Attribute,
     Call,

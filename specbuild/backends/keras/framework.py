@@ -21,7 +21,7 @@ from specbuild.backends.signatures import call_function as call_function  # for 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import LayerRow
 from specbuild.codegen.layout import Layout, swapped_dims
-from specbuild.codegen.lowering import LoweredBlock, Storage
+from specbuild.codegen.lowered_steps import LoweredBlock, Storage
 from specbuild.codegen.tree import Call, Expr, Literal, Module, TupleOf
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 

@@ -16,7 +16,7 @@ from specbuild.backends.module_parts import (
 )
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
 from specbuild.frontend.names import write_alias
 

@@ -28,7 +28,7 @@ from specbuild.backends.module_parts import (
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, literal_expression, map_expressions
 from specbuild.codegen.input_sizes import table_reads_names
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (

@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import replace
 
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import (
     Attribute,
     Call,

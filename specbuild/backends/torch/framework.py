@@ -22,7 +22,7 @@ from specbuild.backends.wrapper_names import WrapperNames
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout, layout_permutation, swapped_dims
-from specbuild.codegen.lowering import LoweredBlock
+from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.tree import Attribute, Expr, Index, Literal, Module, TupleOf
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 

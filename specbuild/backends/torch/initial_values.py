@@ -20,7 +20,7 @@ from specbuild.codegen.constructions import (
     Member,
     map_initial_values,
 )
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.statements import qualify_code
 from specbuild.codegen.tree import (
     Assign,

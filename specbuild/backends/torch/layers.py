@@ -13,7 +13,7 @@ from specbuild.backends.module_parts import (
 from specbuild.backends.torch.reserved import MEMBER_ATTRIBUTES, RESERVED_NAMES
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import (
     Attribute,
     Call,

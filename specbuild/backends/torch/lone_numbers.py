@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.tree import Expr, Index, Infix, Literal, ValuePlaceholder, walk_expression
 
 NUMBER = Index(OWN_MEMBER, (Literal(0),))

@@ -36,7 +36,7 @@ from specbuild.backends.torch.lone_numbers import read_numbers_whole
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable
 from specbuild.codegen.input_sizes import compute_tables
-from specbuild.codegen.lowering import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.statements import StatementWriter, call_parameters
 from specbuild.codegen.tree import (
     Assign,

@@ -12,7 +12,8 @@ from specbuild.codegen.constructions import (
     Member,
     literal_expression,
 )
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.base import Op, register_op, require_floats

@@ -11,7 +11,8 @@ from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import Construction, literal_expression
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Infix
 from specbuild.expressions import concrete
 from specbuild.ops import activation as ops

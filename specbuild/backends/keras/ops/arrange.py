@@ -24,7 +24,8 @@ from specbuild.backends.keras.required_sizes import require_sizes
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, ListOf, Name, SliceExpr
 from specbuild.expressions import symbolic_formula
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile

@@ -9,7 +9,8 @@ from specbuild.backends.keras.framework import emits
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr
 from specbuild.expressions import symbolic_formula
 from specbuild.ops.attention import Attention

@@ -6,7 +6,8 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.contraction import einsum_equation, match_matrix_product
 from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops.contraction import Contract
 from specbuild.ops.types import TensorType
 

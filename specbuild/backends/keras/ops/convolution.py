@@ -14,7 +14,8 @@ from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.initializers import emit_initializer, emit_wrapped_initializer
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import OWN_MEMBER, Construction, literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, Storage, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Literal, Prefix, SliceExpr
 from specbuild.expressions import (
     Expression,

@@ -6,7 +6,8 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.fourier import PARTS, arrange_parts
 from specbuild.backends.keras.framework import emits
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops.fourier import ComplexResult, Fft, Ifft, Irfft, Rfft
 from specbuild.ops.types import TensorType
 

@@ -11,7 +11,8 @@ from specbuild.backends.keras.ops.merge import repeat_batch
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, Storage, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call
 from specbuild.ops.indexing import Embedding, Gather, OneHot, SegmentReduce
 from specbuild.ops.types import CHANNEL, TensorType

@@ -8,7 +8,8 @@ from specbuild.backends.keras.ops.convolution import arrange_window_axes, pad_wi
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.kernel_values import KernelConv, KernelLinear
 from specbuild.ops.types import TensorType

@@ -8,7 +8,8 @@ from specbuild.backends.align import align_operands
 from specbuild.backends.base import inline_result
 from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.codegen.constructions import literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Literal
 from specbuild.ops.logic import Compare, LogicalAnd, LogicalNot, LogicalOr, VariadicLogical, Where
 from specbuild.ops.types import TensorType

@@ -11,7 +11,8 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index, index_axis
 from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, Infix, ListOf, Literal, SliceExpr
 from specbuild.ops.base import Op
 from specbuild.ops.merge import Atan2, Concat, Elementwise, Maximum, Minimum

@@ -13,7 +13,8 @@ from specbuild.backends.keras.ops.resize import size_expression
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Index, Literal
 from specbuild.expressions import concrete
 from specbuild.ops.neighbourhood import Fold, Pad, Unfold

@@ -9,7 +9,8 @@ from specbuild.backends.base import inline_result, layer_result
 from specbuild.backends.keras.framework import emits
 from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.expressions import symbolic_formula
 from specbuild.ops.norm import (
     BatchNorm,

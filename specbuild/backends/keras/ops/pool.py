@@ -14,7 +14,8 @@ from specbuild.backends.keras.ops.convolution import (
     padding_keyword,
 )
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Name
 from specbuild.expressions import concrete, expression_of
 from specbuild.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, AvgPool, MaxPool, WindowPool

@@ -10,7 +10,8 @@ from specbuild.backends.keras.initializers import emit_initializer
 from specbuild.backends.signatures import Signature, call_function
 from specbuild.codegen.constructions import OWN_MEMBER, Construction
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Literal
 from specbuild.ops.recurrent import Gru, Lstm, Recurrent, Rnn
 from specbuild.ops.types import CHANNEL, TensorType

@@ -9,7 +9,8 @@ from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import axis_argument, axis_index
 from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops import reduce as ops
 from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Reduction, Std
 from specbuild.ops.types import TensorType

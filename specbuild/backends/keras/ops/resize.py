@@ -9,7 +9,8 @@ from specbuild.backends.keras.ops.convolution import arrange_window_axes
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 from specbuild.ops.types import TensorType

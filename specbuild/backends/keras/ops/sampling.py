@@ -7,7 +7,8 @@ from specbuild.backends.keras.framework import emits
 from specbuild.backends.keras.ops.merge import repeat_batch
 from specbuild.backends.sampling import sampling_operands
 from specbuild.backends.signatures import Signature
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops.sampling import GridSample
 from specbuild.ops.types import TensorType
 

@@ -14,7 +14,8 @@ from specbuild.backends.layout_conversion import axis_size
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, map_children
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.fixed_sizes import trace_axis

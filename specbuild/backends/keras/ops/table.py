@@ -10,7 +10,7 @@ from specbuild.backends.signatures import Signature
 from specbuild.backends.tables import TableStyle
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
 from specbuild.codegen.tree import Call, Expr, Name, TupleOf
 from specbuild.expressions import concrete
 from specbuild.ops.table import Const, Weight

@@ -7,7 +7,8 @@ from specbuild.backends.base import inline_result, layer_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Infix
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import Activation, Glu, LogSoftmax, Prelu, Softmax

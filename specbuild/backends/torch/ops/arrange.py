@@ -18,7 +18,8 @@ from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
 from specbuild.ops.types import TensorType

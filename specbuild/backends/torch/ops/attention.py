@@ -10,7 +10,8 @@ from specbuild.backends.torch.framework import call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Call, Conditional, Expr, Index, Infix, Literal, Name
 from specbuild.ops.attention import Attention
 from specbuild.ops.types import TensorType

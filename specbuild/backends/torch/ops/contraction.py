@@ -8,7 +8,8 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.contraction import einsum_equation, match_matrix_product
 from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops.contraction import Contract
 from specbuild.ops.types import TensorType

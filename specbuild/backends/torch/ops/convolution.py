@@ -11,7 +11,8 @@ from specbuild.backends.base import collapse_equal, layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
 from specbuild.codegen.constructions import OWN_MEMBER, literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, ListOf, Literal, Name
 from specbuild.expressions import concrete, expression_of
 from specbuild.ops.attribute_kinds import Init

@@ -7,7 +7,8 @@ from specbuild.backends.base import inline_result, is_fixed, layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
 from specbuild.codegen.constructions import OWN_MEMBER
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.dropout import Dropout, DropPath
 from specbuild.ops.types import TensorType

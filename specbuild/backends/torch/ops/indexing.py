@@ -9,7 +9,8 @@ from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
 from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, Literal
 from specbuild.ops.indexing import Embedding, Gather, OneHot, SegmentReduce
 from specbuild.ops.types import CHANNEL, TensorType

@@ -7,7 +7,8 @@ from specbuild.backends.signatures import Signature, call_method
 from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes, pad_window, symmetric_padding
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.kernel_values import KernelConv, KernelLinear
 from specbuild.ops.types import TensorType

@@ -5,7 +5,8 @@ from __future__ import annotations
 from specbuild.backends.base import inline_result, layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops import math as ops
 from specbuild.ops.math import Cast, Clip, MathOp
 from specbuild.ops.types import TensorType

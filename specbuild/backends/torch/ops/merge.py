@@ -10,7 +10,8 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.torch.framework import backend, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, ListOf, Literal, Name
 from specbuild.ops.base import Op
 from specbuild.ops.merge import Atan2, Concat, Elementwise, Maximum, Minimum

@@ -13,7 +13,8 @@ from specbuild.backends.torch.ops.convolution import PAD, arrange_window_axes, p
 from specbuild.backends.torch.ops.resize import size_expression
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, Infix, Literal, Name, SliceExpr, TupleOf
 from specbuild.expressions import concrete
 from specbuild.ops.neighbourhood import Fold, Pad, Unfold

@@ -10,7 +10,8 @@ from specbuild.backends.base import layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
 from specbuild.codegen.constructions import OWN_MEMBER
-from specbuild.codegen.lowering import LoweringResult, Operand, Storage, UnsupportedOp
+from specbuild.codegen.lowered_steps import LoweringResult, Storage, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.norm import (

@@ -10,7 +10,8 @@ from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes, pad_window, symmetric_padding
 from specbuild.codegen.constructions import OWN_MEMBER
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, SliceExpr
 from specbuild.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AdaptivePool, AvgPool, MaxPool
 from specbuild.ops.types import TensorType

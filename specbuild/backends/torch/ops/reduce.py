@@ -10,7 +10,8 @@ from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
 from specbuild.codegen.constructions import literal_expression
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops import reduce as ops
 from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Prod, Reduction

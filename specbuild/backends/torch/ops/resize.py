@@ -10,7 +10,8 @@ from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, MissingBatch, Operand
+from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, Literal, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
 from specbuild.ops.types import CHANNEL, TensorType

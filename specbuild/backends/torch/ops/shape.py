@@ -8,7 +8,8 @@ from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops.shape import Flatten, Rename, Unflatten
 from specbuild.ops.types import TensorType
 

@@ -6,7 +6,8 @@ from specbuild.backends.align import unfold_axes
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
-from specbuild.codegen.lowering import LoweringResult, Operand
+from specbuild.codegen.lowered_steps import LoweringResult
+from specbuild.codegen.operands import Operand
 from specbuild.ops.sorting import Sort, TopK
 from specbuild.ops.types import TensorType
 

@@ -9,7 +9,7 @@ from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.backends.torch.lone_numbers import NUMBER
 from specbuild.codegen.constructions import OWN_MEMBER, Construction, ConstructorArgument, literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import LoweringResult, Storage
+from specbuild.codegen.lowered_steps import LoweringResult, Storage
 from specbuild.codegen.tree import Attribute, Call, Expr, Literal, Name, TupleOf
 from specbuild.expressions import concrete
 from specbuild.ops.table import Const, Weight

@@ -21,14 +21,8 @@ from specbuild.backends.signatures import Signature
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowering import (
-    LoweredBlock,
-    LoweredStep,
-    LoweringResult,
-    Operand,
-    Storage,
-    UnsupportedOp,
-)
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep, LoweringResult, Storage, UnsupportedOp
+from specbuild.codegen.operands import Operand
 from specbuild.codegen.statements import StatementWriter, call_parameters
 from specbuild.codegen.tree import (
     Assign,
