@@ -34,13 +34,17 @@ def sizes(found: Block) -> str:
 
 def weights(found: Block) -> str:
     """Every tensor that the example holds, by its name in the framework of its canonical layout."""
+    try:
+        located = locate_weights(found, "torch")
+    except SpecError:  # PyTorch cannot express it; `source` says why
+        return ""
     rows = [
         (
             markdown.code(weight.framework_path),
             markdown.code(" × ".join(map(str, weight.shape))),
             "yes" if weight.is_trainable else "no",
         )
-        for weight in locate_weights(found, "torch")
+        for weight in located
     ]
     return markdown.table(("Weight", "Shape in PyTorch", "Learned"), rows)
 

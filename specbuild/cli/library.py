@@ -13,9 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from specbuild.cli.completion import complete_entry
+from specbuild.api import compile
+from specbuild.backends import BACKEND_NAMES
+from specbuild.cli import options
+from specbuild.cli.completion import complete_backend, complete_entry
 from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import print_text, suggest_closest
+from specbuild.compiler.pipeline import compile_source
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
@@ -111,12 +115,44 @@ def show_entry(
         str,
         typer.Argument(metavar="NAME", help="An op or a block, such as conv.", autocompletion=complete_entry),
     ],
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="|".join((*BACKEND_NAMES, "all")),
+            help="Print the file that the example becomes in this framework instead.",
+            autocompletion=complete_backend,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
+    entry = find_entry(name)
+    if backend is not None:
+        names = BACKEND_NAMES if options.check_backend_name(backend) == "all" else (backend,)
+        print_text("\n\n".join(emit_example(entry, name) for name in names))
+    elif isinstance(entry, BlockDef):
+        print_text("\n".join(format_block(entry)) + "\n")
+    else:
+        print_text("\n".join(format_op(entry)) + "\n")
+
+
+def emit_example(entry: type[Op] | BlockDef, backend: str) -> str:
+    """Return the emitted file of the example of an op or block, or of a model itself."""
+    if isinstance(entry, BlockDef) and entry.model is not None:
+        return compile(Path(entry.source.file), backend)
+    example = example_spec(entry)
+    if example is None:
+        raise typer.BadParameter(f"{entry.name} has no example", param_hint="--backend")
+    return compile_source(example.model, backend)
+
+
+def find_entry(name: str) -> type[Op] | BlockDef:
+    """Return the op or block of a name; raises a usage error with a hint if there is none."""
     op = find_op(name)
     if op is not None:
-        print_text("\n".join(format_op(op)) + "\n")
-        return
+        return op
     blocks = library_blocks()
     if name not in blocks:
         same = [entry.name for entry in search_library(name) if rank_entry(entry, name) == NAME]
@@ -125,7 +161,7 @@ def show_entry(
             name, [*OPS, *blocks], otherwise="; `specbuild library search` finds by other names"
         )
         raise typer.BadParameter(f"there is no op or block {make_printable(name)!r}{hint}", param_hint="NAME")
-    print_text("\n".join(format_block(blocks[name])) + "\n")
+    return blocks[name]
 
 
 def format_op(op: type[Op]) -> Iterator[str]:

@@ -490,6 +490,23 @@ def test_library_show_has_shapes(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("CBAM", "class CBAM(nn.Module):"), ("conv", "nn.Conv2d("), ("ResNet", "class ResNet(nn.Module):")],
+)
+def test_library_show_source(run: Run, name: str, text: str) -> None:
+    """The emitted file of an op or block in its example, and of a model by itself."""
+    assert text in run("library", "show", name, "--backend", "torch").out
+    both = run("library", "show", name, "-b", "all").out
+    assert text in both and "import keras" in both
+
+
+def test_library_show_source_of_nothing(run: Run) -> None:
+    assert run("library", "show", "conv", "-b", "tof").code == 2
+    refused = run("library", "show", "unfinished", "-b", "torch")
+    assert refused.code == 3 and "error[SB601]" in refused.err
+
+
 def test_library_show_of_nothing(run: Run) -> None:
     done = run("library", "show", "cnov")
     assert done.code == 2
