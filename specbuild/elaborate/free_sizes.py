@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from specbuild.frontend.names import FREE_SIZE
 from specbuild.frontend.source import SourceAddress
 from specbuild.ops.types import CHANNEL
 
-ANY = "any"
 EXAMPLES = {"D": 8, "H": 64, "W": 64}  # sizes for tables, counts and comparisons
 OTHER_EXAMPLE = 16
 
 
 def is_free(raw: Any) -> bool:
     """Return whether a size in a spec can be any."""
-    return raw == ANY or (isinstance(raw, Mapping) and ANY in raw)
+    return raw == FREE_SIZE or (isinstance(raw, Mapping) and FREE_SIZE in raw)
 
 
 def read_example(axis: str, raw: Any, at: SourceAddress) -> tuple[Any, SourceAddress]:
@@ -26,7 +26,7 @@ def read_example(axis: str, raw: Any, at: SourceAddress) -> tuple[Any, SourceAdd
         message = "the number of channels C cannot be any: layers are made for it"
         raise at.error("SB408", message, "write a number; another axis, such as T, can be any")
     if isinstance(raw, Mapping):
-        return raw[ANY], at.child(ANY)
+        return raw[FREE_SIZE], at.child(FREE_SIZE)
     return EXAMPLES.get(axis, OTHER_EXAMPLE), at
 
 

@@ -15,6 +15,7 @@ from specbuild.frontend.source import SourceAddress
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # What these words mean in a spec: the value before, the index of a repeat, constants, no block.
 LANGUAGE_WORDS = frozenset("prev i true false none null".split())
+FREE_SIZE = "any"  # in the sizes of an input, where a parameter of this name could not be read
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def rename_hint(name: str) -> str:
 def check_name(name: object, at: SourceAddress, role: str, reserved: Sequence[ReservedNames] = ()) -> None:
     """Raise SB203 if `name` cannot be the name of this role, such as "a step" or "an output"."""
     problem = find_name_problem(name, reserved)
+    if role == "a parameter" and name == FREE_SIZE:
+        problem = "has a meaning of its own in a spec", rename_hint(FREE_SIZE)
     if role == "a parameter" and any(name in names.builtins for names in reserved):
         problem = "is used by the emitted code", rename_hint(str(name))
     if problem is None or (role == "an output" and name in LANGUAGE_WORDS):
