@@ -91,11 +91,9 @@ class KerasBackend(Backend):
         """Return the path of a node's layer. Only a row that is called as a whole contains other layers."""
         for step in lowered.steps:
             if isinstance(step.member, LayerRow) and node.startswith(step.layer_name + "."):
-                attribute = layer_attribute(step.layer_name)
-                inner_path = node[len(step.layer_name) + 1 :]
-                if is_layer_list(step.member):
-                    return f"{attribute}_{inner_path.replace('.', '_')}"
-                return f"{attribute}/{inner_path.replace('.', '/')}"
+                return row_path(
+                    step.member, layer_attribute(step.layer_name), node[len(step.layer_name) + 1 :]
+                )
         return layer_attribute(node)
 
     def weight_path_parts(
@@ -107,6 +105,16 @@ class KerasBackend(Backend):
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
         return build_module(class_specs, self.helper_sources(), doc, header)
+
+
+def row_path(row: LayerRow, name: str, inner_path: str) -> str:
+    """Return the path of a layer in a row of this name: a list gives its layers names such as `stack_0`."""
+    if not is_layer_list(row):
+        return f"{name}/{inner_path.replace('.', '/')}"
+    index, _, rest = inner_path.partition(".")
+    head = row.members.head
+    member = head[int(index)] if int(index) < len(head) else row.members.tail
+    return row_path(member, f"{name}_{index}", rest) if isinstance(member, LayerRow) else f"{name}_{index}"
 
 
 def emit_reshape(value: Expr, sizes: tuple[Expr, ...], batched: bool) -> Call:

@@ -104,8 +104,11 @@ def frozen_layers(class_spec: ClassSpec, layer_variable: Callable[[LoweredStep],
             continue
         layer: Expr = Name(layer_variable(step))
         if is_layer_list(step.member):
-            layers.append(Index(layer, (Literal(int(inner_path)),)) if inner_path else Star(layer))
-            continue
+            if not inner_path:
+                layers.append(Star(layer))
+                continue
+            index, _, inner_path = inner_path.partition(".")
+            layer = Index(layer, (Literal(int(index)),))
         for name in inner_path.split(".") if inner_path else ():
             layer = Call(Attribute(layer, "get_layer"), (Literal(name),))
         layers.append(layer)
