@@ -199,6 +199,15 @@ def reused_sizes(net: Any, x: Tensor) -> tuple[Tensor, ...]:
     return (net.a.linear(x) + net.a.linear(net.q).mean(0),)
 
 
+@reference
+def groups_in_a_list(net: Any, x: Tensor) -> tuple[Tensor, ...]:
+    """Each member of a repeat is read by itself, so that Keras holds them in a list."""
+    for levels in (net.inside.levels, net.outside):
+        first = levels[0](x)
+        x = first + levels[1](first)
+    return (x,)
+
+
 VARIANTS = {"two_streams": ("one", "none")}
 CASES = [(name, v) for name in REFERENCES for v in (None, *VARIANTS.get(name, ()))]
 LABELS = [f"{name}-{variant}" if variant else name for name, variant in CASES]
@@ -223,7 +232,7 @@ def test_values_and_gradients(name: str, variant: str | None) -> None:
     results = results if isinstance(results, tuple) else (results,)
     assert len(results) == len(expected)
     torch.testing.assert_close(results, expected)
-    weights = [*net.parameters(), *inputs]
+    weights = [*(w for w in net.parameters() if w.requires_grad), *inputs]
     gradients = [
         torch.autograd.grad(sum((x.sin() * x).sum() for x in values), weights, allow_unused=True)
         for values in (results, expected)
