@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from specbuild.diagnostics.errors import closest_match
+from specbuild.diagnostics.errors import closest_match, is_one_typo
 
 MAX_LISTED = 16
 SUGGESTION_START = "did you mean "
@@ -23,6 +23,11 @@ def suggest_name(word: str, known: Iterable[str], introduction: str = "", otherw
     if introduction and names:
         return f"{introduction} {list_some(names)}"
     return otherwise
+
+
+def suggest_own_name(word: str, own: Iterable[str]) -> str:
+    """Return the hint if a name of the same file differs from `word` by one letter, else an empty hint."""
+    return format_suggestion(closest_match(word, (name for name in own if is_one_typo(word, name))))
 
 
 def format_suggestion(name: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.diagnostics.suggestions import list_some, suggest_name
+from specbuild.diagnostics.suggestions import list_some, suggest_name, suggest_own_name
 from specbuild.frontend.document import STRUCTURES, BlockDef, Spec, parse_spec
 from specbuild.frontend.foreign_names import suggest_step
 from specbuild.frontend.library import (
@@ -76,7 +76,8 @@ class SpecFiles:
         what = "block" if name[:1].isupper() else "op"
         listing = f"`specbuild library list` lists every op and block; this file has {list_some(own)}"
         blocks = [*own, *full_library_index()]
-        hint = suggest_step(name, at.read_value() if at.path[-1:] == (name,) else None, blocks)
+        body = at.read_value() if at.path[-1:] == (name,) else None
+        hint = suggest_own_name(name, own) or suggest_step(name, body, blocks)
         hint = hint or suggest_name(name, [*blocks, *OPS, *STRUCTURES], otherwise=listing)
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, closest_match
-from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name
+from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name, suggest_own_name
 from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
 from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, suggest_step, write_inline
@@ -121,7 +121,8 @@ class MessageWriter:
         what = "block" if name[:1].isupper() else "op"
         listing = "`specbuild library list` lists every op and block"
         blocks = [*self.blocks, *full_library_index()]
-        hint = suggest_step(name, body, blocks) or suggest_call(name, blocks)
+        hint = suggest_own_name(name, self.blocks) or suggest_step(name, body, blocks)
+        hint = hint or suggest_call(name, blocks)
         hint = hint or suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
         return self.error_at("SB201", path, f"there is no {what} {name!r}", hint, key=True)
 
