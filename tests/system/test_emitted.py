@@ -26,8 +26,8 @@ SPECS_BY_NAME = {path.stem: path for path in SPECS if path.stem not in SMALLER}
 CHECKS = Path(__file__).with_name("emitted")
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
-    # TensorFlow 2.21 with oneDNN writes beyond its memory on processors with AVX-512: in the gradient of a 1x1
-    # convolution with stride 2 and fewer than 16 channels (`tf.nn.conv2d` alone does it).
+    # oneDNN writes beyond its memory in the gradient of a 1x1 convolution with stride 2 and few channels, channels
+    # last: `tf.nn.conv2d` of TensorFlow 2.21 does it alone, and so does `nn.Conv2d` of PyTorch 2.13.
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 
