@@ -13,6 +13,7 @@ import typer.main
 
 from specbuild.cli import COMMANDS, build_app
 
+ENDING_COMMANDS = tuple(name for name in COMMANDS if name != "watch")  # which runs until it is interrupted
 LONG_NAME = "n" * 300
 PATHS = [
     *["net.yaml"] * 8,
@@ -64,7 +65,7 @@ WORDS = [
 @cache
 def list_commands() -> list[tuple[tuple[str, ...], click.Command]]:
     """Return each command with its words: `check`, `weights init`."""
-    return list(walk_commands((), typer.main.get_command(build_app(tuple(COMMANDS)))))
+    return list(walk_commands((), typer.main.get_command(build_app(ENDING_COMMANDS))))
 
 
 def walk_commands(
@@ -81,7 +82,7 @@ def walk_commands(
 def random_arguments(pick: random.Random) -> list[str]:
     """Return a command line without the name of the program."""
     if pick.random() < 0.03:
-        return [pick.choice([*WORDS, *COMMANDS]) for _ in range(pick.randrange(3))]
+        return [pick.choice([*WORDS, *ENDING_COMMANDS]) for _ in range(pick.randrange(3))]
     words, command = pick.choice(list_commands())
     result = list(words)
     for parameter in command.params:
