@@ -9,10 +9,6 @@ from typing import Any
 
 import yaml
 
-from specbuild.frontend.library import library_names, library_variants
-from specbuild.ops import OPS
-from specbuild.ops.base import list_attributes
-
 
 @dataclass(frozen=True)
 class Replacement:
@@ -180,49 +176,6 @@ def suggest_attribute(name: str, value: Any, known: Collection[str]) -> str:
     if normalize_name(name) in INFERRED:
         return "remove it: the compiler infers it"
     return ""
-
-
-def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
-    """Return a hint that says what to write for an op or block of another library; empty if the name is unknown."""
-    normal = normalize_name(name)
-    if normal == "dropout" and not name.lower().endswith("dropout"):  # dropout2d drops whole channels
-        normal = "spatialdropout"
-    others = {normalize_name(other): block for other, block in library_names().items()}
-    own = others | {normalize_name(known): known for known in [*blocks, *OPS]}
-    replacement = REPLACEMENTS.get(normal) or (Replacement(own[normal]) if normal in own else None)
-    if replacement is None:
-        return ""
-    if replacement.advice:
-        return replacement.advice
-    variant = name.lower().replace("-", "_")
-    if variant in library_variants(replacement.op):
-        return f"write `{replacement.op}: {{variant: {variant}}}`; `specbuild weights convert` loads trained weights"
-    return f"write `{format_step(replacement, body)}`"
-
-
-def format_step(replacement: Replacement, body: Any) -> str:
-    """Return the step to write, with the attributes of `body` under their names here."""
-    op = replacement.op
-    known = list_attributes(OPS[op]) if op in OPS else {}
-    required = [name for name, attribute in known.items() if attribute.is_required]
-    attributes = dict(replacement.given)
-    if isinstance(body, Mapping):
-        for name, value in body.items():
-            own = name if name in known or op not in OPS else find_attribute(str(name), known)
-            if own is not None:
-                attributes[own] = (
-                    "..." if own in ("over", "axis") or name in CONVERTED else write_inline(value)
-                )
-    elif isinstance(body, list) and not replacement.alone and not required:
-        return f"{op}: {write_inline(body)}"
-    elif body is not None and op not in OPS:
-        return f"{op}: {{...}}` with its parameters; see `specbuild library show {op}"
-    elif body is not None:
-        alone = replacement.alone or next(iter([*required, *known]), None)
-        attributes |= {alone: write_inline(body)} if alone else {}
-    attributes |= {name: "..." for name in required if name not in attributes}
-    listed = ", ".join(f"{name}: {value}" for name, value in attributes.items())
-    return f"{op}: {{{listed}}}" if listed else f"- {op}"
 
 
 def write_inline(value: Any) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from specbuild.frontend.foreign_names import normalize_name, suggest_step, write_inline
+from specbuild.frontend.foreign_names import normalize_name, write_inline
+from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.ops import OPS
 
 CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import list_some, suggest_name, suggest_own_name
 from specbuild.frontend.document import STRUCTURES, BlockDef, Spec, parse_spec
-from specbuild.frontend.foreign_names import suggest_step
+from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.frontend.library import (
     find_library_file,
     full_library_index,

@@ -15,9 +15,11 @@ from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.frontend.edits import to_camel_case
 from specbuild.frontend.source import Source, SourceAddress
+from specbuild.ops.types import MAX_AXIS
 
 DEFAULT_SIZE = 640
 BINS = 16  # of the distribution of each side of a box
+MAX_FACTOR, MAX_NUMBER = 100, 1_000
 MAX_LAYERS = 500
 
 BLOCKS = {
@@ -195,7 +197,8 @@ def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tupl
     if not isinstance(scales, Mapping) or not scales:
         if scale:
             raise at.error("SB206", f"the file has no scales, and no {make_printable(repr(scale))}")
-        return float(data.get("depth_multiple", 1)), float(data.get("width_multiple", 1)), 10**6, ""
+        depth, width = (read_factor(data, at, key) for key in ("depth_multiple", "width_multiple"))
+        return depth, width, MAX_AXIS, ""
     chosen = scale or str(next(iter(scales)))
     if chosen not in scales:
         raise at.child("scales").error(
@@ -203,16 +206,23 @@ def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tupl
             f"there is no scale {make_printable(repr(chosen))}",
             f"its scales are {join_names(map(str, scales))}",
         )
-    values = scales[chosen]
-    if (
-        not isinstance(values, list)
-        or len(values) != 3
-        or not all(isinstance(v, int | float) for v in values)
-    ):
-        raise at.child("scales", chosen).error(
-            "SB102", "a scale is a list of depth, width and the largest width"
-        )
-    return float(values[0]), float(values[1]), int(values[2]), chosen
+    values, place = scales[chosen], at.child("scales", chosen)
+    if not isinstance(values, list) or len(values) != 3:
+        raise place.error("SB102", "a scale is a list of depth, width and the largest width")
+    depth, width = (read_factor(values, place, i) for i in (0, 1))
+    limit = values[2]
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_AXIS:
+        raise place.child(2).error("SB304", f"{make_printable(repr(limit), 60)} is no number of channels")
+    return depth, width, limit, chosen
+
+
+def read_factor(values: Mapping[str, Any] | list[Any], at: SourceAddress, key: str | int) -> float:
+    """Return the factor for depth or width at a key, 1 if a mapping has none; raises SB304 for another value."""
+    value = values.get(key, 1) if isinstance(values, Mapping) else values[int(key)]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_FACTOR:
+        message = f"{make_printable(repr(value), 60)} is no factor between 0 and {MAX_FACTOR}"
+        raise at.child(key).error("SB304", message)
+    return float(value)
 
 
 def read_layers(data: Mapping[str, Any], at: SourceAddress) -> list[Layer]:
@@ -228,6 +238,8 @@ def read_layers(data: Mapping[str, Any], at: SourceAddress) -> list[Layer]:
                 or not isinstance(raw[1], int)
             ):
                 raise place.error("SB102", "a layer is a list: [from, number, module, arguments]")
+            if not 1 <= raw[1] <= MAX_NUMBER:
+                raise place.child(1).error("SB304", f"the number of a layer is from 1 to {MAX_NUMBER:,}")
             index = len(layers)
             if index >= MAX_LAYERS:
                 raise place.error("SB501", f"a model has at most {MAX_LAYERS} layers")

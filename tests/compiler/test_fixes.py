@@ -26,7 +26,7 @@ def fix(tmp_path: Path, steps: str) -> tuple[str, int]:
     [
         (
             "  - Conv2d: {out_channels: 8, kernel_size: 3}  # first\n",
-            "  - conv: {channels: 8, kernel: 3}  # first\n",
+            "  - conv: {channels: 8, kernel: 3, padding: 0}  # first\n",
         ),
         ("  - ReLU  # keep\n", "  - relu  # keep\n"),
         (

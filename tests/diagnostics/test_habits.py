@@ -50,8 +50,8 @@ MISTAKES = {
     "call": (spec("  - Dense(10)\n"), "write `linear: {features: 10}`", spec("  - linear: {features: 10}\n")),
     "keywords": (
         spec("  - keras.layers.Conv2D(filters=8, kernel_size=3)\n"),
-        "write `conv: {channels: 8, kernel: 3}`",
-        spec("  - conv: {channels: 8, kernel: 3}\n"),
+        "write `conv: {channels: 8, kernel: 3, padding: 0}`",
+        spec("  - conv: {channels: 8, kernel: 3, padding: 0}\n"),
     ),
     "torch call": (
         spec("  - nn.Conv2d(3, 8, 3)\n"),

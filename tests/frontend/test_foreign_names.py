@@ -10,7 +10,8 @@ import pytest
 from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, Replacement, suggest_step
+from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, Replacement
+from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.frontend.library import full_library_index, library_names
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
@@ -30,10 +31,17 @@ STEPS = {
     "fc: 10": "linear: {features: 10}",
     "Linear: {in_features: 8, out_features: 10, bias: false}": "linear: {features: 10, bias: false}",
     "Conv2d: {in_channels: 3, out_channels: 8, kernel_size: 3, padding: 1}": "conv: {channels: 8, kernel: 3, padding: 1}",
-    "Conv2D: {filters: 8, kernel_size: 3, strides: 2, use_bias: false}": "conv: {channels: 8, kernel: 3, stride: 2, bias: false}",
-    "DepthwiseConv2D: {kernel_size: 3}": "conv: {channels: x.C, groups: x.C, kernel: 3}",
-    "deconv: {out_channels: 4, kernel_size: 2, stride: 2}": "conv_transpose: {channels: 4, kernel: 2, stride: 2}",
+    "Conv2D: {filters: 8, kernel_size: 3, strides: 2, use_bias: false}": "conv: {channels: 8, kernel: 3, stride: 2, bias: false, padding: 0}",
+    "DepthwiseConv2D: {kernel_size: 3}": "conv: {channels: x.C, groups: x.C, kernel: 3, padding: 0}",
+    "deconv: {out_channels: 4, kernel_size: 2, stride: 2}": "conv_transpose: {channels: 4, kernel: 2, stride: 2, padding: 0}",
     "bn": "- batch_norm",
+    "Conv2D: {filters: 8, kernel_size: 3, strides: 2, padding: same}": "conv: {channels: 8, kernel: 3, stride: 2, padding: tf_same}",
+    "Conv2D: {filters: 8, kernel_size: 1}": "conv: {channels: 8, kernel: 1}",
+    "BatchNorm2d: 3": "- batch_norm",
+    "LayerNorm: 64": "- layer_norm",
+    "PReLU: 3": "- prelu",
+    "BatchNormalization": "batch_norm: {momentum: 0.01, epsilon: 0.001}",
+    "BatchNormalization: {momentum: 0.9, epsilon: 0.01}": "batch_norm: {momentum: 0.1, epsilon: 0.01}",
     "BatchNorm2d: {eps: 0.001}": "batch_norm: {epsilon: 0.001}",
     "GroupNorm: {num_groups: 4}": "group_norm: {groups: 4}",
     "MaxPooling2D: {pool_size: 2}": "max_pool: {kernel: 2}",
@@ -59,6 +67,25 @@ def test_the_hint_is_the_step_to_write(foreign: str, own: str) -> None:
     assert (error.code, error.hint) == ("SB201", f"write `{own}`")
     if "ratio" not in own:  # its parameter is told next
         load(HEAD + own.removeprefix("- ").replace("x.C", "image.C") + "\n")
+
+
+# A step that has no single step here: the hint says what is missing, and `check --fix` leaves it alone.
+PARTS = {
+    "Conv2D: {filters: 8, kernel_size: 1, activation: relu}": "write `conv: {channels: 8, kernel: 1}`, and `- relu` as the next step",
+    "Dense: {units: 8, kernel_regularizer: l2}": "write `linear: {features: 8}`; it has no kernel_regularizer",
+}
+
+
+@pytest.mark.parametrize("foreign", PARTS)
+def test_what_has_no_place_in_the_step_is_said(foreign: str) -> None:
+    assert find_errors(HEAD + foreign + "\n")[0].hint == PARTS[foreign]
+
+
+def test_recurrent_layers_of_keras_return_the_last_step() -> None:
+    assert suggest_step("LSTM", {"units": 8}, ()) == "write `lstm: {units: 8, returns: last}`"
+    every = {"units": 8, "return_sequences": True}
+    assert suggest_step("LSTM", every, ()) == "write `lstm: {units: 8, returns: sequence}`"
+    assert suggest_step("LSTM", {"hidden_size": 8}, ()) == "write `lstm: {units: 8}`"
 
 
 @pytest.mark.parametrize(

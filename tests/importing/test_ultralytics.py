@@ -13,6 +13,7 @@ from specbuild.cli.terminal import ExitCode
 from specbuild.frontend.source import Source
 from specbuild.importing.ultralytics import convert_model
 
+ONE_LAYER = "backbone:\n  - [-1, 1, Conv, [64, 3, 1]]\nhead: []\n"
 HEAD = "nc: 80\nscales:\n  n: [0.33, 0.25, 1024]\n  s: [0.33, 0.50, 1024]\n  m: [0.67, 0.75, 768]\n"
 V8 = (
     HEAD
@@ -79,6 +80,13 @@ def test_a_cross_stage() -> None:
             "SB404",
             9,
         ),
+        ("depth_multiple: x\n" + ONE_LAYER, "SB304", 1),
+        ("width_multiple: []\n" + ONE_LAYER, "SB304", 1),
+        ("scales: {n: [1e308, 1, 64]}\n" + ONE_LAYER, "SB304", 1),
+        ("scales: {n: [1, 0, 64]}\n" + ONE_LAYER, "SB304", 1),
+        ("scales: {n: [1, true, 64]}\n" + ONE_LAYER, "SB304", 1),
+        ("scales: {n: [1, 1, -1]}\n" + ONE_LAYER, "SB304", 1),
+        ("backbone:\n  - [-1, 99999999, C2f, [64]]\nhead: []\n", "SB304", 2),
         ("nc: many\nbackbone: []\nhead: []\n", "SB304", 1),
     ],
 )

@@ -9,7 +9,8 @@ from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion, list_some, suggest_name, suggest_own_name
 from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
-from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, suggest_step, write_inline
+from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, write_inline
+from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.frontend.habits import (
     suggest_attribute_habit,
     suggest_call,

@@ -1,0 +1,109 @@
+"""What a step of another library becomes here: a hint with the whole step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from specbuild.frontend.foreign_names import (
+    CONVERTED,
+    INFERRED,
+    REPLACEMENTS,
+    Replacement,
+    find_attribute,
+    normalize_name,
+    write_inline,
+)
+from specbuild.frontend.library import library_names, library_variants
+from specbuild.ops import OPS
+from specbuild.ops.base import list_attributes
+
+# What other libraries give these alone is a number of channels, which is inferred here.
+SIZED_BY_INPUT = frozenset("batch_norm instance_norm layer_norm rms_norm prelu".split())
+KERAS_NORM = {"momentum": 0.99, "epsilon": 1e-3}  # the defaults of `BatchNormalization`
+
+
+def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
+    """Return a hint that says what to write for an op or block of another library; empty if the name is unknown."""
+    normal = normalize_name(name)
+    if normal == "dropout" and not name.lower().endswith("dropout"):  # dropout2d drops whole channels
+        normal = "spatialdropout"
+    others = {normalize_name(other): block for other, block in library_names().items()}
+    own = others | {normalize_name(known): known for known in [*blocks, *OPS]}
+    replacement = REPLACEMENTS.get(normal) or (Replacement(own[normal]) if normal in own else None)
+    if replacement is None:
+        return ""
+    if replacement.advice:
+        return replacement.advice
+    variant = name.lower().replace("-", "_")
+    if variant in library_variants(replacement.op):
+        return f"write `{replacement.op}: {{variant: {variant}}}`; `specbuild weights convert` loads trained weights"
+    return ForeignStep(normal, replacement, body).format_hint()
+
+
+class ForeignStep:
+    """A step of another library, by its normal name, with the attributes that it has here.
+
+    An attribute that means something else here is converted; an activation becomes a step of its own.
+    """
+
+    def __init__(self, name: str, replacement: Replacement, body: Any):
+        self.name, self.op, self.body = name, replacement.op, body
+        self.known = list_attributes(OPS[self.op]) if self.op in OPS else {}
+        self.required = [n for n, attribute in self.known.items() if attribute.is_required]
+        self.attributes = dict(replacement.given)
+        self.next_steps: list[str] = []
+        self.left_out: list[str] = []
+        if isinstance(body, Mapping):
+            for key, value in body.items():
+                self.add_attribute(str(key), value)
+            self.convert_padding()
+            self.convert_returns()
+        elif body is not None and self.op in OPS and self.op not in SIZED_BY_INPUT:
+            alone = replacement.alone or next(iter([*self.required, *self.known]), None)
+            self.attributes |= {alone: write_inline(body)} if alone else {}
+        if name == "batchnormalization":
+            self.convert_keras_norm()
+        self.attributes |= {n: "..." for n in self.required if n not in self.attributes}
+        self.is_list = isinstance(body, list) and not replacement.alone and not self.required
+
+    def add_attribute(self, key: str, value: Any) -> None:
+        own = key if key in self.known or self.op not in OPS else find_attribute(key, self.known)
+        if own is not None:
+            is_open = own in ("over", "axis") or key in CONVERTED
+            self.attributes[own] = "..." if is_open else write_inline(value)
+        elif key == "activation" and isinstance(value, str) and value in OPS:
+            self.next_steps.append(value)
+        elif normalize_name(key) not in INFERRED:
+            self.left_out.append(key)
+
+    def convert_padding(self) -> None:
+        """Other libraries pad no convolution by default; `same` with a stride is that of TensorFlow."""
+        if self.op in ("conv", "conv_transpose") and self.attributes.get("kernel", "1") != "1":
+            self.attributes.setdefault("padding", "0")
+        if self.attributes.get("padding") == "same" and self.attributes.get("stride", "1") != "1":
+            self.attributes["padding"] = "..." if self.op == "conv_transpose" else "tf_same"
+
+    def convert_returns(self) -> None:
+        """Recurrent layers of Keras give the last step, unless they `return_sequences`."""
+        if "returns" in self.known and "units" in self.body:
+            self.attributes["returns"] = "sequence" if self.body.get("return_sequences") is True else "last"
+
+    def convert_keras_norm(self) -> None:
+        """In Keras, `momentum` is the part of the old statistics; here it is that of the new ones."""
+        body = self.body if isinstance(self.body, Mapping) else {}
+        given = {**KERAS_NORM, **body}
+        if isinstance(given["momentum"], int | float):
+            self.attributes["momentum"] = write_inline(round(1 - given["momentum"], 12))
+        self.attributes.setdefault("epsilon", write_inline(given["epsilon"]))
+
+    def format_hint(self) -> str:
+        """Return the hint. It is only ``write `...` `` if the step means the same."""
+        if self.is_list:
+            return f"write `{self.op}: {write_inline(self.body)}`"
+        if self.body is not None and self.op not in OPS and not isinstance(self.body, Mapping):
+            return f"write `{self.op}: {{...}}` with its parameters; see `specbuild library show {self.op}`"
+        listed = ", ".join(f"{name}: {value}" for name, value in self.attributes.items())
+        hint = f"write `{self.op}: {{{listed}}}`" if listed else f"write `- {self.op}`"
+        hint += "".join(f", and `- {step}` as the next step" for step in self.next_steps)
+        return hint + (f"; it has no {', '.join(self.left_out)}" if self.left_out else "")
