@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from docs.pages import markdown
-from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, GROUPS_OF_NAMES, INFERRED, WIDTH, format_step
+from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, GROUPS_OF_NAMES, INFERRED, WIDTH
+from specbuild.frontend.foreign_steps import ForeignStep
 from specbuild.ops import OPS
 
 INTRODUCTION = """# Coming from PyTorch, Keras, JAX or timm
@@ -41,7 +42,10 @@ def list_ops() -> Iterator[tuple[str, str]]:
         if replacement.advice:
             yield elsewhere, replacement.advice
         else:
-            yield elsewhere, markdown.code(format_step(replacement, None).removeprefix("- "))
+            yield (
+                elsewhere,
+                markdown.code(ForeignStep("", replacement, None).format_step().removeprefix("- ")),
+            )
 
 
 def attributes() -> str:

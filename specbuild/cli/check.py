@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -177,9 +178,15 @@ def check_opened(
     return ValidSpec(name, model)
 
 
+def encode_alike(original: bytes, text: str) -> bytes:
+    """Encode a changed text with the byte order mark and the line ends of the original file."""
+    encoding = "utf-8-sig" if original.startswith(codecs.BOM_UTF8) else "utf-8"
+    return (text.replace("\n", "\r\n") if b"\r\n" in original else text).encode(encoding)
+
+
 def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> None:
     """Apply the certain hints of a spec to its file, and log what was changed."""
-    from specbuild.compiler.fixes import fix_text  # imported late: most runs fix nothing
+    from specbuild.compiler.fixes import MAX_FIXES, fix_text  # imported late: most runs fix nothing
     from specbuild.compiler.output_files import replace_file
 
     if spec == "-":
@@ -201,6 +208,8 @@ def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: P
     except SpecError:
         return  # it is no YAML: the check below says why
     if fixed.fixes:
-        replace_file(path, fixed.text)
+        replace_file(path, encode_alike(path.read_bytes(), fixed.text))
     for change in fixed.fixes:
         log_line(f"fixed {spec}:{change}")
+    if len(fixed.fixes) == MAX_FIXES:
+        log_line(f"note: after {MAX_FIXES} changes; run it again for more")

@@ -282,15 +282,17 @@ def main_links(row: PanelRow) -> set[Link]:
     for key in reversed(row.keys):
         after[key] = max((after[li.head] + 1 for li in out[key]), default=0)
 
-    def single_farthest(links: Sequence[Link], far: Callable[[Link], int]) -> Link | None:
-        best = [li for li in links if far(li) == max(map(far, links))]
+    def single_farthest(links: Sequence[Link], distances: Sequence[int]) -> Link | None:
+        farthest = max(distances, default=0)
+        best = [link for link, distance in zip(links, distances, strict=True) if distance == farthest]
         return best[0] if len(best) == 1 else None
 
+    chosen_into = {
+        key: single_farthest(links, [before[li.tail] for li in links]) for key, links in into.items()
+    }
+    chosen_out = {key: single_farthest(links, [after[li.head] for li in links]) for key, links in out.items()}
     return {
-        link
-        for link in row.direct_links
-        if single_farthest(into[link.head], lambda li: before[li.tail]) is link
-        and single_farthest(out[link.tail], lambda li: after[li.head]) is link
+        link for link in row.direct_links if chosen_into[link.head] is link and chosen_out[link.tail] is link
     }
 
 

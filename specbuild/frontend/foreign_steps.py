@@ -97,13 +97,18 @@ class ForeignStep:
             self.attributes["momentum"] = write_inline(round(1 - given["momentum"], 12))
         self.attributes.setdefault("epsilon", write_inline(given["epsilon"]))
 
+    def format_step(self) -> str:
+        """Return the step to write."""
+        if self.is_list:
+            return f"{self.op}: {write_inline(self.body)}"
+        listed = ", ".join(f"{name}: {value}" for name, value in self.attributes.items())
+        return f"{self.op}: {{{listed}}}" if listed else f"- {self.op}"
+
     def format_hint(self) -> str:
         """Return the hint. It is only ``write `...` `` if the step means the same."""
-        if self.is_list:
-            return f"write `{self.op}: {write_inline(self.body)}`"
-        if self.body is not None and self.op not in OPS and not isinstance(self.body, Mapping):
+        is_value_of_block = self.body is not None and not isinstance(self.body, Mapping | list)
+        if is_value_of_block and self.op not in OPS:
             return f"write `{self.op}: {{...}}` with its parameters; see `specbuild library show {self.op}`"
-        listed = ", ".join(f"{name}: {value}" for name, value in self.attributes.items())
-        hint = f"write `{self.op}: {{{listed}}}`" if listed else f"write `- {self.op}`"
+        hint = f"write `{self.format_step()}`"
         hint += "".join(f", and `- {step}` as the next step" for step in self.next_steps)
         return hint + (f"; it has no {', '.join(self.left_out)}" if self.left_out else "")

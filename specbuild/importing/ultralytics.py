@@ -218,7 +218,7 @@ def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tupl
 
 def read_factor(values: Mapping[str, Any] | list[Any], at: SourceAddress, key: str | int) -> float:
     """Return the factor for depth or width at a key, 1 if a mapping has none; raises SB304 for another value."""
-    value = values.get(key, 1) if isinstance(values, Mapping) else values[int(key)]
+    value = values.get(str(key), 1) if isinstance(values, Mapping) else values[int(key)]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_FACTOR:
         message = f"{make_printable(repr(value), 60)} is no factor between 0 and {MAX_FACTOR}"
         raise at.child(key).error("SB304", message)

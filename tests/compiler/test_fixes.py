@@ -57,6 +57,8 @@ def test_certain_hints(tmp_path: Path, before: str, after: str) -> None:
         "  - conv:\n      filters: max(1, 2)  # a comment\n      dummy: 1\n",
         "  - Dense:\n      units: 10  # a comment would be lost\n",
         "  - conv: {channels: 8\n",  # no YAML
+        "  - Dense: {units: 10, activation: tanh}\n",  # these are two steps
+        "  - Dense: {units: 10, kernel_regularizer: l2}\n",  # it would be lost
     ],
 )
 def test_what_is_not_certain_stays(tmp_path: Path, steps: str) -> None:
@@ -75,3 +77,13 @@ def test_a_valid_file_is_not_written(tmp_path: Path) -> None:
     assert main(["check", "--fix", str(path)]) == 0
     assert path.stat().st_mtime_ns == before
     assert main(["check", "--fix", "-"]) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_and_the_encoding_stay(encoding: str, end: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_bytes((HEAD + "  - ReLU\n").replace("\n", end).encode(encoding))
+    code = main(["check", "--fix", str(path)])
+    fixed = (HEAD + "  - relu\n").replace("\n", end).encode(encoding)
+    assert (code, path.read_bytes()) == (0, fixed)
