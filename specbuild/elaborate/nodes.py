@@ -96,6 +96,7 @@ class NodeBuilder:
         arguments = {**(arguments or {}), **self.edit_settings(scope, step, sources)}
         values = self.read_attributes(scope, step, arguments)
         op = OPS[step.kind](**values)
+        self.instances.work.count_numbers(op.given_count, step.at)
         types = [None if s is None else scope.value_type(s) for s in sources]
         type_, parts = self.infer_types(scope, step, op, types, sources)
         for name, attribute in list_attributes(type(op)).items():

@@ -278,6 +278,7 @@ def define_lets(scope: BlockScope) -> None:
     names = ExpressionEnv(scope)
     for name, raw in scope.definition.lets.items():
         at = scope.definition.at.child("let", name)
+        scope.work.count_let(at)
         check_expression_name(name, at)
         if name in scope.env:
             other = "an input" if name in scope.definition.inputs else "a parameter"

@@ -10,6 +10,8 @@ from specbuild.frontend.source import SourceAddress
 
 MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of a block count once
 MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
+MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
+MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
 READS_BY_BLOCK = 40  # a list that a block gets is checked, compared and copied: as much work as so many reads
 
 
@@ -17,11 +19,11 @@ class WorkBudget:
     """The work so far of one elaboration of a model, or of one of its blocks with other values."""
 
     def __init__(self) -> None:
-        self.visit_count = self.item_count = 0
+        self.restart()
 
     def restart(self) -> None:
         """Begin to count for another elaboration."""
-        self.visit_count = self.item_count = 0
+        self.visit_count = self.item_count = self.let_count = self.number_count = 0
 
     def count_visit(self, at: SourceAddress) -> None:
         """Count a step, present or skipped. Raises SB502 if there were too many."""
@@ -29,6 +31,20 @@ class WorkBudget:
         if self.visit_count > MAX_VISITS:
             message = f"the model has more than {MAX_VISITS:,} steps and groups, skipped ones included"
             raise at.error("SB502", message, "use smaller repeats")
+
+    def count_let(self, at: SourceAddress) -> None:
+        """Count a value under `let`. Raises SB502 if there were too many."""
+        self.let_count += 1
+        if self.let_count > MAX_LETS:
+            message = f"the blocks of the model have more than {MAX_LETS:,} values under `let`"
+            raise at.error("SB502", message, "write fewer of them, or use the block with fewer arguments")
+
+    def count_numbers(self, count: int, at: SourceAddress) -> None:
+        """Count the given or drawn numbers of a table. Raises SB504 if there were too many."""
+        self.number_count += count
+        if self.number_count > MAX_NUMBERS:
+            message = f"the tables of the model have more than {MAX_NUMBERS:,} given or random numbers"
+            raise at.error("SB504", message, "use smaller tables")
 
     def count_items(self, value: Any, reads: int = 1) -> None:
         """Count the items of a list that an expression reads. Raises ExpressionError SB502 if there were too many."""

@@ -105,15 +105,20 @@ def size_of(block: Block, source: str, axis: str) -> int:
 
 def trace_axis(block: KnownValues, ref: Ref, axis: str) -> AxisOfInput | None:
     """Return the input of a block whose axis has the positions of this axis of a value; None if there is none."""
-    for _ in range(MAX_STEPS):
-        if ref in block.inputs:
-            return (ref, axis) if axis in block.inputs[ref] else None
+    known: dict[tuple[Ref, str], AxisOfInput | None] = vars(block).setdefault("_axis_traces", {})
+    passed: list[tuple[Ref, str]] = []
+    found = None
+    while (ref, axis) not in known and ref not in block.inputs:
+        passed.append((ref, axis))
         node = block.find_node(ref)
         source = None if node is None else source_of_axis(block, node, axis)
         if source is None:
-            return None
+            break
         ref, axis = source
-    return None
+    else:
+        found = known.get((ref, axis)) or ((ref, axis) if axis in block.inputs.get(ref, ()) else None)
+    known |= dict.fromkeys(passed, found)  # a chain of steps is walked once
+    return found
 
 
 def follows_sizes(block: KnownValues, ref: Ref, axis: str) -> bool:

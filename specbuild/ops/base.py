@@ -157,6 +157,11 @@ class Op:
         """Return sizes that must be multiples: the number of the input, the axis, and the divisor."""
         return ()
 
+    @property
+    def given_count(self) -> int:
+        """How many given or drawn numbers the op holds that are not in the spec itself."""
+        return 0
+
     def remainders(self, *inputs: Any) -> tuple[int, ...]:
         """Return numbers that are 0 if the op can split its axes, with their expressions.
 

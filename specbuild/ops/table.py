@@ -155,6 +155,12 @@ class Const(Op):
         axes = {axis: concrete(n) for axis, n in self.axes.items()}
         return {"value": WeightSpec(axes, is_trainable=False, init=Init("zeros"), given=given)}
 
+    @property
+    def given_count(self) -> int:
+        """How many numbers come from a file or are drawn."""
+        given = self.random is not None or self.file is not None
+        return prod(concrete(n) for n in self.axes.values()) if given else 0
+
     def check_given(self) -> None:
         """Raise AttributeValueError if the numbers of `file` or `random` do not fit the axes or the dtype."""
         place = "file" if self.file is not None else "random"

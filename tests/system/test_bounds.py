@@ -60,6 +60,20 @@ REFUSED = {
         "SB502",
         "steps:\n  - do:\n    - do:\n      - {relu: {}, when: i < 0}\n      repeat: 10000\n    repeat: 10000\n",
     ),
+    "lets": (
+        "SB502",
+        "blocks:\n  B:\n    params: {n: 1}\n    let: {a0: n + x.C, "
+        + ", ".join(f"a{i}: a{i - 1} + 1" for i in range(1, 900))
+        + "}\n    steps: [linear: {features: a899 % 8 + 8}]\nsteps:\n"
+        + "".join(f"  - B: {{n: {i + 1}}}\n" for i in range(900)),
+    ),
+    "tables": (
+        "SB504",
+        "steps:\n"
+        + "".join(
+            f"  - const: {{axes: {{C: 8, T: 1000000}}, random: normal, seed: {i}}}\n" for i in range(60)
+        ),
+    ),
     "edits of a large model": (
         "SB502",
         "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
