@@ -19,9 +19,14 @@ def listings(language: str) -> list[str]:
 
 
 def test_the_spec_is_the_file() -> None:
-    first_line, rest = SPEC.read_text(encoding="utf-8").split("\n", 1)
+    _, rest = SPEC.read_text(encoding="utf-8").split("\n", 1)
     assert listings("yaml")[0] == rest
-    assert listings("yaml")[1].strip() == first_line
+
+
+def test_the_editor_line_names_the_file_that_the_command_writes() -> None:
+    written = re.search(r"`specbuild schema > (\S+)`", README)
+    assert written is not None
+    assert listings("yaml")[1].strip() == f"# yaml-language-server: $schema={written[1]}"
 
 
 def test_the_class_is_what_comes_out() -> None:
