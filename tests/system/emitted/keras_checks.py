@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-if keras.backend.backend() == "torch":
-    import torch
+# Their 1x1 convolution with stride 2 and few channels: oneDNN writes beyond its memory in the gradient, see
+# `ENVIRONMENT` in test_emitted.py. Without oneDNN, PyTorch cannot train every other model of Keras.
+WITHOUT_ONEDNN = {"gated_classifier"}
 
-    # oneDNN writes beyond its memory in the gradient of some convolutions: see `ENVIRONMENT` in test_emitted.py
-    torch.backends.mkldnn.enabled = False
+
+def select_kernels(name: str) -> AbstractContextManager[Any]:
+    """Switch oneDNN off where PyTorch would crash."""
+    if keras.backend.backend() == "torch" and name in WITHOUT_ONEDNN:
+        import torch
+
+        return torch.backends.mkldnn.flags(enabled=False)
+    return nullcontext()
 
 
 def made(job: dict[str, Any]) -> Any:
@@ -135,7 +143,8 @@ def main() -> None:
             continue
         for check in CHECKS:
             try:
-                check(subject)
+                with select_kernels(job["name"]):
+                    check(subject)
             except Exception as error:  # every failure of every job is reported
                 failures[f"{job['name']}: {check.__name__}"] = f"{type(error).__name__}: {error}"[:600]
     print("FAILURES " + json.dumps(failures))
