@@ -33,7 +33,10 @@ FORWARD = {
     "torch_layer_norm_epsilon": Mutant(*ST, "nn.LayerNorm(8)", "nn.LayerNorm(8, eps=1e-3)", "norm"),
     "keras_epsilon": Mutant(*VK, "epsilon=0.01", "epsilon=0.001", "stem_norm"),
     "keras_epsilon_default": Mutant(
-        *VK, 'momentum=0.9, epsilon=1e-5, name="norm"', 'momentum=0.9, name="norm"', "body.0.norm"
+        *VK,
+        'momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name="norm"',
+        'momentum=0.9, dtype=self.dtype_policy, name="norm"',
+        "body.0.norm",
     ),
     "keras_group_count": Mutant(*VK, "groups=3", "groups=2", "grouped_norm"),
     "keras_layer_norm_epsilon": Mutant(
