@@ -25,6 +25,7 @@ KERAS_NORM = {"momentum": 0.99, "epsilon": 1e-3}  # the defaults of `BatchNormal
 
 def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
     """Return a hint that says what to write for an op or block of another library; empty if the name is unknown."""
+    name = name.rpartition(".")[2]  # of `nn.Conv2d`, `layers.Dense`
     normal = normalize_name(name)
     if normal == "dropout" and not name.lower().endswith("dropout"):  # dropout2d drops whole channels
         normal = "spatialdropout"

@@ -362,6 +362,18 @@ MATRIX_INITS = frozenset(
 )
 
 
+# Initializers of Keras and PyTorch, and what they are called here.
+FOREIGN_INITIALIZERS = {
+    "henormal": "kaiming_normal",
+    "heuniform": "kaiming_uniform",
+    "glorotnormal": "xavier_normal",
+    "glorotuniform": "xavier_uniform",
+    "randomnormal": "normal(0.05)",
+    "randomuniform": "uniform(-0.05, 0.05)",
+    "truncnormal": "truncated_normal(0.02)",
+}
+
+
 @dataclass(frozen=True)
 class InitKind(Text):
     """`zeros`, `normal(0.02)`, `uniform(-0.1, 0.1)`, `kaiming_normal(fan_out)` and so on."""
@@ -381,7 +393,10 @@ class InitKind(Text):
         text = self.read_text(raw, evaluate)
         form = re.fullmatch(r"\s*([a-z_]+)\s*(?:\((.*)\))?\s*", text)
         if not form or form[1] not in INIT_ARGUMENT_COUNTS:
-            raise AttributeValueError(f"{describe_value(text)} is not {self}")
+            own = FOREIGN_INITIALIZERS.get(re.sub(r"[^a-z]", "", text.partition("(")[0].lower()))
+            raise AttributeValueError(
+                f"{describe_value(text)} is not {self}", f"write `{own}`" if own else ""
+            )
         parts = [part for part in (form[2] or "").split(",") if part.strip()]
         if form[1].startswith("kaiming") and len(parts) == 1 and parts[0].strip() in KAIMING_MODES:
             return Init(form[1], mode=parts[0].strip())

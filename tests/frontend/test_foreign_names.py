@@ -29,6 +29,8 @@ def find_errors(text: str) -> Sequence[SpecError]:
 STEPS = {
     "Dense: {units: 10}": "linear: {features: 10}",
     "fc: 10": "linear: {features: 10}",
+    "nn.Conv2d: {out_channels: 8, kernel_size: 1}": "conv: {channels: 8, kernel: 1}",
+    "keras.layers.Dense: {units: 10}": "linear: {features: 10}",
     "Linear: {in_features: 8, out_features: 10, bias: false}": "linear: {features: 10, bias: false}",
     "Conv2d: {in_channels: 3, out_channels: 8, kernel_size: 3, padding: 1}": "conv: {channels: 8, kernel: 3, padding: 1}",
     "Conv2D: {filters: 8, kernel_size: 3, strides: 2, use_bias: false}": "conv: {channels: 8, kernel: 3, stride: 2, bias: false, padding: 0}",
@@ -141,3 +143,17 @@ def test_other_names_of_library_blocks() -> None:
     assert library_names() == told
     assert suggest_step("SEBlock", {"reduction": 8}, ()) == "write `SqueezeExcitation: {reduction: 8}`"
     assert suggest_step("squeeze_excite", None, ()) == "write `- SqueezeExcitation`"
+
+
+@pytest.mark.parametrize(
+    ("foreign", "own"),
+    [
+        ("he_normal", "kaiming_normal"),
+        ("GlorotUniform", "xavier_uniform"),
+        ("trunc_normal_", "truncated_normal(0.02)"),
+    ],
+)
+def test_initializers_of_other_libraries(foreign: str, own: str) -> None:
+    [error] = find_errors(f"{HEAD}linear: {{features: 8, init: {foreign}}}\n")
+    assert error.hint == f"write `{own}`"
+    load(f"{HEAD}linear: {{features: 8, init: {own}}}\n")
