@@ -136,6 +136,7 @@ OTHER_MEANINGS = {
     "importing/ultralytics.py": {"kernel"},  # an attribute
     "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes
+    "frontend/foreign_steps.py": {"kernel"},  # an attribute
     "codegen/lowered_steps.py": {"value"},  # an argument of an initializer
 }
 # Here are names of weights, and they are meant: those of a framework's own layers, which are read from a live model.
