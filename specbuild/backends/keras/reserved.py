@@ -19,7 +19,8 @@ RESERVED_NAMES = ReservedNames(
     emitted=frozenset("keras ops layers math load_file".split()),
     arguments=frozenset("cls dtype kwargs name trainable".split()),
     # Keras itself gives `mask` to `call`, and shapes without it to `build`
-    call_arguments=frozenset({"training", "mask"}),
+    # Keras takes the first two for `*args` and `**kwargs`, when it gives `build` the shapes of the inputs.
+    call_arguments=frozenset({"args", "kwargs", "training", "mask"}),
     helpers=frozenset(
         """ChannelsApart DroppedAttention GELU GroupedConvTranspose LocalResponseNormalization OneHot
         OutputsFirst PaddedAveragePooling1D PaddedAveragePooling2D PaddedAveragePooling3D PaddedConv1D
