@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from specbuild.frontend.schema.validate import parse_own_blocks
 from specbuild.frontend.source import Source
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
+from tests.cpu_time import measure_cpu_time
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schemas" / "specbuild.schema.json"
@@ -307,17 +307,16 @@ def test_where_draft_07_is_laxer(text: str) -> None:
 def test_a_long_file_is_checked_at_once() -> None:
     steps = "".join(f"  - conv: {{channels: 3, kernel: 3}}\n    as: c{i}\n" for i in range(10_000))
     source = Source(HEAD + "steps:\n" + steps)
-    begin = time.process_time()
-    validate_source(source)
-    assert time.process_time() - begin < 1
+    with measure_cpu_time() as taken:
+        validate_source(source)
+    assert taken.seconds < 1
 
 
 def test_a_file_of_faults_is_refused_at_once() -> None:
     text = HEAD + "steps: [" + ", ".join(f"a{i}" for i in range(99_000)) + "]\n"
-    begin = time.process_time()
-    with pytest.raises(SpecErrors) as found:
+    with measure_cpu_time() as taken, pytest.raises(SpecErrors) as found:
         validate_source(Source(text))
-    assert time.process_time() - begin < 2
+    assert taken.seconds < 2
     assert len(found.value.errors) == 50
     assert found.value.omitted_count == 950
 
