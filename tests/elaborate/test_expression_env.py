@@ -288,4 +288,4 @@ steps:
     repeat: 3
 """
     )
-    assert not model.reads_step_sizes and "check_size" not in compile_source(model, "torch")
+    assert not model.step_sizes and "check_size" not in compile_source(model, "torch")
