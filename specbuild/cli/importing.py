@@ -106,7 +106,13 @@ def importing_command(
     from specbuild.importing.importer import import_request, start_worker  # imported late: they need numpy
     from specbuild.importing.proof import prove_import
     from specbuild.importing.report import describe_import, report_record
-    from specbuild.importing.results import carry_own_weights, require_targets, write_text_file
+    from specbuild.importing.results import (
+        read_own_weights,
+        require_targets,
+        write_text_file,
+    )
+    from specbuild.weights.convert import write_weights
+    from specbuild.weights.matching import CANONICAL
 
     check_options(partial and bool(also or weights is not None), json and output == "-")
     require_targets(output, weights, force)
@@ -116,13 +122,14 @@ def importing_command(
         worker = processes.enter_context(start_worker(reader))
         other_worker = processes.enter_context(start_worker(reader)) if also else None
         imported = import_request(request, worker, other_worker)
+        own_weights = None if weights is None else read_own_weights(imported, worker)
         if output == "-":
             print_text(imported.text)
         else:
             write_text_file(Path(output), imported.text, force)
             log_line(f"wrote {output}")
-        if weights is not None:
-            carry_own_weights(imported, worker, weights)
+        if weights is not None and own_weights is not None:
+            write_weights(imported.model, weights, None, CANONICAL, own_weights)
             log_line(f"wrote {weights}")
         proofs = []
         if not no_proof and not imported.unfinished:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from specbuild.compiler.output_files import create_file, replace_file, report_os_errors, write_error
+from specbuild.compiler.output_files import (
+    create_file,
+    replace_file,
+    report_os_errors,
+    write_error,
+)
 from specbuild.compiler.weight_locations import from_framework
+from specbuild.diagnostics.errors import SpecError
 from specbuild.importing.importer import ImportedModel
+from specbuild.importing.proof import ProofWorker
 from specbuild.runtimes.worker_jobs import load_tensors
-from specbuild.runtimes.worker_process import WorkerProcess
-from specbuild.weights.safetensors_files import origin_metadata, write_safetensors
+from specbuild.runtimes.worker_process import WorkerFailure
+
+if TYPE_CHECKING:
+    from specbuild.importing.trace import Array
 
 
 def write_text_file(path: Path, text: str, force: bool) -> None:
@@ -38,12 +48,17 @@ def require_targets(spec: str, weights: Path | None, force: bool) -> None:
                 raise write_error(path, "its folder does not exist")
 
 
-def carry_own_weights(imported: ImportedModel, worker: WorkerProcess, path: Path) -> None:
-    """Write the weights that the original has, under the names of the spec, for every framework."""
+def read_own_weights(imported: ImportedModel, worker: ProofWorker) -> dict[str, Array]:
+    """Return the weights that the original has, under the names of the spec, as they are stored for every framework.
+
+    Raises SpecError SB961 if the process that has the original does not give them.
+    """
     with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
         out = str(Path(folder) / "weights.safetensors")
-        worker.run_job({"do": "weights", "out": out})
-        published = load_tensors(out)
+        try:
+            worker.run_job({"do": "weights", "out": out})
+            published = load_tensors(out)
+        except (WorkerFailure, FileNotFoundError) as failure:
+            raise SpecError("SB961", f"the weights of the original cannot be read: {failure}") from None
     own = imported.carry_weights(published)
-    canonical = from_framework(imported.locations, own)
-    write_safetensors(path, canonical, origin_metadata(imported.model.graph.name))
+    return from_framework(imported.locations, own)

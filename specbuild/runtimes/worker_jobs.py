@@ -1,7 +1,7 @@
 """What a process and its workers exchange: jobs as JSON in lines of text, and arrays in files that a job names.
 
-Every line is a list of two: the number of the job, and the job or its answer. The first line of a worker is its
-handshake, with the number 0. Then it answers each job with one line: `{}`, `{"refused": reason, "hint": hint}` if the
+Every line is a list of two: the token of the job, and the job or its answer. The first line of a worker is its
+handshake, with FIRST_TOKEN. Then it answers each job with one line: `{}`, `{"refused": reason, "hint": hint}` if the
 input is at fault, or `{"error": text}` for any other exception.
 """
 
@@ -16,6 +16,8 @@ from specbuild.runtimes.jobs import WorkerOptions
 
 Job = dict[str, Any]
 Tensors = dict[str, Any]
+
+FIRST_TOKEN = "handshake"
 
 
 class RefusedJob(Exception):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from specbuild.runtimes.jobs import WorkerOptions
-from specbuild.runtimes.worker_jobs import Job, RefusedJob, open_worker, save_tensors
+from specbuild.runtimes.worker_jobs import FIRST_TOKEN, Job, RefusedJob, open_worker, save_tensors
 
 
 def serve_jobs(entry: str, options: WorkerOptions) -> None:
@@ -25,10 +25,10 @@ def serve_jobs(entry: str, options: WorkerOptions) -> None:
     # What the framework has created stays to the end. Without this, each collection of garbage, which Keras asks
     # for before every job, would look at all of it: a quarter of a second.
     gc.freeze()
-    send_message(answers, 0, worker.handshake)
+    send_message(answers, FIRST_TOKEN, worker.handshake)
     for line in jobs:
-        number, job = json.loads(line)
-        send_message(answers, number, answer_job(worker.run_job, job))
+        token, job = json.loads(line)
+        send_message(answers, token, answer_job(worker.run_job, job))
 
 
 def take_standard_input() -> TextIO:
@@ -60,8 +60,8 @@ def answer_job(run: Callable[[Job], Any], job: Job) -> Job:
     return {}
 
 
-def send_message(answers: TextIO, number: int, message: Mapping[str, Any]) -> None:
-    answers.write(json.dumps([number, message]) + "\n")
+def send_message(answers: TextIO, token: str, message: Mapping[str, Any]) -> None:
+    answers.write(json.dumps([token, message]) + "\n")
     answers.flush()
 
 

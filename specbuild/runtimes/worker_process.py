@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.runtime import Runtime
 from specbuild.runtimes.subprocess_env import env_with_import_path, module_command
 from specbuild.runtimes.switches import worker_environment
-from specbuild.runtimes.worker_jobs import Job, RefusedJob
+from specbuild.runtimes.worker_jobs import FIRST_TOKEN, Job, RefusedJob
 
 START_TIMEOUT = 180.0  # seconds for a framework to be imported
 STOP_TIMEOUT = 10.0  # seconds for a process to end by itself
@@ -130,7 +131,7 @@ class RunningProcess:
             encoding="utf-8",
             errors="replace",
         )
-        self.job_count = 0
+        self.job_token = FIRST_TOKEN
         self.lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self.queue_lines, daemon=True).start()
 
@@ -142,10 +143,11 @@ class RunningProcess:
         self.lines.put("")
 
     def send(self, job: Job) -> None:
+        """Send a job with a token that its answer repeats: code of a user that writes to every open file does not know it."""
         assert self.child.stdin is not None
-        self.job_count += 1
+        self.job_token = secrets.token_hex(8)
         with suppress(BrokenPipeError):  # the process has ended: there will be no answer
-            self.child.stdin.write(json.dumps([self.job_count, job]) + "\n")
+            self.child.stdin.write(json.dumps([self.job_token, job]) + "\n")
             self.child.stdin.flush()
 
     def read_answer(self, timeout: float) -> Job:
@@ -156,8 +158,8 @@ class RunningProcess:
         line = self.lines.get(timeout=timeout)
         if not line:
             raise EOFError
-        number, answer = json.loads(line)
-        if number != self.job_count or not isinstance(answer, dict):
+        token, answer = json.loads(line)
+        if token != self.job_token or not isinstance(answer, dict):
             raise ValueError("this is not the answer to the last job")
         return answer
 

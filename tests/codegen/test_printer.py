@@ -7,7 +7,6 @@ import difflib
 import itertools
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,6 +51,7 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 from tests.codegen.code_trees import expressions, modules, simple_statements
+from tests.cpu_time import measure_cpu_time
 
 BATCH = settings(
     max_examples=600,
@@ -428,9 +428,9 @@ def test_printing_takes_time_in_proportion() -> None:
     def seconds(copies: int) -> float:
         deep = parse_code("f(" * 40 + "x" + ", a_long_argument=another_long_argument)" * 40)
         tree = Module("", (), (Function("f", (), None, "", (Assign("x", deep),) * copies),))
-        start = time.perf_counter()
-        assert print_module(tree).count("\n") == 121 * copies + 1
-        return time.perf_counter() - start
+        with measure_cpu_time() as taken:
+            assert print_module(tree).count("\n") == 121 * copies + 1
+        return taken.seconds
 
     seconds(1)
-    assert min(seconds(17) for _ in range(3)) < 0.5  # 2,058 lines, all broken
+    assert min(seconds(17) for _ in range(3)) < 1  # 2,058 lines, all broken

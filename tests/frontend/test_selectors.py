@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from specbuild.frontend.selectors import SELECTOR_PATTERN, parse_selector
+from tests.cpu_time import measure_cpu_time
 
 
 def means(selector: str, path: str) -> bool:
@@ -54,8 +54,8 @@ def test_what_is_no_selector(text: str) -> None:
 
 
 def test_no_selector_takes_long() -> None:
-    begin = time.monotonic()
-    assert not means("*a" * 2000, "a" * 63 + "b")
-    assert not means(".".join(["**"] * 63) + ".b", ".".join(["a"] * 60))
-    assert not re.match(SELECTOR_PATTERN, "a" * 4000 + "!")
-    assert time.monotonic() - begin < 1
+    with measure_cpu_time() as taken:
+        assert not means("*a" * 2000, "a" * 63 + "b")
+        assert not means(".".join(["**"] * 63) + ".b", ".".join(["a"] * 60))
+        assert not re.match(SELECTOR_PATTERN, "a" * 4000 + "!")
+    assert taken.seconds < 2

@@ -26,7 +26,7 @@ REFUSED = {
     "exit": "cannot be recorded: the process ended with code 0",
     "exit_at_once": "cannot be recorded: the process ended with code 7: the last words",
     "write_answers": "cannot be recorded: the code that ran in the process wrote where its answers belong",
-    "answer_first": "cannot be recorded: its code wrote where the answers of the process belong",
+    "answer_first": "cannot be recorded: the code that ran in the process wrote where its answers belong",
     "loop": "cannot be recorded: the process gave no answer within 3 s and was stopped",
 }
 ACCEPTED = ("print_much", "change_folder", "remove_itself")

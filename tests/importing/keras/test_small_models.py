@@ -15,9 +15,9 @@ from specbuild.importing.importer import ImportedModel, import_request
 from specbuild.importing.keras.reader import READER
 from specbuild.importing.proof import prove_import
 from specbuild.importing.request import parse_request
-from specbuild.importing.results import carry_own_weights
+from specbuild.importing.results import read_own_weights
 from specbuild.runtimes.jobs import WorkerOptions
-from specbuild.runtimes.worker_jobs import Job, load_tensors, open_worker, save_tensors
+from specbuild.runtimes.worker_jobs import Job, open_worker, save_tensors
 from tests.importing.keras import small_models
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -77,8 +77,7 @@ def test_weights_of_the_file_are_written_for_both_frameworks(worker: LocalWorker
     import keras
 
     imported = import_model("residual_net", worker, tmp_path)
-    carry_own_weights(imported, worker, tmp_path / "own.safetensors")  # type: ignore[arg-type]
-    own = load_tensors(str(tmp_path / "own.safetensors"))
+    own = read_own_weights(imported, worker)
     model = keras.models.load_model(tmp_path / "residual_net.keras")
     assert np.array_equal(own["head.kernel"], np.asarray(model.get_layer("head").kernel).T)
     assert sum(v.size for v in own.values()) == model.count_params()
