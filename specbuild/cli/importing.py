@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import ExitCode, log_line, print_text
 from specbuild.diagnostics.errors import SpecError
 from specbuild.importing.request import parse_request
+
+if TYPE_CHECKING:
+    from specbuild.importing.importer import ImportedModel
+    from specbuild.runtimes.worker_process import WorkerProcess
 
 # Many parameters below: typer reads the options of a command from its signature.
 
@@ -106,13 +110,7 @@ def importing_command(
     from specbuild.importing.importer import import_request, start_worker  # imported late: they need numpy
     from specbuild.importing.proof import prove_import
     from specbuild.importing.report import describe_import, report_record
-    from specbuild.importing.results import (
-        read_own_weights,
-        require_targets,
-        write_text_file,
-    )
-    from specbuild.weights.convert import write_weights
-    from specbuild.weights.matching import CANONICAL
+    from specbuild.importing.results import require_targets
 
     check_options(partial and bool(also or weights is not None), json and output == "-")
     require_targets(output, weights, force)
@@ -122,15 +120,7 @@ def importing_command(
         worker = processes.enter_context(start_worker(reader))
         other_worker = processes.enter_context(start_worker(reader)) if also else None
         imported = import_request(request, worker, other_worker)
-        own_weights = None if weights is None else read_own_weights(imported, worker)
-        if output == "-":
-            print_text(imported.text)
-        else:
-            write_text_file(Path(output), imported.text, force)
-            log_line(f"wrote {output}")
-        if weights is not None and own_weights is not None:
-            write_weights(imported.model, weights, None, CANONICAL, own_weights)
-            log_line(f"wrote {weights}")
+        write_files(imported, worker, output, weights, force)
         proofs = []
         if not no_proof and not imported.unfinished:
             proofs.append(prove_import(imported, worker))
@@ -143,6 +133,25 @@ def importing_command(
             log_line(line)
     if imported.unexplained or imported.unfinished or not all(proof.is_equal for proof in proofs):
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def write_files(
+    imported: ImportedModel, worker: WorkerProcess, output: str, weights: Path | None, force: bool
+) -> None:
+    """Write the spec and the weights. The weights are read first: if the process does not give them, nothing is written."""
+    from specbuild.importing.results import read_own_weights, write_text_file
+    from specbuild.weights.convert import write_weights
+    from specbuild.weights.matching import CANONICAL
+
+    own_weights = {} if weights is None else read_own_weights(imported, worker)
+    if output == "-":
+        print_text(imported.text)
+    else:
+        write_text_file(Path(output), imported.text, force)
+        log_line(f"wrote {output}")
+    if weights is not None:
+        write_weights(imported.model, weights, None, CANONICAL, own_weights)
+        log_line(f"wrote {weights}")
 
 
 def check_options(is_partial_with_more: bool, is_both_on_stdout: bool) -> None:
