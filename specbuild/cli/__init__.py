@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Nearly all objects live until the command ends. With the usual thresholds, the garbage collector would
     # take a third of the run time and free nothing.
     thresholds = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
     try:
         with exit_on_signals():
             if args == ["--version"]:  # at once: no command is built

@@ -9,7 +9,7 @@ from typing import Any, cast
 import yaml
 
 from specbuild.diagnostics.errors import SpecError, make_printable
-from specbuild.frontend.decoding import REFUSED_CHARACTERS, SpecText, refused_character_error
+from specbuild.frontend.decoding import SpecText, find_refused_character, refused_character_error
 from specbuild.frontend.yaml_scalars import Scalar, is_plain_text, parse_plain_scalar
 
 MAX_NESTING = 64
@@ -107,7 +107,7 @@ class _Composer:
         if len(event.value) > MAX_CHARACTERS:
             message = f"more than {MAX_CHARACTERS:,} characters in one piece of text"
             raise self.make_error("SB006", message, at, "split it, or move it to another file")
-        if refused := REFUSED_CHARACTERS.search(event.value):
+        if refused := find_refused_character(event.value):
             raise refused_character_error(refused.group(), self.text.location_at(*at))
         self.count_values(1, at)
         owner = self.open_collections[-1] if self.open_collections else None

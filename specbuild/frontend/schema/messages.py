@@ -289,7 +289,7 @@ class MessageWriter:
             is_block, is_axis = pattern == BLOCK_NAME_PATTERN, pattern == AXIS_OR_ELLIPSIS
             yield self.invalid_name(text, path, is_block, axis=is_axis)
         elif text in OPS:
-            schema = op_schemas()[text]
+            schema = op_schemas([text])[text]
             schema = schema.get("else", schema)  # that without a given kernel
             yield from self.missing_keys(SchemaError("required", schema, text, path), schema["required"])
         elif text in STRUCTURES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -45,10 +45,9 @@ PARAM_DESCRIPTIONS = {
 }
 
 
-@cache_by_ops
-def op_schemas() -> dict[str, Schema]:
-    """Return the schema of each op's value in a step."""
-    return {name: op_step_schema(cls) for name, cls in OPS.items()}
+def op_schemas(names: Collection[str] | None = None) -> dict[str, Schema]:
+    """Return the schema of each op's value in a step; with `names`, only of these ops."""
+    return {name: op_step_schema(cls) for name, cls in OPS.items() if names is None or name in names}
 
 
 def op_step_schema(cls: type[Op]) -> Schema:
@@ -65,10 +64,13 @@ def op_step_schema(cls: type[Op]) -> Schema:
     }
 
 
-@cache_by_ops
-def merge_schemas() -> dict[str, Schema]:
-    """Return the schema of each op's value in a `merge`, where the branches are the inputs."""
-    return {name: op_value_schema(cls, merging=True) for name, cls in OPS.items() if has_many_inputs(cls)}
+def merge_schemas(names: Collection[str] | None = None) -> dict[str, Schema]:
+    """Return the schema of each op's value in a `merge`, where the branches are the inputs; see `op_schemas`."""
+    return {
+        name: op_value_schema(cls, merging=True)
+        for name, cls in OPS.items()
+        if has_many_inputs(cls) and (names is None or name in names)
+    }
 
 
 def has_many_inputs(cls: type[Op]) -> bool:

@@ -7,7 +7,7 @@ a misspelled key at that key. `specbuild.frontend.schema.validate` checks what t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.schema.edit_schema import build_edit_schema
@@ -27,10 +27,16 @@ from specbuild.frontend.schema.step_schema import (
 )
 
 
-def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
-    """Return the schema of a spec that knows these blocks; it allows other blocks with any arguments."""
+def build_spec_schema(
+    blocks: Mapping[str, BlockDef] | None = None, ops: Collection[str] | None = None
+) -> Schema:
+    """Return the schema of a spec that knows these blocks; it allows other blocks with any arguments.
+
+    It knows all ops, or only `ops`.
+    """
     known = {name: block_value_schema(block) for name, block in (blocks or {}).items()}
-    usable = {**op_schemas(), **known}
+    operations, merges = op_schemas(ops), merge_schemas(ops)
+    usable = {**operations, **known}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "a spec",
@@ -61,15 +67,15 @@ def build_spec_schema(blocks: Mapping[str, BlockDef] | None = None) -> Schema:
             "parameters": parameters_schema(),
             "block": block_schema(),
             "edit": build_edit_schema(),
-            "step": build_step_schema(usable),
+            "step": build_step_schema(operations, usable),
             "choice": block_choice_schema(
                 schema_references(usable),
                 ["none", *known],
                 "A block or an op: `CBAM`, `{CBAM: {reduction: 8}}`, `relu`, or `none`.",
             ),
             "merge": block_choice_schema(
-                {**merge_schemas(), **schema_references(known)},
-                [*ops_without_attributes(merge_schemas()), *known],
+                {**merges, **schema_references(known)},
+                [*ops_without_attributes(merges), *known],
                 "The op or block that joins the branches of a `parallel`.",
             ),
             **{definition_name(name): value for name, value in usable.items()},

@@ -12,7 +12,6 @@ from specbuild.frontend.schema.op_schema import (
     Schema,
     cache_by_ops,
     hide_list_form,
-    op_schemas,
     unknown_block_schema,
 )
 from specbuild.ops import OPS
@@ -21,10 +20,10 @@ from specbuild.ops.base import list_attributes
 CHOICE_TITLE = "a block or an op"
 
 
-def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
+def build_step_schema(operations: Mapping[str, Schema], usable: Mapping[str, Schema]) -> Schema:
     """Return the schema of a step: the name of an op or block, or a mapping with one of them and step keys.
 
-    `properties` has all allowed keys. An editor suggests the ops and blocks if the step has none yet, and the
+    `usable` has the schemas of these ops, and of blocks. `properties` has all allowed keys. An editor suggests the ops and blocks if the step has none yet, and the
     step keys otherwise.
     """
     kinds = {**schema_references(usable), **structure_schemas()}
@@ -32,7 +31,7 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
         "title": "a step",
         "description": "An op, a block or a structure, with step keys.",
         "type": ["object", "string"],
-        "pattern": names_pattern(ops_without_attributes(op_schemas())),
+        "pattern": names_pattern(ops_without_attributes(operations)),
         "patternErrorMessage": "There is no op with this name, or it needs attributes.",
         "properties": {
             **{kind: {"allOf": [value], "doNotSuggest": True} for kind, value in kinds.items()},
@@ -45,7 +44,7 @@ def build_step_schema(usable: Mapping[str, Schema]) -> Schema:
         "if": {
             "type": "object",
             "not": {
-                "propertyNames": {"not": {"pattern": names_pattern([*op_schemas(), *structure_schemas()])}}
+                "propertyNames": {"not": {"pattern": names_pattern([*operations, *structure_schemas()])}}
             },
         },
         "then": {"properties": step_key_schemas()},

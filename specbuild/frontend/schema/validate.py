@@ -14,7 +14,6 @@ from specbuild.frontend.names import IDENTIFIER
 from specbuild.frontend.schema.checker import Rule, SchemaChecker, SchemaError
 from specbuild.frontend.schema.edit_schema import build_edit_schema
 from specbuild.frontend.schema.messages import MessageWriter
-from specbuild.frontend.schema.op_schema import cache_by_ops
 from specbuild.frontend.schema.spec_schema import build_spec_schema
 from specbuild.frontend.source import Source
 from specbuild.ops import OPS
@@ -31,6 +30,8 @@ def validate_source(source: Source, library: Collection[str] | None = None) -> N
     own_blocks = parse_own_blocks(source)
     step_rule = make_step_rule(known_block_names(source, library) if library is not None else None)
     rules = {"step": step_rule, "edit": check_edit_verbs}
+    if SchemaChecker(build_spec_schema(own_blocks, named_ops(source.data)), rules).is_valid(source.data):
+        return  # the schema of all ops takes longer to build than most files to check
     errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
     if errors and load_extension_ops():  # the spec may use ops of an extension
         errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
@@ -63,10 +64,14 @@ def describe_errors(writer: MessageWriter, errors: list[SchemaError]) -> Iterato
 
 def parse_own_blocks(source: Source) -> dict[str, BlockDef]:
     """Return the blocks of a file with their parameters and inputs, if their names and parameters are valid."""
-    blocks = {}
-    for name, raw in as_mapping(as_mapping(source.data).get("blocks")).items():
+    blocks: dict[str, BlockDef] = {}
+    declarations = as_mapping(as_mapping(source.data).get("blocks"))
+    if not declarations:
+        return blocks
+    checker = create_parameters_checker(named_ops(source.data))
+    for name, raw in declarations.items():
         params = as_mapping(raw).get("params", {})
-        if IDENTIFIER.fullmatch(name) and isinstance(raw, Mapping) and parameters_checker().is_valid(params):
+        if IDENTIFIER.fullmatch(name) and isinstance(raw, Mapping) and checker.is_valid(params):
             at = source.address_of(("blocks", name))
             declared = parse_params(params, at.child("params"))
             doc = raw.get("doc")
@@ -75,11 +80,21 @@ def parse_own_blocks(source: Source) -> dict[str, BlockDef]:
     return blocks
 
 
-@cache_by_ops
-def parameters_checker() -> SchemaChecker:
-    """Return a checker for the `params` of a block."""
-    definitions = build_spec_schema()["definitions"]
+def create_parameters_checker(ops: Collection[str]) -> SchemaChecker:
+    """Return a checker for the `params` of a block, which knows these ops."""
+    definitions = build_spec_schema(None, ops)["definitions"]
     return SchemaChecker({**definitions["parameters"], "definitions": definitions})
+
+
+def named_ops(value: Any) -> set[str]:
+    """Return the ops whose names stand anywhere in a file: its other ops cannot make it valid or invalid."""
+    if isinstance(value, str):
+        return {value} if value in OPS else set()
+    if isinstance(value, list):
+        return set().union(*map(named_ops, value))
+    if isinstance(value, Mapping):
+        return {key for key in value if key in OPS}.union(*map(named_ops, value.values()))
+    return set()
 
 
 def known_block_names(source: Source, library: Collection[str]) -> set[str]:
