@@ -17,12 +17,8 @@ from specbuild.diagnostics.errors import make_printable
 
 Target = Annotated[
     str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="PATH",
-        help="The output file; a folder for several files or for a package; - is stdout.",
-        show_default=False,
+    options.output_option(
+        "PATH", "The output file; a folder for several files or for a package; - is stdout."
     ),
 ]
 Layout = Annotated[
@@ -35,7 +31,6 @@ Check = Annotated[
 ShowDiff = Annotated[
     bool, typer.Option("--diff", help="Like --check, and show what would change in each file.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")]
 Loader = Annotated[
     bool,
     typer.Option(
@@ -74,7 +69,6 @@ Groups = Annotated[
         help="Add a function that groups the parameters for an optimizer: by weight decay and by layer.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Report as one JSON document.")]
 Deploy = Annotated[
     bool,
     typer.Option(
@@ -97,14 +91,14 @@ def compile_command(
     only: options.FeaturesOnly = False,
     check: Check = False,
     diff: ShowDiff = False,
-    force: Force = False,
+    force: options.Force = False,
     loader: Loader = False,
     diagram: DiagramFormat = None,
     parity: ParityFile = None,
     keep: Keep = None,
     groups: Groups = False,
     deploy: Deploy = False,
-    as_json: AsJson = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Compile specs to PyTorch or Keras source.

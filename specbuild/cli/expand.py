@@ -35,13 +35,7 @@ def check_shard(value: str) -> str:
 
 Target = Annotated[
     Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER",
-        help="The folder for the files and the manifest.",
-        show_default=False,
-    ),
+    options.output_option("FOLDER", "The folder for the files and the manifest."),
 ]
 Values = Annotated[
     list[str] | None,
@@ -67,7 +61,7 @@ Sample = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Expand N random points of the grid.", show_default=False),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The seed of the sample.")]
+Seed = Annotated[int, options.seed_option("The seed of the sample.")]
 MaxParams = Annotated[
     str | None,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,27 @@ Root = Annotated[
     ),
 ]
 
+
+def output_option(metavar: str, text: str) -> Any:
+    """Return the option -o, which every command has that writes files."""
+    return typer.Option("--output", "-o", metavar=metavar, help=text, show_default=False)
+
+
+def seed_option(text: str) -> Any:
+    """Return the option --seed, which every command has that draws random numbers."""
+    return typer.Option(min=0, help=text)
+
+
+NamesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="NAMES",
+        help="The names in the file: specbuild, a backend such as torch, or published names that the spec has "
+        "rules for, such as torchvision. Default: those that match best.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist or were edited by hand.")]
 

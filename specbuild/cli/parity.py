@@ -74,7 +74,7 @@ RuntimeOption = Annotated[
     ),
 ]
 Batch = Annotated[int, typer.Option(min=1, max=65536, help="The batch size.")]
-Seed = Annotated[int, typer.Option(min=0, help="The seed of the random weights and inputs.")]
+Seed = Annotated[int, options.seed_option("The seed of the random weights and inputs.")]
 SeedCount = Annotated[int, typer.Option(min=1, help="How many seeds to run, counting up from --seed.")]
 Tf32 = Annotated[
     bool,

@@ -43,13 +43,7 @@ Backend = Annotated[
 ]
 Target = Annotated[
     Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER",
-        help="The folder for the emitted files and their weights.",
-        show_default=False,
-    ),
+    options.output_option("FOLDER", "The folder for the emitted files and their weights."),
 ]
 Weights = Annotated[
     Path | None,
@@ -60,16 +54,7 @@ Weights = Annotated[
         show_default=False,
     ),
 ]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="NAMES",
-        help="The names in the weight file, as in `specbuild weights convert`. Default: those that match best.",
-        show_default=False,
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, help="The seed of the random inputs, and of random weights.")]
+Seed = Annotated[int, options.seed_option("The seed of the random inputs, and of random weights.")]
 
 
 # Many parameters: typer reads the options of a command from its signature.
@@ -79,7 +64,7 @@ def deploy_command(
     target: Target,
     weights: Weights = None,
     backend: Backend = "installed",
-    origin: From = None,
+    origin: options.NamesFrom = None,
     seed: Seed = 0,
     variant: options.Variant = None,
     settings: options.Settings = None,

@@ -38,23 +38,7 @@ File = Annotated[
 ]
 Target = Annotated[
     Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="The output file: .safetensors, .pt, .pth, .weights.h5 or .keras.",
-        show_default=False,
-    ),
-]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="NAMES",
-        help="The names in the file: specbuild, a backend such as torch, or published names that the spec has "
-        "rules for, such as torchvision. Default: those that match best.",
-        show_default=False,
-    ),
+    options.output_option("FILE", "The output file: .safetensors, .pt, .pth, .weights.h5 or .keras."),
 ]
 Into = Annotated[
     list[str] | None,
@@ -116,8 +100,7 @@ Adapt = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The seed of the random initial weights.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Seed = Annotated[int, options.seed_option("The seed of the random initial weights.")]
 Nonfinite = Annotated[bool, typer.Option("--allow-nonfinite", help="Accept NaN and infinity.")]
 LayerDecay = Annotated[
     float,
@@ -147,7 +130,7 @@ def init_weights(
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    force: Force = False,
+    force: options.Force = False,
     root: options.Root = None,
 ) -> None:
     """Write the initial weights of a model: the same numbers for both frameworks."""
@@ -220,7 +203,7 @@ def convert_file(
     spec: options.Spec,
     source: File,
     target: Target,
-    origin: From = None,
+    origin: options.NamesFrom = None,
     to: To = None,
     into: Into = None,
     missing: Missing = None,
@@ -232,7 +215,7 @@ def convert_file(
     settings: options.Settings = None,
     features: options.Features = None,
     only: options.FeaturesOnly = False,
-    force: Force = False,
+    force: options.Force = False,
     as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
@@ -290,7 +273,7 @@ def print_conversion(report: WeightReport, target: Path, mismatch: SpecError | N
 def inspect_file(
     source: File,
     spec: SpecOption = None,
-    origin: From = None,
+    origin: options.NamesFrom = None,
     into: Into = None,
     variant: options.Variant = None,
     settings: options.Settings = None,
@@ -348,7 +331,7 @@ def compare_files(
     first: File,
     second: File,
     spec: SpecOption = None,
-    origin: From = None,
+    origin: options.NamesFrom = None,
     into: Into = None,
     tolerance: Tolerance = 0.0,
     variant: options.Variant = None,

@@ -41,9 +41,6 @@ FLOORS = (
 )
 LEVEL = {name: -i for i, name in enumerate(FLOORS)}
 # They say which backend reads and runs the models of a framework.
-WORKERS_OF_READERS = (
-    "specbuild.importing.keras.capture_worker",
-)  # it runs an original as the backend runs its files
 READERS = ("specbuild.importing.keras.reader", "specbuild.importing.pytorch.reader")
 LOOSE_FILES = {"__init__.py", "__main__.py", "api.py", "version.py"}
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "torchvision", "timm"}
@@ -125,8 +122,7 @@ def test_only_backends_know_frameworks(module: str) -> None:
     """Outside `backends`, no code imports a built-in backend or writes its name; the importer says once what it reads."""
     path = MODULES[module]
     built_in = tuple(f"specbuild.backends.{name}" for name in backends.BACKEND_NAMES)
-    if module not in WORKERS_OF_READERS:
-        assert [found for found in list_imports(path) if found[0].startswith(built_in)] == []
+    assert [found for found in list_imports(path) if found[0].startswith(built_in)] == []
     if module not in READERS:
         nodes = ast.walk(read_tree(path))
         names = [n for n in nodes if isinstance(n, ast.Constant) and n.value in backends.BACKEND_NAMES]

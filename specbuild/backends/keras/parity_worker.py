@@ -36,7 +36,7 @@ def open_parity_worker(options: WorkerOptions) -> Worker:
         "device": device_name(runtime, module, options),
         "switches": switches,
     }
-    return Worker(lambda job: KerasJob(keras, module, job).run(), handshake)
+    return Worker(lambda job: KerasJob(job).run(), handshake)
 
 
 def device_name(runtime: str, module: Any, options: WorkerOptions) -> str | None:
@@ -67,17 +67,19 @@ def make_zeros(initializer: Any, shape: Any, dtype: Any = None) -> Any:
 class KerasJob(ParityJob):
     """Runs one job: one emitted file, in some modes. `module` is the module of the runtime."""
 
-    def __init__(self, keras: Any, module: Any, job: Job):
+    def __init__(self, job: Job):
+        import keras
+
         super().__init__(job)
-        self.keras, self.module = keras, module
-        self.runtime = keras.backend.backend()
+        self.keras, self.runtime = keras, keras.backend.backend()
+        self.module: Any = import_module(self.runtime)
         self.is_training = False
         keras.backend.clear_session()
         keras.config.set_floatx(job["dtype"])
         keras.config.set_dtype_policy(job["dtype"])
         if self.runtime == "jax":
             # Off in float32, as users have it: with float64 enabled, Keras' GRU without a bias mixes dtypes.
-            module.config.update("jax_enable_x64", job["dtype"] == "float64")
+            self.module.config.update("jax_enable_x64", job["dtype"] == "float64")
 
     def to_tensor(self, array: Any) -> Any:
         dtype = self.job["dtype"] if array.dtype.kind == "f" else str(array.dtype)

@@ -11,6 +11,7 @@ RUNTIMES = tuple(
         title=f"Keras on {title}",
         modules=("keras", name),
         worker="specbuild.backends.keras.parity_worker:open_parity_worker",
+        parity_job="specbuild.backends.keras.parity_worker:KerasJob",
         bench_worker="specbuild.backends.keras.bench_worker:open_bench_worker",
         switches=SWITCHES[name],
         variables={"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"},

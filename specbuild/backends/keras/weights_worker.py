@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from specbuild.runtimes.archive_limits import is_oversized
 from specbuild.runtimes.emitted_file import execute_source
+from specbuild.runtimes.hdf5_files import extract_member, iterate_datasets, load_array
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, load_tensors
 
@@ -28,7 +26,6 @@ WEIGHTS_MEMBER = "model.weights.h5"  # in a .keras archive
 # What `model.compile` and training add to a file.
 TRAINING_PREFIXES = ("optimizer/", "metrics/", "_metrics/", "loss/", "compile_metrics/")
 SEED_STATE = "seed_generator"  # the random state of a dropout layer, which is not a weight
-MAX_DEPTH = 64
 
 
 def open_weights_worker(options: WorkerOptions) -> Worker:
@@ -84,7 +81,7 @@ def read_variables(job: Job, folder: Path) -> Tensors:
     """Return the arrays of a file, by the path of the model's variable, or by the file's path without a model."""
     path = Path(job["path"])
     if job["kind"] == "keras":
-        path = extract_weights(path, folder)
+        path = extract_member(path, WEIGHTS_MEMBER, folder)
     try:
         with h5py.File(path, "r") as file:
             if "layer_names" in file.attrs:
@@ -99,36 +96,6 @@ def read_variables(job: Job, folder: Path) -> Tensors:
         raise RefusedJob(f"it cannot be read as HDF5: {str(error).splitlines()[0]}") from None
 
 
-def extract_weights(path: Path, folder: Path) -> Path:
-    """Extract the weight file of a `.keras` archive into a folder, and return its path."""
-    with zipfile.ZipFile(path) as archive:
-        if WEIGHTS_MEMBER not in archive.namelist():
-            raise RefusedJob(f"the archive contains no {WEIGHTS_MEMBER}")
-        try:
-            return Path(archive.extract(WEIGHTS_MEMBER, folder))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-            raise RefusedJob(f"{WEIGHTS_MEMBER} cannot be unpacked: {error}") from None
-
-
-def iterate_datasets(
-    group: Any, prefix: str = "", parents: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, Any]]:
-    """Yield all datasets of a file by path; raises RefusedJob at links to other files and at cycles."""
-    if len(parents) > MAX_DEPTH:
-        raise RefusedJob(f"its groups are nested more than {MAX_DEPTH} deep")
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise RefusedJob(f"{prefix}{name} is a soft or external link")
-        member = group[name]
-        if isinstance(member, h5py.Dataset):
-            yield f"{prefix}{name}", member
-        elif isinstance(member, h5py.Group):
-            address = h5py.h5o.get_info(member.id).addr
-            if address in parents:
-                raise RefusedJob(f"{prefix}{name} contains itself")
-            yield from iterate_datasets(member, f"{prefix}{name}/", parents | {address})
-
-
 def read_legacy_file(file: Any) -> dict[str, Any]:
     """Return the arrays of a file in the older Keras format, by variable name."""
     return {
@@ -137,20 +104,6 @@ def read_legacy_file(file: Any) -> dict[str, Any]:
         for name, data in iterate_datasets(file[layer])
         if not name.startswith(TRAINING_PREFIXES) and SEED_STATE not in name
     }
-
-
-def load_array(name: str, data: Any) -> Any:
-    """Load a dataset; raises RefusedJob if it is not numeric, or declares far more than the file stores."""
-    if data.dtype.kind not in "fiub" or data.dtype.itemsize > 8:
-        raise RefusedJob(f"{name} does not contain numbers")
-    if data.external or data.is_virtual:
-        raise RefusedJob(f"{name} is stored in another file")
-    if data.shape is None or is_oversized(data.nbytes, data.id.get_storage_size()):
-        raise RefusedJob(f"{name} of shape {data.shape} is far larger than the data stored for it")
-    value = np.array(data[()], order="C")
-    if value.dtype == np.float16:
-        return value.astype("float32")
-    return value.astype(value.dtype.newbyteorder("="))
 
 
 # ---------------------------------------------------------------------------------------------------- writing

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,15 @@ import keras
 import numpy as np
 from keras import tree
 
-from specbuild.backends.keras.parity_worker import KerasJob
-from specbuild.backends.keras.weights_worker import extract_weights, iterate_datasets, load_array
 from specbuild.importing.keras.config import resize_config
 from specbuild.importing.keras.reader import READER
 from specbuild.importing.keras.recorder_worker import graph_of, published_variables, record_model
+from specbuild.runtimes.hdf5_files import extract_member, iterate_datasets, load_array
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, open_worker
+
+WEIGHTS_MEMBER = "model.weights.h5"  # of a `.keras` archive
+BackendJob: Any = READER.runtime.load_parity_job()
 
 
 def open_capture_worker(options: WorkerOptions) -> Worker:
@@ -81,7 +82,7 @@ def build_from_config(config: Mapping[str, Any]) -> Any:
 def load_weights(model: Any, path: Path) -> None:
     """Load the weights in a `.keras` file, in which no array may be larger than what is stored for it."""
     with tempfile.TemporaryDirectory(prefix="specbuild-") as folder:
-        file = extract_weights(path, Path(folder))
+        file = extract_member(path, WEIGHTS_MEMBER, Path(folder))
         try:
             with h5py.File(file, "r") as opened:
                 for name, data in iterate_datasets(opened):
@@ -151,13 +152,11 @@ def draw_weights(weights: Tensors, trained: set[str], seed: int) -> Tensors:
     return drawn
 
 
-class OriginalJob(KerasJob):
+class OriginalJob(BackendJob):  # type: ignore[misc]  # the backend says by name which class it is
     """Runs the original in float64: a parity job without an emitted file."""
 
     def __init__(self, job: Job, config: Mapping[str, Any]):
-        super().__init__(
-            keras, import_module(keras.backend.backend()), {**job, "dtype": "float64", "model": "original"}
-        )
+        super().__init__({**job, "dtype": "float64", "model": "original"})
         self.job["outputs"] = [key.partition(":")[2] for key in self.arrays if key.startswith("cotangent:")]
         self.config = config
         self.names: dict[str, str] = {}  # the published names by the path of the variable
