@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from specbuild.codegen.layout import Layout
@@ -72,6 +73,14 @@ class Operand:
     def unfold_axes(self) -> Operand:
         """Return the value with no axes folded into the batch dimension."""
         return self.to_order(*self.layout.batch_axes, *self.order) if self.layout.batch_axes else self
+
+    def rename_axis(self, old: str, new: str) -> Operand:
+        """Return the value as if an axis of it had another name; this needs no code."""
+        here = self.unfold_axes()
+        order = tuple(new if axis == old else axis for axis in here.order)
+        type_ = here.type.replace_axes(old, {new: here[old]})
+        layout = replace(here.layout, order=order)
+        return Operand(self.lowering, replace(here.value, type=type_, layout=layout))
 
     def move_last(self, *axes: str) -> Operand:
         """Return the value with these axes last, in this order; the others keep their order."""

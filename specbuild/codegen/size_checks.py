@@ -15,8 +15,8 @@ from specbuild.codegen.constructions import (
 from specbuild.codegen.tree import Expr, Literal
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import symbolic
+from specbuild.ir.axis_sources import AxisOfInput
 from specbuild.ir.fixed_sizes import (
-    AxisOfInput,
     find_divisors,
     find_equal_sizes,
     find_fixed_sizes,

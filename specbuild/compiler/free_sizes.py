@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.expressions import concrete
-from specbuild.ir.fixed_sizes import AxisOfInput, find_fixed_sizes
-from specbuild.ir.graph import Block, FreeSizes, Node, Ref, Skip
+from specbuild.expressions import concrete, expression_of
+from specbuild.ir.axis_sources import AxisOfInput
+from specbuild.ir.fixed_sizes import find_fixed_sizes
+from specbuild.ir.graph import Block, FreeSizes, Group, Node, Ref, Skip, runtime_sizes
 from specbuild.ops.base import Op
 from specbuild.ops.table import Weight
 from specbuild.ops.types import TensorType
@@ -104,14 +105,25 @@ def find_free_sizes(graph: Block, others: Sequence[Resized]) -> FreeSizes:
     for block, axes in free.items():
         for name, axis in find_fixed_sizes(block):
             if (name, axis) in axes:
-                at = block.at.child("inputs", name)
-                message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
-                raise at.error(
-                    "SB408",
-                    message,
-                    "read sizes from inputs, or from steps that an output needs, not from inside a block",
-                )
+                raise refuse_fixed(block, name, axis)
     return FreeSizes(frozenset(free.pop(graph)), {block: frozenset(axes) for block, axes in free.items()})
+
+
+def refuse_fixed(block: Block, name: str, axis: str) -> SpecError:
+    """Return the error of a block that fixes a size which can be any: at the step that does, if steps depend on it."""
+    read = {x for x, source in runtime_sizes(block).items() if source == (name, axis)} | {*block.step_sizes}
+    steps: list[Node | Group] = [*block.nodes, *block.groups.values()]
+    for step in steps:
+        length = expression_of(step.length) if isinstance(step, Group) else None
+        for reader, what in ((step.when, "condition"), (length, "number of repeats")):
+            if reader is not None and not read.isdisjoint(reader.names):
+                message = f"{axis} of {name} can be any, and a {what} depends on it: the steps of a network are chosen "
+                message += "when it is made"
+                hint = f"leave the {what} out, or write a number for {axis} among the inputs of the model"
+                return step.at.error("SB408", message, hint)
+    message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
+    hint = "read sizes from inputs, or from steps that an output needs, not from inside a block"
+    return block.at.child("inputs", name).error("SB408", message, hint)
 
 
 @dataclass

@@ -16,8 +16,8 @@ from specbuild.elaborate.free_sizes import list_free_sizes
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source, resolve_path
+from specbuild.ir.axis_sources import AxisOfInput
 from specbuild.ir.cost import CostCounter, model_cost
-from specbuild.ir.fixed_sizes import AxisOfInput
 from specbuild.ir.graph import Block, VariationSource
 from specbuild.ir.prune import PASSES, Pruner
 

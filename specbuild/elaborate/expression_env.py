@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
 from specbuild.elaborate.inside_blocks import InnerSizes, PlainSizes, SizesByPath
 from specbuild.expressions import EnvWithLets, Expression, concrete, expression_of, symbolic
-from specbuild.ir.fixed_sizes import follows_sizes, trace_axis
+from specbuild.ir.axis_sources import follows_sizes, trace_axis
 from specbuild.ir.graph import Block, Ref
 from specbuild.ops.types import CHANNEL
 

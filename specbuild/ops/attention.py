@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
 from specbuild.diagnostics.suggestions import join_names
@@ -11,7 +11,7 @@ from specbuild.ops import logic
 from specbuild.ops.attribute_kinds import AxisName, Boolean, Real
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
 from specbuild.ops.merge import broadcast_types
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, share_axes
 
 
 @register_op("attention")
@@ -19,9 +19,10 @@ class Attention(Op):
     """Scaled dot-product attention: softmax(scale * query . key + bias) . value (arXiv 1706.03762).
 
     `over` is the axis of the query's positions. The positions of key and value are on the axis `keys`, or on
-    `over` if they have no axis `keys`; in mask and bias they are on `keys`. All other axes (heads, windows)
-    are aligned by name; where key, value, mask or bias lack one, they are broadcast. A query for which the
-    mask excludes every key gives 0.
+    `over` if they have no axis `keys`. A mask or a bias is about keys: {S} says which keys are seen, {T, S} which
+    key by which query. In self-attention, where the positions of the keys are on T too, {T} means the same as {S}. All
+    other axes (heads, windows) are aligned by name; where key, value, mask or bias lack one, they are broadcast. A
+    query for which the mask excludes every key gives 0.
 
     With `grouped: heads`, key and value may have fewer heads than the query, a divisor of them: adjacent heads
     of the query share one (grouped-query attention, arXiv 2305.13245). In training, `dropout` sets weights of
@@ -38,7 +39,7 @@ class Attention(Op):
     over: str = attribute_field(AxisName(), "axis of the query's positions", "T")
     keys: str = attribute_field(
         AxisName(),
-        "axis of the positions of the keys, in mask and bias, and in key and value if they have it",
+        "axis of the positions of the keys, in key, value, mask and bias if they have it",
         "S",
     )
     features: str = attribute_field(AxisName(), "axis of the features", CHANNEL, role="output")
@@ -86,9 +87,9 @@ class Attention(Op):
         for x in map(self.expand_groups, (query, query), (key, value)):
             self.check_axes(x.without_axes(self.position_axis(x), self.features), others, "of the query")
         scores = {**others, self.over: query[self.over], self.keys: key[self.position_axis(key)]}
-        for part in (mask, bias):
+        for name, part in (("mask", mask), ("bias", bias)):
             if part is not None:
-                self.check_axes(part, scores, "of the scores")
+                self.check_axes(self.name_keys(part, key, name), scores, "of the scores")
         batched = any(x.batched for x in (query, key, value, mask, bias) if x is not None)
         return TensorType({**query.sizes, self.features: value[self.features]}, "float", batched)
 
@@ -118,6 +119,47 @@ class Attention(Op):
     def position_axis(self, x: TensorType) -> str:
         """Return the axis of the positions of a key or a value."""
         return self.keys if self.keys in x else self.over
+
+    def means_keys(self, x: TensorType, key: TensorType) -> bool:
+        """Return whether the axis `over` of a mask or bias has the positions of the keys."""
+        return self.over in x and self.keys not in x and self.keys not in key
+
+    def name_keys(self, x: TensorType, key: TensorType, name: str) -> TensorType:
+        """Return the type of a mask or bias with the axis `keys`. Raises ShapeError if it is about queries only."""
+        if self.means_keys(x, key):
+            return x.replace_axes(self.over, {self.keys: x[self.over]})
+        if self.over in x and self.keys not in x:
+            raise ShapeError(
+                "SB404",
+                f"the {name} {x} has the axis {self.over} of the queries, and not {self.keys}, that of the keys",
+                f"a {name} is about keys: `rename: {{axes: {{{self.over}: {self.keys}}}}}`; what single queries give "
+                "can be left out by a `multiply` after this step",
+            )
+        return x
+
+    def joint_axes(
+        self,
+        query: TensorType,
+        key: TensorType,
+        value: TensorType,
+        mask: TensorType | None = None,
+        bias: TensorType | None = None,
+    ) -> Iterable[Sequence[tuple[int, str]]]:
+        inputs = (query, key, value, mask, bias)
+        has_keys_on_over = (
+            False,
+            *(self.position_axis(x) == self.over for x in (key, value)),
+            *(x is not None and self.means_keys(x, key) for x in (mask, bias)),
+        )
+        named = [
+            x.replace_axes(self.over, {self.keys: x[self.over]}) if x is not None and changed else x
+            for x, changed in zip(inputs, has_keys_on_over, strict=True)
+        ]
+        excluded = (self.features,) if self.grouped is None else (self.features, self.grouped)
+        return [
+            [(i, self.over if axis == self.keys and has_keys_on_over[i] else axis) for i, axis in group]
+            for group in share_axes(named, excluded)
+        ]
 
     def check_axes(self, x: TensorType, known: Mapping[str, int], owner: str) -> None:
         """Raise ShapeError if `x` has an axis that is not in `known`, or has it in another size."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
@@ -145,8 +145,11 @@ class Op:
         """
         return ()
 
-    def equal_axes(self, *inputs: Any) -> Iterable[str]:
-        """Return axes along which its inputs need equal sizes, though a framework would repeat one of size 1."""
+    def joint_axes(self, *inputs: Any) -> Iterable[Sequence[tuple[int, str]]]:
+        """Return groups of axes that need one size, each with the number of its input.
+
+        A framework might repeat a size of 1, or read a part of the larger one. An absent optional input is None.
+        """
         return ()
 
     def unread_numbers(self) -> tuple[int, ...]:

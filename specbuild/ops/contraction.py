@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 
 from specbuild.expressions import concrete
@@ -57,8 +57,12 @@ class Contract(Op):
     def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
         return table_sizes(*xs)
 
-    def equal_axes(self, *xs: TensorType) -> Iterable[str]:
-        return [axis for axis in self.joint_sizes(*xs) if sum(axis in x for x in xs) > 1]
+    def joint_axes(self, *xs: TensorType) -> Iterable[Sequence[tuple[int, str]]]:
+        return [
+            group
+            for axis in self.joint_sizes(*xs)
+            if len(group := [(index, axis) for index, x in enumerate(xs) if axis in x]) > 1
+        ]
 
     def count_macs(self, *xs: TensorType) -> int:
         """Return the multiply-adds of contracting from left to right.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.ops.attribute_kinds import AxisName, Choice, Init, InitKind, Integer
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, share_axes
 from specbuild.ops.weight_spec import BY_FAN_IN, WeightSpec
 
 
@@ -50,6 +52,9 @@ class Gather(Op):
             )
         sizes = x.replace_axes(self.over, own).sizes
         return TensorType(sizes, x.dtype, x.batched or index.batched)
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs, {self.over})
 
     def index_limits(self, x: TensorType, index: TensorType) -> dict[str, int]:
         return {"index": x[self.over]}
@@ -131,6 +136,9 @@ class SegmentReduce(Op):
                 raise ShapeError("SB401", f"axis {axis} has different sizes in {x} and its index {index}")
         sizes = x.replace_axes(self.over, {self.axis: self.count}).sizes
         return TensorType(sizes, "float", x.batched or index.batched)
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
 
     def index_limits(self, x: TensorType, index: TensorType) -> dict[str, int]:
         return {"index": self.count}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from specbuild.ops.attribute_kinds import Choice, Real
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_whole
 from specbuild.ops.merge import VARIADIC_INPUTS, broadcast_types
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.types import ShapeError, TensorType, share_axes
 
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 
@@ -44,6 +46,9 @@ class Compare(Op):
             raise ShapeError("SB305", f"compare needs values of the same dtype; got {x} and {other}")
         return broadcast_types((x, other)).with_dtype("bool")
 
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
+
 
 @register_op("logic")
 class Where(Op):
@@ -79,6 +84,9 @@ class Where(Op):
             (then, condition) if otherwise is None else (then, condition, otherwise)
         ).with_dtype(then.dtype)
 
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
+
 
 @register_op("logic")
 class LogicalNot(Op):
@@ -100,6 +108,9 @@ class VariadicLogical(Op):
         if len(xs) < 2:
             raise ShapeError("SB401", f"{self.name} needs two or more values")
         return broadcast_types(tuple(require_mask(self.name, x) for x in xs))
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
 
 
 @register_op("logic")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from specbuild.ops.attribute_kinds import Choice, Real
 from specbuild.ops.base import (
     InputSpec,
@@ -13,7 +15,7 @@ from specbuild.ops.base import (
     require_whole,
 )
 from specbuild.ops.merge import broadcast_types
-from specbuild.ops.types import ShapeError, TensorType
+from specbuild.ops.types import ShapeError, TensorType, share_axes
 
 
 class MathOp(Op):
@@ -165,6 +167,9 @@ class Power(MathOp):
             if to is None
             else broadcast_types((require_floats(self.name, x), require_floats(self.name, to)))
         )
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
 
 
 @register_op("math")

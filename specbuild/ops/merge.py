@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_chain
 from specbuild.ops.attribute_kinds import AxisName, Boolean
 from specbuild.ops.base import InputSpec, Op, PositionSource, attribute_field, declare_attributes, register_op
-from specbuild.ops.types import ShapeError, TensorType, UnequalSizes
+from specbuild.ops.types import ShapeError, TensorType, UnequalSizes, share_axes
 
 VARIADIC_INPUTS = (InputSpec("of", "the values", variadic=True),)
 
@@ -79,8 +79,10 @@ class Elementwise(Op):
     def fixed_sizes(self, *xs: TensorType) -> Iterable[tuple[int, str, int]]:
         return table_sizes(*xs) if self.is_strict else ()
 
-    def equal_axes(self, *xs: TensorType) -> Iterable[str]:
-        return xs[0].axes if self.is_strict else ()
+    def joint_axes(self, *xs: TensorType) -> Iterable[Sequence[tuple[int, str]]]:
+        if not self.is_strict:
+            return share_axes(xs)
+        return [[(index, axis) for index in range(len(xs))] for axis in xs[0].axes]
 
     @property
     def is_strict(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from specbuild.ops.attribute_kinds import AxisName, Boolean, Choice, Init, InitK
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
 from specbuild.ops.indexing import require_integers
 from specbuild.ops.logic import require_mask
-from specbuild.ops.types import CHANNEL, BatchNeeded, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, BatchNeeded, ShapeError, TensorType, share_axes
 from specbuild.ops.weight_spec import WeightSpec, kernel_spec
 
 SEQUENCE_INPUTS: tuple[InputSpec, ...] = (
@@ -96,6 +97,9 @@ class Recurrent(Op):
         for name, value in given.items():
             if value is not None and not require_floats(self.name, value).has_same_sizes(state):
                 raise ShapeError("SB401", f"initial_{name} needs the axes of the state, {state}; got {value}")
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs)
 
     def weight_specs(self, x: TensorType, *_: TensorType | None) -> dict[str, WeightSpec]:
         rows = self.gate_count * concrete(self.units)

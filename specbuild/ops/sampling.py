@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Choice
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, share_axes
 
 
 @register_op("resize")
@@ -67,6 +69,9 @@ class GridSample(Op):
         self.check_counts(x, grid)
         points = {axis: grid[axis] for axis in self.point_axes(x, grid)}
         return TensorType(x.replace_axes(self.over, points).sizes, "float", x.batched or grid.batched)
+
+    def joint_axes(self, *xs: TensorType | None) -> Iterable[Sequence[tuple[int, str]]]:
+        return share_axes(xs, {*self.over, self.coordinates})
 
     def check_counts(self, x: TensorType, grid: TensorType) -> None:
         """Raise ShapeError if the grid has too many axes of points, or the map too many others."""

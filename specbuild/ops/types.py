@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -133,6 +133,21 @@ class TensorType:
     def __str__(self) -> str:
         sizes = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
         return "{" + sizes + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
+
+
+def share_axes(
+    xs: Sequence[TensorType | None], excluded: Collection[str] = ()
+) -> list[list[tuple[int, str]]]:
+    """Return the axes that values share in one size, each as the numbers of these values with its name.
+
+    A size of 1 is not among them: it is repeated.
+    """
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for index, x in enumerate(xs):
+        for axis, size in x.sizes.items() if x is not None else ():
+            if size != 1 and axis not in excluded:
+                groups.setdefault(axis, []).append((index, axis))
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def spatial_axes(x: TensorType) -> tuple[str, ...]:

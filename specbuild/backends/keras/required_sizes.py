@@ -6,7 +6,7 @@ from specbuild.backends.keras.framework import call_function
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Literal
-from specbuild.ir.fixed_sizes import follows_sizes, reads_input_size
+from specbuild.ir.axis_sources import follows_sizes, reads_input_size
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL
 

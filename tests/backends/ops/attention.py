@@ -59,6 +59,10 @@ CASES = {
     "attention_causal": (f"{{{X}}}", PROJECTED + f"- attention: {{{ASK}, causal: true}}" + MERGED),
     "attention_causal_single": (f"{{{QKV}}}", f"- attention: {{{ASK}, causal: true}}"),
     "attention_mask_keys": (f"{{{HEADS}, {masked('{S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
+    "attention_mask_tokens": (
+        f"{{{X}, {masked('{T: 5}')}, b: {{T: 5, heads: 3}}}}",
+        PROJECTED + f"- attention: {{{ASK}, mask: m, bias: b}}" + MERGED,
+    ),
     "attention_mask_pairs": (f"{{{HEADS}, {masked('{T: 5, S: 7}')}}}", f"- attention: {{{ASK}, mask: m}}"),
     "attention_mask_heads": (
         f"{{{HEADS}, {masked('{heads: 3, T: 5, S: 7}')}}}",

@@ -20,12 +20,20 @@ def tokens(steps: str, *others: int, declared: int = 5, blocks: str = "") -> Siz
     return Sized(text, {"T": declared}, tuple({"T": n} for n in others))
 
 
+def pairs(steps: str, blocks: str = "") -> Sized:
+    """A spec on tokens `x` and numbers `m` of the same length, and other lengths: equal ones, one of 1, a shorter one."""
+    text = f"inputs: {{x: {{T: @T, C: 8}}, m: {{T: @S}}}}\n{blocks}steps:\n{steps}"
+    others = tuple({"T": t, "S": s} for t, s in ((7, 7), (6, 1), (6, 4), (1, 6)))
+    return Sized(text, {"T": 5, "S": 5}, others)
+
+
 def maps(steps: str, *others: tuple[int, int], declared: tuple[int, int] = (8, 8), blocks: str = "") -> Sized:
     """A spec on a map with the input `x`."""
     text = f"inputs: {{x: {{C: 4, H: @H, W: @W}}}}\n{blocks}steps:\n{steps}"
     return Sized(text, dict(zip("HW", declared, strict=True)), tuple({"H": h, "W": w} for h, w in others))
 
 
+SEEN = "- compare: {test: greater, value: 0}\n  from: m\n  as: seen\n"
 SPECS = {
     "table": tokens("- weight: {axes: {T: 5, C: 8}, init: normal(1)}\n  as: t\n- add: [x, t]\n", 1, 4),
     "table_of_input": tokens(
@@ -323,11 +331,35 @@ SPECS = {
         {"T": 4, "S": 4},
         ({"T": 6, "S": 6}, {"T": 1, "S": 1}),
     ),
+    "padding_mask": pairs(
+        SEEN + "- attention: {query: x, key: x, value: x, mask: seen}\n- linear: {features: 3}\n"
+    ),
+    "renamed_mask": pairs(
+        "- linear: {features: 8}\n  from: x\n- conv: {channels: 8, over: T}\n  as: y\n"
+        + SEEN
+        + "- rename: {axes: {T: S}}\n  as: keys\n- attention: {query: y, key: x, value: x, mask: keys}\n"
+    ),
+    "mask_in_block": pairs(
+        SEEN + "- Layer:\n  from: [x, seen]\n  repeat: 2\n- linear: {features: 3}\n",
+        "blocks: {Layer: {inputs: {x: [T, C], m: {axes: [T], dtype: bool}}, steps: ["
+        "{linear: {features: x.C}}, {attention: {query: prev, key: x, value: x, mask: m}}]}}\n",
+    ),
+    "gate_of_input": pairs("- linear: {features: 3}\n  from: x\n- multiply: [prev, m]\n"),
+    "chosen_by_input": pairs(
+        SEEN + "- where: {then: x, condition: seen, value: 0}\n- linear: {features: 3}\n"
+    ),
+    "scanned_together": pairs(
+        "- weight: {axes: {C: 8}, init: zeros}\n  as: start\n"
+        "- Step:\n  scan: T\n  from: {x: x, m: m, h: start}\n  as: run\n- linear: {features: 3}\n  from: run.h\n",
+        "blocks: {Step: {inputs: {x: [C], m: [], h: [C]}, steps: ["
+        "{multiply: [x, m]}, {add: [prev, h]}, {tanh: , as: state}], outputs: {h: state}}}\n",
+    ),
     "recurrent": tokens("- lstm: {units: 3}\n- expand: {axes: {S: x.T}}\n- cumsum: {over: T}\n", 1, 9),
     "roll": tokens("- roll: {shift: {T: x.T // 2}}\n- flip: {over: T}\n- linear: {features: 2}\n", 1, 8),
     "best": tokens(
         "- mean: {over: C}\n- top_k: {over: T, k: 3}\n  as: best\n- linear: {features: 2, over: T}\n  from: best.values\n",
         9,
+        2,
     ),
     "unfolded": maps(
         "- unfold: {kernel: 2, stride: 2, into: K}\n- fold: {kernel: 2, stride: 2, axis: K}\n- conv: {channels: 2}\n",

@@ -35,6 +35,10 @@ def emit_attention(
     bias: Operand | None,
     out: TensorType,
 ) -> LoweringResult:
+    mask, bias = (
+        x.rename_axis(op.over, op.keys) if x is not None and op.means_keys(x.type, key.type) else x
+        for x in (mask, bias)
+    )
     others = tuple(a for a in query.unfold_axes().order if a not in (op.over, op.features))
     uses_fused = can_use_fused(op, query, key, value, others)
     if (op.causal and bias is not None and mask is None) or not is_fixed(op.dropout, 0):

@@ -18,7 +18,7 @@ from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, map_children
 from specbuild.expressions import concrete, expression_of
-from specbuild.ir.fixed_sizes import trace_axis
+from specbuild.ir.axis_sources import trace_axis
 from specbuild.ops.shape import Flatten, Rename, Unflatten
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 

@@ -34,6 +34,10 @@ def emit_attention(
     bias: Operand | None,
     out: TensorType,
 ) -> LoweringResult:
+    mask, bias = (
+        x.rename_axis(op.over, op.keys) if x is not None and op.means_keys(x.type, key.type) else x
+        for x in (mask, bias)
+    )
     others = tuple(a for a in query.unfold_axes().order if a not in (op.over, op.features))
     if op.grouped:
         others = (*(a for a in others if a != op.grouped), op.grouped)  # PyTorch expects it there
