@@ -90,8 +90,10 @@ class ValidSpec:
     def __str__(self) -> str:
         if self.model is None:
             return f"{make_printable(self.file)}: {self.blocks_text}"
-        outputs = [f"{name} {x.type}".strip() for name, x in self.model.graph.outputs.items()]
+        graph = self.model.graph
+        outputs = [f"{name} {x.describe(graph)}".strip() for name, x in graph.outputs.items()]
         size = f"{self.model.parameters:,} parameters, {format_quantity(self.model.cost.macs)} multiply-adds"
+        size += " (* this size can be any)" if graph.free_axes else ""
         return (
             f"{make_printable(self.file)}: {self.model.name} is valid and gives {list_some(outputs)}: {size}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.frontend.block_inputs import declared_axes, declared_dtype
 from specbuild.frontend.document import BlockDef, StepDef
@@ -23,9 +25,24 @@ def check_input_type(definition: BlockDef, name: str, x: TensorType, step: StepD
     if missing or (extra and not allows_more):
         described = f"axes {join_names(axes)}" if axes else "no axes"
         message = f"{definition.name} takes {name} with {described}, but gets {x}"
-        hint = (
-            ""
-            if missing
-            else f"to allow more axes, add `...` to the axes of {name.partition('.')[0]} in {definition.name}"
-        )
+        if missing:
+            hint = f"change it before this step: `{suggest_axes_step(missing, extra)}`"
+        else:
+            hint = (
+                f"to allow more axes, add `...` to the axes of {name.partition('.')[0]} in {definition.name}"
+            )
         raise step.error("SB404", message, hint)
+
+
+def suggest_axes_step(missing: Sequence[str], extra: Sequence[str]) -> str:
+    """Return the step that gives a value the missing axes, from the axes that it has instead of them."""
+    if not extra:
+        return f"expand: {{axes: {{{', '.join(f'{axis}: 1' for axis in missing)}}}}}"
+    if len(missing) == len(extra):
+        names = ", ".join(f"{old}: {new}" for old, new in zip(extra, missing, strict=True))
+        return f"rename: {{axes: {{{names}}}}}"
+    if len(missing) == 1:
+        return f"flatten: {{axes: [{', '.join(extra)}], into: {missing[0]}}}"
+    if len(extra) == 1:
+        return f"unflatten: {{axis: {extra[0]}, into: {{{', '.join(f'{axis}: ...' for axis in missing)}}}}}"
+    return f"flatten: {{axes: [{', '.join(extra)}], into: {missing[0]}}}"

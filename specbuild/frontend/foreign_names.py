@@ -37,6 +37,7 @@ IDENTITY_ADVICE = (
     "remove the step; for a block that may be absent, give a parameter `{type: block, default: none}`"
 )
 ACTIVATION_ADVICE = "write the activation itself as the step, such as `- relu`"
+SEPARABLE_ADVICE = "write `conv: {channels: prev.C, groups: prev.C, kernel: 3}`, and as the next step `conv: {channels: ..., kernel: 1}`"
 RESIDUAL_ADVICE = "give the steps names and add them: `add: [x, body]`"
 
 GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
@@ -45,7 +46,7 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ("pointwiseconv pwconv", Replacement("conv", {"kernel": "1"}, alone="channels")),
     (
         "depthwiseconv dwconv depthwise",
-        Replacement("conv", {"channels": "x.C", "groups": "x.C"}, alone="kernel"),
+        Replacement("conv", {"channels": "prev.C", "groups": "prev.C"}, alone="kernel"),
     ),
     (
         "transposedconv transposeconv convtransposed deconv deconvolution upconv",
@@ -111,6 +112,7 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ("einsum matmul bmm dot tensordot baddbmm", Replacement(advice=CONTRACT_ADVICE)),
     ("identity noop passthrough", Replacement(advice=IDENTITY_ADVICE)),
     ("activation act nonlinearity", Replacement(advice=ACTIVATION_ADVICE)),
+    ("separableconv sepconv depthwiseseparableconv", Replacement(advice=SEPARABLE_ADVICE)),
     ("residual skip skipconnection shortcut", Replacement(advice=RESIDUAL_ADVICE)),
 ]
 REPLACEMENTS = {name: replacement for names, replacement in GROUPS_OF_NAMES for name in names.split()}
@@ -150,7 +152,7 @@ ATTRIBUTE_NAMES: dict[str, str] = {
     "unbiased": "correction",
 }
 INFERRED = frozenset(
-    "inchannels infeatures inputsize inputdim inputshape inplanes cin batchfirst dataformat device".split()
+    "inchannels infeatures inputsize inputdim inputshape inplanes cin numchannels batchfirst dataformat device".split()
 )
 CONVERTED = frozenset(["keep_prob", "return_sequences", "unbiased"])  # their values mean something else
 

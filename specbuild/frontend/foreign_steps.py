@@ -16,9 +16,11 @@ from specbuild.frontend.foreign_names import (
 )
 from specbuild.frontend.library import library_names, library_variants
 from specbuild.ops import OPS
+from specbuild.ops.attribute_kinds import AxisName
 from specbuild.ops.base import list_attributes
 
 # What other libraries give these alone is a number of channels, which is inferred here.
+LIST_KEYS = frozenset("tensors inputs arrays values xs".split())  # of a call such as `torch.cat`
 SIZED_BY_INPUT = frozenset("batch_norm instance_norm layer_norm rms_norm prelu".split())
 KERAS_NORM = {"momentum": 0.99, "epsilon": 1e-3}  # the defaults of `BatchNormalization`
 
@@ -42,6 +44,14 @@ def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
     return ForeignStep(normal, replacement, body).format_hint()
 
 
+def find_list(body: Any) -> Any:
+    """Return the operands of a call such as `cat: {tensors: [a, b]}`, which is a list here; else the body itself."""
+    if isinstance(body, Mapping) and len(body) == 1:
+        ((key, value),) = body.items()
+        return value if key in LIST_KEYS and isinstance(value, list) else body
+    return body
+
+
 class ForeignStep:
     """A step of another library, by its normal name, with the attributes that it has here.
 
@@ -55,20 +65,36 @@ class ForeignStep:
         self.attributes = dict(replacement.given)
         self.next_steps: list[str] = []
         self.left_out: list[str] = []
+        self.body = body = find_list(body) if not self.required and self.op in OPS else body
         if isinstance(body, Mapping):
             for key, value in body.items():
                 self.add_attribute(str(key), value)
             self.convert_padding()
             self.convert_returns()
         elif body is not None and self.op in OPS and self.op not in SIZED_BY_INPUT:
-            alone = replacement.alone or next(iter([*self.required, *self.known]), None)
+            alone = replacement.alone or self.find_lone_attribute()
             self.attributes |= {alone: write_inline(body)} if alone else {}
         if name == "batchnormalization":
             self.convert_keras_norm()
         self.attributes |= {n: "..." for n in self.required if n not in self.attributes}
         self.is_list = isinstance(body, list) and not replacement.alone and not self.required
 
+    def find_lone_attribute(self) -> str:
+        """Return the attribute whose value other libraries take alone; no number is the name of an axis."""
+        is_number = isinstance(self.body, int | float)
+        names = [
+            n
+            for n in [*self.required, *self.known]
+            if not (is_number and isinstance(self.known[n].kind, AxisName))
+        ]
+        return names[0] if names and names[0] not in self.attributes else ""
+
     def add_attribute(self, key: str, value: Any) -> None:
+        if key in LIST_KEYS and self.op in OPS and any(x.name == "of" for x in OPS[self.op].input_specs):
+            self.attributes["of"] = write_inline(value)
+            return
+        if key == "normalized_shape" and isinstance(value, int):  # the size of C
+            return
         own = key if key in self.known or self.op not in OPS else find_attribute(key, self.known)
         if own is not None:
             is_open = own in ("over", "axis") or key in CONVERTED

@@ -58,6 +58,25 @@ FILE_ADVICE = {
 }
 
 
+TORCH_CONV = "in_channels out_channels kernel_size stride padding dilation groups bias"
+TORCH_POOL, KERAS_POOL = "kernel_size stride padding", "pool_size strides padding"
+# What the arguments of calls are called that have no names there.
+POSITIONS = {
+    **dict.fromkeys("Conv1d Conv2d Conv3d".split(), TORCH_CONV),
+    **dict.fromkeys("Conv1D Conv2D Conv3D".split(), "filters kernel_size strides padding"),
+    **dict.fromkeys("MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d".split(), TORCH_POOL),
+    **dict.fromkeys("MaxPooling1D MaxPooling2D AveragePooling1D AveragePooling2D".split(), KERAS_POOL),
+    "Linear": "in_features out_features bias",
+    "Dense": "units activation use_bias",
+    "Embedding": "num_embeddings embedding_dim",
+    "Dropout": "rate",
+    "GroupNorm": "num_groups num_channels",
+    "cat": "tensors dim",
+    "concatenate": "inputs axis",
+    "Concatenate": "axis",
+}
+
+
 def suggest_attribute_habit(key: str, value: Any) -> str:
     """Return the hint for an attribute that no op has here; empty if the key is no habit."""
     name = normalize_name(key)
@@ -108,17 +127,23 @@ def suggest_call(text: str, blocks: Collection[str]) -> str:
     if call is None:
         return ""
     name, arguments = call[1], call[2].strip()
-    body = call_body(arguments)
+    body = call_body(name, arguments)
     hint = suggest_step(name, body, blocks) if body is not None or not arguments else ""
     return hint or f"write attributes in braces: `{own_op(name) or name}: {{...}}`"
 
 
-def call_body(arguments: str) -> Any:
-    """Return the arguments of a call as the body of a step: keywords, or a single value; None for others."""
-    parts = [part.strip() for part in arguments.split(",")]
+def call_body(name: str, arguments: str) -> Any:
+    """Return the arguments of a call as the body of a step: by name, or a single value; None for others."""
+    parts = [part.strip() for part in re.split(r",(?![^(\[]*[)\]])", arguments)]
+    positions = POSITIONS.get(name, "").split()
+    named = [
+        part if KEYWORD.match(part) or i >= len(positions) else f"{positions[i]}={part}"
+        for i, part in enumerate(parts)
+    ]
     try:
-        if all(KEYWORD.match(part) for part in parts):
-            return {key: yaml.safe_load(value) for key, _, value in (part.partition("=") for part in parts)}
+        if arguments and all(KEYWORD.match(part) for part in named):
+            pairs = (part.partition("=") for part in named)
+            return {key: yaml.safe_load(value.replace("(", "[").replace(")", "]")) for key, _, value in pairs}
         if len(parts) == 1 and arguments:
             return yaml.safe_load(arguments)
     except yaml.YAMLError:

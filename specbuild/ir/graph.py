@@ -132,7 +132,13 @@ class Output:
     order: tuple[str, ...] = ()  # its axes in the order that the author asks for; (): the framework's own
 
     def __str__(self) -> str:
-        return f"{self.type} in the order {', '.join(self.order)}" if self.order else str(self.type)
+        return self.describe(None)
+
+    def describe(self, model: Block | None) -> str:
+        """Return the type and the order of axes; a star marks each size that can be any in the model."""
+        free = model.free_sizes.axes_of(model, self.ref) if model is not None and model.free_sizes else ()
+        text = self.type.describe(free)
+        return f"{text} in the order {', '.join(self.order)}" if self.order else text
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,10 @@ class FreeSizes:
 
     def of_block(self, block: Block) -> frozenset[tuple[Ref, str]]:
         return self.by_block.get(block, frozenset()) if block.rebuild is not None else self.of_model
+
+    def axes_of(self, block: Block, ref: Ref) -> tuple[str, ...]:
+        """Return the axes of one value of a block."""
+        return tuple(axis for name, axis in self.of_block(block) if name == ref)
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,8 +131,14 @@ class TensorType:
         return dict(self.sizes) == dict(other.sizes)
 
     def __str__(self) -> str:
-        sizes = ", ".join(f"{axis}: {concrete(size)}" for axis, size in self.sizes.items())
-        return "{" + sizes + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
+        return self.describe()
+
+    def describe(self, free: Collection[str] = ()) -> str:
+        """Return `{C: 3, H: 64, W: 64}`, with the type of numbers that are no floats; axes in `free` bear a star: `H: 64*`."""
+        sizes = (
+            f"{axis}: {concrete(size)}{'*' if axis in free else ''}" for axis, size in self.sizes.items()
+        )
+        return "{" + ", ".join(sizes) + "}" + ("" if self.dtype == "float" else f" {self.dtype}")
 
 
 def share_axes(

@@ -33,7 +33,7 @@ def summary_markdown(table: SummaryTable) -> str:
         (
             f"`{placed.path}`",
             placed.row.kind_and_count,
-            f"`{placed.row.output}`",
+            f"`{placed.row.marked_output}`",
             *cost_cells(placed.row.cost),
             format_percent(table.cost_share(placed.row.cost)),
         )

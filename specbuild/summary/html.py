@@ -46,7 +46,7 @@ def summary_html(table: SummaryTable, picture: str) -> str:
 
 def html_cells(row: SummaryRow) -> tuple[str, ...]:
     macs = format_quantity(row.cost.macs) if row.cost.macs else ""
-    return row.name, row.kind_and_count, row.output, format_count(row.cost.parameters), macs
+    return row.name, row.kind_and_count, row.marked_output, format_count(row.cost.parameters), macs
 
 
 def html_row(texts: Sequence[str], tag: str = "td") -> str:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.ir.cost import Cost, CostCounter, is_frozen_step, scanned_cost
-from specbuild.ir.graph import Block, Node, Skip
+from specbuild.ir.graph import Block, FreeSizes, Node, Skip
 
 NO_COST = Cost()
 
@@ -25,6 +25,7 @@ class SummaryRow:
     name: str
     kind: str
     output: str
+    marked_output: str  # with a star at each size that can be any
     cost: Cost = NO_COST
     inner: tuple[SummaryRow, ...] = field(default=(), hash=False)  # there may be many: a hash would be slow
     times: int = 1
@@ -57,14 +58,19 @@ class NameBranch:
 
 def summary_rows(model: Block) -> tuple[SummaryRow, ...]:
     """Return the rows of a model: its inputs, then its steps."""
-    inputs = (SummaryRow(name, "input", str(x)) for name, x in model.inputs.items())
-    return (*inputs, *RowBuilder().block_rows(model))
+    free = model.free_sizes or FreeSizes()
+    inputs = (
+        SummaryRow(name, "input", str(x), x.describe(free.axes_of(model, name)))
+        for name, x in model.inputs.items()
+    )
+    return (*inputs, *RowBuilder(free).block_rows(model))
 
 
 class RowBuilder:
     """Builds the rows of a model; a shared block instance is built once."""
 
-    def __init__(self) -> None:
+    def __init__(self, free: FreeSizes) -> None:
+        self.free = free
         self.costs = CostCounter()
         self.cache: dict[Block, tuple[SummaryRow, ...]] = {}
 
@@ -93,6 +99,7 @@ class RowBuilder:
                 name,
                 node_kind(node),
                 make_printable(str(node.type)),
+                make_printable(node.type.describe(self.free.axes_of(block, node.name))),
                 self.costs.node_cost(node, block),
                 inner,
             )
@@ -109,6 +116,7 @@ class RowBuilder:
             name,
             kinds.pop() if is_uniform else "do",
             members[-1].output,
+            members[-1].marked_output,
             total,
             members,
             members=count if is_uniform else 1,

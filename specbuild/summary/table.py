@@ -14,6 +14,7 @@ from specbuild.summary.rows import MEASURES, PlacedRow, SortKey, SummaryRow, tot
 TEXT_COLUMNS = ("step", "op or block", "output")
 NUMBER_COLUMNS = ("parameters", "multiply-adds", "memory")
 BAR_CELLS = 8  # the width of a full bar, in characters
+FREE_SIZES_NOTE = "* this size can be any; all numbers are for the one given here"
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -54,7 +55,7 @@ class SummaryTable:
         return (
             "  " * placed.level + row.name,
             row.kind_and_count,
-            row.output,
+            row.marked_output,
             *cost_cells(row.cost),
             format_bar(self.cost_share(row.cost)),
         )
@@ -79,7 +80,9 @@ class SummaryTable:
     @cached_property
     def total_lines(self) -> list[str]:
         """The total cost in words, and the outputs if there are several."""
-        named = [f"{name}: {output}" for name, output in self.model.outputs.items() if name]
+        named = [
+            f"{name}: {output.describe(self.model)}" for name, output in self.model.outputs.items() if name
+        ]
         buffers = (
             f" (and {self.total_cost.buffers:,} in running statistics)" if self.total_cost.buffers else ""
         )
@@ -89,7 +92,8 @@ class SummaryTable:
             f"{format_quantity(self.total_cost.macs)} multiply-adds "
             f"and {format_memory(self.total_cost.memory)} of activations per sample"
         )
-        return [totals, *([make_printable(f"outputs: {', '.join(named)}")] if named else [])]
+        lines = [totals, *([make_printable(f"outputs: {', '.join(named)}")] if named else [])]
+        return [*lines, FREE_SIZES_NOTE] if self.model.free_axes else lines
 
     @property
     def has_hidden_rows(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, Replacement
+from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, SEPARABLE_ADVICE, Replacement
 from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.frontend.library import full_library_index, library_names
 from specbuild.ops import OPS
@@ -34,7 +34,7 @@ STEPS = {
     "Linear: {in_features: 8, out_features: 10, bias: false}": "linear: {features: 10, bias: false}",
     "Conv2d: {in_channels: 3, out_channels: 8, kernel_size: 3, padding: 1}": "conv: {channels: 8, kernel: 3, padding: 1}",
     "Conv2D: {filters: 8, kernel_size: 3, strides: 2, use_bias: false}": "conv: {channels: 8, kernel: 3, stride: 2, bias: false, padding: 0}",
-    "DepthwiseConv2D: {kernel_size: 3}": "conv: {channels: x.C, groups: x.C, kernel: 3, padding: 0}",
+    "DepthwiseConv2D: {kernel_size: 3}": "conv: {channels: prev.C, groups: prev.C, kernel: 3, padding: 0}",
     "deconv: {out_channels: 4, kernel_size: 2, stride: 2}": "conv_transpose: {channels: 4, kernel: 2, stride: 2, padding: 0}",
     "bn": "- batch_norm",
     "Conv2D: {filters: 8, kernel_size: 3, strides: 2, padding: same}": "conv: {channels: 8, kernel: 3, stride: 2, padding: tf_same}",
@@ -58,6 +58,16 @@ STEPS = {
     "dropout2d: {p: 0.3}": "dropout: {over: [H, W], rate: 0.3}",
     "StochasticDepth: {p: 0.1}": "drop_path: {rate: 0.1}",
     "cat: [image, image]": "concat: [image, image]",
+    "torch.cat: {tensors: [image, image]}": "concat: [image, image]",
+    "nn.Conv2d(8, 4, 3, padding=1)": "conv: {channels: 4, kernel: 3, padding: 1}",
+    "nn.Conv2d(8, 4, kernel_size=(3, 1))": "conv: {channels: 4, kernel: [3, 1], padding: 0}",
+    "layers.Conv2D(4, (3, 3))": "conv: {channels: 4, kernel: [3, 3], padding: 0}",
+    "nn.Linear(8, 10)": "linear: {features: 10}",
+    "nn.MaxPool2d(2, 2)": "max_pool: {kernel: 2, stride: 2}",
+    "nn.Dropout(0.5)": "dropout: {rate: 0.5}",
+    "nn.GroupNorm(4, 8)": "group_norm: {groups: 4}",
+    "LayerNorm: {normalized_shape: 8}": "- layer_norm",
+    "unsqueeze: 1": "expand: {axes: {T: 1}}",
     "PixelShuffle: {upscale_factor: 2}": "pixel_shuffle: {factor: 2}",
     "cbam: {ratio: 4}": "CBAM: {ratio: 4}",
 }
@@ -68,12 +78,15 @@ def test_the_hint_is_the_step_to_write(foreign: str, own: str) -> None:
     error = find_errors(HEAD + foreign + "\n")[0]
     assert (error.code, error.hint) == ("SB201", f"write `{own}`")
     if "ratio" not in own:  # its parameter is told next
-        load(HEAD + own.removeprefix("- ").replace("x.C", "image.C") + "\n")
+        load(HEAD + own.removeprefix("- ") + "\n")
 
 
 # A step that has no single step here: the hint says what is missing, and `check --fix` leaves it alone.
 PARTS = {
     "Conv2D: {filters: 8, kernel_size: 1, activation: relu}": "write `conv: {channels: 8, kernel: 1}`, and `- relu` as the next step",
+    "topk: 5": "write `top_k: {k: 5, over: ...}`",
+    "torch.cat: {tensors: [image, image], dim: 2}": "write `concat: {of: [image, image], over: ...}`",
+    "SeparableConv2D: {filters: 8}": SEPARABLE_ADVICE,
     "Dense: {units: 8, kernel_regularizer: l2}": "write `linear: {features: 8}`; it has no kernel_regularizer",
 }
 

@@ -344,3 +344,12 @@ def test_frozen_parameters_are_told(run: Run) -> None:
     document = json.loads(run("show", spec, "--json").out)
     assert document["frozen"] == 2020 == sum(row["frozen"] for row in document["steps"])
     assert "frozen" not in run("show", str(ROOT / "specs" / "gated_classifier.yaml")).out
+
+
+def test_sizes_that_can_be_any_bear_a_star() -> None:
+    text = spec("  - linear: {features: 3}\n", "{x: {T: any, C: 4}}")
+    model = specbuild.load(text)
+    assert "{T: 16*, C: 3}" in model.summary() and "* this size can be any" in model.summary()
+    assert "*" not in specbuild.load(text.replace("any", "16")).summary()
+    rows = summary_rows(model.graph)
+    assert [row.output for row in rows] == ["{T: 16, C: 4}", "{T: 16, C: 3}"]  # plain in JSON and CSV

@@ -178,6 +178,13 @@ class MessageWriter:
         elif title in ("a step", EDIT_TITLE):
             message = f"{error.key!r} needs {needed!r}, which this {title.split()[1]} does not have"
             yield self.error_at("SB101", path, message, f"remove it, or add `{needed}`", key=True)
+        elif needed == "axes" and (axes := error.value.keys() - error.schema["properties"].keys()):
+            sizes = {key: size for key, size in error.value.items() if key in axes}
+            nested = {"axes": sizes if error.path[0] == "inputs" else [*sizes]}
+            nested |= {key: value for key, value in error.value.items() if key not in axes}
+            message = f"beside {error.key!r}, the axes of {error.path[-1]!r} stand under 'axes'"
+            hint = f"write `{error.path[-1]}: {write_inline(nested)}`"
+            yield self.error_at("SB103", error.path, message, hint, key=True)
         else:
             yield from self.missing_keys(error, missing)
 
