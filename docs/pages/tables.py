@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from docs.pages import markdown
+from specbuild.compiler import free_sizes
 from specbuild.compiler.pipeline import MAX_PARAMETERS
-from specbuild.elaborate import instances, members, nodes
+from specbuild.elaborate import instances, members, nodes, work_budget
 from specbuild.expressions import parser as reading
 from specbuild.frontend import tensor_file
 from specbuild.frontend.decoding import BYTE_LIMIT
@@ -67,7 +68,13 @@ def limits() -> str:
         ("a repeat", f"{members.MAX_REPEAT:,} times"),
         (
             "a model",
-            f"{nodes.MAX_STEPS:,} steps once everything is written out, blocks {instances.MAX_DEPTH} deep",
+            f"{nodes.MAX_STEPS:,} steps once everything is written out, {work_budget.MAX_BLOCKS:,} different blocks, "
+            f"blocks {instances.MAX_DEPTH} deep",
+        ),
+        (
+            "sizes that can be any",
+            f"each is tried at {free_sizes.TRIALS} other sizes: {work_budget.MAX_TRIED_VISITS:,} steps at all of them "
+            "together",
         ),
         ("an axis, a tensor", f"{power(MAX_AXIS)} and {power(MAX_ELEMENTS + 1)} - 1 entries"),
         ("parameters", power(MAX_PARAMETERS, 10)),

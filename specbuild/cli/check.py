@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,8 @@ from specbuild.cli import options
 from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.arguments import arguments_from_flags
+from specbuild.compiler.fixes import FixedText, fix_text
+from specbuild.compiler.output_files import replace_file
 from specbuild.compiler.pipeline import open_spec
 from specbuild.compiler.unused_parts import check_unused_parts
 from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
@@ -56,10 +58,10 @@ def check_command(
     errors: list[SpecError] = []
     valid: list[ValidSpec] = []
     for spec in options.check_stdin_once(specs):
-        if fix:
-            fix_file(spec, variant, settings, root)
         try:
-            found = check_spec(spec, variant, settings, root)
+            found = (
+                fix_file(spec, variant, settings, root) if fix else check_spec(spec, variant, settings, root)
+            )
         except SpecError as error:
             errors.append(error)
         except SpecErrors as error:
@@ -186,32 +188,55 @@ def encode_alike(original: bytes, text: str) -> bytes:
     return (text.replace("\n", "\r\n") if b"\r\n" in original else text).encode(encoding)
 
 
-def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> None:
-    """Apply the certain hints of a spec to its file, and log what was changed."""
-    from specbuild.compiler.fixes import MAX_FIXES, fix_text  # imported late: most runs fix nothing
-    from specbuild.compiler.output_files import replace_file
+def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> ValidSpec:
+    """Check a spec; where it has errors, apply the certain hints to its file, and log what was changed.
 
+    Raises SpecError and SpecErrors for what is left.
+    """
     if spec == "-":
         raise typer.BadParameter("it changes files; standard input is none", param_hint="--fix")
+    try:
+        return check_spec(spec, variant, settings, root)
+    except (SpecError, SpecErrors):
+        fixed, checked = find_fixes(Path(spec), variant, settings, root)
+        if not fixed.fixes:
+            raise
     path = Path(spec)
+    replace_file(path, encode_alike(path.read_bytes(), fixed.text))
+    for change in fixed.fixes:
+        log_line(f"fixed {spec}:{change}")
+    if fixed.is_stopped:
+        log_line("note: more hints were not tried, since the spec is large; run it again for more")
+    raise_errors(list(fixed.errors))
+    for line in checked.log:
+        log_line(line)
+    assert checked.valid is not None
+    return checked.valid
+
+
+@dataclass
+class CheckedText:
+    """What the last check of a text found."""
+
+    valid: ValidSpec | None = None
+    log: list[str] = field(default_factory=list)
+
+
+def find_fixes(
+    path: Path, variant: str | None, settings: list[str] | None, root: Path | None
+) -> tuple[FixedText, CheckedText]:
+    """Return the text of a file with the certain hints, and what its last check found. Raises SpecError."""
+    source, checked = Source.read(path), CheckedText()
 
     def find_errors(text: str) -> tuple[SpecError, ...]:
+        checked.valid, checked.log = None, []
         try:
-            opened = open_spec(Source(text, path.name), root, beside=path)
-            check_opened(spec, opened, variant, settings, log=lambda _: None)
+            opened = open_spec(Source(text, source.file), root, beside=path)
+            checked.valid = check_opened(str(path), opened, variant, settings, log=checked.log.append)
         except SpecError as error:
             return (error,)
         except SpecErrors as error:
             return error.errors
         return ()
 
-    try:
-        fixed = fix_text(Source.read(path).text, find_errors)
-    except SpecError:
-        return  # it is no YAML: the check below says why
-    if fixed.fixes:
-        replace_file(path, encode_alike(path.read_bytes(), fixed.text))
-    for change in fixed.fixes:
-        log_line(f"fixed {spec}:{change}")
-    if len(fixed.fixes) == MAX_FIXES:
-        log_line(f"note: after {MAX_FIXES} changes; run it again for more")
+    return fix_text(source.text, find_errors), checked

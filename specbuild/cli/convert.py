@@ -42,11 +42,9 @@ def convert_command(
     The file is only read: nothing of Ultralytics needs to be installed. A module that has no step is refused with
     its line.
     """
-    from specbuild.compiler.pipeline import open_spec  # imported late: it imports all ops
-    from specbuild.importing.ultralytics import convert_model
+    from specbuild.importing.ultralytics import convert_model  # imported late: it imports all ops
 
     text = convert_model(Source.read(file), name, scale, size)
-    open_spec(Source(text, "converted.yaml"))
     if target == "-":
         print_text(text)
         return

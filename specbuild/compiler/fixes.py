@@ -7,19 +7,26 @@ gone. The hint of a misspelt word counts only if one letter is wrong.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeAlias
 
 import yaml
 
 from specbuild.diagnostics.errors import SpecError, is_one_typo, normalize_word
 
-MAX_FIXES = 200
+MAX_SECONDS = (
+    1.0  # of processor time for the checks before the last one: a large spec is checked once more, not often
+)
 SUGGESTED = re.compile(r"did you mean '([^']+)'\?")
 REPLACEMENT = re.compile(r"(?:for example, )?write `([^`]+)`")
+LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 WORD = re.compile(r"[^\s:,\[\]{}#'\"]+")
 PLACEHOLDERS = ("...", "<", "\n")
 
+FixGroup: TypeAlias = "list[tuple[SpecError, Fix]]"  # applied together
 CheckFunction = Callable[[str], Sequence[SpecError]]  # the errors of a text
 
 
@@ -47,25 +54,48 @@ class FixedText:
     text: str
     fixes: list[Fix] = field(default_factory=list)
     errors: Sequence[SpecError] = ()
+    is_stopped: bool = False  # since checking took too long
 
 
 def fix_text(text: str, check: CheckFunction) -> FixedText:
-    """Apply the hints of the errors in a text, one after another, as far as they are certain."""
+    """Apply the hints of the errors in a text as far as they are certain, and as long as checking is quick.
+
+    Hints on different lines are applied together, and one after another only where this mends not all of their errors.
+    """
+    begin = time.process_time()
     fixed = FixedText(text, errors=check(text))
-    tried: set[tuple[str, Fix]] = set()
-    while len(fixed.fixes) < MAX_FIXES:
-        for error, fix in possible_fixes(fixed.text, fixed.errors):
-            if (fixed.text, fix) in tried:
-                continue
-            tried.add((fixed.text, fix))
-            changed = fix.apply_to(fixed.text)
+    tried: set[tuple[str, tuple[Fix, ...]]] = set()
+    while groups := [g for g in groups_of_fixes(fixed) if (fixed.text, fixes_of(g)) not in tried]:
+        for group in groups:
+            if time.process_time() - begin > MAX_SECONDS:
+                return replace(fixed, is_stopped=True)
+            tried.add((fixed.text, fixes_of(group)))
+            changed = apply_fixes(fixed.text, fixes_of(group))
             errors = check(changed)
-            if is_mended(error, fixed.errors, errors):
-                fixed = FixedText(changed, [*fixed.fixes, fix], errors)
+            if all(is_mended(error, fixed.errors, errors) for error, _ in group):
+                fixed = FixedText(changed, [*fixed.fixes, *fixes_of(group)], errors)
                 break
         else:
             return fixed
     return fixed
+
+
+def groups_of_fixes(fixed: FixedText) -> list[FixGroup]:
+    """Return which fixes to try, best first: one on each line together, then each alone."""
+    single = list(possible_fixes(fixed.text, fixed.errors))
+    together = list({fix.line: (error, fix) for error, fix in reversed(single)}.values())
+    return [group for group in (together, *([pair] for pair in single)) if group]
+
+
+def fixes_of(group: FixGroup) -> tuple[Fix, ...]:
+    return tuple(fix for _, fix in sorted(group, key=lambda pair: pair[1].start))
+
+
+def apply_fixes(text: str, fixes: Sequence[Fix]) -> str:
+    """Return the text with fixes that do not overlap, in the order of their places."""
+    for fix in reversed(fixes):
+        text = fix.apply_to(text)
+    return text
 
 
 def is_mended(error: SpecError, before: Sequence[SpecError], after: Sequence[SpecError]) -> bool:
@@ -146,22 +176,29 @@ def is_equally_written(a: str, b: str) -> bool:
 
 def entry_span(text: str, start: int) -> tuple[int, int] | None:
     """Return the start and the end of the key that starts at an index, with its value, or of an item of a list."""
+    end = entry_ends(text).get(start)
+    return None if end is None else (start, end)
+
+
+@lru_cache(maxsize=1)
+def entry_ends(text: str) -> dict[int, int]:
+    """Return where the entries end that start at each index."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError:
-        return None
+        return {}
+    ends: dict[int, int] = {}
     waiting = [root] if root is not None else []
     while waiting:
         node = waiting.pop()
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                if key.start_mark.index == start:
-                    is_empty = value.start_mark.index == value.end_mark.index
-                    end = text.index(":", key.end_mark.index) + 1 if is_empty else value.end_mark.index
-                    return start, start + len(text[start:end].rstrip())
+                start, is_empty = key.start_mark.index, value.start_mark.index == value.end_mark.index
+                end = text.index(":", key.end_mark.index) + 1 if is_empty else value.end_mark.index
+                ends.setdefault(start, start + len(text[start:end].rstrip()))
                 waiting += [key, value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
-        elif node.start_mark.index == start:
-            return start, node.end_mark.index
-    return None
+        else:
+            ends.setdefault(node.start_mark.index, node.end_mark.index)
+    return ends

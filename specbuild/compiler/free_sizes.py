@@ -16,7 +16,9 @@ from specbuild.ir.graph import Block, FreeSizes, Group, Node, Ref, Skip, runtime
 from specbuild.ops.base import Op
 from specbuild.ops.table import Weight
 from specbuild.ops.types import TensorType
+from specbuild.ops.weight_spec import WeightSpec
 
+TRIALS = 3  # other sizes of each axis, if they fit
 ElaborateAt = Callable[[Mapping[AxisOfInput, int]], Block]
 # What other sizes are tried: some networks need multiples, others a size of one kind.
 CHANGES: tuple[Callable[[int], int], ...] = (
@@ -50,21 +52,27 @@ class Resized:
         return f"{axis} of {name} can be any, and at {axis}: {size}"
 
 
-def resize_model(graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt) -> list[list[Resized]]:
+def resize_model(
+    graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt, count_trials: Callable[[int], None]
+) -> list[list[Resized]]:
     """Return the model at other sizes of each of these axes: several, since a stride can give one size for two.
 
-    An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot change.
+    An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot change, and
+    where `count_trials` refuses so many trials.
     """
     found = []
+    trials = 0
     for source in axes:
         first_error: SpecError | None = None
         fitting: list[Resized] = []
         for sizes in list_trials(graph, source, axes):
+            trials += 1
+            count_trials(max(trials, TRIALS * len(axes)))
             try:
                 fitting.append(Resized(sizes, elaborate_at(sizes)))
             except SpecError as error:
                 first_error = first_error or error
-            if len(fitting) == 3:
+            if len(fitting) == TRIALS:
                 break
         if not fitting:
             assert first_error is not None
@@ -100,8 +108,9 @@ def refuse_size(error: SpecError, graph: Block, source: AxisOfInput) -> SpecErro
 def find_free_sizes(graph: Block, others: Sequence[Resized]) -> FreeSizes:
     """Return what follows the sizes that can be any. Raises SB408 where one is needed as a number."""
     free: dict[Block, set[tuple[Ref, str]]] = {}
+    weights: dict[tuple[Block, str], dict[str, WeightSpec]] = {}
     for other in others:
-        SizeComparison(other, free).compare_blocks(graph, other.graph)
+        SizeComparison(other, free, weights).compare_blocks(graph, other.graph)
     for block, axes in free.items():
         for name, axis in find_fixed_sizes(block):
             if (name, axis) in axes:
@@ -132,6 +141,7 @@ class SizeComparison:
 
     other: Resized
     free: dict[Block, set[tuple[Ref, str]]]
+    weights: dict[tuple[Block, str], dict[str, WeightSpec]]  # of the steps of the model, for each comparison
 
     def compare_blocks(self, block: Block, other: Block) -> None:
         """Note which values of a block have another size; raises SB408 for another difference."""
@@ -168,11 +178,10 @@ class SizeComparison:
                 self.compare_blocks(node.op, twin.op)
         if not isinstance(node.op, Op) or not isinstance(twin.op, Op):
             return
-        own, changed = (
-            n.op.weight_specs(*(None if ref is None else b.value_type(ref) for ref in n.inputs))
-            for b, n in ((block, node), (other, twin))
-            if isinstance(n.op, Op)
-        )
+        key = (block, node.name)
+        if key not in self.weights:
+            self.weights[key] = weights_of_step(block, node, node.op)
+        own, changed = self.weights[key], weights_of_step(other, twin, twin.op)
         for name, weight in own.items():
             if {**weight.axes} != {**changed[name].axes}:
                 message = f"{name} of this {node.op.title} would be {TensorType(changed[name].axes)}"
@@ -195,15 +204,19 @@ class SizeComparison:
         return node.at.error("SB408", f"{self.other.describe()}, {message}", hint)
 
 
+def weights_of_step(block: Block, node: Node, op: Op) -> dict[str, WeightSpec]:
+    return op.weight_specs(*(None if ref is None else block.value_type(ref) for ref in node.inputs))
+
+
 def list_unequal(x: TensorType, other: TensorType) -> Iterator[str]:
     """Yield the axes along which two types have other sizes."""
     return (axis for axis, size in x.sizes.items() if size != other.sizes.get(axis))
 
 
 def with_free_sizes(
-    graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt
+    graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt, count_trials: Callable[[int], None]
 ) -> tuple[Block, list[Resized]]:
     """Return the model with what follows the sizes that can be any, and the model at other sizes."""
-    by_axis = resize_model(graph, axes, elaborate_at)
+    by_axis = resize_model(graph, axes, elaborate_at, count_trials)
     free = find_free_sizes(graph, [other for others in by_axis for other in others])
     return replace(graph, free_sizes=free), [others[0] for others in by_axis]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def open_spec(
             files = SpecFiles(root or Path.cwd(), reserved)
             return files.add_source(source), files
         files = SpecFiles(root or import_root(beside), reserved)
-        return files.add_source(source, resolve_path(beside).with_name(source.file)), files
+        return files.add_source(source, resolve_path(beside).with_name(Path(source.file).name)), files
     files = SpecFiles(root or import_root(source), reserved)
     return files.read_spec(source), files
 
@@ -85,13 +85,15 @@ def elaborate_model(
     graph = run_passes(full_graph, pruner)
     resized: list[Resized] = []
     if spec.model is not None and (free := list_free_sizes(spec.model.inputs)):
+        work, at = elaborator.instances.work, spec.model.at.child("inputs", free[0][0])
+        count_trials = partial(work.count_trials, work.visit_count, at)
 
         def elaborate_at(sizes: Mapping[AxisOfInput, int]) -> Block:
             perturbation = Perturbation(sizes=sizes)
             resized = elaborate(spec, files, params, variant, perturbation, features, elaborator)
             return run_passes(resized, pruner)
 
-        graph, resized = with_free_sizes(graph, free, elaborate_at)
+        graph, resized = with_free_sizes(graph, free, elaborate_at, count_trials)
     if (count := model_cost(graph).parameters) > MAX_PARAMETERS:
         costs = CostCounter()
         largest = max(graph.nodes, key=lambda node: costs.node_cost(node, graph).parameters)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise, product
 
 from specbuild.diagram.box_shapes import SYMBOL_SIZE
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, sample_curve
@@ -16,12 +16,14 @@ MAX_NAME = 16  # characters of the name of a symbol
 MAX_LABEL = 40
 ASCENT, DESCENT = 6.0, 1.5  # of a label, from its baseline
 CLEARANCE = 1.0
+SQUARE = 40.0  # of the grid of obstacles
+MAX_SQUARES = 2_000
 LABEL_PARTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)  # where along its line a label can be
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Obstacle:
     """A part of a line, or the frame of a box."""
 
@@ -29,9 +31,42 @@ class Obstacle:
     segment: tuple[Point, Point] | None = None
 
 
+class ObstacleMap:
+    """Obstacles by the squares of a grid that they touch, so that a place meets only those near to it.
+
+    One that would touch very many squares meets every place.
+    """
+
+    def __init__(self, obstacles: Iterable[Obstacle]) -> None:
+        self.by_square: dict[tuple[int, int], dict[Obstacle, None]] = {}
+        self.large: dict[Obstacle, None] = {}
+        for obstacle in obstacles:
+            self.add(obstacle)
+
+    def add(self, obstacle: Obstacle) -> None:
+        squares = list(islice(touched_squares(obstacle.bounds), MAX_SQUARES))
+        if len(squares) == MAX_SQUARES:
+            self.large[obstacle] = None
+            return
+        for square in squares:
+            self.by_square.setdefault(square, {})[obstacle] = None
+
+    def count_under(self, bounds: Bounds) -> int:
+        """Return how many obstacles overlap with a rectangle."""
+        near = dict(self.large)
+        for square in touched_squares(bounds):
+            near |= self.by_square.get(square, {})
+        return sum(covers(bounds, obstacle) for obstacle in near)
+
+
+def touched_squares(bounds: Bounds) -> Iterator[tuple[int, int]]:
+    left, top, right, bottom = (int(edge // SQUARE) for edge in bounds)
+    return product(range(left, right + 1), range(top, bottom + 1))
+
+
 def settle_labels(placed: PlacedPanel) -> None:
     """Move the labels of links and the names of symbols in a panel."""
-    obstacles = [*box_obstacles(placed), *line_obstacles(placed)]
+    obstacles = ObstacleMap([*box_obstacles(placed), *line_obstacles(placed)])
     for key, card in placed.cards.items():
         if key in placed.positions and card.has_label:
             position = placed.positions[key]
@@ -39,13 +74,13 @@ def settle_labels(placed: PlacedPanel) -> None:
             places = [(position.x + dx, position.y + dy) for dx, dy in name_offsets(name, card.is_horizontal)]
             x, y = choose_place(name, places, obstacles)
             card.name_offset = (x - position.x, y - position.y)
-            obstacles.append(Obstacle(label_bounds(name, x, y)))
+            obstacles.add(Obstacle(label_bounds(name, x, y)))
     for route in placed.routes:
         if route.label:
             text = display_text(route.label[2], MAX_LABEL)
             x, y = choose_place(text, list(label_choices(route, text)), obstacles)
             route.label = (x, y, route.label[2])
-            obstacles.append(Obstacle(label_bounds(text, x, y)))
+            obstacles.add(Obstacle(label_bounds(text, x, y)))
 
 
 def box_obstacles(placed: PlacedPanel) -> Iterator[Obstacle]:
@@ -90,12 +125,12 @@ def label_bounds(text: str, x: float, y: float) -> Bounds:
     return x - half - CLEARANCE, y - ASCENT - CLEARANCE, x + half + CLEARANCE, y + DESCENT + CLEARANCE
 
 
-def choose_place(text: str, places: list[Point], obstacles: list[Obstacle]) -> Point:
+def choose_place(text: str, places: list[Point], obstacles: ObstacleMap) -> Point:
     """Return the first place without an obstacle, else the one with the fewest."""
     best, fewest = places[0], None
     for x, y in places:
         bounds = label_bounds(text, x, y)
-        count = sum(covers(bounds, obstacle) for obstacle in obstacles) + 3 * (bounds[0] < 0 or bounds[1] < 0)
+        count = obstacles.count_under(bounds) + 3 * (bounds[0] < 0 or bounds[1] < 0)
         if not count:
             return x, y
         if fewest is None or count < fewest:

@@ -193,6 +193,7 @@ class BlockInstances:
             self.check_nesting(definition, at)
             self.open_blocks.append(definition)
             self.definitions[definition.at] = definition
+            self.work.count_block(len(self.definitions), definition.name, at)
             try:
                 block = self.build_symbolic(definition, params, inputs, pending)
                 rebuild = partial(self.rebuild_instance, definition, params, inputs, outer, at, name)

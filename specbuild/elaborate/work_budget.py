@@ -12,6 +12,8 @@ MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of
 MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
 MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
+MAX_TRIED_VISITS = 10_000  # of the steps of a model that is elaborated at other sizes of its inputs, too
+MAX_BLOCKS = 1_500  # different blocks, each of which becomes a class
 READS_BY_BLOCK = 40  # a list that a block gets is checked, compared and copied: as much work as so many reads
 
 
@@ -31,6 +33,20 @@ class WorkBudget:
         if self.visit_count > MAX_VISITS:
             message = f"the model has more than {MAX_VISITS:,} steps and groups, skipped ones included"
             raise at.error("SB502", message, "use smaller repeats")
+
+    def count_trials(self, visits: int, at: SourceAddress, trials: int) -> None:
+        """Raise SB502 if a model with so many visits takes too long at so many other sizes."""
+        if visits * trials > MAX_TRIED_VISITS:
+            message = f"with sizes that can be any, the model is tried at {trials} other sizes, and has {visits:,} steps"
+            raise at.error("SB502", message, "write numbers for some of these sizes, or use fewer steps")
+
+    def count_block(self, count: int, name: str, at: SourceAddress) -> None:
+        """Raise SB502 if a block is one too many."""
+        if count > MAX_BLOCKS:
+            message = f"{name} is one of more than {MAX_BLOCKS:,} different blocks that the model uses"
+            raise at.error(
+                "SB502", message, "use one block with parameters instead of several that are alike"
+            )
 
     def count_let(self, at: SourceAddress) -> None:
         """Count a value under `let`. Raises SB502 if there were too many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.suggestions import suggest_name
@@ -13,14 +13,25 @@ MAX_QUOTED_CHARACTERS = 60  # longer expressions are cut in messages
 
 
 class ExpressionError(Exception):
-    """An invalid expression: an error code of `specbuild.diagnostics.codes`, a message, and a hint."""
+    """An invalid expression: an error code of `specbuild.diagnostics.codes`, a message, and a hint.
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(code, message, hint)
-        self.code, self.message, self.hint = code, message, hint
+    A hint that takes time, such as the closest of many names, is given as a function: most of these errors are caught
+    and never shown.
+    """
+
+    def __init__(self, code: str, message: str, hint: str | Callable[[], str] = "") -> None:
+        super().__init__(code, message)
+        self.code, self.message, self.given_hint = code, message, hint
+
+    @property
+    def hint(self) -> str:
+        return self.given_hint if isinstance(self.given_hint, str) else self.given_hint()
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> tuple[type[ExpressionError], tuple[str, str, str]]:
+        return type(self), (self.code, self.message, self.hint)
 
 
 def quote_expression(text: str) -> str:
@@ -35,7 +46,7 @@ def quote_node(node: ast.expr) -> str:
 
 def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionError:
     """SB302 for an unknown name. The hint is the closest known name, or else all known names."""
-    return ExpressionError("SB302", message, suggest_name(name, sorted(known), "available:"))
+    return ExpressionError("SB302", message, lambda: suggest_name(name, sorted(known), "available:"))
 
 
 def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
@@ -43,8 +54,9 @@ def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
     if name.lower() in PADDING_WORDS and name != name.lower():
         return ExpressionError(error.code, error.message, f"write `{name.lower()}`")
     if name in ("params", "self", "cfg", "config", "args", "hparams"):
-        hint = f"a parameter is written by its own name; {error.hint}"
-        return ExpressionError(error.code, error.message, hint)
+        return ExpressionError(
+            error.code, error.message, lambda: f"a parameter is written by its own name; {error.hint}"
+        )
     return error
 
 

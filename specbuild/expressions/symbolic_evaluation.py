@@ -85,8 +85,10 @@ def symbolic_formula(text: str, /, **values: Value) -> Any:
     Unlike in `evaluate_expression`, a plain number becomes a literal if another operand has an expression.
     """
     expression = parse_expression(text)
-    value = evaluate_expression(expression, values)
     leaves = _leaf_values(expression, values)
+    if expression.items is None and not any(map(expression_of, leaves)):
+        return evaluate_tree(expression.tree, values)
+    value = evaluate_expression(expression, values)
     if isinstance(value, list) or not any(map(expression_of, leaves)):
         return value
     replacements = [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]

@@ -7,7 +7,7 @@ name, `**` any number of names, `[1-3]` and `[0,2]` numbers; `:relu` after a nam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ NUMBERS_PATTERN = r"\[[0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*
 TOKEN_PATTERN = rf"[A-Za-z0-9_]+|\*|{NUMBERS_PATTERN}"
 PART_PATTERN = rf"(?:[A-Za-z0-9_*]|{NUMBERS_PATTERN})+(?::[A-Za-z][A-Za-z0-9_]*)?"
 SELECTOR_PATTERN = rf"^{PART_PATTERN}(?:\.{PART_PATTERN})*$"
+NUMBER = re.compile("[0-9]+")
 MAX_PARTS = 64
 
 # How many parts of a selector the names of a path so far can match; `**` allows several counts.
@@ -39,8 +40,12 @@ class SelectorPart:
         return "*" not in self.text and "[" not in self.text
 
     @cached_property
-    def name_tokens(self) -> tuple[str, ...]:
-        return tuple(re.findall(TOKEN_PATTERN, self.text))
+    def segments(self) -> tuple[tuple[str, ...], ...]:
+        """The tokens before, between and after the `*`."""
+        pieces: list[tuple[str, ...]] = [()]
+        for token in re.findall(TOKEN_PATTERN, self.text):
+            pieces = [*pieces, ()] if token == "*" else [*pieces[:-1], (*pieces[-1], token)]
+        return tuple(pieces)
 
     def matches_step(self, names: Collection[str], kind: str) -> bool:
         """Return whether the part matches a step that has any of these names."""
@@ -49,25 +54,50 @@ class SelectorPart:
         return self.text in names if self.is_literal else any(map(self.matches_name, names))
 
     def matches_name(self, name: str) -> bool:
-        ends = {0}
-        for token in self.name_tokens:
-            ends = {end for start in ends for end in token_ends(token, name, start)}
-        return len(name) in ends
+        """Return whether the part matches a name: what stands between two `*` is looked for from the left."""
+        first, *others = self.segments
+        end = match_tokens(first, name, 0)
+        if not others:
+            return end == len(name)
+        *middle, last = others
+        for segment in middle:
+            end = find_tokens(segment, name, end)
+        return end >= 0 and (
+            not last or any(match_tokens(last, name, i) == len(name) for i in range(end, len(name)))
+        )
 
     def __str__(self) -> str:
         return f"{self.text}:{self.kind}" if self.kind else self.text
 
 
-def token_ends(token: str, name: str, start: int) -> Collection[int]:
-    """Return the positions in a name where a token can end that starts at `start`."""
-    if token == "*":
-        return range(start, len(name) + 1)
-    if not token.startswith("["):
-        return (start + len(token),) if name.startswith(token, start) else ()
-    number = re.compile("[0-9]+").match(name, start)
-    if number is None or not any(low <= int(number[0]) <= high for low, high in number_ranges(token)):
-        return ()
-    return (number.end(),)
+def match_tokens(tokens: Sequence[str], name: str, start: int) -> int:
+    """Return where tokens end that start at a place of a name; -1 if they do not."""
+    for token in tokens:
+        if not token.startswith("["):
+            if not name.startswith(token, start):
+                return -1
+            start += len(token)
+            continue
+        number = NUMBER.match(name, start)
+        if number is None or not any(low <= int(number[0]) <= high for low, high in number_ranges(token)):
+            return -1
+        start = number.end()
+    return start
+
+
+def find_tokens(tokens: Sequence[str], name: str, start: int) -> int:
+    """Return where tokens end that start at a place or behind it, as early as possible; -1 if they do not."""
+    if start < 0 or not tokens:
+        return start
+    while start <= len(name):
+        if not tokens[0].startswith("["):
+            start = name.find(tokens[0], start)
+            if start < 0:
+                return -1
+        if (end := match_tokens(tokens, name, start)) >= 0:
+            return end
+        start += 1
+    return -1
 
 
 def number_ranges(token: str) -> list[tuple[int, int]]:

@@ -6,18 +6,21 @@ rounded up to a multiple of 8, numbers of blocks by its depth.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from specbuild.diagnostics.errors import make_printable
+from specbuild.compiler.pipeline import elaborate_source
+from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.frontend.edits import to_camel_case
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops.types import MAX_AXIS
 
 DEFAULT_SIZE = 640
+STRIDE = 32  # of the smallest map
 BINS = 16  # of the distribution of each side of a box
 MAX_FACTOR, MAX_NUMBER = 100, 1_000
 MAX_LAYERS = 500
@@ -180,7 +183,8 @@ def convert_model(source: Source, name: str = "", scale: str = "", size: int = D
     if not isinstance(classes, int) or not 0 < classes <= 100_000:
         raise at.child("nc").error("SB304", "`nc` is the number of classes")
     conversion = Conversion(classes, width, depth, limit)
-    for layer in read_layers(data, at):
+    layers = read_layers(data, at)
+    for layer in layers:
         writer = MODULES.get(layer.module)
         if writer is None:
             hint = suggest_name(layer.module, MODULES, "known modules are")
@@ -188,7 +192,36 @@ def convert_model(source: Source, name: str = "", scale: str = "", size: int = D
             raise layer.at.error("SB201", message, hint)
         conversion.channels.append(writer(conversion, layer))
     model = name or to_camel_case(f"yolo_{chosen}" if chosen else "yolo")
-    return write_converted_spec(conversion, model, size)
+    text = write_converted_spec(conversion, model, size)
+    try:
+        elaborate_source(Source(text, "converted.yaml"))
+    except SpecError as error:
+        raise refuse_layer(error, text, layers, at, size) from None
+    return text
+
+
+def refuse_layer(
+    error: SpecError, text: str, layers: Sequence[Layer], at: SourceAddress, size: int
+) -> SpecError:
+    """Return the error of a spec that was written, at the layer of the file that it comes from."""
+    place = next((layer.at for layer in layers if layer.index == faulty_layer(error, text)), at)
+    hint = error.hint
+    if size % STRIDE:
+        hint = f"the maps fit where the size of the image is a multiple of {STRIDE}: --size {size - size % STRIDE or STRIDE}"
+    return place.error(error.code, f"no step can be written: {error.message}", hint)
+
+
+def faulty_layer(error: SpecError, text: str) -> int:
+    """Return the number of the layer whose step has an error, or -1."""
+    if error.location is None:
+        return -1
+    lines = text.splitlines()
+    outer = re.search(r"converted\.yaml:(\d+)", error.trail[-1]) if error.trail else None
+    line = int(outer[1]) if outer else error.location.line
+    if line <= lines.index("steps:"):
+        return -1
+    names = (re.match(r"    as: layer(\d+)$", later) for later in lines[line - 1 :])
+    return next((int(name[1]) for name in names if name), -1)
 
 
 def choose_scale(data: Mapping[str, Any], at: SourceAddress, scale: str) -> tuple[float, float, int, str]:

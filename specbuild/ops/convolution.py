@@ -26,6 +26,7 @@ from specbuild.ops.window import (
     check_padding_mode,
     transposed_same_padding,
     values_per_axis,
+    window_axes,
 )
 
 # The names of the weights of all linear ops.
@@ -86,8 +87,9 @@ class Conv(Op):
         return x.with_sizes({CHANNEL: self.channels, **window.output_sizes(x)})
 
     def weight_specs(self, x: TensorType) -> dict[str, WeightSpec]:
-        window = self.sliding_window(x)
-        window_sizes = dict(zip("DHW"[-len(window.axes) :], window.kernel, strict=True))
+        window = window_axes(x, self.over)
+        kernels = values_per_axis(self.kernel, window, "kernel")
+        window_sizes = dict(zip("DHW"[-len(window) :], kernels, strict=True))
         axes = {"O": self.channels, "I": concrete(x[CHANNEL]) // concrete(self.groups), **window_sizes}
         kernel = kernel_spec(axes, self.init, InputAxis(concrete(self.groups)))
         bias = bias_spec(self.channels, kernel, self.bias_init)
@@ -97,9 +99,9 @@ class Conv(Op):
         return self.sliding_window(x).axis_strides()
 
     def count_macs(self, x: TensorType) -> int:
-        kernel = prod(concrete(n) for n in self.weight_specs(x)[KERNEL].axes.values())
+        inner = concrete(x[CHANNEL]) // concrete(self.groups)
         out = self.infer_type(x)
-        return kernel * (out.element_count // concrete(self.channels))
+        return prod(map(concrete, self.sliding_window(x).kernel)) * inner * out.element_count
 
 
 @register_op("convolution")

@@ -39,6 +39,7 @@ from specbuild.compiler.weight_locations import (
     group_by_tensor,
     locate_weights,
 )
+from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.suggestions import join_names, suggest_name
 from specbuild.expressions import ExpressionError, evaluate_expression, referenced_names
 from specbuild.frontend.source import Source, SourceAddress
@@ -54,6 +55,9 @@ Fields: TypeAlias = Mapping[str, int | str]
 
 FIELD_PATTERN = re.compile(r"\{([^{}]*)\}")
 NAME_FIELD = re.compile(r"(rest|word)[0-9]*")  # fields that are text, not numbers
+# What a match may try grows with the length of a name to the power of these.
+MAX_OPEN_PARTS, MAX_WORDS = 3, 8
+MAX_NAME = 512  # characters; a longer name matches no rule
 FIELD_VALUES = {"rest": ".+", "word": "[^./]+"}
 
 
@@ -185,7 +189,7 @@ class RenameRule:
 
     def match_name(self, name: str) -> Fields | None:
         """Return the values of the template's fields; None if the name does not match."""
-        match = self.pattern.fullmatch(name)
+        match = self.pattern.fullmatch(name) if len(name) <= MAX_NAME else None
         if match is None:
             return None
         fields = {
@@ -305,6 +309,11 @@ def parse_template(
         value = FIELD_VALUES[kind[1]] if kind else "[0-9]+"
         pieces.append(f"(?P={name})" if name in known_fields else f"(?P<{name}>{value})")
         known_fields.add(name)
+    opens = template.count("*") + sum(name.startswith("rest") for name in known_fields)
+    if opens > MAX_OPEN_PARTS or sum(name.startswith("word") for name in known_fields) > MAX_WORDS:
+        message = f"{make_printable(repr(template), 60)} has too many fields"
+        hint = f"a rule has at most {MAX_OPEN_PARTS} of `*` and {{rest}}, and {MAX_WORDS} of {{word}}"
+        raise at.error("SB802", message, hint, key=True)
     return re.compile("".join(pieces)), tuple(conditions)
 
 

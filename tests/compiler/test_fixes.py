@@ -8,6 +8,8 @@ import pytest
 
 from specbuild.cli import main
 from specbuild.cli.terminal import ExitCode
+from specbuild.compiler.fixes import fix_text
+from specbuild.diagnostics.errors import Location, SpecError
 
 HEAD = "specbuild: 1\nmodel: Net  # a comment\ninputs: {image: {C: 3, H: 32, W: 32}}\nsteps:\n"
 
@@ -87,3 +89,31 @@ def test_line_ends_and_the_encoding_stay(encoding: str, end: str, tmp_path: Path
     code = main(["check", "--fix", str(path)])
     fixed = (HEAD + "  - relu\n").replace("\n", end).encode(encoding)
     assert (code, path.read_bytes()) == (0, fixed)
+
+
+def test_many_hints_are_applied_together(tmp_path: Path) -> None:
+    """A check reports fifty errors; their hints need one more check, not fifty."""
+    wrong = "  - linear: {featurs: 4, over: W}\n  - relu\n" * 120
+    right = wrong.replace("featurs", "features")
+    assert fix(tmp_path, wrong) == (right, 0)
+    checks: list[str] = []
+    text = "a: wrng\n" * 120
+
+    def check(text: str) -> list[SpecError]:
+        checks.append(text)
+        lines = enumerate(text.splitlines(), 1)
+        return [
+            SpecError("SB101", f"{n}: no 'wrng'", Location("f", n, 4, line), "did you mean 'wrong'?")
+            for n, line in lines
+            if "wrng" in line
+        ][:50]
+
+    fixed = fix_text(text, check)
+    assert (fixed.text, len(fixed.fixes), len(checks)) == ("a: wrong\n" * 120, 120, 4)
+
+
+def test_a_hint_that_does_not_help_keeps_no_other_back(tmp_path: Path) -> None:
+    """The second key exists already: its hint makes no valid step, the others do."""
+    right = "  - relu  # a\n  - conv: {chanels: 4, channels: 4}\n  - relu  # b\n"
+    text, code = fix(tmp_path, right.replace("relu", "ReLU"))
+    assert (text, code) == (right, ExitCode.INVALID)

@@ -35,6 +35,9 @@ MEANT = {
     "**:relu": ("x:relu a.x:relu", "relu a:relu.x"),
     "**:Unit.norm": ("a:Unit.norm a.b:Unit.norm", "norm a.norm a:Unit.b.norm"),
     "bn*[1-2]": ("bn1 bn_a2", "bn3 bn"),
+    "a*b*b": ("abb aabxb abbb", "ab aba bab"),
+    "*a[1-3]*a": ("a1a xa3_a a9a2a", "a12a a1 aa a4a"),
+    "*a*": ("a ba ab bab", "b"),
 }
 
 

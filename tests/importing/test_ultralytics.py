@@ -107,3 +107,21 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "its scales are n, s and m" in capsys.readouterr().err
     assert main(["convert", str(source)]) == 0
     assert "model: YoloN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [641, 48])
+def test_a_size_for_which_the_maps_do_not_fit(size: int) -> None:
+    """The layer that joins two maps is named, and the size in the hint is right."""
+    with pytest.raises(SpecError) as caught:
+        convert_model(Source(V8, "yolov8.yaml"), size=size)
+    error = caught.value
+    assert error.location is not None and error.location.text == "  - [[-1, 6], 1, Concat, [1]]"
+    assert error.code == "SB401" and "multiple of 32" in error.hint
+    assert convert_model(Source(V8, "yolov8.yaml"), size=int(error.hint.split()[-1]))
+
+
+def test_a_layer_that_no_spec_can_have() -> None:
+    text = HEAD + "backbone:\n  - [-1, 1, Conv, [64, 3, 2]]\n  - [-1, 1, Conv, [100, 3, 1, 1, 7]]\nhead: []\n"
+    with pytest.raises(SpecError) as caught:
+        convert_model(Source(text, "yolov8.yaml"))
+    assert caught.value.location is not None and caught.value.location.line == 8

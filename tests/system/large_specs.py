@@ -1,0 +1,91 @@
+"""Large specs: honest ones, which are done, and ones that multiply work, which are refused with their place.
+
+`tests/system/test_bounds.py` holds them to the bounds of SECURITY.md, and `benchmarks/bounds.py` records what they take.
+"""
+
+from __future__ import annotations
+
+HEAD = "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8}}\n"
+IMAGE = "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8, H: any, W: any}}\n"
+LONG = ", ".join(["1"] * 9_900)
+
+
+def named_steps(count: int) -> str:
+    return "".join(f"  - linear: {{features: 8}}\n    as: s{i}\n" for i in range(count))
+
+
+def tapped_block(count: int) -> str:
+    steps = ", ".join(f"{{relu: {{}}, as: r{i}}}" for i in range(count))
+    outputs = ", ".join(f"b.r{i}" for i in range(count))
+    return f"blocks:\n  B: {{steps: [{steps}]}}\nsteps:\n  - B:\n    as: b\noutputs: [{outputs}]\n"
+
+
+def different_blocks(count: int) -> str:
+    blocks = "".join(f"  B{i}: {{steps: [linear: {{features: 8}}]}}\n" for i in range(count))
+    return f"blocks:\n{blocks}steps:\n" + "".join(f"  - B{i}\n" for i in range(count))
+
+
+DONE = {
+    "chain": "steps:\n" + named_steps(9_000),
+    "repeat": "steps:\n  - {linear: {features: 8}, repeat: 9000}\n",
+    "reuse": "steps:\n  - linear: {features: 8}\n    as: a\n" + "  - reuse: a\n" * 5_000,
+    "taps": tapped_block(4_000),
+    "edits": f"steps:\n{named_steps(9_000)}edits:\n" + "".join(f"  - remove: s{i}\n" for i in range(60)),
+    "parameters": "params:\n"
+    + "".join(f"  p{i}: {i + 1}\n" for i in range(9_000))
+    + "steps:\n"
+    + "".join(f"  - linear: {{features: p{i}}}\n" for i in range(0, 9_000, 9)),
+    "blocks": different_blocks(1_400),
+    "tables": "steps:\n"
+    + "".join(
+        f"  - const: {{axes: {{C: 8}}, value: C}}\n    as: c{i}\n  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
+        for i in range(1_000)
+    ),
+    "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
+    "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
+}
+OVER_A_LIMIT = {
+    "blocks": ("SB502", different_blocks(1_501)),
+    "sums": (
+        "SB502",
+        f"params: {{a: [{LONG}]}}\nsteps:\n  - {{linear: {{features: sum(a) // sum(a) * 8}}, repeat: 9000}}\n",
+    ),
+    "lists of blocks": (
+        "SB502",
+        "blocks: {B: {params: {a: [], n: 1}, steps: [linear: {features: n}]}}\n"
+        f"params: {{a: [{LONG}]}}\nsteps:\n  - B: {{a: a, n: i + 1}}\n    repeat: 4000\n",
+    ),
+    "loops": (
+        "SB502",
+        "steps:\n  - do:\n    - do:\n      - {relu: {}, when: i < 0}\n      repeat: 10000\n    repeat: 10000\n",
+    ),
+    "lets": (
+        "SB502",
+        "blocks:\n  B:\n    params: {n: 1}\n    let: {a0: n + x.C, "
+        + ", ".join(f"a{i}: a{i - 1} + 1" for i in range(1, 900))
+        + "}\n    steps: [linear: {features: a899 % 8 + 8}]\nsteps:\n"
+        + "".join(f"  - B: {{n: {i + 1}}}\n" for i in range(900)),
+    ),
+    "tables": (
+        "SB504",
+        "steps:\n"
+        + "".join(
+            f"  - const: {{axes: {{C: 8, T: 1000000}}, random: normal, seed: {i}}}\n" for i in range(60)
+        ),
+    ),
+    "edits of a large model": (
+        "SB502",
+        "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
+        "steps:\n  - {B: {}, repeat: 3000, as: a}\nedits:\n" + "  - freeze: '**.linear1'\n" * 30,
+    ),
+    "misfit": (
+        "SB304",
+        f"steps:\n{named_steps(3_000)}edits:\n"
+        + "".join(f"  - remove: s{i}\n" for i in range(59))
+        + "  - set: s99\n    to: {features: -3}\n",
+    ),
+}
+ACCEPTED = {name: HEAD + text for name, text in DONE.items()}
+REFUSED = {name: (code, HEAD + text) for name, (code, text) in OVER_A_LIMIT.items()} | {
+    "sizes that can be any": ("SB502", IMAGE + "steps:\n" + "  - conv: {channels: 8, kernel: 3}\n" * 5_000)
+}
