@@ -677,6 +677,20 @@ def test_importing_specbuild_is_cheap() -> None:
         specbuild.lode  # noqa: B018
 
 
+def test_version_and_help_import_no_compiler() -> None:
+    code = textwrap.dedent("""
+        import sys
+        from specbuild.cli import main
+        for arguments in (["--version"], ["--help"], ["-h"], []):
+            main(arguments)
+        folders = {name.split(".")[1] for name in sys.modules if name.startswith("specbuild.")}
+        assert folders <= {"cli", "diagnostics", "version"} and "yaml" not in sys.modules, folders
+    """)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
 def test_a_reader_that_leaves_early(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(NET)
