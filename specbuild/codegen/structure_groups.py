@@ -1,0 +1,151 @@
+"""Group the instances of a block by structure: one class can serve all of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+from specbuild.codegen.constructions import (
+    Construction,
+    ConstructorArgument,
+    Repeated,
+    is_literal,
+)
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
+from specbuild.codegen.tree import list_fields
+from specbuild.frontend.block_inputs import list_optional
+
+
+def group_by_structure(instances: list[LoweredBlock]) -> list[list[LoweredBlock]]:
+    """Group instances whose code differs only in values and in the steps that they skip."""
+    if len(instances) == 1:
+        return [instances]
+    # each group with one of its members for each list of inputs
+    groups: list[tuple[list[StepStructure], list[LoweredBlock], dict[tuple[str, ...], LoweredBlock]]] = []
+    optional = list_optional(instances[0].block.declared_inputs)
+    # those with most inputs first: a class has them all
+    for plain in sorted(instances, key=lambda x: -sum(name in x.inputs for name in optional)):
+        plain_structures = list_structures(plain)
+        for group_structures, members, by_inputs in groups:
+            lowered = pass_on_inputs(plain, members[0]) or plain
+            structures = plain_structures if lowered is plain else list_structures(lowered)
+            if (
+                has_same_interface(members[0], lowered)
+                and all(can_share_inputs(member, lowered) for member in by_inputs.values())
+                and all(map(StepStructure.can_merge, group_structures, structures))
+            ):
+                group_structures[:] = map(StepStructure.prefer_active, group_structures, structures)
+                members.append(lowered)
+                by_inputs.setdefault(tuple(lowered.inputs), lowered)
+                break
+        else:
+            groups.append((plain_structures, [plain], {tuple(plain.inputs): plain}))
+    return [members for _, members, _ in groups]
+
+
+def list_structures(lowered: LoweredBlock) -> list[StepStructure]:
+    return [StepStructure(step, code_skeleton(step)) for step in lowered.steps]
+
+
+def step_structures(group: Sequence[LoweredBlock]) -> list[StepStructure]:
+    """Return the structures of the steps of a group, whose instances have one structure."""
+    columns = zip(*(lowered.steps for lowered in group), strict=True)
+    models = [next((s for s in steps if not s.is_skipped), steps[0]) for steps in columns]
+    return [StepStructure(s, None if s.is_skipped else code_skeleton(s)) for s in models]
+
+
+def can_join(group: Sequence[LoweredBlock], structures: list[StepStructure], other: LoweredBlock) -> bool:
+    """Return whether a block has the structure of a group."""
+    by_inputs = {tuple(member.inputs): member for member in group}
+    if not has_same_interface(group[0], other) or not all(
+        can_share_inputs(member, other) for member in by_inputs.values()
+    ):
+        return False
+    return all(
+        structure.can_merge(StepStructure(step, None if step.is_skipped else code_skeleton(step)))
+        for structure, step in zip(structures, other.steps, strict=True)
+    )
+
+
+def has_same_interface(a: LoweredBlock, b: LoweredBlock) -> bool:
+    """Return whether two instances have the same steps and outputs, and freeze the same steps."""
+    return (
+        [s.key for s in a.steps] == [s.key for s in b.steps]
+        and {name: value.key for name, value in a.outputs.items()}
+        == {name: value.key for name, value in b.outputs.items()}
+        and a.block.frozen_paths == b.block.frozen_paths
+    )
+
+
+def can_share_inputs(a: LoweredBlock, b: LoweredBlock) -> bool:
+    """Return whether one class can take the inputs of both: equal ones, or the last of one are optional."""
+    shorter, longer = sorted((list(a.inputs), list(b.inputs)), key=len)
+    optional = list_optional(a.block.declared_inputs)
+    return longer[: len(shorter)] == shorter and all(name in optional for name in longer[len(shorter) :])
+
+
+def pass_on_inputs(lowered: LoweredBlock, fuller: LoweredBlock) -> LoweredBlock | None:
+    """Return an instance with the calls of another one, which passes on optional inputs that this one does not get.
+
+    None if the other does not pass on such inputs, or passes on others.
+    """
+    missing = [name for name in fuller.inputs if name not in lowered.inputs]
+    if not missing or len(lowered.steps) != len(fuller.steps) or not can_share_inputs(lowered, fuller):
+        return None
+    steps = []
+    for step, other in zip(lowered.steps, fuller.steps, strict=True):
+        extra = other.inputs[len(step.inputs) :]
+        passes_on = extra and set(extra) <= set(missing) and other.inputs[: len(step.inputs)] == step.inputs
+        is_call = isinstance(other.member, Construction) and other.member.is_own_class
+        is_reuse = other.member is None and other.node in fuller.children
+        steps.append(
+            replace(step, call=other.call, inputs=other.inputs)
+            if passes_on and (is_call or is_reuse) and not step.is_skipped
+            else step
+        )
+    return None if steps == lowered.steps else replace(lowered, steps=steps, plain=lowered)
+
+
+@dataclass(frozen=True)
+class StepStructure:
+    """A step, and its code without values."""
+
+    step: LoweredStep
+    skeleton: Any
+
+    def can_merge(self, other: StepStructure) -> bool:
+        """Return whether one class can have both steps.
+
+        In the merged class, the step's condition is checked.
+        """
+        if not self.step.is_skipped and not other.step.is_skipped:
+            return bool(self.skeleton == other.skeleton)
+        if self.step.is_skipped and other.step.is_skipped:
+            return self.step.inputs == other.step.inputs
+        active, skipped = (other.step, self.step) if self.step.is_skipped else (self.step, other.step)
+        if active.parts:
+            return False
+        # an identity layer stands for a layer that is skipped: it must be called on what passes through
+        return not active.can_be_identity or active.inputs == skipped.inputs
+
+    def prefer_active(self, other: StepStructure) -> StepStructure:
+        return other if self.step.is_skipped else self
+
+
+def code_skeleton(part: Any) -> Any:
+    """Return a comparable form of code in which every value is replaced by a placeholder."""
+    if isinstance(part, LoweredStep):
+        return (*map(code_skeleton, (part.call, part.member, part.inits)), part.parts, part.doc)
+    if is_literal(part):
+        return "_"
+    if isinstance(part, Repeated):
+        return ("run", code_skeleton(part.tail) if part.indexed is None else code_skeleton(part.indexed))
+    if isinstance(part, ConstructorArgument):
+        return ("argument", part.name)
+    if isinstance(part, tuple):
+        return tuple(code_skeleton(p) for p in part)
+    if is_dataclass(part):
+        kind: type = type(part)
+        return (kind.__name__, *(code_skeleton(getattr(part, name)) for name in list_fields(kind)))
+    return part
