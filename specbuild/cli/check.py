@@ -22,7 +22,7 @@ from specbuild.compiler.output_files import replace_file
 from specbuild.compiler.pipeline import open_spec
 from specbuild.compiler.unused_parts import check_unused_parts
 from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
-from specbuild.diagnostics.suggestions import join_names, list_some
+from specbuild.diagnostics.suggestions import list_some
 from specbuild.elaborate import notes
 from specbuild.expressions import concrete
 from specbuild.frontend.document import Spec
@@ -30,7 +30,7 @@ from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source
 from specbuild.ir.graph import distinct_blocks
 from specbuild.summary import format_quantity
-from specbuild.summary.examples import try_examples
+from specbuild.summary.examples import TrialWork, try_examples
 from specbuild.weights.published_names import check_rules
 
 LogFunction = Callable[[str], None]
@@ -128,14 +128,13 @@ def check_blocks(spec: Spec, files: SpecFiles) -> str:
     count = f"{len(spec.blocks)} block{'s' * (len(spec.blocks) != 1)}, no model"
     if not unknown:
         return f"{count}: the blocks are valid with example inputs"
-    return (
-        f"{count}: the syntax is valid; no example inputs fit {join_names(unknown)}: shapes were not checked"
-    )
+    return f"{count}: the syntax is valid; no inputs that fit were tried for {list_some(unknown)}: shapes were not checked"
 
 
 def try_unused_blocks(spec: Spec, files: SpecFiles, used: Collection[str] = ()) -> list[str]:
     """Try blocks of a file with example inputs, and return the names of those that none fits."""
-    tried = {name: try_examples(spec.blocks[name], files) for name in spec.blocks if name not in used}
+    work = TrialWork()
+    tried = {name: try_examples(spec.blocks[name], files, work) for name in spec.blocks if name not in used}
     raise_errors([error for _, error in tried.values() if error is not None])
     return [name for name, (fits, _) in tried.items() if not fits]
 

@@ -86,7 +86,7 @@ def elaborate_model(
     resized: list[Resized] = []
     if spec.model is not None and (free := list_free_sizes(spec.model.inputs)):
         work, at = elaborator.instances.work, spec.model.at.child("inputs", free[0][0])
-        count_trials = partial(work.count_trials, work.visit_count, at)
+        count_trials = partial(work.count_trials, work.visit_count + len(graph.inputs), at)
 
         def elaborate_at(sizes: Mapping[AxisOfInput, int]) -> Block:
             perturbation = Perturbation(sizes=sizes)

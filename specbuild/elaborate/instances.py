@@ -191,6 +191,7 @@ class BlockInstances:
         key = instance_key(definition, params, inputs, pending)
         if key not in self.by_key:
             self.check_nesting(definition, at)
+            self.work.count_visit(at)
             self.open_blocks.append(definition)
             self.definitions[definition.at] = definition
             self.work.count_block(len(self.definitions), definition.name, at)

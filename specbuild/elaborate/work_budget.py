@@ -37,7 +37,7 @@ class WorkBudget:
     def count_trials(self, visits: int, at: SourceAddress, trials: int) -> None:
         """Raise SB502 if a model with so many visits takes too long at so many other sizes."""
         if visits * trials > MAX_TRIED_VISITS:
-            message = f"with sizes that can be any, the model is tried at {trials} other sizes, and has {visits:,} steps"
+            message = f"with sizes that can be any, the model is tried at {trials} other sizes, and has {visits:,} steps and inputs"
             raise at.error("SB502", message, "write numbers for some of these sizes, or use fewer steps")
 
     def count_block(self, count: int, name: str, at: SourceAddress) -> None:

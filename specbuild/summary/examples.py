@@ -14,7 +14,8 @@ import yaml
 from specbuild import ops
 from specbuild.compiler.pipeline import Compilation, build_graph, elaborate_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.elaborate import elaborate
+from specbuild.elaborate import StepElaborator, elaborate
+from specbuild.elaborate.work_budget import MAX_VISITS
 from specbuild.expressions import concrete
 from specbuild.frontend.block_inputs import (
     declared_axes,
@@ -40,6 +41,7 @@ MAPS: AxisSizes = {"C": 64, "H": 32, "W": 32}
 SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}
 SIZE_ERRORS = ("SB303", "SB304", "SB401", "SB402", "SB403", "SB501", "SB502", "SB503", "SB504")
+TRIAL_VISITS = 5  # what reading an example costs, in visits of steps
 RESULT = "result"  # the step of an example whose outputs come out
 DEFAULT_VOCABULARY = 5  # integer inputs are below this if no step limits them
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
@@ -116,25 +118,41 @@ def example_model(entry: BlockDef) -> Compilation | None:
     return None
 
 
-def try_examples(definition: BlockDef, files: SpecFiles) -> tuple[bool, SpecError | None]:
+@dataclass
+class TrialWork:
+    """The work of trying the unused blocks of a file: together as much as one model may take."""
+
+    visit_count: int = 0
+
+    @property
+    def is_spent(self) -> bool:
+        return self.visit_count > MAX_VISITS
+
+
+def try_examples(definition: BlockDef, files: SpecFiles, work: TrialWork) -> tuple[bool, SpecError | None]:
     """Build a block of an opened file with example inputs.
 
     Returns whether one of the examples fits, and else the error that all of them meet, unless other sizes or
-    arguments could mend it.
+    arguments could mend it, or the blocks before took all the work.
     """
     errors: list[SpecError] = []
     for inputs, arguments in example_attempts(definition):
         text = example_text(definition, inputs, arguments)[1]
+        if work.is_spent:
+            return False, None
+        elaborator = StepElaborator(files)
         spec = replace(parse_spec(Source(text, "<example>")), blocks={definition.name: definition})
         files.specs_by_source[spec.source] = spec
         try:
-            elaborate(spec, files)
+            elaborate(spec, files, elaborator=elaborator)
         except SpecError as error:
             errors.append(error)
         except SpecErrors as several:
             errors += several.errors
         else:
             return True, None
+        finally:
+            work.visit_count += TRIAL_VISITS + elaborator.instances.work.visit_count
     first = errors[0]
     declared = map(declared_axes, definition.inputs.values())
     has_known_axes = all(axes is not None and "..." not in axes for axes in declared)

@@ -54,6 +54,7 @@ Shape: TypeAlias = tuple[int, ...]
 Fields: TypeAlias = Mapping[str, int | str]
 
 FIELD_PATTERN = re.compile(r"\{([^{}]*)\}")
+TARGET_TEXT = re.compile(r"[\w./-]*")
 NAME_FIELD = re.compile(r"(rest|word)[0-9]*")  # fields that are text, not numbers
 # What a match may try grows with the length of a name to the power of these.
 MAX_OPEN_PARTS, MAX_WORDS = 3, 8
@@ -263,6 +264,10 @@ def parse_rule(template: str, raw: Any, at: SourceAddress, params: Mapping[str, 
     if len({"to", "into", "ignore"} & set(options)) != 1:
         raise at.error("SB802", "a rule needs one of `to: a`, `split: 0, into: [a, b]` and `ignore: true`")
     targets = tuple(options.get("into", [options["to"]] if "to" in options else []))
+    for target in targets:
+        if not TARGET_TEXT.fullmatch(FIELD_PATTERN.sub("", target)):
+            message = f"{make_printable(repr(target), 60)} cannot be the name of a weight"
+            raise at.error("SB802", message, "a name has letters, digits, `_` and dots, such as stem.conv.weight")
     transpose = tuple(options["transpose"]) if "transpose" in options else None
     if transpose is not None and sorted(transpose) != list(range(len(transpose))):
         raise at.child("transpose").error(

@@ -87,5 +87,11 @@ OVER_A_LIMIT = {
 }
 ACCEPTED = {name: HEAD + text for name, text in DONE.items()}
 REFUSED = {name: (code, HEAD + text) for name, (code, text) in OVER_A_LIMIT.items()} | {
-    "sizes that can be any": ("SB502", IMAGE + "steps:\n" + "  - conv: {channels: 8, kernel: 3}\n" * 5_000)
+    "sizes that can be any": ("SB502", IMAGE + "steps:\n" + "  - conv: {channels: 8, kernel: 3}\n" * 5_000),
+    "inputs with sizes that can be any": (
+        "SB502",
+        "specbuild: 1\nmodel: Net\ninputs: {"
+        + ", ".join(f"x{i}: {{T: any, C: 8}}" for i in range(300))
+        + "}\nsteps: [{relu: {}, from: x0}]\n",
+    ),
 }

@@ -244,6 +244,7 @@ def test_all_that_does_not_fit_is_named() -> None:
         ("  published:\n    a.{}: b", "SB301", ""),
         ("  published:\n    a.{i}: b.{i +}", "SB301", ""),
         ("  published:\n    a.{rest}b{rest2}c*d*: b", "SB802", "has too many fields"),
+        ("  published:\n    a: b.C > c", "SB802", "cannot be the name"),
         ("  published:\n    a: {to: b, ignore: true}", "SB802", "a rule needs one of"),
         ("  published:\n    a: {to: b, transpose: [1, 2]}", "SB802", "is not an order of dimensions"),
         ("  published:\n    a: {two: b}", "SB101", "two"),
