@@ -267,7 +267,9 @@ def parse_rule(template: str, raw: Any, at: SourceAddress, params: Mapping[str, 
     for target in targets:
         if not TARGET_TEXT.fullmatch(FIELD_PATTERN.sub("", target)):
             message = f"{make_printable(repr(target), 60)} cannot be the name of a weight"
-            raise at.error("SB802", message, "a name has letters, digits, `_` and dots, such as stem.conv.weight")
+            raise at.error(
+                "SB802", message, "a name has letters, digits, `_` and dots, such as stem.conv.weight"
+            )
     transpose = tuple(options["transpose"]) if "transpose" in options else None
     if transpose is not None and sorted(transpose) != list(range(len(transpose))):
         raise at.child("transpose").error(
