@@ -1,4 +1,4 @@
-"""Parts of an emitted file that are the same in every framework: imports, docstrings, rows of layers."""
+"""Parts of an emitted file that are the same in every framework: imports, helpers, rows of layers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
+from specbuild.backends.docstrings import reflow_paragraphs
 from specbuild.codegen.class_spec import REQUIRED, ClassSpec
 from specbuild.codegen.constructions import (
     INDEX_VARIABLE,
@@ -16,9 +17,7 @@ from specbuild.codegen.constructions import (
     Repeated,
     literal_expression,
 )
-from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.size_checks import describe_checks
 from specbuild.codegen.tree import (
     Assign,
     Call,
@@ -44,9 +43,6 @@ from specbuild.codegen.tree import (
     list_read_names,
     map_children,
 )
-from specbuild.expressions import concrete
-from specbuild.ir.graph import input_arguments
-from specbuild.ops.types import TensorType
 
 LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
 STANDARD_IMPORTS = ("import math", "from collections import OrderedDict")
@@ -149,65 +145,6 @@ def input_parameters(class_spec: ClassSpec, annotation: str = "") -> Iterator[Pa
         type_ = annotation if items is None else f"list[{annotation}]"
         type_ = f"{type_} | None" if is_optional else type_
         yield Parameter(name, type_ if annotation else None, Literal(None) if is_optional else None)
-
-
-def class_docstring(class_spec: ClassSpec, is_model: bool) -> str:
-    """Return the docstring: the block's documentation, the shapes of inputs and outputs, the parameters."""
-    block, instance = class_spec.block, class_spec.first_instance
-
-    def format_shape(x: TensorType, layout: Layout, ref: str) -> str:
-        sizes = ["B"] if layout.batched else []
-        sizes += [
-            str(concrete(x[a])) if is_model and (ref, a) not in block.free_axes else a for a in layout.order
-        ]
-        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-
-    inputs = []
-    for name, items in input_arguments(block.inputs).items():
-        values = {item: instance.inputs[item] for item in items or (name,)}
-        formatted = ", ".join(format_shape(value.type, value.layout, ref) for ref, value in values.items())
-        formatted = formatted if items is None else f"[{formatted}]"
-        inputs.append(f"{name} {formatted}{' or None' * (name in class_spec.optional_inputs)}")
-    outputs = [
-        f"{name} {format_shape(v.type, v.layout, block.outputs[name].ref)}".strip()
-        for name, v in instance.outputs.items()
-    ]
-    input_word = "Inputs" if len(inputs) > 1 else "Input"
-    output_word = "Outputs" if len(outputs) > 1 else "Output"
-    shapes = f"{output_word}: {', '.join(outputs)}."
-    if inputs:
-        shapes = f"{input_word}: {', '.join(inputs)}. {shapes}"
-    shapes = " ".join(filter(None, (shapes, describe_checks(class_spec.size_checks))))
-    docs = describe_flags(class_spec) | {name: doc for name, doc in block.docs.items() if doc}
-    words = {name: class_spec.param_words.get(name, name) for name in class_spec.params}
-    params = "\n".join(f"{name}: {docs[word]}" for name, word in words.items() if word in docs)
-    return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, params) if part)
-
-
-def describe_flags(class_spec: ClassSpec) -> dict[str, str]:
-    """Return the documentation of generated flags, which turn on steps that only some instances have."""
-    steps_of_flag: dict[str, list[str]] = {}
-    for step in class_spec.steps:
-        flag = class_spec.flags.get(step.key)
-        if (
-            isinstance(flag, Name)
-            and flag.text in class_spec.params
-            and flag.text not in class_spec.block.params
-        ):
-            steps_of_flag.setdefault(flag.text, []).append(step.node)
-    return {
-        name: f"whether it has {' and '.join(dict.fromkeys(steps))}" for name, steps in steps_of_flag.items()
-    }
-
-
-def reflow_paragraphs(text: str) -> str:
-    """Join the lines of each paragraph. Lists and indented paragraphs stay as they are."""
-    paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
-        lines = paragraph.splitlines()
-        is_formatted = any(re.match(r"\s|[-*+] |\d+[.)] ", line) for line in lines)
-        paragraphs.append(paragraph if is_formatted else " ".join(lines))
-    return "\n\n".join(paragraphs)
 
 
 def row_length(row: Repeated) -> int:

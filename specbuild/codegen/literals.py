@@ -25,6 +25,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff"
     "\ufeff\uffa0\ufff0-\uffff\U000e0000-\U0010ffff]"
 )
+_ARGUMENT = re.compile(r" {4}\w+: ")
 _QUOTES = re.compile(r'^"|"(?=")|(?<=")"')  # quotes that could be read as the docstring's own
 _QUOTES_OF_ONE_LINE = re.compile(_QUOTES.pattern + '|"$')
 _COMBINING = ("Mn", "Mc", "Me", "Cf")
@@ -162,15 +163,19 @@ def _leading_spaces(line: str) -> int:
 
 
 def _wrap_line(line: str, room: int, used: int) -> list[str]:
-    """Break a line at spaces into lines of `room` columns; the first has `used` columns less."""
+    """Break a line at spaces into lines of `room` columns; the first has `used` columns less.
+
+    The description of an argument, which is indented, goes on further to the right.
+    """
     lead = " " * _leading_spaces(line)
+    further = lead + " " * 4 if _ARGUMENT.match(line) else lead
     first, *words = line.removeprefix(lead).split(" ")
     lines, current, columns = [], lead + first, used + len(lead) + text_width(first)
     for word in words:
         word_width = text_width(word)
         if word and columns + 1 + word_width > room:
             lines.append(current.rstrip())
-            current = lead + word.lstrip()
+            current = further + word.lstrip()
             columns = text_width(current)
         else:
             current, columns = f"{current} {word}", columns + 1 + word_width

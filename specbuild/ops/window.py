@@ -72,7 +72,7 @@ class SlidingWindow:
         if self.pads is None:
             return self
         more = [
-            (before, min(concrete(after) + concrete(stride), self.effective_size(i)) - 1)
+            (before, symbolic_formula("min(a + s, k) - 1", a=after, s=stride, k=self.effective_size(i)))
             for i, ((before, after), stride) in enumerate(zip(self.pads, self.stride, strict=True))
         ]
         return replace(self, pads=tuple(more))

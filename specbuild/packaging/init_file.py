@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from specbuild.backends.module_parts import reflow_paragraphs
+from specbuild.backends.docstrings import reflow_paragraphs
 from specbuild.codegen.literals import LINE_WIDTH, check_identifier
 from specbuild.codegen.tree import Assign, Helper, ListOf, Literal, Module
 from specbuild.packaging.model_facts import ModelFacts

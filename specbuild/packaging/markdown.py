@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from specbuild.backends.module_parts import reflow_paragraphs
+from specbuild.backends.docstrings import reflow_paragraphs
 from specbuild.diagnostics.errors import make_printable
 
 MAX_LINE = 10_000  # characters

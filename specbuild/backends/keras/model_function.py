@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.keras.automatic_names import reserve_automatic_names
 from specbuild.backends.keras.layers import (
     attribute_name,
@@ -18,7 +19,6 @@ from specbuild.backends.keras.layers import (
 )
 from specbuild.backends.keras.symbolic_shapes import fix_symbolic_steps
 from specbuild.backends.module_parts import (
-    class_docstring,
     constructor_parameters,
     emit_computed,
     flag_name,
@@ -98,7 +98,7 @@ class ModelFunction:
             class_spec.name,
             (*constructor_parameters(class_spec), *self.shape_parameters()),
             "keras.Model",
-            class_docstring(class_spec, is_model=True),
+            class_docstring(class_spec, is_model=True, more=self.describe_shapes()),
             (*names, *body, *statements, Return(model)),
         )
 
@@ -111,6 +111,14 @@ class ModelFunction:
             shape = tuple(None if (word, a) in free else value.type[a] for a in value.layout.order)
             parameters.append(Parameter(f"{name}_shape", "tuple[int | None, ...]", literal_expression(shape)))
         return parameters
+
+    def describe_shapes(self) -> dict[str, str]:
+        """Return a description of the parameter for the shape of each input."""
+        names = {word: self.class_spec.input_names[word] for word in self.class_spec.first_instance.inputs}
+        return {
+            f"{name}_shape": f"shape of {word} without the batch; None for a size that varies"
+            for word, name in names.items()
+        }
 
     def input_statements(self) -> list[Statement]:
         """Return the statements that create the inputs of the model."""

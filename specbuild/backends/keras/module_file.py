@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from specbuild.backends.docstrings import class_docstring
+from specbuild.backends.keras.batch_norms import share_constants
 from specbuild.backends.keras.build_method import BuildMethods
 from specbuild.backends.keras.dynamic_sizes import cast_table, convert_table_sizes, read_dynamic_sizes
 from specbuild.backends.keras.layers import (
@@ -17,7 +19,6 @@ from specbuild.backends.keras.layers import (
 from specbuild.backends.keras.model_function import ModelFunction
 from specbuild.backends.module_parts import (
     assemble_module,
-    class_docstring,
     constructor_parameters,
     emit_computed,
     flag_conditions,
@@ -62,7 +63,7 @@ def build_module(
     class_specs: list[ClassSpec], helpers: Mapping[str, str], doc: str, header: tuple[str, ...]
 ) -> Module:
     """Return the file with these classes and the helpers that they use."""
-    *blocks, model = class_specs
+    *blocks, model = share_constants(class_specs)
     frozen_classes = {name for step, _ in frozen_parts(model) for name in called_functions(step.member)}
     build_methods = BuildMethods()
     classes = (build_class(c, model.name, c.name in frozen_classes, build_methods) for c in blocks)

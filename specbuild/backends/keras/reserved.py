@@ -25,12 +25,13 @@ RESERVED_NAMES = ReservedNames(
         """ChannelsApart DroppedAttention GELU GroupedConvTranspose LocalResponseNormalization OneHot
         OutputsFirst PaddedAveragePooling1D PaddedAveragePooling2D PaddedAveragePooling3D PaddedConv1D
         PaddedConv2D PaddedConv3D PaddedDepthwiseConv1D PaddedDepthwiseConv2D PaddedMaxPooling1D
-        PaddedMaxPooling2D PaddedMaxPooling3D PadsAveragePool PadsItself PadsMaxPool PadsPool
+        PaddedMaxPooling2D PaddedMaxPooling3D Padded CountedMean CountedAveragePooling1D
+        CountedAveragePooling2D CountedAveragePooling3D
         SameAveragePool SameAveragePooling1D SameAveragePooling2D SameAveragePooling3D Scale
         SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend check_multiple check_size choose_size
         conv_by_place corrected_variance
         count_points dilated_max_pool fft float_size fold grid_sample ifft irfft kaiming_normal length_mask masked_attention
-        max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle repeat_for_batch require_multiple
+        max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle pytorch_batch_norm repeat_for_batch require_multiple
         require_size resize
         resize_axis rfft run_recurrent safe_sqrt sampled_position scan sort top_k transform unfold window_points""".split()
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.module_parts import (
     assemble_module,
-    class_docstring,
     constructor_parameters,
     emit_for_each,
     flag_conditions,

@@ -4,149 +4,138 @@ import keras
 from keras import layers, ops
 
 
-class PadsItself:
-    """Mixin for a layer whose window slides over an input padded as written out.
+class Padded:
+    """Mixin for a layer that pads its input by a number, or by one or (before, after) for each axis."""
 
-    `padding` is a number, or for each axis a number or (before, after).
-    """
+    edge = "0"
 
     def __init__(self, *args, padding=0, **kwargs):
         super().__init__(*args, **kwargs)
         self.pads = padding
 
     def sides(self):
-        """(before, after) for each axis that the window slides over."""
-        axes = len(self.strides)
-        pads = [self.pads] * axes if isinstance(self.pads, int) else self.pads
-        return [(p, p) if isinstance(p, int) else tuple(p) for p in pads]
-
-    def padded_shape(self, shape):
-        grown = [n and n + sum(s) for n, s in zip(shape[1:-1], self.sides())]
-        return (shape[0], *grown, shape[-1])
-
-    def build(self, input_shape):
-        super().build(self.padded_shape(input_shape))
-
-    def padded(self, x):
-        return ops.pad(x, [(0, 0), *self.sides(), (0, 0)])
-
-    def slide(self, x):
-        return super().call(x)
+        pads = self.pads
+        if isinstance(pads, int):
+            pads = [pads] * len(self.strides)
+        pads = [(p, p) if isinstance(p, int) else tuple(p) for p in pads]
+        return [(0, 0), *pads, (0, 0)]
 
     def call(self, x):
-        return self.slide(self.padded(x))
+        return super().call(ops.pad(x, self.sides(), constant_values=float(self.edge)))
 
     def compute_output_shape(self, input_shape):
-        return super().compute_output_shape(self.padded_shape(input_shape))
+        grown = tuple(n and n + sum(side) for n, side in zip(input_shape, self.sides()))
+        return super().compute_output_shape(grown)
 
     def get_config(self):
         return {**super().get_config(), "padding": self.pads}
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv1D(PadsItself, layers.Conv1D):
+class PaddedConv1D(Padded, layers.Conv1D):
     """Conv1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv2D(PadsItself, layers.Conv2D):
+class PaddedConv2D(Padded, layers.Conv2D):
     """Conv2D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv3D(PadsItself, layers.Conv3D):
+class PaddedConv3D(Padded, layers.Conv3D):
     """Conv3D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedDepthwiseConv1D(PadsItself, layers.DepthwiseConv1D):
+class PaddedDepthwiseConv1D(Padded, layers.DepthwiseConv1D):
     """DepthwiseConv1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedDepthwiseConv2D(PadsItself, layers.DepthwiseConv2D):
+class PaddedDepthwiseConv2D(Padded, layers.DepthwiseConv2D):
     """DepthwiseConv2D with its padding written out."""
 
 
-class PadsPool(PadsItself):
-    """Mixin for a pooling layer; with `ceil_mode`, the last window may extend past the end.
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling1D(Padded, layers.MaxPooling1D):
+    """MaxPooling1D with its padding written out."""
 
-    The extra padding allows exactly the windows that begin inside the padded input.
+    edge = "-inf"
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling2D(Padded, layers.MaxPooling2D):
+    """MaxPooling2D with its padding written out."""
+
+    edge = "-inf"
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedMaxPooling3D(Padded, layers.MaxPooling3D):
+    """MaxPooling3D with its padding written out."""
+
+    edge = "-inf"
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling1D(Padded, layers.AveragePooling1D):
+    """AveragePooling1D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling2D(Padded, layers.AveragePooling2D):
+    """AveragePooling2D with its padding written out."""
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class PaddedAveragePooling3D(Padded, layers.AveragePooling3D):
+    """AveragePooling3D with its padding written out."""
+
+
+class CountedMean(Padded):
+    """Mixin for a mean in which padding counts only with `count_include_pad`, and what lies beyond it never does.
+
+    With `ceil_mode`, the last window may extend past the end, if it begins inside the padded input.
     """
 
-    def __init__(self, *args, ceil_mode=False, **kwargs):
+    def __init__(self, *args, ceil_mode=False, count_include_pad=True, **kwargs):
         super().__init__(*args, **kwargs)
-        self.ceil_mode = ceil_mode
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def sides(self):
         sides = super().sides()
         if not self.ceil_mode:
             return sides
-        windows = zip(sides, self.pool_size, self.strides)
-        return [(before, min(after + s, k) - 1) for (before, after), k, s in windows]
-
-    def get_config(self):
-        return {**super().get_config(), "ceil_mode": self.ceil_mode}
-
-
-class PadsMaxPool(PadsPool):
-    """Padding never wins the maximum."""
-
-    def padded(self, x):
-        pads = [(0, 0), *self.sides(), (0, 0)]
-        return ops.pad(x, pads, constant_values=-float("inf"))
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling1D(PadsMaxPool, layers.MaxPooling1D):
-    """MaxPooling1D with its padding written out."""
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling2D(PadsMaxPool, layers.MaxPooling2D):
-    """MaxPooling2D with its padding written out."""
-
-
-@keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling3D(PadsMaxPool, layers.MaxPooling3D):
-    """MaxPooling3D with its padding written out."""
-
-
-class PadsAveragePool(PadsPool):
-    """Padding counts only with `count_include_pad`; positions beyond it never count."""
-
-    def __init__(self, *args, count_include_pad=True, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.count_include_pad = count_include_pad
+        windows = zip(sides[1:-1], self.pool_size, self.strides)
+        pads = [(a, min(b + s, k) - 1) for (a, b), k, s in windows]
+        return [(0, 0), *pads, (0, 0)]
 
     def call(self, x):
-        mean = super().call(x)
-        if self.count_include_pad and not self.ceil_mode:
-            return mean
         counts, sides = ops.ones_like(x[:1, ..., :1]), self.sides()
         if self.count_include_pad:
-            written = PadsItself.sides(self)
-            pads = [(0, 0), *written, (0, 0)]
-            counts = ops.pad(counts, pads, constant_values=1.0)
+            written = super().sides()
+            counts = ops.pad(counts, written, constant_values=1.0)
             sides = [(0, whole - part) for (_, part), (_, whole) in zip(written, sides)]
-        return mean / self.slide(ops.pad(counts, [(0, 0), *sides, (0, 0)]))
+        counts = ops.pad(counts, sides)
+        return super().call(x) / ops.average_pool(counts, self.pool_size, self.strides)
 
     def get_config(self):
-        return {**super().get_config(), "count_include_pad": self.count_include_pad}
+        own = {"ceil_mode": self.ceil_mode, "count_include_pad": self.count_include_pad}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling1D(PadsAveragePool, layers.AveragePooling1D):
+class CountedAveragePooling1D(CountedMean, layers.AveragePooling1D):
     """AveragePooling1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling2D(PadsAveragePool, layers.AveragePooling2D):
+class CountedAveragePooling2D(CountedMean, layers.AveragePooling2D):
     """AveragePooling2D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling3D(PadsAveragePool, layers.AveragePooling3D):
+class CountedAveragePooling3D(CountedMean, layers.AveragePooling3D):
     """AveragePooling3D with its padding written out."""
 
 

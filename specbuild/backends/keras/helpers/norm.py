@@ -4,6 +4,11 @@ import keras
 from keras import layers, ops
 
 
+def pytorch_batch_norm(**kwargs):
+    """BatchNormalization with PyTorch's constants."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **kwargs)
+
+
 @keras.saving.register_keras_serializable(package="specbuild")
 class LocalResponseNormalization(layers.Layer):
     """Divide by a power of the mean square over neighbouring channels."""

@@ -25,14 +25,15 @@ from specbuild.ops.window import SlidingWindow
 RANKS = (1, 2, 3)
 POOL_PARAMETERS = "pool_size, strides=None, padding='valid'"
 MAX_POOL = {n: Signature(f"layers.MaxPooling{n}D({POOL_PARAMETERS})") for n in RANKS}
-PADDED_MAX_POOL = {
-    n: Signature(f"PaddedMaxPooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False)") for n in RANKS
-}
+PADDED_MAX_POOL = {n: Signature(f"PaddedMaxPooling{n}D(pool_size, strides=None, padding=0)") for n in RANKS}
 AVG_POOL = {n: Signature(f"layers.AveragePooling{n}D({POOL_PARAMETERS})") for n in RANKS}
 SAME_AVG_POOL = {n: Signature(f"SameAveragePooling{n}D({POOL_PARAMETERS})") for n in RANKS}
 PADDED_AVG_POOL = {
+    n: Signature(f"PaddedAveragePooling{n}D(pool_size, strides=None, padding=0)") for n in RANKS
+}
+COUNTED_AVG_POOL = {
     n: Signature(
-        f"PaddedAveragePooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False, count_include_pad=True)"
+        f"CountedAveragePooling{n}D(pool_size, strides=None, padding=0, ceil_mode=False, count_include_pad=True)"
     )
     for n in RANKS
 }
@@ -69,10 +70,8 @@ def emit_max_pool(op: MaxPool, x: Operand, out: TensorType) -> LoweringResult:
         odd = odd_kernels(window) if padding == "same" else ()
         layer = MAX_POOL[n].construct(kernel, padding=padding, strides=strides)
         return layer_result(layer, x, odd_numbers=odd)
-    layer = PADDED_MAX_POOL[n].construct(
-        kernel, padding=padding_argument(window), ceil_mode=op.ceil_mode, strides=strides
-    )
-    return layer_result(layer, x)
+    padded = padding_argument(window.with_ceil_mode() if op.ceil_mode else window)
+    return layer_result(PADDED_MAX_POOL[n].construct(kernel, padding=padded, strides=strides), x)
 
 
 @emits(AvgPool)
@@ -88,9 +87,12 @@ def emit_avg_pool(op: AvgPool, x: Operand, out: TensorType) -> LoweringResult:
         signature = SAME_AVG_POOL[n] if is_uneven else AVG_POOL[n]
         odd = odd_kernels(window) if padding == "same" else ()
         return layer_result(signature.construct(kernel, padding=padding, strides=strides), x, odd_numbers=odd)
-    layer = PADDED_AVG_POOL[n].construct(
+    padded = padding_argument(window)
+    if op.count_include_pad and not op.ceil_mode:
+        return layer_result(PADDED_AVG_POOL[n].construct(kernel, padding=padded, strides=strides), x)
+    layer = COUNTED_AVG_POOL[n].construct(
         kernel,
-        padding=padding_argument(window),
+        padding=padded,
         ceil_mode=op.ceil_mode,
         count_include_pad=op.count_include_pad,
         strides=strides,

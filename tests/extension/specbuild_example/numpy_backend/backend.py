@@ -7,9 +7,9 @@ from specbuild_example.numpy_backend.weight_files import WEIGHT_FILES
 from specbuild.backends.align import align_operands
 from specbuild.backends.arithmetic import ARITHMETIC_WRITERS
 from specbuild.backends.base import Backend, inline_result, layer_result
+from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.module_parts import (
     assemble_module,
-    class_docstring,
     constructor_parameters,
     emit_construction,
     flag_conditions,

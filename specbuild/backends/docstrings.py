@@ -1,0 +1,135 @@
+"""The docstring of an emitted class: what the block does, the shapes that it gets and gives, and its arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.constructions import Construction, LayerRow
+from specbuild.codegen.layout import Layout
+from specbuild.codegen.size_checks import describe_checks
+from specbuild.codegen.tree import Name
+from specbuild.diagnostics.suggestions import join_names
+from specbuild.expressions import concrete, expression_of
+from specbuild.ir.graph import block_size_names, input_arguments
+from specbuild.ops.base import Op
+from specbuild.ops.types import CHANNEL, TensorType
+
+MAX_STEPS = 3  # of which a description of an argument tells
+
+
+def class_docstring(class_spec: ClassSpec, is_model: bool, more: Mapping[str, str] | None = None) -> str:
+    """Return the docstring of a class. `more` describes arguments that the framework adds."""
+    block, instance = class_spec.block, class_spec.first_instance
+
+    def format_shape(x: TensorType, layout: Layout, ref: str) -> str:
+        sizes = ["B"] if layout.batched else []
+        sizes += [
+            str(concrete(x[a])) if is_model and (ref, a) not in block.free_axes else a for a in layout.order
+        ]
+        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+    inputs = []
+    for name, items in input_arguments(block.inputs).items():
+        values = {item: instance.inputs[item] for item in items or (name,)}
+        formatted = ", ".join(format_shape(value.type, value.layout, ref) for ref, value in values.items())
+        formatted = formatted if items is None else f"[{formatted}]"
+        inputs.append(f"{name} {formatted}{' or None' * (name in class_spec.optional_inputs)}")
+    outputs = [
+        f"{name} {format_shape(v.type, v.layout, block.outputs[name].ref)}".strip()
+        for name, v in instance.outputs.items()
+    ]
+    input_word = "Inputs" if len(inputs) > 1 else "Input"
+    output_word = "Outputs" if len(outputs) > 1 else "Output"
+    shapes = f"{output_word}: {', '.join(outputs)}."
+    if inputs:
+        shapes = f"{input_word}: {', '.join(inputs)}. {shapes}"
+    shapes = " ".join(filter(None, (shapes, describe_checks(class_spec.size_checks))))
+    arguments = describe_arguments(class_spec) | dict(more or {})
+    listed = "\n".join(f"    {name}: {' '.join(text.split())}" for name, text in arguments.items())
+    section = f"Args:\n{listed}" if arguments else ""
+    return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, section) if part)
+
+
+def describe_arguments(class_spec: ClassSpec) -> dict[str, str]:
+    """Return a description of every argument of the constructor."""
+    return {name: describe_argument(class_spec, name) for name in class_spec.params}
+
+
+def describe_argument(class_spec: ClassSpec, name: str) -> str:
+    """Return what the author says of an argument; if he says nothing, what the argument sets."""
+    block = class_spec.block
+    word = class_spec.param_words.get(name, name)
+    if doc := block.docs.get(word):
+        return doc
+    if word not in block.params:
+        if steps := flagged_steps(class_spec, word):
+            return f"whether it has {join_names(steps)}"
+        if word in (sizes := block_size_names(block)):
+            source, axis = sizes[word]
+            return f"channels of {source}" if axis == CHANNEL else f"size of {source} along {axis}"
+    uses = list(dict.fromkeys((*list_attribute_uses(class_spec, word), *list_member_uses(class_spec, name))))
+    for step, attribute in uses:
+        inner = class_spec.inner_classes.get(step)
+        if inner is not None and attribute in inner.params and inner.block.docs.get(attribute):
+            return inner.block.docs[attribute]
+    if uses:
+        attribute = uses[0][1]
+        steps = list(dict.fromkeys(step for step, other in uses if other == attribute))
+        return f"{attribute.replace('_', ' ')} of {join_names(steps[:MAX_STEPS])}"
+    steps = list_readers(class_spec, word)
+    return f"a number in {join_names(steps[:MAX_STEPS])}" if steps else word.replace("_", " ")
+
+
+def flagged_steps(class_spec: ClassSpec, flag: str) -> list[str]:
+    """Return the steps that a generated flag turns on."""
+    steps = (s.node for s in class_spec.steps if class_spec.flags.get(s.key) == Name(flag))
+    return list(dict.fromkeys(steps))
+
+
+def list_attribute_uses(class_spec: ClassSpec, word: str) -> Iterator[tuple[str, str]]:
+    """Yield each step with an attribute that is a parameter, and the name of the attribute."""
+    for node in class_spec.block.nodes:
+        if isinstance(node.op, Op):
+            values: dict[str, Any] = {
+                attribute: getattr(node.op, attribute) for attribute in node.op.defaults
+            }
+        else:
+            values = dict(node.args)
+        for attribute, value in values.items():
+            expression = expression_of(value)
+            if expression is not None and expression.text == word:
+                yield node.name, attribute
+
+
+def list_member_uses(class_spec: ClassSpec, name: str) -> Iterator[tuple[str, str]]:
+    """Yield each step with a layer that gets an argument as it is, and the name that the argument has there."""
+    for step in class_spec.steps:
+        row = step.member.members if isinstance(step.member, LayerRow) else None
+        for layer in (step.member,) if row is None else (*row.head, row.tail):
+            if isinstance(layer, Construction):
+                yield from ((step.node, a.name) for a in layer.arguments if a.value == Name(name))
+
+
+def list_readers(class_spec: ClassSpec, word: str) -> list[str]:
+    """Return the steps with an attribute that is computed from a parameter."""
+    steps = []
+    for node in class_spec.block.nodes:
+        op = node.op
+        values = [getattr(op, a) for a in op.defaults] if isinstance(op, Op) else list(node.args.values())
+        expressions = [expression_of(value) for value in values]
+        if any(expression is not None and word in expression.names for expression in expressions):
+            steps.append(node.name)
+    return steps
+
+
+def reflow_paragraphs(text: str) -> str:
+    """Join the lines of each paragraph. Lists and indented paragraphs stay as they are."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        lines = paragraph.splitlines()
+        is_formatted = any(re.match(r"\s|[-*+] |\d+[.)] ", line) for line in lines)
+        paragraphs.append(paragraph if is_formatted else " ".join(lines))
+    return "\n\n".join(paragraphs)
