@@ -59,6 +59,8 @@ class ClassSpec:
     guards: tuple[Guard, ...] = ()
     # the size that an input must have, or a divisor of it
     size_checks: Mapping[SizeCheck, Expr] = field(default_factory=dict)
+    # sizes that no constructor takes, since a later method reads them from an input: their variables -> the input
+    built_sizes: Mapping[str, str] = field(default_factory=dict)
 
     # The rest are names in the code; see `code_names`.
     input_names: Mapping[str, str] = field(default_factory=dict)  # input -> its variable

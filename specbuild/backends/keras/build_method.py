@@ -8,10 +8,12 @@ an expression, `build` calls the block on symbolic tensors instead.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
 
 from specbuild.backends.keras.dynamic_sizes import is_shape
+from specbuild.backends.keras.layer_creation import build_parts, needed_derived
 from specbuild.backends.keras.layer_shapes import ONE_POSITION, LayerShapes, UnknownShape, size_expressions
 from specbuild.backends.keras.layers import attribute_name, is_layer_list, is_weight
 from specbuild.backends.module_parts import emit_construction
@@ -35,6 +37,7 @@ from specbuild.codegen.tree import (
     Expr,
     For,
     Function,
+    If,
     Index,
     Infix,
     ListComprehension,
@@ -43,6 +46,8 @@ from specbuild.codegen.tree import (
     Parameter,
     Statement,
     TupleOf,
+    code_fields,
+    list_read_names,
     map_children,
     walk_expression,
 )
@@ -104,13 +109,43 @@ class BuildWriter:
         except UnknownShape:
             self.shapes.needs = dict.fromkeys(self.shapes.names)
             statements = self.call_symbolically()
-        return BuildPlan((*weights, *statements), self.shapes.needs, has_weights, self.takes_any_size())
+        statements = self.add_beginning([*weights, *statements])
+        return BuildPlan(tuple(statements), self.shapes.needs, has_weights, self.takes_any_size())
+
+    def add_beginning(self, statements: list[Statement]) -> list[Statement]:
+        """Return the statements with those before them that create the layers, and those that read channels."""
+        parts = build_parts(self.class_spec)
+        if parts is not None:
+            groups = parts.first_guards, parts.guards, parts.kept, parts.layers
+            first_guards, guards, kept, layers = ([self.qualify_statement(s) for s in g] for g in groups)
+            read = {n for s in (*guards, *kept, *layers, *statements) for n in statement_names(s)}
+            needed = needed_derived(self.class_spec, read)
+            derived = [self.qualify_statement(Assign(name, self.class_spec.derived[name])) for name in needed]
+            statements = [*first_guards, *derived, *guards, *kept, *layers, *statements]
+        channels = self.shapes.channels
+        names = [name for name in self.class_spec.built_sizes if name in channels]
+        return [*(Assign(name, channels[name]) for name in names), *statements]
+
+    def qualify_statement(self, statement: Statement) -> Statement:
+        """Return a statement of the constructor for the method: arguments are attributes, channels are variables."""
+        if isinstance(statement, If):
+            return replace(statement, test=self.qualify(statement.test))
+        assert isinstance(statement, Assign)
+        return replace(statement, value=self.qualify(statement.value))
+
+    def qualify(self, expr: Expr) -> Expr:
+        if isinstance(expr, Name):
+            head, dot, rest = expr.text.partition(".")
+            if head in self.class_spec.params:
+                return Name(f"self.{self.class_spec.attribute_of(head)}{dot}{rest}")
+            return self.shapes.read_channels(head) if head in self.class_spec.built_sizes else expr
+        return map_children(expr, self.qualify)
 
     def takes_any_size(self) -> bool:
         """Return whether the block can be called on a symbolic tensor of which only the last size is known."""
         layers = [part for s in self.class_spec.steps for part in row_parts(s.member)]
         inner = {x.function for x in layers if isinstance(x, Construction) and x.is_own_class}
-        code = (part for s in self.class_spec.steps for part in walk_expression(s.call))
+        code = (part for s in self.class_spec.steps for part in walk_expression(ignore_channels(s.call)))
         reads_sizes = any(
             part == Name("ops.reshape")
             or (isinstance(part, Attribute) and part.name == "shape")
@@ -127,7 +162,10 @@ class BuildWriter:
         """Return the statement for a weight of the block. Keras gives it its full path only if `build` creates it."""
         assert isinstance(step.member, Construction)
         weight = emit_construction(step.member, name=Literal(attribute_name(step)))
-        return Assign(f"self.{attribute_name(step)}", qualify_code(weight, self.class_spec, "self"))
+        code = self.qualify(weight)
+        if not self.shapes.has_layers_in_build:
+            code = qualify_code(code, self.class_spec, "self")
+        return Assign(f"self.{attribute_name(step)}", code)
 
     def has_weights(self, layer: Member) -> bool:
         if not isinstance(layer, Construction):
@@ -210,6 +248,26 @@ class BuildWriter:
             inputs.append(code)
         statements.append(Do(Call(Name("self.compute_output_spec"), tuple(inputs))))
         return statements
+
+
+def ignore_channels(code: Expr) -> Expr:
+    """Return the code without the channels that it reads from a shape: they are always known."""
+    match code:
+        case Index(Attribute(value, "shape"), (Literal(-1),)):
+            return value
+    return map_children(code, ignore_channels)
+
+
+def statement_names(code: Any) -> Iterator[str]:
+    """Yield the variables that a statement, or several, read."""
+    if isinstance(code, Expr):
+        yield from list_read_names(code)
+    elif isinstance(code, tuple):
+        for part in code:
+            yield from statement_names(part)
+    elif is_dataclass(code):
+        for value in code_fields(code):
+            yield from statement_names(value)
 
 
 def share_shape(statements: list[Statement]) -> list[Statement]:

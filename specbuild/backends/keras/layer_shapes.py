@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.backends.indexing import NEW_AXIS, WHOLE_AXIS
+from specbuild.backends.keras.channel_sizes import creates_in_build
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.layout import Layout
@@ -58,6 +59,9 @@ class LayerShapes:
         self.needs: dict[str, frozenset[int] | None] = dict.fromkeys(self.names, frozenset())
         self.attributes = call_parameters(class_spec)
         self.variables: dict[str, Expr] = {}  # those of the method
+        self.channels: dict[str, Expr] = {}  # those of them that are channels of inputs
+        # whether the method also creates the layers, and so has all that is derived from arguments in variables
+        self.has_layers_in_build = creates_in_build(class_spec)
 
     def shape(self, operand: Expr, needed: frozenset[int] | None) -> Expr:
         """Return the code of the shape of an operand, with those sizes that are needed."""
@@ -166,13 +170,24 @@ class LayerShapes:
             name = self.words.get(head, head)
             if name in self.class_spec.params:
                 return Name(f"self.{self.class_spec.attribute_of(name)}{dot}{rest}")
+            if name in self.class_spec.built_sizes:
+                return self.read_channels(name)
             if name in self.class_spec.derived:
+                if self.has_layers_in_build:
+                    return code
                 if name in self.attributes:
                     return Name(f"self.{self.class_spec.attribute_of(name)}")
                 self.variables[name] = qualify_code(self.class_spec.derived[name], self.class_spec, "self")
                 return Name(name)
             return self.input_size(code.text, is_part)
         return map_children(code, lambda part: self.write_names(part, is_part=True))
+
+    def read_channels(self, name: str) -> Expr:
+        """Return the variable of the method that holds the channels of an input."""
+        source = self.class_spec.built_sizes[name]
+        self.note_need(source, frozenset({-1}))
+        self.channels[name] = Index(self.input_shape(source), (Literal(-1),))
+        return Name(name)
 
     def input_size(self, name: str, is_part: bool) -> Expr:
         """Return the size of an input by its name. Other sizes than channels may be None: nothing is computed from them."""

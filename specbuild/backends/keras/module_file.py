@@ -7,37 +7,28 @@ from collections.abc import Iterator, Mapping
 from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.keras.batch_norms import share_constants
 from specbuild.backends.keras.build_method import BuildMethods
+from specbuild.backends.keras.channel_sizes import ChannelSizes
 from specbuild.backends.keras.dynamic_sizes import cast_table, convert_table_sizes, read_dynamic_sizes
-from specbuild.backends.keras.layers import (
-    attribute_name,
-    emit_layer,
-    freeze_layers,
-    frozen_layers,
-    is_weight,
-    layer_reference,
-)
+from specbuild.backends.keras.layer_creation import constructor_parts
+from specbuild.backends.keras.layers import layer_reference
 from specbuild.backends.keras.model_function import ModelFunction
 from specbuild.backends.module_parts import (
     assemble_module,
     constructor_parameters,
-    emit_computed,
-    flag_conditions,
     flag_name,
     frozen_parts,
-    guard_statements,
     input_parameters,
 )
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
+from specbuild.codegen.constructions import Construction, LayerRow, Member
 from specbuild.codegen.input_sizes import compute_tables
-from specbuild.codegen.statements import StatementWriter, call_parameters
+from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
     Blank,
     Call,
     Class,
-    Conditional,
     DictOf,
     Do,
     Function,
@@ -56,7 +47,6 @@ IMPORTS = {
     "layers": "from keras import layers",
     "ops": "from keras import ops",
 }
-DTYPE = Name("self.dtype_policy")  # the layers of a block compute in its precision
 
 
 def build_module(
@@ -66,7 +56,10 @@ def build_module(
     *blocks, model = share_constants(class_specs)
     frozen_classes = {name for step, _ in frozen_parts(model) for name in called_functions(step.member)}
     build_methods = BuildMethods()
-    classes = (build_class(c, model.name, c.name in frozen_classes, build_methods) for c in blocks)
+    # a frozen layer must be there before the model is called
+    channels = None if any(c.block.frozen_paths for c in class_specs) else ChannelSizes()
+    classes = [build_class(c, model.name, c.name in frozen_classes, build_methods, channels) for c in blocks]
+    model = channels.take_out(model, is_model=True) if channels else model
     return assemble_module((*classes, ModelFunction(model, helpers).build()), helpers, IMPORTS, doc, header)
 
 
@@ -83,9 +76,16 @@ def registration_decorator(package: str) -> Call:
     return Call(Name("keras.saving.register_keras_serializable"), (), (("package", Literal(package)),))
 
 
-def build_class(class_spec: ClassSpec, package: str, is_frozen: bool, build_methods: BuildMethods) -> Class:
+def build_class(
+    class_spec: ClassSpec,
+    package: str,
+    is_frozen: bool,
+    build_methods: BuildMethods,
+    channels: ChannelSizes | None,
+) -> Class:
     """Return the class of a block. `is_frozen` says that the model has frozen instances of it."""
     class_spec = read_dynamic_sizes(compute_tables(convert_table_sizes(class_spec), cast_table))
+    class_spec = channels.take_out(class_spec, is_model=False) if channels else class_spec
     methods = (
         build_init(class_spec, is_frozen),
         build_methods.write(class_spec),
@@ -101,46 +101,25 @@ def build_class(class_spec: ClassSpec, package: str, is_frozen: bool, build_meth
     return Class(class_spec.name, ("layers.Layer",), docstring, tuple(body), decorators)
 
 
-def build_init(class_spec: ClassSpec, is_frozen: bool) -> Function:
+def build_init(class_spec: ClassSpec, is_frozen: bool) -> Function | None:
     kwargs = Parameter("kwargs", None, None, variadic="**")
+    parts = constructor_parts(class_spec)
     body: list[Statement] = [
-        Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),)))
+        Do(Call(Attribute(Call(Name("super")), "__init__"), (), (("**", Name("kwargs")),))),
+        *parts.first_guards,
+        *(Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in class_spec.params),
+        *parts.derived,
+        *parts.guards,
+        *parts.kept,
+        *parts.layers,
     ]
-    body += guard_statements(class_spec)
-    body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in class_spec.params]
-    body += [Assign(name, expr) for name, expr in class_spec.derived.items()]
-    body += guard_statements(class_spec, derived=True)
-    read = call_parameters(class_spec)
-    derived = [name for name in read if name in class_spec.derived]
-    body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in derived]
-    body += build_layers(class_spec)
-    body += freeze_layers(frozen_layers(class_spec, lambda step: f"self.{attribute_name(step)}"))
-    body += [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
     parameters = (Parameter("self"), *constructor_parameters(class_spec))
     if is_frozen:  # a layer loaded from a file gets `trainable` here, and passes it on to its own layers
         parameters = (*parameters, Parameter("trainable", "bool", Literal(True)))
         body.append(Assign("self.trainable", Name("trainable")))
+    if len(body) == 1 and not is_frozen:  # as without a constructor
+        return None
     return Function("__init__", (*parameters, kwargs), "None", "", tuple(body))
-
-
-def build_layers(class_spec: ClassSpec) -> list[Statement]:
-    """Return the statements that create layers and compute tables."""
-    statements: list[Statement] = []
-    for step in class_spec.steps:
-        if step.member is None or is_weight(step):
-            continue
-        if isinstance(step.member, ComputedTable):
-            before, value = emit_computed(step.member, {*class_spec.used_variables, "self", "kwargs"})
-            if class_spec.first_instance.block.value_type(step.key).dtype == "float":
-                value = Call(Name("ops.cast"), (value, Name("self.compute_dtype")))
-            statements += [*before, Assign(f"self.{attribute_name(step)}", value)]
-            continue
-        layer = emit_layer(step.member, Literal(attribute_name(step)), dtype=DTYPE)
-        if step.key in class_spec.flags:
-            identity = Call(Name("layers.Identity"), (), (("dtype", DTYPE),))
-            layer = Conditional(class_spec.flags[step.key], layer, identity)
-        statements.append(Assign(f"self.{attribute_name(step)}", layer))
-    return statements
 
 
 def build_forward(class_spec: ClassSpec) -> Function:
