@@ -68,6 +68,7 @@ class ClassSpec:
     arguments: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     attribute_names: Mapping[str, str] = field(default_factory=dict)  # constructor parameter -> its attribute
     param_words: Mapping[str, str] = field(default_factory=dict)  # renamed constructor parameter -> its name
+    equal_names: Mapping[str, str] = field(default_factory=dict)  # derived value -> the parameter that it is
     taken_attributes: frozenset[str] = frozenset()  # of the framework, of layers, and of parameters
     used_globals: frozenset[str] = frozenset()  # modules that the code uses, and the object itself
     file_names: frozenset[str] = frozenset()  # the global names of the file, shared by all its classes

@@ -41,7 +41,8 @@ def choose_code_names(classes: Sequence[ClassSpec], reserved: ReservedNames) -> 
         | BUILTIN_CLASSES
         | {c.name for c in classes}
     )
-    named = [ClassNamer(c, reserved, file_names, is_model=c is classes[-1]).name_class() for c in classes]
+    plain = list(map(replace_equal_names, classes))
+    named = [ClassNamer(c, reserved, file_names, is_model=c is plain[-1]).name_class() for c in plain]
     renamed = {c.name: {word: name for name, word in c.param_words.items()} for c in named if c.param_words}
     return [rename_arguments(c, renamed) for c in named] if renamed else named
 
@@ -90,6 +91,7 @@ class ClassNamer:
             },
             attribute_names=attributes,
             param_words={name: word for word, name in renamed.items()},
+            equal_names={word: params[name] for word, name in self.class_spec.equal_names.items()},
             taken_attributes=self.reserved.attributes | layer_attributes | set(attributes.values()),
             used_globals=self.reserved.emitted | {"self"},
             file_names=self.file_names,
@@ -117,6 +119,18 @@ def choose_names(words: Iterable[str], *taken: Collection[str]) -> dict[str, str
         names[word] = name
         chosen.add(name)
     return names
+
+
+def replace_equal_names(class_spec: ClassSpec) -> ClassSpec:
+    """Return the class with one name for a value that is derived from an argument without any change."""
+    equal: dict[str, str] = {}
+    for name, code in class_spec.derived.items():
+        if isinstance(code, Name) and (code.text in class_spec.params or code.text in class_spec.derived):
+            equal[name] = equal.get(code.text, code.text)
+    if not equal:
+        return class_spec
+    kept = {name: code for name, code in class_spec.derived.items() if name not in equal}
+    return replace(rename_params(replace(class_spec, derived=kept), equal), equal_names=equal)
 
 
 def rename_params(class_spec: ClassSpec, renamed: Mapping[str, str]) -> ClassSpec:

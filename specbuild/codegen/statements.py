@@ -60,7 +60,6 @@ class StatementWriter:
     live_until: dict[str, int] = field(default_factory=dict)
     # values that are needed at the same time as another value of the same name
     name_clashes: set[str] = field(default_factory=set)
-    aliases: dict[str, str] = field(default_factory=dict)  # variable -> the variable that was assigned to it
 
     def write_statements(self) -> list[Expr]:
         """Write the statements of all steps; returns the expressions of the outputs."""
@@ -209,7 +208,7 @@ class StatementWriter:
             self.live_until["x"] = max(used, default=index)
             self.value_code[step.key] = Name("x")
             self.statements.append(If(code.test, (Assign("x", code.then),)))
-        elif isinstance(code, Name) and not (step.named and not step.layer_name):
+        elif isinstance(code, Name):
             self.value_code[step.key] = code
             self.extend_lifetime(code, max(used, default=index))
         elif is_last or self.can_inline_code(index, step, code, calls_layer, used):
@@ -220,10 +219,8 @@ class StatementWriter:
         else:
             name = self.choose_variable(index, step, used)
             self.live_until[name] = max(used, default=index)
-            same = isinstance(code, Name) and code.text == name
-            self.value_code[step.key] = code if same else Name(name)
-            if not same:
-                self.statements.append(Assign(name, code))
+            self.value_code[step.key] = Name(name)
+            self.statements.append(Assign(name, code))
 
     def write_loop(self, index: int, step: LoweredStep, code: Expr, used: list[int]) -> None:
         """Write a loop over layers: each is called on the previous output and the same further inputs."""
@@ -237,18 +234,11 @@ class StatementWriter:
             for n in ("x", "out", *(f"x_{k}" for k in range(2, 100)))
             if n not in read_names and self.live_until.get(n, -1) <= index
         )
-        if first != Name(variable) and not (
-            isinstance(first, Name) and self.aliases.get(first.text) == variable
-        ):
+        if first != Name(variable):
             self.statements.append(Assign(variable, first))
         layer = self.free_name(index, "layer")
         body = Assign(variable, Call(Name(layer), (Name(variable), *others)))
         self.statements.append(For(layer, code.function, (body,)))
-        if len(used) > 1:
-            own = self.free_name(index, step.key.replace(".", "_"))
-            self.statements.append(Assign(own, Name(variable)))
-            self.aliases[own] = variable
-            variable = own
         self.live_until[variable] = max(used, default=index)
         self.value_code[step.key] = Name(variable)
 

@@ -48,7 +48,11 @@ class ChannelSizes:
         class_spec = replace(class_spec, steps=steps)
         if is_model:
             return class_spec
+        shapes = {"input_shape", *(f"{name}_shape" for name in class_spec.arguments)}
+        taken = shapes | {"shape", "layer"}  # other variables of `build`
         sizes = find_channel_sizes(class_spec)
+        if not taken.isdisjoint((*sizes, *class_spec.derived)):
+            sizes = {}
         read = read_names(class_spec)
         given = {
             name

@@ -42,7 +42,9 @@ class LayerShapes:
         is_single = len(arguments) == 1
         self.names = {name: "input_shape" if is_single else f"{name}_shape" for name in arguments}
         self.key_of = {number: key for key, number in reversed(class_spec.value_numbers.items())}
-        self.words = {word: name for name, word in class_spec.param_words.items()}
+        self.words = {word: name for name, word in class_spec.param_words.items()} | dict(
+            class_spec.equal_names
+        )
         self.layouts = {step.key: step.layout for step in class_spec.steps}
         for step in class_spec.steps:
             self.layouts |= {part: first.layouts.get(part, step.layout) for part in step.parts}

@@ -120,7 +120,9 @@ def is_depthwise(op: Conv, x: Operand) -> bool:
     Keras has such layers for one and two axes. On TensorFlow they need the same stride along both.
     """
     strides = op.sliding_window(x.type).stride
-    is_own_group = x[CHANNEL] == op.groups and expression_of(x[CHANNEL]) == expression_of(op.groups)
+    # where a step before is left out, its channels are those of the step before that
+    same = {expression_of(x[CHANNEL]), expression_of(op.channels)}
+    is_own_group = x[CHANNEL] == op.groups and expression_of(op.groups) in same
     has_equal_strides = len({(concrete(s), expression_of(s)) for s in strides}) == 1
     return is_own_group and len(strides) in DEPTHWISE and has_equal_strides
 
@@ -233,7 +235,8 @@ def construct_depthwise(
 ) -> tuple[Construction, Storage]:
     """Return a depthwise convolution layer, and where it stores its kernel."""
     n = len(window.axes)
-    multiplier = depth_multiplier(op.channels, x[CHANNEL])
+    is_one_each = expression_of(op.channels) == expression_of(op.groups)
+    multiplier = depth_multiplier(op.channels, op.groups if is_one_each else x[CHANNEL])
     # Glorot's bounds are symmetric: with one output for each channel, it does not matter how Keras counts
     is_symmetric = is_fixed(multiplier, 1) and op.init is not None and op.init.kind.startswith("xavier")
     wrap = emit_initializer if is_symmetric else partial(emit_wrapped_initializer, "ChannelsApart")
