@@ -42,3 +42,28 @@ def test_docstrings_describe_the_arguments_and_no_others(name: str) -> None:
 def test_keras_has_the_constants_of_batch_norms_once(name: str) -> None:
     source = FILES[name].read_text(encoding="utf-8")
     assert len(re.findall(r"momentum=0\.9, epsilon=1e-5", source)) <= 3
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_variable_is_only_another_name(name: str) -> None:
+    assigned = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Assign)]
+    names = [a for a in assigned if isinstance(a.value, ast.Name) and isinstance(a.targets[0], ast.Name)]
+    assert [ast.unparse(a) for a in names] == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_classes_with_equal_bodies_are_one(name: str) -> None:
+    bodies: dict[str, list[str]] = {}
+    for node in TREES[name].body:
+        if isinstance(node, ast.ClassDef) and SHAPES.search(ast.get_docstring(node) or ""):
+            code = "\n".join(ast.unparse(part) for part in node.body[1:])
+            bodies.setdefault(code.replace(node.name, "Self"), []).append(node.name)
+    assert [names for names in bodies.values() if len(names) > 1] == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("-keras")])
+def test_keras_takes_channels_from_the_shapes_of_inputs(name: str) -> None:
+    """A table of numbers, and a file with frozen layers, need them in the constructor."""
+    source = FILES[name].read_text(encoding="utf-8")
+    if ".trainable = False" not in source:
+        assert re.findall(r"self\.(?:\w+_)?in_channels\b", source) == []

@@ -25,7 +25,7 @@ RESERVED_NAMES = ReservedNames(
         """ChannelsApart DroppedAttention GELU GroupedConvTranspose LocalResponseNormalization OneHot
         OutputsFirst PaddedAveragePooling1D PaddedAveragePooling2D PaddedAveragePooling3D PaddedConv1D
         PaddedConv2D PaddedConv3D PaddedDepthwiseConv1D PaddedDepthwiseConv2D PaddedMaxPooling1D
-        PaddedMaxPooling2D PaddedMaxPooling3D Padded CountedMean CountedAveragePooling1D
+        PaddedMaxPooling2D PaddedMaxPooling3D PadsInput ResizeLike CountedMean CountedAveragePooling1D
         CountedAveragePooling2D CountedAveragePooling3D
         SameAveragePool SameAveragePooling1D SameAveragePooling2D SameAveragePooling3D Scale
         SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend check_multiple check_size choose_size

@@ -14,10 +14,12 @@ from specbuild.codegen.tree import (
     Attribute,
     Call,
     Expr,
+    Index,
     Infix,
     Literal,
     Name,
     Prefix,
+    SliceExpr,
     ValuePlaceholder,
     child_expressions,
     map_children,
@@ -32,7 +34,25 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     numbers = {class_spec.value_numbers[key] for key in constants if key in class_spec.value_numbers}
     steps = use_scale_layers(class_spec, constants)
     steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
+    steps = list(map(use_resize_layers, steps))
     return replace(class_spec, steps=steps)
+
+
+def use_resize_layers(step: LoweredStep) -> LoweredStep:
+    """Return the step with a layer that resizes to the sizes of another value: they may not be known yet."""
+    middle = (SliceExpr(Literal(1), Literal(-1)),)
+    name = ("name", Literal(step.node.replace(".", "_")))
+
+    def rewrite_resize(expr: Expr) -> Expr:
+        match map_children(expr, rewrite_resize):
+            case Call(Name("resize"), (x, Index(Attribute(like, "shape"), items)), keywords) if (
+                items == middle
+            ):
+                return Call(Call(Name("ResizeLike"), (), (*keywords, name)), (x, like))
+            case other:
+                return other
+
+    return replace(step, call=rewrite_resize(step.call))
 
 
 def input_free_values(class_spec: ClassSpec) -> set[str]:

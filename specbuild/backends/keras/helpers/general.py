@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 
-class Padded:
+class PadsInput:
     """Mixin for a layer that pads its input by a number, or by one or (before, after) for each axis."""
 
     edge = "0"
@@ -32,67 +32,67 @@ class Padded:
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv1D(Padded, layers.Conv1D):
+class PaddedConv1D(PadsInput, layers.Conv1D):
     """Conv1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv2D(Padded, layers.Conv2D):
+class PaddedConv2D(PadsInput, layers.Conv2D):
     """Conv2D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedConv3D(Padded, layers.Conv3D):
+class PaddedConv3D(PadsInput, layers.Conv3D):
     """Conv3D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedDepthwiseConv1D(Padded, layers.DepthwiseConv1D):
+class PaddedDepthwiseConv1D(PadsInput, layers.DepthwiseConv1D):
     """DepthwiseConv1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedDepthwiseConv2D(Padded, layers.DepthwiseConv2D):
+class PaddedDepthwiseConv2D(PadsInput, layers.DepthwiseConv2D):
     """DepthwiseConv2D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling1D(Padded, layers.MaxPooling1D):
+class PaddedMaxPooling1D(PadsInput, layers.MaxPooling1D):
     """MaxPooling1D with its padding written out."""
 
     edge = "-inf"
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling2D(Padded, layers.MaxPooling2D):
+class PaddedMaxPooling2D(PadsInput, layers.MaxPooling2D):
     """MaxPooling2D with its padding written out."""
 
     edge = "-inf"
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedMaxPooling3D(Padded, layers.MaxPooling3D):
+class PaddedMaxPooling3D(PadsInput, layers.MaxPooling3D):
     """MaxPooling3D with its padding written out."""
 
     edge = "-inf"
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling1D(Padded, layers.AveragePooling1D):
+class PaddedAveragePooling1D(PadsInput, layers.AveragePooling1D):
     """AveragePooling1D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling2D(Padded, layers.AveragePooling2D):
+class PaddedAveragePooling2D(PadsInput, layers.AveragePooling2D):
     """AveragePooling2D with its padding written out."""
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
-class PaddedAveragePooling3D(Padded, layers.AveragePooling3D):
+class PaddedAveragePooling3D(PadsInput, layers.AveragePooling3D):
     """AveragePooling3D with its padding written out."""
 
 
-class CountedMean(Padded):
+class CountedMean(PadsInput):
     """Mixin for a mean in which padding counts only with `count_include_pad`, and what lies beyond it never does.
 
     With `ceil_mode`, the last window may extend past the end, if it begins inside the padded input.

@@ -1,7 +1,26 @@
 """Resizing that Keras lacks: helpers copied into an emitted file that uses them."""
 
 import keras
-from keras import ops
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class ResizeLike(layers.Layer):
+    """Resize the axes between the batch and the channels to their sizes in another value."""
+
+    def __init__(self, mode="nearest", align_corners=False, **kwargs):
+        super().__init__(**kwargs)
+        self.mode, self.align_corners = mode, align_corners
+
+    def call(self, x, like):
+        return resize(x, ops.shape(like)[1:-1], self.mode, self.align_corners)
+
+    def compute_output_shape(self, x_shape, like_shape):
+        return (x_shape[0], *like_shape[1:-1], x_shape[-1])
+
+    def get_config(self):
+        own = {"mode": self.mode, "align_corners": self.align_corners}
+        return {**super().get_config(), **own}
 
 
 def resize(x, size, mode="nearest", align_corners=False):

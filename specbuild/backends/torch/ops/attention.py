@@ -19,6 +19,10 @@ from specbuild.ops.types import TensorType
 SDPA = Signature(
     "F.scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)"
 )
+FOLD = Signature(
+    "fold_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)"
+)
+MOST_AXES = 4  # of a tensor for which PyTorch has fused kernels
 DROPOUT = Signature("nn.Dropout(p=0.5, inplace=False)")
 # the step's member is a dropout layer, which has the rate
 DROPOUT_NOW = Conditional(Attribute(OWN_MEMBER, "training"), Attribute(OWN_MEMBER, "p"), Literal(0.0))
@@ -60,7 +64,8 @@ def emit_attention(
         allowed = Call(Name("torch.where"), (allowed, summand, Literal(-float("inf"))))
     attn_mask = summand if allowed is None else allowed
     dropped = not is_fixed(op.dropout, 0)
-    code = SDPA(
+    function = FOLD if scores.rank > MOST_AXES else SDPA
+    code = function(
         *(q, k, v),
         attn_mask=attn_mask,
         dropout_p=DROPOUT_NOW if dropped else 0.0,
@@ -75,12 +80,14 @@ def emit_attention(
 def broadcast_mask(x: Operand, scores: Layout) -> Expr:
     """Return a mask or bias in the layout of the scores.
 
-    PyTorch needs the dimensions of queries and keys even if they have size 1.
+    PyTorch needs the dimensions of queries and keys even if they have size 1; with more axes, also that before them.
     """
-    code, rank = broadcast_operand(x, scores), x.layout.rank
-    if x.layout.batched or not {*x.order} <= {scores.order[-1]}:
+    code = broadcast_operand(x, scores)
+    first = min((scores.order.index(a) for a in x.order), default=len(scores.order))
+    rank, needed = len(scores.order) - first, 2 if scores.rank <= MOST_AXES else 3
+    if x.layout.batched or rank >= needed or (needed == 2 and not {*x.order} <= {scores.order[-1]}):
         return code
-    return Index(code, (Literal(None),) * (2 - rank))
+    return Index(code, (Literal(None),) * (needed - rank))
 
 
 def arrange_axes(x: Operand, order: tuple[str, ...]) -> Expr:
