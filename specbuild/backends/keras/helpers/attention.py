@@ -6,7 +6,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="specbuild")
 class DroppedAttention(layers.Layer):
-    """`attend` that drops weights in training."""
+    """`attend_some` that drops weights in training."""
 
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
@@ -16,13 +16,32 @@ class DroppedAttention(layers.Layer):
     def call(
         self, query, key, value, bias=None, mask=None, scale=None, is_causal=False
     ):
-        return attend(query, key, value, bias, mask, scale, is_causal, self.dropout)
+        return attend_some(
+            query, key, value, bias, mask, scale, is_causal, self.dropout
+        )
 
     def get_config(self):
         return {**super().get_config(), "rate": self.dropout.rate}
 
 
-def attend(
+def attend(query, key, value, bias=None, scale=None):
+    """softmax(scale * query key^T + bias) value over the last two axes.
+
+    Leading axes broadcast as in matmul.
+    """
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
+    scores = ops.matmul(query * scale, ops.swapaxes(key, -2, -1))
+    if bias is not None:
+        scores = bias + scores  # second, Keras might take it for a bias of channels
+    # TensorFlow's own softmax takes at most five dimensions
+    largest = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
+    weights = ops.exp(scores - largest)
+    weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    return ops.matmul(weights, value)
+
+
+def attend_some(
     query, key, value, bias=None, mask=None, scale=None, is_causal=False, dropout=None
 ):
     """softmax(scale * query key^T + bias) value over the last two axes.

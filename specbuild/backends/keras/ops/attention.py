@@ -20,7 +20,8 @@ FUSED = Signature(
     "ops.dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False)"
 )
 MASKED = Signature("masked_attention(query, key, value, mask, bias=None, scale=None, is_causal=False)")
-ATTEND = Signature("attend(query, key, value, bias=None, mask=None, scale=None, is_causal=False)")
+ATTEND = Signature("attend(query, key, value, bias=None, scale=None)")
+ATTEND_SOME = Signature("attend_some(query, key, value, bias=None, mask=None, scale=None, is_causal=False)")
 DROPPED = Signature("DroppedAttention(rate)")
 REPEAT = Signature("ops.repeat(x, repeats, axis=None)")
 
@@ -61,11 +62,13 @@ def emit_attention(
     layout = Layout(operand_order(query), (), out.batched)
     arguments = {"bias": summand, "scale": op.scale, "is_causal": op.causal}
     if not is_fixed(op.dropout, 0):
-        code = ATTEND.call(OWN_MEMBER, q, k, v, mask=allowed, **arguments)
+        code = ATTEND_SOME.call(OWN_MEMBER, q, k, v, mask=allowed, **arguments)
         return LoweringResult(code, layout, DROPPED.construct(op.dropout))
     if uses_fused and allowed is not None:
         return LoweringResult(MASKED(q, k, v, allowed, **arguments), layout)
-    function = FUSED if uses_fused else ATTEND
+    if not uses_fused and allowed is None and not op.causal:
+        return LoweringResult(ATTEND(q, k, v, bias=summand, scale=op.scale), layout)
+    function = FUSED if uses_fused else ATTEND_SOME
     return LoweringResult(function(q, k, v, mask=allowed, **arguments), layout)
 
 
