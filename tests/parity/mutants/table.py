@@ -139,22 +139,22 @@ FORWARD = {
     "keras_residual_dropped": Mutant(*VK, "return x + gated", "return gated", "body.0.sum"),
     "keras_residual_of_another": Mutant(*SK, "residual = placed + x", "residual = embed + x", "residual"),
     # attention
-    "torch_mask_sense": Mutant(*ST, "attn_mask=visible", "attn_mask=~visible", "attention.attended"),
-    "torch_mask_forgotten": Mutant(*ST, ", attn_mask=visible[:, None, None]", "", "attention.attended"),
+    "torch_mask_sense": Mutant(*ST, "attn_mask=mask", "attn_mask=~mask", "attention.attended"),
+    "torch_mask_forgotten": Mutant(*ST, ", attn_mask=mask[:, None, None]", "", "attention.attended"),
     "torch_attention_scale": Mutant(
         *ST,
-        "attn_mask=visible[:, None, None]",
-        "attn_mask=visible[:, None, None], scale=1.0",
+        "attn_mask=mask[:, None, None]",
+        "attn_mask=mask[:, None, None], scale=1.0",
         "attention.attended",
     ),
     "torch_causal": Mutant(
         *ST,
-        "attn_mask=visible[:, None, None]",
-        "attn_mask=visible[:, None, None] & torch.ones(6, 6, dtype=torch.bool).tril()",
+        "attn_mask=mask[:, None, None]",
+        "attn_mask=mask[:, None, None] & torch.ones(6, 6, dtype=torch.bool).tril()",
         "attention.attended",
     ),
     "keras_key_for_value": Mutant(
-        *SK, "queries, keys, values, visible", "queries, values, keys, visible", "attention.attended"
+        *SK, "queries, keys, values, mask_", "queries, values, keys, mask_", "attention.attended"
     ),
     # recurrent layers
     "torch_directions_exchanged": Mutant(
