@@ -65,29 +65,29 @@ def fix_text(text: str, check: CheckFunction) -> FixedText:
     begin = time.process_time()
     fixed = FixedText(text, errors=check(text))
     tried: set[tuple[str, tuple[Fix, ...]]] = set()
-    while groups := [g for g in groups_of_fixes(fixed) if (fixed.text, fixes_of(g)) not in tried]:
+    while groups := [g for g in order_fix_groups(fixed) if (fixed.text, list_fixes(g)) not in tried]:
         for group in groups:
             if time.process_time() - begin > MAX_SECONDS:
                 return replace(fixed, is_stopped=True)
-            tried.add((fixed.text, fixes_of(group)))
-            changed = apply_fixes(fixed.text, fixes_of(group))
+            tried.add((fixed.text, list_fixes(group)))
+            changed = apply_fixes(fixed.text, list_fixes(group))
             errors = check(changed)
             if all(is_mended(error, fixed.errors, errors) for error, _ in group):
-                fixed = FixedText(changed, [*fixed.fixes, *fixes_of(group)], errors)
+                fixed = FixedText(changed, [*fixed.fixes, *list_fixes(group)], errors)
                 break
         else:
             return fixed
     return fixed
 
 
-def groups_of_fixes(fixed: FixedText) -> list[FixGroup]:
+def order_fix_groups(fixed: FixedText) -> list[FixGroup]:
     """Return which fixes to try, best first: one on each line together, then each alone."""
     single = list(possible_fixes(fixed.text, fixed.errors))
     together = list({fix.line: (error, fix) for error, fix in reversed(single)}.values())
     return [group for group in (together, *([pair] for pair in single)) if group]
 
 
-def fixes_of(group: FixGroup) -> tuple[Fix, ...]:
+def list_fixes(group: FixGroup) -> tuple[Fix, ...]:
     return tuple(fix for _, fix in sorted(group, key=lambda pair: pair[1].start))
 
 

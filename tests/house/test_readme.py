@@ -72,3 +72,16 @@ def test_ci_runs_the_two_commands_as_they_stand() -> None:
         text=True,
     )
     assert read.stdout.splitlines() == commands
+
+
+def test_the_diffs_for_contributors_apply() -> None:
+    """What a diff in CONTRIBUTING.md leaves or takes away stands in the file that it changes."""
+    stray: list[str] = []
+    for diff in re.findall(r"```diff\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL):
+        lines: list[str] = []
+        for line in diff.splitlines():
+            if line.startswith("--- a/"):
+                lines = (ROOT / line.removeprefix("--- a/")).read_text().splitlines()
+            elif line[:1] in ("-", " ") and not line.startswith("--- ") and line[1:] not in lines:
+                stray.append(line)
+    assert stray == []

@@ -71,5 +71,7 @@ def test_depths_for_which_a_file_has_no_code_are_refused(backend: str) -> None:
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_heads_that_do_not_divide_the_channels_are_refused(backend: str) -> None:
     source = load(SPECS / "heads.yaml").source(backend)
-    assert re.search(r'if in_channels % (self\.)?heads:\s+raise ValueError\("in_channels must be divisible by', source)
+    assert re.search(
+        r'if in_channels % (self\.)?heads:\s+raise ValueError\("in_channels must be divisible by', source
+    )
     assert "16 % window" not in load(SPECS / "mask.yaml").source(backend)  # inputs may have other sizes
