@@ -53,7 +53,7 @@ class ChannelSizes:
         sizes = find_channel_sizes(class_spec)
         if not taken.isdisjoint((*sizes, *class_spec.derived)):
             sizes = {}
-        read = read_names(class_spec)
+        read = names_in_code(class_spec)
         given = {
             name
             for name in class_spec.params
@@ -130,7 +130,7 @@ def member_names(member: Member) -> set[str]:
     return found
 
 
-def read_names(class_spec: ClassSpec) -> set[str]:
+def names_in_code(class_spec: ClassSpec) -> set[str]:
     """Return the names that the code of a class reads anywhere."""
     code = [
         *(step.call for step in class_spec.steps),
@@ -170,13 +170,16 @@ def creates_in_build(class_spec: ClassSpec) -> bool:
     }
     names |= {name for flag in class_spec.flags.values() for name in list_read_names(flag)}
     names |= {name for guard in class_spec.guards for name in list_read_names(guard.condition)}
-    return reads_sizes(class_spec, names)
+    return needs_channels(class_spec, names)
 
 
-def reads_sizes(class_spec: ClassSpec, names: Iterable[str]) -> bool:
+def needs_channels(class_spec: ClassSpec, names: Iterable[str]) -> bool:
     """Return whether one of these names is a size that `build` reads, or computed from one."""
     return any(
         name in class_spec.built_sizes
-        or (name in class_spec.derived and reads_sizes(class_spec, list_read_names(class_spec.derived[name])))
+        or (
+            name in class_spec.derived
+            and needs_channels(class_spec, list_read_names(class_spec.derived[name]))
+        )
         for name in names
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from specbuild.backends.keras.channel_sizes import creates_in_build, member_names, reads_sizes
+from specbuild.backends.keras.channel_sizes import creates_in_build, member_names, needs_channels
 from specbuild.backends.keras.layers import (
     attribute_name,
     emit_layer,
@@ -39,8 +39,10 @@ def constructor_parts(class_spec: ClassSpec) -> CreationParts:
         freezing = freeze_layers(frozen_layers(class_spec, lambda step: f"self.{attribute_name(step)}"))
         created = [*create_layers(class_spec), *freezing, *create_conditions(class_spec)]
         return assemble_parts(class_spec, list(class_spec.derived), created)
-    early = [name for name in class_spec.derived if not reads_sizes(class_spec, [name])]
-    guards = tuple(g for g in class_spec.guards if not reads_sizes(class_spec, list_read_names(g.condition)))
+    early = [name for name in class_spec.derived if not needs_channels(class_spec, [name])]
+    guards = tuple(
+        g for g in class_spec.guards if not needs_channels(class_spec, list_read_names(g.condition))
+    )
     part = replace(class_spec, guards=guards)
     tables = [step.member for step in class_spec.steps if isinstance(step.member, ComputedTable)]
     read = {name for table in tables for name in member_names(table)} | {*call_parameters(class_spec)}
@@ -53,8 +55,8 @@ def build_parts(class_spec: ClassSpec) -> CreationParts | None:
     """Return what `build` does before it builds the layers; None if the constructor creates them."""
     if not creates_in_build(class_spec):
         return None
-    guards = tuple(g for g in class_spec.guards if reads_sizes(class_spec, list_read_names(g.condition)))
-    late = [name for name in class_spec.derived if reads_sizes(class_spec, [name])]
+    guards = tuple(g for g in class_spec.guards if needs_channels(class_spec, list_read_names(g.condition)))
+    late = [name for name in class_spec.derived if needs_channels(class_spec, [name])]
     created = [*create_layers(class_spec, tables=False), *create_conditions(class_spec)]
     parts = assemble_parts(replace(class_spec, guards=guards), list(class_spec.derived), created)
     parts.kept = [
