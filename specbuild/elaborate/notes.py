@@ -19,6 +19,7 @@ from specbuild.frontend.library import library_index
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.given_tables import find_stored_tables
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks, input_arguments, path_prefixes
+from specbuild.ir.prune import find_needed
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class SpecNote:
 
 
 def unused_step_notes(model: Block, pruned: Block) -> list[SpecNote]:
-    """Return a note for the steps that the pruned model lacks, one for each location in a spec."""
+    """Return a note for the steps that the pruned model lacks, one for each location in a spec.
+
+    None for the rest of a block of which a model reads only some outputs, or values inside: that is meant.
+    """
     notes: dict[Location, SpecNote] = {}
     visited: set[tuple[Block, Block]] = set()
 
@@ -43,10 +47,12 @@ def unused_step_notes(model: Block, pruned: Block) -> list[SpecNote]:
         if (block, pruned) in visited:
             return
         visited.add((block, pruned))
+        meant = find_needed_names(block) if path else set()
         unused = [
             node
             for node in block.nodes
-            if pruned.find_node(node.name) is None
+            if node.name not in meant
+            and pruned.find_node(node.name) is None
             and (node.reuses is None or pruned.find_node(node.reuses) is None)
             and not isinstance(node.op, Skip)
         ]
@@ -60,6 +66,12 @@ def unused_step_notes(model: Block, pruned: Block) -> list[SpecNote]:
 
     visit(model, pruned, ())
     return list(notes.values())
+
+
+def find_needed_names(block: Block) -> set[str]:
+    """Return the names of the steps that the outputs need which a block declares."""
+    outputs = [block.outputs[name] for name in block.declared_outputs if name in block.outputs]
+    return {node.name for node in find_needed(block, outputs).nodes}
 
 
 def describe_unused(unused: list[Node], pruned: Block, path: tuple[str, ...]) -> str:

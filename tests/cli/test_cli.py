@@ -164,6 +164,17 @@ def test_check_notes_what_is_odd_but_not_wrong(run: Run) -> None:
     assert "odd.yaml:22:3: note: the block Spare is not used\n" in done.err
 
 
+def test_check_says_nothing_of_the_rest_of_a_block_whose_inner_value_is_read(run: Run) -> None:
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4}}\nblocks:\n  Body:\n    steps:\n"
+        "      - {linear: {features: 3}, as: first}\n      - {linear: {features: 5}, from: x, as: lost}\n"
+        "      - {linear: {features: 2}, from: first, as: head}\n"
+        "steps:\n  - {Body: , as: body}\n  - {relu: , from: body.first}\n"
+    )
+    Path("net.yaml").write_text(text)
+    assert run("check", "net.yaml").err == "net.yaml:8:9: note: no output needs lost in body: not compiled\n"
+
+
 # -------------------------------------------------------------------------------------------------------- choices
 
 
