@@ -216,7 +216,10 @@ def list_unequal(x: TensorType, other: TensorType) -> Iterator[str]:
 def with_free_sizes(
     graph: Block, axes: Sequence[AxisOfInput], elaborate_at: ElaborateAt, count_trials: Callable[[int], None]
 ) -> tuple[Block, list[Resized]]:
-    """Return the model with what follows the sizes that can be any, and the model at other sizes."""
+    """Return the model with what follows the sizes that can be any, and the model at other sizes, each different."""
     by_axis = resize_model(graph, axes, elaborate_at, count_trials)
     free = find_free_sizes(graph, [other for others in by_axis for other in others])
-    return replace(graph, free_sizes=free), [others[0] for others in by_axis]
+    firsts: dict[frozenset[tuple[AxisOfInput, int]], Resized] = {}
+    for others in by_axis:
+        firsts.setdefault(frozenset(others[0].sizes.items()), others[0])
+    return replace(graph, free_sizes=free), [*firsts.values()]

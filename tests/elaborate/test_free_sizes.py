@@ -114,6 +114,10 @@ def test_sizes_that_must_be_equal_change_together() -> None:
         net(torch.zeros(2, 5, 4), torch.zeros(2, 1, 4))
 
 
+def test_sizes_that_change_together_are_tried_once() -> None:
+    assert [other.label for other in load(TIED).compilation.resized] == ["x.T: 32, y.T: 32"]
+
+
 @pytest.mark.parametrize(
     ("steps", "message", "line"),
     [
