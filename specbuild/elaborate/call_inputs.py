@@ -15,6 +15,7 @@ from specbuild.elaborate.references import (
 )
 from specbuild.frontend.block_inputs import find_list_input, list_optional
 from specbuild.frontend.document import StepDef
+from specbuild.frontend.names import is_list_reference
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Ref
 
@@ -94,7 +95,7 @@ def resolve_with_list(scope: BlockScope, step: StepDef, names: list[str], list_n
     """Return the inputs of a block with a list among them, which `from` gives in their order."""
     raw, at = step.sources, step.from_at
     others = [name for name in names if name != list_name]
-    if raw is None or (isinstance(raw, str) and not raw.endswith(".*")):
+    if raw is None or (isinstance(raw, str) and not is_list_reference(raw)):
         form = f"{{{others[0]}: ..., {list_name}: [a, b]}}" if others else "[a, b]"
         raise step.error("SB103", f"{step.kind} takes a list as {list_name}", f"write `from: {form}`")
     refs = resolve_list(scope, step, list_name, raw, at)
@@ -107,7 +108,7 @@ def resolve_with_list(scope: BlockScope, step: StepDef, names: list[str], list_n
 
 def resolve_list(scope: BlockScope, step: StepDef, name: str, raw: Any, at: SourceAddress) -> list[Ref]:
     """Return the values of a list: of each name in it, or of `name.*`. Raises SB103 for a list without values."""
-    if isinstance(raw, str) and raw.endswith(".*"):
+    if is_list_reference(raw):
         refs = resolve_references(scope, raw, at)
     elif isinstance(raw, list):
         refs = [ref for i, r in enumerate(raw) for ref in resolve_references(scope, r, at.child(i))]

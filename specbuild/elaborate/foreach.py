@@ -16,11 +16,11 @@ from specbuild.elaborate.references import resolve_references
 from specbuild.elaborate.values import evaluate_item, evaluate_text
 from specbuild.expressions import InputList, concrete
 from specbuild.frontend.document import StepDef
-from specbuild.frontend.names import check_name
+from specbuild.frontend.names import check_name, is_list_reference
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Ref
 
-PATH = re.compile(r"[A-Za-z]\w*(\.\w+)*(\.\*)?")
+PATH = re.compile(r"[A-Za-z]\w*(\.(\w+|\*))*")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_items(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:
     """Return the items of one list: a list of values and expressions, `name.*`, or an expression of a list."""
     if isinstance(raw, list):
         return [item for i, part in enumerate(raw) for item in read_item(scope, part, at.child(i))]
-    if isinstance(raw, str) and raw.endswith(".*"):
+    if is_list_reference(raw):
         return read_item(scope, raw, at)
     env = ExpressionEnv(scope)
     value = evaluate_text(raw, at, env) if isinstance(raw, str) else raw

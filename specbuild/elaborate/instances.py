@@ -28,7 +28,7 @@ from specbuild.expressions import InputList, OptionalInput, concrete, symbolic
 from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef, RawArgument, Spec, StepDef
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.names import check_name, to_snake_case
+from specbuild.frontend.names import check_name, is_list_reference, to_snake_case
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, BlockArgument, Node, Output, size_names
 from specbuild.ops.types import CHANNEL, TensorType
@@ -349,7 +349,7 @@ class BlockInstances:
 
 def check_single_output(scope: BlockScope, target: Any, at: SourceAddress) -> None:
     """Raise SB202 if an output names several values, `head.*`: each of them needs a name."""
-    if isinstance(target, str) and target.endswith(".*"):
+    if is_list_reference(target):
         refs = resolve_references(scope, target, at)
         each = ", ".join(ref.replace("@", ".") for ref in refs)
         raise at.error(

@@ -116,7 +116,7 @@ class NodeBuilder:
         attributes, inputs = list_attributes(cls), [spec.name for spec in cls.input_specs]
         for key in raw:
             if key not in attributes and key not in inputs:
-                known = [*(name for name in inputs if name != "x"), *attributes]
+                known = [*(inputs if len(inputs) > 1 else ()), *attributes]
                 hint = suggest_name(key, known, "its attributes are")
                 at = arguments[key].at if key in arguments else step.value_at.child(key)
                 name = step.written_kind or cls.name

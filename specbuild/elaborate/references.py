@@ -10,6 +10,7 @@ from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion, join_names, list_some, suggest_name
 from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
 from specbuild.frontend.document import StepDef
+from specbuild.frontend.names import is_list_reference
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node, Output, Ref, Skip, find_origin
 
@@ -69,18 +70,21 @@ def is_absent(scope: BlockScope, text: str) -> bool:
 def resolve_references(scope: BlockScope, text: Any, at: SourceAddress) -> list[Ref]:
     """Return the value that `text` names, or all values for `name.*`.
 
-    These are the values of the members of a repeat, of the outputs of a block, or of the parts of an op.
-    Raises SB202 if there are no such values.
+    These are the values of the members of a repeat, of the outputs of a block, or of the parts of an op;
+    `name.*.skip` is a value inside each of them. Raises SB202 if there are no such values.
     """
-    if not isinstance(text, str) or not text.endswith(".*"):
+    if not is_list_reference(text):
         return [resolve_input(scope, text, at)]
-    head = text[:-2]
+    head, _, inside = text.partition(".*")
     names = find_value_names(scope, head)
     if names is None:
         find_reference(scope, head, at)  # raises its own error if nothing has this name
         hint = f"write `{head}` for its value"
         raise at.error("SB202", f"{head} has one value, and no list of values", hint)
-    return [resolve_reference(scope, f"{head}.{name}", at) for name in names]
+    paths = [f"{head}.{name}{inside}" for name in names]
+    if is_list_reference(inside):
+        return [ref for path in paths for ref in resolve_references(scope, path, at)]
+    return [resolve_reference(scope, path, at) for path in paths]
 
 
 def find_value_names(scope: BlockScope, head: str) -> list[str] | None:
@@ -103,7 +107,7 @@ def find_value_names(scope: BlockScope, head: str) -> list[str] | None:
 def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     if not isinstance(text, str):
         raise at.error("SB102", "expected the name of a step or an input")
-    if text.endswith(".*"):
+    if is_list_reference(text):
         hint = "write it in the list of an op that takes any number of values, such as `concat` or `add`"
         raise at.error("SB202", f"{text} stands for several values", hint)
     visible = scope.find_visible(text)

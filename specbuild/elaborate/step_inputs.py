@@ -203,12 +203,13 @@ def resolve_op_inputs(
         raise step.error("SB102", f"{cls.name} does not take a list of inputs")
     if isinstance(step.sources, Mapping):
         check_input_names(step, cls, step.sources)
+    check_given_once(step, cls, raw)
     inputs: list[Ref | None] = []
     for index, spec in enumerate(cls.input_specs):
         resolve = resolve_optional if spec.optional else resolve_input
         if isinstance(step.sources, Mapping) and spec.name in step.sources:
             inputs.append(resolve(scope, step.sources[spec.name], step.from_at.child(spec.name)))
-        elif spec.name in raw and spec.name != "x":
+        elif spec.name in raw:
             inputs.append(resolve(scope, raw[spec.name], step.value_at.child(spec.name)))
         elif isinstance(step.sources, list) and index < len(step.sources):
             inputs.append(resolve(scope, step.sources[index], step.from_at.child(index)))
@@ -231,11 +232,30 @@ def resolve_op_inputs(
     return inputs
 
 
+def check_given_once(step: StepDef, cls: type[Op], raw: Mapping[str, Any]) -> None:
+    """Raise SB103 if the attributes of an op give one of its inputs, and `from` gives another value for it."""
+    names = [spec.name for spec in cls.input_specs]
+    if isinstance(step.sources, Mapping):
+        given = {name: (source, step.from_at.child(name)) for name, source in step.sources.items()}
+    elif isinstance(step.sources, list):
+        sources = zip(names, step.sources, strict=False)
+        given = {name: (source, step.from_at.child(i)) for i, (name, source) in enumerate(sources)}
+    else:
+        given = {} if step.sources is None else {names[0]: (step.sources, step.from_at)}
+    for name, (source, at) in given.items():
+        if name in raw and raw[name] != source:
+            message = f"{step.title} gets its input {name} twice: here, and as the attribute `{name}`"
+            raise at.error("SB103", message, "leave one of them out")
+
+
 def resolve_variadic_inputs(
     scope: BlockScope, step: StepDef, cls: type[Op], raw: Mapping[str, Any]
 ) -> list[Ref | None]:
     """Return the inputs of an op that takes any number of them, such as `add`."""
     first = cls.input_specs[0].name
+    if (isinstance(step.value, list) or first in raw) and step.sources is not None:
+        message = f"{step.title} gets its inputs twice: here, and as its value"
+        raise step.from_at.error("SB103", message, "leave one of them out")
     if isinstance(step.value, list):
         refs, at = step.value, step.value_at
     elif first in raw:

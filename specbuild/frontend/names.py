@@ -125,3 +125,8 @@ def check_class_name(name: str, at: SourceAddress, role: str, reserved: Sequence
 def to_snake_case(name: str) -> str:
     """Turn `ConvNorm` into `conv_norm`, and `MBConv` into `mb_conv`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def is_list_reference(text: object) -> bool:
+    """Return whether a text names several values: `stack.*`, or the same value in each of them, `stack.*.skip`."""
+    return isinstance(text, str) and (text.endswith(".*") or ".*." in text)

@@ -50,6 +50,58 @@ def test_all_members_of_a_repeat() -> None:
     assert torch.equal(block(x), block.last(torch.cat(values, dim=1)))
 
 
+def test_a_value_inside_each_member() -> None:
+    """The skip connections of WaveNet."""
+    spec = """\
+specbuild: 1
+model: M
+inputs: {sound: {T: 9, C: 4}}
+blocks:
+  Layer:
+    inputs: {x: [T, C]}
+    steps:
+      - linear: {features: x.C}
+        as: out
+      - linear: {features: 3}
+        as: skipped
+    outputs: {x: out, skip: skipped}
+steps:
+  - Layer:
+    repeat: 3
+    as: body
+  - add: [body.*.skip]
+    as: skips
+  - concat: [body.*.out]
+    as: joined
+outputs: {skips: skips, all: joined}
+"""
+    names: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile_source(build_graph(spec), "torch"), names)
+    net, x = names["M"]().double(), torch.randn(2, 9, 4, dtype=torch.float64)
+    given, skips, outs = x, [], []
+    for layer in net.body:
+        x = layer.out(x)
+        outs.append(x)
+        skips.append(layer.skipped(x))
+    found = net(given)
+    torch.testing.assert_close(found[0], sum(skips))
+    torch.testing.assert_close(found[1], torch.cat(outs, -1))
+
+
+def test_all_inputs_of_an_op_are_attributes_or_the_first_is_the_step_before() -> None:
+    head = "specbuild: 1\nmodel: M\ninputs: {e: {E: 6, C: 3}, at: {axes: {E: 6}, dtype: int32}}\nsteps:\n"
+    step = "- segment_reduce: {@index: at, over: E, axis: N, count: 4}\n"
+    codes = [
+        compile_source(build_graph(f"{head}- tanh\n- relu:\n  as: r\n{text}"), "torch").partition("\n")[2]
+        for text in (
+            step.replace("@", "x: r, "),
+            step.replace("@", ""),
+            step.replace("@", "") + "  from: r\n",
+        )
+    ]
+    assert codes[0] == codes[1] == codes[2]
+
+
 def test_a_repeat_without_members_adds_no_values() -> None:
     code = compile_source(build_graph(C2F, {"n": 0}), "torch")
     assert "torch.cat([a, b], dim=1)" in code

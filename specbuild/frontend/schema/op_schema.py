@@ -100,14 +100,14 @@ def op_value_schema(cls: type[Op], merging: bool = False) -> Schema:
 
 
 def input_schemas(cls: type[Op]) -> dict[str, Schema]:
-    """Return the inputs that can be given among the attributes: all except `x`, which only `from` gives."""
+    """Return the inputs that can be given among the attributes: all, if there are several."""
     return {
         spec.name: {
             **(REFERENCES if spec.variadic else {"type": "string"}),
             "description": complete_sentence(spec.doc or "an input"),
         }
         for spec in cls.input_specs
-        if spec.name != "x"
+        if len(cls.input_specs) > 1 or spec.variadic or spec.name != "x"
     }
 
 

@@ -6,16 +6,11 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from specbuild.compiler.pipeline import elaborate_model, open_spec
-from specbuild.diagnostics.errors import SpecError, SpecErrors
-from specbuild.ir.graph import Block
 from specbuild.ops import OPS
 from specbuild.parity.participants import runtime_names
-from tests.system.arguments.sweep import Trial, sweep
+from tests.system.random_specs.other_arguments import try_arguments
 from tests.system.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.system.random_specs.shrinking import smaller
 from tests.system.random_specs.structure import spec
@@ -64,20 +59,6 @@ def main() -> int:
         print(f"{outcome.name} made small: {small.told[:300]} -> {kept(small, given.failures / 'small')}")
     print(f"{time.process_time() - began:.0f} s in this process")
     return 1 if failed else 0
-
-
-def try_arguments(text: str, sample: int) -> list[Trial]:
-    """Arguments of the classes of a spec at other values, in PyTorch; none for a spec that is refused."""
-    spec, files = open_spec(text)
-
-    def elaborate_with(changed: Mapping[str, Any]) -> Block:
-        return elaborate_model(spec, files, changed).graph
-
-    try:
-        compilation = elaborate_model(spec, files)
-    except (SpecError, SpecErrors):
-        return []
-    return list(sweep(compilation, elaborate_with, "torch", sample=sample))
 
 
 def record(seed: int, outcomes: list[Outcome], unfit: Counter[str]) -> str:

@@ -229,7 +229,9 @@ def alternatives(scope: Scope) -> Value:
     if not scope.words:
         raise Unfit("no parameter to ask")
     x = need(scope, whole)
-    word, _ = scope.condition()
+    beside = {step["as"] for step in scope.steps if isinstance(step, dict) and "as" in step}
+    words = {word: n for word, n in scope.words.items() if word.partition(".")[0] not in beside}
+    word, _ = replace(scope, words=words).condition()
     name = scope.fresh()
     first, second = scope.random.sample(["tanh", "sigmoid", "softsign"], 2)
     given = named(scope, x)
@@ -242,6 +244,90 @@ def alternatives(scope: Scope) -> Value:
     return apply(scope, "stop_gradient", [found], {})
 
 
+def drawn_numbers(scope: Scope) -> Value:
+    """A table of random numbers that are always the same, multiplied."""
+    x = need(scope, lambda v: whole(v) and len(v.sizes) <= 3)
+    axes = dict(scope.random.sample(list(x.sizes.items()), scope.random.randint(1, len(x.sizes))))
+    kind, low = scope.random.choice([("signs", -1), ("uniform(-1, 1)", -1), ("uniform(0, 1)", 0)])
+    table = Value(None, TensorType(axes, batched=False), low, 1)
+    raw = {"axes": axes, "random": kind, "seed": scope.said(scope.random.choice([1, 2, 3]))}
+    return apply(scope, "multiply", [x, scope.add({"const": raw}, table, named=True)], {})
+
+
+def all_parts(scope: Scope) -> Value:
+    """The parts of a split, read all at once."""
+    x = need(scope, lambda v: whole(v) and any(n in (2, 3, 4, 6, 9) for n in v.sizes.values()))
+    over = scope.random.choice([axis for axis, n in x.sizes.items() if n in (2, 3, 4, 6, 9)])
+    count = scope.random.choice([n for n in (2, 3) if x.sizes[over] % n == 0])
+    size = x.sizes[over] // count
+    raw: Raw = {"split": {"over": over, "into": ["p", "q", "r"][:count], "keep": True}, "as": scope.fresh()}
+    read_input(scope, x, raw)
+    scope.steps.append(raw)
+    scope.room -= 1
+    scope.last = None
+    part = Value(None, TensorType({**x.sizes, over: size}), x.low, x.high)
+    if scope.chance(0.5):
+        return scope.add({"concat": {"of": [f"{raw['as']}.*"], "over": over}}, replace(part, type=x.type))
+    low, high = ranged("add", {}, [part] * count, part.type)
+    return scope.add({"add": [f"{raw['as']}.*"]}, replace(part, low=low, high=high))
+
+
+def from_nothing(scope: Scope) -> Value:
+    """A block without inputs, called for numbers that a value is multiplied by."""
+    x = need(scope, whole)
+    axes = dict(scope.random.sample(list(x.sizes.items()), 1))
+    kind = f"Table{len(scope.blocks)}"
+    [axis] = axes
+    table = scope.random.choice(
+        [{"weight": {"axes": axes, "init": "normal(0.02)"}}, {"const": {"axes": axes, "value": axis}}]
+    )
+    scope.blocks[kind] = {"inputs": {}, "steps": [table, "tanh"]}
+    scope.assumed[kind] = []
+    numbers = Value(None, TensorType(axes, batched=False), -1, 1)
+    return apply(scope, "multiply", [x, scope.add({kind: None}, numbers, named=True)], {})
+
+
+def chosen(scope: Scope) -> Value:
+    """A block with a parameter that is a step of the caller's choice, or none."""
+    x = need(scope, whole)
+    kind = f"Chosen{len(scope.blocks)}"
+    default = scope.random.choice(["none", "softsign"])
+    parameter = {"type": "block", "default": default}
+    after = {"use": "act", "when": scope.random.choice(["true", "x." + next(iter(x.sizes)) + " > 2"])}
+    scope.blocks[kind] = {
+        "params": {"act": parameter},
+        "inputs": {"x": list(x.sizes)},
+        "steps": ["tanh", {"use": "act", "as": "acted"}, *([after] if scope.chance(0.4) else []), "tanh"],
+    }
+    scope.assumed[kind] = []
+    found = Value(None, TensorType(x.sizes), -1, 1)
+    given = named(scope, x)
+    results = []
+    for _ in range(scope.random.choice([1, 2])):
+        act = scope.random.choice([{}, {"act": "sigmoid"}, {"act": "none"}, {"act": {"scale": {"by": 0.5}}}])
+        results.append(scope.add({kind: act or None, "from": given}, found, named=True))
+    return apply(scope, "add", results, {}) if len(results) > 1 else results[0]
+
+
+def masked_tokens(scope: Scope) -> Value:
+    """Attention of tokens to themselves, of which a mask leaves out some, and a size that is checked."""
+    x = need(scope, lambda v: whole(v) and CHANNEL in v.sizes and len(v.sizes) > 1 and v.most < 50)
+    over = scope.random.choice([axis for axis in x.sizes if axis != CHANNEL])
+    axes = {over: x.sizes[over]}
+    mask = scope.declared(TensorType(axes, "bool")) if scope.chance(0.5) else None
+    if mask is None:
+        table = Value(None, TensorType(axes, "bool", batched=False))
+        mask = scope.add(
+            {"const": {"axes": axes, "value": f"{over} != 1", "dtype": "bool"}}, table, named=True
+        )
+    name = named(scope, x)
+    scope.read.add(mask.name or "")
+    keys = scope.axis(x)
+    raw = {"query": name, "key": name, "value": name, "mask": mask.name, "over": over, "keys": keys}
+    step = {"attention": raw, "expect": {over: x.sizes[over]}}
+    return scope.add(step, Value(None, TensorType(x.sizes), min(x.low, 0), max(x.high, 0)))
+
+
 CONSTRUCTS: list[tuple[float, Callable[[Scope], Any]]] = [
     (0.8, side_by_side),
     (0.6, chained),
@@ -250,4 +336,9 @@ CONSTRUCTS: list[tuple[float, Callable[[Scope], Any]]] = [
     (0.4, numbers),
     (0.8, sized),
     (0.4, alternatives),
+    (0.3, drawn_numbers),
+    (0.4, all_parts),
+    (0.3, from_nothing),
+    (0.4, chosen),
+    (0.4, masked_tokens),
 ]
