@@ -30,10 +30,13 @@ def randomise(model: nn.Module, images: torch.Tensor, seed: int = 0) -> None:
                 scale = module in norms and name == "weight"
                 fan_in = int(np.prod(parameter.shape[1:])) if parameter.ndim > 1 else 0
                 parameter.copy_(torch.as_tensor(drawn(tuple(parameter.shape), fan_in, scale, random)))
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
 
-                def measure(module: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
-                    moments = inputs[0].mean((0, 2, 3)).numpy(), inputs[0].var((0, 2, 3)).numpy()
+                def measure(
+                    module: nn.BatchNorm2d | nn.BatchNorm3d, inputs: tuple[torch.Tensor, ...]
+                ) -> None:
+                    others = [0, *range(2, inputs[0].ndim)]
+                    moments = inputs[0].mean(others).numpy(), inputs[0].var(others).numpy()
                     new = statistics(*moments, module.weight.detach().numpy(), module.eps, random)
                     for tensor, value in zip(
                         (module.running_mean, module.running_var, module.weight), new, strict=True

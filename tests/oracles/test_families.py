@@ -17,8 +17,8 @@ from specbuild.compiler.pipeline import build_graph
 from specbuild.ir.cost import model_cost
 from specbuild.weights.published_names import convert_published_weights
 from tests.lazy_modules import lazy_module
-from tests.oracles.carried import BACKBONES, TOLERANCE, apart
-from tests.oracles.randomised import randomise
+from tests.oracles.carried import BACKBONES, TOLERANCE
+from tests.oracles.randomised import difference, randomise
 
 models = lazy_module("torchvision.models")
 timm = lazy_module("timm")
@@ -41,6 +41,7 @@ TORCHVISION = {
     "shufflenet_v2": [f"shufflenet_v2_x{w}" for w in ("0_5", "1_0", "1_5", "2_0")],
     "squeezenet": ["squeezenet1_0", "squeezenet1_1"],
     "vgg": [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")],
+    "video_resnet": ["mc3_18", "r2plus1d_18", "r3d_18"],
     "vit": ["vit_h_14"],
 }
 VARIANTS = [(file, name) for file, names in TORCHVISION.items() for name in names]
@@ -49,6 +50,24 @@ TIMM = {
     "convnext_v2": [
         f"convnextv2_{w}" for w in ("atto", "femto", "pico", "nano", "tiny", "base", "large", "huge")
     ],
+    "cait": [
+        f"cait_{w}"
+        for w in ("xxs24_224", "xxs36_224", "xs24_384", "s24_224", "s36_384", "m36_384", "m48_448")
+    ],
+    "deit": [f"deit_{w}{d}_patch16_224" for w in ("tiny", "small", "base") for d in ("", "_distilled")]
+    + [
+        f"deit3_{w}_224"
+        for w in ("small_patch16", "medium_patch16", "base_patch16", "large_patch16", "huge_patch14")
+    ],
+    "hrnet": [
+        "hrnet_w18_small",
+        "hrnet_w18_small_v2",
+        *(f"hrnet_w{w}" for w in (18, 30, 32, 40, 44, 48, 64)),
+    ],
+    "mobileone": [f"mobileone_s{i}" for i in range(5)],
+    "pvt_v2": [f"pvt_v2_b{i}" for i in range(6)],
+    "resnest": [f"resnest{w}" for w in ("14d", "26d", "50d", "101e", "200e", "269e")],
+    "vovnet": ["vovnet39a", "vovnet57a"] + [f"ese_vovnet{w}" for w in ("19b_slim", "39b", "57b", "99b")],
     "gmlp": ["gmlp_ti16_224", "gmlp_s16_224", "gmlp_b16_224"],
     "mlp_mixer": [f"mixer_{w}_224" for w in ("s32", "s16", "b32", "b16", "l32", "l16")],
     "poolformer": [f"poolformer_{w}" for w in ("s12", "s24", "s36", "m36", "m48")],
@@ -198,13 +217,26 @@ def make_pool_former() -> nn.Module:
     )
 
 
+def make_video(factorized: bool, *frames: int) -> nn.Module:
+    video = models.video.resnet
+    makers = {3: video.Conv3DSimple, 1: video.Conv3DNoTemporal, 2: video.Conv2Plus1D}
+    stem = video.R2Plus1dStem if factorized else video.BasicStem
+    net = video.VideoResNet(video.BasicBlock, [makers[n] for n in frames], [1, 1, 1, 2], stem, 7)
+    assert isinstance(net, nn.Module)
+    return net
+
+
 SEVEN = {"classes": 7}
 SIZES = {
     "inception_v3": (123, 150),
     "maxvit": (64, 64),
-    **dict.fromkeys(("mlp_mixer", "gmlp", "resmlp"), (32, 32)),
+    **dict.fromkeys(("mlp_mixer", "gmlp", "resmlp", "cait", "deit"), (32, 32)),
+    "hrnet": (64, 96),
+    "mobileone": (33, 47),
+    "video_resnet": (32, 48),
 }
 SQUARE = {"height": 64, "width": 64}
+SMALL_IMAGE = {"height": 32, "width": 32}
 TOKENS = {"height": 32, "width": 32, "patch": 8}
 Case = tuple[str, str | None, str, Mapping[str, Any], Callable[[], nn.Module]]
 CASES: dict[str, Case] = {
@@ -328,6 +360,64 @@ CASES: dict[str, Case] = {
         },
         lambda: models.MaxVit((64, 64), 8, 2, [8, 12, 16, 24], [1, 2, 1, 1], 4, 0.2, num_classes=7).double(),
     ),
+    "timm_cait": (
+        "cait",
+        None,
+        "timm",
+        {**SMALL_IMAGE, "depth": 2, "features": 24, **SEVEN},
+        make_timm("cait_xxs24_224", img_size=32, depth=2, embed_dim=24),
+    ),
+    "timm_deit_distilled": (
+        "deit",
+        "deit_tiny_distilled_patch16_224",
+        "timm",
+        {**SMALL_IMAGE, "depth": 2, "features": 24, **SEVEN},
+        make_timm("deit_tiny_distilled_patch16_224", img_size=32, depth=2, embed_dim=24),
+    ),
+    "timm_deit3": (
+        "deit",
+        "deit3_small_patch16_224",
+        "timm",
+        {**SMALL_IMAGE, "depth": 2, "features": 24, **SEVEN},
+        make_timm("deit3_small_patch16_224", img_size=32, depth=2, embed_dim=24),
+    ),
+    "timm_hrnet": ("hrnet", "hrnet_w18_small", "timm", SEVEN, make_timm("hrnet_w18_small")),
+    "timm_mobileone_s0": ("mobileone", "mobileone_s0", "timm", SEVEN, make_timm("mobileone_s0")),
+    "timm_pvt_v2": (
+        "pvt_v2",
+        None,
+        "timm",
+        {"depths": [1, 2, 1, 1], **SEVEN},
+        make_timm("pvt_v2_b0", depths=(1, 2, 1, 1)),
+    ),
+    "timm_resnest": (
+        "resnest",
+        None,
+        "timm",
+        {"depths": [1, 2, 1, 1], **SEVEN},
+        make_timm("resnest14d", layers=[1, 2, 1, 1]),
+    ),
+    "timm_vovnet": (
+        "vovnet",
+        "ese_vovnet19b_slim",
+        "timm",
+        {"depths": [1, 2, 1, 1], **SEVEN},
+        make_timm("ese_vovnet19b_slim", block_per_stage=[1, 2, 1, 1]),
+    ),
+    "mc3_18": (
+        "video_resnet",
+        "mc3_18",
+        "torchvision",
+        {"depths": [1, 1, 1, 2], **SEVEN},
+        lambda: make_video(False, 3, 1, 1, 1),
+    ),
+    "r2plus1d_18": (
+        "video_resnet",
+        "r2plus1d_18",
+        "torchvision",
+        {"depths": [1, 1, 1, 2], **SEVEN},
+        lambda: make_video(True, 2, 2, 2, 2),
+    ),
     "timm_efficientnet_b0": ("efficientnet", None, "timm", SEVEN, make_timm("efficientnet_b0")),
     "timm_regnetx_002": (
         "regnet",
@@ -411,9 +501,11 @@ def test_same_outputs(name: str) -> None:
     theirs = make_reference()
     spec = load(BACKBONES / f"{file}.yaml", variant, **parameters)
     height, width = SIZES.get(file, (97, 131))
-    randomise(theirs, torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(height)))
+    frames = [5] if file == "video_resnet" else []
+    images = torch.randn(2, 3, *frames, height, width, generator=torch.Generator().manual_seed(height))
+    randomise(theirs, images)
     entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
     state = convert_published_weights(spec.graph, naming, entries)
     ours = spec.build("torch")
     ours.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()}, strict=True)
-    assert apart(theirs.eval(), ours.eval(), height, width) < TOLERANCE
+    assert difference(theirs.eval()(images), ours.eval()(images)) < TOLERANCE

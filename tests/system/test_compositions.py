@@ -32,6 +32,11 @@ BACKBONES: dict[str, tuple[str, tuple[str, str, str, str]]] = {
     "poolformer": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
     "res2net": ("{depths: [1, 1, 1, 1]}", ("layer1", "layer2", "layer3", "layer4")),
     "repvgg": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
+    "hrnet": ("{variant: hrnet_w18_small}", ("stage4.x0", "stage4.x1", "stage4.x2", "stage4.x3")),
+    "mobileone": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
+    "pvt_v2": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
+    "resnest": ("{depths: [1, 1, 1, 1]}", ("layer1", "layer2", "layer3", "layer4")),
+    "vovnet": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
     "swin": ("{depths: [1, 1, 1, 1], height: 128, width: 128}", ("stage1", "stage2", "stage3", "stage4")),
 }
 NECKS = {
