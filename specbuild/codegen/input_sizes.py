@@ -63,7 +63,9 @@ class InputSizeReader:
 
     def replace_names(self, expr: Expr, found: dict[str, None]) -> Expr:
         """Replace the names of sizes by values; adds the keys of these values to `found`."""
-        name = expr.text if isinstance(expr, Name) else self.shapes.get(expr, "")
+        name = expr.text if isinstance(expr, Name) else ""
+        if isinstance(expr, Index):
+            name = self.shapes.get(expr, "")
         self.reads_varying |= name in self.varying
         if name in self.step_sizes:
             source, dim = self.step_sizes[name]

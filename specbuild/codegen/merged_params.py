@@ -174,20 +174,25 @@ class MergedParams:
                 self.mark_used(derived[name])
         return dict(reversed(derived.items()))
 
+    @cached_property
+    def symbolic_envs(self) -> list[dict[str, Any]]:
+        """What the default of a parameter can read in each instance: the parameters under their names, and sizes."""
+        return [
+            {p: symbolic(concrete(value), p) for p, value in value_params(lowered.block).items()}
+            | {i: x.sizes for i, x in lowered.block.inputs.items()}
+            for lowered in self.group
+        ]
+
     def default_expression(self, name: str, default: str) -> Expression | None:
         """Return the default as an expression over other parameters.
 
         None if an instance has another value.
         """
         expression = None
-        for lowered in self.group:
+        for lowered, env in zip(self.group, self.symbolic_envs, strict=True):
             params = lowered.block.params
             if isinstance(params[name], str):
                 return None
-            env: dict[str, Any] = {
-                p: symbolic(concrete(value), p) for p, value in value_params(lowered.block).items()
-            }
-            env |= {i: x.sizes for i, x in lowered.block.inputs.items()}
             try:
                 if evaluate_expression(default, env) != params[name]:
                     return None

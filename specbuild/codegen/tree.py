@@ -370,9 +370,10 @@ def code_field_names(kind: type) -> tuple[str, ...]:
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:
     """Yield an expression and all expressions inside it, in pre-order."""
-    yield expr
-    for part in child_expressions(expr):
-        yield from walk_expression(part)
+    waiting = [expr]
+    while waiting:
+        yield (expr := waiting.pop())
+        waiting += reversed(tuple(child_expressions(expr)))
 
 
 def list_read_names(expr: Expr) -> Iterator[str]:

@@ -35,7 +35,10 @@ DONE = {
     + "".join(f"  p{i}: {i + 1}\n" for i in range(9_000))
     + "steps:\n"
     + "".join(f"  - linear: {{features: p{i}}}\n" for i in range(0, 9_000, 9)),
-    "blocks": different_blocks(1_400),
+    "defaults": "params:\n  p0: 1\n"
+    + "".join(f"  p{i + 1}: p{i} + 1\n" for i in range(1_500))
+    + "steps: [linear: {features: p1500}]\n",
+    "blocks": different_blocks(950),
     "tables": "steps:\n"
     + "".join(
         f"  - const: {{axes: {{C: 8}}, value: C}}\n    as: c{i}\n  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
@@ -45,7 +48,7 @@ DONE = {
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
 OVER_A_LIMIT = {
-    "blocks": ("SB502", different_blocks(1_501)),
+    "blocks": ("SB502", different_blocks(1_001)),
     "sums": (
         "SB502",
         f"params: {{a: [{LONG}]}}\nsteps:\n  - {{linear: {{features: sum(a) // sum(a) * 8}}, repeat: 9000}}\n",
