@@ -24,12 +24,15 @@ from specbuild.frontend.source import Source  # noqa: E402
 from specbuild.ir.cost import model_cost  # noqa: E402
 from specbuild.summary import format_quantity  # noqa: E402
 
-BACKBONES = ROOT / "specbuild" / "library" / "backbones"
+LIBRARY = ROOT / "specbuild" / "library"
+BACKBONES = LIBRARY / "backbones"
 
 
-def variants() -> Iterator[tuple[Path, str]]:
-    for path in sorted(BACKBONES.glob("*.yaml")):
-        for variant in Source.read(path, path.name).data.get("variants", {}):
+def variants() -> Iterator[tuple[Path, str | None]]:
+    """Every variant of every model; of a model without variants, itself."""
+    for path in [*sorted(BACKBONES.glob("*.yaml")), *sorted((LIBRARY / "models").glob("*.yaml"))]:
+        found = Source.read(path, path.name).data.get("variants", {})
+        for variant in found or [None]:
             yield path, variant
 
 
@@ -38,7 +41,7 @@ def print_counts() -> None:
     for path, variant in variants():
         cost = model_cost(build_graph(path, variant=variant))
         print(
-            f"| `{path.stem}` | `{variant}` | {cost.parameters:,} | {format_quantity(cost.macs)} |",
+            f"| `{path.stem}` | `{variant or path.stem}` | {cost.parameters:,} | {format_quantity(cost.macs)} |",
             flush=True,
         )
 
