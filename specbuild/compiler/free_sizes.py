@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.axis_sources import AxisOfInput
-from specbuild.ir.fixed_sizes import find_fixed_sizes
+from specbuild.ir.fixed_sizes import find_equal_sizes, find_fixed_sizes
 from specbuild.ir.graph import Block, FreeSizes, Group, Node, Ref, Skip, runtime_sizes
 from specbuild.ops.base import Op
 from specbuild.ops.table import Weight
@@ -115,6 +115,10 @@ def find_free_sizes(graph: Block, others: Sequence[Resized]) -> FreeSizes:
         for name, axis in find_fixed_sizes(block):
             if (name, axis) in axes:
                 raise refuse_fixed(block, name, axis)
+    for pair in find_equal_sizes(graph).items():
+        fixed = [source for source in pair if source not in free[graph]]
+        if len(fixed) == 1:
+            raise refuse_unequal(graph, *fixed, *(source for source in pair if source not in fixed))
     return FreeSizes(frozenset(free.pop(graph)), {block: frozenset(axes) for block, axes in free.items()})
 
 
@@ -133,6 +137,13 @@ def refuse_fixed(block: Block, name: str, axis: str) -> SpecError:
     message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
     hint = "read sizes from inputs, or from steps that an output needs, not from inside a block"
     return block.at.child("inputs", name).error("SB408", message, hint)
+
+
+def refuse_unequal(graph: Block, fixed: AxisOfInput, free: AxisOfInput) -> SpecError:
+    """Return the error of an axis that can be any, and must be as long as one that is a number."""
+    message = f"{free[1]} of {free[0]} can be any, but {fixed[1]} of {fixed[0]}, which must be equal, is {size_at(graph, fixed)}"
+    hint = "write `any` for both, or the same number"
+    return graph.at.child("inputs", free[0]).error("SB408", message, hint)
 
 
 @dataclass

@@ -18,7 +18,7 @@ class LocalResponseNormalization(layers.Layer):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def call(self, x):
-        channels = x.shape[-1]
+        channels = ops.shape(x)[-1]
         sides = (self.size // 2, (self.size - 1) // 2)
         squares = ops.pad(ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [sides])
         total = sum(squares[..., i : i + channels] for i in range(self.size))
