@@ -19,6 +19,7 @@ FOUND = sorted((Path(__file__).with_name("random_specs") / "found").glob("*.yaml
 SAME = 140  # specs: one for each op of the table, and more
 # SPECBUILD_SEED asks for new ones. Without it, the tests pass or fail by the code alone.
 NEW = 80 if os.environ.get("SPECBUILD_SEED") else 8
+CONSTRUCTS = NEW  # specs that draw every construct of the language too
 SEED = int(os.environ.get("SPECBUILD_SEED") or 2)
 
 
@@ -31,6 +32,7 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     if any(item.originalname in ("test_both_backends_agree", "test_every_op_is_seen") for item in items):
         specs += [(f"same{n}", spec(1, n).data) for n in range(SAME)]
         specs += [(f"new{n}", spec(SEED, n).data) for n in range(NEW)]
+        specs += [(f"made{n}", spec(SEED + 1, n, True).data) for n in range(CONSTRUCTS)]
     return {outcome.name: outcome for outcome in run(specs)}
 
 
@@ -48,7 +50,7 @@ def test_found_before(path: Path, outcomes: dict[str, Outcome]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "seed"), [("same", 1), ("new", SEED)], ids=["same", "new"])
+@pytest.mark.parametrize(("name", "seed"), [("same", 1), ("new", SEED), ("made", SEED + 1)])
 def test_both_backends_agree(name: str, seed: int, outcomes: dict[str, Outcome]) -> None:
     found = [o for o in outcomes.values() if o.name.startswith(name) and o.name[-1].isdigit()]
     failed = [o for o in found if o.failed]
