@@ -19,7 +19,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,10 @@ class LocalWorker:
 # ------------------------------------------------------------------------------------------- one model
 
 
-def import_source(source: str, folder: Path | None) -> dict[str, Any]:
-    """Return what became of one model: the report, or the reasons of the refusal."""
+def import_source(
+    source: str, folder: Path | None, tell: Callable[[Any], None], proves: bool
+) -> dict[str, Any]:
+    """Return what became of one model: the report, or the reasons of the refusal. Tells how far it came before the proof."""
     begin = time.perf_counter()
     record: dict[str, Any] = {"source": source}
     try:
@@ -80,9 +82,10 @@ def import_source(source: str, folder: Path | None) -> dict[str, Any]:
         if folder is not None:
             (folder / f"{source.replace(':', '_')}.yaml").write_text(imported.text, encoding="utf-8")
         load(imported.text).source("keras")
-        record["compiled"] = True
-        proof: Proof = prove_import(imported, worker)
-        record |= report_record(source, imported, [proof])
+        record |= {"compiled": True, "lines": imported.text.count("\n"), "strict": imported.key_map.is_strict}
+        tell(record)
+        proofs: list[Proof] = [prove_import(imported, worker)] if proves else []
+        record |= report_record(source, imported, proofs)
     except (SpecError, SpecErrors) as error:
         errors = error.errors if isinstance(error, SpecErrors) else [error]
         record["reasons"] = [[e.code, e.message] for e in errors]
@@ -124,7 +127,7 @@ def list_sizes(source: str) -> list[list[int]]:
     return [*smaller, own]
 
 
-def run_apart(source: str, seconds: int, megabytes: int, folder: Path | None) -> dict[str, Any]:
+def run_apart(source: str, seconds: int, megabytes: int, folder: Path | None, proves: bool) -> dict[str, Any]:
     """Import a model in a process of its own; return its record, or that it was stopped."""
     reader, writer = os.pipe()
     process = os.fork()
@@ -132,21 +135,24 @@ def run_apart(source: str, seconds: int, megabytes: int, folder: Path | None) ->
         os.close(reader)
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-        text = json.dumps(import_source(source, folder))
         with os.fdopen(writer, "w", encoding="utf-8") as stream:
-            stream.write(text)
+
+            def tell(record: dict[str, Any]) -> None:
+                print(json.dumps(record), file=stream, flush=True)
+
+            tell(import_source(source, folder, tell, proves))
         os._exit(0)
     os.close(writer)
     begin = time.perf_counter()
     with os.fdopen(reader, encoding="utf-8") as stream:
-        text = stream.read()
+        told = [json.loads(line) for line in stream]
     status = os.waitpid(process, 0)[1]
-    if text:
-        return dict(json.loads(text))
+    if status == 0 and told:
+        return dict(told[-1])
     by = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else "an error"
     reason = f"stopped by {by} (limits: {seconds} s, {megabytes} MB)"
     return {
-        "source": source,
+        **(told[-1] if told else {"source": source}),
         "reasons": [["limit", reason]],
         "seconds": round(time.perf_counter() - begin, 1),
     }
@@ -248,7 +254,9 @@ def mark(value: Any) -> str:
 
 def describe_reason(record: dict[str, Any]) -> str:
     reasons = record.get("reasons", [])
-    if not reasons and not record.get("proof", {}).get("equal"):
+    if not reasons and not record.get("proof"):
+        return "not proved"
+    if not reasons and not record["proof"].get("equal"):
         proof = record.get("proof", {})
         worst = max(proof.get("differences", {}).items(), key=lambda item: item[1], default=("", 0))
         text = (
@@ -273,6 +281,9 @@ def main(texts: Sequence[str]) -> None:
     parser.add_argument("--specs", type=Path, help="a folder for the specs")
     parser.add_argument("--shard", default="0/1")
     parser.add_argument("--seconds", type=int, default=600, help="of the processor, for each model")
+    parser.add_argument(
+        "--no-proof", dest="prove", action="store_false", help="only compile for both backends"
+    )
     parser.add_argument("--megabytes", type=int, default=12_000)
     arguments = parser.parse_args(texts)
     if arguments.table is not None:
@@ -286,7 +297,7 @@ def main(texts: Sequence[str]) -> None:
     call_with_operators(lambda: (__import__("timm"), __import__("torchvision")))
     __import__("torch").set_num_threads(1)
     for source in read_sources(arguments):
-        record = run_apart(source, arguments.seconds, arguments.megabytes, arguments.specs)
+        record = run_apart(source, arguments.seconds, arguments.megabytes, arguments.specs, arguments.prove)
         with arguments.out.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
         print(f"{source}: {describe_reason(record) or 'equal'} ({record['seconds']} s)", flush=True)

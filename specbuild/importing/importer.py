@@ -16,7 +16,7 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.aligning import Mismatch
 from specbuild.importing.key_rules import KeyMap, build_key_map
 from specbuild.importing.lowering import TraceLowering
-from specbuild.importing.named_values import NamedValue, Unsupported
+from specbuild.importing.named_values import Landmark, NamedValue, Unsupported
 from specbuild.importing.plans import Plans
 from specbuild.importing.reader import ModelReader
 from specbuild.importing.request import ImportRequest, describe_values
@@ -48,6 +48,7 @@ class ImportedModel:
     plans: Plans
     key_map: KeyMap
     outputs: Sequence[NamedValue]
+    landmarks: Sequence[Landmark]  # traced values that steps of the spec compute, if none has been rewritten
     single_samples: list[str] = field(default_factory=list)
     refuted: list[str] = field(default_factory=list)  # expressions that the second capture refuses
     unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
@@ -189,13 +190,14 @@ def import_trace(
         if key_map.lines and not key_map.is_long:
             text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
             model = load(text)
-        reports, outputs = list_reports(planned.plans), lowered[0].outputs
-        imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, reports)
+        outputs, landmarks = lowered[0].outputs, lowered[0].landmarks
+        imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, landmarks)
+        imported.single_samples = list_reports(planned.plans)
         imported.unfinished = unfinished
         imported.input_dims = {name: list(axes[name]) for name in trace.inputs}
         imported.refuted, imported.unexplained = planned.lifted.refuted, planned.lifted.unexplained
         if second is not None and not imported.unexplained:
-            imported.second = vary_model(imported, second[0], planned, lowered[1].outputs)
+            imported.second = vary_model(imported, second[0], planned, lowered[1])
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     except Mismatch:
@@ -215,7 +217,7 @@ def lower_trace(
     if lowering.refusals:
         raise join_refusals([*lowering.unfinished, *lowering.refusals])
     try:
-        lowering.outputs = [lowering.low.resolve(value) for value in lowering.outputs]
+        lowering.resolve_names()
         tidy_model(instance, lowering.low.names, reader.handler_table.patterns)
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
@@ -228,7 +230,7 @@ def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> 
 
 
 def vary_model(
-    imported: ImportedModel, trace: Trace, planned: PlannedModel, outputs: Sequence[NamedValue]
+    imported: ImportedModel, trace: Trace, planned: PlannedModel, lowering: TraceLowering
 ) -> ImportedModel | None:
     """Return the spec with the arguments of the second capture; None, with the reason noted, if it takes no such ones."""
     values = planned.lifted.list_values(1)
@@ -247,7 +249,8 @@ def vary_model(
         trace=trace,
         plans=plans,
         key_map=key_map,
-        outputs=outputs,
+        outputs=lowering.outputs,
+        landmarks=lowering.landmarks,
         values=values,
         single_samples=[],
         refuted=[],

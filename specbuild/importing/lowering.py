@@ -15,6 +15,7 @@ from specbuild.importing.named_values import (
     BATCH,
     BlockInput,
     Instance,
+    Landmark,
     NamedValue,
     Step,
     Unsupported,
@@ -66,6 +67,7 @@ class TraceLowering:
         self.unknown: set[int] = set()  # values that follow from a refused call
         self.inlined: set[str] = set()  # paths of modules that became a few steps
         self.outputs: list[NamedValue] = []  # of the model
+        self.landmarks: list[Landmark] = []  # the results of functions, in the order of the calls
         self.model = Instance(trace.root, trace.root.class_name, [], [], [])
 
     def run(self) -> Instance:
@@ -90,6 +92,11 @@ class TraceLowering:
         instance.outputs = [value.source for value in self.outputs]
         self.model = instance
         return instance
+
+    def resolve_names(self) -> None:
+        """Give the outputs and landmarks the names of axes that have been found."""
+        self.outputs = [self.low.resolve(value) for value in self.outputs]
+        self.landmarks = [replace(mark, value=self.low.resolve(mark.value)) for mark in self.landmarks]
 
     def settle_output(self, value: NamedValue) -> NamedValue:
         """Remove axes of one position that the model merges with the batch at its end."""
@@ -187,6 +194,7 @@ class TraceLowering:
                     code="SB964",
                 )
             self.low.values[number] = value
+            self.landmarks.append(Landmark(number, value, call.line or call.path))
 
     def lower_module(self, call: ModuleCall) -> None:
         if not call.body:  # it gives what it was given

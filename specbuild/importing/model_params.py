@@ -277,8 +277,8 @@ def is_simple_ratio(value: int, size: int, key: str) -> bool:
     """Return whether a number is a usual multiple of a size, or a usual part of it where it counts channels."""
     if value > size:
         return value % size == 0 and value // size in FACTORS
-    is_part = size % value == 0 and size // value in FEW
-    return is_part and value >= MIN_SIZE and key in ("channels", "features")
+    is_part = value >= MIN_SIZE and size % value == 0 and size // value in FEW
+    return is_part and key in ("channels", "features")
 
 
 def channel_counts(key: str, value: Any) -> list[int]:

@@ -114,3 +114,12 @@ class NamedValue:
     def with_dims(self, dims: list[Dim] | tuple[Dim, ...]) -> NamedValue:
         """Return the same value of the spec, read in another order."""
         return NamedValue(self.source, self.axes, tuple(dims), self.dtype)
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A traced value, by its number, and what it has become: both models compute it. `line` is that of the author's code."""
+
+    number: int
+    value: NamedValue
+    line: str

@@ -89,6 +89,7 @@ def describe_proof(proof: Proof) -> list[str]:
     if not proof.is_equal:
         kind, (_, place) = max(proof.differences.items(), key=lambda item: item[1][0])
         lines.append(f"the largest difference: {kind} of {place}")
+        lines += [proof.first.describe()] if proof.first is not None else []
     return lines
 
 
@@ -125,4 +126,5 @@ def proof_record(proof: Proof) -> dict[str, Any]:
         "larger_image": proof.image,
         "training": proof.training,
         "rounding": proof.rounding,
+        **({"first_difference": vars(proof.first)} if proof.first is not None else {}),
     }

@@ -51,6 +51,11 @@ def test_the_proof_finds_another_model(cbam: ImportedModel, worker: WorkerProces
     finally:
         cbam.model = model
     assert not proof.is_equal and proof.differences["output"][0] > 1e-3
+    assert proof.first is not None and proof.first.kind == "value"
+    first = cbam.text.splitlines()[proof.first.spec_line - 1]
+    assert first.strip() == "- sigmoid"  # the line that was changed
+    code, number = proof.first.source_line.rsplit(":", 1)
+    assert "sigmoid" in Path(code).read_text(encoding="utf-8").splitlines()[int(number) - 1]
 
 
 def test_the_proof_counts_parameters(cbam: ImportedModel, worker: WorkerProcess) -> None:

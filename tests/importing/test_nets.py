@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.importing.first_difference import pair_steps
 from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
+from specbuild.ir.graph import Skip, walk_ops
 from specbuild.runtimes.worker_jobs import RefusedJob
 from tests.importing import nets
 from tests.importing.compared import import_live, largest_difference
@@ -56,6 +58,11 @@ def test_outputs_gradients_and_weights_are_those_of_the_original(name: str) -> N
     imported = import_live(model, inputs, name, watch)
     assert largest_difference(imported, model, list(inputs.values())) < 1e-13
     assert imported.key_map.is_strict == (name in STRICT)
+    graph = imported.model.graph
+    first_uses = {
+        path for path, node, _ in walk_ops(graph) if node.reuses is None and not isinstance(node.op, Skip)
+    }
+    assert first_uses <= pair_steps(imported.plans, graph).keys()  # where a difference would be told
 
 
 def test_cbam_has_the_words_of_its_author() -> None:

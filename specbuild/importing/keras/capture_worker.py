@@ -18,7 +18,7 @@ from keras import tree
 
 from specbuild.importing.keras.config import resize_config
 from specbuild.importing.keras.reader import READER
-from specbuild.importing.keras.recorder_worker import graph_of, published_variables, record_model
+from specbuild.importing.keras.recorder_worker import copy_values, graph_of, published_variables, record_model
 from specbuild.runtimes.hdf5_files import extract_member, iterate_datasets, load_array
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, open_worker
@@ -167,6 +167,9 @@ class OriginalJob(BackendJob):  # type: ignore[misc]  # the backend says by name
         results: Tensors = {}
         if "forward" in self.job["modes"]:
             results |= self.name_outputs("output", self.call_model(model, self.load_inputs()))
+        if self.job["values"]:
+            copies = copy_values(model, self.load_inputs(), self.job["values"])
+            results |= {f"value:{number}": value for number, value in copies.items()}
         if "gradients" in self.job["modes"]:
             results |= self.run_backward(model, "")
         if "train" in self.job["modes"]:

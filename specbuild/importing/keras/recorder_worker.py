@@ -7,7 +7,7 @@ zeros, since the sizes inside a model that is used as a layer may be open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -55,12 +55,17 @@ class GraphRecorder:
     def __init__(self) -> None:
         self.values: list[TracedValue] = []
         self.counts: dict[str, int] = {}
+        self.wanted: set[int] = set()  # numbers of values to copy
+        self.copies: dict[int, Any] = {}
 
     def add_value(self, tensor: Any, origin: Origin = "call", name: str = "") -> int:
         kind = keras.backend.standardize_dtype(tensor.dtype)
         dtype = "float" if "float" in kind else "bool" if kind == "bool" else "int32"
         self.values.append(TracedValue(tuple(map(int, tensor.shape)), dtype, origin, name))
-        return len(self.values) - 1
+        number = len(self.values) - 1
+        if number in self.wanted:
+            self.copies[number] = keras.ops.convert_to_numpy(tensor)
+        return number
 
     def record_graph(
         self, model: Any, given: Sequence[tuple[int, Any]], path: str
@@ -178,6 +183,14 @@ def order_nodes(graph: Any) -> list[tuple[Any, int]]:
 def camel_case(name: str) -> str:
     words = [w for w in re.split(r"[\W_]+", name) if w]
     return "".join(w if w != w.lower() else w.capitalize() for w in words) or "Model"
+
+
+def copy_values(model: Any, inputs: Sequence[Any], wanted: Iterable[int]) -> dict[int, Any]:
+    """Run a model as in its trace, on other numbers; return the values that have these numbers in the trace."""
+    recorder = GraphRecorder()
+    recorder.wanted = set(wanted)
+    recorder.record_graph(model, [(recorder.add_value(x, "input"), x) for x in inputs], "")
+    return recorder.copies
 
 
 def record_model(model: Any, names: Sequence[str]) -> Trace:

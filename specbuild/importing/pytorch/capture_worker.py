@@ -19,7 +19,12 @@ import torch
 
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
 from specbuild.importing.pytorch.reader import READER
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, list_tensors, record_model
+from specbuild.importing.pytorch.recorder_worker import (
+    ConstructorWatch,
+    copy_values,
+    list_tensors,
+    record_model,
+)
 from specbuild.importing.trace import Trace
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, load_tensors, open_worker
@@ -193,6 +198,9 @@ def run_original(model: Any, job: Job) -> Tensors:
     state |= {name: torch.from_numpy(value) for name, value in weights.items()}
     model.load_state_dict(state)
     results = differentiate(model.eval(), arrays, job, "")
+    if job["values"]:
+        inputs = {name: to_input(arrays[f"input:{name}"]) for name in job["inputs"]}
+        results |= {f"value:{n}": v for n, v in copy_values(model, inputs, job["values"]).items()}
     if "train" in job["modes"]:
         remove_dropout(model)
         results |= differentiate(model.train(), arrays, job, "trained_")
@@ -204,12 +212,9 @@ def run_original(model: Any, job: Job) -> Tensors:
 
 def differentiate(model: Any, arrays: Tensors, job: Job, prefix: str) -> Tensors:
     """Return the outputs by their number, and the gradients of their sum with the given factors."""
-    inputs = []
-    for name in job["inputs"]:
-        x = torch.from_numpy(arrays[f"input:{name}"])
-        inputs.append(
-            x.requires_grad_(True) if x.is_floating_point() else x.long() if x.dtype != torch.bool else x
-        )
+    inputs = [to_input(arrays[f"input:{name}"]) for name in job["inputs"]]
+    for x in inputs:
+        x.requires_grad_(x.is_floating_point())
     model.zero_grad(set_to_none=True)
     outputs = list(list_tensors(model(*inputs)))
     results = {f"{prefix}output:{i}": copy_array(y) for i, y in enumerate(outputs)}
@@ -224,6 +229,12 @@ def differentiate(model: Any, arrays: Tensors, job: Job, prefix: str) -> Tensors
     results |= {f"{prefix}gradient:{n}": copy_array(x.grad) for n, x in named if x.grad is not None}
     parameters = [(n, p) for n, p in model.named_parameters() if p.grad is not None]
     return results | {f"{prefix}weight_gradient:{n}": copy_array(p.grad) for n, p in parameters}
+
+
+def to_input(array: Any) -> Any:
+    """Return an input as a tensor; integers as the longer ones that embeddings take."""
+    x = torch.from_numpy(array)
+    return x.long() if not x.is_floating_point() and x.dtype != torch.bool else x
 
 
 def copy_array(tensor: Any) -> Any:

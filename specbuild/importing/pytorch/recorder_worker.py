@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,6 +151,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.counts: dict[str, int] = {}
         self.open = [OpenCall("", model)]
         self.silence = 0
+        self.wanted: set[int] = set()  # numbers of values to copy as soon as they are there
+        self.copies: dict[int, Any] = {}
         for name, parameter in model.named_parameters():
             self.add_value(parameter, "weight", name)
         for name, buffer in model.named_buffers():
@@ -171,6 +173,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         number = len(self.values)
         self.values.append(TracedValue(tuple(tensor.shape), language_dtype(tensor), origin, name))
         self.numbers[tensor], self.versions[tensor] = number, tensor._version
+        if number in self.wanted:
+            self.copies[number] = tensor.detach().clone().numpy()
         return number
 
     def add_constant(self, tensor: Any, origin: Origin = "constant", name: str = "") -> int:
@@ -357,8 +361,21 @@ def record_model(model: Any, inputs: dict[str, Any], watch: ConstructorWatch) ->
 
     Raises RefusedJob for what no spec can say, and whatever the model itself raises.
     """
-    model.eval()
     recorder = Recorder(model, watch)
+    trace = run_recorder(recorder, model, inputs)
+    return trace, recorder.constants
+
+
+def copy_values(model: Any, inputs: dict[str, Any], wanted: Iterable[int]) -> dict[int, Any]:
+    """Run a model as in its trace, on other numbers; return the values that have these numbers in the trace."""
+    recorder = Recorder(model, ConstructorWatch())
+    recorder.wanted = set(wanted)
+    run_recorder(recorder, model, inputs)
+    return recorder.copies
+
+
+def run_recorder(recorder: Recorder, model: Any, inputs: dict[str, Any]) -> Trace:
+    model.eval()
     original = nn.Module.__call__
     numbers = {name: recorder.add_value(tensor, "input", name) for name, tensor in inputs.items()}
     first_names: dict[Any, str] = {}
@@ -380,7 +397,7 @@ def record_model(model: Any, inputs: dict[str, Any], watch: ConstructorWatch) ->
     finally:
         nn.Module.__call__ = original
         torch.backends.mha.set_fastpath_enabled(fast_path)
-    trace = Trace(
+    return Trace(
         next(iter(inputs.values())).shape[0],
         tuple(recorder.values),
         recorder.close_call(recorder.open[0], result),
@@ -389,4 +406,3 @@ def record_model(model: Any, inputs: dict[str, Any], watch: ConstructorWatch) ->
         tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad),
         tied,
     )
-    return trace, recorder.constants

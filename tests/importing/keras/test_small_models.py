@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.importer import ImportedModel, import_request
 from specbuild.importing.keras.reader import READER
@@ -71,6 +72,17 @@ def test_a_residual_block_without_names_is_found(worker: LocalWorker, tmp_path: 
     text = import_model("residual_net", worker, tmp_path).text
     assert text.count("  Residual:\n") == 1
     assert text.count("- Residual") == 3
+
+
+def test_a_difference_is_told_at_its_first_step(worker: LocalWorker, tmp_path: Path) -> None:
+    """The first activation becomes another one, as by a wrong handler: the report names it and the layer that it was."""
+    imported = import_model("residual_net", worker, tmp_path)
+    before, _, after = imported.text.partition("- relu")
+    imported.model = load(f"{before}- tanh{after}")
+    proof = prove_import(imported, worker)
+    assert not proof.is_equal and proof.first is not None
+    assert (proof.first.spec_line, proof.first.kind) == (before.count("\n") + 1, "value")
+    assert proof.first.source_line == "re_lu"
 
 
 def test_weights_of_the_file_are_written_for_both_frameworks(worker: LocalWorker, tmp_path: Path) -> None:
