@@ -139,11 +139,13 @@ def write_files(
     imported: ImportedModel, worker: WorkerProcess, output: str, weights: Path | None, force: bool
 ) -> None:
     """Write the spec and the weights. The weights are read first: if the process does not give them, nothing is written."""
-    from specbuild.importing.results import read_own_weights, write_text_file
+    from specbuild.importing.results import read_own_weights, write_tables, write_text_file
     from specbuild.weights.convert import write_weights
     from specbuild.weights.matching import CANONICAL
 
     own_weights = {} if weights is None else read_own_weights(imported, worker)
+    if imported.tables.arrays:
+        write_tables(imported, output, force)
     if output == "-":
         print_text(imported.text)
     else:

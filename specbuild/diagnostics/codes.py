@@ -486,7 +486,6 @@ CODES: dict[str, Explanation] = {
     "SB967": Explanation(
         "a table of the model to import has no expression",
         "Constants become a `const` with an expression, or with the numbers if they are few. A table for which "
-        "neither is possible is refused, unless it is a buffer of floats, which becomes a weight that is not "
-        "trained.",
+        "neither is possible goes into a file beside the spec, and is refused if it is too large for that.",
     ),
 }

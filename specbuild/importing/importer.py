@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specbuild.api import Model, load
-from specbuild.compiler.weight_locations import WeightLocation, framework_shapes
+from specbuild.api import Model
+from specbuild.compiler.weight_locations import WeightLocation, framework_shapes, to_framework
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.frontend.names import to_snake_case
 from specbuild.importing.aligning import Mismatch
+from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.key_rules import KeyMap, build_key_map
 from specbuild.importing.lowering import TraceLowering
 from specbuild.importing.named_values import Landmark, NamedValue, Unsupported
@@ -49,6 +51,7 @@ class ImportedModel:
     key_map: KeyMap
     outputs: Sequence[NamedValue]
     landmarks: Sequence[Landmark]  # traced values that steps of the spec compute, if none has been rewritten
+    tables: GivenTables
     single_samples: list[str] = field(default_factory=list)
     refuted: list[str] = field(default_factory=list)  # expressions that the second capture refuses
     unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
@@ -60,7 +63,15 @@ class ImportedModel:
     )  # the axes of each input in the original's order
 
     def carry_weights(self, published: Mapping[str, Array]) -> dict[str, Array]:
-        """Return tensors of the original under the own names of the emitted model: by the rules in the spec, which are so proved."""
+        """Return tensors of the original under the own names of the emitted model: by the rules in the spec, which are so proved.
+
+        What the file of tables has is among them.
+        """
+        given = [weight for weight in self.locations if weight.spec.given is not None]
+        tables = {w.path: w.spec.given.to_array() for w in given if w.spec.given is not None}
+        return {**self.rename_weights(published), **to_framework(given, tables)}
+
+    def rename_weights(self, published: Mapping[str, Array]) -> dict[str, Array]:
         if self.key_map.is_strict:
             return {n: v for n, v in published.items() if n not in self.key_map.ignored}
         if self.key_map.is_long:
@@ -168,8 +179,9 @@ def import_trace(
 
     `second` is the trace of the model with other arguments: what the spec says must hold for it, too.
     """
+    tables = GivenTables(f"{to_snake_case(name)}_tables.safetensors")
     lowered = [
-        lower_trace(reader, pair, axes, partial)
+        lower_trace(reader, pair, axes, tables, partial)
         for pair in [(trace, constants), *([second] if second else [])]
     ]
     for lowering in lowered:
@@ -179,7 +191,7 @@ def import_trace(
         text = write_spec(
             name, planned.plans, f"Imported from {reader.name_source(source)}." if source else ""
         )
-        model = load(text)
+        model = tables.load_spec(text)
         unfinished = lowered[0].unfinished
         is_whole = not unfinished
         key_map = (
@@ -189,9 +201,11 @@ def import_trace(
         )
         if key_map.lines and not key_map.is_long:
             text = f"{text}\nweights:\n" + "\n".join(key_map.lines) + "\n"
-            model = load(text)
+            model = tables.load_spec(text)
         outputs, landmarks = lowered[0].outputs, lowered[0].landmarks
-        imported = ImportedModel(reader, name, text, model, trace, planned.plans, key_map, outputs, landmarks)
+        imported = ImportedModel(
+            reader, name, text, model, trace, planned.plans, key_map, outputs, landmarks, tables
+        )
         imported.single_samples = list_reports(planned.plans)
         imported.unfinished = unfinished
         imported.input_dims = {name: list(axes[name]) for name in trace.inputs}
@@ -209,6 +223,7 @@ def lower_trace(
     reader: ModelReader,
     captured: tuple[Trace, Mapping[int, Array]],
     axes: Mapping[str, Sequence[str]],
+    tables: GivenTables,
     partial: bool = False,
 ) -> TraceLowering:
     """Return a trace as steps on named axes, and its outputs. Raises SpecError or SpecErrors with all reasons."""
@@ -218,7 +233,7 @@ def lower_trace(
         raise join_refusals([*lowering.unfinished, *lowering.refusals])
     try:
         lowering.resolve_names()
-        tidy_model(instance, lowering.low.names, reader.handler_table.patterns)
+        tidy_model(instance, lowering.low.names, reader.handler_table.patterns, tables)
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     return lowering
@@ -236,7 +251,7 @@ def vary_model(
     values = planned.lifted.list_values(1)
     [plans] = planned.others
     try:
-        model = load(imported.text, **values)
+        model = imported.tables.load_spec(imported.text, values)
         key_map = map_names(imported.reader, plans, model, trace)
     except (SpecError, SpecErrors, KeyError) as error:
         reason = str(error).splitlines()[0] if not isinstance(error, KeyError) else "it has other weights"

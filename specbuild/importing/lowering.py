@@ -194,7 +194,7 @@ class TraceLowering:
                     code="SB964",
                 )
             self.low.values[number] = value
-            self.landmarks.append(Landmark(number, value, call.line or call.path))
+            self.landmarks.append(Landmark(number, value, call.line or find_layer(call)))
 
     def lower_module(self, call: ModuleCall) -> None:
         if not call.body:  # it gives what it was given
@@ -325,6 +325,11 @@ class TraceLowering:
         self.low.steps.append(step)
         parts = [""] if len(outputs) == 1 else [f"out{i}" for i in range(len(outputs))]
         return [replace(v, source=ValueSource(step, part)) for v, part in zip(outputs, parts, strict=True)]
+
+
+def find_layer(call: FunctionCall) -> str:
+    """Return the name of a layer, for what has no line of code: the author's own, if folding has given it another path."""
+    return str(call.settings.get("name", call.path))
 
 
 def put_channels_first(axes: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specbuild.api import Model, load
+from specbuild.api import Model
 from specbuild.compiler.weight_locations import count_parameters
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.first_difference import FirstDifference, PairedStep, find_first_value, pair_steps
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 LARGER = 32  # how much larger the other image is
 TOLERANCE = 1e-9
-ROUNDED_TOLERANCE = 1e-5  # where the original itself computes a part in float32
 
 
 @dataclass
@@ -52,19 +51,15 @@ class Proof:
     image: float | str = ""
     training: str = ""
     problem: str = ""
-    rounding: str = ""  # what the original computes in float32
+    rounding: str = ""  # what the original computes in float32, and is compared alone
     first: FirstDifference | None = None  # where they begin to differ
-
-    @property
-    def tolerance(self) -> float:
-        return ROUNDED_TOLERANCE if self.rounding else TOLERANCE
 
     @property
     def is_equal(self) -> bool:
         values = [value for value, _ in self.differences.values()]
         values += [self.image] if isinstance(self.image, float) else []
         has_all = "output" in self.differences and self.parameters == self.original_parameters
-        return not self.problem and has_all and all(value <= self.tolerance for value in values)
+        return not self.problem and has_all and all(value <= TOLERANCE for value in values)
 
     def note(self, kind: str, place: str, value: float) -> None:
         if value >= self.differences.get(kind, (-1.0, ""))[0]:
@@ -163,9 +158,7 @@ class Comparison:
             if model is None:
                 continue
             try:
-                found = self.compare_steps(
-                    model, pair_steps(self.imported.plans, model.graph), proof.tolerance
-                )
+                found = self.compare_steps(model, pair_steps(self.imported.plans, model.graph), TOLERANCE)
             except (RefusedJob, WorkerFailure, SpecError, SpecErrors, ValueError):
                 continue  # it was told that this pass could not be compared
             if found is not None:
@@ -176,7 +169,7 @@ class Comparison:
         kinds = [kind for kind in proof.differences if "weight_gradient" in kind or kind == "statistic"]
         for kind in sorted(kinds, key=lambda kind: -proof.differences[kind][0]):
             size, place = proof.differences[kind]
-            if size > proof.tolerance and own.get(place) in pairs:
+            if size > TOLERANCE and own.get(place) in pairs:
                 return pairs[own[place]].differ(kind.replace("_", " "), size)
         return None
 
@@ -196,7 +189,7 @@ class Comparison:
         """Return the model for a larger image; None if there is no image, or the spec is for this size."""
         text = self.imported.with_image_size(LARGER)
         try:
-            return load(text, **self.imported.values) if text is not None else None
+            return self.imported.tables.load_spec(text, self.imported.values) if text is not None else None
         except (SpecError, SpecErrors):
             return None
 
@@ -207,7 +200,7 @@ class Comparison:
             return "there is no image"
         proof = Proof()
         try:
-            self.compare(load(text, **self.imported.values), ("forward",), proof)
+            self.compare(self.imported.tables.load_spec(text, self.imported.values), ("forward",), proof)
         except (SpecError, SpecErrors) as error:
             return f"the spec is for this image size: {str(error).splitlines()[0]}"
         except (RefusedJob, WorkerFailure, ValueError) as failure:

@@ -14,6 +14,8 @@ def reduce_value(
     low: Lowerer, op: str, value: NamedValue, dim: Any, keep: bool, **attributes: Any
 ) -> NamedValue:
     """Reduce the dimensions `dim`, which are not the batch."""
+    if dim is None and not any(BATCH in axes for axes in value.dims):
+        dim = list(range(len(value.dims)))
     if dim is None:
         raise Unsupported(f"{op} over everything, the batch too", code="SB964")
     dims = [d % len(value.dims) for d in per_axis(dim, 1)]

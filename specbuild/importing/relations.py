@@ -40,6 +40,7 @@ NO_FACTORS = re.compile(
 # Attributes of ops that may be a multiple or a part of the channels, though there is only one sample.
 ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")
 MIN_SIZE = 8
+KERNEL = {"O", "I"}  # the axes that all kernels have
 # A window and its stride that are as large as a patch are the patch.
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
@@ -112,6 +113,8 @@ class Relations:
         """
         first, hint = values[0], hint or attribute
         if isinstance(first, dict):
+            if attribute == "axes" and first.keys() >= KERNEL:
+                return self.express_kernel(values, members)
             return {
                 key: (self.find_place(key, [v[key] for v in values], members) if attribute == "axes" else "")
                 or self.express(attribute, [v[key] for v in values], members, self.name_size(attribute, key))
@@ -134,6 +137,21 @@ class Relations:
         if all(isinstance(v, bool) for v in values):
             return self.find_condition(list(values), members) or self.add_param(values, members, hint)
         raise Mismatch
+
+    def express_kernel(self, values: Sequence[Any], members: Sequence[int]) -> dict[str, Any]:
+        """Return the axes of a kernel that the model computes: channels, and the sides of a window, which are no places."""
+        expressed = {}
+        for axis in values[0]:
+            sizes = [v[axis] for v in values]
+            of_group = f"{self.channels} // groups"
+            if axis == "I" and self.channels and "groups" in self.arguments:
+                found = self.expressions.find([self.channels, of_group], sizes, members)
+                if found is not None:
+                    expressed[axis] = self.use(str(found))
+                    continue
+            attribute = "channels" if axis in KERNEL else "kernel_size"
+            expressed[axis] = self.express_numbers(attribute, sizes, members, attribute)
+        return expressed
 
     def express_formula(self, values: Sequence[Any], members: Sequence[int]) -> str:
         """Return the expression of a table with words in place of its numbers. Raises Mismatch."""

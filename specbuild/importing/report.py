@@ -31,6 +31,10 @@ def describe_import(source: str, imported: ImportedModel, proofs: Sequence[Proof
         lines.append("the rules are too many for the file: carry weights with --weights")
     if imported.key_map.ignored and not imported.unfinished:
         lines.append(f"not in the spec: {join_some(imported.key_map.ignored)}")
+    if imported.tables.arrays:
+        lines.append(
+            f"tables without an expression, in {imported.tables.file}: {join_some(list(imported.tables.arrays))}"
+        )
     if imported.single_samples:
         lines.append(f"expressions that rest on one sample: {join_some(imported.single_samples)}")
     if imported.refuted:
@@ -78,7 +82,7 @@ def describe_proof(proof: Proof) -> list[str]:
         else f"{word} in float64: {found}; {proof.parameters:,} parameters, not {proof.original_parameters:,}"
     ]
     if proof.rounding:
-        lines.append(f"compared to 1e-5: the original computes {proof.rounding} in float32")
+        lines.append(f"{proof.rounding}: computed in float32 by the original, so compared alone, to 1e-6")
     if proof.training:
         lines.append(f"not compared in training, where the original fails on this input: {proof.training}")
     lines.append(
@@ -104,6 +108,7 @@ def report_record(source: str, imported: ImportedModel, proofs: Sequence[Proof])
         "weights": len(imported.trace.weights),
         "strict": imported.key_map.is_strict,
         "ignored": imported.key_map.ignored,
+        "tables": list(imported.tables.arrays),
         "single_samples": imported.single_samples,
         "refuted": imported.refuted,
         "unexplained": imported.unexplained,

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from specbuild.compiler.output_files import (
     create_file,
     replace_file,
+    replacement_file,
     report_os_errors,
     write_error,
 )
 from specbuild.compiler.weight_locations import from_framework
 from specbuild.diagnostics.errors import SpecError
 from specbuild.importing.importer import ImportedModel
-from specbuild.importing.proof import ProofWorker
+from specbuild.importing.proof_runs import ProofWorker
 from specbuild.runtimes.worker_jobs import load_tensors
 from specbuild.runtimes.worker_process import WorkerFailure
+from specbuild.weights.safetensors_files import write_safetensors
 
 if TYPE_CHECKING:
     from specbuild.importing.trace import Array
@@ -29,6 +31,20 @@ def write_text_file(path: Path, text: str, force: bool) -> None:
         replace_file(path, text)
     else:
         create_file(path, text)
+
+
+def write_tables(imported: ImportedModel, spec: str, force: bool) -> None:
+    """Write the tables of a spec beside it. Raises SpecError if the spec is not written to a file."""
+    tables = imported.tables
+    if spec == "-":
+        message = f"the spec has tables that belong beside it, in {tables.file}"
+        raise SpecError("SB961", message, hint="name a file: -o net.yaml")
+    path = Path(spec).parent / tables.file
+    with report_os_errors(path):
+        if not force and (path.is_symlink() or path.exists()):
+            raise write_error(path, "the file exists already", "write over it with --force")
+    with replacement_file(path) as temporary:
+        write_safetensors(temporary, tables.arrays, {})
 
 
 def require_targets(spec: str, weights: Path | None, force: bool) -> None:

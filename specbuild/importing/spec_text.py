@@ -20,6 +20,9 @@ SPECIAL = re.compile(r"^[-?:,\[\]{}#&*!|>'\"%@`]|: |:$| #")
 LOOKS_OTHERWISE = re.compile(r"(true|false|null|yes|no|on|off|~|[-+.\d][\d_.eE+-]*)$", re.IGNORECASE)
 HINTS = {"add": "sum", "multiply": "product", "rename": "renamed"}
 VARIADIC = frozenset(name for name, op in OPS.items() if op.input_specs and op.input_specs[0].variadic)
+WRITTEN_AS = {
+    op.given_form: name for name, op in OPS.items() if op.given_form
+}  # with a kernel that is a value
 ALWAYS_WRITTEN = {"conv": ("kernel",), "max_pool": ("kernel",), "avg_pool": ("kernel",)}
 
 
@@ -214,7 +217,7 @@ class BlockWriter:
     def write_head(self, step: Step, attributes: Any, indent: int, has_keys: bool) -> Iterator[str]:
         """Yield the first line of a step, or several if its attributes are long."""
         pad = " " * indent
-        head = "reuse" if step.reused is not None else step.op
+        head = "reuse" if step.reused is not None else WRITTEN_AS.get(step.op, step.op)
         if step.instance is not None and step.reused is None:
             head = self.plans.places[step.instance][0].name
         if not attributes:

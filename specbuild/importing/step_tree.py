@@ -130,7 +130,9 @@ class TreeBuilder:
             comes_again = any(len(p) > 1 and p[0] == head for p, _ in items[position:])
             if comes_again or head in taken - set(self.inputs):
                 for own, number in run:
-                    name = number_name("_".join(own), taken) if own else ""
+                    step = self.rows[number].first
+                    is_named = bool(own) and (bool(step.weights) or step.instance is not None)
+                    name = number_name("_".join(own), taken) if is_named else ""
                     taken |= {name, head}
                     nodes.append(TreeNode(name, number))
                 continue

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from specbuild.importing.axis_names import PlaceholderNames, number_name
+from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.joining import absorb_joins, hoist_joins
-from specbuild.importing.named_values import BlockInput, Instance, Published, Step, Unsupported, ValueSource
+from specbuild.importing.named_values import BlockInput, Instance, Step, Unsupported, ValueSource
 from specbuild.importing.slicing import unite_slices
 from specbuild.importing.tables import table_attributes
 
@@ -19,9 +20,15 @@ FREE_NAMES = ("C", "T", "R", "S", "K")
 
 
 def tidy_model(
-    model: Instance, names: PlaceholderNames, patterns: Sequence[Callable[[Instance], None]]
+    model: Instance,
+    names: PlaceholderNames,
+    patterns: Sequence[Callable[[Instance], None]],
+    tables: GivenTables,
 ) -> None:
-    """Tidy the model and every instance in it; `patterns` make one step of several. Raises Unsupported SB967 for a table without an expression."""
+    """Tidy the model and every instance in it; `patterns` make one step of several, and `tables` take those without an expression.
+
+    Raises Unsupported SB967 for one that is too large for it.
+    """
     instances = list(model.walk_instances())
     steps = [step for instance in instances for step in instance.steps]
     for step in steps:
@@ -32,7 +39,7 @@ def tidy_model(
         for entry in instance.inputs:
             entry.axes = expand_sizes(entry.axes, names)
         for step in instance.steps:
-            settle_step(step, names)
+            settle_step(step, names, tables)
     for instance in instances:
         hoist_joins(instance)
         unite_slices(instance)
@@ -74,14 +81,14 @@ def name_free_axes(step: Step, names: PlaceholderNames) -> None:
     step.attributes["axes"] = {names.resolve(a): n for a, n in axes.items()}
 
 
-def settle_step(step: Step, names: PlaceholderNames) -> None:
+def settle_step(step: Step, names: PlaceholderNames, tables: GivenTables) -> None:
     """Write the names of axes that have been found into a step, and the numbers of a table as an expression."""
     step.attributes = settle_value(step.attributes, names)
     step.axes = expand_sizes(step.axes, names)
     if step.op in ("weight", "const"):
         step.axes = dict(step.attributes["axes"])
     if step.op == "const" and step.table is not None:
-        settle_table(step)
+        settle_table(step, tables)
 
 
 def settle_value(value: Any, names: PlaceholderNames) -> Any:
@@ -92,19 +99,17 @@ def settle_value(value: Any, names: PlaceholderNames) -> Any:
     return [settle_value(v, names) for v in value] if isinstance(value, list) else value
 
 
-def settle_table(step: Step) -> None:
-    axes = step.attributes["axes"]
+def settle_table(step: Step, tables: GivenTables) -> None:
+    axes, dtype = step.attributes["axes"], step.attributes.get("dtype", "float")
     data = step.table.reshape(tuple(axes.values()))
-    found = table_attributes(data, list(axes))
+    found = table_attributes(data, list(axes)) or tables.add(step.table_name, data, dtype)
     if found is not None:
         step.attributes |= found
-    elif step.table_name and step.attributes.get("dtype", "float") == "float":
-        step.op, step.attributes = "weight", {"axes": axes, "trained": False}
-        step.name, step.weights = step.table_name.rpartition(".")[2], {"": Published(step.table_name)}
+        step.hint = step.hint or found.get("tensor", "")
     else:
         raise Unsupported(
             f"no expression was found for the table {step.table_name or 'of constants'} with the sizes {list(data.shape)}",
-            "make it a buffer of floats, or compute it from the indices of its axes",
+            "compute it from the indices of its axes",
             "SB967",
         )
 

@@ -214,14 +214,39 @@ class MixedBatch(nn.Module):
 
 
 class ComputedWeight(nn.Module):
-    """Refused: what the layer has for a weight is computed on the way."""
+    """What the layer has for a weight is computed on the way."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.direction = nn.Parameter(torch.ones(5, 400))
+        self.direction = nn.Parameter(torch.ones(5, 12))
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, torch.tanh(self.direction))
+
+
+class StandardizedConv(nn.Conv2d):
+    """Weight standardization (arXiv 1903.10520) with a gain, as NFNet has it (arXiv 2102.06171)."""
+
+    def __init__(self, channels: int, out_channels: int, kernel_size: int = 3, groups: int = 1):
+        super().__init__(channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups)
+        self.gain = nn.Parameter(torch.ones(out_channels, 1, 1, 1))
+        self.scale = self.weight[0].numel() ** -0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, gain = self.weight.reshape(1, self.out_channels, -1), (self.gain * self.scale).view(-1)
+        rows = F.batch_norm(rows, None, None, weight=gain, training=True, momentum=0.0, eps=1e-6)
+        weight = rows.reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class StandardizedNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.point = StandardizedConv(3, 8), StandardizedConv(8, 12, 1)
+        self.depthwise = StandardizedConv(12, 12, 3, groups=12)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.depthwise(F.silu(self.point(F.silu(self.stem(image)))))
 
 
 class RandomMask(nn.Module):
@@ -233,6 +258,18 @@ class RandomMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(self.mask, x, 0)
+
+
+class RandomTable(nn.Module):
+    """A table that follows no rule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = torch.randn(4, 400, generator=torch.Generator().manual_seed(2))
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.table
 
 
 class Residual(nn.Module):
@@ -447,6 +484,20 @@ class EfficientChannelAttention(nn.Module):
         x = self.stem(x)
         y = self.conv(x.mean((2, 3)).view(x.shape[0], 1, -1)).sigmoid()
         return x * y.view(x.shape[0], -1, 1, 1).expand_as(x)
+
+
+class MaskedBias(nn.Module):
+    """A part of a copy is set to zero in place, as in Swin V2 (arXiv 2111.09883)."""
+
+    def __init__(self, dim: int = 4):
+        super().__init__()
+        self.qkv = nn.Linear(dim, 3 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.qkv.bias.clone()
+        length = bias.numel() // 3
+        bias[length : 2 * length].zero_()
+        return F.linear(x, self.qkv.weight, bias)
 
 
 class JoinedBias(nn.Module):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
+from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.first_difference import pair_steps
 from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
@@ -33,10 +35,13 @@ INPUTS = {
     "JoinedBias": {"x": (10, 8)},
     "PlainRow": {"image": (3, 16, 16)},
     "Translator": {"source": (9,), "target": (7,)},
+    "MaskedBias": {"x": (5, 4)},
+    "ComputedWeight": {"x": (4, 12)},
+    "StandardizedNet": {"image": (3, 16, 16)},
 }
 STRICT = {
     *("CbamNet", "Siamese", "Tagger", "Causal", "Vgg", "StageNet"),
-    *("EfficientChannelAttention", "JoinedBias", "NonLocal", "PlainRow"),
+    *("EfficientChannelAttention", "JoinedBias", "NonLocal", "PlainRow", "ComputedWeight"),
 }
 
 
@@ -155,7 +160,6 @@ def test_all_unknown_functions_are_told_at_once() -> None:
     ("net", "code", "message"),
     [
         (nets.MixedBatch, "SB964", "sum over the batch"),
-        (nets.ComputedWeight, "SB966", "a layer whose weights are computed"),
         (
             nets.RandomMask,
             "SB967",
@@ -169,6 +173,17 @@ def test_what_no_spec_can_say_is_refused(net: type[torch.nn.Module], code: str, 
     errors = refusal.value.errors if isinstance(refusal.value, SpecErrors) else [refusal.value]
     assert [(e.code, e.message) for e in errors] == [(code, message)]
     assert errors[0].hint or code == "SB964"
+
+
+def test_a_table_without_an_expression_lies_beside_the_spec(tmp_path: Path) -> None:
+    model = nets.RandomTable()
+    imported = import_live(model, {"x": torch.ones(3, 4, 400)})
+    assert "  - const: {axes: {T: 4, C: 400}, file: net_tables.safetensors, tensor: table}\n" in imported.text
+    imported.tables.write(tmp_path)
+    (tmp_path / "net.yaml").write_text(imported.text, encoding="utf-8")
+    own = load(tmp_path / "net.yaml").build("torch")
+    x = torch.randn(2, 4, 400)
+    assert torch.equal(own(x), model(x))
 
 
 def import_net(name: str) -> str:

@@ -23,6 +23,11 @@ EXAMPLES = {
     "huggingface_trainer": (["torch", "transformers", "accelerate", "sklearn"], SMALL),
     "keras_functional": (["keras", "tensorflow", "sklearn"], [*SMALL_KERAS, "--epochs", "2"]),
     "keras_litert": (["keras", "tensorflow"], SMALL_KERAS),
+    "import_timm": (
+        ["torch", "torchvision", "timm", "keras", "tensorflow"],
+        ["--model", "test_resnet", "--size", "32", "--no-litert"],
+    ),
+    "import_keras": (["torch", "keras", "tensorflow"], ["--size", "16"]),
 }
 
 

@@ -39,7 +39,7 @@ NO_LAYERS = ("torch.nn.modules.container", "torch.nn.modules.module", "torch.nn.
 HARMLESS_METHODS = frozenset("__init__ __repr__ extra_repr reset_parameters init_weights".split())
 LOOKS = frozenset("item __bool__ __int__ __float__ __index__ __len__ tolist equal allclose nonzero".split())
 NEW_TENSORS = frozenset(
-    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like".split()
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like zero_".split()
 )
 RANDOM = frozenset("rand randn randint rand_like randn_like bernoulli bernoulli_ normal_ uniform_".split())
 PASSED_BY = ("torch.jit", "torch.compiler", "torch._assert", "torch._dynamo")
@@ -145,6 +145,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.values: list[TracedValue] = []
         self.numbers: dict[Any, int] = {}  # by tensor, which is kept alive
         self.versions: dict[Any, int] = {}
+        self.parts: dict[Any, tuple[Any, Any]] = {}  # of a view by an index: the whole, and the index
         self.constants: dict[int, Any] = {}  # the numbers of constants and buffers
         self.kept: list[Any] = []
         self.paths = {module: path for path, module in model.named_modules()}
@@ -253,7 +254,22 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         with self.keep_silent():
             result = self.detach_result(function(*args, **kwargs))
         self.record(FunctionCall(name, tuple(arguments), keywords, (), line=find_source_line()), refs, result)
+        if last == "__getitem__" and shares_memory(result, args[0]):
+            self.parts[result] = args[0], arguments[1]
+        elif args and result is args[0] and result in self.parts:
+            self.record_write(result)
         return result
+
+    def record_write(self, part: Any) -> None:
+        """Record that a part of a value was changed in place, as a call that gives the whole value anew."""
+        whole, index = self.parts[part]
+        number = self.numbers.get(whole)
+        if number is None or self.values[number].origin != "call" or whole in self.parts:
+            return  # it is refused where it is read
+        if self.versions[whole] + 1 == whole._version:
+            refs = [ValueRef(number), ValueRef(self.numbers[part])]
+            call = FunctionCall("specbuild.write_part", (*refs, index), {}, (), line=find_source_line())
+            self.record(call, refs, whole)
 
     def read_property(self, function: Any, args: Any) -> Any:
         """Record `x.T` and `x.mT`; other properties of tensors compute nothing."""
@@ -331,10 +347,24 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             plain_items(self.watch.arguments.get(module, {})),
             plain_items(vars(module)),
             opened.repetition,
-            type(module) is nn.Sequential,
+            is_container(module, opened, self.watch.arguments.get(module)),
             any(True for _ in module.parameters()),
             opened.line,
         )
+
+
+def is_container(module: Any, opened: OpenCall, given: Any) -> bool:
+    """Return whether a module only calls its members: a Sequential, or one that passes several values on (HRNet's)."""
+    if type(module) is nn.Sequential:
+        return True
+    is_other = isinstance(module, nn.Sequential) and type(module).forward is not nn.Sequential.forward
+    return is_other and not given and all(call.path.startswith(f"{opened.path}.") for call in opened.body)
+
+
+def shares_memory(result: Any, whole: Any) -> bool:
+    """Return whether a result is another tensor than the whole, and a view of it."""
+    are_tensors = isinstance(result, torch.Tensor) and isinstance(whole, torch.Tensor) and result is not whole
+    return are_tensors and result.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
 
 
 def list_tensors(result: Any) -> Iterator[Any]:

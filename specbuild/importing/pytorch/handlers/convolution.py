@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.handler_table import one_or_list
-from specbuild.importing.layouts import require_axis
+from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
-from specbuild.importing.named_values import NamedValue, Published, Unsupported
+from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, ValueRef
-from specbuild.importing.windows import Window, window_attributes
+from specbuild.importing.windows import Window, pad_numbers, window_attributes
 
 SLOTS = ("weight", "bias")
 
@@ -41,10 +42,12 @@ def lower_conv(
     dilation: Any = 1,
     groups: int = 1,
 ) -> NamedValue:
-    name, weights = held_weights(low, weight=weight, bias=bias)
     channels, _, *kernel = low.trace.values[weight.number].shape
     window = Window.find(low, low.value(input), len(kernel))
     numbers = (kernel, stride, padding, dilation)
+    if is_computed(low, weight):
+        return add_computed_conv(low, window, weight, bias, groups, numbers)
+    name, weights = held_weights(low, weight=weight, bias=bias)
     return add_conv(
         low, window, name, weights, channels=channels, groups=groups, mode="zeros", numbers=numbers
     )
@@ -71,6 +74,54 @@ def add_conv(
         attributes["padding_mode"] = mode
     sizes = {"C": channels, **window.output_sizes(*numbers)}
     return low.emit("conv", [window.value], attributes | window.over, sizes=sizes, name=name, weights=weights)
+
+
+def is_computed(low: Lowerer, weight: Any) -> bool:
+    """Return whether the main weight of a layer is a value that the model computes without its inputs' numbers."""
+    return isinstance(weight, ValueRef) and low.trace.values[weight.number].origin == "call"
+
+
+def add_computed_conv(
+    low: Lowerer, window: Window, weight: Any, bias: Any, groups: int, numbers: tuple[Any, Any, Any, Any]
+) -> NamedValue:
+    """Add a convolution whose kernel is a value of the model, such as one that is standardized on the way."""
+    kernel = name_kernel(low, low.value(weight), ("O", "I", *window.axes))
+    attributes = window_attributes(len(window.axes), *numbers) | ({"groups": groups} if groups != 1 else {})
+    del attributes["kernel"]  # it follows from the value
+    pads = pad_numbers(numbers[2], numbers[0], numbers[3], len(window.axes))
+    attributes["padding"] = one_or_list(
+        pads, len(window.axes)
+    )  # always, since a kernel that is a value may vary
+    sizes = {"C": kernel.axes["O"], **window.output_sizes(*numbers)}
+    inputs = name_inputs(low, window.value, kernel, bias)
+    return low.emit(
+        "kernel_conv", list(inputs.values()), attributes | window.over, sizes=sizes, roles=tuple(inputs)
+    )
+
+
+def name_inputs(low: Lowerer, value: NamedValue, kernel: NamedValue, bias: Any) -> dict[str, NamedValue]:
+    """Return the inputs of a layer whose kernel is computed."""
+    given = {} if bias is None else {"bias": low.value(bias)}
+    return {"x": value, "weight": kernel, **given}
+
+
+def name_kernel(low: Lowerer, kernel: NamedValue, names: Sequence[str]) -> NamedValue:
+    """Give the axes of a computed kernel their names. Raises Unsupported SB966 unless its dimensions are axes of their own."""
+    kernel = low.resolve(kernel)
+    single = [axis for dim in kernel.dims for axis in dim if axis != BATCH and kernel.axes[axis] == 1]
+    chosen, left = [], list(single)
+    for dim in kernel.dims:
+        large = [axis for axis in dim if axis not in single]
+        chosen += large or left[:1]
+        left = left if large else left[1:]
+    if BATCH in chosen or len(chosen) != len(names) or left:
+        raise Unsupported("a layer whose weights differ between samples", code="SB966")
+    if all(map(low.is_free, chosen)):
+        for axis, name in zip(chosen, names, strict=True):
+            low.names.bind(axis, name)
+    elif tuple(chosen) != tuple(names):
+        kernel = rename_axes(low, kernel, {a: n for a, n in zip(chosen, names, strict=True) if a != n})
+    return low.resolve(kernel.with_dims([(name,) for name in names]))
 
 
 @lowers("nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d")
@@ -119,6 +170,13 @@ def lower_linear(low: Lowerer, input: Any, weight: Any, bias: Any = None) -> Nam
     has_own_bias = bias is None or (
         isinstance(bias, ValueRef) and low.trace.values[bias.number].origin == "weight"
     )
+    if is_computed(low, weight):
+        kernel = name_kernel(low, low.value(weight), ("O", "I"))
+        value, axis = require_axis(low, low.value(input), -1)
+        options = {} if axis == "C" else {"over": axis}
+        inputs = name_inputs(low, value, kernel, bias)
+        sizes = {axis: kernel.axes["O"]}
+        return low.emit("kernel_linear", list(inputs.values()), options, sizes=sizes, roles=tuple(inputs))
     name, weights = held_weights(low, weight=weight, bias=bias if has_own_bias else None)
     features = low.trace.values[weight.number].shape[0]
     result = add_linear(low, input, features, name, weights)

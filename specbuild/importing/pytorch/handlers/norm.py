@@ -7,7 +7,8 @@ from typing import Any
 from specbuild.importing.handler_table import per_axis, unusual_values
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.named_values import NamedValue, Published, Unsupported
+from specbuild.importing.meeting import combine_values, drop_axes
+from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall
 
@@ -36,6 +37,8 @@ def lower_batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> NamedValue:
+    if running_mean is None and training and not any(BATCH in dim for dim in low.value(input).dims):
+        return standardize_rows(low, low.value(input), weight, bias, eps)
     name, weights = held_weights(
         low, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -59,6 +62,19 @@ def add_batch_norm(
         BATCH_NORM, epsilon=epsilon, momentum=momentum, affine="weight" in weights, over=axis
     )
     return low.emit("batch_norm", [value], attributes, name=name, weights=weights)
+
+
+def standardize_rows(low: Lowerer, value: NamedValue, weight: Any, bias: Any, epsilon: float) -> NamedValue:
+    """Return a kernel whose rows have mean 0 and variance 1, which is written as a batch norm of one sample."""
+    value = low.resolve(value)
+    over = [axis for axis in value.axes if axis not in value.dims[1]]
+    result = low.emit("layer_norm", [value], {"over": over, "epsilon": epsilon, "affine": False})
+    for op, factor in (("multiply", weight), ("add", bias)):
+        if factor is not None:
+            own = low.value(factor)
+            own = drop_axes(low, own, tuple(axis for axis, size in own.axes.items() if size == 1))
+            result = combine_values(low, op, result, own.with_dims([(), *own.dims, ()]))
+    return result
 
 
 @lowers("nn.LayerNorm")
@@ -92,17 +108,32 @@ def add_layer_norm(
 
 
 @lowers("nn.RMSNorm")
-def lower_rms_norm(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
-    s, value, over = call.settings, low.value(x), []
-    if s["eps"] is None:
+def lower_rms_norm_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    s, weights = call.settings, layer_weights(call, "weight")
+    count = len(per_axis(s["normalized_shape"], 1))
+    return add_rms_norm(low, x, count, s["eps"], low.relative_path(call.path), weights)
+
+
+@lowers("rms_norm")
+def lower_rms_norm(
+    low: Lowerer, input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
+) -> NamedValue:
+    name, weights = held_weights(low, weight=weight)
+    return add_rms_norm(low, input, len(normalized_shape), eps, name, weights)
+
+
+def add_rms_norm(
+    low: Lowerer, x: Any, count: int, epsilon: float | None, name: str, weights: dict[str, Published]
+) -> NamedValue:
+    value, over = low.value(x), []
+    if epsilon is None:
         raise Unsupported("RMSNorm without an eps of its own", "give it one: eps=1e-6")
-    for dim in range(-len(per_axis(s["normalized_shape"], 1)), 0):
+    for dim in range(-count, 0):
         value, axis = require_axis(low, value, dim)
         over.append(axis)
-    attributes: dict[str, Any] = unusual_values({"epsilon": 1e-6}, epsilon=s["eps"])
-    weights = layer_weights(call, "weight")
+    attributes: dict[str, Any] = unusual_values({"epsilon": 1e-6}, epsilon=epsilon)
     attributes |= ({} if over == ["C"] else {"over": over}) | ({} if weights else {"affine": False})
-    return low.emit("rms_norm", [value], attributes, name=low.relative_path(call.path), weights=weights)
+    return low.emit("rms_norm", [value], attributes, name=name, weights=weights)
 
 
 @lowers("nn.GroupNorm")

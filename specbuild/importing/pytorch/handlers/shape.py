@@ -38,12 +38,22 @@ def lower_reshape(low: Lowerer, input: Any, *sizes: Any, shape: Any = None, size
     sizes = sizes or (shape or size,)
     if isinstance(sizes[0], Opaque):
         return low.value(input)
-    return reshape_value(low, low.value(input), list_sizes(sizes))
+    return reshape_samples(low, input, list_sizes(sizes))
+
+
+def reshape_samples(low: Lowerer, input: Any, shape: Sequence[int]) -> NamedValue:
+    """Return a value in another shape; one that is the same for all samples, though it was given the batch, stays so."""
+    value = low.value(input)
+    traced = low.trace.values[input.number].shape if isinstance(input, ValueRef) else ()
+    if not value.dims or value.dims[0] or not traced or not traced[0] == shape[0] == low.batch:
+        return reshape_value(low, value, shape)
+    rest = reshape_value(low, value.with_dims(value.dims[1:]), shape[1:])
+    return rest.with_dims([(), *rest.dims])
 
 
 @lowers("reshape_as", "view_as")
 def lower_reshape_like(low: Lowerer, input: Any, other: ValueRef) -> NamedValue:
-    return reshape_value(low, low.value(input), low.trace.values[other.number].shape)
+    return reshape_samples(low, input, low.trace.values[other.number].shape)
 
 
 @lowers("unflatten")
@@ -154,6 +164,7 @@ def lower_expand_like(low: Lowerer, input: Any, other: Any) -> NamedValue:
 @lowers("repeat", "tile")
 def lower_repeat(low: Lowerer, input: Any, *times: Any) -> NamedValue:
     value, counts = low.value(input), list_sizes(times)
+    counts = [1] * (len(value.dims) - len(counts)) + counts  # the last dimensions
     value = value.with_dims([()] * (len(counts) - len(value.dims)) + list(value.dims))
     has_batch = any(BATCH in dim for dim in value.dims)
     for i, count in enumerate(counts):
@@ -272,6 +283,25 @@ def lower_getitem(low: Lowerer, input: Any, index: Any) -> NamedValue:
         else:
             raise Unsupported(f"an index {item!r}")
     return value
+
+
+@lowers("write_part")
+def lower_write(low: Lowerer, input: Any, part: Any, index: Any) -> NamedValue:
+    """Join a part that was changed in place with what lies before and after it along the one dimension that is cut."""
+    value, items = low.value(input), index if isinstance(index, list) else [index]
+    cut = [i for i, item in enumerate(items) if item != slice(None)]
+    if len(cut) != 1 or not isinstance(items[cut[0]], slice):
+        raise Unsupported("a part that is changed in place", "use torch.cat or torch.where", "SB965")
+    [dim] = cut
+    size = value.dim_size(dim, low.batch)
+    start, stop, step = items[dim].indices(size)
+    if step != 1:
+        raise Unsupported(
+            "a part that is changed in place, by steps", "use torch.cat or torch.where", "SB965"
+        )
+    before = [slice_dim(low, value, dim, slice(0, start))] if start else []
+    after = [slice_dim(low, value, dim, slice(stop, size))] if stop < size else []
+    return concat_values(low, [*before, part, *after], dim) if before or after else low.value(part)
 
 
 def slice_dim(low: Lowerer, value: NamedValue, dim: int, item: slice) -> NamedValue:
