@@ -13,18 +13,18 @@ from specbuild.weights.statistics import relative_difference
 
 def arrange_value(value: Any, dims: Sequence[Dim], wanted: TensorType, batch: int) -> Any:
     """Return a value whose dimensions are made of these axes in canonical order. Raises ValueError for other sizes."""
-    axes, order, sizes = list_axes(dims, wanted, batch)
+    axes, order, sizes = list_named_axes(dims, wanted, batch)
     return value.reshape([sizes[a] for a in axes]).transpose([axes.index(a) for a in order])
 
 
 def restore_value(value: Any, dims: Sequence[Dim], given: TensorType, batch: int) -> Any:
     """Return a canonical value with the dimensions that the original has: the way back."""
-    axes, order, sizes = list_axes(dims, given, batch)
+    axes, order, sizes = list_named_axes(dims, given, batch)
     moved = value.transpose([order.index(a) for a in axes])
     return moved.reshape([math.prod(sizes[a] for a in dim) for dim in dims])
 
 
-def list_axes(
+def list_named_axes(
     dims: Sequence[Dim], shape: TensorType, batch: int
 ) -> tuple[list[str], list[str], dict[str, int]]:
     """Return the axes in the original's order and in canonical order, and their sizes. Raises ValueError if they are others."""

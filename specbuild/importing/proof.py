@@ -73,7 +73,7 @@ def prove_import(imported: ImportedModel, worker: ProofWorker, seed: int = 0) ->
     proof.parameters = count_parameters(imported.model.graph, imported.reader.backend_name)
     with tempfile.TemporaryDirectory(prefix="specbuild-") as name:
         runs = ProofRuns(imported, worker, Path(name), seed)
-        comparison = Comparison(imported, runs)
+        comparison = ProofComparison(imported, runs)
         try:
             runs.draw_weights()
             comparison.compare(imported.model, ("forward", "gradients", "train"), proof)
@@ -96,7 +96,7 @@ def count_original(imported: ImportedModel) -> int:
     )
 
 
-class Comparison:
+class ProofComparison:
     """Compares what both models make of the same numbers."""
 
     def __init__(self, imported: ImportedModel, runs: ProofRuns):

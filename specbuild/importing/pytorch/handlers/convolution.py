@@ -93,13 +93,13 @@ def add_computed_conv(
         pads, len(window.axes)
     )  # always, since a kernel that is a value may vary
     sizes = {"C": kernel.axes["O"], **window.output_sizes(*numbers)}
-    inputs = name_inputs(low, window.value, kernel, bias)
+    inputs = collect_inputs(low, window.value, kernel, bias)
     return low.emit(
         "kernel_conv", list(inputs.values()), attributes | window.over, sizes=sizes, roles=tuple(inputs)
     )
 
 
-def name_inputs(low: Lowerer, value: NamedValue, kernel: NamedValue, bias: Any) -> dict[str, NamedValue]:
+def collect_inputs(low: Lowerer, value: NamedValue, kernel: NamedValue, bias: Any) -> dict[str, NamedValue]:
     """Return the inputs of a layer whose kernel is computed."""
     given = {} if bias is None else {"bias": low.value(bias)}
     return {"x": value, "weight": kernel, **given}
@@ -174,7 +174,7 @@ def lower_linear(low: Lowerer, input: Any, weight: Any, bias: Any = None) -> Nam
         kernel = name_kernel(low, low.value(weight), ("O", "I"))
         value, axis = require_axis(low, low.value(input), -1)
         options = {} if axis == "C" else {"over": axis}
-        inputs = name_inputs(low, value, kernel, bias)
+        inputs = collect_inputs(low, value, kernel, bias)
         sizes = {axis: kernel.axes["O"]}
         return low.emit("kernel_linear", list(inputs.values()), options, sizes=sizes, roles=tuple(inputs))
     name, weights = held_weights(low, weight=weight, bias=bias if has_own_bias else None)
