@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LARGER = 32  # how much larger the other image is
 TOLERANCE = 1e-9
+ROUNDED_TOLERANCE = 1e-5  # where the original itself computes a part in float32
 
 
 @dataclass
@@ -51,15 +52,19 @@ class Proof:
     image: float | str = ""
     training: str = ""
     problem: str = ""
-    rounding: str = ""  # what the original computes in float32, and is compared alone
+    rounding: str = ""  # what the original computes in float32
     first: FirstDifference | None = None  # where they begin to differ
+
+    @property
+    def tolerance(self) -> float:
+        return ROUNDED_TOLERANCE if self.rounding else TOLERANCE
 
     @property
     def is_equal(self) -> bool:
         values = [value for value, _ in self.differences.values()]
         values += [self.image] if isinstance(self.image, float) else []
         has_all = "output" in self.differences and self.parameters == self.original_parameters
-        return not self.problem and has_all and all(value <= TOLERANCE for value in values)
+        return not self.problem and has_all and all(value <= self.tolerance for value in values)
 
     def note(self, kind: str, place: str, value: float) -> None:
         if value >= self.differences.get(kind, (-1.0, ""))[0]:
@@ -158,7 +163,9 @@ class ProofComparison:
             if model is None:
                 continue
             try:
-                found = self.compare_steps(model, pair_steps(self.imported.plans, model.graph), TOLERANCE)
+                found = self.compare_steps(
+                    model, pair_steps(self.imported.plans, model.graph), proof.tolerance
+                )
             except (RefusedJob, WorkerFailure, SpecError, SpecErrors, ValueError):
                 continue  # it was told that this pass could not be compared
             if found is not None:
@@ -169,7 +176,7 @@ class ProofComparison:
         kinds = [kind for kind in proof.differences if "weight_gradient" in kind or kind == "statistic"]
         for kind in sorted(kinds, key=lambda kind: -proof.differences[kind][0]):
             size, place = proof.differences[kind]
-            if size > TOLERANCE and own.get(place) in pairs:
+            if size > proof.tolerance and own.get(place) in pairs:
                 return pairs[own[place]].differ(kind.replace("_", " "), size)
         return None
 

@@ -82,7 +82,7 @@ def describe_proof(proof: Proof) -> list[str]:
         else f"{word} in float64: {found}; {proof.parameters:,} parameters, not {proof.original_parameters:,}"
     ]
     if proof.rounding:
-        lines.append(f"{proof.rounding}: computed in float32 by the original, so compared alone, to 1e-6")
+        lines.append(f"compared to 1e-5: the original computes {proof.rounding} in float32")
     if proof.training:
         lines.append(f"not compared in training, where the original fails on this input: {proof.training}")
     lines.append(

@@ -26,17 +26,15 @@ NAMES = {
     "densenet121": "DenseNet121",
     "efficientnet_b0": "EfficientNetB0",
     "swin_t": "SwinTiny",
-    "vit_b_16": "ViTB16",
 }
 SIZES = {"swin_t": 224}
-OPTIONS = {"vit_b_16": {"image_size": 64}}  # of the constructor
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_torchvision_becomes_what_a_person_would_write(name: str) -> None:
     models: Any = pytest.importorskip("torchvision.models")
     with ConstructorWatch() as watch:
-        model = models.get_model(name, weights=None, **OPTIONS.get(name, {}))
+        model = models.get_model(name, weights=None)
     size = SIZES.get(name, 64)
     imported = import_live(model, {"image": torch.zeros(3, 3, size, size)}, NAMES[name], watch)
     assert imported.model.parameters == sum(p.numel() for p in model.parameters())

@@ -27,7 +27,6 @@ EXAMPLES = {
         ["torch", "torchvision", "timm", "keras", "tensorflow"],
         ["--model", "test_resnet", "--size", "32", "--no-litert"],
     ),
-    "import_keras": (["torch", "keras", "tensorflow"], ["--size", "16"]),
 }
 
 

@@ -19,7 +19,6 @@ from keras import tree
 from specbuild.importing.keras.config import resize_config
 from specbuild.importing.keras.reader import READER
 from specbuild.importing.keras.recorder_worker import copy_values, graph_of, published_variables, record_model
-from specbuild.importing.keras.resizing_worker import make_resizing_exact
 from specbuild.runtimes.hdf5_files import extract_member, iterate_datasets, load_array
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, open_worker
@@ -188,7 +187,6 @@ class OriginalJob(BackendJob):  # type: ignore[misc]  # the backend says by name
         config, _ = resize_config(self.config, {name: (shape, "") for name, shape in shapes.items()})
         model = build_from_config(config)
         restore_numbers(model)
-        make_resizing_exact(model)
         return model
 
     def trained_weights(self, model: Any) -> Mapping[str, Any]:

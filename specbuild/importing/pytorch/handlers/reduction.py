@@ -62,28 +62,10 @@ def add_dispersion(
     return reduce_value(low, op, low.value(x), dim, bool(keep), **attributes)
 
 
-@lowers("var_mean")
-def lower_variance_mean(
-    low: Lowerer, input: Any, dim: Any = None, *rest: Any, **options: Any
-) -> list[NamedValue | None]:
-    keep = bool(options.get("keepdim", [*rest, None, None][1]))
-    mean = reduce_value(low, "mean", low.value(input), dim, keep)
-    return [add_dispersion(low, "variance", input, dim, rest, options), mean]
-
-
-@lowers("norm", "vector_norm", "linalg_vector_norm")
+@lowers("norm")
 def lower_norm(
     low: Lowerer, input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None
 ) -> NamedValue:
     if p not in (2, "fro", None):
         raise Unsupported(f"norm with p = {p}")
     return reduce_value(low, "l2_norm", low.value(input), dim, keepdim)
-
-
-@lowers("_weight_norm")
-def lower_weight_norm(low: Lowerer, v: Any, g: Any, dim: int = 0) -> NamedValue:
-    """Return the kernel of a layer with weight norm: a direction over its length, times the wanted length."""
-    direction = low.value(v)
-    others = [i for i in range(len(direction.dims)) if i != dim % len(direction.dims)]
-    length = reduce_value(low, "l2_norm", direction, others, True)
-    return combine_values(low, "multiply", direction, combine_values(low, "divide", g, length))
