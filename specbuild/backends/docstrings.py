@@ -24,21 +24,27 @@ def class_docstring(class_spec: ClassSpec, is_model: bool, more: Mapping[str, st
     """Return the docstring of a class. `more` describes arguments that the framework adds."""
     block, instance = class_spec.block, class_spec.first_instance
 
-    def format_shape(x: TensorType, layout: Layout, ref: str) -> str:
-        sizes = ["B"] if layout.batched else []
+    def format_shape(x: TensorType, layouts: list[Layout], ref: str) -> str:
+        sizes = ["B"] if layouts[0].batched else []
         sizes += [
-            str(concrete(x[a])) if is_model and (ref, a) not in block.free_axes else a for a in layout.order
+            str(concrete(x[a])) if is_model and (ref, a) not in block.free_axes else a
+            for a in find_shared_axes(layouts)
         ]
         return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
     inputs = []
     for name, items in input_arguments(block.inputs).items():
         values = {item: instance.inputs[item] for item in items or (name,)}
-        formatted = ", ".join(format_shape(value.type, value.layout, ref) for ref, value in values.items())
+        formatted = ", ".join(
+            format_shape(
+                value.type, [x.inputs[ref].layout for x in class_spec.instances if ref in x.inputs], ref
+            )
+            for ref, value in values.items()
+        )
         formatted = formatted if items is None else f"[{formatted}]"
         inputs.append(f"{name} {formatted}{' or None' * (name in class_spec.optional_inputs)}")
     outputs = [
-        f"{name} {format_shape(v.type, v.layout, block.outputs[name].ref)}".strip()
+        f"{name} {format_shape(v.type, [x.outputs[name].layout for x in class_spec.instances if name in x.outputs], block.outputs[name].ref)}".strip()
         for name, v in instance.outputs.items()
     ]
     input_word = "Inputs" if len(inputs) > 1 else "Input"
@@ -51,6 +57,17 @@ def class_docstring(class_spec: ClassSpec, is_model: bool, more: Mapping[str, st
     listed = "\n".join(f"    {name}: {' '.join(text.split())}" for name, text in arguments.items())
     section = f"Args:\n{listed}" if arguments else ""
     return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, section) if part)
+
+
+def find_shared_axes(layouts: list[Layout]) -> list[str]:
+    """Return the axes of a value in order; `...` stands for those that not all instances of a class have."""
+    longest = max((layout.order for layout in layouts), key=len)
+    shared: list[str] = []
+    for axis in longest:
+        axis = axis if all(axis in layout.order for layout in layouts) else "..."
+        if axis != "..." or shared[-1:] != ["..."]:
+            shared.append(axis)
+    return shared
 
 
 def describe_arguments(class_spec: ClassSpec) -> dict[str, str]:

@@ -208,6 +208,17 @@ def groups_in_a_list(net: Any, x: Tensor) -> tuple[Tensor, ...]:
     return (x,)
 
 
+@reference
+def block_of_two_ranks(net: Any, x: Tensor) -> tuple[Tensor, ...]:
+    """In Keras, one class is built for values of several ranks."""
+
+    def apply(block: Any, x: Tensor) -> Tensor:
+        rows = block.linear(x).flatten(0, -2)  # the channels of a batch norm are the second axis
+        return F.silu(block.batch_norm(rows)).unflatten(0, x.shape[:-1])
+
+    return (apply(net.whole, apply(net.tokens, x).amax(1)),)
+
+
 VARIANTS = {"two_streams": ("one", "none")}
 CASES = [(name, v) for name in REFERENCES for v in (None, *VARIANTS.get(name, ()))]
 LABELS = [f"{name}-{variant}" if variant else name for name, variant in CASES]

@@ -98,6 +98,8 @@ class LayerShapes:
         if is_input and (source := self.find_equal_input(key, layout)) is not None:
             self.note_need(source, needed)
             return self.input_shape(source)
+        if len({len(type_of_value(lowered.block, key).axes) for lowered in self.class_spec.instances}) > 1:
+            raise UnknownShape  # one class for values of several ranks
         sizes: list[Expr] = [Literal(None)] * (lead + layout.batched)
         for position, axis in enumerate(layout.order):
             dim = position - len(layout.order)
