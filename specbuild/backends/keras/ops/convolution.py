@@ -120,9 +120,12 @@ def is_depthwise(op: Conv, x: Operand) -> bool:
     Keras has such layers for one and two axes. On TensorFlow they need the same stride along both.
     """
     strides = op.sliding_window(x.type).stride
-    # where a step before is left out, its channels are those of the step before that
-    same = {expression_of(x[CHANNEL]), expression_of(op.channels)}
-    is_own_group = x[CHANNEL] == op.groups and expression_of(op.groups) in same
+    groups = expression_of(op.groups)
+    if groups is None:  # one group is all channels, also where there is only one
+        is_own_group = expression_of(x[CHANNEL]) is None and x[CHANNEL] == op.groups > 1
+    else:  # where a step before is left out, its channels are those of the step before that
+        same = (expression_of(x[CHANNEL]), expression_of(op.channels))
+        is_own_group = x[CHANNEL] == op.groups and groups in same
     has_equal_strides = len({(concrete(s), expression_of(s)) for s in strides}) == 1
     return is_own_group and len(strides) in DEPTHWISE and has_equal_strides
 
