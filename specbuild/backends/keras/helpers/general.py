@@ -7,7 +7,7 @@ from keras import layers, ops
 class PadsInput:
     """Mixin for a layer that pads its input by a number, or by one or (before, after) for each axis."""
 
-    edge = "0"
+    takes_max = False
 
     def __init__(self, *args, padding=0, **kwargs):
         super().__init__(*args, **kwargs)
@@ -21,7 +21,8 @@ class PadsInput:
         return [(0, 0), *pads, (0, 0)]
 
     def call(self, x):
-        return super().call(ops.pad(x, self.sides(), constant_values=float(self.edge)))
+        edge = -float("inf") if self.takes_max else 0.0
+        return super().call(ops.pad(x, self.sides(), constant_values=edge))
 
     def compute_output_shape(self, input_shape):
         grown = tuple(n and n + sum(side) for n, side in zip(input_shape, self.sides()))
@@ -60,21 +61,21 @@ class PaddedDepthwiseConv2D(PadsInput, layers.DepthwiseConv2D):
 class PaddedMaxPooling1D(PadsInput, layers.MaxPooling1D):
     """MaxPooling1D with its padding written out."""
 
-    edge = "-inf"
+    takes_max = True
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
 class PaddedMaxPooling2D(PadsInput, layers.MaxPooling2D):
     """MaxPooling2D with its padding written out."""
 
-    edge = "-inf"
+    takes_max = True
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
 class PaddedMaxPooling3D(PadsInput, layers.MaxPooling3D):
     """MaxPooling3D with its padding written out."""
 
-    edge = "-inf"
+    takes_max = True
 
 
 @keras.saving.register_keras_serializable(package="specbuild")
