@@ -66,3 +66,21 @@ def test_shapes_fix_no_size_that_an_image_may_have() -> None:
                     for shape in built_shapes(method):
                         assert all(ast.unparse(n) == "None" for n in shape.elts[:-1]), f"{cls.name}: {code}"
     assert symbolic == ["SwinTransformer"]  # its windows need the sides of the image
+
+
+def list_calls(method: ast.AST | None) -> set[str]:
+    """Return the functions that a method calls, as they are written."""
+    return {ast.unparse(n.func) for n in ast.walk(method or ast.Module([], [])) if isinstance(n, ast.Call)}
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda p: p.parent.name)
+def test_no_table_is_computed_while_keras_traces_a_model(path: Path) -> None:
+    """A class whose constructor computes a table is not created in `build`, which may run inside of a trace."""
+    with_tables: set[str] = set()
+    for cls in block_classes(path):  # inner classes come first
+        methods = {node.name: node for node in cls.body if isinstance(node, ast.FunctionDef)}
+        created = list_calls(methods.get("__init__"))
+        assert with_tables.isdisjoint(list_calls(methods.get("build"))), cls.name
+        assert not any(name.startswith("ops.") for name in list_calls(methods.get("build"))), cls.name
+        if any(name.startswith("ops.") for name in created) or not with_tables.isdisjoint(created):
+            with_tables.add(cls.name)

@@ -15,13 +15,12 @@ from typing import Any
 from specbuild.backends.keras.dynamic_sizes import is_shape
 from specbuild.backends.keras.layer_creation import build_parts, needed_derived
 from specbuild.backends.keras.layer_shapes import ONE_POSITION, LayerShapes, UnknownShape, size_expressions
-from specbuild.backends.keras.layers import attribute_name, is_layer_list, is_weight
+from specbuild.backends.keras.layers import attribute_name, is_layer_list, is_weight, row_parts
 from specbuild.backends.module_parts import emit_construction
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import (
     OWN_MEMBER,
     Construction,
-    LayerRow,
     Member,
     is_literal,
     literal_value,
@@ -291,13 +290,6 @@ def is_built_at_once(layer: Member) -> bool:
         return not isinstance(layer, Construction)
     name = layer.function.removeprefix("layers.")
     return name.startswith(BUILT_AT_ONCE) or name.startswith(POOLING)
-
-
-def row_parts(member: Member | None) -> list[Member]:
-    """Return the layers of a row, or the one layer that a member is."""
-    if isinstance(member, LayerRow):
-        return [*member.members.head, member.members.tail]
-    return [] if member is None else [member]
 
 
 def layer_operands(call: Expr) -> list[Expr] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from specbuild.backends.keras.layers import is_weight
+from specbuild.backends.keras.layers import is_weight, row_parts
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import (
     ComputedTable,
@@ -38,6 +38,9 @@ class ChannelSizes:
 
     def __init__(self) -> None:
         self.dropped: dict[str, set[str]] = {}  # class -> the arguments that its constructor no longer has
+        self.with_tables: set[str] = (
+            set()
+        )  # classes whose constructor, or that of a layer in it, computes a table
 
     def take_out(self, class_spec: ClassSpec, is_model: bool) -> ClassSpec:
         """Return the class without these arguments, and without those that it gave to the constructors of others."""
@@ -48,11 +51,17 @@ class ChannelSizes:
         class_spec = replace(class_spec, steps=steps)
         if is_model:
             return class_spec
+        layers = [part for step in steps for part in row_parts(step.member)]
+        has_inner_tables = any(isinstance(x, Construction) and x.function in self.with_tables for x in layers)
+        if has_inner_tables or any(isinstance(x, ComputedTable) for x in layers):
+            self.with_tables.add(class_spec.name)
         shapes = {"input_shape", *(f"{name}_shape" for name in class_spec.arguments)}
         taken = shapes | {"shape", "layer"}  # other variables of `build`
         sizes = find_channel_sizes(class_spec)
         if not taken.isdisjoint((*sizes, *class_spec.derived)):
             sizes = {}
+        if has_inner_tables and creates_in_build(replace(class_spec, built_sizes=sizes)):
+            sizes = {}  # what `build` computes while Keras traces a model is no number that can be kept
         read = names_in_code(class_spec)
         given = {
             name

@@ -33,6 +33,13 @@ def is_layer_list(member: Member | None) -> bool:
     return isinstance(member, LayerRow) and (member.is_loop or member.is_split)
 
 
+def row_parts(member: Member | None) -> list[Member]:
+    """Return the layers of a row, or the one layer that a member is."""
+    if isinstance(member, LayerRow):
+        return [*member.members.head, member.members.tail]
+    return [] if member is None else [member]
+
+
 def attribute_name(step: LoweredStep) -> str:
     """Return the attribute that holds a layer. It is also the name of the layer."""
     return layer_attribute(step.layer_name)
