@@ -152,8 +152,8 @@ def test_every_replacement_exists() -> None:
 
 
 def test_other_names_of_library_blocks() -> None:
-    told = {name: block.name for block in library_blocks().values() for name in block.about.names}
-    assert library_names() == told
+    listed = [(name, block.name) for block in library_blocks().values() for name in block.about.names]
+    assert library_names() == dict(listed) and len(listed) == len(dict(listed))
     assert suggest_step("SEBlock", {"reduction": 8}, ()) == "write `SqueezeExcitation: {reduction: 8}`"
     assert suggest_step("squeeze_excite", None, ()) == "write `- SqueezeExcitation`"
 
