@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from specbuild.codegen.class_spec import ClassSpec
@@ -88,16 +88,27 @@ def describe_argument(class_spec: ClassSpec, name: str) -> str:
             source, axis = sizes[word]
             return f"channels of {source}" if axis == CHANNEL else f"size of {source} along {axis}"
     uses = list(dict.fromkeys((*list_attribute_uses(class_spec, word), *list_member_uses(class_spec, name))))
-    for step, attribute in uses:
-        inner = class_spec.inner_classes.get(step)
-        if inner is not None and attribute in inner.params and inner.block.docs.get(attribute):
-            return inner.block.docs[attribute]
+    docs = {find_inner_doc(class_spec, step, attribute) for step, attribute in uses}
+    if len(docs) == 1 and (doc := docs.pop()):
+        return doc
     if uses:
         attribute = uses[0][1]
-        steps = list(dict.fromkeys(step for step, other in uses if other == attribute))
-        return f"{attribute.replace('_', ' ')} of {join_names(steps[:MAX_STEPS])}"
+        return f"{attribute.replace('_', ' ')} of {list_steps(s for s, other in uses if other == attribute)}"
     steps = list_readers(class_spec, word)
-    return f"a number in {join_names(steps[:MAX_STEPS])}" if steps else word.replace("_", " ")
+    return f"used by {list_steps(steps)}" if steps else word.replace("_", " ")
+
+
+def find_inner_doc(class_spec: ClassSpec, step: str, attribute: str) -> str:
+    """Return what the author says of an argument of the block in a step; empty if he says nothing."""
+    inner = class_spec.inner_classes.get(step)
+    return inner.block.docs.get(attribute, "") if inner is not None and attribute in inner.params else ""
+
+
+def list_steps(names: Iterable[str]) -> str:
+    """Return the names of steps in words; members of a group are the group."""
+    groups = dict.fromkeys(re.sub(r"(\.\d+)+$", "", name) for name in names)
+    shown = list(groups)[:MAX_STEPS]
+    return join_names(shown) if len(groups) <= MAX_STEPS else f"{', '.join(shown)} and others"
 
 
 def flagged_steps(class_spec: ClassSpec, flag: str) -> list[str]:

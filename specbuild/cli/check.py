@@ -95,7 +95,8 @@ class ValidSpec:
         graph = self.model.graph
         outputs = [f"{name} {x.describe(graph)}".strip() for name, x in graph.outputs.items()]
         size = f"{self.model.parameters:,} parameters, {format_quantity(self.model.cost.macs)} multiply-adds"
-        size += " (* this size can be any)" if graph.free_axes else ""
+        if free := [f"{axis} of {name}" for name, axis in sorted(graph.free_axes) if name in graph.inputs]:
+            size += f"; {list_some(free)} can be any size"
         return (
             f"{make_printable(self.file)}: {self.model.name} is valid and gives {list_some(outputs)}: {size}"
         )

@@ -50,6 +50,8 @@ def init_command(
     if path == "-":
         print_text(text)
         return
-    create_file(Path(path), text)
+    create_file(
+        Path(path), text.replace("model.yaml", make_printable(path))
+    )  # in the commands of its comments
     log_line(f"wrote {path}")
     log_line(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")
