@@ -58,6 +58,8 @@ class InputSizeReader:
     def read_sizes(self, step: LoweredStep) -> LoweredStep:
         """Return the step with its sizes read from the inputs."""
         found: dict[str, None] = {}
+        if isinstance(step.member, ComputedTable):  # its code is read from the inputs later
+            self.reads_varying |= table_reads_names(step.member, self.varying)
         call = self.replace_names(step.call, found)
         return replace(step, call=call, inputs=tuple(dict.fromkeys((*step.inputs, *found))))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -22,13 +23,20 @@ from specbuild.ops.base import list_attributes
 # What other libraries give these alone is a number of channels, which is inferred here.
 LIST_KEYS = frozenset("tensors inputs arrays values xs".split())  # of a call such as `torch.cat`
 SIZED_BY_INPUT = frozenset("batch_norm instance_norm layer_norm rms_norm prelu".split())
+KERAS_MODULES = frozenset("layers keras.layers tf.keras.layers".split())
+# Defaults of Keras' layers that are others here.
+KERAS_DEFAULTS = {"layernormalization": {"epsilon": "0.001"}, "groupnormalization": {"epsilon": "0.001"}}
 KERAS_NORM = {"momentum": 0.99, "epsilon": 1e-3}  # the defaults of `BatchNormalization`
 
 
 def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
     """Return a hint that says what to write for an op or block of another library; empty if the name is unknown."""
-    name = name.rpartition(".")[2]  # of `nn.Conv2d`, `layers.Dense`
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):  # code that is more than a name
+        return ""
+    module, _, name = name.rpartition(".")  # `nn.Conv2d`, `layers.Dense`
     normal = normalize_name(name)
+    if normal == "leakyrelu" and module in KERAS_MODULES and (body is None or isinstance(body, Mapping)):
+        body = {"negative_slope": 0.3} | dict(body or {})
     if normal == "dropout" and not name.lower().endswith("dropout"):  # dropout2d drops whole channels
         normal = "spatialdropout"
     others = {normalize_name(other): block for other, block in library_names().items()}
@@ -76,6 +84,8 @@ class ForeignStep:
             self.attributes |= {alone: write_inline(body)} if alone else {}
         if name == "batchnormalization":
             self.convert_keras_norm()
+        for attribute, value in KERAS_DEFAULTS.get(name, {}).items():
+            self.attributes.setdefault(attribute, value)
         self.attributes |= {n: "..." for n in self.required if n not in self.attributes}
         self.is_list = isinstance(body, list) and not replacement.alone and not self.required
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from specbuild.frontend.foreign_names import normalize_name, write_inline
+from specbuild.frontend.foreign_names import REPLACEMENTS, normalize_name, write_inline
 from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.ops import OPS
 
@@ -16,6 +16,7 @@ CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")
 OPERATION = re.compile(r"([\w.]+) *([-+*/]) *([\w.]+)")
 OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 KEYWORD = re.compile(r"\w+=")
+NUMBERS_IN_PARENTHESES = re.compile(r"(?<!\w)\(([\d\s,]*)\)")
 MAX_TEXT = 200
 
 ACTIVATION_KEYS = "activation act actlayer activationfn nonlinearity".split()
@@ -70,6 +71,9 @@ POSITIONS = {
     "Dense": "units activation use_bias",
     "Embedding": "num_embeddings embedding_dim",
     "Dropout": "rate",
+    "Flatten": "start_dim end_dim",
+    "Softmax": "dim",
+    "LayerNorm": "normalized_shape",
     "GroupNorm": "num_groups num_channels",
     "cat": "tensors dim",
     "concatenate": "inputs axis",
@@ -124,17 +128,23 @@ def suggest_call(text: str, blocks: Collection[str]) -> str:
         left, sign, right = operation.groups()
         return f"write `{OPERATORS[sign]}: [{left}, {right}]`"
     call = CALL.fullmatch(text[:MAX_TEXT])
-    if call is None:
+    if call is None or not text.isascii():
         return ""
     name, arguments = call[1], call[2].strip()
+    if re.search(r"[()]", NUMBERS_IN_PARENTHESES.sub("", arguments)):
+        return "write each call as a step of its own: a step reads the one before, or what `from` names"
     body = call_body(name, arguments)
-    hint = suggest_step(name, body, blocks) if body is not None or not arguments else ""
-    return hint or f"write attributes in braces: `{own_op(name) or name}: {{...}}`"
+    function = text.partition("(")[0].strip()
+    hint = suggest_step(function, body, blocks) if body is not None or not arguments else ""
+    other = REPLACEMENTS.get(normalize_name(name))
+    hint = hint or (other.advice if other is not None else "")
+    return hint or (f"write attributes in braces: `{own_op(name)}: {{...}}`" if own_op(name) else "")
 
 
 def call_body(name: str, arguments: str) -> Any:
     """Return the arguments of a call as the body of a step: by name, or a single value; None for others."""
-    parts = [part.strip() for part in re.split(r",(?![^(\[]*[)\]])", arguments)]
+    arguments = NUMBERS_IN_PARENTHESES.sub(lambda found: f"[{found[1]}]", arguments)
+    parts = [part.strip() for part in re.split(r",(?![^\[]*\])", arguments)]
     positions = POSITIONS.get(name, "").split()
     named = [
         part if KEYWORD.match(part) or i >= len(positions) else f"{positions[i]}={part}"
@@ -143,9 +153,10 @@ def call_body(name: str, arguments: str) -> Any:
     try:
         if arguments and all(KEYWORD.match(part) for part in named):
             pairs = (part.partition("=") for part in named)
-            return {key: yaml.safe_load(value.replace("(", "[").replace(")", "]")) for key, _, value in pairs}
+            return {key: yaml.safe_load(value) for key, _, value in pairs}
         if len(parts) == 1 and arguments:
-            return yaml.safe_load(arguments)
+            value = yaml.safe_load(arguments)
+            return value if isinstance(value, int | float) else None
     except yaml.YAMLError:
         return None
     return None

@@ -67,6 +67,8 @@ STEPS = {
     "nn.Dropout(0.5)": "dropout: {rate: 0.5}",
     "nn.GroupNorm(4, 8)": "group_norm: {groups: 4}",
     "LayerNorm: {normalized_shape: 8}": "- layer_norm",
+    "layers.LeakyReLU()": "leaky_relu: {slope: 0.3}",
+    "layers.LayerNormalization()": "layer_norm: {epsilon: 0.001}",
     "unsqueeze: 1": "expand: {axes: {T: 1}}",
     "PixelShuffle: {upscale_factor: 2}": "pixel_shuffle: {factor: 2}",
     "cbam: {ratio: 4}": "CBAM: {ratio: 4}",
@@ -89,6 +91,30 @@ PARTS = {
     "SeparableConv2D: {filters: 8}": SEPARABLE_ADVICE,
     "Dense: {units: 8, kernel_regularizer: l2}": "write `linear: {features: 8}`; it has no kernel_regularizer",
 }
+
+
+SEVERAL_CALLS = "write each call as a step of its own: a step reads the one before, or what `from` names"
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        ("nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())", SEVERAL_CALLS),
+        ("nn.Conv2d(3, 8, 3), nn.ReLU()", SEVERAL_CALLS),
+        ("F.relu(self.conv(x))", SEVERAL_CALLS),
+        ("layers.Dense(10)(x)", SEVERAL_CALLS),
+        ("torch.relu(x + y)", "write attributes in braces: `relu: {...}`"),
+        ("nn.AdaptiveAvgPool2d((1, 1))", "write attributes in braces: `adaptive_avg_pool: {...}`"),
+        ("nn.Flatten(2)", "write `flatten: {axes: [C, H, W], into: C}`; it has no start_dim"),
+        ("nn.LayerNorm([8, 8, 8])", "write `- layer_norm`; it has no normalized_shape"),
+        ("nn.Softmax(1)", "write `softmax: {over: ...}`"),
+        ("view(-1, 8)", REPLACEMENTS["view"].advice),
+        ("nn.Conv2d(\uff11, \uff18)", "`specbuild library list` lists every op and block"),
+    ],
+)
+def test_a_call_that_is_more_than_one_step_is_not_made_one(call: str, hint: str) -> None:
+    """`check --fix` follows only a hint that is a whole step."""
+    assert find_errors(f"{HEAD}'{call}'\n")[0].hint == hint
 
 
 @pytest.mark.parametrize("foreign", PARTS)

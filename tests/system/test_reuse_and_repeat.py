@@ -219,6 +219,15 @@ def block_of_two_ranks(net: Any, x: Tensor) -> tuple[Tensor, ...]:
     return (apply(net.whole, apply(net.tokens, x).amax(1)),)
 
 
+@reference
+def tables_with_and_without_batch(net: Any, x: Tensor) -> tuple[Tensor, ...]:
+    """The first table is made for a value with a batch, the second for one without; a row is in a row."""
+    places = torch.arange(1, 7, dtype=x.dtype)[:, None].expand(6, 4)
+    for linear, _ in net.deep.body:
+        x = linear(x).tanh()
+    return (x + places,)
+
+
 VARIANTS = {"two_streams": ("one", "none")}
 CASES = [(name, v) for name in REFERENCES for v in (None, *VARIANTS.get(name, ()))]
 LABELS = [f"{name}-{variant}" if variant else name for name, variant in CASES]

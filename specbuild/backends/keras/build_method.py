@@ -21,6 +21,7 @@ from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import (
     OWN_MEMBER,
     Construction,
+    LayerRow,
     Member,
     is_literal,
     literal_value,
@@ -167,6 +168,8 @@ class BuildWriter:
         return Assign(f"self.{attribute_name(step)}", code)
 
     def has_weights(self, layer: Member) -> bool:
+        if isinstance(layer, LayerRow):
+            return any(map(self.has_weights, row_parts(layer)))
         if not isinstance(layer, Construction):
             return False
         if layer.is_own_class:
@@ -215,6 +218,12 @@ class BuildWriter:
         """Return the dimensions that layers need. A row is called as a whole, so inner classes may need all of them."""
         needed: frozenset[int] = frozenset()
         for layer in layers:
+            if isinstance(layer, LayerRow):
+                inner = self.needed_by_row(row_parts(layer))
+                if inner is None:
+                    return None
+                needed |= inner
+                continue
             if not isinstance(layer, Construction) or layer.function in WHOLE_INPUT:
                 return None
             if layer.is_own_class:
