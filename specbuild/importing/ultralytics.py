@@ -182,6 +182,10 @@ def convert_model(source: Source, name: str = "", scale: str = "", size: int = D
     classes = data.get("nc", 80)
     if not isinstance(classes, int) or not 0 < classes <= 100_000:
         raise at.child("nc").error("SB304", "`nc` is the number of classes")
+    for key, usual in USUAL.items():
+        if data.get(key, usual[0]) not in usual:
+            message = f"`{key}: {make_printable(str(data[key]), 60)}` is not converted"
+            raise at.child(key).error("SB304", message, "remove it, and change the converted file")
     conversion = Conversion(classes, width, depth, limit)
     layers = read_layers(data, at)
     for layer in layers:
@@ -190,6 +194,10 @@ def convert_model(source: Source, name: str = "", scale: str = "", size: int = D
             hint = suggest_name(layer.module, MODULES, "known modules are")
             message = f"there is no step for the module {make_printable(repr(layer.module))}"
             raise layer.at.error("SB201", message, hint)
+        if len(layer.arguments) > KNOWN_ARGUMENTS[layer.module]:
+            known = KNOWN_ARGUMENTS[layer.module]
+            message = f"{layer.module} has more arguments than the {known} that a step can have"
+            raise layer.at.child(3).error("SB304", message, "write the block by hand in the converted file")
         conversion.channels.append(writer(conversion, layer))
     model = name or to_camel_case(f"yolo_{chosen}" if chosen else "yolo")
     text = write_converted_spec(conversion, model, size)
@@ -326,10 +334,11 @@ def input_channels(conversion: Conversion, layer: Layer) -> int:
 def write_conv(conversion: Conversion, layer: Layer) -> int:
     channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
     values = {name: whole_argument(layer, i, 1) for name, i in (("kernel", 1), ("stride", 2), ("groups", 4))}
+    if argument(layer, 3, None) not in (None, values["kernel"] // 2):
+        raise layer.at.child(3, 3).error("SB304", "only a padding of half the kernel is converted")
     given = "".join(f", {key}: {value}" for key, value in values.items() if value != 1)
-    add_step(
-        conversion, layer, f"{conversion.use('ConvUnit')}: {{channels: {channels}{given}}}", layer.number
-    )
+    step = f"{conversion.use('ConvUnit')}: {{channels: {channels}{given}}}"
+    add_step(conversion, layer, step, conversion.scale_number(layer.number))
     return channels
 
 
@@ -363,6 +372,10 @@ def write_upsample(conversion: Conversion, layer: Layer) -> int:
 
 
 def write_concat(conversion: Conversion, layer: Layer) -> int:
+    if argument(layer, 0, 1) != 1:
+        raise layer.at.child(3, 0).error(
+            "SB304", "only values that are joined along the channels (1) are converted"
+        )
     names = ", ".join(map(layer_name, layer.inputs))
     conversion.steps += [f"  - concat: {{of: [{names}], over: C}}", f"    as: {layer_name(layer.index)}"]
     return sum(conversion.channels[i] for i in layer.inputs)
@@ -396,6 +409,20 @@ MODULES: dict[str, Callable[[Conversion, Layer], int]] = {
     "Concat": write_concat,
     "Detect": write_detect,
 }
+
+
+# How many arguments of each are converted; Detect counts its own.
+KNOWN_ARGUMENTS = {
+    "Conv": 5,
+    "C2f": 2,
+    "C3": 2,
+    "SPPF": 2,
+    "nn.Upsample": 3,
+    "Concat": 1,
+    "Detect": MAX_LAYERS,
+}
+# Keys of the file that change all layers, and the values for which the steps are right.
+USUAL = {"activation": (None, "nn.SiLU()", "nn.SiLU(inplace=True)"), "ch": (3,)}
 
 
 def write_converted_spec(conversion: Conversion, model: str, size: int) -> str:

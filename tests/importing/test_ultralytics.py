@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,26 @@ def test_a_layer_that_no_spec_can_have() -> None:
     with pytest.raises(SpecError) as caught:
         convert_model(Source(text, "yolov8.yaml"))
     assert caught.value.location is not None and caught.value.location.line == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("nc: 80\n", "nc: 80\nactivation: nn.ReLU()\n", "`activation: nn.ReLU()` is not converted"),
+        ("nc: 80\n", "nc: 80\nch: 4\n", "`ch: 4` is not converted"),
+        ("Conv, [64, 3, 2]", "Conv, [64, 3, 2, 0]", "only a padding of half the kernel"),
+        ("C2f, [128, True]", "C2f, [128, True, 2]", "C2f has more arguments than the 2"),
+        ("SPPF, [1024, 5]", "SPPF, [1024, 5, 2]", "SPPF has more arguments than the 2"),
+        ("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [2]", "joined along the channels"),
+    ],
+)
+def test_what_would_be_another_network_is_refused(old: str, new: str, message: str) -> None:
+    assert old in V8
+    with pytest.raises(SpecError, match=re.escape(message)) as caught:
+        convert_model(Source(V8.replace(old, new, 1)), scale="n")
+    line = V8.replace(old, new, 1)[: V8.index(old) + len(new)].count("\n") + (not new.endswith("\n"))
+    assert caught.value.location is not None and caught.value.location.line == line
+
+
+def test_the_depth_of_the_scale_also_counts_for_convolutions() -> None:
+    assert "    repeat: 3" not in convert_model(Source(V8.replace("1, Conv, [64", "3, Conv, [64")), scale="n")
