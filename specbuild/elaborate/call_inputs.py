@@ -68,14 +68,13 @@ def resolve_named_inputs(
 ) -> list[Ref | None]:
     """Return the inputs that `from` gives by name. Raises SB101 for an unknown and SB103 for a missing one."""
     at, names, list_name = step.from_at, list(declared), find_list_input(declared)
+    values = [value for value in raw.values() if isinstance(value, str)]
     for name in raw:
         if name not in names:
-            raise at.child(name).error(
-                "SB101",
-                f"{step.kind} has no input {name!r}",
-                suggest_name(name, names, "its inputs are"),
-                key=True,
-            )
+            hint = suggest_name(name, names, "its inputs are")
+            if names == [list_name] and len(values) == len(raw) > 1:
+                hint = f"it takes a list: write `from: {{{list_name}: [{', '.join(values)}]}}`"
+            raise at.child(name).error("SB101", f"{step.kind} has no input {name!r}", hint, key=True)
     optional = list_optional(declared)
     missing = [name for name in names if name not in raw and name not in optional]
     if missing:
