@@ -55,8 +55,8 @@ MISTAKES = {
     ),
     "torch call": (
         spec("  - nn.Conv2d(3, 8, 3)\n"),
-        "write attributes in braces: `conv: {...}`",
-        spec("  - conv: {channels: 8}\n"),
+        "write `conv: {channels: 8, kernel: 3, padding: 0}`",
+        spec("  - conv: {channels: 8, kernel: 3, padding: 0}\n"),
     ),
     "flatten": (
         spec("  - Flatten\n"),

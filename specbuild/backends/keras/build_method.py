@@ -123,7 +123,8 @@ class BuildWriter:
             derived = [self.qualify_statement(Assign(name, self.class_spec.derived[name])) for name in needed]
             statements = [*first_guards, *derived, *guards, *kept, *layers, *statements]
         channels = self.shapes.channels
-        names = [name for name in self.class_spec.built_sizes if name in channels]
+        read = {name for statement in statements for name in statement_names(statement)}
+        names = [name for name in self.class_spec.built_sizes if name in channels and name in read]
         return [*(Assign(name, channels[name]) for name in names), *statements]
 
     def qualify_statement(self, statement: Statement) -> Statement:
