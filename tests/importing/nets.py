@@ -563,3 +563,16 @@ class EvaluationOnly(nn.Module):
         if self.training:
             raise RuntimeError("the auxiliary head needs a larger image")
         return self.layer(x)
+
+
+class TwoKindsOfUse(nn.Module):
+    """One weight is the kernel of two convolutions that are not alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = nn.Conv1d(4, 4, 3, padding=1, bias=False)
+        self.far = nn.Conv1d(4, 4, 3, padding=2, dilation=2, bias=False)
+        self.far.weight = self.near.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.near(x) + self.far(x)
