@@ -50,16 +50,29 @@ def serve_variations(
 
     `plain` is the class of the instances alone.
     """
-    served, code = plain, class_code(plain)
-    right: list[Candidate] = []
     todo = [[c for c in candidates if c.lowered is not None]]
+    if not todo[0]:
+        return plain, []
+    code = class_code(plain)
+
+    def merge_with(variations: Sequence[Candidate]) -> InstanceMerger | None:
+        merger = try_merge(make_merger, variations)
+        return merger if merger is not None and class_code(merger) == code else None
+
+    parts: list[list[Candidate]] = []
     while todo:
         part = todo.pop()
-        merger = try_merge(make_merger, [*right, *part]) if part else None
-        if merger is not None and class_code(merger) == code:
-            served, right = merger, [*right, *part]
+        if merge_with(part) is not None:
+            parts.append(part)
         elif len(part) > 1:
             todo += [part[: len(part) // 2], part[len(part) // 2 :]]
+    right = [candidate for part in parts for candidate in part]
+    if (merger := merge_with(right)) is not None:
+        return merger, right
+    served, right = plain, []
+    for part in parts:  # each alone needs no other code, but together they do
+        if (merger := merge_with([*right, *part])) is not None:
+            served, right = merger, [*right, *part]
     return served, right
 
 
