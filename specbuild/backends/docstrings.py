@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction, LayerRow
@@ -72,10 +71,11 @@ def find_shared_axes(layouts: list[Layout]) -> list[str]:
 
 def describe_arguments(class_spec: ClassSpec) -> dict[str, str]:
     """Return a description of every argument of the constructor."""
-    return {name: describe_argument(class_spec, name) for name in class_spec.params}
+    uses = ArgumentUses(class_spec)
+    return {name: describe_argument(class_spec, name, uses) for name in class_spec.params}
 
 
-def describe_argument(class_spec: ClassSpec, name: str) -> str:
+def describe_argument(class_spec: ClassSpec, name: str, all_uses: ArgumentUses) -> str:
     """Return what the author says of an argument; if he says nothing, what the argument sets."""
     block = class_spec.block
     word = class_spec.param_words.get(name, name)
@@ -87,15 +87,41 @@ def describe_argument(class_spec: ClassSpec, name: str) -> str:
         if word in (sizes := block_size_names(block)):
             source, axis = sizes[word]
             return f"channels of {source}" if axis == CHANNEL else f"size of {source} along {axis}"
-    uses = list(dict.fromkeys((*list_attribute_uses(class_spec, word), *list_member_uses(class_spec, name))))
+    uses = list(dict.fromkeys((*all_uses.attributes.get(word, ()), *all_uses.layers.get(name, ()))))
     docs = {find_inner_doc(class_spec, step, attribute) for step, attribute in uses}
     if len(docs) == 1 and (doc := docs.pop()):
         return doc
     if uses:
         attribute = uses[0][1]
         return f"{attribute.replace('_', ' ')} of {list_steps(s for s, other in uses if other == attribute)}"
-    steps = list_readers(class_spec, word)
-    return f"used by {list_steps(steps)}" if steps else word.replace("_", " ")
+    readers = all_uses.readers.get(word, ())
+    return f"used by {list_steps(readers)}" if readers else word.replace("_", " ")
+
+
+class ArgumentUses:
+    """Where the steps of a class use its arguments."""
+
+    def __init__(self, class_spec: ClassSpec):
+        # argument -> the steps with an attribute or a layer that gets it as it is, and the name that it has there
+        self.attributes: dict[str, list[tuple[str, str]]] = {}
+        self.layers: dict[str, list[tuple[str, str]]] = {}
+        self.readers: dict[
+            str, dict[str, None]
+        ] = {}  # argument -> the steps that compute an attribute from it
+        for node in class_spec.block.nodes:
+            op = node.op
+            values = {a: getattr(op, a) for a in op.defaults} if isinstance(op, Op) else dict(node.args)
+            for attribute, value in values.items():
+                if (expression := expression_of(value)) is not None:
+                    self.attributes.setdefault(expression.text, []).append((node.name, attribute))
+                    for word in expression.names:
+                        self.readers.setdefault(word, {})[node.name] = None
+        for step in class_spec.steps:
+            row = step.member.members if isinstance(step.member, LayerRow) else None
+            for layer in (step.member,) if row is None else (*row.head, row.tail):
+                for argument in layer.arguments if isinstance(layer, Construction) else ():
+                    if isinstance(argument.value, Name):
+                        self.layers.setdefault(argument.value.text, []).append((step.node, argument.name))
 
 
 def find_inner_doc(class_spec: ClassSpec, step: str, attribute: str) -> str:
@@ -115,42 +141,6 @@ def flagged_steps(class_spec: ClassSpec, flag: str) -> list[str]:
     """Return the steps that a generated flag turns on."""
     steps = (s.node for s in class_spec.steps if class_spec.flags.get(s.key) == Name(flag))
     return list(dict.fromkeys(steps))
-
-
-def list_attribute_uses(class_spec: ClassSpec, word: str) -> Iterator[tuple[str, str]]:
-    """Yield each step with an attribute that is a parameter, and the name of the attribute."""
-    for node in class_spec.block.nodes:
-        if isinstance(node.op, Op):
-            values: dict[str, Any] = {
-                attribute: getattr(node.op, attribute) for attribute in node.op.defaults
-            }
-        else:
-            values = dict(node.args)
-        for attribute, value in values.items():
-            expression = expression_of(value)
-            if expression is not None and expression.text == word:
-                yield node.name, attribute
-
-
-def list_member_uses(class_spec: ClassSpec, name: str) -> Iterator[tuple[str, str]]:
-    """Yield each step with a layer that gets an argument as it is, and the name that the argument has there."""
-    for step in class_spec.steps:
-        row = step.member.members if isinstance(step.member, LayerRow) else None
-        for layer in (step.member,) if row is None else (*row.head, row.tail):
-            if isinstance(layer, Construction):
-                yield from ((step.node, a.name) for a in layer.arguments if a.value == Name(name))
-
-
-def list_readers(class_spec: ClassSpec, word: str) -> list[str]:
-    """Return the steps with an attribute that is computed from a parameter."""
-    steps = []
-    for node in class_spec.block.nodes:
-        op = node.op
-        values = [getattr(op, a) for a in op.defaults] if isinstance(op, Op) else list(node.args.values())
-        expressions = [expression_of(value) for value in values]
-        if any(expression is not None and word in expression.names for expression in expressions):
-            steps.append(node.name)
-    return steps
 
 
 def reflow_paragraphs(text: str) -> str:

@@ -14,7 +14,7 @@ MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
 MAX_TRIED_VISITS = 10_000  # of the steps of a model that is elaborated at other sizes of its inputs, too
 MAX_BLOCKS = 1_000  # different blocks, each of which becomes a class
-READS_BY_BLOCK = 40  # a list that a block gets is checked, compared and copied: as much work as so many reads
+READS_BY_BLOCK = 60  # a list that a block gets is checked, compared and copied: as much work as so many reads
 
 
 class WorkBudget:
