@@ -71,7 +71,12 @@ def body(path: Path, shown: str) -> Iterator[str]:
     yield f"`{shown}`"
     yield markdown.listing(path.read_text(encoding="utf-8"), "yaml")
     yield "## What it compiles to"
-    yield markdown.tabs(
+    yield emitted_files(model)
+
+
+def emitted_files(model: Model) -> str:
+    """The whole file for each framework."""
+    return markdown.tabs(
         "framework",
         ((TITLES[name], markdown.listing(model.source(name), "python")) for name in BACKEND_NAMES),
     )
