@@ -52,6 +52,8 @@ class StatementWriter:
     indent: int = INDENT
     shape_function: Name | None = None  # gives the shape of a value; None: the attribute `shape`
     checks_sizes: bool = False  # whether the framework has the helpers `check_size` and `check_multiple`
+    # gives an input whose axis must be as long as one of another input; None: `check_size` compares them
+    match_function: Name | None = None
     rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
     statements: list[Statement] = field(default_factory=list)
     value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
@@ -102,12 +104,25 @@ class StatementWriter:
         for check, size in self.class_spec.size_checks.items() if self.checks_sizes else ():
             value = self.value_code[inputs[check.source].key]
             dim = Literal(inputs[check.source].layout.dim(check.axis))
-            size = self.qualify(size)
+            size, label = self.qualify(size), Literal(f"{check.axis} of {check.source}")
             if check.same_as is not None:
                 other, axis = check.same_as
-                size = Index(self.read_shape(inputs[other].key), (Literal(inputs[other].layout.dim(axis)),))
-            arguments = (value, dim, size, Literal(f"{check.axis} of {check.source}"))
-            self.statements.append(Do(Call(Name(check.helper), arguments)))
+                other_dim = Literal(inputs[other].layout.dim(axis))
+                if self.match_function is not None:
+                    arguments = (value, dim, self.value_code[inputs[other].key], other_dim, label)
+                    self.replace_input(inputs[check.source].key, Call(self.match_function, arguments))
+                    continue
+                size = Index(self.read_shape(inputs[other].key), (other_dim,))
+            self.statements.append(Do(Call(Name(check.helper), (value, dim, size, label))))
+
+    def replace_input(self, key: str, code: Expr) -> None:
+        """Write a statement whose result all steps read in place of an input."""
+        name = f"checked_{key}"
+        if self.value_code[key] != Name(name):
+            name = self.free_name(-1, name)
+            self.live_until[name] = len(self.class_spec.steps)
+        self.statements.append(Assign(name, code))
+        self.value_code[key] = Name(name)
 
     def qualify(self, expr: Expr) -> Expr:
         """Return code of the constructor as it is read here."""

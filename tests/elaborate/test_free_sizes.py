@@ -114,6 +114,20 @@ def test_sizes_that_must_be_equal_change_together() -> None:
         net(torch.zeros(2, 5, 4), torch.zeros(2, 1, 4))
 
 
+def test_keras_compares_sizes_that_are_known_when_the_model_runs() -> None:
+    make = import_source(compile_source(graph_of(TIED), "keras"), "keras_pair").Pair
+    with pytest.raises(ValueError, match="T of y must be 6, got 5"):
+        make((6, 4), (5, 4))
+    for net in (make(), make(x_shape=(5, 4)), make(y_shape=(5, 4))):
+        assert net([np.zeros((2, 5, 4)), np.zeros((2, 5, 4))]).shape == (2, 5, 4)
+        with pytest.raises(ValueError, match=r"T of y must be 5, got 1|expected shape=\(None, 5, 4\)"):
+            net([np.zeros((2, 5, 4)), np.zeros((2, 1, 4))])
+    net = make()
+    assert net.predict([np.zeros((2, 5, 4)), np.zeros((2, 5, 4))], verbose=0).shape == (2, 5, 4)
+    with pytest.raises(Exception, match="same_size"):  # TensorFlow's graph of it has tensors for both sizes
+        net.predict([np.zeros((2, 6, 4)), np.zeros((2, 1, 4))], verbose=0)
+
+
 def test_sizes_that_change_together_are_tried_once() -> None:
     assert [other.label for other in load(TIED).compilation.resized] == ["x.T: 32, y.T: 32"]
 

@@ -178,6 +178,7 @@ class ModelFunction:
             lambda step: Name(flag_name(step, self.class_spec)),
             indent=4,
             checks_sizes=True,
+            match_function=Name("match_size"),
             rows_are_lists=True,
         )
         writer.live_until |= {

@@ -1,7 +1,7 @@
 """Numbers computed from sizes, which may be tensors: helpers copied into an emitted file that uses them."""
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 
 def float_size(size):
@@ -38,6 +38,43 @@ def check_size(x, dim, size, name):
     """Raise ValueError for another size than that which the network is made for."""
     if x.shape[dim] != size:
         raise ValueError(f"{name} must be {size}, got {x.shape[dim]}")
+
+
+def match_size(x, axis, other, other_axis, name):
+    """`x`, whose axis must be as long as an axis of another value; a size of None is compared at each call."""
+    size, expected = x.shape[axis], other.shape[other_axis]
+    if None in (size, expected):
+        return SameSize(axis, other_axis, name)(x, other)
+    if size != expected:
+        raise ValueError(f"{name} must be {expected}, got {size}")
+    return x
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class SameSize(layers.Layer):
+    """Compares sizes when the model runs: a framework would repeat a size of 1."""
+
+    def __init__(self, axis, other_axis, label, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.axis, self.other_axis, self.label = axis, other_axis, label
+
+    def call(self, x, other):
+        shape, starts = list(ops.shape(x)), [0] * len(x.shape)
+        size, expected = shape[self.axis], ops.shape(other)[self.other_axis]
+        if isinstance(size, int) and isinstance(expected, int):
+            if size != expected:
+                raise ValueError(f"{self.label} must be {expected}, got {size}")
+            return x
+        # sizes that are tensors: a slice with another start or length is an error of the framework
+        starts[self.axis], shape[self.axis] = expected - size, expected
+        return ops.slice(x, starts, shape)
+
+    def compute_output_shape(self, x_shape, other_shape):
+        return x_shape
+
+    def get_config(self):
+        config = {"axis": self.axis, "other_axis": self.other_axis, "label": self.label}
+        return {**super().get_config(), **config}
 
 
 def check_multiple(x, dim, number, name):
