@@ -145,6 +145,7 @@ class PanelBuilder(RepeatBoxes):
             steps=(self.scope.local_name(node),),
             at=node.at,
             doc=node.doc,
+            row=node.row,
             weights_of=node.reuses or "",
         )
         if isinstance(node.op, Block):
@@ -256,6 +257,8 @@ class PanelBuilder(RepeatBoxes):
         if box.form != "card" or box.kind in ("block", "weight") or box.repeat_count or box.weights_of:
             return False
         if len(box.chips) >= MAX_CHIPS or box.condition != self.step_condition(node):
+            return False
+        if node.row == "new" or node.row not in (None, box.row):
             return False
         mark = self.marks.mark_of(self.scope.block, node.name)
         if mark.change not in ("", "added", "removed") or mark.change != box.change:

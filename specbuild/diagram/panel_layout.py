@@ -1,6 +1,6 @@
 """Lays out one panel: Graphviz lays out each row, and the rows follow each other like lines of text.
 
-A panel with levels of resolution is laid out without Graphviz.
+A panel with levels of resolution, or with rows that the spec numbers, is laid out without Graphviz.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.graphviz_process import run_graphviz
 from specbuild.diagram.label_places import settle_labels
 from specbuild.diagram.level_layout import LevelLayout
+from specbuild.diagram.numbered_rows import arrange_rows
 from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links, route_directly
-from specbuild.diagram.resolution_levels import arrange_levels
+from specbuild.diagram.resolution_levels import LevelGrid, arrange_levels
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import display_text, measure_text
@@ -41,9 +42,13 @@ class PanelLayout:
         self.input_counts = Counter(link.head for link in panel.links)
         division = RowDivision(panel, cards, self.is_horizontal, limit)
         order = division.order_boxes()
-        grid = arrange_levels(panel, order) if self.is_horizontal else None
+        grid = self.arrange_boxes(order) if self.is_horizontal else None
         self.levels = LevelLayout(panel, cards, order, grid) if grid else None
         self.rows = [] if grid else division.split_rows()
+
+    def arrange_boxes(self, order: Sequence[str]) -> LevelGrid | None:
+        """Return a grid for rows that the spec numbers, else for levels of resolution; None without both."""
+        return arrange_rows(self.panel, order) or arrange_levels(self.panel, order)
 
     # -- input for Graphviz
 

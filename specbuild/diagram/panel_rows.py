@@ -1,4 +1,7 @@
-"""Breaks a panel into rows, like text into lines. A row ends where only one value is read later."""
+"""Breaks a panel into rows, like text into lines. A row ends where only one value is read later.
+
+A box with `row: new` in the spec begins a row, or the boxes do that are not parted from it.
+"""
 
 from __future__ import annotations
 
@@ -74,10 +77,7 @@ class RowDivision:
         for link in links:
             last_reader[link.tail] = max(last_reader[link.tail], index[link.head])
         pieces = self.join_pieces(split_pieces(order, last_reader))
-        lengths = [self.piece_length(piece, links) for piece in pieces]
-        total = sum(lengths) + RANK_GAP * (len(lengths) - 1)
-        row_count = max(1, -(-int(total) // int(self.limit * ROW_SLACK)))
-        counts = merge_short_rows(balance_rows(lengths, row_count, self.limit), lengths, self.limit)
+        counts = [count for part in self.split_parts(pieces) for count in self.count_pieces(part, links)]
         rows: list[PanelRow] = []
         start = 0
         for count in counts:
@@ -85,6 +85,23 @@ class RowDivision:
             start += count
             rows.append(self.build_row(keys, links, last_reader, index))
         return rows
+
+    def split_parts(self, pieces: list[list[str]]) -> list[list[list[str]]]:
+        """Return the pieces in parts: each begins a row, because the spec says so of one of its boxes."""
+        new_rows = {box.key for box in self.panel.boxes if box.row == "new"}
+        parts: list[list[list[str]]] = [[]]
+        for piece in pieces:
+            if parts[-1] and not new_rows.isdisjoint(piece):
+                parts.append([])
+            parts[-1].append(piece)
+        return parts
+
+    def count_pieces(self, pieces: list[list[str]], links: Sequence[Link]) -> list[int]:
+        """Return the number of pieces in each row."""
+        lengths = [self.piece_length(piece, links) for piece in pieces]
+        total = sum(lengths) + RANK_GAP * (len(lengths) - 1)
+        row_count = max(1, -(-int(total) // int(self.limit * ROW_SLACK)))
+        return merge_short_rows(balance_rows(lengths, row_count, self.limit), lengths, self.limit)
 
     def join_pieces(self, pieces: list[list[str]]) -> list[list[str]]:
         """Return pieces that can begin a row: each of their boxes reads a value.

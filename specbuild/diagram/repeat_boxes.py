@@ -80,6 +80,7 @@ class RepeatBoxes(StepGrouping):
             macs_by_kind=self.repeat_macs_by_kind(nodes),
             at=source.at,
             doc=source.doc,
+            row=first.row,
         )
 
     def is_declared(self, group: StepGroup) -> bool:

@@ -78,6 +78,8 @@ class StepGrouping(KindInstances):
             and bool(dot)
             and group == last.name.rpartition(".")[0]
             and not node.reuses
+            and node.row in (None, last.row)
+            and node.row != "new"
         )
 
     def count_readers(self) -> None:

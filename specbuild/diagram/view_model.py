@@ -56,6 +56,7 @@ class Box:
     macs_by_kind: tuple[tuple[str, int], ...] = ()  # multiply-adds of the block, by kind of op
     at: SourceAddress | None = None
     doc: str = ""
+    row: int | str | None = None  # where the spec puts it: the number of a row, or `new`
     change: ChangeType = ""  # in a diagram of two models
     notes: tuple[str, ...] = ()  # what changed
     # parameters and multiply-adds in the old model, if they were different

@@ -67,7 +67,7 @@ class NodeBuilder:
             node = self.build_op(scope, step, path, sources)
         else:
             node = self.build_block(scope, step, path, sources)
-        self.register_node(scope, replace(node, when=when))
+        self.register_node(scope, replace(node, when=when, row=step.row))
         return path
 
     def register_node(self, scope: BlockScope, node: Node) -> None:

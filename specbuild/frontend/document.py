@@ -33,6 +33,7 @@ STEP_KEYS = (
     "collect",
     "expect",
     "doc",
+    "draw",
     "merge",
     "with",
 )
@@ -101,6 +102,7 @@ class StepDef:
     collect: Any = None
     expect: Any = None
     doc: str = ""
+    row: int | str | None = None  # of a picture: its number, or `new`
     merge: Any = None
     arguments: Any = None  # raw YAML of `with`
     steps: tuple[StepDef, ...] = ()  # of a `do`
@@ -285,13 +287,16 @@ def infer_param_type(default: Any, above: Mapping[str, tuple[str, Any]]) -> tupl
     return type_, (f"${{{default}}}" if type_ == "str" else default)
 
 
-def parse_steps(raw: list[Any], at: SourceAddress) -> tuple[StepDef, ...]:
-    return tuple(parse_step(item, at.child(i)) for i, item in enumerate(raw))
+def parse_steps(raw: list[Any], at: SourceAddress, row: int | str | None = None) -> tuple[StepDef, ...]:
+    """Return the steps of a list. `row` is where the structure around them is drawn; only the first begins a new row."""
+    return tuple(
+        parse_step(item, at.child(i), None if row == "new" and i else row) for i, item in enumerate(raw)
+    )
 
 
-def parse_step(raw: Any, at: SourceAddress) -> StepDef:
+def parse_step(raw: Any, at: SourceAddress, row: int | str | None = None) -> StepDef:
     if isinstance(raw, str):
-        return StepDef(raw, None, at, at)
+        return StepDef(raw, None, at, at, row=row)
     kinds = [key for key in raw if key not in STEP_KEYS]
     if len(kinds) != 1:
         raise op_count_error(raw, kinds, at)
@@ -312,9 +317,10 @@ def parse_step(raw: Any, at: SourceAddress) -> StepDef:
                     f"align it with {kind!r}",
                     key=True,
                 )
-    inner = parse_steps(value, value_at) if kind == "do" else ()
+    row = (raw.get("draw") or {}).get("row", row)
+    inner = parse_steps(value, value_at, row) if kind == "do" else ()
     branches = (
-        {name: parse_steps(branch, value_at.child(name)) for name, branch in value.items()}
+        {name: parse_steps(branch, value_at.child(name), row) for name, branch in value.items()}
         if kind == "parallel"
         else None
     )
@@ -334,6 +340,7 @@ def parse_step(raw: Any, at: SourceAddress) -> StepDef:
         collect=raw.get("collect"),
         expect=raw.get("expect"),
         doc=raw.get("doc") or "",
+        row=row,
         merge=raw.get("merge"),
         arguments=raw.get("with"),
         written_kind=written_kind,

@@ -40,6 +40,7 @@ STEP_ADVICE = {
     **dict.fromkeys("number num times count n".split(), "write `repeat: {value}`"),
     **dict.fromkeys("if cond condition".split(), "write `when: {value}`"),
     "comment": "write `doc: {value}`",
+    **dict.fromkeys("row rows".split(), "write `draw: {{row: {value}}}`"),
 }
 FILE_ADVICE = {
     **dict.fromkeys(

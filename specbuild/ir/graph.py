@@ -89,6 +89,7 @@ class Node:
     doc: str = ""
     parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
     scan: Scan | None = None  # for a block that is applied to one position after another
+    row: int | str | None = field(default=None, compare=False)  # of a picture: its number, or `new`
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,52 @@ def test_fusions_are_in_the_order_of_the_spec() -> None:
     assert heights == sorted(heights)
 
 
+STREAMS = """specbuild: 1
+model: Streams
+inputs: {color: {C: 3, H: 8, W: 8}, depth: {C: 3, H: 8, W: 8}}
+steps:
+  - {conv: {channels: 4}, from: color, as: color1, draw: {row: 1}}
+  - do:
+      - {conv: {channels: 4}, as: a}
+      - {conv: {channels: 4}, as: b}
+      - relu
+    from: depth
+    as: depth1
+    draw: {row: 3}
+  - {add: [color1, depth1], as: fusion, draw: {row: 2}}
+  - {conv: {channels: 4}, as: head}
+"""
+NO_ROWS = re.sub(r",? *draw: {row: .}", "", STREAMS)
+
+
+def test_rows_are_those_that_the_spec_numbers(tmp_path: Path) -> None:
+    """Steps without a number are in the row of what they read; only the picture depends on the numbers."""
+    path = tmp_path / "streams.yaml"
+    path.write_text(STREAMS)
+    found = {name: middle(box) for name, box in boxes(path).items()}
+    assert found["color"] == found["color1"] < found["fusion"] == found["head"] == found["output"]
+    assert found["head"] < found["depth"] == found["depth1.a"] == found["depth1.b"]
+    without = tmp_path / "without.yaml"
+    without.write_text(NO_ROWS)
+    hinted, plain = specbuild.load(path), specbuild.load(without)
+    code, plain_code = (model.source("torch").partition("\nimport")[2] for model in (hinted, plain))
+    assert code == plain_code
+    assert plain.diff(hinted).equal
+
+
+def test_a_row_begins_where_the_spec_says(tmp_path: Path) -> None:
+    path = tmp_path / "chain.yaml"
+    steps = [f"  - {{conv: {{channels: 4}}, as: c{i}}}" for i in range(6)]
+    steps[4] = steps[4].replace("}, as", "}, draw: {row: new}, as")
+    path.write_text(
+        "\n".join(["specbuild: 1", "model: M", "inputs: {x: {C: 4, H: 8, W: 8}}", "steps:", *steps])
+    )
+    found = boxes(path)
+    assert middle(found["c0"]) == pytest.approx(middle(found["c3"]))
+    assert middle(found["c0"]) < middle(found["c4"])
+    assert found["c4"][0] < found["c1"][0]
+
+
 def test_lanes_keep_values_apart() -> None:
     """Two values along one line get two lanes; the links of one value share one."""
     around = [(1, 1), (0, 1), (0, 3), (0, 5), (1, 5)]

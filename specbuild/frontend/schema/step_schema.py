@@ -128,6 +128,23 @@ def scan_schema() -> Schema:
     }
 
 
+def drawing_schema() -> Schema:
+    """Return the schema of the step key `draw`, which only pictures read."""
+    return {
+        "title": "draw",
+        "description": "Where a picture has the step: {row: 2} for the second row, {row: new} to begin a row.",
+        "type": "object",
+        "properties": {
+            "row": {
+                "description": "The number of the row, counted from the top, or new.",
+                "enum": ["new", *range(1, 10)],
+            }
+        },
+        "required": ["row"],
+        "additionalProperties": False,
+    }
+
+
 @cache_by_ops
 def step_key_schemas() -> dict[str, Schema]:
     return {
@@ -157,6 +174,7 @@ def step_key_schemas() -> dict[str, Schema]:
             "$ref": "#/definitions/shape",
         },
         "doc": {"description": "A comment in the emitted code.", "type": "string"},
+        "draw": drawing_schema(),
         "merge": {
             "description": "The op or block that joins the branches of a `parallel`, such as add or concat.",
             "$ref": "#/definitions/merge",
