@@ -168,6 +168,7 @@ def check_opened(
         *notes.name_notes(model.spec, model.full_graph, files.entry_path),
         *notes.input_notes(model.spec, model.graph),
         *notes.table_notes(model.graph),
+        *notes.output_notes(model.full_graph),
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),
     ]:

@@ -31,6 +31,7 @@ def log_notes(model: Model) -> None:
     for note in [
         *notes.input_notes(model.spec, model.graph),
         *notes.table_notes(model.graph),
+        *notes.output_notes(model.full_graph),
         *notes.edit_notes(model.full_graph),
         *notes.unused_step_notes(model.full_graph, model.graph),
     ]:

@@ -18,7 +18,7 @@ from specbuild.frontend.edits import EditDef
 from specbuild.frontend.library import library_index
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.given_tables import find_stored_tables
-from specbuild.ir.graph import Block, Node, Skip, distinct_blocks, input_arguments, path_prefixes
+from specbuild.ir.graph import Block, Node, Ref, Skip, distinct_blocks, input_arguments, path_prefixes
 from specbuild.ir.prune import find_needed
 
 
@@ -189,6 +189,45 @@ def sized_values(text: str) -> set[str]:
     owners = (leaf.value for leaf in leaves if isinstance(leaf, ast.Attribute))
     values = (owner.value if isinstance(owner, ast.Subscript) else owner for owner in owners)
     return {value.id for value in values if isinstance(value, ast.Name)}
+
+
+def output_notes(model: Block) -> list[SpecNote]:
+    """Return a note for each output of the model whose own step is left out by a `when`.
+
+    None where the value before has a `when` too: the steps are then alternatives.
+    """
+    notes = []
+    for name in model.declared_outputs:
+        node = model.find_node(model.outputs[name].ref)
+        if node is None or not is_left_out(node):
+            continue
+        ref, before = follow_skips(model, node)
+        if before is None or not has_condition(before):
+            output = f"the output {name}" if len(model.declared_outputs) > 1 else "the output"
+            message = (
+                f"{node.name} is left out: {output} of the model is the value of {ref.replace('@', '.')}"
+            )
+            notes.append(SpecNote(message, node.at.child("when").location))
+    return notes
+
+
+def follow_skips(block: Block, node: Node | None) -> tuple[Ref, Node | None]:
+    """Return the value that passes through skipped steps, and the step that gives it; None for an input."""
+    ref: Ref = ""
+    while node is not None and isinstance(node.op, Skip):
+        ref = node.inputs[0] or ref
+        node = block.find_node(ref.partition("@")[0])
+    return ref, node
+
+
+def is_left_out(node: Node) -> bool:
+    """Return whether the condition of a step leaves it out."""
+    return isinstance(node.op, Skip) and has_condition(node)
+
+
+def has_condition(node: Node) -> bool:
+    step = node.at.read_value()
+    return isinstance(step, Mapping) and "when" in step
 
 
 def table_notes(graph: Block) -> list[SpecNote]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from specbuild.compiler.pipeline import build_graph, elaborate_model, open_spec
-from specbuild.elaborate.notes import input_notes, version_notes
+from specbuild.elaborate.notes import input_notes, output_notes, version_notes
 from specbuild.weights.published_names import convert_published_weights
 
 SPEC = """model: Net
@@ -50,6 +50,27 @@ def test_notes() -> None:
     ]
     assert [note.location.line for note in version_notes(spec) if note.location] == [1]
     assert not version_notes(open_spec(f"specbuild: 1\n{SPEC}")[0])
+
+
+def test_last_step_is_left_out() -> None:
+    head = "specbuild: 1\nmodel: Net\nparams: {on: false}\ninputs: {x: {C: 4}}\nsteps:\n  - {linear: {features: 3}, as: body}\n"
+    relu = "  - {relu: , as: act, when: on}\n"
+    notes = {
+        relu: "act is left out: the output of the model is the value of body",
+        f"{relu}  - {{do: [linear: {{features: 2}}], as: fc, when: on}}\noutputs: {{y: fc, z: body}}\n": (
+            "fc is left out: the output y of the model is the value of body"
+        ),
+        f"{relu}outputs: {{y: act}}\n": "act is left out: the output of the model is the value of body",
+        f"  - {{silu: , when: not on}}\n{relu}": "",
+        f"{relu}  - {{silu: , as: act, when: not on}}\n": "",
+        f"{relu}  - silu\n": "",
+    }
+    for steps, message in notes.items():
+        found = output_notes(build_graph(head + steps))
+        assert [note.message for note in found] == [message] * bool(message)
+    [note] = output_notes(build_graph(head + relu))
+    assert note.location is not None
+    assert (note.location.line, note.location.column) == (7, 29)
 
 
 def test_rules_of_an_alias(tmp_path: Path) -> None:
