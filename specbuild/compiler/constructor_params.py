@@ -13,6 +13,13 @@ from itertools import islice
 from typing import Any
 
 from specbuild.compiler.condition_flips import find_flips
+from specbuild.compiler.trial_values import (
+    double_value,
+    list_alternatives,
+    list_limits,
+    other_values,
+    raise_value,
+)
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate.references import expose_value
 from specbuild.expressions import concrete
@@ -51,11 +58,7 @@ class ModelVariations:
         tried = [self.vary(base, doubled), self.vary(base, raised)]
         yield from tried
         if any(variation.block is None for variation in tried):
-            for name, value in doubled.items():
-                variation = self.vary(base, {name: value})
-                yield variation
-                if base.rebuild is None and tried[0].block is variation.block is None:
-                    yield Variation({name: None}, None)  # such as the size of an input that is a number
+            yield from self.vary_apart(base, doubled, tried[0].block is None)
         longer = {name: [*v, v[-1]] for name, v in current.items() if isinstance(v, list | tuple) and v}
         if longer:
             yield self.vary(base, longer)
@@ -76,6 +79,27 @@ class ModelVariations:
             found = (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
             yield from islice((variation for variation in found if variation.block is not None), 1)
 
+    def vary_apart(self, base: Block, doubled: Mapping[str, Any], is_refused: bool) -> Iterator[Variation]:
+        """Yield a variation of each name alone, and one of all values that were accepted so.
+
+        A parameter with limits, its own or those of a block inside, gets other values until one is accepted.
+        """
+        accepted: dict[str, Any] = {}
+        for name, value in doubled.items():
+            variation = self.vary(base, {name: value})
+            yield variation
+            if variation.block is None and name in base.params:
+                others = list_alternatives(concrete(base.params[name]), read_definition(base, name))
+                found = (self.vary(base, {name: other}) for other in others)
+                variation = next((v for v in found if v.block is not None), variation)
+                yield variation
+            if variation.block is not None:
+                accepted |= variation.changed
+            elif base.rebuild is None and is_refused:
+                yield Variation({name: None}, None)  # such as the size of an input that is a number
+        if len(accepted) > 1:
+            yield self.vary(base, accepted)
+
     def vary_singly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
         """Yield variations of one parameter or input size at a time.
 
@@ -88,7 +112,12 @@ class ModelVariations:
         for flips in find_flips(base, names, ()):
             yield from (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
         for name, value in read_values(base, names).items():
-            others = [*other_values(value), *(t for t in thresholds if type(t) is type(value))]
+            limits = list_limits(read_definition(base, name)) if name in base.params else ()
+            others = [
+                *other_values(value),
+                *(t for t in limits if type(t) is type(value)),
+                *(t for t in thresholds if type(t) is type(value)),
+            ]
             for other in dict.fromkeys(map(freeze_list, others)):
                 if other != freeze_list(value):
                     variation = self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
@@ -127,35 +156,10 @@ def read_values(base: Block, names: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def read_definition(base: Block, name: str) -> Any:
+    """Return what the spec says of a parameter of a block: a mapping with its limits, or its default."""
+    return (base.at.read_value().get("params") or {}).get(name)
+
+
 def freeze_list(value: Any) -> Any:
     return tuple(map(freeze_list, value)) if isinstance(value, list | tuple) else value
-
-
-def double_value(value: Any) -> Any:
-    """Return a value with every integer in it doubled, or 1 for 0."""
-    if isinstance(value, list | tuple):
-        return [double_value(item) for item in value]
-    return 2 * value or 1 if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def raise_value(value: Any, step: int) -> Any:
-    """Return a value with every integer in it larger by `step`, and every other number halved."""
-    if isinstance(value, list | tuple):
-        return [raise_value(item, step) for item in value]
-    if isinstance(value, float):
-        return value / 2
-    return value + step if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def other_values(value: Any) -> Iterator[Any]:
-    """Yield other values of the same type: odd for even, the smallest, and the opposite."""
-    if isinstance(value, bool):
-        yield not value
-    elif isinstance(value, int):
-        yield from (2 * value, value + 1, value + 2, 1)  # members of a repeat may differ
-    elif isinstance(value, float):
-        yield from (value / 2, 0.0)
-    elif isinstance(value, list | tuple) and value:
-        columns = [list(other_values(item)) for item in value]
-        yield from (list(items) for items in zip(*columns, strict=False))
-        yield from ([*value, *value[-1:]], [*value, *value[-2:]], [*value, *value[-2:], value[-1]])

@@ -17,6 +17,7 @@ from specbuild.frontend.default_types import (
     read_default_expression,
 )
 from specbuild.frontend.edits import EditDef, parse_edits
+from specbuild.frontend.foreign_names import write_inline
 from specbuild.frontend.names import ReservedNames, check_class_name
 from specbuild.frontend.source import Source, SourceAddress
 from specbuild.ops import OPS
@@ -260,6 +261,10 @@ def parse_param(name: str, raw: Any, at: SourceAddress, above: Mapping[str, tupl
         minimum, maximum, doc = raw.get("min"), raw.get("max"), raw.get("doc") or ""
         choices = tuple(raw.get("enum") or ())
         type_ = raw.get("type")
+        if type_ is None and isinstance(default, Mapping):
+            message = f"the default of {name!r} is a block or an op, and its type is missing"
+            hint = f"write `{name}: {{type: block, default: {write_inline(default)}}}`"
+            raise at.child("default").error("SB102", message, hint)
         if type_ is None and default not in choices:
             type_, default = infer_param_type(default, above)
         elif type_ is None:

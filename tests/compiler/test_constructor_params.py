@@ -203,3 +203,44 @@ def test_the_channels_of_a_model_are_split_into_parts_that_fit(backend: str) -> 
     source = compile_source(build_graph(text % ("C", "C")), backend)
     assert 'ValueError("heads must be a divisor of 16")' in source
     assert "heads must be" not in compile_source(build_graph(text % ("T", "T")), backend)
+
+
+LIMITED = """
+specbuild: 1
+model: Net
+params:
+  depths: {type: list, default: [2, 3]}
+  width: {default: 8, max: 12}
+  kernel: {default: 3, enum: [1, 3, 5]}
+  heads: {default: 4, enum: [4, 32]}
+inputs: {x: {C: 4, H: 8, W: 8}}
+blocks:
+  Unit:
+    params: {channels: {type: int, max: 26}, kernel: {default: 3, enum: [1, 3, 5]}}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: channels, kernel: kernel}
+steps:
+  - Unit: {channels: width, kernel: kernel}
+    repeat: depths[0]
+    as: a
+  - Unit: {channels: 2 * width, kernel: kernel}
+    repeat: depths[1]
+    as: b
+  - conv: {channels: heads}
+"""
+
+
+def test_parameters_with_limits_are_tried_within_them() -> None:
+    """Twice the width, or another kernel, is refused by the spec; the constructors keep them nevertheless."""
+    model = build_graph(LIMITED)
+    for backend, head in (
+        ("torch", r"class Net.*?__init__\((.*?)\)(?= ->)"),
+        ("keras", r"def Net\((.*?)\) ->"),
+    ):
+        source = compile_source(model, backend)
+        found = re.search(head, source, re.DOTALL)
+        assert found
+        names = re.findall(r"^ +(\w+): [^=]*=", found[1], re.M)
+        assert names[:4] == ["depths", "width", "kernel", "heads"]
+        assert "2 * width" in source

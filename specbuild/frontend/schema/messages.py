@@ -94,12 +94,19 @@ class MessageWriter:
                 foreign = f"write `rename: {{axes: {write_inline(dict(error.value))}}}`"
                 self.suggested_keys.add((error.path, "axes"))
             guess = find_attribute(key, known) if foreign else closest_match(key, known)
+            if title == "a parameter" and not guess and self.is_kind(key):
+                default = write_inline({key: value})
+                foreign = f"for a block or an op as the default, write `{{type: block, default: {default}}}`"
             if guess and not habit:
                 self.suggested_keys.add((error.path, guess))
             listed = [name for name in known if name not in self.blocks.get(title, ())]
             known_hint = f"its {what}s are {list_some(listed)}" if listed else f"it takes no {what}s"
             hint = suggest_colon(key, known) or foreign or habit or format_suggestion(guess) or known_hint
             yield self.error_at("SB101", path, f"{title} has no {what} {key!r}", hint, key=True)
+
+    def is_kind(self, name: str) -> bool:
+        """Return whether an op or a block has this name."""
+        return name in OPS or name in self.blocks or name in full_library_index()
 
     def unknown_step_key(self, error: SchemaError, path: KeyPath) -> SpecError:
         """Return a key of a step that is neither an op or block nor a step key: the closest of them is suggested."""
