@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.diagram.block_kinds import BlockKinds
@@ -22,7 +23,7 @@ from specbuild.diagram.diff_boxes import link_change, mark_box
 from specbuild.diagram.diff_marks import OLD_SUFFIX, ChangeType
 from specbuild.diagram.palette import op_kind
 from specbuild.diagram.repeat_boxes import RepeatBoxes, add_costs
-from specbuild.diagram.step_groups import StepGroup
+from specbuild.diagram.step_groups import StepGroup, enclosing_groups
 from specbuild.diagram.view_model import BlockKind, Box, Chip, Link, Panel, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
@@ -199,11 +200,19 @@ class PanelBuilder(RepeatBoxes):
 
     def is_single_box(self, group: str) -> bool:
         """Return whether a group becomes one box: all its steps but the first can be chips."""
-        members = [n for n in self.scope.nodes if self.scope.local_name(n).startswith(group + ".")]
-        return not self.kinds.all_ops and all(
-            isinstance(n.op, Skip) or (isinstance(n.op, Op) and n.op.family in CHIP_FAMILIES)
-            for n in members[1:]
-        )
+        return not self.kinds.all_ops and group not in self.groups_of_boxes
+
+    @cached_property
+    def groups_of_boxes(self) -> set[str]:
+        """The groups with a step, other than the first, that needs a box of its own."""
+        begun, found = set[str](), set[str]()
+        for node in self.scope.nodes:
+            groups = enclosing_groups(self.scope.local_name(node))
+            is_light = isinstance(node.op, Op) and node.op.family in CHIP_FAMILIES
+            if not is_light and not isinstance(node.op, Skip):
+                found.update(begun.intersection(groups))
+            begun.update(groups)
+        return found
 
     def add_repeat(self, group: StepGroup) -> None:
         """Add one box for all members of a repeat."""

@@ -58,12 +58,10 @@ class StepGrouping(KindInstances):
     def repeat_of(self, node: Node) -> str | None:
         """Return the outermost repeat in this scope that contains a step."""
         groups = self.scope.block.groups
-        repeats = (
-            name
-            for name in sorted(groups, key=len)
-            if groups[name].length is not None and len(name) >= self.scope.prefix_length
-        )
-        return next((name for name in repeats if node.name.startswith(name + ".")), None)
+        for name in enclosing_groups(node.name):
+            if name in groups and groups[name].length is not None and len(name) >= self.scope.prefix_length:
+                return name
+        return None
 
     def continues_group(self, current: StepGroup, node: Node) -> bool:
         """Return whether a step is the same block as the one before it, whose value only this step reads."""
@@ -109,6 +107,12 @@ class StepGrouping(KindInstances):
         inputs = {r: block.value_type(r) for r in dict.fromkeys(refs)}
         names = {r: "x" if i == 0 else r.rpartition(".")[2] for i, r in enumerate(inputs)}
         return StepScope(block, tuple(nodes), inputs, {"": nodes[-1].name}, prefix_length, names)
+
+
+def enclosing_groups(path: str) -> list[str]:
+    """Return the groups that a path lies in, the outermost first: `a` and `a.0` for `a.0.conv`."""
+    parts = path.split(".")[:-1]
+    return [".".join(parts[: n + 1]) for n in range(len(parts))]
 
 
 def member_index(group: StepGroup, node: Node) -> str:

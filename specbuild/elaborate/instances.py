@@ -107,9 +107,13 @@ class BlockInstances:
         sizes = {
             i: {a: x[a] if a == CHANNEL else n for a, n in sizes[i].items()} for i, x in model.inputs.items()
         }
-        block = self.build_block(
-            model.definition, model.env, model.params, model.inputs, sizes, model.pending
-        )
+        self.open_blocks.append(model.definition)  # a parameter may hold the model itself
+        try:
+            block = self.build_block(
+                model.definition, model.env, model.params, model.inputs, sizes, model.pending
+            )
+        finally:
+            self.open_blocks.pop()
         if model.definition is top:
             return block
         for n, alias in reversed(list(enumerate(models[:-1]))):
@@ -244,7 +248,7 @@ class BlockInstances:
             if len(blocks) > 1:
                 hint = f"take this step out of {blocks[-1]}, or move what the blocks share into another block"
             raise at.error("SB206", f"a block cannot contain itself: {cycle}", hint)
-        if len(self.open_blocks) >= MAX_DEPTH:
+        if len(self.open_blocks) > MAX_DEPTH:  # the model is the first
             raise at.error("SB503", f"blocks are nested more than {MAX_DEPTH} levels deep")
 
     def build_symbolic(

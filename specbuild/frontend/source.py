@@ -117,9 +117,13 @@ class SourceAddress:
         return SourceAddress(self.source, (*self.path, *keys))
 
     def read_value(self) -> Any:
+        """Return the value in the file; None where it has none, as for an argument that the caller gives."""
         value = self.source.data
-        for key in self.path:
-            value = value[key]
+        try:
+            for key in self.path:
+                value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
         return value
 
     @property

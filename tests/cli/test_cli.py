@@ -200,6 +200,24 @@ def test_faults_of_choices_name_the_flag(run: Run, flags: list[str], parts: list
         assert part in done.out
 
 
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ("Net", "error[SB206]: a block cannot contain itself: Net > Net"),
+        ("{Net: {}}", "error[SB206]: a block cannot contain itself: Net > Net"),
+        ("{a: {b: 1}}", "error[SB201]: there is no op 'a'"),
+        ("{a: {a: {a: 1}}}", "error[SB201]: there is no op 'a'"),
+    ],
+)
+def test_a_given_block_that_cannot_be_used(run: Run, given: str, part: str) -> None:
+    Path("net.yaml").write_text(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8}}\n"
+        "params: {k: {type: block, default: relu}}\nsteps: [use: k]\n"
+    )
+    done = run("check", "net.yaml", "--set", f"k={given}")
+    assert done.code == 3 and part in done.out
+
+
 def test_choices(run: Run) -> None:
     def parameters(*flags: str) -> int:
         found: int = json.loads(run("show", "net.yaml", "--json", *flags).out)["parameters"]

@@ -29,7 +29,7 @@ from specbuild.diagram.palette import FILLS
 from specbuild.diagram.panel_selection import plan_view
 from specbuild.diagram.scene import Curve, Rect, Scene, ShapeGroup, TextLine
 from specbuild.diagram.text_metrics import FONTS, advance_widths, display_text
-from specbuild.diagram.view_model import View
+from specbuild.diagram.view_model import StepScope, View
 from specbuild.expressions import symbolic
 from specbuild.ir.cost import CostCounter
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
@@ -255,6 +255,14 @@ def test_five_thousand_steps() -> None:
         "      - conv: {channels: 8}\n        repeat: 50\n        as: c\nsteps:\n  - B:\n    repeat: 100\n    as: b\n"
     )
     assert sum(len(p.boxes) for p in seen(load(text)).panels) < 10
+
+
+def test_the_work_grows_with_the_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, asked = StepScope.local_name, []
+    monkeypatch.setattr(StepScope, "local_name", lambda scope, node: asked.append(1) or names(scope, node))
+    steps = "".join(f"  - do: [linear: {{features: 8}}, relu]\n    as: g{i}\n" for i in range(300))
+    seen(load("specbuild: 1\nmodel: Net\ninputs: {x: {C: 8}}\nsteps:\n" + steps))
+    assert 600 < len(asked) < 600 * 20  # all steps were looked at for each group
 
 
 def test_a_layout_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
