@@ -26,8 +26,9 @@ NAMES = {
     "densenet121": "DenseNet121",
     "efficientnet_b0": "EfficientNetB0",
     "swin_t": "SwinTiny",
+    "vit_b_16": "VitB16",
 }
-SIZES = {"swin_t": 224}
+SIZES = {"swin_t": 224, "vit_b_16": 224}
 
 
 @pytest.mark.parametrize("name", NAMES)
