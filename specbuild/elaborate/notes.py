@@ -198,15 +198,14 @@ def output_notes(model: Block) -> list[SpecNote]:
     """
     notes = []
     for name in model.declared_outputs:
-        node = model.find_node(model.outputs[name].ref)
+        output = model.outputs.get(name)  # none if the model returns features only
+        node = None if output is None else model.find_node(output.ref)
         if node is None or not is_left_out(node):
             continue
         ref, before = follow_skips(model, node)
         if before is None or not has_condition(before):
-            output = f"the output {name}" if len(model.declared_outputs) > 1 else "the output"
-            message = (
-                f"{node.name} is left out: {output} of the model is the value of {ref.replace('@', '.')}"
-            )
+            shown = f"the output {name}" if len(model.declared_outputs) > 1 else "the output"
+            message = f"{node.name} is left out: {shown} of the model is the value of {ref.replace('@', '.')}"
             notes.append(SpecNote(message, node.at.child("when").location))
     return notes
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from specbuild import load
 from specbuild.compiler.pipeline import build_graph, elaborate_model, open_spec
 from specbuild.elaborate.notes import input_notes, output_notes, version_notes
 from specbuild.weights.published_names import convert_published_weights
@@ -68,6 +69,7 @@ def test_last_step_is_left_out() -> None:
     for steps, message in notes.items():
         found = output_notes(build_graph(head + steps))
         assert [note.message for note in found] == [message] * bool(message)
+    assert not output_notes(load(head + relu).with_features("body", only=True).full_graph)
     [note] = output_notes(build_graph(head + relu))
     assert note.location is not None
     assert (note.location.line, note.location.column) == (7, 29)
