@@ -8,12 +8,13 @@ from itertools import pairwise
 
 from specbuild.diagram.box_shapes import SYMBOL_SIZE, Card
 from specbuild.diagram.grid_router import GridRouter, LatticePoint
+from specbuild.diagram.label_places import LABEL_SIZE, MAX_NAME
 from specbuild.diagram.lattice_lanes import Stretch, assign_lanes, split_stretches
 from specbuild.diagram.panel_rows import longest_paths
 from specbuild.diagram.resolution_levels import LevelGrid
 from specbuild.diagram.row_layout import BoxPosition, LinkRoute, PlacedPanel
 from specbuild.diagram.scene import Point, rounded_path
-from specbuild.diagram.text_metrics import measure_text
+from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Link, Panel
 
 LANE_WIDTH = 9.0  # between two links along one line
@@ -59,7 +60,8 @@ class LevelLayout:
                 size = card.h + 2 * card.label_height + 2 * card.stack_height
                 sizes[row] = max(sizes[row], size)
             else:
-                sizes[column] = max(sizes[column], card.w + 2 * card.stack_height)
+                width = max(card.w + 2 * card.stack_height, self.name_room(key))
+                sizes[column] = max(sizes[column], width)
         lines = []
         edge = 0.0
         for i in range(count + 1):
@@ -71,6 +73,18 @@ class LevelLayout:
                 lines.append(edge + sizes[i] / 2)
                 edge += sizes[i]
         return lines
+
+    def name_room(self, key: str) -> float:
+        """Return the width for a symbol whose name must stand aside: lines arrive from above and from below."""
+        card, (row, column) = self.cards[key], self.grid.cells[key]
+        here = (2 * row + 1, 2 * column + 1)
+        ends = [(path[0], path[1]) for _, path in self.paths] + [
+            (path[-1], path[-2]) for _, path in self.paths
+        ]
+        sides = {beside[0] - end[0] for end, beside in ends if end == here}
+        if not card.has_label or not {-1, 1} <= sides:
+            return 0.0
+        return 2 * measure_text(display_text(card.box.name, MAX_NAME), LABEL_SIZE)
 
     def gap_size(self, index: int, count: int, lanes: int, *, is_row: bool) -> float:
         """Return the room between two rows or columns, with the lanes and the labels that are in it."""
