@@ -120,6 +120,9 @@ Width = Annotated[
 ]
 Counts = Annotated[bool, typer.Option("--counts/--no-counts", help="Show parameters and multiply-adds.")]
 Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="Explain colours and signs at the end.")]
+Nested = Annotated[
+    bool, typer.Option("--nested", help="Draw each block inside the first box that uses it, not below.")
+]
 LinkBase = Annotated[
     str,
     typer.Option(
@@ -145,6 +148,7 @@ def draw_command(
     width: Width = "",
     counts: Counts = True,
     legend: Legend = True,
+    nested: Nested = False,
     link_base: LinkBase = "",
     variant: options.Variant = None,
     settings: options.Settings = None,
@@ -167,6 +171,10 @@ def draw_command(
     picture_format = format or ("svg" if target in (None, "-") else format_from_path(str(target)))
     if format and target not in (None, "-"):
         check_suffix(str(target), format)
+    if nested and picture_format not in ("svg", "png", "pdf"):
+        raise typer.BadParameter(
+            f"{picture_format} has no frames: write svg, png or pdf", param_hint="--nested"
+        )
     levels = None if not depth else 99 if depth == "all" else int(depth)
     detail = DetailLevel(levels, open, ops)
     style = DrawingStyle(
@@ -177,6 +185,7 @@ def draw_command(
         width=parse_width(width),
         shows_counts=counts,
         has_legend=legend,
+        is_nested=nested,
     )
     if block is not None:
         entry = options.library_block(block)

@@ -14,7 +14,8 @@ from specbuild.diagram.dot_format import render_dot
 from specbuild.diagram.graphviz_process import LayoutTimeout
 from specbuild.diagram.html_format import render_html
 from specbuild.diagram.mermaid_format import render_mermaid
-from specbuild.diagram.page import PageFormat, compose_scene, place_panels
+from specbuild.diagram.page import compose_scene
+from specbuild.diagram.panel_placement import PageFormat, place_panels
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
 from specbuild.diagram.print_size import fit_width
 from specbuild.diagram.raster_format import render_image
@@ -65,6 +66,7 @@ class DrawingStyle:
     width: float | None = None  # on paper, in points
     shows_counts: bool = True  # parameters and multiply-adds
     has_legend: bool = True
+    is_nested: bool = False  # blocks are frames inside of others; not in dot, mermaid and html
 
 
 def draw_model(
@@ -161,10 +163,15 @@ def compose_in_style(view: View, style: DrawingStyle, log: LogFunction) -> Scene
     """Lay out a view, with the width that the style asks for."""
     link_for = source_linker(style.link_base)
     if style.width is None:
-        return compose_scene(view, style.direction, link_for, PageFormat(has_legend=style.has_legend))
+        return compose_scene(
+            view,
+            style.direction,
+            link_for,
+            PageFormat(has_legend=style.has_legend, is_nested=style.is_nested),
+        )
     return fit_width(
         lambda direction, width: compose_scene(
-            view, direction, link_for, PageFormat(width, True, style.has_legend)
+            view, direction, link_for, PageFormat(width, True, style.has_legend, style.is_nested)
         ),
         style.width,
         style.direction,

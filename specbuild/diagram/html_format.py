@@ -13,7 +13,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from specbuild.diagram.page import FramedPanel, LinkFunction, legend_scene, panel_scene, usage_label
+from specbuild.diagram.page import LinkFunction, legend_scene, panel_scene
+from specbuild.diagram.panel_placement import FramedPanel, usage_label
 from specbuild.diagram.svg_format import drawing_element, style_sheet, theme_rules
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import View

@@ -16,7 +16,7 @@ from specbuild.diagram.scene import (
     shift_shape,
     straight_path,
 )
-from specbuild.diagram.text_metrics import display_text
+from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import View
 
 
@@ -42,12 +42,23 @@ def add_legend(page: Scene, view: View, top: float, limit: float) -> float:
         x += width + 18
     if view.omitted_blocks:
         names = ", ".join(view.omitted_blocks[:8]) + (" …" if len(view.omitted_blocks) > 8 else "")
+        text = f"Not shown in detail: {display_text(names, 140)} (--depth, --open)"
         y += 19
-        note = TextLine(
-            0, y, f"Not shown in detail: {display_text(names, 140)} (--depth, --open)", 10, False, "mute"
-        )
-        page.groups.append(ShapeGroup((note,), "note"))
+        for i, line in enumerate(fill_lines(text, limit)):
+            y += 13 * bool(i)
+            page.groups.append(ShapeGroup((TextLine(0, y, line, 10, False, "mute"),), "note"))
     return y - top
+
+
+def fill_lines(text: str, limit: float) -> list[str]:
+    """Break a text between words into lines up to `limit` wide."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and measure_text(f"{lines[-1]} {word}", 10) <= limit:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def kind_entries(view: View) -> list[LegendEntry]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 
-from specbuild.diagram import graphviz_process
-from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES
 from specbuild.diagram.legend import add_legend
-from specbuild.diagram.panel_layout import JUNCTION_SIZE, MAX_LABEL, PanelLayout
-from specbuild.diagram.panel_rows import ROW_SLACK
+from specbuild.diagram.nested_frames import FrameCard
+from specbuild.diagram.panel_layout import JUNCTION_SIZE, MAX_LABEL
+from specbuild.diagram.panel_placement import (
+    INSET,
+    MARGIN,
+    FramedPanel,
+    PageFormat,
+    heading_height,
+    place_panels,
+    usage_label,
+)
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel
 from specbuild.diagram.scene import (
     Curve,
@@ -25,37 +32,12 @@ from specbuild.diagram.scene import (
 )
 from specbuild.diagram.shelves import Shelf, fill_shelves
 from specbuild.diagram.text_metrics import display_text, measure_text
-from specbuild.diagram.view_model import Box, Panel, View
+from specbuild.diagram.view_model import Box, View
 
-PAGE_WIDTH = 1000.0  # about the length of a row of boxes that runs to the right
-COLUMN_HEIGHT = 700.0  # the same for a column that runs down
-NARROW_PAGE = 450.0  # on which two columns do not fit
-MARGIN = 22.0
-INSET = 13.0  # from the frame of a panel to its contents
 PANEL_GAP = 20.0
-HEADING_HEIGHT = 28.0  # of a panel: the title and the description of its block
 MAX_ASPECT = 1.42  # height of a page / width
 
 LinkFunction = Callable[[Box], str]  # the URL that a box links to, or an empty text
-
-
-@dataclass(frozen=True)
-class PageFormat:
-    """What a page looks like. With `is_fixed`, rows are broken so that the page is not wider, if possible."""
-
-    width: float = PAGE_WIDTH
-    is_fixed: bool = False
-    has_legend: bool = True
-
-
-@dataclass
-class FramedPanel:
-    """A panel with the size of its frame."""
-
-    placed: PlacedPanel
-    has_frame: bool
-    w: float
-    h: float
 
 
 def compose_scene(
@@ -65,29 +47,6 @@ def compose_scene(
     page_format = page_format or PageFormat()
     panels = place_panels(view, direction, page_format)
     return compose_page(view, panels, link_for, direction, page_format)
-
-
-def place_panels(view: View, direction: str, page_format: PageFormat) -> list[FramedPanel]:
-    """Lay out all panels. Raises LayoutTimeout, SB951 and SB954."""
-    limit = (page_format.width - 2 * MARGIN) / ROW_SLACK if page_format.is_fixed else PAGE_WIDTH
-    if direction == "TB":
-        is_narrow = page_format.is_fixed and page_format.width < NARROW_PAGE
-        limit = COLUMN_HEIGHT * (2 if is_narrow else 1)
-    layouts = []
-    for i, panel in enumerate(view.panels):
-        macs = sum(box.macs for box in panel.boxes)
-        cards = {
-            box.key: Card(box, box_mac_share(box, macs), direction == "LR", view.is_diff)
-            for box in panel.boxes
-        }
-        layouts.append(PanelLayout(panel, cards, direction, limit - 2 * INSET if i else limit))
-    graphs = [layout.row_graphs() for layout in layouts]
-    outputs = iter(graphviz_process.run_graphviz([g for rows in graphs for g in rows], "dot", "json0"))
-    panels = []
-    for i, (layout, rows) in enumerate(zip(layouts, graphs, strict=True)):
-        placed = layout.place_panel([next(outputs) for _ in rows])
-        panels.append(frame_panel(placed, i > 0))
-    return panels
 
 
 def panel_scene(framed: FramedPanel, link_for: LinkFunction, is_diff: bool) -> Scene:
@@ -112,33 +71,6 @@ def link_roles(view: View) -> set[str]:
     """Return the roles of links that a legend explains and that do not follow from the boxes."""
     links = [link for panel in view.panels for link in panel.links]
     return {"leap"} | ({"size"} if any(link.gives_size for link in links) else set())
-
-
-def box_mac_share(box: Box, macs: int) -> float:
-    """Return the share of a block in the multiply-adds of its panel; 0 for boxes without a bar."""
-    return box.macs / macs if macs and box.kind == "block" and box.macs_by_kind else 0.0
-
-
-def frame_panel(placed: PlacedPanel, has_frame: bool) -> FramedPanel:
-    if not has_frame:
-        return FramedPanel(placed, False, placed.w, placed.h)
-    title_width = measure_text(placed.panel.title, 12, True)
-    heading_width = title_width + 10 + measure_text(usage_label(placed.panel), 10)
-    subtitle_width = min(measure_text(placed.panel.subtitle, 10), 330)
-    return FramedPanel(
-        placed,
-        True,
-        max(placed.w, heading_width, subtitle_width) + 2 * INSET,
-        placed.h + 2 * INSET + heading_height(placed.panel) + 8,
-    )
-
-
-def heading_height(panel: Panel) -> float:
-    return HEADING_HEIGHT if panel.subtitle else HEADING_HEIGHT - 14
-
-
-def usage_label(panel: Panel) -> str:
-    return f"×{panel.use_count}" if panel.use_count > 1 else ""
 
 
 def fit_text(text: str, room: float, size: float = 10) -> str:
@@ -269,6 +201,10 @@ def add_panel(
                 shapes, "box", box_tooltip(box), link_for(box), box.steps, key, box_key, opens=box.opens_panel
             )
         )
+        if isinstance(card, FrameCard):
+            inner = FramedPanel(card.inside, False, card.inside.w, card.inside.h)
+            dx, dy = card.inner_offset
+            add_panel(page, inner, x + left + dx, y + top + dy, link_for, is_diff)
     for route in placed.routes:
         if route.label:
             px, py, text = route.label

@@ -17,7 +17,7 @@ from specbuild.diagram.level_layout import LevelLayout
 from specbuild.diagram.numbered_rows import arrange_rows
 from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links, route_directly
 from specbuild.diagram.resolution_levels import LevelGrid, arrange_levels
-from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, shift_panel
+from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, sample_curve, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Link, Panel
@@ -193,9 +193,10 @@ def vertical_turn(layout: RowLayout, following: RowLayout) -> list[Point]:
 
 def fit_routes(placed: PlacedPanel) -> None:
     """Shift and enlarge a panel so that all routes are inside."""
-    left = min((x for route in placed.routes for x, _ in route.points), default=0)
-    top = min((y for route in placed.routes for _, y in route.points), default=0)
+    points = [point for route in placed.routes for point in sample_curve(route.points)]
+    left = min((x for x, _ in points), default=0)
+    top = min((y for _, y in points), default=0)
     if left < 0 or top < 0:
         shift_panel(placed, -min(left, 0), -min(top, 0))
-    placed.w = max(placed.w, max((x for route in placed.routes for x, _ in route.points), default=0))
-    placed.h = max(placed.h, max((y for route in placed.routes for _, y in route.points), default=0))
+    placed.w = max(placed.w, max((x - min(left, 0) for x, _ in points), default=0))
+    placed.h = max(placed.h, max((y - min(top, 0) for _, y in points), default=0))

@@ -104,15 +104,14 @@ class RowDivision:
         return merge_short_rows(balance_rows(lengths, row_count, self.limit), lengths, self.limit)
 
     def join_pieces(self, pieces: list[list[str]]) -> list[list[str]]:
-        """Return pieces that can begin a row: each of their boxes reads a value.
-
-        Others are joined to the piece before.
-        """
-        heads = {link.head for link in self.panel.links}
+        """Return pieces that can begin a row. Others are joined to the piece before."""
+        reads: dict[str, list[str]] = {box.key: [] for box in self.panel.boxes}
+        for link in self.panel.links:
+            reads[link.head].append(link.tail)
         joined_pieces: list[list[str]] = []
         for piece in pieces:
             joined_pieces.append(list(piece))
-            while len(joined_pieces) > 1 and any(key not in heads for key in joined_pieces[-1]):
+            while len(joined_pieces) > 1 and not can_begin_row(joined_pieces[-1], reads):
                 last = joined_pieces.pop()
                 joined_pieces[-1] += last
         return joined_pieces
@@ -160,6 +159,20 @@ class RowDivision:
             separate_entry_skips(row, inner_links)
         add_junctions(row)
         return row
+
+
+def can_begin_row(piece: Sequence[str], reads: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a row can begin with these boxes: the first reads a value, and no stream of its own begins here.
+
+    A weight that is added to a value is no stream: its reader follows from the row before.
+    """
+    sources: set[str] = set()
+    for key in piece:
+        if sources.issuperset(reads[key]):
+            if reads[key]:
+                return False
+            sources.add(key)
+    return piece[0] not in sources
 
 
 def separate_entry_skips(row: PanelRow, inner_links: Sequence[Link]) -> None:

@@ -104,8 +104,9 @@ class RowLayout:
             xs += [x0, x1 + card.stack_height, x1 + card.label_width]
             ys += [y0 - card.stack_height, y1 + card.label_height]
         for route in self.routes:
-            xs += [p[0] for p in route.points]
-            ys += [p[1] for p in route.points]
+            points = sample_curve(route.points)
+            xs += [p[0] for p in points]
+            ys += [p[1] for p in points]
         xs += [p[0] for p in self.row_ends()]
         return min(xs), min(ys), max(xs), max(ys)
 

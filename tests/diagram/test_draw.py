@@ -514,6 +514,7 @@ def test_command(run_draw: RunDraw, tmp_path: Path) -> None:
         (["SPEC", "--open", "bod"], 2, "did you mean 'body'?"),
         (["SPEC", "--open", "head"], 2, "is not a block"),
         (["SPEC", "--depth", "0"], 2, "neither a number"),
+        (["SPEC", "--nested", "-o", "a.html"], 2, "html has no frames: write svg, png or pdf"),
         (["SPEC", "--link-base", "javascript:alert(1)"], 2, "does not start with https://"),
         (["--block", "CBAN"], 2, "did you mean 'CBAM'?"),
         ([], 2, "give a spec"),

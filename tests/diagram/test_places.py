@@ -14,7 +14,8 @@ from specbuild.diagram import DrawingStyle
 from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.label_places import Obstacle, covers, label_bounds
 from specbuild.diagram.lattice_lanes import assign_lanes, split_stretches
-from specbuild.diagram.page import PageFormat, compose_scene
+from specbuild.diagram.page import compose_scene
+from specbuild.diagram.panel_placement import PageFormat
 from specbuild.diagram.panel_rows import RowDivision
 from specbuild.diagram.print_size import fit_width, parse_width
 from specbuild.diagram.row_layout import sample_curve
@@ -178,6 +179,30 @@ def test_a_row_begins_where_the_spec_says(tmp_path: Path) -> None:
     assert middle(found["c0"]) == pytest.approx(middle(found["c3"]))
     assert middle(found["c0"]) < middle(found["c4"])
     assert found["c4"][0] < found["c1"][0]
+
+
+@pytest.mark.parametrize("name", ["cbam_resnet50", "unet", "rgbd_segmentation"])
+def test_blocks_are_frames_inside_of_others(name: str) -> None:
+    """Each block stands in the first box that uses it, or on the page if the picture would be too wide."""
+    view = seen(specbuild.load(picture(name)))
+    page = compose_scene(view, "LR", lambda box: "", PageFormat(is_nested=True))
+    drawn = {(g.panel, g.key): frame(g) for g in page.groups if g.role == "box"}
+    on_page = {g.panel for g in page.groups if g.role == "panel"} | {view.panels[0].key}
+    openers: dict[str, list[tuple[str, str]]] = {}
+    for group in page.groups:
+        if group.opens:
+            openers.setdefault(group.opens, []).append((group.panel, group.key))
+    for panel in view.panels:
+        inside = [drawn[panel.key, box.key] for box in panel.boxes]
+        holders = [opener for opener in openers.get(panel.key, []) if encloses(drawn[opener], inside)]
+        assert len(holders) == (panel.key not in on_page), panel.title
+    assert len(on_page) < len(view.panels) and page.width < 3100
+
+
+def encloses(outer: tuple[float, ...], inside: list[tuple[float, float, float, float]]) -> bool:
+    return all(
+        outer[0] < x0 and outer[1] < y0 and x1 < outer[2] and y1 < outer[3] for x0, y0, x1, y1 in inside
+    )
 
 
 def test_lanes_keep_values_apart() -> None:
