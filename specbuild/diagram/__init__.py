@@ -17,7 +17,7 @@ from specbuild.diagram.mermaid_format import render_mermaid
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_placement import PageFormat, place_panels
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
-from specbuild.diagram.print_size import fit_width
+from specbuild.diagram.print_size import MAX_HEIGHT, MIN_TEXT, SMALLEST_TEXT, fit_width
 from specbuild.diagram.raster_format import render_image
 from specbuild.diagram.scene import Scene
 from specbuild.diagram.svg_format import render_svg
@@ -170,13 +170,17 @@ def compose_in_style(view: View, style: DrawingStyle, log: LogFunction) -> Scene
             PageFormat(has_legend=style.has_legend, is_nested=style.is_nested),
         )
     return fit_width(
-        lambda direction, width: compose_scene(
-            view, direction, link_for, PageFormat(width, True, style.has_legend, style.is_nested)
-        ),
+        lambda direction, width: compose_scene(view, direction, link_for, print_format(width, style)),
         style.width,
         style.direction,
         log,
     )
+
+
+def print_format(width: float, style: DrawingStyle) -> PageFormat:
+    """Return the format of a picture on paper; `width` is in the units of a picture that is not scaled."""
+    height = MAX_HEIGHT * SMALLEST_TEXT / MIN_TEXT
+    return PageFormat(width, True, style.has_legend, style.is_nested, height)
 
 
 def source_linker(base: str) -> Callable[[Box], str]:

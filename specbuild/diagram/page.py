@@ -88,12 +88,12 @@ def compose_page(
     """Return the page with the title, the main panel, the other panels below it (TB: beside it) and the legend."""
     page = Scene(view.title, description=view.subtitle)
     main, others = panels[0], panels[1:]
-    room_for_title = [page_format.width - 2 * MARGIN if page_format.is_fixed else 600.0]
+    room_for_title = [page_format.width - 2 * page_format.margin if page_format.is_fixed else 600.0]
     title = title_texts(view, main, max(room_for_title + [panel.w for panel in panels]))
     page.groups.append(ShapeGroup(tuple(text for text in title if text.text), "title"))
     top = title[-1].y + 18
     add_panel(page, main, 0, top, link_for, view.is_diff)
-    page_room = page_format.width - (2 * MARGIN if page_format.is_fixed else 0)
+    page_room = page_format.width - (2 * page_format.margin if page_format.is_fixed else 0)
     widest = max((panel.w for panel in others), default=0.0)
     left = main.w + 1.5 * PANEL_GAP
     fits_beside = not page_format.is_fixed or left + widest <= page_room
@@ -106,8 +106,9 @@ def compose_page(
         limit = max(limit, page_room - left)
     room = None
     if view.fits_page:
-        room = max(MAX_ASPECT * max(left + limit, page_format.width) - top, main.h) - (y - top)
-    shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP)
+        height = max(MAX_ASPECT * max(left + limit, page_format.width), page_format.height)
+        room = max(height - top, main.h * (not page_format.is_fixed)) - (y - top)
+    shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP, needs_one=not page_format.is_fixed)
     omitted = [panel.placed.panel.title for panel in left_over]
     shelf_width = max([0.0 if is_beside else main.w, *(shelf.width for shelf in shelves)])
     for shelf in shelves:
@@ -118,9 +119,9 @@ def compose_page(
     page_width = max([left + shelf_width, main.w, *(text.width for text in title)])
     if page_format.has_legend:
         y += add_legend(page, without_panels(view, omitted), y, max(page_width, 250))
-    page.width = max(page_width, right_edge(page)) + 2 * MARGIN
-    page.height = y + 2 * MARGIN
-    return shift_scene(page, MARGIN, MARGIN)
+    page.width = max(page_width, right_edge(page)) + 2 * page_format.margin
+    page.height = y + 2 * page_format.margin
+    return shift_scene(page, page_format.margin, page_format.margin)
 
 
 def title_texts(view: View, main: FramedPanel, limit: float) -> list[TextLine]:

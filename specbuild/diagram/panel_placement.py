@@ -20,6 +20,7 @@ NARROW_PAGE = 450.0  # on which two columns do not fit
 MAX_NESTED_WIDTH = 3000.0  # of a picture whose blocks are inside of each other
 MAX_TRIALS = 8
 MARGIN = 22.0
+PRINTED_MARGIN = 4.0  # of a picture with a fixed width: the page around it has margins
 INSET = 13.0  # from the frame of a panel to its contents
 HEADING_HEIGHT = 28.0  # of a panel: the title and the description of its block
 
@@ -32,6 +33,11 @@ class PageFormat:
     is_fixed: bool = False
     has_legend: bool = True
     is_nested: bool = False  # whether blocks are frames inside of others, rather than panels below
+    height: float = 0.0  # of a printed page, which panels must not exceed
+
+    @property
+    def margin(self) -> float:
+        return PRINTED_MARGIN if self.is_fixed else MARGIN
 
 
 @dataclass
@@ -108,7 +114,7 @@ def length_limit(direction: str, page_format: PageFormat) -> float:
     if direction == "TB":
         is_narrow = page_format.is_fixed and page_format.width < NARROW_PAGE
         return COLUMN_HEIGHT * (2 if is_narrow else 1)
-    return (page_format.width - 2 * MARGIN) / ROW_SLACK if page_format.is_fixed else PAGE_WIDTH
+    return (page_format.width - 2 * page_format.margin) / ROW_SLACK if page_format.is_fixed else PAGE_WIDTH
 
 
 def box_mac_share(box: Box, macs: int) -> float:

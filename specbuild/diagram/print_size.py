@@ -14,6 +14,7 @@ MAX_SCALE = 1.25
 SHORTER_ROWS = 0.75
 UNITS = {"in": 72.0, "cm": 72 / 2.54, "mm": 72 / 25.4, "pt": 1.0}
 WIDTH = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)(in|cm|mm|pt)")
+MAX_HEIGHT = 9 * 72.0  # of the text of a page
 MIN_WIDTH, MAX_WIDTH = 72.0, 7200.0
 
 ComposeFunction = Callable[[str, float], Scene]  # from a direction and the width of a page
@@ -46,6 +47,11 @@ def fit_width(compose: ComposeFunction, width: float, direction: str, log: Calla
         )
     scaled = scale_scene(scene, scale)
     scaled.width = max(scaled.width, width)
+    if scaled.height > MAX_HEIGHT:
+        log(
+            f"the picture is {scaled.height / 72:.1f}in high, more than a page. To draw less, use --depth 1, --open, "
+            "--no-counts or --no-legend, or a larger --width"
+        )
     return scaled
 
 

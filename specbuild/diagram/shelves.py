@@ -66,11 +66,12 @@ class Shelf(Generic[SizedPanel]):
 
 
 def fill_shelves(
-    panels: Sequence[SizedPanel], limit: float, room: float | None, gap: float
+    panels: Sequence[SizedPanel], limit: float, room: float | None, gap: float, needs_one: bool = True
 ) -> tuple[list[Shelf[SizedPanel]], list[SizedPanel]]:
     """Return the shelves, and the panels that find no room.
 
-    `limit` is the width of a shelf, `room` the height of all shelves; None: any height.
+    `limit` is the width of a shelf, `room` the height of all shelves; None: any height. With `needs_one`, the first
+    shelf may be higher.
     """
     shelves: list[Shelf[SizedPanel]] = []
     left_over: list[SizedPanel] = []
@@ -78,7 +79,7 @@ def fill_shelves(
         if any(shelf.try_add(panel, limit) for shelf in shelves):
             continue
         used = sum(shelf.height + gap for shelf in shelves)
-        if room is not None and shelves and used + panel.h > room:
+        if room is not None and (shelves or not needs_one) and used + panel.h > room:
             left_over.append(panel)
         else:
             shelves.append(Shelf(gap, [[panel]]))

@@ -253,6 +253,18 @@ def test_text_can_be_read_on_paper(name: str) -> None:
     assert page.width < 10 * 72
 
 
+def test_a_column_holds_what_fits_on_a_page() -> None:
+    """Panels that would make a printed picture higher than a page are left out; a higher one says so."""
+    notes: list[str] = []
+    model = specbuild.load(picture("visual_question_answering"))
+    svg = model.picture("svg", None, DrawingStyle(width=3.3 * 72), notes.append).decode()
+    assert "Not shown in detail: ResNet" in svg and not any("in high" in note for note in notes)
+    height = re.search(r'height="([0-9.]+)pt"', svg)
+    assert height and float(height[1]) <= 9 * 72
+    specbuild.load(picture("unet")).picture("svg", None, DrawingStyle(width=3.3 * 72), notes.append)
+    assert any("in high, more than a page" in note for note in notes)
+
+
 def print_page(path: Path, width: float, notes: list[str]) -> Scene:
     drawing = seen(specbuild.load(path))
     return fit_width(
