@@ -40,9 +40,12 @@ class Guard:
     message: str
 
 
-@dataclass
+@dataclass(eq=False)
 class ClassSpec:
-    """A class of the emitted file: one block, or the instances of a block that have the same structure."""
+    """A class of the emitted file: one block, or the instances of a block that have the same structure.
+
+    Compares by identity, so that what is read off it can be kept.
+    """
 
     name: str
     block: Block
@@ -90,11 +93,12 @@ class ClassSpec:
         return name, self.inner_classes[name], layer_name[len(name) + 1 :]
 
     @cached_property
-    def steps_by_layer(self) -> dict[str, list[LoweredStep]]:
-        """The steps that use each layer, by the layer's name."""
+    def makers_by_layer(self) -> dict[str, list[LoweredStep]]:
+        """The steps that make each layer, without the thousands that may use it again, by the layer's name."""
         groups: dict[str, list[LoweredStep]] = {}
         for step in self.steps:
-            groups.setdefault(step.layer_name, []).append(step)
+            if step.member is not None or step.buffer:
+                groups.setdefault(step.layer_name, []).append(step)
         return groups
 
     @cached_property

@@ -275,24 +275,29 @@ def merge_short_rows(counts: list[int], lengths: Sequence[float], limit: float) 
 
 
 def longest_paths(keys: Sequence[str], links: Sequence[Link]) -> Callable[[str, str], int]:
-    """Return a function that returns the number of links of the longest path from one box to another."""
+    """Return a function that returns the number of links of the longest path along which a box reads another."""
     after: dict[str, list[str]] = {key: [] for key in keys}
     for link in links:
         after[link.tail].append(link.head)
     index = {key: i for i, key in enumerate(keys)}
+    readings = Counter(link.head for link in links)
     memo: dict[str, dict[str, int]] = {}
 
     def paths_from(tail: str) -> dict[str, int]:
-        if tail not in memo:
-            lengths = {tail: 0}
-            for key in keys[index[tail] :]:
-                if key in lengths:
-                    for head in after[key]:
-                        lengths[head] = max(lengths.get(head, 0), lengths[key] + 1)
-            memo[tail] = lengths
-        return memo[tail]
+        lengths = {tail: 0}
+        last = max((index[head] for head in after[tail] if readings[head] > 1), default=0)
+        for key in keys[index[tail] : last]:
+            if key in lengths:
+                for head in after[key]:
+                    lengths[head] = max(lengths.get(head, 0), lengths[key] + 1)
+        return {head: lengths.get(head, 1) for head in after[tail]}
 
-    return lambda tail, head: paths_from(tail).get(head, 0)
+    def distance(tail: str, head: str) -> int:
+        if tail not in memo:
+            memo[tail] = paths_from(tail)
+        return memo[tail].get(head, 0)
+
+    return distance
 
 
 def main_links(row: PanelRow) -> set[Link]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from specbuild.backends.module_parts import (
     emit_construction,
     emit_for_each,
@@ -28,6 +30,8 @@ from specbuild.codegen.tree import (
     TupleOf,
 )
 from specbuild.frontend.names import write_alias
+
+MODULE_LISTS: WeakKeyDictionary[ClassSpec, set[str]] = WeakKeyDictionary()  # what `find_module_lists` gave
 
 
 def attribute_name(name: str) -> str:
@@ -80,21 +84,31 @@ def layer_reference(class_spec: ClassSpec, layer_name: str, holder: Expr | None 
     if owner := class_spec.find_owner(layer_name):
         step_name, inner_class, inner_name = owner
         return layer_reference(inner_class, inner_name, layer_reference(class_spec, step_name, holder))
-    if any(map(is_tensor, class_spec.steps_by_layer.get(layer_name, ()))):
+    if any(map(is_tensor, class_spec.makers_by_layer.get(layer_name, ()))):
         return attribute(attribute_name(layer_name.replace(".", "_")))
     top, *rest = layer_name.split(".")
     expr = attribute(attribute_name(top))
     prefix = top
-    modules = (
-        [s.layer_name for s in class_spec.steps if s.member is not None and not is_tensor(s)] if rest else []
-    )
     for part in rest:
-        inside = [name[len(prefix) + 1 :] for name in modules if name.startswith(prefix + ".")]
-        siblings = list(dict.fromkeys(name.partition(".")[0] for name in inside))
-        is_list = siblings == [str(i) for i in range(len(siblings))]
+        is_list = prefix in find_module_lists(class_spec)
         expr = Index(expr, (Literal(int(part) if is_list else member_name(part)),))
         prefix = f"{prefix}.{part}"
     return expr
+
+
+def find_module_lists(class_spec: ClassSpec) -> set[str]:
+    """Return the groups of a class whose modules are called 0, 1, 2 ..., as in `nest_modules`."""
+    if class_spec not in MODULE_LISTS:
+        members: dict[str, dict[str, None]] = {}
+        for step in class_spec.steps:
+            if step.member is not None and not is_tensor(step):
+                parts = step.layer_name.split(".")
+                for depth, part in enumerate(parts[1:], 1):
+                    members.setdefault(".".join(parts[:depth]), {})[part] = None
+        MODULE_LISTS[class_spec] = {
+            group for group, names in members.items() if list(names) == [str(i) for i in range(len(names))]
+        }
+    return MODULE_LISTS[class_spec]
 
 
 def nest_modules(members: dict[str, Expr]) -> Expr:
