@@ -112,6 +112,8 @@ class InstanceMerger:
             key = (check.source, check.axis)
             if key not in variables or not self.has_dimension(*key):
                 continue
+            if check.same_as is not None and not self.has_dimension(*check.same_as):
+                continue
             instances = tuple(i for i, x in enumerate(self.group) if check in x.size_checks)
             if instances[: len(self.instances)] == tuple(range(len(self.instances))):
                 # a size of the constructor is compared with that of the input

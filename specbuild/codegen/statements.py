@@ -52,8 +52,8 @@ class StatementWriter:
     indent: int = INDENT
     shape_function: Name | None = None  # gives the shape of a value; None: the attribute `shape`
     checks_sizes: bool = False  # whether the framework has the helpers `check_size` and `check_multiple`
-    # gives an input whose axis must be as long as one of another input; None: `check_size` compares them
-    match_function: Name | None = None
+    compare_function: Name | None = None  # compares sizes of two inputs; None: `check_size` does
+    replaces_inputs: bool = False  # whether steps read what the function that compares returns
     rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
     statements: list[Statement] = field(default_factory=list)
     value_code: dict[str, Expr] = field(default_factory=dict)  # value key -> code that reads it now
@@ -108,15 +108,19 @@ class StatementWriter:
             if check.same_as is not None:
                 other, axis = check.same_as
                 other_dim = Literal(inputs[other].layout.dim(axis))
-                if self.match_function is not None:
-                    arguments = (value, dim, self.value_code[inputs[other].key], other_dim, label)
-                    self.replace_input(inputs[check.source].key, Call(self.match_function, arguments))
+                like = self.value_code[inputs[other].key]
+                if self.compare_function is not None:
+                    call = Call(self.compare_function, (value, dim, like, other_dim, label))
+                    self.write_comparison(inputs[check.source].key, call)
                     continue
-                size = Index(self.read_shape(inputs[other].key), (other_dim,))
+                size = Index(Attribute(like, "shape"), (other_dim,))
             self.statements.append(Do(Call(Name(check.helper), (value, dim, size, label))))
 
-    def replace_input(self, key: str, code: Expr) -> None:
-        """Write a statement whose result all steps read in place of an input."""
+    def write_comparison(self, key: str, code: Expr) -> None:
+        """Write a call that compares the size of an input with another one; its result may stand for the input."""
+        if not self.replaces_inputs:
+            self.statements.append(Do(code))
+            return
         name = f"checked_{key}"
         if self.value_code[key] != Name(name):
             name = self.free_name(-1, name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from specbuild.expressions import Expression, expression_of
 from specbuild.ir.axis_sources import AxisOfInput, reads_input_size, trace_axis
 from specbuild.ir.graph import Block, Node, runtime_sizes
+from specbuild.ir.table_sources import follows_inputs
 from specbuild.ops.base import Op
 from specbuild.ops.types import TensorType
 
@@ -41,7 +43,7 @@ def trace_sizes(
     names = runtime_sizes(block)
     found: dict[AxisOfInput, int] = {}
     for node in block.nodes:
-        types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+        types = list_input_types(block, node) if isinstance(node.op, Op) else []
         for index, axis, size in find_sizes(node.op, types) if isinstance(node.op, Op) else ():
             ref, expression = node.inputs[index], expression_of(size)
             if ref is None or reads_input_size(block, size):
@@ -52,6 +54,17 @@ def trace_sizes(
             if traced not in found or expression is not None:
                 found[traced] = size
     return found
+
+
+def list_input_types(block: Block, node: Node) -> list[TensorType | None]:
+    """Return the types of the inputs of a step. A table whose sizes follow inputs is like a value with a batch."""
+    types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
+    if all(x is None or x.batched for x in types) or not any(x is not None and x.batched for x in types):
+        return types
+    return [
+        replace(x, batched=True) if x is not None and not x.batched and follows_inputs(block, ref) else x
+        for x, ref in zip(types, node.inputs, strict=True)
+    ]
 
 
 def find_equal_sizes(block: Block) -> dict[AxisOfInput, AxisOfInput]:

@@ -307,6 +307,8 @@ def from_framework_order(value: Any, x: TensorType, backend: Backend, order: tup
 
 def unfold_tensor(value: Any, x: TensorType, layout: Layout) -> Any:
     """Convert a step's value from the layout it has in a framework; unchanged if the shape does not match."""
+    if not layout.batched and value.ndim == len(layout.order) + 1 and len(value) == 1:
+        value = value[0]  # a block that is used for values with a batch too gets a batch of one
     axes = (*layout.batch_axes, *layout.order)
     sizes = tuple(int(x[a]) for a in axes)
     batch_sizes = (value.size // int(np.prod(sizes)),) if layout.batched else ()

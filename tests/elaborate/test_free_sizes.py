@@ -53,6 +53,42 @@ blocks:
 steps:
   - Body:
 """
+POSITIONS = """\
+specbuild: 1
+model: Placed
+params: {longest: 12}
+inputs: {image: {C: 4, H: any, W: any}, tokens: {T: any, C: 4}}
+blocks:
+  Angles:
+    inputs: {x: [C, H, W]}
+    steps:
+      - const: {axes: {C: x.C, H: x.H, W: x.W}, value: sin(C + H / x.H + W)}
+      - flatten: {axes: [H, W], into: T}
+  Places:
+    inputs: {x: [C, H, W]}
+    steps:
+      - flatten: {axes: [H, W], into: T}
+  Layer:
+    inputs: {x: [T, C], position: [T, C]}
+    steps:
+      - add: [x, position]
+      - linear: {features: 4}
+steps:
+  - conv: {channels: 4, stride: 2}
+    as: half
+  - Angles:
+    as: position
+  - Places:
+    from: half
+  - Layer:
+    from: {x: prev, position: position}
+    repeat: 2
+  - mean: {over: T}
+    as: seen
+@
+  - mean: {over: T}
+  - add: [prev, seen]
+"""
 TIED = """\
 specbuild: 1
 model: Pair
@@ -112,6 +148,26 @@ def test_sizes_that_must_be_equal_change_together() -> None:
     net(torch.zeros(2, 5, 4), torch.zeros(2, 5, 4))
     with pytest.raises(ValueError, match="T of y must be 5, got 1"):  # PyTorch would repeat it
         net(torch.zeros(2, 5, 4), torch.zeros(2, 1, 4))
+
+
+def test_positions_that_are_computed_follow_the_input() -> None:
+    """A block gets them as an input without a batch, and compares the sizes; a table fixes one."""
+    text = POSITIONS.replace("@", "  - linear: {features: 4}\n    from: tokens")
+    graph = graph_of(text)
+    source = compile_source(graph, "torch")
+    assert "x and position have the same T." in " ".join(source.split())
+    module = import_source(source, "placed")
+    assert module.Placed()(torch.zeros(2, 4, 9, 7), torch.zeros(2, 3, 4)).shape == (2, 4)
+    with pytest.raises(ValueError, match="T of position must be 5, got 1"):
+        module.Layer(4)(torch.zeros(2, 5, 4), torch.zeros(1, 4))
+    keras_net = import_source(compile_source(graph, "keras"), "keras_placed").Placed()
+    for height in (9, 6):
+        assert keras_net([np.zeros((2, height, 7, 4)), np.zeros((2, 3, 4))]).shape == (2, 4)
+    table = (
+        "  - weight: {axes: {T: 16, C: 4}}\n    as: table\n  - Layer:\n    from: {x: tokens, position: table}"
+    )
+    with pytest.raises(SpecError, match="T of tokens can be any, and at T: 32, add needs equal axes"):
+        graph_of(POSITIONS.replace("@", table))
 
 
 def test_keras_compares_sizes_that_are_known_when_the_model_runs() -> None:

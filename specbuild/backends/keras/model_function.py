@@ -178,7 +178,8 @@ class ModelFunction:
             lambda step: Name(flag_name(step, self.class_spec)),
             indent=4,
             checks_sizes=True,
-            match_function=Name("match_size"),
+            compare_function=Name("match_size"),
+            replaces_inputs=True,
             rows_are_lists=True,
         )
         writer.live_until |= {

@@ -130,6 +130,7 @@ def build_forward(class_spec: ClassSpec) -> Function:
         owner="self",
         shape_function=Name("ops.shape"),
         checks_sizes=True,
+        compare_function=Name("check_same"),
         rows_are_lists=True,
     )
     outputs = writer.write_statements()

@@ -28,7 +28,7 @@ RESERVED_NAMES = ReservedNames(
         PaddedMaxPooling2D PaddedMaxPooling3D PadsInput ResizeLike CountedMean CountedAveragePooling1D
         CountedAveragePooling2D CountedAveragePooling3D
         SameAveragePool SameAveragePooling1D SameAveragePooling2D SameAveragePooling3D Scale
-        SameSize SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend attend_some check_multiple check_size choose_size
+        SameSize SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend attend_some check_multiple check_same check_size choose_size
         conv_by_place corrected_variance
         count_points dilated_max_pool fft float_size fold grid_sample ifft irfft kaiming_normal length_mask masked_attention match_size
         max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle pytorch_batch_norm repeat_for_batch require_multiple

@@ -40,6 +40,13 @@ def check_size(x, dim, size, name):
         raise ValueError(f"{name} must be {size}, got {x.shape[dim]}")
 
 
+def check_same(x, dim, other, other_dim, name):
+    """Raise ValueError for sizes that are known and differ: a framework would repeat a size of 1."""
+    size, expected = x.shape[dim], other.shape[other_dim]
+    if None not in (size, expected) and size != expected:
+        raise ValueError(f"{name} must be {expected}, got {size}")
+
+
 def match_size(x, axis, other, other_axis, name):
     """`x`, whose axis must be as long as an axis of another value; a size of None is compared at each call."""
     size, expected = x.shape[axis], other.shape[other_axis]
