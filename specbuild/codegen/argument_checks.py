@@ -114,7 +114,7 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
     """Return how a class refuses the values that it is wrong for, and which parameters it cannot have."""
     limits = ClassLimits([], set())
     constants = constant_names(plain.instances)
-    wrong = [c for c in wrong if not hangs_on_input(plain, c.values)]
+    wrong = [c for c in wrong if can_ask_for(plain, c) and not hangs_on_input(plain, c.values)]
     guards = [*refuse_other_steps(plain, right, wrong), *refuse_small_values(plain, right, wrong)]
     for guard in guards:
         if any(refused_by([guard], c.values) for c in wrong):
@@ -133,6 +133,12 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
             n for c in left for n in c.changed if n in constants and n in plain.constructor_params
         }
     return limits
+
+
+def can_ask_for(plain: InstanceMerger, variation: Candidate) -> bool:
+    """Return whether a caller can get a variation: the constructor has every parameter that it changes."""
+    params = {*plain.instances[0].block.params}
+    return not params.intersection(variation.changed).difference(plain.constructor_params)
 
 
 def hangs_on_input(plain: InstanceMerger, values: Mapping[str, Any]) -> bool:

@@ -60,6 +60,15 @@ def build_classes(
             ]
             builder = ClassBuilder(model, trials, reserved, tested, is_final=True)
             builder.build()
+        while narrowed := narrow_names(builder, names):  # what was tried together was more than is left
+            names |= narrowed
+            trials += [
+                Trial(base, variation)
+                for base in narrowed
+                for variation in variations.vary_jointly(base.block, names[base])
+            ]
+            builder = ClassBuilder(model, trials, reserved, tested, is_final=True)
+            builder.build()
     return choose_code_names(builder.classes, reserved)
 
 
@@ -82,6 +91,19 @@ def argument_names(builder: ClassBuilder) -> dict[LoweredBlock, list[str]]:
         if arguments := [name for name in params if name in known]:
             names[lowered] = arguments
     return names
+
+
+def narrow_names(
+    builder: ClassBuilder, names: Mapping[LoweredBlock, list[str]]
+) -> dict[LoweredBlock, list[str]]:
+    """Return the arguments of the instances whose class has some of the given ones, and lacks others."""
+    narrowed = {}
+    for lowered, arguments in names.items():
+        params = builder.table.class_of[builder.finished[lowered]].params
+        known = [name for name in arguments if name in params]
+        if known and len(known) < len(arguments):
+            narrowed[lowered] = known
+    return narrowed
 
 
 class ClassBuilder:

@@ -204,8 +204,7 @@ def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
         return expr
     value = expr.value
     for name in sorted(values.keys() & expression_names(value)):
-        is_number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
-        value = bind_name(value, name, values[name]) if is_number else concrete(value)
+        value = bind_name(value, name, values[name])
     return Literal(value)
 
 

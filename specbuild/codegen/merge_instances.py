@@ -25,11 +25,10 @@ from specbuild.ir.graph import BlockArgument, definition_key
 
 
 def bind_names(expression: Expression, values: Mapping[str, Any]) -> Expression | None:
-    """Return an expression with numbers in place of names; None if that is impossible."""
+    """Return an expression with values in place of names; None if that is impossible."""
     number: int = SymInt(0, expression)
     for name in values.keys() & {*expression.names}:
-        is_number = isinstance(values[name], int | float) and not isinstance(values[name], bool)
-        number = bind_name(number, name, values[name]) if is_number else 0
+        number = bind_name(number, name, values[name])
     return expression_of(number)
 
 

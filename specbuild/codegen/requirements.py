@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from specbuild.codegen.class_spec import Guard
-from specbuild.codegen.constructions import LayerRow
+from specbuild.codegen.constructions import LayerRow, literal_expression
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, list_read_names
+from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, TupleOf, list_read_names
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import ExpressionError, evaluate_expression
 
@@ -38,6 +38,9 @@ def find_requirements(merger: InstanceMerger) -> list[Guard]:
 
 def is_met(guard: Guard, values: Mapping[str, Any]) -> bool:
     """Return whether a constructor with this guard refuses these values."""
+    match guard.condition:
+        case Infix("not in", Name(name), TupleOf(known)):  # no expression of a spec: that has lists
+            return name in values and literal_expression(values[name]) not in known
     return is_true(print_expression(guard.condition), values)
 
 

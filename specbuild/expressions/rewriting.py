@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from specbuild.expressions.errors import ExpressionError
-from specbuild.expressions.evaluator import evaluate_tree
+from specbuild.expressions.evaluator import Value, evaluate_tree
 from specbuild.expressions.expression_tree import LEAF_NODES, Expression, from_tree
 from specbuild.expressions.input_values import InputList
 from specbuild.expressions.parser import MAX_DEPTH, walk_depths
@@ -86,23 +86,44 @@ def _fold_product(node: ast.expr) -> ast.expr:
 
 
 @lru_cache(maxsize=8192, typed=True)
-def replace_name(expression: Expression, name: str, number: float) -> Expression | None:
-    """Replace a name by a number and fold what becomes constant; None if only literals remain."""
-    replaced = from_tree(_split_signs(_insert_number(expression.tree, name, number)))
-    return replaced if replaced.leaves else None
+def replace_name(expression: Expression, name: str, value: Value) -> Expression | None:
+    """Replace a name by its value, which has no list in it but tuples, and fold what becomes constant.
+
+    None if only literals remain, or if the expression reads more of a list than a number.
+    """
+    bound = _insert_value(expression.tree, name, value)
+    replaced = None if bound is None else from_tree(_split_signs(bound))
+    return replaced if replaced is not None and replaced.leaves else None
 
 
-def _insert_number(node: ast.expr, name: str, number: float) -> ast.expr:
-    if isinstance(node, ast.Name):
-        return ast.Constant(number) if node.id == name else _copy_tree(node)
-    return _fold_constants(_map_operands(node, lambda operand: _insert_number(operand, name, number)))
+def _insert_value(node: ast.expr, name: str, value: Value) -> ast.expr | None:
+    if isinstance(node, ast.Name) and node.id != name:
+        return _copy_tree(node)
+    if isinstance(node, (*LEAF_NODES, ast.Call)) and set(from_tree(node).names) == {name}:
+        try:
+            known = evaluate_tree(node, {name: value})
+        except ExpressionError:
+            return None
+        return None if isinstance(known, list | tuple) else ast.Constant(known)
+    parts: list[ast.expr | None] = []
+
+    def insert_into(operand: ast.expr) -> ast.expr:
+        parts.append(_insert_value(operand, name, value))
+        return parts[-1] or operand
+
+    copy = _map_operands(node, insert_into)
+    return None if None in parts else _fold_constants(copy)
 
 
 def _fold_constants(node: ast.expr) -> ast.expr:
-    """Compute an operation on numbers, drop `* 1` and `+ 0`, and take the branch of a decided conditional."""
+    """Compute an operation on constants, drop `* 1` and `+ 0`, and take the branch of a decided conditional."""
     match node:
         case ast.IfExp(ast.Constant(test), then, otherwise):
             return then if test else otherwise
+        case ast.UnaryOp(ast.Not(), ast.Constant(bool(truth))):
+            return ast.Constant(not truth)
+        case ast.BoolOp(operator, operands):
+            return _fold_truths(operator, operands)
         case ast.IfExp(_, then, otherwise) if ast.unparse(then) == ast.unparse(otherwise):
             return then
         case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
@@ -117,6 +138,18 @@ def _fold_constants(node: ast.expr) -> ast.expr:
             except ExpressionError:
                 return node
     return node
+
+
+def _fold_truths(operator: ast.boolop, operands: list[ast.expr]) -> ast.expr:
+    """Drop the operands of `and` or `or` that are constants, or return the one that decides."""
+    deciding = isinstance(operator, ast.Or)
+    truths = [bool(node.value) for node in operands if isinstance(node, ast.Constant)]
+    rest = [node for node in operands if not isinstance(node, ast.Constant)]
+    if deciding in truths:
+        return ast.Constant(deciding)
+    if not rest:
+        return ast.Constant(not deciding)
+    return rest[0] if len(rest) == 1 else ast.BoolOp(operator, rest)
 
 
 def _split_signs(node: ast.expr) -> ast.expr:

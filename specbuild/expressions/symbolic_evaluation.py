@@ -158,12 +158,20 @@ def _combine_leaves(expression: Expression, leaves: Sequence[Expression | None])
     return replace_leaves(expression, known) if can_replace else None
 
 
-def bind_name(value: T, name: str, number: float) -> T:
-    """Replace a name by its number in the expression of a value: at i = 1, `w * 2 ** i` becomes `w * 2`."""
+def bind_name(value: T, name: str, known: Value) -> T:
+    """Replace a name by its value in the expression of a number: at i = 1, `w * 2 ** i` becomes `w * 2`.
+
+    A list can only be replaced where the expression reads one number of it: its length, an item, the largest.
+    """
     expression = expression_of(value)
     if expression is None or name not in expression.names:
         return value
-    return with_expression(value, replace_name(expression, name, number))
+    return with_expression(value, replace_name(expression, name, freeze_lists(known)))
+
+
+def freeze_lists(value: Value) -> Any:
+    """Return a value with tuples for its lists, which can be a key."""
+    return tuple(map(freeze_lists, value)) if isinstance(value, list | tuple) else value
 
 
 _INTERPOLATION = re.compile(r"\$\$\{|\$\{(?P<expression>[^{}]*)(?P<end>\}?)")

@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from specbuild.codegen.class_spec import Guard
+from specbuild.codegen.requirements import refused_by
+from specbuild.codegen.tree import Infix, Literal, Name, TupleOf
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.expressions.thresholds import ThresholdFinder
 from tests.cpu_time import measure_cpu_time
@@ -244,3 +247,40 @@ def test_parameters_with_limits_are_tried_within_them() -> None:
         names = re.findall(r"^ +(\w+): [^=]*=", found[1], re.M)
         assert names[:4] == ["depths", "width", "kernel", "heads"]
         assert "2 * width" in source
+
+
+GRIDS = """
+specbuild: 1
+model: Net
+params: {bins: [1, 2], classes: 5, width: 8}
+inputs: {x: {C: 4, H: 8, W: 8}}
+steps:
+  - conv: {channels: width}
+    as: a
+  - do:
+      - adaptive_avg_pool: {size: bin}
+      - conv: {channels: a.C // len(bins)}
+      - resize: {like: a}
+    foreach: {bin: bins}
+    from: a
+    as: grids
+  - concat: {of: [grids.*], over: C}
+  - mean: {over: [H, W]}
+  - linear: {features: classes}
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_a_parameter_that_is_lost_costs_no_other_one(backend: str) -> None:
+    """The class is for two bins; what was tried with other bins says nothing about other numbers of classes."""
+    source = compile_source(build_graph(GRIDS), backend)
+    assert re.search(r"\(\s*(self, )?classes: int = 5, width: int = 8\b", source)
+    assert "width // 2" in source and "bins" not in source
+
+
+def test_values_outside_a_list_are_refused() -> None:
+    known = TupleOf((Literal(2), Literal(4)))
+    guard = Guard(Infix("not in", Name("n"), known), "n must be 2 or 4")
+    assert refused_by([guard], {"n": 3}) and not refused_by([guard], {"n": 4})
+    pairs = Guard(Infix("not in", Name("n"), TupleOf((known,))), "n must be (2, 4)")
+    assert refused_by([pairs], {"n": [4, 2]}) and not refused_by([pairs], {"n": [2, 4]})

@@ -256,6 +256,28 @@ def test_symbolic_formula() -> None:
     assert symbolic_formula("[a, b]", a=SymInt(1, "one"), b=2) == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "expected"),
+    [
+        ("w // len(p)", [1, 2, 3], "w // 3"),
+        ("w * p[1] + 1", [1, 2], "w * 2 + 1"),
+        ("w * p[1][0]", [[1], [2]], "w * 2"),
+        ("w + sum(p)", (1, 2), "w + 3"),
+        ("w if p else 2 * w", False, "2 * w"),
+        ("1 if p and p else w", False, "w"),
+        ("1 if p and w > 1 else w", True, "1 if w > 1 else w"),
+        ("1 if p or w > 1 else w", True, None),
+        ("w if not p or p else 1", True, "w"),
+        ("w + 1 if p == 'a' else w", "a", "w + 1"),
+        ("max(p) + 0 * len(q)", [3], "3 + 0 * len(q)"),
+        ("w * p[5]", [1, 2], None),
+        ("len(p)", [1, 2], None),
+    ],
+)
+def test_bind_name_to_lists_and_choices(text: str, known: Any, expected: str | None) -> None:
+    assert expression_text(bind_name(SymInt(4, text), "p", known)) == expected
+
+
 def test_bind_name() -> None:
     cases = [
         ("w * 2 ** i", 1, "w * 2"),

@@ -10,6 +10,9 @@ SMALLER: dict[str, dict[str, Any]] = {
     "swin_feature_pyramid": {"depths": [1, 1, 2, 1], "features": 24, "channels": 16},
     "rgbd_segmentation": {"depths": [1, 1, 1, 1], "channels": 16},
     "vit_b_16_four_channels": {"depth": 1},
+    "convnext": {"depths": [1, 1, 2, 1], "widths": [16, 32, 64, 128]},
+    "swin": {"depths": [1, 1, 2, 1], "features": 24},
+    "vit": {"depth": 2},
 }
 
 
