@@ -10,6 +10,7 @@ from typing import Any
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.features import select_outputs
+from specbuild.elaborate.library_errors import relocate_to_call
 from specbuild.elaborate.output_order import check_order, split_order
 from specbuild.elaborate.pending_edits import PendingEdits, start_edits
 from specbuild.elaborate.references import require_single, resolve_reference, resolve_references
@@ -112,6 +113,13 @@ class BlockInstances:
             block = self.build_block(
                 model.definition, model.env, model.params, model.inputs, sizes, model.pending
             )
+        except SpecError as e:
+            callers = [alias.definition.steps[0].at for alias in models[:-1]]
+            errors = (
+                relocate_to_call(e, model.definition, model.params, model.inputs, at)
+                for at in reversed(callers)
+            )
+            raise next(filter(None, errors), e) from None
         finally:
             self.open_blocks.pop()
         if model.definition is top:
@@ -204,6 +212,8 @@ class BlockInstances:
                 rebuild = partial(self.rebuild_instance, definition, params, inputs, outer, at, name)
                 self.by_key[key] = replace(block, rebuild=rebuild)
             except SpecError as e:
+                if (relocated := relocate_to_call(e, definition, params, inputs, at)) is not None:
+                    raise relocated from None
                 caller = f"{at.location.file}:{at.location.line}:{at.location.column}"
                 trail = (*e.trail, f"in {definition.name} at {name} ({caller})")
                 raise type(e)(e.code, e.message, e.location, e.hint, trail) from None

@@ -66,7 +66,8 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
         Replacement("mean", {"over": "[H, W]"}),
     ),
     ("globalmaxpooling globalmaxpool gmp", Replacement("max", {"over": "[H, W]"})),
-    ("upsample upsampling interpolate resizing", Replacement("resize", alone="scale")),
+    ("upsample interpolate resizing", Replacement("resize", alone="scale")),
+    ("upsampling", Replacement("resize", alone="scale", names={"size": "scale"})),  # Keras
     ("pixelshuffler depthtospace subpixel", Replacement("pixel_shuffle", alone="factor")),
     ("spacetodepth", Replacement("pixel_unshuffle", alone="factor")),
     ("scaleddotproductattention sdpa dotproductattention", Replacement("attention")),
@@ -121,7 +122,7 @@ WIDTH = "channels features units"
 # Attributes of other libraries, and what they may be called here: the one that the op has is meant.
 ATTRIBUTE_NAMES: dict[str, str] = {
     **dict.fromkeys(
-        "filters outchannels outfeatures units features channels hiddensize hiddendim outputdim outdim dimout "
+        "filters outchannels outfeatures units features channels hiddensize hiddendim hidden outputdim outdim dimout "
         "numfeatures nf chout outputsize width embeddingdim embeddim embdim dmodel".split(),
         WIDTH,
     ),

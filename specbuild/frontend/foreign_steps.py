@@ -71,6 +71,7 @@ class ForeignStep:
         self.known = list_attributes(OPS[self.op]) if self.op in OPS else {}
         self.required = [n for n, attribute in self.known.items() if attribute.is_required]
         self.attributes = dict(replacement.given)
+        self.other_names = replacement.names
         self.next_steps: list[str] = []
         self.left_out: list[str] = []
         self.body = body = find_list(body) if not self.required and self.op in OPS else body
@@ -105,7 +106,9 @@ class ForeignStep:
             return
         if key == "normalized_shape" and isinstance(value, int):  # the size of C
             return
-        own = key if key in self.known or self.op not in OPS else find_attribute(key, self.known)
+        own = self.other_names.get(key)
+        if own is None:
+            own = key if key in self.known or self.op not in OPS else find_attribute(key, self.known)
         if own is not None:
             is_open = own in ("over", "axis") or key in CONVERTED
             self.attributes[own] = "..." if is_open else write_inline(value)

@@ -14,6 +14,9 @@ from specbuild.ops import OPS
 
 CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")
 OPERATION = re.compile(r"([\w.]+) *([-+*/]) *([\w.]+)")
+CALL_WITHOUT_COLON = re.compile(
+    r"(\w+) *\{ *(\w+)|(\w+) +(\w+)"
+)  # a key such as `conv {channels` or `conv channels`
 OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 KEYWORD = re.compile(r"\w+=")
 NUMBERS_IN_PARENTHESES = re.compile(r"(?<!\w)\(([\d\s,]*)\)")
@@ -24,6 +27,7 @@ NORM_KEYS = "norm normlayer normalization batchnorm usebn bn".split()
 LOAD_ADVICE = "remove it: `specbuild weights convert` loads trained weights"
 ATTRIBUTE_ADVICE = {
     "name": "write `as: {value}` as a key of the step, beside the op",
+    **dict.fromkeys("x input inputs".split(), "write `from: {value}` as a key of the step, beside the op"),
     **dict.fromkeys("pretrained checkpoint ckpt".split(), LOAD_ADVICE),
     **dict.fromkeys("embeddim dmodel kdim vdim keydim".split(), "remove it: the compiler infers it"),
     **dict.fromkeys(
@@ -121,6 +125,16 @@ def fill_advice(advice: str, value: Any) -> str:
         value = "..."
     text = value if isinstance(value, str) else write_inline(value)
     return advice.format(value=text[:MAX_TEXT]) if advice else ""
+
+
+def suggest_missing_colon(key: str, value: Any, ops: Collection[str]) -> str:
+    """Return the hint for a step such as `conv {channels: 8}`, whose key is `conv {channels`."""
+    found = CALL_WITHOUT_COLON.fullmatch(key[:MAX_TEXT])
+    name, attribute = (found[1] or found[3], found[2] or found[4]) if found else ("", "")
+    if name not in ops or value is None or isinstance(value, Mapping):
+        return ""
+    text = value.removesuffix("}") if isinstance(value, str) else write_inline(value)
+    return f"a colon is missing: write `{name}: {{{attribute}: {text[:MAX_TEXT]}}}`"
 
 
 def suggest_call(text: str, blocks: Collection[str]) -> str:

@@ -189,6 +189,7 @@ def _translate_error(error: yaml.YAMLError, text: SpecText) -> SpecError:
 
 # A line with a step that is one word, such as `- relu`; and the start of a line with a key.
 _BARE_STEP = re.compile(r"(?P<dash> *- +)(?P<word>[A-Za-z]\w*)(?: *| +#.*)")
+_CALL = re.compile(r" *- +(?P<word>[A-Za-z]\w*) *\{.*")  # a step such as `- conv {channels`
 _KEY = re.compile(r"(?P<indent> *(?:- +)*)(?P<word>[^\s:]+) *")
 
 
@@ -206,6 +207,10 @@ def _error_from_lines(problem: str, mark: yaml.Mark, text: SpecText) -> SpecErro
         message = f"the key `{word}` is not allowed here, because the value of the previous line continues"
         hint = "align it with its neighbours; if it belongs to the previous line, end that line with a `:`"
         return SpecError("SB003", message, text.location_at(mark.line, key.end("indent")), hint)
+    if "mapping values are not allowed" in problem and (call := _CALL.fullmatch(before)):
+        word = make_printable(call["word"], MAX_SHOWN)
+        location = text.location_at(mark.line, call.end("word"))
+        return SpecError("SB003", f"a `:` is missing after `{word}`", location, f"write `- {word}: {{`")
     if "expected <block end>, but found ':'" in problem:
         return SpecError("SB003", "a key is missing before this `:`", _mark_location(mark, text), "write one")
     if re.search("expected (<block end>|key|'-' indicator)", problem) and before.strip():

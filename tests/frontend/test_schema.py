@@ -201,7 +201,7 @@ TOLD = {
         "conv needs 'channels': number of output channels",
         "write `conv: {channels: ...}`",
     ),
-    "conv": ("conv needs 'channels': number of output channels", "write `conv: {channels: ...}`"),
+    "conv": ("conv needs 'channels': number of output channels", "write `conv: {channels: 64}`"),
     "conv: 64": ("'conv' must be a mapping, not 64", "write `conv: {channels: 64}`"),
     "conv: {channels: [3]}": (
         "'channels' must be a whole number of at least 1 or an expression, not a list",

@@ -16,6 +16,7 @@ from specbuild.frontend.habits import (
     suggest_call,
     suggest_file_habit,
     suggest_list_step,
+    suggest_missing_colon,
     suggest_step_habit,
 )
 from specbuild.frontend.library import full_library_index
@@ -38,6 +39,7 @@ from specbuild.frontend.schema.phrases import (
 from specbuild.frontend.schema.step_schema import CHOICE_TITLE
 from specbuild.frontend.source import KeyPath, Source
 from specbuild.ops import OPS
+from specbuild.ops.attribute_kinds import AxisName, AxisNames
 from specbuild.ops.base import list_attributes
 
 EXAMPLES = {
@@ -48,6 +50,18 @@ EXAMPLES = {
     "parallel": "parallel: {a: [relu], b: [gelu]}",
     "from": "from: stem",
 }
+
+
+EXAMPLE_VALUES = {"channels": "64", "features": "10", "units": "64"}  # of attributes
+
+
+def example_attributes(op: str, key: str) -> str:
+    """Return an example of the one attribute that an op needs."""
+    if (op, key) == ("flatten", "axes"):
+        return "axes: [C, H, W], into: C"
+    kind = list_attributes(OPS[op])[key].kind
+    axes = "[H, W]" if isinstance(kind, AxisNames) else "C" if isinstance(kind, AxisName) else "..."
+    return f"{key}: {axes if key == 'over' else EXAMPLE_VALUES.get(key, '...')}"
 
 
 class MessageWriter:
@@ -88,7 +102,12 @@ class MessageWriter:
             known = [k for k, under in error.schema["properties"].items() if under is not False]
             value = error.value[key]
             foreign = suggest_attribute(key, value, known) if what != "key" else ""
+            is_renamed = title == "a spec" and isinstance(value, Mapping | list)
             habit = suggest_file_habit(key, value) if title == "a spec" else ""
+            if is_renamed and closest_match(key, known) in ("inputs", "steps"):
+                habit = ""
+            if is_renamed:
+                self.suggested_keys |= {((), other) for other in ("inputs", "steps") if f"`{other}" in habit}
             habit = suggest_attribute_habit(key, value) if what != "key" and not foreign else habit
             if title == "rename" and known == ["axes"]:
                 foreign = f"write `rename: {{axes: {write_inline(dict(error.value))}}}`"
@@ -130,7 +149,7 @@ class MessageWriter:
         listing = "`specbuild library list` lists every op and block"
         blocks = [*self.blocks, *full_library_index()]
         hint = suggest_own_name(name, self.blocks) or suggest_step(name, body, blocks)
-        hint = hint or suggest_call(name, blocks)
+        hint = hint or suggest_call(name, blocks) or suggest_missing_colon(name, body, [*OPS, *blocks])
         hint = hint or suggest_name(name, [*OPS, *self.blocks, *STRUCTURES], otherwise=listing)
         return self.error_at("SB201", path, f"there is no {what} {name!r}", hint, key=True)
 
@@ -172,6 +191,12 @@ class MessageWriter:
                 owner = "a spec" if key == "model" else "a model"
             is_op = bool(title) and " " not in title
             example = EXAMPLES.get(key) or f"{title if is_op else error.path[-1]}: {{{key}: ...}}"
+            if (
+                title in OPS
+                and set(error.schema["required"]) == {key}
+                and not isinstance(error.value, Mapping)
+            ):
+                example = f"{title}: {{{example_attributes(title, key)}}}"
             message = f"{owner} needs {key!r}{description_clause(known[key]['description'])}"
             yield self.error_at("SB103", error.path, message, f"write `{example}`", key=True)
 
@@ -270,6 +295,10 @@ class MessageWriter:
                 hint = suggest_axes(str(error.path[1]), value)
             elif schema.get("title") == "a step" and isinstance(value, list):
                 hint = suggest_list_step(value)
+            elif error.path[-1:] in (("steps",), ("do",)) and isinstance(value, Mapping):
+                hint = "begin each step with `- `, as in `- relu`"
+            elif schema.get("title") in OPS and not schema.get("required") and isinstance(value, bool | str):
+                hint = f"write `- {schema['title']}`"
             yield self.error_at("SB102", error.path, message, hint)
 
     def wrong_choice(self, error: SchemaError) -> Iterator[SpecError]:
