@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.api import Model
+from specbuild.backends import load_backend
 from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import can_style, log_line, plain_console, print_text
+from specbuild.compiler.left_out_arguments import find_left_out_arguments
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
+from specbuild.diagnostics.suggestions import join_names, list_some
 from specbuild.elaborate import notes
 
 STATUS_TEXT = {
@@ -38,6 +41,22 @@ def log_notes(model: Model) -> None:
         log_line(str(note))
 
 
+def log_left_out_arguments(model: Model, backend: str) -> None:
+    """Log which parameters of the spec the constructor in an emitted file does not take, and why."""
+    left_out = find_left_out_arguments(model.spec, model.compile_for(backend))
+    names_by_reason: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names_by_reason.setdefault(reason, []).append(name)
+    if left_out:
+        parts = [f"{list_some(names)} ({reason})" for reason, names in names_by_reason.items()]
+        title = load_backend(backend).title
+        message = (
+            f"{model.name} for {title} has no argument for {join_names(parts)}; `--set` gives other values"
+        )
+        location = model.spec.source.key_location(("params", next(iter(left_out))))
+        log_line(str(notes.SpecNote(message, location)))
+
+
 def print_diff(difference: str) -> None:
     """Print a unified diff to stdout, in colour on a terminal."""
     if not can_style(sys.stdout):
@@ -55,6 +74,7 @@ def file_record(
     spec: str, model: Model, backend: str | None, path: Path | None, status: str
 ) -> dict[str, Any]:
     """Return the JSON record of one file."""
+    left_out = {} if backend is None else find_left_out_arguments(model.spec, model.compile_for(backend))
     return {
         "spec": make_printable(spec, 4096),
         "model": model.name,
@@ -63,6 +83,7 @@ def file_record(
         "status": status,
         "parameters": model.parameters,
         "multiply_adds": model.cost.macs,
+        "left_out_arguments": [{"name": name, "reason": reason} for name, reason in left_out.items()],
     }
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from specbuild.api import Model
-from specbuild.cli.compile_report import STATUS_TEXT, file_record, log_notes, print_diff, print_records
+from specbuild.cli.compile_report import (
+    STATUS_TEXT,
+    file_record,
+    log_left_out_arguments,
+    log_notes,
+    print_diff,
+    print_records,
+)
 from specbuild.cli.terminal import ExitCode, exit_code, log_line, suggest_closest
 from specbuild.compiler.line_diff import diff_file
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
@@ -95,6 +102,8 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
     log_notes(model)
     package_options = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
     files = build_package(model, name, package_options)
+    for backend in request.backends:
+        log_left_out_arguments(model, backend)
     changes = plan_changes(folder, files, model.digest, request.keep)
     if not request.is_dry_run:
         apply_changes(folder, changes, force=request.force)

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from specbuild.api import Model
-from specbuild.cli.compile_report import STATUS_TEXT, file_record, log_notes, print_diff, print_records
+from specbuild.cli.compile_report import (
+    STATUS_TEXT,
+    file_record,
+    log_left_out_arguments,
+    log_notes,
+    print_diff,
+    print_records,
+)
 from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_error, print_text
 from specbuild.compiler.line_diff import diff_file
 from specbuild.compiler.output_files import create_folder, file_state, write_error, write_output
@@ -133,6 +140,7 @@ def compile_specs(request: SourceRequest) -> Iterator[SourceFile | SpecError]:
         for backend in request.backends:
             try:
                 text = model.source(backend, loader=request.loader, groups=request.groups)
+                log_left_out_arguments(model, backend)
                 yield SourceFile(spec, model, backend, text, request.output_path(model, backend))
             except SpecError as error:
                 yield error
