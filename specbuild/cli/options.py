@@ -101,7 +101,7 @@ def check_backend_name(value: str) -> str:
     if value in (*BACKEND_NAMES, "all") or value in all_backend_names():
         return value
     known = (*all_backend_names(), "all")
-    hint = suggest_closest(value, known)
+    hint = "; Keras runs on it" if value in ("tensorflow", "tf", "jax") else suggest_closest(value, known)
     raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
 
 

@@ -50,7 +50,12 @@ class SpecArguments:
                 "SB202",
                 message,
                 variant.location,
-                suggest_name(variant.value, spec.variants, "its variants are"),
+                suggest_name(
+                    variant.value,
+                    spec.variants,
+                    "its variants are",
+                    "it has none: a spec lists them under `variants`",
+                ),
             )
         for name, argument in self.params.items():
             if name not in model.params:
@@ -59,7 +64,12 @@ class SpecArguments:
                     "SB101",
                     message,
                     argument.location,
-                    suggest_name(name, model.params, "its parameters are"),
+                    suggest_name(
+                        name,
+                        model.params,
+                        "its parameters are",
+                        "it has none: a spec lists them under `params`",
+                    ),
                 )
         provided = {*self.params, *(spec.variants[variant.value] if variant else ())}
         for name, param in model.params.items():

@@ -114,7 +114,7 @@ class BlockInstances:
                 model.definition, model.env, model.params, model.inputs, sizes, model.pending
             )
         except SpecError as e:
-            callers = [alias.definition.steps[0].at for alias in models[:-1]]
+            callers = [] if model.pending.edits else [alias.definition.steps[0].at for alias in models[:-1]]
             errors = (
                 relocate_to_call(e, model.definition, model.params, model.inputs, at)
                 for at in reversed(callers)
@@ -212,7 +212,8 @@ class BlockInstances:
                 rebuild = partial(self.rebuild_instance, definition, params, inputs, outer, at, name)
                 self.by_key[key] = replace(block, rebuild=rebuild)
             except SpecError as e:
-                if (relocated := relocate_to_call(e, definition, params, inputs, at)) is not None:
+                relocated = relocate_to_call(e, definition, params, inputs, at)
+                if relocated is not None and not pending.edits:  # an edit inside is told with its own place
                     raise relocated from None
                 caller = f"{at.location.file}:{at.location.line}:{at.location.column}"
                 trail = (*e.trail, f"in {definition.name} at {name} ({caller})")

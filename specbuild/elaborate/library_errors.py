@@ -32,7 +32,7 @@ def relocate_to_call(
     inner = error.location
     hint = error.hint
     if error.code[:3] in ("SB3", "SB4"):
-        given = describe_arguments(definition, params, inputs)
+        given = describe_call(definition, params, inputs)
         hint = f"it has {given}: change one of them" if given else ""
     trail = (f"at {inner.file}:{inner.line}:{inner.column}", *error.trail)
     step = at.read_value()
@@ -51,7 +51,7 @@ def is_shown(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def describe_arguments(
+def describe_call(
     definition: BlockDef, params: Mapping[str, Any], inputs: Mapping[str, TensorType]
 ) -> str:
     """Return the numbers and lists that a block has, with those first that are no defaults, and its inputs."""

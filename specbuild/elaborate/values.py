@@ -47,7 +47,8 @@ def variant_arguments(
     spec = definition.model
     variants = spec.variants if spec else {}
     if spec is None or variant not in variants:
-        hint = suggest_name(variant, variants, "its variants are")
+        otherwise = "it has none: a spec lists them under `variants`" if spec is not None else ""
+        hint = suggest_name(variant, variants, "its variants are", otherwise)
         raise at.error("SB202", f"{definition.name} has no variant {variant!r}", hint)
     variant_at = spec.source.address_of(("variants", variant))
     arguments = {name: RawArgument(raw, variant_at.child(name)) for name, raw in variants[variant].items()}
