@@ -51,9 +51,7 @@ def is_shown(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def describe_call(
-    definition: BlockDef, params: Mapping[str, Any], inputs: Mapping[str, TensorType]
-) -> str:
+def describe_call(definition: BlockDef, params: Mapping[str, Any], inputs: Mapping[str, TensorType]) -> str:
     """Return the numbers and lists that a block has, with those first that are no defaults, and its inputs."""
     values = {name: concrete(value) for name, value in params.items() if is_shown(value)}
     own = [name for name in values if values[name] != definition.params[name].default]
