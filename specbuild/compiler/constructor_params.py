@@ -29,6 +29,7 @@ from specbuild.ir.prune import Pruner, prune_unused
 
 ElaborateModel = Callable[[Mapping[str, Any]], Block]
 MAX_FLIPS = 3  # values that flip one condition
+MAX_ALTERNATIVES = 12  # values in place of one that the spec refuses
 MAX_EFFORT = 40_000  # values to try times steps and names: beyond it, a constructor has no parameters
 
 
@@ -85,14 +86,18 @@ class ModelVariations:
         A parameter with limits, its own or those of a block inside, gets other values until one is accepted.
         """
         accepted: dict[str, Any] = {}
+        trials = MAX_EFFORT // (10 + base.step_count)  # for all names together
         for name, value in doubled.items():
             variation = self.vary(base, {name: value})
             yield variation
             if variation.block is None and name in base.params:
                 others = list_alternatives(concrete(base.params[name]), read_definition(base, name))
-                found = (self.vary(base, {name: other}) for other in others)
-                variation = next((v for v in found if v.block is not None), variation)
-                yield variation
+                for other in islice(others, min(trials, MAX_ALTERNATIVES)):
+                    trials -= 1
+                    variation = self.vary(base, {name: other})
+                    if variation.block is not None:
+                        yield variation
+                        break
             if variation.block is not None:
                 accepted |= variation.changed
             elif base.rebuild is None and is_refused:
