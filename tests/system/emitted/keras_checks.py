@@ -88,7 +88,8 @@ def counts_and_summary(subject: Subject) -> None:
 
 
 def other_batch_sizes(subject: Subject) -> None:
-    for batch in (1, 3):
+    """One sample and three; three on JAX, which compiles every op for each size: the code is that of the other runtimes."""
+    for batch in (3,) if keras.backend.backend() == "jax" else (1, 3):
         ys = arrays(subject.run(batch)[1], subject.job["outputs"])
         for y, shape in zip(ys, subject.job["keras_outputs"], strict=True):
             assert list(y.shape) == [batch, *shape], f"{list(y.shape)} for {[batch, *shape]}"
