@@ -30,11 +30,15 @@ from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep, LoweredValue
 from specbuild.codegen.tree import (
     Call,
+    Conditional,
     Expr,
+    Infix,
     ListOf,
     Literal,
+    Name,
     TupleOf,
     ValuePlaceholder,
+    map_children,
     substitute_placeholders,
     walk_expression,
 )
@@ -276,7 +280,9 @@ def compress_members(members: list[Member], length: Expr) -> Repeated:
     differ_by_index = len(members) - head_length < 2 < len(members) and has_index(members[-1])
     if indexed is not None and (differ_by_index or (has_index_rule(members[-1]) and len(members) > 1)):
         is_uniform = member_key(members[0]) == member_key(members[-1])
-        return Repeated(() if is_uniform else (values[0],), indexed, length, has_index=True, indexed=indexed)
+        head = () if is_uniform else (values[0],)
+        tail = indexed if is_uniform else map_expressions(indexed, drop_first_case)
+        return Repeated(head, tail, length, has_index=True, indexed=indexed)
     return Repeated(tuple(values[:head_length]), values[-1], length, indexed=indexed)
 
 
@@ -285,6 +291,17 @@ def index_members(members: list[Member]) -> Member | None:
     if not has_index(members[-1]) or len({member_key(m) for m in members[1:]}) > 1:
         return None
     return map_expressions(members[-1], expand_expressions)
+
+
+def drop_first_case(expr: Expr) -> Expr:
+    """Return what `a if i == 0 else b` is for the members behind the first one: `b`."""
+    expr = map_children(expr, drop_first_case)
+    match expr:
+        case Conditional(Infix("==", Name("i"), Literal(0)), _, otherwise):
+            return otherwise
+        case Conditional(Infix(">", Name("i"), Literal(0)), then, _):
+            return then
+    return expr
 
 
 def list_members(members: list[Member], length: Expr) -> Repeated:

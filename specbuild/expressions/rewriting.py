@@ -26,7 +26,7 @@ def replace_leaves(expression: Expression, leaves: tuple[Expression, ...]) -> Ex
     """
     if sum(len(leaf.text) for leaf in leaves) > MAX_EXPRESSION_CHARACTERS:
         return None
-    replaced = from_tree(_insert_leaves(expression.tree, iter(leaves)))
+    replaced = from_tree(_split_signs(_insert_leaves(expression.tree, iter(leaves))))
     if len(replaced.text) > MAX_EXPRESSION_CHARACTERS or not replaced.leaves:
         return None
     is_too_deep = any(depth > MAX_DEPTH for _, depth in walk_depths(replaced.tree))
@@ -50,7 +50,9 @@ def replace_lengths(expression: Expression, env: Mapping[str, object]) -> Expres
 def _insert_leaves(node: ast.expr, leaves: Iterator[Expression]) -> ast.expr:
     if isinstance(node, LEAF_NODES):
         return _copy_tree(next(leaves).tree)
-    return _fold_product(_map_operands(node, lambda operand: _insert_leaves(operand, leaves)))
+    return _fold_constants(
+        _fold_product(_map_operands(node, lambda operand: _insert_leaves(operand, leaves)))
+    )
 
 
 def _copy_tree(node: ast.expr) -> ast.expr:

@@ -28,7 +28,8 @@ T = TypeVar("T")
 def evaluate_expression(source: Expression | str, env: Env) -> Value:
     """Return the value of an expression; raises ExpressionError.
 
-    A number in the result has an expression if all numbers that it is computed from have one.
+    A number in the result has an expression if one of the numbers that it is computed from has one; the others are
+    literals in it.
     """
     expression = to_expression(source)
     for name in expression.names:
@@ -68,8 +69,8 @@ def check_list_size(expression: Expression, items: Value) -> None:
 def translate_expression(value: T, args: Mapping[str, Value]) -> T:
     """Rewrite the expression of a value from a block's parameters to the caller's arguments `args`.
 
-    The number becomes plain if an argument has no expression. An argument that is the same wherever the block
-    is used can have its literal as its expression: `SymInt(16, "16")`.
+    An argument without an expression becomes a literal; the number becomes plain if no argument has one. An argument
+    that is the same wherever the block is used can have its literal as its expression: `SymInt(16, "16")`.
     """
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(translate_expression(item, args) for item in value))
@@ -116,7 +117,7 @@ def with_simplified_expression(value: T, expression: Expression | None) -> T:
 
 
 def rewrite_expression(source: Expression | str, env: Env, use_own_names: bool = False) -> Expression | None:
-    """Replace each name in an expression by the expression of its value; None if a value has none.
+    """Replace each name in an expression by the expression of its value, or by its number; None if all have only these.
 
     With `use_own_names`, a name whose value is a bool, a string or a list stays in the expression.
     """
@@ -132,8 +133,12 @@ def rewrite_expression(source: Expression | str, env: Env, use_own_names: bool =
             return Expression(leaf, leaf.id)
         return expression_of(value)
 
-    pairs = zip(expression.leaves, _leaf_values(expression, env), strict=True)
-    return _combine_leaves(expression, [leaf_expression(leaf, value) for leaf, value in pairs])
+    values = _leaf_values(expression, env)
+    pairs = zip(expression.leaves, values, strict=True)
+    leaves = [leaf_expression(leaf, value) for leaf, value in pairs]
+    if any(leaves):
+        leaves = [leaf or _number_literal(value) for leaf, value in zip(leaves, values, strict=True)]
+    return _combine_leaves(expression, leaves)
 
 
 def _number_literal(value: Value) -> Expression | None:
