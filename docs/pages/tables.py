@@ -59,7 +59,10 @@ def limits() -> str:
             f"{reading.MAX_CHARACTERS:,} characters, {reading.MAX_NODES} nodes, {reading.MAX_DEPTH} deep, "
             f"whole numbers up to {power(reading.MAX_INTEGER)}",
         ),
-        ("imports", f"{MAX_FILES} files, {MAX_IMPORT_DEPTH} deep, {mebibytes(MAX_BYTES)} together"),
+        (
+            "imports",
+            f"{MAX_FILES} files, {MAX_IMPORT_DEPTH} deep, {mebibytes(MAX_BYTES)} and {MAX_VALUES:,} values together",
+        ),
         (
             "given numbers",
             f"{MAX_NUMBERS:,} in a spec; a file of {mebibytes(tensor_file.MAX_BYTES)}, {power(MAX_GIVEN)} in a table",

@@ -102,6 +102,20 @@ class ClassSpec:
         return groups
 
     @cached_property
+    def keys_by_number(self) -> dict[int, str]:
+        """The key of the value with each number; the first of those that share one."""
+        return {number: key for key, number in reversed(self.value_numbers.items())}
+
+    @cached_property
+    def last_members(self) -> dict[str, str]:
+        """The last step in each group of the block, whose value is that of the group."""
+        last: dict[str, str] = {}
+        for node in self.first_instance.block.nodes:
+            parts = node.name.split(".")
+            last |= {".".join(parts[:depth]): node.name for depth in range(1, len(parts))}
+        return last
+
+    @cached_property
     def optional_inputs(self) -> frozenset[str]:
         """The inputs that some instances do not get."""
         inputs = self.first_instance.inputs

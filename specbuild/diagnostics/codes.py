@@ -286,7 +286,8 @@ CODES: dict[str, Explanation] = {
     ),
     "SB505": Explanation(
         "too many imports",
-        "A spec imports at most 100 files, at most 20 levels deep, with at most 4 MiB in total.",
+        "A spec imports at most 100 files, at most 20 levels deep, with at most 4 MiB in total. "
+        "The spec and its imports have at most 100,000 keys and values together.",
     ),
     "SB506": Explanation(
         "too many edits",

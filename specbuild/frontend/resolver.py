@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import list_some, suggest_name, suggest_own_name
@@ -22,6 +23,7 @@ from specbuild.frontend.names import ReservedNames
 from specbuild.frontend.schema import validate_source
 from specbuild.frontend.source import Source, SourceAddress, resolve_path
 from specbuild.frontend.tensor_file import TensorFileError, read_tensor_file
+from specbuild.frontend.yaml_composer import MAX_VALUES
 from specbuild.ops import OPS
 from specbuild.ops.given_tensor import TensorFile
 
@@ -43,7 +45,7 @@ class SpecFiles:
         self.entry_path: Path | None = None  # the first file, which leads to all others; None for a text
         self.open_paths: list[Path] = []
         self.tensor_files: dict[Path, TensorFile] = {}
-        self.size = 0
+        self.size = self.value_count = 0
 
     def read_spec(self, path: Path, display_name: str | None = None) -> Spec:
         """Read, validate and parse a file; errors call it `display_name`."""
@@ -52,6 +54,8 @@ class SpecFiles:
     def add_source(self, source: Source, path: Path | None = None) -> Spec:
         validate_source(source)
         spec = parse_spec(source, self.reserved)
+        if not self.specs_by_source:
+            self.value_count += count_values(source.data)
         if path is not None:
             self.specs[path] = spec
             if not self.specs_by_source:
@@ -127,19 +131,30 @@ class SpecFiles:
             raise self.circle_error([*self.open_paths[self.open_paths.index(path) :], path], at)
         if path in self.specs:
             return self.specs[path]
-        if len(self.specs) >= MAX_FILES or len(self.open_paths) >= MAX_IMPORT_DEPTH or self.size > MAX_BYTES:
+        is_full = len(self.specs) >= MAX_FILES or self.size > MAX_BYTES
+        if is_full or len(self.open_paths) >= MAX_IMPORT_DEPTH:
             raise at.error(
                 "SB505", f"more than {MAX_FILES} files, {MAX_IMPORT_DEPTH} levels or 4 MiB of imports"
             )
         shown = library_reference(path, self.root) or str(path.relative_to(self.root))
         self.open_paths.append(path)
         try:
-            spec = self.read_spec(path, shown)
+            self.check_values(at)  # after a refusal, `check` goes on to other imports
+            source = Source.read(path, shown)
+            self.value_count += count_values(source.data)
+            self.check_values(at)
+            spec = self.add_source(source, resolve_path(path))
             for name in spec.imports:
                 self.import_block(spec, name)
             return spec
         finally:
             self.open_paths.pop()
+
+    def check_values(self, at: SourceAddress) -> None:
+        """Raise SB505 if all files together have too many values: they take time and memory before anything is checked."""
+        if self.value_count > MAX_VALUES:
+            message = f"the spec and its imports have more than {MAX_VALUES:,} keys and values together"
+            raise at.error("SB505", message)
 
     def open_tensor_file(self, target: str, at: SourceAddress) -> TensorFile:
         """Return the tensors of a file that a spec names, each file read once.
@@ -179,3 +194,10 @@ class SpecFiles:
             hint = suggest_name(name, spec.blocks, "its blocks are")
             raise at.error("SB202", f"{spec.source.file} has no block {name!r}", hint)
         return spec.blocks[name]
+
+
+def count_values(data: Any) -> int:
+    """Return the number of keys and values in the data of a file."""
+    if isinstance(data, Mapping):
+        return 1 + len(data) + sum(map(count_values, data.values()))
+    return 1 + sum(map(count_values, data)) if isinstance(data, list) else 1

@@ -9,6 +9,7 @@ import pytest
 from specbuild.compiler.pipeline import build_graph
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.instances import MAX_DEPTH
+from specbuild.frontend import resolver
 from specbuild.frontend.resolver import MAX_FILES, MAX_IMPORT_DEPTH
 from tests.frontend.test_tensor_file import TAPS
 
@@ -37,6 +38,22 @@ def test_number_of_files(tmp_path: Path) -> None:
     error = refuse(write_imports(tmp_path, MAX_FILES))
     assert (error.code, error.message) == ("SB505", "more than 100 files, 20 levels or 4 MiB of imports")
     assert error.location is not None and error.location.line == 4 + MAX_FILES
+
+
+def test_values_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "MAX_VALUES", 250)
+    lists = ", ".join(["1"] * 120)
+    for name in ("A", "B"):
+        block = f"{name}: {{params: {{a: [{lists}]}}, steps: [relu]}}"
+        (tmp_path / f"{name}.yaml").write_text(f"specbuild: 1\nblocks: {{{block}}}\n")
+    imports = "imports: {A: A.yaml#A, B: B.yaml#B}\n"
+    (tmp_path / "net.yaml").write_text(f"{HEAD}{imports}steps: [A]\n")
+    assert build_graph(tmp_path / "net.yaml")
+    (tmp_path / "net.yaml").write_text(f"{HEAD}{imports}steps: [A, B]\n")
+    error = refuse(tmp_path / "net.yaml")
+    message = "the spec and its imports have more than 250 keys and values together"
+    assert (error.code, error.message) == ("SB505", message)
+    assert error.location is not None and error.location.line == 4
 
 
 def test_levels_of_files(tmp_path: Path) -> None:

@@ -124,14 +124,14 @@ def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
     axes: set[str] = set()
     batched = False
     block = class_spec.first_instance.block
-    key_of = {number: key for key, number in reversed(class_spec.value_numbers.items())}
+    key_of = class_spec.keys_by_number
     for part in walk_expression(expr):
         if isinstance(part, ValuePlaceholder):
             if key_of[part.index] in class_spec.sizes:
                 continue
             key = key_of[part.index].partition("~")[0]
             if key in block.groups:  # the value of a row is that of its last member
-                key = [node.name for node in block.nodes if node.name.startswith(f"{key}.")][-1]
+                key = class_spec.last_members[key]
             type_ = block.value_type(key)
             axes |= {axis for axis, size in type_.sizes.items() if concrete(size) > 1}
             batched |= type_.batched
@@ -144,24 +144,20 @@ def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredSte
     Only products in front of a layer are rewritten. Keras treats the product of a symbolic value and a
     constant as a sparse tensor, and traces the next layers with it. Not every operation accepts that.
     """
-    products_in: dict[str, set[str]] = {}  # value -> the products it contains, back to the last layer
-    read_by_layers: set[str] = set()
-    rewritten: dict[str, Expr] = {}
-    for step in class_spec.steps:
-        products = set().union(*(products_in.get(key, ()) for key in step.inputs))
-        if step.key in tables:
-            continue
-        if step.layer_name:
-            read_by_layers |= products
-            continue
-        read_tables = {class_spec.value_numbers[key] for key in tables & set(step.inputs)}
-        rewritten[step.key] = rewrite_products(step, read_tables)
-        own = {step.key} if rewritten[step.key] != step.call else set()
-        products_in |= dict.fromkeys((step.key, *step.parts), products | own)
-    return [
-        replace(step, call=rewritten[step.key]) if step.key in read_by_layers else step
-        for step in class_spec.steps
-    ]
+    steps, read = (
+        [],
+        set[str](),
+    )  # the steps from the last to the first; values that a layer reads, by way of others
+    for step in reversed(class_spec.steps):
+        if step.key not in tables:
+            if step.layer_name:
+                read.update(step.inputs)
+            elif not read.isdisjoint((step.key, *step.parts)):
+                read.update(step.inputs)
+                read_tables = {class_spec.value_numbers[key] for key in step.inputs if key in tables}
+                step = replace(step, call=rewrite_products(step, read_tables))
+        steps.append(step)
+    return steps[::-1]
 
 
 def rewrite_products(step: LoweredStep, tables: Set[int]) -> Expr:
