@@ -48,6 +48,7 @@ class MergedParams:
         self.instance_count = instance_count
         self.added_params: dict[tuple[str, ...], str] = {}  # values that vary -> name of the new parameter
         self.added_values: dict[str, list[Any]] = {}  # new parameter -> its value in each instance
+        self.added_expressions: dict[str, list[Any]] = {}  # the same, with the expressions of the instances
         self.name_hints: dict[tuple[str, ...], list[str]] = {}  # values that vary -> possible names
         self.used_names: set[str] = set()
 
@@ -81,8 +82,8 @@ class MergedParams:
         return all(any(value != column[0] for value in column) for column in columns)
 
     def added_arguments(self, instance: int) -> dict[str, Any]:
-        """Return the values of the new parameters in one instance."""
-        return {name: column[instance] for name, column in self.added_values.items()}
+        """Return the values of the new parameters in one instance, with their expressions in its block."""
+        return {name: column[instance] for name, column in self.added_expressions.items()}
 
     def choose_param(self, column: Sequence[Expr], hint: str, instances: Sequence[int]) -> str:
         """Return the parameter for values that vary: one of the block with just these values, else a new one.
@@ -139,8 +140,10 @@ class MergedParams:
             candidates = chain([hint], (f"{hint}{number}" for number in range(2, 10_000)))
             name = next(name for name in candidates if name not in taken)
             self.added_params[key] = name
-            self.added_values[name] = [
-                literal_value(active_values.get(i, column[0])) for i in range(len(self.group))
+            codes = [active_values.get(i, column[0]) for i in range(len(self.group))]
+            self.added_values[name] = list(map(literal_value, codes))
+            self.added_expressions[name] = [
+                x.value if isinstance(x, Literal) else literal_value(x) for x in codes
             ]
         return self.added_params[key]
 

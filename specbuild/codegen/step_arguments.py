@@ -89,7 +89,8 @@ def construct_instance(node: Node, lowered: LoweredBlock, table: ClassTable) -> 
     """Return the constructor call for the class of a node that is a block."""
     child = lowered.children[node.name]
     inner_class = table.class_of[child]
-    values = {**node.args, **table.extra_arguments[child]}
+    extra = {name: translate_expression(x, node.args) for name, x in table.extra_arguments[child].items()}
+    values = {**node.args, **extra}
     arguments = tuple(
         ConstructorArgument(name, literal_expression(values[name]), param.default)
         for name, param in inner_class.params.items()

@@ -284,3 +284,45 @@ def test_values_outside_a_list_are_refused() -> None:
     assert refused_by([guard], {"n": 3}) and not refused_by([guard], {"n": 4})
     pairs = Guard(Infix("not in", Name("n"), TupleOf((known,))), "n must be (2, 4)")
     assert refused_by([pairs], {"n": [4, 2]}) and not refused_by([pairs], {"n": [2, 4]})
+
+
+ALTERNATIVES = """
+specbuild: 1
+model: Net
+params: {depths: [2, 3], kernels: [3, 5], width: 8}
+inputs: {x: {C: 4, H: 8, W: 8}}
+blocks:
+  Body:
+    params: {depth: 2, kernel: 3, width: 8, deep: true}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: width, kernel: kernel}
+        repeat: depth
+        when: deep
+        as: stem
+      - conv: {channels: width, kernel: 2 * kernel + 1}
+        repeat: 2 * depth
+        when: not deep
+        as: stem
+steps:
+  - Body: {depth: "depths[1]", kernel: "kernels[1]", width: width}
+    as: a
+  - Body: {depth: "depths[0]", kernel: "kernels[0]", width: width, deep: false}
+    as: b
+"""
+
+
+def test_alternatives_in_one_class_keep_the_expressions_of_their_numbers() -> None:
+    """The class has one layer for both, with a parameter of its own; each call computes it from the model's parameters."""
+    scopes = []
+    for text in (ALTERNATIVES, ALTERNATIVES.replace("[2, 3]", "[1, 4]").replace("[3, 5]", "[5, 1]")):
+        scopes.append({"__name__": "emitted"})
+        exec(compile_source(build_graph(text), "torch"), scopes[-1])
+    first, second = (scope["Net"] for scope in scopes)  # type: ignore[misc]
+    shapes = [
+        [(name, tuple(p.shape)) for name, p in net.named_parameters()]  # type: ignore[operator]
+        for net in (first(depths=(1, 4), kernels=(5, 1)), second())
+    ]
+    assert shapes[0] == shapes[1]
+    source = compile_source(build_graph(ALTERNATIVES), "keras")
+    assert "2 * depths[0]" in source
