@@ -245,7 +245,8 @@ class ClassBuilder:
             values = instance_values(original.block)
             if original in self.finished or any(values[name] != fixed[name] for name in numbers):
                 continue  # another class may serve it
-            if self.refused.intersection(map(self.pool.find_equal, original.children.values())):
+            is_refused = self.refused.intersection(map(self.pool.find_equal, original.children.values()))
+            if is_refused and not changes_length(changed, fixed):  # else the class may lack the step that refuses
                 self.refused.add(original)
                 continue
             try:
@@ -260,6 +261,14 @@ class ClassBuilder:
                 lowered = None
             candidates[original] = Candidate(changed, values, lowered)
         return candidates
+
+
+def changes_length(changed: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Return whether a variation has a list of another length, on which the number of steps may depend."""
+    pairs = ((value, values.get(name)) for name, value in changed.items())
+    return any(
+        isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) != len(b) for a, b in pairs
+    )
 
 
 def distinguishing_suffixes(group: list[LoweredBlock], instances: list[LoweredBlock]) -> list[str]:

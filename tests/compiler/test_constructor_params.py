@@ -11,6 +11,7 @@ from specbuild.codegen.requirements import refused_by
 from specbuild.codegen.tree import Infix, Literal, Name, TupleOf
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.expressions.thresholds import ThresholdFinder
+from specbuild.frontend.library import LIBRARY
 from tests.cpu_time import measure_cpu_time
 
 SPEC = """
@@ -326,3 +327,10 @@ def test_alternatives_in_one_class_keep_the_expressions_of_their_numbers() -> No
     assert shapes[0] == shapes[1]
     source = compile_source(build_graph(ALTERNATIVES), "keras")
     assert "2 * depths[0]" in source
+
+
+def test_a_longer_list_is_not_ignored() -> None:
+    """A ninth block would have a class that refuses it; the code for eight never asks that class."""
+    source = compile_source(build_graph(LIBRARY / "models" / "tcn.yaml"), "torch")
+    [model] = re.findall(r"^class TemporalConvNet.*?def forward", source, re.DOTALL | re.MULTILINE)
+    assert "kernel: int = 7" in model and "widths" not in model
