@@ -246,7 +246,8 @@ class ClassBuilder:
             if original in self.finished or any(values[name] != fixed[name] for name in numbers):
                 continue  # another class may serve it
             is_refused = self.refused.intersection(map(self.pool.find_equal, original.children.values()))
-            if is_refused and not changes_length(changed, fixed):  # else the class may lack the step that refuses
+            # with a longer list, the class may lack the step that refuses
+            if is_refused and not changes_length(changed, fixed):
                 self.refused.add(original)
                 continue
             try:
