@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,21 +11,32 @@ from specbuild.ir.graph import Block, BlockArgument, Node, Skip
 from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.types import TensorType, spatial_axes
 
+NUMBER = re.compile(r"\b[0-9][0-9.e]*\b")
+
 AxisSizes = tuple[tuple[str, str], ...]
 
 
 def format_values(values: Sequence[Any]) -> str:
     """Return one value in several instances: the number, the expression if they differ, or the range of numbers."""
-    first = values[0]
     numbers = [concrete(v) for v in values]
     if all(n == numbers[0] for n in numbers):
         return format_caption_value(numbers[0])
-    expression = expression_text(first)
+    expression = find_expression(values)
     if expression is not None and len(expression) <= 24:
         return expression
     if all(isinstance(n, int | float) for n in numbers):
         return f"{format_caption_value(min(numbers))}…{format_caption_value(max(numbers))}"
     return "…"
+
+
+def find_expression(values: Sequence[Any]) -> str | None:
+    """Return the expression of one value in several instances; None if it has a number of one instance in it."""
+    first, *others = (expression_text(value) for value in values)
+    if first is None:
+        return None
+    without_numbers = NUMBER.sub("", first)
+    is_of_one = any(x and x != first and NUMBER.sub("", x) == without_numbers for x in others)
+    return None if is_of_one else first
 
 
 def format_caption_value(value: Any) -> str:
@@ -183,7 +195,7 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
             old_size = f"{format_caption_value(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
             labels.append((axis, old_size + format_caption_value(size)))
         else:
-            expression = expression_text(values[0])
+            expression = find_expression(values)
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
     return tuple(labels)
 

@@ -23,16 +23,17 @@ import specbuild
 from specbuild import Model, SpecError
 from specbuild.cli.terminal import ExitCode, exit_code
 from specbuild.diagram import DetailLevel, DrawingStyle, graphviz_process
-from specbuild.diagram.captions import format_named_value, format_values
+from specbuild.diagram.captions import format_axis_sizes, format_named_value, format_values
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.palette import FILLS
 from specbuild.diagram.panel_selection import plan_view
 from specbuild.diagram.scene import Curve, Rect, Scene, ShapeGroup, TextLine
 from specbuild.diagram.text_metrics import FONTS, advance_widths, display_text
 from specbuild.diagram.view_model import StepScope, View
-from specbuild.expressions import symbolic
+from specbuild.expressions import SymInt, symbolic
 from specbuild.ir.cost import CostCounter
 from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
+from specbuild.ops.types import TensorType
 from tests.cpu_time import measure_cpu_time
 
 ROOT = Path(__file__).parents[2]
@@ -553,3 +554,11 @@ def test_a_cost_that_varies_is_not_shown_in_part() -> None:
     [stem] = [box for box in boxes if box.steps == ("conv1", "bn1", "relu")]
     assert [chip.text for chip in stem.chips] == ["batch_norm", "relu"]
     assert (stem.parameters, stem.macs) == (0, 0)
+
+
+def test_the_number_of_one_instance_stands_for_no_other_one() -> None:
+    of_one = [SymInt(8, "56 // window"), SymInt(4, "28 // window")]
+    assert format_values(of_one) == "4…8"
+    assert format_axis_sizes([TensorType({"H": n}) for n in of_one]) == (("H", ""),)
+    of_all = [SymInt(64, "4 * planes"), SymInt(128, "4 * planes"), SymInt(64, "in_channels")]
+    assert format_values(of_all) == "4 * planes"
