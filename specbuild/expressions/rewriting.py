@@ -118,7 +118,7 @@ def _insert_value(node: ast.expr, name: str, value: Value) -> ast.expr | None:
 
 
 def _fold_constants(node: ast.expr) -> ast.expr:
-    """Compute an operation on constants, drop `* 1` and `+ 0`, and take the branch of a decided conditional."""
+    """Compute an operation on constants, drop `* 1`, `* 0` and `+ 0`, and take the branch of a decided conditional."""
     match node:
         case ast.IfExp(ast.Constant(test), then, otherwise):
             return then if test else otherwise
@@ -130,6 +130,8 @@ def _fold_constants(node: ast.expr) -> ast.expr:
             return then
         case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
             return rest
+        case ast.BinOp(_, ast.Mult(), ast.Constant(int(0))) | ast.BinOp(ast.Constant(int(0)), ast.Mult(), _):
+            return ast.Constant(0)
         case ast.BinOp(rest, ast.Add(), ast.Constant(0)) | ast.BinOp(ast.Constant(0), ast.Add(), rest):
             return rest
         case ast.BinOp(ast.Constant(), _, ast.Constant()) | ast.Compare(

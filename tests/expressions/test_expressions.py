@@ -270,7 +270,7 @@ def test_symbolic_formula() -> None:
         ("1 if p or w > 1 else w", True, None),
         ("w if not p or p else 1", True, "w"),
         ("w + 1 if p == 'a' else w", "a", "w + 1"),
-        ("max(p) + 0 * len(q)", [3], "3 + 0 * len(q)"),
+        ("max(p) + len(q)", [3], "3 + len(q)"),
         ("w * p[5]", [1, 2], None),
         ("len(p)", [1, 2], None),
     ],
@@ -286,6 +286,8 @@ def test_bind_name() -> None:
         ("w if i == 0 else 2 * w", 3, "2 * w"),
         ("i ** w", -2, "(-2) ** w"),
         ("w + i", -2, "w + -2"),
+        ("w // 2 * (i % 2)", 0, None),
+        ("w + w * i / 4", 0, "w"),
         ("2 * i", 4, None),
         ("2 * w", 4, "2 * w"),
     ]

@@ -71,9 +71,10 @@ def cast_table(code: Expr, like: Expr, dtype: str | None) -> Expr:
 
 
 def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
-    """Return the class with the sizes in its tables as floats where a table computes with floats.
+    """Return the class with the sizes in its tables as floats where a table computes with floats, else as int32.
 
-    TensorFlow does not add an integer tensor to a float tensor.
+    TensorFlow does not add an integer tensor to a float tensor, nor to integers of another width: sizes are int32
+    there, and the numbers of an axis int64 where Keras computes in float64.
     """
     sizes = class_spec.block.readable_sizes - class_spec.params.keys()
 
@@ -82,9 +83,11 @@ def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
         if not isinstance(table, ComputedTable):
             return step
         codes = (table.value, *(code for _, code in table.variables))
-        if not any(map(has_float_indices, codes)):
-            return step
-        return replace(step, member=map_expressions(table, lambda code: size_floats(code, sizes)))
+        if any(map(has_float_indices, codes)):
+            return replace(step, member=map_expressions(table, lambda code: size_floats(code, sizes)))
+        if any(part == Name(size) for code in codes for part in walk_expression(code) for size in sizes):
+            return replace(step, member=map_expressions(table, narrow_indices))
+        return step
 
     return replace(class_spec, steps=list(map(convert_table, class_spec.steps)))
 
@@ -103,6 +106,14 @@ def size_floats(code: Expr, sizes: Set[str]) -> Expr:
         ):
             return size_floats(value, sizes)
     return map_children(code, lambda part: size_floats(part, sizes))
+
+
+def narrow_indices(code: Expr) -> Expr:
+    """Return the code with the numbers of every axis as int32."""
+    match code:
+        case Call(Name("ops.arange") as function, args, ()):
+            return Call(function, args, (("dtype", Literal("int32")),))
+    return map_children(code, narrow_indices)
 
 
 def has_float_indices(code: Expr) -> bool:
