@@ -21,7 +21,7 @@ def format_values(values: Sequence[Any]) -> str:
     numbers = [concrete(v) for v in values]
     if all(n == numbers[0] for n in numbers):
         return format_caption_value(numbers[0])
-    expression = find_expression(values)
+    expression = shared_expression(values)
     if expression is not None and len(expression) <= 24:
         return expression
     if all(isinstance(n, int | float) for n in numbers):
@@ -29,7 +29,7 @@ def format_values(values: Sequence[Any]) -> str:
     return "…"
 
 
-def find_expression(values: Sequence[Any]) -> str | None:
+def shared_expression(values: Sequence[Any]) -> str | None:
     """Return the expression of one value in several instances; None if it has a number of one instance in it."""
     first, *others = (expression_text(value) for value in values)
     if first is None:
@@ -195,7 +195,7 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
             old_size = f"{format_caption_value(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
             labels.append((axis, old_size + format_caption_value(size)))
         else:
-            expression = find_expression(values)
+            expression = shared_expression(values)
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))
     return tuple(labels)
 
