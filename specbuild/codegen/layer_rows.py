@@ -282,7 +282,8 @@ def compress_members(members: list[Member], length: Expr) -> Repeated:
         is_uniform = member_key(members[0]) == member_key(members[-1])
         head = () if is_uniform else (values[0],)
         tail = indexed if is_uniform else map_expressions(indexed, drop_first_case)
-        return Repeated(head, tail, length, has_index=True, indexed=indexed)
+        if reads_index(tail):
+            return Repeated(head, tail, length, has_index=True, indexed=indexed)
     return Repeated(tuple(values[:head_length]), values[-1], length, indexed=indexed)
 
 
@@ -291,6 +292,18 @@ def index_members(members: list[Member]) -> Member | None:
     if not has_index(members[-1]) or len({member_key(m) for m in members[1:]}) > 1:
         return None
     return map_expressions(members[-1], expand_expressions)
+
+
+def reads_index(member: Member) -> bool:
+    """Return whether the code of a member reads the index of its repeat."""
+    found: list[bool] = []
+
+    def look_at(expr: Expr) -> Expr:
+        found.append(any(part == Name("i") for part in walk_expression(expr)))
+        return expr
+
+    map_expressions(member, look_at)
+    return any(found)
 
 
 def drop_first_case(expr: Expr) -> Expr:

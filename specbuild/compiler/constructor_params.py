@@ -15,6 +15,7 @@ from typing import Any
 from specbuild.compiler.condition_flips import find_flips
 from specbuild.compiler.trial_values import (
     double_value,
+    enlarge_value,
     list_alternatives,
     list_limits,
     other_values,
@@ -58,6 +59,8 @@ class ModelVariations:
         raised = {name: raise_value(value, step) for step, (name, value) in numbered}
         tried = [self.vary(base, doubled), self.vary(base, raised)]
         yield from tried
+        if keeps_steps(tried[0], base):
+            yield self.vary(base, {name: enlarge_value(value) for name, value in current.items()})
         if any(variation.block is None for variation in tried):
             yield from self.vary_apart(base, doubled, tried[0].block is None)
         longer = {name: [*v, v[-1]] for name, v in current.items() if isinstance(v, list | tuple) and v}
@@ -128,6 +131,9 @@ class ModelVariations:
                     variation = self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
                     if variation.block is not None:
                         yield variation
+            enlarged = enlarge_value(value)
+            if enlarged != value and keeps_steps(self.vary(base, {name: double_value(value)}), base):
+                yield self.vary(base, {name: enlarged})
 
     def vary(self, base: Block, changed: Mapping[str, Any]) -> Variation:
         """Return a block with other values; without a block if the spec refuses them."""
@@ -149,6 +155,11 @@ class ModelVariations:
         block = block.with_outputs({name: block.outputs[name] for name in base.outputs})
         kept = frozenset(node.name for node in base.nodes if block.find_node(node.name) is not None)
         return prune_unused(block, self.pruner, kept)  # others may use weights of a step that no output needs
+
+
+def keeps_steps(variation: Variation, base: Block) -> bool:
+    """Return whether a variation has as many steps as the block: its values are no numbers of repeats."""
+    return variation.block is not None and variation.block.step_count == base.step_count
 
 
 def read_values(base: Block, names: Iterable[str]) -> dict[str, Any]:

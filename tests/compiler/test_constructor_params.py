@@ -334,3 +334,36 @@ def test_a_longer_list_is_not_ignored() -> None:
     source = compile_source(build_graph(LIBRARY / "models" / "tcn.yaml"), "torch")
     [model] = re.findall(r"^class TemporalConvNet.*?def forward", source, re.DOTALL | re.MULTILINE)
     assert "kernel: int = 7" in model and "widths" not in model
+
+
+ROUNDED = """
+specbuild: 1
+model: Net
+params: {w: 8, k: 2}
+inputs: {x: {C: 4, H: 8, W: 8}}
+let: {narrow: "divisible(w * 0.1, 8)"}
+steps:
+  - conv: {channels: w}
+  - conv: {channels: narrow * k}
+"""
+STAGE = """
+specbuild: 1
+model: Net
+params: {w: 8, n: 3, s: 2}
+inputs: {x: {C: 3, H: 8, W: 8}}
+steps:
+  - conv: {channels: w, stride: "s if i == 0 else 1"}
+    repeat: n
+"""
+
+
+def test_a_parameter_that_changes_a_rounded_number_only_when_it_is_large_is_lost() -> None:
+    source = compile_source(build_graph(ROUNDED), "torch")
+    assert "def __init__(self, k: int = 2)" in source and "nn.Conv2d(8, 8 * k, 3" in source
+
+
+def test_the_first_member_of_a_stage_is_written_out() -> None:
+    source = compile_source(build_graph(STAGE), "torch")
+    assert "def __init__(self, w: int = 8, n: int = 3, s: int = 2)" in source
+    assert "nn.Conv2d(3, w, 3, stride=s, padding=1),\n" in source
+    assert "*(nn.Conv2d(w, w, 3, padding=1) for _ in range(n - 1))," in source
