@@ -103,13 +103,14 @@ def is_running(pid: int) -> bool:
 
 
 PARITY = f"""
-import sys
+import signal, sys
 from dataclasses import replace
 from specbuild import backends
 from specbuild.cli import main
 for name in backends.BACKEND_NAMES:
     backend = backends.load_backend(name)
     backend.runtimes = tuple(replace(r, worker={ENTRY!r}) for r in backend.runtimes)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 sys.exit(main(["parity", sys.argv[1], "--jobs", "2", "--seeds", "2"]))
 """
 
@@ -130,6 +131,9 @@ def test_parity_cleans_up_at_a_signal(number: signal.Signals, tmp_path: Path) ->
         time.sleep(0.2)  # so that the jobs are sent
         assert len(list(temporary.glob("specbuild-parity-*"))) == 2
         parity.send_signal(number)
-        _, printed = parity.communicate(timeout=30)
+        try:
+            _, printed = parity.communicate(timeout=30)
+        finally:
+            parity.kill()
     assert parity.returncode == 128 + number
     assert not list(temporary.iterdir()) and "Traceback" not in printed
