@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from specbuild.codegen.class_spec import Guard
-from specbuild.codegen.constructions import LayerRow, literal_expression
+from specbuild.codegen.constructions import LayerRow, Member, literal_expression
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
@@ -55,9 +55,9 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
     """Require that rows have the members that are written out."""
     least: dict[Expr, int] = {}  # length of a row -> the number of these members
     for step in merger.merged_steps:
-        if isinstance(step.member, LayerRow) and step.member.members.head:
-            length, head = step.member.members.length, step.member.members.head
-            least[length] = max(least.get(length, 0), len(head))
+        for row in list_rows(step.member):
+            if row.members.head:
+                least[row.members.length] = max(least.get(row.members.length, 0), len(row.members.head))
     alike: dict[tuple[str, int], list[Expr]] = {}  # items of one list with one minimum
     for length, number in least.items():
         match length:
@@ -72,6 +72,14 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
         else:
             code: Expr = Call(Name("min"), tuple(items)) if len(items) > 1 else items[0]
             yield require_minimum(code, number, join_names([print_expression(item) for item in items]))
+
+
+def list_rows(member: Member | None) -> Iterator[LayerRow]:
+    """Yield a row of layers and the rows in it."""
+    if isinstance(member, LayerRow):
+        yield member
+        for part in (*member.members.head, member.members.tail):
+            yield from list_rows(part)
 
 
 def require_minimum(code: Expr, number: int, subject: str) -> Guard:

@@ -367,3 +367,21 @@ def test_the_first_member_of_a_stage_is_written_out() -> None:
     assert "def __init__(self, w: int = 8, n: int = 3, s: int = 2)" in source
     assert "nn.Conv2d(3, w, 3, stride=s, padding=1),\n" in source
     assert "*(nn.Conv2d(w, w, 3, padding=1) for _ in range(n - 1))," in source
+
+
+def test_a_repeat_in_a_group_is_never_shorter_than_what_is_written_out() -> None:
+    spec = """
+specbuild: 1
+model: Net
+params: {w: 4, k: 4}
+inputs: {x: {C: 8, H: 6, W: 6}}
+steps:
+  - do:
+      - conv: {channels: 8}
+      - conv: {channels: w}
+        repeat: k
+        as: inner
+    as: body
+"""
+    source = compile_source(build_graph(spec), "torch")
+    assert "if k < 1:" in source and "k must be at least 1" in source
