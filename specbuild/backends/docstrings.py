@@ -105,9 +105,8 @@ class ArgumentUses:
         # argument -> the steps with an attribute or a layer that gets it as it is, and the name that it has there
         self.attributes: dict[str, list[tuple[str, str]]] = {}
         self.layers: dict[str, list[tuple[str, str]]] = {}
-        self.readers: dict[
-            str, dict[str, None]
-        ] = {}  # argument -> the steps that compute an attribute from it
+        # argument -> the steps that compute an attribute from it
+        self.readers: dict[str, dict[str, None]] = {}
         for node in class_spec.block.nodes:
             op = node.op
             values = {a: getattr(op, a) for a in op.defaults} if isinstance(op, Op) else dict(node.args)

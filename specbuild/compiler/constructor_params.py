@@ -23,7 +23,7 @@ from specbuild.compiler.trial_values import (
 )
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate.references import expose_value
-from specbuild.expressions import concrete
+from specbuild.expressions import concrete, freeze_lists
 from specbuild.expressions.thresholds import ThresholdFinder
 from specbuild.ir.graph import Block, Variation, block_size_names
 from specbuild.ir.prune import Pruner, prune_unused
@@ -126,8 +126,8 @@ class ModelVariations:
                 *(t for t in limits if type(t) is type(value)),
                 *(t for t in thresholds if type(t) is type(value)),
             ]
-            for other in dict.fromkeys(map(freeze_list, others)):
-                if other != freeze_list(value):
+            for other in dict.fromkeys(map(freeze_lists, others)):
+                if other != freeze_lists(value):
                     variation = self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
                     if variation.block is not None:
                         yield variation
@@ -175,7 +175,3 @@ def read_values(base: Block, names: Iterable[str]) -> dict[str, Any]:
 def read_definition(base: Block, name: str) -> Any:
     """Return what the spec says of a parameter of a block: a mapping with its limits, or its default."""
     return (base.at.read_value().get("params") or {}).get(name)
-
-
-def freeze_list(value: Any) -> Any:
-    return tuple(map(freeze_list, value)) if isinstance(value, list | tuple) else value

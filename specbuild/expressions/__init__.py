@@ -23,6 +23,7 @@ from specbuild.expressions.parser import FUNCTIONS, INFINITY, TABLE_FUNCTIONS, p
 from specbuild.expressions.symbolic_evaluation import (
     bind_name,
     evaluate_expression,
+    freeze_lists,
     interpolate_text,
     rewrite_expression,
     symbolic_chain,
@@ -56,6 +57,7 @@ __all__ = [
     "evaluate_expression",
     "expression_of",
     "expression_text",
+    "freeze_lists",
     "from_tree",
     "interpolate_text",
     "parse_expression",
