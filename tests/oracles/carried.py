@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from specbuild import load
+from specbuild.api import Model
 from specbuild.weights.published_names import convert_published_weights
 from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import difference, randomise
@@ -59,3 +60,17 @@ def apart(a: nn.Module, b: nn.Module, height: int, width: int) -> float:
     """The largest difference of their outputs over the largest output."""
     x = images(height, width)
     return difference(a(x), b(x))
+
+
+@torch.no_grad()
+def carry_and_compare(spec: Model, theirs: nn.Module, naming: str, x: torch.Tensor) -> float:
+    """How far the outputs of `spec` and of `theirs` are apart, all of whose weights become random and are carried.
+
+    Every published weight is used or ignored by a rule, and every own one given.
+    """
+    randomise(theirs, x)
+    entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
+    state = convert_published_weights(spec.graph, naming, entries)
+    ours: nn.Module = spec.build("torch")
+    ours.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()}, strict=True)
+    return difference(theirs.eval()(x), ours.eval()(x))
