@@ -26,6 +26,10 @@ FAMILIES: dict[str, list[str]] = {
     + [f"resnetv2_{w}_bit" for w in ("50x1", "50x3", "101x1", "101x3", "152x2", "152x4")],
     "sknet": ["skresnet18", "skresnet34", "skresnet50", "skresnet50d", "skresnext50_32x4d"],
     "dla": [f"dla{w}" for w in ("34", "46_c", "46x_c", "60x_c", "60", "60x", "102", "102x", "102x2", "169")],
+    "mobilenet_v4": [f"mobilenetv4_conv_{w}" for w in ("small_035", "small_050", "small", "medium", "large")]
+    + [f"mobilenetv4_hybrid_{w}" for w in ("medium", "large")],
+    "mobilevit": ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"],
+    "mobilevit_v2": [f"mobilevitv2_{w}" for w in ("050", "075", "100", "125", "150", "175", "200")],
     "dpn": [f"dpn{w}" for w in ("48b", "68", "68b", "92", "98", "131", "107")],
 }
 VARIANTS = [(file, variant) for file, variants in FAMILIES.items() for variant in variants]
@@ -44,6 +48,10 @@ CASES: list[Case] = [
     ("dla", "dla46x_c", {}, {}),
     ("dla", "dla34", {}, {}),
     ("dla", "dla102", {"widths": [8, 16, 32, 64, 64, 128]}, {"channels": [8, 16, 32, 64, 64, 128]}),
+    ("mobilenet_v4", "mobilenetv4_conv_small_035", {}, {}),
+    ("mobilenet_v4", "mobilenetv4_hybrid_medium", {}, {}),
+    ("mobilevit", "mobilevit_xxs", {}, {}),
+    ("mobilevit_v2", "mobilevitv2_050", {}, {}),
     ("dpn", "dpn48b", {"depths": SHALLOW}, {"k_sec": SHALLOW}),
     ("dpn", "dpn68", {"depths": SHALLOW}, {"k_sec": SHALLOW}),
     ("dpn", "dpn92", {"depths": SHALLOW}, {"k_sec": SHALLOW}),
