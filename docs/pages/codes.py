@@ -20,7 +20,7 @@ def pages() -> Iterator[tuple[str, str]]:
         markdown.page(
             "# Error codes",
             "Every refusal names its code, the file, line and column of the mistake, and what to do. "
-            "`specbuild explain SB401` tells the same as this page. A code, once released, keeps its meaning.",
+            "`specbuild explain SB401` prints the same as this page. A code, once released, keeps its meaning.",
             table(),
             *(group(prefix) for prefix in GROUPS),
         ),

@@ -3,7 +3,7 @@
 A listing whose language is one of these in braces is replaced:
 
 * `{spec} FILE` a whole spec: written to a file of the page, and checked;
-* `{faulty} FILE` a spec that has a fault, which a command below will tell;
+* `{faulty} FILE` a spec that has a fault, which a command below reports;
 * `{mended} FILE` lines of `OLD -> NEW`: what is changed in a file that is there, which is then checked;
 * `{steps} AXES` steps after an input `x` with these axes: checked as a spec of their own;
 * `{terminal}` lines of `$ specbuild ...`: run where the page's files are, each with what it prints; left out where

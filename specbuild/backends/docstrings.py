@@ -16,7 +16,7 @@ from specbuild.ir.graph import block_size_names, input_arguments
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL, TensorType
 
-MAX_STEPS = 3  # of which a description of an argument tells
+MAX_STEPS = 3  # that a description of an argument names
 
 
 def class_docstring(class_spec: ClassSpec, is_model: bool, more: Mapping[str, str] | None = None) -> str:

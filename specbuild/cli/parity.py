@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from specbuild.parity.case import ParityCase
     from specbuild.parity.compare import ParityReport
     from specbuild.parity.participants import Lineup
-    from specbuild.parity.report import ParityResult
+    from specbuild.parity.result import ParityResult
     from specbuild.runtimes.jobs import DType, Mode, WorkerOptions
 
 Specs = Annotated[
@@ -293,7 +293,7 @@ def run_parity(
     Return a result for each spec and runtime, over all seeds, and the settings of the worker processes.
     Raises SpecError SB603 if a framework does not start, and SB604 if there is no GPU.
     """
-    from specbuild.parity.report import ParityResult
+    from specbuild.parity.result import ParityResult
     from specbuild.parity.session import run_cases
 
     if not cases:

@@ -14,7 +14,8 @@ from specbuild.cli.terminal_table import print_table
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 
 if TYPE_CHECKING:
-    from specbuild.parity.report import ParityResult, TextTable
+    from specbuild.parity.result import ParityResult
+    from specbuild.parity.tables import TextTable
 
 # What a worker process reports about itself: framework, device, switches.
 WorkerRecord: TypeAlias = dict[str, Any]
@@ -54,7 +55,9 @@ def print_report(
 def print_parity_json(
     results: Iterable[ParityResult], workers: Sequence[WorkerRecord], errors: Iterable[SpecError]
 ) -> None:
-    content = {"processes": workers, "results": [result.to_json() for result in results]}
+    from specbuild.parity.json_report import result_record
+
+    content = {"processes": workers, "results": [result_record(result) for result in results]}
     print_document("parity", content, SpecErrors(errors))
 
 
@@ -72,7 +75,8 @@ def print_results(
     verbose: bool,
 ) -> None:
     """Print the tables of every result, a summary, and the worker processes; if `verbose`, with their switches."""
-    from specbuild.parity.report import summary_table
+    from specbuild.parity.notes import format_notes
+    from specbuild.parity.tables import kind_table, step_table, summary_table
 
     print_part: Callable[[str, TextTable | None, Sequence[str]], None] = print_plain
     if form == "markdown":
@@ -80,9 +84,9 @@ def print_results(
     elif can_style(sys.stdout):
         print_part = print_styled
     for result in results:
-        print_part(format_title(result), result.kind_table(), [])
+        print_part(format_title(result), kind_table(result), [])
         if result.steps:
-            print_part("", result.step_table(depth), list(result.format_notes()))
+            print_part("", step_table(result, depth), list(format_notes(result)))
     if len(results) > 1:
         print_part("summary", summary_table(results), [])
     for worker in workers:

@@ -28,7 +28,7 @@ class LoweredModel:
 
     def lower_variation(self, block: Block, base: LoweredBlock) -> LoweredBlock:
         """Return a variation of an instance, lowered for the same layouts of inputs; raises SB601."""
-        # a block without inputs is lowered with one that tells the size of the batch
+        # a block without inputs is lowered with one that has the size of the batch
         layouts = tuple(base.inputs[name].layout for name in block.inputs)
         return self.lowering.lower_block(block, layouts, is_model=base is self.root)
 

@@ -1,4 +1,4 @@
-"""What the code of a class requires of its arguments, as the code itself tells. The constructor refuses the rest.
+"""What the code of a class requires of its arguments, read from the code itself. The constructor refuses the rest.
 
 A row of layers whose first members are written out is never shorter than these; an axis is split into equal
 parts only if their number divides its size; a layer that pads like `same` is right for odd kernels only.

@@ -470,7 +470,7 @@ CODES: dict[str, Explanation] = {
         "and the line of your source. Write them with other functions, or put their part into a spec by hand.",
     ),
     "SB964": Explanation(
-        "the axes of a value cannot be told",
+        "the axes of a value are unknown",
         "Importing gives each dimension of a tensor the names of its axes. It refuses what mixes the batch "
         "with other axes, and shapes that only numbers explain.",
     ),

@@ -48,7 +48,7 @@ def format_from_path(path: str) -> str:
     if suffix not in SUFFIX_FORMATS:
         raise SpecError(
             "SB702",
-            f"cannot tell the format of `{make_printable(path)}` from its ending",
+            f"the ending of `{make_printable(path)}` is no known format",
             hint=f"use one of {', '.join(SUFFIX_FORMATS)}",
         )
     return SUFFIX_FORMATS[suffix]

@@ -190,7 +190,7 @@ class LevelLayout:
 
 
 def link_value(link: Link) -> str:
-    """Return what tells the links of one value from others; they can share a line."""
+    """Return a key that is equal for the links of one value; they can share a line."""
     return f"{link.tail} {link.type}{' size' * link.gives_size}"
 
 

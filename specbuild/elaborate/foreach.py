@@ -66,9 +66,9 @@ def read_foreach(scope: BlockScope, step: StepDef) -> ForeachNames:
         items[name] = read_items(scope, raw, at.child(name))
     lengths = {name: len(found) for name, found in items.items()}
     if len(set(lengths.values())) > 1:
-        told = " and ".join(f"{name} has {n}" for name, n in lengths.items())
+        sizes = " and ".join(f"{name} has {n}" for name, n in lengths.items())
         hint = "give all of them one item for each member"
-        raise at.error("SB305", f"the lists of `foreach` have unequal lengths: {told}", hint, key=True)
+        raise at.error("SB305", f"the lists of `foreach` have unequal lengths: {sizes}", hint, key=True)
     if max(lengths.values()) > MAX_REPEAT:
         raise at.error("SB502", "this list is too long", f"the maximum is {MAX_REPEAT:,}", key=True)
     return ForeachNames(items)

@@ -35,7 +35,7 @@ class GroupReuse:
         return None
 
     def map_value(self, ref: Ref, position: int = 0) -> Ref:
-        """Return what takes the place of a value; `position` tells inputs of a repeat that are one value."""
+        """Return what takes the place of a value; `position` distinguishes inputs of a repeat that are one value."""
         name, at, output = ref.partition("@")
         new = self.rename(name)
         if new is not None:

@@ -62,7 +62,7 @@ def flatten_names(declared: Mapping[str, Any], count: int) -> list[str]:
 
 
 def check_declared_inputs(declared: Mapping[str, Any], at: SourceAddress) -> None:
-    """Raise SB105 for two inputs that take lists, because a call could not tell where one ends.
+    """Raise SB105 for two inputs that take lists, because nothing in a call shows where one ends.
 
     The same for an input that a call may leave out before one that it needs.
     """

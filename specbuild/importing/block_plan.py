@@ -70,7 +70,7 @@ def express_attributes(
                 continue
             raise Mismatch
         if row.first.instance is not None and all(v == default for v in values):
-            continue  # what a block does by default need not be told
+            continue  # the default of a block need not be written
         if row.first.op == "unflatten" and key == "into":
             expressed[key] = express_parts(values, members, relations)
             follow_inputs(expressed[key], dict(values[0] or {}), [instances[k] for k in members])
@@ -106,7 +106,7 @@ def follow_inputs(parts: dict[str, Any], sizes: Mapping[str, int], instances: Se
 
 
 def align_windows(columns: list[dict[str, Any]], step: Step, plans: Plans) -> list[dict[str, Any]]:
-    """Write windows that are told in two ways, such as 3 and [1, 7], or padding given or not, in one."""
+    """Write windows in one form, where some are 3 and others [1, 7], or some have a padding and others none."""
     keys = [k for k in ("kernel", "stride", "padding", "dilation") if any(k in c for c in columns)]
     if step.op not in ("conv", "max_pool", "avg_pool") or len(columns) == 1:
         return columns

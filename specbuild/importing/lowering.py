@@ -1,7 +1,7 @@
 """From a trace to steps: an instance for each module that an author would make a block of.
 
 What a container holds lies in the block around it. A small module around one layer becomes this layer.
-Everything that no spec can say is collected, so that all reasons are told at once.
+Everything that no spec can say is collected, so that all reasons are reported at once.
 """
 
 from __future__ import annotations

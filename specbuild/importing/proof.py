@@ -167,7 +167,7 @@ class ProofComparison:
                     model, pair_steps(self.imported.plans, model.graph), proof.tolerance
                 )
             except (RefusedJob, WorkerFailure, SpecError, SpecErrors, ValueError):
-                continue  # it was told that this pass could not be compared
+                continue  # reported already: this pass could not be compared
             if found is not None:
                 return found
         own = {

@@ -59,7 +59,7 @@ class ModelReader:
         return ""
 
     def name_source(self, source: str) -> str:
-        """Return a source as the spec tells it."""
+        """Return a source as it is written in the spec."""
         return source
 
     def arrange_trace(self, trace: Trace) -> Trace:

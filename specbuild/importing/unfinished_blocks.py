@@ -22,7 +22,7 @@ class Refusal:
     line: str
 
     def describe(self) -> str:
-        """Return the reason as a spec tells it: without folders of this machine."""
+        """Return the reason as it stands in a spec: without folders of this machine."""
         where = os.path.basename(self.line)
         return self.message + (f" ({where})" if where else "")
 

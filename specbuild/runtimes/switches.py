@@ -23,7 +23,7 @@ class Switch:
     name: str
     value: ValueRule  # computes the value from the options; None: an environment variable that is removed
     set: Callable[[Any, Any], None] | None = None  # takes the module and the value; None: a variable
-    read: Callable[[Any], Any] | None = None  # takes the module; None if the framework cannot tell
+    read: Callable[[Any], Any] | None = None  # takes the module; None if the framework has no such question
     devices: tuple[Device, ...] = ("cpu", "cuda")
 
 

@@ -14,7 +14,7 @@ HEADER = "Deployed: for inference, without what only training needs. Its weights
 
 
 class DeployedModel(Model):
-    """The deployed form of a model. `deployment` tells what became of its steps and weights."""
+    """The deployed form of a model. `deployment` says what became of its steps and weights."""
 
     def __init__(self, trained: Model):
         self.trained = trained
@@ -34,7 +34,7 @@ class DeployedModel(Model):
         return None
 
     def source(self, backend: str, *, loader: bool = False, groups: bool = False) -> str:
-        """Return the file for a backend, as `Model.source` does; its header tells what it is."""
+        """Return the file for a backend, as `Model.source` does; its header says what it is."""
         header = (*file_header(self.digest, self.spec.license), HEADER)
         compiled = self.compile_for(backend)
         has_loader = loader and compiled.backend.needs_loader

@@ -62,7 +62,7 @@ def plan_channels(weight: MismatchedWeight, adaptation: Adaptation) -> ChannelPl
     else:
         old, new = (weight.value.shape[axis],), (location.shape[axis],)
         if input_axis.groups != 1:
-            reason = "the file does not tell which channels were in which group"
+            reason = "the file does not say which channels were in which group"
             weight.reject_mode(mode, reason, INITIAL_VALUES_HINT)
         if adaptation.old_sides or adaptation.new_sides:
             weight.reject_mode(mode, "the channels of a convolution are known", "leave `from` and `to` out")

@@ -22,10 +22,11 @@ from specbuild.frontend.source import Source
 from specbuild.parity import participants
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions, compare_cases
 from specbuild.parity.difference import Difference, convert_statistics, fill_relative, measure_difference
+from specbuild.parity.json_report import result_record
 from specbuild.parity.participants import select_lineup
 from specbuild.parity.probe_plan import plan_probes
 from specbuild.parity.random_data import random_generator
-from specbuild.parity.report import ParityResult
+from specbuild.parity.result import ParityResult
 from specbuild.parity.tolerance import choose_tolerance
 from specbuild.parity.trace import trace_steps
 from specbuild.runtimes.switches import worker_environment
@@ -431,7 +432,7 @@ def test_what_the_model_alone_gets_wrong_is_told_at_its_step() -> None:
     )
     assert "but in the whole model second gives another value" in fault.message
     assert "with seed 3" in fault.message
-    assert ParityResult("net.yaml", case, [report], WorkerOptions()).to_json()["error"]["seed"] == 3
+    assert result_record(ParityResult("net.yaml", case, [report], WorkerOptions()))["error"]["seed"] == 3
 
 
 def test_numbers_hang_on_the_spec_and_the_seed_alone() -> None:

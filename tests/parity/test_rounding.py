@@ -16,8 +16,11 @@ from specbuild.parity import tolerance
 from specbuild.parity.compare import ParityCase, WorkerOptions
 from specbuild.parity.difference import Difference
 from specbuild.parity.exchange import round_to_dtype
+from specbuild.parity.json_report import result_record
+from specbuild.parity.notes import format_notes
 from specbuild.parity.participants import select_lineup
-from specbuild.parity.report import ParityResult, summary_table
+from specbuild.parity.result import ParityResult
+from specbuild.parity.tables import summary_table
 from specbuild.parity.tolerance import EXACT, Tolerance, choose_tolerance
 from specbuild.runtimes.jobs import MODES, DType
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING
@@ -180,7 +183,7 @@ def test_digits_that_keras_loses_are_rounded(parity_of: ParityOf) -> None:
     assert d.relative > 0.1 and d.reference_error is not None and d.reference_error < 1e-2
     assert d.sensitivity < d.relative / 3 < d.other_sensitivity
     assert {x.kind for x in found.values()}.isdisjoint({"output", "step"})
-    notes = "\n".join(ParityResult("pooled.yaml", pooled("x"), [report], WorkerOptions()).format_notes())
+    notes = "\n".join(format_notes(ParityResult("pooled.yaml", pooled("x"), [report], WorkerOptions())))
     assert "in their last digit" in notes and "; Keras changes by" in notes
 
 
@@ -200,13 +203,13 @@ def test_what_is_told_of_it(parity_of: ParityOf) -> None:
     assert result.verdict == "rounded" and result.parity_error() is None
     [row] = summary_table([result]).rows
     assert row[-1] == "rounded" and int(row[-2]) == len(result.rounded_differences) > 0
-    notes = "\n".join(result.format_notes())
+    notes = "\n".join(format_notes(result))
     assert (
         "float64 decides, on a runtime that does not round it" in notes
         and "PyTorch error" in notes
         and "float64 changes by" in notes
     )
-    record = result.to_json()
+    record = result_record(result)
     assert record["rounded"] == len(result.rounded_differences)
     [told] = [t for t in record["tensors"] if t["kind"] == "gradient" and t["path"] == "a"]
     assert (
@@ -255,7 +258,7 @@ def test_statistics_of_two_values_are_no_false_alarm(
     assert {d.kind for d in report.differences_with("rounded")}.isdisjoint(FORWARD)
     [note] = [
         n
-        for n in ParityResult("x.yaml", scarce_case("x"), [report], WorkerOptions()).format_notes()
+        for n in format_notes(ParityResult("x.yaml", scarce_case("x"), [report], WorkerOptions()))
         if "2 values" in n
     ]
     assert "batch_norm" in note

@@ -56,7 +56,7 @@ def emit_initializer(init: Init | None, default: str) -> Expr:
 
 
 def emit_wrapped_initializer(wrapper: str, init: Init | None, default: str) -> Expr:
-    """Return an initializer argument for a weight whose shape does not tell Keras its inputs and outputs.
+    """Return an initializer argument for a weight whose inputs and outputs Keras cannot read from its shape.
 
     If the values depend on these, the initializer is wrapped into the helper class `wrapper`.
     """

@@ -169,7 +169,7 @@ def block_input_schema() -> Schema:
             "each": {"description": each, **axes},
             "axes": {"description": "Its axes, for use with `optional` or `dtype`.", **axes},
             "optional": {
-                "description": "Whether a call may leave the input out; `given(mask)` tells a step.",
+                "description": "Whether a call may leave the input out; In a step, `given(mask)` is true if the call gives it.",
                 "type": "boolean",
                 "enum": [True],
             },

@@ -35,7 +35,7 @@ def validate_source(source: Source, library: Collection[str] | None = None) -> N
     errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
     if errors and load_extension_ops():  # the spec may use ops of an extension
         errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)
-    if errors and library is None:  # then unknown blocks are told in the same round
+    if errors and library is None:  # then unknown blocks are reported together with them
         library = full_library_index()
         rules["step"] = make_step_rule(known_block_names(source, library))
         errors = SchemaChecker(build_spec_schema(own_blocks), rules).find_errors(source.data)

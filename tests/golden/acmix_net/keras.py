@@ -280,7 +280,7 @@ def ACmixNet(
     Input: image (B, 32, 32, 3). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
         width: channels of the blocks
         image_shape: shape of image without the batch; None for a size that varies
     """

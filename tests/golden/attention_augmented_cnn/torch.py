@@ -159,7 +159,7 @@ class AttentionAugmentedCNN(nn.Module):
     Input: image (B, 3, 32, 32). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
         width: channels of the convolutions
         heads: heads of the attention
     """

@@ -59,7 +59,7 @@ def BehaviorNet(
     Input: image (B, 28, 28, 3). Output: (B, 5).
 
     Args:
-        classes: behaviours that are told apart
+        classes: number of behaviours
         dropout_rate: share of the features dropped
         image_shape: shape of image without the batch; None for a size that varies
     """

@@ -39,7 +39,7 @@ class BehaviorNet(nn.Module):
     Input: image (B, 3, 28, 28). Output: (B, 5).
 
     Args:
-        classes: behaviours that are told apart
+        classes: number of behaviours
         dropout_rate: share of the features dropped
     """
 

@@ -81,7 +81,7 @@ def MicroExpressionChannelAttention(
     Input: image (B, 64, 64, 3). Output: (B, 5).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         widths: channels of the three stages
         image_shape: shape of image without the batch; None for a size that varies
     """

@@ -60,7 +60,7 @@ class MicroExpressionChannelAttention(nn.Module):
     Input: image (B, 3, 64, 64). Output: (B, 5).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         widths: channels of the three stages
     """
 

@@ -112,7 +112,7 @@ def MicroExpressionSelfAttention(
     Input: frames (B, 30, 64). Output: (B, 5).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         heads: questions that a frame asks at a time
         head_width: width of a question and of its answer
         frames_shape: shape of frames without the batch; None for a size that varies

@@ -55,7 +55,7 @@ class MicroExpressionSelfAttention(nn.Module):
     Input: frames (B, 30, 64). Output: (B, 5).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         heads: questions that a frame asks at a time
         head_width: width of a question and of its answer
     """

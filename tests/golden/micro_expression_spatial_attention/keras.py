@@ -95,7 +95,7 @@ def MicroExpressionSpatialAttention(
     Input: image (B, 64, 64, 3). Outputs: scores (B, 5), attention_map (B, 8, 8, 1).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         widths: channels of the three stages
         image_shape: shape of image without the batch; None for a size that varies
     """

@@ -62,7 +62,7 @@ class MicroExpressionSpatialAttention(nn.Module):
     Input: image (B, 3, 64, 64). Outputs: scores (B, 5), attention_map (B, 1, 8, 8).
 
     Args:
-        classes: expressions that are told apart
+        classes: number of expressions
         widths: channels of the three stages
     """
 

@@ -320,7 +320,7 @@ class MultiAttentionXception(nn.Module):
     Input: image (B, 3, 71, 71). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
     """
 
     def __init__(self, classes: int = 10) -> None:

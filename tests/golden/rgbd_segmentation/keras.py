@@ -454,7 +454,7 @@ def RGBDSegmentation(
     (B, 96, 128, 40).
 
     Args:
-        classes: kinds of things that are told apart
+        classes: number of classes
         depths: blocks in each stage of both streams
         channels: width of the pyramid
         colour_image_shape: shape of colour_image without the batch; None for a size

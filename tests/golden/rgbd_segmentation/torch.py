@@ -220,7 +220,7 @@ class RGBDSegmentation(nn.Module):
     (B, 40, 96, 128).
 
     Args:
-        classes: kinds of things that are told apart
+        classes: number of classes
         depths: blocks in each stage of both streams
         channels: width of the pyramid
     """

@@ -57,7 +57,7 @@ def SpatialAttentionNet(
     Input: image (B, 32, 32, 3). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
         image_shape: shape of image without the batch; None for a size that varies
     """
     image = keras.Input(image_shape, name="image")

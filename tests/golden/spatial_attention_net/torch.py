@@ -39,7 +39,7 @@ class SpatialAttentionNet(nn.Module):
     Input: image (B, 3, 32, 32). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
     """
 
     def __init__(self, classes: int = 10) -> None:

@@ -146,7 +146,7 @@ def SpatioTemporalVideo(
     Input: clip (B, 8, 64, 64, 3). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
         width: channels after the first convolution
         hidden: width inside the temporal attention
         clip_shape: shape of clip without the batch; None for a size that varies

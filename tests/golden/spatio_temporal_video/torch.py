@@ -82,7 +82,7 @@ class SpatioTemporalVideo(nn.Module):
     Input: clip (B, 8, 3, 64, 64). Output: (B, 10).
 
     Args:
-        classes: classes that are told apart
+        classes: number of classes
         width: channels after the first convolution
         hidden: width inside the temporal attention
     """

@@ -286,7 +286,7 @@ def TwoStreamCrossAttention(
     Inputs: picture (B, 64, 64, 3), sound (B, 100, 40). Output: (B, 12).
 
     Args:
-        classes: actions that are told apart
+        classes: number of actions
         features: width of the tokens of both streams
         heads: heads of every attention
         picture_shape: shape of picture without the batch; None for a size that varies

@@ -152,7 +152,7 @@ class TwoStreamCrossAttention(nn.Module):
     Inputs: picture (B, 3, 64, 64), sound (B, 100, 40). Output: (B, 12).
 
     Args:
-        classes: actions that are told apart
+        classes: number of actions
         features: width of the tokens of both streams
         heads: heads of every attention
     """

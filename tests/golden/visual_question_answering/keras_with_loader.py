@@ -281,7 +281,7 @@ def VisualQuestionAnswering(
     Inputs: picture (B, 224, 224, 3), question (B, 20). Output: (B, 1000).
 
     Args:
-        answers: answers that are told apart
+        answers: number of answers
         vocabulary: words that a question may hold
         words: width of a word's vector
         width: width of regions and question
