@@ -120,6 +120,7 @@ class Model:
             style = replace(style, title=f"{self.name} · {self.variant}")
         return render_picture(self.graph, format, detail, style, log)
 
+    # Many parameters: each is an option of `specbuild draw`.
     def draw(
         self,
         path: str | Path,
@@ -130,19 +131,45 @@ class Model:
         direction: Literal["LR", "TB"] = "LR",
         theme: Literal["auto", "light", "dark"] = "auto",
         title: str = "",
+        width: str = "",
+        counts: bool = True,
+        legend: bool = True,
+        nested: bool = False,
         link_base: str = "",
     ) -> None:
         """Draw the model to a file; the suffix of `path` sets the format: .svg, .html, .png, .pdf, .dot or .mmd.
 
         `depth` is the number of block levels to show (default: what fits on a page). `open` is the path of
-        one block to draw. With `ops`, every op has its own box. `link_base` is the URL under which the boxes
-        of an SVG link to their lines of the spec.
+        one block to draw. With `ops`, every op has its own box. `width` is the width on paper, such as "3.3in"
+        or "84mm". `counts` shows parameters and multiply-adds, `legend` explains colours and signs. With
+        `nested`, each block is drawn inside the first box that uses it (svg, png and pdf only). `link_base` is
+        the URL under which the boxes of an SVG link to their lines of the spec. Raises ValueError for a width
+        that is none, and for `nested` in a format without frames.
         """
-        from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path  # imported late, as above
+        from specbuild.diagram import (  # imported late, as above
+            NESTED_FORMATS,
+            DetailLevel,
+            DrawingStyle,
+            format_from_path,
+        )
+        from specbuild.diagram.print_size import parse_width
 
-        style = DrawingStyle(direction, theme, title, link_base)
-        data = self.picture(format_from_path(str(path)), DetailLevel(depth, open, ops), style)
-        write_picture(Path(path), data)
+        format, points = format_from_path(str(path)), parse_width(width)
+        if width and points is None:
+            raise ValueError(f"{width!r} is not a width such as 3.3in, 7in, 84mm or 240pt")
+        if nested and format not in NESTED_FORMATS:
+            raise ValueError(f"{format} has no frames for `nested`: write svg, png or pdf")
+        style = DrawingStyle(
+            direction,
+            theme,
+            title,
+            link_base,
+            width=points,
+            shows_counts=counts,
+            has_legend=legend,
+            is_nested=nested,
+        )
+        write_picture(Path(path), self.picture(format, DetailLevel(depth, open, ops), style))
 
     def diff(self, after: Model) -> Diff:
         """Compare this model with a later one; `.draw("diff.svg")` of the result draws the changes."""

@@ -18,7 +18,7 @@ model = specbuild.load("net.yaml", classes=5)
 print(model.summary())  # the table of `specbuild show`
 source = model.source("keras")  # the text of the file
 module = model.build("torch")  # a live torch.nn.Module
-model.draw("net.svg")
+model.draw("net.svg", nested=True, width="7in")
 ```
 
 In a notebook, a model shows its picture.

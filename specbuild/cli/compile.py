@@ -82,7 +82,7 @@ Deploy = Annotated[
 # Many parameters: typer reads the options of a command from its signature.
 def compile_command(
     specs: options.Specs,
-    backend: options.Backend,
+    backend: options.RequiredBackend = "",  # the check of the option asks for one, and names the choices
     target: Target = None,
     layout: Layout = "file",
     variant: options.Variant = None,

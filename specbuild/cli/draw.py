@@ -160,6 +160,7 @@ def draw_command(
     searched; it has all blocks.
     """
     from specbuild.diagram import (  # imported late: most commands draw nothing
+        NESTED_FORMATS,
         DetailLevel,
         DrawingStyle,
         format_from_path,
@@ -171,7 +172,7 @@ def draw_command(
     picture_format = format or ("svg" if target in (None, "-") else format_from_path(str(target)))
     if format and target not in (None, "-"):
         check_suffix(str(target), format)
-    if nested and picture_format not in ("svg", "png", "pdf"):
+    if nested and picture_format not in NESTED_FORMATS:
         raise typer.BadParameter(
             f"{picture_format} has no frames: write svg, png or pdf", param_hint="--nested"
         )

@@ -101,21 +101,28 @@ def check_backend_name(value: str) -> str:
     if value in (*BACKEND_NAMES, "all") or value in all_backend_names():
         return value
     known = (*all_backend_names(), "all")
+    if not value:
+        raise typer.BadParameter(
+            f"the framework to compile for is missing; choose {', '.join(known[:-1])} or all"
+        )
     hint = "; Keras runs on it" if value in ("tensorflow", "tf", "jax") else suggest_closest(value, known)
     raise typer.BadParameter(f"{make_printable(value)!r} is not one of {', '.join(known)}{hint}")
 
 
-Backend = Annotated[
-    str,
-    typer.Option(
+def backend_option(show_default: str | bool = True) -> Any:
+    return typer.Option(
         "--backend",
         "-b",
         metavar="|".join((*BACKEND_NAMES, "all")),
         help="The framework to compile for.",
         autocompletion=completion.complete_backend,
         callback=check_backend_name,
-    ),
-]
+        show_default=show_default,
+    )
+
+
+Backend = Annotated[str, backend_option()]
+RequiredBackend = Annotated[str, backend_option("required")]
 
 
 def spec_source(spec: str) -> Path | Source:

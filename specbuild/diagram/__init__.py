@@ -24,7 +24,15 @@ from specbuild.diagram.svg_format import render_svg
 from specbuild.diagram.view_model import Box, CostFunction, View
 from specbuild.ir.graph import Block
 
-__all__ = ["SUFFIX_FORMATS", "CostFunction", "DetailLevel", "DrawingStyle", "draw_model", "format_from_path"]
+__all__ = [
+    "NESTED_FORMATS",
+    "SUFFIX_FORMATS",
+    "CostFunction",
+    "DetailLevel",
+    "DrawingStyle",
+    "draw_model",
+    "format_from_path",
+]
 
 SUFFIX_FORMATS = {
     ".svg": "svg",
@@ -35,6 +43,8 @@ SUFFIX_FORMATS = {
     ".gv": "dot",
     ".mmd": "mermaid",
 }
+
+NESTED_FORMATS = ("svg", "png", "pdf")  # those that can draw a block inside another
 
 MAX_DEPTH = 99
 
@@ -48,7 +58,7 @@ def format_from_path(path: str) -> str:
     if suffix not in SUFFIX_FORMATS:
         raise SpecError(
             "SB702",
-            f"the ending of `{make_printable(path)}` is no known format",
+            f"the ending of `{make_printable(path)}` is not a known format",
             hint=f"use one of {', '.join(SUFFIX_FORMATS)}",
         )
     return SUFFIX_FORMATS[suffix]
@@ -66,7 +76,7 @@ class DrawingStyle:
     width: float | None = None  # on paper, in points
     shows_counts: bool = True  # parameters and multiply-adds
     has_legend: bool = True
-    is_nested: bool = False  # blocks are frames inside of others; not in dot, mermaid and html
+    is_nested: bool = False  # blocks are frames inside of others, in NESTED_FORMATS
 
 
 def draw_model(

@@ -189,7 +189,7 @@ class DefinitionChecker:
             expression = parse_expression(text)
             for name in expression.names:
                 if name not in self.names and not self.is_step(name):
-                    raise unknown_name_error(name, self.names)
+                    raise unknown_name_error(name, self.names, f"{name}." not in text)
             return 1
 
         if isinstance(kind, TableFormula):  # its names can be axes of the table
@@ -218,7 +218,7 @@ class DefinitionChecker:
             return
         unknown = next((name for name in names if name not in self.names and not self.is_step(name)), None)
         if unknown is not None:
-            e = unknown_name_error(unknown, self.names)
+            e = unknown_name_error(unknown, self.names, f"{unknown}." not in text)
             self.errors.append(at.error(e.code, e.message, e.hint))
 
     def check_sources(self, raw: Any, at: SourceAddress) -> None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from specbuild.diagnostics.errors import make_printable
-from specbuild.diagnostics.suggestions import suggest_name
+from specbuild.diagnostics.suggestions import list_some, suggest_name
 
 PADDING_WORDS = ("same", "valid", "causal", "tf_same")  # some write them in capitals
 MAX_QUOTED_CHARACTERS = 60  # longer expressions are cut in messages
@@ -49,7 +49,8 @@ def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionEr
     return ExpressionError("SB302", message, lambda: suggest_name(name, sorted(known), "available:"))
 
 
-def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
+def unknown_name_error(name: str, known: Iterable[str], is_value: bool = True) -> ExpressionError:
+    """SB302 for a name that nothing bears; `is_value` is false if the expression reads a size of it, as in `x.C`."""
     error = unknown_error(f"nothing is named {name!r} here", name, known)
     if name.lower() in PADDING_WORDS and name != name.lower():
         return ExpressionError(error.code, error.message, f"write `{name.lower()}`")
@@ -57,7 +58,18 @@ def unknown_name_error(name: str, known: Iterable[str]) -> ExpressionError:
         return ExpressionError(
             error.code, error.message, lambda: f"a parameter is written by its own name; {error.hint}"
         )
+    if is_value and name.isidentifier():
+        return ExpressionError(error.code, error.message, lambda: suggest_declaration(name, known))
     return error
+
+
+def suggest_declaration(name: str, known: Iterable[str]) -> str:
+    """Return the hint for a name that is not declared: the closest known name, or how to declare it."""
+    names = sorted(known)
+    if hint := suggest_name(name, names):
+        return hint
+    available = f"; available: {list_some(names)}" if names else ""
+    return f"declare it under `params`, such as `params: {{{name}: 8}}`{available}"
 
 
 def too_large_error(text: str) -> ExpressionError:

@@ -84,7 +84,7 @@ def _read_attribute(node: ast.Attribute, env: Env) -> Value | Mapping[str, Value
     elif path in env:
         axes = env[path]
     else:
-        raise unknown_name_error(path, env)
+        raise unknown_name_error(path, env, is_value=False)
     if isinstance(axes, InputList) and node.attr.isdigit():
         axes = {str(i): sizes for i, sizes in enumerate(axes)}  # type: ignore[misc]
     if not isinstance(axes, Mapping):

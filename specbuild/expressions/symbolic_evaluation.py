@@ -34,7 +34,7 @@ def evaluate_expression(source: Expression | str, env: Env) -> Value:
     expression = to_expression(source)
     for name in expression.names:
         if name not in env:
-            raise unknown_name_error(name, env)
+            raise unknown_name_error(name, env, f"{name}." not in expression.text)
     given, expression = expression, replace_lengths(expression, env)
     if expression.items is not None:
         items: list[Value] = [evaluate_expression(item, env) for item in expression.items]

@@ -323,6 +323,23 @@ def test_themes() -> None:
     )
 
 
+def test_draw_has_the_options_of_the_command(run_draw: RunDraw, tmp_path: Path) -> None:
+    """`Model.draw` writes the bytes that the command writes."""
+    spec = str(ROOT / "specs" / "cbam_resnet50.yaml")
+    options = ("--nested", "--width", "7in", "--no-counts", "--no-legend", "--depth", "2")
+    assert run_draw(spec, *options, "-o", "command.svg").returncode == 0
+    model = specbuild.load(spec)
+    model.draw(tmp_path / "python.svg", nested=True, width="7in", counts=False, legend=False, depth=2)
+    drawn = [(tmp_path / name).read_text() for name in ("command.svg", "python.svg")]
+    # the files in tooltips: the command names them as they were given
+    assert re.sub(r"[^\s<>\"]*\.yaml", "", drawn[0]) == re.sub(r"[^\s<>\"]*\.yaml", "", drawn[1])
+    with pytest.raises(ValueError, match="'7 in' is not a width such as"):
+        model.draw(tmp_path / "x.svg", width="7 in")
+    with pytest.raises(ValueError, match="html has no frames"):
+        model.draw(tmp_path / "x.html", nested=True)
+    assert not (tmp_path / "x.svg").exists() and not (tmp_path / "x.html").exists()
+
+
 def test_links_lead_to_lines() -> None:
     look = DrawingStyle(link_base="https://example.org/blob/main/")
     path = path_of("gated_classifier")
