@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from specbuild.api import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.importer import ImportedModel, import_request
 from specbuild.importing.proof import Proof, prove_import
@@ -81,7 +80,7 @@ def import_source(
         record["lower_seconds"] = round(time.perf_counter() - begin, 1)
         if folder is not None:
             (folder / f"{source.replace(':', '_')}.yaml").write_text(imported.text, encoding="utf-8")
-        load(imported.text).source("keras")
+        imported.model.source("keras")
         record |= {"compiled": True, "lines": imported.text.count("\n"), "strict": imported.key_map.is_strict}
         tell(record)
         proofs: list[Proof] = [prove_import(imported, worker)] if proves else []

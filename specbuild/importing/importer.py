@@ -18,7 +18,7 @@ from specbuild.importing.aligning import Mismatch
 from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.key_rules import KeyMap, build_key_map
 from specbuild.importing.lowering import TraceLowering
-from specbuild.importing.named_values import Landmark, NamedValue, Unsupported
+from specbuild.importing.named_values import BATCH, Landmark, NamedValue, Unsupported
 from specbuild.importing.plans import Plans
 from specbuild.importing.reader import ModelReader
 from specbuild.importing.request import ImportRequest, describe_values
@@ -188,10 +188,13 @@ def import_trace(
         lowering.model.class_name = name
     try:
         planned = plan_blocks(*(lowering.model for lowering in lowered))
-        text = write_spec(
-            name, planned.plans, f"Imported from {reader.name_source(source)}." if source else ""
-        )
+        doc = f"Imported from {reader.name_source(source)}." if source else ""
+        text = write_spec(name, planned.plans, doc)
         model = tables.load_spec(text)
+        orders = find_orders(reader, model, lowered[0].outputs)
+        if any(orders):
+            text = write_spec(name, planned.plans, doc, orders)
+            model = tables.load_spec(text)
         unfinished = lowered[0].unfinished
         is_whole = not unfinished
         key_map = (
@@ -237,6 +240,15 @@ def lower_trace(
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     return lowering
+
+
+def find_orders(reader: ModelReader, model: Model, outputs: Sequence[NamedValue]) -> list[tuple[str, ...]]:
+    """Return the order of the axes of each output in the original; empty if the emitted file has the same."""
+    orders = []
+    for output, value in zip(model.graph.outputs.values(), outputs, strict=True):
+        order = tuple(axis for dim in value.dims for axis in dim if axis != BATCH)
+        orders.append(() if order == reader.backend.natural_order(output.type) else order)
+    return orders
 
 
 def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> KeyMap:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
     BATCH,
@@ -99,8 +100,16 @@ class TraceLowering:
         self.landmarks = [replace(mark, value=self.low.resolve(mark.value)) for mark in self.landmarks]
 
     def settle_output(self, value: NamedValue) -> NamedValue:
+        """Return an output with one axis for each dimension, without axes of one position that are merged with the batch."""
+        value = self.settle_batch(self.low.resolve(value))
+        if value.dims[:1] == ((BATCH,),):
+            for dim in range(1, len(value.dims)):
+                if len(value.dims[dim]) != 1:
+                    value, _ = require_axis(self.low, value, dim)
+        return value
+
+    def settle_batch(self, value: NamedValue) -> NamedValue:
         """Remove axes of one position that the model merges with the batch at its end."""
-        value = self.low.resolve(value)
         merged = [a for dim in value.dims if BATCH in dim for a in dim if a != BATCH]
         if not merged or any(value.axes[a] > 1 for a in merged):
             return value

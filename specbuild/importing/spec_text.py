@@ -54,10 +54,11 @@ def write_float(value: float) -> str:
 
 
 class BlockWriter:
-    """Writes the steps of one block."""
+    """Writes the steps of one block. `orders` has the order of the axes of each output, empty if it is the usual one."""
 
-    def __init__(self, plan: BlockPlan, plans: Plans):
+    def __init__(self, plan: BlockPlan, plans: Plans, orders: Sequence[Sequence[str]] = ()):
         self.plan, self.plans, self.rows = plan, plans, plan.rows
+        self.orders = orders if any(orders) else [()] * len(plan.outputs)
         self.group_ends: dict[int, str] = {}  # the last row of a group with a name, and its path
         self.group_paths: list[str] = []
         self.given_by_group: set[int] = set()  # rows whose `from` stands at the group that they begin
@@ -87,7 +88,7 @@ class BlockWriter:
             if source.kind != "row" or source.index in self.group_ends:
                 continue
             is_next = reader == source.index + 1 or (
-                reader == -1 and source.index == last and len(self.plan.outputs) == 1
+                reader == -1 and source.index == last and len(self.plan.outputs) == 1 and not any(self.orders)
             )
             row = self.rows[source.index]
             if row.path or (is_next and not source.part):
@@ -254,8 +255,8 @@ def equals(value: Any, default: Any) -> bool:
 # ------------------------------------------------------------------------------------------------- documents
 
 
-def write_spec(model_name: str, plans: Plans, doc: str = "", weights: Sequence[str] = ()) -> str:
-    """Return the text of the spec. `weights` are the lines of its rules."""
+def write_spec(model_name: str, plans: Plans, doc: str = "", orders: Sequence[Sequence[str]] = ()) -> str:
+    """Return the text of the spec. `orders` are those of the axes of each output, where it is not the usual one."""
     model = plans.plans[-1]
     lines = ["specbuild: 1", f"model: {model_name}"]
     if doc:
@@ -274,12 +275,10 @@ def write_spec(model_name: str, plans: Plans, doc: str = "", weights: Sequence[s
         dtype = "" if entry.dtype == "float" else entry.dtype
         content: dict[str, Any] = {"axes": entry.axes, "dtype": dtype} if dtype else entry.axes
         lines.append(f"  {entry.name}: {write_scalar(content)}")
-    writer = BlockWriter(model, plans)
+    writer = BlockWriter(model, plans, orders)
     lines += ["", "steps:", *writer.write_nodes(model.nodes, 2)]
     if outputs := write_result_names(writer):
         lines += ["", f"outputs: {outputs}"]
-    if weights:
-        lines += ["", "weights:", *weights]
     return "\n".join(lines) + "\n"
 
 
@@ -321,11 +320,15 @@ def order_axes(axes: list[str]) -> list[str]:
 def write_result_names(writer: BlockWriter) -> str:
     """Return what a block or model gives, if it is not the value of its last step."""
     outputs, last = writer.plan.outputs, len(writer.rows) - 1
-    if len(outputs) == 1 and outputs[0] == RowSource("row", last):
+    if len(outputs) == 1 and outputs[0] == RowSource("row", last) and not any(writer.orders):
         return ""
     names = ["out"] if len(outputs) == 1 else [f"out{i}" for i in range(len(outputs))]
     result = writer.plan.instances[0].call.result
     is_model = writer.plan is writer.plans.plans[-1]
     if is_model and isinstance(result, dict) and len(result) == len(outputs):
         names = [n if find_name_problem(n) is None else own for n, own in zip(result, names, strict=True)]
-    return write_scalar({n: writer.refer(s, -99) for n, s in zip(names, outputs, strict=True)})
+    described = {}
+    for name, source, order in zip(names, outputs, writer.orders, strict=True):
+        reference = writer.refer(source, -99)
+        described[name] = {"of": reference, "order": order} if order else reference
+    return write_scalar(described)

@@ -42,6 +42,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "nn.RNN": (lambda: First(nn.RNN(6, 4, 2, "relu", batch_first=True, bidirectional=True)), TOKENS),
     "nn.RMSNorm": (lambda: nn.RMSNorm(6, 1e-5), TOKENS),
     "nn.Threshold": (lambda: nn.Threshold(0.1, 20.0), FLAT),
+    "nn.Unfold": (lambda: nn.Unfold((2, 3), padding=(0, 1), stride=2), MAP),
+    "nn.Fold": (lambda: nn.Fold((9, 8), (3, 2), stride=2, padding=(1, 0)), (12, 20)),
     "nn.PixelUnshuffle": (lambda: nn.PixelUnshuffle(2), MAP),
     "nn.ChannelShuffle": (lambda: nn.ChannelShuffle(2), MAP),
     **{
@@ -163,6 +165,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "flip": (lambda x: x.flip(2), MAP),
     "pad": (lambda x: F.pad(x, (1, 2, 0, 1)), MAP),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), (8, 4, 4)),
+    "unfold": (lambda x: x.unfold(2, 4, 2).unfold(3, 4, 4).sum(-2).amax(-1), MAP),
+    "fold": (lambda x: F.fold(F.unfold(x, 3, 1, 1) * 2, (8, 8), 3, padding=1), MAP),
     "repeat": (lambda x: x.repeat(1, 2, 1).tanh(), TOKENS),
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 2), MAP),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 3), MAP),

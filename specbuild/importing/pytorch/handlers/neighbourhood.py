@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from specbuild.importing.handler_table import one_or_list, per_axis
@@ -98,13 +99,20 @@ def sliding_attributes(kernel: Any, stride: Any, padding: Any, dilation: Any) ->
     return attributes
 
 
+def insert_elements(axes: Mapping[str, int], axis: str, count: int) -> dict[str, int]:
+    """Return axes with that of the elements of a window where `unfold` puts it: after the channels, or first."""
+    sizes = list(axes.items())
+    sizes.insert(list(axes).index("C") + 1 if "C" in axes else 0, (axis, count))
+    return dict(sizes)
+
+
 def unfold_map(
     low: Lowerer, input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> NamedValue:
     """Lower `torch.nn.functional.unfold`: channels and elements of the window in one dimension, places in another."""
     window = Window.find(low, low.value(input), 2)
     value, axis = window.value, low.unused_axis(ELEMENTS, window.value)
-    sizes = {**value.axes, axis: math.prod(per_axis(kernel_size, 2))}
+    sizes = insert_elements(value.axes, axis, math.prod(per_axis(kernel_size, 2)))
     sizes |= window.output_sizes(kernel_size, stride, padding, dilation)
     attributes = sliding_attributes(kernel_size, stride, padding, dilation) | {"into": axis} | window.over
     dims = [value.dims[0], ("C", axis), window.axes]
@@ -128,7 +136,7 @@ def lower_unfold(
     dim, length, stride = (next(given) if n is None else n for n in (dimension, size, step))
     value, over = require_axis(low, low.value(input), dim)
     axis = low.unused_axis(ELEMENTS, value)
-    sizes = {**value.axes, axis: length, over: (value.axes[over] - length) // stride + 1}
+    sizes = insert_elements(value.axes, axis, length) | {over: (value.axes[over] - length) // stride + 1}
     attributes = {"over": [over], "kernel": length, "into": axis} | (
         {} if stride == 1 else {"stride": stride}
     )
@@ -161,10 +169,10 @@ def lower_fold(
     counts = [(n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, gap, pad, step in numbers]
     channels = value.dim_size(1, low.batch) // points
     value = reshape_value(low, value, [value.dim_size(0, low.batch), channels, points, *counts])
-    value, axis = require_axis(low, value, 2)
-    whole = value.with_dims([value.dims[0], value.dims[1], value.dims[3], value.dims[4], value.dims[2]])
-    window = Window.find(low, whole.with_dims([*whole.dims[:2], *whole.dims[2:4]]), 2)
-    axis = low.names.resolve(axis)
+    value, _ = require_axis(low, value, 2)
+    samples, features, elements, *places = value.dims
+    window = Window.find(low, value.with_dims([samples, elements, features, *places]), 2)
+    [axis] = window.value.dims[1]
     attributes = sliding_attributes(kernel_size, stride, padding, dilation) | {"axis": axis}
     smallest = [
         (count - 1) * step + gap * (k - 1) + 1 - 2 * pad
@@ -177,7 +185,8 @@ def lower_fold(
     sizes = {a: n for a, n in window.value.axes.items() if a != axis} | dict(
         zip(window.axes, size, strict=True)
     )
-    return low.emit("fold", [window.value], attributes | window.over, sizes=sizes, dims=window.value.dims)
+    dims = [window.value.dims[0], *window.value.dims[2:]]
+    return low.emit("fold", [window.value], attributes | window.over, sizes=sizes, dims=dims)
 
 
 @lowers("nn.Fold")
