@@ -11,7 +11,7 @@ from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.pending_edits import ScopedEdit
 from specbuild.elaborate.step_inputs import block_argument
 from specbuild.frontend.document import StepDef
-from specbuild.frontend.names import to_snake_case
+from specbuild.frontend.names import is_number_name, to_snake_case
 from specbuild.ir.graph import BlockArgument
 from specbuild.ops import OPS
 
@@ -47,20 +47,23 @@ class StepEntry:
 
 
 def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
-    """Give every step a name: its own, else its index if `numbered`, else its label, numbered if needed."""
+    """Give every step a name: its own, else its label, numbered if needed; if `numbered`, else the next number.
+
+    Numbers count from 0, or on from a step whose own name is a number. Raises SB203 for a number outside a `do`.
+    """
     totals = Counter(step_label(s) for s in steps if s.name is None)
     counts: dict[str, int] = {}
     used = {
         *scope.visible_names[-1],
         *(name for s in steps for name in (s.name, *(s.branches or ())) if name),
     }
-    entries = []
+    entries, index = [], 0
 
     def is_taken(name: str) -> bool:
         # A parameter of type `block` does not take its name: the step that uses it gets the same name.
         return name in used or (name in scope.env and not isinstance(scope.env[name], BlockArgument))
 
-    for index, step in enumerate(steps):
+    for step in steps:
         label = "" if step.name is not None else step_label(step)
         if step.name is not None:
             name = step.name
@@ -72,6 +75,12 @@ def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = F
             while is_taken(name):
                 counts[label] += 1
                 name = f"{label}{counts[label]}"
+        if is_number_name(name):
+            if not numbered:
+                message = f"{name!r} cannot be the name of this step: only the steps of a `do` have numbers"
+                raise step.at.child("as").error("SB203", message, f"use another name, such as step{name}")
+            index = int(name)
+        index += 1
         used |= {name, *(step.branches or ())}
         entries.append(StepEntry(name, step, label, step.index, step.member_of))
     return entries

@@ -32,7 +32,7 @@ from specbuild.expressions import Expression
 from specbuild.frontend.block_inputs import find_list_input, list_optional
 from specbuild.frontend.document import BlockDef, RawArgument, StepDef
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.names import check_name
+from specbuild.frontend.names import check_name, is_number_name
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.ir.graph import Group, ParallelSteps, Ref
 from specbuild.ops import OPS
@@ -144,7 +144,8 @@ class StepElaborator(MemberElaborator):
         """Raise SB203 or SB204 if a step cannot have its name."""
         name, at = entry.step.name, entry.step.at.child("as")
         if name is not None:
-            check_name(name, at, "a step")
+            if not is_number_name(name):
+                check_name(name, at, "a step")
             if name in scope.definition.inputs and not scope.prefix:
                 message = f"{name!r} is already the name of an input"
                 raise at.error("SB204", message, "give the step another name")

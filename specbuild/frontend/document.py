@@ -334,7 +334,7 @@ def parse_step(raw: Any, at: SourceAddress, row: int | str | None = None) -> Ste
         value,
         at,
         value_at,
-        name=raw.get("as"),
+        name=None if raw.get("as") is None else str(raw["as"]),
         sources=raw.get("from"),
         when=raw.get("when"),
         repeat=raw.get("repeat"),

@@ -64,6 +64,11 @@ def alias_ending(name: str, reserved: Collection[str]) -> str:
     return "_" if stem in reserved else ""
 
 
+def is_number_name(name: str) -> bool:
+    """Return whether a name is the number of a member, such as that of a step in a `do`: `0`, `12`, not `01`."""
+    return name.isascii() and name.isdigit() and name == str(int(name))
+
+
 def find_name_problem(name: object, reserved: Sequence[ReservedNames] = ()) -> tuple[str, str] | None:
     """Return why something cannot be a name, and a hint; None if it can.
 

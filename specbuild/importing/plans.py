@@ -30,6 +30,7 @@ class TreeNode:
     is_spliced: bool = False
     is_counted: bool = False  # whether the instances have different numbers of members
     when: str = ""
+    path: str = ""  # in the block; empty for a node at its top without a name
 
     def list_rows(self) -> Iterator[int]:
         """Yield the numbers of the rows in it, in their order."""

@@ -62,19 +62,17 @@ class BlockWriter:
         self.group_ends: dict[int, str] = {}  # the last row of a group with a name, and its path
         self.group_paths: list[str] = []
         self.given_by_group: set[int] = set()  # rows whose `from` stands at the group that they begin
-        self.note_groups(plan.nodes, "")
+        self.note_groups(plan.nodes)
         self.name_distant_rows()
 
-    def note_groups(self, nodes: Iterable[TreeNode], prefix: str) -> None:
+    def note_groups(self, nodes: Iterable[TreeNode]) -> None:
         """Remember the paths of groups and repeats, whose value is that of their last row."""
-        for place, node in enumerate(nodes):
-            path = f"{prefix}{node.name or place}" if node.name or prefix else ""
-            if path and (node.nodes or node.members):
+        for node in nodes:
+            if node.path and (node.nodes or node.members) and not node.is_spliced:
                 last = list(node.list_rows())[-1]
-                if not node.is_spliced:
-                    self.group_ends.setdefault(last, path)
-                    self.group_paths.append(path)
-            self.note_groups(node.nodes, f"{path}.")
+                self.group_ends.setdefault(last, node.path)
+                self.group_paths.append(node.path)
+            self.note_groups(node.nodes)
 
     def name_distant_rows(self) -> None:
         """Give a name to every row without one that is read from elsewhere than the next row."""

@@ -37,6 +37,7 @@ def build_tree(
     items = [(name_parts(row, drop_numbers(row.name, varying), plans), i) for i, row in enumerate(rows)]
     builder = TreeBuilder(rows, plans, count, relations, inputs)
     nodes = builder.fold_members(builder.group_items(items), "")
+    choose_names(rows, nodes, plans)
     set_paths(rows, nodes, "")
     return nodes
 
@@ -73,7 +74,7 @@ def name_parts(row: Row, name: str, plans: Plans) -> list[str]:
         parts = [p for p in parts if not p.isdigit()] if has_weights else []
         return parts or ([label_step(row, plans)] if has_weights else [])
     if not has_weights:  # a place in a group, but no name
-        return [*parts[:-1], "0"] if len(parts) > 1 else []
+        return [*parts[:-1], parts[-1] if parts[-1].isdigit() else ""] if len(parts) > 1 else []
     return parts
 
 
@@ -169,7 +170,7 @@ class TreeBuilder:
             if end - position >= MIN_SPLICED:
                 repeat = self.fold_run(nodes[position:end], is_whole=False)
                 if repeat is not None:
-                    repeat.is_spliced = True
+                    repeat.is_spliced, repeat.name = True, node.name if node.name.isdigit() else ""
                     folded.append(repeat)
                     position = end
                     continue
@@ -205,6 +206,7 @@ class TreeBuilder:
             if repeat is not None:
                 repeat.is_spliced, repeat.is_counted = True, isinstance(length, str)
                 repeat.names = self.pattern_names(run[0].name)
+                repeat.name = run[0].name if run[0].name.isdigit() else ""
                 return repeat, end
         return self.fold_group(nodes[start]), start + 1
 
@@ -304,14 +306,59 @@ def name_member(pattern: str, i: int) -> str:
     return re.sub(r"\{i(?: \+ (\d+))?\}", lambda match: str(i + int(match[1] or 0)), pattern)
 
 
-def set_paths(rows: Sequence[Row], nodes: Sequence[TreeNode], prefix: str) -> None:
-    """Set the path of each row in the block, as the language numbers and names members."""
+def choose_names(
+    rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans, is_group: bool = False
+) -> None:
+    """Leave numbers as names only where a step of a group would not have them by its place.
+
+    A step without a name gets one if its place is the number of another step. Where a repeat inside would need
+    another number, the group is numbered by places.
+    """
+    if not is_group or not keep_numbers(rows, nodes, plans):
+        for node in nodes:
+            node.name = "" if node.name.isdigit() else node.name
+    for node in nodes:
+        for inner in [node, *node.others]:
+            choose_names(rows, inner.nodes, plans, True)
+
+
+def keep_numbers(rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans) -> bool:
+    """Keep the numbers of the steps in a group that their places do not give; return whether that is possible."""
+    numbers = [range(int(n.name), int(n.name) + count_places(n)) for n in nodes if n.name.isdigit()]
+    taken = {number for span in numbers for number in span}
+    if len(taken) < sum(map(len, numbers)):
+        return False
+    chosen: list[str] = []
     place = 0
     for node in nodes:
-        number = str(place) if prefix else ""
-        own = node.name if node.name and not node.name.isdigit() else number
-        node.name = own if own != number else ""
-        path = f"{prefix}{own}"
+        name, own = node.name, str(place)
+        if name.isdigit():
+            if node.is_spliced and name != own:
+                return False
+            place = int(name)
+        elif not name and not node.is_spliced and place in taken:
+            first = rows[next(node.list_rows())]
+            own = name = number_name(label_step(first, plans), [*chosen, *(n.name for n in nodes)])
+        chosen.append("" if name == own and name.isdigit() else name)
+        place += count_places(node)
+    for node, name in zip(nodes, chosen, strict=True):
+        node.name = name
+    return True
+
+
+def count_places(node: TreeNode) -> int:
+    """Return how many members of a group a node is."""
+    if not node.is_spliced:
+        return 1
+    return len(node.members) or 1 + len(node.others)
+
+
+def set_paths(rows: Sequence[Row], nodes: Sequence[TreeNode], prefix: str) -> None:
+    """Set the path of each node and row in the block, as the language numbers and names members."""
+    place = 0
+    for node in nodes:
+        place = int(node.name) if node.name.isdigit() else place
+        path = node.path = f"{prefix}{node.name or (place if prefix else '')}"
         if node.others:
             for i, inner in enumerate([node.nodes, *(other.nodes for other in node.others)]):
                 name = name_member(node.names, i) or str(place + i if node.is_spliced else i)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from specbuild.importing.axis_names import PlaceholderNames, number_name
+from specbuild.importing.gathering import gather_members
 from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.joining import absorb_joins, hoist_joins
 from specbuild.importing.named_values import BlockInput, Instance, Step, Unsupported, ValueSource
@@ -49,6 +50,8 @@ def tidy_model(
         sink_tables(instance)
         simplify_steps(instance)
     absorb_joins(instances)
+    for instance in instances:
+        gather_members(instance)
 
 
 def expand_sizes(axes: dict[str, int], names: PlaceholderNames) -> dict[str, int]:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from specbuild.frontend.document import STEP_KEYS
-from specbuild.frontend.schema.file_schema import BLOCK_NAME_PATTERN, NAME_PATTERN, STEPS, name_schema
+from specbuild.frontend.schema.file_schema import (
+    BLOCK_NAME_PATTERN,
+    NAME_PATTERN,
+    NUMBER_PATTERN,
+    STEPS,
+    name_schema,
+)
 from specbuild.frontend.schema.op_schema import (
     REFERENCE,
     Schema,
@@ -159,8 +165,12 @@ def step_key_schemas() -> dict[str, Schema]:
             "minProperties": 1,
         },
         "as": {
-            "description": "The name of the result, of the attribute in the code, and of the weights.",
-            **name_schema(),
+            "description": "The name of the result, of the attribute in the code, and of the weights. Inside a `do`, it can be a "
+            "number.",
+            **name_schema(f"{NAME_PATTERN}|{NUMBER_PATTERN}"),
+            "type": ["string", "integer"],
+            "minimum": 0,
+            "maximum": 9999,
         },
         "when": {
             "description": "A condition with parameters and sizes. If it is false, the input passes through; "
