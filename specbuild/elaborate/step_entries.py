@@ -49,7 +49,7 @@ class StepEntry:
 def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = False) -> list[StepEntry]:
     """Give every step a name: its own, else its label, numbered if needed; if `numbered`, else the next number.
 
-    Numbers count from 0, or on from a step whose own name is a number. Raises SB203 for a number outside a `do`.
+    Numbers count from 0, or on from a step whose own name is a number. Raises SB203 for a number where steps are not numbered.
     """
     totals = Counter(step_label(s) for s in steps if s.name is None)
     counts: dict[str, int] = {}
@@ -77,7 +77,7 @@ def name_steps(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool = F
                 name = f"{label}{counts[label]}"
         if is_number_name(name):
             if not numbered:
-                message = f"{name!r} cannot be the name of this step: only the steps of a `do` have numbers"
+                message = f"{name!r} cannot be the name of this step: only the steps of a `do` or of a branch have numbers"
                 raise step.at.child("as").error("SB203", message, f"use another name, such as step{name}")
             index = int(name)
         index += 1

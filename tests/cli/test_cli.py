@@ -344,7 +344,9 @@ def test_compile_check(run: Run) -> None:
     assert run(*flags).err == "out.py was edited since it was generated\n"
     assert run("compile", "net.yaml", "-b", "torch", "--check").code == 2
     missing = run("compile", "net.yaml")
-    assert missing.code == 2 and "choose torch, keras or all" in " ".join(missing.err.replace("│", " ").split())
+    assert missing.code == 2 and "choose torch, keras or all" in " ".join(
+        missing.err.replace("│", " ").split()
+    )
 
 
 def test_compile_as_json(run: Run) -> None:

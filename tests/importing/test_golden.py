@@ -42,6 +42,17 @@ def test_torchvision_becomes_what_a_person_would_write(name: str) -> None:
     check_golden(FOLDER / "golden" / f"{name}.yaml", imported.text)
 
 
+def test_timm_becomes_what_a_person_would_write() -> None:
+    """Steps between the members of a list stand after it, and members have the numbers of the original."""
+    timm: Any = pytest.importorskip("timm")
+    with ConstructorWatch() as watch:
+        model = timm.create_model("hrnet_w18_small")
+    imported = import_live(model, {"image": torch.zeros(3, 3, 64, 64)}, "HRNetW18Small", watch)
+    assert imported.model.parameters == sum(p.numel() for p in model.parameters())
+    assert imported.key_map.is_strict
+    check_golden(FOLDER / "golden" / "hrnet_w18_small.yaml", imported.text)
+
+
 @pytest.mark.parametrize("path", sorted((FOLDER / "traces").glob("*.json")), ids=lambda path: path.stem)
 def test_a_stored_trace_needs_no_framework(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from specbuild.frontend.document import PARAM_TYPES, STEP_KEYS
 from specbuild.frontend.schema.op_schema import REFERENCE, Schema, cache_by_ops, hide_list_form
 
 NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
-NUMBER_PATTERN = "^(0|[1-9][0-9]{0,3})$"  # of a step in a `do`
+NUMBER_PATTERN = "^(0|[1-9][0-9]{0,3})$"  # of a step in a `do` or a branch
 BLOCK_NAME_PATTERN = "^[A-Z][A-Za-z0-9_]{0,63}$"
 AXIS_OR_ELLIPSIS = r"^([A-Za-z][A-Za-z0-9_]{0,63}|\.\.\.)$"
 

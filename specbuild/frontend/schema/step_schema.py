@@ -165,8 +165,8 @@ def step_key_schemas() -> dict[str, Schema]:
             "minProperties": 1,
         },
         "as": {
-            "description": "The name of the result, of the attribute in the code, and of the weights. Inside a `do`, it can be a "
-            "number.",
+            "description": "The name of the result, of the attribute in the code, and of the weights. In a `do` or a "
+            "branch, it can be a number.",
             **name_schema(f"{NAME_PATTERN}|{NUMBER_PATTERN}"),
             "type": ["string", "integer"],
             "minimum": 0,

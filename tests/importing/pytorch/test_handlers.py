@@ -164,6 +164,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "roll": (lambda x: x.roll((1, -2), (2, 3)), MAP),
     "flip": (lambda x: x.flip(2), MAP),
     "pad": (lambda x: F.pad(x, (1, 2, 0, 1)), MAP),
+    "pad_that_cuts": (lambda x: F.pad(x, (-1, 1, 2, -3)) + F.pad(x, (0, 0, -1, 0))[:, :, :7], MAP),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), (8, 4, 4)),
     "unfold": (lambda x: x.unfold(2, 4, 2).unfold(3, 4, 4).sum(-2).amax(-1), MAP),
     "fold": (lambda x: F.fold(F.unfold(x, 3, 1, 1) * 2, (8, 8), 3, padding=1), MAP),

@@ -10,6 +10,7 @@ from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.layouts import require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import NamedValue, Unsupported
+from specbuild.importing.pytorch.handlers.indexing import slice_dim
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
 from specbuild.importing.windows import Window
@@ -24,8 +25,11 @@ def lower_pad(
     x, padding = low.value(input), {}
     pairs = [(i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
     for i, before, after in reversed(pairs):
-        if before < 0 or after < 0:
-            raise Unsupported("negative padding")
+        if before < 0 or after < 0:  # it cuts off
+            dim = len(x.dims) - 1 - i
+            stop = x.dim_size(dim, low.batch) + min(after, 0)
+            x = slice_dim(low, x, dim, slice(max(-before, 0), stop))
+            before, after = max(before, 0), max(after, 0)
         if before or after:
             x, axis = require_axis(low, x, -1 - i)
             padding[axis] = before if before == after else [before, after]
