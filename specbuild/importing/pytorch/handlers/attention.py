@@ -39,8 +39,6 @@ def lower_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> NamedValue:
-    if enable_gqa:
-        raise Unsupported("attention whose keys have fewer heads")
     inputs = []
     for x in (query, key, value):
         named, _ = require_axis(low, low.value(x), -2)
@@ -59,6 +57,16 @@ def lower_attention(
     attributes: dict[str, Any] = {} if positions == "T" else {"over": positions}
     if features != "C":
         attributes["features"] = features
+    fewer = [
+        a
+        for a, n in q.axes.items()
+        for x in (k, v)
+        if a in x.axes and a not in (positions, features) and x.axes[a] < n
+    ]
+    if len(set(fewer)) > 1:
+        raise Unsupported(f"attention whose keys have fewer {' and '.join(dict.fromkeys(fewer))}")
+    if fewer:
+        attributes["grouped"] = fewer[0]
     if is_causal:
         attributes["causal"] = True
     if scale is not None and not math.isclose(scale, q.axes[features] ** -0.5):
@@ -76,7 +84,8 @@ def align_keys(low: Lowerer, query: NamedValue, x: NamedValue) -> NamedValue:
     if positions != query.dims[-2][0] and positions != "S":
         names[positions] = "S"
     for i in range(-min(len(query.dims), len(x.dims)), -2):
-        names |= {b: a for a, b in zip(query.dims[i], x.dims[i], strict=True) if a != b}
+        if x.dims[i]:  # else it is the same along this dimension
+            names |= {b: a for a, b in zip(query.dims[i], x.dims[i], strict=True) if a != b}
     return rename_axes(low, x, names) if names else x
 
 
