@@ -147,7 +147,7 @@ class InvertedResidual(layers.Layer):
     Args:
         channels: channels that come out
         kernel_size: kernel size of attention
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         expansion: how many times wider it is inside
     """
 

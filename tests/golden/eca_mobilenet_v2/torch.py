@@ -77,7 +77,7 @@ class InvertedResidual(nn.Module):
         in_channels: channels of x
         channels: channels that come out
         kernel_size: kernel size of attention
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         expansion: how many times wider it is inside
     """
 

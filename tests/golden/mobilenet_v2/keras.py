@@ -109,7 +109,7 @@ class InvertedResidual(layers.Layer):
 
     Args:
         channels: channels that come out
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         expansion: how many times wider it is inside
     """
 

@@ -55,7 +55,7 @@ class InvertedResidual(nn.Module):
     Args:
         in_channels: channels of x
         channels: channels that come out
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         expansion: how many times wider it is inside
     """
 

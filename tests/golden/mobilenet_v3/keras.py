@@ -165,7 +165,7 @@ class MobileResidual(layers.Layer):
         hidden: channels inside
         hidden2: hidden of se
         kernel: size of the depthwise kernel
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         squeezed: whether it has a squeeze-and-excitation
         hard: whether the activation is hard SiLU; else ReLU
     """
@@ -292,8 +292,8 @@ def MobileNetV3(
 
     Args:
         classes: features of classifier
-        kernels: of each block
-        strides: of each block
+        kernels: kernel sizes of each block
+        strides: strides of each block
         dropout: rate of classifier
         image_shape: shape of image without the batch; None for a size that varies
     """

@@ -77,7 +77,7 @@ class MobileResidual(nn.Module):
         hidden: channels inside
         hidden2: hidden of se
         kernel: size of the depthwise kernel
-        stride: of the depthwise convolution
+        stride: stride of the depthwise convolution
         dilation: distance between the numbers of the depthwise kernel
         squeezed: whether it has a squeeze-and-excitation
         hard: whether the activation is hard SiLU; else ReLU
@@ -155,8 +155,8 @@ class MobileNetV3(nn.Module):
 
     Args:
         classes: features of classifier
-        kernels: of each block
-        strides: of each block
+        kernels: kernel sizes of each block
+        strides: strides of each block
         dilated: whether the last three blocks keep the size of the map, and have gaps
             in their kernels
         dropout: rate of classifier

@@ -19,8 +19,8 @@ class Bottleneck(nn.Module):
     Args:
         in_channels: channels of x
         planes: a quarter of the channels that come out
-        stride: of the 3x3 convolution
-        groups: of the 3x3 convolution
+        stride: stride of the 3x3 convolution
+        groups: groups of the 3x3 convolution
         width_per_group: channels of each group where planes is 64
     """
 

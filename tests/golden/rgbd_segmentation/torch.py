@@ -15,7 +15,7 @@ class BasicBlock(nn.Module):
     Args:
         in_channels: channels of x
         planes: channels that come out
-        stride: of the first convolution
+        stride: stride of the first convolution
     """
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:

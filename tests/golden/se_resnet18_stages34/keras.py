@@ -100,7 +100,7 @@ class BasicBlock(layers.Layer):
 
     Args:
         planes: channels that come out
-        stride: of the first convolution
+        stride: stride of the first convolution
         use_attention: whether it has attention
     """
 

@@ -39,7 +39,7 @@ class BasicBlock(nn.Module):
     Args:
         in_channels: channels of x
         planes: channels that come out
-        stride: of the first convolution
+        stride: stride of the first convolution
         use_attention: whether it has attention
     """
 

@@ -67,7 +67,7 @@ class BasicBlock(layers.Layer):
 
     Args:
         planes: channels that come out
-        stride: of the first convolution
+        stride: stride of the first convolution
     """
 
     def __init__(self, planes: int, stride: int = 1, **kwargs) -> None:
