@@ -237,6 +237,7 @@ def lower_trace(
     try:
         lowering.resolve_names()
         tidy_model(instance, lowering.low.names, reader.handler_table.patterns, tables)
+        lowering.resolve_names()  # axes that never met a named one have a name now
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     return lowering
