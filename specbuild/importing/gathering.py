@@ -33,7 +33,7 @@ def move_steps_between(steps: list[Step], container: tuple[str, ...], level: int
     run = steps[first : last + 1]
     if len(run) == len(positions):
         return steps
-    needed = find_needed(run, [steps[i] for i in positions])
+    needed = find_required_steps(run, [steps[i] for i in positions])
     kept: list[Step] = []
     moved: list[Step] = []
     for step in run:
@@ -41,7 +41,7 @@ def move_steps_between(steps: list[Step], container: tuple[str, ...], level: int
     return [*steps[:first], *kept, *moved, *steps[last + 1 :]]
 
 
-def find_needed(run: Sequence[Step], members: Sequence[Step]) -> set[Step]:
+def find_required_steps(run: Sequence[Step], members: Sequence[Step]) -> set[Step]:
     """Return these members, and the steps of a run that they need, directly or not."""
     needed = set(members)
     for step in reversed(run):

@@ -37,7 +37,7 @@ def build_tree(
     items = [(name_parts(row, drop_numbers(row.name, varying), plans), i) for i, row in enumerate(rows)]
     builder = TreeBuilder(rows, plans, count, relations, inputs)
     nodes = builder.fold_members(builder.group_items(items), "")
-    choose_names(rows, nodes, plans)
+    number_nodes(rows, nodes, plans)
     set_paths(rows, nodes, "")
     return nodes
 
@@ -306,7 +306,7 @@ def name_member(pattern: str, i: int) -> str:
     return re.sub(r"\{i(?: \+ (\d+))?\}", lambda match: str(i + int(match[1] or 0)), pattern)
 
 
-def choose_names(
+def number_nodes(
     rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans, is_group: bool = False
 ) -> None:
     """Leave numbers as names only where a step of a group would not have them by its place.
@@ -319,7 +319,7 @@ def choose_names(
             node.name = "" if node.name.isdigit() else node.name
     for node in nodes:
         for inner in [node, *node.others]:
-            choose_names(rows, inner.nodes, plans, True)
+            number_nodes(rows, inner.nodes, plans, True)
 
 
 def keep_numbers(rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans) -> bool:
