@@ -19,6 +19,7 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 from specbuild.expressions import expression_of
+from specbuild.ir.axis_sources import follows_sizes, trace_axis
 from specbuild.ir.graph import Block, Node, runtime_sizes
 from specbuild.ops.types import TensorType
 
@@ -128,8 +129,7 @@ class ValueSteps:
     def free_dims(self, number: int) -> list[bool]:
         """Return for each dimension of a value whether its size can be any."""
         key = self.value_keys[number]
-        steps = (step.layout for step in reversed(self.steps) if step.key == key)
-        layout = self.values[key].layout if key in self.values else next(steps)
+        layout = self.layout_of(key)
         axes = [*([""] if layout.batched else []), *layout.order]
         return [(key.partition("~")[0], axis) in self.block.free_axes for axis in axes]
 
@@ -187,18 +187,42 @@ class ValueSteps:
         return self.conversions[key]
 
     def visible_sizes(self, value: LoweredValue) -> dict[str, Expr]:
-        """Return code for the sizes of folded axes that can be read from the shape of a block input.
+        """Return code for the sizes of folded axes that can be read from the shape of an input or of a step before.
 
         Symbolic sizes need no such code.
         """
         sizes: dict[str, Expr] = {}
         for axis in value.layout.batch_axes:
-            for x in self.inputs.values():
-                has_axis = x.layout.batched and axis in x.layout.order and axis not in sizes
-                if has_axis and x.type[axis] == value.type[axis] and expression_of(value.type[axis]) is None:
-                    shape = Attribute(ValuePlaceholder(self.value_number(x.key)), "shape")
-                    sizes[axis] = Index(shape, (Literal(x.layout.dim(axis)),))
+            if expression_of(value.type[axis]) is not None or (at := self.locate_size(value, axis)) is None:
+                continue
+            shape = Attribute(ValuePlaceholder(self.value_number(at[0])), "shape")
+            sizes[axis] = Index(shape, (Literal(at[1]),))
         return sizes
+
+    def locate_size(self, value: LoweredValue, axis: str) -> tuple[str, int] | None:
+        """Return a value that has a folded axis as a dimension of its own, and the dimension; None if the size is fixed."""
+        ref = value.key.partition("~")[0]
+        if (source := trace_axis(self.block, ref, axis)) is not None:
+            layout = self.inputs[source[0]].layout
+            return (source[0], layout.dim(source[1])) if layout.batched else None
+        key: str | None = value.key if follows_sizes(self.block, ref, axis) else None
+        while key is not None:
+            layouts = {read: self.layout_of(read) for read in self.keys_read_for(key)}
+            for read, layout in layouts.items():
+                if layout.batched and axis in layout.order:
+                    return read, layout.dim(axis)
+            key = next((read for read, layout in layouts.items() if axis in layout.batch_axes), None)
+        return None
+
+    def keys_read_for(self, key: str) -> tuple[str, ...]:
+        """Return the keys of the values that the step of a value reads."""
+        found = (step.inputs for step in reversed(self.steps) if key in (step.key, *step.parts))
+        return next(found, ())
+
+    def layout_of(self, key: str) -> Layout:
+        if key in self.values:
+            return self.values[key].layout
+        return next(step.layout for step in reversed(self.steps) if key in (step.key, *step.parts))
 
     def position_after(self, key: str) -> int:
         """Return the index after the step that computes a value.

@@ -87,10 +87,10 @@ class BlockScope:
         return size_names(self.inputs, self.definition.params, len(self.definition.inputs))
 
     @property
-    def readable_sizes(self) -> frozenset[str]:
+    def size_sources(self) -> dict[str, tuple[Ref, str]]:
         """The variables for all sizes that code can read when it runs: of inputs, and of steps."""
-        names = (name for name, (_, axis) in self.input_sizes.items() if axis != CHANNEL)
-        return frozenset((*names, *self.step_sizes))
+        sizes = {name: source for name, source in self.input_sizes.items() if source[1] != CHANNEL}
+        return {**sizes, **self.step_sizes}
 
     def input_size(self, name: str, axis: str) -> int:
         """Return the size of an input of the block, with the name that expressions have for it."""

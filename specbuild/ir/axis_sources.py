@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
-from specbuild.expressions import concrete, expression_of, expression_text, symbolic
+from specbuild.expressions import (
+    ExpressionError,
+    concrete,
+    evaluate_expression,
+    expression_of,
+    expression_text,
+    symbolic,
+)
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op, PositionSource
 from specbuild.ops.neighbourhood import Pad
 from specbuild.ops.types import ShapeError, TensorType
 
 MAX_STEPS = 1_000
+OTHER_VALUE = 8  # stands for a parameter in an expression
 MARK = "size_that_is_followed"
 AxisOfInput = tuple[str, str]  # an input of a block, and its axis
 
@@ -24,7 +32,7 @@ class KnownValues(Protocol):
     def inputs(self) -> Mapping[str, TensorType]: ...
 
     @property
-    def readable_sizes(self) -> frozenset[str]: ...
+    def size_sources(self) -> Mapping[str, AxisOfInput]: ...
 
     def find_node(self, name: str) -> Node | None: ...
 
@@ -69,18 +77,68 @@ def follows_sizes(block: KnownValues, ref: Ref, axis: str) -> bool:
 
 
 def is_given_size(block: KnownValues, node: Node, axis: str) -> bool:
-    """Return whether a step gives an axis a size of its own, or pads it by what a size of an input needs."""
+    """Return whether a step gives an axis a size of its own, or pads it up to one."""
     if isinstance(node.op, Pad):
-        amounts = node.op.axis_padding(node.type).get(axis, ())
-        return any(reads_input_size(block, amount) for amount in amounts)
+        return pads_to_one_size(block, node, axis)
     is_given = isinstance(node.op, Op) and node.op.gives_size(axis) and axis in node.type
     return is_given and not reads_input_size(block, node.type[axis])
+
+
+def find_padding(block: KnownValues, node: Node, axis: str) -> Callable[[int], int] | None:
+    """Return what a step adds to an axis, as a function of the size; None if it is not computed from this size alone."""
+    if not isinstance(node.op, Pad) or node.inputs[0] is None:
+        return None
+    amounts = node.op.axis_padding(node.type).get(axis, ())
+    expressions = [found for amount in amounts if (found := expression_of(amount)) is not None]
+    names = {name for found in expressions for name in found.names}
+    own = (node.inputs[0], axis), trace_axis(block, node.inputs[0], axis)
+    read = {block.size_sources[name] for name in names if name in block.size_sources}
+    if not read or not read.issubset(own):
+        return None
+    plain = sum(concrete(amount) for amount in amounts if expression_of(amount) is None)
+
+    def padding_of(size: int) -> int:
+        values = {name: size if name in block.size_sources else OTHER_VALUE for name in names}
+        return plain + sum(concrete(evaluate_expression(found, values)) for found in expressions)  # type: ignore[misc]
+
+    return padding_of
+
+
+def pads_to_one_size(block: KnownValues, node: Node, axis: str) -> bool:
+    """Return whether padding grows by as much as the size shrinks: `length - x.T`, but not `-x.T % 8`."""
+    padding_of = find_padding(block, node, axis)
+    try:
+        return padding_of is not None and all(
+            padding_of(size) - padding_of(size + more) == more
+            for size in (16, 5_000)
+            for more in (1, 2, 3, 5)
+        )
+    except ExpressionError:  # it reads a list, or has no value at these sizes
+        return False
+
+
+def is_padded_to_multiple(block: KnownValues, ref: Ref, axis: str, number: int) -> bool:
+    """Return whether the axis of a value has been padded to a multiple of a number, at every size."""
+    for _ in range(MAX_STEPS):
+        node = block.find_node(ref)
+        if node is None:
+            return False
+        if (padding_of := find_padding(block, node, axis)) is not None:
+            try:
+                return all((size + padding_of(size)) % number == 0 for size in range(1, 2 * number + 1))
+            except ExpressionError:
+                return False
+        source = source_of_axis(block, ref, axis)
+        if source is None:
+            return False
+        ref, axis = source
+    return False
 
 
 def reads_input_size(block: KnownValues, number: int) -> bool:
     """Return whether code computes a number from the size of an input or of a step when it runs."""
     expression = expression_of(number)
-    return expression is not None and not block.readable_sizes.isdisjoint(expression.names)
+    return expression is not None and not block.size_sources.keys().isdisjoint(expression.names)
 
 
 def source_of_axis(block: KnownValues, ref: Ref, axis: str) -> tuple[Ref, str] | None:

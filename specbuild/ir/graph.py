@@ -206,9 +206,13 @@ class Block:
         return self.nodes_by_name.get(name)
 
     @property
-    def readable_sizes(self) -> frozenset[str]:
+    def size_sources(self) -> dict[str, tuple[Ref, str]]:
         """The variables for all sizes that code can read when it runs: of inputs, and of steps."""
-        return frozenset((*runtime_sizes(self), *self.step_sizes))
+        return {**runtime_sizes(self), **self.step_sizes}
+
+    @property
+    def readable_sizes(self) -> frozenset[str]:
+        return frozenset(self.size_sources)
 
     @property
     def free_axes(self) -> frozenset[tuple[Ref, str]]:

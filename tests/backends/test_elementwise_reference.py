@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.ops import OPS
+from specbuild.runtimes.live_model import import_source
 from tests.backends.reference import Array, computed, drawn
 
 erf = np.vectorize(math.erf)
@@ -185,3 +187,19 @@ def test_every_one_is_here() -> None:
     }
     families = ("activation", "math", "logic")
     assert {name for name, op in OPS.items() if op.family in families} <= here
+
+
+@pytest.mark.parametrize("over", ["d", "C"])
+def test_softmax_of_many_axes_in_float32(over: str) -> None:
+    """TensorFlow's softmax on a CPU, with oneDNN, takes five dimensions."""
+    text = "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, D: 32, H: 6, W: 32}}\nsteps:\n"
+    text += "- unflatten: {axis: D, into: {D: 8, d: 4}}\n- unflatten: {axis: W, into: {W: 8, w: 4}}\n"
+    text += f"- softmax: {{over: {over}}}\n- sum: {{over: [H, w, W]}}\n  as: y\n"
+    text += "outputs: {y: {of: y, order: [D, d, C]}}\n"
+    source = compile_source(build_graph(text), "keras")
+    net = import_source(source, "softmax_of_many_axes").Net()
+    x = np.random.default_rng(0).normal(size=(4, 32, 6, 32, 4)).astype("float32")
+    weights = np.exp(x.reshape(4, 8, 4, 6, 32, 4).astype("float64"))
+    axis = {"d": 2, "C": 5}[over]
+    wanted = (weights / weights.sum(axis, keepdims=True)).sum((3, 4))
+    np.testing.assert_allclose(np.asarray(net(x)), wanted, rtol=1e-4)

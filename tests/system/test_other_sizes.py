@@ -11,6 +11,7 @@ from tests.system.other_sizes.specs import SPECS, Sized
 from tests.system.other_sizes.sweep import arrays_for, graph_at, make, sweep
 
 QUICK = {"table", "grid", "rows", "size_as_number", "condition_in_block", "unshuffled", "windows_of_step"}
+QUICK |= {"padded_to_windows", "rows_one_by_one", "rows_of_another"}
 QUICK |= {"parts_of_step", "windows_of_places", "rows_of_step", "drawn_table"}
 # All their sizes are read when code runs, so that they run at each size.
 READ = {
@@ -19,6 +20,14 @@ READ = {
     "cut_to_step",
     "table_of_step",
     "size_of_part",
+}
+READ |= {
+    "padded_to_windows",
+    "rows_one_by_one",
+    "rows_in_block",
+    "rows_of_part",
+    "places_one_by_one",
+    "rows_of_another",
 }
 READ |= {"size_of_step_of_other_axis", "repeated_windows", "sizes_of_instances", "read_from_block", "crop"}
 KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]

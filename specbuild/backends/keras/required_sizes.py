@@ -6,7 +6,8 @@ from specbuild.backends.keras.framework import call_function
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Literal
-from specbuild.ir.axis_sources import follows_sizes, reads_input_size
+from specbuild.expressions import concrete
+from specbuild.ir.axis_sources import follows_sizes, is_padded_to_multiple, reads_input_size
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL
 
@@ -23,6 +24,10 @@ def require_sizes(op: Op, x: Operand) -> Expr | None:
     ):
         for _, axis, size in sizes:
             is_free = axis != CHANNEL and follows_sizes(block, x.value.key, axis)
+            if function == "require_multiple" and is_padded_to_multiple(
+                block, x.value.key, axis, concrete(size)
+            ):
+                continue
             if is_free and not reads_input_size(block, size):
                 return call_function(function, x.expr, Literal(x.dim(axis)), literal_expression(size))
     return None

@@ -121,6 +121,52 @@ SPECS = {
         (5, 7),
         (4, 12),
     ),
+    "padded_to_windows": maps(
+        "- pad: {padding: {H: [0, -x.H % 4], W: [0, -x.W % 4]}}\n  as: p\n"
+        "- unflatten: {axis: H, into: {rows: p.H // 4, h: 4}}\n- unflatten: {axis: W, into: {columns: p.W // 4, w: 4}}\n"
+        "- flatten: {axes: [h, w], into: T}\n- softmax: {over: T}\n- unflatten: {axis: T, into: {h: 4, w: 4}}\n"
+        "- flatten: {axes: [rows, h], into: H}\n- flatten: {axes: [columns, w], into: W}\n"
+        "- slice: {over: H, stop: x.H}\n- slice: {over: W, stop: x.W}\n",
+        (9, 13),
+        (4, 20),
+    ),
+    "padded_up_to": tokens(
+        "- pad: {padding: {T: [0, 12 - x.T]}}\n  as: p\n- weight: {axes: {T: p.T}, init: normal(1)}\n  as: t\n"
+        "- multiply: [p, t]\n- unflatten: {axis: T, into: {a: p.T // 4, b: 4}}\n",
+        7,
+        12,
+    ),
+    "rows_one_by_one": maps(
+        "- conv: {channels: 4, stride: 2}\n- conv: {channels: 5, over: [W]}\n- relu\n- mean: {over: H}\n",
+        (12, 6),
+        (16, 24),
+    ),
+    "rows_in_block": maps(
+        "- Rows:\n- conv: {channels: 4, stride: 2}\n- Rows:\n",
+        (24, 12),
+        (12, 24),
+        declared=(16, 16),
+        blocks="blocks: {Rows: {steps: [max_pool: {kernel: 2}, lstm: {units: 4, over: W}, softmax: {over: H}]}}\n",
+    ),
+    "rows_of_part": maps(
+        "- conv: {channels: 4, stride: 2}\n- split: {over: C, into: [a, b]}\n  as: s\n"
+        "- gru: {units: 3, over: H}\n  from: s.a\n- softmax: {over: W}\n",
+        (12, 6),
+        (16, 24),
+    ),
+    "places_one_by_one": maps(
+        "- unfold: {kernel: 2, stride: 2, into: K}\n- conv: {channels: 5, over: [K]}\n- group_norm: {groups: 5}\n"
+        "- softmax: {over: W}\n",
+        (12, 6),
+        (16, 24),
+    ),
+    # Its rows are those of the map behind the stride, not those of `y`, which are as many at the declared size.
+    "rows_of_another": Sized(
+        "inputs: {y: {C: 4, H: @S, W: 4}, x: {C: 4, H: @H, W: 6}}\nsteps:\n- conv: {channels: 4, stride: 2}\n  from: x\n"
+        "- conv: {channels: 4, over: [W]}\n  as: rows\n- mean: {over: [H, W]}\n  from: y\n- multiply: [rows, prev]\n",
+        {"H": 8, "S": 4},
+        ({"H": 12, "S": 4}, {"H": 8, "S": 6}),
+    ),
     "read_from_step": maps(
         "- conv: {channels: 4, stride: 2}\n  as: half\n- conv: {channels: 4, stride: 2}\n"
         "- resize: {size: {H: half.H, W: half.W}, mode: bilinear}\n- add: [half, prev]\n",

@@ -40,6 +40,7 @@ GELU = Signature("ops.gelu(x, approximate=True)"), Signature("GELU(approximate=F
 SOFTPLUS = Signature("ops.softplus(x)")
 TANH = Signature("ops.tanh(x)")
 SOFTMAX = Signature("ops.softmax(x, axis=-1)"), Signature("layers.Softmax(axis=-1)")
+MAX_SOFTMAX_RANK = 5  # of TensorFlow on a CPU, with oneDNN
 LOG_SOFTMAX = Signature("ops.log_softmax(x, axis=-1)")
 GLU = Signature("ops.glu(x, axis=-1)")
 PRELU = Signature(
@@ -139,6 +140,12 @@ def emit_softmax(op: Softmax, x: Operand, out: TensorType) -> LoweringResult:
     axis = axis_argument(x.layout, op.over)
     if len(op.over) > 1:
         return layer_result(layer_class.construct(axis=axis), x)  # the function fails for several axes
+    if x.layout.batched and len(x.order) >= MAX_SOFTMAX_RANK:
+        others = [a for a in x.order if a not in op.over]
+        folded = others[: len(x.order) + 1 - MAX_SOFTMAX_RANK]
+        kept = (a for a in x.order if a not in folded)
+        x = x.to_order(*kept, batch_axes=(*x.layout.batch_axes, *folded))
+        axis = axis_argument(x.layout, op.over)
     return inline_result(function(x.expr, axis=axis), x.layout, layer_class.construct(axis=axis))
 
 
