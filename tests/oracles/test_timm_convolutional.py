@@ -64,7 +64,7 @@ SIZES = {"dla": (64, 96)}
 @pytest.mark.parametrize(("file", "variant"), VARIANTS, ids=[variant for _, variant in VARIANTS])
 def test_parameters(file: str, variant: str) -> None:
     with torch.device("meta"):
-        reference = timm.create_model(variant, pretrained=False)
+        reference = timm.create_model(variant, pretrained=False, num_classes=1000)
     graph = build_graph(BACKBONES / f"{file}.yaml", variant=variant)
     assert model_cost(graph).parameters == sum(p.numel() for p in reference.parameters())
 

@@ -1,0 +1,98 @@
+"""Transformers and hybrids of the library against timm's own: counts of all variants, and outputs at small sizes.
+
+timm makes each reference with few layers; where it cannot, the smallest variant is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+
+from specbuild import load
+from specbuild.compiler.pipeline import build_graph
+from specbuild.ir.cost import model_cost
+from tests.lazy_modules import lazy_module
+from tests.oracles.carried import BACKBONES, TOLERANCE, carry_and_compare, images
+
+timm = lazy_module("timm")
+
+# file -> variants, each of which timm has under the same name
+FAMILIES: dict[str, list[str]] = {
+    "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
+    "focalnet": [f"focalnet_{w}_{kind}" for w in ("tiny", "small", "base") for kind in ("srf", "lrf")]
+    + [f"focalnet_{w}_{kind}" for w in ("large", "xlarge", "huge") for kind in ("fl3", "fl4")],
+    "twins": [f"twins_{kind}_{w}" for kind in ("pcpvt", "svt") for w in ("small", "base", "large")],
+    "xcit": [
+        f"xcit_{w}_p{p}_224"
+        for p in (16, 8)
+        for w in ("nano_12", "tiny_12", "small_12", "tiny_24", "small_24", "medium_24", "large_24")
+    ],
+}
+VARIANTS = [(file, variant) for file, variants in FAMILIES.items() for variant in variants]
+
+# file, variant, arguments of the spec, arguments of timm's model
+Case = tuple[str, str, Mapping[str, Any], Mapping[str, Any]]
+SHALLOW = [1, 2, 1, 1]
+CASES: list[Case] = [
+    (
+        "davit",
+        "davit_tiny",
+        {"depths": SHALLOW, "widths": [12, 24, 36, 48], "heads": [1, 2, 3, 4]},
+        {"depths": SHALLOW, "embed_dims": (12, 24, 36, 48), "num_heads": (1, 2, 3, 4)},
+    ),
+    ("focalnet", "focalnet_tiny_lrf", {}, {}),
+    (
+        "focalnet",
+        "focalnet_tiny_srf",
+        {"post_norm": True, "inner_norm": True, "overlap": True, "layer_scale": 1e-4},
+        {
+            "use_post_norm": True,
+            "use_post_norm_in_modulation": True,
+            "use_overlap_down": True,
+            "layerscale_value": 1e-4,
+        },
+    ),
+    ("twins", "twins_pcpvt_small", {"depths": SHALLOW}, {"depths": SHALLOW}),
+    ("twins", "twins_svt_small", {"depths": SHALLOW}, {"depths": SHALLOW}),
+    ("xcit", "xcit_nano_12_p16_224", {"depth": 2}, {"depth": 2}),
+    ("xcit", "xcit_tiny_12_p8_224", {"depth": 2}, {"depth": 2}),
+]
+# odd and not square, where the reference takes such sizes
+SIZES = {"none": (64, 96)}
+
+
+def compute_positions_in_double(net: torch.nn.Module) -> None:
+    """timm asks for single precision in the sines of positions."""
+    for module in net.modules():
+        if type(module).__name__ == "PositionalEncodingFourier":
+            module.forward = compute_in_double(module.forward)
+
+
+def compute_in_double(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def compute(*values: Any) -> torch.Tensor:
+        with mock.patch.object(torch, "float32", torch.float64):
+            return function(*values)
+
+    return compute
+
+
+@pytest.mark.parametrize(("file", "variant"), VARIANTS, ids=[variant for _, variant in VARIANTS])
+def test_parameters(file: str, variant: str) -> None:
+    with torch.device("meta"):
+        reference = timm.create_model(variant, pretrained=False, num_classes=1000)
+    graph = build_graph(BACKBONES / f"{file}.yaml", variant=variant)
+    assert model_cost(graph).parameters == sum(p.numel() for p in reference.parameters())
+
+
+@pytest.mark.parametrize(("file", "variant", "parameters", "options"), CASES, ids=[c[1] for c in CASES])
+def test_same_outputs(
+    file: str, variant: str, parameters: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    theirs = timm.create_model(variant, pretrained=False, num_classes=7, **options)
+    compute_positions_in_double(theirs)
+    spec = load(BACKBONES / f"{file}.yaml", variant, classes=7, **parameters)
+    assert carry_and_compare(spec, theirs, "timm", images(*SIZES.get(file, (97, 131)))) < TOLERANCE
