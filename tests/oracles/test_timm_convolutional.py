@@ -28,6 +28,8 @@ FAMILIES: dict[str, list[str]] = {
     "dla": [f"dla{w}" for w in ("34", "46_c", "46x_c", "60x_c", "60", "60x", "102", "102x", "102x2", "169")],
     "mobilenet_v4": [f"mobilenetv4_conv_{w}" for w in ("small_035", "small_050", "small", "medium", "large")]
     + [f"mobilenetv4_hybrid_{w}" for w in ("medium", "large")],
+    "cspnet": ["cspresnet50", "cspresnet50d", "cspresnet50w", "cspresnext50", "cspdarknet53", "darknet53"]
+    + [f"cs3darknet_{w}" for w in "smlx"],
     "mobilevit": ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"],
     "mobilevit_v2": [f"mobilevitv2_{w}" for w in ("050", "075", "100", "125", "150", "175", "200")],
     "dpn": [f"dpn{w}" for w in ("48b", "68", "68b", "92", "98", "131", "107")],
@@ -50,6 +52,10 @@ CASES: list[Case] = [
     ("dla", "dla102", {"widths": [8, 16, 32, 64, 64, 128]}, {"channels": [8, 16, 32, 64, 64, 128]}),
     ("mobilenet_v4", "mobilenetv4_conv_small_035", {}, {}),
     ("mobilenet_v4", "mobilenetv4_hybrid_medium", {}, {}),
+    ("cspnet", "cspresnext50", {}, {}),
+    ("cspnet", "cspdarknet53", {}, {}),
+    ("cspnet", "darknet53", {}, {}),
+    ("cspnet", "cs3darknet_s", {}, {}),
     ("mobilevit", "mobilevit_xxs", {}, {}),
     ("mobilevit_v2", "mobilevitv2_050", {}, {}),
     ("dpn", "dpn48b", {"depths": SHALLOW}, {"k_sec": SHALLOW}),

@@ -22,7 +22,12 @@ timm = lazy_module("timm")
 
 # file -> variants, each of which timm has under the same name
 FAMILIES: dict[str, list[str]] = {
+    "beit": [f"beit_base_patch16_{w}" for w in (224, 384)]
+    + [f"beit_large_patch16_{w}" for w in (224, 384, 512)]
+    + [f"beitv2_{w}_patch16_224" for w in ("base", "large")],
     "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
+    "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
+    "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
     "focalnet": [f"focalnet_{w}_{kind}" for w in ("tiny", "small", "base") for kind in ("srf", "lrf")]
     + [f"focalnet_{w}_{kind}" for w in ("large", "xlarge", "huge") for kind in ("fl3", "fl4")],
     "twins": [f"twins_{kind}_{w}" for kind in ("pcpvt", "svt") for w in ("small", "base", "large")],
@@ -37,13 +42,18 @@ VARIANTS = [(file, variant) for file, variants in FAMILIES.items() for variant i
 # file, variant, arguments of the spec, arguments of timm's model
 Case = tuple[str, str, Mapping[str, Any], Mapping[str, Any]]
 SHALLOW = [1, 2, 1, 1]
+SMALL = {"height": 48, "width": 80, "depth": 2, "features": 24}
+SMALL_IN_TIMM = {"img_size": (48, 80), "depth": 2, "embed_dim": 24}
 CASES: list[Case] = [
+    ("beit", "beit_base_patch16_224", SMALL, SMALL_IN_TIMM),
     (
         "davit",
         "davit_tiny",
         {"depths": SHALLOW, "widths": [12, 24, 36, 48], "heads": [1, 2, 3, 4]},
         {"depths": SHALLOW, "embed_dims": (12, 24, 36, 48), "num_heads": (1, 2, 3, 4)},
     ),
+    ("edgenext", "edgenext_xx_small", {}, {}),
+    ("levit", "levit_128s", {"height": 96, "width": 144}, {"img_size": (96, 144)}),
     ("focalnet", "focalnet_tiny_lrf", {}, {}),
     (
         "focalnet",
@@ -62,7 +72,7 @@ CASES: list[Case] = [
     ("xcit", "xcit_tiny_12_p8_224", {"depth": 2}, {"depth": 2}),
 ]
 # odd and not square, where the reference takes such sizes
-SIZES = {"none": (64, 96)}
+SIZES = {"levit": (96, 144), "beit": (48, 80)}
 
 
 def compute_positions_in_double(net: torch.nn.Module) -> None:
