@@ -117,24 +117,6 @@ def pads_to_one_size(block: KnownValues, node: Node, axis: str) -> bool:
         return False
 
 
-def is_padded_to_multiple(block: KnownValues, ref: Ref, axis: str, number: int) -> bool:
-    """Return whether the axis of a value has been padded to a multiple of a number, at every size."""
-    for _ in range(MAX_STEPS):
-        node = block.find_node(ref)
-        if node is None:
-            return False
-        if (padding_of := find_padding(block, node, axis)) is not None:
-            try:
-                return all((size + padding_of(size)) % number == 0 for size in range(1, 2 * number + 1))
-            except ExpressionError:
-                return False
-        source = source_of_axis(block, ref, axis)
-        if source is None:
-            return False
-        ref, axis = source
-    return False
-
-
 def reads_input_size(block: KnownValues, number: int) -> bool:
     """Return whether code computes a number from the size of an input or of a step when it runs."""
     expression = expression_of(number)

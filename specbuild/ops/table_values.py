@@ -14,7 +14,7 @@ DESCRIPTIONS = {"float": "a number", "int32": "an integer", "bool": "true or fal
 
 
 class TableValues(AttributeKind):
-    """Numbers in nested lists: `[[1, 2, 1], [2, 4, 2]]`, or an expression with such a value: `taps[K]`."""
+    """Numbers in nested lists: `[[1, 2, 1], [2, 4, 2]]`, or an expression with such a value: `taps`, `taps[1]`."""
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["array", "string"], "minItems": 1}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 import torch.fx
 
-from specbuild.compiler.pipeline import compile_source
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.runtimes.live_model import import_source
 from tests.system.other_sizes.specs import SPECS, Sized
 from tests.system.other_sizes.sweep import arrays_for, graph_at, make, sweep
 
 QUICK = {"table", "grid", "rows", "size_as_number", "condition_in_block", "unshuffled", "windows_of_step"}
+QUICK |= {"rows_of_windows", "square_of_tokens", "halves_of_rows"}
 QUICK |= {"padded_to_windows", "rows_one_by_one", "rows_of_another"}
 QUICK |= {"parts_of_step", "windows_of_places", "rows_of_step", "drawn_table"}
 # All their sizes are read when code runs, so that they run at each size.
@@ -84,3 +88,14 @@ def test_a_size_of_prev_is_that_of_the_input() -> None:
     text = "inputs: {x: {C: 4, H: @H, W: 8}}\nsteps: [{resize: {size: {H: 2 * prev.H, W: 4}}}]\n"
     trials = sweep(Sized(text, {"H": 8}, ({"H": 6},)), "torch")
     assert [trial.outcome for trial in trials] == ["same", "same"]
+
+
+def test_keras_refuses_samples_that_would_be_mixed_in_a_graph() -> None:
+    """`predict` learns a size that can be any only when the graph runs."""
+    text = "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, H: any, W: 4}}\nblocks:\n  Rows:\n    inputs: {x: [C, H, W]}\n"
+    text += "    steps:\n      - {max_pool: {kernel: 2}, as: p}\n      - unflatten: {axis: H, into: {a: p.H // 2, b: 2}}\n"
+    net = import_source(compile_source(build_graph(f"{text}steps:\n  - Rows:\n"), "keras"), "rows").Net()
+    for rows in (8, 12):
+        assert net.predict(np.zeros((4, rows, 4, 4)), verbose=0).shape == (4, rows // 4, 2, 2, 4)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        net.predict(np.zeros((4, 6, 4, 4)), verbose=0)

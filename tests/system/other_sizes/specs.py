@@ -167,6 +167,28 @@ SPECS = {
         {"H": 8, "S": 4},
         ({"H": 12, "S": 4}, {"H": 8, "S": 6}),
     ),
+    # Four samples of six rows are as many as six of four: Keras must not take them for whole windows.
+    "rows_of_windows": maps("- unflatten: {axis: H, into: {rows: x.H // 4, h: 4}}\n", (6, 8), (12, 8)),
+    "windows_in_block": maps(
+        "- conv: {channels: 4, stride: 2}\n- Windows: {window: 2}\n",
+        (6, 8),
+        (12, 8),
+        blocks="blocks: {Windows: {params: {window: int}, inputs: {x: [C, H, W]}, steps: ["
+        "{unflatten: {axis: H, into: {rows: x.H // window, h: window}}}]}}\n",
+    ),
+    "as_many_as_rows": maps(
+        "- unflatten: {axis: W, into: {r: -1, h: x.H}}\n", (6, 8), (4, 16), declared=(4, 8)
+    ),
+    "square_of_tokens": maps(
+        "- flatten: {axes: [H, W], into: T}\n- softmax: {over: T}\n- unflatten: {axis: T, into: {H: x.H, W: x.H}}\n",
+        (4, 16),
+        (6, 6),
+    ),
+    "halves_of_rows": maps(
+        "- split: {over: H, into: {a: x.H // 2, b: x.H // 2}}\n  as: s\n- relu:\n  from: s.b\n",
+        (9, 8),
+        (6, 8),
+    ),
     "read_from_step": maps(
         "- conv: {channels: 4, stride: 2}\n  as: half\n- conv: {channels: 4, stride: 2}\n"
         "- resize: {size: {H: half.H, W: half.W}, mode: bilinear}\n- add: [half, prev]\n",

@@ -92,14 +92,15 @@ def check_multiple(x, dim, number, name):
 
 def require_size(x, axis, size):
     """`x`, whose axis must have this size: a reshape of another one would mix samples."""
-    if x.shape[axis] != size:
+    if isinstance(size, int) and x.shape[axis] != size:
         raise ValueError(f"axis {axis} must have size {size}, got shape {x.shape}")
     return x
 
 
 def require_multiple(x, axis, number):
     """`x`, whose axis must be divisible: a reshape of another one would mix samples."""
-    if x.shape[axis] is not None and x.shape[axis] % number:
+    size = x.shape[axis]
+    if isinstance(size, int) and isinstance(number, int) and size % number:
         raise ValueError(
             f"the size of axis {axis} must be a multiple of {number}, got shape {x.shape}"
         )

@@ -92,6 +92,10 @@ def emit_unflatten(op: Unflatten, x: Operand, out: TensorType) -> LoweringResult
             sizes.append(Infix("//", size, literal_expression(divisor)))
     layout = Layout(order, (), x.layout.batched)
     checked = require_sizes(op, x)
+    if checked is not None and layout.batched and x.lowering.block.rebuild is not None:
+        # with the number of samples, the reshape itself fails at a size that is not known before it runs
+        samples = Index(Attribute(x.expr, "shape"), (Literal(0),))
+        return inline_result(emit_reshape(checked, (samples, *sizes), batched=False), layout)
     if checked is not None:
         return inline_result(emit_reshape(checked, tuple(sizes), layout.batched), layout)
     return reshape_operand(x, sizes, layout)
