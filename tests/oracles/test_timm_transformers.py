@@ -25,6 +25,7 @@ FAMILIES: dict[str, list[str]] = {
     "beit": [f"beit_base_patch16_{w}" for w in (224, 384)]
     + [f"beit_large_patch16_{w}" for w in (224, 384, 512)]
     + [f"beitv2_{w}_patch16_224" for w in ("base", "large")],
+    "hiera": [f"hiera_{w}_224" for w in ("tiny", "small", "base", "base_plus", "large", "huge")],
     "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
     "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
     "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
@@ -46,6 +47,12 @@ SMALL = {"height": 48, "width": 80, "depth": 2, "features": 24}
 SMALL_IN_TIMM = {"img_size": (48, 80), "depth": 2, "embed_dim": 24}
 CASES: list[Case] = [
     ("beit", "beit_base_patch16_224", SMALL, SMALL_IN_TIMM),
+    (
+        "hiera",
+        "hiera_tiny_224",
+        {"height": 64, "width": 96, "depths": SHALLOW, "features": 12},
+        {"img_size": (64, 96), "stages": tuple(SHALLOW), "embed_dim": 12},
+    ),
     (
         "davit",
         "davit_tiny",
@@ -72,7 +79,7 @@ CASES: list[Case] = [
     ("xcit", "xcit_tiny_12_p8_224", {"depth": 2}, {"depth": 2}),
 ]
 # odd and not square, where the reference takes such sizes
-SIZES = {"levit": (96, 144), "beit": (48, 80)}
+SIZES = {"levit": (96, 144), "beit": (48, 80), "hiera": (64, 96)}
 
 
 def compute_positions_in_double(net: torch.nn.Module) -> None:
