@@ -103,7 +103,7 @@ def draw_model(
     if format == "mermaid":
         return render_mermaid(view, style.direction, theme).encode()
     if format == "html":
-        return draw_page(model, costs, detail, style, marks).encode()
+        return draw_page(view, model, costs, detail, style, marks).encode()
     scene = lay_out_scene(view, model, costs, detail, style, log, marks)
     if format == "svg":
         return render_svg(scene, style.theme).encode()
@@ -111,13 +111,17 @@ def draw_model(
 
 
 def draw_page(
-    model: Block, costs: CostFunction, detail: DetailLevel, style: DrawingStyle, marks: DiffMarks | None
+    readable: View,
+    model: Block,
+    costs: CostFunction,
+    detail: DetailLevel,
+    style: DrawingStyle,
+    marks: DiffMarks | None,
 ) -> str:
-    """Return a diagram as a page. It has all blocks; those that a picture would not show are folded.
+    """Return a diagram as a page. It has all blocks; those that the `readable` picture does not show are folded.
 
     Raises SB951, SB952 and SB954.
     """
-    readable = view_for_style(model, costs, detail, style, marks)
     whole = view_for_style(model, costs, replace(detail, depth=MAX_DEPTH), style, marks)
     opened = {panel.key for panel in readable.panels}
     try:

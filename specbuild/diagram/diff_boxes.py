@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from specbuild.diagram.diff_marks import OLD_SUFFIX, ChangeCount, ChangeNote, ChangeType, DiffMark, DiffMarks
+from specbuild.diagram.diff_marks import (
+    NO_MARK,
+    OLD_SUFFIX,
+    ChangeCount,
+    ChangeNote,
+    ChangeType,
+    DiffMark,
+    DiffMarks,
+)
 from specbuild.diagram.step_groups import StepGroup
 from specbuild.diagram.view_model import Box
 from specbuild.ir.graph import Block
@@ -18,6 +26,8 @@ def mark_box(box: Box, diff_marks: DiffMarks, marks: Sequence[DiffMark], blocks:
 
     `marks` are those of the step in each instance of the block.
     """
+    if all(mark is NO_MARK for mark in marks):
+        return box
     mark = marks[0]
     lines = collect_notes(marks)
     if mark.change in ("changed", "inside", "renamed"):

@@ -27,6 +27,7 @@ from specbuild.diagram.step_groups import StepGroup, enclosing_groups
 from specbuild.diagram.view_model import BlockKind, Box, Chip, Link, Panel, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
+from specbuild.ops.types import TensorType
 
 # Families of light ops, which become chips on the box before them.
 CHIP_FAMILIES = {"norm", "activation", "dropout", "math", "shape", "arrangement"}
@@ -74,12 +75,15 @@ class PanelBuilder(RepeatBoxes):
     def add_inputs(self) -> None:
         """Add a box for each input, with the sizes that all instances share."""
         form = "input" if self.is_main else "port"
+        types_by_name: dict[str, list[TensorType]] = {}
+        for scope in self.scopes:
+            for ref, type_ in scope.inputs.items():
+                types_by_name.setdefault(scope.input_names.get(ref, ref), []).append(type_)
         for ref, type_ in self.scope.inputs.items():
             name = self.scope.input_names.get(ref, ref)
-            types = [t for s in self.scopes for r, t in s.inputs.items() if s.input_names.get(r, r) == name]
             mark = self.marks.mark_of(self.scope.block, ref)
             old_types = [mark.old_type] if mark.old_type and self.is_main else []
-            sizes = format_axis_sizes(types, old_types)
+            sizes = format_axis_sizes(types_by_name[name], old_types)
             box = Box(
                 "",
                 form,
@@ -343,7 +347,8 @@ class PanelBuilder(RepeatBoxes):
     def with_change(self, link: Link) -> Link:
         """Return a link with its change in a diagram of two models."""
         tail, head = self.find_box(link.tail).change, self.find_box(link.head).change
-        return replace(link, change=link_change(link.change, tail, head))
+        change = link_change(link.change, tail, head)
+        return link if change == link.change else replace(link, change=change)
 
 
 def input_labels(node: Node) -> list[str]:

@@ -139,9 +139,11 @@ def count_uses(root: Block, kinds: BlockKinds) -> Counter[str]:
 
 def remove_dead_links(panels: list[Panel]) -> list[Panel]:
     """Return panels whose boxes open only panels that are drawn."""
-    drawn = {panel.key for panel in panels}
+    shown = {"", *(panel.key for panel in panels)}
     return [
-        replace(p, boxes=tuple(b if b.opens_panel in drawn else replace(b, opens_panel="") for b in p.boxes))
+        replace(
+            p, boxes=tuple(replace(b, opens_panel="") if b.opens_panel not in shown else b for b in p.boxes)
+        )
         for p in panels
     ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from specbuild.diagram.box_shapes import SYMBOL_LABEL, SYMBOL_SIZE, Card
 from specbuild.diagram.panel_rows import PanelRow
@@ -16,6 +17,11 @@ from specbuild.diagram.view_model import Link, Panel
 
 LANE_GAP = 9.0  # between two skip links
 BOX_CLEARANCE = 12.0  # from a box to a skip link
+MAX_SKIP_LINKS = 150  # of a row; beyond it, they cross other links on both sides anyway
+
+FlowPiece: TypeAlias = tuple[
+    float, float, float
+]  # of a link: its begin and end along the flow, and where across
 
 
 @dataclass
@@ -211,18 +217,20 @@ class RowLayout:
         """Add a route for each skip link, short ones first: away from the flow, along it, and back to the box."""
         lanes: dict[int, list[tuple[float, float, float]]] = {-1: [], 1: []}
         arrivals: Counter[tuple[str, int]] = Counter()
+        pieces = [piece for route in self.routes for piece in self.flow_pieces(route)]
+        can_look = len(self.row.skip_links) <= MAX_SKIP_LINKS
         for link in sorted(self.row.skip_links, key=self.link_span):
             u0, v0 = self.flow_point(self.start_point(link))
             u1, v1 = self.flow_point(self.box_centre(link.head))
-            side = self.choose_side(link, u0, u1)
+            side = self.choose_side(link, u0, u1, pieces if can_look else ())
             u1 -= 7 * arrivals[link.head, side]
             arrivals[link.head, side] += 1
             low, high = min(u0, u1), max(u0, u1)
             level = self.clear_level(link, side, v0, v1, low, high)
-            for a, b, v in sorted(lanes[side], key=lambda lane: lane[2]):
+            for v, a, b in lanes[side]:
                 if a < high + 4 and b > low - 4 and abs(v - level) < LANE_GAP:
                     level = v + LANE_GAP
-            lanes[side].append((low, high, level))
+            insort(lanes[side], (level, low, high))
             path = [
                 self.page_point(u0, v0),
                 self.page_point(u0, side * level),
@@ -235,14 +243,16 @@ class RowLayout:
                 label_v = side * level - (3 if side < 0 else -9)
                 label = (*self.page_point(label_u, label_v), link.label)
             self.routes.append(LinkRoute(rounded_path(path), link, True, label, is_skip=not link.gives_size))
+            pieces += self.flow_pieces(self.routes[-1])
 
     def hidden_links(self) -> list[Link]:
         """Return the skip links that run under boxes: neither side of the flow is free for them."""
         boxes = [position.bounds for position in self.positions.values()]
+        skip_links = set(self.row.skip_links)
         return [
             route.link
             for route in self.routes
-            if route.link in self.row.skip_links
+            if route.link in skip_links
             and any(is_within_frame(point, box) for point in sample_curve(route.points) for box in boxes)
         ]
 
@@ -306,18 +316,18 @@ class RowLayout:
             return False
         return u0 < high - 1 and u1 > low + 1
 
-    def choose_side(self, link: Link, u0: float, u1: float) -> int:
+    def choose_side(self, link: Link, u0: float, u1: float, pieces: Sequence[FlowPiece]) -> int:
         """Return the side of the flow where a skip link passes: -1 or 1, the one with less in the way.
 
         If both are equal: above the flow for LR, right of it for TB.
         """
-        blocked = {side: self.count_blockers(link, u0, u1, side) for side in (-1, 1)}
+        blocked = {side: self.count_blockers(link, u0, u1, side, pieces) for side in (-1, 1)}
         if not self.is_horizontal:
             return 1 if blocked[1] <= blocked[-1] else -1
         return -1 if blocked[-1] <= blocked[1] else 1
 
-    def count_blockers(self, link: Link, u0: float, u1: float, side: int) -> int:
-        """Return a penalty for what the two ends of a skip link would cross on one side: boxes, junctions and links."""
+    def count_blockers(self, link: Link, u0: float, u1: float, side: int, pieces: Sequence[FlowPiece]) -> int:
+        """Return a penalty for what the ends of a skip link would cross on one side: boxes, junctions, pieces of links."""
         count = 0
         _, v0 = self.flow_point(self.start_point(link))
         _, v1 = self.flow_point(self.box_centre(link.head))
@@ -330,13 +340,13 @@ class RowLayout:
         for point in self.dots:
             u, v = self.flow_point(point)
             count += 3 * (abs(u - u0) < 3 and side * (v - v0) > 3)
-        for route in self.routes:
-            flow = [self.flow_point(point) for point in sample_curve(route.points)]
-            for (ua, va), (ub, vb) in pairwise(flow):
-                for u, v in ends:
-                    if min(ua, ub) < u <= max(ua, ub) and side * ((va + vb) / 2 - v) > 4:
-                        count += 2
+        for u, v in ends:
+            count += 2 * sum(low < u <= high and side * (middle - v) > 4 for low, high, middle in pieces)
         return count
+
+    def flow_pieces(self, route: LinkRoute) -> list[FlowPiece]:
+        flow = [self.flow_point(point) for point in sample_curve(route.points)]
+        return [(min(ua, ub), max(ua, ub), (va + vb) / 2) for (ua, va), (ub, vb) in pairwise(flow)]
 
     def shift_by(self, dx: float, dy: float) -> None:
         shift_contents(self, dx, dy)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import groupby, islice
 
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import Box, Link, Panel
 
 MAX_BOXES = 150  # of one panel
 SUMMARY_BOXES = 60  # about how many boxes a shortened panel has
+MAX_SEPARATE_BOXES = 400  # of a panel with boxes that no summary of a run can stand for, side by side
+MAX_LINKS = 600  # of a panel
 MAX_DIFF_BOXES = 14  # of a panel in a diagram of two models; beyond it, unchanged runs are summarized
 MIN_RUN = 3  # boxes that a summary box stands for, at least
 END_FORMS = ("input", "output", "port")
@@ -19,9 +23,20 @@ def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
 
     A longer one is summarized, and a note is appended to `notes`.
     """
-    if len(panel.boxes) <= MAX_BOXES:
+    if len(panel.boxes) <= MAX_BOXES and len(panel.links) <= MAX_LINKS:
         return panel
     size = max(2, -(-len(panel.boxes) // SUMMARY_BOXES))
+    merged = merge_runs(panel, list_chain_runs(panel, size))
+    if len(merged.boxes) > MAX_SEPARATE_BOXES or len(merged.links) > MAX_LINKS:
+        merged = merge_runs(panel, list_even_runs(panel, size))
+    notes.append(
+        f"{panel.title}: {len(panel.boxes)} boxes are drawn as {len(merged.boxes)}; `--open` shows one block"
+    )
+    return replace(merged, opened_panels=())
+
+
+def list_chain_runs(panel: Panel, size: int) -> list[list[Box]]:
+    """Return runs of about so many boxes, between which only one value passes. Inputs and outputs stay alone."""
     runs: list[list[Box]] = [[]]
     for piece in split_chain(panel):
         if any(box.form in END_FORMS for box in piece):
@@ -30,11 +45,17 @@ def limit_boxes(panel: Panel, notes: list[str]) -> Panel:
         runs[-1] += piece
         if len(runs[-1]) >= size:
             runs.append([])
-    merged = merge_runs(panel, runs)
-    notes.append(
-        f"{panel.title}: {len(panel.boxes)} boxes are drawn as {len(merged.boxes)}; `--open` shows one block"
-    )
-    return replace(merged, opened_panels=())
+    return runs
+
+
+def list_even_runs(panel: Panel, size: int) -> list[list[Box]]:
+    """Return runs of so many boxes of one form, inputs and outputs among them, whatever passes between the runs."""
+    heads = {link.head for link in panel.links}
+    runs: list[list[Box]] = []
+    for _, group in groupby(panel.boxes, lambda box: box.form in END_FORMS and (box.form, box.key in heads)):
+        while run := list(islice(group, size)):
+            runs.append(run)
+    return runs
 
 
 def condense_unchanged(panel: Panel) -> Panel:
@@ -80,11 +101,12 @@ def summary_box(run: list[Box]) -> Box:
     """Return the box that stands for several others."""
     steps = tuple(s for box in run for s in box.steps)
     first, last = run[0], run[-1]
+    is_end = first.form in END_FORMS
     return Box(
         "",
-        "card",
-        "block",
-        f"{len(steps)} steps",
+        first.form if is_end else "card",
+        first.kind if is_end else "block",
+        f"{len(run)} {first.form}s" if is_end else f"{len(steps)} steps",
         detail=f"{display_text(first.name or first.title, 24)} … {display_text(last.name or last.title, 24)}",
         sizes=last.sizes,
         type=last.type,
@@ -103,11 +125,12 @@ def split_chain(panel: Panel) -> list[list[Box]]:
         reach[order[link.tail]] = max(reach[order[link.tail]], order[link.head])
     pieces: list[list[Box]] = []
     current: list[Box] = []
-    crossing: list[int] = []  # boxes so far whose value a later box reads
+    ends = Counter(last for i, last in enumerate(reach) if last > i)
+    crossing = 0  # boxes so far whose value a later box reads
     for i, box in enumerate(panel.boxes):
         current.append(box)
-        crossing = [j for j in [*crossing, i] if reach[j] > i]
-        if len(crossing) <= 1:
+        crossing += (reach[i] > i) - ends[i]
+        if crossing <= 1:
             pieces.append(current)
             current = []
     return [*pieces, current] if current else pieces

@@ -258,6 +258,41 @@ def test_five_thousand_steps() -> None:
     assert sum(len(p.boxes) for p in seen(load(text)).panels) < 10
 
 
+def wide_spec(inputs: int, steps: int, outputs: int) -> str:
+    """Return a model with steps side by side, which no run in a chain can stand for."""
+    return (
+        "specbuild: 1\nmodel: Wide\ninputs: {"
+        + ", ".join(f"x{i}: {{C: 8}}" for i in range(inputs))
+        + "}\nsteps:\n"
+        + "".join(f"  - {{linear: {{features: 8}}, from: x{i % inputs}, as: s{i}}}\n" for i in range(steps))
+        + f"outputs: [{', '.join(f's{i}' for i in range(outputs))}]\n"
+    )
+
+
+def dense_spec(steps: int) -> str:
+    """Return a model whose steps read every step before them."""
+    values = ["x", *(f"s{i}" for i in range(steps))]
+    return "specbuild: 1\nmodel: Dense\ninputs: {x: {C: 8}}\nsteps:\n" + "".join(
+        f"  - {{add: [{', '.join(['x', *values[: i + 1]])}], as: s{i}}}\n" for i in range(steps)
+    )
+
+
+@pytest.mark.parametrize("text", [wide_spec(900, 900, 900), dense_spec(60)], ids=["wide", "dense"])
+def test_boxes_side_by_side_are_summed_up(text: str) -> None:
+    """Inputs, steps and outputs each become boxes of their own, every step is in one of them, and no link is lost."""
+    [panel] = seen(model := load(text)).panels
+    assert len(panel.boxes) <= 70 and len(panel.links) <= 600
+    steps = [step for box in panel.boxes for step in box.steps]
+    assert sorted(steps) == sorted(node.name for node in model.graph.nodes)
+    order = {box.key: i for i, box in enumerate(panel.boxes)}
+    assert all(order[link.tail] < order[link.head] for link in panel.links)
+    bodies = {box.key for box in panel.boxes if box.form == "card"}
+    ends = [box for box in panel.boxes if box.form != "card"]
+    assert {box.form for box in ends} == {"input", "output"}
+    assert all(box.title.split()[-1] == f"{box.form}s" for box in ends if len(ends) > 2)
+    assert bodies <= {link.head for link in panel.links} & {link.tail for link in panel.links}
+
+
 def test_the_work_grows_with_the_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     names, asked = StepScope.local_name, []
     monkeypatch.setattr(StepScope, "local_name", lambda scope, node: asked.append(1) or names(scope, node))
