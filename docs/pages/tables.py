@@ -10,6 +10,7 @@ from specbuild.compiler import free_sizes
 from specbuild.compiler.pipeline import MAX_PARAMETERS
 from specbuild.elaborate import instances, members, nodes, work_budget
 from specbuild.expressions import parser as reading
+from specbuild.expressions import part_meter
 from specbuild.frontend import tensor_file
 from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.edits import EDIT_VERBS, MAX_EDITS
@@ -73,6 +74,11 @@ def limits() -> str:
             "a model",
             f"{nodes.MAX_STEPS:,} steps once everything is written out, {work_budget.MAX_BLOCKS:,} different blocks, "
             f"blocks {instances.MAX_DEPTH} deep",
+        ),
+        (
+            "all expressions",
+            f"{part_meter.MAX_PARTS:,} names, numbers, operators and calls, counted whenever they are evaluated, "
+            f"new ones {part_meter.PARTS_OF_NEW} times",
         ),
         (
             "sizes that can be any",

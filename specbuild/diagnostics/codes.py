@@ -274,6 +274,7 @@ CODES: dict[str, Explanation] = {
         "A `repeat` is at most 10,000, and a model has at most 10,000 steps in all its blocks and "
         "repeats. Repeats that make fewer steps may not visit more. A model uses at most 1,000 different blocks. "
         "A size that can be any is tried at three other sizes, and all these models together have at most 10,000 steps. "
+        "All expressions that are evaluated have at most 200,000 parts, where new ones count three times. "
         "An op has at most 100 inputs. In one block, edits may change steps at most 1,000 times.",
     ),
     "SB503": Explanation(

@@ -25,7 +25,7 @@ from specbuild.elaborate.values import (
     variant_arguments,
 )
 from specbuild.elaborate.work_budget import WorkBudget
-from specbuild.expressions import InputList, OptionalInput, concrete, symbolic
+from specbuild.expressions import InputList, OptionalInput, concrete, count_evaluations, symbolic
 from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef, RawArgument, Spec, StepDef
 from specbuild.frontend.edits import EditDef
@@ -86,6 +86,7 @@ class BlockInstances:
         self.edits_by_model: dict[SourceAddress, tuple[EditDef, ...]] = {}
         self.active_edits: Collection[EditDef] | None = None  # the edits to apply; None: all
 
+    @count_evaluations()
     def build_model(
         self,
         spec: Spec,
@@ -224,6 +225,7 @@ class BlockInstances:
                 self.open_blocks.pop()
         return self.by_key[key]
 
+    @count_evaluations()
     def rebuild_instance(
         self,
         definition: BlockDef,

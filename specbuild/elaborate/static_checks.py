@@ -18,7 +18,7 @@ from specbuild.elaborate.model_alias import aliased_model
 from specbuild.elaborate.step_entries import step_label
 from specbuild.elaborate.step_inputs import move_inputs
 from specbuild.elaborate.values import scalar_kind, unknown_parameter_error
-from specbuild.expressions import ExpressionError, parse_expression
+from specbuild.expressions import ExpressionError, PartMeter, parse_expression
 from specbuild.expressions.errors import unknown_name_error
 from specbuild.frontend.document import STRUCTURES, BlockDef, ParamDef, Spec, StepDef
 from specbuild.frontend.resolver import SpecFiles
@@ -40,8 +40,9 @@ def check_definitions(spec: Spec, files: SpecFiles) -> list[SpecError]:
             files.import_block(spec, name)
         except SpecError as error:
             errors.append(error)
+    meter = PartMeter()
     for definition in (*([spec.model] if spec.model else []), *spec.blocks.values()):
-        checker = DefinitionChecker(definition, files)
+        checker = DefinitionChecker(definition, files, meter)
         checker.check()
         errors += checker.errors
     return errors
@@ -50,8 +51,8 @@ def check_definitions(spec: Spec, files: SpecFiles) -> list[SpecError]:
 class DefinitionChecker:
     """Collects the errors of one definition."""
 
-    def __init__(self, definition: BlockDef, files: SpecFiles):
-        self.definition, self.files = definition, files
+    def __init__(self, definition: BlockDef, files: SpecFiles, meter: PartMeter):
+        self.definition, self.files, self.meter = definition, files, meter
         self.errors: list[SpecError] = []
         self.steps = list(walk_steps(definition.steps))
         self.step_names = {step.name or step_label(step) for step in self.steps}
@@ -187,12 +188,15 @@ class DefinitionChecker:
             nonlocal has_expressions
             has_expressions = True
             expression = parse_expression(text)
+            self.meter.count_parts(expression)
             for name in expression.names:
                 if name not in self.names and not self.is_step(name):
                     raise unknown_name_error(name, self.names, f"{name}." not in text)
             return 1
 
-        if isinstance(kind, TableFormula):  # its names can be axes of the table
+        if (
+            isinstance(kind, TableFormula) or self.meter.is_spent
+        ):  # names in a formula can be axes of the table
             return
         try:
             kind.read_value(raw, check_part)
@@ -211,11 +215,15 @@ class DefinitionChecker:
             self.check_expression(raw, at)
 
     def check_expression(self, text: str, at: SourceAddress) -> None:
+        if self.meter.is_spent:
+            return
         try:
-            names = parse_expression(text).names
+            expression = parse_expression(text)
+            self.meter.count_parts(expression)
         except ExpressionError as error:
             self.errors.append(at.error(error.code, error.message, error.hint))
             return
+        names = expression.names
         unknown = next((name for name in names if name not in self.names and not self.is_step(name)), None)
         if unknown is not None:
             e = unknown_name_error(unknown, self.names, f"{unknown}." not in text)

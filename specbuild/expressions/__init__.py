@@ -20,6 +20,7 @@ from specbuild.expressions.expression_tree import (
 )
 from specbuild.expressions.input_values import InputList, OptionalInput
 from specbuild.expressions.parser import FUNCTIONS, INFINITY, TABLE_FUNCTIONS, parse_tree
+from specbuild.expressions.part_meter import PartMeter, count_evaluations
 from specbuild.expressions.symbolic_evaluation import (
     bind_name,
     evaluate_expression,
@@ -49,11 +50,13 @@ __all__ = [
     "ExpressionError",
     "InputList",
     "OptionalInput",
+    "PartMeter",
     "SymFloat",
     "SymInt",
     "Value",
     "bind_name",
     "concrete",
+    "count_evaluations",
     "evaluate_expression",
     "expression_of",
     "expression_text",

@@ -44,6 +44,11 @@ class Expression:
         return tuple(_find_leaves(self.tree))
 
     @cached_property
+    def part_count(self) -> int:
+        """How many names, numbers, operators and calls it has."""
+        return sum(1 for _ in _walk_nodes(self.tree))
+
+    @cached_property
     def items(self) -> tuple[Expression, ...] | None:
         """The items if the expression is a list; otherwise None."""
         return tuple(map(from_tree, self.tree.elts)) if isinstance(self.tree, ast.List) else None

@@ -24,7 +24,8 @@ def replace_leaves(expression: Expression, leaves: tuple[Expression, ...]) -> Ex
 
     Returns None if the result is too long or too deep, or has only literals.
     """
-    if sum(len(leaf.text) for leaf in leaves) > MAX_EXPRESSION_CHARACTERS:
+    separators = len(leaves) - 1
+    if sum(len(leaf.text) for leaf in leaves) + separators > MAX_EXPRESSION_CHARACTERS:
         return None
     replaced = from_tree(_split_signs(_insert_leaves(expression.tree, iter(leaves))))
     if len(replaced.text) > MAX_EXPRESSION_CHARACTERS or not replaced.leaves:

@@ -15,6 +15,7 @@ from specbuild.expressions.evaluator import Env, EnvWithLets, Value, evaluate_tr
 from specbuild.expressions.expression_tree import Expression, parse_expression
 from specbuild.expressions.input_values import InputList
 from specbuild.expressions.parser import MAX_DEPTH
+from specbuild.expressions.part_meter import count_evaluation
 from specbuild.expressions.rewriting import replace_leaves, replace_lengths, replace_name
 from specbuild.expressions.simplify import simplify_whole_number
 from specbuild.expressions.symbolic_numbers import concrete, expression_of, to_expression, with_expression
@@ -29,15 +30,20 @@ def evaluate_expression(source: Expression | str, env: Env) -> Value:
     """Return the value of an expression; raises ExpressionError.
 
     A number in the result has an expression if one of the numbers that it is computed from has one; the others are
-    literals in it.
+    literals in it. Inside of `count_evaluations`, its parts are counted.
     """
     expression = to_expression(source)
+    count_evaluation(expression)
+    return _evaluate_uncounted(expression, env)
+
+
+def _evaluate_uncounted(expression: Expression, env: Env) -> Value:
     for name in expression.names:
         if name not in env:
             raise unknown_name_error(name, env, f"{name}." not in expression.text)
     given, expression = expression, replace_lengths(expression, env)
     if expression.items is not None:
-        items: list[Value] = [evaluate_expression(item, env) for item in expression.items]
+        items: list[Value] = [_evaluate_uncounted(item, env) for item in expression.items]
         check_list_size(expression, items)
         return items
     value, leaves = evaluate_tree(expression.tree, env), expression.leaves
@@ -89,7 +95,7 @@ def symbolic_formula(text: str, /, **values: Value) -> Any:
     leaves = _leaf_values(expression, values)
     if expression.items is None and not any(map(expression_of, leaves)):
         return evaluate_tree(expression.tree, values)
-    value = evaluate_expression(expression, values)
+    value = _evaluate_uncounted(expression, values)
     if isinstance(value, list) or not any(map(expression_of, leaves)):
         return value
     replacements = [expression_of(leaf) or _number_literal(leaf) for leaf in leaves]

@@ -20,6 +20,10 @@ def tapped_block(count: int) -> str:
     return f"blocks:\n  B: {{steps: [{steps}]}}\nsteps:\n  - B:\n    as: b\noutputs: [{outputs}]\n"
 
 
+def read_names(count: int) -> str:
+    return f"max({', '.join(f'p{i % 10}' for i in range(count))})"
+
+
 def different_blocks(count: int) -> str:
     blocks = "".join(f"  B{i}: {{steps: [linear: {{features: 8}}]}}\n" for i in range(count))
     return f"blocks:\n{blocks}steps:\n" + "".join(f"  - B{i}\n" for i in range(count))
@@ -47,7 +51,23 @@ DONE = {
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
+NUMBERED = f"params: {{{', '.join(f'p{i}: 1' for i in range(10))}}}\n"
 OVER_A_LIMIT = {
+    "conditions": (
+        "SB502",
+        f"{NUMBERED}steps:\n"
+        + "".join(f"  - {{relu: {{}}, when: '{read_names(40)} > {i}'}}\n" for i in range(5_000)),
+    ),
+    "repeated conditions": (
+        "SB502",
+        f"{NUMBERED}steps:\n  - do: [{{relu: {{}}, when: '{read_names(60)} > i'}}]\n    repeat: 4000\n",
+    ),
+    "defaults of a block": (
+        "SB502",
+        f"blocks:\n  B:\n    params: {{n: 1, {', '.join(f'p{i}: n' for i in range(10))}, "
+        f"{', '.join(f'q{i}: {chr(39)}{read_names(60)}{chr(39)}' for i in range(90))}}}\n"
+        "    steps: [linear: {features: n}]\nsteps:\n  - B: {n: i + 1}\n    repeat: 1000\n",
+    ),
     "blocks": ("SB502", different_blocks(1_001)),
     "sums": (
         "SB502",
