@@ -30,6 +30,8 @@ FAMILIES: dict[str, list[str]] = {
     + [f"mobilenetv4_hybrid_{w}" for w in ("medium", "large")],
     "cspnet": ["cspresnet50", "cspresnet50d", "cspresnet50w", "cspresnext50", "cspdarknet53", "darknet53"]
     + [f"cs3darknet_{w}" for w in "smlx"],
+    "nfnet": [f"nfnet_f{n}" for n in range(8)]
+    + ["nfnet_l0", *(f"eca_nfnet_l{n}" for n in range(3)), "nf_resnet50", "nf_resnet101"],
     "mobilevit": ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"],
     "mobilevit_v2": [f"mobilevitv2_{w}" for w in ("050", "075", "100", "125", "150", "175", "200")],
     "dpn": [f"dpn{w}" for w in ("48b", "68", "68b", "92", "98", "131", "107")],
@@ -56,6 +58,9 @@ CASES: list[Case] = [
     ("cspnet", "cspdarknet53", {}, {}),
     ("cspnet", "darknet53", {}, {}),
     ("cspnet", "cs3darknet_s", {}, {}),
+    ("nfnet", "nfnet_l0", {"depths": SHALLOW}, {"depths": SHALLOW}),
+    ("nfnet", "eca_nfnet_l0", {"depths": SHALLOW}, {"depths": SHALLOW}),
+    ("nfnet", "nf_resnet50", {"depths": SHALLOW}, {"depths": SHALLOW}),
     ("mobilevit", "mobilevit_xxs", {}, {}),
     ("mobilevit_v2", "mobilevitv2_050", {}, {}),
     ("dpn", "dpn48b", {"depths": SHALLOW}, {"k_sec": SHALLOW}),

@@ -26,6 +26,8 @@ FAMILIES: dict[str, list[str]] = {
     + [f"beit_large_patch16_{w}" for w in (224, 384, 512)]
     + [f"beitv2_{w}_patch16_224" for w in ("base", "large")],
     "hiera": [f"hiera_{w}_224" for w in ("tiny", "small", "base", "base_plus", "large", "huge")],
+    "efficientformer": [f"efficientformer_l{n}" for n in (1, 3, 7)],
+    "dinov2": [f"vit_{w}_patch14{reg}_dinov2" for w in ("small", "base", "large") for reg in ("", "_reg4")],
     "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
     "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
     "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
@@ -45,8 +47,12 @@ Case = tuple[str, str, Mapping[str, Any], Mapping[str, Any]]
 SHALLOW = [1, 2, 1, 1]
 SMALL = {"height": 48, "width": 80, "depth": 2, "features": 24}
 SMALL_IN_TIMM = {"img_size": (48, 80), "depth": 2, "embed_dim": 24}
+SMALL_OF_14 = {"height": 42, "width": 70, "depth": 2, "features": 24}
+SMALL_OF_14_IN_TIMM = {"img_size": (42, 70), "depth": 2, "embed_dim": 24}
 CASES: list[Case] = [
     ("beit", "beit_base_patch16_224", SMALL, SMALL_IN_TIMM),
+    ("dinov2", "vit_small_patch14_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
+    ("dinov2", "vit_small_patch14_reg4_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
     (
         "hiera",
         "hiera_tiny_224",
@@ -60,6 +66,7 @@ CASES: list[Case] = [
         {"depths": SHALLOW, "embed_dims": (12, 24, 36, 48), "num_heads": (1, 2, 3, 4)},
     ),
     ("edgenext", "edgenext_xx_small", {}, {}),
+    ("efficientformer", "efficientformer_l1", {}, {}),
     ("levit", "levit_128s", {"height": 96, "width": 144}, {"img_size": (96, 144)}),
     ("focalnet", "focalnet_tiny_lrf", {}, {}),
     (
@@ -79,7 +86,13 @@ CASES: list[Case] = [
     ("xcit", "xcit_tiny_12_p8_224", {"depth": 2}, {"depth": 2}),
 ]
 # odd and not square, where the reference takes such sizes
-SIZES = {"levit": (96, 144), "beit": (48, 80), "hiera": (64, 96)}
+SIZES = {
+    "levit": (96, 144),
+    "beit": (48, 80),
+    "hiera": (64, 96),
+    "dinov2": (42, 70),
+    "efficientformer": (195, 217),
+}
 
 
 def compute_positions_in_double(net: torch.nn.Module) -> None:
