@@ -10,7 +10,7 @@ from specbuild.elaborate.edits import apply_edits
 from specbuild.elaborate.foreach import collect_step, read_foreach
 from specbuild.elaborate.members import keep_index, list_member_names, read_length
 from specbuild.elaborate.nodes import MAX_STEPS, NodeBuilder
-from specbuild.elaborate.references import resolve_group_input
+from specbuild.elaborate.references import resolve_group_input, resolve_input
 from specbuild.elaborate.repeats import RunningValues
 from specbuild.elaborate.step_entries import StepEntry
 from specbuild.elaborate.step_inputs import (
@@ -22,6 +22,7 @@ from specbuild.elaborate.step_inputs import (
 from specbuild.elaborate.values import condition_expression, is_condition_true
 from specbuild.expressions import Expression, concrete, symbolic
 from specbuild.frontend.document import StepDef
+from specbuild.frontend.names import is_list_reference
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Group, Ref, collected_path
@@ -84,6 +85,9 @@ class MemberElaborator:
         """Elaborate `foreach`: a member for each item of its lists. All of them see the same value before."""
         if inputs is not None:
             scope.last = inputs[0]
+            step = replace(step, sources=None)
+        elif has_common_source(step):
+            scope.last = resolve_input(scope, step.sources, step.from_at)
             step = replace(step, sources=None)
         if step.when is not None and not is_condition_true(scope, step):
             self.skip_step(scope, step, path, condition_expression(scope, step))
@@ -213,3 +217,10 @@ class MemberElaborator:
             if scope.step_count > MAX_STEPS:
                 message = f"the model has more than {MAX_STEPS:,} steps"
                 raise at.error("SB502", message, "use smaller repeats")
+
+
+def has_common_source(step: StepDef) -> bool:
+    """Return whether all members of a `foreach` read the value that `from` names."""
+    if not isinstance(step.sources, str) or is_list_reference(step.sources):
+        return False
+    return step.sources.partition(".")[0] not in (step.foreach or {})

@@ -160,3 +160,18 @@ def test_a_model_without_one_result_is_refused_at_its_last_step(last: str, line:
     with pytest.raises(SpecError, match=message) as caught:
         build_graph(f"{head}  - {last}\n")
     assert (caught.value.code, caught.value.location and caught.value.location.line) == ("SB202", line)
+
+
+def test_from_of_all_members_is_the_input_of_the_group() -> None:
+    """It passes on where the step is left out, and another takes its place where the step is used again."""
+    convs = "conv: {channels: 3, dilation: d}, foreach: {d: [1, 2]}, collect: {concat: {over: C}}, from: x, as: convs"
+    head = "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, H: 8, W: 8}, y: {C: 4, H: 8, W: 8}}\nsteps:\n"
+    graph = build_graph(
+        f"{head}  - {{relu: , from: y}}\n  - {{{convs}}}\n  - {{reuse: convs, from: y, as: b}}\n"
+    )
+    assert [node.inputs for node in graph.nodes] == [("y",), ("y",), ("convs.0", "convs.1")]
+    graph = build_graph(
+        f"{head}  - {{relu: , from: y}}\n  - {{{convs}, when: false}}\n  - softmax: {{over: C}}\n"
+    )
+    assert [(node.name, node.inputs) for node in graph.nodes][-1] == ("softmax", ("convs",))
+    assert graph.find_node("convs").inputs == ("x",)  # type: ignore[union-attr]
