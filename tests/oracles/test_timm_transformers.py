@@ -5,9 +5,8 @@ timm makes each reference with few layers; where it cannot, the smallest variant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -29,6 +28,11 @@ FAMILIES: dict[str, list[str]] = {
     "efficientformer": [f"efficientformer_l{n}" for n in (1, 3, 7)],
     "dinov2": [f"vit_{w}_patch14{reg}_dinov2" for w in ("small", "base", "large") for reg in ("", "_reg4")],
     "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
+    "eva02": [f"eva02_{w}_patch14_224" for w in ("tiny", "small", "base", "large")]
+    + [
+        f"eva02_{w}"
+        for w in ("tiny_patch14_336", "small_patch14_336", "base_patch14_448", "large_patch14_448")
+    ],
     "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
     "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
     "focalnet": [f"focalnet_{w}_{kind}" for w in ("tiny", "small", "base") for kind in ("srf", "lrf")]
@@ -47,12 +51,14 @@ Case = tuple[str, str, Mapping[str, Any], Mapping[str, Any]]
 SHALLOW = [1, 2, 1, 1]
 SMALL = {"height": 48, "width": 80, "depth": 2, "features": 24}
 SMALL_IN_TIMM = {"img_size": (48, 80), "depth": 2, "embed_dim": 24}
-SMALL_OF_14 = {"height": 42, "width": 70, "depth": 2, "features": 24}
-SMALL_OF_14_IN_TIMM = {"img_size": (42, 70), "depth": 2, "embed_dim": 24}
+SMALL_OF_14 = {"height": 42, "width": 70, "depth": 2, "features": 48}
+SMALL_OF_14_IN_TIMM = {"img_size": (42, 70), "depth": 2, "embed_dim": 48}
 CASES: list[Case] = [
     ("beit", "beit_base_patch16_224", SMALL, SMALL_IN_TIMM),
     ("dinov2", "vit_small_patch14_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
     ("dinov2", "vit_small_patch14_reg4_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
+    ("eva02", "eva02_tiny_patch14_224", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
+    ("eva02", "eva02_base_patch14_224", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
     (
         "hiera",
         "hiera_tiny_224",
@@ -91,23 +97,28 @@ SIZES = {
     "beit": (48, 80),
     "hiera": (64, 96),
     "dinov2": (42, 70),
+    "eva02": (42, 70),
     "efficientformer": (195, 217),
 }
 
 
-def compute_positions_in_double(net: torch.nn.Module) -> None:
-    """timm asks for single precision in the sines of positions."""
-    for module in net.modules():
-        if type(module).__name__ == "PositionalEncodingFourier":
-            module.forward = compute_in_double(module.forward)
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm asks for single precision in sines of positions: here it gets double."""
+    monkeypatch.setattr(torch, "float32", torch.float64)
 
 
-def compute_in_double(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    def compute(*values: Any) -> torch.Tensor:
-        with mock.patch.object(torch, "float32", torch.float64):
-            return function(*values)
-
-    return compute
+def use_double_rotations(net: torch.nn.Module) -> None:
+    """The table of rotations has single precision; that of the paper takes its place."""
+    rope = getattr(net, "rope", None)
+    if isinstance(rope, torch.nn.Module):
+        bands = 10000 ** -(torch.arange(rope.dim // 4) / (rope.dim // 4))
+        rows, columns = (torch.arange(n) / n * 16 for n in rope.feat_shape)
+        places = torch.cartesian_prod(rows, columns)
+        angles = (places[:, :, None] * bands).flatten(1).repeat_interleave(2, 1)
+        exact = torch.cat([angles.sin(), angles.cos()], 1)
+        assert (rope.pos_embed - exact).abs().max() < 1e-6
+        rope.pos_embed = exact
 
 
 @pytest.mark.parametrize(("file", "variant"), VARIANTS, ids=[variant for _, variant in VARIANTS])
@@ -120,9 +131,9 @@ def test_parameters(file: str, variant: str) -> None:
 
 @pytest.mark.parametrize(("file", "variant", "parameters", "options"), CASES, ids=[c[1] for c in CASES])
 def test_same_outputs(
-    file: str, variant: str, parameters: Mapping[str, Any], options: Mapping[str, Any]
+    file: str, variant: str, parameters: Mapping[str, Any], options: Mapping[str, Any], double: None
 ) -> None:
     theirs = timm.create_model(variant, pretrained=False, num_classes=7, **options)
-    compute_positions_in_double(theirs)
+    use_double_rotations(theirs)
     spec = load(BACKBONES / f"{file}.yaml", variant, classes=7, **parameters)
     assert carry_and_compare(spec, theirs, "timm", images(*SIZES.get(file, (97, 131)))) < TOLERANCE
