@@ -282,7 +282,10 @@ def distinguishing_suffixes(group: list[LoweredBlock], instances: list[LoweredBl
     shared = set.intersection(*(set(lowered.outputs) for lowered in instances))
     own = [name for name in group[0].outputs if name and name not in shared]
     own += [name for name in group[0].inputs if any(name not in lowered.inputs for lowered in instances)]
-    return [f"With{to_camel_case(own[0])}"] if len(own) == 1 else []
+    if len(own) != 1:
+        return []
+    name = own[0].replace(".", "_")  # a tap is named by its path
+    return [f"With{to_camel_case(name)}"]
 
 
 def distinguishing_edits(group: list[LoweredBlock], instances: list[LoweredBlock]) -> list[EditDef]:

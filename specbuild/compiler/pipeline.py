@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -65,7 +66,9 @@ def open_spec(
 def import_root(file: Path) -> Path:
     """Return the default root for the imports of a file: the folder of its project, or else its own."""
     folder = resolve_path(file).parent
-    projects = (parent for parent in (folder, *folder.parents) if any((parent / m).exists() for m in MARKS))
+    projects = (
+        parent for parent in (folder, *folder.parents) if any(os.path.exists(parent / m) for m in MARKS)
+    )
     return next(projects, folder)
 
 

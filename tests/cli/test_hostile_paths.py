@@ -113,6 +113,22 @@ def test_folder_that_may_not_be_entered(
     assert capfd.readouterr().err == "error[SB702]: cannot use `closed/net.yaml`: Permission denied\n"
 
 
+def test_spec_in_a_closed_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the spec, and not the file of a project that is looked for beside it."""
+    (tmp_path / "net.yaml").write_text(SPEC)
+    look = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.name in ("pyproject.toml", ".git"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert main(["check", str(tmp_path / "net.yaml")]) == 0, capfd.readouterr().err
+
+
 def test_depth_of_many_digits(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["draw", "net.yaml", "--depth", "1" * 5000]) == 2
     assert "is neither a number from 1 to 99 nor all" in " ".join(

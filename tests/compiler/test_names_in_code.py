@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+import specbuild
 from specbuild.backends.keras.reserved import RESERVED_NAMES as KERAS_NAMES
 from specbuild.backends.registry import load_backend
 from specbuild.backends.torch.reserved import MEMBER_ATTRIBUTES
@@ -386,3 +387,18 @@ def test_no_keyword_is_an_alias() -> None:
         assert not aliases & names
         assert not any(map(keyword.iskeyword, aliases))
         assert {read_alias(alias, names) for alias in aliases} == {*names, *(f"{n}_" for n in names)}
+
+
+@pytest.mark.parametrize(("backend", "base"), [("torch", "nn.Module"), ("keras", "layers.Layer")])
+def test_classes_with_different_taps_have_names(backend: str, base: str) -> None:
+    """A tap is named by its path, such as `a.a`, which is no name in Python."""
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8}}\nblocks:\n"
+        "  A: {steps: [{linear: {features: 8}, as: a}, {linear: {features: 8}, as: b}]}\n"
+        "  B: {steps: [{A: {}, as: a}, {A: {}, as: b}]}\n"
+        "  D: {steps: [{B: {}, as: a}, {B: {}, as: b}]}\n"
+        "steps: [{D: {}, as: c}]\noutputs: [c.a.a.a, c.b.b.a, c]\n"
+    )
+    code = specbuild.compile(text, backend)
+    classes = re.findall(rf"^class (\w+)\({re.escape(base)}\)", code, re.MULTILINE)
+    assert {"AWithA", "A", "BWithAA", "BWithBA", "D"} <= set(classes)
