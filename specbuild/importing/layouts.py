@@ -55,6 +55,18 @@ def rename_axes(low: Lowerer, value: NamedValue, names: dict[str, str]) -> Named
     return low.emit("rename", [value], {"axes": dict(names)}, sizes=axes, dims=dims)
 
 
+def drop_axes(low: Lowerer, value: NamedValue, axes: Dim) -> NamedValue:
+    """Take away axes of size 1 that have no name: from a weight itself, too."""
+    step = value.source.step
+    if isinstance(step, Step) and step.op == "weight":
+        gone = {low.names.resolve(a) for a in axes}
+        kept = {a: n for a, n in step.attributes["axes"].items() if low.names.resolve(a) not in gone}
+        step.attributes["axes"], step.axes = kept, dict(kept)
+    sizes = {a: n for a, n in value.axes.items() if a not in axes}
+    dims = tuple(tuple(a for a in dim if a not in axes) for dim in value.dims)
+    return NamedValue(value.source, sizes, dims, value.dtype)
+
+
 # -------------------------------------------------------------------------------------------------- merging
 
 
@@ -65,6 +77,8 @@ def merge_dim(low: Lowerer, value: NamedValue, dim: int) -> NamedValue:
     if len(large) <= 1 and INSIDE.get(axes[0]) != axes[-1]:
         kept = large or ["C" if "C" in axes else axes[0]]
         gone = [a for a in axes if a not in kept]
+        if all(map(low.is_free, gone)):
+            return drop_axes(low, value, tuple(gone))
         sizes = {a: n for a, n in value.axes.items() if a not in gone}
         dims = [tuple(kept) if i == dim else d for i, d in enumerate(value.dims)]
         return low.emit("squeeze", [value], {"over": gone}, sizes=sizes, dims=dims)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.axis_names import number_name
-from specbuild.importing.layouts import rename_axes, require_axis, split_axis
+from specbuild.importing.layouts import drop_axes, rename_axes, require_axis, split_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import BATCH, Dim, NamedValue, Step, Unsupported
 from specbuild.importing.trace import ValueRef
@@ -90,18 +90,6 @@ def meet_single(low: Lowerer, first: NamedValue, second: NamedValue, index: int,
     return first, second
 
 
-def drop_axes(low: Lowerer, value: NamedValue, axes: Dim) -> NamedValue:
-    """Take away axes of size 1 that have no name: from a weight itself, too."""
-    step = value.source.step
-    if isinstance(step, Step) and step.op == "weight":
-        gone = {low.names.resolve(a) for a in axes}
-        kept = {a: n for a, n in step.attributes["axes"].items() if low.names.resolve(a) not in gone}
-        step.attributes["axes"], step.axes = kept, dict(kept)
-    sizes = {a: n for a, n in value.axes.items() if a not in axes}
-    dims = tuple(tuple(a for a in dim if a not in axes) for dim in value.dims)
-    return NamedValue(value.source, sizes, dims, value.dtype)
-
-
 def meet_split(low: Lowerer, first: NamedValue, second: NamedValue, index: int) -> Pair:
     """Split the axis of one value where the other has several."""
     values = [first, second]
@@ -167,9 +155,13 @@ def combine_number(low: Lowerer, op: str, value: NamedValue, number: float, is_s
 
 
 def concat_values(low: Lowerer, arguments: Sequence[Any], dim: int) -> NamedValue:
-    """Join values along a dimension."""
+    """Join values along a dimension; those without a position are left out."""
     values = [low.value(x) for x in arguments]
     dim %= len(values[0].dims)
+    arguments = [x for x, value in zip(arguments, values, strict=True) if value.dim_size(dim, low.batch)]
+    if len(arguments) == 1:
+        return low.value(arguments[0])
+    values = [low.value(x) for x in arguments]
     leader = next(
         (i for i, x in enumerate(values) if x.dims[dim] and not any(map(low.is_free, x.dims[dim]))), 0
     )

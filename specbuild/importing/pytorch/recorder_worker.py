@@ -249,7 +249,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         if last in RANDOM:
             raise self.refuse(f"{last}: the model draws random numbers in evaluation mode")
         if last == "__setitem__" and not self.is_constant(refs):
-            raise self.refuse("item assignment", "use torch.cat or torch.where", "SB965")
+            return self.record_assignment(*args)
         self.kept.append((args, kwargs))
         with self.keep_silent():
             result = self.detach_result(function(*args, **kwargs))
@@ -270,6 +270,29 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             refs = [ValueRef(number), ValueRef(self.numbers[part])]
             call = FunctionCall("specbuild.write_part", (*refs, index), {}, (), line=find_source_line())
             self.record(call, refs, whole)
+
+    def record_assignment(self, whole: Any, index: Any, value: Any) -> None:
+        """Record `whole[index] = value` as a call that gives the whole value anew. Raises RefusedJob if no spec can say it."""
+        number = self.numbers.get(whole)
+        is_known = number is not None and self.values[number].origin == "call" and whole not in self.parts
+        encoded = self.encode(index)
+        if not is_known or not isinstance(value, torch.Tensor) or list(list_refs(encoded)):
+            raise self.refuse("item assignment", "use torch.cat or torch.where", "SB965")
+        refs = [ValueRef(self.find_number(whole)), ValueRef(self.find_number(value))]
+        with self.keep_silent():
+            part = whole[index]
+            is_itself = part.data_ptr() == value.data_ptr()  # `x[1:] += y` has changed it already
+            if part.shape != value.shape:
+                raise self.refuse(
+                    "item assignment of a value that is repeated", "use torch.cat or torch.where", "SB965"
+                )
+            whole[index] = value
+        if is_itself:
+            self.versions[whole] = whole._version
+            return
+        call = FunctionCall("specbuild.write_part", (*refs, encoded), {}, (), line=find_source_line())
+        self.kept.append(value)
+        self.record(call, refs, whole)
 
     def read_property(self, function: Any, args: Any) -> Any:
         """Record `x.T` and `x.mT`; other properties of tensors compute nothing."""

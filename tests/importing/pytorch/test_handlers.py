@@ -28,6 +28,18 @@ class Wrapped(nn.Module):
         return self.function(x) * self.scale
 
 
+def assign_part(x: Tensor) -> Tensor:
+    y = x * 3
+    y[:, :, 1:, :-2] = y[:, :, 1:, :-2].tanh() + 1
+    return y * 2
+
+
+def add_to_part(x: Tensor) -> Tensor:
+    y = x * 3
+    y[..., 1:, 2:5] += x.mean((2, 3), keepdim=True)
+    return y * 2
+
+
 # What is imported: layers by their constructor, functions by what they do; with the shape of the input.
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "nn.Conv1d": (lambda: nn.Conv1d(6, 4, 3, 2, 1), (6, 12)),
@@ -152,6 +164,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "expand": (lambda x: x.mean(1, keepdim=True).expand(-1, 6, -1, -1) * x, MAP),
     "expand_as": (lambda x: x.mean(1, keepdim=True).expand_as(x) + x, MAP),
     "cat": (lambda x: torch.cat([x, x.relu()], 1), MAP),
+    "cat_with_nothing": (lambda x: torch.cat([x[:, :, :0], x.relu(), x[:, :, 8:], x[:, :, :1]], 2), MAP),
+    "cat_of_one": (lambda x: torch.cat([x[:, :0], x.relu()], 1), MAP),
+    "assign_part": (assign_part, MAP),
+    "add_to_part": (add_to_part, MAP),
     "stack": (lambda x: torch.stack([x, x.relu()], 1).mean(1), MAP),
     "chunk": (lambda x: x.chunk(2, 1)[0] * x.chunk(2, 1)[1].sigmoid(), MAP),
     "split": (lambda x: x.split([2, 4], 1)[1].relu(), MAP),

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.handler_table import per_axis
-from specbuild.importing.layouts import flatten_dims, require_axis, reshape_value
+from specbuild.importing.layouts import drop_axes, flatten_dims, require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import concat_values, drop_axes, meet_values, stack_values
+from specbuild.importing.meeting import concat_values, meet_values, stack_values
 from specbuild.importing.named_values import BATCH, NamedValue, Unsupported, ValueSource
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.slicing import default_part_names
@@ -121,8 +121,8 @@ def lower_squeeze(low: Lowerer, input: Any, dim: Any = None) -> NamedValue:
     gone_dims = [d for d in wanted if BATCH not in value.dims[d] and value.dim_size(d, low.batch) == 1]
     gone = [axis for d in gone_dims for axis in value.dims[d]]
     dims = [d for i, d in enumerate(value.dims) if i not in gone_dims]
-    if not gone:
-        return value.with_dims(dims)
+    if all(map(low.is_free, gone)):
+        return drop_axes(low, value.with_dims(dims), tuple(gone))
     sizes = {a: n for a, n in value.axes.items() if a not in gone}
     return low.emit("squeeze", [value], {"over": gone}, sizes=sizes, dims=dims)
 
