@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 class PlaceholderNames:
@@ -12,6 +12,18 @@ class PlaceholderNames:
         self.count = 0
         self.known: dict[str, str] = {}
         self.parts: dict[str, list[tuple[str, int]]] = {}
+        self.values: list[list[str]] = []  # the axes of each value that had a placeholder
+
+    def new_axes(self, count: int) -> list[str]:
+        """Return placeholders for the axes of one value, which get different names."""
+        axes = [self.new_placeholder() for _ in range(count)]
+        self.note_value(axes)
+        return axes
+
+    def note_value(self, axes: Iterable[str]) -> None:
+        """Remember that a value has these axes, if one of them has no name yet."""
+        if any(map(self.is_free, noted := list(axes))):
+            self.values.append(noted)
 
     def new_placeholder(self) -> str:
         self.count += 1
@@ -24,6 +36,17 @@ class PlaceholderNames:
 
     def is_free(self, axis: str) -> bool:
         return self.resolve(axis).startswith("?")
+
+    def can_bind(self, axis: str, other: str) -> bool:
+        """Return whether `axis` is still unnamed, and no value has both it and `other`."""
+        axis, other = self.resolve(axis), self.resolve(other)
+        if not axis.startswith("?"):
+            return False
+        for value in self.values:
+            names = {part for a in value for part in self.expand(a, 1)}
+            if axis in names and other in names:
+                return False
+        return True
 
     def bind(self, axis: str, other: str) -> None:
         """Make `axis` another name of `other`."""

@@ -254,7 +254,7 @@ def find_orders(reader: ModelReader, model: Model, outputs: Sequence[NamedValue]
 
 def map_names(reader: ModelReader, plans: Plans, model: Model, trace: Trace) -> KeyMap:
     locations: list[WeightLocation] = model.compile_for(reader.backend_name).weights
-    return build_key_map(plans, locations, trace.weights, trace.tied, reader.naming)
+    return build_key_map(plans, locations, trace.weights, reader.naming)
 
 
 def vary_model(

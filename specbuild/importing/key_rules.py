@@ -70,17 +70,17 @@ def build_key_map(
     plans: Plans,
     locations: Sequence[WeightLocation],
     shapes: Mapping[str, tuple[int, ...]],
-    tied: Mapping[str, str],
     naming: str,
 ) -> KeyMap:
     """Return where the tensors with these published shapes go in the compiled model. Raises ValueError for one that is nowhere."""
     own_names: dict[tuple[str, str], WeightLocation] = {}
     for location in locations:
         own_names[location.path.rpartition(".")[0], location.storage.name] = location
+    compiled = {path for path, _ in own_names}
     carried: dict[tuple[str, int], CarriedWeight] = {}
     for path, slot, published in list_carried(plans, plans.plans[-1].instances[0], ""):
-        if published.name not in shapes:
-            continue
+        if published.name not in shapes or path not in compiled:
+            continue  # no output needs the step
         carried[published.name, published.part] = carry_weight(path, slot, published, own_names, shapes)
     mapped = {name for name, _ in carried}
     ignored = [name for name in shapes if name not in mapped]

@@ -40,7 +40,7 @@ def require_axis(
     [axis] = axes
     if wanted is None or axis == wanted:
         return value, axis
-    if low.is_free(axis) and wanted not in value.axes:
+    if wanted not in value.axes and low.names.can_bind(axis, wanted):
         low.names.bind(axis, wanted)
         return low.resolve(value), wanted
     renames = {axis: wanted}

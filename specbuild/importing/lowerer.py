@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from specbuild.importing.axis_names import PlaceholderNames, number_name
 from specbuild.importing.named_values import BATCH, Dim, NamedValue, Published, Step, Unsupported, ValueSource
-from specbuild.importing.trace import ModuleCall, Trace, ValueRef, list_refs, walk_calls
+from specbuild.importing.trace import FunctionCall, ModuleCall, Trace, ValueRef, list_refs, walk_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,16 @@ def find_used_values(trace: Trace) -> set[int]:
         given = [call.arguments, call.keywords, *([call.result] if isinstance(call, ModuleCall) else [])]
         used |= {ref.number for ref in list_refs(given)}
     return used
+
+
+def find_shared_kernels(trace: Trace) -> set[str]:
+    """Return the first names of the weights that layers of several kinds use, such as an embedding and a linear layer."""
+    users: dict[str, set[str]] = {}
+    for call in walk_calls(trace.root):
+        if isinstance(call, FunctionCall) and call.path:
+            for name in call.settings.get("weights", {}).values():
+                users.setdefault(trace.tied.get(name, name), set()).add(call.function)
+    return {name for name, functions in users.items() if len(functions) > 1}
 
 
 class Lowerer:
@@ -42,6 +52,7 @@ class Lowerer:
         self.origins: dict[str, tuple[str, int]] = {}  # of an axis that was split off another one
         self.is_repeated = False  # inside a module that was called before
         self.drops_paths = False  # whether any path is dropped in training
+        self.shared_kernels = find_shared_kernels(trace)
 
     # ---------------------------------------------------------------------------------------- blocks
 
@@ -91,9 +102,26 @@ class Lowerer:
                 raise Unsupported("a value reaches this module by another way than its arguments")
         return self.resolve(self.values[argument.number])
 
+    def find_shared_kernel(self, name: str) -> NamedValue | None:
+        """Return the weight as a value of its own if layers of several kinds use it; else None."""
+        first = self.trace.tied.get(name, name)
+        if first not in self.shared_kernels:
+            return None
+        number = next(i for i, value in enumerate(self.trace.values) if value.name == first)
+        is_new = number not in self.values
+        kernel = self.value(ValueRef(number))
+        if is_new and isinstance(
+            kernel.source.step, Step
+        ):  # the layer has no other weight: it is called like it
+            kernel.source.step.name = kernel.source.step.name.removesuffix(".weight")
+        return kernel
+
     def add_weight(self, name: str, shape: Sequence[int], is_trained: bool) -> NamedValue:
         """Add a weight by itself, whose axes get their names later."""
-        axes = {self.names.new_placeholder(): size for size in shape}
+        if not is_trained:  # a buffer that several modules hold has a name in each of them
+            aliases = (alias for alias, first in self.trace.tied.items() if first == name)
+            name = next((alias for alias in aliases if alias.startswith(f"{self.path}.")), name)
+        axes = dict(zip(self.names.new_axes(len(shape)), shape, strict=True))
         attributes = {"axes": dict(axes)} | ({} if is_trained else {"trained": False})
         step = Step(
             "weight", attributes, name=self.relative_path(name), weights={"": Published(name)}, axes=axes
@@ -109,7 +137,8 @@ class Lowerer:
             is_constant = bool((data == first).all())
             data = first if is_constant else data
             kept.append(not is_constant)
-        axes = {self.names.new_placeholder(): n for n, keep in zip(data.shape, kept, strict=True) if keep}
+        sizes = [n for n, keep in zip(data.shape, kept, strict=True) if keep]
+        axes = dict(zip(self.names.new_axes(len(sizes)), sizes, strict=True))
         names = iter(axes)
         dims: tuple[Dim, ...] = tuple((next(names),) if keep else () for keep in kept)
         attributes: dict[str, Any] = {"axes": dict(axes)} | ({} if dtype == "float" else {"dtype": dtype})
@@ -132,9 +161,9 @@ class Lowerer:
         """Add a step, and return its value. A weight that was used before is reused. Raises Unsupported."""
         step.line = self.line
         for published in step.weights.values():
-            whole = Published(
-                self.trace.tied.get(published.name, published.name), published.part, published.parts
-            )
+            is_trained = step.attributes.get("trained", True)  # constants that are equal can be several
+            first_name = self.trace.tied.get(published.name, published.name) if is_trained else published.name
+            whole = Published(first_name, published.part, published.parts)
             first = self.weight_steps.setdefault(whole, step)
             if first is step or self.is_repeated:
                 continue
@@ -166,4 +195,8 @@ class Lowerer:
         is_whole = sizes is not None and dims is not None
         axes = {**({} if is_whole else first.axes), **(sizes or {})}
         step = Step(op, dict(attributes or {}), [x.source for x in inputs], axes=axes, **details)
+        # in a product, axes of the same name are one axis
+        self.names.note_value(
+            {**axes, **{a: n for x in inputs for a, n in x.axes.items()}} if op == "contract" else axes
+        )
         return self.add_step(step, tuple(first.dims if dims is None else dims), dtype or first.dtype)

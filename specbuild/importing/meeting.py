@@ -12,6 +12,7 @@ from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import BATCH, Dim, NamedValue, Step, Unsupported
 from specbuild.importing.trace import ValueRef
 
+ELLIPSIS_LETTERS = "ZYXWVUTS"  # of dimensions that an einsum does not name
 Pair = tuple[NamedValue, NamedValue]
 
 
@@ -61,9 +62,9 @@ def meet_axes(low: Lowerer, first: NamedValue, second: NamedValue, mine: str, yo
         return first, second
     if BATCH in (mine, yours):
         raise Unsupported("the batch meets another axis", code="SB964")
-    if low.is_free(yours) and mine not in second.axes:
+    if mine not in second.axes and low.names.can_bind(yours, mine):
         low.names.bind(yours, mine)
-    elif low.is_free(mine) and yours not in first.axes:
+    elif yours not in first.axes and low.names.can_bind(mine, yours):
         low.names.bind(mine, yours)
     else:
         names = {yours: mine}
@@ -225,7 +226,7 @@ def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> Name
     right, own = require_axis(low, right, -1)
     right, other_inner = require_axis(low, right, -2)
     if inner != other_inner and not low.is_free(other_inner) and other_inner not in left.axes:
-        if low.is_free(inner):
+        if low.names.can_bind(inner, other_inner):
             low.names.bind(inner, other_inner)
         elif own == inner or own in left.axes:
             left = rename_axes(low, left, {inner: other_inner})
@@ -246,7 +247,7 @@ def match_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> dict[st
     """Return new names for the axes of the right factor: the inner axis as on the left, its own apart."""
     names: dict[str, str] = {}
     [inner], [other_inner], [own] = left.dims[-1], right.dims[-2], right.dims[-1]
-    if other_inner != inner and low.is_free(other_inner) and inner not in right.axes:
+    if other_inner != inner and inner not in right.axes and low.names.can_bind(other_inner, inner):
         low.names.bind(other_inner, inner)
     elif other_inner != inner:
         names[other_inner] = inner
@@ -275,7 +276,7 @@ def match_outer(low: Lowerer, left: NamedValue, right: NamedValue, mine: Dim, yo
     for one, other in zip(mine, yours, strict=True):
         if low.axis_size(left, one) != low.axis_size(right, other):
             raise Unsupported("a product that repeats its batch dimensions", code="SB964")
-        if one != other and low.is_free(other):
+        if one != other and low.names.can_bind(other, one):
             low.names.bind(other, one)
         elif one != other:
             names[other] = one
@@ -285,9 +286,10 @@ def match_outer(low: Lowerer, left: NamedValue, right: NamedValue, mine: Dim, yo
 def contract_letters(low: Lowerer, equation: str, arguments: Sequence[Any]) -> NamedValue:
     """Return the result of `torch.einsum` on two values."""
     terms, _, result = equation.replace(" ", "").partition("->")
-    if len(arguments) != 2 or "." in equation or not result:
+    if len(arguments) != 2 or not result:
         raise Unsupported("einsum of other than two values")
     values = [low.value(x) for x in arguments]
+    terms, result = spell_ellipses(terms, result, [len(value.dims) for value in values])
     names: dict[str, str] = {}
     for k, letters in enumerate(terms.split(",")):
         for dim, letter in enumerate(letters):
@@ -298,6 +300,16 @@ def contract_letters(low: Lowerer, equation: str, arguments: Sequence[Any]) -> N
     axes = {a: n for v in values for a, n in v.axes.items() if a not in over}
     dims = [(names[letter],) for letter in result]
     return low.emit("contract", values, {"over": over if len(over) > 1 else over[0]}, sizes=axes, dims=dims)
+
+
+def spell_ellipses(terms: str, result: str, counts: Sequence[int]) -> tuple[str, str]:
+    """Return the terms and the result of an einsum with letters in place of `...`; `counts` are the numbers of dimensions."""
+    spelled, longest = [], ""
+    for term, count in zip(terms.split(","), counts, strict=True):
+        letters = ELLIPSIS_LETTERS[len(ELLIPSIS_LETTERS) - count + len(term.replace("...", "")) :]
+        spelled.append(term.replace("...", letters))
+        longest = max(longest, letters if "..." in term else "", key=len)
+    return ",".join(spelled), result.replace("...", longest)
 
 
 def name_letter(low: Lowerer, value: NamedValue, dim: int, letter: str, names: dict[str, str]) -> NamedValue:
@@ -311,7 +323,7 @@ def name_letter(low: Lowerer, value: NamedValue, dim: int, letter: str, names: d
             wanted = number_name("S" if axis == "T" else f"{axis}2", {*value.axes, *names.values()})
             value, axis = rename_axes(low, value, {axis: wanted}), wanted
         names[letter] = axis
-    elif names[letter] != axis and low.is_free(axis):
+    elif names[letter] != axis and low.names.can_bind(axis, names[letter]):
         low.names.bind(axis, names[letter])
     elif names[letter] != axis:
         renames = {axis: names[letter]}

@@ -76,9 +76,10 @@ class BlockWriter:
 
     def name_distant_rows(self) -> None:
         """Give a name to every row without one that is read from elsewhere than the next row."""
-        taken = {row.path.partition(".")[0] for row in self.rows} | {
-            i.name for i in self.plan.instances[0].inputs
-        }
+        taken = {
+            part for row in self.rows for part in row.path.split(".")
+        }  # a name in a group hides one outside
+        taken |= {entry.name for entry in self.plan.instances[0].inputs}
         reads = [(i, s) for i, row in enumerate(self.rows) for s in row.sources]
         reads += [(-1, s) for s in self.plan.outputs]
         last = len(self.rows) - 1

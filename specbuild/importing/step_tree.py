@@ -37,7 +37,7 @@ def build_tree(
     items = [(name_parts(row, drop_numbers(row.name, varying), plans), i) for i, row in enumerate(rows)]
     builder = TreeBuilder(rows, plans, count, relations, inputs)
     nodes = builder.fold_members(builder.group_items(items), "")
-    number_nodes(rows, nodes, plans)
+    number_nodes(rows, nodes, plans, {part for row in rows for part in row.name.split(".")})
     set_paths(rows, nodes, "")
     return nodes
 
@@ -307,22 +307,23 @@ def name_member(pattern: str, i: int) -> str:
 
 
 def number_nodes(
-    rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans, is_group: bool = False
+    rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans, taken: set[str], is_group: bool = False
 ) -> None:
     """Leave numbers as names only where a step of a group would not have them by its place.
 
-    A step without a name gets one if its place is the number of another step. Where a repeat inside would need
-    another number, the group is numbered by places.
+    A step without a name gets one if its place is the number of another step: one that is not taken anywhere in the
+    block, since a name inside a group hides that of a step outside. Where a repeat inside would need another number,
+    the group is numbered by places.
     """
-    if not is_group or not keep_numbers(rows, nodes, plans):
+    if not is_group or not keep_numbers(rows, nodes, plans, taken):
         for node in nodes:
             node.name = "" if node.name.isdigit() else node.name
     for node in nodes:
         for inner in [node, *node.others]:
-            number_nodes(rows, inner.nodes, plans, True)
+            number_nodes(rows, inner.nodes, plans, taken, True)
 
 
-def keep_numbers(rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans) -> bool:
+def keep_numbers(rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans, names: set[str]) -> bool:
     """Keep the numbers of the steps in a group that their places do not give; return whether that is possible."""
     numbers = [range(int(n.name), int(n.name) + count_places(n)) for n in nodes if n.name.isdigit()]
     taken = {number for span in numbers for number in span}
@@ -338,7 +339,8 @@ def keep_numbers(rows: Sequence[Row], nodes: Sequence[TreeNode], plans: Plans) -
             place = int(name)
         elif not name and not node.is_spliced and place in taken:
             first = rows[next(node.list_rows())]
-            own = name = number_name(label_step(first, plans), [*chosen, *(n.name for n in nodes)])
+            own = name = number_name(label_step(first, plans), names)
+            names.add(name)
         chosen.append("" if name == own and name.isdigit() else name)
         place += count_places(node)
     for node, name in zip(nodes, chosen, strict=True):

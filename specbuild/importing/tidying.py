@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, count
 from typing import Any
 
 from specbuild.importing.axis_names import PlaceholderNames, number_name
@@ -77,10 +78,12 @@ def name_free_axes(step: Step, names: PlaceholderNames) -> None:
     axes = expand_sizes(step.attributes["axes"], names)
     if step.op != "expand":
         axes = {a: n for a, n in axes.items() if n > 1 or not names.is_free(a)}
-    for axis in [a for a in axes if names.is_free(a)]:
+    for axis in axes:
+        if not names.is_free(axis):  # or no longer
+            continue
         taken = {names.resolve(a) for a in (*axes, *expand_sizes(step.axes, names))}
-        wanted = next((n for n in FREE_NAMES if n not in taken), number_name("K", taken))
-        names.bind(axis, wanted)
+        candidates = (name for name in chain(FREE_NAMES, (f"K{i}" for i in count(2))) if name not in taken)
+        names.bind(axis, next(name for name in candidates if names.can_bind(axis, name)))
     step.attributes["axes"] = {names.resolve(a): n for a, n in axes.items()}
 
 

@@ -166,6 +166,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "cat": (lambda x: torch.cat([x, x.relu()], 1), MAP),
     "cat_with_nothing": (lambda x: torch.cat([x[:, :, :0], x.relu(), x[:, :, 8:], x[:, :, :1]], 2), MAP),
     "cat_of_one": (lambda x: torch.cat([x[:, :0], x.relu()], 1), MAP),
+    "einsum_with_dots": (lambda x: torch.einsum("...ij,...kj->...ik", x, x.relu()), MAP),
     "assign_part": (assign_part, MAP),
     "add_to_part": (add_to_part, MAP),
     "stack": (lambda x: torch.stack([x, x.relu()], 1).mean(1), MAP),
