@@ -14,7 +14,7 @@ from specbuild.ops import OPS
 
 # What authors call the sizes of parts of an axis.
 PART_WORDS = {
-    "heads": ("num_heads", "n_heads", "n_head", "nheads", "nhead", "heads"),
+    "heads": ("num_heads", "n_heads", "n_head", "nheads", "nhead", "heads", "h"),
     **dict.fromkeys(("h", "w"), ("window_size",)),
 }
 PLACES = ("D", "H", "W")

@@ -123,9 +123,10 @@ class Lowerer:
             name = next((alias for alias in aliases if alias.startswith(f"{self.path}.")), name)
         axes = dict(zip(self.names.new_axes(len(shape)), shape, strict=True))
         attributes = {"axes": dict(axes)} | ({} if is_trained else {"trained": False})
-        step = Step(
-            "weight", attributes, name=self.relative_path(name), weights={"": Published(name)}, axes=axes
-        )
+        own = self.relative_path(name)
+        if self.path and own == name:  # it belongs to a module around this one
+            own = name.rpartition(".")[2]
+        step = Step("weight", attributes, name=own, weights={"": Published(name)}, axes=axes)
         return self.add_step(step, tuple((axis,) for axis in axes))
 
     def add_table(self, number: int) -> NamedValue:

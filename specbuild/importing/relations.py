@@ -35,7 +35,7 @@ COUNTS = re.compile(
 )
 # Arguments that are no factors of a number of channels: three heads have nothing to do with a width of three times C.
 NO_FACTORS = re.compile(
-    r"kernel|stride|window|shift|padd|dilat|head|depth|layers|blocks|num_|radix|groups|cardinality"
+    r"kernel|stride|window|shift|padd|dilat|head|^h$|depth|layers|blocks|num_|radix|groups|cardinality"
 )
 # Attributes of ops that may be a multiple or a part of the channels, though there is only one sample.
 ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")

@@ -168,14 +168,18 @@ def draw_example(shape: list[int], dtype: str) -> Any:
 def draw_weights(model: Any, seed: int) -> Tensors:
     """Return random values for the trained weights and the statistics, by their published names.
 
-    Tables and counters keep theirs.
+    Tables and counters keep theirs. A tensor with several names has the same values under each.
     """
     random = np.random.default_rng(seed)
     trained = dict(model.named_parameters())
     drawn: Tensors = {}
-    for name, tensor in model.state_dict().items():
+    names: dict[Any, str] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
         shape = tuple(tensor.shape)
-        if name in trained:
+        first = names.setdefault(tensor, name)
+        if first != name:
+            drawn[name] = drawn[first]
+        elif name in trained:
             fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 0
             noise = random.normal(size=shape)
             is_scale = not fan_in and name.endswith("weight")

@@ -34,6 +34,11 @@ def assign_part(x: Tensor) -> Tensor:
     return y * 2
 
 
+def sample_affine(x: Tensor, align_corners: bool = False) -> Tensor:
+    theta = x.mean((2, 3)).view(-1, 2, 3)
+    return F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners), align_corners=align_corners)
+
+
 def add_to_part(x: Tensor) -> Tensor:
     y = x * 3
     y[..., 1:, 2:5] += x.mean((2, 3), keepdim=True)
@@ -53,6 +58,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "nn.GRU": (lambda: First(nn.GRU(6, 4, batch_first=True)), TOKENS),
     "nn.RNN": (lambda: First(nn.RNN(6, 4, 2, "relu", batch_first=True, bidirectional=True)), TOKENS),
     "nn.RMSNorm": (lambda: nn.RMSNorm(6, 1e-5), TOKENS),
+    "weight_norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 4, 3, padding=1)), (6, 12)),
     "nn.Threshold": (lambda: nn.Threshold(0.1, 20.0), FLAT),
     "nn.Unfold": (lambda: nn.Unfold((2, 3), padding=(0, 1), stride=2), MAP),
     "nn.Fold": (lambda: nn.Fold((9, 8), (3, 2), stride=2, padding=(1, 0)), (12, 20)),
@@ -167,6 +173,9 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "cat_with_nothing": (lambda x: torch.cat([x[:, :, :0], x.relu(), x[:, :, 8:], x[:, :, :1]], 2), MAP),
     "cat_of_one": (lambda x: torch.cat([x[:, :0], x.relu()], 1), MAP),
     "einsum_with_dots": (lambda x: torch.einsum("...ij,...kj->...ik", x, x.relu()), MAP),
+    "grid_sample": (lambda x: F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), "nearest", "border", True), MAP),
+    "affine_grid": (sample_affine, MAP),
+    "affine_grid_of_corners": (lambda x: sample_affine(x, True), (6, 5, 9)),
     "assign_part": (assign_part, MAP),
     "add_to_part": (add_to_part, MAP),
     "stack": (lambda x: torch.stack([x, x.relu()], 1).mean(1), MAP),

@@ -11,6 +11,7 @@ from specbuild.importing.pytorch.handlers import (  # noqa: F401  # they registe
     pooling,
     recurrent,
     reduction,
+    sampling,
     selection,
     shape,
 )

@@ -8,8 +8,9 @@ from typing import Any
 from specbuild.importing.handler_table import one_or_list
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
+from specbuild.importing.meeting import combine_values, multiply_matrices
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
+from specbuild.importing.pytorch.handlers.indexing import gather_value
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, ValueRef
 from specbuild.importing.windows import Window, pad_numbers, window_attributes
@@ -161,6 +162,14 @@ def lower_conv_transpose(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue
 
 @lowers("nn.Linear", "nn.NonDynamicallyQuantizableLinear")
 def lower_linear_layer(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
+    held = call.settings["weights"]
+    kernel = low.find_shared_kernel(held["weight"]) if "weight" in held else None
+    if kernel is not None:  # that of an embedding, as in language models
+        product = multiply_matrices(low, low.value(x), kernel.with_dims(kernel.dims[::-1]))
+        if "bias" not in held:
+            return product
+        bias = low.add_weight(held["bias"], [call.settings["out_features"]], True)
+        return combine_values(low, "add", product, bias)
     weights = require_weight(layer_weights(call, *SLOTS))
     return add_linear(low, x, call.settings["out_features"], low.relative_path(call.path), weights)
 
@@ -206,6 +215,11 @@ def require_weight(weights: dict[str, Published]) -> dict[str, Published]:
 def lower_embedding(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     value, s = low.value(x), call.settings
     width = s["embedding_dim"]
+    kernel = low.find_shared_kernel(s["weights"]["weight"]) if "weight" in s["weights"] else None
+    if kernel is not None:  # used by another layer, too
+        kernel, _ = require_axis(low, kernel, 0, "V")
+        kernel, _ = require_axis(low, kernel, 1, "C")
+        return gather_value(low, kernel, [x])
     return low.emit(
         "embedding",
         [value],

@@ -10,6 +10,7 @@ from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
+from specbuild.importing.reducing import reduce_value
 from specbuild.importing.trace import FunctionCall
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -222,3 +223,12 @@ def lower_drop_path(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     if not rate and not low.drops_paths:
         return value
     return low.emit("drop_path", [value], {"rate": round(float(rate), 6)}, name=low.relative_path(call.path))
+
+
+@lowers("weight_norm")
+def lower_weight_norm(low: Lowerer, v: Any, g: Any, dim: int = 0) -> NamedValue:
+    """Lower a kernel `v` with the length `g`, along all dimensions but one (arXiv 1602.07868)."""
+    direction = low.value(v)
+    others = [d for d in range(len(direction.dims)) if d != dim % len(direction.dims)]
+    length = reduce_value(low, "l2_norm", direction, others, True)
+    return combine_values(low, "multiply", direction, combine_values(low, "divide", g, length))

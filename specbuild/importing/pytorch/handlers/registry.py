@@ -19,7 +19,7 @@ def find_handler_name(function: str) -> str:
     name = function.rpartition(".")[2]
     if match := re.fullmatch(r"__i?(\w+?)__", name):
         return match[1]
-    return name.rstrip("_")
+    return name.strip("_")
 
 
 HANDLERS = HandlerTable(find_handler_name, [unite_attention])
