@@ -286,7 +286,8 @@ def write_block(plan: BlockPlan, plans: Plans) -> Iterator[str]:
     if plan.params:
         params = {n: plan.defaults.get(n, param_type(column)) for n, column in plan.params.items()}
         yield f"    params: {write_scalar(params)}"
-    if inputs := describe_inputs(plan.instances):
+    inputs = describe_inputs(plan.instances)
+    if inputs or not plan.instances[0].inputs:
         yield f"    inputs: {write_scalar(inputs)}"
     writer = BlockWriter(plan, plans)
     yield "    steps:"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, count
 from typing import Any
 
-from specbuild.importing.axis_names import PlaceholderNames, number_name
+from specbuild.importing.axis_names import PlaceholderNames
 from specbuild.importing.gathering import gather_members
 from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.joining import absorb_joins, hoist_joins
@@ -68,7 +68,8 @@ def name_gathered_axes(step: Step, names: PlaceholderNames) -> None:
         return
     for axis in [a for a in expand_sizes(step.axes, names) if names.is_free(a)]:
         taken = {names.resolve(a) for a in expand_sizes(step.axes, names)}
-        names.bind(axis, number_name(names.resolve(step.attributes["over"]), taken))
+        over = names.resolve(step.attributes["over"])
+        bind_unused(axis, (over, *FREE_NAMES), taken, names)
 
 
 def name_free_axes(step: Step, names: PlaceholderNames) -> None:
@@ -82,9 +83,14 @@ def name_free_axes(step: Step, names: PlaceholderNames) -> None:
         if not names.is_free(axis):  # or no longer
             continue
         taken = {names.resolve(a) for a in (*axes, *expand_sizes(step.axes, names))}
-        candidates = (name for name in chain(FREE_NAMES, (f"K{i}" for i in count(2))) if name not in taken)
-        names.bind(axis, next(name for name in candidates if names.can_bind(axis, name)))
+        bind_unused(axis, FREE_NAMES, taken, names)
     step.attributes["axes"] = {names.resolve(a): n for a, n in axes.items()}
+
+
+def bind_unused(axis: str, wanted: Iterable[str], taken: Collection[str], names: PlaceholderNames) -> None:
+    """Give an axis the first of these names that nothing beside it has."""
+    candidates = chain(wanted, (f"K{i}" for i in count(2)))
+    names.bind(axis, next(name for name in candidates if name not in taken and names.can_bind(axis, name)))
 
 
 def settle_step(step: Step, names: PlaceholderNames, tables: GivenTables) -> None:
