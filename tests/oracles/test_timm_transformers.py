@@ -27,6 +27,8 @@ FAMILIES: dict[str, list[str]] = {
     "hiera": [f"hiera_{w}_224" for w in ("tiny", "small", "base", "base_plus", "large", "huge")],
     "efficientformer": [f"efficientformer_l{n}" for n in (1, 3, 7)],
     "dinov2": [f"vit_{w}_patch14{reg}_dinov2" for w in ("small", "base", "large") for reg in ("", "_reg4")],
+    "crossvit": [f"crossvit_{w}_240" for w in ("tiny", "small", "base", "9", "15", "18")]
+    + [f"crossvit_{w}_dagger_240" for w in ("9", "15", "18")],
     "davit": [f"davit_{w}" for w in ("tiny", "small", "base", "large", "huge", "giant")],
     "eva02": [f"eva02_{w}_patch14_224" for w in ("tiny", "small", "base", "large")]
     + [
@@ -55,6 +57,8 @@ SMALL_OF_14 = {"height": 42, "width": 70, "depth": 2, "features": 48}
 SMALL_OF_14_IN_TIMM = {"img_size": (42, 70), "depth": 2, "embed_dim": 48}
 CASES: list[Case] = [
     ("beit", "beit_base_patch16_224", SMALL, SMALL_IN_TIMM),
+    ("crossvit", "crossvit_tiny_240", {"height": 120, "width": 240}, {"img_size": (120, 240)}),
+    ("crossvit", "crossvit_9_dagger_240", {"height": 120, "width": 240}, {"img_size": (120, 240)}),
     ("dinov2", "vit_small_patch14_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
     ("dinov2", "vit_small_patch14_reg4_dinov2", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
     ("eva02", "eva02_tiny_patch14_224", SMALL_OF_14, SMALL_OF_14_IN_TIMM),
@@ -93,6 +97,7 @@ CASES: list[Case] = [
 ]
 # odd and not square, where the reference takes such sizes
 SIZES = {
+    "crossvit": (120, 240),
     "levit": (96, 144),
     "beit": (48, 80),
     "hiera": (64, 96),

@@ -37,6 +37,26 @@ BACKBONES: dict[str, tuple[str, tuple[str, str, str, str]]] = {
     "pvt_v2": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
     "resnest": ("{depths: [1, 1, 1, 1]}", ("layer1", "layer2", "layer3", "layer4")),
     "vovnet": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "resnetv2": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "sknet": ("{variant: skresnet18}", ("layer1", "layer2", "layer3", "layer4")),
+    "dla": ("{variant: dla34}", ("level2", "level3", "level4", "level5")),
+    "dpn": (
+        "{depths: [1, 1, 1, 1]}",
+        ("features.conv2_1", "features.conv3_1", "features.conv4_1", "features.conv5_1"),
+    ),
+    "nfnet": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
+    "cspnet": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "mobilenet_v4": ("{}", ("stage1", "stage2", "stage3", "stage4")),
+    "mobilevit": ("{}", ("stages.1", "stages.2", "stages.3", "stages.4")),
+    "mobilevit_v2": ("{}", ("stages.1", "stages.2", "stages.3", "stages.4")),
+    "davit": ("{}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "focalnet": ("{depths: [1, 1, 1, 1]}", ("layers.0", "layers.1", "layers.2", "layers.3")),
+    "twins": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "edgenext": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "hiera": (
+        "{depths: [1, 1, 1, 1], height: 128, width: 128}",
+        ("stage1", "stage2", "stage3", "stage4"),
+    ),
     "swin": ("{depths: [1, 1, 1, 1], height: 128, width: 128}", ("stage1", "stage2", "stage3", "stage4")),
 }
 NECKS = {
