@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from specbuild import load
 from specbuild.parity.compare import ParityCase
@@ -26,6 +26,7 @@ from tests.oracles.library.shelf import (
 from tests.parity_runner import ParityOf
 
 halo_attn = lazy_module("timm.layers.halo_attn")
+mvitv2 = lazy_module("timm.models.mvitv2")
 
 PARAMETERS = {  # as published code has them
     "HaloAttention: {block: 7}": ("{x: {C: 64, H: 14, W: 14}}", 12_688),
@@ -123,7 +124,13 @@ def parity_case(step: str) -> ParityCase:
     return make_parity_case(block_text(step, inputs))
 
 
-@pytest.mark.parametrize("step", [*CASES, "HaloAttention: {heads: 2, block: 2, halo: 1}"])
+OF_TIMM = [
+    "HaloAttention: {heads: 2, block: 2, halo: 1}",
+    "PoolingAttention: {channels: 6, heads: 2, key_stride: 2}",
+]
+
+
+@pytest.mark.parametrize("step", [*CASES, *OF_TIMM])
 def test_parity(step: str, parity_of: ParityOf) -> None:
     check_parity(parity_of(parity_case))
 
@@ -133,6 +140,38 @@ def test_halo_attention_is_timms(block: int, halo: int) -> None:
     theirs = halo_attn.HaloAttn(8, num_heads=2, block_size=block, halo_size=halo, qkv_bias=True)
     ours = f"HaloAttention: {{heads: 2, block: {block}, halo: {halo}, bias: true}}"
     compare_with(theirs, ours, random_tensor(3, 8, 4, 8))
+
+
+NAMES = [(name, f"attn.{name}") for name in ("qkv", "proj", "pool_", "norm_", "rel_pos_")]
+
+
+class OnMaps(nn.Module):
+    """timm's pooling attention reads tokens and the size of their map."""
+
+    def __init__(self, attn: nn.Module) -> None:
+        super().__init__()
+        self.attn = attn
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, size = self.attn(x.flatten(2).transpose(1, 2), list(x.shape[2:]))
+        return y.transpose(1, 2).unflatten(2, tuple(size))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("query", "key"), [(1, 2), (2, 1), (1, 1)])
+def test_pooling_attention_is_timms(query: int, key: int) -> None:
+    theirs = mvitv2.MultiScaleAttention(
+        8,
+        12,
+        (6, 6),
+        num_heads=2,
+        kernel_q=(3, 3),
+        kernel_kv=(3, 3),
+        stride_q=(query, query),
+        stride_kv=(key, key),
+        has_cls_token=False,
+    )
+    ours = f"PoolingAttention: {{channels: 12, heads: 2, query_stride: {query}, key_stride: {key}}}"
+    compare_with(OnMaps(theirs), ours, random_tensor(3, 8, 6, 6), names=NAMES)
 
 
 def test_random_features_estimate_attention() -> None:
