@@ -48,6 +48,7 @@ OPERATOR_SYMBOLS: dict[type[ast.AST], str] = {
     ast.Not: "~",
 }
 BUILTIN_NAMES = {"abs": "abs", "minimum": "min", "maximum": "max"}  # all others are in Python's `math`
+CONSTANT_FUNCTIONS = {"0.0": "zeros", "1.0": "ones"}
 COMPARISON_FUNCTIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -56,6 +57,15 @@ COMPARISON_FUNCTIONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+
+
+def constant_function(value: Expr) -> str | None:
+    """Return the function that fills an array with a number: `zeros` for 0.0; None if there is none for it."""
+    return (
+        CONSTANT_FUNCTIONS.get(repr(value.value))
+        if isinstance(value, Literal) and type(value.value) is float
+        else None
+    )
 
 
 class TableStyle:

@@ -68,8 +68,16 @@ def format_literal(value: int | float | bool | str | None) -> str:
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float) and math.isfinite(value):
-        return _EXPONENT.sub(lambda sign: "e-" if sign[1] == "-" else "e", float.__repr__(value))
+        return _EXPONENT.sub(
+            lambda sign: "e-" if sign[1] == "-" else "e", float.__repr__(shorten_float(value))
+        )
     raise ValueError(f"not a literal: {value!r}")
+
+
+def shorten_float(value: float) -> float:
+    """Return 0.06 for 0.06000000000000001: what a computation adds in the last digits was never meant."""
+    rounded = float(f"{value:.13g}")
+    return rounded if abs(rounded - value) <= 4 * math.ulp(value) else value
 
 
 def format_string(text: str) -> str:

@@ -106,9 +106,26 @@ def read_division(node: ast.BinOp, left: IntegerSum, right: IntegerSum) -> Integ
                 return single_term(
                     ast.BinOp(inner, ast.FloorDiv(), ast.Constant(first * divisor)), is_simpler=True
                 )
+    if (rest := cancel_factor(write_sum(left), ast.unparse(write_sum(right)))) is not None:
+        rest_sum = read_sum(rest)
+        rest_sum.is_simpler = True
+        return rest_sum
     if not (left.is_simpler or right.is_simpler):
         return single_term(node)
     return single_term(ast.BinOp(write_sum(left), ast.FloorDiv(), write_sum(right)), is_simpler=True)
+
+
+def cancel_factor(product: ast.expr, factor: str) -> ast.expr | None:
+    """Return a product without one of its factors: `b` for `a * b` without `a`; None if that is no factor of it."""
+    match product:
+        case ast.BinOp(left, ast.Mult(), right):
+            if ast.unparse(right) == factor:
+                return left
+            if ast.unparse(left) == factor:
+                return right
+            if (rest := cancel_factor(left, factor)) is not None:
+                return ast.BinOp(rest, ast.Mult(), right)
+    return None
 
 
 def write_sum(total: IntegerSum) -> ast.expr:

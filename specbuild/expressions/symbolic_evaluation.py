@@ -177,7 +177,7 @@ def bind_name(value: T, name: str, known: Value) -> T:
     expression = expression_of(value)
     if expression is None or name not in expression.names:
         return value
-    return with_expression(value, replace_name(expression, name, freeze_lists(known)))
+    return with_simplified_expression(value, replace_name(expression, name, freeze_lists(known)))
 
 
 def freeze_lists(value: Value) -> Any:

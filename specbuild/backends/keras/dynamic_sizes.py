@@ -97,7 +97,7 @@ def size_floats(code: Expr, sizes: Set[str]) -> Expr:
     match code:
         case Name(text) if text in sizes:
             return Call(Name("float_size"), (code,))
-        case Call(Name("ops.arange" | "ops.full")):
+        case Call(Name("ops.arange" | "ops.full" | "ops.zeros" | "ops.ones")):
             return code
         case Call(Name("ops.broadcast_to") as function, (value, shape)):
             return Call(function, (size_floats(value, sizes), shape))

@@ -76,6 +76,8 @@ def fill_table(table: ComputedTable, tensor: Name, class_spec: ClassSpec) -> lis
     match value:
         case Call(Name("torch.full"), (_, number)) | Call(Name("torch.tensor"), (Literal() as number,)):
             filled = Call(Attribute(tensor, "fill_"), (number,))
+        case Call(Name("torch.zeros" | "torch.ones" as constant)):
+            filled = Call(Attribute(tensor, "fill_"), (Literal(float(constant == "torch.ones")),))
         case _:
             filled = Call(Attribute(tensor, "copy_"), (value,))
     return [*statements, Do(filled)]

@@ -188,7 +188,13 @@ def place_table(code: Expr, like: Expr, dtype: str | None) -> Expr:
 
     def place(expr: Expr) -> Expr:
         match map_children(expr, place):
-            case Call(Name("torch.arange" | "torch.full" | "torch.tensor") as function, args, keywords):
+            case Call(
+                Name(
+                    "torch.arange" | "torch.full" | "torch.zeros" | "torch.ones" | "torch.tensor"
+                ) as function,
+                args,
+                keywords,
+            ):
                 return Call(function, args, (*keywords, ("device", Attribute(like, "device"))))
             case other:
                 return other

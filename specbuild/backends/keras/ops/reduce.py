@@ -9,11 +9,12 @@ from specbuild.backends.base import inline_result, is_fixed
 from specbuild.backends.indexing import axis_argument, axis_index
 from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.signatures import Signature
+from specbuild.codegen.constructions import Construction
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.ops import reduce as ops
 from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Reduction, Std
-from specbuild.ops.types import TensorType
+from specbuild.ops.types import CHANNEL, TensorType
 
 REDUCTION_FUNCTIONS: dict[type[Reduction], str] = {
     ops.Sum: "ops.sum",
@@ -22,6 +23,9 @@ REDUCTION_FUNCTIONS: dict[type[Reduction], str] = {
     ops.Min: "ops.min",
     ops.Prod: "ops.prod",
     ops.Logsumexp: "ops.logsumexp",
+}
+MEAN_POOL = {
+    n: Signature(f"layers.GlobalAveragePooling{n}D(data_format=None, keepdims=False)") for n in (1, 2, 3)
 }
 NORMALIZE = Signature("ops.normalize(x, axis=-1, order=2, epsilon=None)")
 
@@ -35,7 +39,16 @@ def emit_reduction(op: Reduction, x: Operand, out: TensorType) -> LoweringResult
     x = unfold_axes(x, op.over)
     axis, keepdims = axis_argument(x.layout, op.over), keepdims_argument(op.keep)
     code = call_function(REDUCTION_FUNCTIONS[type(op)], x.expr, axis=axis, **keepdims)
-    return inline_result(code, reduced_layout(x, op.over, op.keep))
+    return inline_result(code, reduced_layout(x, op.over, op.keep), pooling_layer(op, x))
+
+
+def pooling_layer(op: Reduction, x: Operand) -> Construction | None:
+    """Return the layer that computes the mean of all places of a map; None for other reductions."""
+    *places, channel = x.layout.order
+    is_mean = type(op) is ops.Mean and op.keep and x.layout.batched and channel == CHANNEL
+    if not is_mean or {*places} != {*op.over} or len(places) not in MEAN_POOL:
+        return None
+    return MEAN_POOL[len(places)].construct(keepdims=True)
 
 
 @emits(L2Norm)

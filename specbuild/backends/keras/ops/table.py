@@ -7,7 +7,7 @@ from typing import ClassVar
 from specbuild.backends.keras.framework import backend, call_function, emits
 from specbuild.backends.keras.initializers import emit_wrapped_initializer
 from specbuild.backends.signatures import Signature
-from specbuild.backends.tables import TableStyle
+from specbuild.backends.tables import TableStyle, constant_function
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweringResult, Storage
@@ -47,6 +47,8 @@ class KerasTableStyle(TableStyle):
 
     def emit_full(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
         keywords = {} if dtype == "float" else {"dtype": dtype}
+        if (constant := constant_function(value)) is not None:
+            return call_function(f"ops.{constant}", TupleOf(sizes), **keywords)
         return call_function("ops.full", TupleOf(sizes), value, **keywords)
 
     def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:

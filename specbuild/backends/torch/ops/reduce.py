@@ -9,13 +9,15 @@ from specbuild.backends.base import inline_result
 from specbuild.backends.indexing import axis_index
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import call_method, emits
-from specbuild.codegen.constructions import literal_expression
+from specbuild.backends.torch.ops.pool import ADAPTIVE_POOL, RANKS
+from specbuild.codegen.constructions import Construction, literal_expression
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
 from specbuild.ops import reduce as ops
+from specbuild.ops.pool import AdaptiveAvgPool
 from specbuild.ops.reduce import Argmax, Cumsum, DispersionReduction, L2Norm, Normalize, Prod, Reduction
-from specbuild.ops.types import TensorType
+from specbuild.ops.types import CHANNEL, TensorType
 
 REDUCTION_METHODS: dict[type[Reduction], str] = {
     ops.Sum: "sum",
@@ -47,7 +49,16 @@ def emit_reduction(op: Reduction, x: Operand, out: TensorType) -> LoweringResult
         keywords["correction"] = op.correction
     keywords |= keepdim_argument(op.keep)
     code = call_method(x.expr, REDUCTION_METHODS[type(op)], dim_argument(x, op.over), **keywords)
-    return inline_result(code, reduced_layout(x, op.over, op.keep))
+    return inline_result(code, reduced_layout(x, op.over, op.keep), pooling_layer(op, x))
+
+
+def pooling_layer(op: Reduction, x: Operand) -> Construction | None:
+    """Return the layer that computes the mean of all places of a map; None for other reductions."""
+    channel, *places = x.layout.order
+    is_mean = type(op) is ops.Mean and op.keep and x.layout.batched and channel == CHANNEL
+    if not is_mean or {*places} != {*op.over} or len(places) not in RANKS:
+        return None
+    return ADAPTIVE_POOL[AdaptiveAvgPool][len(places)].construct(1)
 
 
 @emits(Prod)

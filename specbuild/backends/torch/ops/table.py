@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from specbuild.backends.tables import TableStyle
+from specbuild.backends.tables import TableStyle, constant_function
 from specbuild.backends.torch.framework import backend, call_method, emits
 from specbuild.backends.torch.lone_numbers import NUMBER
 from specbuild.codegen.constructions import OWN_MEMBER, Construction, ConstructorArgument, literal_expression
@@ -50,6 +50,8 @@ class TorchTableStyle(TableStyle):
     def emit_full(self, sizes: tuple[Expr, ...], value: Expr, dtype: str) -> Expr:
         if not sizes:
             return Call(Name("torch.tensor"), (value,))
+        if (constant := constant_function(value)) is not None:
+            return Call(Name(f"torch.{constant}"), sizes)
         return Call(Name("torch.full"), (TupleOf(sizes), value))
 
     def emit_expand(self, value: Expr, sizes: tuple[Expr, ...]) -> Expr:
