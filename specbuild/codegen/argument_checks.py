@@ -13,22 +13,24 @@ A class is made from the instances of its block in the file. Three sources say w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import Any
 
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.from_expression import expression_code, negate
+from specbuild.codegen.list_lengths import refuse_longer_lists
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merge_code import StructureMismatch
-from specbuild.codegen.merge_instances import InstanceMerger
+from specbuild.codegen.merge_instances import InstanceMerger, bind_names
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.requirements import is_true, join_codes, refused_by, require_minimum
-from specbuild.codegen.tree import Infix, Name, Prefix, TupleOf
+from specbuild.codegen.requirements import is_met, is_true, join_codes, refused_by, require_minimum
+from specbuild.codegen.tree import Infix, Literal, Name, Prefix, TupleOf
 from specbuild.codegen.variation_pool import constant_names
-from specbuild.expressions import Expression
+from specbuild.expressions import Expression, freeze_lists
 from specbuild.ir.graph import block_size_names
 
 MakeMerger = Callable[[Sequence[LoweredBlock]], InstanceMerger]
@@ -115,8 +117,7 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
     limits = ClassLimits([], set())
     constants = constant_names(plain.instances)
     wrong = [c for c in wrong if can_ask_for(plain, c) and not hangs_on_input(plain, c.values)]
-    guards = [*refuse_other_steps(plain, right, wrong), *refuse_small_values(plain, right, wrong)]
-    for guard in guards:
+    for guard in explain_wrong(plain, right, wrong):
         if any(refused_by([guard], c.values) for c in wrong):
             limits.guards.append(guard)
             wrong = [c for c in wrong if not refused_by([guard], c.values)]
@@ -126,13 +127,25 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
         if name in constants:
             limits.numbers.add(name)
         elif any(name in instance_values(lowered.block) for lowered in plain.instances):
-            limits.guards.append(refuse_others(name, plain, right))
+            limits.guards.append(refuse_others(name, plain))
     if not limits.numbers:  # wrong only together, or a block inside them is wrong
         left = [c for c in wrong if not refused_by(limits.guards, c.values)]
         limits.numbers = {
             n for c in left for n in c.changed if n in constants and n in plain.constructor_params
         }
     return limits
+
+
+def explain_wrong(
+    plain: InstanceMerger, right: Sequence[Candidate], wrong: Sequence[Candidate]
+) -> Iterator[Guard]:
+    """Yield guards that tell why values are wrong, the most certain first."""
+    yield from refuse_other_steps(plain, right, wrong)
+    yield from refuse_small_values(plain, right, wrong)
+    yield from refuse_pairs(plain, right, wrong)
+    lists = [(name, c.values[name]) for c in wrong for name in c.changed if len(c.changed) == 1]
+    lists = [(name, value) for name, value in lists if isinstance(value, list | tuple)]
+    yield from refuse_longer_lists(plain, [c.values for c in right], lists)
 
 
 def can_ask_for(plain: InstanceMerger, variation: Candidate) -> bool:
@@ -189,7 +202,27 @@ def refuse_other_steps(
 
 
 def other_step_conditions(plain: InstanceMerger) -> Iterable[Expression]:
-    """Yield the conditions under which a class would have another step, or one fewer."""
+    """Yield the conditions under which a class would have another step, or one fewer.
+
+    A parameter that the constructor has not, and that has one value, is this value in them.
+    """
+    fixed = fixed_params(plain)
+    for condition in dict.fromkeys(chain(step_conditions(plain), group_conditions(plain))):
+        if fixed.keys().isdisjoint(condition.names):
+            yield condition
+        elif (bound := bind_names(condition, fixed)) is not None:
+            yield bound
+
+
+def fixed_params(plain: InstanceMerger) -> dict[str, Any]:
+    """Return the values of the parameters that the constructor does not take."""
+    block = plain.instances[0].block
+    names = constant_names(plain.instances) & {*block.params} - {*plain.constructor_params}
+    values = instance_values(block)
+    return {name: freeze_lists(values[name]) for name in names if name in values}
+
+
+def step_conditions(plain: InstanceMerger) -> Iterator[Expression]:
     for index, step in enumerate(plain.merged_steps):
         steps = [lowered.steps[index] for lowered in plain.instances]
         conditions = {s.when for s in steps if s.when is not None}
@@ -197,6 +230,14 @@ def other_step_conditions(plain: InstanceMerger) -> Iterable[Expression]:
         if len(conditions) == len(skipped) == 1 and step.key not in plain.flags:
             [condition] = conditions
             yield condition if skipped == {True} else condition.opposite
+
+
+def group_conditions(plain: InstanceMerger) -> Iterator[Expression]:
+    """Yield when a group of steps would be left out that every instance has."""
+    first, *others = (lowered.block.groups for lowered in plain.instances)
+    for path, group in first.items():
+        if group.when is not None and all(path in o and o[path].when == group.when for o in others):
+            yield group.when.opposite
 
 
 def refuse_small_values(
@@ -213,10 +254,34 @@ def refuse_small_values(
                 yield require_minimum(Name(name), limit, name)
 
 
-def refuse_others(name: str, plain: InstanceMerger, right: Sequence[Candidate]) -> Guard:
+def refuse_pairs(
+    plain: InstanceMerger, right: Sequence[Candidate], wrong: Sequence[Candidate]
+) -> Iterable[Guard]:
+    """Refuse two numbers that are both larger than in the file, or not equal as there, if just these are wrong."""
+    scopes = [instance_values(lowered.block) for lowered in plain.instances]
+    columns = {name: [scope[name] for scope in scopes if name in scope] for name in plain.constructor_params}
+    columns = {name: values for name, values in columns.items() if {*map(type, values)} == {int}}
+    known = (*scopes, *(c.values for c in right))
+    for pair in combinations(columns, 2):
+        causes = [c for c in wrong if [*c.changed] in ([pair[0]], [pair[1]])]
+        for guard in guards_of_pair(plain.instances[0].block.name, pair, columns) if causes else ():
+            explains = all(is_met(guard, c.values) for c in causes)
+            if explains and not any(is_met(guard, values) for values in known):
+                yield guard
+
+
+def guards_of_pair(block: str, pair: tuple[str, str], columns: Mapping[str, list[int]]) -> Iterator[Guard]:
+    """Yield guards that may tell which pairs of numbers are wrong: a stride and a dilation, a width and its input."""
+    larger = join_codes("and", [Infix(">", Name(name), Literal(min(columns[name]))) for name in pair])
+    yield Guard(larger, f"this {block} has no code for {print_expression(larger)}")
+    if len({*columns[pair[0]]}) > 1:
+        equal = Infix("==", Name(pair[0]), Name(pair[1]))
+        yield Guard(negate(equal), f"this {block} is only for {print_expression(equal)}")
+
+
+def refuse_others(name: str, plain: InstanceMerger) -> Guard:
     """Refuse all values but those that the file uses."""
     values = [instance_values(lowered.block).get(name) for lowered in plain.instances]
-    values += [c.values[name] for c in right if [*c.changed] == [name]]
     known = tuple(dict.fromkeys(literal_expression(value) for value in values))
     text = " or ".join(print_expression(value) for value in known)
     return Guard(Infix("not in", Name(name), TupleOf(known)), f"{name} must be {text}")

@@ -10,6 +10,7 @@ from specbuild.codegen.argument_checks import Candidate, find_limits, serve_vari
 from specbuild.codegen.class_spec import ClassSpec, ClassTable
 from specbuild.codegen.code_names import choose_code_names, class_names
 from specbuild.codegen.layer_rows import collapse_rows
+from specbuild.codegen.list_lengths import join_limits
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger
@@ -73,7 +74,7 @@ def build_classes(
 
 
 def argument_names(builder: ClassBuilder) -> dict[LoweredBlock, list[str]]:
-    """Return one instance of each block for each combination of steps that are skipped, and its arguments.
+    """Return one instance of each class for each combination of steps that are skipped, and its arguments.
 
     The arguments are those of the constructor that the spec has: parameters and input sizes.
     """
@@ -82,7 +83,8 @@ def argument_names(builder: ClassBuilder) -> dict[LoweredBlock, list[str]]:
         block = lowered.block
         skipped = tuple(step.key for step in lowered.steps if step.is_skipped)
         edits = tuple(edit for edit, _ in block.applied_edits)
-        key = (definition_key(block), tuple(block.outputs), edits, skipped, repr(input_layouts(lowered)))
+        own_class = builder.table.class_of[builder.finished[lowered]]
+        key = (own_class, tuple(block.outputs), edits, skipped, repr(input_layouts(lowered)))
         bases.setdefault(key, lowered)
     names = {}
     for lowered in bases.values():
@@ -128,8 +130,11 @@ class ClassBuilder:
         self.table.class_names |= {model.root.block.name, *class_names(reserved)}
         # instance or variation -> the same, with constructor arguments and rows of layers
         self.finished: dict[LoweredBlock, LoweredBlock] = {}
-        # Variations that a constructor refuses, here or further inside.
-        self.refused: set[LoweredBlock] = set()
+        # Variations that the constructor of a class refuses, or of one further inside.
+        self.refused: dict[LoweredBlock, set[ClassSpec]] = {}
+        self.other_lengths: set[LoweredBlock] = (
+            set()
+        )  # those that a constructor refuses for the length of a list
         self.wrong: set[LoweredBlock] = set()  # variations that no class serves, before the last round
         self.classes: list[ClassSpec] = []
 
@@ -150,8 +155,12 @@ class ClassBuilder:
                     self.build_parts(originals, suffixes)
 
     def unclear_bases(self) -> set[LoweredBlock]:
-        """Return the instances of which a variation is wrong or refused, so that it says nothing about others."""
-        return {self.pool.bases[x] for x in (*self.wrong, *self.refused) if x in self.pool.bases}
+        """Return the instances of which a variation is wrong or refused, so that it says nothing about others.
+
+        Lists of other lengths are tried apart from all else.
+        """
+        unclear = self.wrong | {x for x in self.refused if x not in self.other_lengths}
+        return {self.pool.bases[x] for x in unclear if x in self.pool.bases}
 
     def build_parts(self, originals: Sequence[LoweredBlock], suffixes: Sequence[str]) -> None:
         """Build a class for each layout of the inputs of instances that cannot share one.
@@ -187,7 +196,7 @@ class ClassBuilder:
             if untested := self.find_untested(plain) - numbers:
                 numbers |= untested
                 continue
-            candidates = self.find_candidates(originals, group, numbers)
+            candidates, inside = self.find_candidates(originals, group, numbers)
             guards = find_requirements(plain)
             tried = [c for c in candidates.values() if not refused_by(guards, c.values)]
             merger, right = serve_variations(make_merger, plain, tried)
@@ -198,10 +207,14 @@ class ClassBuilder:
                 guards += limits.guards
                 break
             numbers |= limits.numbers
-        self.classes.append(merger.register_class(tuple(guards)))
+        self.classes.append(merger.register_class(join_limits(guards)))
+        for original in inside:
+            self.refused.setdefault(original, set()).add(self.classes[-1])
         for original, candidate in candidates.items():
             if refused_by(guards, candidate.values):
-                self.refused.add(original)
+                self.refused.setdefault(original, set()).add(self.classes[-1])
+                if changes_length(candidate.changed, instance_values(originals[0].block)):
+                    self.other_lengths.add(original)
             elif candidate in right and candidate.lowered is not None:
                 self.finished[original] = candidate.lowered.plain or candidate.lowered
             else:
@@ -233,22 +246,21 @@ class ClassBuilder:
 
     def find_candidates(
         self, originals: Sequence[LoweredBlock], group: list[LoweredBlock], numbers: Collection[str]
-    ) -> dict[LoweredBlock, Candidate]:
+    ) -> tuple[dict[LoweredBlock, Candidate], list[LoweredBlock]]:
         """Return the variations that the class of a group may serve, by their originals.
 
-        They have the same values as the group where the class has plain numbers.
+        They have the same values as the group where the class has plain numbers. The second result are those that
+        a class inside refuses.
         """
-        candidates = {}
+        candidates, inside = {}, []
         fixed = instance_values(originals[0].block)
         structures: list[StepStructure] = []  # made for the first variation
         for original, changed in self.pool.find_variations(originals):
             values = instance_values(original.block)
             if original in self.finished or any(values[name] != fixed[name] for name in numbers):
                 continue  # another class may serve it
-            is_refused = self.refused.intersection(map(self.pool.find_equal, original.children.values()))
-            # with a longer list, the class may lack the step that refuses
-            if is_refused and not changes_length(changed, fixed):
-                self.refused.add(original)
+            if self.is_refused_inside(original, originals):
+                inside.append(original)
                 continue
             try:
                 lowered: LoweredBlock | None = self.finish_block(original, numbers)
@@ -261,7 +273,18 @@ class ClassBuilder:
             if lowered is not None and not can_join(group, structures, lowered):
                 lowered = None
             candidates[original] = Candidate(changed, values, lowered)
-        return candidates
+        return candidates, inside
+
+    def is_refused_inside(self, variation: LoweredBlock, originals: Sequence[LoweredBlock]) -> bool:
+        """Return whether a class that the instances have inside refuses what a variation has in its place."""
+        own = {name: child for lowered in reversed(originals) for name, child in lowered.children.items()}
+        for name, child in variation.children.items():
+            if name in own:
+                inner = self.table.class_of[self.finished[self.pool.find_equal(own[name])]]
+                refused = self.refused.get(self.pool.find_equal(child), ())
+                if inner in refused or refused_by(inner.guards, instance_values(child.block)):
+                    return True
+        return False
 
 
 def changes_length(changed: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

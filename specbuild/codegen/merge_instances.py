@@ -13,6 +13,7 @@ from typing import Any
 
 from specbuild.codegen.class_spec import ClassSpec, ClassTable, ConstructorParam, Guard
 from specbuild.codegen.constructions import ComputedTable
+from specbuild.codegen.exact_divisions import undo_divisions
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.input_sizes import InputSizeReader
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
@@ -89,7 +90,7 @@ class InstanceMerger:
             block,
             self.constructor_params,
             self.derived,
-            self.merged_steps,
+            undo_divisions(self.merged_steps, guards),
             self.flags,
             self.instances,
             numbers,

@@ -126,6 +126,9 @@ class MergedParams:
         if hint not in hints:
             hints.append(hint)
         hint = self.preferred_names.get(key, hint)
+        for known_key, name in self.added_params.items():  # of a step or a member that some instances lack
+            if name == hint and all(known_key[i] == key[i] for i in active_values):
+                return name
         if key not in self.added_params:
             block = self.group[0].block
             taken = {

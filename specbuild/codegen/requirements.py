@@ -13,6 +13,7 @@ from typing import Any
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import LayerRow, Member, literal_expression
 from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.list_lengths import require_lengths
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
@@ -23,7 +24,8 @@ from specbuild.expressions import ExpressionError, evaluate_expression
 
 def find_requirements(merger: InstanceMerger) -> list[Guard]:
     """Return the guards of a class that follow from its code alone."""
-    guards = [*require_members(merger), *require_parts(merger), *require_odd_numbers(merger)]
+    guards = [*require_lengths(merger), *require_members(merger)]
+    guards += [*require_parts(merger), *require_odd_numbers(merger)]
     scopes = [instance_values(lowered.block) for lowered in merger.instances]
     known = {*merger.constructor_params, *merger.derived}
     all_names = known.union(*scopes)

@@ -13,7 +13,8 @@ from specbuild.codegen.constructions import (
     is_literal,
 )
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
-from specbuild.codegen.tree import list_fields
+from specbuild.codegen.tree import Literal, list_fields
+from specbuild.expressions import expression_of
 from specbuild.frontend.block_inputs import list_optional
 
 
@@ -49,21 +50,26 @@ def list_structures(lowered: LoweredBlock) -> list[StepStructure]:
 
 
 def step_structures(group: Sequence[LoweredBlock]) -> list[StepStructure]:
-    """Return the structures of the steps of a group, whose instances have one structure."""
+    """Return the structures of the steps of a group, whose instances have one structure, for `can_join`."""
     columns = zip(*(lowered.steps for lowered in group), strict=True)
     models = [next((s for s in steps if not s.is_skipped), steps[0]) for steps in columns]
-    return [StepStructure(s, None if s.is_skipped else code_skeleton(s)) for s in models]
+    return [any_row_structure(step) for step in models]
+
+
+def any_row_structure(step: LoweredStep) -> StepStructure:
+    """Return the structure of a step in which all rows of layers are equal: a short one may lack the last members."""
+    return StepStructure(step, None if step.is_skipped else code_skeleton(step, any_row=True))
 
 
 def can_join(group: Sequence[LoweredBlock], structures: list[StepStructure], other: LoweredBlock) -> bool:
-    """Return whether a block has the structure of a group."""
+    """Return whether a block may have the structure of a group; `structures` are its `step_structures`."""
     by_inputs = {tuple(member.inputs): member for member in group}
     if not has_same_interface(group[0], other) or not all(
         can_share_inputs(member, other) for member in by_inputs.values()
     ):
         return False
     return all(
-        structure.can_merge(StepStructure(step, None if step.is_skipped else code_skeleton(step)))
+        structure.can_merge(any_row_structure(step))
         for structure, step in zip(structures, other.steps, strict=True)
     )
 
@@ -133,19 +139,32 @@ class StepStructure:
         return other if self.step.is_skipped else self
 
 
-def code_skeleton(part: Any) -> Any:
-    """Return a comparable form of code in which every value is replaced by a placeholder."""
+def row_skeleton(row: Repeated) -> Any:
+    """Return the form of a row: of the member that repeats, or of all if their number is no parameter."""
+    length = row.length.value if isinstance(row.length, Literal) else None
+    if not isinstance(length, int) or expression_of(length) is not None or row.indexed is not None:
+        return ("run", code_skeleton(row.tail if row.indexed is None else row.indexed))
+    members = [*row.head, *[row.tail] * (length - len(row.head))]
+    return ("row", *map(code_skeleton, members))
+
+
+def code_skeleton(part: Any, any_row: bool = False) -> Any:
+    """Return a comparable form of code in which every value is replaced by a placeholder.
+
+    With `any_row`, also every row of layers.
+    """
     if isinstance(part, LoweredStep):
-        return (*map(code_skeleton, (part.call, part.member, part.inits)), part.parts, part.doc)
+        code = (code_skeleton(code, any_row) for code in (part.call, part.member, part.inits))
+        return (*code, part.parts, part.doc)
     if is_literal(part):
         return "_"
     if isinstance(part, Repeated):
-        return ("run", code_skeleton(part.tail) if part.indexed is None else code_skeleton(part.indexed))
+        return ("run", None) if any_row else row_skeleton(part)
     if isinstance(part, ConstructorArgument):
         return ("argument", part.name)
     if isinstance(part, tuple):
-        return tuple(code_skeleton(p) for p in part)
+        return tuple(code_skeleton(p, any_row) for p in part)
     if is_dataclass(part):
         kind: type = type(part)
-        return (kind.__name__, *(code_skeleton(getattr(part, name)) for name in list_fields(kind)))
+        return (kind.__name__, *(code_skeleton(getattr(part, name), any_row) for name in list_fields(kind)))
     return part

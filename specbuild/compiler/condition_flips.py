@@ -7,33 +7,43 @@ evaluated alone, which costs little; only then is the block built with one of th
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from specbuild.compiler.opaque_values import OpaqueValues
+from specbuild.compiler.trial_values import raise_value
 from specbuild.expressions import Expression, ExpressionError, concrete, parse_expression
 from specbuild.expressions.evaluator import evaluate_tree
 from specbuild.ir.graph import Block, BlockArgument, block_size_names
 
+Reader = Callable[[Expression, Mapping[str, Any]], Any]
 MAX_SMALL = 64
 
 
 def find_flips(
     block: Block, names: Collection[str], tried: Iterable[Mapping[str, Any]]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield, for each condition that no tried change flips and each name, the changes that flip it, closest first."""
+    """Yield, for each condition that no tried change flips and each name, the changes that flip it, closest first.
+
+    A number whose expression emitted code cannot have is like a condition.
+    """
     current = block_values(block)
     done = [follow_defaults(block, current, changed) for changed in tried]
-    for condition in list_conditions(block):
-        now = read_condition(condition, current)
-        if now is None or any(read_condition(condition, values) == (not now) for values in done):
+    opaque = OpaqueValues(block)
+    readers: list[tuple[Expression, Reader, Iterable[str]]] = []
+    readers += [(condition, read_condition, condition.names) for condition in list_conditions(block)]
+    readers += [(e, opaque.read, opaque.read_names(e)) for e in opaque.expressions]
+    for expression, read, direct in readers:
+        now = read(expression, current)
+        if now is None or any(read(expression, values) not in (None, now) for values in done):
             continue
-        constants = {n.value for n in ast.walk(condition.tree) if isinstance(n, ast.Constant)}
-        for name in sorted(read_names(block, condition, current) & {*names}):
+        constants = {n.value for n in ast.walk(expression.tree) if isinstance(n, ast.Constant)}
+        for name in sorted(read_names(block, direct, current) & {*names}):
             changes = [{name: value} for value in list_nearby_values(current[name], constants)]
             flips = [
                 changed
                 for changed in changes
-                if read_condition(condition, follow_defaults(block, current, changed)) == (not now)
+                if read(expression, follow_defaults(block, current, changed)) not in (None, now)
             ]
             if flips:
                 yield flips
@@ -86,9 +96,9 @@ def follow_defaults(block: Block, values: Mapping[str, Any], changed: Mapping[st
     return result
 
 
-def read_names(block: Block, condition: Expression, values: Mapping[str, Any]) -> set[str]:
-    """Return the names that a condition reads, also through the defaults of parameters."""
-    found, todo = set[str](), list(condition.names)
+def read_names(block: Block, names: Iterable[str], values: Mapping[str, Any]) -> set[str]:
+    """Return the names that an expression with these names reads, also through the defaults of parameters."""
+    found, todo = set[str](), list(names)
     while todo:
         name = todo.pop()
         if name in values and name not in found:
@@ -105,7 +115,7 @@ def list_nearby_values(value: Any, constants: Collection[Any]) -> list[Any]:
     if isinstance(value, int):
         whole = [n for n in constants if isinstance(n, int) and not isinstance(n, bool)]
         near = {n + step for n in (value, *whole) for step in (-3, -2, -1, 0, 1, 2, 3)}
-        scaled = {value >> k for k in range(1, 12)} | {value << k for k in range(1, 6)}
+        scaled = {value >> k for k in range(1, 12)} | {value << k for k in range(1, 17)}
         found = {n for n in {*range(MAX_SMALL), *near, *scaled} if n >= 0 and n != value}
         return sorted(found, key=lambda n: (n == 0, abs(n - value), n))
     if isinstance(value, float):
@@ -126,5 +136,6 @@ def list_nearby_values(value: Any, constants: Collection[Any]) -> list[Any]:
             for other in list_nearby_values(item, constants)[:8]
         ]
         same = [[n] * len(items) for n in (1, 2)] if all(type(n) is int for n in items) else []
-        return [*shorter, *(one for one in (*same, *others) if one != items), [*items, items[-1]]]
+        longer = [[*items, items[-1]], [*items, raise_value(items[-1], 1)]]
+        return [*shorter, *(one for one in (*same, *others) if one != items), *longer]
     return []

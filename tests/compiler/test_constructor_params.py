@@ -330,10 +330,10 @@ def test_alternatives_in_one_class_keep_the_expressions_of_their_numbers() -> No
 
 
 def test_a_longer_list_is_not_ignored() -> None:
-    """A ninth block would have a class that refuses it; the code for eight never asks that class."""
+    """There is no code for a ninth block."""
     source = compile_source(build_graph(LIBRARY / "models" / "tcn.yaml"), "torch")
     [model] = re.findall(r"^class TemporalConvNet.*?def forward", source, re.DOTALL | re.MULTILINE)
-    assert "kernel: int = 7" in model and "widths" not in model
+    assert "kernel: int = 7" in model and 'ValueError("widths must have 8 items")' in model
 
 
 ROUNDED = """

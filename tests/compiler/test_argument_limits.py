@@ -1,0 +1,135 @@
+"""What constructors refuse: values for which a class of its own, a list, or a lost expression has no code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.frontend.library import LIBRARY
+
+SECOND = """
+specbuild: 1
+model: Net
+inputs: {x: {C: 3, H: 8, W: 8}}
+blocks:
+  Chosen:
+    params: {act: {type: block, default: relu}, width: int}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: width}
+        when: width > 3
+      - use: act
+steps:
+  - Chosen: {width: 4}
+  - Chosen: {width: 4, act: batch_norm}
+"""
+LISTS = """
+specbuild: 1
+model: Net
+params: {widths: [4, 5], bins: [1, 2, 3], first: 1, stages: [[2, 3], [4]]}
+inputs: {x: {C: 3, H: 8, W: 8}}
+steps:
+  - conv: {channels: "widths[0]"}
+  - conv: {channels: "widths[len(widths) - 1]"}
+  - conv: {channels: "bins[first]"}
+  - conv: {channels: "stages[0][1] + stages[1][0] + stages[0][0]"}
+"""
+OPTIONAL = """
+specbuild: 1
+model: Net
+inputs: {x: {C: 3, H: 8, W: 8}}
+blocks:
+  Some:
+    params: {widths: list}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: "widths[0]"}
+      - conv: {channels: "widths[1]"}
+        when: len(widths) > 1
+steps:
+  - Some: {widths: [4, 5]}
+  - Some: {widths: [4]}
+"""
+OPAQUE = """
+specbuild: 1
+model: Net
+params: {width: 10}
+inputs: {x: {C: 3, H: 8, W: 8}}
+let: {narrow: "NARROW"}
+steps:
+  - conv: {channels: width}
+  - conv: {channels: OF}
+"""
+
+
+def refusals(source: str, name: str) -> list[str]:
+    """The messages with which the constructor of a class refuses arguments."""
+    [code] = re.findall(rf"^(?:class|def) {name}\(.*?(?=\nclass |\ndef |\n@|\Z)", source, re.S | re.M)
+    return re.findall(r'ValueError\(\s*"(.*?)"', code)
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_every_class_of_a_block_refuses_what_it_has_no_code_for(backend: str) -> None:
+    source = compile_source(build_graph(SECOND), backend)
+    for name in ("Chosen", "Chosen2"):
+        assert refusals(source, name) == ["this Chosen has no code for width <= 3"]
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_lists_have_the_items_that_the_code_reads(backend: str) -> None:
+    assert refusals(compile_source(build_graph(LISTS), backend), "Net") == [
+        "bins must have at least 2 items",
+        "stages must have 2 items",
+        "stages[0] must have 2 items",
+        "stages[1] must have 1 item",
+        "widths must have 2 items",
+    ]
+    assert refusals(compile_source(build_graph(OPTIONAL), backend), "Some") == [
+        "widths must have at least 1 item",
+        "widths must have at most 2 items",
+    ]
+
+
+def test_lists_of_other_lengths_raise_a_value_error() -> None:
+    scope: dict[str, object] = {"__name__": "emitted"}
+    exec(compile_source(build_graph(LISTS), "torch"), scope)
+    net: type = scope["Net"]  # type: ignore[assignment]
+    assert net(widths=(2, 7)).conv2.out_channels == 7
+    for wrong in ({"widths": (4,)}, {"widths": (4, 5, 6)}, {"bins": (1,)}, {"stages": ((2,), (4,))}):
+        with pytest.raises(ValueError, match="must have"):
+            net(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "channels"),
+    [
+        ("1", '"[3, 4, 5][width // 100]"'),
+        ("1", '"ceil(width / 1000)"'),
+        ("divisible(width / 500, 8)", "narrow"),
+        ("[3, 4][min(x.C * width // 900, 1)]", "narrow"),
+    ],
+)
+def test_a_number_that_hides_an_argument_makes_it_none(narrow: str, channels: str) -> None:
+    """Only at some far values is it another number, which the code does not compute."""
+    text = OPAQUE.replace("NARROW", narrow).replace("OF", channels)
+    assert "width" not in compile_source(build_graph(text), "torch")
+
+
+def test_a_condition_of_a_group_is_what_a_class_is_for() -> None:
+    """Without the group, the class would be another; a list of the values that were tried would say nothing."""
+    source = compile_source(build_graph(LIBRARY / "backbones" / "resnest.yaml"), "torch")
+    assert refusals(source, "SplitBottleneck") == [
+        "this SplitBottleneck is only for stride != 1 or in_channels != 4 * planes"
+    ]
+    assert refusals(source, "SplitBottleneck2") == [
+        "this SplitBottleneck is only for in_channels == 4 * planes"
+    ]
+
+
+def test_two_numbers_that_only_together_need_other_code_are_refused_together() -> None:
+    source = compile_source(build_graph(LIBRARY / "models" / "lite_raspp.yaml"), "keras")
+    assert refusals(source, "MobileResidual") == [
+        "this MobileResidual has no code for stride > 1 and dilation > 1"
+    ]
