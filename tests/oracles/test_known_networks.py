@@ -23,7 +23,7 @@ TEXT_READER = """\
 specbuild: 1
 model: TextReader
 doc: A CRNN, which reads the columns of a line of text (Shi et al. 2015, arXiv 1507.05717).
-inputs: {image: {C: 1, H: 32, W: any}}
+inputs: {image: {C: 1, H: 32, W: {any: 40}}}
 steps:
   - do:
       - conv: {channels: 8}
@@ -145,7 +145,7 @@ UPSCALER = """\
 specbuild: 1
 model: Upscaler
 doc: An ESPCN (Shi et al. 2016, arXiv 1609.05158).
-inputs: {image: {C: 3, H: any, W: any}}
+inputs: {image: {C: 3, H: 8, W: 6}}
 params: {factor: 3}
 steps:
   - do:
