@@ -42,6 +42,8 @@ SEQUENCE: AxisSizes = {"T": 16, "C": 64}
 FEATURES: AxisSizes = {"C": 64}
 SIZE_ERRORS = ("SB303", "SB304", "SB401", "SB402", "SB403", "SB501", "SB502", "SB503", "SB504")
 TRIAL_VISITS = 5  # what reading an example costs, in visits of steps
+USUAL_NUMBER = 64  # of a required parameter
+DIVISIBLE_NUMBER = 720  # for a block that splits it into parts
 RESULT = "result"  # the step of an example whose outputs come out
 DEFAULT_VOCABULARY = 5  # integer inputs are below this if no step limits them
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
@@ -135,8 +137,24 @@ def try_examples(definition: BlockDef, files: SpecFiles, work: TrialWork) -> tup
     Returns whether one of the examples fits, and else the error that all of them meet, unless other sizes or
     arguments could mend it, or the blocks before took all the work.
     """
+    fits, error = False, None
+    for number in (USUAL_NUMBER, DIVISIBLE_NUMBER):
+        fits, error = try_attempts(definition, files, work, number)
+        if (
+            fits
+            or error is not None
+            or not any(p.required and p.type == "int" for p in definition.params.values())
+        ):
+            break
+    return fits, error
+
+
+def try_attempts(
+    definition: BlockDef, files: SpecFiles, work: TrialWork, number: int
+) -> tuple[bool, SpecError | None]:
+    """Build a block with example inputs, and a number for its required parameters; see `try_examples`."""
     errors: list[SpecError] = []
-    for inputs, arguments in example_attempts(definition):
+    for inputs, arguments in example_attempts(definition, number):
         text = example_text(definition, inputs, arguments)[1]
         if work.is_spent:
             return False, None
@@ -195,10 +213,12 @@ def write_in_flow(value: Any) -> str:
     return json.dumps(value).replace('"', "")
 
 
-def example_attempts(entry: type[Op] | BlockDef) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
+def example_attempts(
+    entry: type[Op] | BlockDef, number: int = USUAL_NUMBER
+) -> list[tuple[dict[str, AxisSizes], dict[str, Any]]]:
     """Return the inputs and arguments to try, the best example first; a model has its own inputs."""
     if isinstance(entry, BlockDef):
-        arguments = {p.name: example_argument(p) for p in entry.params.values() if p.required}
+        arguments = {p.name: example_argument(p, number) for p in entry.params.values() if p.required}
         if entry.model is not None:
             return [(dict(entry.inputs), arguments)]
         count = len(entry.inputs) + (find_list_input(entry.inputs) is not None)  # a list of two values
@@ -250,11 +270,11 @@ def with_dtype(block: BlockDef, name: str, sizes: AxisSizes) -> AxisSizes:
     return sizes if dtype in (None, "float") else {"axes": sizes, "dtype": dtype}
 
 
-def example_argument(param: ParamDef) -> Any:
-    """Return a value for a required parameter."""
+def example_argument(param: ParamDef, number: int) -> Any:
+    """Return a value for a required parameter; `number` for a whole number."""
     if param.choices:
         return param.choices[0]
-    return {"int": 64, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
+    return {"int": number, "float": 0.1, "number": 1, "bool": True, "block": "none", "list": [1, 1]}.get(
         param.type, "a"
     )
 

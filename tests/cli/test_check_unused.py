@@ -111,3 +111,14 @@ def test_an_error_in_a_part_that_is_not_used(old: str, new: str, expected: str, 
     errors = find_errors(tmp_path, old, new)
     assert len(errors) == 1
     assert errors[0].startswith(expected)
+
+
+def test_a_step_behind_parts_of_equal_size(tmp_path: Path) -> None:
+    """The block needs a width that its chunks divide: the usual example, of width 64, does not reach its last step."""
+    steps = (
+        "[linear: {features: width}, unflatten: {into: {K: 20, C: width // 20}}, {slice: {over: zq, at: 0}}]"
+    )
+    block = f"\n  Parts:\n    params: {{width: {{type: int, min: 1}}}}\n    inputs: {{x: [C]}}\n    steps: {steps}"
+    assert find_errors(tmp_path, "\nblocks:", f"\nblocks:{block.replace('zq', 'K')}") == []
+    [error] = find_errors(tmp_path, "\nblocks:", f"\nblocks:{block}")
+    assert "there is no axis zq in {K: 20, C: 36}" in error
