@@ -152,7 +152,7 @@ class DefinitionChecker:
                 self.errors.append(error)
         else:
             self.check_value(scalar_kind(param), raw, at)
-            is_known = not isinstance(raw, str) or param.type == "str"
+            is_known = not isinstance(raw, str) or (param.type == "str" and "${" not in raw)
             if param.choices and is_known and raw not in param.choices:
                 choices = join_names(map(str, param.choices))
                 message = f"{param.name} must be one of {choices}, not {raw}"

@@ -172,12 +172,22 @@ def try_attempts(
         finally:
             work.visit_count += TRIAL_VISITS + elaborator.instances.work.visit_count
     first = errors[0]
-    declared = map(declared_axes, definition.inputs.values())
-    has_known_axes = all(axes is not None and "..." not in axes for axes in declared)
-    could_fit = first.code in SIZE_ERRORS or (first.code == "SB404" and not has_known_axes)
     is_certain = first.location is not None and first.location.file != "<example>"
     is_certain &= all((e.code, e.location) == (first.code, first.location) for e in errors)
-    return False, first if is_certain and not could_fit else None
+    return False, first if is_certain and not can_fit_otherwise(definition, first.code) else None
+
+
+def can_fit_otherwise(definition: BlockDef, code: str) -> bool:
+    """Return whether a block that refuses its examples may take other sizes, other values or another block."""
+    if code == "SB101":  # the example gives `none` for a block, which has other inputs
+        return any(param.required and param.type == "block" for param in definition.params.values())
+    declared = definition.inputs.values()
+    axes = map(declared_axes, declared)
+    has_known_axes = all(names is not None and "..." not in names for names in axes)
+    has_indices = any(
+        declared_dtype(raw) not in (None, "float") for raw in declared
+    )  # perhaps not of the batch
+    return code in SIZE_ERRORS or (code == "SB404" and (has_indices or not has_known_axes))
 
 
 def build_example(

@@ -9,6 +9,7 @@ import pytest
 from specbuild.cli.check import check_spec
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 
+LIBRARY = Path(__file__).parents[2] / "specbuild" / "library"
 FILE = """\
 specbuild: 1
 model: Net
@@ -111,6 +112,18 @@ def test_an_error_in_a_part_that_is_not_used(old: str, new: str, expected: str, 
     errors = find_errors(tmp_path, old, new)
     assert len(errors) == 1
     assert errors[0].startswith(expected)
+
+
+@pytest.mark.slow
+def test_the_library_is_valid() -> None:
+    """Also where an example does not fit: a block in place of `none`, indices that are the same for the whole batch."""
+    refused = []
+    for file in sorted(LIBRARY.rglob("*.yaml")):
+        try:
+            check_spec(str(file), None, None, None)
+        except (SpecError, SpecErrors) as error:
+            refused.append(f"{file.name}: {error}")
+    assert not refused
 
 
 def test_a_step_behind_parts_of_equal_size(tmp_path: Path) -> None:
