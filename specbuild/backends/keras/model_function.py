@@ -27,6 +27,7 @@ from specbuild.backends.module_parts import (
 )
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, literal_expression, map_expressions
+from specbuild.codegen.fixed_conditions import decide_condition
 from specbuild.codegen.input_sizes import table_reads_names
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.size_checks import SizeCheck
@@ -291,7 +292,7 @@ def fix_tables_of_steps(class_spec: ClassSpec) -> ClassSpec:
     def fill_sizes(expr: Expr) -> Expr:
         if isinstance(expr, Name):
             return values.get(expr.text, expr)
-        return map_children(expr, fill_sizes)
+        return decide_condition(map_children(expr, fill_sizes))
 
     def fill_table(step: LoweredStep) -> LoweredStep:
         assert step.member is not None
