@@ -127,7 +127,9 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
         if name in constants:
             limits.numbers.add(name)
         elif any(name in instance_values(lowered.block) for lowered in plain.instances):
-            limits.guards.append(refuse_others(name, plain))
+            guard = refuse_others(name, plain)
+            if any(refused_by([guard], c.values) for c in wrong):  # not `first must be True or False`
+                limits.guards.append(guard)
     if not limits.numbers:  # wrong only together, or a block inside them is wrong
         left = [c for c in wrong if not refused_by(limits.guards, c.values)]
         limits.numbers = {

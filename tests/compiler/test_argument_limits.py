@@ -133,3 +133,8 @@ def test_two_numbers_that_only_together_need_other_code_are_refused_together() -
     assert refusals(source, "MobileResidual") == [
         "this MobileResidual has no code for stride > 1 and dilation > 1"
     ]
+
+
+def test_no_guard_lets_every_value_pass() -> None:
+    source = compile_source(build_graph(LIBRARY / "backbones" / "efficientformer.yaml"), "torch")
+    assert "ValueError(" in source and "True or False" not in source
