@@ -50,13 +50,11 @@ def lower_write(low: Lowerer, input: Any, part: Any, index: Any) -> NamedValue:
     cuts = [(dim, item) for dim, item in enumerate(items) if item != slice(None)]
     if any(not isinstance(item, slice) for _, item in cuts):
         raise Unsupported("a part that is changed in place", "use torch.cat or torch.where", "SB965")
-    return write_slices(low, value, low.value(part), cuts)
+    return low.value(write_slices(low, value, part, cuts))
 
 
-def write_slices(
-    low: Lowerer, value: NamedValue, part: NamedValue, cuts: Sequence[tuple[int, slice]]
-) -> NamedValue:
-    """Return a value with a part in place of these slices of its dimensions."""
+def write_slices(low: Lowerer, value: NamedValue, part: Any, cuts: Sequence[tuple[int, slice]]) -> Any:
+    """Return a value with a part, an argument of the call, in place of these slices of its dimensions."""
     if not cuts:
         return part
     (dim, item), *others = cuts
