@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.importing.named_values import Instance, Published
@@ -20,6 +20,7 @@ MAX_LINES = 80  # of rules in a spec
 SEPARATORS = "._/"
 FIELDS = ("i", "j", "k", "m")
 FIELD = re.compile(r"\{([^{}]*)\}")
+Goal: TypeAlias = tuple[tuple[str, ...], bool]  # the own names of a published one, and whether it is reshaped
 NUMBER = re.compile(
     r"(?<![0-9A-Za-z])[0-9]+(?![0-9A-Za-z])|(?<=_)[0-9]+(?=\.)|(?<=[a-z])[0-9]+(?=[./_-])|(?<=[a-z])[0-9]+(?=[a-z][/_])"
 )
@@ -152,7 +153,7 @@ class Rule:
             pieces.append(re.escape(piece) if i % 2 == 0 else f"(?P<{piece}>{value})")
         return re.compile("".join(pieces))
 
-    def apply(self, name: str) -> tuple[tuple[str, ...], bool] | None:
+    def apply(self, name: str) -> Goal | None:
         """Return the own names for a published one, and whether it is reshaped; None if the rule does not match."""
         match = self.pattern.fullmatch(name)
         if match is None:
@@ -165,21 +166,16 @@ def write_rules(weights: Sequence[CarriedWeight], ignored: Sequence[str], naming
     parts: dict[str, list[CarriedWeight]] = {}
     for weight in weights:
         parts.setdefault(weight.published.name, []).append(weight)
-    wanted: dict[str, tuple[tuple[str, ...], bool]] = dict.fromkeys(ignored, ((), False))
-    candidates: dict[Rule, None] = {}
+    wanted: dict[str, Goal] = dict.fromkeys(ignored, ((), False))
     for name, own in parts.items():
         own.sort(key=lambda w: w.published.part)
         wanted[name] = tuple(w.own for w in own), any(w.reshapes for w in own)
-    changed = {name for name, goal in wanted.items() if goal != ((name,), False)}
-    for name in wanted:
-        if name in changed:
-            slot = parts[name][0].slot if name in parts else ""
-            candidates |= dict.fromkeys(list_candidates(name, wanted[name], slot))
-    rules = choose_rules(list(candidates), wanted, changed)
+    chooser = RuleChooser(wanted, {name: found[0].slot for name, found in parts.items()})
+    rules = chooser.choose_rules()
     return [f"  {naming}:", *(rule.write() for rule in rules)] if rules else []
 
 
-def list_candidates(name: str, goal: tuple[tuple[str, ...], bool], slot: str) -> Iterator[Rule]:
+def list_candidates(name: str, goal: Goal, slot: str) -> Iterator[Rule]:
     """Yield rules for names like this one: with fields in place of numbers, the most general first."""
     whole, (targets, reshapes) = name, goal
     if (
@@ -244,38 +240,66 @@ def fill_numbers(target: str, numbers: Sequence[tuple[str, str]]) -> str:
     return NUMBER.sub(take_field, target)
 
 
-def choose_rules(
-    candidates: Sequence[Rule], wanted: Mapping[str, tuple[tuple[str, ...], bool]], changed: set[str]
-) -> list[Rule]:
-    """Return few rules, in an order in which the first that matches a name is right for it.
+class RuleChooser:
+    """Chooses few rules, in an order in which the first that matches a name is right for it.
 
     They are found from the last to the first: each is the one that mends most names, and those before it mend what it
-    breaks.
+    breaks. `wanted` has the goal of each published name, `slots` the slot of the layer that it belongs to.
     """
-    matches: dict[
-        Rule, dict[str, bool]
-    ] = {}  # the names that a rule matches, and whether it is right for them
-    for rule in candidates:
-        results = ((name, rule.apply(name)) for name in wanted)
-        matches[rule] = {name: found == wanted[name] for name, found in results if found is not None}
 
-    def count_mended(rule: Rule) -> tuple[int, int, bool]:
-        mended = sum(right and name in wrong for name, right in matches[rule].items())
-        broken = sum(not right and name not in wrong for name, right in matches[rule].items())
+    def __init__(self, wanted: Mapping[str, Goal], slots: Mapping[str, str]):
+        self.wanted, self.slots = wanted, slots
+        self.matches: dict[
+            Rule, dict[str, bool]
+        ] = {}  # the names that a rule matches, and whether it is right
+        self.matching: dict[str, list[Rule]] = {name: [] for name in wanted}  # the rules that match a name
+        self.gains: dict[Rule, int] = {}  # how many names a rule would mend, less those that it would break
+        self.wrong: set[str] = set()
+
+    def choose_rules(self) -> list[Rule]:
+        changed = [name for name, goal in self.wanted.items() if goal != ((name,), False)]
+        for name in changed:
+            self.add_candidates(name)
+        for name in changed:
+            self.mark_name(name, True)
+        rules: list[Rule] = []
+        while self.wrong:
+            best = max(self.gains, key=self.rank_rule)
+            if self.gains[best] <= 0:  # a name that shall stay, and that all rules so far change
+                self.add_candidates(min(self.wrong))
+                best = max(self.gains, key=self.rank_rule)
+            rules.insert(0, best)
+            for name, right in self.matches[best].items():
+                self.mark_name(name, not right)
+        return sort_rules(rules, self.wanted)
+
+    def add_candidates(self, name: str) -> None:
+        """Add the rules that are right for a name."""
+        for rule in list_candidates(name, self.wanted[name], self.slots.get(name, "")):
+            if rule in self.matches:
+                continue
+            results = ((other, rule.apply(other)) for other in self.wanted)
+            found = {other: goal == self.wanted[other] for other, goal in results if goal is not None}
+            self.matches[rule] = found
+            for other in found:
+                self.matching[other].append(rule)
+            mended = sum(right and other in self.wrong for other, right in found.items())
+            self.gains[rule] = mended - sum(
+                not right and other not in self.wrong for other, right in found.items()
+            )
+
+    def mark_name(self, name: str, is_wrong: bool) -> None:
+        if is_wrong != (name in self.wrong):
+            (self.wrong.add if is_wrong else self.wrong.discard)(name)
+            for rule in self.matching[name]:
+                self.gains[rule] += 1 if is_wrong else -1
+
+    def rank_rule(self, rule: Rule) -> tuple[int, int, bool]:
         is_for_layer = "{rest}" in rule.template
-        return mended - broken, int(is_for_layer) - rule.template.count("{"), is_for_layer
-
-    rules: list[Rule] = []
-    wrong = set(changed)
-    while wrong:
-        best = max(candidates, key=count_mended)
-        rules.insert(0, best)
-        for name, right in matches[best].items():
-            (wrong.discard if right else wrong.add)(name)
-    return sort_rules(rules, wanted)
+        return self.gains[rule], int(is_for_layer) - rule.template.count("{"), is_for_layer
 
 
-def sort_rules(rules: list[Rule], wanted: Mapping[str, tuple[tuple[str, ...], bool]]) -> list[Rule]:
+def sort_rules(rules: list[Rule], wanted: Mapping[str, Goal]) -> list[Rule]:
     """Return the rules in the order of the names that they are for, if they are right in this order too."""
 
     def find_rule(name: str, order: Sequence[Rule]) -> Rule | None:

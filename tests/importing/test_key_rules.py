@@ -29,6 +29,21 @@ def test_a_rule_is_no_rule_for_a_name_that_stays() -> None:
     assert write_rules(carry(pairs), [], "original") == ["  original:", "    a.0.{rest}: a.conv.{rest}"]
 
 
+def test_names_that_stay_are_exceptions_too() -> None:
+    """The rule for all other blocks would change the names of the first."""
+    pairs = {
+        f"layer{i}.{j}.convs.{k}.weight": f"layer{i}.{j}.convs{'_' if j else '.'}{k}.weight"
+        for i in range(1, 5)
+        for j in range(4)
+        for k in range(7)
+    }
+    assert write_rules(carry(pairs), [], "original") == [
+        "  original:",
+        "    layer{i}.0.convs.{j}.{rest}: layer{i}.0.convs.{j}.{rest}",
+        "    layer{i}.{j}.convs.{rest}: layer{i}.{j}.convs_{rest}",
+    ]
+
+
 def test_packed_reshaped_and_unused_tensors() -> None:
     parts = [
         CarriedWeight(
