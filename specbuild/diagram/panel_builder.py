@@ -155,12 +155,15 @@ class PanelBuilder(RepeatBoxes):
         )
         if isinstance(node.op, Block):
             title = self.step_title(node, node.op.name)
-            blocks = [n for n, _ in same_steps if isinstance(n.op, Block)]
+            blocks = [n for n, _ in same_steps if isinstance(n.op, Block) and n.op.at == node.op.at]
             arguments = format_arguments(blocks, exclude={note.what for note in marks[0].notes})
+            alternatives = self.list_alternatives(node.op, same_steps)
+            names = " or ".join([node.op.name, *(block.name for block in alternatives)])
+            self.opened_panels |= dict.fromkeys(map(self.kinds.kind_key, alternatives))
             box = replace(
                 base,
                 title=title,
-                detail=join_caption(node.op.name if title != node.op.name else "", arguments),
+                detail=join_caption(names if title != names else "", arguments),
                 sizes=self.output_sizes(node, same_steps),
                 opens_panel=self.kinds.panel_key(node.op, marks[0].change, marks[0].is_new_block),
                 macs_by_kind=self.mac_shares(self.kinds.macs_by_kind(node, self.scope.block)),
@@ -172,6 +175,11 @@ class PanelBuilder(RepeatBoxes):
         if node.reuses:
             self.mark_shared(node.reuses)
         self.link_inputs(node, key)
+
+    def list_alternatives(self, drawn: Block, same_steps: list[tuple[Node, StepScope]]) -> list[Block]:
+        """Return an instance of each other block that a step is in some instances; in a diagram of two models, none."""
+        found = {n.op.at: n.op for n, _ in same_steps if isinstance(n.op, Block) and n.op.at != drawn.at}
+        return [] if self.kinds.is_diff else list(found.values())
 
     def op_box(self, node: Node, same_steps: list[tuple[Node, StepScope]], base: Box) -> Box:
         """Return `base` with what an op shows: a symbol for arithmetic, else a title and a caption."""
