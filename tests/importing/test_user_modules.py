@@ -144,3 +144,33 @@ def test_a_module_becomes_its_equal(
     imported = import_live(model, inputs, type(model).__name__, watch, axes=axes)
     assert largest_difference(imported, model, list(inputs.values())) < 1e-12, imported.text
     assert said in imported.text and unsaid not in imported.text
+
+
+class Translator(nn.Module):
+    """States of both directions and of several levels, a cell that is called again, and a state that is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.GRU(5, 4, 2, batch_first=True, bidirectional=True)
+        self.bridge, self.cell, self.out = nn.Linear(8, 6), nn.GRUCell(5, 6), nn.Linear(6, 3)
+        self.tagger = nn.LSTM(5, 6, batch_first=True)
+        self.memory = nn.LSTMCell(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, states = self.encoder(x)
+        state = torch.tanh(self.bridge(torch.cat([states[-2], states[-1]], -1)))
+        tags, _ = self.tagger(x, (state.unsqueeze(0), state.sigmoid()[None]))
+        results = []
+        h, c = state, torch.tanh(state)
+        for t in range(3):
+            state = self.cell(x[:, t], state)
+            h, c = self.memory(state, (h, c))
+            results.append(self.out(h + tags[:, t]))
+        return torch.stack(results, 1)
+
+
+def test_states_of_recurrent_layers() -> None:
+    model, x = Translator(), torch.randn(3, 4, 5)
+    imported = import_live(model, {"x": x}, "Translator", axes={"x": ("T", "C")})
+    assert largest_difference(imported, model, [x]) < 1e-12, imported.text
+    assert "from: {x: prev, initial_h: memory.h, initial_c: memory.c}\n" in imported.text, imported.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,10 +91,24 @@ def select_position(low: Lowerer, value: NamedValue, dim: int, index: int) -> Na
     dims = [*value.dims[:dim], *value.dims[dim + 1 :]]
     if not value.dims[dim]:
         return value.with_dims(dims)
+    step = value.source.step
+    if isinstance(step, Step) and step.op == "stack" and value.dims[dim][0] == step.attributes["axis"]:
+        return select_stacked(low, value, dim, index, step)
     value, axis = require_axis(low, value, dim)
     dims = [*value.dims[:dim], *value.dims[dim + 1 :]]
     sizes = {a: n for a, n in value.axes.items() if a != axis}
     return low.emit("slice", [value], {"over": axis, "at": index}, sizes=sizes, dims=dims)
+
+
+def select_stacked(low: Lowerer, value: NamedValue, dim: int, index: int, stack: Step) -> NamedValue:
+    """Return a position of values that were stacked along the first axis of this dimension: that of one of them."""
+    first, *others = value.dims[dim]
+    inner = math.prod(value.axes[axis] for axis in others)
+    index %= value.axes[first] * inner
+    axes = {axis: size for axis, size in value.axes.items() if axis != first}
+    dims = [tuple(others) if i == dim else d for i, d in enumerate(value.dims)]
+    member = NamedValue(stack.sources[index // inner], axes, tuple(dims), value.dtype)
+    return select_position(low, member, dim, index % inner)
 
 
 def take_positions(low: Lowerer, value: NamedValue, dim: int, positions: list[int]) -> NamedValue:

@@ -1,65 +1,108 @@
-"""Recurrent layers: one step for each level."""
+"""Recurrent layers: one step for each level, and cells: a sequence of one position."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from specbuild.importing.layouts import require_axis
+from specbuild.importing.layouts import require_axis, split_axis
 from specbuild.importing.lowerer import Lowerer
+from specbuild.importing.meeting import stack_values
 from specbuild.importing.named_values import (
     BATCH,
+    Dim,
     NamedValue,
     Published,
     Step,
     Unsupported,
     ValueSource,
 )
+from specbuild.importing.pytorch.handlers.indexing import select_position
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
 
+STATES = ("h", "c")
+
 
 @lowers("nn.LSTM", "nn.GRU", "nn.RNN")
-def lower_recurrent(low: Lowerer, call: FunctionCall, x: Any, *state: Any) -> list[NamedValue | None]:
+def lower_recurrent(low: Lowerer, call: FunctionCall, x: Any, state: Any = None) -> list[NamedValue | None]:
     """Add a step for each level, which reads the one before, with the dropout between them."""
     s = call.settings
-    if any(v is not None for v in state) or s.get("proj_size"):
-        raise Unsupported("a recurrent layer with a projection, or with a state that is given")
+    if s.get("proj_size"):
+        raise Unsupported("a recurrent layer with a projection")
+    if state is not None and s["bidirectional"]:
+        raise Unsupported("a recurrent layer of both directions with a state that is given")
     value, axis = require_axis(low, low.value(x), 1 if s["batch_first"] else 0)
     value, _ = require_axis(low, value, -1, "C")
     path, levels = low.relative_path(call.path), s["num_layers"]
+    given = [low.value(part) for part in as_list(state)]
+    returns_states = not low.used.isdisjoint(call.results[1:])
+    states: list[list[NamedValue]] = []
     for level in range(levels):
         if level and s["dropout"]:
             value = low.emit("dropout", [value], {"rate": s["dropout"]})
         name = path if levels == 1 else f"{path}.level{level}"
-        value = add_level(low, call, value, axis, level, name)
-    if low.used.isdisjoint(call.results[1:]):
+        initial = [select_position(low, part, 0, level) for part in given]
+        value = add_level(low, call, value, axis, level, name, initial)
+        if returns_states:
+            states.append(read_states(low, call, value, axis))
+            value = NamedValue(ValueSource(read_step(value), "sequence"), value.axes, value.dims, value.dtype)
+    if not returns_states:
         return [value, *[None] * (len(call.results) - 1)]
-    if levels > 1 or s["bidirectional"] or not isinstance(value.source.step, Step):
-        raise Unsupported("the last state of a recurrent layer of several levels or both directions")
-    step = value.source.step
+    return [value, *(join_levels(low, parts) for parts in zip(*states, strict=True))]
+
+
+def as_list(state: Any) -> list[Any]:
+    """Return the parts of a state: none, one, or two of an LSTM."""
+    if state is None:
+        return []
+    return list(state) if isinstance(state, list | tuple) else [state]
+
+
+def read_step(value: NamedValue) -> Step:
+    assert isinstance(value.source.step, Step)
+    return value.source.step
+
+
+def read_states(low: Lowerer, call: FunctionCall, value: NamedValue, axis: str) -> list[NamedValue]:
+    """Return the last states of a level, with a dimension before the batch: of the directions, if there are both."""
+    step = read_step(value)
     step.attributes["returns"] = "all"
     sizes = {a: n for a, n in value.axes.items() if a != axis}
-    states = [
-        NamedValue(ValueSource(step, name), sizes, ((), (BATCH,), ("C",)), value.dtype)
-        for name in ("h", "c")[: len(call.results) - 1]
-    ]
-    sequence = NamedValue(ValueSource(step, "sequence"), value.axes, value.dims, value.dtype)
-    return [sequence, *states]
+    states = []
+    for name in STATES[: len(call.results) - 1]:
+        dims: tuple[Dim, ...] = ((BATCH,), ("C",))
+        state = NamedValue(ValueSource(step, name), sizes, dims, value.dtype)
+        lead: Dim = ()
+        if call.settings["bidirectional"]:
+            state, (direction, features) = split_axis(low, state, "C", [2, call.settings["hidden_size"]])
+            state, lead = state.with_dims([(BATCH,), (features,)]), (direction,)
+        states.append(state.with_dims([lead, *state.dims]))
+    return states
 
 
+def join_levels(low: Lowerer, states: Sequence[NamedValue]) -> NamedValue:
+    """Return the states of all levels in one value, with one dimension for levels and directions."""
+    if len(states) == 1:
+        return states[0]
+    joined = stack_values(low, list(states), 0)
+    return joined.with_dims([(*joined.dims[0], *joined.dims[1]), *joined.dims[2:]])
+
+
+# As many parameters as a level has.
 def add_level(
-    low: Lowerer, call: FunctionCall, value: NamedValue, axis: str, level: int, name: str
+    low: Lowerer,
+    call: FunctionCall,
+    value: NamedValue,
+    axis: str,
+    level: int,
+    name: str,
+    initial: Sequence[NamedValue],
 ) -> NamedValue:
     s = call.settings
-    attributes: dict[str, Any] = {"units": s["hidden_size"]}
-    if s.get("nonlinearity", "tanh") != "tanh":
-        attributes["activation"] = s["nonlinearity"]
+    attributes = describe_recurrence(s, axis)
     if s["bidirectional"]:
         attributes["bidirectional"] = True
-    if not s["bias"]:
-        attributes["bias"] = False
-    if axis != "T":
-        attributes["over"] = axis
     ends = (f"_l{level}", f"_l{level}_reverse")
     weights = {
         slot.replace(f"_l{level}", "_l0"): Published(published)
@@ -68,4 +111,56 @@ def add_level(
     }
     sizes = {"C": s["hidden_size"] * (2 if s["bidirectional"] else 1)}
     op = call.function.removeprefix("nn.").lower()
-    return low.emit(op, [value], attributes, sizes=sizes, name=name, weights=weights)
+    sources, roles = add_initial(low, value, initial)
+    return low.emit(op, sources, attributes, sizes=sizes, name=name, weights=weights, roles=roles)
+
+
+def describe_recurrence(settings: dict[str, Any], axis: str) -> dict[str, Any]:
+    """Return the attributes of a recurrent layer or cell that are not as by default."""
+    attributes: dict[str, Any] = {"units": settings["hidden_size"]}
+    if settings.get("nonlinearity", "tanh") != "tanh":
+        attributes["activation"] = settings["nonlinearity"]
+    if not settings["bias"]:
+        attributes["bias"] = False
+    if axis != "T":
+        attributes["over"] = axis
+    return attributes
+
+
+def add_initial(
+    low: Lowerer, value: NamedValue, initial: Sequence[NamedValue]
+) -> tuple[list[NamedValue], tuple[str, ...]]:
+    """Return the inputs of a step and their names, if an initial state is given."""
+    if not initial:
+        return [value], ()
+    states = [require_axis(low, state, -1, "C")[0] for state in initial]
+    return [value, *states], ("x", *(f"initial_{name}" for name in STATES[: len(states)]))
+
+
+@lowers("nn.LSTMCell", "nn.GRUCell", "nn.RNNCell")
+def lower_cell(low: Lowerer, call: FunctionCall, x: Any, state: Any = None) -> Any:
+    """Lower one step of a recurrent layer as a sequence of one position."""
+    s = call.settings
+    value, _ = require_axis(low, low.value(x), -1, "C")
+    axis = low.unused_axis("T", value)
+    dims = [value.dims[0], (axis,), value.dims[-1]]
+    sequence = low.emit("expand", [value], {"axes": {axis: 1}}, sizes={axis: 1, **value.axes}, dims=dims)
+    is_lstm = call.function == "nn.LSTMCell"
+    attributes = describe_recurrence(s, axis) | {"returns": "all" if is_lstm else "last"}
+    sources, roles = add_initial(low, sequence, [low.value(part) for part in as_list(state)])
+    result = low.emit(
+        call.function.removeprefix("nn.").removesuffix("Cell").lower(),
+        sources,
+        attributes,
+        sizes={"C": s["hidden_size"]},
+        dims=[value.dims[0], ("C",)],
+        name=low.relative_path(call.path),
+        weights={f"{slot}_l0": Published(name) for slot, name in s["weights"].items()},
+        roles=roles,
+    )
+    if not is_lstm:
+        return result
+    return [
+        NamedValue(ValueSource(read_step(result), name), result.axes, result.dims, result.dtype)
+        for name in STATES
+    ]
