@@ -174,3 +174,25 @@ def test_states_of_recurrent_layers() -> None:
     imported = import_live(model, {"x": x}, "Translator", axes={"x": ("T", "C")})
     assert largest_difference(imported, model, [x]) < 1e-12, imported.text
     assert "from: {x: prev, initial_h: memory.h, initial_c: memory.c}\n" in imported.text, imported.text
+
+
+class Tagger(nn.Module):
+    """The vector of the padding is not trained: its gradient is 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.out = nn.Embedding(5, 4, padding_idx=2), nn.Linear(4, 3)
+
+    def forward(self, index: Tensor) -> Tensor:
+        return self.out(self.words(index))
+
+
+def test_the_vector_of_a_padding_gets_no_gradient() -> None:
+    model, index = Tagger(), torch.tensor([[0, 2, 4, 2], [1, 2, 3, 3]])
+    imported = import_live(model, {"index": index}, "Tagger", axes={"index": ("T",)})
+    assert largest_difference(imported, model, [index]) < 1e-12, imported.text
+    own = imported.model.build("torch")
+    own(index).sum().backward()
+    gradient = dict(own.named_parameters())["words.weight"].grad
+    assert gradient is not None
+    assert (gradient.abs().sum(1) == 0).tolist() == [False, False, True, False, False]

@@ -219,8 +219,9 @@ def lower_embedding(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
     if kernel is not None:  # used by another layer, too
         kernel, _ = require_axis(low, kernel, 0, "V")
         kernel, _ = require_axis(low, kernel, 1, "C")
-        return gather_value(low, kernel, [x])
-    return low.emit(
+        found = gather_value(low, kernel, [x])
+        return found if s.get("padding_idx") is None else hide_padding(low, value, found, s["padding_idx"])
+    found = low.emit(
         "embedding",
         [value],
         {"count": s["num_embeddings"], "features": width},
@@ -230,3 +231,13 @@ def lower_embedding(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
         name=low.relative_path(call.path),
         weights=require_weight(layer_weights(call, "weight")),
     )
+    return found if s.get("padding_idx") is None else hide_padding(low, value, found, s["padding_idx"])
+
+
+def hide_padding(low: Lowerer, index: NamedValue, found: NamedValue, padding: int) -> NamedValue:
+    """Return the vectors of an embedding of which that of the padding is not trained."""
+    is_word = low.emit(
+        "compare", [index], {"test": "not_equal", "value": padding}, dtype="bool", hint="words"
+    )
+    fixed = low.emit("stop_gradient", [found], hint="fixed")
+    return low.emit("where", [found, is_word, fixed], roles=("then", "condition", "otherwise"))
