@@ -65,12 +65,13 @@ FIELD_VALUES = {"rest": ".+", "word": "[^./]+"}
 def convert_published_weights(model: Block, naming: str, entries: Mapping[str, Array]) -> dict[str, Array]:
     """Rename and reshape the entries of a published file for the emitted model.
 
-    Every weight must get a value. Raises SpecError SB801, which lists all entries that are left over, missing
-    or of another shape.
+    Every weight must get a value, but for tables whose numbers the spec gives. Raises SpecError SB801, which lists all
+    entries that are left over, missing or of another shape.
     """
     framework = naming_framework(naming)
     weights = locate_weights(model, framework)
     shapes = framework_shapes(weights)
+    needed = framework_shapes([weight for weight in weights if weight.spec.given is None])
     known = {**shapes, **dict.fromkeys(load_backend(framework).counter_names(shapes), ())}
     renamed = rename_tensors(model, naming, entries, weights)
     left_over = [
@@ -85,7 +86,7 @@ def convert_published_weights(model: Block, naming: str, entries: Mapping[str, A
     ]
     problems = {
         "left over": left_over,
-        "missing": [name for name in shapes if name not in renamed.values],
+        "missing": [name for name in needed if name not in renamed.values],
         "of another shape": misshapen,
         "given twice": renamed.duplicates,
     }

@@ -196,3 +196,28 @@ def test_the_vector_of_a_padding_gets_no_gradient() -> None:
     gradient = dict(own.named_parameters())["words.weight"].grad
     assert gradient is not None
     assert (gradient.abs().sum(1) == 0).tolist() == [False, False, True, False, False]
+
+
+class Distorted(nn.Module):
+    """A table without a rule lies in a file beside the spec, and other weights have rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1, 4, 1, 1))
+        self.register_buffer(
+            "table", torch.rand(20, 21, generator=torch.Generator().manual_seed(2)), persistent=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.table
+
+
+def test_a_table_beside_rules_needs_no_weight() -> None:
+    model, x = Distorted(), torch.randn(3, 4, 20, 21)
+    imported = import_live(model, {"x": x}, "Distorted", axes={})
+    assert imported.tables.arrays and imported.key_map.lines, imported.text
+    state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    carried = imported.carry_weights(state)
+    own = imported.model.build("torch")
+    own.load_state_dict({name: torch.from_numpy(value) for name, value in carried.items()}, strict=False)
+    assert torch.allclose(own(x), model(x))
