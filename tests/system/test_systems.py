@@ -208,8 +208,16 @@ def test_constructor_means_what_the_spec_means(name: str) -> None:
                 wanted = build_graph(path, {**small, parameter.name: given}, variant)
             except SpecError:
                 continue
-            expected, found = on_meta(wanted), on_meta(model, **{parameter.name: value})
             told = f"{parameter.name}={value}"
+            if isinstance(value, tuple) and len(value) > len(parameter.default):
+                try:
+                    found = on_meta(model, **{parameter.name: value})
+                except ValueError as error:  # it would ignore the items that no step reads
+                    assert "must have" in str(error), told
+                    continue
+            else:
+                found = on_meta(model, **{parameter.name: value})
+            expected = on_meta(wanted)
             assert repr(found) == repr(expected), told
             assert shapes(found) == shapes(expected), told
 
