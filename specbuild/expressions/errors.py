@@ -64,12 +64,14 @@ def unknown_name_error(name: str, known: Iterable[str], is_value: bool = True) -
 
 
 def suggest_declaration(name: str, known: Iterable[str]) -> str:
-    """Return the hint for a name that is not declared: the closest known name, or how to declare it."""
+    """Return the hint for a name that is not declared: the closest known name, or how to declare it.
+
+    None where no name is known at all: such a value, that of a variant for example, can read nothing.
+    """
     names = sorted(known)
-    if hint := suggest_name(name, names):
+    if (hint := suggest_name(name, names)) or not names:
         return hint
-    available = f"; available: {list_some(names)}" if names else ""
-    return f"declare it under `params`, such as `params: {{{name}: 8}}`{available}"
+    return f"declare it under `params`, such as `params: {{{name}: 8}}`; available: {list_some(names)}"
 
 
 def too_large_error(text: str) -> ExpressionError:
