@@ -62,10 +62,12 @@ def library_names() -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for path in sorted(LIBRARY.rglob("*.yaml")):
-        block = ""
+        block = model = ""
         for line in path.read_text(encoding="utf-8").splitlines():
-            if found := re.match(r"  ([A-Z][A-Za-z0-9_]*):|model: (\w+)", line):
-                block = found[1] or found[2]
+            if found := re.match(r"model: (\w+)", line):
+                block = model = found[1]
+            elif found := re.match(r"  ([A-Z][A-Za-z0-9_]*):", line):
+                block = "" if model else found[1]  # no step can name an inner block of a model
             elif block and (listed := re.search(r"\bnames: \[([^\]]*)\]", line)):
                 names |= {name.strip().strip("\"'"): block for name in listed[1].split(",")}
     return names
