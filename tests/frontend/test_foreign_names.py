@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 
 import pytest
+import yaml
 
 from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.foreign_names import ATTRIBUTE_NAMES, REPLACEMENTS, SEPARABLE_ADVICE, Replacement
 from specbuild.frontend.foreign_steps import suggest_step
-from specbuild.frontend.library import full_library_index, library_names
+from specbuild.frontend.library import LIBRARY, full_library_index, library_names
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 
@@ -175,6 +176,16 @@ def test_every_replacement_exists() -> None:
     }
     for names in ATTRIBUTE_NAMES.values():
         assert set(re.findall(r"\w+", names)) <= every_attribute
+
+
+def test_a_name_stands_for_one_block_of_the_library() -> None:
+    """Inner blocks of models do not count: no other file can use them."""
+    files: dict[str, list[str]] = {}
+    for path in sorted(LIBRARY.rglob("*.yaml")):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name in [data["model"]] if "model" in data else data["blocks"]:
+            files.setdefault(name, []).append(path.name)
+    assert {name: found for name, found in files.items() if len(found) > 1} == {}
 
 
 def test_other_names_of_library_blocks() -> None:
