@@ -32,19 +32,18 @@ ElaborateModel = Callable[[Mapping[str, Any]], Block]
 MAX_FLIPS = 3  # values that flip one condition
 MAX_ALTERNATIVES = 12  # values in place of one that the spec refuses
 MAX_EFFORT = 40_000  # values to try times steps and names: beyond it, a constructor has no parameters
-MAX_TOTAL_EFFORT = 120_000  # of all blocks of a model: those that are tried after it has been spent have none
 
 
 class ModelVariations:
     """Builds the variations of a model and of the blocks in it.
 
-    `elaborate_with` elaborates the model for other values; `comparisons` finds what its files compare values with.
+    `elaborate_with` elaborates the model for other values; the `documents` are the files that it comes from.
     The `pruner` is that of the model, so that they share block instances.
     """
 
-    def __init__(self, elaborate_with: ElaborateModel, comparisons: ThresholdFinder, pruner: Pruner):
-        self.elaborate_with, self.comparisons, self.pruner = elaborate_with, comparisons, pruner
-        self.effort = 0  # so far
+    def __init__(self, elaborate_with: ElaborateModel, documents: Iterable[Any], pruner: Pruner):
+        self.elaborate_with, self.pruner = elaborate_with, pruner
+        self.comparisons = ThresholdFinder(documents)
 
     def vary_jointly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
         """Yield a few variations of all these parameters and input sizes together.
@@ -53,9 +52,6 @@ class ModelVariations:
         has no values either, its names cannot be arguments: even the doubled value of one alone is refused, or to
         try them would take too long.
         """
-        if self.effort > MAX_TOTAL_EFFORT:
-            yield Variation(dict.fromkeys(names), None)
-            return
         current = read_values(base, names)
         doubled = {name: double_value(value) for name, value in current.items()}
         # each number grows by another amount, so that none stands for another one
@@ -118,8 +114,7 @@ class ModelVariations:
         A variation without a block has the names of parameters that would take too long to try.
         """
         thresholds = self.comparisons.find_thresholds(names)
-        effort = len(names) * (4 + len(thresholds)) * (base.step_count + len(names))
-        if effort > MAX_EFFORT or self.effort > MAX_TOTAL_EFFORT:
+        if len(names) * (4 + len(thresholds)) * (base.step_count + len(names)) > MAX_EFFORT:
             yield Variation(dict.fromkeys(names), None)
             return
         for flips in find_flips(base, names, ()):
@@ -142,7 +137,6 @@ class ModelVariations:
 
     def vary(self, base: Block, changed: Mapping[str, Any]) -> Variation:
         """Return a block with other values; without a block if the spec refuses them."""
-        self.effort += 10 + base.step_count
         try:
             block = self.elaborate_with(changed) if base.rebuild is None else self.rebuild(base, changed)
         except (SpecError, SpecErrors):

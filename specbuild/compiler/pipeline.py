@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from specbuild.backends.registry import builtin_reserved_names
 from specbuild.compiler.free_sizes import Resized, with_free_sizes
@@ -21,9 +21,6 @@ from specbuild.ir.axis_sources import AxisOfInput
 from specbuild.ir.cost import CostCounter, model_cost
 from specbuild.ir.graph import Block, VariationSource
 from specbuild.ir.prune import PASSES, Pruner
-
-if TYPE_CHECKING:
-    from specbuild.expressions.thresholds import ThresholdFinder
 
 MARKS = ("pyproject.toml", ".git")  # what the folder of a project holds
 MAX_PARAMETERS = 10**11  # of a model
@@ -111,17 +108,12 @@ def elaborate_model(
         return run_passes(elaborate(spec, files, params, variant, perturbation, features, elaborator), pruner)
 
     @cache
-    def comparisons() -> ThresholdFinder:
-        from specbuild.expressions.thresholds import ThresholdFinder  # imported late, as below
-
-        return ThresholdFinder([opened.source.data for opened in files.specs_by_source.values()])
-
     def variations() -> VariationSource:
-        """Return the variations for one backend, which count their own work."""
         # imported late: few commands need it
         from specbuild.compiler.constructor_params import ModelVariations
 
-        return ModelVariations(elaborate_with, comparisons(), pruner)
+        documents = [opened.source.data for opened in files.specs_by_source.values()]
+        return ModelVariations(elaborate_with, documents, pruner)
 
     compiler = ModelCompiler(graph, variations)
     return Compilation(full_graph, graph, compiler, tuple(resized))
