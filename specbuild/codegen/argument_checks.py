@@ -141,7 +141,7 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
 def explain_wrong(
     plain: InstanceMerger, right: Sequence[Candidate], wrong: Sequence[Candidate]
 ) -> Iterator[Guard]:
-    """Yield guards that tell why values are wrong, the most certain first."""
+    """Yield guards that say why values are wrong, the most certain first."""
     yield from refuse_other_steps(plain, right, wrong)
     yield from refuse_small_values(plain, right, wrong)
     yield from refuse_pairs(plain, right, wrong)
@@ -273,7 +273,7 @@ def refuse_pairs(
 
 
 def guards_of_pair(block: str, pair: tuple[str, str], columns: Mapping[str, list[int]]) -> Iterator[Guard]:
-    """Yield guards that may tell which pairs of numbers are wrong: a stride and a dilation, a width and its input."""
+    """Yield guards that may say which pairs of numbers are wrong: a stride and a dilation, a width and its input."""
     larger = join_codes("and", [Infix(">", Name(name), Literal(min(columns[name]))) for name in pair])
     yield Guard(larger, f"this {block} has no code for {print_expression(larger)}")
     if len({*columns[pair[0]]}) > 1:

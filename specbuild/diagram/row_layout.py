@@ -19,9 +19,8 @@ LANE_GAP = 9.0  # between two skip links
 BOX_CLEARANCE = 12.0  # from a box to a skip link
 MAX_SKIP_LINKS = 150  # of a row; beyond it, they cross other links on both sides anyway
 
-FlowPiece: TypeAlias = tuple[
-    float, float, float
-]  # of a link: its begin and end along the flow, and where across
+# of a link: its begin and end along the flow, and where across
+FlowPiece: TypeAlias = tuple[float, float, float]
 
 
 @dataclass

@@ -214,9 +214,8 @@ class BlockInstances:
                 self.by_key[key] = replace(block, rebuild=rebuild)
             except SpecError as e:
                 relocated = relocate_to_call(e, definition, params, inputs, at)
-                if (
-                    relocated is not None and not pending.edits
-                ):  # an edit inside is reported at its own location
+                # an edit inside is reported at its own location
+                if relocated is not None and not pending.edits:
                     raise relocated from None
                 caller = f"{at.location.file}:{at.location.line}:{at.location.column}"
                 trail = (*e.trail, f"in {definition.name} at {name} ({caller})")

@@ -194,9 +194,8 @@ class DefinitionChecker:
                     raise unknown_name_error(name, self.names, f"{name}." not in text)
             return 1
 
-        if (
-            isinstance(kind, TableFormula) or self.meter.is_spent
-        ):  # names in a formula can be axes of the table
+        # names in a formula can be axes of the table
+        if isinstance(kind, TableFormula) or self.meter.is_spent:
             return
         try:
             kind.read_value(raw, check_part)

@@ -50,7 +50,7 @@ def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionEr
 
 
 def unknown_name_error(name: str, known: Iterable[str], is_value: bool = True) -> ExpressionError:
-    """SB302 for a name that nothing bears; `is_value` is false if the expression reads a size of it, as in `x.C`."""
+    """SB302 for a name that stands for nothing; `is_value` is false if the expression reads a size of it, as in `x.C`."""
     error = unknown_error(f"nothing is named {name!r} here", name, known)
     if name.lower() in PADDING_WORDS and name != name.lower():
         return ExpressionError(error.code, error.message, f"write `{name.lower()}`")

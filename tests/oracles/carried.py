@@ -9,11 +9,14 @@ from torch import nn
 
 from specbuild import load
 from specbuild.api import Model
+from specbuild.compiler.pipeline import build_graph
+from specbuild.ir.cost import model_cost
 from specbuild.weights.published_names import convert_published_weights
 from tests.lazy_modules import lazy_module
 from tests.oracles.randomised import difference, randomise
 
 torchvision = lazy_module("torchvision")
+timm = lazy_module("timm")
 
 BACKBONES = Path(__file__).parents[2] / "specbuild" / "library" / "backbones"
 TOLERANCE = 1e-10
@@ -74,3 +77,11 @@ def carry_and_compare(spec: Model, theirs: nn.Module, naming: str, x: torch.Tens
     ours: nn.Module = spec.build("torch")
     ours.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()}, strict=True)
     return difference(theirs.eval()(x), ours.eval()(x))
+
+
+def check_parameters_of_timm(file: str, variant: str) -> None:
+    """A variant of a backbone has as many parameters as timm's model of the same name."""
+    with torch.device("meta"):
+        reference = timm.create_model(variant, pretrained=False, num_classes=1000)
+    graph = build_graph(BACKBONES / f"{file}.yaml", variant=variant)
+    assert model_cost(graph).parameters == sum(p.numel() for p in reference.parameters())
