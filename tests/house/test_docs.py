@@ -16,15 +16,18 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from docs.__main__ import build
-from docs.pages import models
-from docs.pages.models import emitted_files
+from docs.pages import models, samples
+from docs.pages.models import cost_of, emitted_files
 from docs.pages.tables import TABLES
 from specbuild import load
+from specbuild.compiler.pipeline import compile_source
 from specbuild.diagnostics.codes import CODES
 from specbuild.elaborate import members
 from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURES
 from specbuild.frontend.editor_schema import library_blocks
 from specbuild.frontend.edits import EDIT_VERBS
+from specbuild.ir.cost import Cost
+from specbuild.ir.graph import Block
 from specbuild.ops import OPS
 from specbuild.summary.examples import example_spec, load_examples
 
@@ -51,11 +54,19 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, with the emitted files of one whole model: to compile all of them takes minutes, and they have no links."""
+    """The site, with the emitted files and the costs of one model, and the files of ops: all take minutes, and have no links."""
+
+    def compile_op(model: Block, backend: str) -> str:
+        return compile_source(model, backend) if model.step_count < 4 else ""
+
     folder = tmp_path_factory.mktemp("docs")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "compile_source", compile_op)
         patch.setattr(
             models, "emitted_files", lambda model: emitted_files(model) if model.name == "VGG" else ""
+        )
+        patch.setattr(
+            models, "cost_of", lambda path, variant: cost_of(path, variant) if path.stem == "vgg" else Cost()
         )
         assert build(folder / "site", folder / "sources") == 0
     return folder / "site"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -26,12 +27,22 @@ def images(height: int, width: int) -> torch.Tensor:
     return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(height))
 
 
-def published(name: str, *tables: str) -> nn.Module:
+def shorten(model: nn.Module, lengths: Mapping[str, int]) -> None:
+    """Keep the first layers of rows of layers, by the path of the row."""
+    for path, length in lengths.items():
+        row = model.get_submodule(path)
+        for name in [name for name, _ in row.named_children()][length:]:
+            delattr(row, name)
+
+
+def published(name: str, *tables: str, lengths: Mapping[str, int] | None = None) -> nn.Module:
     """torchvision's own model, every weight of it random; `tables` are added as they are, and made large.
 
-    Position tables and tokens have no fan-in: drawn like kernels they would be next to nothing.
+    Position tables and tokens have no fan-in: drawn like kernels they would be next to nothing. `lengths` shortens
+    large models: what their variants differ by is in every layer.
     """
     model: nn.Module = torchvision.models.get_model(name, weights=None)
+    shorten(model, lengths or {})
     side = getattr(model, "image_size", 64)
     randomise(model, images(side, side))
     generator = torch.Generator().manual_seed(1)
@@ -42,7 +53,7 @@ def published(name: str, *tables: str) -> nn.Module:
     return model.eval()
 
 
-def compiled(file: str, variant: str, theirs: nn.Module, **parameters: int) -> nn.Module:
+def compiled(file: str, variant: str, theirs: nn.Module, **parameters: int | list[int]) -> nn.Module:
     """The emitted model with the same weights: each of them used, and each of its own given."""
     spec = load(BACKBONES / f"{file}.yaml", variant=variant, **parameters)
     assert spec.parameters == sum(p.numel() for p in theirs.parameters())
