@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import Construction, LayerRow
+from specbuild.codegen.constructions import Construction, LayerRow, member_names
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.size_checks import describe_checks
-from specbuild.codegen.tree import Name
+from specbuild.codegen.tree import Name, list_read_names
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.graph import block_size_names, input_arguments
@@ -94,8 +94,9 @@ def describe_argument(class_spec: ClassSpec, name: str, all_uses: ArgumentUses) 
     if uses:
         attribute = uses[0][1]
         return f"{attribute.replace('_', ' ')} of {list_steps(s for s, other in uses if other == attribute)}"
-    readers = all_uses.readers.get(word, ())
-    return f"used by {list_steps(readers)}" if readers else word.replace("_", " ")
+    if readers := all_uses.readers.get(word) or all_uses.code_readers.get(name):
+        return f"used by {list_steps(readers)}"
+    return word.replace("_", " ")
 
 
 class ArgumentUses:
@@ -107,6 +108,7 @@ class ArgumentUses:
         self.layers: dict[str, list[tuple[str, str]]] = {}
         # argument -> the steps that compute an attribute from it
         self.readers: dict[str, dict[str, None]] = {}
+        self.code_readers: dict[str, dict[str, None]] = {}  # the same, for any code of a step
         for node in class_spec.block.nodes:
             op = node.op
             values = {a: getattr(op, a) for a in op.defaults} if isinstance(op, Op) else dict(node.args)
@@ -116,6 +118,10 @@ class ArgumentUses:
                     for word in expression.names:
                         self.readers.setdefault(word, {})[node.name] = None
         for step in class_spec.steps:
+            for word in (set() if step.member is None else member_names(step.member)) | {
+                *list_read_names(step.call)
+            }:
+                self.code_readers.setdefault(word, {})[step.node] = None
             row = step.member.members if isinstance(step.member, LayerRow) else None
             for layer in (step.member,) if row is None else (*row.head, row.tail):
                 for argument in layer.arguments if isinstance(layer, Construction) else ():

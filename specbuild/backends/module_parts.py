@@ -18,6 +18,7 @@ from specbuild.codegen.constructions import (
     literal_expression,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.short_floats import shorten_floats
 from specbuild.codegen.tree import (
     Assign,
     Call,
@@ -57,6 +58,7 @@ def assemble_module(
     header: tuple[str, ...],
 ) -> Module:
     """Return the file: the imports and helpers that these definitions use, then the definitions."""
+    definitions = shorten_floats(definitions)
     used = used_identifiers(definitions)
     needed: list[str] = []
     while added := [name for name in helpers if name in used and name not in needed]:
@@ -241,15 +243,21 @@ def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
 
 
 def flag_name(step: LoweredStep, class_spec: ClassSpec) -> str:
-    """Return the attribute for the condition of a step. Steps of one kind with one condition share it."""
-    flags, stem = class_spec.flags, step.node.rstrip("0123456789")
+    """Return the attribute for the condition of a step. Steps of one kind with one condition share it.
+
+    A parameter that is the condition, and bears this name, is it already.
+    """
+    flags, stem = class_spec.flags, step.node.rstrip(".0123456789")
     same_kind = [
         s
         for s in class_spec.steps
-        if not s.can_be_identity and s.key in flags and s.node.rstrip("0123456789") == stem
+        if not s.can_be_identity and s.key in flags and s.node.rstrip(".0123456789") == stem
     ]
     is_shared = stem and all(flags[s.key] == flags[step.key] for s in same_kind)
     name = f"use_{(stem if is_shared else step.node).replace('.', '_')}"
+    match flags[step.key]:
+        case Name(param) if class_spec.attribute_names.get(param) == name:
+            return name
     while name in class_spec.taken_attributes:
         name += "_"
     return name

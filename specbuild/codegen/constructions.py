@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from specbuild.codegen.tree import Expr, Literal, Name, TupleOf, ValuePlaceholder, walk_expression
+from specbuild.codegen.tree import (
+    Expr,
+    Literal,
+    Name,
+    TupleOf,
+    ValuePlaceholder,
+    list_read_names,
+    walk_expression,
+)
 from specbuild.expressions import bind_name, concrete, expression_of
 
 INDEX_VARIABLE = (
@@ -150,6 +158,18 @@ def reads_names(code: Member, names: Iterable[str]) -> bool:
     """Return whether a value in the code is computed from one of these names."""
     known = frozenset(names)
     return any(name in known for name in list_names(code))
+
+
+def member_names(member: Member) -> set[str]:
+    """Return the names that the code of a member reads."""
+    found: set[str] = set()
+
+    def note(code: Expr) -> Expr:
+        found.update(list_read_names(code))
+        return code
+
+    map_expressions(member, note)
+    return found
 
 
 def literal_values(member: Member) -> Iterator[Any]:

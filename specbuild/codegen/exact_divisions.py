@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
-from specbuild.codegen.class_spec import Guard
+from specbuild.codegen.class_spec import ClassSpec, Guard
 from specbuild.codegen.constructions import map_expressions, map_initial_values
-from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.from_expression import expression_code
+from specbuild.codegen.printer import print_expression
+from specbuild.codegen.requirements import join_codes, split_product
 from specbuild.codegen.tree import Expr, Infix, map_children
+from specbuild.expressions import ExpressionError, parse_expression
+from specbuild.expressions.simplify import simplify_whole_number
+
+Divisions: TypeAlias = frozenset[tuple[Expr, Expr]]  # dividend and divisor
 
 
-def undo_divisions(steps: Sequence[LoweredStep], guards: Iterable[Guard]) -> list[LoweredStep]:
-    """Return the steps of a class without products that undo a division which its guards make exact."""
-    exact = {
-        (guard.condition.left, guard.condition.right)
-        for guard in guards
-        if isinstance(guard.condition, Infix) and guard.condition.operator == "%"
-    }
+def exact_divisions(guards: Iterable[Guard]) -> Divisions:
+    """Return the divisions of which these guards refuse a remainder."""
+    conditions = (guard.condition for guard in guards)
+    return frozenset((c.left, c.right) for c in conditions if isinstance(c, Infix) and c.operator == "%")
 
-    def shorten(expr: Expr) -> Expr:
-        match map_children(expr, shorten):
-            case Infix("*", Infix("//", whole, part), factor) | Infix(
-                "*", factor, Infix("//", whole, part)
-            ) if part == factor and (whole, part) in exact:
-                return whole
-            case other:
-                return other
 
+def undo_divisions(class_spec: ClassSpec) -> ClassSpec:
+    """Return the class without products that undo a division which its guards make exact."""
+    exact = exact_divisions(class_spec.guards)
     if not exact:
-        return list(steps)
-    return [
-        replace(
-            step,
-            member=None if step.member is None else map_expressions(step.member, shorten),
-            inits=map_initial_values(step.inits, shorten),
-            call=shorten(step.call),
-        )
-        for step in steps
-    ]
+        return class_spec
+    shorten = partial(shorten_products, exact=exact)
+    return replace(
+        class_spec,
+        derived={name: shorten(code) for name, code in class_spec.derived.items()},
+        steps=[
+            replace(
+                step,
+                member=None if step.member is None else map_expressions(step.member, shorten),
+                inits=map_initial_values(step.inits, shorten),
+                call=shorten(step.call),
+            )
+            for step in class_spec.steps
+        ],
+    )
+
+
+def shorten_products(expr: Expr, exact: Divisions) -> Expr:
+    """Return an expression without a division and the product that undoes it."""
+    shorter = map_children(expr, partial(shorten_products, exact=exact))
+    if isinstance(shorter, Infix) and shorter.operator == "*":
+        shorter = cancel_division(split_product(shorter), exact) or shorter
+    is_number = isinstance(shorter, Infix) and shorter.operator in ("+", "-", "*")
+    return simplify_code(shorter) if is_number and shorter != expr else shorter
+
+
+def cancel_division(factors: list[Expr], exact: Divisions) -> Expr | None:
+    """Return a product whose factors are a division and its divisor, without both; None if there are none."""
+    for i, factor in enumerate(factors):
+        if isinstance(factor, Infix) and factor.operator == "//" and (factor.left, factor.right) in exact:
+            before, after = factors[:i], factors[i + 1 :]
+            for rest in (before, after):
+                if factor.right in rest:
+                    rest.remove(factor.right)
+                    return join_codes("*", [*before, factor.left, *after])
+    return None
+
+
+def simplify_code(code: Expr) -> Expr:
+    """Return a sum or a product of whole numbers in a shorter form, such as `3 * n` for `n + 2 * n`."""
+    try:
+        simpler = simplify_whole_number(parse_expression(print_expression(code)))
+    except ExpressionError:  # it reads a variable of the code
+        return code
+    return code if simpler is None else expression_code(simpler)

@@ -31,6 +31,7 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.expressions.common_expressions import CommonExpressions
 
+SHORT_NAMES = {"shape": "size"}  # of what varies in an argument
 PLAIN_TYPES = frozenset((bool, int, float, str, type(None)))
 
 
@@ -45,6 +46,7 @@ class CodePlace:
     instances: tuple[int, ...]  # their numbers in the group
     hint: str  # the name for a new parameter; "": the code here cannot read one
     reads_inputs: bool  # whether the code can read sizes of inputs when it runs
+    step: str = ""  # the name of the step
 
 
 def is_plain_literal(part: Any) -> bool:
@@ -73,7 +75,7 @@ class CodeMerger:
         if isinstance(first, Repeated):
             return self.merge_repeats(parts, place)
         if isinstance(first, ConstructorArgument):
-            value_place = CodePlace(place.instances, first.name, place.reads_inputs)
+            value_place = replace(place, hint=SHORT_NAMES.get(first.name, first.name))
             value = self.merge([p.value for p in parts], value_place)
             return ConstructorArgument(first.name, value, first.default)
         if isinstance(first, tuple):
@@ -151,7 +153,7 @@ class CodeMerger:
         if not place.hint:  # the number of an axis in a conversion of the layout: no parameter of the class
             raise StructureMismatch
         return self.half_kernel_padding(parts, place) or Name(
-            self.params.choose_param(parts, place.hint, place.instances)
+            self.params.choose_param(parts, place.hint, place.instances, place.step)
         )
 
     def half_kernel_padding(self, column: Sequence[Expr], place: CodePlace) -> Expr | None:

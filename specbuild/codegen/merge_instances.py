@@ -13,7 +13,6 @@ from typing import Any
 
 from specbuild.codegen.class_spec import ClassSpec, ClassTable, ConstructorParam, Guard
 from specbuild.codegen.constructions import ComputedTable
-from specbuild.codegen.exact_divisions import undo_divisions
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.input_sizes import InputSizeReader
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
@@ -90,7 +89,7 @@ class InstanceMerger:
             block,
             self.constructor_params,
             self.derived,
-            undo_divisions(self.merged_steps, guards),
+            self.merged_steps,
             self.flags,
             self.instances,
             numbers,
@@ -167,8 +166,8 @@ class InstanceMerger:
         first = active[0]
         hint = first.node.replace(".", "_")
         code = CodeMerger(self.params)
-        in_member = CodePlace(instances, hint, reads_inputs=isinstance(first.member, ComputedTable))
-        in_call = CodePlace(instances, hint, reads_inputs=True)
+        in_member = CodePlace(instances, hint, isinstance(first.member, ComputedTable), first.node)
+        in_call = CodePlace(instances, hint, reads_inputs=True, step=first.node)
         member = None if first.member is None else code.merge([s.member for s in active], in_member)
         inits = code.merge([s.inits for s in active], replace(in_member, reads_inputs=False))
         call = code.merge([s.call for s in active], in_call)

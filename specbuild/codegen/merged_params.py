@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -46,7 +46,7 @@ class MergedParams:
     ):
         self.group, self.is_model, self.preferred_names = group, is_model, preferred_names or {}
         self.instance_count = instance_count
-        self.added_params: dict[tuple[str, ...], str] = {}  # values that vary -> name of the new parameter
+        self.added_columns: dict[str, dict[int, Expr]] = {}  # new parameter -> its code where it is used
         self.added_values: dict[str, list[Any]] = {}  # new parameter -> its value in each instance
         self.added_expressions: dict[str, list[Any]] = {}  # the same, with the expressions of the instances
         self.name_hints: dict[tuple[str, ...], list[str]] = {}  # values that vary -> possible names
@@ -85,10 +85,12 @@ class MergedParams:
         """Return the values of the new parameters in one instance, with their expressions in its block."""
         return {name: column[instance] for name, column in self.added_expressions.items()}
 
-    def choose_param(self, column: Sequence[Expr], hint: str, instances: Sequence[int]) -> str:
+    def choose_param(
+        self, column: Sequence[Expr], hint: str, instances: Sequence[int], step: str = ""
+    ) -> str:
         """Return the parameter for values that vary: one of the block with just these values, else a new one.
 
-        `column` has only the values of these `instances`, given by their numbers in the group.
+        `column` has only the values of these `instances`, given by their numbers in the group; `step` uses them.
         """
         known = self.known_values(hint)
         matches = [
@@ -97,7 +99,9 @@ class MergedParams:
             if all(values[i] == value for i, value in zip(instances, column, strict=True))
         ]
         if not matches:
-            name = self.add_param(column, hint, instances, known)
+            active = dict(zip(instances, column, strict=True))
+            hint = self.choose_hint(active, hint)
+            name = self.find_added(active, hint) or self.add_param(active, hint, step, known)
         elif hint in matches:
             name = hint
         else:
@@ -116,39 +120,67 @@ class MergedParams:
                 known[name] = [Literal(concrete(b.inputs[source][axis])) for b in blocks]
         return known
 
-    def add_param(
-        self, column: Sequence[Expr], hint: str, instances: Sequence[int], known: Iterable[str]
-    ) -> str:
-        """Return the new parameter for these values, named after `hint`; values that vary alike share one."""
-        active_values = dict(zip(instances, column, strict=True))
-        key = tuple(repr(active_values.get(i)) for i in range(len(self.group)))
+    def choose_hint(self, active: Mapping[int, Expr], hint: str) -> str:
+        """Record a possible name for these values; return the preferred one."""
+        key = tuple(repr(active.get(i)) for i in range(len(self.group)))
         hints = self.name_hints.setdefault(key, [])
         if hint not in hints:
             hints.append(hint)
-        hint = self.preferred_names.get(key, hint)
-        for known_key, name in self.added_params.items():  # of a step or a member that some instances lack
-            if name == hint and all(known_key[i] == key[i] for i in active_values):
+        return self.preferred_names.get(key, hint)
+
+    def find_added(self, active: Mapping[int, Expr], hint: str) -> str | None:
+        """Return the new parameter that has just these values wherever both are used; None if there is none.
+
+        A step that some instances lack uses it only in the others. A single value may agree by chance.
+        """
+        for name, known in self.added_columns.items():
+            shared = known.keys() & active.keys()
+            if len(shared) < min(len(known), len(active)):
+                continue
+            values = {repr(active[i]) for i in shared}
+            is_certain = name == hint or known.keys() == active.keys() or len(values) > 1
+            if is_certain and all(repr(known[i]) == repr(active[i]) for i in shared):
+                self.fill_column(name, {**active, **known})
                 return name
-        if key not in self.added_params:
-            block = self.group[0].block
-            taken = {
-                *known,
-                *self.shared_sizes,
-                *block.params,
-                *block.inputs,
-                *block.step_sizes,
-                *(node.name.partition(".")[0] for node in block.nodes),
-                *self.added_params.values(),
-            }
-            candidates = chain([hint], (f"{hint}{number}" for number in range(2, 10_000)))
-            name = next(name for name in candidates if name not in taken)
-            self.added_params[key] = name
-            codes = [active_values.get(i, column[0]) for i in range(len(self.group))]
-            self.added_values[name] = list(map(literal_value, codes))
-            self.added_expressions[name] = [
-                x.value if isinstance(x, Literal) else literal_value(x) for x in codes
-            ]
-        return self.added_params[key]
+        return None
+
+    def add_param(self, active: Mapping[int, Expr], hint: str, step: str, known: Iterable[str]) -> str:
+        """Return the new parameter for these values."""
+        block = self.group[0].block
+        taken = {
+            *known,
+            *self.shared_sizes,
+            *block.params,
+            *block.inputs,
+            *block.step_sizes,
+            *(node.name.partition(".")[0] for node in block.nodes),
+            *self.added_columns,
+        }
+        name = next(name for name in self.suggest_names(active, hint, step) if name not in taken)
+        self.fill_column(name, active)
+        return name
+
+    def suggest_names(self, active: Mapping[int, Expr], hint: str, step: str) -> Iterator[str]:
+        """Yield names for new values: what the block calls them, what the code sets by them, and last with numbers."""
+        blocks = {i: self.group[i].block for i in active}
+        for name in next(iter(blocks.values())).let_numbers:
+            if all(literal_value(code) == blocks[i].let_numbers.get(name) for i, code in active.items()):
+                yield name
+        yield hint
+        owner = next((part for part in reversed(step.split(".")) if not part.isdigit()), "")
+        if owner and owner != hint:
+            yield f"{owner}_{hint}"
+        yield from (f"{hint}{number}" for number in range(2, 10_000))
+
+    def fill_column(self, name: str, active: Mapping[int, Expr]) -> None:
+        """Give a new parameter its values. Where nothing uses it, it has the first of them."""
+        first = active[min(active)]
+        codes = [active.get(i, first) for i in range(len(self.group))]
+        self.added_columns[name] = dict(active)
+        self.added_values[name] = list(map(literal_value, codes))
+        self.added_expressions[name] = [
+            x.value if isinstance(x, Literal) else literal_value(x) for x in codes
+        ]
 
     def mark_used(self, expr: Any) -> None:
         """Record the names that a piece of code reads."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from specbuild.codegen.class_spec import Guard
+from specbuild.codegen.class_spec import REQUIRED, ConstructorParam, Guard
 from specbuild.codegen.constructions import LayerRow, Member, literal_expression
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.list_lengths import require_lengths
@@ -107,6 +108,9 @@ def require_parts(merger: InstanceMerger) -> Iterator[Guard]:
         if isinstance(code, Infix) and code.operator == "-":
             if is_same_product(code.left, code.right):
                 continue
+            if (division := find_division(code.left, code.right)) is not None:
+                yield require_multiple([division.left], [division.right])
+                continue
             subject, wanted = (
                 (code.right, code.left) if isinstance(code.left, Literal) else (code.left, code.right)
             )
@@ -120,13 +124,31 @@ def require_parts(merger: InstanceMerger) -> Iterator[Guard]:
             if factor in whole:
                 whole.remove(factor)
                 parts.remove(factor)
-        if not parts or not whole:
-            continue
-        left, right = join_codes("*", whole), join_codes("*", parts)
-        message = f"{print_expression(left)} must be divisible by {print_expression(right)}"
-        if isinstance(left, Literal):
-            message = f"{print_expression(right)} must be a divisor of {print_expression(left)}"
-        yield Guard(Infix("%", left, right), message)
+        if parts and whole:
+            yield require_multiple(whole, parts)
+
+
+def require_multiple(whole: Sequence[Expr], parts: Sequence[Expr]) -> Guard:
+    """Require that a product is divisible by another; each is given by its factors."""
+    left, right = join_codes("*", whole), join_codes("*", parts)
+    message = f"{print_expression(left)} must be divisible by {print_expression(right)}"
+    if isinstance(left, Literal):
+        message = f"{print_expression(right)} must be a divisor of {print_expression(left)}"
+    return Guard(Infix("%", left, right), message)
+
+
+def find_division(left: Expr, right: Expr) -> Infix | None:
+    """Return the division that makes two products equal if nothing remains: `c // h` for `3 * c` and `3 * h * (c // h)`."""
+    ours, theirs = Counter(split_product(left)), Counter(split_product(right))
+    ours, theirs = ours - theirs, theirs - ours
+    for part in theirs:
+        match part:
+            case Infix("//", whole, divisor) if [ours, theirs] == [
+                Counter([whole]),
+                Counter([part, divisor]),
+            ]:
+                return part
+    return None
 
 
 def join_codes(operator: Any, codes: Sequence[Expr]) -> Expr:
@@ -152,3 +174,29 @@ def split_product(expr: Expr) -> list[Expr]:
 def refused_by(guards: Iterable[Guard], values: Mapping[str, Any]) -> bool:
     """Return whether one of these guards refuses these values."""
     return any(is_met(guard, values) for guard in guards)
+
+
+def drop_refused_defaults(
+    params: Mapping[str, ConstructorParam], derived: Mapping[str, Expr], guards: Iterable[Guard]
+) -> dict[str, ConstructorParam]:
+    """Return the parameters, those first that have no default: it would be one that the constructor refuses."""
+    values = {name: param.default for name, param in params.items() if param.default is not REQUIRED}
+    sources = {name: {name} for name in values}  # name -> the parameters that its value follows from
+    for name, code in derived.items():
+        if sources.keys() >= {*list_read_names(code)} & {*params, *derived}:
+            sources[name] = set().union(*(sources[n] for n in list_read_names(code) if n in sources))
+            values[name] = evaluate_expression(print_expression(code), values)
+    refused = set[str]()
+    for guard in guards:
+        for part in split_alternatives(guard.condition):
+            if is_met(replace(guard, condition=part), values):
+                refused |= set().union(*(sources.get(name, ()) for name in list_read_names(part)))
+    changed = {n: replace(p, default=REQUIRED) if n in refused else p for n, p in params.items()}
+    return dict(sorted(changed.items(), key=lambda item: item[1].default is not REQUIRED))
+
+
+def split_alternatives(condition: Expr) -> list[Expr]:
+    """Return `a` and `b` for `a or b`."""
+    if isinstance(condition, Infix) and condition.operator == "or":
+        return [*split_alternatives(condition.left), *split_alternatives(condition.right)]
+    return [condition]

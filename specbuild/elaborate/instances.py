@@ -21,6 +21,7 @@ from specbuild.elaborate.values import (
     concrete_or_block,
     declared_input,
     define_lets,
+    let_numbers,
     relocate_shape_errors,
     variant_arguments,
 )
@@ -328,6 +329,7 @@ class BlockInstances:
             declared_inputs=definition.inputs,
             pending_edits=scope.pending_inside,
             fixes_step_sizes=scope.fixes_step_sizes,
+            let_numbers=let_numbers(scope),
             step_sizes=scope.step_sizes,
         )
 

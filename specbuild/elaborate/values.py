@@ -294,6 +294,12 @@ def define_lets(scope: BlockScope) -> None:
         scope.env[name] = value
 
 
+def let_numbers(scope: BlockScope) -> dict[str, float]:
+    """Return the numbers among the values under `let`."""
+    values = {name: concrete(scope.env[name]) for name in scope.definition.lets}
+    return {name: value for name, value in values.items() if type(value) in (int, float)}
+
+
 def concrete_or_block(value: Any) -> Any:
     return value if isinstance(value, BlockArgument) else concrete(value)
 

@@ -25,6 +25,7 @@ class IntegerSum:
     def add(self, other: IntegerSum, sign: int = 1) -> None:
         """Add another sum, or subtract it."""
         self.is_simpler |= other.is_simpler or bool(self.constant and other.constant)
+        self.is_simpler |= any(not part.constant and not part.factors for part in (self, other))
         self.constant += sign * other.constant
         for text, factor in other.factors.items():
             self.is_simpler |= text in self.factors
@@ -84,8 +85,9 @@ def read_product(node: ast.BinOp, left: IntegerSum, right: IntegerSum) -> Intege
     """Return a product: of a number and one term, or one term by itself, which may have simpler operands."""
     for factor, other in ((left, right), (right, left)):
         if not factor.factors and (not other.factors or (len(other.factors) == 1 and not other.constant)):
-            # `2 * (3 * n)` has one operation more than `6 * n`
+            # `2 * (3 * n)` has one operation more than `6 * n`, and `1 * n` than `n`
             other.is_simpler |= not other.factors or next(iter(other.factors.values())) != 1
+            other.is_simpler |= factor.constant == 1
             other.scale(factor.constant)
             return other
     if not (left.is_simpler or right.is_simpler):

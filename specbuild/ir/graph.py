@@ -191,6 +191,8 @@ class Block:
     form: str = ""
     # whether sizes of its steps, which may follow from those of its inputs, have become numbers
     fixes_step_sizes: bool = False
+    # The names that its definition gives to numbers under `let`, and these numbers.
+    let_numbers: Mapping[str, float] = field(default_factory=dict)
     # Variables for sizes that expressions read from its steps: each with the value and its axis.
     step_sizes: Mapping[str, tuple[Ref, str]] = field(default_factory=dict)
     free_sizes: FreeSizes | None = field(default=None, repr=False)  # of a model with sizes that can be any

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.emitted_style import find_style_faults
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = {f"{p.parent.name}-{p.stem}": p for p in sorted(GOLDEN.glob("*/*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
@@ -45,10 +47,58 @@ def test_keras_has_the_constants_of_batch_norms_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_variable_is_only_another_name(name: str) -> None:
-    assigned = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Assign)]
-    names = [a for a in assigned if isinstance(a.value, ast.Name) and isinstance(a.targets[0], ast.Name)]
-    assert [ast.unparse(a) for a in names] == []
+def test_nothing_is_left_that_a_reviewer_would_not_merge(name: str) -> None:
+    assert find_style_faults(FILES[name].read_text(encoding="utf-8")) == []
+
+
+SILLY = """
+class Net(nn.Module):
+    \"\"\"A net.
+
+    Args:
+        width: width
+        width2: width2 of conv
+    \"\"\"
+
+    def __init__(self, width: int, width2: int, depth: int = 0, unread: int = 1):
+        super().__init__()
+        if width % width2:
+            raise ValueError("width")
+        if depth < 1:
+            raise ValueError("depth")
+        self.conv = nn.Conv2d(width * 1, width // width2 * width2 + 0, 3 + 4, p=0.018181818181818184)
+        self.shape = width - width, width // 1, torch.full((2, 3), 0.0)
+
+    def forward(self, x):
+        y = x
+        return self.conv(y)
+
+
+class Empty(nn.Module):
+    def __init__(self):
+        super().__init__()
+"""
+
+
+def test_the_check_finds_each_fault() -> None:
+    found = [re.sub(r"^line \d+: ([^:]*).*", r"\1", fault) for fault in find_style_faults(SILLY)]
+    assert sorted(found) == [
+        "Net refuses its own defaults",
+        "a constructor that does nothing",
+        "a division that is undone",
+        "a division without effect",
+        "a factor without effect",
+        "a long float",
+        "a name with only a number of its own, in Net",
+        "a sum without effect",
+        "a sum without effect",
+        "an argument that nothing reads, in Net",
+        "an idle description in Net",
+        "an idle description in Net",
+        "numbers to compute",
+        "only another name",
+        "zeros or ones",
+    ]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -15,7 +15,7 @@ from specbuild.codegen.constructions import (
     Construction,
     LayerRow,
     Member,
-    map_expressions,
+    member_names,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.statements import call_parameters
@@ -125,18 +125,6 @@ def all_names(class_spec: ClassSpec, derived: str) -> Iterator[str]:
         yield name
         if name in class_spec.derived:
             yield from all_names(class_spec, name)
-
-
-def member_names(member: Member) -> set[str]:
-    """Return the names that the code of a member reads."""
-    found: set[str] = set()
-
-    def note(code: Expr) -> Expr:
-        found.update(list_read_names(code))
-        return code
-
-    map_expressions(member, note)
-    return found
 
 
 def names_in_code(class_spec: ClassSpec) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from specbuild.backends.keras.channel_sizes import creates_in_build, member_names, needs_channels
+from specbuild.backends.keras.channel_sizes import creates_in_build, needs_channels
 from specbuild.backends.keras.layers import (
     attribute_name,
     emit_layer,
@@ -15,7 +15,7 @@ from specbuild.backends.keras.layers import (
 )
 from specbuild.backends.module_parts import emit_computed, flag_conditions, guard_statements
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import ComputedTable
+from specbuild.codegen.constructions import ComputedTable, member_names
 from specbuild.codegen.statements import call_parameters
 from specbuild.codegen.tree import Assign, Call, Conditional, Literal, Name, Statement, list_read_names
 
@@ -90,7 +90,10 @@ def needed_derived(class_spec: ClassSpec, names: Iterable[str]) -> list[str]:
 
 
 def create_conditions(class_spec: ClassSpec) -> list[Statement]:
-    return [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
+    """Return the statements that keep conditions, without those that are parameters."""
+    params = {class_spec.attribute_of(name) for name in class_spec.params}
+    conditions = flag_conditions(class_spec).items()
+    return [Assign(f"self.{name}", condition) for name, condition in conditions if name not in params]
 
 
 def create_layers(class_spec: ClassSpec, tables: bool | None = None) -> list[Statement]:

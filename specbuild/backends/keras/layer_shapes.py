@@ -7,6 +7,8 @@ from typing import Any
 from specbuild.backends.indexing import NEW_AXIS, WHOLE_AXIS
 from specbuild.backends.keras.channel_sizes import creates_in_build
 from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.code_names import rename_reads
+from specbuild.codegen.exact_divisions import exact_divisions, shorten_products
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.merged_params import instance_values
@@ -45,6 +47,7 @@ class LayerShapes:
         self.words = {word: name for name, word in class_spec.param_words.items()} | dict(
             class_spec.equal_names
         )
+        self.exact = exact_divisions(class_spec.guards)
         self.layouts = {step.key: step.layout for step in class_spec.steps}
         for step in class_spec.steps:
             self.layouts |= {part: first.layouts.get(part, step.layout) for part in step.parts}
@@ -165,7 +168,8 @@ class LayerShapes:
         expression = CommonExpressions(scopes).find((e for e in expressions if e is not None), values)
         if not isinstance(expression, Expression):
             raise UnknownShape
-        return self.write_names(expression_code(expression), is_part=False)
+        code = rename_reads(expression_code(expression), self.words)
+        return self.write_names(shorten_products(code, self.exact), is_part=False)
 
     def write_names(self, code: Expr, is_part: bool) -> Expr:
         """Return an expression of the spec with its names as attributes of the layer, or as sizes of inputs."""

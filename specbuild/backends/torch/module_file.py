@@ -112,7 +112,9 @@ def build_init(class_spec: ClassSpec, initializers: Sequence[Function]) -> Funct
     attributes = call_parameters(class_spec, *initializer_code(class_spec))
     body += [Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in attributes]
     body += build_layers(class_spec)
-    body += [Assign(f"self.{name}", condition) for name, condition in flag_conditions(class_spec).items()]
+    kept = {class_spec.attribute_of(name) for name in attributes}
+    conditions = flag_conditions(class_spec).items()
+    body += [Assign(f"self.{name}", condition) for name, condition in conditions if name not in kept]
     body += freeze_layers(frozen_layers(class_spec))
     body += [Do(Call(Name(f"self.{method.name}"))) for method in initializers]
     if len(body) == 1:

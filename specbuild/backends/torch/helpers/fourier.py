@@ -10,9 +10,9 @@ def fft(
     norm: str = "backward",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`torch.fft.fftn` of a real and an imaginary part."""
-    x = single(real)
+    x = as_single(real)
     if imaginary is not None:
-        x = torch.complex(x, single(imaginary))
+        x = torch.complex(x, as_single(imaginary))
     y = torch.fft.fftn(x, dim=axes, norm=norm)
     return y.real.to(real.dtype), y.imag.to(real.dtype)
 
@@ -24,9 +24,9 @@ def ifft(
     norm: str = "backward",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`torch.fft.ifftn` of a real and an imaginary part."""
-    x = single(real)
+    x = as_single(real)
     if imaginary is not None:
-        x = torch.complex(x, single(imaginary))
+        x = torch.complex(x, as_single(imaginary))
     y = torch.fft.ifftn(x, dim=axes, norm=norm)
     return y.real.to(real.dtype), y.imag.to(real.dtype)
 
@@ -35,7 +35,7 @@ def rfft(
     x: torch.Tensor, axes: tuple[int, ...] = (-1,), norm: str = "backward"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The real and the imaginary part of `torch.fft.rfftn`."""
-    y = torch.fft.rfftn(single(x), dim=axes, norm=norm)
+    y = torch.fft.rfftn(as_single(x), dim=axes, norm=norm)
     return y.real.to(x.dtype), y.imag.to(x.dtype)
 
 
@@ -50,10 +50,10 @@ def irfft(
     if size is None:
         size = 2 * real.shape[axes[-1]] - 2
     sizes = [*(real.shape[d] for d in axes[:-1]), size]
-    x = torch.complex(single(real), single(imaginary))
+    x = torch.complex(as_single(real), as_single(imaginary))
     return torch.fft.irfftn(x, s=sizes, dim=axes, norm=norm).to(real.dtype)
 
 
-def single(x: torch.Tensor) -> torch.Tensor:
+def as_single(x: torch.Tensor) -> torch.Tensor:
     """Half precision as single precision, which transforms need."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -21,6 +21,7 @@ from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr
+from specbuild.expressions import expression_of, symbolic_chain
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
 from specbuild.ops.types import TensorType
 
@@ -39,7 +40,13 @@ def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
         layout = reduced_layout(x, (op.over,), False)
         return LoweringResult(call_method(x.expr, "unbind", dim), layout, parts=tuple(op.into))
     if isinstance(op.into, Mapping):
-        code = call_method(x.expr, "split", tuple(op.part_sizes(x.type).values()), dim=dim)
+        sizes = tuple(op.part_sizes(x.type).values())
+        *known, rest = op.into.values()
+        if rest == -1 and not expression_of(x.type[op.over]) and any(map(expression_of, known)):
+            ends = tuple(symbolic_chain("+", known[: i + 1]) for i in range(len(known)))
+            code = call_method(x.expr, "tensor_split", ends, dim=dim)  # of whatever size there is
+        else:
+            code = call_method(x.expr, "split", sizes, dim=dim)
     else:
         code = call_method(x.expr, "chunk", len(op.into), dim=dim)
     return LoweringResult(code, x.layout, parts=tuple(op.into))

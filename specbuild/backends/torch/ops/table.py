@@ -26,7 +26,7 @@ def emit_weight(op: Weight, out: TensorType) -> LoweringResult:
     return LoweringResult(
         NUMBER if is_number else OWN_MEMBER,
         Layout(order, (), False),
-        Construction("nn.Parameter", (ConstructorArgument("data", empty),)) if op.trained else empty,
+        Construction("nn.Parameter", (ConstructorArgument("size", empty),)) if op.trained else empty,
         inits=(("", op.init),),
         buffer=not op.trained,
         weights={"value": Storage("", shape=(1,) if is_number else None)},

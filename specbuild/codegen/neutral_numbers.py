@@ -1,0 +1,61 @@
+"""Numbers that change nothing: `x * 1`, `x + 0` and `n // 1`, which are left where an argument became a number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
+
+from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.constructions import map_expressions, map_initial_values
+from specbuild.codegen.tree import Expr, Infix, Literal, Name, ValuePlaceholder, map_children, walk_expression
+
+COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "in", "not in", "and", "or", "&", "|"})
+
+
+def drop_neutral_numbers(class_spec: ClassSpec) -> ClassSpec:
+    """Return the class without them."""
+    drop = partial(drop_in_code, integers={n for n, p in class_spec.params.items() if p.annotation == "int"})
+    return replace(
+        class_spec,
+        derived={name: drop(code) for name, code in class_spec.derived.items()},
+        steps=[
+            replace(
+                step,
+                member=None if step.member is None else map_expressions(step.member, drop),
+                inits=map_initial_values(step.inits, drop),
+                call=drop(step.call),
+            )
+            for step in class_spec.steps
+        ],
+    )
+
+
+def drop_in_code(expr: Expr, integers: Collection[str]) -> Expr:
+    """Return code without them; `integers` are the names of whole numbers."""
+    match map_children(expr, partial(drop_in_code, integers=integers)):
+        case Infix("*" | "+" as operator, left, right) as sum_or_product:
+            neutral = 1 if operator == "*" else 0
+            for number, other in ((right, left), (left, right)):
+                if is_integer(number, neutral) and is_number_code(other):
+                    return other
+            return sum_or_product
+        case Infix("-", left, right) if is_integer(right, 0) and is_number_code(left):
+            return left
+        case Infix("//", Name(name) as left, right) if is_integer(right, 1) and name in integers:
+            return left
+        case other:
+            return other
+
+
+def is_integer(code: Expr, number: int) -> bool:
+    return isinstance(code, Literal) and type(code.value) is int and code.value == number
+
+
+def is_number_code(code: Expr) -> bool:
+    """Return whether code gives numbers, or a table of them: `(a < b) * 1` makes numbers of truth values."""
+    parts = list(walk_expression(code))
+    is_tensor = any(isinstance(part, ValuePlaceholder) for part in parts)
+    return not is_tensor and not any(
+        isinstance(part, Infix) and part.operator in COMPARISONS for part in parts
+    )
