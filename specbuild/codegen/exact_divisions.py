@@ -19,7 +19,7 @@ from specbuild.expressions.simplify import simplify_whole_number
 Divisions: TypeAlias = frozenset[tuple[Expr, Expr]]  # dividend and divisor
 
 
-def exact_divisions(guards: Iterable[Guard]) -> Divisions:
+def find_exact_divisions(guards: Iterable[Guard]) -> Divisions:
     """Return the divisions of which these guards refuse a remainder."""
     conditions = (guard.condition for guard in guards)
     return frozenset((c.left, c.right) for c in conditions if isinstance(c, Infix) and c.operator == "%")
@@ -27,7 +27,7 @@ def exact_divisions(guards: Iterable[Guard]) -> Divisions:
 
 def undo_divisions(class_spec: ClassSpec) -> ClassSpec:
     """Return the class without products that undo a division which its guards make exact."""
-    exact = exact_divisions(class_spec.guards)
+    exact = find_exact_divisions(class_spec.guards)
     if not exact:
         return class_spec
     shorten = partial(shorten_products, exact=exact)

@@ -8,7 +8,7 @@ from specbuild.backends.indexing import NEW_AXIS, WHOLE_AXIS
 from specbuild.backends.keras.channel_sizes import creates_in_build
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.code_names import rename_reads
-from specbuild.codegen.exact_divisions import exact_divisions, shorten_products
+from specbuild.codegen.exact_divisions import find_exact_divisions, shorten_products
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.merged_params import instance_values
@@ -47,7 +47,7 @@ class LayerShapes:
         self.words = {word: name for name, word in class_spec.param_words.items()} | dict(
             class_spec.equal_names
         )
-        self.exact = exact_divisions(class_spec.guards)
+        self.exact = find_exact_divisions(class_spec.guards)
         self.layouts = {step.key: step.layout for step in class_spec.steps}
         for step in class_spec.steps:
             self.layouts |= {part: first.layouts.get(part, step.layout) for part in step.parts}
