@@ -114,7 +114,8 @@ def refused_defaults(tree: ast.Module) -> Iterator[str]:
         scope = {name: eval(text, {"math": math}) for name, text in known.items()}
         for text in find_guards(definition):
             condition = ast.parse(text.replace("self.", ""), mode="eval").body
-            for part in condition.values if isinstance(condition, ast.BoolOp) else [condition]:
+            is_either = isinstance(condition, ast.BoolOp) and isinstance(condition.op, ast.Or)
+            for part in condition.values if is_either else [condition]:
                 if read_names(part) - BUILTINS.keys() <= scope.keys() and eval(
                     ast.unparse(part), BUILTINS, scope
                 ):

@@ -117,6 +117,8 @@ def find_limits(plain: InstanceMerger, right: Sequence[Candidate], wrong: list[C
     limits = ClassLimits([], set())
     constants = constant_names(plain.instances)
     wrong = [c for c in wrong if can_ask_for(plain, c) and not hangs_on_input(plain, c.values)]
+    unseen = list(refuse_pairs(plain, right, wrong, sizes)) if (sizes := unseen_sizes(plain)) else []
+    wrong = [c for c in wrong if not refused_by(unseen, c.values)]
     for guard in explain_wrong(plain, right, wrong):
         if any(refused_by([guard], c.values) for c in wrong):
             limits.guards.append(guard)
@@ -161,8 +163,7 @@ def hangs_on_input(plain: InstanceMerger, values: Mapping[str, Any]) -> bool:
 
     A shortcut, for example, needs as many channels as come in: other ones are right where these come in.
     """
-    block = plain.instances[0].block
-    sizes = {*block_size_names(block)} - {*plain.constructor_params}
+    sizes = unseen_sizes(plain)
     for condition in other_step_conditions(plain):
         unseen = sizes.intersection(condition.names)
         if is_true(condition, values) and unseen:
@@ -256,29 +257,50 @@ def refuse_small_values(
                 yield require_minimum(Name(name), limit, name)
 
 
+def unseen_sizes(plain: InstanceMerger) -> frozenset[str]:
+    """Return the sizes of inputs that the constructor does not get: the framework compares them when it runs."""
+    return frozenset(block_size_names(plain.instances[0].block)) - {*plain.constructor_params}
+
+
 def refuse_pairs(
-    plain: InstanceMerger, right: Sequence[Candidate], wrong: Sequence[Candidate]
-) -> Iterable[Guard]:
-    """Refuse two numbers that are both larger than in the file, or not equal as there, if just these are wrong."""
+    plain: InstanceMerger,
+    right: Sequence[Candidate],
+    wrong: Sequence[Candidate],
+    unseen: frozenset[str] = frozenset(),
+) -> Iterator[Guard]:
+    """Refuse two numbers that are both larger than in the file, or not equal as there, if just these are wrong.
+
+    Those that are equal may only be so under a flag, as in the first stage. With `unseen` sizes, only pairs with one.
+    """
     scopes = [instance_values(lowered.block) for lowered in plain.instances]
-    columns = {name: [scope[name] for scope in scopes if name in scope] for name in plain.constructor_params}
+    names = (*plain.constructor_params, *sorted(unseen))
+    columns = {name: [scope[name] for scope in scopes if name in scope] for name in names}
+    flags = [name for name, values in columns.items() if {*map(type, values)} == {bool}]
     columns = {name: values for name, values in columns.items() if {*map(type, values)} == {int}}
     known = (*scopes, *(c.values for c in right))
     for pair in combinations(columns, 2):
+        if unseen and len(unseen.intersection(pair)) != 1:
+            continue
         causes = [c for c in wrong if [*c.changed] in ([pair[0]], [pair[1]])]
-        for guard in guards_of_pair(plain.instances[0].block.name, pair, columns) if causes else ():
+        for guard in guards_of_pair(plain.instances[0].block.name, pair, columns, flags) if causes else ():
             explains = all(is_met(guard, c.values) for c in causes)
             if explains and not any(is_met(guard, values) for values in known):
                 yield guard
 
 
-def guards_of_pair(block: str, pair: tuple[str, str], columns: Mapping[str, list[int]]) -> Iterator[Guard]:
+def guards_of_pair(
+    block: str, pair: tuple[str, str], columns: Mapping[str, list[int]], flags: Sequence[str]
+) -> Iterator[Guard]:
     """Yield guards that may say which pairs of numbers are wrong: a stride and a dilation, a width and its input."""
     larger = join_codes("and", [Infix(">", Name(name), Literal(min(columns[name]))) for name in pair])
     yield Guard(larger, f"this {block} has no code for {print_expression(larger)}")
     if len({*columns[pair[0]]}) > 1:
         equal = Infix("==", Name(pair[0]), Name(pair[1]))
         yield Guard(negate(equal), f"this {block} is only for {print_expression(equal)}")
+        for flag in map(Name, flags):
+            for condition, word in ((flag, "with"), (negate(flag), "without")):
+                message = f"{word} {flag.text}, this {block} is only for {print_expression(equal)}"
+                yield Guard(Infix("and", condition, negate(equal)), message)
 
 
 def refuse_others(name: str, plain: InstanceMerger) -> Guard:

@@ -16,7 +16,8 @@ from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.model_lowering import LoweredModel
-from specbuild.codegen.requirements import drop_refused_defaults, find_requirements, refused_by
+from specbuild.codegen.refused_defaults import drop_refused_defaults, find_inner_guards
+from specbuild.codegen.requirements import find_requirements, refused_by
 from specbuild.codegen.step_arguments import fill_arguments
 from specbuild.codegen.structure_groups import (
     StepStructure,
@@ -208,7 +209,10 @@ class ClassBuilder:
                 break
             numbers |= limits.numbers
         limited = join_limits(guards)
-        merger.constructor_params = drop_refused_defaults(merger.constructor_params, merger.derived, limited)
+        inner = find_inner_guards(merger.merged_steps, self.classes)
+        merger.constructor_params = drop_refused_defaults(
+            merger.constructor_params, merger.derived, (*limited, *inner)
+        )
         self.classes.append(merger.register_class(limited))
         for original in inside:
             self.refused.setdefault(original, set()).add(self.classes[-1])

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from specbuild.codegen.class_spec import REQUIRED, ConstructorParam, Guard
+from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import LayerRow, Member, literal_expression
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.list_lengths import require_lengths
@@ -174,29 +173,3 @@ def split_product(expr: Expr) -> list[Expr]:
 def refused_by(guards: Iterable[Guard], values: Mapping[str, Any]) -> bool:
     """Return whether one of these guards refuses these values."""
     return any(is_met(guard, values) for guard in guards)
-
-
-def drop_refused_defaults(
-    params: Mapping[str, ConstructorParam], derived: Mapping[str, Expr], guards: Iterable[Guard]
-) -> dict[str, ConstructorParam]:
-    """Return the parameters, those first that have no default: it would be one that the constructor refuses."""
-    values = {name: param.default for name, param in params.items() if param.default is not REQUIRED}
-    sources = {name: {name} for name in values}  # name -> the parameters that its value follows from
-    for name, code in derived.items():
-        if sources.keys() >= {*list_read_names(code)} & {*params, *derived}:
-            sources[name] = set().union(*(sources[n] for n in list_read_names(code) if n in sources))
-            values[name] = evaluate_expression(print_expression(code), values)
-    refused = set[str]()
-    for guard in guards:
-        for part in split_alternatives(guard.condition):
-            if is_met(replace(guard, condition=part), values):
-                refused |= set().union(*(sources.get(name, ()) for name in list_read_names(part)))
-    changed = {n: replace(p, default=REQUIRED) if n in refused else p for n, p in params.items()}
-    return dict(sorted(changed.items(), key=lambda item: item[1].default is not REQUIRED))
-
-
-def split_alternatives(condition: Expr) -> list[Expr]:
-    """Return `a` and `b` for `a or b`."""
-    if isinstance(condition, Infix) and condition.operator == "or":
-        return [*split_alternatives(condition.left), *split_alternatives(condition.right)]
-    return [condition]
