@@ -96,6 +96,9 @@ def describe_argument(class_spec: ClassSpec, name: str, all_uses: ArgumentUses) 
         return f"{attribute.replace('_', ' ')} of {list_steps(s for s, other in uses if other == attribute)}"
     if readers := all_uses.readers.get(word) or all_uses.code_readers.get(name):
         return f"used by {list_steps(readers)}"
+    for check, size in class_spec.size_checks.items():
+        if size == Name(name):
+            return f"size of {check.source} along {check.axis}"
     return word.replace("_", " ")
 
 

@@ -135,6 +135,54 @@ def test_two_numbers_that_only_together_need_other_code_are_refused_together() -
     ]
 
 
+@pytest.mark.parametrize("file", ["davit", "levit", "efficientformer"])
+def test_two_sizes_that_are_equal_in_the_first_stage_are_refused_with_its_flag(file: str) -> None:
+    """No list of the values that the file happens to have."""
+    source = compile_source(build_graph(LIBRARY / "backbones" / f"{file}.yaml"), "torch")
+    assert re.search(r"if first and in_channels != channels:\n +raise ValueError", source)
+    assert (
+        " must be 96 or" not in source and " must be 128 or" not in source and " must be 48 or" not in source
+    )
+
+
+REFUSED = """
+specbuild: 1
+model: Net
+inputs: {x: {C: 4, H: 8, W: 8}}
+blocks:
+  Inner:
+    params: {window: 0, width: 4}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: width, kernel: 3}
+        when: window > 0
+      - conv: {channels: width + window}
+      - repeat: 2
+        do: [relu]
+        when: window > 0
+  Outer:
+    params: {window: 0, width: 4}
+    inputs: {x: [C, H, W]}
+    steps:
+      - Inner: {window: window, width: width}
+steps:
+  - Outer: {window: 2}
+  - Outer: {window: 3, width: 5}
+  - Outer: {window: 0}
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_no_default_is_refused_by_its_class_or_by_a_layer_inside(backend: str) -> None:
+    source = compile_source(build_graph(REFUSED), backend)
+    signatures = re.findall(r"def __init__\(\s*self,(.*?)\) -> None", source, re.S)
+    assert any("no code for window <= 0" in line for line in source.splitlines())
+    assert sum(bool(re.search(r"window: int,", text)) for text in signatures) == 2
+    assert (
+        sum(bool(re.search(r"window: int = 0", text)) for text in signatures) == 2
+    )  # where nothing else is right
+
+
 def test_no_guard_lets_every_value_pass() -> None:
     source = compile_source(build_graph(LIBRARY / "backbones" / "efficientformer.yaml"), "torch")
     assert "ValueError(" in source and "True or False" not in source

@@ -58,7 +58,8 @@ def compiled(file: str, variant: str, theirs: nn.Module, **parameters: int | lis
     """The emitted model with the same weights: each of them used, and each of its own given."""
     spec = load(BACKBONES / f"{file}.yaml", variant=variant, **parameters)
     assert spec.parameters == sum(p.numel() for p in theirs.parameters())
-    assert find_style_faults(spec.source("torch")) == []
+    faults = find_style_faults(spec.source("torch"))
+    assert not faults, faults
     ours: nn.Module = spec.build("torch")
     entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
     state = {
@@ -87,7 +88,8 @@ def carry_and_compare(spec: Model, theirs: nn.Module, naming: str, x: torch.Tens
     randomise(theirs, x)
     entries = {key: value.numpy() for key, value in theirs.state_dict().items()}
     state = convert_published_weights(spec.graph, naming, entries)
-    assert find_style_faults(spec.source("torch")) == []
+    faults = find_style_faults(spec.source("torch"))
+    assert not faults, faults
     ours: nn.Module = spec.build("torch")
     ours.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()}, strict=True)
     return difference(theirs.eval()(x), ours.eval()(x))
