@@ -44,7 +44,7 @@ def split_alternatives(condition: Expr) -> list[Expr]:
 def find_inner_guards(steps: Sequence[LoweredStep], classes: Iterable[ClassSpec]) -> Iterator[Guard]:
     """Yield the guards of the layers that a constructor always creates, for the arguments that it gives them."""
     guarded = {class_spec.name: class_spec for class_spec in classes if class_spec.guards}
-    layers = [layer for step in steps if not step.skip_key for layer in list_layers(step.member)]
+    layers = [layer for step in steps if not step.skip_key for layer in list_own_layers(step.member)]
     for layer in layers:
         if (inner := guarded.get(layer.function)) is not None:
             codes = {argument.name: argument.value for argument in layer.arguments}
@@ -52,7 +52,7 @@ def find_inner_guards(steps: Sequence[LoweredStep], classes: Iterable[ClassSpec]
                 yield replace(guard, condition=insert_codes(guard.condition, codes))
 
 
-def list_layers(member: Member | None) -> list[Construction]:
+def list_own_layers(member: Member | None) -> list[Construction]:
     """Return the layers of a member; of a row, those that are written out."""
     parts = [part for row in list_rows(member) for part in row.members.head]
     return [part for part in (member, *parts) if isinstance(part, Construction) and part.is_own_class]
