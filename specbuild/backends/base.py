@@ -62,6 +62,8 @@ class Backend:
     # Whether `repeat` and `do` become rows of layers (LayerRow, such as nn.Sequential); if not, every layer is an
     # attribute, and the file is longer.
     has_rows: bool = True
+    # the layer in a row for a block that is `none`; without one, such a group is no row
+    identity_layer: str | None = None
     # The helper that applies a block to one position after another: scan(cell, inputs, over, state, reverse=False).
     scan_function: str = ""  # "": SB601
     reserved: ReservedNames = ReservedNames()  # names that a spec cannot use

@@ -27,7 +27,14 @@ from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger, bind_names
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.requirements import is_met, is_true, join_codes, refused_by, require_minimum
+from specbuild.codegen.requirements import (
+    is_met,
+    is_true,
+    join_codes,
+    refused_by,
+    require_minimum,
+    require_multiple,
+)
 from specbuild.codegen.tree import Infix, Literal, Name, Prefix, TupleOf
 from specbuild.codegen.variation_pool import constant_names
 from specbuild.expressions import Expression, freeze_lists
@@ -199,6 +206,8 @@ def refuse_other_steps(
     code = join_codes("or", [expression_code(condition) for condition in chosen])
     name = plain.instances[0].block.name
     match code:
+        case Infix("!=", Infix("%", whole, divisor), Literal(0)):
+            return [require_multiple([whole], [divisor])]
         case Prefix("not") | Infix("!=" | "not in"):
             return [Guard(code, f"this {name} is only for {print_expression(negate(code))}")]
     return [Guard(code, f"this {name} has no code for {print_expression(code)}")]

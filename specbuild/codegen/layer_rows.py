@@ -100,7 +100,7 @@ def parent_group(step: LoweredStep, lowered: LoweredBlock, depth: int) -> str | 
 def is_layer_chain(members: list[LoweredStep], readers: Mapping[str, int]) -> bool:
     """Return whether each member is a plain layer on the output of the previous one, which nothing else reads."""
     for index, step in enumerate(members):
-        if layer_of_step(step) is None or step.when or step.is_skipped or step.parts or len(step.inputs) != 1:
+        if layer_of_step(step) is None or step.when or step.parts or len(step.inputs) != 1:
             return False
         if index and (step.inputs[0] != members[index - 1].key or readers.get(step.inputs[0], 0) != 1):
             return False

@@ -102,9 +102,12 @@ class BlockLowering(ValueSteps):
             [source] = sources
             assert source is not None
             code = ValuePlaceholder(self.value_number(source.key))
-            self.add_node_step(
-                node, LoweredStep(node.name, (source.key,), code, source.layout, is_skipped=True)
+            name = self.backend.identity_layer if node.when is None else None
+            identity = None if name is None else Construction(name, ())
+            step = LoweredStep(
+                node.name, (source.key,), code, source.layout, layer_form=identity, is_skipped=True
             )
+            self.add_node_step(node, step)
         elif isinstance(node.op, Block):
             self.lower_block_call(node, node.op, [source for source in sources if source is not None])
         else:

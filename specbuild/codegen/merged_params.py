@@ -266,12 +266,15 @@ class MergedParams:
         }
 
     def param_default(self, name: str, column: Sequence[Any]) -> Any:
-        """Return the default of a new parameter: False for a flag.
+        """Return the default of a new parameter: False for a flag, any value that is used if others need none.
 
         The value without edits, if edits set it.
         """
         if all(isinstance(value, bool) for value in column):
             return False
+        used = self.added_columns[name]
+        if any(i not in used for i in range(self.instance_count)):
+            return column[0]  # some instances do not use it: it need not be given there
         column = column[: self.instance_count]
         rest = [
             value

@@ -29,6 +29,7 @@ from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 class KerasBackend(Backend):
     name = "keras"
     title = "Keras 3"
+    identity_layer = "layers.Identity"
     extra = "tensorflow"
     modules = frozenset({"keras"})
     distributions = {  # noqa: RUF012  # it is only read

@@ -33,6 +33,7 @@ WRAPPER_NAMES = WrapperNames(("module.", "model."), ("_orig_mod.",), frozenset({
 class TorchBackend(Backend):
     name = "torch"
     title = "PyTorch"
+    identity_layer = "nn.Identity"
     extra = "torch"
     modules = frozenset({"torch"})
     loader_imports = frozenset({"safetensors.torch.load_file", "safetensors.torch.save_file"})
