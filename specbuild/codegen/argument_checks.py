@@ -291,7 +291,8 @@ def refuse_pairs(
         if unseen and len(unseen.intersection(pair)) != 1:
             continue
         causes = [c for c in wrong if [*c.changed] in ([pair[0]], [pair[1]])]
-        for guard in guards_of_pair(plain.instances[0].block.name, pair, columns, flags) if causes else ():
+        guards = list(guards_of_pair(plain.instances[0].block.name, pair, columns, flags)) if causes else []
+        for guard in guards[1:] if unseen else guards:  # that a size is large says nothing of an argument
             explains = all(is_met(guard, c.values) for c in causes)
             if explains and not any(is_met(guard, values) for values in known):
                 yield guard
