@@ -301,7 +301,13 @@ class BlockLowering(ValueSteps):
     def add_node_step(self, node: Node, step: LoweredStep) -> None:
         """Add the step of a graph node, with the name, condition and comment that the author gave it."""
         self.check_sizes_known(node, step.call, step.member)
-        described = replace(step, named=node.has_own_name, when=node.when, doc=node.doc, node=node.name)
+        described = replace(
+            step,
+            named=node.has_own_name and not step.is_skipped,
+            when=node.when,
+            doc=node.doc,
+            node=node.name,
+        )
         self.add_step(described, node.type)
 
 

@@ -331,12 +331,25 @@ class StatementWriter:
             return False
         if isinstance(code, Prefix) and isinstance(reader_step.call, Prefix):  # `--x` looks like a decrement
             return False
-        if calls_layer and not (
-            reader_step.can_inline and len(reader_step.inputs) == 1 and reader == index + 1
-        ):
+        if calls_layer and not (reader == index + 1 and self.can_hold_layer_call(reader_step, step)):
             return False
         room = LINE_WIDTH - self.indent - len("x = ") - self.reader_width(reader_step)
         return len(print_expression(code)) <= room
+
+    def can_hold_layer_call(self, reader: LoweredStep, step: LoweredStep) -> bool:
+        """Return whether a value that a layer gives may stand inside a step: alone, or beside variables, as in `x + f(x)`.
+
+        Beside variables, a second call of a layer keeps the name that the author gave to its result, and a function that
+        builds a Keras model keeps a line for each layer.
+        """
+        if not reader.can_inline:
+            return False
+        others = [self.value_code[key] for key in reader.inputs if key != step.key]
+        if not others:
+            return True
+        has_own_name = step.named and step.member is None
+        is_infix = isinstance(reader.call, Infix) and all(isinstance(code, Name) for code in others)
+        return is_infix and not has_own_name and bool(self.owner)
 
     def count_reads(self, step: LoweredStep, key: str) -> int:
         """Return how often a step's code reads a value."""
