@@ -78,7 +78,7 @@ class ParityJob:
         """Put the model into the mode for training or for evaluation, if it has such modes."""
 
     def remove_dropout(self, model: Any) -> list[float]:
-        """Set all dropout rates to 0, and return what they were, in the order of the layers."""
+        """Set all dropout rates to 0, and return what they were, in the order in which the layers were created."""
         return []
 
     def sequential_layers(self, layer: Any) -> list[tuple[str, Any]] | None:

@@ -71,6 +71,7 @@ def test_op(name: str, parity_of: ParityOf) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(BACKENDS != BACKEND_NAMES, reason="it is about Keras")
 @pytest.mark.parametrize("name", CASES)
 def test_op_with_keras_on_pytorch(name: str, parity_of: ParityOf) -> None:
     report = parity_of(float32_case, runtime="torch")

@@ -97,6 +97,7 @@ def build_class(class_spec: ClassSpec, is_model: bool) -> Class:
 def build_init(class_spec: ClassSpec) -> Function:
     body: list[Statement] = guard_statements(class_spec)
     body += [Assign(name, expr) for name, expr in class_spec.derived.items()]
+    body += guard_statements(class_spec, derived=True)
     body += [
         Assign(f"self.{class_spec.attribute_of(name)}", Name(name)) for name in call_parameters(class_spec)
     ]
