@@ -188,9 +188,13 @@ def highlight_error(text: str) -> Text:
 
 
 def report_bug(error: BaseException) -> ExitCode:
-    """Log an unexpected exception as a bug of specbuild, or raise it if SPECBUILD_TRACEBACK=1."""
+    """Log an unexpected exception as a bug of specbuild or of an extension, or raise it if SPECBUILD_TRACEBACK=1."""
     if os.environ.get("SPECBUILD_TRACEBACK") == "1":
         raise error
-    log_line(f"error: this is a bug in specbuild, not in your spec: {type(error).__name__}: {error}")
+    from specbuild.ops.extensions import find_failing_extension  # late: most commands need no op
+
+    extension = find_failing_extension(error)
+    culprit = "specbuild" if extension is None else f"the extension {extension!r}"
+    log_line(f"error: this is a bug in {culprit}, not in your spec: {type(error).__name__}: {error}")
     log_line("Please report it with the spec; SPECBUILD_TRACEBACK=1 shows where it happened.")
     return ExitCode.BUG

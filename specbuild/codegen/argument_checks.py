@@ -21,7 +21,7 @@ from typing import Any
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.from_expression import expression_code, negate
-from specbuild.codegen.list_lengths import refuse_longer_lists
+from specbuild.codegen.list_lengths import refuse_other_lengths
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merge_code import StructureMismatch
 from specbuild.codegen.merge_instances import InstanceMerger, bind_names
@@ -156,7 +156,7 @@ def explain_wrong(
     yield from refuse_pairs(plain, right, wrong)
     lists = [(name, c.values[name]) for c in wrong for name in c.changed if len(c.changed) == 1]
     lists = [(name, value) for name, value in lists if isinstance(value, list | tuple)]
-    yield from refuse_longer_lists(plain, [c.values for c in right], lists)
+    yield from refuse_other_lengths(plain, [c.values for c in right], lists)
 
 
 def can_ask_for(plain: InstanceMerger, variation: Candidate) -> bool:

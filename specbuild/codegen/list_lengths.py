@@ -114,30 +114,40 @@ def limit_length(listed: Expr, operator: str, number: int) -> Guard:
     return Guard(condition, f"{print_expression(listed)} must have {limit}{count}")
 
 
-def refuse_longer_lists(
+def refuse_other_lengths(
     plain: InstanceMerger, right: Sequence[Mapping[str, Any]], wrong: Sequence[tuple[str, Sequence[Any]]]
 ) -> Iterator[Guard]:
-    """Refuse lists that are longer than those for which a class is right, if just such ones are wrong.
+    """Refuse lists that are shorter or longer than those for which a class is right, if just such ones are wrong.
 
     `right` are all values of each variation that is right, `wrong` are single values that are not.
     """
     scopes = [*(instance_values(lowered.block) for lowered in plain.instances), *right]
     for name in dict.fromkeys(name for name, _ in wrong):
-        lengths = [len(values) for n, values in wrong if n == name]
-        longest = max(len(scope[name]) for scope in scopes)
-        if min(lengths) > longest:
-            yield limit_length(Name(name), ">", longest)
+        served = {len(scope[name]) for scope in scopes}
+        refused = {len(values) for n, values in wrong if n == name}
+        if not refused.isdisjoint(range(min(served), max(served) + 1)):
+            continue
+        if min(refused) < min(served):
+            yield limit_length(Name(name), "<", min(served))
+        if max(refused) > max(served):
+            yield limit_length(Name(name), ">", max(served))
 
 
 def join_limits(guards: Iterable[Guard]) -> tuple[Guard, ...]:
-    """Write one guard for a list that may be neither shorter nor longer than a number."""
+    """Write one guard for each end of the lengths of a list, and one for both if they are equal."""
     joined: dict[Any, Guard] = {}
+    limits: dict[tuple[Expr, str], int] = {}  # list, end of its lengths -> the narrowest limit
     for guard in guards:
         match guard.condition:
             case Infix("<" | ">" as operator, Call(Name("len"), (listed,)), Literal(int(number))):
-                opposite = limit_length(listed, "<" if operator == ">" else ">", number)
-                if opposite.condition in joined:
-                    joined[opposite.condition] = limit_length(listed, "!=", number)
-                    continue
-        joined[guard.condition] = guard
+                narrower = max if operator == "<" else min
+                limits[listed, operator] = narrower(number, limits.get((listed, operator), number))
+                joined[listed, operator] = guard
+            case _:
+                joined[guard.condition] = guard
+    for (listed, operator), number in limits.items():
+        least, most = limits.get((listed, "<")), limits.get((listed, ">"))
+        joined[listed, operator] = limit_length(listed, "!=" if least == most else operator, number)
+        if least == most and operator == ">":
+            del joined[listed, operator]  # said by the other one
     return tuple(joined.values())

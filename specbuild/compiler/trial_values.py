@@ -59,3 +59,4 @@ def other_values(value: Any) -> Iterator[Any]:
         columns = [list(other_values(item)) for item in value]
         yield from (list(items) for items in zip(*columns, strict=False))
         yield from ([*value, *value[-1:]], [*value, *value[-2:]], [*value, *value[-2:], value[-1]])
+        yield from (value[:length] for length in {len(value) - 1, 1} if 0 < length < len(value))

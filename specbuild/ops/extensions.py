@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from specbuild.diagnostics.errors import SpecError
@@ -60,6 +61,20 @@ def load_entry(entry: EntryPoint) -> Any:
         raise
     except Exception as error:
         raise extension_error(entry, error) from error
+
+
+def find_failing_extension(error: BaseException) -> str | None:
+    """Return the name of the extension whose code raised an exception, or called a library that did; None if none."""
+    try:
+        entries = [entry for group in EXTENSION_GROUPS for entry in extension_entries(group).values()]
+    except SpecError:  # two extensions use one name
+        return None
+    sources = {entry.module.partition(".")[0]: source_name(entry) for entry in entries}
+    packages = [
+        frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in walk_tb(error.__traceback__)
+    ]
+    innermost = next((p for p in reversed(packages) if p == "specbuild" or p in sources), "specbuild")
+    return sources.get(innermost)
 
 
 @cache

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -597,7 +598,7 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("doctor")
     assert done.code == 0
     assert "+ python " in done.out
-    doctor = sys.modules["specbuild.cli.doctor"]
+    doctor = import_module("specbuild.cli.doctor")
     monkeypatch.setattr(doctor, "installed_version", lambda *names: None)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     bare = run("doctor")
@@ -663,7 +664,7 @@ def test_a_bug_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("wires\x1b[31m crossed")
 
-    monkeypatch.setattr(sys.modules["specbuild.cli.options"], "load_model", broken)
+    monkeypatch.setattr(import_module("specbuild.cli.options"), "load_model", broken)
     done = run("show", "net.yaml")
     assert done.code == 70
     assert "this is a bug in specbuild" in done.err and "RuntimeError: wires\\x1b[31m crossed" in done.err
@@ -823,7 +824,7 @@ def test_unknown_backend() -> None:
 
 
 def test_a_framework_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["specbuild.api"], "find_spec", lambda name: None)
+    monkeypatch.setattr(import_module("specbuild.api"), "find_spec", lambda name: None)
     with pytest.raises(SpecError) as found:
         specbuild.load(NET).build("torch")
     assert found.value.code == "SB603"

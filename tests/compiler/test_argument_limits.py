@@ -92,6 +92,13 @@ def test_lists_have_the_items_that_the_code_reads(backend: str) -> None:
     ]
 
 
+def test_a_list_whose_length_counts_is_as_long_as_the_row_is_right_for() -> None:
+    """The row has its layers written out: a shorter list would need fewer."""
+    text = "specbuild: 1\nmodel: Net\nparams: {depths: [1, 2]}\ninputs: {x: {C: 4, T: 8}}\nsteps:\n"
+    text += "  - linear: {features: 'depths[0]'}\n  - {linear: {features: 5}, repeat: len(depths)}\n"
+    assert refusals(compile_source(build_graph(text), "torch"), "Net") == ["depths must have 2 items"]
+
+
 def test_lists_of_other_lengths_raise_a_value_error() -> None:
     scope: dict[str, object] = {"__name__": "emitted"}
     exec(compile_source(build_graph(LISTS), "torch"), scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -394,3 +395,16 @@ def test_a_broken_extension_is_named(run: Run, site: Path) -> None:
     finally:
         broken.write_text(text, encoding="utf-8")
     assert "error[SB606]: the extension 'specbuild-example' cannot be loaded" in error
+
+
+def test_a_bug_in_an_extension_is_its_own(run: Run, site: Path) -> None:
+    """Its author hears of it, not that of specbuild."""
+    file = site / "specbuild_example" / "ops.py"
+    text = file.read_text(encoding="utf-8")
+    [method] = re.findall(r"    def infer_type.*?:\n", text, re.S)[:1]
+    try:
+        file.write_text(text.replace(method, f'{method}        raise KeyError("wires")\n'), encoding="utf-8")
+        error = run("-m", "specbuild", "check", "example.yaml", code=70).stderr
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert "this is a bug in the extension 'specbuild-example', not in your spec: KeyError: 'wires'" in error
