@@ -195,35 +195,6 @@ def optional(scope: Scope) -> Value:
     return apply(scope, "add", results, {}) if len(results) > 1 else results[0]
 
 
-def numbers(scope: Scope) -> Value:
-    """A table of given numbers, multiplied."""
-    x = need(scope, lambda v: whole(v) and len(v.sizes) <= 3)
-    axes = dict(scope.random.sample(list(x.sizes.items()), scope.random.randint(1, len(x.sizes))))
-    if len(axes) == 3 or any(n > 12 for n in axes.values()):
-        raise Unfit("a table too large")
-    drawn = [-1.5, -1, -0.25, 0, 0.5, 1, 2]
-
-    def nested(sizes: list[int]) -> Any:
-        return [nested(sizes[1:]) if sizes[1:] else scope.random.choice(drawn) for _ in range(sizes[0])]
-
-    table = Value(None, TensorType(axes, batched=False), -1.5, 2)
-    made = scope.add({"const": {"axes": axes, "values": nested(list(axes.values()))}}, table, named=True)
-    return apply(scope, "multiply", [x, made], {})
-
-
-def sized(scope: Scope) -> Value:
-    """Rows and columns become places, and get the sizes of a step before again."""
-    x = need(scope, lambda v: whole(v) and {"H", "W"} <= set(v.sizes) and not {"K", "Q"} & set(v.sizes))
-    pooled = apply(scope, "avg_pool", [x], {"over": ["H", "W"], "kernel": 1, "stride": 2}, named=True)
-    axes = scope.random.sample(["H", "W"], 2)
-    places = apply(scope, "flatten", [pooled], {"axes": axes, "into": "Q"})
-    moved = apply(scope, "tanh", [places], {})
-    into = {axis: f"{pooled.name}.{axis}" for axis in axes}
-    sizes = {axis: n for axis, n in moved.sizes.items() if axis != "Q"} | {a: pooled.sizes[a] for a in axes}
-    found = Value(None, TensorType(sizes), -1, 1)
-    return scope.add({"unflatten": {"axis": "Q", "into": into}}, found)
-
-
 def alternatives(scope: Scope) -> Value:
     """Steps of one name, of which a parameter chooses."""
     if not scope.words:
@@ -242,16 +213,6 @@ def alternatives(scope: Scope) -> Value:
     scope.values.append(found)
     scope.last = None
     return apply(scope, "stop_gradient", [found], {})
-
-
-def drawn_numbers(scope: Scope) -> Value:
-    """A table of random numbers that are always the same, multiplied."""
-    x = need(scope, lambda v: whole(v) and len(v.sizes) <= 3)
-    axes = dict(scope.random.sample(list(x.sizes.items()), scope.random.randint(1, len(x.sizes))))
-    kind, low = scope.random.choice([("signs", -1), ("uniform(-1, 1)", -1), ("uniform(0, 1)", 0)])
-    table = Value(None, TensorType(axes, batched=False), low, 1)
-    raw = {"axes": axes, "random": kind, "seed": scope.said(scope.random.choice([1, 2, 3]))}
-    return apply(scope, "multiply", [x, scope.add({"const": raw}, table, named=True)], {})
 
 
 def all_parts(scope: Scope) -> Value:
@@ -333,10 +294,7 @@ CONSTRUCTS: list[tuple[float, Callable[[Scope], Any]]] = [
     (0.6, chained),
     (0.6, lists),
     (0.6, optional),
-    (0.4, numbers),
-    (0.8, sized),
     (0.4, alternatives),
-    (0.3, drawn_numbers),
     (0.4, all_parts),
     (0.3, from_nothing),
     (0.4, chosen),

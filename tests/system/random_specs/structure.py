@@ -17,6 +17,7 @@ from specbuild.ir.graph import Block
 from specbuild.ops import OPS
 from specbuild.ops.types import CHANNEL, TensorType
 from tests.system.random_specs.constructs import CONSTRUCTS
+from tests.system.random_specs.constructs_of_values import CONSTRUCTS as OF_VALUES
 from tests.system.random_specs.operations import apply, featured
 from tests.system.random_specs.pieces import ASSUMED, featured_on, fit_to, has_parts, need, weak, whole
 from tests.system.random_specs.ranges import grown, hull, ranged, wide
@@ -265,7 +266,7 @@ def step(scope: Scope) -> None:
     ways: list[tuple[float, Callable[[Scope], Any]]] = [(9, operation)]
     if scope.depth < 2:
         ways += [(2, called), (1, group), (1, branches), (1.2, repeated), (0.5, streams), (0.5, scanned)]
-        ways += CONSTRUCTS if scope.has_constructs else []
+        ways += [*CONSTRUCTS, *OF_VALUES] if scope.has_constructs else []
     ways += [(0.8, again), (0.8, conditional), (0.6, tapped), (0.8, whole_again)]
     shares, functions = zip(*ways, strict=True)
     scope.random.choices(functions, shares)[0](scope)
@@ -728,11 +729,14 @@ def scanned(scope: Scope) -> Value:
     part = replace(x, type=x.type.without_axes(over), name=None, written=None)
     inner, arguments, _ = new_block(scope, [part], keeps=True)
     kind = f"Scanned{len(scope.blocks)}"
+    names = ["a", "s", "same"] if scope.has_constructs and scope.chance(0.4) else ["a", "s"]
+    beside = [{"multiply": ["sum", "same"]}] if "same" in names else []
     scope.blocks[kind] = {
-        "inputs": {name: list(part.sizes) for name in random.sample(["a", "s"], 2)},
+        "inputs": {name: list(part.sizes) for name in random.sample(names, len(names))},
         "steps": [
             {inner: arguments or None, "from": "a", "as": "of_a"},
             {"add": ["of_a", "s"], "as": "sum"},
+            *beside,
             {"tanh": None, "as": "new_s"},
         ],
         "outputs": dict(random.sample([("y", "new_s"), ("s", "new_s")], 2)),
@@ -741,6 +745,8 @@ def scanned(scope: Scope) -> Value:
     scope.results[kind] = x
     scope.taken |= {"a", "s"}
     step = {kind: None, "from": {"a": scope.reference(x), "s": scope.reference(start)}}
+    if "same" in names:  # the same at each position
+        step["from"]["same"] = step["from"]["s"]
     step["scan"] = {"over": over, "reverse": True} if scope.chance(0.3) else over
     stacked = Value(None, TensorType({over: x.sizes[over], **part.sizes}), -1, 1)
     last = replace(stacked, type=TensorType(part.sizes))
