@@ -47,6 +47,15 @@ def describe_value(value: Any) -> str:
     return repr(value) if isinstance(value, str) else "a mapping" if isinstance(value, dict) else str(value)
 
 
+def is_infinity(raw: Any) -> bool:
+    """Whether this is `.inf` or `-.inf`, which the reader of YAML leaves as text."""
+    return isinstance(raw, str) and INFINITY.fullmatch(raw.strip()) is not None
+
+
+def read_infinity(text: str) -> float:
+    return float(text.strip().replace(".", ""))
+
+
 def describe_bounds(minimum: float | None, maximum: float | None) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum:g} to {maximum:g}"
@@ -96,8 +105,8 @@ class Real(AttributeKind):
         return {"type": ["number", "string"], **{k: v for k, v in limits.items() if v is not None}}
 
     def read_value(self, raw: Any, evaluate: EvaluateText) -> float:
-        if self.can_be_infinite and isinstance(raw, str) and INFINITY.fullmatch(raw.strip()):
-            return float(raw.strip().replace(".", ""))
+        if self.can_be_infinite and is_infinity(raw):
+            return read_infinity(raw)
         value = evaluate(raw) if isinstance(raw, str) else raw
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise AttributeValueError(f"{describe_value(value)} is not {self}")

@@ -198,9 +198,11 @@ class Const(Op):
         for name in value.list_axes():
             if name not in self.axes:
                 error = value.name_errors[name]
+                is_infinity = name in ("inf", "Inf", "INF", "infinity")
+                hint = "infinity is `.inf`" if is_infinity else f"its axes are {join_names(self.axes)}"
                 raise AttributeValueError(
                     f"{error.message}, and the table has no such axis",
-                    f"its axes are {join_names(self.axes)}",
+                    hint,
                     ("value",),
                     error.code,
                 )

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from specbuild.expressions import concrete
-from specbuild.ops.attribute_kinds import AttributeKind, AttributeValueError, EvaluateText, describe_value
+from specbuild.ops.attribute_kinds import (
+    AttributeKind,
+    AttributeValueError,
+    EvaluateText,
+    describe_value,
+    is_infinity,
+    read_infinity,
+)
 
 MAX_NUMBERS = 1_024  # more do not belong into source code
 FITTING_TYPES = {"float": (int, float), "int32": (int,), "bool": (bool,)}
@@ -14,7 +21,10 @@ DESCRIPTIONS = {"float": "a number", "int32": "an integer", "bool": "true or fal
 
 
 class TableValues(AttributeKind):
-    """Numbers in nested lists: `[[1, 2, 1], [2, 4, 2]]`, or an expression with such a value: `taps`, `taps[1]`."""
+    """Numbers in nested lists: `[[1, 2, 1], [2, 4, 2]]`, or an expression with such a value: `taps`, `taps[1]`.
+
+    `.inf` and `-.inf` can be among them, as in masks.
+    """
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": ["array", "string"], "minItems": 1}
@@ -32,6 +42,8 @@ class TableValues(AttributeKind):
 
     def read_part(self, raw: Any, evaluate: EvaluateText, path: tuple[int, ...]) -> Any:
         """Return one number, or the numbers of a list. `path` leads to it."""
+        if is_infinity(raw):
+            return read_infinity(raw)
         value = evaluate(raw) if isinstance(raw, str) else raw  # numbers keep their expressions
         if isinstance(value, list | tuple):
             return tuple(self.read_part(item, evaluate, (*path, i)) for i, item in enumerate(value))

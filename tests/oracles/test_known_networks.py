@@ -15,6 +15,7 @@ from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.ir.cost import model_cost
 from specbuild.parity.compare import ParityCase
 from specbuild.runtimes.live_model import import_source
+from tests.oracles.convolutional_networks import CONVOLUTIONAL, SPECS
 from tests.parity_runner import ParityOf
 
 TOLERANCE = 1e-12
@@ -277,6 +278,10 @@ NETWORKS: dict[str, tuple[str, Callable[[], nn.Module], tuple[tuple[int, ...], .
     "wavenet": (WAVE, Wave, ((2, 16, 3), (3, 29, 3))),
     "espcn": (UPSCALER, Upscaler, ((2, 3, 8, 6), (3, 3, 5, 9))),
     "set_transformer": (SETS, Sets, ((2, 6, 3), (3, 11, 3))),
+    **{
+        name: ((SPECS / f"{name}.yaml").read_text(encoding="utf-8"), reference, shapes)
+        for name, (reference, shapes) in CONVOLUTIONAL.items()
+    },
 }
 
 

@@ -22,11 +22,13 @@ from specbuild.ops.convolution import Conv, Linear
 from specbuild.ops.recurrent import Gru, Lstm
 from specbuild.parity.compare import ParityCase
 from specbuild.runtimes.jobs import Mode
+from tests.parity.mutants.carried_table import CARRIED
 from tests.parity.mutants.table import FORWARD, GRADIENTS, TRAINING, Mutant
 from tests.parity_runner import ParityOf, PatchedCase
 
 HERE = Path(__file__).with_name("mutants")
-TEXTS = FORWARD | TRAINING | GRADIENTS
+OF_OUTPUTS = FORWARD | CARRIED
+TEXTS = OF_OUTPUTS | TRAINING | GRADIENTS
 
 
 def stored(op: type[Op], change: Callable[[LoweringResult], LoweringResult]) -> AbstractContextManager[Any]:
@@ -98,7 +100,7 @@ def mutant_case(name: str) -> ParityCase | PatchedCase:
     m = TEXTS[name]
     source = whole_source(m.spec, m.backend)
     assert source.count(m.old) == 1, f"{name}: {m.old!r} is not there once"
-    mode: Mode = "forward" if name in FORWARD else "gradients" if name in GRADIENTS else "train"
+    mode: Mode = "forward" if name in OF_OUTPUTS else "gradients" if name in GRADIENTS else "train"
     return traced_case(name, m.spec, (mode,), **{m.backend: source.replace(m.old, m.new)})
 
 
@@ -112,7 +114,7 @@ def test_enough() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vision", "sequence", "lookup"])
+@pytest.mark.parametrize("name", ["vision", "sequence", "lookup", "carried"])
 def test_whole_files_are_equal(name: str, parity_of: ParityOf) -> None:
     report = parity_of(whole_case)
     assert report.is_equal, str(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,12 @@ def listed(result: Any) -> list[Any]:
     return list(result) if isinstance(result, tuple | list) else [result]
 
 
-def random_weights(shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def random_weights(shapes: Sequence[tuple[int, ...]], out_axis: int) -> list[Any]:
+    """Positive numbers. Kernels are divided by the numbers that they sum, so that the values of deep models stay finite."""
     random = np.random.default_rng(1)
-    return [random.uniform(0.1, 0.6, shape).astype("float32") for shape in shapes]
+    scales = [shape[out_axis] / prod(shape) if len(shape) > 1 and all(shape) else 0.3 for shape in shapes]
+    pairs = zip(shapes, scales, strict=True)
+    return [np.asarray(3 * scale * random.uniform(0.1, 0.6, shape), "float32") for shape, scale in pairs]
 
 
 def run_torch(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weights: list[Any] | None) -> Run:
@@ -41,7 +45,7 @@ def run_torch(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weight
         return Run(error=f"{type(error).__name__}: {error}", is_clear=isinstance(error, ValueError))
     state = model.state_dict()
     run.shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    run.weights = weights or random_weights(list(run.shapes.values()))
+    run.weights = weights or random_weights(list(run.shapes.values()), out_axis=0)
     if [w.shape for w in run.weights] == list(run.shapes.values()):
         pairs = zip(state.items(), run.weights, strict=True)
         model.load_state_dict({n: torch.from_numpy(w).to(t.dtype) for (n, t), w in pairs})
@@ -75,7 +79,7 @@ def run_keras(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weight
     try:
         call()
         run.shapes = {path_of(w, model, is_function): tuple(w.shape) for w in model.weights}
-        run.weights = weights or random_weights(list(run.shapes.values()))
+        run.weights = weights or random_weights(list(run.shapes.values()), out_axis=-1)
         if [w.shape for w in run.weights] == [tuple(w.shape) for w in model.weights]:
             model.set_weights(run.weights)
         run.outputs = [np.asarray(y) for y in listed(call())]
