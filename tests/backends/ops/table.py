@@ -41,6 +41,11 @@ CASES = {
         "{x: {C: 2, H: 3, W: 4}}",
         "- const: {axes: {H: 3, C: 2}, values: [[1, 2], [0.5, -3], [1e-3, 4]]}\n  as: t\n- multiply: [x, t]",
     ),
+    "const_values_infinite": (
+        "{x: {C: 2, H: 3, W: 4}}",
+        "- const: {axes: {H: 3, C: 2}, values: [[0, -.inf], [0, 0], [-.inf, 0]]}\n  as: t\n- add: {of: [x, t], broadcast: true}\n"
+        "- softmax: {over: C}",
+    ),
     "const_values_bool": (
         SEQUENCE,
         "- const: {axes: {C: 8}, values: [true, false, true, true, false, false, true, true], dtype: bool}\n"
