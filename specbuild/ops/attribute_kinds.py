@@ -48,7 +48,7 @@ def describe_value(value: Any) -> str:
 
 
 def is_infinity(raw: Any) -> bool:
-    """Whether this is `.inf` or `-.inf`, which the reader of YAML leaves as text."""
+    """Return whether this is `.inf` or `-.inf`, which the reader of YAML leaves as text."""
     return isinstance(raw, str) and INFINITY.fullmatch(raw.strip()) is not None
 
 
