@@ -15,7 +15,10 @@ CARRIED = {
     "torch_kernel_sees_the_future": Mutant(*CT, "(2, 0)), kernel", "(1, 1)), kernel", "filtered"),
     "torch_matrix_transposed": Mutant(*CT, "b...i,boi->b...o", "b...i,bio->b...o", "mapped"),
     "keras_kernel_not_arranged": Mutant(
-        *CK, "epsilon=0.01), 0, 2)", "epsilon=0.01), 0, 2)[::-1]", "filtered"
+        *CK,
+        "ops.swapaxes(ops.normalize(free, axis=(1, 2), epsilon=0.01), 0, 2)",
+        "ops.transpose(ops.normalize(free, axis=(1, 2), epsilon=0.01), (2, 0, 1))",
+        "filtered",
     ),
     "keras_kernel_sees_the_future": Mutant(
         *CK, "((0, 0), (2, 0), (0, 0))", "((0, 0), (1, 1), (0, 0))", "filtered"
@@ -33,8 +36,8 @@ CARRIED = {
         *CT, "nn.RNN(4, 4, batch_first=True)", 'nn.RNN(4, 4, nonlinearity="relu", batch_first=True)', "reader"
     ),
     "torch_mask_inverted": Mutant(*CT, "self.masked, x, kept)", "self.masked, x, ~kept)", "masked"),
-    "torch_state_for_cell": Mutant(
-        *CT, "return found, walked_h, encoder_h, c", "return found, walked_h, encoder_h, encoder_h", "encoder"
+    "torch_lengths_forgotten_in_two_directions": Mutant(
+        *CT, "self.encoder, x, lengths=lengths", "self.encoder, x", "encoder@sequence"
     ),
     "keras_lengths_forgotten": Mutant(*CK, "        mask=length_mask(weighted, lengths),\n", "", "reader"),
     "keras_one_step_too_many": Mutant(*CK, "return steps <= ops", "return steps - 1 <= ops", "reader"),
@@ -42,21 +45,23 @@ CARRIED = {
         *CK, "        weighted,\n        middle,\n", "        weighted,\n", "reader"
     ),
     "keras_mask_forgotten": Mutant(*CK, "        mask=checked_kept,\n", "", "masked"),
-    "keras_cell_for_state": Mutant(*CK, '"state": encoder_h', '"state": c', "encoder"),
+    "keras_lengths_forgotten_in_two_directions": Mutant(
+        *CK, "        mask=length_mask(out, lengths),\n", "", "encoder@sequence"
+    ),
     # a block along an axis
-    "torch_scan_from_the_front": Mutant(*CT, "state={1: 1}, reverse=True", "state={1: 1}", "walked"),
+    "torch_scan_from_the_front": Mutant(*CT, "state={1: 1}, reverse=True", "state={1: 1}", "walked@y"),
     "torch_scan_without_state": Mutant(
-        *CT, "            given[i] = results[k]\n", "            pass\n", "walked"
+        *CT, "            given[i] = results[k]\n", "            pass\n", "walked@y"
     ),
     "torch_scan_in_the_order_of_calls": Mutant(
-        *CT, "rounds[::-1] if reverse else rounds", "rounds", "walked"
+        *CT, "rounds[::-1] if reverse else rounds", "rounds", "walked@y"
     ),
-    "keras_scan_from_the_front": Mutant(*CK, "state={1: 1}, reverse=True", "state={1: 1}", "walked"),
+    "keras_scan_from_the_front": Mutant(*CK, "state={1: 1}, reverse=True", "state={1: 1}", "walked@y"),
     "keras_scan_without_state": Mutant(
-        *CK, "            given[i] = results[k]\n", "            pass\n", "walked"
+        *CK, "            given[i] = results[k]\n", "            pass\n", "walked@y"
     ),
     "keras_scan_in_the_order_of_calls": Mutant(
-        *CK, "rounds[::-1] if reverse else rounds", "rounds", "walked"
+        *CK, "rounds[::-1] if reverse else rounds", "rounds", "walked@y"
     ),
     # places of each sample
     "torch_places_of_the_first_sample": Mutant(
