@@ -36,6 +36,14 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     return {outcome.name: outcome for outcome in run(specs)}
 
 
+@pytest.mark.slow
+def test_found_on_jax() -> None:
+    names = ("tables_before_values", "weight_as_a_first_state")
+    paths = [path for path in FOUND if path.stem in names]
+    found = run([(p.stem, Source(p.read_text(encoding="utf-8")).data) for p in paths], runtime="jax")
+    assert [(o.name, o.kind, o.told) for o in found] == [(name, "passed", "") for name in names]
+
+
 def told(failed: list[Outcome], seed: int) -> str:
     lines = [f"{o.name} {o.kind}: {o.told}\n{o.text}" for o in failed[:3]]
     again = f"python -m tests.system.random_specs --seed {seed} --first NUMBER --count 1 makes it small"

@@ -27,6 +27,8 @@ from specbuild.codegen.tree import (
 )
 from specbuild.expressions import concrete
 
+FUNCTION_OF_OPERATOR = {"+": "ops.add", "-": "ops.subtract", "*": "ops.multiply", "/": "ops.divide"}
+
 
 def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     """Return the model with its steps rewritten so that Keras computes symbolic values correctly."""
@@ -34,8 +36,29 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     numbers = {class_spec.value_numbers[key] for key in constants if key in class_spec.value_numbers}
     steps = use_scale_layers(class_spec, constants)
     steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
-    steps = list(map(use_resize_layers, steps))
+    tables = {n for n in numbers if class_spec.keys_by_number[n] not in class_spec.sizes}
+    steps = [call_functions_on_tables(use_resize_layers(step), tables) for step in steps]
     return replace(class_spec, steps=steps)
+
+
+def call_functions_on_tables(step: LoweredStep, tables: Set[int]) -> LoweredStep:
+    """Return the step with `ops.add(table, x)` for `table + x`: an array of JAX refuses a symbolic right side."""
+
+    def is_table(expr: Expr) -> bool:
+        parts = list(walk_expression(expr))
+        reads_table = any(isinstance(part, ValuePlaceholder) and part.index in tables for part in parts)
+        return is_input_free(expr, tables) and (reads_table or any(isinstance(part, Call) for part in parts))
+
+    def rewrite_infix(expr: Expr) -> Expr:
+        match map_children(expr, rewrite_infix):
+            case Infix(operator, left, right) if (
+                operator in FUNCTION_OF_OPERATOR and is_table(left) and not is_input_free(right, tables)
+            ):
+                return Call(Name(FUNCTION_OF_OPERATOR[operator]), (left, right))
+            case other:
+                return other
+
+    return replace(step, call=rewrite_infix(step.call))
 
 
 def use_resize_layers(step: LoweredStep) -> LoweredStep:

@@ -263,4 +263,5 @@ def repeat_for_batch(x, like):
     """Repeat a value without a batch for each sample of `like`, whose number may be unknown."""
     first = like[(slice(None), *[0] * (len(like.shape) - 1))]
     every = ops.reshape(ops.ones_like(first, dtype="bool"), (-1, *[1] * len(x.shape)))
+    x = ops.cast(x, x.dtype)  # a variable becomes a tensor
     return ops.where(every, x, x)

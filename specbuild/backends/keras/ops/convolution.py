@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from specbuild.backends.align import split_window_axes
+from specbuild.backends.align import split_window_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, is_fixed, layer_result
 from specbuild.backends.indexing import NEW_AXIS, WHOLE_AXIS
 from specbuild.backends.keras.framework import call_function, emits
@@ -322,6 +322,7 @@ def crop_slice(before: int, after: int) -> SliceExpr:
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
+    x = unfold_axes(x, (op.over,))
     x = x.to_order(*(a for a in x.order if a != op.over), op.over, batch_axes=x.layout.batch_axes)
     layer = DENSE.construct(
         op.features,

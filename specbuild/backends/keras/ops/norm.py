@@ -120,5 +120,6 @@ def emit_group_norm(op: GroupNorm | InstanceNorm, x: Operand, out: TensorType) -
 
 @emits(LocalResponseNorm)
 def emit_local_response_norm(op: LocalResponseNorm, x: Operand, out: TensorType) -> LoweringResult:
+    x = unfold_axes(x, (CHANNEL,))
     x = x.to_order(*(a for a in x.order if a != CHANNEL), CHANNEL, batch_axes=x.layout.batch_axes)
     return layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), x)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isclose, prod
 from typing import Any
 
-from specbuild.backends.align import split_window_axes
+from specbuild.backends.align import split_window_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, layer_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
@@ -151,6 +151,7 @@ def emit_conv_transpose(op: ConvTranspose, x: Operand, out: TensorType) -> Lower
 
 @emits(Linear)
 def emit_linear(op: Linear, x: Operand, out: TensorType) -> LoweringResult:
+    x = unfold_axes(x, (op.over,))
     x = x.to_order(*(a for a in x.order if a != op.over), op.over, batch_axes=x.layout.batch_axes)
     layer = LINEAR.construct(x[op.over], op.features, bias=op.bias)
     return layer_result(layer, x, **kernel_weights(op, x.type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from specbuild.backends.align import unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result
 from specbuild.backends.signatures import Signature, call_method
 from specbuild.backends.torch.framework import emits
@@ -71,7 +72,7 @@ def emit_kernel_linear(
     op: KernelLinear, x: Operand, weight: Operand, bias: Operand | None, out: TensorType
 ) -> LoweringResult:
     is_shared = not weight.layout.batched and (bias is None or not bias.layout.batched)
-    x = x if is_shared else x.unfold_axes()
+    x = unfold_axes(x, (op.over,)) if is_shared else x.unfold_axes()
     others = tuple(a for a in x.order if a != op.over)
     x = x.to_order(*others, op.over, batch_axes=x.layout.batch_axes)
     weight = weight.to_order(op.outputs, op.inputs)

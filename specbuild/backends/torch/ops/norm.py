@@ -126,6 +126,7 @@ def emit_instance_norm(op: InstanceNorm, x: Operand, out: TensorType) -> Lowerin
 @emits(LocalResponseNorm)
 def emit_local_response_norm(op: LocalResponseNorm, x: Operand, out: TensorType) -> LoweringResult:
     require_batch(x)
+    x = unfold_axes(x, (CHANNEL,))
     x = x.to_order(CHANNEL, *(a for a in x.order if a != CHANNEL), batch_axes=x.layout.batch_axes)
     result = layer_result(LOCAL_RESPONSE_NORM.construct(op.size, alpha=op.alpha, beta=op.beta, k=op.k), x)
     if x.layout.rank <= 4:
