@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from docs.pages import markdown
+from specbuild.codegen import trials
 from specbuild.compiler import free_sizes
 from specbuild.compiler.pipeline import MAX_PARAMETERS
+from specbuild.diagram import panel_selection
 from specbuild.elaborate import instances, members, nodes, work_budget
 from specbuild.expressions import parser as reading
 from specbuild.expressions import part_meter
@@ -85,6 +87,12 @@ def limits() -> str:
             f"each is tried at {free_sizes.TRIALS} other sizes: {work_budget.MAX_TRIED_VISITS:,} steps at all of them "
             "together",
         ),
+        (
+            "arguments of constructors",
+            f"{trials.MAX_EFFORT:,} steps are built with other values, twice those of the model counted among them; "
+            "an argument that is not tried is left out, and `compile` says so",
+        ),
+        ("a picture", f"{panel_selection.MAX_BOXES:,} boxes; then it has no more blocks"),
         ("an axis, a tensor", f"{power(MAX_AXIS)} and {power(MAX_ELEMENTS + 1)} - 1 entries"),
         ("parameters", power(MAX_PARAMETERS, 10)),
     ]

@@ -11,7 +11,12 @@ from specbuild.api import Model
 from specbuild.backends import load_backend
 from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import can_style, log_line, plain_console, print_text
-from specbuild.compiler.left_out_arguments import find_left_out_arguments
+from specbuild.compiler.left_out_arguments import (
+    UNTRIED_REASON,
+    BlockArguments,
+    find_block_arguments,
+    find_left_out_arguments,
+)
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.diagnostics.suggestions import join_names, list_some
 from specbuild.elaborate import notes
@@ -42,19 +47,26 @@ def log_notes(model: Model) -> None:
 
 
 def log_left_out_arguments(model: Model, backend: str) -> None:
-    """Log which parameters of the spec the constructor in an emitted file does not take, and why."""
-    left_out = find_left_out_arguments(model.spec, model.compile_for(backend))
+    """Log which arguments the constructors in an emitted file do not take, and why."""
+    compiled = model.compile_for(backend)
+    left_out, title = find_left_out_arguments(model.spec, compiled), load_backend(backend).title
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         names_by_reason.setdefault(reason, []).append(name)
     if left_out:
         parts = [f"{list_some(names)} ({reason})" for reason, names in names_by_reason.items()]
-        title = load_backend(backend).title
         message = (
             f"{model.name} for {title} has no argument for {join_names(parts)}; `--set` gives other values"
         )
         location = model.spec.source.key_location(("params", next(iter(left_out))))
         log_line(str(notes.SpecNote(message, location)))
+    blocks_by_names: dict[tuple[str, ...], list[BlockArguments]] = {}
+    for block in find_block_arguments(compiled):
+        blocks_by_names.setdefault(block.names, []).append(block)
+    for names, blocks in blocks_by_names.items():
+        owners = list_some(block.class_name for block in blocks)
+        message = f"{owners} for {title}: no argument for {list_some(names)} ({UNTRIED_REASON})"
+        log_line(str(notes.SpecNote(message, blocks[0].at.location)))
 
 
 def print_diff(difference: str) -> None:
@@ -74,7 +86,16 @@ def file_record(
     spec: str, model: Model, backend: str | None, path: Path | None, status: str
 ) -> dict[str, Any]:
     """Return the JSON record of one file."""
-    left_out = {} if backend is None else find_left_out_arguments(model.spec, model.compile_for(backend))
+    left_out: list[dict[str, str]] = []
+    if backend is not None:
+        compiled = model.compile_for(backend)
+        reasons = find_left_out_arguments(model.spec, compiled)
+        left_out = [{"name": name, "reason": reason} for name, reason in reasons.items()]
+        left_out += [
+            {"block": block.class_name, "name": name, "reason": UNTRIED_REASON}
+            for block in find_block_arguments(compiled)
+            for name in block.names
+        ]
     return {
         "spec": make_printable(spec, 4096),
         "model": model.name,
@@ -83,7 +104,7 @@ def file_record(
         "status": status,
         "parameters": model.parameters,
         "multiply_adds": model.cost.macs,
-        "left_out_arguments": [{"name": name, "reason": reason} for name, reason in left_out.items()],
+        "left_out_arguments": left_out,
     }
 
 

@@ -77,9 +77,9 @@ def complete_block(ctx: typer.Context, incomplete: str) -> Iterable[Completion]:
 
 
 def list_blocks() -> Iterable[Completion]:
-    from specbuild.frontend.editor_schema import library_blocks
+    from specbuild.frontend.editor_schema import library_block_names
 
-    return name_only(library_blocks())
+    return name_only(library_block_names())
 
 
 @offer_values

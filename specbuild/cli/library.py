@@ -23,7 +23,7 @@ from specbuild.compiler.pipeline import compile_source
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.document import BlockDef, ParamDef
-from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.editor_schema import find_library_block, library_block_names, library_blocks
 from specbuild.frontend.library import LIBRARY, library_reference
 from specbuild.frontend.schema.op_schema import default_as_yaml
 from specbuild.ir.cost import model_cost
@@ -33,12 +33,11 @@ from specbuild.ops.extensions import all_ops, find_op
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import example_spec
 from specbuild.summary.search import (
-    NAME,
     LibraryEntry,
+    find_same_name,
     format_about,
     known_names,
     list_kinds,
-    rank_entry,
     search_library,
 )
 
@@ -153,15 +152,17 @@ def find_entry(name: str) -> type[Op] | BlockDef:
     op = find_op(name)
     if op is not None:
         return op
-    blocks = library_blocks()
-    if name not in blocks:
-        same = [entry.name for entry in search_library(name) if rank_entry(entry, name) == NAME]
+    block = find_library_block(name)
+    if block is None:
+        same = find_same_name(name)
         hint = f"; here it is {' or '.join(same)}" if same else ""
         hint = hint or suggest_closest(
-            name, [*OPS, *blocks], otherwise="; `specbuild library search` finds by other names"
+            name,
+            [*OPS, *library_block_names()],
+            otherwise="; `specbuild library search` finds by other names",
         )
         raise typer.BadParameter(f"there is no op or block {make_printable(name)!r}{hint}", param_hint="NAME")
-    return blocks[name]
+    return block
 
 
 def format_op(op: type[Op]) -> Iterator[str]:

@@ -158,12 +158,15 @@ def load_model(
 
 def library_block(name: str) -> BlockDef:
     """Return a block of the library by its name."""
-    from specbuild.frontend.editor_schema import library_blocks  # imported late: it reads the whole library
+    # imported late: few commands need it
+    from specbuild.frontend.editor_schema import find_library_block, library_block_names
 
-    blocks = library_blocks()
-    if name in blocks:
-        return blocks[name]
-    hint = suggest_closest(name, blocks, otherwise="; `specbuild library list` lists all blocks")
+    block = find_library_block(name)
+    if block is not None:
+        return block
+    hint = suggest_closest(
+        name, library_block_names(), otherwise="; `specbuild library list` lists all blocks"
+    )
     raise typer.BadParameter(
         f"there is no block {make_printable(name)!r} in the library{hint}", param_hint="--block"
     )

@@ -41,6 +41,9 @@ from specbuild.expressions import Expression, freeze_lists
 from specbuild.ir.graph import block_size_names
 
 MakeMerger = Callable[[Sequence[LoweredBlock]], InstanceMerger]
+MAX_MERGED = (
+    400_000  # steps and parameters of instances and variations, each time that they are merged for a trial
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +55,32 @@ class Candidate:
     lowered: LoweredBlock | None
 
 
+class TooMuchMerging(Exception):
+    """Raised when it takes too long to find out which variations a class serves."""
+
+
+class MergeMeter:
+    """The work of merging variations so far, for one build of the classes."""
+
+    def __init__(self) -> None:
+        self.merged_count = 0
+
+    def count_merge(self, plain: InstanceMerger, variations: int) -> None:
+        """Count a merge of the instances of a class with variations. Raises TooMuchMerging."""
+        block = plain.instances[0].block
+        self.merged_count += (len(plain.instances) + variations) * (
+            len(plain.merged_steps) + len(block.params)
+        )
+        if self.merged_count > MAX_MERGED:
+            raise TooMuchMerging
+
+
 def serve_variations(
-    make_merger: MakeMerger, plain: InstanceMerger, candidates: Sequence[Candidate]
+    make_merger: MakeMerger, plain: InstanceMerger, candidates: Sequence[Candidate], meter: MergeMeter
 ) -> tuple[InstanceMerger, list[Candidate]]:
     """Return the class of the instances with those variations that need no other code, and these variations.
 
-    `plain` is the class of the instances alone.
+    `plain` is the class of the instances alone. Raises TooMuchMerging.
     """
     todo = [[c for c in candidates if c.lowered is not None]]
     if not todo[0]:
@@ -65,18 +88,22 @@ def serve_variations(
     code = class_code(plain)
 
     def merge_with(variations: Sequence[Candidate]) -> InstanceMerger | None:
+        meter.count_merge(plain, len(variations))
         merger = try_merge(make_merger, variations)
         return merger if merger is not None and class_code(merger) == code else None
 
     parts: list[list[Candidate]] = []
+    merger: InstanceMerger | None = None
     while todo:
         part = todo.pop()
-        if merge_with(part) is not None:
+        if (merger := merge_with(part)) is not None:
             parts.append(part)
         elif len(part) > 1:
             todo += [part[: len(part) // 2], part[len(part) // 2 :]]
     right = [candidate for part in parts for candidate in part]
-    if (merger := merge_with(right)) is not None:
+    if merger is None or right != parts[-1]:
+        merger = merge_with(right)
+    if merger is not None:
         return merger, right
     served, right = plain, []
     for part in parts:  # each alone needs no other code, but together they do

@@ -62,6 +62,7 @@ class ClassSpec:
     guards: tuple[Guard, ...] = ()
     # the size that an input must have, or a divisor of it
     size_checks: Mapping[SizeCheck, Expr] = field(default_factory=dict)
+    untried: tuple[str, ...] = ()  # names without an argument, since to try other values takes too long
     # sizes that no constructor takes, since a later method reads them from an input: their variables -> the input
     built_sizes: Mapping[str, str] = field(default_factory=dict)
 

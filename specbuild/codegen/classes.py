@@ -6,8 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from specbuild.codegen.argument_checks import Candidate, find_limits, serve_variations
-from specbuild.codegen.class_spec import ClassSpec, ClassTable
+from specbuild.codegen.argument_checks import (
+    Candidate,
+    MergeMeter,
+    TooMuchMerging,
+    find_limits,
+    refuse_others,
+    serve_variations,
+)
+from specbuild.codegen.class_spec import ClassSpec, ClassTable, Guard
 from specbuild.codegen.code_names import choose_code_names, class_names
 from specbuild.codegen.layer_rows import collapse_rows
 from specbuild.codegen.list_lengths import join_limits
@@ -26,7 +33,8 @@ from specbuild.codegen.structure_groups import (
     pass_on_inputs,
     step_structures,
 )
-from specbuild.codegen.variation_pool import Trial, VariationPool, constant_names, input_layouts
+from specbuild.codegen.trials import Trial, TrialCollector
+from specbuild.codegen.variation_pool import VariationPool, constant_names, input_layouts
 from specbuild.frontend.edits import EditDef, class_suffixes, to_camel_case
 from specbuild.frontend.names import NO_NAMES, ReservedNames
 from specbuild.ir.graph import VariationSource, definition_key
@@ -40,36 +48,31 @@ def build_classes(
     With `variations`, the classes are right for all arguments that their constructors accept. `reserved` are
     the names that the framework and its code need for themselves.
     """
-    builder = ClassBuilder(model, (), reserved)
+    meter = MergeMeter()
+    builder = ClassBuilder(model, (), reserved, meter)
     builder.build()
     if variations is not None and (names := argument_names(builder)):
-        trials = [
-            Trial(base, variation)
-            for base in names
-            for variation in variations.vary_jointly(base.block, names[base])
-        ]
+        collector = TrialCollector(model)
+        for base in names:
+            collector.collect(base, names[base], variations.vary_jointly(base.block, names[base]))
         tested = dict[str, set[str]]()
         for base, arguments in names.items():
             tested.setdefault(definition_key(base.block), set()).update(arguments)
-        builder = ClassBuilder(model, trials, reserved, tested)
+        builder = ClassBuilder(model, collector.trials, reserved, meter, tested)
         builder.build()
         if unclear := builder.unclear_bases():
-            trials += [
-                Trial(base, variation)
-                for base in names
-                if base in unclear
-                for variation in variations.vary_singly(base.block, names[base])
-            ]
-            builder = ClassBuilder(model, trials, reserved, tested, is_final=True)
+            collector.count_build()
+            for base in names:
+                if base in unclear:
+                    collector.collect(base, names[base], variations.vary_singly(base.block, names[base]))
+            builder = ClassBuilder(model, collector.trials, reserved, meter, tested, is_final=True)
             builder.build()
         while narrowed := narrow_names(builder, names):  # what was tried together was more than is left
             names |= narrowed
-            trials += [
-                Trial(base, variation)
-                for base in narrowed
-                for variation in variations.vary_jointly(base.block, names[base])
-            ]
-            builder = ClassBuilder(model, trials, reserved, tested, is_final=True)
+            collector.count_build()
+            for base in narrowed:
+                collector.collect(base, names[base], variations.vary_jointly(base.block, names[base]))
+            builder = ClassBuilder(model, collector.trials, reserved, meter, tested, is_final=True)
             builder.build()
     return choose_code_names(builder.classes, reserved)
 
@@ -120,10 +123,11 @@ class ClassBuilder:
         model: LoweredModel,
         trials: Iterable[Trial],
         reserved: ReservedNames,
+        meter: MergeMeter,
         tested: Mapping[str, set[str]] | None = None,
         is_final: bool = False,
     ):
-        self.model, self.is_final = model, is_final
+        self.model, self.meter, self.is_final = model, meter, is_final
         self.tested = tested  # definition -> names that the trials vary; None if there are no trials yet
         self.pool = VariationPool(model, trials)
         self.table = ClassTable({key: dict(numbers) for key, numbers in model.value_numbers.items()})
@@ -137,6 +141,7 @@ class ClassBuilder:
             set()
         )  # those that a constructor refuses for the length of a list
         self.wrong: set[LoweredBlock] = set()  # variations that no class serves, before the last round
+        self.unproven: dict[ClassSpec, list[Guard]] = {}  # guards of names that take too long to try
         self.classes: list[ClassSpec] = []
 
     def build(self) -> None:
@@ -185,6 +190,7 @@ class ClassBuilder:
         """
         is_model = originals[0] is self.model.root
         numbers = self.pool.find_untried(originals)
+        too_long = self.pool.find_too_long(originals)
         while True:
             first, *others = (self.finish_block(lowered, numbers) for lowered in originals)
             group = [first, *(pass_on_inputs(other, first) or other for other in others)]
@@ -199,8 +205,16 @@ class ClassBuilder:
                 continue
             candidates, inside = self.find_candidates(originals, group, numbers)
             guards = find_requirements(plain)
-            tried = [c for c in candidates.values() if not refused_by(guards, c.values)]
-            merger, right = serve_variations(make_merger, plain, tried)
+            unproven = [refuse_others(n, plain) for n in too_long if n in find_own_arguments(plain)]
+            tried = [c for c in candidates.values() if not refused_by([*guards, *unproven], c.values)]
+            try:
+                merger, right = serve_variations(make_merger, plain, tried, self.meter)
+            except TooMuchMerging:
+                too_long = [*dict.fromkeys([*too_long, *find_own_arguments(plain)])]
+                if not numbers.issuperset(own := constant_names(originals).intersection(too_long)):
+                    numbers |= own
+                    continue
+                merger, right = plain, []
             if not self.is_final:
                 break
             limits = find_limits(plain, right, [c for c in tried if c not in right])
@@ -208,12 +222,14 @@ class ClassBuilder:
                 guards += limits.guards
                 break
             numbers |= limits.numbers
-        limited = join_limits(guards)
+        limited = join_limits([*guards, *unproven])
         inner = find_inner_guards(merger.merged_steps, self.classes)
         merger.constructor_params = drop_refused_defaults(
             merger.constructor_params, merger.derived, (*limited, *inner)
         )
-        self.classes.append(merger.register_class(limited))
+        untried = tuple(name for name in too_long if name in numbers)
+        self.classes.append(merger.register_class(limited, untried))
+        self.unproven[self.classes[-1]] = unproven
         for original in inside:
             self.refused.setdefault(original, set()).add(self.classes[-1])
         for original, candidate in candidates.items():
@@ -288,9 +304,16 @@ class ClassBuilder:
             if name in own:
                 inner = self.table.class_of[self.finished[self.pool.find_equal(own[name])]]
                 refused = self.refused.get(self.pool.find_equal(child), ())
-                if inner in refused or refused_by(inner.guards, instance_values(child.block)):
+                guards = [guard for guard in inner.guards if guard not in self.unproven[inner]]
+                if inner in refused or refused_by(guards, instance_values(child.block)):
                     return True
         return False
+
+
+def find_own_arguments(merger: InstanceMerger) -> list[str]:
+    """Return the arguments of a class that its block has: parameters and input sizes."""
+    known = instance_values(merger.instances[0].block)
+    return [name for name in merger.constructor_params if name in known]
 
 
 def changes_length(changed: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

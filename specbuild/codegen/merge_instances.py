@@ -76,7 +76,7 @@ class InstanceMerger:
         params = self.params.build_params().items()
         self.constructor_params = {name: param for name, param in params if name not in self.derived}
 
-    def register_class(self, guards: tuple[Guard, ...] = ()) -> ClassSpec:
+    def register_class(self, guards: tuple[Guard, ...] = (), untried: tuple[str, ...] = ()) -> ClassSpec:
         """Register the merged class and the new arguments in the table."""
         block = self.group[0].block
         for number, lowered in enumerate(self.group):
@@ -98,6 +98,7 @@ class InstanceMerger:
             self.presence,
             guards,
             self.size_checks,
+            untried,
         )
         for lowered in self.group:
             self.table.class_of |= {lowered: class_spec, lowered.plain or lowered: class_spec}

@@ -15,6 +15,9 @@ from specbuild.codegen.tree import Literal, walk_expression
 from specbuild.ir.batches import batch_inputs
 from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_origin, runtime_sizes
 
+FEW_EXPRESSIONS = 32
+EXPRESSIONS_PER_STEP = 3
+
 
 @dataclass(frozen=True)
 class LoweredModel:
@@ -90,6 +93,7 @@ class ModelLowering:
     # graph block and layouts of its inputs -> instance
     instances: dict[tuple[Block, tuple[Layout, ...]], LoweredBlock] = field(default_factory=dict)
     value_numbers: dict[str, dict[str, int]] = field(default_factory=dict)
+    effort: int = 0  # of all these instances
 
     # definition keys of blocks that give a state to themselves, in the order in which they get it
     scanned: frozenset[str] = frozenset()
@@ -108,6 +112,7 @@ class ModelLowering:
             lowering = BlockLowering(typed, layouts, self.backend, self.lower_block, numbers, self.policy)
             is_scanned = definition_key(block) in self.scanned
             self.instances[key] = lowering.run(is_model or is_scanned, is_scanned)
+            self.effort += count_effort(block)
         return self.instances[key]
 
     def mixed_layout_blocks(self) -> set[str]:
@@ -151,6 +156,12 @@ class ModelLowering:
             if not has_equal_steps(lowered, trial.lower_block(lowered.block, layouts)):
                 return names
         return set()
+
+
+def count_effort(block: Block) -> int:
+    """Return the number of steps of a block; many parameters, and values under `let`, are as much work as steps."""
+    expressions = len(block.params) + len(block.at.read_value().get("let") or ())
+    return len(block.nodes) + max(0, expressions - FEW_EXPRESSIONS) // EXPRESSIONS_PER_STEP
 
 
 def refuse_free_scans(model: Block, backend: LoweringBackend) -> None:

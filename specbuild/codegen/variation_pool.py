@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.model_lowering import LoweredModel
-from specbuild.diagnostics.errors import SpecError
-from specbuild.ir.graph import BlockArgument, Variation, definition_key
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A variation of an instance."""
-
-    base: LoweredBlock
-    variation: Variation
+from specbuild.codegen.trials import Trial
+from specbuild.ir.graph import BlockArgument, definition_key
 
 
 class VariationPool:
@@ -28,30 +19,28 @@ class VariationPool:
         self.by_block: dict[str, list[LoweredBlock]] = {}  # definition -> variations, without equal ones
         self.changed: dict[LoweredBlock, Mapping[str, Any]] = {}  # what a variation of an instance changes
         self.bases: dict[LoweredBlock, LoweredBlock] = {}  # the instance that it varies
-        self.untried: dict[LoweredBlock, set[str]] = {}  # instance -> parameters that take too long to try
+        self.untried: dict[LoweredBlock, set[str]] = {}  # instance -> parameters without a variation
+        self.too_long: dict[LoweredBlock, set[str]] = {}  # those of them that take too long to try
         self.equal: dict[Any, LoweredBlock] = {}  # key -> the first instance or variation with this key
         self.instances = set(model.instances)
         for lowered in model.instances:
             self.equal.setdefault(equality_key(lowered), lowered)
         for trial in trials:
-            self.add_trial(trial, model)
+            self.add_trial(trial)
         for lowered in model.lowered_blocks():
             if lowered not in self.instances and (
                 lowered in self.changed or self.find_equal(lowered) is lowered
             ):
                 self.by_block.setdefault(definition_key(lowered.block), []).append(lowered)
 
-    def add_trial(self, trial: Trial, model: LoweredModel) -> None:
-        block, changed = trial.variation.block, trial.variation.changed
-        if block is None and None in changed.values():
+    def add_trial(self, trial: Trial) -> None:
+        changed = trial.variation.changed
+        if trial.lowered is not None:
+            self.changed[trial.lowered], self.bases[trial.lowered] = changed, trial.base
+        elif None in changed.values():
             self.untried.setdefault(trial.base, set()).update(changed)
-        if block is None:
-            return
-        try:
-            lowered = model.lower_variation(block, trial.base)
-        except SpecError:
-            return  # the backend cannot express it
-        self.changed[lowered], self.bases[lowered] = changed, trial.base
+            if trial.variation.takes_too_long:
+                self.too_long.setdefault(trial.base, set()).update(changed)
 
     def find_equal(self, lowered: LoweredBlock) -> LoweredBlock:
         """Return the first instance or variation that has the same code as a variation; an instance itself."""
@@ -61,6 +50,11 @@ class VariationPool:
         """Return the parameters that were not tried, and have one value in these instances."""
         names = {name for lowered in instances for name in self.untried.get(lowered, ())}
         return names & constant_names(instances)
+
+    def find_too_long(self, instances: Sequence[LoweredBlock]) -> list[str]:
+        """Return the parameters and input sizes of these instances that take too long to try."""
+        names = {name for lowered in instances for name in self.too_long.get(lowered, ())}
+        return [name for name in instance_values(instances[0].block) if name in names]
 
     def find_variations(
         self, instances: Sequence[LoweredBlock]

@@ -18,35 +18,92 @@ from specbuild.ir.graph import Block, BlockArgument, block_size_names
 
 Reader = Callable[[Expression, Mapping[str, Any]], Any]
 MAX_SMALL = 64
+MAX_FLIPS = 3  # values of a name that flip one condition
+MAX_EVALUATIONS = 20_000  # for one block
+
+
+class TooManyEvaluations(Exception):
+    """Raised when it takes too long to find out what flips the conditions of a block."""
 
 
 def find_flips(
     block: Block, names: Collection[str], tried: Iterable[Mapping[str, Any]]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield, for each condition that no tried change flips and each name, the changes that flip it, closest first.
+    """Yield, for each condition that no tried change flips and each name, a few changes that flip it, closest first.
 
-    A number whose expression emitted code cannot have is like a condition.
+    A number whose expression emitted code cannot have is like a condition. Raises TooManyEvaluations.
     """
-    current = block_values(block)
-    done = [follow_defaults(block, current, changed) for changed in tried]
+    values = ChangedValues(block)
+    current = values.current
+    done = [values.follow(changed) for changed in tried]
     opaque = OpaqueValues(block)
-    readers: list[tuple[Expression, Reader, Iterable[str]]] = []
-    readers += [(condition, read_condition, condition.names) for condition in list_conditions(block)]
-    readers += [(e, opaque.read, opaque.read_names(e)) for e in opaque.expressions]
-    for expression, read, direct in readers:
+    readers: list[tuple[Expression, Reader, Iterable[str], int]] = []
+    readers += [(condition, read_condition, condition.names, 1) for condition in list_conditions(block)]
+    readers += [(e, opaque.read, opaque.read_names(e), opaque.evaluation_count) for e in opaque.expressions]
+    for expression, read, direct, effort in readers:
         now = read(expression, current)
-        if now is None or any(read(expression, values) not in (None, now) for values in done):
+        values.count(effort * (1 + len(done)))
+        if now is None or any(read(expression, other) not in (None, now) for other in done):
             continue
         constants = {n.value for n in ast.walk(expression.tree) if isinstance(n, ast.Constant)}
-        for name in sorted(read_names(block, direct, current) & {*names}):
-            changes = [{name: value} for value in list_nearby_values(current[name], constants)]
-            flips = [
-                changed
-                for changed in changes
-                if read(expression, follow_defaults(block, current, changed)) not in (None, now)
-            ]
+        for name in sorted(values.read_names(direct) & {*names}):
+            flips = []
+            for value in list_nearby_values(current[name], constants):
+                values.count(effort)
+                if read(expression, values.follow({name: value})) not in (None, now):
+                    flips.append({name: value})
+                if len(flips) == MAX_FLIPS:
+                    break
             if flips:
                 yield flips
+
+
+class ChangedValues:
+    """The values of the parameters and input sizes of a block with changes, which defaults follow.
+
+    A default that is an expression counts if the value of its parameter comes from it.
+    """
+
+    def __init__(self, block: Block):
+        self.current = block_values(block)
+        found = {
+            name: default_expression(block, name, self.current)
+            for name in block.params
+            if name in self.current
+        }
+        self.defaults = {name: expression for name, expression in found.items() if expression is not None}
+        self.known: dict[Any, dict[str, Any]] = {}  # a change -> all values
+        self.evaluation_count = 0
+
+    def count(self, evaluations: int) -> None:
+        self.evaluation_count += evaluations
+        if self.evaluation_count > MAX_EVALUATIONS:
+            raise TooManyEvaluations
+
+    def follow(self, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all values with these changes."""
+        key = tuple((name, repr(value)) for name, value in changed.items())
+        if key not in self.known:
+            self.count(len(self.defaults))
+            result = {**self.current, **changed}
+            for name, expression in self.defaults.items():
+                if name not in changed:
+                    try:
+                        result[name] = evaluate_tree(expression.tree, result)
+                    except (ExpressionError, IndexError):
+                        result.pop(name)
+            self.known[key] = result
+        return self.known[key]
+
+    def read_names(self, names: Iterable[str]) -> set[str]:
+        """Return the names that an expression with these names reads, also through the defaults of parameters."""
+        found, todo = set[str](), list(names)
+        while todo:
+            name = todo.pop()
+            if name in self.current and name not in found:
+                found.add(name)
+                todo += self.defaults[name].names if name in self.defaults else ()
+        return found
 
 
 def list_conditions(block: Block) -> list[Expression]:
@@ -80,32 +137,6 @@ def default_expression(block: Block, name: str, values: Mapping[str, Any]) -> Ex
         return expression if evaluate_tree(expression.tree, values) == values[name] else None
     except (ExpressionError, IndexError):
         return None
-
-
-def follow_defaults(block: Block, values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with changes, which parameters with an expression as their default follow."""
-    result = {**values, **changed}
-    for name in block.params:
-        if name in values and name not in changed:
-            expression = default_expression(block, name, values)
-            if expression is not None:
-                try:
-                    result[name] = evaluate_tree(expression.tree, result)
-                except (ExpressionError, IndexError):
-                    result.pop(name)
-    return result
-
-
-def read_names(block: Block, names: Iterable[str], values: Mapping[str, Any]) -> set[str]:
-    """Return the names that an expression with these names reads, also through the defaults of parameters."""
-    found, todo = set[str](), list(names)
-    while todo:
-        name = todo.pop()
-        if name in values and name not in found:
-            found.add(name)
-            expression = default_expression(block, name, values)
-            todo += [] if expression is None else expression.names
-    return found
 
 
 def list_nearby_values(value: Any, constants: Collection[Any]) -> list[Any]:

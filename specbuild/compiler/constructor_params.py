@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from specbuild.compiler.condition_flips import find_flips
+from specbuild.compiler.condition_flips import TooManyEvaluations, find_flips
 from specbuild.compiler.trial_values import (
     double_value,
     enlarge_value,
@@ -29,7 +29,6 @@ from specbuild.ir.graph import Block, Variation, block_size_names
 from specbuild.ir.prune import Pruner, prune_unused
 
 ElaborateModel = Callable[[Mapping[str, Any]], Block]
-MAX_FLIPS = 3  # values that flip one condition
 MAX_ALTERNATIVES = 12  # values in place of one that the spec refuses
 MAX_EFFORT = 40_000  # values to try times steps and names: beyond it, a constructor has no parameters
 
@@ -48,9 +47,9 @@ class ModelVariations:
     def vary_jointly(self, base: Block, names: Collection[str]) -> Iterator[Variation]:
         """Yield a few variations of all these parameters and input sizes together.
 
-        First doubled values, which keep divisibility. A variation without a block is refused by the spec. If it
-        has no values either, its names cannot be arguments: even the doubled value of one alone is refused, or to
-        try them would take too long.
+        First doubled values, which keep divisibility. A variation without a block is refused by the spec: it is
+        yielded too, since to find that out is work. If it has no values either, its names cannot be arguments: even
+        the doubled value of one alone is refused, or to try them would take too long.
         """
         current = read_values(base, names)
         doubled = {name: double_value(value) for name, value in current.items()}
@@ -69,7 +68,7 @@ class ModelVariations:
         yield from (self.vary(base, {n: not v}) for n, v in current.items() if isinstance(v, bool))
         thresholds = self.comparisons.find_thresholds(names)
         if len(thresholds) * (10 + base.step_count) > MAX_EFFORT // 2:
-            yield Variation(dict.fromkeys(names), None)
+            yield Variation(dict.fromkeys(names), None, takes_too_long=True)
             return
         for threshold in thresholds:
             changed = {
@@ -79,9 +78,15 @@ class ModelVariations:
                 tried.append(self.vary(base, changed))
                 yield tried[-1]
         done = [variation.changed for variation in tried if variation.block is not None]
-        for flips in find_flips(base, names, done):
-            found = (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
-            yield from islice((variation for variation in found if variation.block is not None), 1)
+        try:
+            for flips in find_flips(base, names, done):
+                for changed in flips:
+                    variation = self.vary(base, changed)
+                    yield variation
+                    if variation.block is not None:
+                        break
+        except TooManyEvaluations:
+            yield Variation(dict.fromkeys(names), None, takes_too_long=True)
 
     def vary_apart(self, base: Block, doubled: Mapping[str, Any], is_refused: bool) -> Iterator[Variation]:
         """Yield a variation of each name alone, and one of all values that were accepted so.
@@ -98,8 +103,8 @@ class ModelVariations:
                 for other in islice(others, min(trials, MAX_ALTERNATIVES)):
                     trials -= 1
                     variation = self.vary(base, {name: other})
+                    yield variation
                     if variation.block is not None:
-                        yield variation
                         break
             if variation.block is not None:
                 accepted |= variation.changed
@@ -115,10 +120,14 @@ class ModelVariations:
         """
         thresholds = self.comparisons.find_thresholds(names)
         if len(names) * (4 + len(thresholds)) * (base.step_count + len(names)) > MAX_EFFORT:
-            yield Variation(dict.fromkeys(names), None)
+            yield Variation(dict.fromkeys(names), None, takes_too_long=True)
             return
-        for flips in find_flips(base, names, ()):
-            yield from (self.vary(base, changed) for changed in flips[:MAX_FLIPS])
+        try:
+            for flips in find_flips(base, names, ()):
+                yield from (self.vary(base, changed) for changed in flips)
+        except TooManyEvaluations:
+            yield Variation(dict.fromkeys(names), None, takes_too_long=True)
+            return
         for name, value in read_values(base, names).items():
             limits = list_limits(read_definition(base, name)) if name in base.params else ()
             others = [
@@ -128,9 +137,7 @@ class ModelVariations:
             ]
             for other in dict.fromkeys(map(freeze_lists, others)):
                 if other != freeze_lists(value):
-                    variation = self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
-                    if variation.block is not None:
-                        yield variation
+                    yield self.vary(base, {name: list(other) if isinstance(other, tuple) else other})
             enlarged = enlarge_value(value)
             if enlarged != value and keeps_steps(self.vary(base, {name: double_value(value)}), base):
                 yield self.vary(base, {name: enlarged})

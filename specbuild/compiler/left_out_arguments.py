@@ -1,18 +1,32 @@
-"""The parameters of a model that the constructor in its emitted file does not take, each with the reason."""
+"""The arguments that the constructors in an emitted file do not take, each with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from specbuild.codegen.class_spec import ClassSpec
 from specbuild.compiler.compiled_model import CompiledModel
+from specbuild.expressions import expression_of
 from specbuild.expressions.thresholds import NAME, iterate_texts
 from specbuild.frontend.document import ParamDef, Spec
+from specbuild.frontend.source import SourceAddress
 
 BLOCK_REASON = "blocks are chosen when the spec is compiled"
 STEPS_REASON = "chooses steps"
 SIZE_REASON = "only the size of an input"
 CODE_REASON = "other values need other code"
+UNTRIED_REASON = "to try other values takes too long"
+
+
+@dataclass(frozen=True)
+class BlockArguments:
+    """Arguments that the class of a block does not take, since to try other values takes too long."""
+
+    class_name: str
+    names: tuple[str, ...]
+    at: SourceAddress  # of the block
 
 
 def find_left_out_arguments(spec: Spec, compiled: CompiledModel) -> dict[str, str]:
@@ -20,12 +34,35 @@ def find_left_out_arguments(spec: Spec, compiled: CompiledModel) -> dict[str, st
     if spec.model is None:
         return {}
     taken = compiled.classes[-1].params
+    untried = find_untried(compiled.classes)
     readers = find_readers(spec)
     return {
-        name: find_reason(param, readers[name])
+        name: UNTRIED_REASON if name in untried else find_reason(param, readers[name])
         for name, param in spec.model.params.items()
         if name not in taken and name in readers
     }
+
+
+def find_block_arguments(compiled: CompiledModel) -> list[BlockArguments]:
+    """Return what the classes of blocks do not take, in the order of the file."""
+    return [
+        BlockArguments(class_spec.name, class_spec.untried, class_spec.block.at)
+        for class_spec in compiled.classes[:-1]
+        if class_spec.untried
+    ]
+
+
+def find_untried(classes: Sequence[ClassSpec]) -> set[str]:
+    """Return the names that the model has as numbers since to try them, or what a block has of them, takes too long."""
+    found: dict[str, set[str]] = {}  # by class
+    for class_spec in classes:  # inner ones come first
+        own = found[class_spec.name] = {*class_spec.untried}
+        for node in class_spec.block.nodes:
+            inner = class_spec.inner_classes.get(node.name)
+            for name in () if inner is None else found[inner.name] - inner.params.keys():
+                expression = expression_of(node.args.get(name))
+                own.update(() if expression is None else expression.names)
+    return found[classes[-1].name]
 
 
 def find_reason(param: ParamDef, sections: set[str]) -> str:

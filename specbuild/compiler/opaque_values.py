@@ -33,6 +33,11 @@ class OpaqueValues:
         found += [e for e in self.lets.values() if IS_OPAQUE.search(e.text)]
         self.expressions = [e for e in dict.fromkeys(found) if e is not None][:MAX_OPAQUE]
 
+    @property
+    def evaluation_count(self) -> int:
+        """How many expressions `read` evaluates."""
+        return len(self.lets) + len(INDICES)
+
     def read_names(self, expression: Expression) -> set[str]:
         """Return the names of parameters and sizes that an expression reads, also through `let` and as `x.C`."""
         found, todo = set[str](), [*expression.names]

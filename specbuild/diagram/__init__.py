@@ -103,7 +103,7 @@ def draw_model(
     if format == "mermaid":
         return render_mermaid(view, style.direction, theme).encode()
     if format == "html":
-        return draw_page(view, model, costs, detail, style, marks).encode()
+        return draw_page(view, model, costs, detail, style, log, marks).encode()
     scene = lay_out_scene(view, model, costs, detail, style, log, marks)
     if format == "svg":
         return render_svg(scene, style.theme).encode()
@@ -116,6 +116,7 @@ def draw_page(
     costs: CostFunction,
     detail: DetailLevel,
     style: DrawingStyle,
+    log: LogFunction,
     marks: DiffMarks | None,
 ) -> str:
     """Return a diagram as a page. It has all blocks; those that the `readable` picture does not show are folded.
@@ -132,6 +133,9 @@ def draw_page(
             panels = place_panels(whole, style.direction, PageFormat())
         except LayoutTimeout:
             raise layout_timeout() from None
+    for note in whole.notes:
+        if note not in readable.notes:
+            log(note)
     links = source_linker(style.link_base)
     return render_html(whole, panels, links, style.theme, opened, style.has_legend)
 

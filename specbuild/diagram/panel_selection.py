@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
-from specbuild.diagnostics.suggestions import suggest_name
+from specbuild.diagnostics.suggestions import list_some, suggest_name
 from specbuild.diagram.axis_order import unify_axis_order
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import short_number
@@ -20,6 +20,7 @@ from specbuild.ir.graph import Block, Node, Skip, distinct_blocks
 # The size of a diagram whose depth the user did not choose.
 READABLE_BOXES = 80
 READABLE_PANELS = 9
+MAX_BOXES = 4_000  # of all panels, beyond which no block is drawn
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ def select_panels(
     while waiting:
         key, level = waiting.pop(0)
         kind = kinds.by_key[key]
+        if box_count > MAX_BOXES:
+            omitted_blocks.append(kind.title)
+            continue
         panel = build_readable_panel(kinds, kind, notes, is_main=False)
         if depth is None:
             is_full = box_count + len(panel.boxes) > READABLE_BOXES or len(panels) >= READABLE_PANELS
@@ -93,6 +97,12 @@ def select_panels(
         panels.append(panel)
         waiting += [(inner, level + 1) for inner in panel.opened_panels if inner not in queued]
         queued |= set(panel.opened_panels)
+    if box_count > MAX_BOXES and omitted_blocks:
+        first = list_some(omitted_blocks[:4])
+        notes.append(
+            f"{len(omitted_blocks)} blocks are not drawn, such as {first}: the others have {box_count:,} boxes; "
+            "`--open` shows one block"
+        )
     return panels, omitted_blocks
 
 

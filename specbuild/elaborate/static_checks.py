@@ -13,6 +13,7 @@ from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
+from specbuild.elaborate.enum_comparisons import refuse_impossible_values
 from specbuild.elaborate.members import FIELD
 from specbuild.elaborate.model_alias import aliased_model
 from specbuild.elaborate.step_entries import step_label
@@ -44,6 +45,8 @@ def check_definitions(spec: Spec, files: SpecFiles) -> list[SpecError]:
     for definition in (*([spec.model] if spec.model else []), *spec.blocks.values()):
         checker = DefinitionChecker(definition, files, meter)
         checker.check()
+        if definition is spec.model:
+            checker.check_variants(spec)
         errors += checker.errors
     return errors
 
@@ -77,6 +80,16 @@ class DefinitionChecker:
             except SpecError as error:
                 self.errors.append(error)
         self.check_outputs()
+
+    def check_variants(self, spec: Spec) -> None:
+        """Check the values of all variants. Not all of them may be elaborated: that can take too long."""
+        for variant, values in spec.variants.items():
+            for name, raw in values.items():
+                at = spec.source.address_of(("variants", variant, name))
+                if name in self.definition.params:
+                    self.check_argument(self.definition.params[name], raw, at)
+                else:
+                    self.errors.append(unknown_parameter_error(self.definition, name, raw, at))
 
     def check_outputs(self) -> None:
         try:
@@ -192,6 +205,7 @@ class DefinitionChecker:
             for name in expression.names:
                 if name not in self.names and not self.is_step(name):
                     raise unknown_name_error(name, self.names, f"{name}." not in text)
+            refuse_impossible_values(expression, self.definition.params)
             return 1
 
         # names in a formula can be axes of the table
@@ -219,6 +233,7 @@ class DefinitionChecker:
         try:
             expression = parse_expression(text)
             self.meter.count_parts(expression)
+            refuse_impossible_values(expression, self.definition.params)
         except ExpressionError as error:
             self.errors.append(at.error(error.code, error.message, error.hint))
             return

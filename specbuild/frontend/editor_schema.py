@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from specbuild.frontend.document import STEP_KEYS, BlockDef, Spec
-from specbuild.frontend.library import LIBRARY, full_library_index
+from specbuild.frontend.library import LIBRARY, find_library_file, full_library_index, model_name
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.schema import build_spec_schema
 from specbuild.frontend.schema.op_schema import Schema
@@ -48,6 +48,23 @@ def library_blocks() -> dict[str, BlockDef]:
     then check that block against the wrong schema.
     """
     return dict(read_blocks(tuple(sorted(set(full_library_index().values())))))
+
+
+def library_block_names() -> list[str]:
+    """Return the names of `library_blocks`, from the text of the files."""
+    blocks_by_file: dict[Path, list[str]] = {}
+    for name, path in full_library_index().items():
+        blocks_by_file.setdefault(path, []).append(name)
+    models = {path: model_name(path) for path in blocks_by_file}
+    return sorted(
+        name for path, blocks in blocks_by_file.items() for name in blocks if models[path] in ("", name)
+    )
+
+
+def find_library_block(name: str) -> BlockDef | None:
+    """Return one of the `library_blocks`; it reads no file but that of the block."""
+    path = find_library_file(name)
+    return None if path is None else read_blocks((path,)).get(name)
 
 
 @cache

@@ -56,12 +56,25 @@ def index_blocks(folder: Path) -> dict[str, Path]:
 
 @cache
 def library_names() -> dict[str, str]:
-    """Return the block of the library for each of its other names, which stand in lists under `about`.
+    """Return the block of the library for each of its other names, without extensions."""
+    return index_other_names(LIBRARY)
+
+
+def full_library_names() -> dict[str, str]:
+    """Return the block of the library or of an extension for each of its other names."""
+    names: dict[str, str] = {}
+    for folder in block_folders().values():
+        names |= index_other_names(folder)
+    return names | library_names()
+
+
+def index_other_names(folder: Path) -> dict[str, str]:
+    """Return the block in a folder for each of its other names, which stand in lists under `about`.
 
     For speed, this scans the text of the files; a test compares the result with the parsed files.
     """
     names: dict[str, str] = {}
-    for path in sorted(LIBRARY.rglob("*.yaml")):
+    for path in sorted(folder.rglob("*.yaml")):
         block = model = ""
         for line in path.read_text(encoding="utf-8").splitlines():
             if found := re.match(r"model: (\w+)", line):
@@ -79,6 +92,12 @@ def library_variants(model: str) -> frozenset[str]:
     text = path.read_text(encoding="utf-8") if path is not None else ""
     section = re.search(r"^variants:\n((?:[ #].*\n|\n)+)", text, re.MULTILINE)
     return frozenset(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else frozenset()
+
+
+def model_name(path: Path) -> str:
+    """Return the name of the model in a file, from its text; "" if it has only blocks."""
+    found = re.search(r"^model: *([^#\n]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def find_library_file(block: str) -> Path | None:

@@ -276,7 +276,8 @@ class Variation:
     """
 
     changed: Mapping[str, Any]
-    block: Block | None  # None: the spec refuses them, or to try them would take too long
+    block: Block | None  # None: the spec refuses them, or they are not tried
+    takes_too_long: bool = False  # to try them
 
 
 class VariationSource(Protocol):

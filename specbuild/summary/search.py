@@ -12,8 +12,8 @@ from pathlib import Path
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.about import NOTHING, About
 from specbuild.frontend.document import BlockDef
-from specbuild.frontend.editor_schema import library_blocks
-from specbuild.frontend.library import LIBRARY, library_reference
+from specbuild.frontend.editor_schema import library_block_names, library_blocks
+from specbuild.frontend.library import LIBRARY, full_library_names, library_reference
 from specbuild.ops.extensions import all_ops
 
 MAX_QUERY = 200  # characters
@@ -62,6 +62,13 @@ def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
         if rank is not None:
             found.append((rank, entry.name.lower(), entry))
     return [entry for _, _, entry in sorted(found, key=lambda item: item[:2])]
+
+
+def find_same_name(name: str) -> list[str]:
+    """Return the ops and blocks that have this name in another spelling, or as another name; it reads no block."""
+    wanted = squeeze_text(name[:MAX_QUERY])
+    known = {**full_library_names(), **{own: own for own in (*all_ops(), *library_block_names())}}
+    return sorted({own for other, own in known.items() if squeeze_text(other) == wanted}, key=str.lower)
 
 
 def is_of_kind(entry: LibraryEntry, kind: str) -> bool:

@@ -135,3 +135,29 @@ def test_a_step_behind_parts_of_equal_size(tmp_path: Path) -> None:
     assert find_errors(tmp_path, "\nblocks:", f"\nblocks:{block.replace('zq', 'K')}") == []
     [error] = find_errors(tmp_path, "\nblocks:", f"\nblocks:{block}")
     assert "there is no axis zq in {K: 20, C: 36}" in error
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{width: {zq: 1}}", "a mapping is not an integer"),
+        ("{depths: 3}", "depths must be a list"),
+        ("{act: {zq: 1}}", "there is no op 'zq'"),
+        ("{act: relv}", "there is no op 'relv'"),
+        ("{mode: fsat}", "mode must be one of slow and fast"),
+        ("{widht: 3}", "'widht'"),
+    ],
+)
+def test_a_variant_that_is_not_elaborated(value: str, message: str, tmp_path: Path) -> None:
+    """The variants before it have as many steps as `check` elaborates for all of them."""
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "specbuild: 1\nmodel: Net\nparams:\n  width: 8\n  depths: {type: list, default: [1]}\n"
+        "  act: {type: block, default: relu}\n  mode: {default: slow, enum: [slow, fast]}\n"
+        f"variants:\n  first: {{depths: [6000]}}\n  second: {{depths: [5000]}}\n  last: {value}\n"
+        "inputs: {x: {C: 4}}\nsteps:\n  - {linear: {features: width}, repeat: 'depths[0]'}\n  - use: act\n"
+        "  - {relu: {}, when: mode == 'slow'}\n"
+    )
+    with pytest.raises((SpecError, SpecErrors)) as caught:
+        check_spec(str(path), None, None, None)
+    assert message in str(caught.value)

@@ -12,7 +12,7 @@ import pytest
 
 import specbuild
 from specbuild import Model
-from specbuild.diagram import DetailLevel, DrawingStyle
+from specbuild.diagram import DetailLevel, DrawingStyle, panel_selection
 from specbuild.diagram.html_format import read_resource
 from tests.diagram.test_draw import EVIL, evil_model, seen
 
@@ -131,3 +131,19 @@ def test_the_script_finds_what_it_looks_for() -> None:
     page = page_of(specbuild.load(NETWORKS / "unet.yaml"))
     wanted = set(re.findall(r'byId\("(\w+)"\)', read_resource("viewer.js")))
     assert wanted == {a["id"] for _, a in page.elements if "id" in a}
+
+
+def test_a_page_has_no_more_boxes_than_it_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_selection, "MAX_BOXES", 12)
+    blocks = "".join(f"  B{i}: {{steps: [relu: {{}}, tanh: {{}}]}}\n" for i in range(6))
+    head = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 4}}}}\nblocks:\n{blocks}steps:\n"
+    model = specbuild.load(head + "".join(f"  - B{i}\n" for i in range(6)))
+    notes: list[str] = []
+    page = Page(model.picture("html", log=notes.append).decode())
+    sections = [a["data-panel"] for tag, a in page.elements if tag == "details"]
+    assert len(sections) == 3  # the model has 8 boxes, and a block 3
+    assert {a["data-opens"] for _, a in page.elements if "data-opens" in a} < {*sections}
+    assert "B2" in "".join(page.texts["text"])  # the legend tells
+    assert notes == [
+        "4 blocks are not drawn, such as B2, B3, B4 and B5: the others have 14 boxes; `--open` shows one block"
+    ]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from specbuild.frontend.document import FILE_KEYS, STEP_KEYS, STRUCTURES
-from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.editor_schema import find_library_block, library_block_names, library_blocks
 from specbuild.frontend.edits import EDIT_VERBS as VERBS
+from specbuild.frontend.library import full_library_index
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 from tests.frontend.language_server import LanguageServer
@@ -123,3 +124,15 @@ def test_what_is_right_is_not_marked(editor: LanguageServer) -> None:
         "  - conv: {channels: x.C * 2, padding: [[0, 1], 1]}\n    as: stem\n  - relu\n  - MyBlock: {a: 1}\n"
     )
     assert editor.diagnostics(HEAD + steps) == []
+
+
+def test_one_block_is_read_alone() -> None:
+    """The names of the library's blocks stand in the text of its files: a command reads only the file of its block."""
+    blocks = library_blocks()
+    assert library_block_names() == list(blocks)
+    for name, block in blocks.items():
+        found = find_library_block(name)
+        assert found is not None and (found.name, found.source.file) == (name, block.source.file)
+    assert find_library_block("Nowhere") is None
+    inner = next(name for name in full_library_index() if name not in blocks)
+    assert find_library_block(inner) is None  # of a model

@@ -24,9 +24,21 @@ def read_names(count: int) -> str:
     return f"max({', '.join(f'p{i % 10}' for i in range(count))})"
 
 
-def different_blocks(count: int) -> str:
-    blocks = "".join(f"  B{i}: {{steps: [linear: {{features: 8}}]}}\n" for i in range(count))
+def different_blocks(count: int, steps: int = 1) -> str:
+    inside = ", ".join(["linear: {features: 8}"] * steps)
+    blocks = "".join(f"  B{i}: {{steps: [{inside}]}}\n" for i in range(count))
     return f"blocks:\n{blocks}steps:\n" + "".join(f"  - B{i}\n" for i in range(count))
+
+
+def conditional_block(params: list[str], conditions: list[str], uses: int) -> str:
+    steps = "".join(
+        f"      - {{linear: {{features: p{i % len(params)}}}, when: {condition}}}\n"
+        for i, condition in enumerate(conditions)
+    )
+    return (
+        f"blocks:\n  B:\n    params: {{{', '.join(params)}}}\n    steps:\n{steps}      - linear: {{features: p9}}\n"
+        "steps:\n" + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(uses))
+    )
 
 
 DONE = {
@@ -47,6 +59,25 @@ DONE = {
     + "".join(
         f"  - const: {{axes: {{C: 8}}, value: C}}\n    as: c{i}\n  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
         for i in range(1_000)
+    ),
+    "blocks of many steps": different_blocks(90, 100),
+    "conditions": conditional_block(
+        [f"p{i}: {i + 1}" for i in range(30)],
+        [f"p{i % 30} + p{(i * 7 + 1) % 30} > {i % 50}" for i in range(600)],
+        14,
+    ),
+    "defaults that follow": conditional_block(
+        ["p0: 3", *(f"p{i}: p{i - 1} + 1" for i in range(1, 100))],
+        [f"p{i} > {i % 50}" for i in range(100)],
+        20,
+    ),
+    "long lets": (
+        f"blocks:\n  B:\n    params: {{{', '.join(f'p{i}: {i + 1}' for i in range(20))}}}\n    let: {{a0: p0, "
+        + ", ".join(f"a{i}: a{i - 1} + p{i % 20} - p{i % 20}" for i in range(1, 1_500))
+        + "}\n    steps:\n"
+        + "".join(f"      - {{linear: {{features: a{i * 10}}}, when: p0 > {i}}}\n" for i in range(20))
+        + "      - linear: {features: 8}\nsteps:\n"
+        + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(20))
     ),
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
