@@ -22,11 +22,10 @@ def refuse_impossible_values(expression: Expression, params: Mapping[str, ParamD
 def list_comparisons(expression: Expression) -> Iterator[tuple[str, str]]:
     """Yield each name that an expression compares with a text, and this text."""
     for part in ast.walk(expression.tree):
-        if isinstance(part, ast.Compare):
-            operands = [part.left, *part.comparators]
-            names = [operand.id for operand in operands if isinstance(operand, ast.Name)]
-            for operand in operands:
-                items = operand.elts if isinstance(operand, ast.List | ast.Tuple) else [operand]
-                for item in items:
-                    if isinstance(item, ast.Constant) and isinstance(item.value, str):
-                        yield from ((name, item.value) for name in names)
+        if not isinstance(part, ast.Compare):
+            continue
+        operands = [part.left, *part.comparators]
+        names = [operand.id for operand in operands if isinstance(operand, ast.Name)]
+        lists = [x.elts if isinstance(x, ast.List | ast.Tuple) else [x] for x in operands]
+        texts = [x.value for items in lists for x in items if isinstance(x, ast.Constant)]
+        yield from ((name, text) for name in names for text in texts if isinstance(text, str))
