@@ -145,9 +145,9 @@ def join_limits(guards: Iterable[Guard]) -> tuple[Guard, ...]:
                 joined[listed, operator] = guard
             case _:
                 joined[guard.condition] = guard
-    for (listed, operator), number in limits.items():
+    for (listed, end), number in limits.items():
         least, most = limits.get((listed, "<")), limits.get((listed, ">"))
-        joined[listed, operator] = limit_length(listed, "!=" if least == most else operator, number)
-        if least == most and operator == ">":
-            del joined[listed, operator]  # said by the other one
+        joined[listed, end] = limit_length(listed, "!=" if least == most else end, number)
+        if least == most and end == ">":
+            del joined[listed, end]  # said by the other one
     return tuple(joined.values())
