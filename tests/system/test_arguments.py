@@ -13,10 +13,18 @@ from specbuild import load
 from specbuild.compiler.pipeline import elaborate_model, open_spec
 from specbuild.ir.graph import Block
 from tests.system.arguments.sweep import Trial, sweep
+from tests.system.smaller import smaller
 
 ROOT = Path(__file__).parents[2]
 SPECS = Path(__file__).parent / "arguments" / "specs"
 OWN = sorted(SPECS.glob("*.yaml"))
+LIBRARY = ROOT / "specbuild" / "library"
+MODELS = sorted([*(ROOT / "specs").glob("*.yaml"), *(LIBRARY / "models").glob("*.yaml")])
+IN_KERAS = [
+    LIBRARY / "backbones" / "mobileone.yaml",
+    LIBRARY / "backbones" / "swin.yaml",
+    LIBRARY / "models" / "detr.yaml",
+]
 QUICK = [
     ROOT / "specs" / f"{name}.yaml"
     for name in ("additive_feature_fusion", "face_recognition_spatial_attention")
@@ -24,18 +32,20 @@ QUICK = [
 
 
 def trials(path: Path, backend: str, sample: int | None = None) -> list[Trial]:
-    spec, files = open_spec(path, path.parent)
+    spec, files = open_spec(path)
+    small = smaller(path)
 
     def elaborate_with(changed: Mapping[str, Any]) -> Block:
-        return elaborate_model(spec, files, changed).graph
+        return elaborate_model(spec, files, {**small, **changed}).graph
 
-    return list(sweep(elaborate_model(spec, files), elaborate_with, backend, sample=sample))
+    return list(sweep(elaborate_model(spec, files, small), elaborate_with, backend, sample=sample))
 
 
 @pytest.mark.parametrize("path", [*OWN, *QUICK], ids=lambda p: p.stem)
 def test_torch(path: Path) -> None:
     found = trials(path, "torch")
     assert sum(trial.outcome == "same" for trial in found) >= 5
+    assert not any(trial.outcome.startswith("not tried:") for trial in found)
     assert [trial for trial in found if not trial.is_right] == []
 
 
@@ -47,6 +57,19 @@ def test_torch(path: Path) -> None:
 def test_keras(path: Path) -> None:
     """A sample: each trial builds two models, which takes Keras about a second."""
     assert [trial for trial in trials(path, "keras", sample=6) if not trial.is_right] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", MODELS[::4], ids=lambda p: p.stem)
+def test_every_fourth_model_in_torch(path: Path) -> None:
+    """`python -m tests.system.arguments torch specs/*.yaml ...` tries all of them."""
+    assert [trial for trial in trials(path, "torch", sample=2) if not trial.is_right] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", IN_KERAS, ids=lambda p: p.stem)
+def test_models_in_keras(path: Path) -> None:
+    assert [trial for trial in trials(path, "keras", sample=1) if not trial.is_right] == []
 
 
 def test_a_number_that_decides_between_members_of_a_repeat_is_no_argument() -> None:
