@@ -260,7 +260,11 @@ class BlockInstances:
             blocks = [block.name for block in self.open_blocks[addresses.index(definition.at) :]]
             cycle = " > ".join([*blocks, definition.name])
             hint = "for a stack of equal blocks, use `repeat`"
-            if len(blocks) > 1:
+            if len(blocks) == len(self.open_blocks) == 1:
+                hint = (
+                    f"{definition.name} is the model; give it another name if you mean a block of the library"
+                )
+            elif len(blocks) > 1:
                 hint = f"take this step out of {blocks[-1]}, or move what the blocks share into another block"
             raise at.error("SB206", f"a block cannot contain itself: {cycle}", hint)
         if len(self.open_blocks) > MAX_DEPTH:  # the model is the first

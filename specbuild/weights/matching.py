@@ -229,7 +229,8 @@ def list_stripped_entries(
 ) -> list[dict[str, Array]]:
     """Return the entries without what wrappers add anywhere, then without more and more of their prefixes.
 
-    A prefix that begins a name of the model, `names`, is kept, unless it is there twice.
+    A prefix that begins a name of the model, `names`, is kept, unless it is there twice. Names without the
+    prefix, such as that of a counter beside the model, are left as they are if they are less than half.
     """
     stripped = {
         wrappers.remove_additions(name): value
@@ -238,20 +239,23 @@ def list_stripped_entries(
     }
     stages = [stripped]
     names = tuple(names)
-    while prefix := common_prefix(stripped, wrappers.prefixes):
+    while prefix := most_common_prefix(stripped, wrappers.prefixes):
         if any(name.startswith(prefix) for name in names):
             is_doubled = all(name.startswith(2 * prefix) for name in stripped)
             if not is_doubled:
                 break  # it is the name of a step
-        stripped = {name.removeprefix(prefix): value for name, value in stripped.items()}
+        shorter = {name.removeprefix(prefix): value for name, value in stripped.items()}
+        if len(shorter) < len(stripped) or not {*names}.isdisjoint(stripped):
+            break  # two tensors would have one name, or the prefix belongs to another model beside this one
+        stripped = shorter
         stages.append(stripped)
     return stages
 
 
-def common_prefix(names: Collection[str], prefixes: Iterable[str]) -> str | None:
-    """Return the first of these prefixes that all names have; None if there is none."""
-    shared = (p for p in prefixes if names and all(name.startswith(p) for name in names))
-    return next(shared, None)
+def most_common_prefix(names: Collection[str], prefixes: Iterable[str]) -> str | None:
+    """Return the first of these prefixes that more than half of the names have; None if there is none."""
+    counts = {prefix: sum(name.startswith(prefix) for name in names) for prefix in prefixes}
+    return next((prefix for prefix, count in counts.items() if 2 * count > len(names)), None)
 
 
 # ----------------------------------------------------------------------------------------------------- naming

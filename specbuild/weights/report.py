@@ -91,7 +91,8 @@ class WeightReport:
     def mismatch_hints(self) -> Iterator[str]:
         """Yield the options that would allow what does not match."""
         if not self.matched_count:
-            yield "the file has none of the model's names; use --from to say which names it has"
+            sample = f", such as {self.left_over[0][0]!r}," if self.left_over else ""
+            yield f"the names in the file{sample} are not those of {self.names}; --from chooses other names"
             return
         if self.adapt_options:
             yield f"{format_options('adapt', self.adapt_options)} to adapt them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,16 @@ def test_what_wrappers_add_is_left_out(net: Block, wrap: str) -> None:
     same(net, taken(net, inside))
 
 
+@pytest.mark.parametrize("names", [state, published])
+def test_a_tensor_beside_the_wrapped_model_is_left_over(
+    net: Block, names: Callable[[Block], dict[str, Array]]
+) -> None:
+    """Such as the counter of a training run, or the weights of its loss."""
+    entries = {f"model.{name}": value for name, value in names(net).items()}
+    found = taken(net, {**entries, "loss.scale": np.zeros(3, "float32")})
+    assert not found.missing and found.left_over == [("loss.scale", (3,))]
+
+
 @pytest.mark.parametrize("named", ["model.", "module.model.", "model.model.", ""])
 @pytest.mark.parametrize("wrapped", ["", "module."])
 def test_rules_may_name_the_prefix_of_a_wrapper(named: str, wrapped: str) -> None:
@@ -227,7 +238,7 @@ def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
     assert answer.summary_line() == "0 of 16 matched, 0 new, 16 missing, 0 mismatched, 1 left over"
     assert (
         answer.mismatch_error("a.pt").hint
-        == "the file has none of the model's names; use --from to say which names it has"
+        == "the names in the file, such as 'a.weight', are not those of specbuild; --from chooses other names"
     )
 
 
