@@ -49,6 +49,15 @@ def require_axis(
     return rename_axes(low, value, renames), wanted
 
 
+def widen_dim(low: Lowerer, value: NamedValue, dim: int, size: int) -> NamedValue:
+    """Give a value the axis of a dimension along which it is constant."""
+    if value.dims[dim] or size == 1:
+        return value
+    axis = low.unused_axis("C", value)
+    dims = [(axis,) if i == dim % len(value.dims) else d for i, d in enumerate(value.dims)]
+    return low.emit("expand", [value], {"axes": {axis: size}}, sizes={axis: size, **value.axes}, dims=dims)
+
+
 def rename_axes(low: Lowerer, value: NamedValue, names: dict[str, str]) -> NamedValue:
     axes = {names.get(a, a): n for a, n in value.axes.items()}
     dims = [tuple(names.get(a, a) for a in dim) for dim in value.dims]

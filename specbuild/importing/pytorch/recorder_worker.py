@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from specbuild.importing.pytorch.assignments import unite_assignments
 from specbuild.importing.trace import (
     FunctionCall,
     ModuleCall,
@@ -41,6 +42,7 @@ LOOKS = frozenset("item __bool__ __int__ __float__ __index__ __len__ tolist equa
 NEW_TENSORS = frozenset(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like zero_".split()
 )
+UNSET_TENSORS = frozenset("empty empty_like new_empty empty_strided new_empty_strided".split())
 RANDOM = frozenset("rand randn randint rand_like randn_like bernoulli bernoulli_ normal_ uniform_".split())
 PASSED_BY = ("torch.jit", "torch.compiler", "torch._assert", "torch._dynamo")
 
@@ -152,6 +154,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.counts: dict[str, int] = {}
         self.open = [OpenCall("", model)]
         self.silence = 0
+        self.computed: set[int] = set()  # the memory of values that depend on inputs or weights
+        self.stored: set[int] = set()  # that of weights and buffers
         self.wanted: set[int] = set()  # numbers of values to copy as soon as they are there
         self.copies: dict[int, Any] = {}
         for name, parameter in model.named_parameters():
@@ -174,6 +178,10 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         number = len(self.values)
         self.values.append(TracedValue(tuple(tensor.shape), language_dtype(tensor), origin, name))
         self.numbers[tensor], self.versions[tensor] = number, tensor._version
+        if origin == "call":
+            self.computed.add(find_memory(tensor))
+        elif origin in ("weight", "buffer"):
+            self.stored.add(find_memory(tensor))
         if number in self.wanted:
             self.copies[number] = tensor.detach().clone().numpy()
         return number
@@ -203,7 +211,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             return self.add_constant(tensor)
         if self.versions[tensor] == tensor._version:
             return number
-        if self.values[number].origin in ("constant", "buffer"):
+        is_constant = self.values[number].origin in ("constant", "buffer")
+        if is_constant and find_memory(tensor) not in self.computed:
             return self.add_constant(tensor)
         raise self.refuse(
             "a value is changed in place through another view of it",
@@ -250,9 +259,15 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
             raise self.refuse(f"{last}: the model draws random numbers in evaluation mode")
         if last == "__setitem__" and not self.is_constant(refs):
             return self.record_assignment(*args)
+        if last == "copy_" and args[0] in self.parts and not self.is_constant(refs):
+            whole, index = self.parts[args[0]]
+            self.record_assignment(whole, tuple(index) if isinstance(index, list) else index, args[1])
+            return args[0]
         self.kept.append((args, kwargs))
         with self.keep_silent():
             result = self.detach_result(function(*args, **kwargs))
+            if last in UNSET_TENSORS:
+                mark_unset(result)
         self.record(FunctionCall(name, tuple(arguments), keywords, (), line=find_source_line()), refs, result)
         if last == "__getitem__" and shares_memory(result, args[0]):
             self.parts[result] = args[0], arguments[1]
@@ -264,7 +279,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         """Record that a part of a value was changed in place, as a call that gives the whole value anew."""
         whole, index = self.parts[part]
         number = self.numbers.get(whole)
-        if number is None or self.values[number].origin != "call" or whole in self.parts:
+        if number is None or not self.is_assignable(whole):
             return  # it is refused where it is read
         if self.versions[whole] + 1 == whole._version:
             refs = [ValueRef(number), ValueRef(self.numbers[part])]
@@ -273,26 +288,38 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
 
     def record_assignment(self, whole: Any, index: Any, value: Any) -> None:
         """Record `whole[index] = value` as a call that gives the whole value anew. Raises RefusedJob if no spec can say it."""
-        number = self.numbers.get(whole)
-        is_known = number is not None and self.values[number].origin == "call" and whole not in self.parts
         encoded = self.encode(index)
-        if not is_known or not isinstance(value, torch.Tensor) or list(list_refs(encoded)):
+        if not self.is_assignable(whole) or list(list_refs(encoded)):
             raise self.refuse("item assignment", "use torch.cat or torch.where", "SB965")
-        refs = [ValueRef(self.find_number(whole)), ValueRef(self.find_number(value))]
         with self.keep_silent():
             part = whole[index]
+            if not isinstance(value, torch.Tensor):
+                value = torch.full_like(part, value)
             is_itself = part.data_ptr() == value.data_ptr()  # `x[1:] += y` has changed it already
+            if is_itself:
+                whole[index] = value
+                self.versions[whole] = whole._version
+                return
             if part.shape != value.shape:
-                raise self.refuse(
-                    "item assignment of a value that is repeated", "use torch.cat or torch.where", "SB965"
-                )
+                value = self.record_expansion(value, part.shape)
+            refs = [ValueRef(self.find_number(whole)), ValueRef(self.find_number(value))]
             whole[index] = value
-        if is_itself:
-            self.versions[whole] = whole._version
-            return
         call = FunctionCall("specbuild.write_part", (*refs, encoded), {}, (), line=find_source_line())
         self.kept.append(value)
         self.record(call, refs, whole)
+
+    def record_expansion(self, value: Any, shape: Sequence[int]) -> Any:
+        """Record that a value is repeated to this shape, and return what comes out."""
+        ref, expanded = ValueRef(self.find_number(value)), value.expand(shape)
+        call = FunctionCall("torch.Tensor.expand", (ref, list(shape)), {}, (), line=find_source_line())
+        self.record(call, [ref], expanded)
+        return expanded
+
+    def is_assignable(self, whole: Any) -> bool:
+        """Return whether a value is one of the model's own making, whose changes in place can be recorded."""
+        number = self.numbers.get(whole)
+        is_made = number is not None and self.values[number].origin in ("call", "constant")
+        return is_made and whole not in self.parts and find_memory(whole) not in self.stored
 
     def read_property(self, function: Any, args: Any) -> Any:
         """Record `x.T` and `x.mT`; other properties of tensors compute nothing."""
@@ -384,10 +411,23 @@ def is_container(module: Any, opened: OpenCall, given: Any) -> bool:
     return is_other and not given and all(call.path.startswith(f"{opened.path}.") for call in opened.body)
 
 
+def find_memory(tensor: Any) -> int:
+    """Return where the memory lies that a tensor shares with its views."""
+    return int(tensor.untyped_storage().data_ptr())
+
+
+def mark_unset(tensor: Any) -> None:
+    """Fill memory that holds no numbers yet with one that is no number."""
+    if tensor.is_floating_point():
+        tensor.fill_(torch.nan)
+    elif tensor.dtype != torch.bool:
+        tensor.fill_(torch.iinfo(tensor.dtype).min)
+
+
 def shares_memory(result: Any, whole: Any) -> bool:
     """Return whether a result is another tensor than the whole, and a view of it."""
     are_tensors = isinstance(result, torch.Tensor) and isinstance(whole, torch.Tensor) and result is not whole
-    return are_tensors and result.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+    return are_tensors and find_memory(result) == find_memory(whole)
 
 
 def list_tensors(result: Any) -> Iterator[Any]:
@@ -450,7 +490,7 @@ def run_recorder(recorder: Recorder, model: Any, inputs: dict[str, Any]) -> Trac
     finally:
         nn.Module.__call__ = original
         torch.backends.mha.set_fastpath_enabled(fast_path)
-    return Trace(
+    trace = Trace(
         next(iter(inputs.values())).shape[0],
         tuple(recorder.values),
         recorder.close_call(recorder.open[0], result),
@@ -459,3 +499,4 @@ def run_recorder(recorder: Recorder, model: Any, inputs: dict[str, Any]) -> Trac
         tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad),
         tied,
     )
+    return unite_assignments(trace)

@@ -287,7 +287,7 @@ def test_a_call_becomes_steps_that_compute_the_same(name: str) -> None:
 SPELLINGS = set(
     """mm concat concatenate tensor_split split_with_sizes view view_as swapaxes swapdims transpose t T mT moveaxis
     squeeze expand_copy tile nn.Embedding nn.NonDynamicallyQuantizableLinear conv1d conv2d conv3d linear
-    write_part batch_norm layer_norm group_norm max_pool2d_with_indices boolean_dispatch adaptive_max_pool1d adaptive_avg_pool3d
+    write_parts batch_norm layer_norm group_norm max_pool2d_with_indices boolean_dispatch adaptive_max_pool1d adaptive_avg_pool3d
     adaptive_max_pool3d upsample clip
     subtract mul multiply truediv true_divide minimum radd rsubtract rmul rmultiply rtruediv rtrue_divide rmaximum
     rminimum negative logical_not sign floor trunc contiguous clone float type_as double cpu requires_grad alias

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import concat_values
 from specbuild.importing.named_values import NamedValue, Step, Unsupported
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import ValueRef
@@ -39,36 +37,6 @@ def lower_getitem(low: Lowerer, input: Any, index: Any) -> NamedValue:
         else:
             raise Unsupported(f"an index {item!r}")
     return value
-
-
-@lowers("write_part")
-def lower_write(low: Lowerer, input: Any, part: Any, index: Any) -> NamedValue:
-    """Put a part that was changed in place between what lies before and after it along each dimension that is cut."""
-    value, items = low.value(input), index if isinstance(index, list) else [index]
-    if Ellipsis in items:
-        at = items.index(Ellipsis)
-        items = [*items[:at], *[slice(None)] * (len(value.dims) - len(items) + 1), *items[at + 1 :]]
-    cuts = [(dim, item) for dim, item in enumerate(items) if item != slice(None)]
-    if any(not isinstance(item, slice) for _, item in cuts):
-        raise Unsupported("a part that is changed in place", "use torch.cat or torch.where", "SB965")
-    return low.value(write_slices(low, value, part, cuts))
-
-
-def write_slices(low: Lowerer, value: NamedValue, part: Any, cuts: Sequence[tuple[int, slice]]) -> Any:
-    """Return a value with a part, an argument of the call, in place of these slices of its dimensions."""
-    if not cuts:
-        return part
-    (dim, item), *others = cuts
-    size = value.dim_size(dim, low.batch)
-    start, stop, step = item.indices(size)
-    if step != 1:
-        raise Unsupported(
-            "a part that is changed in place, by steps", "use torch.cat or torch.where", "SB965"
-        )
-    inner = write_slices(low, slice_dim(low, value, dim, item), part, others) if others else part
-    before = [slice_dim(low, value, dim, slice(0, start))] if start else []
-    after = [slice_dim(low, value, dim, slice(stop, size))] if stop < size else []
-    return concat_values(low, [*before, inner, *after], dim) if before or after else inner
 
 
 def slice_dim(low: Lowerer, value: NamedValue, dim: int, item: slice) -> NamedValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from specbuild.importing.layouts import require_axis, split_axis
+from specbuild.importing.layouts import require_axis, split_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import stack_values
 from specbuild.importing.named_values import (
@@ -19,7 +19,7 @@ from specbuild.importing.named_values import (
 )
 from specbuild.importing.pytorch.handlers.indexing import select_position
 from specbuild.importing.pytorch.handlers.registry import lowers
-from specbuild.importing.trace import FunctionCall
+from specbuild.importing.trace import FunctionCall, walk_calls
 
 STATES = ("h", "c")
 
@@ -30,12 +30,12 @@ def lower_recurrent(low: Lowerer, call: FunctionCall, x: Any, state: Any = None)
     s = call.settings
     if s.get("proj_size"):
         raise Unsupported("a recurrent layer with a projection")
-    if state is not None and s["bidirectional"]:
+    given = read_initial(low, call, state)
+    if given and s["bidirectional"]:
         raise Unsupported("a recurrent layer of both directions with a state that is given")
     value, axis = require_axis(low, low.value(x), 1 if s["batch_first"] else 0)
     value, _ = require_axis(low, value, -1, "C")
     path, levels = low.relative_path(call.path), s["num_layers"]
-    given = [low.value(part) for part in as_list(state)]
     returns_states = not low.used.isdisjoint(call.results[1:])
     states: list[list[NamedValue]] = []
     for level in range(levels):
@@ -109,9 +109,10 @@ def add_level(
         for slot, published in s["weights"].items()
         if slot.endswith(ends)
     }
-    sizes = {"C": s["hidden_size"] * (2 if s["bidirectional"] else 1)}
     op = call.function.removeprefix("nn.").lower()
-    sources, roles = add_initial(low, value, initial)
+    size = s["hidden_size"]
+    sources, roles = add_initial(low, value, initial, size)
+    sizes = {"C": size * (2 if s["bidirectional"] else 1)}
     return low.emit(op, sources, attributes, sizes=sizes, name=name, weights=weights, roles=roles)
 
 
@@ -128,13 +129,26 @@ def describe_recurrence(settings: dict[str, Any], axis: str) -> dict[str, Any]:
 
 
 def add_initial(
-    low: Lowerer, value: NamedValue, initial: Sequence[NamedValue]
+    low: Lowerer, value: NamedValue, initial: Sequence[NamedValue], size: int
 ) -> tuple[list[NamedValue], tuple[str, ...]]:
-    """Return the inputs of a step and their names, if an initial state is given."""
+    """Return the inputs of a step and their names, if an initial state of this size is given."""
     if not initial:
         return [value], ()
-    states = [require_axis(low, state, -1, "C")[0] for state in initial]
+    states = [require_axis(low, widen_dim(low, state, -1, size), -1, "C")[0] for state in initial]
     return [value, *states], ("x", *(f"initial_{name}" for name in STATES[: len(states)]))
+
+
+def read_initial(low: Lowerer, call: FunctionCall, state: Any) -> list[NamedValue]:
+    """Return the initial states of a layer, unless they are zeros; if it is called again, all calls have some."""
+    initial = [low.value(part) for part in as_list(state)]
+    calls = [c for c in walk_calls(low.trace.root) if c.path == call.path]
+    return [] if len(calls) == 1 and all(map(is_zero, initial)) else initial
+
+
+def is_zero(value: NamedValue) -> bool:
+    """Return whether a value is a table of zeros."""
+    step = value.source.step
+    return isinstance(step, Step) and step.op == "const" and step.table is not None and not step.table.any()
 
 
 @lowers("nn.LSTMCell", "nn.GRUCell", "nn.RNNCell")
@@ -147,7 +161,7 @@ def lower_cell(low: Lowerer, call: FunctionCall, x: Any, state: Any = None) -> A
     sequence = low.emit("expand", [value], {"axes": {axis: 1}}, sizes={axis: 1, **value.axes}, dims=dims)
     is_lstm = call.function == "nn.LSTMCell"
     attributes = describe_recurrence(s, axis) | {"returns": "all" if is_lstm else "last"}
-    sources, roles = add_initial(low, sequence, [low.value(part) for part in as_list(state)])
+    sources, roles = add_initial(low, sequence, read_initial(low, call, state), s["hidden_size"])
     result = low.emit(
         call.function.removeprefix("nn.").removesuffix("Cell").lower(),
         sources,
