@@ -23,11 +23,13 @@ AnyHandler = TypeVar("AnyHandler", bound=Handler)
 class HandlerTable:
     """The handlers of a framework by name, and the patterns of several steps that become one.
 
-    `find_name` gives the name under which the handler of a traced function is registered.
+    `find_name` gives the name under which the handler of a traced function is registered, and `name_weight` that of
+    the step for a weight by itself.
     """
 
     find_name: Callable[[str], str] = str
     patterns: Sequence[Callable[[Instance], None]] = ()
+    name_weight: Callable[[str], str] = str
     handlers: dict[str, Handler] = field(default_factory=dict)
     has_channels_last: bool = False  # in maps; a spec writes them first
 

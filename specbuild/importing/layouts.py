@@ -191,11 +191,14 @@ def part_names(low: Lowerer, value: NamedValue, axis: str, sizes: Sequence[int])
 def reshape_value(low: Lowerer, value: NamedValue, target: Sequence[int]) -> NamedValue:
     """Return the value in another shape; -1 stands for what is left."""
     value, shape = low.resolve(value), list(map(int, target))
-    total = math.prod(value.dim_size(i, low.batch) for i in range(len(value.dims)))
+    sizes = [value.dim_size(i, low.batch) for i in range(len(value.dims))]
+    total = math.prod(sizes)
     if -1 in shape:
         shape[shape.index(-1)] = total // -math.prod(shape)
     if math.prod(shape) != total:
         raise Unsupported(f"a reshape to {shape} of a value that was expanded", code="SB964")
+    if shape == sizes and all(len(dim) <= 1 for dim in value.dims):
+        return value
     pieces = cut_windows(value, shape) or cut_axes(low, value, shape)
     if pieces is None:  # across axes: merge what stands together, then cut
         for dim, axes in enumerate(value.dims):

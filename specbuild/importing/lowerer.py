@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,8 @@ def find_shared_kernels(trace: Trace) -> set[str]:
 class Lowerer:
     """Adds steps to the block that is lowered, and answers what a traced value has become."""
 
-    def __init__(self, trace: Trace, constants: Mapping[int, Array]):
+    def __init__(self, trace: Trace, constants: Mapping[int, Array], name_weight: Callable[[str], str] = str):
+        self.name_weight = name_weight  # gives the name of the step for a weight by itself
         self.trace, self.constants, self.batch = trace, constants, trace.batch
         self.names = PlaceholderNames()
         self.used = find_used_values(trace)
@@ -126,6 +127,7 @@ class Lowerer:
         own = self.relative_path(name)
         if self.path and own == name:  # it belongs to a module around this one
             own = name.rpartition(".")[2]
+        own = self.name_weight(own)
         step = Step("weight", attributes, name=own, weights={"": Published(name)}, axes=axes)
         return self.add_step(step, tuple((axis,) for axis in axes))
 

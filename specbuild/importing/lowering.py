@@ -58,7 +58,7 @@ class TraceLowering:
     ):
         self.trace, self.axes, self.reader, self.partial = trace, axes, reader, partial
         self.handlers = reader.handler_table
-        self.low = Lowerer(trace, constants)
+        self.low = Lowerer(trace, constants, self.handlers.name_weight)
         self.low.drops_paths = any(
             isinstance(c, FunctionCall) and c.function == "nn.DropPath" and drop_rate(c)
             for c in walk_calls(trace.root)
@@ -209,7 +209,8 @@ class TraceLowering:
         if not call.body:  # it gives what it was given
             return
         is_container = call.is_sequential
-        if is_container and (call.repetition == 0 or not call.has_weights):
+        is_first = call.repetition == 0 or self.low.is_repeated
+        if is_container and (is_first or not call.has_weights):
             self.lower_calls(call.body)
             return
         free, results = find_free_values(call, self.trace)
@@ -274,7 +275,7 @@ class TraceLowering:
                 step.name = self.low.relative_path(call.path)
             elif step.name:
                 step.name, step.hint = "", step.hint or step.name.rpartition(".")[2]
-            if call.repetition and step.weights:
+            if call.repetition and step.weights and not self.low.is_repeated:
                 step.reused = self.first_use(step, call)
             self.low.steps.append(step)
         return [replace(v, source=replace_source(v.source, outer)) for v in outputs]
@@ -324,7 +325,9 @@ class TraceLowering:
             instance=instance,
             line=call.line,
         )
-        if call.repetition:
+        if self.low.is_repeated:
+            pass  # the module around it is reused as a whole
+        elif call.repetition:
             first, steps = self.low.block_steps.get(call.path, (None, []))
             if first is None or steps is not self.low.steps:
                 raise Unsupported(f"{call.path} is used by two blocks", code="SB966")

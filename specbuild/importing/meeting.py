@@ -220,8 +220,8 @@ def stack_values(low: Lowerer, arguments: Sequence[Any], dim: int) -> NamedValue
 
 def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> NamedValue:
     """Return the product of matrices, which lie in the last two dimensions."""
-    if len(left.dims) < 2 or len(right.dims) < 2:
-        raise Unsupported("a product of a matrix with a vector")
+    if len(left.dims) == 1 or len(right.dims) == 1:
+        return multiply_vector(low, left, right)
     left, inner = require_axis(low, left, -1)
     right, own = require_axis(low, right, -1)
     right, other_inner = require_axis(low, right, -2)
@@ -241,6 +241,15 @@ def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> Name
     return low.emit(
         "contract", [left, right], {"over": inner}, sizes=axes, dims=[*lead, left.dims[-2], right.dims[-1]]
     )
+
+
+def multiply_vector(low: Lowerer, left: NamedValue, right: NamedValue) -> NamedValue:
+    """Return the product of a vector with a matrix, a matrix with a vector, or two vectors."""
+    if len(right.dims) == 1:
+        rows = ELLIPSIS_LETTERS[: len(left.dims) - 1]
+        return contract_letters(low, f"{rows}i,i->{rows}", [left, right])
+    lead = ELLIPSIS_LETTERS[: len(right.dims) - 2]
+    return contract_letters(low, f"i,{lead}ik->{lead}k", [left, right])
 
 
 def match_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> dict[str, str]:
@@ -285,8 +294,8 @@ def match_outer(low: Lowerer, left: NamedValue, right: NamedValue, mine: Dim, yo
 
 def contract_letters(low: Lowerer, equation: str, arguments: Sequence[Any]) -> NamedValue:
     """Return the result of `torch.einsum` on two values."""
-    terms, _, result = equation.replace(" ", "").partition("->")
-    if len(arguments) != 2 or not result:
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    if len(arguments) != 2 or not arrow:
         raise Unsupported("einsum of other than two values")
     values = [low.value(x) for x in arguments]
     terms, result = spell_ellipses(terms, result, [len(value.dims) for value in values])
@@ -297,6 +306,8 @@ def contract_letters(low: Lowerer, equation: str, arguments: Sequence[Any]) -> N
     values = [low.resolve(v) for v in values]
     names = {letter: low.names.resolve(axis) for letter, axis in names.items()}
     over = [axis for letter, axis in names.items() if letter not in result]
+    if BATCH in over:
+        raise Unsupported("a product over the batch", code="SB964")
     axes = {a: n for v in values for a, n in v.axes.items() if a not in over}
     dims = [(names[letter],) for letter in result]
     return low.emit("contract", values, {"over": over if len(over) > 1 else over[0]}, sizes=axes, dims=dims)
@@ -325,6 +336,8 @@ def name_letter(low: Lowerer, value: NamedValue, dim: int, letter: str, names: d
         names[letter] = axis
     elif names[letter] != axis and low.names.can_bind(axis, names[letter]):
         low.names.bind(axis, names[letter])
+    elif names[letter] != axis and low.names.can_bind(names[letter], axis):
+        low.names.bind(names[letter], axis)
     elif names[letter] != axis:
         renames = {axis: names[letter]}
         if names[letter] in value.axes:

@@ -42,8 +42,8 @@ ROUNDED_TOLERANCE = 1e-5  # where the original itself computes a part in float32
 class Proof:
     """The largest relative difference of each kind; `problem` says why there is none.
 
-    `image` is what was found on a larger image: a difference, or why it was not compared. `training` says why the
-    original itself cannot be trained on this input, if so.
+    `image` is what was found on a larger image: a difference, or why it was not compared. `training` says why a
+    step of training was not compared, if so.
     """
 
     differences: dict[str, tuple[float, str]] = field(default_factory=dict)  # and where it is
@@ -81,7 +81,11 @@ def prove_import(imported: ImportedModel, worker: ProofWorker, seed: int = 0) ->
         comparison = ProofComparison(imported, runs)
         try:
             runs.draw_weights()
-            comparison.compare(imported.model, ("forward", "gradients", "train"), proof)
+            proof.training = imported.trace.untrained
+            modes: list[Mode] = (
+                ["forward", "gradients"] if proof.training else ["forward", "gradients", "train"]
+            )
+            comparison.compare(imported.model, modes, proof)
         except (RefusedJob, WorkerFailure) as failure:
             proof.problem = str(failure)
         except (SpecError, SpecErrors) as error:
@@ -117,7 +121,7 @@ class ProofComparison:
         except WorkerFailure as failure:
             if "train" not in modes:
                 raise
-            proof.training = str(failure)
+            proof.training = f"the original fails on this input: {failure}"
             modes = [mode for mode in modes if mode != "train"]
             original = self.runs.run_original(model.graph, inputs, factors, modes)
         emitted = self.runs.run_emitted(model, inputs, factors, modes)

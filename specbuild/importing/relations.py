@@ -25,6 +25,7 @@ SIZES = re.compile(
 )
 WINDOWS = ("kernel", "stride", "padding", "dilation", "output_padding", "size", "scale")
 FACTORS = (2, 3, 4, 6, 8)
+AREAS = (9, 16, 25, 49)  # of kernels: a kernel as a matrix has so many times the channels
 DIVISORS = (2, 3, 4, 8, 16)
 FEW = (2, 3, 4)  # those that may stand for a single sample
 MAX_PAIRS = 4_000  # of conditions that are tried together
@@ -262,7 +263,7 @@ class Relations:
                 yield from (f"{k} * {name}" for k in FACTORS)
                 yield from (f"{name} // {k}" for k in DIVISORS)
         if channels:
-            yield from (f"{k} * {channels}" for k in (FEW if is_same else FACTORS))
+            yield from (f"{k} * {channels}" for k in (FEW if is_same else (*FACTORS, *AREAS)))
             yield from (f"{channels} // {k}" for k in (FEW if is_same else DIVISORS))
 
     def column(self, text: str) -> list[Any]:

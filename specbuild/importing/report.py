@@ -84,7 +84,7 @@ def describe_proof(proof: Proof) -> list[str]:
     if proof.rounding:
         lines.append(f"compared to 1e-5: the original computes {proof.rounding} in float32")
     if proof.training:
-        lines.append(f"not compared in training, where the original fails on this input: {proof.training}")
+        lines.append(f"not compared in training: {proof.training}")
     lines.append(
         f"on a larger image: {proof.image:.1e}"
         if isinstance(proof.image, float)

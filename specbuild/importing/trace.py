@@ -95,6 +95,7 @@ class Trace:
     """One forward pass in evaluation mode with `batch` samples.
 
     `weights` has the shape of each entry of the state_dict, `tied` the first name of a tensor that has several.
+    `untrained` says why the training of the model is not compared, if so.
     """
 
     batch: int
@@ -105,6 +106,7 @@ class Trace:
     trained: tuple[str, ...]
     tied: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # for the report: what was unusual when the model was made
+    untrained: str = ""
 
     def to_json(self) -> str:
         document = {
@@ -117,6 +119,7 @@ class Trace:
             "trained": self.trained,
             "tied": self.tied,
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"untrained": self.untrained} if self.untrained else {}),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -135,6 +138,7 @@ def trace_from_json(text: str) -> Trace:
         tuple(document["trained"]),
         document["tied"],
         tuple(document.get("notes", ())),
+        document.get("untrained", ""),
     )
     if sum(1 for _ in walk_calls(trace.root)) > MAX_CALLS:
         raise ValueError(f"a trace of more than {MAX_CALLS:,} calls")

@@ -24,10 +24,10 @@ class Chain:
 
 def unite_assignments(trace: Trace) -> Trace:
     """Return the trace with one call for all parts that are assigned before the whole is read."""
-    return replace(trace, root=unite_in_module(trace.root, count_uses(trace)))
+    return replace(trace, root=unite_in_module(trace.root, count_value_uses(trace)))
 
 
-def count_uses(trace: Trace) -> Counter[int]:
+def count_value_uses(trace: Trace) -> Counter[int]:
     """Return how often a call reads a value, or a module gives it."""
     uses = Counter(ref.number for ref in list_refs(trace.root.result))
     for call in walk_calls(trace.root):

@@ -20,6 +20,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from specbuild.importing.pytorch.assignments import unite_assignments
+from specbuild.importing.pytorch.computed_weights import (
+    explain_training,
+    is_weight_computing,
+    name_class,
+)
 from specbuild.importing.trace import (
     FunctionCall,
     ModuleCall,
@@ -155,7 +160,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.open = [OpenCall("", model)]
         self.silence = 0
         self.computed: set[int] = set()  # the memory of values that depend on inputs or weights
-        self.stored: set[int] = set()  # that of weights and buffers
+        self.stored: set[int] = set()  # that of inputs, weights and buffers
         self.wanted: set[int] = set()  # numbers of values to copy as soon as they are there
         self.copies: dict[int, Any] = {}
         for name, parameter in model.named_parameters():
@@ -180,7 +185,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.numbers[tensor], self.versions[tensor] = number, tensor._version
         if origin == "call":
             self.computed.add(find_memory(tensor))
-        elif origin in ("weight", "buffer"):
+        elif origin != "constant":
             self.stored.add(find_memory(tensor))
         if number in self.wanted:
             self.copies[number] = tensor.detach().clone().numpy()
@@ -317,9 +322,8 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
 
     def is_assignable(self, whole: Any) -> bool:
         """Return whether a value is one of the model's own making, whose changes in place can be recorded."""
-        number = self.numbers.get(whole)
-        is_made = number is not None and self.values[number].origin in ("call", "constant")
-        return is_made and whole not in self.parts and find_memory(whole) not in self.stored
+        is_known = whole in self.numbers and whole not in self.parts
+        return is_known and find_memory(whole) not in self.stored
 
     def read_property(self, function: Any, args: Any) -> Any:
         """Record `x.T` and `x.mT`; other properties of tensors compute nothing."""
@@ -341,6 +345,9 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         if call.function.rpartition(".")[2] in NEW_TENSORS or (
             self.is_constant(refs) and not call.settings.get("weights")
         ):
+            if call.function == "torch.Tensor.clone" and refs:  # it may be one that is stored
+                self.numbers[result], self.versions[result] = refs[0].number, result._version
+                return
             for tensor in tensors:
                 names = {self.values[r.number].name for r in refs}
                 self.add_constant(tensor, name=names.pop() if len(names) == len(tensors) == 1 else "")
@@ -388,7 +395,7 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         parameters = list(inspect.signature(type(module).forward).parameters)[1:]
         return ModuleCall(
             opened.path,
-            type(module).__name__,
+            name_class(module),
             opened.arguments,
             opened.keywords,
             tuple(opened.body),
@@ -404,8 +411,11 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
 
 
 def is_container(module: Any, opened: OpenCall, given: Any) -> bool:
-    """Return whether a module only calls its members: a Sequential, or one that passes several values on (HRNet's)."""
-    if type(module) is nn.Sequential:
+    """Return whether a module only calls its members: a Sequential, or one that passes several values on (HRNet's).
+
+    What computes a weight belongs to its layer, too.
+    """
+    if type(module) is nn.Sequential or is_weight_computing(module):
         return True
     is_other = isinstance(module, nn.Sequential) and type(module).forward is not nn.Sequential.forward
     return is_other and not given and all(call.path.startswith(f"{opened.path}.") for call in opened.body)
@@ -469,6 +479,7 @@ def copy_values(model: Any, inputs: dict[str, Any], wanted: Iterable[int]) -> di
 
 def run_recorder(recorder: Recorder, model: Any, inputs: dict[str, Any]) -> Trace:
     model.eval()
+    inputs = {name: torch.ops.aten.alias(tensor) for name, tensor in inputs.items()}  # one can be given twice
     original = nn.Module.__call__
     numbers = {name: recorder.add_value(tensor, "input", name) for name, tensor in inputs.items()}
     first_names: dict[Any, str] = {}
@@ -498,5 +509,6 @@ def run_recorder(recorder: Recorder, model: Any, inputs: dict[str, Any]) -> Trac
         {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()},
         tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad),
         tied,
+        untrained=explain_training(model),
     )
     return unite_assignments(trace)

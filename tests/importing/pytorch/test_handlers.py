@@ -127,6 +127,10 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "matmul": (lambda x: x @ x.transpose(1, 2), TOKENS),
+    "matmul_with_vectors": (
+        lambda x: (x @ torch.arange(6).to(x))[..., None] + (torch.ones(10).to(x) @ x)[:, None],
+        TOKENS,
+    ),
     "bmm": (lambda x: torch.bmm(x.transpose(1, 2), x), TOKENS),
     "einsum": (lambda x: torch.einsum("btc,bsc->bts", x, x * 2), TOKENS),
     "scaled_dot_product_attention": (lambda x: F.scaled_dot_product_attention(x, x, x), TOKENS),
@@ -285,7 +289,7 @@ def test_a_call_becomes_steps_that_compute_the_same(name: str) -> None:
 
 # Other spellings of functions above, and those that nets, oracles and rows above call on the way.
 SPELLINGS = set(
-    """mm concat concatenate tensor_split split_with_sizes view view_as swapaxes swapdims transpose t T mT moveaxis
+    """mm mv dot vdot concat concatenate tensor_split split_with_sizes view view_as swapaxes swapdims transpose t T mT moveaxis
     squeeze expand_copy tile nn.Embedding nn.NonDynamicallyQuantizableLinear conv1d conv2d conv3d linear
     write_parts batch_norm layer_norm group_norm max_pool2d_with_indices boolean_dispatch adaptive_max_pool1d adaptive_avg_pool3d
     adaptive_max_pool3d upsample clip

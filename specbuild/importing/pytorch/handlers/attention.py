@@ -15,7 +15,7 @@ from specbuild.importing.named_values import (
 from specbuild.importing.pytorch.handlers.registry import lowers
 
 
-@lowers("matmul", "bmm", "mm")
+@lowers("matmul", "bmm", "mm", "mv", "dot", "vdot")
 def lower_matmul(low: Lowerer, input: Any, other: Any) -> NamedValue:
     return multiply_matrices(low, low.value(input), low.value(other))
 

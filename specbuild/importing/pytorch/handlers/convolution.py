@@ -102,7 +102,7 @@ def add_computed_conv(
 
 def collect_inputs(low: Lowerer, value: NamedValue, kernel: NamedValue, bias: Any) -> dict[str, NamedValue]:
     """Return the inputs of a layer whose kernel is computed."""
-    given = {} if bias is None else {"bias": low.value(bias)}
+    given = {} if bias is None else {"bias": require_axis(low, low.value(bias), 0, "C")[0]}
     return {"x": value, "weight": kernel, **given}
 
 

@@ -9,6 +9,7 @@ from specbuild.importing.handler_table import HandlerTable
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import Published, Unsupported
 from specbuild.importing.pytorch.attention_pattern import unite_attention
+from specbuild.importing.pytorch.computed_weights import name_weight_step
 from specbuild.importing.trace import FunctionCall, ValueRef
 
 
@@ -22,7 +23,7 @@ def find_handler_name(function: str) -> str:
     return name.strip("_")
 
 
-HANDLERS = HandlerTable(find_handler_name, [unite_attention])
+HANDLERS = HandlerTable(find_handler_name, [unite_attention], name_weight_step)
 lowers = HANDLERS.register
 
 
