@@ -219,6 +219,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "sub": (lambda x: x - x.relu() * 2, FLAT),
     "div": (lambda x: x / (x.abs() + 1) / 3, FLAT),
     "maximum": (lambda x: torch.maximum(x, x.neg()), FLAT),
+    "float": (lambda x: x * (x > 0).double() + x.argmax(1, keepdim=True).type_as(x), FLAT),
     "to": (lambda x: x.to(x.dtype).contiguous().clone().relu(), FLAT),
     **{
         name: (getattr(torch, name), FLAT)

@@ -7,11 +7,12 @@ from typing import Any
 
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import contract_letters, meet_values, multiply_matrices
+from specbuild.importing.meeting import meet_values
 from specbuild.importing.named_values import (
     NamedValue,
     Unsupported,
 )
+from specbuild.importing.products import contract_letters, multiply_matrices
 from specbuild.importing.pytorch.handlers.registry import lowers
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from specbuild.importing.handler_table import one_or_list
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values, multiply_matrices
+from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
+from specbuild.importing.products import multiply_matrices
 from specbuild.importing.pytorch.handlers.indexing import gather_value
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, ValueRef

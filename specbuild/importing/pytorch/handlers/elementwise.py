@@ -62,7 +62,7 @@ ARITHMETIC = {
     "maximum": "maximum",
     "minimum": "minimum",
 }
-UNCHANGED = "contiguous clone to float type_as double cpu requires_grad alias detach".split()
+UNCHANGED = "contiguous clone to type_as cpu requires_grad alias detach".split()
 
 
 def add_activation(low: Lowerer, call: FunctionCall, x: Any) -> NamedValue:
@@ -113,10 +113,19 @@ def lower_unchanged(low: Lowerer, first: Any, *rest: Any, **options: Any) -> Nam
             return low.emit("drop_path", [value], {"rate": 0.0}, name=low.relative_path(first.path))
         return value
     value = low.value(first)
-    targets = [x.text for x in (*rest, *options.values()) if isinstance(x, Opaque)]
-    if value.dtype != "float" and any("float" in text for text in targets):
-        return low.emit("cast", [value], {"dtype": "float"}, dtype="float")
-    return value
+    given = [*rest, *options.values()]
+    targets = [x.text for x in given if isinstance(x, Opaque)]
+    targets += [low.trace.values[x.number].dtype for x in given if isinstance(x, ValueRef)]
+    return convert_to_float(low, value) if any("float" in text for text in targets) else value
+
+
+@lowers("float", "double")
+def lower_float(low: Lowerer, input: Any) -> NamedValue:
+    return convert_to_float(low, low.value(input))
+
+
+def convert_to_float(low: Lowerer, value: NamedValue) -> NamedValue:
+    return value if value.dtype == "float" else low.emit("cast", [value], {"dtype": "float"}, dtype="float")
 
 
 @lowers("gelu")

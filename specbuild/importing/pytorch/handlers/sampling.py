@@ -6,8 +6,8 @@ from typing import Any
 
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import multiply_matrices
 from specbuild.importing.named_values import NamedValue, Step, Unsupported
+from specbuild.importing.products import multiply_matrices
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.windows import Window
 
