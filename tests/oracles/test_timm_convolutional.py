@@ -21,6 +21,9 @@ FAMILIES: dict[str, list[str]] = {
     "resnetv2": [f"resnetv2_{d}{kind}" for d in (18, 34, 50, 101, 152) for kind in ("", "d")]
     + ["resnetv2_50t", "resnetv2_50d_gn"]
     + [f"resnetv2_{w}_bit" for w in ("50x1", "50x3", "101x1", "101x3", "152x2", "152x4")],
+    "senet": [f"legacy_seresnet{d}" for d in (18, 34, 50, 101, 152)]
+    + [f"legacy_seresnext{d}_32x4d" for d in (26, 50, 101)]
+    + ["legacy_senet154"],
     "sknet": ["skresnet18", "skresnet34", "skresnet50", "skresnet50d", "skresnext50_32x4d"],
     "dla": [f"dla{w}" for w in ("34", "46_c", "46x_c", "60x_c", "60", "60x", "102", "102x", "102x2", "169")],
     "mobilenet_v4": [f"mobilenetv4_conv_{w}" for w in ("small_035", "small_050", "small", "medium", "large")]
@@ -43,6 +46,15 @@ CASES: list[Case] = [
     ("resnetv2", "resnetv2_18", {"depths": SHALLOW}, {"layers": SHALLOW}),
     ("resnetv2", "resnetv2_50t", {"depths": SHALLOW}, {"layers": SHALLOW}),
     ("resnetv2", "resnetv2_50d_gn", {"depths": SHALLOW}, {"layers": SHALLOW}),
+    *(
+        ("senet", variant, {"depths": SHALLOW}, {"layers": SHALLOW})
+        for variant in (
+            "legacy_seresnet18",
+            "legacy_seresnet50",
+            "legacy_seresnext50_32x4d",
+            "legacy_senet154",
+        )
+    ),
     ("sknet", "skresnet18", {"depths": SHALLOW}, {"layers": SHALLOW}),
     ("sknet", "skresnet50d", {"depths": SHALLOW}, {"layers": SHALLOW}),
     ("sknet", "skresnext50_32x4d", {"depths": SHALLOW}, {"layers": SHALLOW}),

@@ -33,8 +33,14 @@ FAMILIES: dict[str, list[str]] = {
         f"eva02_{w}"
         for w in ("tiny_patch14_336", "small_patch14_336", "base_patch14_448", "large_patch14_448")
     ],
+    "coatnet": [f"coatnet_{n}_224" for n in range(6)]
+    + [f"coatnet_{w}_rw_224" for w in ("pico", "nano", "0", "1", "2", "3")]
+    + ["coatnext_nano_rw_224"],
     "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
     "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
+    "fastvit": [
+        f"fastvit_{w}" for w in ("t8", "t12", "s12", "sa12", "sa24", "sa36", "ma36", "mci0", "mci1", "mci2")
+    ],
     "focalnet": [f"focalnet_{w}_{kind}" for w in ("tiny", "small", "base") for kind in ("srf", "lrf")]
     + [f"focalnet_{w}_{kind}" for w in ("large", "xlarge", "huge") for kind in ("fl3", "fl4")],
     "twins": [f"twins_{kind}_{w}" for kind in ("pcpvt", "svt") for w in ("small", "base", "large")],
@@ -73,9 +79,33 @@ CASES: list[Case] = [
         {"depths": SHALLOW, "widths": [12, 24, 36, 48], "heads": [1, 2, 3, 4]},
         {"depths": SHALLOW, "embed_dims": (12, 24, 36, 48), "num_heads": (1, 2, 3, 4)},
     ),
+    *(
+        (
+            "coatnet",
+            variant,
+            {"height": 64, "width": 96, "depths": [1, 2, 2, 1], "widths": [64, 64, 32, 64]},
+            {"img_size": (64, 96), "depths": (1, 2, 2, 1), "embed_dim": (64, 64, 32, 64)},
+        )
+        for variant in (
+            "coatnet_0_224",
+            "coatnet_nano_rw_224",
+            "coatnet_1_rw_224",
+            "coatnet_3_rw_224",
+            "coatnext_nano_rw_224",
+        )
+    ),
     ("edgenext", "edgenext_xx_small", {}, {}),
     ("efficientformer", "efficientformer_l1", {}, {}),
     ("levit", "levit_128s", {"height": 96, "width": 144}, {"img_size": (96, 144)}),
+    *(
+        (
+            "fastvit",
+            variant,
+            {"depths": SHALLOW, "widths": [32, 32, 64, 64]},
+            {"layers": SHALLOW, "embed_dims": (32, 32, 64, 64)},
+        )
+        for variant in ("fastvit_t8", "fastvit_sa12", "fastvit_mci0")
+    ),
     ("focalnet", "focalnet_tiny_lrf", {}, {}),
     (
         "focalnet",
@@ -99,6 +129,7 @@ SIZES = {
     "levit": (96, 144),
     "beit": (48, 80),
     "hiera": (64, 96),
+    "coatnet": (64, 96),
     "dinov2": (42, 70),
     "eva02": (42, 70),
     "efficientformer": (195, 217),

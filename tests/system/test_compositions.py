@@ -37,6 +37,12 @@ BACKBONES: dict[str, tuple[str, tuple[str, str, str, str]]] = {
     "pvt_v2": ("{depths: [1, 1, 1, 1]}", ("stage1", "stage2", "stage3", "stage4")),
     "resnest": ("{depths: [1, 1, 1, 1]}", ("layer1", "layer2", "layer3", "layer4")),
     "vovnet": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "coatnet": (
+        "{depths: [1, 1, 1, 1], height: 128, width: 128}",
+        ("stage1", "stage2", "stage3", "stage4"),
+    ),
+    "fastvit": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
+    "senet": ("{depths: [1, 1, 1, 1]}", ("layer1", "layer2", "layer3", "layer4")),
     "dla": ("{variant: dla34}", ("level2", "level3", "level4", "level5")),
     "cspnet": ("{depths: [1, 1, 1, 1]}", ("stages.0", "stages.1", "stages.2", "stages.3")),
     "mobilenet_v4": ("{}", ("stage1", "stage2", "stage3", "stage4")),
