@@ -49,6 +49,15 @@ def require_axis(
     return rename_axes(low, value, renames), wanted
 
 
+def require_features(low: Lowerer, value: NamedValue, dim: int) -> tuple[NamedValue, str]:
+    """Return the value with a single axis at this dimension, and the axis: C, if it has no name yet."""
+    value, axis = require_axis(low, value, dim)
+    if low.is_free(axis) and low.names.can_bind(axis, "C"):
+        low.names.bind(axis, "C")
+    value = low.resolve(value)
+    return value, value.dims[dim][0]
+
+
 def widen_dim(low: Lowerer, value: NamedValue, dim: int, size: int) -> NamedValue:
     """Give a value the axis of a dimension along which it is constant."""
     if value.dims[dim] or size == 1:

@@ -64,6 +64,8 @@ def meet_axes(low: Lowerer, first: NamedValue, second: NamedValue, mine: str, yo
         low.names.bind(yours, mine)
     elif yours not in first.axes and low.names.can_bind(mine, yours):
         low.names.bind(mine, yours)
+    elif mine in second.axes and yours not in first.axes:
+        first = rename_axes(low, first, {mine: yours})
     else:
         names = {yours: mine}
         if mine in second.axes:

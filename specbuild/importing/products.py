@@ -9,7 +9,7 @@ from specbuild.importing.axis_names import number_name
 from specbuild.importing.layouts import rename_axes, require_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import align_dims
-from specbuild.importing.named_values import BATCH, Dim, NamedValue, Unsupported
+from specbuild.importing.named_values import BATCH, Dim, NamedValue, Step, Unsupported
 
 ELLIPSIS_LETTERS = "ZYXWVUTS"  # of dimensions that an einsum does not name
 
@@ -18,6 +18,8 @@ def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> Name
     """Return the product of matrices, which lie in the last two dimensions."""
     if len(left.dims) == 1 or len(right.dims) == 1:
         return multiply_vector(low, left, right)
+    if is_kernel(low, left, right):
+        return apply_kernel(low, left, right)
     left, inner = require_axis(low, left, -1)
     right, own = require_axis(low, right, -1)
     right, other_inner = require_axis(low, right, -2)
@@ -37,6 +39,26 @@ def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> Name
     return low.emit(
         "contract", [left, right], {"over": inner}, sizes=axes, dims=[*lead, left.dims[-2], right.dims[-1]]
     )
+
+
+def is_kernel(low: Lowerer, left: NamedValue, right: NamedValue) -> bool:
+    """Return whether a matrix is a weight that nothing else has read, and is applied as in a linear layer."""
+    step = right.source.step
+    is_weight = isinstance(step, Step) and step.op == "weight"
+    has_own_axes = all(len(dim) == 1 and low.is_free(dim[0]) for dim in right.dims)
+    is_layer = len(right.dims) == 2 and BATCH in left.dims[0] and len(left.dims[-1]) == 1
+    return is_weight and has_own_axes and is_layer and not low.is_free(left.dims[-1][0])
+
+
+def apply_kernel(low: Lowerer, value: NamedValue, kernel: NamedValue) -> NamedValue:
+    """Apply a weight of inputs and outputs, in this order, as the kernel of a linear layer."""
+    [axis] = value.dims[-1]
+    for (own,), name in zip(kernel.dims, ("I", "O"), strict=True):
+        low.names.bind(own, name)
+    kernel = low.resolve(kernel)
+    options = {} if axis == "C" else {"over": axis}
+    sizes = {axis: kernel.axes["O"]}
+    return low.emit("kernel_linear", [value, kernel], options, sizes=sizes, roles=("x", "weight"))
 
 
 def multiply_vector(low: Lowerer, left: NamedValue, right: NamedValue) -> NamedValue:

@@ -156,13 +156,23 @@ def rewrite_once(instance: Instance) -> bool:
     reads = list_reads(instance)
     for step in instance.steps:
         before = step.sources[0].step if len(step.sources) == 1 else None
-        if isinstance(before, Step) and reads[before] == 1 and any(rule(before, step) for rule in REWRITES):
+        is_apart = (
+            isinstance(before, Step) and reads[before] == 1 and not is_end_of_group(instance, before, step)
+        )
+        if isinstance(before, Step) and is_apart and any(rule(before, step) for rule in REWRITES):
             replace_step(instance, step, ValueSource(before))
             return True
         if step.op == "rename" and not step.attributes["axes"]:
             replace_step(instance, step, step.sources[0])
             return True
     return False
+
+
+def is_end_of_group(instance: Instance, before: Step, step: Step) -> bool:
+    """Return whether only the first of two steps belongs to a group that is used again: it gives the same each time."""
+    uses = [other for other in instance.steps if isinstance(other.reused, str) and other.axes != step.axes]
+    groups = [f"{other.reused}." for other in uses]
+    return any(before.name.startswith(group) and not step.name.startswith(group) for group in groups)
 
 
 def drop_expansions(instance: Instance) -> bool:

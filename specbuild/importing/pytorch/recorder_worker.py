@@ -271,6 +271,9 @@ class Recorder(TorchFunctionMode):  # type: ignore[misc]
         self.kept.append((args, kwargs))
         with self.keep_silent():
             result = self.detach_result(function(*args, **kwargs))
+            if args and result is args[0] and refs and self.values[refs[0].number].origin == "weight":
+                hint = "compute another: F.conv2d(x, self.weight * self.mask)"
+                raise self.refuse("the model changes a weight of its own in place", hint, "SB966")
             if last in UNSET_TENSORS:
                 mark_unset(result)
         self.record(FunctionCall(name, tuple(arguments), keywords, (), line=find_source_line()), refs, result)

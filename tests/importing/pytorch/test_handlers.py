@@ -59,6 +59,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "nn.RNN": (lambda: First(nn.RNN(6, 4, 2, "relu", batch_first=True, bidirectional=True)), TOKENS),
     "nn.RMSNorm": (lambda: nn.RMSNorm(6, 1e-5), TOKENS),
     "weight_norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 4, 3, padding=1)), (6, 12)),
+    "nn.CosineSimilarity": (lambda: Twice(nn.CosineSimilarity(-1, 1e-6)), TOKENS),
+    "nn.PairwiseDistance": (lambda: Twice(nn.PairwiseDistance(1, keepdim=True)), FLAT),
     "nn.GRUCell": (lambda: nn.GRUCell(6, 4), FLAT),
     "nn.RNNCell": (lambda: nn.RNNCell(6, 4, nonlinearity="relu", bias=False), FLAT),
     "nn.LSTMCell": (lambda: First(nn.LSTMCell(6, 4)), FLAT),
@@ -163,7 +165,9 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "min": (lambda x: x.min(1)[0], MAP),
     "var": (lambda x: x.var((2, 3), unbiased=False), MAP),
     "std": (lambda x: x.std(1), MAP),
-    "norm": (lambda x: x.norm(dim=1), MAP),
+    "norm": (lambda x: x.norm(dim=1) + torch.linalg.vector_norm(x, 1, 1), MAP),
+    "cosine_similarity": (lambda x: F.cosine_similarity(x, x.exp()), MAP),
+    "pairwise_distance": (lambda x: F.pairwise_distance(x, x.exp()), TOKENS),
     "flatten": (lambda x: x.flatten(2).transpose(1, 2), MAP),
     "reshape": (
         lambda x: x.reshape(3 if x.shape[0] == 3 else 2, 2, 3, 8, 8).transpose(1, 2).flatten(1, 2),
@@ -245,6 +249,15 @@ class First(nn.Module):
         return self.layer(x)[0]
 
 
+class Twice(nn.Module):
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer, self.scale = layer, nn.Parameter(torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x, x.exp() * self.scale)
+
+
 class Normed(nn.Module):
     def __init__(self, width: int):
         super().__init__()
@@ -290,7 +303,7 @@ def test_a_call_becomes_steps_that_compute_the_same(name: str) -> None:
 
 # Other spellings of functions above, and those that nets, oracles and rows above call on the way.
 SPELLINGS = set(
-    """mm mv dot vdot concat concatenate tensor_split split_with_sizes view view_as swapaxes swapdims transpose t T mT moveaxis
+    """vector_norm mm mv dot vdot concat concatenate tensor_split split_with_sizes view view_as swapaxes swapdims transpose t T mT moveaxis
     squeeze expand_copy tile nn.Embedding nn.NonDynamicallyQuantizableLinear conv1d conv2d conv3d linear
     write_parts batch_norm layer_norm group_norm max_pool2d_with_indices boolean_dispatch adaptive_max_pool1d adaptive_avg_pool3d
     adaptive_max_pool3d upsample clip

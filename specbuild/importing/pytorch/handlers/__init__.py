@@ -4,6 +4,7 @@ from specbuild.importing.pytorch.handlers import (  # noqa: F401  # they registe
     assigning,
     attention,
     convolution,
+    distances,
     elementwise,
     indexing,
     multihead,

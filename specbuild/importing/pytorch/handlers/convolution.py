@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.handler_table import one_or_list
-from specbuild.importing.layouts import rename_axes, require_axis
+from specbuild.importing.layouts import rename_axes, require_axis, require_features
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
@@ -194,7 +194,7 @@ def lower_linear(low: Lowerer, input: Any, weight: Any, bias: Any = None) -> Nam
 
 
 def add_linear(low: Lowerer, x: Any, features: int, name: str, weights: dict[str, Published]) -> NamedValue:
-    value, axis = require_axis(low, low.value(x), -1)
+    value, axis = require_features(low, low.value(x), -1)
     attributes: dict[str, Any] = {"features": features}
     if "bias" not in weights:
         attributes["bias"] = False

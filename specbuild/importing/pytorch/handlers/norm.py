@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.importing.handler_table import per_axis, unusual_values
-from specbuild.importing.layouts import drop_axes, require_axis
+from specbuild.importing.layouts import drop_axes, require_axis, require_features
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
@@ -98,7 +98,7 @@ def add_layer_norm(
 ) -> NamedValue:
     value = low.value(x)
     for dim in range(-count, 0):
-        value, _ = require_axis(low, value, dim)
+        value, _ = require_features(low, value, dim) if count == 1 else require_axis(low, value, dim)
     over = [value.dims[dim][0] for dim in range(-count, 0)]
     attributes: dict[str, Any] = unusual_values({"over": ["C"], "epsilon": 1e-5}, over=over, epsilon=epsilon)
     if not weights:
@@ -130,7 +130,7 @@ def add_rms_norm(
     if epsilon is None:
         raise Unsupported("RMSNorm without an eps of its own", "give it one: eps=1e-6")
     for dim in range(-count, 0):
-        value, axis = require_axis(low, value, dim)
+        value, axis = require_features(low, value, dim) if count == 1 else require_axis(low, value, dim)
         over.append(axis)
     attributes: dict[str, Any] = unusual_values({"epsilon": 1e-6}, epsilon=epsilon)
     attributes |= ({} if over == ["C"] else {"over": over}) | ({} if weights else {"affine": False})

@@ -62,10 +62,12 @@ def add_dispersion(
     return reduce_value(low, op, low.value(x), dim, bool(keep), **attributes)
 
 
-@lowers("norm")
+@lowers("norm", "vector_norm")
 def lower_norm(
     low: Lowerer, input: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None
 ) -> NamedValue:
+    if p == 1:
+        return reduce_value(low, "sum", low.emit("abs", [low.value(input)]), dim, keepdim)
     if p not in (2, "fro", None):
         raise Unsupported(f"norm with p = {p}")
     return reduce_value(low, "l2_norm", low.value(input), dim, keepdim)

@@ -147,7 +147,21 @@ def lower_expand(low: Lowerer, input: Any, *sizes: Any, size: Any = None) -> Nam
         # else: a size of 1 gives way where it meets another
     if new:
         return low.emit("expand", [value], {"axes": new}, sizes={**new, **value.axes}, dims=dims)
-    return value.with_dims(dims)
+    return name_tokens(low, value.with_dims(dims))
+
+
+def name_tokens(low: Lowerer, value: NamedValue) -> NamedValue:
+    """Name the axes of a weight that is there for every sample, and has two: tokens and features."""
+    first, *others = value.dims
+    if (
+        first == (BATCH,)
+        and len(others) == 2
+        and all(len(dim) == 1 and low.is_free(dim[0]) for dim in others)
+    ):
+        for [axis], name in zip(others, ("T", "C"), strict=True):
+            if value.axes[axis] > 1:
+                low.names.bind(axis, name)
+    return low.resolve(value)
 
 
 @lowers("expand_as")
@@ -184,7 +198,7 @@ def lower_repeat(low: Lowerer, input: Any, *times: Any) -> NamedValue:
                 if new != BATCH
                 else None
             )
-            value = repeated or value.with_dims(dims)
+            value = repeated or name_tokens(low, value.with_dims(dims))
             continue
         value, axis = require_axis(low, value, i)
         sizes = {axis: value.axes[axis] * count}
