@@ -23,6 +23,7 @@ from specbuild.packaging.model_facts import ModelFacts
 from specbuild.packaging.model_tests import build_test_module
 from specbuild.packaging.parity_results import load_results
 from specbuild.packaging.readme import ModelReadme
+from specbuild.packaging.spec_options import describe_spec
 
 Diagram = Literal["svg", "mermaid", "none"]
 
@@ -181,10 +182,9 @@ def diagram_section(model: Model, options: PackageOptions) -> str:
 
 
 def package_command(model: Model, name: str, options: PackageOptions) -> str:
-    """Return the command that writes the package, without the values of `--set`."""
+    """Return the command that writes the package."""
     backend = options.backends[0] if len(options.backends) == 1 else "all"
-    text = f"specbuild compile SPEC --layout package --backend {backend} -o {name}"
-    text += f" --variant {model.variant}" if model.variant else ""
+    text = f"specbuild compile {describe_spec(model)} --layout package --backend {backend} -o {name}"
     text += " --with-weights-loader" if options.loaders else ""
     text += f" --diagram {options.diagram}" if options.diagram != "svg" else ""
     return text + (" --parity parity.json" if options.parity is not None else "")

@@ -12,6 +12,7 @@ from specbuild.packaging import markdown, usage
 from specbuild.packaging.markdown import code_block, join_paragraphs
 from specbuild.packaging.model_facts import ModelFacts
 from specbuild.packaging.parity_results import MODES, ParityRecord
+from specbuild.packaging.spec_options import describe_spec
 from specbuild.summary import format_quantity
 from specbuild.summary.formats import markdown_table
 from specbuild.version import __version__
@@ -170,7 +171,7 @@ def describe_files(facts: Sequence[ModelFacts]) -> str:
 def format_parity_command(facts: Sequence[ModelFacts]) -> str:
     names = compared_backends(facts)
     backends = "" if names == BACKEND_NAMES else f" --backends {','.join(names)}"
-    return f"specbuild parity SPEC{backends} --json > parity.json"
+    return f"specbuild parity {describe_spec(facts[0].model)}{backends} --json > parity.json"
 
 
 def describe_axes(x: TensorType) -> str:

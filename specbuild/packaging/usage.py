@@ -10,6 +10,7 @@ from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Assign, Comment, Literal, Module
 from specbuild.packaging.markdown import code_block, join_paragraphs
 from specbuild.packaging.model_facts import ModelFacts
+from specbuild.packaging.spec_options import describe_spec, name_spec
 from specbuild.weights.matching import published_namings
 
 ONE = Literal(1)
@@ -60,8 +61,8 @@ def weights_usage_section(facts: Sequence[ModelFacts], package: str, loaders: bo
         introduction,
         *(code_block("\n".join(weight_code_lines(f, package, loaders)), "python") for f in facts),
         "Convert weights first that were trained in the other framework or published under other names. The "
-        "command lists weights that are missing or left over, and refuses them unless you allow them. `SPEC` "
-        "is the file that this package was compiled from.",
+        f"command lists weights that are missing or left over, and refuses them unless you allow them. "
+        f"`{name_spec(facts[0].model)}` is the spec that this package was compiled from.",
         code_block("\n".join(convert_commands(facts, targets)), "sh"),
     )
 
@@ -97,4 +98,4 @@ def convert_commands(facts: Sequence[ModelFacts], targets: Sequence[str]) -> Ite
         own_file = next((file for suffix, file in trained.items() if target.endswith(suffix)), "")
         for file, options in sources:
             if file != own_file:
-                yield f"specbuild weights convert SPEC {file}{options} -o {target}"
+                yield f"specbuild weights convert {describe_spec(facts[0].model)} {file}{options} -o {target}"

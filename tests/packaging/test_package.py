@@ -6,11 +6,13 @@ import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ from specbuild.cli import main
 from specbuild.codegen.printer import print_module
 from specbuild.codegen.tree import Module
 from specbuild.compiler import output_files as output
+from specbuild.compiler.arguments import arguments_from_flags
 from specbuild.compiler.audit import AuditError
 from specbuild.compiler.compiled_model import compile_graph
 from specbuild.compiler.pipeline import build_graph
@@ -386,6 +389,28 @@ def counted(model: Model, backend: str) -> list[tuple[int, str]]:
     return sizes
 
 
+def test_its_command_writes_the_same_package_again(tmp_path: Path) -> None:
+    """With the variant and the values that the caller gave, however they must be quoted."""
+    spec = (
+        "specbuild: 1\nmodel: Tiny\nparams: {widths: [2], scale: 1.5, gate: {type: block, default: none}}\n"
+    )
+    spec += "variants: {wide: {widths: [8, 9]}}\ninputs: {x: {C: 3, H: 8, W: 8}}\nsteps:\n"
+    spec += "  - {conv: {channels: 'widths[i]'}, repeat: len(widths), as: convs}\n  - use: gate\n"
+    (tmp_path / "tiny.yaml").write_text(spec)
+    given = {"scale": 2e-7, "gate": {"SqueezeExcitation": {"reduction": 2}}}
+    model = load(tmp_path / "tiny.yaml", variant="wide", **given)
+    card = (written(model, tmp_path / "net", PackageOptions(BOTH)) / "README.md").read_text()
+    [command] = {
+        line for line in card.splitlines() if line.startswith("specbuild compile") and "parity" not in line
+    }
+    words = shlex.split(command)
+    assert words[2] == "tiny.yaml" and words[words.index("--variant") + 1] == "wide"
+    settings = [after for word, after in pairwise(words) if word == "--set"]
+    assert arguments_from_flags(settings, "wide").param_values == given
+    converted = [line for line in card.splitlines() if line.startswith("specbuild weights convert")]
+    assert converted and all("--variant wide --set scale=2e-07 --set 'gate=" in line for line in converted)
+
+
 def test_published_weights_are_told(tmp_path: Path) -> None:
     spec = "specbuild: 1\nmodel: Net\nimports: {ResNet: library:backbones/resnet.yaml}\ninputs: {x: {C: 3, H: 32, W: 32}}\n"
     model = load(f"{spec}steps:\n  - ResNet: {{variant: resnet18}}\n    as: backbone\n  - relu\n")
@@ -435,9 +460,9 @@ def test_every_weight_of_every_op_has_its_key() -> None:
 
 
 def test_same_spec_same_bytes(tmp_path: Path) -> None:
-    """Whatever the hash seed, the folder, and where the spec comes from."""
+    """Whatever the hash seed and the folder; a spec that is no file has no name in the README."""
     found = []
-    for at, (seed, source) in enumerate([("0", "tiny.yaml"), ("1", "-")]):
+    for at, (seed, source) in enumerate([("0", "tiny.yaml"), ("1", "../run0/tiny.yaml"), ("2", "-")]):
         folder = tmp_path / f"run{at}"
         folder.mkdir()
         (folder / "tiny.yaml").write_text(TINY)
@@ -453,6 +478,8 @@ def test_same_spec_same_bytes(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         found.append(held_by(folder / "net"))
     assert found[0] == found[1]
+    assert {**found[2], "README.md": b""} == {**found[0], "README.md": b""}
+    assert b"specbuild compile SPEC " in found[2]["README.md"]
     assert str(tmp_path).encode() not in b"".join(found[0].values())
 
 
