@@ -12,6 +12,7 @@ from specbuild.importing.gathering import gather_members
 from specbuild.importing.given_tables import GivenTables
 from specbuild.importing.joining import absorb_joins, hoist_joins
 from specbuild.importing.named_values import BlockInput, Instance, Step, Unsupported, ValueSource
+from specbuild.importing.paddings import fit_paddings
 from specbuild.importing.slicing import unite_slices
 from specbuild.importing.tables import table_attributes
 
@@ -43,6 +44,7 @@ def tidy_model(
         for step in instance.steps:
             settle_step(step, names, tables)
     for instance in instances:
+        fit_paddings(instance)
         hoist_joins(instance)
         unite_slices(instance)
         simplify_steps(instance)

@@ -175,6 +175,45 @@ def test_a_network_becomes_its_equal(
     assert imported.model.source("keras")
 
 
+class Up(nn.Module):
+    """What was halved from an odd size is padded after it was doubled."""
+
+    def __init__(self, channels: int, out_channels: int):
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        self.conv = nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = self.up(x)
+        dy, dx = skip.size(2) - x.size(2), skip.size(3) - x.size(3)
+        x = F.pad(x, [dx // 2, dx - dx // 2, dy // 2, dy - dy // 2])
+        return self.conv(torch.cat([skip, x], dim=1))
+
+
+class OddUNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1)
+        self.pool, self.up1, self.up2 = nn.MaxPool2d(2), Up(16, 4), Up(8, 2)
+        self.third = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x)
+        second = self.second(self.pool(first))
+        return self.up2(self.up1(self.third(self.pool(second)), second), first)
+
+
+@pytest.mark.parametrize("size", [(11, 14), (8, 12)])
+def test_paddings_to_the_size_of_another_value_fit_any_size(size: tuple[int, int]) -> None:
+    with ConstructorWatch() as watch:
+        model = OddUNet()
+    imported = import_live(model, {"x": torch.randn(3, 3, *size)}, "OddUNet", watch)
+    other = torch.randn(3, 3, 13, 19)
+    assert largest_difference(imported, model, [other]) < 1e-12, imported.text
+    assert "H: [(skip.H - prev.H) // 2, (skip.H - prev.H + 1) // 2]" in imported.text, imported.text
+    assert imported.text.count("- pad:") == 1 and imported.key_map.is_strict
+
+
 class MaskedConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         self.weight.data *= torch.ones(3, 3).tril()

@@ -10,6 +10,7 @@ from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.layouts import require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import NamedValue, Unsupported
+from specbuild.importing.paddings import has_zeros_of_sizes
 from specbuild.importing.pytorch.handlers.indexing import slice_dim
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
@@ -24,6 +25,11 @@ def lower_pad(
 ) -> NamedValue:
     x, padding = low.value(input), {}
     pairs = [(i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
+    last = [dim[0] for dim in x.dims[-2:] if len(dim) == 1]
+    if mode == "constant" and not value and has_zeros_of_sizes(last, pad):
+        padding = {last[-1 - i]: [before, after] for i, before, after in reversed(pairs)}
+        sizes = {axis: x.axes[axis] + sum(sides) for axis, sides in padding.items()}
+        return low.emit("pad", [x], {"padding": padding}, sizes=sizes)
     for i, before, after in reversed(pairs):
         if before < 0 or after < 0:  # it cuts off
             dim = len(x.dims) - 1 - i
