@@ -167,6 +167,7 @@ def check_opened(
         *notes.version_notes(model.spec),
         *notes.name_notes(model.spec, model.full_graph, files.entry_path),
         *notes.input_notes(model.spec, model.graph),
+        *notes.parameter_notes(model.spec, model.graph),
         *notes.table_notes(model.graph),
         *notes.output_notes(model.full_graph),
         *notes.edit_notes(model.full_graph),

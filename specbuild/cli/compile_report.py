@@ -38,6 +38,7 @@ def log_notes(model: Model) -> None:
     """Log the notes on a model for the author of its spec: on its edits, and on inputs and steps that are not used."""
     for note in [
         *notes.input_notes(model.spec, model.graph),
+        *notes.parameter_notes(model.spec, model.graph),
         *notes.table_notes(model.graph),
         *notes.output_notes(model.full_graph),
         *notes.edit_notes(model.full_graph),

@@ -25,7 +25,7 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.elaborate.references import expose_value
 from specbuild.expressions import concrete, freeze_lists
 from specbuild.expressions.thresholds import ThresholdFinder
-from specbuild.ir.graph import Block, Variation, block_size_names
+from specbuild.ir.graph import Block, Node, Variation, block_size_names
 from specbuild.ir.prune import Pruner, prune_unused
 
 ElaborateModel = Callable[[Mapping[str, Any]], Block]
@@ -160,8 +160,16 @@ class ModelVariations:
             if name not in block.outputs:
                 block = expose_value(block, name, block.at)
         block = block.with_outputs({name: block.outputs[name] for name in base.outputs})
-        kept = frozenset(node.name for node in base.nodes if block.find_node(node.name) is not None)
-        return prune_unused(block, self.pruner, kept)  # others may use weights of a step that no output needs
+        # others may use weights of a step that no output needs; a block that was pruned has no such users
+        kept = {n.name for n in base.nodes if has_same_outputs(n, block.find_node(n.name))}
+        return prune_unused(block, self.pruner, frozenset(kept))
+
+
+def has_same_outputs(node: Node, other: Node | None) -> bool:
+    """Return whether another block has a step with the same outputs."""
+    if other is None or not (isinstance(node.op, Block) and isinstance(other.op, Block)):
+        return other is not None
+    return node.op.outputs.keys() == other.op.outputs.keys()
 
 
 def keeps_steps(variation: Variation, base: Block) -> bool:

@@ -160,6 +160,25 @@ def input_notes(spec: Spec, graph: Block) -> list[SpecNote]:
     return list(notes.values())
 
 
+def parameter_notes(spec: Spec, graph: Block) -> list[SpecNote]:
+    """Return notes for parameters that nothing reads, of the model and of the blocks of its file."""
+    notes: dict[Location, SpecNote] = {}
+    for block in distinct_blocks(graph):
+        raw = block.at.read_value() if block.at.source is spec.source else None
+        declared = (raw or {}).get("params") or {}
+        read = (
+            {key: raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")} if declared else {}
+        )
+        for name in declared:
+            others = {other: value for other, value in declared.items() if other != name}
+            if not any(
+                name in re.findall(r"\w+", text) for text in list_texts([read, list(others.values())])
+            ):
+                location = block.at.child("params", name).key_location
+                notes[location] = SpecNote(f"nothing in {block.name} reads its parameter {name}", location)
+    return list(notes.values())
+
+
 def list_read_inputs(block: Block) -> Iterator[str]:
     """Yield the inputs of a block that its steps read or that it gives as outputs."""
     refs = [ref for node in block.nodes for ref in node.inputs if ref is not None]

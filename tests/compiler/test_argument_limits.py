@@ -193,3 +193,13 @@ def test_no_default_is_refused_by_its_class_or_by_a_layer_inside(backend: str) -
 def test_no_guard_lets_every_value_pass() -> None:
     source = compile_source(build_graph(LIBRARY / "backbones" / "efficientformer.yaml"), "torch")
     assert "ValueError(" in source and "True or False" not in source
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_an_output_that_nobody_reads_costs_no_argument(backend: str) -> None:
+    """The blocks that are built with other values lose it as well, or else they would have other steps."""
+    text = "specbuild: 1\nmodel: Net\nparams: {width: 6, classes: 4}\ninputs: {x: {T: 9, C: 5}}\nsteps:\n"
+    text += "  - linear: {features: width}\n  - {ContextAttention: , as: pool}\n"
+    text += "  - {linear: {features: classes}, from: pool.mean}\n"
+    source = compile_source(build_graph(text), backend)
+    assert "width: int = 6" in source and "classes: int = 4" in source and "hidden: int = 64" in source

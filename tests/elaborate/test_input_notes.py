@@ -8,7 +8,7 @@ import numpy as np
 
 from specbuild import load
 from specbuild.compiler.pipeline import build_graph, elaborate_model, open_spec
-from specbuild.elaborate.notes import input_notes, output_notes, version_notes
+from specbuild.elaborate.notes import input_notes, output_notes, parameter_notes, version_notes
 from specbuild.weights.published_names import convert_published_weights
 
 SPEC = """model: Net
@@ -88,3 +88,17 @@ def test_rules_of_an_alias(tmp_path: Path) -> None:
     for naming, prefix in (("one", "c"), ("two", "b")):
         published = {f"{prefix}.{name}": value for name, value in tensors.items()}
         assert set(convert_published_weights(graph, naming, published)) == {"fc.weight", "fc.bias"}
+
+
+def test_parameters_that_nothing_reads() -> None:
+    """A name inside a block is the block's own; one that another default reads is read."""
+    spec, files = open_spec(
+        "specbuild: 1\nmodel: Net\nparams: {width: 8, half: width // 2, mine: 3}\ninputs: {x: {C: 4}}\nblocks:\n"
+        "  A: {params: {mine: 2, k: 1}, inputs: {x: [C]}, steps: [{linear: {features: mine}}]}\n"
+        "steps: [{A: {k: half}}]\n"
+    )
+    notes = parameter_notes(spec, elaborate_model(spec, files).graph)
+    assert {note.message for note in notes} == {
+        "nothing in Net reads its parameter mine",
+        "nothing in A reads its parameter k",
+    }
