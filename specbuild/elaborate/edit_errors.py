@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.selectors import MatchStates, Selector
+from specbuild.frontend.selectors import MatchStates, Selector, parse_selector
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node
 from specbuild.ops.base import Op
@@ -89,6 +89,10 @@ def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
     index = min(end.part_count, len(selector.parts) - 1)
     part = selector.parts[index]
     message = f"{selector.text!r} matches no step"
+    for name in StepBranch(block).child_steps():
+        longer = parse_selector(f"{name}.{selector.text}")
+        if find_match_end(longer, block).part_count == len(longer.parts):
+            return edit.selector_at.error("SB208", message, format_suggestion(longer.text))
     if part.kind and (guess := closest_match(part.kind, end.kinds)):
         return edit.selector_at.error("SB208", message, format_suggestion(f":{guess}"))
     if guess := closest_match(part.text, end.paths):

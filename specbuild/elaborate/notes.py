@@ -164,11 +164,9 @@ def parameter_notes(spec: Spec, graph: Block) -> list[SpecNote]:
     """Return notes for parameters that nothing reads, of the model and of the blocks of its file."""
     notes: dict[Location, SpecNote] = {}
     for block in distinct_blocks(graph):
-        raw = block.at.read_value() if block.at.source is spec.source else None
-        declared = (raw or {}).get("params") or {}
-        read = (
-            {key: raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")} if declared else {}
-        )
+        raw: Any = (block.at.read_value() if block.at.source is spec.source else None) or {}
+        declared = raw.get("params") or {}
+        read = {key: raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")}
         for name in declared:
             others = {other: value for other, value in declared.items() if other != name}
             if not any(

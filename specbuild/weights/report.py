@@ -11,7 +11,8 @@ from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.weights.adapt_options import MODES
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, MatchExceptions, UnfitWeight
 
-MAX_STEPS = 4  # the most steps or patterns to list in one line
+MAX_STEPS = 4  # the most steps to list in one line
+MAX_OPTIONS = 12  # the most options in a hint
 MAX_LINES = 40  # the most lines for exceptions of one kind
 
 
@@ -92,7 +93,10 @@ class WeightReport:
         """Yield the options that would allow what does not match."""
         if not self.matched_count:
             sample = f", such as {self.left_over[0][0]!r}," if self.left_over else ""
-            yield f"the names in the file{sample} are not those of {self.names}; --from chooses other names"
+            yield (
+                f"the names in the file{sample} are not those of {self.names}; --from chooses other names, and "
+                "--into the part of the model that they belong to"
+            )
             return
         if self.adapt_options:
             yield f"{format_options('adapt', self.adapt_options)} to adapt them"
@@ -113,7 +117,9 @@ def shorten_rows(kind: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def format_options(option: str, patterns: Iterable[str]) -> str:
     """Return the option with each of the first patterns."""
-    return " ".join(f"--{option} '{pattern}'" for pattern in list(patterns)[:MAX_STEPS])
+    options = [f"--{option} '{pattern}'" for pattern in patterns]
+    more = f" (and {len(options) - MAX_OPTIONS} more)" if len(options) > MAX_OPTIONS else ""
+    return " ".join(options[:MAX_OPTIONS]) + more
 
 
 def format_unfit(weight: UnfitWeight) -> str:

@@ -238,7 +238,8 @@ def test_a_file_of_another_model_is_not_declared_away(net: Block) -> None:
     assert answer.summary_line() == "0 of 16 matched, 0 new, 16 missing, 0 mismatched, 1 left over"
     assert (
         answer.mismatch_error("a.pt").hint
-        == "the names in the file, such as 'a.weight', are not those of specbuild; --from chooses other names"
+        == "the names in the file, such as 'a.weight', are not those of specbuild; --from chooses other names, "
+        "and --into the part of the model that they belong to"
     )
 
 
