@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def gated_residual(b: Any, x: Tensor, context: Tensor | None = None) -> Tensor:
     return b.norm(skip + value * torch.sigmoid(gate))  # type: ignore[no-any-return]
 
 
-def skeleton(b: Any, x: Tensor, adjacency: Tensor) -> Tensor:
+def skeleton(b: Any, x: Tensor, adjacency: Tensor, residual: bool = True) -> Tensor:
     """x: batch, T, V, C."""
     mapped = b.gcn(x).unflatten(3, (2, -1))
     y = torch.einsum("btvpc,bpvj->btjc", mapped, adjacency * b.edge_importance).permute(0, 3, 1, 2)
@@ -63,6 +64,8 @@ def skeleton(b: Any, x: Tensor, adjacency: Tensor) -> Tensor:
     stride = 1 if mapped.shape[4] == x.shape[3] else 2
     normed = torch.relu(normalise(b.norm1, y))
     y = normalise(b.norm2, F.conv2d(normed, weight, b.temporal.bias, stride=(stride, 1), padding=(1, 0)))
+    if not residual:
+        return torch.relu(y).permute(0, 2, 3, 1)
     shortcut = x.permute(0, 3, 1, 2)
     if stride > 1:
         conv, norm = b.shortcut
@@ -99,6 +102,16 @@ CASES: dict[str, tuple[str, str, Formula]] = {
         SKELETON,
         "{x: x, adjacency: adjacency}",
         skeleton,
+    ),
+    "SkeletonGraphConv: {channels: 4, kernel: 3, stride: 2, residual: false}": (
+        SKELETON,
+        "{x: x, adjacency: adjacency}",
+        partial(skeleton, residual=False),
+    ),
+    "SkeletonGraphConv: {channels: 3, kernel: 3, residual: false}": (
+        SKELETON,
+        "{x: x, adjacency: adjacency}",
+        partial(skeleton, residual=False),
     ),
     "SkeletonGraphConv: {channels: 3, kernel: 3}": (SKELETON, "{x: x, adjacency: adjacency}", skeleton),
 }
