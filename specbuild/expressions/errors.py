@@ -44,6 +44,13 @@ def quote_node(node: ast.expr) -> str:
     return quote_expression(ast.unparse(node))
 
 
+# YAML 1.1 and other languages have more words for these
+TRUTH_WORDS = {
+    **dict.fromkeys(("yes", "on", "true"), "true"),
+    **dict.fromkeys(("no", "off", "false"), "false"),
+}
+
+
 def unknown_error(message: str, name: str, known: Iterable[str]) -> ExpressionError:
     """SB302 for an unknown name. The hint is the closest known name, or else all known names."""
     return ExpressionError("SB302", message, lambda: suggest_name(name, sorted(known), "available:"))
@@ -54,6 +61,8 @@ def unknown_name_error(name: str, known: Iterable[str], is_value: bool = True) -
     error = unknown_error(f"nothing is named {name!r} here", name, known)
     if name.lower() in PADDING_WORDS and name != name.lower():
         return ExpressionError(error.code, error.message, f"write `{name.lower()}`")
+    if (word := TRUTH_WORDS.get(name.lower())) is not None:
+        return ExpressionError(error.code, error.message, f"write `{word}`")
     if name in ("params", "self", "cfg", "config", "args", "hparams"):
         return ExpressionError(
             error.code, error.message, lambda: f"a parameter is written by its own name; {error.hint}"
@@ -66,10 +75,12 @@ def unknown_name_error(name: str, known: Iterable[str], is_value: bool = True) -
 def suggest_declaration(name: str, known: Iterable[str]) -> str:
     """Return the hint for a name that is not declared: the closest known name, or how to declare it.
 
-    None where no name is known at all: such a value, that of a variant for example, can read nothing.
+    Where no name is known at all, as for the value of `--set` or of a variant, only a value can stand.
     """
     names = sorted(known)
-    if (hint := suggest_name(name, names)) or not names:
+    if not names:
+        return "no name can be read here: write the value itself"
+    if hint := suggest_name(name, names):
         return hint
     return f"declare it under `params`, such as `params: {{{name}: 8}}`; available: {list_some(names)}"
 
