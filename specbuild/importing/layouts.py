@@ -276,7 +276,8 @@ def is_single_window(waiting: Sequence[tuple[str, int]]) -> bool:
     """Return whether the next axis counts windows, of which there is one, and the places in it do not follow."""
     if not waiting or waiting[0][1] != 1 or waiting[0][0] not in INSIDE:
         return False
-    return len(waiting) < 2 or waiting[1][0] != INSIDE[waiting[0][0]]
+    # the places are called H and W again where a window was pooled
+    return len(waiting) < 2 or waiting[1][0].lower() != INSIDE[waiting[0][0]]
 
 
 def arrange_pieces(low: Lowerer, value: NamedValue, pieces: list[list[tuple[str, int]]]) -> NamedValue:

@@ -8,7 +8,7 @@ from typing import Any
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.layouts import rename_axes, require_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import align_dims
+from specbuild.importing.meeting import align_dims, meet_split
 from specbuild.importing.named_values import BATCH, Dim, NamedValue, Step, Unsupported
 
 ELLIPSIS_LETTERS = "ZYXWVUTS"  # of dimensions that an einsum does not name
@@ -28,7 +28,7 @@ def multiply_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> Name
             low.names.bind(inner, other_inner)
         elif own == inner or own in left.axes:
             left = rename_axes(low, left, {inner: other_inner})
-    left, right = low.resolve(left), low.resolve(right)
+    left, right = split_outer(low, low.resolve(left), low.resolve(right))
     names = match_matrices(low, left, right)
     left, right = low.resolve(left), low.resolve(right)
     if names:
@@ -68,6 +68,15 @@ def multiply_vector(low: Lowerer, left: NamedValue, right: NamedValue) -> NamedV
         return contract_letters(low, f"{rows}i,i->{rows}", [left, right])
     lead = ELLIPSIS_LETTERS[: len(right.dims) - 2]
     return contract_letters(low, f"i,{lead}ik->{lead}k", [left, right])
+
+
+def split_outer(low: Lowerer, left: NamedValue, right: NamedValue) -> tuple[NamedValue, NamedValue]:
+    """Split an axis before the last two dimensions of one factor where the other has several."""
+    for index in range(-max(len(left.dims), len(right.dims)), -2):
+        counts = sorted(len(dims[index]) for dims in align_dims(left, right))
+        if counts[0] == 1 < counts[1]:
+            left, right = meet_split(low, left, right, index)
+    return left, right
 
 
 def match_matrices(low: Lowerer, left: NamedValue, right: NamedValue) -> dict[str, str]:

@@ -45,6 +45,23 @@ def add_to_part(x: Tensor) -> Tensor:
     return y * 2
 
 
+def multiply_windows(x: Tensor) -> Tensor:
+    """Multiply windows, whose rows and columns lie in one dimension, with one vector for each of them."""
+    batch = x.shape[0]
+    windows = x.reshape(batch, 6, 2, 4, 2, 4).permute(0, 2, 4, 3, 5, 1).reshape(batch, 4, 16, 6)
+    vectors = F.avg_pool2d(x, 4).flatten(2).transpose(1, 2).unsqueeze(2)
+    return windows @ vectors.transpose(-1, -2)
+
+
+def pool_window(x: Tensor) -> Tensor:
+    """Pool a window that is the whole map, between its partition and the reverse, as in SAM 2's Hiera."""
+    batch, maps = x.shape[0], x.permute(0, 2, 3, 1)
+    windows = maps.view(batch, 1, 8, 1, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(-1, 8, 8, 6)
+    pooled = F.max_pool2d(windows.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    whole = pooled.reshape(batch, 1, 1, 4, 4, 6).permute(0, 1, 3, 2, 4, 5).reshape(batch, 4, 4, 6)
+    return whole + F.max_pool2d(x, 2).permute(0, 2, 3, 1)
+
+
 # What is imported: layers by their constructor, functions by what they do; with the shape of the input.
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "nn.Conv1d": (lambda: nn.Conv1d(6, 4, 3, 2, 1), (6, 12)),
@@ -133,6 +150,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
         lambda x: (x @ torch.arange(6).to(x))[..., None] + (torch.ones(10).to(x) @ x)[:, None],
         TOKENS,
     ),
+    "matmul_of_windows": (multiply_windows, MAP),
+    "max_pool2d_of_a_window": (pool_window, MAP),
     "bmm": (lambda x: torch.bmm(x.transpose(1, 2), x), TOKENS),
     "einsum": (lambda x: torch.einsum("btc,bsc->bts", x, x * 2), TOKENS),
     "scaled_dot_product_attention": (lambda x: F.scaled_dot_product_attention(x, x, x), TOKENS),
