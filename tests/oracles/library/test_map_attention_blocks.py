@@ -163,6 +163,10 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
         ODD,
         lambda b, x: along_rows(b.rows, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
     ),
+    "AxialAttention: {heads: 2, axes: columns}": (
+        ODD,
+        lambda b, x: along_rows(b.columns, x.permute(0, 3, 2, 1)).permute(0, 3, 2, 1),
+    ),
     "AugmentedConv: {channels: 10, keys: 4, values: 6, heads: 2}": (ODD, augmented),
     "LinearAttention: {heads: 4}": (SEQUENCE, linear_attention),
     "EfficientAttention: {heads: 4}": (SEQUENCE, efficient_attention),
