@@ -31,7 +31,7 @@ def test_a_model_that_cannot_be_trained_on_its_input_is_proved_in_evaluation_and
     made = specbuild.import_module(lambda: nets.EvaluationOnly(), {"x": "8"})
     assert made.is_equal
     assert made.report[-2] == (
-        "not compared in training, where the original fails on this input: "
+        "not compared in training: the original fails on this input: "
         "RuntimeError: the auxiliary head needs a larger image"
     )
 
