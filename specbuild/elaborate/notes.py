@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,15 +167,21 @@ def parameter_notes(spec: Spec, graph: Block) -> list[SpecNote]:
     for block in distinct_blocks(graph):
         raw: Any = (block.at.read_value() if block.at.source is spec.source else None) or {}
         declared = raw.get("params") or {}
-        read = {key: raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")}
-        for name in declared:
-            others = {other: value for other, value in declared.items() if other != name}
-            if not any(
-                name in re.findall(r"\w+", text) for text in list_texts([read, list(others.values())])
-            ):
+        if not declared:
+            continue
+        used = find_words([raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")])
+        own = {name: find_words(value) for name, value in declared.items()}  # of each definition
+        counts = Counter(word for words in own.values() for word in words)
+        for name, words in own.items():
+            if name not in used and counts[name] == (name in words):
                 location = block.at.child("params", name).key_location
                 notes[location] = SpecNote(f"nothing in {block.name} reads its parameter {name}", location)
     return list(notes.values())
+
+
+def find_words(value: Any) -> set[str]:
+    """Return all words in a value from YAML."""
+    return {word for text in list_texts(value) for word in re.findall(r"\w+", text)}
 
 
 def list_read_inputs(block: Block) -> Iterator[str]:
