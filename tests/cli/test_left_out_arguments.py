@@ -49,6 +49,7 @@ def test_note_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     for backend, title in (("torch", "PyTorch"), ("keras", "Keras 3")):
         assert main(["compile", str(path), "-b", backend]) == 0
         assert capsys.readouterr().err == (
+            f"{path}:9:3: note: nothing in Net reads its parameter unused\n"
             f"{path}:4:3: note: Net for {title} has no argument for length (only the size of an input), deep (chooses steps), "
             "mode and by (other values need other code) and act (blocks are chosen when the spec is compiled); "
             "`--set` gives other values\n"
