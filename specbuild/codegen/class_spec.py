@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from specbuild.codegen.constructions import map_expressions, map_initial_values
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Expr
@@ -146,3 +147,20 @@ class ClassTable:
     extra_arguments: dict[LoweredBlock, dict[str, Any]] = field(default_factory=dict)
     class_names: set[str] = field(default_factory=set)  # used, or reserved
     free_sizes: FreeSizes | None = None  # of the model, if some can be any
+
+
+def map_step_code(class_spec: ClassSpec, change: Callable[[Expr], Expr]) -> ClassSpec:
+    """Return the class with changed code of its steps and derived values."""
+    return replace(
+        class_spec,
+        derived={name: change(code) for name, code in class_spec.derived.items()},
+        steps=[
+            replace(
+                step,
+                member=None if step.member is None else map_expressions(step.member, change),
+                inits=map_initial_values(step.inits, change),
+                call=change(step.call),
+            )
+            for step in class_spec.steps
+        ],
+    )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from specbuild.codegen.class_spec import ClassSpec, Guard
-from specbuild.codegen.constructions import map_expressions, map_initial_values
+from specbuild.codegen.class_spec import ClassSpec, Guard, map_step_code
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.requirements import join_codes, split_product
@@ -31,19 +29,7 @@ def undo_divisions(class_spec: ClassSpec) -> ClassSpec:
     if not exact:
         return class_spec
     shorten = partial(shorten_products, exact=exact)
-    return replace(
-        class_spec,
-        derived={name: shorten(code) for name, code in class_spec.derived.items()},
-        steps=[
-            replace(
-                step,
-                member=None if step.member is None else map_expressions(step.member, shorten),
-                inits=map_initial_values(step.inits, shorten),
-                call=shorten(step.call),
-            )
-            for step in class_spec.steps
-        ],
-    )
+    return map_step_code(class_spec, shorten)
 
 
 def shorten_products(expr: Expr, exact: Divisions) -> Expr:

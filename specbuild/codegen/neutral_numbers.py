@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 
-from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.constructions import map_expressions, map_initial_values
+from specbuild.codegen.class_spec import ClassSpec, map_step_code
 from specbuild.codegen.tree import Expr, Infix, Literal, Name, ValuePlaceholder, map_children, walk_expression
 
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "in", "not in", "and", "or", "&", "|"})
@@ -16,19 +14,7 @@ COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "in", "not in", "and"
 def drop_neutral_numbers(class_spec: ClassSpec) -> ClassSpec:
     """Return the class without them."""
     drop = partial(drop_in_code, integers={n for n, p in class_spec.params.items() if p.annotation == "int"})
-    return replace(
-        class_spec,
-        derived={name: drop(code) for name, code in class_spec.derived.items()},
-        steps=[
-            replace(
-                step,
-                member=None if step.member is None else map_expressions(step.member, drop),
-                inits=map_initial_values(step.inits, drop),
-                call=drop(step.call),
-            )
-            for step in class_spec.steps
-        ],
-    )
+    return map_step_code(class_spec, drop)
 
 
 def drop_in_code(expr: Expr, integers: Collection[str]) -> Expr:
