@@ -30,7 +30,7 @@ from specbuild.diagram.scene import (
     shift_shape,
     straight_path,
 )
-from specbuild.diagram.shelves import Shelf, fill_shelves
+from specbuild.diagram.shelves import Shelf, fill_shelves, total_height
 from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Box, View
 
@@ -109,6 +109,9 @@ def compose_page(
         height = max(MAX_ASPECT * max(left + limit, page_format.width), page_format.height)
         room = max(height - top, main.h * (not page_format.is_fixed)) - (y - top)
     shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP, needs_one=not page_format.is_fixed)
+    if not page_format.is_fixed and y + total_height(shelves, PANEL_GAP) > MAX_ASPECT * (left + limit):
+        limit = max(limit, page_room - left)  # a wider page is less tall
+        shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP)
     omitted = [panel.placed.panel.title for panel in left_over]
     shelf_width = max([0.0 if is_beside else main.w, *(shelf.width for shelf in shelves)])
     for shelf in shelves:

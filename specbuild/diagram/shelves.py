@@ -78,9 +78,14 @@ def fill_shelves(
     for panel in panels:
         if any(shelf.try_add(panel, limit) for shelf in shelves):
             continue
-        used = sum(shelf.height + gap for shelf in shelves)
+        used = total_height(shelves, gap)
         if room is not None and (shelves or not needs_one) and used + panel.h > room:
             left_over.append(panel)
         else:
             shelves.append(Shelf(gap, [[panel]]))
     return shelves, left_over
+
+
+def total_height(shelves: Sequence[Shelf[SizedPanel]], gap: float) -> float:
+    """Return the height of all shelves, with a gap below each."""
+    return sum(shelf.height + gap for shelf in shelves)

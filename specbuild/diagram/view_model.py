@@ -181,5 +181,10 @@ class BlockKind:
 
     @property
     def fullest_scope(self) -> StepScope:
-        """The instance with the most steps, which the panel shows."""
-        return max(self.scopes, key=lambda s: sum(not isinstance(n.op, Skip) for n in s.nodes))
+        """The instance that the panel shows: it has the most steps, and of those the most kinds of blocks."""
+
+        def count_steps(scope: StepScope) -> tuple[int, int]:
+            ops = [node.op for node in scope.nodes if not isinstance(node.op, Skip)]
+            return len(ops), len({op.name for op in ops if isinstance(op, Block)})
+
+        return max(self.scopes, key=count_steps)

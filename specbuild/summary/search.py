@@ -21,6 +21,8 @@ MAX_QUERY = 200  # characters
 # How good a match is; a query of several words is as good as its worst word.
 NAME, TITLE, PART_OF_NAME, FACT, TEXT, PART_OF_WORD = range(6)
 SHORTEST_PART = 3  # shorter words are only found whole
+# Kinds that come after the blocks they are named for, if both match alike.
+WHOLE_NETWORKS = ("backbones", "models")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
 
     Nothing matches a query that is longer than MAX_QUERY.
     """
-    found: list[tuple[int, str, LibraryEntry]] = []
+    found: list[tuple[int, bool, str, LibraryEntry]] = []
     if len(query) > MAX_QUERY:
         return []
     for entry in library_entries():
@@ -60,8 +62,8 @@ def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
             continue
         rank = rank_entry(entry, query)
         if rank is not None:
-            found.append((rank, entry.name.lower(), entry))
-    return [entry for _, _, entry in sorted(found, key=lambda item: item[:2])]
+            found.append((rank, entry.kind in WHOLE_NETWORKS, entry.name.lower(), entry))
+    return [entry for *_, entry in sorted(found, key=lambda item: item[:3])]
 
 
 def find_same_name(name: str) -> list[str]:
