@@ -208,25 +208,26 @@ class BlockLowering(ValueSteps):
         self.children[node.name] = child
         has_several_outputs = len(child.outputs) > 1
         refs = {name: f"{node.name}@{name}" for name in child.outputs}
-        first_name, first = next(iter(child.outputs.items()))
+        out_layouts = {
+            name: value.layout if scan is None else stacked_layout(scan, name, value.layout)
+            for name, value in child.outputs.items()
+        }
+        first_name, first_layout = next(iter(out_layouts.items()))
         step = LoweredStep(
             node.name,
             tuple(argument.key for argument in arguments),
             self.emit_block_call(node, block, arguments, list(child.outputs)),
-            first.layout,
+            first_layout,
             None if node.reuses else Construction(block.name, (), is_own_class=True),
             layer_name=node.reuses or node.name,
             can_inline=False,
             parts=tuple(refs.values()) if has_several_outputs else (),
         )
         self.add_node_step(node, step)
-        for name, value in child.outputs.items():
+        for name, layout in out_layouts.items():
             ref = refs[name]
             type_ = self.block.value_type(ref) if name else node.type
             key = ref if has_several_outputs else node.name
-            layout = value.layout
-            if scan is not None and name not in scan.carried:
-                layout = Layout((scan.over, *layout.order))
             result = LoweredValue(key, type_.with_batch() if layout.batched else type_, layout)
             self.values[ref] = result if type_.batched else self.drop_batch(result)
         if has_several_outputs or first_name or not node.type.batched:
@@ -248,7 +249,7 @@ class BlockLowering(ValueSteps):
     ) -> Expr:
         """Return the call of an inner block. Raises SB601 for a scan if the backend has none."""
         values = self.call_arguments(block, arguments)
-        if node.scan is None:
+        if node.scan is None or not node.scan.has_state:
             return Call(OWN_MEMBER, values)
         if not self.backend.scan_function:
             raise node.at.error("SB601", f"{self.backend.name} cannot express a scan")
@@ -271,6 +272,8 @@ class BlockLowering(ValueSteps):
             arguments = [
                 self.convert_scanned(scan, name, x) for name, x in zip(block.inputs, sources, strict=True)
             ]
+        if scan is not None and not scan.has_state:
+            return arguments
         like = next((x for x in arguments if x.layout.batched), None)
         for i, (name, type_) in enumerate(block.inputs.items()):
             if arguments[i].layout.batched:
@@ -292,10 +295,16 @@ class BlockLowering(ValueSteps):
         return self.convert_to_natural_order(value)
 
     def convert_scanned(self, scan: Scan, name: str, value: LoweredValue) -> LoweredValue:
-        """Convert an argument of a scan to the framework's own order; the axis that is scanned comes first."""
+        """Convert an argument of a scan to the framework's own order; the axis that is scanned comes first.
+
+        Without a state, the positions become samples of the batch.
+        """
         if name not in scan.sliced:
             return self.convert_to_natural_order(value)
         rest = self.backend.natural_order(value.type.without_axes(scan.over))
+        if not scan.has_state:
+            like = next((x for x in self.inputs.values() if x.layout.batched), None)
+            return self.convert_value(self.give_batch(value, like), Layout(rest, (scan.over,)))
         return self.convert_value(value, Layout((scan.over, *rest), (), value.layout.batched))
 
     def add_node_step(self, node: Node, step: LoweredStep) -> None:
@@ -315,7 +324,15 @@ def scan_layout(scan: Scan, name: str, layout: Layout) -> Layout:
     """Return the layout of an input at one position."""
     if name not in scan.sliced:
         return layout
-    return replace(layout, order=tuple(axis for axis in layout.order if axis != scan.over))
+    order = tuple(axis for axis in layout.order if axis != scan.over)
+    return replace(layout, order=order, batch_axes=())
+
+
+def stacked_layout(scan: Scan, output: str, layout: Layout) -> Layout:
+    """Return the layout of an output of a scan from that of one position."""
+    if output in scan.carried:
+        return layout
+    return Layout((scan.over, *layout.order)) if scan.has_state else Layout(layout.order, (scan.over,))
 
 
 def find_batched_layers(block: Block) -> set[str]:

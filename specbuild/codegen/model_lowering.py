@@ -171,7 +171,9 @@ def refuse_free_scans(model: Block, backend: LoweringBackend) -> None:
     for block in distinct_blocks(model):
         free = model.free_sizes.of_block(block)
         for node in block.nodes:
-            if node.scan is not None and any((ref, node.scan.over) in free for ref in node.inputs if ref):
+            if node.scan is None or not node.scan.has_state:
+                continue
+            if any((ref, node.scan.over) in free for ref in node.inputs if ref):
                 message = (
                     f"{backend.name} cannot express a scan over {node.scan.over}, which can have any size"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from specbuild.diagnostics.suggestions import join_names
+from specbuild.elaborate.library_errors import is_in_library
 from specbuild.frontend.block_inputs import declared_axes, declared_dtype
 from specbuild.frontend.document import BlockDef, StepDef
 from specbuild.ops.types import TensorType
@@ -28,10 +29,22 @@ def check_input_type(definition: BlockDef, name: str, x: TensorType, step: StepD
         if missing:
             hint = f"change it before this step: `{suggest_axes_step(missing, extra)}`"
         else:
-            hint = (
-                f"to allow more axes, add `...` to the axes of {name.partition('.')[0]} in {definition.name}"
-            )
+            hint = suggest_extra_axes(definition, name, extra, step)
         raise step.error("SB404", message, hint)
+
+
+def suggest_extra_axes(definition: BlockDef, name: str, extra: Sequence[str], step: StepDef) -> str:
+    """Return what to write where a value has more axes than a block takes, as a video has more than an image."""
+    more = f"add `...` to the axes of {name.partition('.')[0]} in {definition.name}"
+    if step.scan is not None or step.kind == "reuse":
+        return f"to allow more axes, {more}"
+    axis = extra[0] if len(extra) == 1 else next(n for n in ("T", "S", "N") if n not in extra)
+    is_bare = isinstance(step.at.read_value(), str)
+    form = f"`- {{{step.kind}: {{}}, scan: {axis}}}`" if is_bare else f"`scan: {axis}` in this step"
+    hint = f"to apply {definition.name} to each position of {join_names(extra)} alike, write {form}"
+    if len(extra) > 1:
+        hint += f" after `flatten: {{axes: [{', '.join(extra)}], into: {axis}}}`"
+    return hint if is_in_library(definition.at.location) else f"{hint}; or {more}"
 
 
 def suggest_axes_step(missing: Sequence[str], extra: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""A block that is applied to one position of an axis after another, and carries a state from each to the next.
+"""A block that is applied to one position of an axis after another, and may carry a state from each to the next.
 
 Outputs that bear the name of an input are the state. Of the other inputs, those with the axis are read
-position by position, and the rest stay the same. The other outputs are stacked along the axis.
+position by position, and the rest stay the same. The other outputs are stacked along the axis. A block without
+a state gets all positions at once, as samples of the batch.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.expression_env import ExpressionEnv
 from specbuild.elaborate.instances import MissingBatchError
 from specbuild.elaborate.values import read_attribute
+from specbuild.expressions import concrete
 from specbuild.frontend.document import BlockDef, StepDef
+from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Scan
 from specbuild.ops.attribute_kinds import AxisName, Boolean
 from specbuild.ops.types import TensorType
@@ -23,7 +26,7 @@ from specbuild.ops.types import TensorType
 def read_scan(
     scope: BlockScope, step: StepDef, definition: BlockDef, inputs: Mapping[str, TensorType]
 ) -> Scan:
-    """Return how a step scans its inputs. Raises SB210 without a state, SB404 without the axis."""
+    """Return how a step scans its inputs. Raises SB404 for an input without the axis, SB210 for an order without a state."""
     at, env = step.at.child("scan"), ExpressionEnv(scope)
     raw = step.scan if isinstance(step.scan, Mapping) else {"over": step.scan}
     axis_at = at.child("over") if isinstance(step.scan, Mapping) else at
@@ -31,15 +34,10 @@ def read_scan(
     reverse = read_attribute(Boolean(), raw.get("reverse", False), at.child("reverse"), env)
     outputs = definition.outputs if isinstance(definition.outputs, Mapping) else {}
     carried = tuple(name for name in inputs if name in outputs)
-    if not carried:
-        raise at.error(
-            "SB210",
-            f"{definition.name} carries nothing from one position to the next: no output is named like an input",
-            f"the state needs the same name in both: `outputs: {{{next(iter(inputs), 'h')}: ...}}`",
-            key=True,
-        )
     sliced = tuple(name for name, x in inputs.items() if name not in carried and over in x)
-    if not sliced:
+    if not carried:
+        check_stateless(definition, over, reverse, inputs, at)
+    elif not sliced:
         others = join_names(name for name in inputs if name not in carried)
         raise at.error(
             "SB404",
@@ -69,6 +67,29 @@ def read_scan(
                 key=True,
             )
     return Scan(over, first[over], sliced, carried, reverse)
+
+
+def check_stateless(
+    definition: BlockDef, over: str, reverse: bool, inputs: Mapping[str, TensorType], at: SourceAddress
+) -> None:
+    """Raise an error for a block without a state that has an order, or an input without the axis `over`."""
+    state = f"{next((name for name, x in inputs.items() if over not in x), next(iter(inputs), 'h'))}: ..."
+    nothing = f"{definition.name} carries nothing from one position to the next"
+    if reverse:
+        message = f"{nothing}, so it has no order to reverse"
+        hint = f"leave out `reverse`; or name the state like its input: `outputs: {{{state}}}`"
+        raise at.error("SB210", message, hint, key=True)
+    sizes = {name: x[over] for name, x in inputs.items() if over in x}
+    if not sizes:
+        message = f"no input of {definition.name} has an axis {over} to scan"
+        raise at.error("SB404", message, "leave out `scan`", key=True)
+    without = [name for name in inputs if name not in sizes]
+    if without:
+        has = "has no" if len(without) == 1 else "have no"
+        message = f"{nothing}, so all its inputs need the axis {over}, and {join_names(without)} {has} {over}"
+        size = concrete(next(iter(sizes.values())))
+        hint = f"if {without[0]} is a state, name an output like it: `outputs: {{{state}}}`; else repeat it before: "
+        raise at.error("SB404", message, f"{hint}`expand: {{axes: {{{over}: {size}}}}}`", key=True)
 
 
 def resize_scan(step: StepDef, scan: Scan, inputs: Mapping[str, TensorType]) -> Scan:

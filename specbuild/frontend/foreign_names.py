@@ -38,6 +38,9 @@ IDENTITY_ADVICE = (
 )
 ACTIVATION_ADVICE = "write the activation itself as the step, such as `- relu`"
 SEPARABLE_ADVICE = "write `conv: {channels: prev.C, groups: prev.C, kernel: 3}`, and as the next step `conv: {channels: ..., kernel: 1}`"
+FRAMES_ADVICE = (
+    "write `scan: T` beside a block: it treats each position of T alike; an op needs no wrapper for this"
+)
 RESIDUAL_ADVICE = "give the steps names and add them: `add: [x, body]`"
 
 GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
@@ -114,6 +117,7 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ("identity noop passthrough", Replacement(advice=IDENTITY_ADVICE)),
     ("activation act nonlinearity", Replacement(advice=ACTIVATION_ADVICE)),
     ("separableconv sepconv depthwiseseparableconv", Replacement(advice=SEPARABLE_ADVICE)),
+    ("timedistributed vmap", Replacement(advice=FRAMES_ADVICE)),
     ("residual skip skipconnection shortcut", Replacement(advice=RESIDUAL_ADVICE)),
 ]
 REPLACEMENTS = {name: replacement for names, replacement in GROUPS_OF_NAMES for name in names.split()}

@@ -144,7 +144,7 @@ def source_of_axis(block: KnownValues, ref: Ref, axis: str) -> tuple[Ref, str] |
 def source_in_block(node: Node, inner: Block, output: str, axis: str) -> tuple[Ref, str] | None:
     """Return the input of a step that calls a block which has the positions of an axis of a result."""
     output = output or next(iter(inner.outputs))
-    if node.scan is None:
+    if node.scan is None or (not node.scan.has_state and axis != node.scan.over):
         traced = trace_axis(inner, inner.outputs[output].ref, axis)
     else:
         is_stacked = output not in node.scan.carried and axis == node.scan.over

@@ -87,13 +87,11 @@ def find_joint_axes(block: Block, node: Node) -> Iterable[Sequence[tuple[int, st
     """Return the groups of axes of its inputs that need one size when a step runs."""
     if isinstance(node.op, Op):
         return node.op.joint_axes(*(None if ref is None else block.value_type(ref) for ref in node.inputs))
-    if isinstance(node.op, Block) and node.scan is not None:
-        names = list(node.op.inputs)
-        return [[(names.index(name), node.scan.over) for name in node.scan.sliced]]
     if isinstance(node.op, Block):
-        names = list(node.op.inputs)
-        pairs = find_equal_sizes(node.op).items()
-        return [[(names.index(name), axis) for name, axis in pair] for pair in pairs]
+        names, scan = list(node.op.inputs), node.scan
+        along = [[(names.index(name), scan.over) for name in scan.sliced]] if scan is not None else []
+        pairs = find_equal_sizes(node.op).items() if scan is None or not scan.has_state else ()
+        return along + [[(names.index(name), axis) for name, axis in pair] for pair in pairs]
     return ()
 
 

@@ -53,7 +53,8 @@ class Scan:
     """How a block is applied to one position of the axis `over` after another.
 
     Outputs named like an input in `carried` become this input at the next position. Inputs in `sliced` are
-    read position by position. All other outputs are stacked along the axis.
+    read position by position. All other outputs are stacked along the axis. Without a state, the block gets
+    all positions at once, as samples of the batch.
     """
 
     over: str
@@ -61,6 +62,10 @@ class Scan:
     sliced: tuple[str, ...]
     carried: tuple[str, ...]
     reverse: bool = False  # whether it begins at the last position
+
+    @property
+    def has_state(self) -> bool:
+        return bool(self.carried)
 
     def output_type(self, output: str, x: TensorType) -> TensorType:
         """Return the type of an output from that which the block gives at each position."""

@@ -187,17 +187,21 @@ def statistics_uses(model: Block, batch: int) -> dict[str, tuple[RunningStatisti
     """Return the running statistics of each step by its path, with the number of values per channel in each call."""
     uses_by_path: dict[str, tuple[RunningStatistics, list[int]]] = {}
 
-    def visit(block: Block, path: tuple[str, ...]) -> None:
+    def visit(block: Block, path: tuple[str, ...], batch: int) -> None:
         for node in block.nodes:
             here = (*path, node.reuses or node.name)
             if isinstance(node.op, Block):
-                for _ in range(concrete(node.scan.size) if node.scan else 1):
-                    visit(node.op, here)
+                positions = concrete(node.scan.size) if node.scan else 1
+                if node.scan and not node.scan.has_state:
+                    visit(node.op, here, batch * positions)
+                    continue
+                for _ in range(positions):
+                    visit(node.op, here, batch)
             elif isinstance(node.op, Op) and (updated := node.op.running_statistics()) is not None:
                 assert node.inputs[0] is not None
                 x = block.value_type(node.inputs[0])
                 count = batch * x.element_count // concrete(x[updated.axis])
                 uses_by_path.setdefault(".".join(here), (updated, []))[1].append(count)
 
-    visit(model, ())
+    visit(model, (), batch)
     return uses_by_path

@@ -54,7 +54,11 @@ def trace_steps(lowered: Mapping[str, LoweredBlock], path: tuple[str, ...] = ())
 def value_type(block: Block, node: Node, key: str) -> TensorType:
     """Return the type of a node's value. A block with a single named output has that output's type."""
     if isinstance(node.op, Block) and len(node.op.outputs) == 1:
-        return node.op.type
+        return (
+            node.op.type
+            if node.scan is None
+            else node.scan.output_type(next(iter(node.op.outputs)), node.op.type)
+        )
     return block.value_type(key)
 
 

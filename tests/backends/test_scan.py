@@ -51,6 +51,21 @@ DECODER = """
         as: state
     outputs: {context: context, h: state, seen: weights}
 """
+# Without a state: the frames of a video are samples of the batch
+FRAME = """
+  Frame:
+    params: {channels: 3}
+    inputs: {x: [C, H, W]}
+    steps:
+      - conv: {channels: channels}
+      - batch_norm:
+      - weight: {axes: {C: channels}, init: normal(1)}
+        as: gain
+      - multiply: [batch_norm, gain]
+      - mean: {over: [H, W]}
+    outputs: {map: multiply, gain: gain, y: mean}
+"""
+VIDEO = "{x: {T: 3, C: 2, H: 4, W: 5}}"
 # name -> blocks, inputs, steps, outputs
 CASES = {
     "cell": (
@@ -147,6 +162,59 @@ CASES = {
         "{x: {T: 3, C: 2, H: 4, W: 5}}",
         "- ConvLstm: {channels: 3, peephole: true}\n  as: run\n- add: {of: [run.y, run.c], broadcast: true}",
     ),
+    "frames_with_several_outputs_and_a_value_inside": (
+        FRAME,
+        VIDEO,
+        "- Frame:\n  scan: T\n  as: frame\n- conv: {channels: 2}\n  from: frame.conv\n- mean: {over: [H, W]}\n"
+        "- concat: {of: [prev, frame.y, frame.gain], over: C}\n- rnn: {units: 2}",
+    ),
+    "frames_of_a_map_that_is_not_in_the_natural_order": (
+        FRAME.replace("outputs: {map: multiply, gain: gain, y: mean}", ""),
+        "{x: {C: 2, H: 4, T: 3, W: 5}}",
+        "- conv: {channels: 2, over: [T, H]}\n- Frame:\n  scan: T\n- linear: {features: 2}",
+    ),
+    "frames_twice_with_the_same_weights": (
+        FRAME,
+        "{x: {T: 3, C: 2, H: 4, W: 5}, z: {T: 2, C: 2, H: 5, W: 4}}",
+        "- Frame:\n  scan: T\n  from: x\n  as: frame\n- reuse: frame\n  from: z\n  as: other\n"
+        "- concat: {of: [frame.y, other.y], over: T}",
+    ),
+    "frames_beside_a_single_one": (
+        FRAME,
+        VIDEO,
+        "- slice: {over: T, at: 0}\n- Frame:\n  as: first\n- Frame:\n  scan: T\n  from: x\n  as: frame\n"
+        "- add: {of: [frame.map, first.map], broadcast: true}",
+    ),
+    "frames_of_two_inputs_one_of_which_is_learned": (
+        """
+  Look:
+    inputs: {x: [C], y: [C]}
+    steps:
+      - multiply: [x, y]
+      - linear: {features: 2}
+""",
+        "{x: {T: 3, C: 4}}",
+        "- weight: {axes: {T: 3, C: 4}, init: normal(1)}\n  as: w\n- Look:\n  scan: T\n  from: {x: w, y: x}\n"
+        "- rnn: {units: 2}",
+    ),
+    "all_frames_are_learned": (
+        FRAME.replace("outputs: {map: multiply, gain: gain, y: mean}", ""),
+        "{x: {T: 3, C: 3}}",
+        "- weight: {axes: {T: 3, C: 2, H: 4, W: 4}, init: normal(1)}\n  as: w\n- Frame:\n  scan: T\n  from: w\n- add: [x, prev]",
+    ),
+    "frames_of_clips": (
+        FRAME.replace("outputs: {map: multiply, gain: gain, y: mean}", "")
+        + """
+  Clip:
+    inputs: {x: [T, C, H, W]}
+    steps:
+      - Frame:
+        scan: T
+      - max: {over: T}
+""",
+        "{x: {S: 2, T: 3, C: 2, H: 4, W: 4}}",
+        "- Clip:\n  scan: S\n- rnn: {units: 2, over: S}",
+    ),
     "selective_scan": ("", "{x: {T: 5, C: 6}}", "- SelectiveScan: {state: 4, rank: 2}"),
 }
 
@@ -158,7 +226,8 @@ def text(blocks: str, inputs: str, steps: str) -> str:
 
 
 def scan_case(name: str) -> ParityCase:
-    return ParityCase(name, build_graph(text(*CASES[name])), dtype="float64", modes=("forward", "gradients"))
+    modes = ("forward", "gradients", *(["train"] if "frames" in name else []))
+    return ParityCase(name, build_graph(text(*CASES[name])), dtype="float64", modes=modes)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -246,7 +315,18 @@ def test_every_position_counts_and_the_weights_count_once() -> None:
         (
             CELL.replace("outputs: {y: tanh, h: tanh}", ""),
             "- Cell:\n  scan: T\n  from: {x: x, h: h}",
-            "Cell carries nothing from one position to the next: no output is named like an input",
+            "Cell carries nothing from one position to the next, so all its inputs need the axis T, and h has no T",
+        ),
+        (
+            FRAME,
+            "- Frame:\n  scan: {over: T, reverse: true}",
+            "Frame carries nothing from one position to the next, so it has no order to reverse",
+        ),
+        (FRAME, "- Frame:\n  scan: S", "no input of Frame has an axis S to scan"),
+        (
+            FRAME,
+            "- Frame:\n  from: v",
+            "Frame takes x with axes C, H and W, but gets {T: 5, C: 4, H: 3, W: 3}",
         ),
         (
             CELL,
@@ -262,6 +342,39 @@ def test_every_position_counts_and_the_weights_count_once() -> None:
 )
 def test_what_cannot_be_scanned_is_told(blocks: str, steps: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
-        build_graph(text(blocks, "{x: {T: 5, C: 4}, h: {C: 3}, z: {T: 6, C: 2}}", steps))
+        build_graph(
+            text(blocks, "{x: {T: 5, C: 4}, h: {C: 3}, z: {T: 6, C: 2}, v: {T: 5, C: 4, H: 3, W: 3}}", steps)
+        )
     assert caught.value.message == message
     assert caught.value.location is not None
+
+
+VIDEO_OF_FRAMES = """specbuild: 1
+model: Video
+imports: {ResNet: library:backbones/resnet.yaml}
+inputs: {video: {T: 3, C: 16, H: 32, W: 32}}
+steps: [STEP]
+"""
+
+
+@pytest.mark.parametrize("block", ["ResNet: {variant: resnet18}", "CBAM: {}", "CBAM"])
+def test_the_hint_for_frames_works(block: str) -> None:
+    """A block of the library takes one frame: what the hint says makes it take all of them."""
+    with pytest.raises(SpecError) as caught:
+        build_graph(VIDEO_OF_FRAMES.replace("STEP", f"{{{block}}}" if ":" in block else block))
+    hint = caught.value.hint.partition("write ")[2]
+    step = hint.strip("`").removeprefix("- ") if ":" not in block else f"{{{block}, scan: T}}"
+    assert "scan: T" in hint
+    graph = build_graph(VIDEO_OF_FRAMES.replace("STEP", step))
+    assert graph.type.sizes["T"] == 3
+    source = compile_source(graph, "torch")
+    assert "video.flatten(0, 1)" in source and "unflatten(0, (-1, video.shape[1]))" in source
+
+
+def test_two_axes_of_frames_are_joined_as_the_hint_says() -> None:
+    clips = VIDEO_OF_FRAMES.replace("{T: 3,", "{S: 2, T: 3,")
+    with pytest.raises(SpecError) as caught:
+        build_graph(clips.replace("STEP", "CBAM"))
+    scan, join = caught.value.hint.partition("write ")[2].split("`")[1:4:2]
+    steps = f"{{{join}}}, {scan.removeprefix('- ')}"
+    assert build_graph(clips.replace("STEP", steps)).type.sizes["N"] == 6

@@ -120,7 +120,7 @@ def scan_schema() -> Schema:
     """Return the schema of the step key `scan`: an axis, or a mapping with it."""
     return {
         "description": "The axis of which the block gets one position after another. Outputs named like an input are the "
-        "state; the others are stacked.",
+        "state; the others are stacked. A block without a state gets all positions at once, as samples of the batch.",
         "type": ["string", "object"],
         "properties": {
             "over": {"description": "The axis.", "type": "string"},
