@@ -165,18 +165,21 @@ def parameter_notes(spec: Spec, graph: Block) -> list[SpecNote]:
     """Return notes for parameters that nothing reads, of the model and of the blocks of its file."""
     notes: dict[Location, SpecNote] = {}
     for block in distinct_blocks(graph):
-        raw: Any = (block.at.read_value() if block.at.source is spec.source else None) or {}
-        declared = raw.get("params") or {}
-        if not declared:
-            continue
-        used = find_words([raw.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")])
-        own = {name: find_words(value) for name, value in declared.items()}  # of each definition
-        counts = Counter(word for words in own.values() for word in words)
-        for name, words in own.items():
-            if name not in used and counts[name] == (name in words):
-                location = block.at.child("params", name).key_location
-                notes[location] = SpecNote(f"nothing in {block.name} reads its parameter {name}", location)
+        for name in find_unread_parameters(block.at.read_value() if block.at.source is spec.source else None):
+            location = block.at.child("params", name).key_location
+            notes[location] = SpecNote(f"nothing in {block.name} reads its parameter {name}", location)
     return list(notes.values())
+
+
+def find_unread_parameters(definition: Any) -> list[str]:
+    """Return the parameters that nothing in the definition of a block reads, as it stands in its file."""
+    declared = (definition or {}).get("params") or {}
+    if not declared:
+        return []
+    used = find_words([definition.get(key) for key in ("inputs", "let", "steps", "outputs", "edits")])
+    own = {name: find_words(value) for name, value in declared.items()}  # of each definition
+    counts = Counter(word for words in own.values() for word in words)
+    return [name for name, words in own.items() if name not in used and counts[name] == (name in words)]
 
 
 def find_words(value: Any) -> set[str]:
@@ -218,13 +221,14 @@ def sized_values(text: str) -> set[str]:
 def output_notes(model: Block) -> list[SpecNote]:
     """Return a note for each output of the model whose own step is left out by a `when`.
 
-    None where the value before has a `when` too: the steps are then alternatives.
+    None where the value before has a `when` too: the steps are then alternatives; and none where the step merges a
+    branch that is left out with it.
     """
     notes = []
     for name in model.declared_outputs:
         output = model.outputs.get(name)  # none if the model returns features only
         node = None if output is None else model.find_node(output.ref)
-        if node is None or not is_left_out(node):
+        if node is None or not is_left_out(node) or merges_left_out_branch(model, node):
             continue
         ref, before = follow_skips(model, node)
         if before is None or not has_condition(before):
@@ -246,6 +250,18 @@ def follow_skips(block: Block, node: Node | None) -> tuple[Ref, Node | None]:
 def is_left_out(node: Node) -> bool:
     """Return whether the condition of a step leaves it out."""
     return isinstance(node.op, Skip) and has_condition(node)
+
+
+def merges_left_out_branch(block: Block, node: Node) -> bool:
+    """Return whether a step that is left out would merge a value with that of another step that is left out."""
+    step = node.at.read_value()
+    names = {
+        text.partition(".")[0] for key in step if key not in ("when", "as") for text in list_texts(step[key])
+    }
+    sources = [block.find_node(name) for name in names]
+    has_present = any(name in block.inputs or name in block.groups for name in names)
+    has_present |= any(n is not None and not is_left_out(n) for n in sources)
+    return has_present and any(n is not None and is_left_out(n) for n in sources)
 
 
 def has_condition(node: Node) -> bool:

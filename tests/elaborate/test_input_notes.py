@@ -65,6 +65,11 @@ def test_last_step_is_left_out() -> None:
         f"  - {{silu: , when: not on}}\n{relu}": "",
         f"{relu}  - {{silu: , as: act, when: not on}}\n": "",
         f"{relu}  - silu\n": "",
+        f"{relu}  - {{add: [body, act], when: on}}\n": "",
+        f"{relu}  - {{concat: {{of: [x, act], over: C}}, when: on}}\n": "",
+        f"{relu}  - {{linear: {{features: 2}}, from: act, when: on, as: fc}}\n": (
+            "fc is left out: the output of the model is the value of body"
+        ),
     }
     for steps, message in notes.items():
         found = output_notes(build_graph(head + steps))
