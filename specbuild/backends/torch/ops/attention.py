@@ -80,14 +80,12 @@ def emit_attention(
 def broadcast_mask(x: Operand, scores: Layout) -> Expr:
     """Return a mask or bias in the layout of the scores.
 
-    PyTorch needs the dimensions of queries and keys even if they have size 1; with more axes, also that before them.
+    PyTorch needs the dimensions of queries and keys even if they have size 1; `fold_attention` adds them itself.
     """
     code = broadcast_operand(x, scores)
-    first = min((scores.order.index(a) for a in x.order), default=len(scores.order))
-    rank, needed = len(scores.order) - first, 2 if scores.rank <= MOST_AXES else 3
-    if x.layout.batched or rank >= needed or (needed == 2 and not {*x.order} <= {scores.order[-1]}):
+    if x.layout.batched or scores.rank > MOST_AXES or not {*x.order} <= {scores.order[-1]}:
         return code
-    return Index(code, (Literal(None),) * (needed - rank))
+    return Index(code, (Literal(None),) * (2 - len(x.order)))
 
 
 def arrange_axes(x: Operand, order: tuple[str, ...]) -> Expr:
