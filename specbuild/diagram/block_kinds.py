@@ -8,19 +8,26 @@ from collections.abc import Hashable
 from specbuild.diagram.diff_marks import ChangeType, DiffMarks
 from specbuild.diagram.palette import op_kind
 from specbuild.diagram.view_model import BlockKind, CostFunction, StepScope
-from specbuild.ir.graph import Block, Node, Skip
+from specbuild.ir.graph import Block, FreeSizes, Node, Skip
 
 
 class BlockKinds:
     """Collects the kinds of block of one diagram."""
 
-    def __init__(self, costs: CostFunction, all_ops: bool, marks: DiffMarks | None = None) -> None:
+    def __init__(
+        self,
+        costs: CostFunction,
+        all_ops: bool,
+        marks: DiffMarks | None = None,
+        free_sizes: FreeSizes | None = None,
+    ) -> None:
         self._cost_function = costs
         # By id of the step. The step is stored as well, so that no other object gets its id.
         self._costs: dict[tuple[Block, str], tuple[int, int]] = {}
         self.all_ops = all_ops  # every op in its own box
         self.is_diff = marks is not None
         self.marks = marks or DiffMarks()
+        self.free_sizes = free_sizes or FreeSizes()
         self.by_key: dict[str, BlockKind] = {}
         self._keys: dict[object, str] = {}
         self._block_macs: dict[Block, Counter[str]] = {}
@@ -72,7 +79,9 @@ class BlockKinds:
         """Add an instance to its kind, which is new if its identity is. Returns the key of the kind."""
         if identity not in self._keys:
             key = self._keys[identity] = f"k{len(self._keys)}"
-            self.by_key[key] = BlockKind(key, title, doc, [], block.at, self.marks)
+            self.by_key[key] = BlockKind(
+                key, title, doc, [], block.at, self.marks, free_sizes=self.free_sizes
+            )
         key = self._keys[identity]
         if not any(s.block is scope.block and s.nodes == scope.nodes for s in self.by_key[key].scopes):
             self.by_key[key].scopes.append(scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from specbuild.expressions import concrete, expression_text
@@ -14,6 +14,8 @@ from specbuild.ops.types import TensorType, spatial_axes
 NUMBER = re.compile(r"\b[0-9][0-9.e]*\b")
 
 AxisSizes = tuple[tuple[str, str], ...]
+FREE_SIZE_STAR = "*"  # beside a size that can be any
+FREE_SIZES_KEY = "* this size can be any; numbers are for the one shown"
 
 
 def format_values(values: Sequence[Any]) -> str:
@@ -181,8 +183,10 @@ def format_series(values: Sequence[Any]) -> str:
 # -- sizes and numbers
 
 
-def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorType] = ()) -> AxisSizes:
-    """Return each axis with its size, and with its old size if that was different.
+def format_axis_sizes(
+    types: Sequence[TensorType], old_types: Sequence[TensorType] = (), free: Collection[str] = ()
+) -> AxisSizes:
+    """Return each axis with its size, and with its old size if that was different; axes in `free` bear a star.
 
     If the size differs between instances, its expression, or an empty text if that is long.
     """
@@ -193,7 +197,8 @@ def format_axis_sizes(types: Sequence[TensorType], old_types: Sequence[TensorTyp
             size = concrete(values[0])
             old_sizes = {concrete(t[axis]) for t in old_types if set(t.axes) == set(types[0].axes)} - {size}
             old_size = f"{format_caption_value(old_sizes.pop())} → " if len(old_sizes) == 1 else ""
-            labels.append((axis, old_size + format_caption_value(size)))
+            star = FREE_SIZE_STAR if axis in free else ""
+            labels.append((axis, old_size + format_caption_value(size) + star))
         else:
             expression = shared_expression(values)
             labels.append((axis, expression if expression is not None and len(expression) <= 16 else ""))

@@ -42,7 +42,7 @@ def set_defaults(graph: Digraph, view: View, direction: str, is_dark: bool) -> N
     graph.attr(
         "graph",
         rankdir=direction,
-        label=escape_rows(view.title, view.subtitle, view.change_key()),
+        label=escape_rows(view.title, view.subtitle, view.sign_key()),
         labelloc="t",
         fontname="Helvetica",
         fontcolor=find_colour("ink", is_dark),

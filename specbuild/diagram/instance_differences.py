@@ -6,6 +6,7 @@ from specbuild.diagram.captions import AxisSizes, format_axis_sizes
 from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Node, Skip
 from specbuild.ops.base import Op
+from specbuild.ops.types import TensorType
 
 SOME_INSTANCES = "in some instances"  # shown where the spec gives no condition
 
@@ -16,8 +17,13 @@ class KindInstances:
     def __init__(self, kind: BlockKind) -> None:
         self.scopes = kind.scopes
         self.marks = kind.marks
+        self.free_sizes = kind.free_sizes
         self.scope = kind.fullest_scope
         self.node_tables = [{s.local_name(n): n for n in s.nodes} for s in self.scopes]
+
+    def describe_value(self, ref: str, x: TensorType) -> str:
+        """Return the type of a value of the instance that is drawn, with a star at each size that can be any."""
+        return x.describe(self.free_sizes.axes_of(self.scope.block, ref))
 
     def nodes_by_name(self, scope: StepScope) -> dict[str, Node]:
         """Return the steps of one instance, by their names in it."""
@@ -62,7 +68,8 @@ class KindInstances:
         if all(same_sizes) and not any(mark.change == "changed" and mark.old_type for mark in marks):
             return ()
         old_types = [mark.old_type or n.type for mark, (n, _) in zip(marks, last, strict=True)]
-        sizes = format_axis_sizes([node.type for node, _ in last], old_types)
+        free = {axis for node, scope in last for axis in self.free_sizes.axes_of(scope.block, node.name)}
+        sizes = format_axis_sizes([node.type for node, _ in last], old_types, free)
         return tuple((axis, size) for axis, size in sizes if size)
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from specbuild.diagram.captions import FREE_SIZE_STAR, FREE_SIZES_KEY
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES, CHANGE_SIGNS
 from specbuild.diagram.palette import FAMILIES, FILLS
 from specbuild.diagram.scene import (
@@ -98,6 +99,9 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
     if any(group.role == "size" for group in page.groups):
         dotted = Curve(straight_path([(0, -4), (22, -4)]), "edge", 1.0, is_dashed=True)
         entries.append(LegendEntry([dotted], 22, "gives only its size"))
+    if view.has_free_sizes():
+        star = TextLine(0, 0, FREE_SIZE_STAR, 10, False, "soft")
+        entries.append(LegendEntry([star], star.width, FREE_SIZES_KEY.removeprefix(f"{FREE_SIZE_STAR} ")))
     if any(box.condition is not None for box in boxes) and not view.is_diff:
         frame = Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)
         entries.append(LegendEntry([frame], 22, "not in every instance"))

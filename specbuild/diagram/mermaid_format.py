@@ -13,7 +13,7 @@ ARROWS = {"added": "==>", "removed": "-.->"}
 
 def render_mermaid(view: View, direction: str = "LR", theme: str = "light") -> str:
     """Return the text of a Mermaid flowchart."""
-    signs = view.change_key()
+    signs = view.sign_key()
     title = f"{display_text(view.title, 90)} ({signs})" if signs else display_text(view.title, 120)
     lines = ["---", f"title: {quote_title(title)}", "---", f"flowchart {direction}"]
     for i, panel in enumerate(view.panels):

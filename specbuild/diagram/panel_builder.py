@@ -76,21 +76,24 @@ class PanelBuilder(RepeatBoxes):
         """Add a box for each input, with the sizes that all instances share."""
         form = "input" if self.is_main else "port"
         types_by_name: dict[str, list[TensorType]] = {}
+        free: dict[str, set[str]] = {}
         for scope in self.scopes:
             for ref, type_ in scope.inputs.items():
-                types_by_name.setdefault(scope.input_names.get(ref, ref), []).append(type_)
+                name = scope.input_names.get(ref, ref)
+                types_by_name.setdefault(name, []).append(type_)
+                free.setdefault(name, set()).update(self.free_sizes.axes_of(scope.block, ref))
         for ref, type_ in self.scope.inputs.items():
             name = self.scope.input_names.get(ref, ref)
             mark = self.marks.mark_of(self.scope.block, ref)
             old_types = [mark.old_type] if mark.old_type and self.is_main else []
-            sizes = format_axis_sizes(types_by_name[name], old_types)
+            sizes = format_axis_sizes(types_by_name[name], old_types, free[name])
             box = Box(
                 "",
                 form,
                 form,
                 name.rstrip(OLD_SUFFIX),
                 sizes=sizes,
-                type=str(type_),
+                type=self.describe_value(ref, type_),
                 grid=resolution_of(type_),
             )
             self.add_box(mark_box(box, self.marks, [mark]), ref)
@@ -105,9 +108,10 @@ class PanelBuilder(RepeatBoxes):
             type_ = block.value_type(ref)
             mark = self.marks.mark_of(block, f">{name}")
             old_types = [mark.old_type] if mark.old_type else []
-            sizes = format_axis_sizes([type_], old_types) if self.is_main else ()
+            free = self.free_sizes.axes_of(block, ref)
+            sizes = format_axis_sizes([type_], old_types, free) if self.is_main else ()
             grid = resolution_of(type_)
-            box = Box("", form, form, title, sizes=sizes, type=str(type_), grid=grid)
+            box = Box("", form, form, title, sizes=sizes, type=type_.describe(free), grid=grid)
             key = self.add_box(mark_box(box, self.marks, [mark]))
             self.add_link(ref, key, "", "added" if ref in mark.added_inputs else "")
             for removed in mark.removed_inputs:
@@ -141,7 +145,7 @@ class PanelBuilder(RepeatBoxes):
             "card",
             "block",
             "",
-            type=str(node.type),
+            type=self.describe_value(node.name, node.type),
             grid=step_resolution(node),
             parameters=parameters,
             macs=macs,
@@ -264,7 +268,7 @@ class PanelBuilder(RepeatBoxes):
                 parameters=parameters,
                 macs=macs,
                 has_varying_cost=varies,
-                type=str(node.type),
+                type=self.describe_value(node.name, node.type),
                 grid=step_resolution(node),
                 sizes=self.changed_sizes(box.steps[0], same_steps),
                 steps=(*box.steps, self.scope.local_name(node)),
@@ -350,7 +354,9 @@ class PanelBuilder(RepeatBoxes):
             self.links[tail, head, ref] = replace(known, label=", ".join(labels), gives_size=both)
         else:
             type_ = self.scope.block.value_type(ref)
-            self.links[tail, head, ref] = Link(tail, head, label, str(type_), change, gives_size)
+            self.links[tail, head, ref] = Link(
+                tail, head, label, self.describe_value(ref, type_), change, gives_size
+            )
 
     def with_change(self, link: Link) -> Link:
         """Return a link with its change in a diagram of two models."""

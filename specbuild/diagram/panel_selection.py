@@ -39,7 +39,7 @@ def plan_view(
 
     Raises SB953 if there is no block at `detail.open_path`.
     """
-    kinds = BlockKinds(costs, detail.all_ops, marks)
+    kinds = BlockKinds(costs, detail.all_ops, marks, model.free_sizes)
     root, path = find_block(model, detail.open_path)
     for block in distinct_blocks(root):
         if block is not root:
@@ -73,7 +73,15 @@ def select_panels(
 
     Returns the panels and the titles of omitted blocks.
     """
-    main = BlockKind("main", root.name, root.doc, [StepScope.from_block(root)], root.at, kinds.marks)
+    main = BlockKind(
+        "main",
+        root.name,
+        root.doc,
+        [StepScope.from_block(root)],
+        root.at,
+        kinds.marks,
+        free_sizes=kinds.free_sizes,
+    )
     panels = [build_readable_panel(kinds, main, notes, is_main=True)]
     omitted_blocks: list[str] = []
     box_count = len(panels[0].boxes)

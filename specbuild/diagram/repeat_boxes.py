@@ -70,7 +70,7 @@ class RepeatBoxes(StepGrouping):
             content.families,
             detail=content.detail,
             sizes=() if varies else self.changed_sizes(scope.local_name(first), [(nodes[-1], scope)]),
-            type=str(nodes[-1].type),
+            type=self.describe_value(nodes[-1].name, nodes[-1].type),
             grid=step_resolution(nodes[-1]),
             parameters=parameters,
             macs=macs,

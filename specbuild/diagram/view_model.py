@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from specbuild.diagram.captions import AxisSizes
+from specbuild.diagram.captions import FREE_SIZE_STAR, FREE_SIZES_KEY, AxisSizes
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_SIGNS, ChangeType, DiffMarks
 from specbuild.frontend.source import SourceAddress
-from specbuild.ir.graph import Block, Node, Ref, Skip
+from specbuild.ir.graph import Block, FreeSizes, Node, Ref, Skip
 from specbuild.ops.types import TensorType
 
 # Returns the parameters and multiply-adds of a step in a block. Passed in: this package counts nothing.
@@ -124,6 +124,14 @@ class View:
         )
         return replace(self, panels=tuple(panels), subtitle="" if not self.is_diff else self.subtitle, macs=0)
 
+    def has_free_sizes(self) -> bool:
+        """Return whether a box shows a size that can be any."""
+        return any(size.endswith(FREE_SIZE_STAR) for box in self.all_boxes() for _, size in box.sizes)
+
+    def sign_key(self) -> str:
+        """Return the meaning of the signs where there is no room for a legend."""
+        return "; ".join(filter(None, [self.change_key(), FREE_SIZES_KEY * self.has_free_sizes()]))
+
     def change_key(self) -> str:
         """Return the meaning of the signs in a diagram of two models: `+ added, − removed`."""
         changes = {box.change for box in self.all_boxes()}
@@ -178,6 +186,7 @@ class BlockKind:
     at: SourceAddress | None = None
     marks: DiffMarks = field(default_factory=DiffMarks)
     change: ChangeType = ""
+    free_sizes: FreeSizes = field(default_factory=FreeSizes)  # of the model
 
     @property
     def fullest_scope(self) -> StepScope:

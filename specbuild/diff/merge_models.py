@@ -11,7 +11,7 @@ from specbuild.diff.fold import DiffEntry, RepeatIndices, fold_entries
 from specbuild.diff.merge_blocks import BlockMerger, axes_notes, type_if_changed
 from specbuild.diff.pair_blocks import ModelPairing, NodeLocation
 from specbuild.ir.cost import CostCounter
-from specbuild.ir.graph import Block, Node, Skip, definition_key
+from specbuild.ir.graph import Block, FreeSizes, Node, Skip, definition_key
 
 StepCost = tuple[int, int]
 
@@ -27,6 +27,9 @@ class ModelMerger:
         self._step_costs: dict[tuple[Block, str], StepCost] = {}
         self._blocks: dict[Hashable, Block] = {}
         self._indices = RepeatIndices(diff.after.steps)
+        free = diff.after.model.free_sizes or FreeSizes()
+        self._free_axes = dict(free.by_block)
+        self._free_sizes = FreeSizes(free.of_model, self._free_axes)  # also of merged blocks
         self.model = self.merge_blocks(diff.before.model, diff.after.model, "", "")
 
     def step_cost(self, node: Node, holder: Block) -> StepCost:
@@ -55,7 +58,12 @@ class ModelMerger:
             return new
         groups = {name: group for name, group in old.groups.items() if name not in new.groups}
         merged = replace(
-            new, inputs=merger.inputs, nodes=tuple(nodes), outputs=outputs, groups={**groups, **new.groups}
+            new,
+            inputs=merger.inputs,
+            nodes=tuple(nodes),
+            outputs=outputs,
+            groups={**groups, **new.groups},
+            free_sizes=new.free_sizes and self._free_sizes,
         )
         marked = tuple((name, repr(mark)) for name, mark in merger.marks.items())
         inner_blocks = tuple(node.op for node in nodes if isinstance(node.op, Block))
@@ -69,6 +77,7 @@ class ModelMerger:
         """Return the object that stands for all merged instances with this key: the first one."""
         if key not in self._blocks:
             self._blocks[key] = block
+            self._free_axes[block] = self._free_sizes.of_block(merger.new)
             self.marks.by_step |= {(block, name): mark for name, mark in merger.marks.items()}
             self._step_costs |= {(block, name): cost for name, cost in step_costs.items()}
             counts = (merger.marks[n.name].count for n in block.nodes if n.name in merger.marks)
