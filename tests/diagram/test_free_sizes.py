@@ -9,7 +9,6 @@ import pytest
 
 from specbuild import load
 
-
 FREE = """specbuild: 1
 model: Tagger
 inputs: {tokens: {T: any, C: 8}, image: {C: 3, H: any, W: 32}}
