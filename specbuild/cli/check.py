@@ -197,6 +197,10 @@ def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: P
     """
     if spec == "-":
         raise typer.BadParameter("it changes files; standard input is none", param_hint="--fix")
+    if spec.startswith(options.LIBRARY_PREFIX):
+        raise typer.BadParameter(
+            "it changes files; those of the library stay as they are", param_hint="--fix"
+        )
     try:
         return check_spec(spec, variant, settings, root)
     except (SpecError, SpecErrors):

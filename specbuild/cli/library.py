@@ -125,10 +125,21 @@ def show_entry(
             show_default=False,
         ),
     ] = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the file of the library that defines the block instead.")
+    ] = False,
 ) -> None:
     """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
+    if as_yaml and backend is not None:
+        raise typer.BadParameter("it prints a file of the library; leave out --backend", param_hint="--yaml")
     entry = find_entry(name)
-    if backend is not None:
+    if as_yaml:
+        if not isinstance(entry, BlockDef):
+            raise typer.BadParameter(
+                f"{entry.name} is an op, which no YAML file defines", param_hint="--yaml"
+            )
+        print_text(entry.source.text)
+    elif backend is not None:
         names = BACKEND_NAMES if options.check_backend_name(backend) == "all" else (backend,)
         print_text("\n\n".join(emit_example(entry, name) for name in names))
     elif isinstance(entry, BlockDef):

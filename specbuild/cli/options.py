@@ -14,18 +14,34 @@ from specbuild.backends.registry import BACKEND_NAMES, all_backend_names
 from specbuild.cli import completion
 from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
-from specbuild.diagnostics.errors import make_printable
+from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.frontend.decoding import BYTE_LIMIT
+from specbuild.frontend.library import library_files, resolve_library_path
 from specbuild.frontend.source import Source
+
+LIBRARY_PREFIX = "library:"  # of a spec that is a file of the library, as in imports
 
 if TYPE_CHECKING:
     from specbuild.compiler.pipeline import Compilation
     from specbuild.frontend.document import BlockDef
 
 Specs = Annotated[
-    list[str], typer.Argument(metavar="SPEC", help="Spec files; - reads stdin.", show_default=False)
+    list[str],
+    typer.Argument(
+        metavar="SPEC",
+        help="Spec files, or files of the library such as library:backbones/resnet.yaml; - reads stdin.",
+        show_default=False,
+    ),
 ]
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A spec file; - reads stdin.", show_default=False)]
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A spec file, or one of the library such as library:backbones/resnet.yaml; - reads stdin.",
+        show_default=False,
+    ),
+]
 Variant = Annotated[
     str | None,
     typer.Option(
@@ -126,8 +142,22 @@ RequiredBackend = Annotated[str, backend_option("required")]
 
 
 def spec_source(spec: str) -> Path | Source:
-    """Return the path of a spec, or for `-` the text on stdin."""
-    return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else Path(spec)
+    """Return the path of a spec, which may be a file of the library, or for `-` the text on stdin."""
+    return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else spec_path(spec)
+
+
+def spec_path(spec: str) -> Path:
+    """Return the path of a spec: of `library:backbones/resnet.yaml`, that in the library. Raises SB001."""
+    if not spec.startswith(LIBRARY_PREFIX):
+        return Path(spec)
+    path = resolve_library_path(spec.removeprefix(LIBRARY_PREFIX))
+    if path is None:
+        files = [f"{LIBRARY_PREFIX}{name}" for name in library_files()]
+        found = suggest_name(
+            spec, files, otherwise="`specbuild library show NAME` says in which file a block is"
+        )
+        raise SpecError("SB001", f"the library has no file {make_printable(spec)!r}", None, found)
+    return path
 
 
 def check_stdin_once(specs: list[str]) -> list[str]:

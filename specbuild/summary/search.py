@@ -13,13 +13,16 @@ from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.about import NOTHING, About
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.editor_schema import library_block_names, library_blocks
+from specbuild.frontend.foreign_names import REPLACEMENTS, normalize_name
 from specbuild.frontend.library import LIBRARY, full_library_names, library_reference
+from specbuild.ops import Op
+from specbuild.ops.base import list_attributes
 from specbuild.ops.extensions import all_ops
 
 MAX_QUERY = 200  # characters
 
 # How good a match is; a query of several words is as good as its worst word.
-NAME, TITLE, PART_OF_NAME, FACT, TEXT, PART_OF_WORD = range(6)
+NAME, TITLE, PART_OF_NAME, FACT, TEXT, ARGUMENT, PART_OF_WORD = range(7)
 SHORTEST_PART = 3  # shorter words are only found whole
 # Kinds that come after the blocks they are named for, if both match alike.
 WHOLE_NETWORKS = ("backbones", "models")
@@ -34,19 +37,35 @@ class LibraryEntry:
     doc: str
     about: About = NOTHING
     file: str = ""  # of a block: what an import calls it
+    arguments: tuple[
+        str, ...
+    ] = ()  # the names of its attributes or parameters, and the words that they may be
 
 
 @cache
 def library_entries() -> tuple[LibraryEntry, ...]:
     """Return all ops, then all blocks."""
-    ops = [LibraryEntry(name, op.family, op.summary) for name, op in all_ops().items()]
+    ops = [
+        LibraryEntry(name, op.family, op.summary, arguments=tuple(op_arguments(op)))
+        for name, op in all_ops().items()
+    ]
     return (*ops, *map(block_entry, library_blocks().values()))
 
 
 def block_entry(block: BlockDef) -> LibraryEntry:
     file = library_reference(Path(block.source.file).resolve(), LIBRARY) or ""
     folder = file.removeprefix("library:").rpartition("/")[0]
-    return LibraryEntry(block.name, folder, first_sentence(block.doc), block.about, file)
+    choices = [str(choice) for param in block.params.values() for choice in param.choices or ()]
+    arguments = (*block.params, *choices)
+    return LibraryEntry(block.name, folder, first_sentence(block.doc), block.about, file, arguments)
+
+
+def op_arguments(op: type[Op]) -> Iterator[str]:
+    """Yield the names of the attributes and inputs of an op, and the words that an attribute may be."""
+    yield from (spec.name for spec in op.input_specs)
+    for name, attribute in list_attributes(op).items():
+        yield name
+        yield from getattr(attribute.kind, "options", ())
 
 
 def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
@@ -54,7 +73,7 @@ def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
 
     Nothing matches a query that is longer than MAX_QUERY.
     """
-    found: list[tuple[int, bool, str, LibraryEntry]] = []
+    found: list[tuple[tuple[int, int], bool, str, LibraryEntry]] = []
     if len(query) > MAX_QUERY:
         return []
     for entry in library_entries():
@@ -82,17 +101,26 @@ def list_kinds() -> list[str]:
     return sorted({part for entry in library_entries() for part in entry.kind.split("/")})
 
 
-def rank_entry(entry: LibraryEntry, query: str) -> int | None:
-    """Return how good an entry matches, 0 for best; None if a word of the query is nowhere in it."""
+def rank_entry(entry: LibraryEntry, query: str) -> tuple[int, int] | None:
+    """Return how good an entry matches, by its worst word and by all; None if a word of the query is nowhere in it."""
     query = re.sub(r"(?i)\barxiv[: ]*(?=\d)", "", query)
-    if squeeze_text(query) in map(squeeze_text, (entry.name, *entry.about.names)):
-        return NAME
+    if squeeze_text(query) in map(squeeze_text, (entry.name, *entry.about.names)) or is_foreign_name(
+        query, entry
+    ):
+        return NAME, NAME
     if len(split_words(query)) > 1 and squeeze_text(entry.about.title).startswith(squeeze_text(query)):
-        return TITLE
+        return TITLE, TITLE
     words = split_words(query)
     ranks = [rank_word(entry, word) for word in words]
     known = [rank for rank in ranks if rank is not None]
-    return max(known, default=None) if len(known) == len(ranks) else None
+    return (max(known), sum(known)) if known and len(known) == len(ranks) else None
+
+
+def is_foreign_name(query: str, entry: LibraryEntry) -> bool:
+    """Return whether another library calls an op or a block so: `nn.Upsample`, `Conv2DTranspose`."""
+    name = normalize_name(query.rpartition(".")[2])
+    foreign = REPLACEMENTS.get(name)
+    return entry.name == foreign.op if foreign is not None else name == normalize_name(entry.name)
 
 
 def rank_word(entry: LibraryEntry, word: str) -> int | None:
@@ -109,6 +137,8 @@ def rank_word(entry: LibraryEntry, word: str) -> int | None:
     for rank, known in ((PART_OF_NAME, names), (FACT, facts), (TEXT, split_words(entry.doc))):
         if word in known:
             return rank
+    if any(word in split_words(argument) for argument in entry.arguments):
+        return ARGUMENT
     if len(word) >= SHORTEST_PART and any(part.startswith(word) for part in (*names, *facts)):
         return PART_OF_WORD
     return None

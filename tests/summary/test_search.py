@@ -37,6 +37,13 @@ FIRST = {  # what is found first
     "grouped-query": "MultiHeadAttention",
     "LayerNorm": "layer_norm",
     "resnet50": "ResNet",
+    "lstm bidirectional": "lstm",
+    "bidirectional gru": "gru",
+    "resize bilinear": "resize",
+    "Dense": "linear",
+    "BiLSTM": "lstm",
+    "nn.Upsample": "resize",
+    "Conv2DTranspose": "conv_transpose",
 }
 
 
