@@ -172,6 +172,12 @@ CASES: dict[str, Case] = {
     "deeplab_v3_plus": ("deeplab_v3_plus", "segmentation_models_pytorch", SHALLOW, make_deeplab_plus),
     "semantic_fpn": ("semantic_fpn", "segmentation_models_pytorch", SHALLOW, lambda: make_smp("FPN")),
     "upernet": ("upernet", "segmentation_models_pytorch", {**SHALLOW, "channels": 32}, make_upernet),
+    "backbone_unet": (
+        "backbone_unet",
+        "segmentation_models_pytorch",
+        {**SHALLOW, "widths": [24, 16, 12, 8, 6]},
+        lambda: make_smp("Unet", decoder_channels=(24, 16, 12, 8, 6)),
+    ),
     "segformer": ("segformer", "segmentation_models_pytorch", {**SHALLOW, "channels": 32}, make_segformer),
 }
 
