@@ -17,7 +17,7 @@ from specbuild.elaborate.enum_comparisons import refuse_impossible_values
 from specbuild.elaborate.members import FIELD
 from specbuild.elaborate.model_alias import aliased_model
 from specbuild.elaborate.step_entries import step_label
-from specbuild.elaborate.step_inputs import move_inputs
+from specbuild.elaborate.step_inputs import move_inputs, suggest_block_parameter
 from specbuild.elaborate.values import scalar_kind, unknown_parameter_error
 from specbuild.expressions import ExpressionError, PartMeter, parse_expression
 from specbuild.expressions.errors import unknown_name_error
@@ -122,7 +122,8 @@ class DefinitionChecker:
         if param is None or param.type != "block":
             blocks = [name for name, param in self.definition.params.items() if param.type == "block"]
             message = f"{step.value!r} is not a parameter of type `block`"
-            hint = suggest_name(str(step.value), blocks, "available:", otherwise="declare it under `params`")
+            hint = suggest_block_parameter(str(step.value), self.definition.params)
+            hint = hint or suggest_name(str(step.value), blocks, "available:")
             raise step.value_at.error("SB202", message, hint)
 
     def check_op(self, step: StepDef, cls: type[Op]) -> None:

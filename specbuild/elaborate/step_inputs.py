@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.diagnostics.suggestions import join_names
+from specbuild.diagnostics.suggestions import closest_match, join_names
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.call_inputs import MAX_INPUTS, regroup_names, resolve_block_inputs
 from specbuild.elaborate.references import (
@@ -20,7 +20,9 @@ from specbuild.elaborate.references import (
 from specbuild.elaborate.reused_steps import find_reused
 from specbuild.elaborate.values import is_condition_true
 from specbuild.frontend.block_inputs import flatten_names, is_list_input
-from specbuild.frontend.document import STRUCTURES, BlockDef, StepDef
+from specbuild.frontend.document import STRUCTURES, BlockDef, ParamDef, StepDef
+from specbuild.frontend.habits import own_op
+from specbuild.frontend.library import full_library_index
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.ir.graph import Block, BlockArgument, Ref
 from specbuild.ops import OPS
@@ -178,6 +180,22 @@ def list_output_names(files: SpecFiles, scope: BlockScope, step: StepDef) -> lis
     return [] if raw is None or isinstance(raw, str) else [str(name).replace(".", "_") for name in raw]
 
 
+def suggest_block_parameter(name: str, params: Mapping[str, ParamDef]) -> str:
+    """Return the hint for a `use` of what is no parameter of type `block`: what to write in its place, or to declare."""
+    param = params.get(name)
+    if param is not None:
+        named = param.default if isinstance(param.default, str) else "none"
+        default = named if named in OPS or named == "none" else own_op(named) or named
+        return f"write `{name}: {{type: block, default: {default}}}` under `params`"
+    if closest_match(name, [p.name for p in params.values() if p.type == "block"]):
+        return ""
+    if name in OPS or name in full_library_index() or own_op(name):
+        step = name if name in OPS or name in full_library_index() else own_op(name)
+        return f"write `- {step}` as the step; `use` names a parameter of type `block`"
+    has_choices = any(p.type == "block" for p in params.values())
+    return "" if has_choices else f"declare it: `params: {{{name}: {{type: block, default: none}}}}`"
+
+
 def block_argument(scope: BlockScope, step: StepDef) -> BlockArgument:
     """Return the argument that a `use` step names. Raises SB202 if it names no parameter of type `block`."""
     if isinstance(step.value, BlockArgument):
@@ -188,7 +206,8 @@ def block_argument(scope: BlockScope, step: StepDef) -> BlockArgument:
         raise step.value_at.error(
             "SB202",
             f"{step.value!r} is not a parameter of type `block`",
-            f"available: {join_names(params)}" if params else "declare it under `params`",
+            suggest_block_parameter(str(step.value), scope.definition.params)
+            or f"available: {join_names(params)}",
         )
     return choice
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from specbuild.frontend.foreign_values import convert_value
+
 
 @dataclass(frozen=True)
 class Replacement:
@@ -38,6 +40,9 @@ IDENTITY_ADVICE = (
 )
 ACTIVATION_ADVICE = "write the activation itself as the step, such as `- relu`"
 SEPARABLE_ADVICE = "write `conv: {channels: prev.C, groups: prev.C, kernel: 3}`, and as the next step `conv: {channels: ..., kernel: 1}`"
+MASKED_ADVICE = (
+    "write `MaskedSoftmax: {mask: m}`, which works along T; `m` is a mask, true at the steps that count"
+)
 FRAMES_ADVICE = (
     "write `scan: T` beside a block: it treats each position of T alike; an op needs no wrapper for this"
 )
@@ -117,6 +122,7 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ("identity noop passthrough", Replacement(advice=IDENTITY_ADVICE)),
     ("activation act nonlinearity", Replacement(advice=ACTIVATION_ADVICE)),
     ("separableconv sepconv depthwiseseparableconv", Replacement(advice=SEPARABLE_ADVICE)),
+    ("maskedsoftmax softmaxwithmask", Replacement(advice=MASKED_ADVICE)),
     ("timedistributed vmap", Replacement(advice=FRAMES_ADVICE)),
     ("residual skip skipconnection shortcut", Replacement(advice=RESIDUAL_ADVICE)),
 ]
@@ -153,13 +159,14 @@ ATTRIBUTE_NAMES: dict[str, str] = {
     **dict.fromkeys("keepdim keepdims".split(), "keep"),
     **dict.fromkeys("blocksize upscalefactor downscalefactor".split(), "factor"),
     "iscausal": "causal",
-    "returnsequences": "returns",
+    **dict.fromkeys("returnsequences returnstate".split(), "returns"),
+    **dict.fromkeys("op operator relation comparison cmp".split(), "test"),
+    **dict.fromkeys("dimfeedforward intermediatesize mlpdim ffndim ffdim dff".split(), "hidden"),
     "unbiased": "correction",
 }
 INFERRED = frozenset(
     "inchannels infeatures inputsize inputdim inputshape inplanes cin numchannels batchfirst dataformat device".split()
 )
-CONVERTED = frozenset(["keep_prob", "return_sequences", "unbiased"])  # their values mean something else
 
 
 def normalize_name(name: str) -> str:
@@ -179,10 +186,16 @@ def suggest_attribute(name: str, value: Any, known: Collection[str]) -> str:
     if own in ("over", "axis"):
         return f"write `{own}: ...` with the name of the axis, such as C or H"
     if own is not None:
-        return f"write `{own}: {'...' if name in CONVERTED else write_inline(value)}`"
+        return f"write `{own}: {write_converted(name, value)}`"
     if normalize_name(name) in INFERRED:
         return "remove it: the compiler infers it"
     return ""
+
+
+def write_converted(name: str, value: Any) -> str:
+    """Return the value of an attribute of another library as YAML; `...` if it has another meaning here."""
+    converted = convert_value(name, value)
+    return "..." if converted is None and value is not None else write_inline(converted)
 
 
 def write_inline(value: Any) -> str:

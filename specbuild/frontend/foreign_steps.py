@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from specbuild.frontend.foreign_names import (
-    CONVERTED,
     INFERRED,
     REPLACEMENTS,
     Replacement,
     find_attribute,
     normalize_name,
+    write_converted,
     write_inline,
 )
-from specbuild.frontend.library import library_names, library_variants
+from specbuild.frontend.library import library_arguments, library_names, library_variants
 from specbuild.ops import OPS
 from specbuild.ops.attribute_kinds import AxisName
 from specbuild.ops.base import list_attributes
@@ -69,6 +69,8 @@ class ForeignStep:
     def __init__(self, name: str, replacement: Replacement, body: Any):
         self.name, self.op, self.body = name, replacement.op, body
         self.known = list_attributes(OPS[self.op]) if self.op in OPS else {}
+        arguments = library_arguments(self.op) if self.op not in OPS else list(self.known)
+        self.arguments = arguments or None  # None: of a block of the spec, which is not read here
         self.required = [n for n, attribute in self.known.items() if attribute.is_required]
         self.attributes = dict(replacement.given)
         self.other_names = replacement.names
@@ -108,10 +110,10 @@ class ForeignStep:
             return
         own = self.other_names.get(key)
         if own is None:
-            own = key if key in self.known or self.op not in OPS else find_attribute(key, self.known)
+            is_own = self.arguments is None or key in self.arguments
+            own = key if is_own else find_attribute(key, self.arguments or ())
         if own is not None:
-            is_open = own in ("over", "axis") or key in CONVERTED
-            self.attributes[own] = "..." if is_open else write_inline(value)
+            self.attributes[own] = "..." if own in ("over", "axis") else write_converted(key, value)
         elif key == "activation" and isinstance(value, str) and value in OPS:
             self.next_steps.append(value)
         elif normalize_name(key) not in INFERRED:

@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from specbuild.frontend.source import resolve_path
 from specbuild.ops.extensions import block_folders, extension_entries, extension_error
 
@@ -92,6 +94,14 @@ def library_variants(model: str) -> frozenset[str]:
     text = path.read_text(encoding="utf-8") if path is not None else ""
     section = re.search(r"^variants:\n((?:[ #].*\n|\n)+)", text, re.MULTILINE)
     return frozenset(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else frozenset()
+
+
+def library_arguments(block: str) -> list[str]:
+    """Return the parameters and inputs of a block of the library, from its file; none for other names."""
+    path = library_index().get(block)
+    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path is not None else {}
+    found = data if data.get("model") == block else data.get("blocks", {}).get(block, {})
+    return [*found.get("params", ()), *found.get("inputs", ())]
 
 
 def model_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ from specbuild.ops.given_tensor import TensorFile
 MAX_FILES = 100
 MAX_IMPORT_DEPTH = 20
 MAX_BYTES = 4 * 2**20
+
+
+def suggest_block_name(name: str, at: SourceAddress, hint: str) -> str:
+    """Return the hint for a name that is the value of a key, such as `default: SE`, in place of that for a step."""
+    found = re.fullmatch(r"write `(?:- )?(\w+)`", hint)
+    is_value = bool(at.path) and isinstance(at.path[-1], str) and at.path[-1] != name
+    return f"write `{at.path[-1]}: {found[1]}`" if found and is_value and at.read_value() == name else hint
 
 
 class SpecFiles:
@@ -81,7 +89,7 @@ class SpecFiles:
         listing = f"`specbuild library list` lists every op and block; this file has {list_some(own)}"
         blocks = [*own, *full_library_index()]
         body = at.read_value() if at.path[-1:] == (name,) else None
-        hint = suggest_own_name(name, own) or suggest_step(name, body, blocks)
+        hint = suggest_own_name(name, own) or suggest_block_name(name, at, suggest_step(name, body, blocks))
         hint = hint or suggest_name(name, [*blocks, *OPS, *STRUCTURES], otherwise=listing)
         raise at.error("SB201", f"there is no {what} {name!r}", hint, key=True)
 

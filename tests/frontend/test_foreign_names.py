@@ -72,7 +72,7 @@ STEPS = {
     "layers.LayerNormalization()": "layer_norm: {epsilon: 0.001}",
     "unsqueeze: 1": "expand: {axes: {T: 1}}",
     "PixelShuffle: {upscale_factor: 2}": "pixel_shuffle: {factor: 2}",
-    "cbam: {ratio: 4}": "CBAM: {ratio: 4}",
+    "cbam: {ratio: 4}": "CBAM: {reduction: 4}",
 }
 
 
@@ -173,6 +173,7 @@ def test_every_replacement_exists() -> None:
         "heads",
         "reduction",
         "kv_heads",
+        "hidden",
     }
     for names in ATTRIBUTE_NAMES.values():
         assert set(re.findall(r"\w+", names)) <= every_attribute
@@ -207,3 +208,66 @@ def test_initializers_of_other_libraries(foreign: str, own: str) -> None:
     [error] = find_errors(f"{HEAD}linear: {{features: 8, init: {foreign}}}\n")
     assert error.hint == f"write `{own}`"
     load(f"{HEAD}linear: {{features: 8, init: {own}}}\n")
+
+
+SEQUENCE = "specbuild: 1\nmodel: Net\ninputs: {x: {T: 8, C: 16}}\n"
+# A mistake, the text of the hint that replaces it, and what stands there afterwards.
+MENDED = {
+    '{compare: {op: "!=", value: 0}}': ('op: "!="', "test: not_equal"),
+    '{compare: {test: "<=", value: 0}}': ('test: "<="', "test: less_equal"),
+    "{lstm: {units: 8, return_sequences: false}}": ("return_sequences: false", "returns: last"),
+    "{lstm: {units: 8, return_sequences: true}}": ("return_sequences: true", "returns: sequence"),
+    "{dropout: {keep_prob: 0.9}}": ("keep_prob: 0.9", "rate: 0.1"),
+    "{variance: {over: T, unbiased: false}}": ("unbiased: false", "correction: 0"),
+    "{TransformerLayer: {nhead: 4, dim_feedforward: 64}}": (
+        "{TransformerLayer: {nhead: 4, dim_feedforward: 64}}",
+        "TransformerEncoderLayer: {heads: 4, hidden: 64}",
+    ),
+    "{TransformerEncoderLayer: {heads: 4, dim_feedforward: 64}}": ("dim_feedforward: 64", "hidden: 64"),
+    "{add: [x, 1]}": ("{add: [x, 1]}", "{scale: {plus: 1}, from: x}"),
+    "{subtract: [1, x]}": ("{subtract: [1, x]}", "{scale: {by: -1, plus: 1}, from: x}"),
+    "{divide: [x, 2]}": ("{divide: [x, 2]}", "{scale: {by: 1 / 2}, from: x}"),
+    "{multiply: {of: [x, 0.5]}}": ("{multiply: {of: [x, 0.5]}}", "{scale: {by: 0.5}, from: x}"),
+    "{maximum: [x, 0]}": ("{maximum: [x, 0]}", "{clip: {min: 0}, from: x}"),
+    "{compare: {x: x, test: greater, other: 0}}": ("other: 0", "value: 0"),
+    "{compare: {test: greater, value: 0}, as: m}, {where: {then: x, condition: m, otherwise: -1.0e+9}}": (
+        "otherwise: -1.0e+9",
+        "value: -1000000000.0",
+    ),
+    "{use: SE}": ("{use: SE}", "SqueezeExcitation"),
+}
+
+
+@pytest.mark.parametrize("steps", MENDED)
+def test_what_the_hint_says_mends_the_step(steps: str) -> None:
+    wrong, right = MENDED[steps]
+    text = f"{SEQUENCE}steps: [{steps}]\n"
+    assert right in find_errors(text)[0].hint
+    if right != "SqueezeExcitation":  # which needs a map
+        braces = f"{{{right}}}" if wrong.startswith("{") and not right.startswith("{") else right
+        load(text.replace(wrong, braces))
+
+
+def test_a_masked_softmax_is_a_block() -> None:
+    inputs = SEQUENCE.replace("{T: 8, C: 16}}", "{T: 8}, m: {axes: {T: 8}, dtype: bool}}")
+    hint = find_errors(f"{inputs}steps: [{{masked_softmax: {{mask: m}}, from: x}}]\n")[0].hint
+    step = hint.partition("write `")[2].partition("`")[0]
+    load(f"{inputs}steps: [{{scale: {{by: 1}}, from: x}}, {{{step}}}]\n")
+
+
+@pytest.mark.parametrize("declared", ["{default: SE}", "{type: block, default: SE}"])
+def test_another_name_as_a_default(declared: str) -> None:
+    text = (
+        f"specbuild: 1\nmodel: Net\nparams: {{attention: {declared}}}\ninputs: {{x: {{C: 16, H: 8, W: 8}}}}\n"
+    )
+    text += "steps: [{use: attention}]\n"
+    hint = find_errors(text)[0].hint.partition("write `")[2].partition("`")[0]
+    wrong = "default: SE" if hint.startswith("default") else f"attention: {declared}"
+    assert load(text.replace(wrong, hint)).parameters > 0
+
+
+def test_attributes_beside_use() -> None:
+    step = "{use: library:backbones/resnet.yaml, variant: resnet18}"
+    text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 3, H: 32, W: 32}}}}\nsteps: [{step}]\n"
+    imports, written = find_errors(text)[0].hint.split("`")[1:4:2]
+    load(text.replace("inputs:", f"{imports}\ninputs:").replace(step, f"{{{written}}}"))

@@ -11,6 +11,7 @@ from specbuild.frontend.document import STEP_KEYS, STRUCTURES
 from specbuild.frontend.edits import EDIT_VERBS, to_camel_case
 from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, write_inline
 from specbuild.frontend.foreign_steps import suggest_step
+from specbuild.frontend.foreign_values import suggest_choice, suggest_number_operand, suggest_use
 from specbuild.frontend.habits import (
     suggest_attribute_habit,
     suggest_call,
@@ -130,6 +131,10 @@ class MessageWriter:
     def unknown_step_key(self, error: SchemaError, path: KeyPath) -> SpecError:
         """Return a key of a step that is neither an op or block nor a step key: the closest of them is suggested."""
         kinds = [key for key in error.value if key != error.key and key not in STEP_KEYS]
+        if "use" in kinds:
+            message = f"{error.key!r} is not a key of a step with `use`"
+            hint = suggest_use(error.value["use"], error.key, error.value[error.key])
+            return self.error_at("SB101", path, message, hint, key=True)
         for kind in kinds:
             if kind in OPS and error.key in list_attributes(OPS[kind]):
                 message = f"{error.key!r} is an attribute of {kind!r}, not a key of the step"
@@ -289,7 +294,7 @@ class MessageWriter:
         else:
             types = describe_types(schema)
             message = f"{describe_path(error.path)} must be {types}, not {describe_yaml_value(value)}"
-            hint = suggest_value(value, schema) or self.summary_hint(error)
+            hint = self.suggest_operand(error) or suggest_value(value, schema) or self.summary_hint(error)
             is_input = error.path[:1] == ("inputs",) and len(error.path) > 1
             if is_input and error.path[2:] in ((), ("shape",), ("size",)) and isinstance(value, list):
                 hint = suggest_axes(str(error.path[1]), value)
@@ -301,12 +306,23 @@ class MessageWriter:
                 hint = f"write `- {schema['title']}`"
             yield self.error_at("SB102", error.path, message, hint)
 
+    def suggest_operand(self, error: SchemaError) -> str:
+        """Return the hint for a number where an op takes a value: `add: [x, 1]`, `where: {otherwise: 0}`."""
+        path = error.path
+        is_number = isinstance(error.value, int | float) and not isinstance(error.value, bool)
+        if not is_number or len(path) < 2:
+            return ""
+        op = path[-3] if path[-2] == "of" and len(path) > 2 else path[-2]
+        operands = self.source.address_of(path[:-1]).read_value()
+        return suggest_number_operand(str(op), path[-1], operands, error.value)
+
     def wrong_choice(self, error: SchemaError) -> Iterator[SpecError]:
         branches = [error.schema, *error.schema.get("anyOf", ())]
         allowed = [value for branch in branches for value in branch.get("enum", ())]
         names = [describe_yaml_value(value).strip("'") for value in allowed]
         guess = closest_match(error.value, names) if isinstance(error.value, str) else None
-        hint = format_suggestion(guess) or self.summary_hint(error)
+        hint = suggest_choice(str(error.path[-1]), error.value, names)
+        hint = hint or format_suggestion(guess) or self.summary_hint(error)
         yield self.wrong_value(error, "one of " * (len(names) > 1) + list_some(names), hint)
 
     def summary_hint(self, error: SchemaError) -> str:
