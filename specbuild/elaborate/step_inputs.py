@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specbuild.diagnostics.errors import SpecError
-from specbuild.diagnostics.suggestions import closest_match, join_names
+from specbuild.diagnostics.errors import SpecError, closest_match
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.call_inputs import MAX_INPUTS, regroup_names, resolve_block_inputs
 from specbuild.elaborate.references import (
