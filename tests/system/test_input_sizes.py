@@ -90,17 +90,49 @@ def test_torch(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_keras(name: str) -> None:
-    """With the size given, and for a model of layers without it."""
+    """With the size given, and without it, which a model refuses that computes with it."""
     small, large = load(name, SMALL, "keras"), load(name, LARGE, "keras")()
     x = np.random.default_rng(0).normal(size=(2, *LARGE, 8)).astype("float32")
     resized = small(x_shape=(*LARGE, 8))
     large.set_weights(resized.get_weights())
     wanted = np.asarray(large(x))
     np.testing.assert_allclose(np.asarray(resized(x)), wanted, atol=1e-5)
-    if name == "margins":
-        free = small(x_shape=(None, None, 8))
-        free.set_weights(resized.get_weights())
-        np.testing.assert_allclose(np.asarray(free(x)), wanted, atol=1e-5)
+    if name in ("doubled", "distances"):
+        with pytest.raises(ValueError, match="x_shape must have no None"):
+            small(x_shape=(None, None, 8))
+        return
+    free = small(x_shape=(None, None, 8))
+    free.set_weights(resized.get_weights())
+    np.testing.assert_allclose(np.asarray(free(x)), wanted, atol=1e-5)
+
+
+PLACES_MIXED = """
+specbuild: 1
+model: Net
+inputs: {x: {C: 8, H: 6, W: 5}, words: {T: 3, C: 4}}
+blocks:
+  Mix:
+    inputs: {x: [T, C]}
+    steps:
+      - linear: {features: x.T, over: T}
+steps:
+  - flatten: {axes: [H, W], into: T}
+    from: x
+  - Mix: {}
+  - mean: {over: T}
+    as: places
+  - mean: {over: T}
+    from: words
+  - concat: [places, mean]
+"""
+
+
+def test_keras_tells_which_input_needs_numbers() -> None:
+    """Not the other one."""
+    net = import_source(compile_source(build_graph(PLACES_MIXED), "keras"), "mixed").Net
+    with pytest.raises(ValueError, match="x_shape must have no None"):
+        net(x_shape=(None, 5, 8))
+    assert net(words_shape=(None, 4)).output_shape == (None, 12)
 
 
 def test_the_length_of_a_repeat_is_that_of_the_declared_size() -> None:

@@ -81,6 +81,8 @@ def names_in_expression(expr: Expr, helpers: Mapping[str, str]) -> Iterator[str]
             case Call(Name(function)) if function.startswith("ops."):
                 name = function.removeprefix("ops.")
                 yield RENAMED_OPERATIONS.get(name, name)
+            case Call(Name("layers.Reshape")):
+                yield "reshape"
             case Call(Name(function)) if helpers.get(function, "").startswith("def "):
                 yield from re.findall(r"\bops\.(\w+)", helpers[function])
                 yield from ("get_item", *OPERATOR_NAMES.values())

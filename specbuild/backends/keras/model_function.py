@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.keras.automatic_names import reserve_automatic_names
+from specbuild.backends.keras.fixed_shapes import refuse_open_shapes
 from specbuild.backends.keras.layers import (
     attribute_name,
     emit_layer,
@@ -83,6 +84,7 @@ class ModelFunction:
             *guard_statements(class_spec),
             *(Assign(name, expr) for name, expr in class_spec.derived.items()),
             *guard_statements(class_spec, derived=True),
+            *refuse_open_shapes(class_spec),
             *self.input_statements(),
             *self.layer_statements(),
             *freeze_layers(frozen_layers(class_spec, self.layer_variable)),

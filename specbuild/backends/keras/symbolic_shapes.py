@@ -5,7 +5,7 @@ They are not the symbolic numbers of `specbuild.expressions`.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import replace
 
 from specbuild.codegen.class_spec import ClassSpec
@@ -20,6 +20,7 @@ from specbuild.codegen.tree import (
     Name,
     Prefix,
     SliceExpr,
+    TupleOf,
     ValuePlaceholder,
     child_expressions,
     map_children,
@@ -37,8 +38,21 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     steps = use_scale_layers(class_spec, constants)
     steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
     tables = {n for n in numbers if class_spec.keys_by_number[n] not in class_spec.sizes}
-    steps = [call_functions_on_tables(use_resize_layers(step), tables) for step in steps]
-    return replace(class_spec, steps=steps)
+    sizes = {class_spec.value_numbers[key] for key in class_spec.sizes}
+    folded = {class_spec.value_numbers[step.key] for step in steps if step.layout.batch_axes}
+    steps = [use_reshape_layers(use_resize_layers(step), sizes, folded) for step in steps]
+    steps = [call_functions_on_tables(step, tables) for step in steps]
+    numbers_left = read_numbers(steps)
+    unread = {k for k in class_spec.sizes if class_spec.value_numbers[k] not in numbers_left}
+    steps = [replace(step, inputs=tuple(k for k in step.inputs if k not in unread)) for step in steps]
+    left = {key: size for key, size in class_spec.sizes.items() if key not in unread}
+    return replace(class_spec, steps=steps, sizes=left)
+
+
+def read_numbers(steps: Iterable[LoweredStep]) -> set[int]:
+    """Return the numbers of the values that steps read."""
+    parts = (part for step in steps for part in walk_expression(step.call))
+    return {part.index for part in parts if isinstance(part, ValuePlaceholder)}
 
 
 def call_functions_on_tables(step: LoweredStep, tables: Set[int]) -> LoweredStep:
@@ -59,6 +73,44 @@ def call_functions_on_tables(step: LoweredStep, tables: Set[int]) -> LoweredStep
                 return other
 
     return replace(step, call=rewrite_infix(step.call))
+
+
+def use_reshape_layers(step: LoweredStep, sizes: Set[int], folded: Set[int]) -> LoweredStep:
+    """Return the step with a layer that merges axes: their sizes, some given by number, may not be known yet.
+
+    `folded` are the values with more than samples in the first axis.
+    """
+
+    def is_size(expr: Expr) -> bool:
+        match expr:
+            case ValuePlaceholder(number):
+                return number in sizes
+            case Index(Attribute(_, "shape")):
+                return True
+        return False
+
+    def is_product_of_sizes(expr: Expr) -> bool:
+        match expr:
+            case Infix("*", left, right):
+                return all(is_size(side) or is_product_of_sizes(side) for side in (left, right))
+        return False
+
+    def reads_size(expr: Expr) -> bool:
+        return any(map(is_size, walk_expression(expr)))
+
+    def rewrite_reshape(expr: Expr) -> Expr:
+        match map_children(expr, rewrite_reshape):
+            case Call(Name("ops.reshape"), (x, TupleOf((Literal(-1), *shape)))) if (
+                sum(map(reads_size, shape)) == 1
+                and any(map(is_product_of_sizes, shape))
+                and not any(isinstance(v, ValuePlaceholder) and v.index in folded for v in walk_expression(x))
+            ):
+                shape = [Literal(-1) if is_product_of_sizes(size) else size for size in shape]
+                return Call(Call(Name("layers.Reshape"), (TupleOf(tuple(shape)),)), (x,))
+            case other:
+                return other
+
+    return replace(step, call=rewrite_reshape(step.call))
 
 
 def use_resize_layers(step: LoweredStep) -> LoweredStep:
