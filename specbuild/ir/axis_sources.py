@@ -117,7 +117,7 @@ def pads_to_one_size(block: KnownValues, node: Node, axis: str) -> bool:
         return False
 
 
-def reads_input_size(block: KnownValues, number: int) -> bool:
+def reads_input_size(block: KnownValues, number: float) -> bool:
     """Return whether code computes a number from the size of an input or of a step when it runs."""
     expression = expression_of(number)
     return expression is not None and not block.size_sources.keys().isdisjoint(expression.names)

@@ -86,7 +86,7 @@ def tidy_block(block: Block, steps: SkippedSteps) -> TidyBlock:
     return tidier.tidy()
 
 
-def list_members(path: str, names: Iterable[str]) -> list[str]:
+def list_group_members(path: str, names: Iterable[str]) -> list[str]:
     """Return the names of what a group holds directly, steps and further groups; `names` are all inside of it."""
     return list(dict.fromkeys(name[len(path) + 1 :].partition(".")[0] for name in names))
 
@@ -133,8 +133,8 @@ class StepTidier:
 
     def tidy_group(self, path: str) -> None:
         """Drop an empty group, give a step that is alone now the name of its group, and number the others anew."""
-        before = list_members(path, self.all_steps.get(path, []))
-        after = list_members(path, self.kept_steps.get(path, []))
+        before = list_group_members(path, self.all_steps.get(path, []))
+        after = list_group_members(path, self.kept_steps.get(path, []))
         alone = self.find_step(f"{path}.{after[0]}") if len(after) == 1 else None
         if alone is not None:
             self.new_names[alone] = path

@@ -14,14 +14,27 @@ from specbuild.codegen.tree import (
     Conditional,
     Expr,
     Index,
+    Infix,
     Literal,
     Name,
+    Prefix,
     ValuePlaceholder,
+    child_expressions,
     map_children,
     walk_expression,
 )
+from specbuild.ops.activation import Celu, Elu, HardShrink, LeakyRelu, Softplus, SoftShrink, Threshold
+from specbuild.ops.math import Clip, Power, Scale
 
 EXTREMES = {"min": "min_size", "max": "max_size"}
+EXACT = {
+    *EXTREMES.values(),
+    "choose_size",
+    "ops.shape",
+}  # functions that give one of the numbers that they get
+ROUNDING = {"int": "truncate_size", "round": "round_size"}
+# ops that compute with values and with numbers
+TAKES_NUMBERS = (Celu, Clip, Elu, HardShrink, LeakyRelu, Power, Scale, SoftShrink, Softplus, Threshold)
 
 
 def read_dynamic_sizes(class_spec: ClassSpec) -> ClassSpec:
@@ -30,30 +43,94 @@ def read_dynamic_sizes(class_spec: ClassSpec) -> ClassSpec:
     An attribute `shape` has None for an unknown size, so that shapes are read with `ops.shape`. Python can
     neither compare tensors nor convert them to numbers, so that helpers and operations do it.
     """
-    sizes = {ValuePlaceholder(class_spec.value_numbers[key]) for key in class_spec.sizes}
+    rewriter = SizeRewriter({ValuePlaceholder(class_spec.value_numbers[key]) for key in class_spec.sizes})
 
-    def is_size(expr: Expr) -> bool:
-        return any(part in sizes or is_shape(part) for part in walk_expression(expr))
+    def rewrite_step(step: LoweredStep) -> LoweredStep:
+        node, call = class_spec.block.find_node(step.key), rewriter.rewrite(step.call)
+        if node is None or node.type.dtype != "float":
+            return replace(step, call=call)
+        if isinstance(node.op, TAKES_NUMBERS):
+            return replace(step, call=rewriter.convert_numbers(call))
+        match call:
+            case Call(Name("ops.pad"), _, (*keywords, ("constant_values", value))):
+                number = ("constant_values", rewriter.convert_numbers(value))
+                return replace(step, call=replace(call, keywords=(*keywords, number)))
+        return replace(step, call=call)
 
-    def rewrite(expr: Expr) -> Expr:
-        match map_children(expr, rewrite):
+    return replace(class_spec, steps=list(map(rewrite_step, class_spec.steps)))
+
+
+class SizeRewriter:
+    """Rewrites code of a class; `sizes` are the values of the class that are sizes."""
+
+    def __init__(self, sizes: Set[Expr]):
+        self.sizes = sizes
+
+    def rewrite(self, expr: Expr) -> Expr:
+        """Return code that reads shapes and computes with sizes that may be tensors."""
+        match map_children(expr, self.rewrite):
             case Index(Attribute(value, "shape"), items):
                 return Index(shape_call(value), items)
-            case Conditional(test, then, otherwise) if is_size(test):
+            case Conditional(test, then, otherwise) if self.reads_size(test):
                 return Call(Name("choose_size"), (test, then, otherwise))
-            case Call(Name("min" | "max" as function), args) if any(map(is_size, args)):
+            case Call(Name("min" | "max" as function), args) if any(map(self.reads_size, args)):
                 return Call(Name(EXTREMES[function]), args)
-            case Call(Name("float"), (value,)) if is_size(value):
+            case Call(Name("int" | "round" as function), (value,)) if self.reads_size(value):
+                return Call(Name(ROUNDING[function]), (self.use_doubles(value),))
+            case Call(Name("float"), (value,)) if self.reads_size(value):
                 return Call(Name("float_size"), (value,))
             case Call(Name(function), args, keywords) if function.startswith("math.") and any(
-                map(is_size, args)
+                map(self.reads_size, args)
             ):
                 return Call(Name(f"ops.{function[5:]}"), args, keywords)
             case other:
                 return other
 
-    steps = [replace(step, call=rewrite(step.call)) for step in class_spec.steps]
-    return replace(class_spec, steps=steps)
+    def convert_numbers(self, expr: Expr) -> Expr:
+        """Return code, rewritten, with the numbers that come from sizes in the dtype that the layer computes with."""
+        if not self.reads_size(expr):
+            return expr
+        if not self.is_number(expr):
+            return map_children(expr, self.convert_numbers)
+        number = self.use_doubles(expr) if any(map(gives_fraction, walk_expression(expr))) else expr
+        return Call(Name("size_value"), (number, Name("self.compute_dtype")))
+
+    def use_doubles(self, expr: Expr) -> Expr:
+        """Return a computation with its sizes in double precision: TensorFlow does not multiply integers by floats."""
+        match expr:
+            case Call(Name("double_size")):
+                return expr
+            case Call(Name("truncate_size" | "round_size")):
+                return Call(Name("double_size"), (expr,))
+        if self.is_size(expr):
+            return Call(Name("double_size"), (expr,))
+        return map_children(expr, self.use_doubles)
+
+    def is_size(self, expr: Expr) -> bool:
+        """Return whether code is one size, after it was rewritten."""
+        return expr in self.sizes or (isinstance(expr, Index) and is_shape(expr.of))
+
+    def reads_size(self, expr: Expr) -> bool:
+        return any(part in self.sizes or is_shape(part) for part in walk_expression(expr))
+
+    def is_number(self, expr: Expr) -> bool:
+        """Return whether code is computed from sizes and literals alone."""
+        if self.is_size(expr) or isinstance(expr, Literal | Name):
+            return True
+        is_operation = isinstance(expr, Infix | Prefix | Conditional | Call)
+        return is_operation and all(map(self.is_number, child_expressions(expr)))
+
+
+def gives_fraction(expr: Expr) -> bool:
+    """Return whether an operation can give a number with a fraction."""
+    match expr:
+        case Infix("/" | "**"):
+            return True
+        case Literal(value):
+            return isinstance(value, float)
+        case Call(Name(function)):
+            return function not in EXACT
+    return False
 
 
 def is_shape(expr: Expr) -> bool:

@@ -20,3 +20,9 @@ class GELU(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "approximate": self.approximate}
+
+
+def gate_halves(x, axis):
+    """The first half of an axis times the sigmoid of the second: `ops.glu` needs a fixed size."""
+    values, gates = ops.split(x, 2, axis=axis)
+    return values * ops.sigmoid(gates)

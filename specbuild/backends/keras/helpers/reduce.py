@@ -7,7 +7,9 @@ def corrected_variance(x, axis, correction=1, keepdims=False):
     """Variance over `axis`, divided by the number of values less `correction`."""
     squares = ops.square(x - ops.mean(x, axis=axis, keepdims=True))
     count = ops.sum(ops.ones_like(x), axis=axis, keepdims=keepdims)
-    return ops.sum(squares, axis=axis, keepdims=keepdims) / (count - correction)
+    return ops.sum(squares, axis=axis, keepdims=keepdims) / (
+        count - ops.cast(correction, x.dtype)
+    )
 
 
 def safe_sqrt(x):

@@ -26,13 +26,13 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=Fa
     for corner in corners:
         index, weight = 0, 1.0
         for step, position, start, size in zip(corner, at, first, sizes):
-            place = start + step
+            place, last = start + step, ops.cast(size - 1, start.dtype)
             if mode != "nearest":
                 t = position - start
                 weight = weight * (t if step else 1 - t)
-            inside = ops.logical_and(place >= 0, place <= size - 1)
+            inside = ops.logical_and(place >= 0, place <= last)
             weight = weight * ops.cast(inside, x.dtype)
-            index = index * size + ops.cast(ops.clip(place, 0, size - 1), "int32")
+            index = index * size + ops.cast(ops.clip(place, 0, last), "int32")
         index = ops.reshape(index, (-1, count_points(grid), 1))
         weight = ops.reshape(weight, (-1, count_points(grid), 1))
         total = total + ops.take_along_axis(places, index, axis=1) * weight
@@ -49,11 +49,12 @@ def count_points(grid):
 
 def sampled_position(coordinate, size, padding_mode, align_corners):
     """The position along an axis of a coordinate from -1 to 1."""
+    size = ops.cast(size, coordinate.dtype)  # known only at run time, it is a tensor
     low, length = (0.0, size - 1) if align_corners else (-0.5, size)
     position = (coordinate + 1) / 2 * length + low
     if padding_mode == "reflection":
         distance = ops.abs(position - low)
-        span = length or 1
+        span = ops.maximum(length, 1)
         flips = ops.floor(distance / span)
         rest = distance - flips * span
         position = low + ops.where(ops.equal(ops.mod(flips, 2), 0), rest, span - rest)

@@ -11,6 +11,28 @@ def float_size(size):
     )
 
 
+def size_value(number, dtype):
+    """A number from sizes, to compute with: one that is known only at run time is a tensor."""
+    return number if isinstance(number, (int, float)) else ops.cast(number, dtype)
+
+
+def double_size(size):
+    """A size in double precision: sizes that are known only at run time are tensors."""
+    return float(size) if isinstance(size, int) else ops.cast(size, "float64")
+
+
+def truncate_size(number):
+    """A size without its fraction."""
+    return int(number) if isinstance(number, float) else ops.cast(number, "int32")
+
+
+def round_size(number):
+    """The nearest size; of two that are equally near, the even one."""
+    if isinstance(number, float):
+        return round(number)
+    return ops.cast(ops.round(number), "int32")
+
+
 def choose_size(condition, a, b):
     """`a` if the condition is true, else `b`: a condition on sizes may be a tensor."""
     return (
@@ -105,3 +127,13 @@ def require_multiple(x, axis, number):
             f"the size of axis {axis} must be a multiple of {number}, got shape {x.shape}"
         )
     return x
+
+
+def split_at(x, ends, axis):
+    """The parts of `x` along an axis up to each end, and the rest: TensorFlow's split needs a fixed size."""
+    parts = []
+    for start, end in zip((0, *ends), (*ends, None)):
+        places = [slice(None)] * len(x.shape)
+        places[axis] = slice(start, end)
+        parts.append(x[tuple(places)])
+    return parts

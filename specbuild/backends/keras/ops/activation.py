@@ -13,11 +13,14 @@ from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import Construction, literal_expression
 from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch, Storage
 from specbuild.codegen.operands import Operand
-from specbuild.codegen.tree import Infix
+from specbuild.codegen.tree import Expr, Infix, Literal
 from specbuild.expressions import concrete
+from specbuild.ir.axis_sources import reads_input_size
 from specbuild.ops import activation as ops
 from specbuild.ops.activation import (
     Activation,
+    Celu,
+    Elu,
     Gelu,
     Glu,
     LeakyRelu,
@@ -27,7 +30,7 @@ from specbuild.ops.activation import (
     Softmax,
     Softplus,
 )
-from specbuild.ops.types import TensorType
+from specbuild.ops.types import CHANNEL, TensorType
 
 ACTIVATION = Signature("layers.Activation(activation)")
 RELU = Signature("layers.ReLU(max_value=None, negative_slope=0.0, threshold=0.0)")
@@ -90,9 +93,26 @@ def emit_activation(op: Activation, x: Operand, out: TensorType) -> LoweringResu
     return inline_result(function(x.expr, **arguments), x.layout, layer)
 
 
+def emit_below_zero(x: Operand, code: Expr) -> LoweringResult:
+    """Return code that computes other values where x is negative; `ops.elu` and the like take only Python's numbers."""
+    condition = Infix("<", x.expr, Literal(0))
+    return inline_result(call_function("ops.where", condition, code, x.expr), x.layout)
+
+
+@emits(Elu, Celu)
+def emit_elu(op: Elu | Celu, x: Operand, out: TensorType) -> LoweringResult:
+    if not reads_input_size(x.lowering.block, op.alpha):
+        return emit_activation(op, x, out)
+    alpha, below = literal_expression(op.alpha), call_function("ops.minimum", x.expr, Literal(0))
+    exponent = Infix("/", below, alpha) if isinstance(op, Celu) else below  # finite where x is large
+    return emit_below_zero(x, Infix("*", alpha, call_function("ops.expm1", exponent)))
+
+
 @emits(LeakyRelu)
 def emit_leaky_relu(op: LeakyRelu, x: Operand, out: TensorType) -> LoweringResult:
     function, layer_class = LEAKY_RELU
+    if reads_input_size(x.lowering.block, op.slope):
+        return emit_below_zero(x, Infix("*", x.expr, literal_expression(op.slope)))
     # the layer does not accept a negative slope
     layer = layer_class.construct(negative_slope=op.slope) if concrete(op.slope) >= 0 else None
     return inline_result(function(x.expr, negative_slope=op.slope), x.layout, layer)
@@ -164,5 +184,7 @@ def emit_log_softmax(op: LogSoftmax, x: Operand, out: TensorType) -> LoweringRes
 def emit_glu(op: Glu, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, (op.over,))
     axis = axis_argument(x.layout, (op.over,))
+    if op.over != CHANNEL:  # its size may be known only at run time
+        return inline_result(call_function("gate_halves", x.expr, axis=axis), x.layout)
     # no layer: layers.Activation expects the output to have the size of the input
     return inline_result(GLU(x.expr, axis=axis), x.layout)

@@ -28,6 +28,7 @@ from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, ListOf, Name, SliceExpr
 from specbuild.expressions import symbolic_formula
+from specbuild.ir.axis_sources import reads_input_size
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
 from specbuild.ops.types import TensorType
 
@@ -59,13 +60,18 @@ def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
     if not op.keep:
         layout = reduced_layout(x, (op.over,), False)
         return LoweringResult(UNSTACK(x.expr, axis=axis), layout, parts=tuple(op.into))
-    sections = literal_expression(len(op.into))
-    if isinstance(op.into, Mapping):
-        ends: list[Any] = []
-        for size in list(op.part_sizes(x.type).values())[:-1]:
-            ends.append(symbolic_formula("end + size", end=ends[-1], size=size) if ends else size)
-        sections = ListOf(tuple(map(literal_expression, ends)))
-    code = SPLIT(require_sizes(op, x) or x.expr, sections, axis=axis)
+    value = require_sizes(op, x) or x.expr
+    if not isinstance(op.into, Mapping):
+        code = SPLIT(value, literal_expression(len(op.into)), axis=axis)
+        return LoweringResult(code, x.layout, parts=tuple(op.into))
+    ends: list[Any] = []
+    for size in list(op.part_sizes(x.type).values())[:-1]:
+        ends.append(symbolic_formula("end + size", end=ends[-1], size=size) if ends else size)
+    sections = ListOf(tuple(map(literal_expression, ends)))
+    if any(reads_input_size(x.lowering.block, end) for end in ends):
+        code = call_function("split_at", value, sections, literal_expression(axis))
+    else:
+        code = SPLIT(value, sections, axis=axis)
     return LoweringResult(code, x.layout, parts=tuple(op.into))
 
 

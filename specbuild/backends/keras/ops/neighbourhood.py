@@ -16,7 +16,6 @@ from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Index, Literal
-from specbuild.expressions import concrete
 from specbuild.ops.neighbourhood import Fold, Pad, Unfold
 from specbuild.ops.types import TensorType
 from specbuild.ops.window import PaddingPair, values_per_axis
@@ -46,8 +45,7 @@ def emit_pad(op: Pad, x: Operand, out: TensorType) -> LoweringResult:
     sides = op.axis_padding(x.type)
     x = unfold_axes(x, sides)
     if op.mode == "constant":
-        value = concrete(op.value)
-        keywords = {"constant_values": value} if value else {}
+        keywords = {} if is_fixed(op.value, 0) else {"constant_values": op.value}
         return inline_result(pad_axes(x, sides, **keywords), x.layout)
     if op.mode == "reflect" and can_reflect(x, sides):
         return inline_result(pad_axes(x, sides, mode="reflect"), x.layout)

@@ -38,6 +38,9 @@ def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]
     return call_function("ops.expand_dims", x.expr, axis=0), x.layout
 
 
+HALVINGS = {1 / 2**n: 2**n for n in range(1, 11)}  # factors whose inverse is exact, and an integer
+
+
 def size_expression(like: Operand, axes: tuple[str, ...]) -> Expr:
     """Return the sizes of these axes, read from the shape of a value."""
     like = unfold_axes(like, axes)
@@ -53,9 +56,16 @@ def scale_sizes(x: Operand, axes: tuple[str, ...], scales: tuple[float, ...]) ->
     sizes = []
     for axis, scale in zip(axes, scales, strict=True):
         size = Index(Attribute(x.expr, "shape"), (Literal(x.dim(axis)),))
-        product = Infix("*", literal_expression(scale), size)
-        sizes.append(product if isinstance(scale, int) else Call(Name("int"), (product,)))
+        sizes.append(multiply_size(size, scale))
     return TupleOf(tuple(sizes))
+
+
+def multiply_size(size: Expr, scale: float) -> Expr:
+    """Return a size times a factor, rounded down; `size // 2` for a half is the same number."""
+    if not isinstance(scale, int) and scale in HALVINGS:
+        return Infix("//", size, literal_expression(HALVINGS[scale]))
+    product = Infix("*", literal_expression(scale), size)
+    return product if isinstance(scale, int) else Call(Name("int"), (product,))
 
 
 @emits(Resize)

@@ -42,8 +42,7 @@ def emit_pad(op: Pad, x: Operand, out: TensorType) -> LoweringResult:
     sides = op.axis_padding(x.type)
     if op.mode == "constant":
         x = unfold_axes(x, sides)
-        value = concrete(op.value)
-        keywords = {"value": value} if value else {}
+        keywords = {} if is_fixed(op.value, 0) else {"value": op.value}
         return inline_result(pad_axes(x.expr, padded_dimensions(x, sides), sides, **keywords), x.layout)
     x = arrange_for_padding(x, tuple(sides))
     order = x.order if len(x.order) == len(sides) else x.order[1:]
