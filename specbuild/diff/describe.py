@@ -16,6 +16,7 @@ from specbuild.diff.flatten import (
 )
 from specbuild.diff.fold import DiffEntry, PathPiece, RepeatIndices, fold_entries
 from specbuild.diff.renames import count_contained_steps, widest_renames
+from specbuild.diff.whole_moves import moved_prefix
 from specbuild.ops.base import list_attributes
 
 FATES: Mapping[Fate, str] = {
@@ -166,6 +167,12 @@ def join_sources(sources: Iterable[str]) -> list[str | PathPiece]:
 
 def renamed_entries(diff: Comparison, positions: Mapping[str, float]) -> Iterator[DiffEntry]:
     first = first_positions(positions)
+    old, new = moved_prefix(diff.matching.path_after)
+    if old or new:
+        before, after = (f"{prefix}.*" if prefix else "*" for prefix in (old, new))
+        text = f"-> {after}  (all {len(diff.matching.path_after)} steps that both have)"
+        yield DiffEntry("renamed", before, (text,), position=-0.9)
+        return
     for old_path, new_path in widest_renames(diff.matching.path_after, diff.renamed).items():
         yield DiffEntry(
             "renamed", old_path, ("-> ", PathPiece(new_path, absolute=True)), position=first[old_path] - 0.4

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from specbuild.diff.flatten import FlatModel, FlatStep, enclosing_paths
+from specbuild.diff.whole_moves import find_prefix
 
 MAX_ROUNDS = 8
 
@@ -201,6 +202,23 @@ class StepMatching:
                     break
         return any_paired
 
+    def pair_moved_model(self) -> None:
+        """Pair the steps of a model that was put under a step of the new one, or taken out of one of the old one."""
+        before, after = self.before.steps, self.after.steps
+
+        def can_move(old: str, new: str) -> bool:
+            return before[old].equivalence_key == after[new].equivalence_key
+
+        if prefix := find_prefix(before, after, can_move):
+            pairs = ((path, f"{prefix}.{path}") for path in before)
+        elif prefix := find_prefix(after, before, lambda new, old: can_move(old, new)):
+            pairs = ((f"{prefix}.{path}", path) for path in after)
+        else:
+            return
+        for old, new in pairs:
+            if old in before and new in after and before[old].op.name == after[new].op.name:
+                self.add_pair(old, new)
+
     def pair_replaced_ops(self) -> None:
         """Pair steps with different ops but the same inputs and readers."""
         self.pair_by_key(
@@ -253,6 +271,7 @@ def match_models(before: FlatModel, after: FlatModel) -> StepMatching:
         lambda old, new: bool(new.weights),
         lambda old, new: True,
     )
+    matching.pair_moved_model()
     for fits in evidence:
         matching.pair_same_paths(fits, same_op=True)
         matching.propagate_pairs()

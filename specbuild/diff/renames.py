@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from specbuild.diff.compare import Comparison
 from specbuild.diff.flatten import enclosing_paths
 from specbuild.diff.match_steps import count_renames, likely_renames
+from specbuild.diff.whole_moves import moved_prefix
 
 FIELD_NAMES = "ijklmn"
 
@@ -73,6 +74,9 @@ def former_weight_rules(diff: Comparison) -> dict[str, str]:
         path: new for path, new in diff.matching.path_after.items() if diff.before.steps[path].weights
     }
     weight_steps = {path for path in moved_steps if diff.before.steps[path].op.name == "weight"}
+    old_prefix, new_prefix = moved_prefix(weighted_steps)
+    if old_prefix or new_prefix:
+        return {join_rest(old_prefix): join_rest(new_prefix)}
     renames = widest_renames(weighted_steps, (path for path in weighted_steps if path in moved_steps))
     return {
         old if old in weight_steps else f"{old}.{{rest}}": new if old in weight_steps else f"{new}.{{rest}}"
@@ -80,6 +84,11 @@ def former_weight_rules(diff: Comparison) -> dict[str, str]:
             merge_numbered_renames(renames, [*weighted_steps, *count_contained_steps(weighted_steps)]).items()
         )
     }
+
+
+def join_rest(prefix: str) -> str:
+    """Return the pattern of all names under a prefix."""
+    return f"{prefix}.{{rest}}" if prefix else "{rest}"
 
 
 def merge_numbered_renames(renames: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:

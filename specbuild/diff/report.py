@@ -117,6 +117,11 @@ def format_growth(share: float) -> str:
     return f"{100 * share:.0f}%" if share < 10 else f"{share:.0f} times"
 
 
+def quote_rule(pattern: str) -> str:
+    """Return a pattern of a rule as YAML, which reads a brace at the beginning as a mapping."""
+    return f'"{pattern}"' if pattern.startswith("{") else pattern
+
+
 def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
     """Yield a table of weights by fate, the changes of single weights, and rules for those that moved."""
     yield from weight_table(diff)
@@ -135,7 +140,7 @@ def weight_lines(diff: Comparison) -> Iterator[ReportLine]:
         yield ReportLine("", "to load the moved weights from an old checkpoint, add this to the new spec:")
         yield ReportLine("", "weights:")
         yield ReportLine("", f"  {FORMER_FORMAT}:")
-        yield from (ReportLine("", f"    {old}: {new}") for old, new in rules.items())
+        yield from (ReportLine("", f"    {quote_rule(old)}: {quote_rule(new)}") for old, new in rules.items())
 
 
 def weight_table(diff: Comparison) -> Iterator[ReportLine]:

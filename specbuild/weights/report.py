@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diff.whole_moves import find_prefix
 from specbuild.weights.adapt_options import MODES
 from specbuild.weights.matching import AdaptedWeight, MatchedWeights, MatchExceptions, UnfitWeight
 
@@ -91,6 +92,9 @@ class WeightReport:
 
     def mismatch_hints(self) -> Iterator[str]:
         """Yield the options that would allow what does not match."""
+        if rule := self.find_prefix_rule():
+            yield rule
+            return
         if not self.matched_count:
             sample = f", such as {self.left_over[0][0]!r}," if self.left_over else ""
             yield (
@@ -105,6 +109,22 @@ class WeightReport:
         if self.left_over:
             name, _ = self.left_over[0]
             yield f"{format_options('allow-unused', (name,))} to ignore such entries"
+
+    def find_prefix_rule(self) -> str:
+        """Return the hint for names that all got, or lost, one prefix; "" if they did not."""
+        names = [name for name, _ in self.left_over]
+        if sum(name.endswith(".weight") for name in names) < 2:  # rules name tensors of a state_dict
+            return ""
+        wanted = {u.path.rpartition(".")[0] for u in self.missing}
+        found = {name.rpartition(".")[0] for name in names}
+        for short, long in ((found, wanted), (wanted, found)):
+            if prefix := find_prefix(short, long, lambda *_: True):
+                is_longer = long is wanted
+                old, new = ("{rest}", f"{prefix}.{{rest}}") if is_longer else (f"{prefix}.{{rest}}", "{rest}")
+                rule = f'`weights: {{former: {{"{old}": "{new}"}}}}`'
+                whose = "the model" if is_longer else "the file"
+                return f"the names in {whose} have the prefix `{prefix}.`, the others do not: add {rule} to the spec"
+        return ""
 
 
 def shorten_rows(kind: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

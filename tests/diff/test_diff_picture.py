@@ -90,7 +90,6 @@ def test_every_step_that_came_or_went_is_marked_once(name: str, back: bool) -> N
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("tests/specs/frozen.yaml", "tests/specs/residual.yaml"),
         ("specs/multi_attention_xception.yaml", "tests/specs/imports.yaml"),
     ],
 )
