@@ -37,12 +37,15 @@ def randomise(model: nn.Module, images: torch.Tensor, seed: int = 0) -> None:
                 ) -> None:
                     others = [0, *range(2, inputs[0].ndim)]
                     moments = inputs[0].mean(others).numpy(), inputs[0].var(others).numpy()
-                    new = statistics(*moments, module.weight.detach().numpy(), module.eps, random)
+                    factors = (
+                        np.ones_like(moments[0]) if module.weight is None else module.weight.detach().numpy()
+                    )
+                    new = statistics(*moments, factors, module.eps, random)
                     for tensor, value in zip(
                         (module.running_mean, module.running_var, module.weight), new, strict=True
                     ):
-                        assert tensor is not None
-                        tensor.copy_(torch.from_numpy(value))
+                        if tensor is not None:  # a norm may have no factors
+                            tensor.copy_(torch.from_numpy(value))
 
                 handles.append(module.register_forward_pre_hook(measure))
         model.eval()(images)

@@ -36,27 +36,33 @@ def images(height: int, width: int) -> Array:
     return np.random.default_rng(height).normal(size=(1, height, width, 3))
 
 
-def xception(height: int, width: int) -> keras.Model:
+def make_oracle(name: str, height: int, width: int) -> keras.Model:
     """Keras' own, which with its classifier takes images of one size only."""
-    return keras.applications.Xception(
-        weights=None, classifier_activation=None, input_shape=(height, width, 3)
-    )
+    make = getattr(keras.applications, name)
+    return make(weights=None, classifier_activation=None, input_shape=(height, width, 3))
 
 
-def test_xception() -> None:
+# Keras' name -> file and variant
+CASES = {"Xception": ("xception", None), "MobileNet": ("mobilenet", "mobilenet_1_0")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_outputs(name: str) -> None:
     assert keras.backend.backend() == "tensorflow"
-    oracle = xception(99, 131)
+    file, variant = CASES[name]
+    oracle = make_oracle(name, 99, 131)
     randomise_keras(oracle, images(99, 131))
-    spec = load(BACKBONES / "xception.yaml")
+    spec = load(BACKBONES / f"{file}.yaml", variant=variant)
     assert spec.parameters == sum(int(np.prod(v.shape)) for v in oracle.trainable_weights)
     carried = convert_published_weights(
         spec.graph, "keras_applications", {v.path: np.asarray(v) for v in oracle.weights}
     )
-    ours = import_source(spec.source("keras"), "xception").Xception(image_shape=(None, None, 3))
+    module = import_source(spec.source("keras"), file)
+    ours = getattr(module, name)(image_shape=(None, None, 3))
     assert {v.path for v in ours.weights} == set(carried)
     for variable in ours.weights:
         variable.assign(carried[variable.path])
     for height, width in SIZES:
-        theirs, x = xception(height, width), images(height, width)
+        theirs, x = make_oracle(name, height, width), images(height, width)
         theirs.set_weights(oracle.get_weights())
         assert difference(theirs(x, training=False), ours(x, training=False)) < TOLERANCE, (height, width)

@@ -1,0 +1,50 @@
+"""S3D of the library against torchvision's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from specbuild import load
+from specbuild.compiler.pipeline import build_graph
+from specbuild.parity.compare import ParityCase
+from tests.lazy_modules import lazy_module
+from tests.oracles.carried import BACKBONES, TOLERANCE, carry_and_compare
+from tests.oracles.library.shelf import check_parity
+from tests.parity_runner import ParityOf
+
+models = lazy_module("torchvision.models")
+
+S3D = BACKBONES / "s3d.yaml"
+
+
+@torch.no_grad()
+def test_same_outputs() -> None:
+    """At an odd length and width, every published weight used, every own one given, as many as published."""
+    spec = load(S3D)
+    [published, *_] = models.get_model_weights("s3d")
+    assert spec.parameters == published.meta["num_params"]
+    video = torch.randn(1, 3, 15, 224, 227, generator=torch.Generator().manual_seed(0))
+    assert carry_and_compare(spec, models.video.s3d(weights=None), "torchvision", video) < TOLERANCE
+
+
+INCEPTION = """\
+specbuild: 1
+model: Net
+imports: {VideoInception: library:backbones/s3d.yaml#VideoInception}
+inputs: {video: {C: 3, D: 5, H: 9, W: 7}}
+steps:
+  - VideoInception: {widths: [2, 3, 4, 2, 3, 2]}
+"""
+
+
+def parity_case(text: str) -> ParityCase:
+    """In float32: TensorFlow has no pooling over three axes in float64."""
+    return ParityCase(
+        "inception", build_graph(text), batch=2, modes=("forward", "gradients", "train"), dtype="float32"
+    )
+
+
+@pytest.mark.parametrize("text", [INCEPTION], ids=["inception"])
+def test_parity(text: str, parity_of: ParityOf) -> None:
+    check_parity(parity_of(parity_case))
