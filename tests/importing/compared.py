@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from specbuild.importing.importer import ImportedModel, import_trace
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.importing.pytorch.reader import READER
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, list_tensors, record_model
+from specbuild.importing.pytorch.recorder_worker import record_model
+from specbuild.importing.pytorch.tensor_facts_worker import list_tensors
 from specbuild.weights.published_names import convert_published_weights
 
 

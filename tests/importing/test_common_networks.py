@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.runtimes.worker_jobs import RefusedJob
 from tests.importing.compared import import_live, largest_difference
 

@@ -10,8 +10,8 @@ import torch
 
 from specbuild import load
 from specbuild.importing.importer import import_trace
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.importing.pytorch.reader import READER
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
 from specbuild.importing.trace import trace_from_json
 from tests.importing.compared import import_live
 from tests.importing.golden_texts import check_golden

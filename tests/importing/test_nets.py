@@ -11,7 +11,7 @@ import torch
 from specbuild import load
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.first_difference import pair_steps
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.ir.graph import Skip, walk_ops
 from specbuild.runtimes.worker_jobs import RefusedJob
 from tests.importing import nets

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from specbuild.importing.importer import ImportedModel
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from tests.importing.compared import import_live, largest_difference
 
 SOURCES: dict[str, dict[str, tuple[int, ...]]] = {

@@ -17,14 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
 from specbuild.importing.pytorch.reader import READER
-from specbuild.importing.pytorch.recorder_worker import (
-    ConstructorWatch,
-    copy_values,
-    list_tensors,
-    record_model,
-)
+from specbuild.importing.pytorch.recorder_worker import copy_values, record_model
+from specbuild.importing.pytorch.tensor_facts_worker import list_tensors
 from specbuild.importing.trace import Trace
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, load_tensors, open_worker

@@ -22,7 +22,7 @@ def record_copy(
 ) -> tuple[OriginalModel, Trace, dict[int, Any]]:
     """Record a copy of a module, or what a function makes; return it with its trace and constants. Raises SpecError."""
     from specbuild.importing.pytorch.capture_worker import OriginalModel
-    from specbuild.importing.pytorch.recorder_worker import ConstructorWatch
+    from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 
     original = OriginalModel()
     shapes = {name: (list(x.sizes), x.dtype) for name, x in inputs.items()}

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import utils
 from torch.nn.utils import parametrizations
 
-from specbuild.importing.pytorch.recorder_worker import ConstructorWatch, record_model
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
+from specbuild.importing.pytorch.recorder_worker import record_model
 from specbuild.importing.trace import trace_from_json
 from tests.importing.compared import import_live, largest_difference
 
