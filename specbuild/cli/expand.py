@@ -18,9 +18,11 @@ from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.output_files import create_folder, read_output, replace_file, write_error
 from specbuild.compiler.pipeline import open_spec
 from specbuild.diagnostics.errors import SpecErrors
+from specbuild.diagnostics.suggestions import list_some
 from specbuild.summary.budget import parse_amount
 from specbuild.sweep.expansion import ExpandedPoint, expand_points
 from specbuild.sweep.grid import MAX_POINTS, ValueGrid, choose_points, parse_grid
+from specbuild.sweep.stale_files import find_stale_files, remove_stale_files
 
 MANIFEST = re.compile(r'(\{"specbuild": "\d+", .*\}\n)*')
 
@@ -83,6 +85,10 @@ SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Points that the spec refuses are no error.")
 ]
 
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove files of earlier runs that no manifest in the folder lists.")
+]
+
 
 # Many parameters: typer reads the options of a command from its signature.
 def expand_command(
@@ -96,6 +102,7 @@ def expand_command(
     max_params: MaxParams = None,
     shard: Shard = "1/1",
     skip_invalid: SkipInvalid = False,
+    prune: Prune = False,
     root: options.Root = None,
 ) -> None:
     """Compile a spec with all combinations of parameter values and variants, and list the models in a manifest.
@@ -120,11 +127,27 @@ def expand_command(
     manifest = target / ("manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl")
     write_manifest(manifest, found)
     print_text(f"{manifest}: {describe_points(found)}\n")
+    report_stale_files(target, prune)
     errors = [error for point in found if point.errors is not None for error in point.errors.errors]
     if errors and not skip_invalid:
         print_error(SpecErrors({str(error): error for error in errors}.values()))
         log_line("hint: --skip-invalid leaves such points out")
         raise typer.Exit(ExitCode.INVALID)
+
+
+def report_stale_files(folder: Path, prune: bool) -> None:
+    """Say which files in the folder no manifest lists, or remove them."""
+    stale = find_stale_files(folder)
+    if not stale:
+        return
+    names, plural = list_some(path.name for path in stale), "s" * (len(stale) != 1)
+    if prune:
+        remove_stale_files(stale)
+        log_line(f"removed {len(stale)} file{plural} of earlier runs: {names}")
+    else:
+        log_line(
+            f"note: {len(stale)} file{plural} of earlier runs in no manifest: {names}; --prune removes them"
+        )
 
 
 def choose_grid_points(grid: ValueGrid, sample: int | None, seed: int, shard: tuple[int, int]) -> list[int]:

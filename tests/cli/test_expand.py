@@ -110,3 +110,26 @@ def test_a_file_of_another_kind_stays(expand: Expand) -> None:
     Path("sweep/manifest.jsonl").write_text("mine\n")
     assert main(["expand", "net.yaml", "-o", "sweep", "--set", "width=4"]) == 2
     assert Path("sweep/manifest.jsonl").read_text() == "mine\n"
+
+
+def test_files_of_earlier_runs_are_told_and_removed(expand: Expand) -> None:
+    """Only emitted files that nobody edited, and that no manifest in the folder lists."""
+    _, old, _ = expand("--set", "width=8,16", "-b", "torch")
+    expand("--set", "width=4", "--shard", "1/1", "-b", "torch", "--sample", "1")
+    assert len(list(Path("sweep").glob("*.py"))) == 3
+    edited, plain = (Path("sweep") / point["files"]["torch"] for point in old)
+    edited.write_text(edited.read_text() + "x = 1\n")
+    (Path("sweep") / "mine.py").write_text("mine = 1\n")
+    said = expand("--set", "width=4", "-b", "torch")[2]
+    assert f"note: 1 file of earlier runs in no manifest: {plain.name}; --prune removes them" in said
+    said = expand("--set", "width=4", "-b", "torch", "--prune")[2]
+    assert f"removed 1 file of earlier runs: {plain.name}" in said
+    assert not plain.exists() and edited.exists() and (Path("sweep") / "mine.py").exists()
+    assert "earlier runs" not in expand("--set", "width=4", "-b", "torch")[2]
+
+
+def test_files_of_other_shards_stay(expand: Expand) -> None:
+    for shard in ("1/2", "2/2"):
+        said = expand("--set", "width=4,8", "--shard", shard, "-b", "torch", "--prune")[2]
+        assert "earlier runs" not in said
+    assert len(list(Path("sweep").glob("*.py"))) == 2

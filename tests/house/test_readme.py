@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from specbuild import load
 from specbuild.cli import COMMANDS
 
@@ -49,6 +51,22 @@ def test_it_is_short() -> None:
 def test_its_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+PAGES = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "ARCHITECTURE.md",
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("examples/*.md"),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files_of_the_repository(page: Path) -> None:
+    """A reader of the repository has no pages that only the built site has."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert ":" in target or (page.parent / target).exists(), target
 
 
 def test_its_commands_exist() -> None:
