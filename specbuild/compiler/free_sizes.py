@@ -84,11 +84,13 @@ def resize_model(
 def list_trials(
     graph: Block, source: AxisOfInput, axes: Sequence[AxisOfInput]
 ) -> Iterator[Mapping[AxisOfInput, int]]:
-    """Yield other sizes: first of one axis alone, then of all."""
+    """Yield other sizes: first of one axis alone, then of all. Axes that must be equal stay so."""
+    equal = [pair for pair in find_equal_sizes(graph).items() if set(pair) <= set(axes)]
     for together in ([source], axes) if len(axes) > 1 else ([source],):
         for change in CHANGES:
             sizes = {key: change(size_at(graph, key)) for key in (source, *together)}
-            if all(size >= 1 for size in sizes.values()):
+            changes = [{key in sizes for key in pair} for pair in equal]
+            if all(size >= 1 for size in sizes.values()) and {True, False} not in changes:
                 yield sizes
 
 

@@ -98,8 +98,8 @@ class SameSize(layers.Layer):
         starts[self.axis], shape[self.axis] = expected - size, expected
         return ops.slice(x, starts, shape)
 
-    def compute_output_shape(self, x_shape, other_shape):
-        return x_shape
+    def compute_output_spec(self, x, other):
+        return keras.KerasTensor(x.shape, dtype=x.dtype)  # a mask stays a mask
 
     def get_config(self):
         config = {"axis": self.axis, "other_axis": self.other_axis, "label": self.label}
