@@ -132,6 +132,7 @@ blocks:
       - add: [xs.*]
       - conv: {channels: 4, kernel: 3, padding: same}
       - {do: [{Up: }, {conv: {channels: 3, kernel: 1}}, relu], as: refine}
+      - {do: [{conv: {channels: 3, kernel: 1}}, relu], repeat: 2, as: rows}
   Read:
     inputs: {x: [T, C], mask: {axes: [S], dtype: bool, optional: true}}
     steps:
@@ -148,7 +149,10 @@ blocks:
 
 
 def test_keras_loads_every_kind_of_block(tmp_path: Path) -> None:
-    """Layers without weights, lists, optional inputs and cells are built before they are called, in their own precision."""
+    """Layers without weights, lists, optional inputs and cells are built before they are called, in their own precision.
+
+    A row of rows too: Keras gives each `Sequential` the global precision.
+    """
     jobs = tmp_path / "jobs.json"
     jobs.write_text(json.dumps([job("odd", build_graph(ODD), tmp_path)]))
     tools = ("loads_quietly", "keeps_its_precision", "clones", "gives_features")

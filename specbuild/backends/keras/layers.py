@@ -70,16 +70,25 @@ def emit_layer(member: Member, name: Expr, **more: Expr) -> Expr:
         row = member.members
         if member.names is not None:
             members = zip(member.names, row_members(row), strict=True)
-            layers: tuple[Expr, ...] = tuple(emit_layer(m, Literal(own), **more) for own, m in members)
+            layers: tuple[Expr, ...] = tuple(emit_part_of_row(m, Literal(own), **more) for own, m in members)
         elif is_layer_list(member):
             return emit_list(
                 emit_row(row, lambda m, i: emit_layer(m, indexed_name(name, i), **more), uses_index=True)
             )
         else:
-            layers = emit_row(row, lambda m, i: emit_layer(m, index_text(i), **more), uses_index=True)
+            layers = emit_row(row, lambda m, i: emit_part_of_row(m, index_text(i), **more), uses_index=True)
         return Call(Name("keras.Sequential"), (emit_list(layers),), (("name", name),))
     assert not isinstance(member, ComputedTable)
     return member
+
+
+def emit_part_of_row(member: Member, name: Expr, **more: Expr) -> Expr:
+    """Return the code that creates a layer of a row. A row inside gets the dtype: the outer one casts to it."""
+    match emit_layer(member, name, **more):
+        case Call(Name("keras.Sequential"), layers, keywords) if more:
+            return Call(Name("stack_layers"), layers, (*more.items(), *keywords))
+        case code:
+            return code
 
 
 def emit_weight_layer(step: LoweredStep) -> Expr:

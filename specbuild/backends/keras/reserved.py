@@ -33,6 +33,6 @@ RESERVED_NAMES = ReservedNames(
         count_points dilated_max_pool double_size fft float_size fold gate_halves grid_sample ifft irfft kaiming_normal length_mask masked_attention match_size
         max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle pytorch_batch_norm repeat_for_batch require_multiple
         require_size resize
-        resize_axis rfft round_size run_recurrent safe_sqrt sampled_position scan size_value sort split_at top_k transform truncate_size unfold window_points""".split()
+        resize_axis rfft round_size run_recurrent safe_sqrt sampled_position scan size_value sort split_at stack_layers top_k transform truncate_size unfold window_points""".split()
     ),
 )

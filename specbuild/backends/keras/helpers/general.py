@@ -265,3 +265,10 @@ def repeat_for_batch(x, like):
     every = ops.reshape(ops.ones_like(first, dtype="bool"), (-1, *[1] * len(x.shape)))
     x = ops.cast(x, x.dtype)  # a variable becomes a tensor
     return ops.where(every, x, x)
+
+
+def stack_layers(members, dtype, name):
+    """`keras.Sequential` with a dtype of its own: Keras gives it the global one."""
+    row = keras.Sequential(members, name=name)
+    row.dtype_policy = dtype
+    return row
