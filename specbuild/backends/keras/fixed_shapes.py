@@ -61,7 +61,7 @@ def find_sources(block: Block, ref: Ref, axis: str) -> set[AxisOfInput]:
     traced = trace_axis(block, ref, axis)
     if traced is not None:
         return {traced}
-    while (node := block.find_node(ref.partition("@")[0])) is not None:
+    while ref not in block.inputs and (node := block.find_node(ref.partition("@")[0])) is not None:
         if isinstance(node.op, Flatten) and axis == node.op.into and node.inputs[0] is not None:
             return trace_to_inputs(block, [(node.inputs[0], part) for part in node.op.axes])
         if isinstance(node.op, Block) and node.scan is None:

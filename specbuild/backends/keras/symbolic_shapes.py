@@ -38,12 +38,13 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     steps = use_scale_layers(class_spec, constants)
     steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
     tables = {n for n in numbers if class_spec.keys_by_number[n] not in class_spec.sizes}
-    sizes = {class_spec.value_numbers[key] for key in class_spec.sizes}
-    folded = {class_spec.value_numbers[step.key] for step in steps if step.layout.batch_axes}
+    numbers_of = class_spec.value_numbers
+    sizes = {numbers_of[key] for key in class_spec.sizes}
+    folded = {numbers_of[s.key] for s in steps if s.layout.batch_axes and s.key in numbers_of}
     steps = [use_reshape_layers(use_resize_layers(step), sizes, folded) for step in steps]
     steps = [call_functions_on_tables(step, tables) for step in steps]
     numbers_left = read_numbers(steps)
-    unread = {k for k in class_spec.sizes if class_spec.value_numbers[k] not in numbers_left}
+    unread = {k for k in class_spec.sizes if numbers_of[k] not in numbers_left}
     steps = [replace(step, inputs=tuple(k for k in step.inputs if k not in unread)) for step in steps]
     left = {key: size for key, size in class_spec.sizes.items() if key not in unread}
     return replace(class_spec, steps=steps, sizes=left)
