@@ -175,6 +175,9 @@ AXIS_WORDS = {
 
 
 def suggest_axis_name(axis: str, known: Iterable[str]) -> str:
-    """Return the hint that an axis has a longer name, such as `channels` for C; empty if it has none."""
+    """Return the hint that an axis has a longer name, such as `channels` for C, or a shorter one; empty if it has none."""
+    known = list(known)
+    if (letter := next((a for a in known if axis.lower() in AXIS_WORDS.get(a, ())), None)) is not None:
+        return f"write `{letter}`, the axis of {axis}"
     word = next((name for name in known if name.lower() in AXIS_WORDS.get(axis, ())), None)
     return f"call the axis {axis}, not {word!r}: ops know axes by their names C, D, H and W" if word else ""

@@ -206,7 +206,9 @@ def values_per_axis(value: Any, axes: tuple[str, ...], name: str) -> tuple[Any, 
     if isinstance(value, tuple):
         if len(value) != len(axes):
             raise ShapeError(
-                "SB404", f"{name} has {len(value)} numbers for the {len(axes)} axes {join_names(axes)}"
+                "SB404",
+                f"{name} has {len(value)} numbers for the {len(axes)} axes {join_names(axes)}",
+                f"write one number for all axes, such as `{name}: {concrete(value[0])}`, or one for each",
             )
         return value
     return (value,) * len(axes)

@@ -271,3 +271,17 @@ def test_attributes_beside_use() -> None:
     text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 3, H: 32, W: 32}}}}\nsteps: [{step}]\n"
     imports, written = find_errors(text)[0].hint.split("`")[1:4:2]
     load(text.replace("inputs:", f"{imports}\ninputs:").replace(step, f"{{{written}}}"))
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        ("{softmax: {over: features}}", "write `C`, the axis of features"),
+        ("{mean: {over: height}}", "write `H`, the axis of height"),
+        ("{conv: {channels: 8, stride: [2, 2, 2]}}", "write one number for all axes, such as `stride: 2`"),
+        ("{conv: 3x3}", "write `conv: {channels: ..., kernel: 3}`"),
+    ],
+)
+def test_words_for_axes_and_windows(step: str, hint: str) -> None:
+    text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 3, H: 8, W: 8}}}}\nsteps: [{step}]\n"
+    assert find_errors(text)[0].hint.startswith(hint)

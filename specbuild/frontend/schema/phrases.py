@@ -65,6 +65,8 @@ def suggest_value(value: Any, schema: Schema) -> str:
     if title and attributes and not title.startswith(("a ", "an ")) and title != "parameters":
         text = "[...]" if isinstance(value, list) else describe_yaml_value(value).strip("'")
         keys = [f"{attributes[0]}: {text}"]
+        if "kernel" in attributes and (square := re.fullmatch(r"(\d+)x\1(?:x\1)?", text)):
+            keys = [*(f"{key}: ..." for key in required if key != "kernel"), f"kernel: {square[1]}"]
         if isinstance(value, list) and "of" in attributes:
             keys = [f"of: {text}", *(f"{key}: ..." for key in required)]
         return f"write `{title}: {{{', '.join(keys)}}}`"
