@@ -22,6 +22,7 @@ from specbuild.expressions import (
 )
 from specbuild.frontend.document import PARAM_TYPES, BlockDef, ParamDef, RawArgument, StepDef
 from specbuild.frontend.foreign_names import suggest_attribute
+from specbuild.frontend.foreign_steps import suggest_variant
 from specbuild.frontend.habits import suggest_attribute_habit
 from specbuild.frontend.names import check_expression_name, check_name
 from specbuild.frontend.source import SourceAddress
@@ -116,7 +117,10 @@ def unknown_parameter_error(definition: BlockDef, name: str, value: Any, at: Sou
     if name in definition.inputs:
         hint = f"{name!r} is an input: write `from: {{{name}: ...}}`, aligned with {definition.name!r}"
     else:
-        hint = suggest_attribute(name, value, definition.params) or suggest_attribute_habit(name, value)
+        hint = suggest_variant(definition.name, value)
+        hint = (
+            hint or suggest_attribute(name, value, definition.params) or suggest_attribute_habit(name, value)
+        )
         hint = hint or suggest_name(name, definition.params, "its parameters are")
     return at.error("SB101", f"{definition.name} has no parameter {name!r}", hint, key=True)
 

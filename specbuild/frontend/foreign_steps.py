@@ -52,6 +52,13 @@ def suggest_step(name: str, body: Any, blocks: Collection[str]) -> str:
     return ForeignStep(normal, replacement, body).format_hint()
 
 
+def suggest_variant(model: str, depth: Any) -> str:
+    """Return the hint for a model of the library with a number that names a variant: the 18 of `ResNet: {layers: 18}`."""
+    names = {f"{model}{depth}".lower(), f"{model}_{depth}".lower()} if isinstance(depth, int | str) else set()
+    found = names & library_variants(model)
+    return f"write `variant: {found.pop()}`" if found else ""
+
+
 def find_list(body: Any) -> Any:
     """Return the operands of a call such as `cat: {tensors: [a, b]}`, which is a list here; else the body itself."""
     if isinstance(body, Mapping) and len(body) == 1:

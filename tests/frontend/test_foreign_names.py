@@ -279,9 +279,11 @@ def test_attributes_beside_use() -> None:
         ("{softmax: {over: features}}", "write `C`, the axis of features"),
         ("{mean: {over: height}}", "write `H`, the axis of height"),
         ("{conv: {channels: 8, stride: [2, 2, 2]}}", "write one number for all axes, such as `stride: 2`"),
+        ("{ResNet: {depth: 18}}", "write `variant: resnet18`"),
+        ("{ConvNeXt: {size: tiny}}", "write `variant: convnext_tiny`"),
         ("{conv: 3x3}", "write `conv: {channels: ..., kernel: 3}`"),
     ],
 )
-def test_words_for_axes_and_windows(step: str, hint: str) -> None:
+def test_words_for_axes_windows_and_variants(step: str, hint: str) -> None:
     text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 3, H: 8, W: 8}}}}\nsteps: [{step}]\n"
     assert find_errors(text)[0].hint.startswith(hint)
