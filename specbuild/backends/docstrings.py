@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from specbuild.backends.described_options import describe_class
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction, LayerRow, member_names
 from specbuild.codegen.layout import Layout
@@ -55,7 +56,9 @@ def class_docstring(class_spec: ClassSpec, is_model: bool, more: Mapping[str, st
     arguments = describe_arguments(class_spec) | dict(more or {})
     listed = "\n".join(f"    {name}: {' '.join(text.split())}" for name, text in arguments.items())
     section = f"Args:\n{listed}" if arguments else ""
-    return "\n\n".join(part for part in (reflow_paragraphs(block.doc), shapes, section) if part)
+    return "\n\n".join(
+        part for part in (reflow_paragraphs(describe_class(class_spec)), shapes, section) if part
+    )
 
 
 def find_shared_axes(layouts: list[Layout]) -> list[str]:
