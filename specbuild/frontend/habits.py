@@ -29,6 +29,10 @@ ATTRIBUTE_ADVICE = {
     "name": "write `as: {value}` as a key of the step, beside the op",
     **dict.fromkeys("x input inputs".split(), "write `from: {value}` as a key of the step, beside the op"),
     **dict.fromkeys("pretrained checkpoint ckpt".split(), LOAD_ADVICE),
+    **dict.fromkeys(
+        "numlayers nlayers nlayer".split(),
+        "write `repeat: {value}` as a key of the step, beside the op",
+    ),
     **dict.fromkeys("embeddim dmodel kdim vdim keydim".split(), "remove it: the compiler infers it"),
     **dict.fromkeys(
         "trainable requiresgrad".split(), "freeze the step from outside: `edits: [freeze: NAME]`"
@@ -41,7 +45,7 @@ STEP_ADVICE = {
     **dict.fromkeys(
         "type module classname layer layertype".split(), "write the op as the key: `- {value}: {{...}}`"
     ),
-    **dict.fromkeys("number num times count n".split(), "write `repeat: {value}`"),
+    **dict.fromkeys("number num times count n for loop".split(), "write `repeat: {value}`"),
     **dict.fromkeys("if cond condition".split(), "write `when: {value}`"),
     "comment": "write `doc: {value}`",
     **dict.fromkeys("row rows".split(), "write `draw: {{row: {value}}}`"),

@@ -281,6 +281,11 @@ def test_attributes_beside_use() -> None:
         ("{conv: {channels: 8, stride: [2, 2, 2]}}", "write one number for all axes, such as `stride: 2`"),
         ("{ResNet: {depth: 18}}", "write `variant: resnet18`"),
         ("{ConvNeXt: {size: tiny}}", "write `variant: convnext_tiny`"),
+        ("{lstm: {units: 8, num_layers: 2}}", "write `repeat: 2` as a key of the step, beside the op"),
+        ("{for: 3, relu: }", "write `repeat: 3`"),
+        ("{sum: [x, x]}", "write `add: [x, x]`"),
+        ("{max: [x, x]}", "write `maximum: [x, x]`"),
+        ("{mean: [H, W]}", "write `mean: {over: [H, W]}`"),
         ("{conv: 3x3}", "write `conv: {channels: ..., kernel: 3}`"),
     ],
 )

@@ -58,11 +58,20 @@ def describe_yaml_value(value: Any) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or str(value)
 
 
+# Ops along axes of one value, and those of several values.
+OF_VALUES = {"sum": "add", "mean": "average", "max": "maximum", "min": "minimum", "prod": "multiply"}
+
+
 def suggest_value(value: Any, schema: Schema) -> str:
     """Suggest what to write instead of a value of the wrong type; empty if there is nothing to suggest."""
     title, required = schema.get("title", ""), schema.get("required", [])
     attributes = [*required, *schema.get("properties", ())]
     if title and attributes and not title.startswith(("a ", "an ")) and title != "parameters":
+        if isinstance(value, list) and title in OF_VALUES and all(isinstance(x, str) for x in value):
+            listed = ", ".join(value)
+            if any(x[:1].islower() and x != "heads" for x in value):
+                return f"write `{OF_VALUES[title]}: [{listed}]`; `{title}` goes along axes of one value"
+            return f"write `{title}: {{over: [{listed}]}}`"
         text = "[...]" if isinstance(value, list) else describe_yaml_value(value).strip("'")
         keys = [f"{attributes[0]}: {text}"]
         if "kernel" in attributes and (square := re.fullmatch(r"(\d+)x\1(?:x\1)?", text)):
