@@ -134,6 +134,20 @@ def high_resolution(b: Any, *maps: Tensor) -> list[Tensor]:
     return [level.conv(x) for level, x in zip(b.fpn_convs, means, strict=True)]
 
 
+def positionwise(b: Any, x: Tensor) -> Tensor:
+    """As segmentation_models_pytorch's `PABBlock`, but with the places of the mean in their order."""
+    center, top = (f(x).flatten(2) for f in (b.center_conv, b.top_conv))
+    shares = (center.transpose(1, 2) @ top).flatten(1).softmax(1).unflatten(1, (30, 30))
+    bottom = F.conv2d(x, b.bottom_conv.weight, b.bottom_conv.bias, padding=1).flatten(2).transpose(1, 2)
+    found = (shares @ bottom).transpose(1, 2).unflatten(2, x.shape[2:])
+    return F.conv2d(x + found, b.out_conv.weight, b.out_conv.bias, padding=1)
+
+
+def non_local_gate(b: Any, x: Tensor, memory: Tensor) -> Tensor:
+    q, k, v = b.q_linear(x), b.k_linear(memory), b.v_linear(memory)
+    return q + (q @ k.transpose(1, 2)).softmax(-1) @ v  # type: ignore[no-any-return]
+
+
 MAP = "{x: {C: 8, H: 6, W: 5}}"
 PYRAMID = (
     "{c2: {C: 3, H: 16, W: 32}, c3: {C: 4, H: 8, W: 16}, c4: {C: 2, H: 4, W: 8}, c5: {C: 3, H: 2, W: 4}}"
@@ -151,6 +165,13 @@ CASES: dict[str, tuple[str, str, str, Callable[..., Any]]] = {
     "AreaAttention: {areas: 3}": (MAP, "x", "", area_attention),
     "PermutedPerceptron: {segments: 2}": (MAP, "x", "", permuted),
     "ShiftedPerceptron: {}": (MAP, "x", "", shifted),
+    "PositionwiseAttention: {hidden: 3}": (MAP, "x", "", positionwise),
+    "NonLocalGate: {features: 4}": (
+        "{x: {T: 3, C: 5}, memory: {S: 4, C: 6}}",
+        "{x: x, memory: memory}",
+        "",
+        non_local_gate,
+    ),
     "HighResolutionPyramid: {channels: 4}": (PYRAMID, FOUR, FIVE, high_resolution),
 }
 OF_LIBRARIES = {
@@ -171,6 +192,7 @@ PARAMETERS = {
     "LargeKernelAttention": 9_024,
     "MultiScaleLinearAttention: {channels: 64}": 26_944,
     "FeaturePyramidAttention: {channels: 64}": 11_847,
+    "PositionwiseAttention": 82_176,
 }
 
 
