@@ -145,6 +145,8 @@ def find_reference(scope: BlockScope, text: Any, at: SourceAddress) -> Ref:
     if "." in text and left_out is not None and isinstance(left_out.op, Skip):
         message = f"{head!r} is left out here, because its `when` is false: it has no part {rest!r}"
         hint = "read it only under the same condition"
+    elif rest and left_out is not None and getattr(left_out.op, "returns", "all") != "all":
+        hint = f"write `returns: all` in {head}, which gives it values of its own, such as {head}.sequence and {head}.h"
     raise at.error("SB202", message, hint)
 
 

@@ -282,6 +282,7 @@ def test_attributes_beside_use() -> None:
         ("{ResNet: {depth: 18}}", "write `variant: resnet18`"),
         ("{ConvNeXt: {size: tiny}}", "write `variant: convnext_tiny`"),
         ("{lstm: {units: 8, num_layers: 2}}", "write `repeat: 2` as a key of the step, beside the op"),
+        ("{lstm: {units: 8}, as: l}, {linear: {features: 2}, from: l.h}", "write `returns: all` in l"),
         ("{for: 3, relu: }", "write `repeat: 3`"),
         ("{sum: [x, x]}", "write `add: [x, x]`"),
         ("{max: [x, x]}", "write `maximum: [x, x]`"),
@@ -290,5 +291,6 @@ def test_attributes_beside_use() -> None:
     ],
 )
 def test_words_for_axes_windows_and_variants(step: str, hint: str) -> None:
-    text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{C: 3, H: 8, W: 8}}}}\nsteps: [{step}]\n"
+    axes = "T: 5, C: 3" if "lstm" in step else "C: 3, H: 8, W: 8"
+    text = f"specbuild: 1\nmodel: Net\ninputs: {{x: {{{axes}}}}}\nsteps: [{step}]\n"
     assert find_errors(text)[0].hint.startswith(hint)

@@ -239,7 +239,10 @@ TOLD = {
     ),
     "3": ("a step must be the name of an op or block, or a mapping, not 3", None),
     "": ("a step has no value", "add a value, or remove it"),
-    "add: [a, 3]": ("an item of 'add' must be text, not 3", "quote text that looks like another type"),
+    "add: [a, 3]": (
+        "an item of 'add' must be text, not 3",
+        "with a number, write `{scale: {plus: 3}, from: a}`",
+    ),
     "softmax: {over: [C, C]}": ("'C' appears twice", "remove one of them"),
     "relu: {}\n    as: a b": ("'a b' is not a name", None),
     "relu: {}\n    expect: {axes: {C: 3}, H: 3}": (
