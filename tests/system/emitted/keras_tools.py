@@ -105,6 +105,20 @@ def exports_to_litert(subject: Subject) -> None:
         assert_same(ys, found, 1e-3)
 
 
+def exports_to_onnx(subject: Subject) -> None:
+    """Under KERAS_BACKEND=torch, where Keras needs no further converter; the numbers of ONNX Runtime."""
+    import onnxruntime
+
+    x, ys = subject.run(3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        subject.model.export(path, format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(path)
+    given = x if isinstance(x, list) else [x]
+    found = session.run(None, {i.name: a for i, a in zip(session.get_inputs(), given, strict=True)})
+    assert_same(ys, found, 1e-3)
+
+
 def quantizes(subject: Subject) -> None:
     model = made(subject.job)
     model.set_weights(subject.model.get_weights())
@@ -140,12 +154,20 @@ TOOLS: tuple[Tool, ...] = (
     quantizes,
     exports_to_saved_model,
     exports_to_litert,
+    exports_to_onnx,
 )
+
+
+def list_usual_tools() -> list[Tool]:
+    """Return the tools of the runtime: those that need TensorFlow, or PyTorch, are left out under another."""
+    runtime = keras.backend.backend()
+    of_one = {exports_to_saved_model: "tensorflow", exports_to_litert: "tensorflow", exports_to_onnx: "torch"}
+    return [tool for tool in TOOLS if of_one.get(tool, runtime) == runtime]
 
 
 def main(jobs: Path, chosen: list[str]) -> None:
     failures = {}
-    tools = [tool for tool in TOOLS if not chosen or tool.__name__ in chosen]
+    tools = [tool for tool in TOOLS if tool.__name__ in chosen] if chosen else list_usual_tools()
     gc.freeze()
     for job in json.loads(jobs.read_text()):
         keras.backend.clear_session()
