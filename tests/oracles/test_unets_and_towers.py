@@ -344,6 +344,6 @@ def parity_case(name: str) -> ParityCase:
     return ParityCase(name, model, batch=2, modes=("forward", "gradients"), dtype="float64")
 
 
-@pytest.mark.parametrize("name", ["clip", "mae"])
+@pytest.mark.parametrize("name", ["clip", "mae", "supervised", "residual"])
 def test_parity(name: str, parity_of: ParityOf) -> None:
     check_parity(parity_of(parity_case))
