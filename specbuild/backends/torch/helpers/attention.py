@@ -23,8 +23,7 @@ def fold_attention(
         attn_mask,
         **options,
     )
-    if (
-        attn_mask is not None
-    ):  # else ONNX export mistakes the strides, if the mask learns
+    if attn_mask is not None:
+        # the ONNX exporter takes wrong strides without this copy, if the mask learns
         x = x.clone(memory_format=torch.contiguous_format)
     return x.unflatten(1, heads)
