@@ -9,7 +9,10 @@ def fold_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attn_mask: torch.Tensor | None = None,
-    **options: float,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> torch.Tensor:
     """Attention with all axes between batch and time as heads, as fused kernels and exporters need it."""
     lead, heads = query.shape[:-3], query.shape[1:-2]
@@ -21,7 +24,10 @@ def fold_attention(
         key.expand(lead + key.shape[-3:]).flatten(1, -3),
         value.expand(lead + value.shape[-3:]).flatten(1, -3),
         attn_mask,
-        **options,
+        dropout_p,
+        is_causal,
+        scale=scale,
+        enable_gqa=enable_gqa,
     )
     if attn_mask is not None:
         # the ONNX exporter takes wrong strides without this copy, if the mask learns
