@@ -61,6 +61,7 @@ class Packaging:
     """
 
     module: str  # the framework's module: "torch"
+    requirements: tuple[str, ...] = ()  # what an emitted file needs from PyPI; by default, the module's name
     more_imports: tuple[str, ...] = ()  # further import lines of the test file
     model_type: str  # the type of a model in the test file: "nn.Module"
     seed_function: str  # sets the random seed: "torch.manual_seed"

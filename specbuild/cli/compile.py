@@ -62,6 +62,14 @@ Keep = Annotated[
         show_default=False,
     ),
 ]
+Project = Annotated[
+    bool,
+    typer.Option(
+        "--project",
+        help="With --layout package: put the package into src/ of a project that pip can install, with a "
+        "pyproject.toml.",
+    ),
+]
 Groups = Annotated[
     bool,
     typer.Option(
@@ -96,6 +104,7 @@ def compile_command(
     diagram: DiagramFormat = None,
     parity: ParityFile = None,
     keep: Keep = None,
+    project: Project = False,
     groups: Groups = False,
     deploy: Deploy = False,
     as_json: options.Json = False,
@@ -127,13 +136,19 @@ def compile_command(
             diagram=diagram or "svg",
             parity=parity,
             keep=keep or (),
+            is_project=project,
             check=check,
             diff=diff,
             force=force,
             as_json=as_json,
         )
         raise typer.Exit(compile_package(package))
-    for option, value in (("--diagram", diagram), ("--parity", parity), ("--keep", keep or None)):
+    for option, value in (
+        ("--diagram", diagram),
+        ("--parity", parity),
+        ("--keep", keep or None),
+        ("--project", project or None),
+    ):
         if value is not None:
             raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
     request = SourceRequest(specs, backends, target, load_spec, loader, groups, check, diff, force, as_json)

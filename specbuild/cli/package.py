@@ -43,6 +43,7 @@ class PackageRequest:
     diagram: Diagram = "svg"
     parity: Path | None = None
     keep: Sequence[str] = ()
+    is_project: bool = False
     check: bool = False
     diff: bool = False
     force: bool = False
@@ -83,28 +84,36 @@ def update_package(request: PackageRequest) -> tuple[Model, list[FileChange]]:
     Return the model, and the status of each file as it was before.
     """
     from specbuild.packaging import (
-        PACKAGE_FILE_NAMES,
         PackageOptions,
         apply_changes,
         build_package,
+        list_file_names,
         package_name,
         plan_changes,
     )
 
-    for file in request.keep:
-        if file not in PACKAGE_FILE_NAMES:
-            hint = suggest_closest(file, sorted(PACKAGE_FILE_NAMES))
-            message = f"no package has a file {make_printable(file)!r}{hint}"
-            raise typer.BadParameter(message, param_hint="--keep")
     model = request.load(request.spec)
     folder = Path(request.target or to_snake_case(model.name))
-    name = package_name(folder, request.backends)
+    name = package_name(folder, request.backends, request.is_project)
+    file_names = list_file_names(name, request.is_project)
+    for file in request.keep:
+        if file not in file_names:
+            hint = suggest_closest(file, sorted(file_names))
+            message = f"no package has a file {make_printable(file)!r}{hint}"
+            raise typer.BadParameter(message, param_hint="--keep")
     log_notes(model)
-    package_options = PackageOptions(request.backends, request.loaders, request.diagram, request.parity)
+    package_options = PackageOptions(
+        request.backends,
+        request.loaders,
+        request.diagram,
+        request.parity,
+        request.is_project,
+        folder.resolve().name if request.is_project else "",
+    )
     files = build_package(model, name, package_options)
     for backend in request.backends:
         log_left_out_arguments(model, backend)
-    changes = plan_changes(folder, files, model.digest, request.keep)
+    changes = plan_changes(folder, files, model.digest, request.keep, file_names)
     if not request.is_dry_run:
         apply_changes(folder, changes, force=request.force)
     return model, changes

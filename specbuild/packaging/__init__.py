@@ -6,6 +6,7 @@ from specbuild.packaging.contents import (
     PackageFile,
     PackageOptions,
     build_package,
+    list_file_names,
 )
 from specbuild.packaging.folder import FileChange, apply_changes, package_name, plan_changes
 
@@ -17,6 +18,7 @@ __all__ = [
     "PackageOptions",
     "apply_changes",
     "build_package",
+    "list_file_names",
     "package_name",
     "plan_changes",
 ]

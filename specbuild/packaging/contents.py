@@ -22,6 +22,7 @@ from specbuild.packaging.markdown import code_block
 from specbuild.packaging.model_facts import ModelFacts
 from specbuild.packaging.model_tests import build_test_module
 from specbuild.packaging.parity_results import load_results
+from specbuild.packaging.project import PROJECT_NAME, package_place, render_pyproject
 from specbuild.packaging.readme import ModelReadme
 from specbuild.packaging.spec_options import describe_spec
 
@@ -38,11 +39,19 @@ PACKAGE_FILE_NAMES = frozenset(
 )
 
 
+def list_file_names(package: str, is_project: bool) -> frozenset[str]:
+    """Return every file name that packages use, relative to the folder that is written."""
+    if not is_project:
+        return PACKAGE_FILE_NAMES
+    inside = {f"{package_place(package)}{name}" for name in PACKAGE_FILE_NAMES if name != README_NAME}
+    return frozenset({README_NAME, PROJECT_NAME, *inside})
+
+
 @dataclass(frozen=True)
 class PackageFile:
     """One file of a package. Its text is made on demand: a diagram needs Graphviz, and takes time."""
 
-    name: str
+    name: str  # the path in the folder that is written
     description: str  # for the list of files in the README
     make_text: Callable[[], str]
     backend: str | None = None  # None: for all backends
@@ -53,7 +62,7 @@ class PackageFile:
 
     @property
     def is_diagram(self) -> bool:
-        return self.name == DIAGRAM_NAME
+        return self.name.rpartition("/")[2] == DIAGRAM_NAME
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class PackageOptions:
     loaders: bool = False
     diagram: Diagram = "svg"
     parity: Path | None = None  # a report of `specbuild parity --json`
+    is_project: bool = False  # whether the package lies in src/ of a project that can be installed
+    folder: str = ""  # the name of the folder, if it is not that of the package
 
 
 def build_package(model: Model, name: str, options: PackageOptions) -> list[PackageFile]:
@@ -78,6 +89,7 @@ def build_package(model: Model, name: str, options: PackageOptions) -> list[Pack
     has_several = len(options.backends) > 1
     facts = [ModelFacts(model, backend, f"{backend}_" if has_several else "") for backend in options.backends]
     header = file_header(model.digest, model.spec.license)
+    place = package_place(name) if options.is_project else ""
     results = () if options.parity is None else load_results(options.parity, model, options.backends)
 
     def render_init() -> str:
@@ -91,45 +103,58 @@ def build_package(model: Model, name: str, options: PackageOptions) -> list[Pack
 
     files = [
         PackageFile(
-            INIT_NAME,
+            f"{place}{INIT_NAME}",
             "exports the model" if len(facts) == 1 else "imports the model files on first use",
             render_init,
         ),
-        *(file for f in facts for file in framework_files(f, header, options.loaders)),
+        *(file for f in facts for file in framework_files(f, header, options.loaders, place)),
     ]
     if options.diagram == "svg":
-        files.append(PackageFile(DIAGRAM_NAME, "a diagram of the model", render_svg))
-    files.append(PackageFile(TYPED_NAME, "marks the package as typed (PEP 561)", render_typed_marker))
+        files.append(PackageFile(f"{place}{DIAGRAM_NAME}", "a diagram of the model", render_svg))
+    files.append(
+        PackageFile(f"{place}{TYPED_NAME}", "marks the package as typed (PEP 561)", render_typed_marker)
+    )
+    if options.is_project:
+
+        def render_project() -> str:
+            return stamp_source(render_pyproject(facts, name, options.loaders, header))
+
+        files.append(
+            PackageFile(PROJECT_NAME, "makes the project installable; edit it as you like", render_project)
+        )
 
     def render_readme() -> str:
         readme = ModelReadme(
             facts,
             package=name,
             has_loaders=options.loaders,
-            diagram=diagram_section(model, options),
+            diagram=diagram_section(model, options, place),
             parity=results,
             files=[(README_NAME, "this file"), *((f.name, f.description) for f in files)],
             command=package_command(model, name, options),
+            is_project=options.is_project,
         )
         return add_header_comment(readme.render(), header)
 
     return [*files, PackageFile(README_NAME, "", render_readme)]
 
 
-def framework_files(facts: ModelFacts, header: tuple[str, ...], loaders: bool) -> Iterator[PackageFile]:
-    """Yield the model file, the weight loader and the test file of one framework."""
+def framework_files(
+    facts: ModelFacts, header: tuple[str, ...], loaders: bool, place: str
+) -> Iterator[PackageFile]:
+    """Yield the model file, the weight loader and the test file of one framework; `place` is their folder."""
     title, backend = facts.title, facts.backend
     source = facts.model.source(backend)
-    yield PackageFile(f"{facts.module}.py", f"the model in {title}", lambda: source, backend)
+    yield PackageFile(f"{place}{facts.module}.py", f"the model in {title}", lambda: source, backend)
     if loaders:
         verbs = "reads and writes" if facts.packaging.saves_loader_weights else "reads"
         yield PackageFile(
-            f"{facts.prefix}weights.py",
+            f"{place}{facts.prefix}weights.py",
             f"{verbs} weights (needs `safetensors`)",
             lambda: weights_text(facts, header),
             backend,
         )
-    test = f"test_{facts.module}.py"
+    test = f"{place}test_{facts.module}.py"
     yield PackageFile(
         test,
         f"tests the model in {title}: `pytest {test}`",
@@ -172,19 +197,20 @@ def render_diagram(model: Model) -> str:
         raise SpecError(error.code, error.message, hint=hint) from None
 
 
-def diagram_section(model: Model, options: PackageOptions) -> str:
+def diagram_section(model: Model, options: PackageOptions, place: str) -> str:
     """Return the part of the README that shows the diagram."""
     if options.diagram == "mermaid":
         return code_block(model.picture("mermaid").decode(), "mermaid")
     if options.diagram == "svg":
-        return f"![{model.name}: the model as blocks, and each block in detail]({DIAGRAM_NAME})"
+        return f"![{model.name}: the model as blocks, and each block in detail]({place}{DIAGRAM_NAME})"
     return ""
 
 
 def package_command(model: Model, name: str, options: PackageOptions) -> str:
     """Return the command that writes the package."""
     backend = options.backends[0] if len(options.backends) == 1 else "all"
-    text = f"specbuild compile {describe_spec(model)} --layout package --backend {backend} -o {name}"
+    text = f"specbuild compile {describe_spec(model)} --layout package --backend {backend} -o {options.folder or name}"
+    text += " --project" if options.is_project else ""
     text += " --with-weights-loader" if options.loaders else ""
     text += f" --diagram {options.diagram}" if options.diagram != "svg" else ""
     return text + (" --parity parity.json" if options.parity is not None else "")

@@ -23,6 +23,7 @@ from specbuild.compiler.output_files import (
 )
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
+from specbuild.packaging.project import PROJECT_NAME
 
 # Modules that the files of a package import, besides its frameworks: a folder of such a name would hide them.
 RESERVED_NAMES = frozenset({"numpy", "pytest", "safetensors", "specbuild"})
@@ -50,10 +51,14 @@ def framework_modules(backends: Iterable[str]) -> set[str]:
     return engines.union(*(b.modules for b in loaded))
 
 
-def package_name(target: Path, backends: Sequence[str] = BACKEND_NAMES) -> str:
-    """Return the name under which a folder is imported; raises SB702 if it cannot be imported."""
+def package_name(target: Path, backends: Sequence[str] = BACKEND_NAMES, is_project: bool = False) -> str:
+    """Return the name under which a package is imported; raises SB702 if it cannot be imported.
+
+    It is that of the folder. The folder of a project may have hyphens: `my-model` holds the package `my_model`.
+    """
     frameworks = framework_modules(dict.fromkeys((*BACKEND_NAMES, *backends)))
     name = Path(os.path.abspath(target)).name
+    name = name.replace("-", "_") if is_project else name
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
         raise write_error(
             target, f"{name!r} cannot be imported", "name the folder as a Python package, such as `my_model`"
@@ -72,18 +77,26 @@ def package_name(target: Path, backends: Sequence[str] = BACKEND_NAMES) -> str:
 
 
 def plan_changes(
-    folder: Path, files: Sequence[PackageFile], digest: str, user_files: Collection[str] = frozenset()
+    folder: Path,
+    files: Sequence[PackageFile],
+    digest: str,
+    user_files: Collection[str] = frozenset(),
+    file_names: Collection[str] = PACKAGE_FILE_NAMES,
 ) -> list[FileChange]:
     """Return the status of every file of the package, then of generated files that it no longer has.
 
-    `user_files` belong to the user and are left alone.
+    `user_files` belong to the user and are left alone, and so does an edited `pyproject.toml`. `file_names` are all
+    that packages use.
     """
     changes = []
     for file in files:
         path = folder / file.name
         status = "yours" if file.name in user_files else compare_file(path, file, digest)
+        if file.name == PROJECT_NAME and status in ("edited", "foreign"):
+            status = "yours"
         changes.append(FileChange(path, status, file))
-    return [*changes, *obsolete_files(folder, {*user_files, *(file.name for file in files)})]
+    present = {*user_files, *(file.name for file in files)}
+    return [*changes, *obsolete_files(folder, set(file_names) - present)]
 
 
 def compare_file(path: Path, file: PackageFile, digest: str) -> Status:
@@ -94,8 +107,8 @@ def compare_file(path: Path, file: PackageFile, digest: str) -> Status:
 
 
 def obsolete_files(folder: Path, names: Collection[str]) -> Iterator[FileChange]:
-    """Yield generated files that an earlier package had, and that are not in `names`."""
-    for name in sorted(PACKAGE_FILE_NAMES.difference(names)):
+    """Yield those of these files that an earlier package had."""
+    for name in sorted(names):
         path = folder / name
         state = file_state(path)
         if state in ("outdated", "edited"):
@@ -119,8 +132,19 @@ def apply_changes(folder: Path, changes: Sequence[FileChange], *, force: bool = 
     changes = [c for c in changes if c.status not in ("same", "yours", "kept")]
     # make all texts, which can fail, before anything is written
     texts = {change.path: change.file.text for change in changes if change.file is not None}
-    create_folder(folder)
+    for inner in sorted({folder, *(parent for path in texts for parent in list_folders(folder, path))}):
+        if inner != folder and os.path.islink(inner):
+            raise write_error(inner, "it is a symbolic link", "give a project without links")
+        create_folder(inner)
     write_output_files(texts, force=force)
     for change in changes:
         if change.file is None:
             remove_file(change.path)
+
+
+def list_folders(folder: Path, path: Path) -> Iterator[Path]:
+    """Yield the folders of a file that lie in `folder`."""
+    for parent in path.parents:
+        if parent == folder:
+            return
+        yield parent

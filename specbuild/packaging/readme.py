@@ -29,6 +29,7 @@ class ModelReadme:
     parity: Sequence[ParityRecord]
     files: Sequence[tuple[str, str]]  # name and description
     command: str  # that writes the package
+    is_project: bool = False  # whether it can be installed
 
     def render(self) -> str:
         first = self.facts[0]
@@ -112,6 +113,12 @@ class ModelReadme:
             for f in self.facts
             for part in (f"### {f.title}" if has_several else "", usage.usage_example(f, self.package))
         ]
+        if self.is_project:
+            extras = "" if len(self.facts) == 1 else f"[{self.facts[0].backend}]"
+            parts.insert(
+                0, join_paragraphs("Install the project first:", code_block(f"pip install '.{extras}'", "sh"))
+            )
+            return join_paragraphs(*parts)
         note = (
             "If the folder is inside another package, put the name of that package first: "
             f"`from yours.{self.package} import ...`."

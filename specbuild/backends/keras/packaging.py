@@ -50,6 +50,7 @@ ZEROS_OF_FLOATS = """\
 
 class KerasPackaging(Packaging):
     module = "keras"
+    requirements = ("keras>=3.6", "tensorflow>=2.18")
     model_type = "keras.Model"
     seed_function = "keras.utils.set_random_seed"
     weights_suffix = ".weights.h5"

@@ -40,6 +40,7 @@ torch.stack(
 
 class TorchPackaging(Packaging):
     module = "torch"
+    requirements = ("torch>=2.5",)
     more_imports = ("from torch import nn",)
     model_type = "nn.Module"
     seed_function = "torch.manual_seed"
