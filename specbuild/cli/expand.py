@@ -17,7 +17,7 @@ from specbuild.cli.show import check_limit
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.output_files import create_folder, read_output, replace_file, write_error
 from specbuild.compiler.pipeline import open_spec
-from specbuild.diagnostics.errors import SpecErrors
+from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.diagnostics.suggestions import list_some
 from specbuild.summary.budget import parse_amount
 from specbuild.sweep.expansion import ExpandedPoint, expand_points
@@ -136,8 +136,14 @@ def expand_command(
 
 
 def report_stale_files(folder: Path, prune: bool) -> None:
-    """Say which files in the folder no manifest lists, or remove them."""
-    stale = find_stale_files(folder)
+    """Say which files in the folder no manifest lists, or remove them. Raises SB702 if that cannot be told."""
+    try:
+        stale = find_stale_files(folder)
+    except SpecError as error:
+        if prune:
+            raise
+        log_line(f"note: {error.message}")
+        return
     if not stale:
         return
     names, plural = list_some(path.name for path in stale), "s" * (len(stale) != 1)

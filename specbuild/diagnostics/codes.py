@@ -333,7 +333,8 @@ CODES: dict[str, Explanation] = {
     "SB702": Explanation(
         "an output file cannot be written",
         "The folder does not exist or is not writable, the path is not a regular file, two results "
-        "have the same path, or a new file would replace an existing one.",
+        "have the same path, or a new file would replace an existing one. `expand --prune` removes nothing beside "
+        "a manifest that it cannot read, which may list any of the files.",
     ),
     "SB703": Explanation(
         "a parity report that cannot be read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,54 @@ def test_files_of_earlier_runs_are_told_and_removed(expand: Expand) -> None:
     assert f"removed 1 file of earlier runs: {plain.name}" in said
     assert not plain.exists() and edited.exists() and (Path("sweep") / "mine.py").exists()
     assert "earlier runs" not in expand("--set", "width=4", "-b", "torch")[2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"mine\n",
+        b"[1]\n",
+        b'{"files": [1]}\n',
+        b'{"files": 1}\n',
+        b"\n",
+        b"\xff\n",
+        b"[" * 99_999,
+        "pipe",
+        "folder",
+    ],
+)
+def test_nothing_is_removed_beside_a_manifest_that_cannot_be_read(
+    expand: Expand, content: bytes | str
+) -> None:
+    """It may list any of the files. Without --prune, it is told and no error."""
+    _, [old], _ = expand("--set", "width=8", "-b", "torch")
+    other = Path("sweep/manifest-of-a-friend.jsonl")
+    if isinstance(content, bytes):
+        other.write_bytes(content)
+    elif content == "pipe":
+        os.mkfifo(other)
+    else:
+        other.mkdir()
+    text = f"no file counts as one of an earlier run, since `{other}` is no manifest"
+    code, points, said = expand("--set", "width=4", "-b", "torch")
+    assert (code, len(points)) == (0, 1) and f"note: {text}\n" in said
+    code, _, said = expand("--set", "width=4", "-b", "torch", "--prune")
+    assert code == 2 and f"error[SB702]: {text}\n" in said and "move it to another folder" in said
+    assert (Path("sweep") / old["files"]["torch"]).exists()
+
+
+def test_only_regular_files_are_removed(expand: Expand) -> None:
+    """Links, pipes and folders with the names of emitted files are not of specbuild."""
+    _, [old], _ = expand("--set", "width=8", "-b", "torch")
+    emitted = Path("sweep") / old["files"]["torch"]
+    emitted.rename("kept.py")
+    for number, target in enumerate(("../kept.py", "nowhere", "sweep")):
+        os.symlink(target, f"sweep/net_000000000{number}_torch.py")
+    os.mkfifo("sweep/net_0000000003_torch.py")
+    Path("sweep/net_0000000004_torch.py").mkdir()
+    before = sorted(Path("sweep").iterdir())
+    assert "earlier run" not in expand("--set", "width=8", "-b", "torch", "--prune")[2]
+    assert set(before) < set(Path("sweep").iterdir()) and Path("kept.py").exists()
 
 
 def test_files_of_other_shards_stay(expand: Expand) -> None:
