@@ -68,7 +68,8 @@ def limits() -> str:
         ),
         (
             "given numbers",
-            f"{MAX_NUMBERS:,} in a spec; a file of {mebibytes(tensor_file.MAX_BYTES)}, {power(MAX_GIVEN)} in a table",
+            f"{MAX_NUMBERS:,} in a spec; a file of {mebibytes(tensor_file.MAX_BYTES)}, {power(MAX_GIVEN)} in a table; "
+            f"{work_budget.MAX_WRITTEN_NUMBERS:,} in the code of a model",
         ),
         ("edits", f"{MAX_EDITS} in a file"),
         ("a repeat", f"{members.MAX_REPEAT:,} times"),

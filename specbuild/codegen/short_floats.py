@@ -22,6 +22,8 @@ from specbuild.codegen.tree import (
 LONGEST_DECIMAL = 8  # characters of a float that stays
 LONGEST_FACTOR = 4
 LARGEST_DIVISOR = 64
+SMALLEST, LARGEST = 1e-4, 1e4  # the sizes that short forms can have
+ROUNDING = 1e-6  # of a product of the size that a short fraction can have
 LARGEST_ROOT = 10**7
 
 
@@ -42,7 +44,7 @@ def shorten_floats(code: Any) -> Any:
 @lru_cache(maxsize=1024)
 def short_form(value: float) -> Expr | None:
     """Return shorter code of just this float; None if the float itself is short, or there is none."""
-    if len(repr(abs(value))) <= LONGEST_DECIMAL + 2 or not math.isfinite(value):
+    if len(repr(abs(value))) <= LONGEST_DECIMAL + 2 or not SMALLEST <= abs(value) <= LARGEST:
         return None
     if value < 0:
         form = short_form(-value)
@@ -53,6 +55,11 @@ def short_form(value: float) -> Expr | None:
 def short_fraction(value: float) -> Expr | None:
     """Return `0.2 / 11` or `0.2 * 3 / 11`, with the smallest divisor; None if there is none."""
     for divisor in range(2, LARGEST_DIVISOR):
+        hundredths = (
+            100 * value * divisor
+        )  # of a decimal of so few characters, times a factor: a whole number
+        if abs(hundredths - round(hundredths)) > ROUNDING:
+            continue
         found = [(float(f"{value * divisor / factor:.2g}"), factor) for factor in range(1, divisor)]
         exact = [
             (len(repr(n)), factor, n)

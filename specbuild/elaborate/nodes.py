@@ -98,7 +98,7 @@ class NodeBuilder:
         op = OPS[step.kind](**values)
         types = [None if s is None else scope.value_type(s) for s in sources]
         type_, parts = self.infer_types(scope, step, op, types, sources)
-        self.instances.work.count_numbers(op.given_count, step.at)
+        self.instances.work.count_numbers(*op.number_counts, step.at)
         for name, attribute in list_attributes(type(op)).items():
             if isinstance(attribute.kind, InitKind) and isinstance(init := values.get(name), Init):
                 self.check_initializer(step, name, init, op.weight_specs(*types).get(attribute.kind.weight))

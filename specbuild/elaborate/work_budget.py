@@ -12,6 +12,7 @@ MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of
 MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
 MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
+MAX_WRITTEN_NUMBERS = 2**16  # of those, in short tables, which stand in the code
 MAX_TRIED_VISITS = 10_000  # of the steps of a model that is elaborated at other sizes of its inputs, too
 MAX_BLOCKS = 1_000  # different blocks, each of which becomes a class
 READS_BY_BLOCK = 60  # a list that a block gets is checked, compared and copied: as much work as so many reads
@@ -25,7 +26,7 @@ class WorkBudget:
 
     def restart(self) -> None:
         """Begin to count for another elaboration."""
-        self.visit_count = self.item_count = self.let_count = self.number_count = 0
+        self.visit_count = self.item_count = self.let_count = self.number_count = self.written_count = 0
 
     def count_visit(self, at: SourceAddress) -> None:
         """Count a step, present or skipped. Raises SB502 if there were too many."""
@@ -55,8 +56,14 @@ class WorkBudget:
             message = f"the blocks of the model have more than {MAX_LETS:,} values under `let`"
             raise at.error("SB502", message, "write fewer of them, or use the block with fewer arguments")
 
-    def count_numbers(self, count: int, at: SourceAddress) -> None:
-        """Count the given or drawn numbers of a table. Raises SB504 if there were too many."""
+    def count_numbers(self, count: int, written: int, at: SourceAddress) -> None:
+        """Count the given or drawn numbers of a table, and those in code. Raises SB504 if there were too many."""
+        self.written_count += written
+        if self.written_count > MAX_WRITTEN_NUMBERS:
+            message = f"the short tables of the model have more than {MAX_WRITTEN_NUMBERS:,} numbers, which code would hold"
+            raise at.error(
+                "SB504", message, "use fewer of them, or long ones: these are stored with the weights"
+            )
         self.number_count += count
         if self.number_count > MAX_NUMBERS:
             message = f"the tables of the model have more than {MAX_NUMBERS:,} given or random numbers"

@@ -161,9 +161,9 @@ class Op:
         return ()
 
     @property
-    def given_count(self) -> int:
-        """How many given or drawn numbers the op holds that are not in the spec itself."""
-        return 0
+    def number_counts(self) -> tuple[int, int]:
+        """How many given or drawn numbers the op holds that are not in the spec itself, and how many code holds."""
+        return 0, 0
 
     def remainders(self, *inputs: Any) -> tuple[int, ...]:
         """Return numbers that are 0 if the op can split its axes, with their expressions.

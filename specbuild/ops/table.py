@@ -39,7 +39,7 @@ from specbuild.ops.table_expression import (
     TableTypeError,
     infer_kind,
 )
-from specbuild.ops.table_values import TableValues, check_values
+from specbuild.ops.table_values import MAX_NUMBERS, TableValues, check_values
 from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import BY_FAN_IN, NEAR_ZERO, WeightSpec
 
@@ -156,10 +156,12 @@ class Const(Op):
         return {"value": WeightSpec(axes, is_trainable=False, init=Init("zeros"), given=given)}
 
     @property
-    def given_count(self) -> int:
-        """How many numbers come from a file or are drawn."""
-        given = self.random is not None or self.file is not None
-        return prod(concrete(n) for n in self.axes.values()) if given else 0
+    def number_counts(self) -> tuple[int, int]:
+        """How many numbers come from a file or are drawn, and how many numbers code holds."""
+        if self.value is not None:
+            return 0, 0
+        count = prod(concrete(n) for n in self.axes.values())
+        return 0 if self.values is not None else count, count if count <= MAX_NUMBERS else 0
 
     def check_given(self) -> None:
         """Raise AttributeValueError if the numbers of `file` or `random` do not fit the axes or the dtype."""

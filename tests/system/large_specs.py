@@ -41,6 +41,15 @@ def conditional_block(params: list[str], conditions: list[str], uses: int) -> st
     )
 
 
+def drawn_tables(count: int) -> str:
+    """Tables of random numbers that are short enough to stand in the code."""
+    return "steps:\n" + "".join(
+        f"  - const: {{axes: {{C: 8, T: 128}}, random: normal, seed: {i}}}\n  - mean: {{over: T}}\n    as: c{i}\n"
+        f"  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
+        for i in range(count)
+    )
+
+
 DONE = {
     "chain": "steps:\n" + named_steps(9_000),
     "repeat": "steps:\n  - {linear: {features: 8}, repeat: 9000}\n",
@@ -79,6 +88,7 @@ DONE = {
         + "      - linear: {features: 8}\nsteps:\n"
         + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(20))
     ),
+    "drawn numbers": drawn_tables(64),
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
@@ -127,6 +137,7 @@ OVER_A_LIMIT = {
             f"  - const: {{axes: {{C: 8, T: 1000000}}, random: normal, seed: {i}}}\n" for i in range(60)
         ),
     ),
+    "drawn numbers": ("SB504", drawn_tables(65)),
     "edits of a large model": (
         "SB502",
         "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
