@@ -30,6 +30,7 @@ from specbuild.codegen.structure_groups import (
     StepStructure,
     can_join,
     group_by_structure,
+    members_by_inputs,
     pass_on_inputs,
     step_structures,
 )
@@ -277,11 +278,13 @@ class ClassBuilder:
         candidates, inside = {}, []
         fixed = instance_values(originals[0].block)
         structures: list[StepStructure] = []  # made for the first variation
+        members = members_by_inputs(group)
+        children = {name: child for block in reversed(originals) for name, child in block.children.items()}
         for original, changed in self.pool.find_variations(originals):
             values = instance_values(original.block)
             if original in self.finished or any(values[name] != fixed[name] for name in numbers):
                 continue  # another class may serve it
-            if self.is_refused_inside(original, originals):
+            if self.is_refused_inside(original, children):
                 inside.append(original)
                 continue
             try:
@@ -292,14 +295,13 @@ class ClassBuilder:
             if lowered is not None:
                 lowered = pass_on_inputs(lowered, group[0]) or lowered
             structures = structures or step_structures(group)
-            if lowered is not None and not can_join(group, structures, lowered):
+            if lowered is not None and not can_join(members, structures, lowered):
                 lowered = None
             candidates[original] = Candidate(changed, values, lowered)
         return candidates, inside
 
-    def is_refused_inside(self, variation: LoweredBlock, originals: Sequence[LoweredBlock]) -> bool:
-        """Return whether a class that the instances have inside refuses what a variation has in its place."""
-        own = {name: child for lowered in reversed(originals) for name, child in lowered.children.items()}
+    def is_refused_inside(self, variation: LoweredBlock, own: Mapping[str, LoweredBlock]) -> bool:
+        """Return whether a class refuses what a variation has in its place; `own` are the blocks inside the instances."""
         for name, child in variation.children.items():
             if name in own:
                 inner = self.table.class_of[self.finished[self.pool.find_equal(own[name])]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
@@ -61,11 +61,15 @@ def any_row_structure(step: LoweredStep) -> StepStructure:
     return StepStructure(step, None if step.is_skipped else code_skeleton(step, any_row=True))
 
 
-def can_join(group: Sequence[LoweredBlock], structures: list[StepStructure], other: LoweredBlock) -> bool:
-    """Return whether a block may have the structure of a group; `structures` are its `step_structures`."""
-    by_inputs = {tuple(member.inputs): member for member in group}
-    if not has_same_interface(group[0], other) or not all(
-        can_share_inputs(member, other) for member in by_inputs.values()
+def members_by_inputs(group: Iterable[LoweredBlock]) -> list[LoweredBlock]:
+    """Return a member of a group for each of the sets of inputs that its members have."""
+    return [*{tuple(member.inputs): member for member in group}.values()]
+
+
+def can_join(members: list[LoweredBlock], structures: list[StepStructure], other: LoweredBlock) -> bool:
+    """Return whether a block may have the structure of a group, given by `members_by_inputs` and `step_structures`."""
+    if not has_same_interface(members[0], other) or not all(
+        can_share_inputs(member, other) for member in members
     ):
         return False
     return all(
