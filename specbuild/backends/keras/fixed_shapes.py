@@ -18,9 +18,11 @@ from specbuild.codegen.tree import (
     Name,
     Raise,
     Statement,
+    TupleOf,
     ValuePlaceholder,
     walk_expression,
 )
+from specbuild.diagnostics.suggestions import join_names
 from specbuild.ir.axis_sources import AxisOfInput, is_given_size, source_of_axis, trace_axis
 from specbuild.ir.fixed_sizes import list_input_sizes
 from specbuild.ir.graph import Block, Node, Ref, runtime_sizes
@@ -34,13 +36,24 @@ def refuse_open_shapes(class_spec: ClassSpec) -> list[Statement]:
     Without them, Keras tells only which layer inside it cannot build, or that it cannot multiply None.
     """
     checked = {check.source for check in class_spec.size_checks if check.is_fixed}
-    sources = {source for source, _ in find_fixed_inputs(class_spec) | find_read_inputs(class_spec)} - checked
+    needed = (find_fixed_inputs(class_spec) | find_read_inputs(class_spec)) - class_spec.block.free_axes
     statements: list[Statement] = []
     for word, name in class_spec.input_names.items():
-        if word in sources:
-            error = Literal(f"{name}_shape must have no None: this network needs its sizes as numbers")
-            test = Infix("in", literal_expression(None), Name(f"{name}_shape"))
-            statements.append(If(test, (Raise(Call(Name("ValueError"), (error,))),)))
+        order = class_spec.first_instance.inputs[word].layout.order
+        axes = [axis for axis in order if (word, axis) in needed]
+        if not axes or word in checked:
+            continue
+        shape = f"{name}_shape"
+        if any((word, axis) in class_spec.block.free_axes for axis in order):
+            sizes = [Index(Name(shape), (Literal(order.index(axis)),)) for axis in axes]
+            test = Infix("in", literal_expression(None), TupleOf(tuple(sizes)))
+            if len(sizes) == 1:
+                test = Infix("is", sizes[0], literal_expression(None))
+            error = f"{join_names(axes)} of {shape} must be {'a number' if len(axes) == 1 else 'numbers'}"
+        else:
+            test = Infix("in", literal_expression(None), Name(shape))
+            error = f"{shape} must have no None: this network needs its sizes as numbers"
+        statements.append(If(test, (Raise(Call(Name("ValueError"), (Literal(error),))),)))
     return statements
 
 
