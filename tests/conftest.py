@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 import yaml
+from hypothesis.internal.conjecture import providers
 
 from specbuild.frontend import yaml_parser
 from tests.parity_runner import ParityOf, ParityRunner
@@ -28,6 +29,9 @@ hypothesis.settings.register_profile(
 )
 if not os.environ.get("SPECBUILD_SEED"):
     hypothesis.settings.load_profile("same")
+    # Hypothesis also draws constants of the modules that are imported: these depend on the tests that ran before.
+    if hasattr(providers, "_get_local_constants"):
+        providers._get_local_constants = providers.Constants
 
 
 @pytest.fixture(params=["libyaml", "python"])

@@ -260,7 +260,7 @@ def check_given_once(step: StepDef, cls: type[Op], raw: Mapping[str, Any]) -> No
         sources = zip(names, step.sources, strict=False)
         given = {name: (source, step.from_at.child(i)) for i, (name, source) in enumerate(sources)}
     else:
-        given = {} if step.sources is None else {names[0]: (step.sources, step.from_at)}
+        given = {name: (step.sources, step.from_at) for name in names[:1] if step.sources is not None}
     for name, (source, at) in given.items():
         if name in raw and raw[name] != source:
             message = f"{step.title} gets its input {name} twice: here, and as the attribute `{name}`"
