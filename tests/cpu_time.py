@@ -18,10 +18,10 @@ class CpuTime:
 def measure_cpu_time() -> Iterator[CpuTime]:
     """Measure without what other tests have left in memory: looking at it for garbage can take seconds."""
     measured = CpuTime()
+    gc.collect()
     gc.freeze()
     begin = time.process_time()
     try:
         yield measured
     finally:
         measured.seconds = time.process_time() - begin
-        gc.unfreeze()

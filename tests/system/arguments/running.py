@@ -60,7 +60,7 @@ def run_torch(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weight
 def run_keras(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weights: list[Any] | None) -> Run:
     import keras
 
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     run = Run()
     is_function = not isinstance(make, type)
     if is_function:

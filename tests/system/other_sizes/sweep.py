@@ -88,7 +88,7 @@ def run_keras(model: Block, inputs: list[Any]) -> Run:
     """Run a model that is made for these inputs: its layers may have other weights than at the declared sizes."""
     import keras
 
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     make_net = make(model, "keras")
     names = [n for n in inspect.signature(make_net).parameters if n.endswith("_shape")]
     net = make_net(**dict(zip(names, (x.shape[1:] for x in inputs), strict=True)))
