@@ -25,9 +25,10 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, m
 from specbuild.diagnostics.suggestions import list_some
 from specbuild.elaborate import notes
 from specbuild.expressions import concrete
+from specbuild.frontend.decoding import SpecText
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
-from specbuild.frontend.source import Source
+from specbuild.frontend.source import Source, read_content
 from specbuild.ir.graph import distinct_blocks
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import TrialWork, try_examples
@@ -232,12 +233,12 @@ def find_fixes(
     path: Path, variant: str | None, settings: list[str] | None, root: Path | None
 ) -> tuple[FixedText, CheckedText]:
     """Return the text of a file with the certain hints, and what its last check found. Raises SpecError."""
-    source, checked = Source.read(path), CheckedText()
+    name, checked = str(path), CheckedText()
 
     def find_errors(text: str) -> tuple[SpecError, ...]:
         checked.valid, checked.log = None, []
         try:
-            opened = open_spec(Source(text, source.file), root, beside=path)
+            opened = open_spec(Source(text, name), root, beside=path)
             checked.valid = check_opened(str(path), opened, variant, settings, log=checked.log.append)
         except SpecError as error:
             return (error,)
@@ -245,4 +246,4 @@ def find_fixes(
             return error.errors
         return ()
 
-    return fix_text(source.text, find_errors), checked
+    return fix_text(SpecText(read_content(path, name), name).text, find_errors), checked

@@ -15,36 +15,20 @@ from typing import TypeAlias
 
 import yaml
 
+from specbuild.compiler.line_fixes import Fix, fix_line
 from specbuild.diagnostics.errors import SpecError, is_one_typo, normalize_word
 
 MAX_SECONDS = (
     1.0  # of processor time for the checks before the last one: a large spec is checked once more, not often
 )
 SUGGESTED = re.compile(r"did you mean '([^']+)'\?")
-REPLACEMENT = re.compile(r"(?:for example, )?write `([^`]+)`")
+REPLACEMENT = re.compile(r"(?:a colon is missing: )?write `([^`]+)`")
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 WORD = re.compile(r"[^\s:,\[\]{}#'\"]+")
 PLACEHOLDERS = ("...", "<", "\n")
 
 FixGroup: TypeAlias = "list[tuple[SpecError, Fix]]"  # applied together
 CheckFunction = Callable[[str], Sequence[SpecError]]  # the errors of a text
-
-
-@dataclass(frozen=True)
-class Fix:
-    """A part of a text, and what replaces it."""
-
-    start: int
-    end: int
-    text: str
-    line: int
-    old: str
-
-    def apply_to(self, text: str) -> str:
-        return text[: self.start] + self.text + text[self.end :]
-
-    def __str__(self) -> str:
-        return f"{self.line}: {self.old.strip()} -> {self.text.strip()}"
 
 
 @dataclass
@@ -117,10 +101,14 @@ def possible_fixes(text: str, errors: Sequence[SpecError]) -> Iterator[tuple[Spe
     starts = line_starts(text)
     for error in errors:
         location = error.location
-        if location is None or location.line > len(starts):
-            continue
+        if location is None or location.line > len(starts) or error.code == "SB103":
+            continue  # what is missing is only an example in the hint
         start = starts[location.line - 1] + location.column - 1
-        fix = misspelt_word(text, start, error) or replaced_entry(text, start, error)
+        fix = (
+            misspelt_word(text, start, error)
+            or fix_line(text, start, error)
+            or replaced_entry(text, start, error)
+        )
         if fix is not None and fix.text != fix.old:
             yield error, fix
 
@@ -159,6 +147,8 @@ def replaced_entry(text: str, start: int, error: SpecError) -> Fix | None:
         return None  # comments between the lines would be lost
     written = match[1].removeprefix("- ")
     new, colon, rest = written.partition(": ")
+    if text[:start].endswith(f"{new}: "):  # the place is that of the value: `dropout: 0.5`
+        written = rest
     key, old_colon, old_rest = old.partition(":")
     assert error.location is not None
     if colon and old_colon and is_equally_written(rest, old_rest.strip()):
@@ -193,8 +183,10 @@ def entry_ends(text: str) -> dict[int, int]:
         node = waiting.pop()
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                start, is_empty = key.start_mark.index, value.start_mark.index == value.end_mark.index
-                end = text.index(":", key.end_mark.index) + 1 if is_empty else value.end_mark.index
+                start, end = key.start_mark.index, value.end_mark.index
+                if value.start_mark.index == end:  # no value: up to the colon, if there is one
+                    colon = re.compile(r"\s*:").match(text, key.end_mark.index)
+                    end = colon.end() if colon else key.end_mark.index
                 ends.setdefault(start, start + len(text[start:end].rstrip()))
                 waiting += [key, value]
         elif isinstance(node, yaml.SequenceNode):

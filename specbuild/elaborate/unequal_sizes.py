@@ -32,7 +32,8 @@ def suggest_fix(error: UnequalSizes, names: list[str], first: TensorType, second
         return "add `broadcast: true` to repeat the smaller one"
     if any(axis not in x.sizes for axis in error.axes for x in (first, second)) or "float" not in first.dtype:
         return ""
-    is_first_smaller = all(concrete(first[axis]) < concrete(second[axis]) for axis in error.axes)
+    smaller_axes = [axis for axis in error.axes if axis != "C"] or error.axes
+    is_first_smaller = all(concrete(first[axis]) < concrete(second[axis]) for axis in smaller_axes)
     (small, large), x = (names, first) if is_first_smaller else (names[::-1], second)
     if set(error.axes) <= set(SPACE):
         over = "" if set(error.axes) == {axis for axis in SPACE if axis in x.sizes} else list_axes(error.axes)
@@ -41,6 +42,11 @@ def suggest_fix(error: UnequalSizes, names: list[str], first: TensorType, second
         step = f"conv: {{channels: {large}.C, kernel: 1}}"
     elif len(error.axes) == 1 and error.axes == ["C"]:
         step = f"linear: {{features: {large}.C}}"
+    elif "C" in error.axes and set(error.axes) <= {"C", *SPACE}:
+        name = f"{small.replace('.', '_')}_fitted"
+        resized, projected = f"resize: {{like: {large}}}", f"conv: {{channels: {large}.C, kernel: 1}}"
+        first_step = f"`- {{{resized}, from: {small}}}`"
+        return f"make {small} fit first: {first_step}, `- {{{projected}, as: {name}}}`, then use {name}"
     else:
         return ""
     name = f"{small.replace('.', '_')}_fitted"

@@ -164,6 +164,9 @@ def _source_text(node: ast.expr, source: bytes) -> str:
 def _suggest_syntax(text: str) -> str:
     if text == "None":
         return "leave the key out: what is not given has its default"
+    if sizes := re.fullmatch(r"(\d+)((?:[x×]\d+)+)", text):  # 3x3
+        each = [sizes[1], *re.findall(r"\d+", sizes[2])]
+        return f"write `{each[0] if len(set(each)) == 1 else '[' + ', '.join(each) + ']'}`"
     if name := _TEMPLATE.fullmatch(text):
         return f"write `{name[name.lastindex or 0]}`: a name stands for its value"
     return next((f"write {ours}" for theirs, ours in _FOREIGN_SYNTAX if re.search(theirs, text)), "")

@@ -133,7 +133,7 @@ WIDTH = "channels features units"
 ATTRIBUTE_NAMES: dict[str, str] = {
     **dict.fromkeys(
         "filters outchannels outfeatures units features channels hiddensize hiddendim hidden outputdim outdim dimout "
-        "numfeatures nf chout outputsize width embeddingdim embeddim embdim dmodel".split(),
+        "numfeatures nf chout outputsize outputs nout width embeddingdim embeddim embdim dmodel".split(),
         WIDTH,
     ),
     **dict.fromkeys("kernelsize poolsize ksize filtersize windowsize window k size".split(), "kernel size"),

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from specbuild.frontend.foreign_names import REPLACEMENTS, normalize_name, write_inline
+from specbuild.frontend.foreign_names import REPLACEMENTS, find_attribute, normalize_name, write_inline
 from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.ops import OPS
+from specbuild.ops.base import list_attributes
 
 CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")
 OPERATION = re.compile(r"([\w.]+) *([-+*/]) *([\w.]+)")
@@ -28,6 +29,8 @@ LOAD_ADVICE = "remove it: `specbuild weights convert` loads trained weights"
 ATTRIBUTE_ADVICE = {
     "name": "write `as: {value}` as a key of the step, beside the op",
     **dict.fromkeys("x input inputs".split(), "write `from: {value}` as a key of the step, beside the op"),
+    "inplace": "remove it: no op changes its input",
+    **dict.fromkeys("startdim enddim".split(), "name the axes: `flatten: {{axes: [C, H, W], into: C}}`"),
     **dict.fromkeys("pretrained checkpoint ckpt".split(), LOAD_ADVICE),
     **dict.fromkeys(
         "numlayers nlayers nlayer".split(),
@@ -38,13 +41,12 @@ ATTRIBUTE_ADVICE = {
         "trainable requiresgrad".split(), "freeze the step from outside: `edits: [freeze: NAME]`"
     ),
 }
+TYPE_KEYS = "type module classname layer layertype op kind".split()  # of a step, whose value is its op
 STEP_ADVICE = {
     "name": "write `as: {value}`",
     "id": "write `as: {value}`",
     **dict.fromkeys("inputs input bottom src source".split(), "write `from: {value}`"),
-    **dict.fromkeys(
-        "type module classname layer layertype".split(), "write the op as the key: `- {value}: {{...}}`"
-    ),
+    **dict.fromkeys(TYPE_KEYS, "write the op as the key: `- {value}: {{...}}`"),
     **dict.fromkeys("number num times count n for loop".split(), "write `repeat: {value}`"),
     **dict.fromkeys("if cond condition".split(), "write `when: {value}`"),
     "comment": "write `doc: {value}`",
@@ -116,6 +118,38 @@ def own_op(value: Any) -> str:
 def suggest_step_habit(key: str, value: Any) -> str:
     """Return the hint for a key of a step that is neither an op nor a step key."""
     return fill_advice(STEP_ADVICE.get(normalize_name(key), ""), value)
+
+
+def find_type_key(step: Mapping[str, Any]) -> str | None:
+    """Return the key of a step such as `{type: conv, channels: 8}` whose value is the op; None if it has none."""
+    return next((k for k, v in step.items() if normalize_name(k) in TYPE_KEYS and own_op(v)), None)
+
+
+def suggest_typed_step(step: Mapping[str, Any], type_key: str, step_keys: Collection[str]) -> str:
+    """Return the hint for a step such as `{type: conv, channels: 8, name: stem}`: `- {conv: {channels: 8}, as: stem}`."""
+    body: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
+    for key, value in step.items():
+        own = re.fullmatch(r"write `(as|from): .*`", suggest_step_habit(key, value))
+        if own or key in step_keys:
+            keys[own[1] if own else key] = value
+        elif key != type_key:
+            body[find_attribute(key, list_attributes(OPS[own_op(step[type_key])])) or key] = value
+    written = write_inline({own_op(step[type_key]): body or None, **keys})
+    if not keys:
+        written = written[1:-1] if body else own_op(step[type_key])
+    return f"write the op as the key: `- {written.replace(': null', ':')}`"
+
+
+def suggest_list_of_inputs(op: str, attributes: Mapping[str, Any], known: Collection[str]) -> str:
+    """Return the hint for `add: {x: image, y: stem}`, an op that takes any number of values; else an empty text."""
+    is_list = bool(OPS[op].input_specs) and OPS[op].input_specs[0].variadic and "of" not in attributes
+    unknown = {key: value for key, value in attributes.items() if key not in known}
+    if not is_list or len(unknown) < 2 or not all(isinstance(value, str) for value in unknown.values()):
+        return ""
+    listed = f"[{', '.join(unknown.values())}]"
+    rest = "".join(f", {key}: {write_inline(attributes[key])}" for key in attributes if key in known)
+    return f"write the step as `- {op}: {f'{{of: {listed}{rest}}}' if rest else listed}`"
 
 
 def suggest_file_habit(key: str, value: Any) -> str:

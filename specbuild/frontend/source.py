@@ -52,16 +52,7 @@ class Source:
         Raises SB001 if it is not a readable regular file, and SB006 if it exceeds the size limit.
         """
         name = os.fspath(path) if display_name is None else display_name
-        try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise _unreadable_error(name, "it is not a regular file")
-            with FilePath(path).open("rb") as stream:
-                content = stream.read(BYTE_LIMIT + 1)
-        except FileNotFoundError:
-            raise _unreadable_error(name, "there is no such file") from None
-        except (OSError, ValueError) as error:
-            raise _unreadable_error(name, getattr(error, "strerror", None) or str(error)) from None
-        return cls(content, name)
+        return cls(read_content(path, name), name)
 
     def location(self, path: KeyPath = (), offset: int = 0) -> Location:
         """Return the location of the value at `path`, or of its nearest existing ancestor.
@@ -104,6 +95,19 @@ class Source:
             if location.text[start:].startswith(value):
                 return replace(location, column=location.column + quote + offset)
         return location
+
+
+def read_content(path: str | os.PathLike[str], name: str) -> bytes:
+    """Return the bytes of a file that errors call `name`; raises SB001 if it is not a readable regular file."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _unreadable_error(name, "it is not a regular file")
+        with FilePath(path).open("rb") as stream:
+            return stream.read(BYTE_LIMIT + 1)
+    except FileNotFoundError:
+        raise _unreadable_error(name, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable_error(name, getattr(error, "strerror", None) or str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import yaml
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.decoding import SpecText, find_refused_character, refused_character_error
+from specbuild.frontend.line_hints import suggest_name_for_template
 from specbuild.frontend.yaml_scalars import Scalar, is_plain_text, parse_plain_scalar
 
 MAX_NESTING = 64
@@ -229,8 +230,11 @@ class _Composer:
 
     def refuse_collection_key(self, at: Position) -> None:
         if self.open_collections and self.open_collections[-1].needs_key:
+            message = "a list, a mapping or an alias cannot be a key"
             hint = "keys are text; quote text that starts with `{`, `[` or `*`"
-            raise self.make_error("SB011", "a list, a mapping or an alias cannot be a key", at, hint)
+            if habit := suggest_name_for_template(self.text.lines[at[0]], at[1]):
+                message, hint = habit
+            raise self.make_error("SB011", message, at, hint)
 
     def check_depth(self, levels: int, at: Position) -> None:
         if levels > MAX_NESTING:

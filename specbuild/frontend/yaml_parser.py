@@ -11,6 +11,7 @@ import yaml
 
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.frontend.decoding import SpecText
+from specbuild.frontend.line_hints import suggest_line
 from specbuild.frontend.yaml_composer import (
     MAX_SHOWN,
     TAG_HINT,
@@ -195,7 +196,10 @@ _KEY = re.compile(r"(?P<indent> *(?:- +)*)(?P<word>[^\s:]+) *")
 
 def _error_from_lines(problem: str, mark: yaml.Mark, text: SpecText) -> SpecError | None:
     """Return a better error than the parser's, if the lines around its location show the mistake."""
-    before = text.lines[mark.line][: mark.column] if mark.line < len(text.lines) else ""
+    line = text.lines[mark.line] if mark.line < len(text.lines) else ""
+    before = line[: mark.column]
+    if habit := suggest_line(line, mark.column):
+        return SpecError("SB003", habit[0], _mark_location(mark, text), habit[1])
     if "mapping values are not allowed" in problem and (key := _KEY.fullmatch(before)):
         above = _BARE_STEP.fullmatch(text.lines[mark.line - 1]) if mark.line else None
         if above and key.end("indent") == above.end("dash"):

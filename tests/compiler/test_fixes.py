@@ -45,6 +45,15 @@ def fix(tmp_path: Path, steps: str) -> tuple[str, int]:
             "  - relu\n  - linear: {features: 4, biass: false}\n",
             "  - relu\n  - linear: {features: 4, bias: false}\n",
         ),
+        ("  - conv: {channels: 8}, as: a  # b\n", "  - {conv: {channels: 8}, as: a}  # b\n"),
+        ("  - dropout: 0.5  # b\n", "  - dropout: {rate: 0.5}  # b\n"),
+        ("  - conv {channels: 8}\n", "  - conv: {channels: 8}\n"),
+        ("  - conv: {channels 8}", "  - conv: {channels: 8}"),
+        (
+            "  - conv:\n    channels: 8  # b\n    kernel: 1\n",
+            "  - conv:\n      channels: 8  # b\n      kernel: 1\n",
+        ),
+        ("  - conv: {channels: max(4, 8), kernel: 1}\n", '  - conv: {channels: "max(4, 8)", kernel: 1}\n'),
     ],
 )
 def test_certain_hints(tmp_path: Path, before: str, after: str) -> None:
@@ -59,6 +68,7 @@ def test_certain_hints(tmp_path: Path, before: str, after: str) -> None:
         "  - conv:\n      filters: max(1, 2)  # a comment\n      dummy: 1\n",
         "  - Dense:\n      units: 10  # a comment would be lost\n",
         "  - conv: {channels: 8\n",  # no YAML
+        "  - conv\n",  # 64 is only an example
         "  - Dense: {units: 10, activation: tanh}\n",  # these are two steps
         "  - Dense: {units: 10, kernel_regularizer: l2}\n",  # it would be lost
     ],

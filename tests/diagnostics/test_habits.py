@@ -83,7 +83,7 @@ MISTAKES = {
         "write `from: a`",
         spec("  - relu:\n    as: a\n  - tanh:\n    from: a\n"),
     ),
-    "type": (spec("  - type: relu\n"), "write the op as the key: `- relu: {...}`", spec("  - relu: {}\n")),
+    "type": (spec("  - type: relu\n"), "write the op as the key: `- relu`", spec("  - relu: {}\n")),
     "number": (spec("  - relu:\n    number: 3\n"), "write `repeat: 3`", spec("  - relu:\n    repeat: 3\n")),
     "ultralytics": (
         spec("  - [-1, 1, Conv, [64, 3, 2]]\n"),
@@ -134,6 +134,54 @@ MISTAKES = {
         spec("  - conv: {channels: params.w}\n", head="params: {w: 8}\n"),
         "a parameter is written by its own name",
         spec("  - conv: {channels: w}\n", head="params: {w: 8}\n"),
+    ),
+    "typed step": (
+        spec("  - {op: conv, filters: 8, name: stem}\n"),
+        "`- {conv: {channels: 8}, as: stem}`",
+        spec("  - {conv: {channels: 8}, as: stem}\n"),
+    ),
+    "keys behind braces": (
+        spec("  - conv: {channels: 8}, as: stem\n"),
+        "`- {conv: {channels: 8}, as: stem}`",
+        spec("  - {conv: {channels: 8}, as: stem}\n"),
+    ),
+    "template in braces": (
+        spec("  - conv: {channels: ${w}, kernel: 1}\n", head="params: {w: 8}\n"),
+        "write `w`",
+        spec("  - conv: {channels: w, kernel: 1}\n", head="params: {w: 8}\n"),
+    ),
+    "jinja without quotes": (
+        spec("  - conv:\n      channels: {{ w }}\n", head="params: {w: 8}\n"),
+        "write `w`",
+        spec("  - conv:\n      channels: w\n", head="params: {w: 8}\n"),
+    ),
+    "inputs by name": (
+        spec("  - {conv: {channels: 3}, as: a}\n  - add: {x: image, y: a}\n"),
+        "`- add: [image, a]`",
+        spec("  - {conv: {channels: 3}, as: a}\n  - add: [image, a]\n"),
+    ),
+    "size as text": (
+        spec("  - relu\n", "{image: 3x32x32}"),
+        "`image: {C: 3, H: 32, W: 32}`",
+        spec("  - relu\n", "{image: {C: 3, H: 32, W: 32}}"),
+    ),
+    "kernel as text": (
+        spec("  - conv: {channels: 8, kernel: 3x5}\n"),
+        "write `[3, 5]`",
+        spec("  - conv: {channels: 8, kernel: [3, 5]}\n"),
+    ),
+    "value without a colon": (
+        spec("  - conv:\n      channels 8\n"),
+        "write `channels: 8`",
+        spec("  - conv:\n      channels: 8\n"),
+    ),
+    "channels and sizes differ": (
+        spec("  - {conv: {channels: 8, stride: 2}, as: a}\n  - add: [image, a]\n"),
+        "`- {conv: {channels: image.C, kernel: 1}, as: a_fitted}`",
+        spec(
+            "  - {conv: {channels: 8, stride: 2}, as: a}\n  - {resize: {like: image}, from: a}\n"
+            "  - {conv: {channels: image.C, kernel: 1}, as: a_fitted}\n  - add: [image, a_fitted]\n"
+        ),
     ),
 }
 

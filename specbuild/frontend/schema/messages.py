@@ -13,12 +13,15 @@ from specbuild.frontend.foreign_names import find_attribute, suggest_attribute, 
 from specbuild.frontend.foreign_steps import suggest_step
 from specbuild.frontend.foreign_values import suggest_choice, suggest_number_operand, suggest_use
 from specbuild.frontend.habits import (
+    find_type_key,
     suggest_attribute_habit,
     suggest_call,
     suggest_file_habit,
+    suggest_list_of_inputs,
     suggest_list_step,
     suggest_missing_colon,
     suggest_step_habit,
+    suggest_typed_step,
 )
 from specbuild.frontend.library import full_library_index
 from specbuild.frontend.names import IDENTIFIER, find_name_problem, rename_hint
@@ -31,6 +34,7 @@ from specbuild.frontend.schema.phrases import (
     describe_types,
     describe_yaml_value,
     description_clause,
+    read_sizes,
     schema_summary,
     suggest_axes,
     suggest_colon,
@@ -90,6 +94,10 @@ class MessageWriter:
         if split_text:
             message = f"{key!r} stands where a key belongs: a comma ends the value before it"
             yield self.error_at("SB101", path, message, split_text, key=True)
+        elif title == "a step" and (type_key := self.find_type_key(error.value)):
+            if key == type_key:
+                hint = suggest_typed_step(error.value, key, STEP_KEYS)
+                yield self.error_at("SB101", path, f"a step has no key {key!r}", hint, key=True)
         elif title in ("a step", CHOICE_TITLE):
             yield self.unknown_step_key(error, path)
         elif not title or title == "parameters":
@@ -99,6 +107,12 @@ class MessageWriter:
         elif key in STEP_KEYS and not title.startswith(("a ", "an ")):
             yield self.misplaced_step_key(key, path, title)
         else:
+            if title in OPS and (
+                hint := suggest_list_of_inputs(title, error.value, error.schema["properties"])
+            ):
+                if key == next(k for k in error.value if k not in error.schema["properties"]):
+                    yield self.error_at("SB101", path, f"{title} has no attribute {key!r}", hint, key=True)
+                return
             what = "attribute" if title in OPS else "parameter" if title[0].isupper() else "key"
             known = [k for k, under in error.schema["properties"].items() if under is not False]
             value = error.value[key]
@@ -123,6 +137,11 @@ class MessageWriter:
             known_hint = f"its {what}s are {list_some(listed)}" if listed else f"it takes no {what}s"
             hint = suggest_colon(key, known) or foreign or habit or format_suggestion(guess) or known_hint
             yield self.error_at("SB101", path, f"{title} has no {what} {key!r}", hint, key=True)
+
+    def find_type_key(self, step: Mapping[str, Any]) -> str | None:
+        """Return the key of a step that has its op as a value, if no key of it is an op or a block."""
+        known = {*OPS, *STRUCTURES, *self.find_known_blocks(), "use"} - {find_type_key(step)}
+        return None if known & step.keys() else find_type_key(step)
 
     def is_kind(self, name: str) -> bool:
         """Return whether an op or a block has this name."""
@@ -294,10 +313,14 @@ class MessageWriter:
         else:
             types = describe_types(schema)
             message = f"{describe_path(error.path)} must be {types}, not {describe_yaml_value(value)}"
-            hint = self.suggest_operand(error) or suggest_value(value, schema) or self.summary_hint(error)
+            hint = self.suggest_operand(error)
+            if isinstance(value, str):
+                hint = hint or suggest_colon(value, schema.get("properties", ()))
+            hint = hint or suggest_value(value, schema) or self.summary_hint(error)
             is_input = error.path[:1] == ("inputs",) and len(error.path) > 1
-            if is_input and error.path[2:] in ((), ("shape",), ("size",)) and isinstance(value, list):
-                hint = suggest_axes(str(error.path[1]), value)
+            sizes = read_sizes(value) if is_input and error.path[2:] in ((), ("shape",), ("size",)) else None
+            if sizes:
+                hint = suggest_axes(str(error.path[1]), sizes)
             elif schema.get("title") == "a step" and isinstance(value, list):
                 hint = suggest_list_step(value)
             elif error.path[-1:] in (("steps",), ("do",)) and isinstance(value, Mapping):

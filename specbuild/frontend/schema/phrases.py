@@ -86,6 +86,13 @@ def suggest_value(value: Any, schema: Schema) -> str:
     return ""
 
 
+def read_sizes(value: Any) -> list[Any]:
+    """Return the sizes in a list or in a text such as `3x32x32` or `(3, 32, 32)`; none for other values."""
+    if isinstance(value, str) and re.fullmatch(r"\(?\d+(?: *[x×,*] *\d+)+\)?", value):
+        return [int(size) for size in re.findall(r"\d+", value)]
+    return value if isinstance(value, list) else []
+
+
 def suggest_axes(name: str, sizes: list[Any]) -> str:
     """Return a hint that gives each size of an input its axis, by the usual orders of both frameworks."""
     axes = {1: "C", 2: "T C", 3: "C H W", 4: "C D H W"}.get(len(sizes), "").split()
