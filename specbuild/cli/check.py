@@ -23,7 +23,7 @@ from specbuild.compiler.pipeline import open_spec
 from specbuild.compiler.unused_parts import check_unused_parts
 from specbuild.diagnostics.errors import SpecError, SpecErrors, format_errors, make_printable
 from specbuild.diagnostics.suggestions import list_some
-from specbuild.elaborate import notes
+from specbuild.elaborate import notes, word_notes
 from specbuild.expressions import concrete
 from specbuild.frontend.decoding import SpecText
 from specbuild.frontend.document import Spec
@@ -166,6 +166,8 @@ def check_opened(
     try_unused_blocks(spec, files, {block.name for block in distinct_blocks(model.full_graph)})
     for note in [
         *notes.version_notes(model.spec),
+        *word_notes.width_notes(model.spec),
+        *word_notes.padding_notes(model.spec, model.graph),
         *notes.name_notes(model.spec, model.full_graph, files.entry_path),
         *notes.input_notes(model.spec, model.graph),
         *notes.parameter_notes(model.spec, model.graph),

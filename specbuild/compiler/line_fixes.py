@@ -49,7 +49,7 @@ def fix_line(text: str, start: int, error: SpecError) -> Fix | None:
 
 
 def quoted_text(line: str, error: SpecError) -> tuple[int, int, str] | None:
-    """`channels: max(width, 8)` in braces is `channels: "max(width, 8)"`."""
+    """Return the span and the text of a value in quotes: `channels: "max(width, 8)"`."""
     hint = QUOTED.fullmatch(error.hint)
     plain = hint[1].replace('"', "") if hint else ""
     if hint is None or line.count(plain) != 1 or "…" in plain:
@@ -59,7 +59,7 @@ def quoted_text(line: str, error: SpecError) -> tuple[int, int, str] | None:
 
 
 def named_value(line: str, column: int, error: SpecError) -> tuple[int, int, str] | None:
-    """`${n}` is `n`."""
+    """Return the span of a template such as `${n}`, and its name."""
     hint = NAME_FOR_TEMPLATE.fullmatch(error.hint)
     found = TEMPLATE_OR_DOLLAR.finditer(line) if hint else ()
     spans = ((m.start(), m.end()) for m in found if m.start() <= column <= m.end())
@@ -68,7 +68,7 @@ def named_value(line: str, column: int, error: SpecError) -> tuple[int, int, str
 
 
 def whole_step(line: str, column: int, error: SpecError) -> tuple[int, int, str] | None:
-    """`- linear: {features: 10}, as: head` is `- {linear: {features: 10}, as: head}`."""
+    """Return the span of a step with keys behind its braces, and the step: `{linear: {features: 10}, as: head}`."""
     step, more = STEP_IN_BRACES.fullmatch(line[:column]), MORE_KEYS.fullmatch(line[column:].lstrip(", "))
     if step is None or more is None or not error.hint.startswith("put the whole step in braces"):
         return None
@@ -77,7 +77,7 @@ def whole_step(line: str, column: int, error: SpecError) -> tuple[int, int, str]
 
 
 def indented_key(line: str, column: int, error: SpecError) -> tuple[int, int, str] | None:
-    """An attribute below its op belongs two columns to the right."""
+    """Return the span of an attribute that is as far left as its op, and the attribute two columns further."""
     if not error.hint.startswith("indent it below") or line[:column].strip():
         return None
     return column, len(line), f"  {line[column:]}"

@@ -25,7 +25,7 @@ def suggest_name_for_template(line: str, column: int) -> tuple[str, str] | None:
 
 
 def suggest_braces(line: str, column: int) -> tuple[str, str] | None:
-    """`- linear: {features: 10}, as: head`: the keys of one line stand together in braces."""
+    """Return what to say about `- linear: {features: 10}, as: head`: the keys of one line stand in braces together."""
     step, more = STEP_IN_BRACES.fullmatch(line[:column]), MORE_KEYS.fullmatch(line[column:].lstrip(", "))
     if step is None or more is None:
         return None

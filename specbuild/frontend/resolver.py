@@ -24,6 +24,7 @@ from specbuild.frontend.names import ReservedNames
 from specbuild.frontend.schema import validate_source
 from specbuild.frontend.source import Source, SourceAddress, resolve_path
 from specbuild.frontend.tensor_file import TensorFileError, read_tensor_file
+from specbuild.frontend.width_words import rename_width_words
 from specbuild.frontend.yaml_composer import MAX_VALUES
 from specbuild.ops import OPS
 from specbuild.ops.given_tensor import TensorFile
@@ -60,6 +61,7 @@ class SpecFiles:
         return self.add_source(Source.read(path, display_name or str(path)), resolve_path(path))
 
     def add_source(self, source: Source, path: Path | None = None) -> Spec:
+        rename_width_words(source)
         validate_source(source)
         spec = parse_spec(source, self.reserved)
         if not self.specs_by_source:

@@ -41,6 +41,9 @@ class Source:
         self.file = file
         self.text = self._text.text
         self.data, self._root = parse_yaml(self._text)
+        self.other_words: dict[
+            KeyPath, str
+        ] = {}  # the keys for which the file has another word, and the word
 
     def __repr__(self) -> str:
         return f"Source({self.file!r})"
@@ -69,6 +72,15 @@ class Source:
         """Return the location of the last key of `path`; for an item of a list, of the item."""
         position, _ = self._find_position(path)
         return self._text.location_at(*(position.key_start or position.start))
+
+    def rename_key(self, path: KeyPath, name: str) -> None:
+        """Give the last key of a path another name, in its place. A mapping that YAML repeats has it afterwards."""
+        mapping: Any = self.address_of(path[:-1]).read_value()
+        children: Any = self._find_position(path[:-1])[0].children
+        for items in (mapping, children):
+            renamed = {name if key == path[-1] else key: value for key, value in items.items()}
+            items.clear()
+            items.update(renamed)
 
     def address_of(self, path: KeyPath = ()) -> SourceAddress:
         return SourceAddress(self, path)

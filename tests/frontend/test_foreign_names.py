@@ -140,10 +140,10 @@ def test_what_is_no_single_op_has_advice(name: str) -> None:
 
 ATTRIBUTES = {
     "conv: {filters: 8, kernel_size: 3}": ["write `channels: 8`", "write `kernel: 3`"],
-    "conv: {features: 8}": ["write `channels: 8`"],
+    "conv: {out_features: 8}": ["write `channels: 8`"],
     "conv: {in_channels: 3, channels: 8}": ["remove it: the compiler infers it"],
-    "linear: {units: 8}": ["write `features: 8`"],
-    "linear: {channels: 8}": ["write `features: 8`"],
+    "linear: {outputs: 8}": ["write `features: 8`"],
+    "linear: {out_channels: 8}": ["write `features: 8`"],
     "max_pool: {pool_size: 2, strides: 2}": ["write `kernel: 2`", "write `stride: 2`"],
     "dropout: {p: 0.1}": ["write `rate: 0.1`"],
     "softmax: {dim: 1}": ["write `over: ...` with the name of the axis, such as C or H"],

@@ -128,6 +128,8 @@ class MessageWriter:
                 foreign = f"write `rename: {{axes: {write_inline(dict(error.value))}}}`"
                 self.suggested_keys.add((error.path, "axes"))
             guess = find_attribute(key, known) if foreign else closest_match(key, known)
+            if guess in error.value:
+                foreign, habit = f"remove it: {guess!r} is given", ""
             if title == "a parameter" and not guess and self.is_kind(key):
                 default = write_inline({key: value})
                 foreign = f"for a block or an op as the default, write `{{type: block, default: {default}}}`"
