@@ -34,6 +34,8 @@ FAMILIES: dict[str, list[str]] = {
     + ["nfnet_l0", *(f"eca_nfnet_l{n}" for n in range(3)), "nf_resnet50", "nf_resnet101"],
     "mobilevit": ["mobilevit_xxs", "mobilevit_xs", "mobilevit_s"],
     "mobilevit_v2": [f"mobilevitv2_{w}" for w in ("050", "075", "100", "125", "150", "175", "200")],
+    "inception_resnet_v2": ["inception_resnet_v2"],
+    "nasnet": ["nasnetalarge"],
     "dpn": [f"dpn{w}" for w in ("48b", "68", "68b", "92", "98", "131", "107")],
 }
 VARIANTS = [(file, variant) for file, variants in FAMILIES.items() for variant in variants]
@@ -72,6 +74,8 @@ CASES: list[Case] = [
     ("nfnet", "nf_resnet50", {"depths": SHALLOW}, {"depths": SHALLOW}),
     ("mobilevit", "mobilevit_xxs", {}, {}),
     ("mobilevit_v2", "mobilevitv2_050", {}, {}),
+    ("inception_resnet_v2", "inception_resnet_v2", {}, {}),
+    ("nasnet", "nasnetalarge", {"stem": 8, "width": 8}, {"stem_size": 8, "num_features": 192}),
     ("dpn", "dpn48b", {"depths": SHALLOW}, {"k_sec": SHALLOW}),
     ("dpn", "dpn68", {"depths": SHALLOW}, {"k_sec": SHALLOW}),
     ("dpn", "dpn92", {"depths": SHALLOW}, {"k_sec": SHALLOW}),

@@ -1,9 +1,10 @@
-"""S3D of the library against torchvision's own."""
+"""S3D, Video Swin and MViT of the library against torchvision's own."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from specbuild import load
 from specbuild.compiler.pipeline import build_graph
@@ -26,6 +27,30 @@ def test_same_outputs() -> None:
     assert spec.parameters == published.meta["num_params"]
     video = torch.randn(1, 3, 15, 224, 227, generator=torch.Generator().manual_seed(0))
     assert carry_and_compare(spec, models.video.s3d(weights=None), "torchvision", video) < TOLERANCE
+
+
+def make_swin() -> nn.Module:
+    return models.video.SwinTransformer3d(  # type: ignore[no-any-return]
+        [2, 4, 4], 8, [2, 2, 1, 2], [1, 2, 2, 4], [2, 3, 3], num_classes=7
+    )
+
+
+SWIN = {"features": 8, "depths": [2, 2, 1, 2], "heads": [1, 2, 2, 4], "frames": 2, "side": 3, "classes": 7}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("frames", "height", "width"), [(5, 57, 75), (3, 30, 130)])
+def test_swin(frames: int, height: int, width: int) -> None:
+    """Sides that windows do not fill, in the second case such that are shorter than a window."""
+    spec = load(BACKBONES / "video_swin.yaml", **SWIN)
+    video = torch.randn(1, 3, frames, height, width, generator=torch.Generator().manual_seed(0))
+    assert carry_and_compare(spec, make_swin(), "torchvision", video) < TOLERANCE
+
+
+@pytest.mark.parametrize("variant", ["swin3d_t", "swin3d_s", "swin3d_b"])
+def test_parameters_of_swin(variant: str) -> None:
+    published, *_ = models.get_model_weights(variant)
+    assert load(BACKBONES / "video_swin.yaml", variant).parameters == published.meta["num_params"]
 
 
 INCEPTION = """\
