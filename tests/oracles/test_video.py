@@ -1,4 +1,4 @@
-"""S3D, Video Swin and MViT of the library against torchvision's own."""
+"""S3D and Video Swin of the library against torchvision's own."""
 
 from __future__ import annotations
 
