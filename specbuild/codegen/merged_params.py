@@ -289,12 +289,16 @@ def value_params(block: Block) -> dict[str, Any]:
     return {name: value for name, value in block.params.items() if not isinstance(value, BlockArgument)}
 
 
-def instance_values(block: Block) -> dict[str, Any]:
+def instance_values(block: Block) -> Mapping[str, Any]:
     """Return the values of all names that the code of a block can read: parameters and input sizes."""
-    names = block_size_names(block).items()
-    sizes = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
-    sizes |= {name: concrete(block.value_type(ref)[axis]) for name, (ref, axis) in block.step_sizes.items()}
-    return sizes | {name: concrete(value) for name, value in value_params(block).items()}
+    values: dict[str, Any] | None = block.__dict__.get("_instance_values")
+    if values is None:
+        names = block_size_names(block).items()
+        values = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
+        values |= {name: concrete(block.value_type(r)[axis]) for name, (r, axis) in block.step_sizes.items()}
+        values |= {name: concrete(value) for name, value in value_params(block).items()}
+        object.__setattr__(block, "_instance_values", values)
+    return values
 
 
 def type_annotation(values: Sequence[Any]) -> str:

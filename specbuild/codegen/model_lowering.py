@@ -17,6 +17,7 @@ from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_orig
 
 FEW_EXPRESSIONS = 32
 EXPRESSIONS_PER_STEP = 3
+INSTANCE_EFFORT = 1  # what an instance takes beside its steps
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class ModelLowering:
             lowering = BlockLowering(typed, layouts, self.backend, self.lower_block, numbers, self.policy)
             is_scanned = definition_key(block) in self.scanned
             self.instances[key] = lowering.run(is_model or is_scanned, is_scanned)
-            self.effort += count_effort(block)
+            self.effort += INSTANCE_EFFORT + count_effort(block)
         return self.instances[key]
 
     def mixed_layout_blocks(self) -> set[str]:

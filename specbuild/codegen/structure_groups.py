@@ -17,6 +17,8 @@ from specbuild.codegen.tree import Literal, list_fields
 from specbuild.expressions import expression_of
 from specbuild.frontend.block_inputs import list_optional
 
+PLAIN_TYPES = {str, int, bool, float, type(None)}  # which stand for themselves
+
 
 def group_by_structure(instances: list[LoweredBlock]) -> list[list[LoweredBlock]]:
     """Group instances whose code differs only in values and in the steps that they skip."""
@@ -157,18 +159,23 @@ def code_skeleton(part: Any, any_row: bool = False) -> Any:
 
     With `any_row`, also every row of layers.
     """
-    if isinstance(part, LoweredStep):
-        code = (code_skeleton(code, any_row) for code in (part.call, part.member, part.inits))
+    kind: type = type(part)
+    if kind in PLAIN_TYPES:
+        return part
+    if kind is LoweredStep:
+        code = [code_skeleton(code, any_row) for code in (part.call, part.member, part.inits)]
         return (*code, part.parts, part.doc)
     if is_literal(part):
         return "_"
-    if isinstance(part, Repeated):
+    if kind is Repeated:
         return ("run", None) if any_row else row_skeleton(part)
-    if isinstance(part, ConstructorArgument):
+    if kind is ConstructorArgument:
         return ("argument", part.name)
-    if isinstance(part, tuple):
-        return tuple(code_skeleton(p, any_row) for p in part)
-    if is_dataclass(part):
-        kind: type = type(part)
-        return (kind.__name__, *(code_skeleton(getattr(part, name), any_row) for name in list_fields(kind)))
+    if kind is tuple:
+        return tuple([code_skeleton(p, any_row) for p in part])
+    if is_dataclass(kind):
+        return (
+            kind.__name__,
+            *[code_skeleton(getattr(part, name), any_row) for name in list_fields(kind)],
+        )
     return part

@@ -22,6 +22,7 @@ class VariationPool:
         self.untried: dict[LoweredBlock, set[str]] = {}  # instance -> parameters without a variation
         self.too_long: dict[LoweredBlock, set[str]] = {}  # those of them that take too long to try
         self.equal: dict[Any, LoweredBlock] = {}  # key -> the first instance or variation with this key
+        self.first_equal: dict[LoweredBlock, LoweredBlock] = {}  # what `find_equal` found so far
         self.instances = set(model.instances)
         for lowered in model.instances:
             self.equal.setdefault(equality_key(lowered), lowered)
@@ -44,7 +45,12 @@ class VariationPool:
 
     def find_equal(self, lowered: LoweredBlock) -> LoweredBlock:
         """Return the first instance or variation that has the same code as a variation; an instance itself."""
-        return lowered if lowered in self.instances else self.equal.setdefault(equality_key(lowered), lowered)
+        if lowered in self.instances:
+            return lowered
+        first = self.first_equal.get(lowered)
+        if first is None:
+            first = self.first_equal[lowered] = self.equal.setdefault(equality_key(lowered), lowered)
+        return first
 
     def find_untried(self, instances: Sequence[LoweredBlock]) -> set[str]:
         """Return the parameters that were not tried, and have one value in these instances."""

@@ -41,6 +41,16 @@ def conditional_block(params: list[str], conditions: list[str], uses: int) -> st
     )
 
 
+def tree_of_blocks(depth: int) -> str:
+    """Blocks that each use another one twice, with two numbers: no two instances are equal."""
+    inner = "".join(
+        f"  L{i}: {{params: {{n: 1}}, steps: [L{i - 1}: {{n: 2 * n}}, L{i - 1}: {{n: 2 * n + 1}}]}}\n"
+        for i in range(1, depth)
+    )
+    leaf = "  L0: {params: {n: 1}, steps: [linear: {features: n}]}\n"
+    return f"blocks:\n{leaf}{inner}steps: [L{depth - 1}: {{n: 1}}]\n"
+
+
 def drawn_tables(count: int) -> str:
     """Tables of random numbers that are short enough to stand in the code."""
     return "steps:\n" + "".join(
@@ -89,6 +99,7 @@ DONE = {
         + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(20))
     ),
     "drawn numbers": drawn_tables(64),
+    "tree of instances": tree_of_blocks(11),
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
