@@ -275,7 +275,8 @@ CODES: dict[str, Explanation] = {
         "repeats. Repeats that make fewer steps may not visit more. A model uses at most 1,000 different blocks. "
         "A size that can be any is tried at three other sizes, and all these models together have at most 10,000 steps. "
         "All expressions that are evaluated have at most 200,000 parts, where new ones count three times. "
-        "An op has at most 100 inputs. In one block, edits may change steps at most 1,000 times.",
+        "An op has at most 100 inputs. In one block, edits may change steps at most 1,000 times. "
+        "Selectors that several names can match are compared with at most 150,000 names, where each `*` counts as one more.",
     ),
     "SB503": Explanation(
         "blocks nested too deep",
@@ -292,7 +293,8 @@ CODES: dict[str, Explanation] = {
     ),
     "SB506": Explanation(
         "too many edits",
-        "A spec has at most 60 edits. One selector with `*`, `**` or `[1-3]` can match many steps.",
+        "A spec has at most 60 edits. One selector with `*`, `**` or `[1-3]` can match many steps. One "
+        "name in a selector has at most 12 `*` and numbers in brackets.",
     ),
     "SB601": Explanation(
         "a backend does not support this",

@@ -9,7 +9,7 @@ from typing import Any
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.selectors import MatchStates, Selector, parse_selector
+from specbuild.frontend.selectors import MatchStates, Selector
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Node
 from specbuild.ops.base import Op
@@ -30,6 +30,9 @@ def misfit_error(
     first one by one, then in steps that double, until the model is valid; then it bisects. It ends where it is
     when there is no budget for another look: the error is then where it was found.
     """
+
+    if error.code == "SB502" and any(error.location == edit.selector_at.location for edit in edits):
+        return error  # an edit that changes too many steps, or is compared with too many
 
     def try_edits(count: int) -> SpecError | None:
         try:
@@ -84,15 +87,15 @@ def value_locations(at: SourceAddress) -> Iterator[Any]:
 
 def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
     """Return the error of a selector that matches no step, with the names where the match ends."""
-    selector = edit.selector
-    end = find_match_end(selector, block)
+    selector, steps = edit.selector, StepTree()
+    root = steps.read_block(block)
+    end = find_match_end(selector, root, steps)
     index = min(end.part_count, len(selector.parts) - 1)
     part = selector.parts[index]
     message = f"{selector.text!r} matches no step"
-    for name in StepBranch(block).child_steps():
-        longer = parse_selector(f"{name}.{selector.text}")
-        if find_match_end(longer, block).part_count == len(longer.parts):
-            return edit.selector_at.error("SB208", message, format_suggestion(longer.text))
+    if first := find_missing_part(selector, root, steps):
+        hint = format_suggestion(f"{first}.{selector.text}")
+        return edit.selector_at.error("SB208", message, hint)
     if part.kind and (guess := closest_match(part.kind, end.kinds)):
         return edit.selector_at.error("SB208", message, format_suggestion(f":{guess}"))
     if guess := closest_match(part.text, end.paths):
@@ -104,6 +107,43 @@ def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
     return edit.selector_at.error("SB208", message, f"{owner} contains: {', '.join(names)}" if names else "")
 
 
+@dataclass(eq=False)
+class StepBranch:
+    """A step with the steps inside it: a whole block, a group in a block, or one node."""
+
+    node: Node | None = None
+    children: dict[str, StepBranch] = field(default_factory=dict)  # of a block or a group
+
+    @property
+    def kind(self) -> str:
+        """The block or op of a node; empty for a group."""
+        op = self.node.op if self.node is not None else None
+        return op.name if isinstance(op, Block) else op.title if isinstance(op, Op) else ""
+
+
+class StepTree:
+    """The steps of a model. An instance of a block is read once, wherever it is used."""
+
+    def __init__(self) -> None:
+        self.roots: dict[Block, StepBranch] = {}
+
+    def read_block(self, block: Block) -> StepBranch:
+        """Return the steps of a block by the parts of their names."""
+        if block not in self.roots:
+            self.roots[block] = root = StepBranch()
+            for node in block.nodes:
+                branch = root
+                for name in node.name.split("."):
+                    branch = branch.children.setdefault(name, StepBranch())
+                branch.node = node
+        return self.roots[block]
+
+    def find_inside(self, branch: StepBranch) -> StepBranch:
+        """Return the branch with the steps inside another one: the instance of a block for its node."""
+        op = branch.node.op if branch.node is not None else None
+        return self.read_block(op) if isinstance(op, Block) else branch
+
+
 @dataclass
 class MatchEnd:
     """Where a selector stops matching: the steps after the longest part that matches."""
@@ -113,14 +153,20 @@ class MatchEnd:
     kinds: set[str] = field(default_factory=set)  # the ops and blocks there
 
 
-def find_match_end(selector: Selector, block: Block) -> MatchEnd:
+def find_match_end(selector: Selector, root: StepBranch, steps: StepTree) -> MatchEnd:
+    """Return where a selector stops matching; what several paths lead to is looked at once."""
     end = MatchEnd()
-    branches: list[tuple[str, StepBranch, MatchStates]] = [("", StepBranch(block), selector.start_states)]
+    branches: list[tuple[str, StepBranch, MatchStates]] = [("", root, selector.start_states)]
+    seen: set[tuple[StepBranch, MatchStates]] = set()
     while branches:
         path, branch, states = branches.pop()
+        branch = steps.find_inside(branch)
+        if (branch, states) in seen:
+            continue
+        seen.add((branch, states))
         if max(states) > end.part_count:
             end = MatchEnd(max(states))
-        for name, child in branch.child_steps().items():
+        for name, child in branch.children.items():
             child_path = f"{path}.{name}" if path else name
             if max(states) == end.part_count:
                 end.paths.setdefault(name, child_path)
@@ -131,27 +177,10 @@ def find_match_end(selector: Selector, block: Block) -> MatchEnd:
     return end
 
 
-class StepBranch:
-    """A step with the steps inside it: a whole block, a group in a block, or one node."""
-
-    def __init__(self, block: Block, prefix: str = "", node: Node | None = None) -> None:
-        self.block, self.prefix, self.node = block, prefix, node
-
-    @property
-    def kind(self) -> str:
-        """The block or op of a node; empty for a group."""
-        op = self.node.op if self.node is not None else None
-        return op.name if isinstance(op, Block) else op.title if isinstance(op, Op) else ""
-
-    def child_steps(self) -> dict[str, StepBranch]:
-        if self.node is not None:
-            return StepBranch(self.node.op).child_steps() if isinstance(self.node.op, Block) else {}
-        children: dict[str, StepBranch] = {}
-        for node in self.block.nodes:
-            if node.name.startswith(self.prefix):
-                name, dot, _ = node.name[len(self.prefix) :].partition(".")
-                prefix = f"{self.prefix}{name}"
-                children[name] = (
-                    StepBranch(self.block, prefix + ".") if dot else StepBranch(self.block, prefix, node)
-                )
-        return children
+def find_missing_part(selector: Selector, root: StepBranch, steps: StepTree) -> str:
+    """Return the name of a step inside of which the selector matches one; empty if there is none."""
+    for name, child in root.children.items():
+        inside = steps.find_inside(child)
+        if inside.children and find_match_end(selector, inside, steps).part_count == len(selector.parts):
+            return name
+    return ""

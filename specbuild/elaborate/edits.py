@@ -25,9 +25,13 @@ def apply_edits(scope: BlockScope, entries: list[StepEntry]) -> list[StepEntry]:
     for edit, states in scope.pending.edits:
         selector = edit.definition.selector
         required = selector.required_name(states)
+        present = list(flatten_entries(entries))
+        if required is None:
+            count = selector.comparison_effort(states) * len(present)
+            scope.work.count_comparisons(count, edit.definition.selector_at)
         matches = [
             entry
-            for entry in flatten_entries(entries)
+            for entry in present
             if not entry.removed
             and (required is None or required in entry.selector_names)
             and selector.is_match(

@@ -12,19 +12,35 @@ from specbuild.frontend.selectors import MatchStates
 from specbuild.ir.graph import BlockArgument
 
 
+class HashedKey:
+    """A key that may be large, with its hash: every instance of a block has it in its own key."""
+
+    __slots__ = ("hash", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.hash = value, hash(value)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, HashedKey) and self.hash == other.hash and bool(self.value == other.value)
+
+
 @dataclass(frozen=True, eq=False)
 class ScopedEdit:
     """An edit with the values of the names in it, which are the parameters of the model in its file."""
 
     definition: EditDef
     env: Mapping[str, Any]
+    env_key: HashedKey
 
+    @cached_property
     def cache_key(self) -> Any:
-        """Return a key that is equal for edits with the same effect."""
-        env = tuple(
-            (n, v.cache_key if isinstance(v, BlockArgument) else repr(v)) for n, v in self.env.items()
-        )
-        return (self.definition.at, env)
+        """A key that is equal for edits with the same effect."""
+        return (self.definition.at, self.env_key)
 
 
 @dataclass(frozen=True)
@@ -79,12 +95,15 @@ class PendingEdits:
         return numbers
 
     def cache_key(self) -> Any:
-        return tuple((edit.cache_key(), states) for edit, states in self.edits)
+        return tuple((edit.cache_key, states) for edit, states in self.edits)
 
 
 def start_edits(
     definitions: Collection[EditDef], env: Mapping[str, Any], outer: PendingEdits = PendingEdits()
 ) -> PendingEdits:
     """Return the edits at the root of a model: those of its own file, then those of the files that use it."""
-    own = tuple((ScopedEdit(d, env), d.selector.start_states) for d in definitions)
+    key = HashedKey(
+        tuple((n, v.cache_key if isinstance(v, BlockArgument) else repr(v)) for n, v in env.items())
+    )
+    own = tuple((ScopedEdit(d, env, key), d.selector.start_states) for d in definitions)
     return PendingEdits(own + outer.edits) if own else outer

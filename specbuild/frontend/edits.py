@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from specbuild.frontend.selectors import MAX_PARTS, Selector, parse_selector
+from specbuild.frontend.selectors import MAX_PARTS, MAX_WILDCARDS, Selector, parse_selector
 from specbuild.frontend.source import SourceAddress
 
 # Each verb of an edit with its further keys, required keys first.
@@ -78,6 +78,9 @@ def parse_edit(raw: Mapping[str, Any], at: SourceAddress) -> EditDef:
     selector = parse_selector(raw[key])
     if len(selector.parts) > MAX_PARTS:
         raise at.child(key).error("SB503", f"blocks are nested at most {MAX_PARTS} levels deep")
+    if any(part.wildcard_count > MAX_WILDCARDS for part in selector.parts):
+        message = f"a part of a selector has at most {MAX_WILDCARDS} stars and numbers in brackets"
+        raise at.child(key).error("SB506", message)
     return EditDef(
         verb,
         selector,

@@ -7,16 +7,19 @@ name, `**` any number of names, `[1-3]` and `[0,2]` numbers; `:relu` after a nam
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate
 
 NUMBERS_PATTERN = r"\[[0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*\]"
 TOKEN_PATTERN = rf"[A-Za-z0-9_]+|\*|{NUMBERS_PATTERN}"
 PART_PATTERN = rf"(?:[A-Za-z0-9_*]|{NUMBERS_PATTERN})+(?::[A-Za-z][A-Za-z0-9_]*)?"
 SELECTOR_PATTERN = rf"^{PART_PATTERN}(?:\.{PART_PATTERN})*$"
-NUMBER = re.compile("[0-9]+")
+NUMBER = re.compile("(?=[0-9])0*([0-9]{0,9})(?![0-9])")  # the numbers in a selector have at most nine digits
 MAX_PARTS = 64
+MAX_WILDCARDS = 12  # stars and numbers, in one part
 
 # How many parts of a selector the names of a path so far can match; `**` allows several counts.
 MatchStates = frozenset[int]
@@ -40,6 +43,17 @@ class SelectorPart:
         return "*" not in self.text and "[" not in self.text
 
     @cached_property
+    def wildcard_count(self) -> int:
+        """How many `*` and `[...]` the part has."""
+        return self.text.count("*") + self.text.count("[")
+
+    @cached_property
+    def effort(self) -> int:
+        """How much work it is to compare the part with a name, beside that for a name without `*` and numbers."""
+        has_search = "*" in self.text and "[" in self.text and not self.is_any_depth
+        return 16 if has_search else self.wildcard_count
+
+    @cached_property
     def segments(self) -> tuple[tuple[str, ...], ...]:
         """The tokens before, between and after the `*`."""
         pieces: list[tuple[str, ...]] = [()]
@@ -61,6 +75,8 @@ class SelectorPart:
             return end == len(name)
         *middle, last = others
         for segment in middle:
+            if end < 0:
+                return False
             end = find_tokens(segment, name, end)
         return end >= 0 and (
             not last or any(match_tokens(last, name, i) == len(name) for i in range(end, len(name)))
@@ -79,7 +95,7 @@ def match_tokens(tokens: Sequence[str], name: str, start: int) -> int:
             start += len(token)
             continue
         number = NUMBER.match(name, start)
-        if number is None or not any(low <= int(number[0]) <= high for low, high in number_ranges(token)):
+        if number is None or not is_in_ranges(int(number[1] or 0), token):
             return -1
         start = number.end()
     return start
@@ -90,7 +106,12 @@ def find_tokens(tokens: Sequence[str], name: str, start: int) -> int:
     if start < 0 or not tokens:
         return start
     while start <= len(name):
-        if not tokens[0].startswith("["):
+        if tokens[0].startswith("["):
+            number = NUMBER.search(name, start)
+            if number is None:
+                return -1
+            start = number.start()
+        else:
             start = name.find(tokens[0], start)
             if start < 0:
                 return -1
@@ -100,10 +121,19 @@ def find_tokens(tokens: Sequence[str], name: str, start: int) -> int:
     return -1
 
 
-def number_ranges(token: str) -> list[tuple[int, int]]:
-    """Parse `[1-3,7]` into pairs of the first and the last number."""
+def is_in_ranges(number: int, token: str) -> bool:
+    """Return whether a number is in one of the ranges of a token such as `[1-3,7]`."""
+    lows, highs = sorted_ranges(token)
+    place = bisect_right(lows, number)
+    return place > 0 and highs[place - 1] >= number
+
+
+@lru_cache(maxsize=1_024)
+def sorted_ranges(token: str) -> tuple[list[int], list[int]]:
+    """Return the first numbers of the ranges in `[1-3,7]` in order, and for each the highest last number so far."""
     pairs = [span.partition("-") for span in token[1:-1].split(",")]
-    return [(int(low), int(high or low)) for low, _, high in pairs]
+    ranges = sorted((int(low), int(high or low)) for low, _, high in pairs)
+    return [low for low, _ in ranges], list(accumulate((high for _, high in ranges), max))
 
 
 @dataclass(frozen=True)
@@ -116,6 +146,10 @@ class Selector:
     @property
     def start_states(self) -> MatchStates:
         return self.close_states({0})
+
+    def comparison_effort(self, states: MatchStates) -> int:
+        """Return how much work it is to compare the parts that come next with the names of one step."""
+        return sum(1 + self.parts[state].effort for state in states if state < len(self.parts))
 
     def required_name(self, states: MatchStates) -> str | None:
         """Return the one name that the next step must have to be matched, or None if it may have several."""

@@ -154,6 +154,11 @@ OVER_A_LIMIT = {
         "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
         "steps:\n  - {B: {}, repeat: 3000, as: a}\nedits:\n" + "  - freeze: '**.linear1'\n" * 30,
     ),
+    "edits with stars": ("SB502", f"steps:\n{named_steps(9_000)}edits:\n" + "  - freeze: '*0*s*0*'\n" * 60),
+    "edits that select nothing": (
+        "SB208",
+        f"steps:\n{named_steps(9_000)}edits:\n" + "".join(f"  - remove: n{i}\n" for i in range(60)),
+    ),
     "misfit": (
         "SB304",
         f"steps:\n{named_steps(3_000)}edits:\n"
