@@ -220,6 +220,8 @@ def resolve_op_inputs(
         return resolve_variadic_inputs(scope, step, cls, raw)
     if isinstance(step.value, list):
         raise step.error("SB102", f"{cls.name} does not take a list of inputs")
+    if not cls.input_specs and step.sources is not None:
+        raise step.from_at.error("SB101", f"{cls.name} takes no inputs", "remove `from`", key=True)
     if isinstance(step.sources, Mapping):
         check_input_names(step, cls, step.sources)
     check_given_once(step, cls, raw)

@@ -271,6 +271,21 @@ def test_a_block_without_inputs_takes_no_from() -> None:
     assert (caught.value.code, caught.value.message) == ("SB101", "Twice takes no inputs")
 
 
+@pytest.mark.parametrize("op", ["weight: {axes: {C: 4}}", "const: {axes: {C: 4}, value: 1}"])
+def test_an_op_without_inputs_takes_no_from(op: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        build_graph(
+            "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, H: 8, W: 8}}\n"
+            f"steps:\n  - {op}\n    from: x\n    as: w\n  - scale: {{by: w}}\n    from: x\n"
+        )
+    assert caught.value.location is not None
+    assert (caught.value.code, caught.value.location.line) == ("SB101", 6)
+    assert (caught.value.message, caught.value.hint) == (
+        f"{op.partition(':')[0]} takes no inputs",
+        "remove `from`",
+    )
+
+
 def test_a_number_in_a_block_argument_is_no_name() -> None:
     """`1e-3` reads no member of the repeat, whose names are numbers; if it did, the size of the image would be fixed."""
     model = build_graph(
