@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from specbuild.expressions import concrete, expression_text
@@ -170,14 +171,20 @@ def format_named_value(name: str, values: Sequence[Any], text: str) -> str:
 
 
 def format_series(values: Sequence[Any]) -> str:
-    """Return the values of one argument in the members of a repeat: `64 then 128`, `64…512`."""
+    """Return the values of one argument in the members of a repeat: `64 then 128`, `0 and 3 in turn`, `64…512`."""
     numbers = [format_caption_value(concrete(v)) for v in values]
     distinct = list(dict.fromkeys(numbers))
     if len(distinct) == 1:
         return numbers[0]
     if len(set(numbers[1:])) == 1:
         return f"{numbers[0]} then {numbers[1]}"
-    return "/".join(distinct) if len(distinct) <= 2 else f"{numbers[0]}…{numbers[-1]}"
+    if len(distinct) == 2:
+        return f"{distinct[0]} and {distinct[1]}" + " in turn" * is_alternating(numbers)
+    return f"{numbers[0]}…{numbers[-1]}"
+
+
+def is_alternating(texts: Sequence[str]) -> bool:
+    return all(a != b for a, b in pairwise(texts))
 
 
 # -- sizes and numbers

@@ -108,6 +108,11 @@ class LevelLayout:
 
     # -- result
 
+    @property
+    def width(self) -> float:
+        """The width of the grid, with the lanes at both edges."""
+        return self.column_lines[-1] + self.column_lines[0]
+
     def place_panel(self) -> PlacedPanel:
         """Return the panel with positions."""
         placed = PlacedPanel(self.panel, self.cards)

@@ -30,7 +30,9 @@ class PanelTree:
         return self.depths.get(panel.key, int(panel is not self.panels[0]))
 
     def levels_inside_out(self) -> list[list[Panel]]:
-        """Return the panels by depth, each level after those inside it."""
+        """Return the panels by depth, each level after those inside it; all together if none is inside of another."""
+        if not self.inner_panels:
+            return [list(self.panels)]
         levels: dict[int, list[Panel]] = {}
         for panel in self.panels:
             levels.setdefault(self.depth_of(panel), []).append(panel)

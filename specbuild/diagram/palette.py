@@ -97,7 +97,7 @@ FAMILIES = {
     "arrangement": ("layout", "arrangement"),
     "neighbourhood": ("layout", "neighbourhood"),
     "index": ("layout", "lookup"),
-    "weight": ("weight", "free weight"),
+    "weight": ("weight", "learned tensor"),
     "table": ("weight", "constant"),
 }
 

@@ -15,8 +15,15 @@ from specbuild.diagram.graphviz_process import run_graphviz
 from specbuild.diagram.label_places import settle_labels
 from specbuild.diagram.level_layout import LevelLayout
 from specbuild.diagram.numbered_rows import arrange_rows
-from specbuild.diagram.panel_rows import PanelRow, RowDivision, find_siblings, main_links, route_directly
-from specbuild.diagram.resolution_levels import LevelGrid, arrange_levels
+from specbuild.diagram.panel_rows import (
+    ROW_SLACK,
+    PanelRow,
+    RowDivision,
+    find_siblings,
+    main_links,
+    route_directly,
+)
+from specbuild.diagram.resolution_levels import arrange_levels
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, RowLayout, sample_curve, shift_panel
 from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import display_text, measure_text
@@ -35,20 +42,38 @@ class PanelLayout:
     direct link, `s` and the number of an entry link, or `o` for the link to `out`.
     """
 
-    def __init__(self, panel: Panel, cards: Mapping[str, Card], direction: str, limit: float) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        cards: Mapping[str, Card],
+        direction: str,
+        limit: float,
+        has_fixed_width: bool = False,
+    ) -> None:
         self.panel, self.cards = panel, cards
         self.is_horizontal = direction == "LR"
         self.output_counts = Counter(link.tail for link in panel.links)
         self.input_counts = Counter(link.head for link in panel.links)
         division = RowDivision(panel, cards, self.is_horizontal, limit)
         order = division.order_boxes()
-        grid = self.arrange_boxes(order) if self.is_horizontal else None
-        self.levels = LevelLayout(panel, cards, order, grid) if grid else None
-        self.rows = [] if grid else division.split_rows()
+        self.levels = self.arrange_boxes(order, limit, has_fixed_width) if self.is_horizontal else None
+        self.rows = [] if self.levels else division.split_rows()
 
-    def arrange_boxes(self, order: Sequence[str]) -> LevelGrid | None:
-        """Return a grid for rows that the spec numbers, else for levels of resolution; None without both."""
-        return arrange_rows(self.panel, order) or arrange_levels(self.panel, order)
+    def arrange_boxes(self, order: Sequence[str], limit: float, has_fixed_width: bool) -> LevelLayout | None:
+        """Return a grid for rows that the spec numbers, else for levels of resolution; None without both.
+
+        If the levels are too wide for a page of a fixed width, the narrow form of them.
+        """
+        grid = arrange_rows(self.panel, order)
+        if grid or not (grid := arrange_levels(self.panel, order)):
+            return LevelLayout(self.panel, self.cards, order, grid) if grid else None
+        layout = LevelLayout(self.panel, self.cards, order, grid)
+        narrow = arrange_levels(self.panel, order, is_narrow=True)
+        if not has_fixed_width or layout.width <= limit * ROW_SLACK or narrow is None:
+            return layout
+        return min(
+            layout, LevelLayout(self.panel, self.cards, order, narrow), key=lambda option: option.width
+        )
 
     # -- input for Graphviz
 

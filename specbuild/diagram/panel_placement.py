@@ -18,6 +18,7 @@ PAGE_WIDTH = 1000.0  # about the length of a row of boxes that runs to the right
 COLUMN_HEIGHT = 700.0  # the same for a column that runs down
 NARROW_PAGE = 450.0  # on which two columns do not fit
 MAX_NESTED_WIDTH = 3000.0  # of a picture whose blocks are inside of each other
+WIDER_PAGE = 1.05  # how much wider the page may be if a panel then has fewer rows
 MAX_TRIALS = 8
 MARGIN = 22.0
 PRINTED_MARGIN = 4.0  # of a picture with a fixed width: the page around it has margins
@@ -86,7 +87,10 @@ def place_together(
     direction: str,
     page_format: PageFormat,
 ) -> dict[str, PlacedPanel]:
-    """Lay out panels in one run of Graphviz; `inside` has the panels that their boxes open."""
+    """Lay out panels in one run of Graphviz; `inside` has the panels that their boxes open.
+
+    Where one panel makes the page wider than planned, others have fewer and longer rows if these fit into that width.
+    """
     limit = length_limit(direction, page_format)
     layouts = []
     for panel in panels:
@@ -100,7 +104,34 @@ def place_together(
                 if inner
                 else Card(box, share, is_horizontal, is_diff)
             )
-        layouts.append(PanelLayout(panel, cards, direction, limit - 2 * INSET * tree.depth_of(panel)))
+        room = limit - 2 * INSET * tree.depth_of(panel)
+        layouts.append(PanelLayout(panel, cards, direction, room, page_format.is_fixed))
+    placed = run_layouts(layouts)
+    if direction == "LR" and not page_format.is_fixed:
+        borders = {panel.key: 2 * INSET * tree.depth_of(panel) for panel in panels}
+        placed |= lengthen_rows(layouts, placed, borders)
+    return placed
+
+
+def lengthen_rows(
+    layouts: Sequence[PanelLayout], placed: Mapping[str, PlacedPanel], borders: Mapping[str, float]
+) -> dict[str, PlacedPanel]:
+    """Return the panels that have fewer rows if each row may be as long as the widest panel, with its borders."""
+    widest = max((panel.w + borders[key] for key, panel in placed.items()), default=0.0)
+    rooms = {key: widest * WIDER_PAGE - border for key, border in borders.items()}
+    longer = []
+    for layout in layouts:
+        if len(layout.rows) > 1:
+            other = PanelLayout(layout.panel, layout.cards, "LR", rooms[layout.panel.key] / ROW_SLACK)
+            longer += [other] * (len(other.rows) < len(layout.rows))
+    try:
+        return {key: panel for key, panel in run_layouts(longer).items() if panel.w <= rooms[key]}
+    except graphviz_process.LayoutTimeout:
+        return {}  # the rows stay as they are
+
+
+def run_layouts(layouts: Sequence[PanelLayout]) -> dict[str, PlacedPanel]:
+    """Return the panels with the positions that one run of Graphviz gives their boxes."""
     graphs = [layout.row_graphs() for layout in layouts]
     outputs = iter(graphviz_process.run_graphviz([g for rows in graphs for g in rows], "dot", "json0"))
     return {

@@ -32,17 +32,18 @@ class LevelGrid:
     column_count: int = 0
 
 
-def arrange_levels(panel: Panel, order: Sequence[str]) -> LevelGrid | None:
+def arrange_levels(panel: Panel, order: Sequence[str], is_narrow: bool = False) -> LevelGrid | None:
     """Return the cells of the boxes of a panel with levels; None for other panels.
 
-    `order` has the keys of the boxes, each after its inputs.
+    `order` has the keys of the boxes, each after its inputs. With `is_narrow`, the way up does not move to the
+    right from level to level, and inputs and outputs are above the boxes beside which they would be.
     """
     if len(panel.boxes) > MAX_LEVELLED_BOXES:
         return None
     levels = find_levels(panel, order)
     if levels is None or not has_pyramid(panel, order, levels):
         return None
-    return GridPlacement(panel, order, levels).place_boxes()
+    return GridPlacement(panel, order, levels, is_narrow).place_boxes()
 
 
 def find_levels(panel: Panel, order: Sequence[str]) -> dict[str, int] | None:
@@ -115,8 +116,10 @@ def find_stem(panel: Panel, order: Sequence[str], levels: Mapping[str, int]) -> 
 class GridPlacement:
     """Puts each box into a cell: its row follows from its level, its column from the boxes that it reads."""
 
-    def __init__(self, panel: Panel, order: Sequence[str], levels: Mapping[str, int]) -> None:
-        self.panel, self.order, self.levels = panel, order, levels
+    def __init__(
+        self, panel: Panel, order: Sequence[str], levels: Mapping[str, int], is_narrow: bool = False
+    ) -> None:
+        self.panel, self.order, self.levels, self.is_narrow = panel, order, levels, is_narrow
         self.boxes: dict[str, Box] = {box.key: box for box in panel.boxes}
         self.inputs: dict[str, list[Link]] = {key: [] for key in order}
         self.readers: dict[str, list[str]] = {key: [] for key in order}
@@ -148,6 +151,8 @@ class GridPlacement:
         if key in self.stem:
             return STEM_LEVEL
         level = self.levels[key]
+        if self.is_narrow and self.boxes[key].form in ("input", "output", "port"):
+            return level - 0.5
         others = {self.levels[link.tail] for link in self.inputs[key] if self.levels[link.tail] != level}
         if len(others) != 1 or self.boxes[key].form in ("output", "port", "symbol"):
             return level
@@ -162,15 +167,14 @@ class GridPlacement:
             for link in self.inputs[key]
             if key in self.stem or link.tail not in self.stem
         ]
-        if (
-            level > self.levels[key]
-        ):  # it goes up: to the column of the box where it meets a value of that level
-            columns += [
+        if level > self.levels[key]:  # it goes up: to the box where it meets a value of that level
+            meetings = [
                 self.places[link.tail][2] + 1
                 for reader in self.readers[key]
                 for link in self.inputs[reader]
                 if link.tail in self.places and self.places[link.tail][0] == self.levels[key]
             ]
+            columns = meetings if meetings and self.is_narrow else columns + meetings
         return max(columns, default=0)
 
     def free_place(self, key: str, level: float, column: int) -> tuple[float, int, int]:

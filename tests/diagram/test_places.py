@@ -117,6 +117,24 @@ def test_a_unet_is_a_u() -> None:
     assert drawn(path).width < 1500
 
 
+def test_a_unet_is_a_u_on_paper() -> None:
+    """On a page of 7 inches the way up does not move to the right: the picture is as wide as asked."""
+    page = print_page(picture("unet"), 7 * 72, [])
+    assert page.width == pytest.approx(7 * 72)
+    found = {title(g): frame(g) for g in page.groups if g.role == "box"}
+    middles = [(found[f"up{level}"][0] + found[f"up{level}"][2]) / 2 for level in (1, 2, 3, 4)]
+    assert max(middles) - min(middles) < 1
+    assert (
+        middle(found["enc3"]) == pytest.approx(middle(found["dec3"])) and found["enc3"][2] < found["dec3"][0]
+    )
+
+
+def test_a_row_is_as_long_as_the_page() -> None:
+    """The decoder makes the page of DETR wide: its ResNet then has one row."""
+    found = boxes(picture("detr"))
+    assert found["layer4"][1] < middle(found["maxpool"]) < found["layer4"][3]
+
+
 def test_a_pyramid_has_its_maps_one_below_the_other() -> None:
     found = boxes(picture("swin_feature_pyramid"))
     for name in ("lateral{}", "smooth{}"):
