@@ -149,6 +149,17 @@ def make_segformer() -> nn.Module:
     return net  # type: ignore[no-any-return]
 
 
+def make_dpt() -> nn.Module:
+    return smp.DPT(  # type: ignore[no-any-return]
+        "tu-vit_tiny_patch16_224",
+        encoder_weights=None,
+        decoder_intermediate_channels=(8, 12, 16, 20),
+        decoder_fusion_channels=8,
+        classes=7,
+        img_size=(32, 64),
+    )
+
+
 Case = tuple[str, str, Mapping[str, Any], Callable[[], nn.Module]]
 SHALLOW = {"depths": FLAT}
 CASES: dict[str, Case] = {
@@ -177,6 +188,20 @@ CASES: dict[str, Case] = {
         "segmentation_models_pytorch",
         {**SHALLOW, "widths": [24, 16, 12, 8, 6]},
         lambda: make_smp("Unet", decoder_channels=(24, 16, 12, 8, 6)),
+    ),
+    "dpt": (
+        "dpt",
+        "segmentation_models_pytorch",
+        {
+            "height": 32,
+            "width": 64,
+            "features": 192,
+            "heads": 3,
+            "hidden": 768,
+            "widths": [8, 12, 16, 20],
+            "channels": 8,
+        },
+        make_dpt,
     ),
     "segformer": ("segformer", "segmentation_models_pytorch", {**SHALLOW, "channels": 32}, make_segformer),
 }
