@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -19,7 +20,11 @@ def build(site: Path, sources: Path) -> int:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILD / "site"
+    parser = argparse.ArgumentParser(
+        prog="python -m docs", description="Build the documentation as HTML: about 10 minutes."
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=BUILD / "site", help="default: %(default)s")
+    target = parser.parse_args().folder
     code = build(target, BUILD / "docs")
     print(target / "index.html" if code == 0 else "the documentation has faults", file=sys.stderr)
     sys.exit(code)

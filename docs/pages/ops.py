@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from docs.pages import markdown
+from docs.pages.op_facts import FACTS_BY_OP, LIBRARIES
 from docs.pages.samples import TITLES, shown
 from specbuild import backends
 from specbuild.frontend.schema.op_schema import default_as_yaml
@@ -53,12 +54,26 @@ def page(op: type[Op], family: list[type[Op]]) -> str:
         markdown.trail("[Ops](../index.md)", f"[{op.family.capitalize()}](index.md)"),
         f"# `{op.name}`",
         markdown.prose(op.__doc__ or ""),
+        facts(op),
         inputs(op),
         parameters(op),
         refusals(op),
         "## Example" if found else "",
         shown(found) if found else "",
         f"In the same family: {', '.join(beside)}." if beside else "",
+    )
+
+
+def facts(op: type[Op]) -> str:
+    """The formula of an op, and what it is called in other libraries; nothing for an op of an extension."""
+    found = FACTS_BY_OP.get(op.name)
+    if found is None:
+        return ""
+    names = {title: getattr(found, library) for library, title in LIBRARIES.items()}
+    cells = [markdown.code(name) if name else "none" for name in names.values()]
+    return markdown.page(
+        f"~~~~text\n{found.formula}\n~~~~" if found.formula else "",
+        markdown.table([f"In {title}" for title in names], [cells]) if any(names.values()) else "",
     )
 
 

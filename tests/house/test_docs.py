@@ -18,6 +18,7 @@ import pytest
 from docs.__main__ import build
 from docs.pages import models, samples
 from docs.pages.models import cost_of, emitted_files
+from docs.pages.op_facts import FACTS_BY_OP, OpFacts
 from docs.pages.tables import TABLES
 from specbuild import load
 from specbuild.compiler.pipeline import compile_source
@@ -119,6 +120,12 @@ def test_every_op_and_block_has_a_page(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_op_says_what_it_is_called_elsewhere() -> None:
+    assert set(FACTS_BY_OP) == set(OPS)
+    assert FACTS_BY_OP["abs"] == OpFacts("torch.abs", "ops.abs", "jax.numpy.abs", "y = |x|")
+    assert FACTS_BY_OP["log"].formula == FACTS_BY_OP["rename"].torch == ""
+
+
 def test_every_model_and_code_is_told_of(site: Path) -> None:
     assert {path.stem for path in (ROOT / "specs").glob("*.yaml")} <= {
         p.stem for p in site.glob("zoo/*.html")
