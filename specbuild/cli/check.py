@@ -50,6 +50,7 @@ def check_command(
             "--fix", help="Change the files where a hint leaves no choice. Comments stay as they are."
         ),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     root: options.Root = None,
 ) -> None:
     """Check specs: their syntax, every name, every shape.
@@ -58,6 +59,7 @@ def check_command(
     """
     errors: list[SpecError] = []
     valid: list[ValidSpec] = []
+    format = "json" if as_json else format
     for spec in options.check_stdin_once(specs):
         try:
             found = (

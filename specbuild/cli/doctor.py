@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
 from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
+from specbuild.cli import options
+from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import print_text
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.ops.extensions import EXTENSION_GROUPS, extension_entries
@@ -41,9 +43,12 @@ class Finding:
     extra: str = ""  # of specbuild, which installs it
 
 
-def doctor_command() -> None:
+def doctor_command(as_json: options.Json = False) -> None:
     """List what is installed, what is missing, and how to install it."""
     findings = list(collect_findings())
+    if as_json:
+        print_document("doctor", {"findings": [asdict(finding) for finding in findings]})
+        return
     name_width = max(len(f.name) for f in findings)
     state_width = max(len(f.state) for f in findings)
     for f in findings:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from textwrap import wrap
 from typing import Annotated
 
 import typer
 
+from specbuild.cli import options
 from specbuild.cli.completion import complete_code
+from specbuild.cli.json_output import print_document
 from specbuild.cli.terminal import print_text, suggest_closest
 from specbuild.diagnostics.codes import CODES, Explanation
 from specbuild.diagnostics.errors import make_printable
@@ -25,8 +28,13 @@ def explain_command(
             show_default=False,
         ),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Explain an error code, or list all of them."""
+    if as_json and (code is None or code.upper() in CODES):
+        names = list(CODES) if code is None else [code.upper()]
+        print_document("explain", {"codes": {name: asdict(CODES[name]) for name in names}})
+        return
     if code is None:
         print_text("".join(f"{name}  {entry.title}\n" for name, entry in CODES.items()))
         return

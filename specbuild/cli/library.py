@@ -128,12 +128,19 @@ def show_entry(
     as_yaml: Annotated[
         bool, typer.Option("--yaml", help="Print the file of the library that defines the block instead.")
     ] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show one op or block: what it does, its inputs, attributes and defaults, and an example with shapes."""
     if as_yaml and backend is not None:
         raise typer.BadParameter("it prints a file of the library; leave out --backend", param_hint="--yaml")
+    if as_json and (as_yaml or backend is not None):
+        raise typer.BadParameter(
+            "it describes the op or block; leave out --yaml and --backend", param_hint="--json"
+        )
     entry = find_entry(name)
-    if as_yaml:
+    if as_json:
+        print_document("library show", describe_entry(entry))
+    elif as_yaml:
         if not isinstance(entry, BlockDef):
             raise typer.BadParameter(
                 f"{entry.name} is an op, which no YAML file defines", param_hint="--yaml"
@@ -146,6 +153,30 @@ def show_entry(
         print_text("\n".join(format_block(entry)) + "\n")
     else:
         print_text("\n".join(format_op(entry)) + "\n")
+
+
+def describe_entry(entry: type[Op] | BlockDef) -> dict[str, Any]:
+    """Return what `library show` says as data: inputs, attributes or parameters, and the example."""
+    example = example_spec(entry)
+    common = {"name": entry.name, "example": None if example is None else example.text}
+    if isinstance(entry, BlockDef):
+        params = {
+            p.name: {"doc": p.doc, "type": p.type, "required": p.required, "default": p.default}
+            for p in entry.params.values()
+        }
+        kind = "model" if entry.model else "block"
+        return {**common, "kind": kind, "doc": entry.doc, "inputs": dict(entry.inputs), "parameters": params}
+    attributes = {
+        a.name: {
+            "doc": a.doc,
+            "type": str(a.kind),
+            "required": a.is_required,
+            "default": None if a.is_required else default_as_yaml(a.default),
+        }
+        for a in list_attributes(entry).values()
+    }
+    inputs = {spec.name: {"doc": spec.doc, "optional": spec.optional} for spec in entry.input_specs}
+    return {**common, "kind": "op", "doc": entry.__doc__ or "", "inputs": inputs, "attributes": attributes}
 
 
 def emit_example(entry: type[Op] | BlockDef, backend: str) -> str:

@@ -27,6 +27,9 @@ COMMANDS = {
     "diff": ["diff", "net.yaml", "net.yaml", "--json"],
     "library list": ["library", "list", "--json"],
     "library search": ["library", "search", "squeeze", "--json"],
+    "library show": ["library", "show", "conv", "--json"],
+    "explain": ["explain", "SB101", "--json"],
+    "doctor": ["doctor", "--json"],
     "weights groups": ["weights", "groups", "net.yaml", "--json"],
 }
 Run = Callable[[list[str]], tuple[int, dict[str, object]]]
@@ -51,10 +54,10 @@ def test_every_document_says_what_it_is(run: Run, command: str) -> None:
     assert list(document)[:3] == ["specbuild", "version", "command"] and list(document)[-1] == "errors"
     assert document["specbuild"] == "1" and document["version"] == __version__
     assert document["command"] == command and document["errors"] == []
-    assert len(document) > 4
+    assert len(document) >= 5
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if not name.startswith("library")])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if "net.yaml" in COMMANDS[name]])
 def test_errors_of_a_spec_are_in_the_document(run: Run, command: str) -> None:
     Path("net.yaml").write_text(NET.replace("channels", "chanels"))
     code, document = run(COMMANDS[command])
