@@ -112,6 +112,10 @@ class Backend:
         """Return the axes of a tensor in the order that is usual in the framework, without the batch."""
         raise NotImplementedError
 
+    def fixed_attributes(self, op: Op) -> tuple[str, ...]:
+        """Return the names of the attributes that this backend needs as numbers, not computed from a size that can be any."""
+        return ()
+
     def convert_layout(
         self,
         value: Expr,

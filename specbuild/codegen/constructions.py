@@ -149,6 +149,17 @@ def expression_names(value: Any) -> tuple[str, ...]:
     return () if expression is None else expression.names
 
 
+def nested_names(value: Any) -> Iterator[str]:
+    """Yield the names in the expressions of a number, or of the numbers in lists and mappings."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from nested_names(item)
+    else:
+        yield from expression_names(value)
+
+
 def list_names(code: Member) -> Iterator[str]:
     """Yield the names from which values in the code are computed."""
     return (name for value in literal_values(code) for name in expression_names(value))

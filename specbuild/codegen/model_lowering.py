@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from specbuild.codegen.constructions import reads_names
+from specbuild.codegen.constructions import nested_names, reads_names
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.lowering import BlockLowering, CallPolicy
 from specbuild.codegen.operands import LoweringBackend
+from specbuild.codegen.size_checks import free_size_names
 from specbuild.codegen.tree import Literal, walk_expression
 from specbuild.ir.batches import batch_inputs
 from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_origin, runtime_sizes
+from specbuild.ops.base import Op
 
 FEW_EXPRESSIONS = 32
 EXPRESSIONS_PER_STEP = 3
@@ -70,6 +72,7 @@ def lower_model(model: Block, backend: LoweringBackend) -> LoweredModel:
     for an op that the backend cannot express.
     """
     refuse_free_scans(model, backend)
+    refuse_free_attributes(model, backend)
     layouts = tuple(Layout(backend.natural_order(x), (), x.batched) for x in model.inputs.values())
     policy = CallPolicy()
     nodes = [node for block in distinct_blocks(model) for node in block.nodes]
@@ -179,6 +182,23 @@ def refuse_free_scans(model: Block, backend: LoweringBackend) -> None:
                     f"{backend.name} cannot express a scan over {node.scan.over}, which can have any size"
                 )
                 raise node.at.error("SB601", message, f"write a number for {node.scan.over} in the input")
+
+
+def refuse_free_attributes(model: Block, backend: LoweringBackend) -> None:
+    """Raise SB601 if an attribute follows a size that can be any, and the backend needs it as a number."""
+    if model.free_sizes is None:
+        return
+    for block in distinct_blocks(model):
+        names = free_size_names(block, model.free_sizes.of_block(block))
+        for node in block.nodes if names else ():
+            if not isinstance(node.op, Op):
+                continue
+            for name in backend.fixed_attributes(node.op):
+                if names.isdisjoint(nested_names(getattr(node.op, name))):
+                    continue
+                message = f"{backend.name} cannot express this {node.op.title}: its {name} follows a size that can be any"
+                hint = "write a number for the axis of the input instead of `any`"
+                raise node.at.error("SB601", message, hint)
 
 
 def has_equal_steps(a: LoweredBlock, b: LoweredBlock) -> bool:

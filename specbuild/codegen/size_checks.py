@@ -67,12 +67,17 @@ def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[Siz
     return checks
 
 
+def free_size_names(block: Block, free: Collection[tuple[Ref, str]]) -> set[str]:
+    """Return the names of sizes in expressions that are those of these axes."""
+    sizes = {**runtime_sizes(block), **block.step_sizes}
+    return {name for name, source in sizes.items() if source in free}
+
+
 def refuse_fixed_sizes(
     block: Block, members: Iterable[tuple[str, Member | None]], free: Collection[tuple[Ref, str]]
 ) -> None:
     """Raise SB408 if a layer, by its step, gets a size that can be any: it gets a number when it is made."""
-    names = {name for name, source in runtime_sizes(block).items() if source in free}
-    names |= {name for name, source in block.step_sizes.items() if source in free}
+    names = free_size_names(block, free)
     for step, member in members:
         if member is None or isinstance(member, ComputedTable) or not reads_names(member, names):
             continue

@@ -227,3 +227,37 @@ def test_what_only_keras_cannot_do_is_refused_there() -> None:
 def test_a_model_of_a_library_model_has_free_sizes() -> None:
     text = "specbuild: 1\nmodel: N\ninputs: {image: {C: 3, H: any, W: any}}\nsteps: [MobileNetV2: ]\n"
     assert "image (B, 3, H, W)" in load(text).source("torch")
+
+
+@pytest.mark.parametrize(
+    ("steps", "attribute"),
+    [
+        ("- unfold: {into: K, kernel: {H: x.H // 3, W: 2}}", "kernel"),
+        ("- unfold: {into: K, kernel: 2, padding: [x.H - 5, 1]}", "padding"),
+        (
+            "- unfold: {into: K, kernel: 2, stride: 2}\n      - fold: {axis: K, kernel: 2, stride: x.H // 3}",
+            "stride",
+        ),
+        ("- max_pool: {kernel: 2, stride: 1, dilation: x.H // 3}", "dilation"),
+        ("- adaptive_avg_pool: {size: {H: x.H // 2, W: 3}}", "size"),
+        ("- pad: {padding: {H: [x.H - 5, 0]}, mode: circular}", "padding"),
+        ("- pad: {padding: {H: [x.H - 5, 0]}, mode: replicate}", "padding"),
+        ("- slice: {over: H, step: x.H // 3}", "step"),
+        (
+            "- weight: {axes: {O: 4, I: 4, H: 2, W: 2}}\n"
+            "        as: kernel\n"
+            "      - kernel_conv: {x: x, weight: kernel, stride: x.H // 3}",
+            "stride",
+        ),
+    ],
+)
+def test_keras_refuses_numbers_that_it_would_have_as_tensors(steps: str, attribute: str) -> None:
+    """TensorFlow failed inside of Keras, when the model was made."""
+    graph = load(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, H: {any: 6}, W: 7}}\n"
+        f"blocks:\n  Inner:\n    inputs: {{x: [C, H, W]}}\n    steps:\n      {steps}\nsteps: [Inner]\n"
+    ).graph
+    with pytest.raises(SpecError) as caught:
+        compile_source(graph, "keras")
+    assert caught.value.code == "SB601"
+    assert f"its {attribute} follows a size that can be any" in caught.value.message

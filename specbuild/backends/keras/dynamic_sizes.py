@@ -36,6 +36,8 @@ ROUNDING = {"int": "truncate_size", "round": "round_size"}
 # ops that compute with values and with numbers
 TAKES_NUMBERS = (Celu, Clip, Elu, HardShrink, LeakyRelu, Power, Scale, SoftShrink, Softplus, Threshold)
 
+NUMBER_KEYWORDS = ("constant_values", "epsilon", "scale")  # of functions
+
 
 def read_dynamic_sizes(class_spec: ClassSpec) -> ClassSpec:
     """Return the class with code that also works for sizes that are tensors.
@@ -52,9 +54,12 @@ def read_dynamic_sizes(class_spec: ClassSpec) -> ClassSpec:
         if isinstance(node.op, TAKES_NUMBERS):
             return replace(step, call=rewriter.convert_numbers(call))
         match call:
-            case Call(Name("ops.pad"), _, (*keywords, ("constant_values", value))):
-                number = ("constant_values", rewriter.convert_numbers(value))
-                return replace(step, call=replace(call, keywords=(*keywords, number)))
+            case Call(_, _, keywords):
+                numbers = tuple(
+                    (name, rewriter.convert_numbers(value) if name in NUMBER_KEYWORDS else value)
+                    for name, value in keywords
+                )
+                return replace(step, call=replace(call, keywords=numbers))
         return replace(step, call=call)
 
     return replace(class_spec, steps=list(map(rewrite_step, class_spec.steps)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from specbuild.backends.base import Backend
+from specbuild.backends.keras.fixed_attributes import list_fixed_attributes
 from specbuild.backends.keras.float32_constants import FLOAT32_CONSTANTS
 from specbuild.backends.keras.layers import is_layer_list, layer_attribute
 from specbuild.backends.keras.module_file import build_module
@@ -23,6 +24,7 @@ from specbuild.codegen.constructions import LayerRow
 from specbuild.codegen.layout import Layout, swapped_dims
 from specbuild.codegen.lowered_steps import LoweredBlock, Storage
 from specbuild.codegen.tree import Call, Expr, Literal, Module, TupleOf
+from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL, SPATIAL, TensorType
 
 
@@ -61,6 +63,9 @@ class KerasBackend(Backend):
         others = tuple(a for a in x.axes if a != CHANNEL and a not in spatial)
         channel = (CHANNEL,) if CHANNEL in x else ()
         return (*others, *spatial, *channel)
+
+    def fixed_attributes(self, op: Op) -> tuple[str, ...]:
+        return list_fixed_attributes(op)
 
     def emit_transpose(self, value: Expr, order: tuple[int, ...]) -> Expr:
         if pair := swapped_dims(order):
