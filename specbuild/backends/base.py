@@ -62,6 +62,7 @@ class Backend:
     # Whether `repeat` and `do` become rows of layers (LayerRow, such as nn.Sequential); if not, every layer is an
     # attribute, and the file is longer.
     has_rows: bool = True
+    rows_need_batch: bool = False  # whether a row of layers, once called, takes no value of another rank
     # the layer in a row for a block that is `none`; without one, such a group is no row
     identity_layer: str | None = None
     # The helper that applies a block to one position after another: scan(cell, inputs, over, state, reverse=False).

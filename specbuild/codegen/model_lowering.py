@@ -152,7 +152,7 @@ class ModelLowering:
                 replace(value.layout, batched=value.layout.batched or name in names)
                 for name, value in values.items()
             )
-            if reads_sizes(lowered, names):
+            if reads_sizes(lowered, names) or (self.backend.rows_need_batch and lowered.block.groups):
                 return names
             trial = ModelLowering(
                 self.backend, self.policy, value_numbers=self.value_numbers, scanned=self.scanned

@@ -94,6 +94,7 @@ class LoweringBackend(Protocol):
     name: str
     calls_need_input: bool
     has_rows: bool
+    rows_need_batch: bool
     identity_layer: str | None
     models_read_sizes: bool  # whether the code of a model, not only that of blocks, reads sizes when it runs
     scans_free_sizes: bool  # whether the axis of a scan can have any size

@@ -209,15 +209,20 @@ class ValueSteps:
         while key is not None:
             layouts = {read: self.layout_of(read) for read in self.keys_read_for(key)}
             for read, layout in layouts.items():
-                if layout.batched and axis in layout.order:
+                if (
+                    layout.batched
+                    and axis in layout.order
+                    and self.values[read].type[axis] == value.type[axis]
+                ):
                     return read, layout.dim(axis)
             key = next((read for read, layout in layouts.items() if axis in layout.batch_axes), None)
         return None
 
     def keys_read_for(self, key: str) -> tuple[str, ...]:
-        """Return the keys of the values that the step of a value reads."""
-        found = (step.inputs for step in reversed(self.steps) if key in (step.key, *step.parts))
-        return next(found, ())
+        """Return the keys of the values that the step of a value computes with, not those whose sizes alone it reads."""
+        calls = (step.call for step in reversed(self.steps) if key in (step.key, *step.parts))
+        call = next(calls, None)
+        return () if call is None else tuple(self.value_keys[number] for number in input_numbers(call))
 
     def layout_of(self, key: str) -> Layout:
         if key in self.values:

@@ -20,11 +20,12 @@ from specbuild.ops.weight_spec import WeightSpec
 
 TRIALS = 3  # other sizes of each axis, if they fit
 ElaborateAt = Callable[[Mapping[AxisOfInput, int]], Block]
-# What other sizes are tried: some networks need multiples, others a size of one kind.
+# What other sizes are tried: some networks need multiples, others a size of one kind. A small size also grows beyond
+# what a stride divides it by: behind a stride of 4, the sizes 1, 2 and 3 are all 1.
 CHANGES: tuple[Callable[[int], int], ...] = (
     lambda n: 2 * n,
     lambda n: n + 1,
-    lambda n: 3 * n,
+    lambda n: n * max(3, 24 // n),
     lambda n: 4 * n,
     lambda n: n - 1,
     lambda n: n // 2,
@@ -86,11 +87,14 @@ def list_trials(
 ) -> Iterator[Mapping[AxisOfInput, int]]:
     """Yield other sizes: first of one axis alone, then of all. Axes that must be equal stay so."""
     equal = [pair for pair in find_equal_sizes(graph).items() if set(pair) <= set(axes)]
+    tried: list[Mapping[AxisOfInput, int]] = [{key: size_at(graph, key) for key in axes}]
     for together in ([source], axes) if len(axes) > 1 else ([source],):
         for change in CHANGES:
             sizes = {key: change(size_at(graph, key)) for key in (source, *together)}
             changes = [{key in sizes for key in pair} for pair in equal]
-            if all(size >= 1 for size in sizes.values()) and {True, False} not in changes:
+            is_new = sizes not in tried and all(size >= 1 for size in sizes.values())
+            if is_new and {True, False} not in changes:
+                tried.append(sizes)
                 yield sizes
 
 

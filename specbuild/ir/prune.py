@@ -129,8 +129,8 @@ def drop_step_sizes(original: Block, block: Block, rename: Callable[[Ref], Ref])
     """Return a pruned block that reads no size of a value which it has no longer: such a size is a number."""
     kept: set[Ref] = set()
     for node in block.nodes:
-        outputs = node.op.outputs if isinstance(node.op, Block) else node.parts
-        kept |= {node.name, *(f"{node.name}@{name}" for name in outputs if name)}
+        outputs = node.op.outputs if isinstance(node.op, Block) else ("", *node.parts)
+        kept |= {f"{node.name}@{name}" if name else node.name for name in outputs}
     sizes: dict[str, tuple[Ref, str]] = {}
     for variable, (ref, axis) in original.step_sizes.items():
         before = original.find_node(ref)

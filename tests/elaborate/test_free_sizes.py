@@ -261,3 +261,16 @@ def test_keras_refuses_numbers_that_it_would_have_as_tensors(steps: str, attribu
         compile_source(graph, "keras")
     assert caught.value.code == "SB601"
     assert f"its {attribute} follows a size that can be any" in caught.value.message
+
+
+def test_a_small_size_grows_beyond_a_stride() -> None:
+    """Behind a stride of three, the sizes 1, 2 and 3 are all 1, for which the table has its places."""
+    with pytest.raises(SpecError) as caught:
+        load(
+            "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, T: {any: 1}}}\nsteps:\n"
+            "  - avg_pool: {kernel: 1, stride: 3}\n    as: pooled\n"
+            "  - weight: {axes: {T: pooled.T}}\n    as: table\n"
+            "  - add: {of: [pooled, table], broadcast: true}\n"
+        )
+    assert caught.value.code == "SB408"
+    assert "at T: 24, value of this weight would be {T: 8}, not {T: 1}" in caught.value.message

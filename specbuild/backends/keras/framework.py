@@ -52,6 +52,7 @@ class KerasBackend(Backend):
     calls_need_input = True
     models_read_sizes = False
     scans_free_sizes = False
+    rows_need_batch = True
     weight_files = WEIGHT_FILES
     safetensors_format = "keras"
     float32_constants = FLOAT32_CONSTANTS
