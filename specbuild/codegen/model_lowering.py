@@ -18,6 +18,8 @@ from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_orig
 from specbuild.ops.base import Op
 
 FEW_EXPRESSIONS = 32
+FEW_ITEMS = 500
+FEW_OUTPUTS = 8
 EXPRESSIONS_PER_STEP = 3
 INSTANCE_EFFORT = 1  # what an instance takes beside its steps
 
@@ -163,9 +165,14 @@ class ModelLowering:
 
 
 def count_effort(block: Block) -> int:
-    """Return the number of steps of a block; many parameters, and values under `let`, are as much work as steps."""
+    """Return the number of steps of a block.
+
+    Many parameters, values under `let`, items of lists and outputs are as much work as steps.
+    """
     expressions = len(block.params) + len(block.at.read_value().get("let") or ())
-    return len(block.nodes) + max(0, expressions - FEW_EXPRESSIONS) // EXPRESSIONS_PER_STEP
+    items = sum(len(value) for value in block.params.values() if isinstance(value, list | tuple))
+    values = max(0, expressions - FEW_EXPRESSIONS) + max(0, items - FEW_ITEMS)
+    return len(block.nodes) + max(0, len(block.outputs) - FEW_OUTPUTS) + values // EXPRESSIONS_PER_STEP
 
 
 def refuse_free_scans(model: Block, backend: LoweringBackend) -> None:

@@ -415,7 +415,7 @@ class StatementWriter:
 
 def mark_code(code: Expr, kind: str, keys: tuple[str, ...]) -> Expr:
     """Return the code with a mark of the step that it belongs to, by the step's keys."""
-    return replace(code, marks=(*code.marks, CodeMark(kind, keys)))
+    return replace(code, mark=CodeMark(kind, keys, code.mark))
 
 
 def part_name(part: str) -> str:

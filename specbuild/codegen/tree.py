@@ -20,13 +20,22 @@ class CodeMark:
 
     kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
     keys: tuple[str, ...]  # of the step's results, or of the layer
+    before: CodeMark | None = None  # the last mark that the expression had: a skipped step gives what it gets
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
     """An expression, with the marks of the steps that it computes. Marks are not part of the code."""
 
-    marks: tuple[CodeMark, ...] = field(default=(), compare=False, repr=False, kw_only=True)
+    mark: CodeMark | None = field(default=None, compare=False, repr=False, kw_only=True)  # the last one
+
+    def list_marks(self) -> list[CodeMark]:
+        """Return all marks of the expression, the first one first."""
+        found, mark = list[CodeMark](), self.mark
+        while mark is not None:
+            found.append(mark)
+            mark = mark.before
+        return found[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +397,7 @@ def list_read_names(expr: Expr) -> Iterator[str]:
 def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """Return a copy of an expression with each direct part replaced by `change(part)`, and with its marks."""
     copy = rebuild_expression(expr, change)
-    return replace(copy, marks=expr.marks) if expr.marks and copy is not expr else copy
+    return replace(copy, mark=expr.mark) if expr.mark and copy is not expr else copy
 
 
 def rebuild_expression(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:

@@ -201,12 +201,12 @@ class SourceAuditor:
 
         None for any other.
         """
-        if isinstance(expr, ast.Name):
-            return self.aliases.get(expr.id)
-        if isinstance(expr, ast.Attribute):
-            base = self.imported_path(expr.value)
-            return None if base is None else f"{base}.{expr.attr}"
-        return None
+        names: list[str] = []
+        while isinstance(expr, ast.Attribute):
+            names.append(expr.attr)
+            expr = expr.value
+        base = self.aliases.get(expr.id) if isinstance(expr, ast.Name) else None
+        return None if base is None else ".".join([base, *reversed(names)])
 
     def check_node(self, node: ast.AST) -> None:
         """Check one node of a definition; those inside it are checked by themselves."""

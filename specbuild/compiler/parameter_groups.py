@@ -24,7 +24,8 @@ from specbuild.compiler.weight_locations import (
     is_stacked,
     tensor_size,
 )
-from specbuild.ir.graph import Block, Node, Skip, path_prefixes
+from specbuild.ir.graph import Block, Node, Skip
+from specbuild.ir.path_index import path_prefixes
 from specbuild.ops.base import Op
 
 

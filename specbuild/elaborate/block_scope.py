@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, count
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.edits import EditDef
 from specbuild.ir.graph import SIZE_NAMES, Group, Node, ParallelSteps, Ref, node_output_type, size_names
+from specbuild.ir.path_index import PathIndex
 from specbuild.ops.types import CHANNEL, TensorType
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ class BlockScope:
     fixes_step_sizes: bool = False
     # variables for the sizes that expressions read from steps, each with the value and its axis
     step_sizes: dict[str, tuple[Ref, str]] = field(default_factory=dict)
+    has_reuses: bool = False  # whether a node has the weights of another one
     absent_steps: set[Ref] = field(default_factory=set)  # left out, and none of their inputs is given
 
     @property
@@ -61,14 +64,29 @@ class BlockScope:
         """Whether an input of the block has a batch."""
         return any(x.batched for x in self.inputs.values())
 
-    @property
-    def absent_inputs(self) -> list[str]:
+    @cached_property
+    def absent_inputs(self) -> frozenset[str]:
         """The optional inputs that this use of the block does not get."""
-        return [name for name in list_optional(self.definition.inputs) if name not in self.inputs]
+        return frozenset(name for name in list_optional(self.definition.inputs) if name not in self.inputs)
+
+    @cached_property
+    def inputs_by_list(self) -> Mapping[str, list[Ref]]:
+        """The values of each input that takes a list."""
+        found: dict[str, list[Ref]] = {}
+        for ref in self.inputs:
+            name, dot, _ = ref.partition(".")
+            if dot:
+                found.setdefault(name, []).append(ref)
+        return found
+
+    @cached_property
+    def paths(self) -> PathIndex:
+        """The names of the nodes and groups so far, by the paths that lead to them."""
+        return PathIndex(self.nodes, self.groups)
 
     def list_items(self, name: str) -> list[Ref]:
         """Return the values of an input that takes a list; empty if there is no such input."""
-        return [ref for ref in self.inputs if ref.startswith(f"{name}.")]
+        return list(self.inputs_by_list.get(name, ()))
 
     def value_type(self, ref: Ref) -> TensorType:
         """Return the type of a value in this block."""

@@ -78,6 +78,7 @@ class NodeBuilder:
             scan = node.scan and replace(node.scan, size=bind_name(node.scan.size, "i", index))
             node = replace(node, type=detach_index(node.type, index), parts=parts, scan=scan)
         scope.nodes[node.name] = node
+        scope.has_reuses |= node.reuses is not None
         scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
         if scope.step_count > MAX_STEPS:
             raise node.at.error(

@@ -19,7 +19,8 @@ from specbuild.frontend.edits import EditDef
 from specbuild.frontend.library import library_index
 from specbuild.frontend.source import SourceAddress
 from specbuild.ir.given_tables import find_stored_tables
-from specbuild.ir.graph import Block, Node, Ref, Skip, distinct_blocks, input_arguments, path_prefixes
+from specbuild.ir.graph import Block, Node, Ref, Skip, distinct_blocks, input_arguments
+from specbuild.ir.path_index import path_prefixes
 from specbuild.ir.prune import find_needed
 
 

@@ -90,7 +90,12 @@ def resolve_references(scope: BlockScope, text: Any, at: SourceAddress) -> list[
 def find_value_names(scope: BlockScope, head: str) -> list[str] | None:
     """Return the names of the values of a repeat, block or op with several values; None for anything else."""
     path = next(
-        (p + head for p in enclosing_prefixes(scope.prefix) if p + head in (scope.groups | scope.nodes)), head
+        (
+            p + head
+            for p in enclosing_prefixes(scope.prefix)
+            if p + head in scope.groups or p + head in scope.nodes
+        ),
+        head,
     )
     group, node = scope.groups.get(path), scope.nodes.get(path)
     if group is None and node is None and (items := scope.list_items(head)):
@@ -221,6 +226,9 @@ def tap_output(scope: BlockScope, node: Node, path: str, at: SourceAddress) -> R
     if origin not in scope.nodes:  # a step inside another block
         holder = next(name for name in scope.nodes if origin.startswith(name + "."))
         tap_output(scope, scope.nodes[holder], f"{origin[len(holder) + 1 :]}.{path}", at)
+    if not scope.has_reuses:
+        scope.nodes[node.name] = replace(node, op=expose_value(node.op, path, at, f"{node.name}."))
+        return f"{node.name}@{path}"
     exposed = expose_in_nodes(scope.nodes.values(), origin, path, at, f"{node.name}.")
     for other in expose_shared(exposed, at):
         scope.nodes[other.name] = other

@@ -11,6 +11,7 @@ from specbuild.elaborate.references import tap_output
 from specbuild.elaborate.reused_steps import ReusedSteps
 from specbuild.frontend.document import StepDef
 from specbuild.ir.graph import Group, Node, Ref, Skip, collected_path
+from specbuild.ir.path_index import path_prefixes
 
 
 @dataclass
@@ -29,10 +30,8 @@ class GroupReuse:
 
     def rename(self, name: str) -> str | None:
         """Return the new name of a step or group of the reused ones; None for any other."""
-        for old, new in self.new_roots.items():
-            if name == old or name.startswith(old + "."):
-                return new + name[len(old) :]
-        return None
+        old = next((path for path in path_prefixes(name) if path in self.new_roots), None)
+        return None if old is None else self.new_roots[old] + name[len(old) :]
 
     def map_value(self, ref: Ref, position: int = 0) -> Ref:
         """Return what takes the place of a value; `position` distinguishes inputs of a repeat that are one value."""
@@ -51,12 +50,12 @@ class GroupReuse:
         return source
 
     def run(self) -> None:
-        for origin in [node for node in self.reused.nodes.values() if self.rename(node.name)]:
-            self.add_node(origin)
-        for group in list(self.reused.groups.values()):
-            new = self.rename(group.name)
+        for name in self.reused.paths.find_nodes(self.new_roots):
+            self.add_node(self.reused.nodes[name])
+        for name in self.reused.paths.find_groups(self.new_roots):
+            new = self.rename(name)
             if new is not None and new not in self.scope.groups:
-                self.scope.groups[new] = self.map_group(group, new)
+                self.scope.groups[new] = self.map_group(self.reused.groups[name], new)
 
     def add_node(self, origin: Node) -> None:
         name = self.rename(origin.name)

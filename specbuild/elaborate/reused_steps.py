@@ -11,6 +11,7 @@ from specbuild.elaborate.references import resolve_reference
 from specbuild.expressions import translate_expression
 from specbuild.frontend.document import StepDef
 from specbuild.ir.graph import Block, Group, Node, ParallelSteps, Ref
+from specbuild.ir.path_index import PathIndex
 from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.types import TensorType
 
@@ -25,6 +26,7 @@ class ReusedSteps:
     parallels: Mapping[str, ParallelSteps]
     pending_edits: Mapping[str, Any]
     value_type: Callable[[Ref], TensorType]
+    paths: PathIndex
     holders: tuple[Node, ...] = ()  # the nodes that lead to the steps, outermost first
 
     @property
@@ -82,7 +84,7 @@ def find_reused(scope: BlockScope, step: StepDef) -> ReusedSteps:
 def scope_steps(scope: BlockScope, name: str) -> ReusedSteps:
     """Return the steps of a scope; `name` may lead into an inner block."""
     return ReusedSteps(
-        name, scope.nodes, scope.groups, scope.parallels, scope.pending_inside, scope.value_type
+        name, scope.nodes, scope.groups, scope.parallels, scope.pending_inside, scope.value_type, scope.paths
     )
 
 
@@ -91,7 +93,7 @@ def find_steps(steps: ReusedSteps) -> ReusedSteps | None:
     if steps.has_step():
         return steps
     parts = steps.name.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
+    for cut in range(1, len(parts)):  # one at most is the name of a step
         holder = steps.nodes.get(".".join(parts[:cut]))
         if holder is not None and isinstance(holder.op, Block):
             block, holders = holder.op, (*steps.holders, holder)
@@ -104,6 +106,7 @@ def find_steps(steps: ReusedSteps) -> ReusedSteps | None:
                     block.parallels,
                     block.pending_edits,
                     block.value_type,
+                    block.paths,
                     holders,
                 )
             )

@@ -74,7 +74,7 @@ def move_inputs(definition: BlockDef, step: StepDef) -> StepDef:
 
 def has_absent_inputs(scope: BlockScope) -> bool:
     """Return whether a name in the block can stand for an input that this use of the block does not get."""
-    return bool(scope.absent_inputs) or any("." in name for name in scope.inputs)
+    return bool(scope.absent_inputs) or bool(scope.inputs_by_list)
 
 
 def resolve_present_inputs(files: SpecFiles, scope: BlockScope, step: StepDef) -> list[Ref | None]:

@@ -72,12 +72,12 @@ def find_equal_sizes(block: Block) -> dict[AxisOfInput, AxisOfInput]:
     known: dict[AxisOfInput, AxisOfInput] | None = vars(block).get("_equal_sizes")
     if known is not None:
         return known
-    order = list(runtime_sizes(block).values())
+    order = {source: position for position, source in enumerate(runtime_sizes(block).values())}
     equal: dict[AxisOfInput, AxisOfInput] = {}
     for node in block.nodes if len(block.inputs) > 1 else ():
         for group in find_joint_axes(block, node):
             traced = {trace_axis(block, ref, axis) for index, axis in group if (ref := node.inputs[index])}
-            sources = [source for source in order if source in traced]
+            sources = sorted((source for source in traced if source in order), key=order.__getitem__)
             equal |= dict.fromkeys(sources[1:], sources[0]) if sources else {}
     vars(block)["_equal_sizes"] = equal
     return equal

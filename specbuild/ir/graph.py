@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from specbuild.expressions import Expression, translate_expression
 from specbuild.frontend.edits import AppliedEdits
 from specbuild.frontend.source import SourceAddress
+from specbuild.ir.path_index import PathIndex
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL, TensorType
 
@@ -212,14 +213,19 @@ class Block:
     def find_node(self, name: str) -> Node | None:
         return self.nodes_by_name.get(name)
 
-    @property
-    def size_sources(self) -> dict[str, tuple[Ref, str]]:
+    @cached_property
+    def size_sources(self) -> Mapping[str, tuple[Ref, str]]:
         """The variables for all sizes that code can read when it runs: of inputs, and of steps."""
         return {**runtime_sizes(self), **self.step_sizes}
 
-    @property
+    @cached_property
     def readable_sizes(self) -> frozenset[str]:
         return frozenset(self.size_sources)
+
+    @cached_property
+    def paths(self) -> PathIndex:
+        """The names of its nodes and groups, by the paths that lead to them."""
+        return PathIndex(self.nodes_by_name, self.groups)
 
     @property
     def free_axes(self) -> frozenset[tuple[Ref, str]]:
@@ -256,7 +262,7 @@ def find_origin(block: Block, path: str) -> tuple[tuple[str, ...], Block, Node]:
     if (node := block.find_node(path)) is not None:
         return (), block, node
     parts = path.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
+    for cut in range(1, len(parts)):  # one at most is the name of a step
         holder = block.find_node(".".join(parts[:cut]))
         if holder is not None and isinstance(holder.op, Block):
             way, inner, node = find_origin(holder.op, ".".join(parts[cut:]))
@@ -320,13 +326,18 @@ def size_names(
     return names
 
 
-def runtime_sizes(block: Block) -> dict[str, tuple[str, str]]:
+def runtime_sizes(block: Block) -> Mapping[str, tuple[str, str]]:
     """Return the variables for the input sizes that code can read when it runs: all but those of channels.
 
     Each has its input and axis. Weights depend on the number of channels, so the constructor needs it.
     """
-    names = block_size_names(block)
-    return {variable: source for variable, source in names.items() if source[1] != CHANNEL}
+    names: dict[str, tuple[str, str]] | None = block.__dict__.get("_runtime_sizes")
+    if names is None:
+        names = {
+            variable: source for variable, source in block_size_names(block).items() if source[1] != CHANNEL
+        }
+        object.__setattr__(block, "_runtime_sizes", names)
+    return names
 
 
 def block_size_names(block: Block) -> Mapping[str, tuple[str, str]]:
@@ -356,12 +367,6 @@ def outer_type(x: TensorType, args: Mapping[str, Any]) -> TensorType:
     """Rewrite the sizes of a type inside a block instance as expressions over the outer block's names."""
     sizes = {axis: translate_expression(size, args) for axis, size in x.sizes.items()}
     return TensorType(sizes, x.dtype, x.batched)
-
-
-def path_prefixes(path: str) -> Iterator[str]:
-    """Return the path of each enclosing step or group, outermost first, and then the path itself: `layer4`, `layer4.2`."""
-    parts = path.split(".")
-    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 
 def definition_key(block: Block) -> str:

@@ -70,7 +70,7 @@ def wrap_steps(part: Any) -> Any:
         return part
     values = {f.name: wrap_steps(getattr(part, f.name)) for f in fields(part) if f.compare}
     wrapped: Any = replace(part, **values)
-    for mark in part.marks if isinstance(part, Code) else ():
+    for mark in part.list_marks() if isinstance(part, Code) else ():
         names: Expr = TupleOf(tuple(map(Literal, mark.keys)))
         wrapped = Call(Name(PROBE_NAMES[mark.kind]), (names, wrapped))
     return wrapped
