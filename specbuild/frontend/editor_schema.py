@@ -27,11 +27,22 @@ def build_editor_schema(spec: Spec | None = None, files: SpecFiles | None = None
     if spec is not None and files is not None:
         blocks |= {name: files.import_block(spec, name) for name in spec.imports}
         blocks |= spec.blocks
-        return build_spec_schema(blocks)
-    document = build_spec_schema(blocks)
+        return with_types(build_spec_schema(blocks))
+    document = with_types(build_spec_schema(blocks))
     for name in blocks:
         allow_other_parameters(document["definitions"][definition_name(name)])
     return document
+
+
+def with_types(document: Schema) -> Schema:
+    """Return the schema with a type for the ops that have two forms: an editor then writes `conv:`, not `conv`."""
+    definitions = {
+        name: {"type": value["else"]["type"], **value}
+        if name.startswith("op.") and "else" in value
+        else value
+        for name, value in document["definitions"].items()
+    }
+    return {**document, "definitions": definitions}
 
 
 def allow_other_parameters(value: Schema) -> None:

@@ -42,14 +42,18 @@ class LanguageServer:
 
     def completions(self, text: str) -> list[str]:
         """What is offered where `|` stands: each label once, in order."""
+        skeletons = 7  # the kind of an item that writes out all required keys at once
+        return list(dict.fromkeys(item["label"] for item in self.items(text) if item["kind"] != skeletons))
+
+    def items(self, text: str) -> list[dict[str, Any]]:
+        """All that is offered where `|` stands."""
         before, after = text.split("|")
         uri = self._open(before + after)
         line, character = before.count("\n") + 1, len(before) - before.rfind("\n") - 1
         position = {"line": line, "character": character}
         found = self._ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": position})
-        items = found["items"] if isinstance(found, dict) else found
-        skeletons = 7  # the kind of an item that writes out all required keys at once
-        return list(dict.fromkeys(item["label"] for item in items if item["kind"] != skeletons))
+        items: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
+        return items
 
     def diagnostics(self, text: str) -> list[tuple[str, str]]:
         """What is marked: the text under the mark, and the message."""

@@ -45,6 +45,15 @@ def test_a_new_step_is_offered_ops_and_blocks(editor: LanguageServer, step: str)
     assert set(editor.completions(HEAD + step)) == {*OPS, *library_blocks(), *STRUCTURES}
 
 
+def test_each_label_is_offered_once_and_what_is_written_is_legal(editor: LanguageServer) -> None:
+    items = editor.items(HEAD + "  - |\n")
+    assert len({item["label"] for item in items}) == len(items)
+    written = {item["label"]: item["insertText"] for item in items}
+    assert written["conv"].startswith("conv:\n") and written["lstm"].endswith("units: ${1:64}")
+    skeletons = [item["insertText"] for item in editor.items(HEAD + "  - conv:\n      |\n")]
+    assert "channels: 64" in skeletons and not any(":0}" in text for text in [*written.values(), *skeletons])
+
+
 @pytest.mark.parametrize("step", ["  - conv: {channels: 3}\n    |\n", "  - CBAM:\n    a|\n"])
 def test_beside_an_op_are_offered_the_keys_of_steps(editor: LanguageServer, step: str) -> None:
     assert set(editor.completions(HEAD + step)) == set(STEP_KEYS)

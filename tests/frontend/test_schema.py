@@ -79,6 +79,7 @@ def test_every_keyword_is_one_that_is_checked_or_only_told() -> None:
         "title",
         "description",
         "examples",
+        "default",
         "definitions",
         "patternErrorMessage",
         "doNotSuggest",

@@ -34,6 +34,7 @@ def cache_by_ops(function: Callable[[], T]) -> Callable[[], T]:
 REFERENCE = {"$ref": "#/definitions/reference"}
 REFERENCES = {"type": "array", "items": REFERENCE, "minItems": 1}
 LIST_KEYWORDS = ("items", "minItems", "maxItems", "uniqueItems")
+WRITTEN_NUMBERS = {"channels": 64, "features": 64, "units": 64, "kernel": 3}
 PARAM_DESCRIPTIONS = {
     "int": "a whole number",
     "float": "a number",
@@ -113,10 +114,12 @@ def input_schemas(cls: type[Op]) -> dict[str, Schema]:
 
 def attribute_schema(attribute: OpAttribute) -> Schema:
     default = None if attribute.is_required else default_as_yaml(attribute.default)
+    schema = hide_list_form(attribute.kind.json_schema())
+    if attribute.is_required and schema.get("minimum", 0) >= 1:
+        # what an editor writes into a new step: its own choice would be 0, which is not allowed
+        schema |= {"default": WRITTEN_NUMBERS.get(attribute.name, schema["minimum"])}
     return add_description(
-        f"{complete_sentence(attribute.doc)} {complete_sentence(str(attribute.kind))}",
-        hide_list_form(attribute.kind.json_schema()),
-        default,
+        f"{complete_sentence(attribute.doc)} {complete_sentence(str(attribute.kind))}", schema, default
     )
 
 

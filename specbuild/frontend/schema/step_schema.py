@@ -54,10 +54,7 @@ def build_step_schema(operations: Mapping[str, Schema], usable: Mapping[str, Sch
             },
         },
         "then": {"properties": step_key_schemas()},
-        "else": {
-            "properties": kinds,
-            "examples": [kind for kind, value in usable.items() if "null" in value.get("type", ())],
-        },
+        "else": {"properties": kinds},
     }
 
 
