@@ -167,6 +167,10 @@ def _suggest_syntax(text: str) -> str:
     if sizes := re.fullmatch(r"(\d+)((?:[x×]\d+)+)", text):  # 3x3
         each = [sizes[1], *re.findall(r"\d+", sizes[2])]
         return f"write `{each[0] if len(set(each)) == 1 else '[' + ', '.join(each) + ']'}`"
+    if re.fullmatch(r"\(?\d+(?: *, *\d+)+\)?", text):  # a list as text
+        return f"write `[{', '.join(re.findall(r'[0-9]+', text))}]`"
+    if shape := re.search(r"(\w+)\.(?:shape|size)\b", text):
+        return f"a size is read by the name of its axis, such as `{shape[1]}.C`"
     if name := _TEMPLATE.fullmatch(text):
         return f"write `{name[name.lastindex or 0]}`: a name stands for its value"
     return next((f"write {ours}" for theirs, ours in _FOREIGN_SYNTAX if re.search(theirs, text)), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +63,7 @@ def class_suffixes(edits: Iterable[EditDef]) -> list[str]:
 
 
 def to_camel_case(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[_\s-]+", name))
 
 
 def parse_edits(raw: list[Mapping[str, Any]], at: SourceAddress) -> tuple[EditDef, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
+
+from specbuild.ops.attribute_kinds import FOREIGN_INITIALIZERS
 
 COMPARISONS = {
     "!=": "not_equal",
@@ -26,6 +29,15 @@ SWITCHES: dict[str, dict[bool, Any]] = {
     "unbiased": {True: 1, False: 0},
     "return_state": {True: "all"},
 }
+TYPES = {
+    "integer": "int",
+    "string": "str",
+    "text": "str",
+    "boolean": "bool",
+    "double": "float",
+    "array": "list",
+    "module": "block",
+}
 COMPLEMENTS = frozenset(["keep_prob"])  # this is 1 less the value here
 
 
@@ -35,12 +47,14 @@ def convert_value(key: str, value: Any) -> Any:
         return SWITCHES[key].get(value) if isinstance(value, bool) else None
     if key in COMPLEMENTS:
         return round(1 - value, 12) if isinstance(value, int | float) else None
-    return COMPARISONS.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return FOREIGN_INITIALIZERS.get(re.sub(r"[_\W]", "", value).lower()) or COMPARISONS.get(value, value)
 
 
 def suggest_choice(key: str, value: Any, choices: Collection[str]) -> str:
     """Return the hint for one of several words that is written as a sign: `test: "!="`."""
-    word = COMPARISONS.get(value) if isinstance(value, str) else None
+    word = {**TYPES, **COMPARISONS}.get(value) if isinstance(value, str) else None
     return f"write `{key}: {word}`" if word in choices else ""
 
 

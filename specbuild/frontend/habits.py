@@ -10,6 +10,7 @@ import yaml
 
 from specbuild.frontend.foreign_names import REPLACEMENTS, find_attribute, normalize_name, write_inline
 from specbuild.frontend.foreign_steps import suggest_step
+from specbuild.frontend.foreign_values import suggest_number_operand
 from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 
@@ -19,6 +20,7 @@ CALL_WITHOUT_COLON = re.compile(
     r"(\w+) *\{ *(\w+)|(\w+) +(\w+)"
 )  # a key such as `conv {channels` or `conv channels`
 OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 KEYWORD = re.compile(r"\w+=")
 NUMBERS_IN_PARENTHESES = re.compile(r"(?<!\w)\(([\d\s,]*)\)")
 MAX_TEXT = 200
@@ -179,7 +181,13 @@ def suggest_call(text: str, blocks: Collection[str]) -> str:
     """Return the hint for a step that is written as Python: `Dense(10)`, `nn.Conv2d(3, 8, 3)`, `a + b`."""
     if operation := OPERATION.fullmatch(text):
         left, sign, right = operation.groups()
+        for place, text_of_number in enumerate((left, right)):
+            if NUMBER.fullmatch(text_of_number):
+                number = yaml.safe_load(text_of_number)
+                return suggest_number_operand(OPERATORS[sign], place, [left, right], number)
         return f"write `{OPERATORS[sign]}: [{left}, {right}]`"
+    if text.startswith("lambda "):
+        return REPLACEMENTS["lambda"].advice
     call = CALL.fullmatch(text[:MAX_TEXT])
     if call is None or not text.isascii():
         return ""

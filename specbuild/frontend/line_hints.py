@@ -9,18 +9,30 @@ from specbuild.diagnostics.errors import make_printable
 TEMPLATE = re.compile(r"\$\{ *(\w+) *\}|\{\{ *(\w+) *\}\}")  # ${n}, {{ n }}
 STEP_IN_BRACES = re.compile(r"(?P<dash> *- +)(?P<step>\w+: *(?:\{.*\}|\[.*\]))[ ,]*")
 MORE_KEYS = re.compile(r"(?P<keys>\w+ *: *[^#]*[^#\s])(?: +#.*| *)")
+SHAPE = re.compile(r"(\w+)\.shape\[-?\d+\]")
 MAX_SHOWN = 80
 
 
 def suggest_line(line: str, column: int) -> tuple[str, str] | None:
     """Return the message and the hint for what stands at a column; None if no habit explains it."""
-    return suggest_name_for_template(line, column) or suggest_braces(line, column)
+    return (
+        suggest_name_for_template(line, column) or suggest_size(line, column) or suggest_braces(line, column)
+    )
 
 
 def suggest_name_for_template(line: str, column: int) -> tuple[str, str] | None:
     for found in TEMPLATE.finditer(line):
         if found.start() <= column <= found.end():
             return f"`{found[0]}` is not YAML", f"write `{found[1] or found[2]}`: a name stands for its value"
+    return None
+
+
+def suggest_size(line: str, column: int) -> tuple[str, str] | None:
+    """Return what to say about `image.shape[1]` in braces."""
+    for found in SHAPE.finditer(line):
+        if found.start() <= column <= found.end():
+            hint = f"a size is read by the name of its axis, such as `{found[1]}.C`"
+            return f"`{found[0]}` cannot stand in braces", hint
     return None
 
 

@@ -127,6 +127,8 @@ class SpecFiles:
             raise at.error("SB207", f"{target!r} is outside the project folder", hint)
         if not os.path.isfile(path):
             hint = f"the path is relative to the folder of {spec.source.file}"
+            own = next((name for name in library_files() if name.endswith(f"/{path.name}")), "")
+            hint += f"; the file of the library is `library:{own}`" if own else ""
             raise at.error("SB001", f"there is no file {target!r}", hint)
         return path
 

@@ -183,6 +183,61 @@ MISTAKES = {
             "  - {conv: {channels: image.C, kernel: 1}, as: a_fitted}\n  - add: [image, a_fitted]\n"
         ),
     ),
+    "kernel in quotes": (
+        spec("  - conv: {channels: 8, kernel: '3, 5'}\n"),
+        "write `[3, 5]`",
+        spec("  - conv: {channels: 8, kernel: [3, 5]}\n"),
+    ),
+    "axes by number": (
+        spec("  - mean: [2, 3]\n"),
+        "write `mean: {over: [H, W]}`, with the names",
+        spec("  - mean: {over: [H, W]}\n"),
+    ),
+    "global pooling": (
+        spec("  - avg_pool: global\n"),
+        "write `mean: {over: [H, W]}`",
+        spec("  - mean: {over: [H, W]}\n"),
+    ),
+    "an input as the value": (
+        spec("  - relu: image\n"),
+        "write `- {relu: {}, from: image}`",
+        spec("  - {relu: {}, from: image}\n"),
+    ),
+    "operator with a number": (
+        spec("  - image * 0.5\n"),
+        "write `{scale: {by: 0.5}, from: image}`",
+        spec("  - {scale: {by: 0.5}, from: image}\n"),
+    ),
+    "size by number": (
+        spec("  - conv: {channels: image.shape[1]}\n"),
+        "such as `image.C`",
+        spec("  - conv: {channels: image.C}\n"),
+    ),
+    "no size": (
+        spec("  - linear: {features: 4}\n", "{x: {T: null, C: 3}}"),
+        "write `T: any`",
+        spec("  - linear: {features: 4}\n", "{x: {T: any, C: 3}}"),
+    ),
+    "size of -1": (
+        spec("  - linear: {features: 4}\n", "{x: {T: -1, C: 3}}"),
+        "write `T: any`",
+        spec("  - linear: {features: 4}\n", "{x: {T: any, C: 3}}"),
+    ),
+    "type of a parameter": (
+        spec("  - conv: {channels: w}\n", head="params: {w: {type: integer, default: 8}}\n"),
+        "write `type: int`",
+        spec("  - conv: {channels: w}\n", head="params: {w: {type: int, default: 8}}\n"),
+    ),
+    "initial values of Keras": (
+        spec("  - linear: {features: 8, kernel_initializer: he_normal}\n"),
+        "write `init: kaiming_normal`",
+        spec("  - linear: {features: 8, init: kaiming_normal}\n"),
+    ),
+    "file of the library": (
+        spec("  - ResNet\n", head="imports: {ResNet: resnet.yaml}\n"),
+        "`library:backbones/resnet.yaml`",
+        spec("  - ResNet\n", head="imports: {ResNet: library:backbones/resnet.yaml}\n"),
+    ),
 }
 
 

@@ -38,6 +38,7 @@ from specbuild.frontend.schema.phrases import (
     schema_summary,
     suggest_axes,
     suggest_colon,
+    suggest_plain_step,
     suggest_quotes,
     suggest_value,
 )
@@ -311,6 +312,8 @@ class MessageWriter:
             yield from self.missing_keys(error, schema["required"])
         elif value is None:
             hint = "add a value, or remove it"
+            if error.path[:1] == ("inputs",) and len(error.path) > 2:
+                hint = f"for every size of this axis, write `{error.path[-1]}: any`"
             yield self.error_at("SB102", error.path, f"{describe_path(error.path)} has no value", hint)
         else:
             types = describe_types(schema)
@@ -328,7 +331,7 @@ class MessageWriter:
             elif error.path[-1:] in (("steps",), ("do",)) and isinstance(value, Mapping):
                 hint = "begin each step with `- `, as in `- relu`"
             elif schema.get("title") in OPS and not schema.get("required") and isinstance(value, bool | str):
-                hint = f"write `- {schema['title']}`"
+                hint = suggest_plain_step(schema["title"], value, hint)
             yield self.error_at("SB102", error.path, message, hint)
 
     def suggest_operand(self, error: SchemaError) -> str:
@@ -355,7 +358,10 @@ class MessageWriter:
         return f"{describe_path(error.path)}: {summary}" if summary else ""
 
     def below_minimum(self, error: SchemaError) -> Iterator[SpecError]:
-        yield self.wrong_value(error, f"at least {error.schema['minimum']}", self.summary_hint(error))
+        hint = self.summary_hint(error)
+        if error.path[:1] == ("inputs",) and error.value == -1:
+            hint = f"for every size of this axis, write `{error.path[-1]}: any`"
+        yield self.wrong_value(error, f"at least {error.schema['minimum']}", hint)
 
     def above_maximum(self, error: SchemaError) -> Iterator[SpecError]:
         yield self.wrong_value(error, f"at most {error.schema['maximum']}", self.summary_hint(error))

@@ -72,6 +72,8 @@ def suggest_value(value: Any, schema: Schema) -> str:
             if any(x[:1].islower() and x != "heads" for x in value):
                 return f"write `{OF_VALUES[title]}: [{listed}]`; `{title}` goes along axes of one value"
             return f"write `{title}: {{over: [{listed}]}}`"
+        if attributes[0] == "over" and is_about_positions(value):
+            return f"write `{title}: {{over: {'[H, W]' if isinstance(value, list) else 'C'}}}`, with the names of the axes"
         text = "[...]" if isinstance(value, list) else describe_yaml_value(value).strip("'")
         keys = [f"{attributes[0]}: {text}"]
         if "kernel" in attributes and (square := re.fullmatch(r"(\d+)x\1(?:x\1)?", text)):
@@ -84,6 +86,21 @@ def suggest_value(value: Any, schema: Schema) -> str:
     if schema["type"] == "string" and not isinstance(value, dict | list):
         return "quote text that looks like another type"
     return ""
+
+
+def is_about_positions(value: Any) -> bool:
+    """Return whether a value counts axes, as other libraries do: -1, [2, 3]."""
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(isinstance(x, int) and not isinstance(x, bool) for x in values)
+
+
+def suggest_plain_step(op: str, value: bool | str, hint: str) -> str:
+    """Return what to write for an op with a value that it does not take: `avg_pool: global`, `add: image`, `relu: true`."""
+    if op in ("avg_pool", "max_pool") and isinstance(value, str) and "global" in value.lower():
+        return f"write `{'mean' if op == 'avg_pool' else 'max'}: {{over: [H, W]}}`"
+    if isinstance(value, bool) or not value:
+        return f"write `- {op}`" if value else hint
+    return f"if the step reads {value!r}, write `- {{{op}: {{}}, from: {value}}}`; attributes stand in braces"
 
 
 def read_sizes(value: Any) -> list[Any]:
