@@ -35,7 +35,7 @@ FAMILIES: dict[str, list[str]] = {
     ],
     "coatnet": [f"coatnet_{n}_224" for n in range(6)]
     + [f"coatnet_{w}_rw_224" for w in ("pico", "nano", "0", "1", "2", "3")]
-    + [f"coatnet_rmlp_{w}_224" for w in ("nano_rw", "0_rw", "1_rw2", "2_rw", "3_rw")]
+    + [f"coatnet_rmlp_{w}_224" for w in ("nano_rw", "0_rw", "1_rw", "1_rw2", "2_rw", "3_rw")]
     + ["coatnet_bn_0_rw_224", "coatnext_nano_rw_224"],
     "edgenext": [f"edgenext_{w}" for w in ("xx_small", "x_small", "small", "base")],
     "levit": [f"levit_{w}" for w in ("128s", "128", "192", "256", "384", "512", "256d", "512d")],
@@ -94,6 +94,7 @@ CASES: list[Case] = [
             "coatnet_3_rw_224",
             "coatnet_bn_0_rw_224",
             "coatnet_rmlp_nano_rw_224",
+            "coatnet_rmlp_1_rw_224",
             "coatnet_rmlp_1_rw2_224",
             "coatnet_rmlp_2_rw_224",
             "coatnext_nano_rw_224",

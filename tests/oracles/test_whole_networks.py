@@ -1,4 +1,5 @@
-"""Networks that the library's blocks make: GAT, networks for questions about pictures, Conformer, wav2vec 2.0; the papers' formulas."""
+"""Networks that the library's blocks make: GAT, networks for questions about pictures, Conformer, wav2vec 2.0, TFT; the papers'
+formulas."""
 
 from __future__ import annotations
 
@@ -135,6 +136,30 @@ def wave_encoder(net: Any, wave: Tensor) -> Tensor:
     return x
 
 
+def gated_skip(b: Any, x: Tensor, skip: Tensor) -> Tensor:
+    return b.norm(skip + F.glu(b.gate(x)))  # type: ignore[no-any-return]
+
+
+def temporal_fusion(net: Any, series: Tensor, past: Tensor, future: Tensor) -> Tensor:
+    """Figure 2 of arXiv 1912.09363; selections, gated residual networks and attention are compared in tests of their own."""
+
+    def embed(b: Any, x: Tensor) -> Tensor:
+        return x[..., None] * b.weight + b.bias  # type: ignore[no-any-return]
+
+    static = net.series_selection(embed(net.series_embedding, series))
+    context = net.selection_context(static)
+    seen = net.past_selection(embed(net.past_embedding, past), context)
+    known = net.future_selection(embed(net.future_embedding, future), context)
+    state = (net.initial_h(static)[None], net.initial_c(static)[None])
+    history, state = torch.nn.LSTM.forward(net.encoder, seen, state)
+    ahead, _ = torch.nn.LSTM.forward(net.decoder, known, state)
+    local = gated_skip(net.local, torch.cat([history, ahead], 1), torch.cat([seen, known], 1))
+    enriched = net.enriched(local, net.enrichment_context(static))
+    attended = gated_skip(net.attended, net.attention(enriched), enriched)
+    fused = gated_skip(net.fused, net.processed(attended), local)
+    return net.quantile_output(fused[:, past.shape[1] :])  # type: ignore[no-any-return]
+
+
 Case = tuple[Mapping[str, Any], Callable[[], list[Tensor]], Callable[..., Tensor]]
 QUESTION = {"answers": 5, "vocabulary": 6, "words": 4, "length": 4, "count": 3, "region_features": 6}
 
@@ -184,6 +209,20 @@ CASES: dict[str, Case] = {
         {"frames": 25, "bands": 9, "features": 8, "depth": 2, "heads": 2, "kernel": 3, "dropout": 0.0},
         lambda: [random_tensor(2, 25, 9).requires_grad_()],
         conformer,
+    ),
+    "temporal_fusion": (
+        {
+            "statics": 2,
+            "observed": 3,
+            "known": 2,
+            "past_length": 4,
+            "future_length": 3,
+            "hidden": 4,
+            "heads": 2,
+            "dropout": 0.0,
+        },
+        lambda: [random_tensor(2, *shape).requires_grad_() for shape in ((2,), (4, 3), (3, 2))],
+        temporal_fusion,
     ),
     "wav2vec2": (
         {
