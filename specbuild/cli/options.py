@@ -142,8 +142,18 @@ RequiredBackend = Annotated[str, backend_option("required")]
 
 
 def spec_source(spec: str) -> Path | Source:
-    """Return the path of a spec, which may be a file of the library, or for `-` the text on stdin."""
-    return Source(sys.stdin.buffer.read(BYTE_LIMIT + 1), "<stdin>") if spec == "-" else spec_path(spec)
+    """Return the path of a spec, which may be a file of the library, or for `-` the text on stdin.
+
+    Raises SB001 if stdin is closed.
+    """
+    if spec != "-":
+        return spec_path(spec)
+    try:
+        text = sys.stdin.buffer.read(BYTE_LIMIT + 1)
+    except OSError:
+        message = "cannot read standard input: it is closed"
+        raise SpecError("SB001", message, None, "give the spec to the command: `... < net.yaml`") from None
+    return Source(text, "<stdin>")
 
 
 def spec_path(spec: str) -> Path:

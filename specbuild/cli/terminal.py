@@ -126,9 +126,9 @@ def write_text(text: str, stream: TextIO) -> None:
 
 
 def open_closed_streams() -> None:
-    """Replace standard streams that the caller has closed: what is written to stdout then fails."""
+    """Replace standard streams that the caller has closed: to read stdin or to write to stdout then fails."""
     if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_WRONLY), encoding="utf-8")
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     if sys.stderr is None:

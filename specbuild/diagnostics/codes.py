@@ -23,8 +23,8 @@ CODES: dict[str, Explanation] = {
     "SB001": Explanation(
         "the file cannot be read",
         "The path names no file, names something that is not a regular file, or names a file that you "
-        "may not open. specbuild reads specs only from regular files, not from directories, pipes, "
-        "devices or URLs.",
+        "may not open. specbuild reads specs from regular files, from standard input (`-`), and from pipes that the "
+        "shell makes, such as `<(command)`; not from directories, named pipes, devices or URLs.",
     ),
     "SB002": Explanation(
         "the file is not UTF-8",

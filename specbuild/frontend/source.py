@@ -8,7 +8,6 @@ that are checked before the data is built.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path as FilePath
@@ -16,6 +15,7 @@ from typing import Any
 
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT, SpecText
+from specbuild.frontend.regular_files import is_own_pipe, read_regular_file
 from specbuild.frontend.yaml_composer import ValuePosition
 from specbuild.frontend.yaml_parser import parse_yaml
 
@@ -110,12 +110,15 @@ class Source:
 
 
 def read_content(path: str | os.PathLike[str], name: str) -> bytes:
-    """Return the bytes of a file that errors call `name`; raises SB001 if it is not a readable regular file."""
+    """Return the bytes of a file that errors call `name`; raises SB001 if it cannot be read.
+
+    It is a regular file, or a pipe of this process: what waits for others is refused.
+    """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise _unreadable_error(name, "it is not a regular file")
-        with FilePath(path).open("rb") as stream:
-            return stream.read(BYTE_LIMIT + 1)
+        if is_own_pipe(path):
+            with FilePath(path).open("rb") as stream:
+                return stream.read(BYTE_LIMIT + 1)
+        return read_regular_file(path, BYTE_LIMIT + 1)
     except FileNotFoundError:
         raise _unreadable_error(name, "there is no such file") from None
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from specbuild.frontend.regular_files import read_regular_file
 from specbuild.ops.given_tensor import MAX_GIVEN, GivenTensor, TensorFile
 
 MAX_BYTES = 64 * 2**20
@@ -47,8 +48,7 @@ class TensorFileError(Exception):
 def read_tensor_file(path: Path, name: str) -> TensorFile:
     """Read a regular file, which the spec calls `name`. Raises TensorFileError."""
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = read_regular_file(path, MAX_BYTES + 1)
     except OSError as error:
         raise TensorFileError(error.strerror or str(error)) from None
     if len(content) > MAX_BYTES:

@@ -12,6 +12,7 @@ from specbuild.api import Model
 from specbuild.backends import all_backend_names, load_backend
 from specbuild.compiler.output_files import content_hash
 from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.frontend.regular_files import read_regular_file
 from specbuild.runtimes.jobs import DTYPES
 
 MAX_BYTES = 64 << 20  # the largest report that is read
@@ -77,7 +78,7 @@ def read_report(path: Path) -> list[dict[str, Any]]:
             )
         if path.stat().st_size > MAX_BYTES:
             raise invalid_report(path, f"it is larger than {MAX_BYTES >> 20} MiB")
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_regular_file(path, MAX_BYTES))
     except OSError as error:
         raise invalid_report(path, error.strerror or str(error)) from None
     except (ValueError, RecursionError):

@@ -19,6 +19,7 @@ from specbuild.backends.file_kind import FileKind
 from specbuild.backends.registry import all_file_kinds
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import join_names
+from specbuild.frontend.regular_files import read_regular_file
 from specbuild.runtimes.archive_limits import is_oversized
 from specbuild.version import __version__
 
@@ -45,11 +46,9 @@ def detect_file_kind(path: Path) -> FileKind | None:
     Raises SpecError: SB803 if the file cannot be read, SB804 if it is not a weight file.
     """
     try:
-        if not path.is_file():
-            reason = "it is not a regular file" if path.exists() else "there is no such file"
-            raise unreadable_error(path, reason)
-        with path.open("rb") as stream:
-            head = stream.read(16)
+        head = read_regular_file(path, 16)
+    except FileNotFoundError:
+        raise unreadable_error(path, "there is no such file") from None
     except OSError as error:
         raise unreadable_error(path, error.strerror or str(error)) from None
     if head[8:9] == b"{" and not head.startswith(b"PK"):

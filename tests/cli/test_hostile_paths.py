@@ -95,8 +95,39 @@ def test_output_that_fails(redirection: str) -> None:
     assert "Exception" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="only Linux has /proc/kmsg")
+@pytest.mark.parametrize("command", [["check"], ["weights", "inspect"]])
+def test_file_that_waits(command: list[str]) -> None:
+    """A file of the kernel looks like a regular one, and a read of it waits for more."""
+    line = 'exec timeout 20 "$0" -m specbuild "$@" /proc/kmsg'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode in (2, 3)
+    assert "cannot read `/proc/kmsg`: " in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="this system has no /dev/stdin")
+def test_named_and_unnamed_pipes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a shell makes is read; a pipe in a folder, to which nobody may ever write, is not."""
+    reader, writer = os.pipe()
+    os.write(writer, SPEC.encode())
+    os.close(writer)
+    assert main(["check", f"/dev/fd/{reader}"]) == 0
+    os.close(reader)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert main(["check", str(tmp_path / "pipe.yaml")]) == 3
+    assert "it is not a regular file" in capfd.readouterr().out
+
+
 def test_closed_input_and_log() -> None:
-    assert run_with_streams("<&-", "check", "-").returncode == 3
+    closed = run_with_streams("<&-", "check", "-")
+    assert closed.returncode == 3
+    assert "cannot read standard input: it is closed" in closed.stdout
     assert run_with_streams("2>&-", "explain", "SB001").returncode == 0
 
 
