@@ -44,6 +44,7 @@ from specbuild.codegen.tree import (
     list_read_names,
     map_children,
 )
+from specbuild.ir.path_index import path_prefixes
 
 LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
 STANDARD_IMPORTS = ("import math", "from collections import OrderedDict")
@@ -209,16 +210,21 @@ def emit_computed(table: ComputedTable, used_names: Iterable[str]) -> tuple[list
 
 def frozen_parts(class_spec: ClassSpec) -> list[tuple[LoweredStep, str]]:
     """Return what is not trained: each step, with the path of a part of it; empty for the whole step."""
+    if not class_spec.block.frozen_paths:
+        return []
     weights = {name for lowered in class_spec.instances for name in (*lowered.weights, *lowered.children)}
+    trained = {path for name in weights for path in path_prefixes(name)}
+    below: dict[str, list[LoweredStep]] = {}  # path -> the steps with a layer there
+    for step in class_spec.steps:
+        for path in path_prefixes(step.layer_name) if step.member is not None else ():
+            below.setdefault(path, []).append(step)
     parts = []
     for path in class_spec.block.frozen_paths:
-        if not any(f"{name}.".startswith(f"{path}.") for name in weights):
-            continue
-        for step in class_spec.steps:
-            if step.member is not None and f"{step.layer_name}.".startswith(f"{path}."):
-                parts.append((step, ""))
-            elif step.member is not None and path.startswith(f"{step.layer_name}."):
-                parts.append((step, path[len(step.layer_name) + 1 :]))
+        if path in trained:
+            parts += [(step, "") for step in below.get(path, ())]
+            for layer in list(path_prefixes(path))[:-1]:
+                inside = path[len(layer) + 1 :]
+                parts += [(step, inside) for step in below.get(layer, ()) if step.layer_name == layer]
     return parts
 
 

@@ -21,6 +21,7 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.diagnostics.suggestions import list_some
 from specbuild.summary.budget import parse_amount
 from specbuild.sweep.expansion import ExpandedPoint, expand_points
+from specbuild.sweep.folder_use import is_only_user, use_folder
 from specbuild.sweep.grid import MAX_POINTS, ValueGrid, choose_points, parse_grid
 from specbuild.sweep.stale_files import find_stale_files, remove_stale_files
 
@@ -123,11 +124,17 @@ def expand_command(
     grid.check_names(opened_spec)
     limit = None if max_params is None else parse_amount(max_params)
     backends = BACKEND_NAMES if backend == "all" else (backend,)
-    found = list(expand_points(opened_spec, files, grid, points, backends, target, limit))
-    manifest = target / ("manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl")
-    write_manifest(manifest, found)
-    print_text(f"{manifest}: {describe_points(found)}\n")
-    report_stale_files(target, prune)
+    create_folder(target)
+    with use_folder(target) as descriptor:
+        found = list(expand_points(opened_spec, files, grid, points, backends, target, limit))
+        manifest = target / ("manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl")
+        write_manifest(manifest, found)
+        print_text(f"{manifest}: {describe_points(found)}\n")
+        is_alone = is_only_user(descriptor)
+        if is_alone or (is_alone is None and part[1] == 1):
+            report_stale_files(target, prune)
+        elif prune:
+            log_line("note: --prune removed nothing, since another run may be writing to this folder")
     errors = [error for point in found if point.errors is not None for error in point.errors.errors]
     if errors and not skip_invalid:
         print_error(SpecErrors({str(error): error for error in errors}.values()))

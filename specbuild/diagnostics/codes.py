@@ -275,7 +275,7 @@ CODES: dict[str, Explanation] = {
         "repeats. Repeats that make fewer steps may not visit more. A model uses at most 1,000 different blocks. "
         "A size that can be any is tried at three other sizes, and all these models together have at most 10,000 steps. "
         "All expressions that are evaluated have at most 200,000 parts, where new ones count three times. "
-        "An op has at most 100 inputs. In one block, edits may change steps at most 1,000 times. "
+        "An op has at most 100 inputs, and ops that join any number of them 50,000 in all. In one block, edits may change steps at most 1,000 times. "
         "Selectors that several names can match are compared with at most 150,000 names, where each `*` counts as one more.",
     ),
     "SB503": Explanation(

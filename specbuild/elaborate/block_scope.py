@@ -45,7 +45,7 @@ class BlockScope:
     # Path of a step -> the edits that may match steps inside it.
     pending_inside: dict[str, PendingEdits] = field(default_factory=dict)
     applied_edits: list[tuple[EditDef, str]] = field(default_factory=list)  # each with the path of a step
-    frozen_paths: list[str] = field(default_factory=list)  # steps and groups that are not trained
+    frozen_paths: dict[str, None] = field(default_factory=dict)  # steps and groups that are not trained
     # Path of a step that edits remove or insert after -> the value that later steps read instead.
     moved_values: dict[str, Ref] = field(default_factory=dict)
     # Path of a `parallel` -> the paths of its branches and of its merge, which are siblings.

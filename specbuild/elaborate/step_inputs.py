@@ -288,12 +288,15 @@ def resolve_variadic_inputs(
     inputs: list[Ref | None] = []
     for i, ref in enumerate(refs[: MAX_INPUTS + 1]):
         inputs += resolve_references(scope, ref, at.child(i))
+        if len(inputs) > MAX_INPUTS:
+            break
     count = max(len(refs), len(inputs))
     if count > MAX_INPUTS:
         message = f"{cls.name} has {count:,} inputs; an op has at most {MAX_INPUTS}"
         raise at.error("SB502", message, f"use several steps of {cls.name}, and one for their results")
     if not inputs:
         raise step.error("SB103", f"{cls.name} needs its inputs, but {join_names(refs)} has no values")
+    scope.work.count_inputs(count, at)
     return inputs
 
 

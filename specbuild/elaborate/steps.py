@@ -35,6 +35,7 @@ from specbuild.frontend.edits import EditDef
 from specbuild.frontend.names import check_name, is_number_name
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.ir.graph import Group, ParallelSteps, Ref
+from specbuild.ir.path_index import path_prefixes
 from specbuild.ops import OPS
 
 # What to do if a step without an input is edited, by the verb of the edit.
@@ -69,9 +70,10 @@ class StepElaborator(MemberElaborator):
     def merge_frozen(self, scope: BlockScope, entries: list[StepEntry]) -> None:
         """If all steps of the current group are frozen, mark the group as frozen instead."""
         paths = {scope.prefix + entry.name for entry in flatten_entries(entries) if not entry.removed}
-        if scope.prefix and paths and paths <= set(scope.frozen_paths):
-            other_paths = [path for path in scope.frozen_paths if path not in paths]
-            scope.frozen_paths = [*other_paths, scope.prefix[:-1]]
+        if scope.prefix and paths and all(path in scope.frozen_paths for path in paths):
+            for path in paths:
+                del scope.frozen_paths[path]
+            scope.frozen_paths[scope.prefix[:-1]] = None
 
     def elaborate_entry(
         self, scope: BlockScope, entry: StepEntry, inputs: list[Ref | None] | None = None
@@ -120,8 +122,8 @@ class StepElaborator(MemberElaborator):
         if kind != "parallel":  # the branches of a `parallel` are siblings of it
             scope.pending = scope.pending_inside[path]
         if entry.frozen_by:
-            scope.frozen_paths.append(path)
-        if kind == "weight" and any(f"{path}.".startswith(f"{frozen}.") for frozen in scope.frozen_paths):
+            scope.frozen_paths[path] = None
+        if kind == "weight" and any(above in scope.frozen_paths for above in path_prefixes(path)):
             step = replace(step, settings={**step.settings, "trained": RawArgument(False, step.at, {})})
         input_ref = scope.last
         self.elaborate_step(scope, step, path, inputs)

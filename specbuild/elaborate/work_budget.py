@@ -11,6 +11,7 @@ from specbuild.frontend.source import SourceAddress
 MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of a block count once
 MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
 MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
+MAX_INPUT_COUNT = 50_000  # of all ops that take any number of them
 MAX_COMPARISONS = 150_000  # of names of steps with selectors that several names match
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
 MAX_WRITTEN_NUMBERS = 2**16  # of those, in short tables, which stand in the code
@@ -28,7 +29,7 @@ class WorkBudget:
     def restart(self) -> None:
         """Begin to count for another elaboration."""
         self.visit_count = self.item_count = self.let_count = self.number_count = self.written_count = 0
-        self.comparison_count = 0
+        self.comparison_count = self.input_count = 0
 
     def count_visit(self, at: SourceAddress) -> None:
         """Count a step, present or skipped. Raises SB502 if there were too many."""
@@ -57,6 +58,13 @@ class WorkBudget:
         if self.let_count > MAX_LETS:
             message = f"the blocks of the model have more than {MAX_LETS:,} values under `let`"
             raise at.error("SB502", message, "write fewer of them, or use the block with fewer arguments")
+
+    def count_inputs(self, count: int, at: SourceAddress) -> None:
+        """Count the inputs of an op that takes any number of them. Raises SB502 if there were too many."""
+        self.input_count += count
+        if self.input_count > MAX_INPUT_COUNT:
+            message = f"ops that join values have more than {MAX_INPUT_COUNT:,} inputs in all"
+            raise at.error("SB502", message, "let fewer steps read so many values")
 
     def count_comparisons(self, count: int, at: SourceAddress) -> None:
         """Count names that are compared with the selector of an edit. Raises SB502 if there were too many."""

@@ -127,7 +127,9 @@ def _fold_constants(node: ast.expr) -> ast.expr:
             return ast.Constant(not truth)
         case ast.BoolOp(operator, operands):
             return _fold_truths(operator, operands)
-        case ast.IfExp(_, then, otherwise) if ast.unparse(then) == ast.unparse(otherwise):
+        case ast.IfExp(_, then, otherwise) if type(then) is type(otherwise) and (
+            ast.unparse(then) == ast.unparse(otherwise)
+        ):
             return then
         case ast.BinOp(rest, ast.Mult(), ast.Constant(1)) | ast.BinOp(ast.Constant(1), ast.Mult(), rest):
             return rest

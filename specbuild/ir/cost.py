@@ -69,7 +69,7 @@ class CostCounter:
         cost = scanned_cost(node, cost)
         if node.reuses:
             return cost.reuse_cost
-        return cost.frozen_cost if is_frozen_step(node, block) else cost
+        return cost.frozen_cost if block.is_frozen(node.name) else cost
 
 
 def scanned_cost(node: Node, cost: Cost) -> Cost:
@@ -93,11 +93,6 @@ def op_cost(node: Node, op: Op, block: Block) -> Cost:
         macs=concrete(op.count_macs(*types)),
         activations=sum(value.element_count for value in values if value.batched),
     )
-
-
-def is_frozen_step(node: Node, block: Block) -> bool:
-    """Return whether an edit freezes a step of a block, or a group that contains it."""
-    return any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths)
 
 
 def model_cost(model: Block) -> Cost:
@@ -133,7 +128,7 @@ def family_costs(model: Block) -> dict[str, FamilyCost]:
                 families = {name: FamilyCost(f.steps, f.cost.reuse_cost) for name, f in families.items()}
         else:
             families = {node.op.family: FamilyCost(1, costs.node_cost(node, block))}
-        if is_frozen_step(node, block) and not node.reuses:
+        if block.is_frozen(node.name) and not node.reuses:
             families = {name: FamilyCost(f.steps, f.cost.frozen_cost) for name, f in families.items()}
         return families
 

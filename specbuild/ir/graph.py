@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from specbuild.expressions import Expression, translate_expression
 from specbuild.frontend.edits import AppliedEdits
 from specbuild.frontend.source import SourceAddress
-from specbuild.ir.path_index import PathIndex
+from specbuild.ir.path_index import PathIndex, path_prefixes
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL, TensorType
 
@@ -221,6 +221,14 @@ class Block:
     @cached_property
     def readable_sizes(self) -> frozenset[str]:
         return frozenset(self.size_sources)
+
+    @cached_property
+    def frozen_roots(self) -> frozenset[str]:
+        return frozenset(self.frozen_paths)
+
+    def is_frozen(self, name: str) -> bool:
+        """Return whether an edit freezes a step, or a group that contains it."""
+        return bool(self.frozen_roots) and not self.frozen_roots.isdisjoint(path_prefixes(name))
 
     @cached_property
     def paths(self) -> PathIndex:

@@ -115,7 +115,7 @@ def format_default(value: Any) -> str:
 def has_trained_weights(block: Block) -> bool:
     """Return whether a block has a trained weight that is not frozen."""
     for node in block.nodes:
-        if any(f"{node.name}.".startswith(f"{path}.") for path in block.frozen_paths):
+        if block.is_frozen(node.name):
             continue
         if isinstance(node.op, Block):
             if has_trained_weights(node.op):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from specbuild.diagnostics.errors import make_printable
-from specbuild.ir.cost import Cost, CostCounter, is_frozen_step, scanned_cost
+from specbuild.ir.cost import Cost, CostCounter, scanned_cost
 from specbuild.ir.graph import Block, FreeSizes, Node, Skip
 
 NO_COST = Cost()
@@ -93,7 +93,7 @@ class RowBuilder:
             inner = self.block_rows(node.op) if isinstance(node.op, Block) and not node.reuses else ()
             if node.scan is not None:
                 inner = tuple(scan_row(node, row) for row in inner)
-            if is_frozen_step(node, block):
+            if block.is_frozen(node.name):
                 inner = tuple(map(freeze_row, inner))
             return SummaryRow(
                 name,

@@ -12,6 +12,7 @@ import pytest
 
 from specbuild import load
 from specbuild.cli import main
+from specbuild.sweep.folder_use import use_folder
 
 NET = """\
 specbuild: 1
@@ -175,6 +176,18 @@ def test_only_regular_files_are_removed(expand: Expand) -> None:
     before = sorted(Path("sweep").iterdir())
     assert "earlier run" not in expand("--set", "width=8", "-b", "torch", "--prune")[2]
     assert set(before) < set(Path("sweep").iterdir()) and Path("kept.py").exists()
+
+
+def test_files_of_a_shard_that_runs_stay(expand: Expand) -> None:
+    """Its manifest does not list them yet: while another run uses the folder, nothing is removed."""
+    _, [old], _ = expand("--set", "width=4", "-b", "torch")
+    emitted = Path("sweep") / old["files"]["torch"]
+    with use_folder(Path("sweep")):
+        Path("sweep/manifest.jsonl").unlink()
+        said = expand("--set", "width=8", "--shard", "1/2", "-b", "torch", "--prune")[2]
+        assert "another run may be writing" in said and emitted.exists()
+    assert "removed 1 file" in expand("--set", "width=8", "--shard", "1/2", "-b", "torch", "--prune")[2]
+    assert not emitted.exists()
 
 
 def test_files_of_other_shards_stay(expand: Expand) -> None:

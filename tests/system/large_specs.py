@@ -100,6 +100,9 @@ DONE = {
     ),
     "drawn numbers": drawn_tables(64),
     "tree of instances": tree_of_blocks(11),
+    "uses of a group": "steps:\n  - {do: [linear: {features: 8}, linear: {features: 8}, relu], as: g}\n"
+    + "  - reuse: g\n" * 2_400,
+    "skipped steps": "steps:\n" + "  - {linear: {features: 8}, when: false}\n" * 9_900,
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
     "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
 }
@@ -149,6 +152,20 @@ OVER_A_LIMIT = {
         ),
     ),
     "drawn numbers": ("SB504", drawn_tables(65)),
+    "sums of many": (
+        "SB502",
+        "steps:\n  - {linear: {features: 8}, as: s0}\n  - {linear: {features: 8}, as: s1}\n"
+        + "".join(
+            f"  - add: [{', '.join(f's{j}' for j in range(max(0, i - 100), i))}]\n    as: s{i}\n"
+            for i in range(2, 900)
+        ),
+    ),
+    "values of repeats": (
+        "SB502",
+        "steps:\n  - {linear: {features: 8}, repeat: 9000, as: r}\n  - add: ["
+        + ", ".join(["r.*"] * 100)
+        + "]\n",
+    ),
     "edits of a large model": (
         "SB502",
         "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
