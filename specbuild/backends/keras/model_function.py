@@ -20,9 +20,9 @@ from specbuild.backends.keras.layers import (
 )
 from specbuild.backends.keras.symbolic_shapes import fix_symbolic_steps
 from specbuild.backends.module_parts import (
+    condition_code,
     constructor_parameters,
     emit_computed,
-    flag_name,
     frozen_parts,
     guard_statements,
 )
@@ -178,7 +178,7 @@ class ModelFunction:
         writer = StatementWriter(
             fix_symbolic_steps(self.class_spec),
             self.layer_expression,
-            lambda step: Name(flag_name(step, self.class_spec)),
+            lambda step: condition_code(step, self.class_spec),
             indent=4,
             checks_sizes=True,
             compare_function=Name("match_size"),

@@ -14,8 +14,8 @@ from specbuild.backends.keras.layers import layer_reference
 from specbuild.backends.keras.model_function import ModelFunction
 from specbuild.backends.module_parts import (
     assemble_module,
+    condition_code,
     constructor_parameters,
-    flag_name,
     frozen_parts,
     input_parameters,
 )
@@ -126,7 +126,7 @@ def build_forward(class_spec: ClassSpec) -> Function:
     writer = StatementWriter(
         class_spec,
         lambda step: layer_reference(class_spec, step.layer_name, Name("self")),
-        lambda step: Name(f"self.{flag_name(step, class_spec)}"),
+        lambda step: condition_code(step, class_spec, "self"),
         owner="self",
         shape_function=Name("ops.shape"),
         checks_sizes=True,

@@ -8,10 +8,10 @@ from dataclasses import replace
 from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.module_parts import (
     assemble_module,
+    condition_code,
     constructor_parameters,
     emit_for_each,
     flag_conditions,
-    flag_name,
     guard_statements,
     input_parameters,
 )
@@ -209,7 +209,7 @@ def build_forward(class_spec: ClassSpec) -> Function:
     writer = StatementWriter(
         class_spec,
         lambda step: layer_reference(class_spec, step.layer_name),
-        lambda step: Name(f"self.{flag_name(step, class_spec)}"),
+        lambda step: condition_code(step, class_spec, "self"),
         owner="self",
         checks_sizes=True,
     )
