@@ -11,6 +11,7 @@ from itertools import chain, count
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER, LayerRow
+from specbuild.codegen.from_expression import negate
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.printer import print_expression
@@ -207,7 +208,7 @@ class StatementWriter:
         self, index: int, step: LoweredStep, readers: Mapping[str, list[int]], is_last: bool
     ) -> None:
         """Write a step as a statement, or remember its code for the step that it is inlined into."""
-        code = self.step_code(step)
+        code = self.join_alternatives(index, self.step_code(step), readers)
         calls_layer = not step.can_inline or any(key in self.layer_call_values for key in step.inputs)
         used = readers.get(step.key, [])
         if step.doc:
@@ -240,6 +241,27 @@ class StatementWriter:
             self.live_until[name] = max(used, default=index)
             self.value_code[step.key] = Name(name)
             self.statements.append(Assign(name, code))
+
+    def join_alternatives(self, index: int, code: Expr, readers: Mapping[str, list[int]]) -> Expr:
+        """Return `f(x) if test else g(x)` for `f(x) if test else x`, which is written last, and then g without the test."""
+        if not (isinstance(code, Conditional) and isinstance(code.otherwise, Name) and self.statements):
+            return code
+        match self.statements[-1]:
+            case Assign(target, Conditional(test, then, otherwise)):
+                pass
+            case If(test, (Assign(target, then),), ()):
+                otherwise = Name(target)
+            case _:
+                return code
+        is_only_reader = readers.get(self.class_spec.steps[index - 1].key) == [index]
+        if code.otherwise.text != target or code.test != negate(test) or not is_only_reader:
+            return code
+
+        def read_before(expr: Expr) -> Expr:
+            return otherwise if expr == Name(target) else map_children(expr, read_before)
+
+        self.statements.pop()
+        return replace(code, test=test, then=then, otherwise=read_before(code.then))
 
     def write_loop(self, index: int, step: LoweredStep, code: Expr, used: list[int]) -> None:
         """Write a loop over layers: each is called on the previous output and the same further inputs."""
