@@ -19,7 +19,7 @@ from specbuild.codegen.constructions import (
 )
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.short_floats import shorten_floats
-from specbuild.codegen.statements import qualify_code, read_condition
+from specbuild.codegen.statements import find_short_condition, qualify_code
 from specbuild.codegen.tree import (
     Assign,
     Call,
@@ -247,13 +247,13 @@ def flag_conditions(class_spec: ClassSpec) -> dict[str, Expr]:
         for step in class_spec.steps
         if not step.can_be_identity
         and step.key in class_spec.flags
-        and read_condition(step, class_spec) is None
+        and find_short_condition(step, class_spec) is None
     }
 
 
 def condition_code(step: LoweredStep, class_spec: ClassSpec, owner: str = "") -> Expr:
     """Return the condition of an optional step as a method reads it; `owner` has the attributes, such as `self`."""
-    condition = read_condition(step, class_spec)
+    condition = find_short_condition(step, class_spec)
     if condition is not None:
         return qualify_code(condition, class_spec, owner)
     name = flag_name(step, class_spec)

@@ -465,7 +465,7 @@ def qualify_code(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
     return map_children(expr, lambda part: qualify_code(part, class_spec, owner))
 
 
-def read_condition(step: LoweredStep, class_spec: ClassSpec) -> Expr | None:
+def find_short_condition(step: LoweredStep, class_spec: ClassSpec) -> Expr | None:
     """Return the condition of a step as the constructor has it, if it is as short as a name for it would be.
 
     It is a parameter, or compares one with a constant. None for a longer one, which becomes an attribute.
@@ -484,7 +484,7 @@ def call_parameters(class_spec: ClassSpec, *others: Expr) -> list[str]:
 
     `others` is code of other methods.
     """
-    conditions = (read_condition(step, class_spec) for step in class_spec.steps)
+    conditions = (find_short_condition(step, class_spec) for step in class_spec.steps)
     calls = (
         *(step.call for step in class_spec.steps),
         *class_spec.size_checks.values(),
