@@ -42,7 +42,9 @@ def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> 
         refuse_fixed_sizes(lowered.block, members, free)
         # what else is free is not what a size of a step follows from
         checks = {x: size for x, size in checks.items() if (x.source, x.axis) not in free or not x.is_fixed}
-    steps = [fix_step_sizes(step, lowered.block) for step in steps]
+    block = lowered.block
+    fixed = {name: block.value_type(ref)[axis] for name, (ref, axis) in block.step_sizes.items()}
+    steps = [fix_step_sizes(step, fixed) for step in steps] if fixed else steps
     if is_model:
         lowered = replace(lowered, declared_sizes=declare_sizes(lowered.block))
         sizes = frozenset(runtime_sizes(lowered.block))
@@ -125,11 +127,10 @@ def fix_layer_sizes(step: LoweredStep, sizes: frozenset[str], declared: Mapping[
     return replace(step, member=member, inits=inits)
 
 
-def fix_step_sizes(step: LoweredStep, block: Block) -> LoweredStep:
+def fix_step_sizes(step: LoweredStep, values: Mapping[str, int]) -> LoweredStep:
     """Give a layer the sizes of steps as the spec has them: its constructor runs before there are steps."""
-    if not block.step_sizes or isinstance(step.member, ComputedTable):
+    if isinstance(step.member, ComputedTable):
         return step
-    values = {name: block.value_type(ref)[axis] for name, (ref, axis) in block.step_sizes.items()}
     rewrite = partial(rewrite_values, change=partial(inline_names, values=values))
     member = None if step.member is None else map_expressions(step.member, rewrite)
     return replace(step, member=member, inits=map_initial_values(step.inits, rewrite))

@@ -56,6 +56,7 @@ class BlockScope:
     fixes_step_sizes: bool = False
     # variables for the sizes that expressions read from steps, each with the value and its axis
     step_sizes: dict[str, tuple[Ref, str]] = field(default_factory=dict)
+    step_size_names: dict[tuple[Ref, str], str] = field(default_factory=dict)  # the same, by value and axis
     has_reuses: bool = False  # whether a node has the weights of another one
     absent_steps: set[Ref] = field(default_factory=set)  # left out, and none of their inputs is given
 
@@ -99,7 +100,7 @@ class BlockScope:
     def find_node(self, name: str) -> Node | None:
         return self.nodes.get(name)
 
-    @property
+    @cached_property
     def input_sizes(self) -> dict[str, tuple[str, str]]:
         """The variables for the sizes of the inputs."""
         return size_names(self.inputs, self.definition.params, len(self.definition.inputs))
@@ -121,15 +122,15 @@ class BlockScope:
 
     def name_step_size(self, ref: Ref, axis: str) -> str:
         """Return the variable for a size of the value of a step."""
-        for name, source in self.step_sizes.items():
-            if source == (ref, axis):
-                return name
+        if (ref, axis) in self.step_size_names:
+            return self.step_size_names[ref, axis]
         word = re.sub(r"\W", "_", f"{ref}_{SIZE_NAMES.get(axis, axis)}")
         word = f"_{word}" if word[0].isdigit() else word
-        taken = {*self.env, *self.inputs, *self.input_sizes, *self.step_sizes}
+        taken = (self.env, self.inputs, self.input_sizes, self.step_sizes)
         candidates = chain((word,), (f"{word}_{number}" for number in count(2)))
-        name = next(candidate for candidate in candidates if candidate not in taken)
+        name = next(word for word in candidates if not any(word in names for names in taken))
         self.step_sizes[name] = (ref, axis)
+        self.step_size_names[ref, axis] = name
         return name
 
     def fix_step_sizes(self, value: T) -> T:
