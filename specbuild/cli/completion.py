@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -162,16 +161,18 @@ def given_path(values: Mapping[str, Any]) -> str | None:
 
 
 def given_spec(ctx: typer.Context) -> Spec | None:
+    from specbuild.cli.options import spec_path
     from specbuild.compiler.pipeline import open_spec
 
     values = given_values(ctx)
     path = given_path(values)
-    return None if path is None else open_spec(Path(path), values.get("root"))[0]
+    return None if path is None else open_spec(spec_path(path), values.get("root"))[0]
 
 
 def given_model(ctx: typer.Context) -> Model | None:
     """Return the model of the spec on the command line, with the variant and the parameters given there."""
     from specbuild.api import create_model
+    from specbuild.cli.options import spec_path
     from specbuild.compiler.arguments import arguments_from_flags
 
     values = given_values(ctx)
@@ -179,7 +180,7 @@ def given_model(ctx: typer.Context) -> Model | None:
     if path is None:
         return None
     arguments = arguments_from_flags(list(values.get("settings") or ()), values.get("variant"))
-    return create_model(Path(path), arguments, values.get("root"))
+    return create_model(spec_path(path), arguments, values.get("root"))
 
 
 def completed_words() -> Sequence[str] | None:

@@ -23,6 +23,7 @@ from specbuild.diagram.diff_boxes import link_change, mark_box
 from specbuild.diagram.diff_marks import OLD_SUFFIX, ChangeType
 from specbuild.diagram.palette import op_kind
 from specbuild.diagram.repeat_boxes import RepeatBoxes, add_costs
+from specbuild.diagram.size_links import find_size_inputs
 from specbuild.diagram.step_groups import StepGroup, enclosing_groups
 from specbuild.diagram.view_model import BlockKind, Box, Chip, Link, Panel, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
@@ -322,6 +323,9 @@ class PanelBuilder(RepeatBoxes):
                 self.add_link(ref, key, label, change, gives_size=gives_only_size(node, i))
         for ref in mark.removed_inputs:
             self.add_link(ref, key, "", "removed")
+        if not node.inputs:
+            for name in find_size_inputs(node, self.scope.block):
+                self.add_link(name, key, "", gives_size=True)
 
     def add_link(
         self,

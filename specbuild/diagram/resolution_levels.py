@@ -19,6 +19,7 @@ MAX_TRACKS = 3  # rows for boxes of one resolution that would be in the same pla
 MAX_LEVELLED_BOXES = 120
 MIN_STEM = 3  # boxes before the first level that values come back to, which get a row of their own
 STEM_LEVEL = -1.0
+MAX_UNEVEN = 0.15  # of the halvings of a single axis: how far they may be from a whole number
 
 Cell = tuple[int, int]  # row and column
 
@@ -43,6 +44,9 @@ def arrange_levels(panel: Panel, order: Sequence[str], is_narrow: bool = False) 
     levels = find_levels(panel, order)
     if levels is None or not has_pyramid(panel, order, levels):
         return None
+    # below all that values come back to, one row is enough: a pyramid pooling has windows of many sizes there
+    lowest = max(levels[key] for key in find_meetings(panel, order, levels)) + 1
+    levels = {key: min(level, lowest) for key, level in levels.items()}
     return GridPlacement(panel, order, levels, is_narrow).place_boxes()
 
 
@@ -63,6 +67,8 @@ def find_levels(panel: Panel, order: Sequence[str]) -> dict[str, int] | None:
     levels: dict[str, int] = {}
     for key, grid in grids.items():
         halvings = [log2(largest[axis] / grid[axis]) for axis in common_axes if grid[axis] > 0]
+        if len(halvings) == 1 and abs(halvings[0] - round(halvings[0])) > MAX_UNEVEN:
+            return None  # not half as many places of a signal, but some tokens of a sequence
         levels[key] = round(sum(halvings) / max(len(halvings), 1))
     for link in sorted(panel.links, key=lambda link: order.index(link.head)):
         if link.tail in levels:

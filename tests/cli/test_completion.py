@@ -78,6 +78,7 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         ("specbuild draw net.yaml --open ", ["stem", "gates.0", "gates.1"]),
         ("specbuild draw broken.yaml --open ", []),
         ("specbuild show nowhere.yaml --variant ", []),
+        ("specbuild check library:backbones/densenet.yaml --variant densenet12", ["densenet121"]),
     ],
 )
 def test_values(complete: Complete, line: str, offered: list[str]) -> None:
