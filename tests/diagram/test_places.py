@@ -25,6 +25,7 @@ from tests.diagram.test_draw import ZOO, frame, scene, seen
 
 pytest.importorskip("pygraphviz")
 
+ROOT = Path(__file__).parents[2]
 NETWORKS = sorted((Path(__file__).parent / "networks").glob("*.yaml"))
 LINES = ("link", "leap", "size")
 
@@ -133,6 +134,20 @@ def test_a_row_is_as_long_as_the_page() -> None:
     """The decoder makes the page of DETR wide: its ResNet then has one row."""
     found = boxes(picture("detr"))
     assert found["layer4"][1] < middle(found["maxpool"]) < found["layer4"][3]
+
+
+def test_a_pooling_pyramid_takes_one_row() -> None:
+    """The windows of UPerNet's pooling pyramid have sizes of their own, and none of them a row of its own."""
+    found = boxes(ROOT / "specbuild/library/models/upernet.yaml")
+    assert len({round(middle(found[f"psp_modules.{i}.0"])) for i in range(4)}) == 1
+    heights = [middle(found[name]) for name in ("lateral2", "lateral3", "lateral4", "psp_modules.0.0")]
+    assert heights == sorted(heights)
+
+
+def test_tokens_are_no_levels() -> None:
+    """A masked autoencoder has 196, 49 and 50 tokens, which are no resolutions: it is one row after another."""
+    found = boxes(ROOT / "specbuild/library/models/masked_autoencoder.yaml")
+    assert middle(found["norm"]) == pytest.approx(middle(found["decoder_embed"]), abs=20)
 
 
 def test_a_pyramid_has_its_maps_one_below_the_other() -> None:
