@@ -95,7 +95,7 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
         entries.append(LegendEntry(bar, 30, "share of the panel's multiply-adds, by kind"))
     if any(group.role == "leap" for group in page.groups) and not view.is_diff:
         line = Curve(straight_path([(0, -4), (22, -4)]), "line:fusion", 1.5)
-        entries.append(LegendEntry([line], 22, "bypasses other steps"))
+        entries.append(LegendEntry([line], 22, "skip connection"))
     if any(group.role == "size" for group in page.groups):
         dotted = Curve(straight_path([(0, -4), (22, -4)]), "edge", 1.0, is_dashed=True)
         entries.append(LegendEntry([dotted], 22, "gives only its size"))
