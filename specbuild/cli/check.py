@@ -15,6 +15,7 @@ from specbuild.api import Model, build_model
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
 from specbuild.cli.json_output import print_document
+from specbuild.cli.spec_paths import LIBRARY_PREFIX
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.arguments import arguments_from_flags
 from specbuild.compiler.fixes import FixedText, fix_text
@@ -202,7 +203,7 @@ def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: P
     """
     if spec == "-":
         raise typer.BadParameter("it changes files; standard input is none", param_hint="--fix")
-    if spec.startswith(options.LIBRARY_PREFIX):
+    if spec.startswith(LIBRARY_PREFIX):
         raise typer.BadParameter(
             "it changes files; those of the library stay as they are", param_hint="--fix"
         )

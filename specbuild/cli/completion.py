@@ -161,7 +161,7 @@ def given_path(values: Mapping[str, Any]) -> str | None:
 
 
 def given_spec(ctx: typer.Context) -> Spec | None:
-    from specbuild.cli.options import spec_path
+    from specbuild.cli.spec_paths import spec_path
     from specbuild.compiler.pipeline import open_spec
 
     values = given_values(ctx)
@@ -172,7 +172,7 @@ def given_spec(ctx: typer.Context) -> Spec | None:
 def given_model(ctx: typer.Context) -> Model | None:
     """Return the model of the spec on the command line, with the variant and the parameters given there."""
     from specbuild.api import create_model
-    from specbuild.cli.options import spec_path
+    from specbuild.cli.spec_paths import spec_path
     from specbuild.compiler.arguments import arguments_from_flags
 
     values = given_values(ctx)

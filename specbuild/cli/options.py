@@ -12,15 +12,12 @@ import typer
 from specbuild.api import Model, create_model
 from specbuild.backends.registry import BACKEND_NAMES, all_backend_names
 from specbuild.cli import completion
+from specbuild.cli.spec_paths import spec_path
 from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
 from specbuild.diagnostics.errors import SpecError, make_printable
-from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.frontend.decoding import BYTE_LIMIT
-from specbuild.frontend.library import library_files, resolve_library_path
 from specbuild.frontend.source import Source
-
-LIBRARY_PREFIX = "library:"  # of a spec that is a file of the library, as in imports
 
 if TYPE_CHECKING:
     from specbuild.compiler.pipeline import Compilation
@@ -154,20 +151,6 @@ def spec_source(spec: str) -> Path | Source:
         message = "cannot read standard input: it is closed"
         raise SpecError("SB001", message, None, "give the spec to the command: `... < net.yaml`") from None
     return Source(text, "<stdin>")
-
-
-def spec_path(spec: str) -> Path:
-    """Return the path of a spec: of `library:backbones/resnet.yaml`, that in the library. Raises SB001."""
-    if not spec.startswith(LIBRARY_PREFIX):
-        return Path(spec)
-    path = resolve_library_path(spec.removeprefix(LIBRARY_PREFIX))
-    if path is None:
-        files = [f"{LIBRARY_PREFIX}{name}" for name in library_files()]
-        found = suggest_name(
-            spec, files, otherwise="`specbuild library show NAME` says in which file a block is"
-        )
-        raise SpecError("SB001", f"the library has no file {make_printable(spec)!r}", None, found)
-    return path
 
 
 def check_stdin_once(specs: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli import options
+from specbuild.cli import options, spec_paths
 from specbuild.cli.check import check_opened
 from specbuild.cli.terminal import log_line, print_error, print_text
 from specbuild.compiler.pipeline import open_spec
@@ -34,7 +34,7 @@ def watch_command(
     """Check specs, and again each time that one of them or of their imports is saved. Ctrl-C ends it."""
     if "-" in specs:
         raise typer.BadParameter("it watches files; standard input is none", param_hint="SPEC")
-    watched: dict[str, set[Path]] = {spec: {options.spec_path(spec)} for spec in specs}
+    watched: dict[str, set[Path]] = {spec: {spec_paths.spec_path(spec)} for spec in specs}
     try:
         for changed in changed_specs(watched, lambda: sleep(interval)):
             for spec in changed:
@@ -74,7 +74,7 @@ def check_once(spec: str, variant: str | None, settings: list[str] | None, root:
     """Check a spec and print what was found. Returns the files that it consists of, as far as they could be read."""
     found: set[Path] = set()
     try:
-        opened = open_spec(options.spec_path(spec), root)
+        opened = open_spec(spec_paths.spec_path(spec), root)
         try:
             print_text(f"{check_opened(spec, opened, variant, settings, log_line)}\n")
         finally:
