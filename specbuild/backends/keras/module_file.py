@@ -22,6 +22,7 @@ from specbuild.backends.module_parts import (
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction, LayerRow, Member
 from specbuild.codegen.input_sizes import compute_tables
+from specbuild.codegen.let_variables import write_let_variables
 from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
@@ -60,7 +61,13 @@ def build_module(
     channels = None if any(c.block.frozen_paths for c in class_specs) else ChannelSizes()
     classes = [build_class(c, model.name, c.name in frozen_classes, build_methods, channels) for c in blocks]
     model = channels.take_out(model, is_model=True) if channels else model
-    return assemble_module((*classes, ModelFunction(model, helpers).build()), helpers, IMPORTS, doc, header)
+    return assemble_module(
+        (*classes, write_let_variables(ModelFunction(model, helpers).build(), model)),
+        helpers,
+        IMPORTS,
+        doc,
+        header,
+    )
 
 
 def called_functions(member: Member | None) -> Iterator[str]:
@@ -95,6 +102,7 @@ def build_class(
     body: list[Statement] = []
     for method in methods:
         if method is not None:
+            method = write_let_variables(method, class_spec)
             body += [Blank(), method] if body else [method]
     docstring = class_docstring(class_spec, is_model=False)
     decorators = (registration_decorator(package),)

@@ -36,6 +36,7 @@ from specbuild.backends.torch.lone_numbers import read_numbers_whole
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable
 from specbuild.codegen.input_sizes import compute_tables
+from specbuild.codegen.let_variables import write_let_variables
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.statements import StatementWriter, call_parameters
 from specbuild.codegen.tree import (
@@ -99,6 +100,7 @@ def build_class(class_spec: ClassSpec, rules: Rules, is_model: bool) -> Class:
     body: list[Statement] = []
     for method in methods:
         if method is not None:
+            method = write_let_variables(method, class_spec)
             body += [Blank(), method] if body else [method]
     return Class(class_spec.name, ("nn.Module",), class_docstring(class_spec, is_model), tuple(body))
 
