@@ -87,8 +87,8 @@ class StepGrouping(KindInstances):
                 if ref is not None:
                     self.readers[self.resolve_skips(ref)] += 1
             if isinstance(node.op, Skip) and node.inputs and node.inputs[0] is not None:
-                self.skip_sources[node.name] = node.inputs[0]
-                self.readers[self.resolve_skips(node.inputs[0])] -= 1
+                source = self.skip_sources[node.name] = self.resolve_skips(node.inputs[0])
+                self.readers[source] -= 1
         for ref in self.scope.outputs.values():
             self.readers[self.resolve_skips(ref)] += 1
 

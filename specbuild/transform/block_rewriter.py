@@ -66,6 +66,9 @@ class BlockRewriter:
         self.weights: dict[str, NewWeights] = {}
         self.changes: list[StepChange] = []
         self.passed: set[str] = set()
+        self.behind_skips: dict[
+            tuple[str, Ref], Ref
+        ] = {}  # a skipped step, and its input -> the value behind
         self.readers: Counter[Ref] = Counter()
         for node in self.nodes.values():
             if not isinstance(node.op, Skip):
@@ -76,11 +79,8 @@ class BlockRewriter:
 
     def resolve(self, ref: Ref) -> Ref:
         """Return the step or input whose value this is: skipped steps pass it on."""
-        name, _, output = ref.partition("@")
-        while (node := self.nodes.get(name)) is not None:
-            if isinstance(node.op, Skip) and node.inputs[0] is not None:
-                name, _, output = node.inputs[0].partition("@")
-                continue
+        name, _, output = self.follow_skips(ref).partition("@")
+        if (node := self.nodes.get(name)) is not None:
             is_main = isinstance(node.op, Block) and output == next(iter(node.op.outputs))
             return (
                 name
@@ -88,6 +88,18 @@ class BlockRewriter:
                 else join_reference(name, output)
             )
         return join_reference(name, output)
+
+    def follow_skips(self, ref: Ref) -> Ref:
+        """Return the value behind a reference, past skipped steps, of which there may be thousands in a row."""
+        passed: list[tuple[str, Ref]] = []
+        while True:
+            node = self.nodes.get(ref.partition("@")[0])
+            if node is None or not isinstance(node.op, Skip) or (source := node.inputs[0]) is None:
+                break
+            passed.append((node.name, source))
+            ref = self.behind_skips.get(passed[-1], source)
+        self.behind_skips |= dict.fromkeys(passed, ref)
+        return ref
 
     def source(self, node: Node, number: int = 0) -> Ref | None:
         """Return the value that a step reads."""
