@@ -338,7 +338,7 @@ ERRORS = [
     ("...", "SB301", "`...` is not part of the expression language", ""),
     ("1j", "SB301", "`1j` is not part of the expression language", ""),
     ("b'a'", "SB301", "`b'a'` is not part of the expression language", ""),
-    ("(1, 2)", "SB301", "`(1, 2)` is not part of the expression language", ""),
+    ("(1, 2)", "SB301", "`(1, 2)` is not part of the expression language", "write `[1, 2]`"),
     ("{1: 2}", "SB301", "`{1: 2}` is not part of the expression language", ""),
     ("f'{kind}'", "SB301", "`f'{kind}'` is not part of the expression language", ""),
     ("2 * (lambda: 1)", "SB301", "`lambda: 1` is not part of the expression language", ""),

@@ -38,7 +38,7 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
 
 @pytest.mark.slow
 def test_found_on_jax() -> None:
-    names = ("tables_before_values", "weight_as_a_first_state")
+    names = ("reflected_points_on_jax", "tables_before_values", "weight_as_a_first_state")
     paths = [path for path in FOUND if path.stem in names]
     found = run([(p.stem, Source(p.read_text(encoding="utf-8")).data) for p in paths], runtime="jax")
     assert [(o.name, o.kind, o.told) for o in found] == [(name, "passed", "") for name in names]
