@@ -57,7 +57,9 @@ def sampled_position(coordinate, size, padding_mode, align_corners):
         span = ops.maximum(length, 1)
         flips = ops.floor(distance / span)
         rest = distance - flips * span
-        position = low + ops.where(ops.equal(ops.mod(flips, 2), 0), rest, ops.subtract(span, rest))
+        position = low + ops.where(
+            ops.equal(ops.mod(flips, 2), 0), rest, ops.subtract(span, rest)
+        )
     if padding_mode != "zeros":
         position = ops.clip(position, 0, size - 1)
     return position
