@@ -35,6 +35,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "MapDistanceLayer": {"stride": 2, "channels": 32, "features": 64},
     "PartitionAttention": {"window": 8},
     "PartitionLayer": {"window": 8},
+    "PlainConv": {"rows": 3},
+    "PooledMBConv": {"channels": 32, "stride": 2},
     "PooledShortcutConv": {"channels": 32},
     "PositionedPatches": {"patch": 16},
     "PreActBasic": {"stride": 2},
@@ -49,8 +51,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **{f"TreeOf{levels}": {"block": "TreeBasic"} for levels in range(1, 6)},
 }
 
-# A flag that another file gives; the block has one meaning for it.
-REFUSED = {("WeightStandardizedConv", "bias")}
+# A flag that another file gives, where the block has one meaning for it; one that goes with other sizes of the inputs.
+REFUSED = {("WeightStandardizedConv", "bias"), ("NormalCell", "reduces"), ("ReductionCell", "reduces")}
 
 Build = Callable[[dict[str, Any]], Compilation]  # of a block with these arguments
 
