@@ -10,9 +10,9 @@ from specbuild.codegen.model_lowering import LoweredModel, count_effort
 from specbuild.diagnostics.errors import SpecError
 from specbuild.ir.graph import Variation
 
-MAX_EFFORT = (
-    16_000  # steps of variations that are lowered for one build of the classes, and twice those of the model
-)
+# Steps and instances of variations that are lowered for one build of the classes, and twice those of the model. NFNet with
+# one more block takes 17,002.
+MAX_EFFORT = 17_500
 TRIAL_EFFORT = 3  # what a variation takes beside its steps
 
 

@@ -209,11 +209,8 @@ class ValueSteps:
         while key is not None:
             layouts = {read: self.layout_of(read) for read in self.keys_read_for(key)}
             for read, layout in layouts.items():
-                if (
-                    layout.batched
-                    and axis in layout.order
-                    and self.values[read].type[axis] == value.type[axis]
-                ):
+                type_ = self.values[read.partition("~")[0]].type  # a conversion changes the layout only
+                if layout.batched and axis in layout.order and type_[axis] == value.type[axis]:
                     return read, layout.dim(axis)
             key = next((read for read, layout in layouts.items() if axis in layout.batch_axes), None)
         return None

@@ -131,15 +131,17 @@ def suggest_typed_step(step: Mapping[str, Any], type_key: str, step_keys: Collec
     """Return the hint for a step such as `{type: conv, channels: 8, name: stem}`: `- {conv: {channels: 8}, as: stem}`."""
     body: dict[str, Any] = {}
     keys: dict[str, Any] = {}
+    op = own_op(step[type_key])
+    attributes = list_attributes(OPS[op]) if op in OPS else ()  # a block has its own words
     for key, value in step.items():
         own = re.fullmatch(r"write `(as|from): .*`", suggest_step_habit(key, value))
         if own or key in step_keys:
             keys[own[1] if own else key] = value
         elif key != type_key:
-            body[find_attribute(key, list_attributes(OPS[own_op(step[type_key])])) or key] = value
-    written = write_inline({own_op(step[type_key]): body or None, **keys})
+            body[find_attribute(key, attributes) or key] = value
+    written = write_inline({op: body or None, **keys})
     if not keys:
-        written = written[1:-1] if body else own_op(step[type_key])
+        written = written[1:-1] if body else op
     return f"write the op as the key: `- {written.replace(': null', ':')}`"
 
 

@@ -84,6 +84,11 @@ MISTAKES = {
         spec("  - relu:\n    as: a\n  - tanh:\n    from: a\n"),
     ),
     "type": (spec("  - type: relu\n"), "write the op as the key: `- relu`", spec("  - relu: {}\n")),
+    "type of a block": (
+        spec("  - {type: CBAM, reduction: 2}\n"),
+        "write the op as the key: `- CBAM: {...}`",
+        spec("  - CBAM: {reduction: 2}\n"),
+    ),
     "number": (spec("  - relu:\n    number: 3\n"), "write `repeat: 3`", spec("  - relu:\n    repeat: 3\n")),
     "ultralytics": (
         spec("  - [-1, 1, Conv, [64, 3, 2]]\n"),

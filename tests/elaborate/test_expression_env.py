@@ -199,9 +199,9 @@ def test_let_names_an_expression() -> None:
     assert output_sizes(model) == {"C": 32, "T": 5}
     assert output_sizes(build_graph(LETS, {"depth": 2})) == {"C": 8, "T": 5}
     code = compile_source(model, "torch")
-    assert "nn.Linear(in_channels, in_channels // ratio)" in code
-    assert "self.use_relu = in_channels // ratio < 10" in code
-    assert "hidden" not in code
+    assert "hidden = in_channels // ratio\n" in code  # read twice, so that it is a variable
+    assert "nn.Linear(in_channels, hidden)" in code
+    assert "self.use_relu = hidden < 10" in code
 
 
 @pytest.mark.parametrize(
