@@ -38,6 +38,9 @@ def random_weights(shapes: Sequence[tuple[int, ...]], out_axis: int) -> list[Any
 def run_torch(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weights: list[Any] | None) -> Run:
     import torch
 
+    def to_tensors(given: Any) -> Any:
+        return [torch.from_numpy(x) for x in given] if isinstance(given, list) else torch.from_numpy(given)
+
     run = Run()
     try:
         model = make(**arguments).eval()
@@ -51,7 +54,7 @@ def run_torch(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weight
         model.load_state_dict({n: torch.from_numpy(w).to(t.dtype) for (n, t), w in pairs})
     try:
         with torch.no_grad():
-            run.outputs = [y.numpy() for y in listed(model(*map(torch.from_numpy, inputs)))]
+            run.outputs = [y.numpy() for y in listed(model(*map(to_tensors, inputs)))]
     except Exception as error:
         return Run(error=f"{type(error).__name__}: {error}")
     return run

@@ -207,7 +207,7 @@ def judge(
     if model_cost(block).macs > MOST_MACS:
         return Trial(class_spec.name, argument, value, "not tried: too large")
     x = random_inputs(block, layouts)
-    given = run(getattr(module, class_spec.name), arguments, x, None)
+    given = run(getattr(module, class_spec.name), arguments, group_lists(class_spec, x), None)
     if graph is None:
         outcome = "refused" if given.error else "accepted"
         return Trial(class_spec.name, argument, value, outcome)
@@ -216,11 +216,19 @@ def judge(
         return Trial(class_spec.name, argument, value, f"{outcome}: {given.error[:120]}")
     classes, outputs = reference_classes(graph, layouts, backend)
     source = print_module(load_backend(backend).module_file(classes, "", ()))
-    wanted = run(
-        getattr(import_source(source, f"reference_{backend}"), classes[-1].name), {}, x, given.weights
-    )
+    if backend == "keras" and any(items is not None for items in class_spec.arguments.values()):
+        return Trial(class_spec.name, argument, value, "not tried: the model of a spec takes no lists")
+    make = getattr(import_source(source, f"reference_{backend}"), classes[-1].name)
+    wanted = run(make, {}, group_lists(classes[-1], x) if isinstance(make, type) else x, given.weights)
     here = [v.layout for v in class_spec.first_instance.outputs.values()]
     return Trial(class_spec.name, argument, value, compare(given, wanted, here, outputs))
+
+
+def group_lists(class_spec: ClassSpec, arrays: list[Any]) -> list[Any]:
+    """Return the inputs as the class takes them: those of a list together."""
+    left = iter(arrays)
+    lists = class_spec.arguments.values()
+    return [next(left) if items is None else [next(left) for _ in items] for items in lists]
 
 
 def reference_classes(
