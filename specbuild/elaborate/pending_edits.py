@@ -15,10 +15,10 @@ from specbuild.ir.graph import BlockArgument
 class HashedKey:
     """A key that may be large, with its hash: every instance of a block has it in its own key."""
 
-    __slots__ = ("hash", "value")
+    __slots__ = ("content", "hash")
 
-    def __init__(self, value: Any) -> None:
-        self.value, self.hash = value, hash(value)
+    def __init__(self, content: Any) -> None:
+        self.content, self.hash = content, hash(content)
 
     def __hash__(self) -> int:
         return self.hash
@@ -26,7 +26,9 @@ class HashedKey:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, HashedKey) and self.hash == other.hash and bool(self.value == other.value)
+        return (
+            isinstance(other, HashedKey) and self.hash == other.hash and bool(self.content == other.content)
+        )
 
 
 @dataclass(frozen=True, eq=False)
