@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -33,6 +34,19 @@ if not os.environ.get("SPECBUILD_SEED"):
     # Hypothesis also draws constants of the modules that are imported: these depend on the tests that ran before.
     if hasattr(providers, "_get_local_constants"):
         providers._get_local_constants = providers.Constants
+
+
+# Folders and files whose tests take seconds each: not in the quick half, `pytest -m "not slow"`.
+SLOW = ("oracles", "system/test_any_spec.py", "system/test_bounds.py", "transform/test_deploy_command.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow folders and files."""
+    slow_paths = [Path(__file__).parent / path for path in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in slow_paths):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
