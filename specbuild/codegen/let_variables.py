@@ -9,6 +9,7 @@ from keyword import iskeyword
 from typing import Any
 
 from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.code_mapping import map_code, walk_code
 from specbuild.codegen.from_expression import parse_code
 from specbuild.codegen.tree import (
     Assign,
@@ -28,10 +29,8 @@ from specbuild.codegen.tree import (
     Parameter,
     Prefix,
     Unpack,
-    code_field_names,
     code_fields,
     list_read_names,
-    map_children,
     walk_expression,
 )
 
@@ -83,12 +82,9 @@ class LetWriter:
             return self.function
         variable = Name(name)
 
-        def read_variable(part: Any) -> Any:
-            return map_code(part, lambda expr: variable if expr == code else None)
-
         body = self.function.body
-        first = next(i for i, statement in enumerate(body) if code in walk_code((statement,)))
-        rest = tuple(map(read_variable, body[first:]))
+        first = next(i for i, statement in enumerate(body) if code in walk_code(statement))
+        rest = map_code(body[first:], lambda expr: variable if expr == code else None)
         return replace(self.function, body=(*body[:first], Assign(name, code), *rest))
 
     def can_divide(self, formula: Expr, code: Expr) -> bool:
@@ -123,7 +119,10 @@ class LetWriter:
                     Name(f"self.{self.class_spec.attribute_of(text)}"),
                 )
             case Name(text), Name() | Index() | Attribute():
-                return self.is_fixed(code) and sizes.setdefault(text, code) == code
+                is_own = (
+                    isinstance(code, Name) and code.text.removeprefix("self.") in self.class_spec.block.params
+                )
+                return not is_own and self.is_fixed(code) and sizes.setdefault(text, code) == code
         return False
 
     def is_fixed(self, code: Expr) -> bool:
@@ -133,18 +132,6 @@ class LetWriter:
             return False
         roots = {name for part in parts for name in list_read_names(part)}
         return roots <= self.fixed
-
-
-def walk_code(code: Any) -> Iterator[Expr]:
-    """Yield all expressions in statements, the inner ones too."""
-    if isinstance(code, Expr):
-        yield from walk_expression(code)
-    elif isinstance(code, tuple):
-        for item in code:
-            yield from walk_code(item)
-    elif is_dataclass(code) and not isinstance(code, Parameter | type):
-        for value in code_fields(code):
-            yield from walk_code(value)
 
 
 def walk_always(code: Any) -> Iterator[Expr]:
@@ -165,19 +152,6 @@ def walk_always(code: Any) -> Iterator[Expr]:
             case _:
                 for value in code_fields(code):
                     yield from walk_always(value)
-
-
-def map_code(code: Any, change: Any) -> Any:
-    """Return statements or expressions with those expressions replaced for which `change` gives another."""
-    if isinstance(code, Expr):
-        changed = change(code)
-        return changed if changed is not None else map_children(code, lambda part: map_code(part, change))
-    if isinstance(code, tuple):
-        return tuple(map_code(item, change) for item in code)
-    if is_dataclass(code) and not isinstance(code, Parameter | type):
-        values = {name: map_code(getattr(code, name), change) for name in code_field_names(type(code))}
-        return replace(code, **values)
-    return code
 
 
 def assigned_names(statement: Any) -> tuple[str, ...]:

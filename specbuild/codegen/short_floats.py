@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import is_dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from specbuild.codegen.code_mapping import map_code
 from specbuild.codegen.tree import (
     Call,
     Expr,
     Infix,
     Literal,
     Name,
-    Parameter,
     Prefix,
-    code_field_names,
-    map_children,
 )
 
 LONGEST_DECIMAL = 8  # characters of a float that stays
@@ -29,16 +26,12 @@ LARGEST_ROOT = 10**7
 
 def shorten_floats(code: Any) -> Any:
     """Return statements or expressions with short forms of their floats; defaults of parameters stay."""
-    if isinstance(code, Literal):
-        return short_form(code.value) or code if type(code.value) is float else code
-    if isinstance(code, Expr):
-        return map_children(code, shorten_floats)
-    if isinstance(code, tuple):
-        return tuple(map(shorten_floats, code))
-    if is_dataclass(code) and not isinstance(code, Parameter | type):
-        changed = {name: shorten_floats(getattr(code, name)) for name in code_field_names(type(code))}
-        return replace(code, **changed)
-    return code
+    return map_code(code, shorten_literal)
+
+
+def shorten_literal(code: Expr) -> Expr | None:
+    """Return shorter code of a float; None for all other code."""
+    return short_form(code.value) if isinstance(code, Literal) and type(code.value) is float else None
 
 
 @lru_cache(maxsize=1024)

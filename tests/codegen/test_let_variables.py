@@ -80,3 +80,10 @@ def test_a_division_by_a_size_needs_no_protection() -> None:
     )
     net = import_source(source, "rolled_by_sizes").Net()
     assert net(torch.zeros(1, 8, 6, 6)).shape == (1, 4, 6, 6)
+
+
+def test_a_size_is_no_parameter_of_the_author() -> None:
+    """`expansion * groups` is not what `hidden: expansion * x.C` names."""
+    steps = "      - conv: {channels: expansion * groups, kernel: 1}\n      - conv: {channels: expansion * groups}\n"
+    source = emit("hidden: expansion * x.C", steps + "      - conv: {channels: hidden}\n", groups=2)
+    assert "hidden" not in source

@@ -1,0 +1,44 @@
+"""Walk and rewrite whole statements: the expressions in assignments, calls, loops and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+from specbuild.codegen.tree import (
+    Expr,
+    Parameter,
+    code_field_names,
+    code_fields,
+    map_children,
+    walk_expression,
+)
+
+
+def walk_code(code: Any) -> Iterator[Expr]:
+    """Yield all expressions in statements, the inner ones too."""
+    if isinstance(code, Expr):
+        yield from walk_expression(code)
+    elif isinstance(code, tuple):
+        for item in code:
+            yield from walk_code(item)
+    elif is_dataclass(code) and not isinstance(code, Parameter | type):
+        for value in code_fields(code):
+            yield from walk_code(value)
+
+
+def map_code(code: Any, change: Callable[[Expr], Expr | None]) -> Any:
+    """Return statements or expressions with those expressions replaced for which `change` gives another.
+
+    Defaults of parameters stay.
+    """
+    if isinstance(code, Expr):
+        changed = change(code)
+        return changed if changed is not None else map_children(code, lambda part: map_code(part, change))
+    if isinstance(code, tuple):
+        return tuple(map_code(item, change) for item in code)
+    if is_dataclass(code) and not isinstance(code, Parameter | type):
+        values = {name: map_code(getattr(code, name), change) for name in code_field_names(type(code))}
+        return replace(code, **values)
+    return code
