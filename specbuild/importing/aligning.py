@@ -37,7 +37,8 @@ class Row:
     """One step of a block, as it is in each instance that has it, by the number of the instance.
 
     `attributes` may have expressions, `when` is the condition for the step. `path` is its name in the block, with
-    dots; `shown` is the name that the file gives it, if it does.
+    dots, `paths` has that in each instance where it may be another; `shown` is the name that the file gives it, if
+    it does.
     """
 
     steps: dict[int, Step]
@@ -45,6 +46,7 @@ class Row:
     attributes: dict[str, Any] = field(default_factory=dict)
     when: str = ""
     path: str = ""
+    paths: dict[int, str] = field(default_factory=dict)
     shown: str = ""
 
     @property

@@ -45,9 +45,8 @@ def plan_model(model: Instance, plans: Plans) -> BlockPlan:
     for row in rows:
         row.attributes = plans.attributes(row.first)
         if row.first.op == "unflatten":
-            parts = dict(row.attributes["into"])
-            follow_inputs(parts, row.attributes["into"], [model])
-            row.attributes["into"] = parts
+            parts = row.attributes["into"]
+            row.attributes["into"] = parts | follow_inputs([parts], [model])
     plan = BlockPlan(model.class_name, [model], rows, outputs)
     plan.nodes = build_tree(rows, plans, 1, None, [entry.name for entry in model.inputs])
     return plan
@@ -72,21 +71,26 @@ def express_attributes(
         if row.first.instance is not None and all(v == default for v in values):
             continue  # the default of a block need not be written
         if row.first.op == "unflatten" and key == "into":
-            expressed[key] = express_parts(values, members, relations)
-            follow_inputs(expressed[key], dict(values[0] or {}), [instances[k] for k in members])
+            places = follow_inputs(values, [instances[k] for k in members])
+            expressed[key] = express_parts(values, members, relations, places)
         else:
             expressed[key] = relations.express(key, values, members)
     return expressed
 
 
-def express_parts(values: list[Any], members: Sequence[int], relations: Relations) -> dict[str, Any]:
-    """Return the sizes of the parts of an axis; -1 for one that follows from the others: the number of windows, or the last."""
+def express_parts(
+    values: list[Any], members: Sequence[int], relations: Relations, places: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the sizes of the parts of an axis; -1 for one that follows from the others: the number of windows, or the last.
+
+    `places` are those that have the size of an axis of the input.
+    """
     first = list(values[0])
     if any(list(v) != first for v in values):
         raise Mismatch
-    parts: dict[str, Any] = dict.fromkeys(first, -1)
+    parts: dict[str, Any] = dict.fromkeys(first, -1) | places
     rest = first[0] if first[0] in ("rows", "columns") else first[-1]
-    for axis in [a for a in first if a != rest]:
+    for axis in [a for a in first if a != rest and a not in places]:
         sizes = [v[axis] for v in values]
         names = PART_WORDS.get(axis, (axis,))
         name = next((n for n in names if relations.has_argument(n, sizes, members)), "")
@@ -97,12 +101,16 @@ def express_parts(values: list[Any], members: Sequence[int], relations: Relation
     return parts
 
 
-def follow_inputs(parts: dict[str, Any], sizes: Mapping[str, int], instances: Sequence[Instance]) -> None:
-    """Let places that an axis is split into have the size that they have in the first input: at any image size."""
-    for axis in [a for a in parts if a in PLACES]:
-        entries = [instance.inputs[0] for instance in instances if instance.inputs]
-        if entries and all(entry.axes.get(axis) == sizes[axis] for entry in entries):
-            parts[axis] = f"{entries[0].name}.{axis}"
+def follow_inputs(values: Sequence[Mapping[str, int]], instances: Sequence[Instance]) -> dict[str, str]:
+    """Return the places that an axis is split into and that have their size in the first input: at any image size."""
+    entries = [instance.inputs[0] for instance in instances if instance.inputs]
+    return {
+        axis: f"{entries[0].name}.{axis}"
+        for axis in values[0]
+        if axis in PLACES
+        and len(entries) == len(values)
+        and all(e.axes.get(axis) == v.get(axis) for e, v in zip(entries, values, strict=True))
+    }
 
 
 def align_windows(columns: list[dict[str, Any]], step: Step, plans: Plans) -> list[dict[str, Any]]:

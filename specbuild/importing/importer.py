@@ -21,7 +21,7 @@ from specbuild.importing.lowering import TraceLowering
 from specbuild.importing.named_values import BATCH, Landmark, NamedValue, Unsupported
 from specbuild.importing.plans import Plans
 from specbuild.importing.reader import ModelReader
-from specbuild.importing.request import ImportRequest, describe_values
+from specbuild.importing.request import ImportRequest, choose_axes, describe_values
 from specbuild.importing.spec_text import write_spec
 from specbuild.importing.structure import PlannedModel, list_reports, plan_blocks
 from specbuild.importing.tidying import tidy_model
@@ -124,7 +124,7 @@ def import_request(
     for name, number in trace.inputs.items():
         traced = trace.values[number]
         usual = request.reader.usual_axes[len(traced.shape) - 1]
-        axes.setdefault(name, ("T",) if usual == ("C",) and traced.dtype == "int32" else usual)
+        axes.setdefault(name, choose_axes(usual, traced.dtype))
     return import_trace(
         request.reader, request.model_name, trace, constants, axes, request.source, second, request.partial
     )

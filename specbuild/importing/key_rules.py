@@ -113,7 +113,7 @@ def list_carried(plans: Plans, instance: Instance, prefix: str) -> Iterator[tupl
         step = row.steps.get(number)
         if step is None or step.reused is not None:
             continue
-        path = f"{prefix}{row.path or step.op}"
+        path = f"{prefix}{row.paths.get(number) or row.path or step.op}"
         if step.instance is not None:
             yield from list_carried(plans, step.instance, f"{path}.")
         for slot, published in step.weights.items():

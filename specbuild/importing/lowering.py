@@ -303,7 +303,8 @@ class TraceLowering:
             raise Unsupported(f"{call.path} is used again with several inputs or results", code="SB966")
         [result] = outputs
         sources = list(outer.values())
-        step = Step("reuse", sources=sources, axes=dict(result.axes), reused=path, line=call.line)
+        hint = hint_name(path)
+        step = Step("reuse", sources=sources, axes=dict(result.axes), reused=path, line=call.line, hint=hint)
         self.low.steps.append(step)
         return replace(result, source=ValueSource(step))
 
@@ -331,12 +332,17 @@ class TraceLowering:
             first, steps = self.low.block_steps.get(call.path, (None, []))
             if first is None or steps is not self.low.steps:
                 raise Unsupported(f"{call.path} is used by two blocks", code="SB966")
-            step.reused, step.instance, step.name = first, first.instance, ""
+            step.reused, step.instance, step.name, step.hint = first, first.instance, "", hint_name(step.name)
         else:
             self.low.block_steps[call.path] = step, self.low.steps
         self.low.steps.append(step)
         parts = [""] if len(outputs) == 1 else [f"out{i}" for i in range(len(outputs))]
         return [replace(v, source=ValueSource(step, part)) for v, part in zip(outputs, parts, strict=True)]
+
+
+def hint_name(path: str) -> str:
+    """Return the last word of a path that is no number, for a step that uses again what has this path."""
+    return next((part for part in reversed(path.split(".")) if not part.isdigit()), "")
 
 
 def find_layer(call: FunctionCall) -> str:

@@ -25,6 +25,7 @@ from specbuild.importing.relations import (
     MIN_SIZE,
     PATCH,
     PATCH_KEYS,
+    ROOTS,
     is_number,
     is_size,
 )
@@ -43,6 +44,7 @@ COUNT_NAME = re.compile(r"depth|layers?$|layers|blocks|repeat|stages")
 MORE_FACTORS = (16, 32, 5, 9, 12)  # for numbers that differ between captures
 WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+PLACE_NAMES = frozenset(("d", "h", "w", "t", "s", "rows", "columns"))
 SAME_NAMES = {"heads": "num_heads"}
 
 
@@ -157,8 +159,10 @@ class ModelParams:
         elif key == "count":  # a number of words is no multiple of a width
             names = [n for n, v in self.arguments[0].items() if is_number(v) and v == value]
             yield from names if len(names) == 1 else ()
-        elif key in ("axes", "into") and name != "C":
+        elif (key in ("axes", "into") and name != "C") or key.lower() in PLACE_NAMES:
             return  # a number of places is no number of channels
+        elif key == "by" and isinstance(value, float):
+            yield from (f"{text} ** {root}" for text in self.anchors.values() for root in ROOTS)
         elif is_size(key, [value]):
             anchor = self.anchors.get(value, "")
             if anchor and (not STEM_NAME.search(anchor) or anchor not in self.used):

@@ -43,9 +43,12 @@ ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")
 MIN_SIZE = 8
 KERNEL = {"O", "I"}  # the axes that all kernels have
 # A window and its stride that are as large as a patch are the patch.
+HEADS = re.compile("head|^h$")
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
 DIGITS = 6  # of rates, which are rounded
+ROOTS = (0.5, -0.5)  # the powers of a width that attention and embeddings are scaled by
+MULTIPLE = 8  # of which MobileNet's numbers of channels are
 
 
 def is_number(value: Any) -> bool:
@@ -194,6 +197,8 @@ class Relations:
             return shift
         if attribute in PATCH_KEYS and values[0] > 1 and self.has_argument(PATCH, values, members):
             return self.use(PATCH)
+        if attribute == "by" and (root := self.find_root(values, members)):
+            return root
         if is_same and (not sized or attribute in ("start", "stop")):
             # an argument that varies says it better, though not in the few instances that have the step
             varies = has_argument and len(set(self.arguments[attribute])) > 1
@@ -216,6 +221,17 @@ class Relations:
         """Return the argument that says how far a map is rolled, with its sign; empty if there is none."""
         names = [n for n in self.arguments if "shift" in n]
         found = self.expressions.find((f"{sign}{n}" for n in names for sign in ("", "-")), values, members)
+        return "" if found is None else self.use(str(found))
+
+    def find_root(self, values: Sequence[Any], members: Sequence[int]) -> str:
+        """Return a root of a width that is this factor in every instance; empty if there is none."""
+        if any(not isinstance(v, float) or v == 1 for v in values):
+            return ""
+        heads = [n for n in self.arguments if HEADS.search(n) and self.is_whole(n)]
+        widths = [self.channels] if self.channels else []
+        widths += [f"({self.channels} // {n})" for n in heads if self.channels]
+        widths += [n for n in self.arguments if self.is_whole(n) and SIZES.search(n)]
+        found = self.expressions.find((f"{n} ** {root}" for n in widths for root in ROOTS), values, members)
         return "" if found is None else self.use(str(found))
 
     def has_argument(self, name: str, values: Sequence[Any], members: Sequence[int]) -> bool:
@@ -265,6 +281,17 @@ class Relations:
         if channels:
             yield from (f"{k} * {channels}" for k in (FEW if is_same else (*FACTORS, *AREAS)))
             yield from (f"{channels} // {k}" for k in (FEW if is_same else DIVISORS))
+        if channels and not is_same:
+            yield from self.list_rounded(channels, whole, values)
+
+    def list_rounded(self, channels: str, whole: Sequence[str], values: Sequence[Any]) -> Iterator[str]:
+        """Yield numbers of channels that have a least one, or are rounded to a multiple of 8 as MobileNet's are."""
+        parts = [f"{channels} // {n}" for n in (*whole, *DIVISORS)]
+        if list(values).count(min(values)) > 1 or min(values) >= MIN_SIZE:
+            yield from (f"max({part}, {min(values)})" for part in parts)
+        if all(v % MULTIPLE == 0 for v in values):
+            yield from (f"divisible({part}, {MULTIPLE})" for part in parts)
+            yield from (f"divisible({n} * {channels}, {MULTIPLE})" for n in whole)
 
     def column(self, text: str) -> list[Any]:
         if text in self.params:

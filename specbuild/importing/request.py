@@ -14,6 +14,7 @@ from specbuild.importing.reader import ModelReader
 from specbuild.importing.readers import find_reader
 
 DTYPES = ("float", "int32", "bool")
+OTHER_DTYPES = {"float32": "float", "int64": "int32", "long": "int32", "int": "int32"}  # names in PyTorch
 INPUT = re.compile(
     r"(?P<name>\w+)=(?:(?P<axes>[A-Za-z]\w*(?:x[A-Za-z]\w*)*):)?(?P<sizes>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?"
 )
@@ -107,16 +108,22 @@ def parse_setting(text: str) -> Any:
     return text
 
 
+def choose_axes(usual: tuple[str, ...], dtype: str) -> tuple[str, ...]:
+    """Return the axes of an input from those of a float: whole numbers are words in a text, which have no channels."""
+    if dtype != "int32" or "H" in usual:
+        return usual
+    return ("T",) if len(usual) == 1 else tuple("S" if axis == "C" else axis for axis in usual)
+
+
 def parse_input(text: str, usual_axes: Mapping[int, tuple[str, ...]]) -> tuple[str, InputRequest]:
     """Return the name of an input, and what is said about it; `usual_axes` are those of its framework, by their number."""
     match = INPUT.fullmatch(text)
     problem = "is not an input" if match is None else ""
     if match is not None:
         sizes = tuple(map(int, match["sizes"].split("x")))
-        dtype = match["dtype"] or "float"
-        axes = tuple(match["axes"].split("x")) if match["axes"] else usual_axes.get(len(sizes), ())
-        if dtype == "int32" and not match["axes"] and len(sizes) == 1:
-            axes = ("T",)
+        dtype = OTHER_DTYPES.get(match["dtype"], match["dtype"] or "float")
+        usual = choose_axes(usual_axes.get(len(sizes), ()), dtype)
+        axes = tuple(match["axes"].split("x")) if match["axes"] else usual
         if len(axes) != len(sizes) or len(set(axes)) < len(axes) or 0 in sizes:
             problem = f"has {len(sizes)} sizes for the axes {', '.join(axes) or 'that it does not name'}"
         elif dtype not in DTYPES or not IDENTIFIER.fullmatch(match["name"]):

@@ -181,7 +181,11 @@ class BlockWriter:
         number = node.members[0]
         step = self.rows[number].first
         yield from self.write_head(step, self.shown_attributes(step, node.attributes), indent, True)
-        if source := self.single_source(number):
+        if len(step.roles) > 1:
+            first, *others = self.rows[number].sources
+            refs = [self.refer(first, number, names=True), *(self.refer(s, -99) for s in others)]
+            yield f"{' ' * indent}  from: {write_scalar(dict(zip(step.roles, refs, strict=True)))}"
+        elif source := self.single_source(number):
             yield f"{' ' * indent}  from: {source}"
         yield from self.write_length(node, indent)
         yield from self.write_keys(node, indent)

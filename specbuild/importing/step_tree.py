@@ -7,7 +7,7 @@ a group are numbered by their place, as those of nn.Sequential are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -39,6 +39,9 @@ def build_tree(
     nodes = builder.fold_members(builder.group_items(items), "")
     number_nodes(rows, nodes, plans, {part for row in rows for part in row.name.split(".")})
     set_paths(rows, nodes, "")
+    if any(node.is_counted and node.is_spliced for node in walk_tree(nodes)):
+        for number in range(count):
+            set_paths(rows, nodes, "", number)
     return nodes
 
 
@@ -229,21 +232,28 @@ class TreeBuilder:
         return end
 
     def are_chained(self, nodes: Sequence[TreeNode]) -> bool:
-        """Return whether these are rows of one kind with weights, each of which reads the one before."""
+        """Return whether these are rows of one kind with weights, each of which reads the one before.
+
+        Blocks may have more inputs, which are the same values for all of them.
+        """
         rows = []
         for node in nodes:
             if node.row is None:
                 return False
             rows.append(node.row)
-        first = self.rows[rows[0]].first
-        if first.roles or first.reused is not None or not (first.weights or first.instance):
+        first, others = self.rows[rows[0]].first, self.rows[rows[0]].sources[1:]
+        if (first.roles and not first.instance) or first.reused is not None:
+            return False
+        if not (first.weights or first.instance):
             return False
         for before, number in pairwise(rows):
             row = self.rows[number]
             is_same = self.head(row) == self.head(self.rows[rows[0]]) and row.first.reused is None
-            if not is_same or row.sources != [RowSource("row", before)]:
+            if not is_same or row.first.roles != first.roles:
                 return False
-        return len(self.rows[rows[0]].sources) == 1
+            if row.sources != [RowSource("row", before), *others]:
+                return False
+        return bool(self.rows[rows[0]].sources) and (not others or bool(first.roles))
 
     def head(self, row: Row) -> str:
         return self.plans.head(row.first)
@@ -355,28 +365,50 @@ def count_places(node: TreeNode) -> int:
     return len(node.members) or 1 + len(node.others)
 
 
-def set_paths(rows: Sequence[Row], nodes: Sequence[TreeNode], prefix: str) -> None:
-    """Set the path of each node and row in the block, as the language numbers and names members."""
+def set_paths(rows: Sequence[Row], nodes: Sequence[TreeNode], prefix: str, number: int | None = None) -> None:
+    """Set the path of each node and row in the block, as the language numbers and names members.
+
+    With the `number` of an instance, set the paths of rows in this instance alone: it may have fewer members in a
+    row, and those behind them have smaller numbers then.
+    """
     place = 0
     for node in nodes:
         place = int(node.name) if node.name.isdigit() else place
-        path = node.path = f"{prefix}{node.name or (place if prefix else '')}"
-        if node.others:
-            for i, inner in enumerate([node.nodes, *(other.nodes for other in node.others)]):
-                name = name_member(node.names, i) or str(place + i if node.is_spliced else i)
-                set_paths(rows, inner, f"{prefix if node.is_spliced else path + '.'}{name}.")
-            place += 1 + len(node.others) if node.is_spliced else 1
-            continue
+        path = f"{prefix}{node.name or (place if prefix else '')}"
+        if number is None:
+            node.path = path
+        groups = [list(own.list_rows()) for own in (TreeNode(nodes=node.nodes), *node.others)]
         if node.members:
-            for i, member in enumerate(node.members):
-                name = name_member(node.names, i)
-                if node.is_spliced:
-                    rows[member].path = f"{prefix}{name or place + i}"
-                else:
-                    rows[member].path = f"{path}.{name or i}"
-            place += len(node.members) if node.is_spliced else 1
+            groups = [[member] for member in node.members]
+        if node.is_counted and number is not None:
+            groups = [group for group in groups if number in rows[group[0]].steps]
+        for i, group in enumerate(groups):
+            name = name_member(node.names, i)
+            inner = (
+                f"{prefix}{name or place + i}" if node.is_spliced else f"{path}.{name or i}"
+            )
+            if node.members:
+                set_path(rows[group[0]], inner, number)
+            elif node.others:
+                set_paths(rows, [node, *node.others][i].nodes, f"{inner}.", number)
+        if node.members or node.others:
+            place += len(groups) if node.is_spliced else 1
             continue
         if node.row is not None:
-            rows[node.row].path, rows[node.row].shown = path, node.name
-        set_paths(rows, node.nodes, f"{path}.")
+            set_path(rows[node.row], path, number)
+            rows[node.row].shown = node.name
+        set_paths(rows, node.nodes, f"{path}.", number)
         place += 1
+
+
+def set_path(row: Row, path: str, number: int | None) -> None:
+    if number is None:
+        row.path = path
+    else:
+        row.paths[number] = path
+
+
+def walk_tree(nodes: Sequence[TreeNode]) -> Iterator[TreeNode]:
+    for node in nodes:
+        yield node
+        yield from walk_tree([*node.nodes, *node.others])

@@ -199,6 +199,7 @@ class Recorder(ValueRecorder):
 
     def close_call(self, opened: OpenCall, result: Any) -> ModuleCall:
         module = opened.module
+        given = self.watch.find_arguments(module)
         parameters = list(inspect.signature(type(module).forward).parameters)[1:]
         return ModuleCall(
             opened.path,
@@ -208,10 +209,10 @@ class Recorder(ValueRecorder):
             tuple(opened.body),
             self.encode(result),
             tuple(parameters),
-            plain_items(self.watch.arguments.get(module, {})),
+            plain_items(given or {}),
             plain_items(vars(module)),
             opened.repetition,
-            is_container(module, opened.path, opened.body, self.watch.arguments.get(module)),
+            is_container(module, opened.path, opened.body, given),
             any(True for _ in module.parameters()),
             opened.line,
         )
