@@ -46,6 +46,16 @@ class ProofRuns:
         self.worker.run_job({"do": "draw", "seed": self.seed, "out": out})
         self.weights = load_tensors(out)
 
+    def measure_statistics(self, graph: Block) -> None:
+        """Give the batch norms the statistics of the inputs that are drawn next."""
+        state = self.random.bit_generator.state
+        inputs = {n: self.draw_input(x) for n, x in graph.inputs.items()}
+        self.random.bit_generator.state = state
+        arrays = {f"input:{n}": self.move_input(n, graph, v) for n, v in inputs.items()}
+        job = {"do": "original", "modes": ["measure"], "inputs": list(inputs), "values": []}
+        measured = self.run_job(job, "original", arrays, self.weights)
+        self.weights = {**self.weights, **{n: v for n, v in measured.items() if n in self.weights}}
+
     def draw_input(self, x: TensorType) -> Any:
         """Draw a canonical input."""
         shape = (BATCH_SIZE, *map(int, x.sizes.values()))

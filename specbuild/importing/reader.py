@@ -28,6 +28,7 @@ class ModelReader:
     usual_axes: Mapping[int, tuple[str, ...]]  # names of axes by their number, after the batch
     naming: str = "original"  # of the rules for the names of the original's weights
     runs_code: bool = True  # whether the code of the model's author runs
+    measures_statistics: bool = False  # whether the worker can measure the statistics of data at batch norms
     exchange_modules: tuple[str, ...] = (
         "numpy",
         "safetensors",

@@ -83,6 +83,12 @@ def describe_proof(proof: Proof) -> list[str]:
     ]
     if proof.rounding:
         lines.append(f"compared to 1e-5: the original computes {proof.rounding} in float32")
+    if proof.unstable:
+        kind, (size, _) = max(proof.unstable.items(), key=lambda item: item[1][0])
+        lines.append(
+            "compared with the statistics of the data: with random ones, values grow until rounding shows "
+            f"({kind} {size:.1e})"
+        )
     if proof.training:
         lines.append(f"not compared in training: {proof.training}")
     lines.append(
@@ -131,5 +137,6 @@ def proof_record(proof: Proof) -> dict[str, Any]:
         "larger_image": proof.image,
         "training": proof.training,
         "rounding": proof.rounding,
+        "unstable": {kind: value for kind, (value, _) in proof.unstable.items()},
         **({"first_difference": vars(proof.first)} if proof.first is not None else {}),
     }

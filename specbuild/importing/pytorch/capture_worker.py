@@ -19,8 +19,10 @@ import torch
 
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
+from specbuild.importing.pytorch.precise_constants_worker import refine_constants
 from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.pytorch.recorder_worker import copy_values, record_model
+from specbuild.importing.pytorch.statistics_worker import measure_statistics
 from specbuild.importing.pytorch.tensor_facts_worker import list_tensors
 from specbuild.importing.trace import Trace
 from specbuild.runtimes.jobs import WorkerOptions
@@ -73,7 +75,8 @@ class OriginalModel:
         """Record one pass on inputs of these sizes and dtypes. Raises RefusedJob."""
         inputs = {name: draw_example(*shape) for name, shape in shapes.items()}
         try:
-            return record_model(self.model, inputs, watch)
+            trace, constants = record_model(self.model, inputs, watch)
+            return trace, refine_constants(self.model, inputs, trace, constants)
         except RefusedJob:
             raise
         except Exception as error:  # of the user's code
@@ -191,13 +194,19 @@ def draw_weights(model: Any, seed: int) -> Tensors:
 
 
 def run_original(model: Any, job: Job) -> Tensors:
-    """Return outputs and gradients in float64, and those of one step of training with its statistics."""
+    """Return outputs and gradients in float64, and those of one step of training with its statistics.
+
+    In the mode `measure`, return the statistics that the inputs have at every norm, and nothing else.
+    """
     torch.set_default_dtype(torch.float64)
     arrays, weights = load_tensors(job["arrays"]), load_tensors(job["weights"])
     model.double()
     state = model.state_dict()  # with the versions of modules, which some look at
     state |= {name: torch.from_numpy(value) for name, value in weights.items()}
     model.load_state_dict(state)
+    if "measure" in job["modes"]:
+        remove_dropout(model)
+        return measure_statistics(model, [to_input(arrays[f"input:{name}"]) for name in job["inputs"]])
     results = differentiate(model.eval(), arrays, job, "")
     if job["values"]:
         inputs = {name: to_input(arrays[f"input:{name}"]) for name in job["inputs"]}
