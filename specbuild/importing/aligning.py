@@ -8,7 +8,7 @@ condition does.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 from specbuild.importing.formulas import Formula
 from specbuild.importing.named_values import BlockInput, Instance, Step, ValueSource
 
-SHARED_ROWS = 0.5  # of all kinds of rows, at least, are in every instance of a block
+SHARED_ROWS = 0.5  # of all kinds of rows, at least, that two instances of a block have are in both
+LONG_RUN = 3
+SHARED_BY_ALL = 1 / 3  # of those that several instances have, at least, are in each of them
 
 
 class Mismatch(Exception):
@@ -86,20 +88,51 @@ def list_words(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def align_instances(instances: Sequence[Instance], block_names: Mapping[Instance, str]) -> list[Row]:
     """Return the rows of a block for these instances. Raises Mismatch if they have too little in common."""
     rows = [Row({0: step}) for step in instances[0].steps]
-    keys = [step_key(step, block_names) for step in instances[0].steps]
+    keys = first_keys = [step_key(step, block_names) for step in instances[0].steps]
+    kinds = {frozenset(first_keys)}
     for number, instance in enumerate(instances[1:], 1):
         own = [step_key(step, block_names) for step in instance.steps]
+        kinds.add(frozenset(own))
         if own == keys:
             for row, step in zip(rows, instance.steps, strict=True):
                 row.steps[number] = step
             continue
         rows, keys = insert_steps(rows, keys, instance.steps, own, number)
-    kinds: dict[Any, bool] = {}
-    for key, row in zip(keys, rows, strict=True):
-        kinds[key] = kinds.get(key, False) or len(row.steps) == len(instances)
-    if sum(kinds.values()) < SHARED_ROWS * len(kinds):
+    if not are_alike(kinds):
         raise Mismatch
+    pack_runs(rows, keys)
     return place_tables(rows, len(instances))
+
+
+def pack_runs(rows: Sequence[Row], keys: Sequence[Any]) -> None:
+    """Let instances with fewer steps of one kind in a row have the first of them: the row can be a repeat then.
+
+    Of only two, each may have its own duty, such as the expansion and the depthwise convolution of MobileNetV2.
+    """
+    start = 0
+    for end in range(1, len(rows) + 1):
+        if end < len(rows) and keys[end] == keys[start]:
+            continue
+        run = rows[start:end]
+        members = sorted({number for row in run for number in row.steps})
+        steps = {n: [row.steps[n] for row in run if n in row.steps] for n in members}
+        if len(run) >= LONG_RUN and any(len(own) < len(run) for own in steps.values()):
+            for place, row in enumerate(run):
+                row.steps = {n: own[place] for n, own in steps.items() if place < len(own)}
+        start = end
+
+
+def are_alike(kinds: Collection[frozenset[Any]]) -> bool:
+    """Return whether instances with these kinds of rows have enough in common: each with another, and all of them."""
+    if len(frozenset.intersection(*kinds)) < SHARED_BY_ALL * len(frozenset.union(*kinds)):
+        return False
+    waiting = sorted(kinds, key=len)
+    reached = [waiting.pop()]
+    for known in reached:
+        near = [one for one in waiting if len(one & known) >= SHARED_ROWS * len(one | known)]
+        waiting = [one for one in waiting if one not in near]
+        reached += near
+    return not waiting
 
 
 def place_tables(rows: list[Row], count: int) -> list[Row]:

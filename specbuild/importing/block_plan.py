@@ -46,7 +46,7 @@ def plan_model(model: Instance, plans: Plans) -> BlockPlan:
         row.attributes = plans.attributes(row.first)
         if row.first.op == "unflatten":
             parts = row.attributes["into"]
-            row.attributes["into"] = parts | follow_inputs([parts], [model])
+            row.attributes["into"] = {**parts, **follow_inputs([parts], [model])}
     plan = BlockPlan(model.class_name, [model], rows, outputs)
     plan.nodes = build_tree(rows, plans, 1, None, [entry.name for entry in model.inputs])
     return plan
@@ -70,12 +70,18 @@ def express_attributes(
             raise Mismatch
         if row.first.instance is not None and all(v == default for v in values):
             continue  # the default of a block need not be written
-        if row.first.op == "unflatten" and key == "into":
-            places = follow_inputs(values, [instances[k] for k in members])
+        if key == "axes" and is_given_table(row.first) and all(v == values[0] for v in values):
+            expressed[key] = values[0]  # the numbers of the table are as many
+        elif row.first.op == "unflatten" and key == "into":
+            places = follow_inputs([v or {} for v in values], [instances[k] for k in members])
             expressed[key] = express_parts(values, members, relations, places)
         else:
             expressed[key] = relations.express(key, values, members)
     return expressed
+
+
+def is_given_table(step: Step) -> bool:
+    return step.op == "const" and any(key in step.attributes for key in ("values", "file"))
 
 
 def express_parts(
@@ -83,13 +89,15 @@ def express_parts(
 ) -> dict[str, Any]:
     """Return the sizes of the parts of an axis; -1 for one that follows from the others: the number of windows, or the last.
 
-    `places` are those that have the size of an axis of the input.
+    `places` are those that have the size of an axis of the input. Others are fixed on all sides: with an open one, a
+    larger image would be cut into wrong rows.
     """
     first = list(values[0])
     if any(list(v) != first for v in values):
         raise Mismatch
-    parts: dict[str, Any] = dict.fromkeys(first, -1) | places
+    parts: dict[str, Any] = {**dict.fromkeys(first, -1), **places}
     rest = first[0] if first[0] in ("rows", "columns") else first[-1]
+    rest = "" if rest in PLACES else rest
     for axis in [a for a in first if a != rest and a not in places]:
         sizes = [v[axis] for v in values]
         names = PART_WORDS.get(axis, (axis,))

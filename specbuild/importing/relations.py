@@ -42,8 +42,9 @@ NO_FACTORS = re.compile(
 ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")
 MIN_SIZE = 8
 KERNEL = {"O", "I"}  # the axes that all kernels have
-# A window and its stride that are as large as a patch are the patch.
+HIDDEN_RATIO = re.compile("mlp|expan|ffn|hidden")  # factors of the hidden channels
 HEADS = re.compile("head|^h$")
+# A window and its stride that are as large as a patch are the patch.
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
 DIGITS = 6  # of rates, which are rounded
@@ -266,6 +267,7 @@ class Relations:
         if is_same:
             yield from (n for n in whole if n in self.params or SIZES.search(n))
         whole = [n for n in whole if not NO_FACTORS.search(n)]
+        whole.sort(key=lambda n: not HIDDEN_RATIO.search(n))
         for name in whole:
             if channels:
                 yield f"{name} * {channels}"
@@ -400,7 +402,8 @@ class Relations:
         numbers = [n for n, c in columns.items() if all(map(is_number, c))]
         for name in numbers:
             yield from (f"{name} != 1", f"{name} == 1", f"{name} > 0")
-        for name in numbers if self.channels else ():
+        widths = [n for n in numbers if not NO_FACTORS.search(n)]
+        for name in widths if self.channels else ():
             for factor in ("", "2 * ", "4 * "):
                 yield f"{self.channels} != {factor}{name}"
                 yield f"{self.channels} == {factor}{name}"

@@ -317,8 +317,10 @@ def describe_inputs(instances: Sequence[Instance]) -> dict[str, list[str]]:
 
 def order_axes(axes: list[str]) -> list[str]:
     """Return axes as they are usually written: channels first in maps, last in sequences."""
-    is_map = any(a in ("D", "H", "W") for a in axes)
-    return axes if is_map or "C" not in axes else [*(a for a in axes if a != "C"), "C"]
+    if "C" not in axes:
+        return axes
+    is_map, others = any(a in ("D", "H", "W") for a in axes), [a for a in axes if a != "C"]
+    return ["C", *others] if is_map else [*others, "C"]
 
 
 def write_result_names(writer: BlockWriter) -> str:

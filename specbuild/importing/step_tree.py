@@ -384,9 +384,7 @@ def set_paths(rows: Sequence[Row], nodes: Sequence[TreeNode], prefix: str, numbe
             groups = [group for group in groups if number in rows[group[0]].steps]
         for i, group in enumerate(groups):
             name = name_member(node.names, i)
-            inner = (
-                f"{prefix}{name or place + i}" if node.is_spliced else f"{path}.{name or i}"
-            )
+            inner = f"{prefix}{name or place + i}" if node.is_spliced else f"{path}.{name or i}"
             if node.members:
                 set_path(rows[group[0]], inner, number)
             elif node.others:

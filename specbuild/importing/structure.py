@@ -6,9 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from specbuild.frontend.names import find_name_problem
-from specbuild.importing.aligning import Mismatch, SourceMatcher, align_instances
+from specbuild.importing.aligning import Mismatch, SourceMatcher, align_instances, step_key
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.block_plan import plan_block, plan_model
 from specbuild.importing.model_params import ModelParams, lift_arguments
@@ -74,15 +75,21 @@ def find_recursive_classes(model: Instance) -> set[str]:
 
 
 def cluster_instances(instances: Sequence[Instance], plans: Plans) -> list[list[Instance]]:
-    """Return the instances in as few groups as can each be one block."""
+    """Return the instances in as few groups as can each be one block: each can be united with another of its group."""
+    names = plans.names()
     clusters: list[list[Instance]] = []
+    examples: list[dict[Any, Instance]] = []  # of each group, by their steps
     for instance in instances:
-        for cluster in clusters:
-            if can_unite([cluster[0], instance], plans):
+        steps = tuple(step_key(step, names) for step in instance.steps)
+        for cluster, known in zip(clusters, examples, strict=True):
+            near = [known[steps]] if steps in known else list(known.values())
+            if any(can_unite([one, instance], plans) for one in near):
                 cluster.append(instance)
+                known.setdefault(steps, instance)
                 break
         else:
             clusters.append([instance])
+            examples.append({steps: instance})
     return clusters
 
 
@@ -98,17 +105,44 @@ def can_unite(instances: Sequence[Instance], plans: Plans) -> bool:
 
 
 def add_plans(class_name: str, instances: Sequence[Instance], plans: Plans, model: Instance) -> None:
-    """Add one block for these instances, or two if they differ by more than numbers after all."""
+    """Add one block for these instances, or as few as possible if they differ by more than numbers after all."""
     try:
         plan = plan_block(name_block(class_name, plans, model), instances, plans)
     except Mismatch:
         if len(instances) == 1:
             raise
-        middle = len(instances) // 2
-        add_plans(class_name, instances[:middle], plans, model)
-        add_plans(class_name, instances[middle:], plans, model)
+        for part in divide_instances(instances, plans):
+            add_plans(class_name, part, plans, model)
     else:
         plans.add(plan)
+
+
+def divide_instances(instances: Sequence[Instance], plans: Plans) -> list[list[Instance]]:
+    """Return instances that cannot be one block in groups: those with the same steps together, and with others if possible."""
+    names = plans.names()
+    kinds: dict[Any, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        kinds[tuple(step_key(step, names) for step in instance.steps)].append(instance)
+    if len(kinds) == 1:
+        middle = len(instances) // 2
+        return [list(instances[:middle]), list(instances[middle:])]
+    parts: list[list[Instance]] = []
+    for kind in kinds.values():
+        for part in parts:
+            if len(part) + len(kind) < len(instances) and can_plan([*part, *kind], plans):
+                part += kind
+                break
+        else:
+            parts.append(kind)
+    return parts
+
+
+def can_plan(instances: Sequence[Instance], plans: Plans) -> bool:
+    try:
+        plan_block("Trial", instances, plans)
+    except Mismatch:
+        return False
+    return True
 
 
 def name_block(class_name: str, plans: Plans, model: Instance) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-
 MARK = "_specbuild_constructor"  # an attribute of modules: the number of their constructor's call
 NUMBERS = count()  # never used twice: a module may have been made while another watch was open
 

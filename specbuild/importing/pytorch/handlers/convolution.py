@@ -9,7 +9,7 @@ from specbuild.importing.handler_table import one_or_list
 from specbuild.importing.layouts import rename_axes, require_axis, require_features
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.meeting import combine_values
-from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
+from specbuild.importing.named_values import BATCH, NamedValue, Published, Step, Unsupported
 from specbuild.importing.products import multiply_matrices
 from specbuild.importing.pytorch.handlers.indexing import gather_value
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
@@ -79,15 +79,16 @@ def add_conv(
 
 
 def is_computed(low: Lowerer, weight: Any) -> bool:
-    """Return whether the main weight of a layer is a value that the model computes without its inputs' numbers."""
-    return isinstance(weight, ValueRef) and low.trace.values[weight.number].origin == "call"
+    """Return whether the main weight of a layer is no weight of the model: a value that it computes, or a table."""
+    return isinstance(weight, ValueRef) and low.trace.values[weight.number].origin != "weight"
 
 
 def add_computed_conv(
     low: Lowerer, window: Window, weight: Any, bias: Any, groups: int, numbers: tuple[Any, Any, Any, Any]
 ) -> NamedValue:
     """Add a convolution whose kernel is a value of the model, such as one that is standardized on the way."""
-    kernel = name_kernel(low, low.value(weight), ("O", "I", *window.axes))
+    shape = low.trace.values[weight.number].shape
+    kernel = name_kernel(low, low.value(weight), ("O", "I", *window.axes), shape)
     attributes = window_attributes(len(window.axes), *numbers) | ({"groups": groups} if groups != 1 else {})
     del attributes["kernel"]  # it follows from the value
     pads = pad_numbers(numbers[2], numbers[0], numbers[3], len(window.axes))
@@ -107,9 +108,19 @@ def collect_inputs(low: Lowerer, value: NamedValue, kernel: NamedValue, bias: An
     return {"x": value, "weight": kernel, **given}
 
 
-def name_kernel(low: Lowerer, kernel: NamedValue, names: Sequence[str]) -> NamedValue:
+def repeat_table(low: Lowerer, kernel: NamedValue, names: Sequence[str], shape: Sequence[int]) -> NamedValue:
+    """Return a kernel with an axis for each dimension along which a table never changes, such as that of a blur."""
+    missing = {name: size for name, size, dim in zip(names, shape, kernel.dims, strict=True) if not dim}
+    is_table = isinstance(kernel.source.step, Step) and kernel.source.step.op == "const"
+    if not missing or not is_table:
+        return kernel
+    dims = [dim or (name,) for name, dim in zip(names, kernel.dims, strict=True)]
+    return low.emit("expand", [kernel], {"axes": missing}, sizes={**missing, **kernel.axes}, dims=dims)
+
+
+def name_kernel(low: Lowerer, kernel: NamedValue, names: Sequence[str], shape: Sequence[int]) -> NamedValue:
     """Give the axes of a computed kernel their names. Raises Unsupported SB966 unless its dimensions are axes of their own."""
-    kernel = low.resolve(kernel)
+    kernel = repeat_table(low, low.resolve(kernel), names, shape)
     single = [axis for dim in kernel.dims for axis in dim if axis != BATCH and kernel.axes[axis] == 1]
     chosen, left = [], list(single)
     for dim in kernel.dims:
@@ -118,11 +129,14 @@ def name_kernel(low: Lowerer, kernel: NamedValue, names: Sequence[str]) -> Named
         left = left if large else left[1:]
     if BATCH in chosen or len(chosen) != len(names) or left:
         raise Unsupported("a layer whose weights differ between samples", code="SB966")
-    if all(map(low.is_free, chosen)):
-        for axis, name in zip(chosen, names, strict=True):
+    renamed = {}
+    for axis, name in zip(chosen, names, strict=True):
+        if low.is_free(axis):
             low.names.bind(axis, name)
-    elif tuple(chosen) != tuple(names):
-        kernel = rename_axes(low, kernel, {a: n for a, n in zip(chosen, names, strict=True) if a != n})
+        elif axis != name:
+            renamed[axis] = name
+    if renamed:
+        kernel = rename_axes(low, kernel, renamed)
     return low.resolve(kernel.with_dims([(name,) for name in names]))
 
 
@@ -181,7 +195,8 @@ def lower_linear(low: Lowerer, input: Any, weight: Any, bias: Any = None) -> Nam
         isinstance(bias, ValueRef) and low.trace.values[bias.number].origin == "weight"
     )
     if is_computed(low, weight):
-        kernel = name_kernel(low, low.value(weight), ("O", "I"))
+        shape = low.trace.values[weight.number].shape
+        kernel = name_kernel(low, low.value(weight), ("O", "I"), shape)
         value, axis = require_axis(low, low.value(input), -1)
         options = {} if axis == "C" else {"over": axis}
         inputs = collect_inputs(low, value, kernel, bias)
