@@ -13,6 +13,7 @@ from specbuild.codegen.tree import (
     TupleOf,
     ValuePlaceholder,
     list_read_names,
+    map_children,
     walk_expression,
 )
 from specbuild.expressions import bind_name, concrete, expression_of
@@ -237,6 +238,15 @@ def inline_names(expr: Expr, values: Mapping[str, Any]) -> Expr:
     for name in sorted(values.keys() & expression_names(value)):
         value = bind_name(value, name, values[name])
     return Literal(value)
+
+
+def bind_index(expr: Expr, index: int | None) -> Expr:
+    """Return code that is written once for each member of a repeat: with the number of the member for `i`."""
+    if index is None:
+        return expr
+    if isinstance(expr, Literal):
+        return Literal(bind_name(expr.value, "i", index))
+    return map_children(expr, lambda part: bind_index(part, index))
 
 
 def drop_index_expression(expr: Expr) -> Expr:

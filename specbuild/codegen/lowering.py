@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from specbuild.codegen.constructions import OWN_MEMBER, Construction, Member, reads_names
+from specbuild.codegen.constructions import (
+    OWN_MEMBER,
+    ComputedTable,
+    Construction,
+    Member,
+    bind_index,
+    map_expressions,
+    reads_names,
+)
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import (
     LoweredBlock,
@@ -122,6 +130,9 @@ class BlockLowering(ValueSteps):
         except UnsupportedOp as error:
             message = f"{self.backend.name} cannot express this {op.title}: {error}"
             raise node.at.error("SB601", message, error.hint) from None
+        result = replace(result, call=bind_index(result.call, node.index))
+        if isinstance(table := result.member, ComputedTable):
+            result = replace(result, member=map_expressions(table, lambda code: bind_index(code, node.index)))
         self.check_member(node, result)
         if result.weights and not node.reuses:
             self.weights[node.name] = result.weights

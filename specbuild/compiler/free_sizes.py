@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from specbuild.diagnostics.errors import SpecError
-from specbuild.expressions import concrete, expression_of
+from specbuild.expressions import MAX_EXPRESSION_CHARACTERS, concrete, expression_of
 from specbuild.ir.axis_sources import AxisOfInput
 from specbuild.ir.fixed_sizes import find_equal_sizes, find_fixed_sizes
 from specbuild.ir.graph import Block, FreeSizes, Group, Node, Ref, Skip, runtime_sizes
@@ -140,6 +140,12 @@ def refuse_fixed(block: Block, name: str, axis: str) -> SpecError:
                 message += "when it is made"
                 hint = f"leave the {what} out, or write a number for {axis} among the inputs of the model"
                 return step.at.error("SB408", message, hint)
+    for variable, at in block.fixed_sizes.items():
+        if variable in read:
+            message = f"{axis} of {name} can be any, and this value follows from it in a way that code cannot"
+            hint = "code computes no `log`, no `divisible`, no truth value and no text of a size, and no expression that is "
+            hint += f"longer than {MAX_EXPRESSION_CHARACTERS} characters: write it in another way, or a number for {axis}"
+            return at.error("SB408", message, hint)
     message = f"{axis} of {name} can be any, but {block.name} needs it as a number"
     hint = "read sizes from inputs, or from steps that an output needs, not from inside a block"
     return block.at.child("inputs", name).error("SB408", message, hint)

@@ -61,10 +61,23 @@ class OpaqueValues:
         return None if set(found) == {None} else found
 
 
+def parse(raw: Any) -> Expression | None:
+    """Return what is written in a spec as an expression, also a list of expressions; None if it is none."""
+    text = write_text(raw) if isinstance(raw, list) else raw
+    return parse_text(text) if isinstance(text, str) else None
+
+
+def write_text(raw: Any) -> str:
+    """Return a value of a spec as it is written in an expression."""
+    if isinstance(raw, list):
+        return f"[{', '.join(map(write_text, raw))}]"
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
 @lru_cache(maxsize=1024)
-def parse(text: Any) -> Expression | None:
+def parse_text(text: str) -> Expression | None:
     try:
-        return parse_expression(text) if isinstance(text, str) else None
+        return parse_expression(text)
     except ExpressionError:
         return None
 

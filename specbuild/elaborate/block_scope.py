@@ -16,6 +16,7 @@ from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef
 from specbuild.frontend.edits import EditDef
+from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import SIZE_NAMES, Group, Node, ParallelSteps, Ref, node_output_type, size_names
 from specbuild.ir.path_index import PathIndex
 from specbuild.ops.types import CHANNEL, TensorType
@@ -54,6 +55,8 @@ class BlockScope:
     is_leaving_out: bool = False  # see `leave_out`
     # whether a size of a step that may follow from the sizes of the inputs has become a number
     fixes_step_sizes: bool = False
+    # variables of sizes that have become a number, and where
+    fixed_sizes: dict[str, SourceAddress] = field(default_factory=dict)
     # variables for the sizes that expressions read from steps, each with the value and its axis
     step_sizes: dict[str, tuple[Ref, str]] = field(default_factory=dict)
     step_size_names: dict[tuple[Ref, str], str] = field(default_factory=dict)  # the same, by value and axis

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
 from specbuild.elaborate.inside_blocks import InnerSizes, PlainSizes, SizesByPath
 from specbuild.expressions import EnvWithLets, Expression, concrete, expression_of, symbolic
+from specbuild.frontend.source import SourceAddress
 from specbuild.ir.axis_sources import follows_sizes, trace_axis
 from specbuild.ir.graph import Block, Ref
 from specbuild.ops.types import CHANNEL
 
 
 class ExpressionEnv(EnvWithLets):
-    """The names for the expressions of a step. A parameter hides a step of the same name."""
+    """The names for the expressions of a step. A parameter hides a step of the same name.
 
-    def __init__(self, scope: BlockScope):
-        self.scope = scope
+    `place` is where the expression is that is evaluated now. With `is_checked_only`, code has nothing of it.
+    """
+
+    def __init__(self, scope: BlockScope, is_checked_only: bool = False):
+        self.scope, self.is_checked_only = scope, is_checked_only
+        self.place: SourceAddress | None = None
 
     @property
     def let_expressions(self) -> Mapping[str, Expression | None]:
         return self.scope.let_expressions
+
+    def is_runtime_size(self, name: str) -> bool:
+        return name in self.scope.size_sources
+
+    def note_fixed_sizes(self, names: Collection[str]) -> None:
+        if self.place is not None and not self.is_checked_only:
+            for name in names:
+                self.scope.fixed_sizes.setdefault(name, self.place)
 
     def __getitem__(self, name: str) -> Any:
         if name in self.scope.env:

@@ -333,6 +333,7 @@ class BlockInstances:
             declared_inputs=definition.inputs,
             pending_edits=scope.pending_inside,
             fixes_step_sizes=scope.fixes_step_sizes,
+            fixed_sizes=scope.fixed_sizes,
             let_numbers=let_numbers(scope),
             step_sizes=scope.step_sizes,
         )

@@ -56,6 +56,9 @@ class MemberElaborator:
         is_skipped = step.when is not None and not is_condition_true(scope, step)
         length = 0 if is_skipped else length
         member, running, group_inputs = self.start_repeat(scope, step, inputs, is_skipped)
+        if is_skipped and step.collect is not None:
+            self.skip_step(scope, step, path, condition_expression(scope, step))
+            return
         names = list_member_names(scope, step, concrete(length))
         scope.groups[path] = Group(path, step.at, length, step.doc, inputs=group_inputs)
         with keep_index(scope), scope.enter_group(path), scope.record_reads() as reads:

@@ -76,7 +76,8 @@ class NodeBuilder:
             index = concrete(scope.env["i"])
             parts = {n: detach_index(x, index) for n, x in node.parts.items()}
             scan = node.scan and replace(node.scan, size=bind_name(node.scan.size, "i", index))
-            node = replace(node, type=detach_index(node.type, index), parts=parts, scan=scan)
+            type_ = detach_index(node.type, index)
+            node = replace(node, type=type_, parts=parts, scan=scan, index=index)
         scope.nodes[node.name] = node
         scope.has_reuses |= node.reuses is not None
         scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)

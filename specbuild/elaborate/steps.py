@@ -261,7 +261,7 @@ class StepElaborator(MemberElaborator):
         if step.expect is None or scope.last is None:
             return
         at = step.at.child("expect")
-        expected = declared_type(step.expect, at, ExpressionEnv(scope))
+        expected = declared_type(step.expect, at, ExpressionEnv(scope, is_checked_only=True))
         actual = scope.value_type(scope.last)
         has_other_size = any(
             axis not in actual or actual[axis] != size for axis, size in expected.sizes.items()

@@ -231,6 +231,7 @@ def parse_block_argument(raw: Any, at: SourceAddress, env: Mapping[str, Any]) ->
 
 def read_attribute(kind: Any, raw: Any, at: SourceAddress, env: Mapping[str, Any]) -> Any:
     """Return the value of an attribute of this kind; errors get the location of the value."""
+    note_place(at, env)
     try:
         return kind.read_value(raw, lambda text: evaluate_expression(text, env))
     except AttributeValueError as e:
@@ -239,7 +240,14 @@ def read_attribute(kind: Any, raw: Any, at: SourceAddress, env: Mapping[str, Any
         raise at.error(e.code, e.message, e.hint) from None
 
 
+def note_place(at: SourceAddress, env: Mapping[str, Any]) -> None:
+    """Say where the expression is that is evaluated next."""
+    if isinstance(env, ExpressionEnv):
+        env.place = at
+
+
 def evaluate_text(text: str, at: SourceAddress, env: Mapping[str, Any]) -> Any:
+    note_place(at, env)
     try:
         return evaluate_expression(text, env)
     except ExpressionError as e:

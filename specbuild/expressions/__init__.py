@@ -21,6 +21,7 @@ from specbuild.expressions.expression_tree import (
 from specbuild.expressions.input_values import InputList, OptionalInput
 from specbuild.expressions.parser import FUNCTIONS, INFINITY, TABLE_FUNCTIONS, parse_tree
 from specbuild.expressions.part_meter import PartMeter, count_evaluations
+from specbuild.expressions.rewriting import MAX_EXPRESSION_CHARACTERS
 from specbuild.expressions.symbolic_evaluation import (
     bind_name,
     evaluate_expression,
@@ -43,6 +44,7 @@ from specbuild.expressions.symbolic_numbers import (
 __all__ = [
     "FUNCTIONS",
     "INFINITY",
+    "MAX_EXPRESSION_CHARACTERS",
     "TABLE_FUNCTIONS",
     "Env",
     "EnvWithLets",

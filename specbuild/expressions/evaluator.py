@@ -6,7 +6,7 @@ import ast
 import math
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from specbuild.expressions.errors import (
@@ -35,6 +35,14 @@ class EnvWithLets(Mapping[str, "Value | Mapping[str, Value]"]):
     @property
     @abstractmethod
     def let_expressions(self) -> Mapping[str, Expression | None]: ...
+
+    @abstractmethod
+    def is_runtime_size(self, name: str) -> bool:
+        """Return whether code reads the size of this name when it runs."""
+
+    @abstractmethod
+    def note_fixed_sizes(self, names: Collection[str]) -> None:
+        """Note that a value that follows from these sizes has become one that code has as it is."""
 
 
 MAX_ITEMS = 10_000

@@ -43,7 +43,7 @@ def replace_lengths(expression: Expression, env: Mapping[str, object]) -> Expres
         match node:
             case ast.Call(ast.Name("len"), [ast.Name(name)]) if isinstance(items := env.get(name), InputList):
                 return ast.Constant(len(items))
-        return _map_operands(node, replace_length)
+        return map_operands(node, replace_length)
 
     return from_tree(replace_length(expression.tree))
 
@@ -51,17 +51,15 @@ def replace_lengths(expression: Expression, env: Mapping[str, object]) -> Expres
 def _insert_leaves(node: ast.expr, leaves: Iterator[Expression]) -> ast.expr:
     if isinstance(node, LEAF_NODES):
         return _copy_tree(next(leaves).tree)
-    return _fold_constants(
-        _fold_product(_map_operands(node, lambda operand: _insert_leaves(operand, leaves)))
-    )
+    return _fold_constants(_fold_product(map_operands(node, lambda operand: _insert_leaves(operand, leaves))))
 
 
 def _copy_tree(node: ast.expr) -> ast.expr:
     """Return a copy: `ast.unparse` needs distinct nodes, because it keeps the precedence of each."""
-    return _map_operands(node, _copy_tree)
+    return map_operands(node, _copy_tree)
 
 
-def _map_operands(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
+def map_operands(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
     """Return a copy of a node with changed operands. The function name of a call is not an operand."""
 
     def copy_field(name: str, value: Any) -> Any:
@@ -114,7 +112,7 @@ def _insert_value(node: ast.expr, name: str, value: Value) -> ast.expr | None:
         parts.append(_insert_value(operand, name, value))
         return parts[-1] or operand
 
-    copy = _map_operands(node, insert_into)
+    copy = map_operands(node, insert_into)
     return None if None in parts else _fold_constants(copy)
 
 
@@ -164,4 +162,4 @@ def _split_signs(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         is_negative = math.copysign(1, node.value) < 0
         return ast.UnaryOp(ast.USub(), ast.Constant(-node.value)) if is_negative else node
-    return _map_operands(node, _split_signs)
+    return map_operands(node, _split_signs)

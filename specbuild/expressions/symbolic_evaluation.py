@@ -17,6 +17,7 @@ from specbuild.expressions.input_values import InputList
 from specbuild.expressions.parser import MAX_DEPTH
 from specbuild.expressions.part_meter import count_evaluation
 from specbuild.expressions.rewriting import replace_leaves, replace_lengths, replace_name
+from specbuild.expressions.runtime_sizes import list_runtime_sizes, note_fixed_sizes, write_operators
 from specbuild.expressions.simplify import simplify_whole_number
 from specbuild.expressions.symbolic_numbers import concrete, expression_of, to_expression, with_expression
 
@@ -51,9 +52,15 @@ def _evaluate_uncounted(expression: Expression, env: Env) -> Value:
         return with_expression(value, repr(value))
     if not leaves or leaves[0] is expression.tree:
         return value
+    sizes = list_runtime_sizes(_leaf_values(expression, env), env) if isinstance(env, EnvWithLets) else set()
     if isinstance(value, bool) or not isinstance(value, int | float):
+        note_fixed_sizes(sizes, env)
         return value
+    if sizes:
+        expression = write_operators(expression, env)
     rewritten = rewrite_expression(expression, env, use_own_names=True)
+    if rewritten is None:
+        note_fixed_sizes(sizes, env)
     if rewritten == expression:  # what the author wrote stays as it is
         return with_expression(value, rewritten)
     return with_simplified_expression(value, rewritten)

@@ -46,6 +46,7 @@ MASKED_ADVICE = (
 FRAMES_ADVICE = (
     "write `scan: T` beside a block: it treats each position of T alike; an op needs no wrapper for this"
 )
+CHOICE_ADVICE = "give the alternatives one name with `as`, and each a `when` that excludes the others: `when: deep`, `when: not deep`"
 RESIDUAL_ADVICE = "give the steps names and add them: `add: [x, body]`"
 
 GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
@@ -101,6 +102,8 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
         Replacement("dropout", {"over": "[H, W]"}, alone="rate"),
     ),
     ("stochasticdepth", Replacement("drop_path", alone="rate")),
+    ("choose switch case ifelse cond", Replacement(advice=CHOICE_ADVICE)),
+    ("takealong takealongdim takealongaxis indexselect take", Replacement("gather", alone="over")),
     ("chunk unbind", Replacement("split", alone="into")),
     ("flatten ravel flattenlayer", Replacement("flatten", {"axes": "[C, H, W]", "into": "C"})),
     ("unsqueeze expanddims", Replacement("expand", {"axes": "{T: 1}"})),

@@ -20,6 +20,7 @@ def find_fixed_sizes(block: Block) -> dict[AxisOfInput, int]:
     """
     names = runtime_sizes(block)
     fixing = {name for expression in structural_expressions(block) for name in expression.names}
+    fixing |= {*block.fixed_sizes}
     fixed = {source: size_of(block, *source) for name, source in names.items() if name in fixing}
     if block.fixes_step_sizes or not fixing.isdisjoint(block.step_sizes):
         fixed |= list_input_sizes(block)

@@ -96,6 +96,7 @@ class Node:
     parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
     scan: Scan | None = None  # for a block that is applied to one position after another
     row: int | str | None = field(default=None, compare=False)  # of a picture: its number, or `new`
+    index: int | None = None  # what `i` is here: the number of the member of the innermost repeat
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,9 @@ class Block:
     form: str = ""
     # whether sizes of its steps, which may follow from those of its inputs, have become numbers
     fixes_step_sizes: bool = False
+    # Variables of sizes that code could read when it runs, but of which it has a number or a truth value that follows
+    # from them as it is: with the place of the expression.
+    fixed_sizes: Mapping[str, SourceAddress] = field(default_factory=dict, repr=False)
     # The names that its definition gives to numbers under `let`, and these numbers.
     let_numbers: Mapping[str, float] = field(default_factory=dict)
     # Variables for sizes that expressions read from its steps: each with the value and its axis.

@@ -144,7 +144,8 @@ def drop_step_sizes(original: Block, block: Block, rename: Callable[[Ref], Ref])
     read = [node.op.__dict__ if isinstance(node.op, Op) else node.args for node in block.nodes]
     nodes = tuple(fix_node_sizes(node, dropped) for node in block.nodes)
     outputs = {name: replace(o, type=fix_sizes(o.type, dropped)) for name, o in block.outputs.items()}
-    is_fixed = original.fixes_step_sizes or not dropped.isdisjoint(list_symbols(read))
+    read_later = {*list_symbols(read), *original.fixed_sizes}
+    is_fixed = original.fixes_step_sizes or not dropped.isdisjoint(read_later)
     return replace(block, nodes=nodes, outputs=outputs, step_sizes=left, fixes_step_sizes=is_fixed)
 
 

@@ -87,3 +87,19 @@ def test_a_size_is_no_parameter_of_the_author() -> None:
     steps = "      - conv: {channels: expansion * groups, kernel: 1}\n      - conv: {channels: expansion * groups}\n"
     source = emit("hidden: expansion * x.C", steps + "      - conv: {channels: hidden}\n", groups=2)
     assert "hidden" not in source
+
+
+def test_list_under_let_beside_a_condition() -> None:
+    """Arguments are tried at which an opaque number in the list would be another one."""
+    text = """\
+specbuild: 1
+model: Net
+params: {width: 8}
+inputs: {x: {T: 4, C: 4}}
+let: {wide: width > 4, features: [1, ceil(width / 3)]}
+steps:
+  - {linear: {features: width}, when: wide}
+  - linear: {features: "features[1]"}
+"""
+    for backend in ("torch", "keras"):
+        assert "def __init__(self, width" not in compile_source(build_graph(text), backend)

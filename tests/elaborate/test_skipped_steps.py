@@ -39,6 +39,10 @@ PASSES_ON = {
     "- {parallel: {a: [relu], b: [sigmoid]}, merge: add, when: on}": "c",
     "- {parallel: {a: [relu], b: [sigmoid]}, merge: add, from: x, when: on}": "x",
     "- {split: {over: C, into: [a, b]}, when: on}": "c",
+    "- {relu: , repeat: 3, collect: {concat: {over: C}}, when: on}": "c",
+    "- {relu: , repeat: 3, collect: add, from: x, when: on}": "x",
+    "- {scale: {by: k}, foreach: {k: [1, 2]}, collect: add, from: x, when: on}": "x",
+    "- {Fuse: , from: [x, c], repeat: 2, collect: add, when: on}": "c",
 }
 FUSED = "- {Fuse: , from: [x, c], as: fused}\n  - relu\n"
 REFUSED = {

@@ -34,7 +34,39 @@ def maps(steps: str, *others: tuple[int, int], declared: tuple[int, int] = (8, 8
 
 
 SEEN = "- compare: {test: greater, value: 0}\n  from: m\n  as: seen\n"
+LONG = " + ".join(f"max(x.T - {n}, x.T // {n + 1})" for n in (1, 2, 3, 4))
 SPECS = {
+    "root_of_size": tokens("- scale: {by: 1 / sqrt(x.T), plus: sqrt(x.T)}\n", 7, 2),
+    "rounded_sizes": tokens(
+        "- slice: {over: T, start: floor(x.T / 4), stop: ceil(0.9 * x.T)}\n- pad: {padding: {T: [0, ceil(x.T / 3)]}}\n",
+        7,
+        10,
+    ),
+    "rounded_size_of_step": tokens(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n- slice: {over: T, stop: ceil(half.T / 2)}\n", 7, 10
+    ),
+    "size_and_index": tokens(
+        "- do: [{slice: {over: T, stop: prev.T - i}}, {scale: {by: x.T / (i + 1)}}]\n  repeat: 3\n", 7, 10
+    ),
+    "table_by_size_and_index": tokens(
+        "- do: [{const: {axes: {T: x.T}, value: T * (i + 1) / x.T}}, {multiply: [x, prev]}]\n  repeat: 2\n",
+        7,
+        10,
+    ),
+    "logarithm_of_size": tokens("- scale: {by: log(x.T)}\n", 7),
+    "multiple_near_size": tokens("- scale: {by: 'divisible(x.T, 3)'}\n", 7),
+    "long_expression_of_size": tokens(f"- scale: {{by: '{LONG}'}}\n", 7),
+    "truth_of_size": tokens("- mean: {over: T, keep: x.T > 6}\n", 7),
+    "truth_for_a_block": tokens(
+        "- Part: {kept: x.T > 6}\n",
+        7,
+        blocks="blocks: {Part: {params: {kept: true}, steps: [{relu: {}, when: kept}]}}\n",
+    ),
+    "name_of_a_truth": tokens(
+        "- Part:\n",
+        7,
+        blocks="blocks: {Part: {inputs: {x: [T, C]}, let: {big: x.T > 6}, steps: [{mean: {over: T, keep: big}}]}}\n",
+    ),
     "table": tokens("- weight: {axes: {T: 5, C: 8}, init: normal(1)}\n  as: t\n- add: [x, t]\n", 1, 4),
     "table_of_input": tokens(
         "- weight: {axes: {T: x.T, C: 8}, init: normal(1)}\n  as: t\n- add: [x, t]\n", 1, 7
