@@ -58,8 +58,8 @@ def resize_model(
 ) -> list[list[Resized]]:
     """Return the model at other sizes of each of these axes: several, since a stride can give one size for two.
 
-    An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot change, and
-    where `count_trials` refuses so many trials.
+    An axis changes alone, or with all others where the spec needs this. Raises SpecError if it cannot be much longer or
+    shorter, and where `count_trials` refuses so many trials.
     """
     found = []
     trials = 0
@@ -75,11 +75,32 @@ def resize_model(
                 first_error = first_error or error
             if len(fitting) == TRIALS:
                 break
-        if not fitting:
-            assert first_error is not None
+        if first_error is not None and not any(is_far(graph, source, other) for other in fitting):
             raise refuse_size(first_error, graph, source)
         found.append(fitting)
     return found
+
+
+def is_far(graph: Block, source: AxisOfInput, other: Resized) -> bool:
+    """Return whether a size is twice as long, or half as long and no axis becomes 1, which would be repeated.
+
+    Where only its neighbours fit, a step behind a stride needs a number.
+    """
+    size, changed = size_at(graph, source), other.sizes[source]
+    return changed >= 2 * size or (changed <= size // 2 and not has_new_ones(graph, other.graph))
+
+
+def has_new_ones(block: Block, other: Block) -> bool:
+    """Return whether an axis of a step is 1 in a block at other sizes only."""
+    for node in block.nodes:
+        twin = other.find_node(node.name)
+        if twin is None:
+            continue
+        if any(twin.type.sizes.get(axis) == 1 for axis in list_unequal(node.type, twin.type)):
+            return True
+        if isinstance(node.op, Block) and isinstance(twin.op, Block) and has_new_ones(node.op, twin.op):
+            return True
+    return False
 
 
 def list_trials(

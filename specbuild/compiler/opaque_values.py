@@ -63,14 +63,14 @@ class OpaqueValues:
 
 def parse(raw: Any) -> Expression | None:
     """Return what is written in a spec as an expression, also a list of expressions; None if it is none."""
-    text = write_text(raw) if isinstance(raw, list) else raw
+    text = write_expression(raw) if isinstance(raw, list) else raw
     return parse_text(text) if isinstance(text, str) else None
 
 
-def write_text(raw: Any) -> str:
+def write_expression(raw: Any) -> str:
     """Return a value of a spec as it is written in an expression."""
     if isinstance(raw, list):
-        return f"[{', '.join(map(write_text, raw))}]"
+        return f"[{', '.join(map(write_expression, raw))}]"
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
