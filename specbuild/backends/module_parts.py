@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import is_dataclass
 from typing import Any
 
 from specbuild.backends.docstrings import reflow_paragraphs
@@ -41,7 +40,7 @@ from specbuild.codegen.tree import (
     Star,
     Statement,
     TupleOf,
-    code_fields,
+    code_fields_of_any,
     list_read_names,
     map_children,
 )
@@ -75,20 +74,17 @@ def assemble_module(
 def used_identifiers(code: Any) -> set[str]:
     """Return every identifier in the code; a dotted name gives each of its parts."""
     names: set[str] = set()
-
-    def visit(part: Any) -> None:
+    waiting = [code]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple | list):
+            waiting += part
+            continue
         if isinstance(part, Name):
             names.update(part.text.split("."))
         elif isinstance(part, Class | Function):
             names.update(name for a in annotation_texts(part) for name in IDENTIFIER.findall(a))
-        if isinstance(part, tuple | list):
-            for item in part:
-                visit(item)
-        elif is_dataclass(part):
-            for value in code_fields(part):
-                visit(value)
-
-    visit(code)
+        waiting += [getattr(part, name) for name in code_fields_of_any(type(part))]
     return names
 
 

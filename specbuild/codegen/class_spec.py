@@ -151,16 +151,13 @@ class ClassTable:
 
 def map_step_code(class_spec: ClassSpec, change: Callable[[Expr], Expr]) -> ClassSpec:
     """Return the class with changed code of its steps and derived values."""
-    return replace(
-        class_spec,
-        derived={name: change(code) for name, code in class_spec.derived.items()},
-        steps=[
-            replace(
-                step,
-                member=None if step.member is None else map_expressions(step.member, change),
-                inits=map_initial_values(step.inits, change),
-                call=change(step.call),
-            )
-            for step in class_spec.steps
-        ],
-    )
+
+    def change_step(step: LoweredStep) -> LoweredStep:
+        member = None if step.member is None else map_expressions(step.member, change)
+        inits = map_initial_values(step.inits, change) if step.inits else ()
+        call = change(step.call)
+        is_same = member is step.member and not inits and call is step.call
+        return step if is_same else replace(step, member=member, inits=inits, call=call)
+
+    derived = {name: change(code) for name, code in class_spec.derived.items()}
+    return replace(class_spec, derived=derived, steps=list(map(change_step, class_spec.steps)))

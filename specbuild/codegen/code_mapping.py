@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass, replace
+from operator import is_
 from typing import Any
 
 from specbuild.codegen.tree import (
@@ -31,14 +32,16 @@ def walk_code(code: Any) -> Iterator[Expr]:
 def map_code(code: Any, change: Callable[[Expr], Expr | None]) -> Any:
     """Return statements or expressions with those expressions replaced for which `change` gives another.
 
-    Defaults of parameters stay.
+    Defaults of parameters stay. Code in which nothing becomes another is the same object.
     """
     if isinstance(code, Expr):
         changed = change(code)
         return changed if changed is not None else map_children(code, lambda part: map_code(part, change))
     if isinstance(code, tuple):
-        return tuple(map_code(item, change) for item in code)
+        parts = tuple([map_code(item, change) for item in code])
+        return code if all(map(is_, parts, code)) else parts
     if is_dataclass(code) and not isinstance(code, Parameter | type):
         values = {name: map_code(getattr(code, name), change) for name in code_field_names(type(code))}
-        return replace(code, **values)
+        is_changed = any(getattr(code, name) is not value for name, value in values.items())
+        return replace(code, **values) if is_changed else code
     return code

@@ -186,7 +186,9 @@ def member_names(member: Member) -> set[str]:
 
 def literal_values(member: Member) -> Iterator[Any]:
     """Yield the values of all literals in a member."""
-    if isinstance(member, Construction):
+    if type(member) is Literal:
+        yield member.value
+    elif isinstance(member, Construction):
         for argument in member.arguments:
             yield from literal_values(argument.value)
     elif isinstance(member, LayerRow):
@@ -202,7 +204,13 @@ def literal_values(member: Member) -> Iterator[Any]:
 def map_expressions(member: Member, change: Callable[[Expr], Expr]) -> Member:
     """Apply `change` to every expression in a member."""
     if isinstance(member, Construction):
-        arguments = tuple(ConstructorArgument(a.name, change(a.value), a.default) for a in member.arguments)
+        values = [change(argument.value) for argument in member.arguments]
+        if all(value is argument.value for value, argument in zip(values, member.arguments, strict=True)):
+            return member
+        arguments = tuple(
+            ConstructorArgument(a.name, value, a.default)
+            for a, value in zip(member.arguments, values, strict=True)
+        )
         return Construction(member.function, arguments, member.is_own_class)
     if isinstance(member, LayerRow):
         repeated = member.members

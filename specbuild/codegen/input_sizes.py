@@ -61,6 +61,8 @@ class InputSizeReader:
         if isinstance(step.member, ComputedTable):  # its code is read from the inputs later
             self.reads_varying |= table_reads_names(step.member, self.varying)
         call = self.replace_names(step.call, found)
+        if call is step.call and not found:
+            return step
         return replace(step, call=call, inputs=tuple(dict.fromkeys((*step.inputs, *found))))
 
     def replace_names(self, expr: Expr, found: dict[str, None]) -> Expr:

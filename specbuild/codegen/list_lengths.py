@@ -90,6 +90,8 @@ def require_lengths(merger: InstanceMerger) -> Iterator[Guard]:
         for name in merger.constructor_params
         if all(isinstance(scope.get(name), list | tuple) for scope in scopes)
     }
+    if not names:
+        return
     reads = ListReads(frozenset(names))
     for step in merger.merged_steps:
         condition = merger.flags.get(step.key)

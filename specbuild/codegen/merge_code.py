@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from specbuild.codegen.constructions import (
@@ -17,6 +18,7 @@ from specbuild.codegen.constructions import (
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.merged_params import MergedParams, instance_values
 from specbuild.codegen.tree import (
+    EQUAL_BY_VALUE,
     Expr,
     Index,
     Infix,
@@ -33,6 +35,7 @@ from specbuild.expressions.common_expressions import CommonExpressions
 
 SHORT_NAMES = {"shape": "size"}  # of what varies in an argument
 PLAIN_TYPES = frozenset((bool, int, float, str, type(None)))
+UNCHANGED_TYPES = PLAIN_TYPES | {Name, ValuePlaceholder}  # parts that one instance alone keeps as they are
 
 
 class StructureMismatch(Exception):
@@ -54,6 +57,12 @@ def is_plain_literal(part: Any) -> bool:
     return type(part) is Literal and type(part.value) in PLAIN_TYPES
 
 
+def is_one_value(values: list[Any]) -> bool:
+    """Return whether these are equal constants without expressions, of a type whose equal values print alike."""
+    kinds = set(map(type, values))
+    return len(kinds) == 1 and kinds <= EQUAL_BY_VALUE and values.count(values[0]) == len(values)
+
+
 class CodeMerger:
     """Merges code trees. What varies becomes one of `params`; raises StructureMismatch if that is impossible."""
 
@@ -63,33 +72,38 @@ class CodeMerger:
     def merge(self, parts: Sequence[Any], place: CodePlace) -> Any:
         """Merge the code at one place, one part for each instance that has it."""
         first = parts[0]
-        if len(parts) == 1 and is_plain_literal(first):
+        if len(parts) == 1 and (type(first) in UNCHANGED_TYPES or is_plain_literal(first)):
+            return first
+        kinds = set(map(type, parts))
+        if kinds == {Literal} and is_one_value([part.value for part in parts]):
             return first
         if all(map(is_literal, parts)):
             return self.merge_values(parts, place)
         if len(parts) == 1 and isinstance(first, Expr):
             merged = map_children(first, lambda part: self.merge([part], place))
             return self.whole_list(merged) if isinstance(merged, ListOf) else merged
-        if any(type(p) is not type(first) for p in parts):
+        if len(kinds) > 1:
             raise StructureMismatch
         if isinstance(first, Repeated):
             return self.merge_repeats(parts, place)
         if isinstance(first, ConstructorArgument):
+            if len(parts) == 1 and is_plain_literal(first.value):
+                return first
             value_place = replace(place, hint=SHORT_NAMES.get(first.name, first.name))
             value = self.merge([p.value for p in parts], value_place)
             return ConstructorArgument(first.name, value, first.default)
         if isinstance(first, tuple):
-            if any(len(p) != len(first) for p in parts):
+            if len(set(map(len, parts))) > 1:
                 raise StructureMismatch
             return tuple(self.merge(list(column), place) for column in zip(*parts, strict=True))
         if is_dataclass(first) and not isinstance(first, type | Name | ValuePlaceholder):
             kind: type = type(first)
             values = {
-                name: self.merge([getattr(p, name) for p in parts], place) for name in list_fields(kind)
+                name: self.merge(list(map(attrgetter(name), parts)), place) for name in list_fields(kind)
             }
             parts_together = kind(**values)
             return self.whole_list(parts_together) if isinstance(parts_together, ListOf) else parts_together
-        if any(p != first for p in parts):
+        if parts.count(first) < len(parts):
             raise StructureMismatch
         return first
 

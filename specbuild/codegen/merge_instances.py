@@ -170,7 +170,7 @@ class InstanceMerger:
         in_member = CodePlace(instances, hint, isinstance(first.member, ComputedTable), first.node)
         in_call = CodePlace(instances, hint, reads_inputs=True, step=first.node)
         member = None if first.member is None else code.merge([s.member for s in active], in_member)
-        inits = code.merge([s.inits for s in active], replace(in_member, reads_inputs=False))
+        inits = code.merge([s.inits for s in active], CodePlace(instances, hint, False, first.node))
         call = code.merge([s.call for s in active], in_call)
         if len(active) < len(steps):
             skipped = next(step for step in steps if step.is_skipped)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 
 from specbuild.codegen.class_spec import ClassSpec, map_step_code
 from specbuild.codegen.tree import Expr, Infix, Literal, Name, ValuePlaceholder, map_children, walk_expression
@@ -13,13 +12,17 @@ COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "in", "not in", "and"
 
 def drop_neutral_numbers(class_spec: ClassSpec) -> ClassSpec:
     """Return the class without them."""
-    drop = partial(drop_in_code, integers={n for n, p in class_spec.params.items() if p.annotation == "int"})
-    return map_step_code(class_spec, drop)
+    integers = {n for n, p in class_spec.params.items() if p.annotation == "int"}
+
+    def drop_in_parts(expr: Expr) -> Expr:
+        return drop_in_code(map_children(expr, drop_in_parts), integers)
+
+    return map_step_code(class_spec, drop_in_parts)
 
 
 def drop_in_code(expr: Expr, integers: Collection[str]) -> Expr:
-    """Return code without them; `integers` are the names of whole numbers."""
-    match map_children(expr, partial(drop_in_code, integers=integers)):
+    """Return code without one, if it is the last operation; `integers` are the names of whole numbers."""
+    match expr:
         case Infix("*" | "+" as operator, left, right) as sum_or_product:
             neutral = 1 if operator == "*" else 0
             for number, other in ((right, left), (left, right)):

@@ -7,8 +7,9 @@ the printer checks names and texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from operator import is_
 from typing import Any, TypeAlias
 
 # ------------------------------------------------------------------------------------------------ expressions
@@ -45,6 +46,9 @@ class Name(Code):
     text: str
 
 
+EQUAL_BY_VALUE = frozenset({bool, int, str, type(None)})  # no floats: 0.0 and -0.0 are equal
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal(Code):
     """A constant. The literals `1`, `1.0` and `True` are different, although the values are equal."""
@@ -52,7 +56,12 @@ class Literal(Code):
     value: int | float | bool | str | None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and self._comparison_key() == other._comparison_key()
+        if not isinstance(other, Literal):
+            return False
+        kind = type(self.value)
+        if kind in EQUAL_BY_VALUE and kind is type(other.value):
+            return self.value == other.value
+        return self._comparison_key() == other._comparison_key()
 
     def __hash__(self) -> int:
         return hash(self._comparison_key())
@@ -360,6 +369,12 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
             yield of
 
 
+@cache
+def code_fields_of_any(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass that are part of the code; none of what is no dataclass."""
+    return code_field_names(kind) if is_dataclass(kind) else ()
+
+
 def code_fields(node: Any) -> Iterator[Any]:
     """Return the values of a node's fields that are part of the code."""
     kind: type = type(node)
@@ -379,10 +394,14 @@ def code_field_names(kind: type) -> tuple[str, ...]:
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:
     """Yield an expression and all expressions inside it, in pre-order."""
+    if type(expr) in LEAVES:
+        yield expr
+        return
     waiting = [expr]
     while waiting:
         yield (expr := waiting.pop())
-        waiting += reversed(tuple(child_expressions(expr)))
+        if type(expr) not in LEAVES:
+            waiting += reversed(tuple(child_expressions(expr)))
 
 
 def list_read_names(expr: Expr) -> Iterator[str]:
@@ -395,44 +414,76 @@ def list_read_names(expr: Expr) -> Iterator[str]:
 
 
 def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """Return a copy of an expression with each direct part replaced by `change(part)`, and with its marks."""
+    """Return an expression with each direct part replaced by `change(part)`, and with its marks.
+
+    Where no part becomes another, it is the same object: most calls change little, and copies take time.
+    """
+    kind = type(expr)
+    if kind in LEAVES:
+        return expr
+    if kind is Call:
+        return map_call(expr, change)
     copy = rebuild_expression(expr, change)
-    return replace(copy, mark=expr.mark) if expr.mark and copy is not expr else copy
+    if copy is expr or not expr.mark:
+        return copy
+    return replace(copy, mark=expr.mark)
+
+
+def map_call(expr: Call, change: Callable[[Expr], Expr]) -> Call:
+    """Return what `map_children` returns for a call, the most frequent expression with parts."""
+    is_changed = False
+    keywords = []
+    for pair in expr.keywords:
+        value = change(pair[1])
+        is_changed |= value is not pair[1]
+        keywords.append((pair[0], value))
+    function = change(expr.function)
+    args = map_parts(expr.args, change)
+    if not is_changed and function is expr.function and args is expr.args:
+        return expr
+    return Call(function, args, tuple(keywords), mark=expr.mark)
+
+
+def map_parts(parts: tuple[Expr, ...], change: Callable[[Expr], Expr]) -> tuple[Expr, ...]:
+    """Return the changed parts, in the same tuple if none becomes another."""
+    changed = tuple(map(change, parts))
+    return parts if all(map(is_, changed, parts)) else changed
 
 
 def rebuild_expression(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """Return a copy of an expression, without marks, with each direct part replaced by `change(part)`."""
-    if type(expr) in LEAVES:
-        return expr
+    """Return an expression, or a copy without marks, with each direct part replaced by `change(part)`."""
 
     def change_optional(part: Expr | None) -> Expr | None:
         return None if part is None else change(part)
 
+    parts: tuple[Any, ...]
     match expr:
-        case Call(function, args, keywords):
-            named = tuple((name, change(value)) for name, value in keywords)
-            return Call(change(function), tuple(map(change, args)), named)
         case Attribute(of, name):
-            return Attribute(change(of), name)
+            parts = (change(of), name)
         case Index(of, items):
-            return Index(change(of), tuple(map(change, items)))
+            parts = (change(of), map_parts(items, change))
         case SliceExpr(lower, upper, step):
-            return SliceExpr(change_optional(lower), change_optional(upper), change_optional(step))
+            parts = (change_optional(lower), change_optional(upper), change_optional(step))
         case Infix(operator, left, right):
-            return Infix(operator, change(left), change(right))
+            parts = (operator, change(left), change(right))
         case Prefix(operator, operand):
-            return Prefix(operator, change(operand))
+            parts = (operator, change(operand))
         case Conditional(test, then, otherwise):
-            return Conditional(change(test), change(then), change(otherwise))
+            parts = (change(test), change(then), change(otherwise))
         case TupleOf(items) | ListOf(items):
-            return type(expr)(tuple(map(change, items)))
+            parts = (map_parts(items, change),)
         case DictOf(pairs):
             return DictOf(tuple((change_optional(key), change(value)) for key, value in pairs))
         case Star(of):
-            return Star(change(of))
+            parts = (change(of),)
         case Generator(element, target, iterable) | ListComprehension(element, target, iterable):
-            return type(expr)(change(element), target, change(iterable))
-    return expr
+            parts = (change(element), target, change(iterable))
+        case _:
+            return expr
+    kind = type(expr)
+    if all(getattr(expr, name) is part for name, part in zip(code_field_names(kind), parts, strict=True)):
+        return expr
+    return kind(*parts)
 
 
 def substitute_placeholders(expr: Expr, inputs: Sequence[Expr]) -> Expr:

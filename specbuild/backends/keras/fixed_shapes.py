@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from specbuild.backends.keras.symbolic_shapes import fix_symbolic_steps
 from specbuild.codegen.class_spec import ClassSpec
@@ -65,12 +65,24 @@ def find_fixed_inputs(class_spec: ClassSpec) -> set[AxisOfInput]:
 
 def trace_to_inputs(block: Block, values: Iterable[AxisOfInput]) -> set[AxisOfInput]:
     """Return the axes of inputs, but for channels, that axes of these values may have their sizes from."""
-    found = {source for ref, axis in values if axis != CHANNEL for source in find_sources(block, ref, axis)}
+    found = find_sources(block, [(ref, axis) for ref, axis in values if axis != CHANNEL])
     return {(source, axis) for source, axis in found if axis != CHANNEL}
 
 
-def find_sources(block: Block, ref: Ref, axis: str) -> set[AxisOfInput]:
-    """Return the axes of inputs that an axis of a value may have its size from; none if a step gives it one."""
+def find_sources(block: Block, values: Iterable[AxisOfInput]) -> set[AxisOfInput]:
+    """Return the axes of inputs that axes of these values may have their sizes from; none if steps give them."""
+    found, behind = set[AxisOfInput](), set[Ref]()
+    for ref, axis in dict.fromkeys(values):
+        found |= find_sources_of_value(block, ref, axis, behind)
+    inputs = list_inputs_behind(block, behind)
+    return found | {source for source in list_input_sizes(block) if source[0] in inputs}
+
+
+def find_sources_of_value(block: Block, ref: Ref, axis: str, behind: set[Ref]) -> set[AxisOfInput]:
+    """Return the axes of inputs for an axis of one value.
+
+    Where any input before a value can give the size, this value is added to `behind`.
+    """
     traced = trace_axis(block, ref, axis)
     if traced is not None:
         return {traced}
@@ -85,8 +97,8 @@ def find_sources(block: Block, ref: Ref, axis: str) -> set[AxisOfInput]:
         if source is None:
             break
         ref, axis = source
-    inputs = list_inputs_behind(block, ref)
-    return {source for source in list_input_sizes(block) if source[0] in inputs}
+    behind.add(ref)
+    return set()
 
 
 def find_sources_of_result(
@@ -95,13 +107,13 @@ def find_sources_of_result(
     """Return the axes of inputs that an axis of a result of a block inside may have its size from."""
     result = inner.outputs[output or next(iter(inner.outputs))].ref
     given = dict(zip(inner.inputs, node.inputs, strict=True))
-    values = [(given[source], of) for source, of in find_sources(inner, result, axis)]
+    values = [(given[source], of) for source, of in find_sources(inner, [(result, axis)])]
     return trace_to_inputs(block, [(ref, of) for ref, of in values if ref is not None])
 
 
-def list_inputs_behind(block: Block, ref: Ref) -> set[str]:
-    """Return the inputs of a block that a value is computed from."""
-    waiting, seen = [ref], {ref}
+def list_inputs_behind(block: Block, refs: Collection[Ref]) -> set[str]:
+    """Return the inputs of a block that some of these values are computed from."""
+    waiting, seen = list(refs), set(refs)
     while waiting:
         node = block.find_node(waiting.pop().partition("@")[0])
         new = {other for other in (node.inputs if node else ()) if other is not None} - seen

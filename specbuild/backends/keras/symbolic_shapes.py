@@ -29,6 +29,7 @@ from specbuild.codegen.tree import (
 from specbuild.expressions import concrete
 
 FUNCTION_OF_OPERATOR = {"+": "ops.add", "-": "ops.subtract", "*": "ops.multiply", "/": "ops.divide"}
+REWRITTEN_WORDS = frozenset({*FUNCTION_OF_OPERATOR, "ops.take", "ops.reshape", "resize"})
 
 
 def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
@@ -36,18 +37,47 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     constants = input_free_values(class_spec)
     numbers = {class_spec.value_numbers[key] for key in constants if key in class_spec.value_numbers}
     steps = use_scale_layers(class_spec, constants)
-    steps = [reorder_summands(convert_take_indices(step, numbers), class_spec) for step in steps]
     tables = {n for n in numbers if class_spec.keys_by_number[n] not in class_spec.sizes}
     numbers_of = class_spec.value_numbers
     sizes = {numbers_of[key] for key in class_spec.sizes}
     folded = {numbers_of[s.key] for s in steps if s.layout.batch_axes and s.key in numbers_of}
-    steps = [use_reshape_layers(use_resize_layers(step), sizes, folded) for step in steps]
-    steps = [call_functions_on_tables(step, tables) for step in steps]
+
+    def rewrite_step(step: LoweredStep) -> LoweredStep:
+        if REWRITTEN_WORDS.isdisjoint(
+            read_words(step.call)
+        ):  # as in most steps: nothing below finds anything
+            return step
+        step = reorder_summands(convert_take_indices(step, numbers), class_spec)
+        step = use_reshape_layers(use_resize_layers(step), sizes, folded)
+        return call_functions_on_tables(step, tables)
+
+    steps = list(map(rewrite_step, steps))
     numbers_left = read_numbers(steps)
     unread = {k for k in class_spec.sizes if numbers_of[k] not in numbers_left}
-    steps = [replace(step, inputs=tuple(k for k in step.inputs if k not in unread)) for step in steps]
+    steps = [
+        step
+        if unread.isdisjoint(step.inputs)
+        else replace(step, inputs=tuple(k for k in step.inputs if k not in unread))
+        for step in steps
+    ]
     left = {key: size for key, size in class_spec.sizes.items() if key not in unread}
     return replace(class_spec, steps=steps, sizes=left)
+
+
+def with_call(step: LoweredStep, call: Expr) -> LoweredStep:
+    """Return the step with other code; itself if the code is the same object, as in most steps."""
+    return step if call is step.call else replace(step, call=call)
+
+
+def read_words(expr: Expr) -> set[str]:
+    """Return the functions that code calls by their names, and its operators."""
+    words = set()
+    for part in walk_expression(expr):
+        if isinstance(part, Infix):
+            words.add(part.operator)
+        elif isinstance(part, Call) and isinstance(part.function, Name):
+            words.add(part.function.text)
+    return words
 
 
 def read_numbers(steps: Iterable[LoweredStep]) -> set[int]:
@@ -73,7 +103,7 @@ def call_functions_on_tables(step: LoweredStep, tables: Set[int]) -> LoweredStep
             case other:
                 return other
 
-    return replace(step, call=rewrite_infix(step.call))
+    return with_call(step, rewrite_infix(step.call))
 
 
 def use_reshape_layers(step: LoweredStep, sizes: Set[int], folded: Set[int]) -> LoweredStep:
@@ -111,7 +141,7 @@ def use_reshape_layers(step: LoweredStep, sizes: Set[int], folded: Set[int]) -> 
             case other:
                 return other
 
-    return replace(step, call=rewrite_reshape(step.call))
+    return with_call(step, rewrite_reshape(step.call))
 
 
 def use_resize_layers(step: LoweredStep) -> LoweredStep:
@@ -128,7 +158,7 @@ def use_resize_layers(step: LoweredStep) -> LoweredStep:
             case other:
                 return other
 
-    return replace(step, call=rewrite_resize(step.call))
+    return with_call(step, rewrite_resize(step.call))
 
 
 def input_free_values(class_spec: ClassSpec) -> set[str]:
@@ -156,7 +186,7 @@ def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:
             case other:
                 return other
 
-    return replace(step, call=rewrite_take(step.call))
+    return with_call(step, rewrite_take(step.call))
 
 
 def is_input_free(expr: Expr, tables: Set[int] = frozenset()) -> bool:
@@ -192,7 +222,7 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
             case other:
                 return other
 
-    return replace(step, call=rewrite_sum(step.call))
+    return with_call(step, rewrite_sum(step.call))
 
 
 def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
@@ -231,7 +261,7 @@ def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredSte
             elif not read.isdisjoint((step.key, *step.parts)):
                 read.update(step.inputs)
                 read_tables = {class_spec.value_numbers[key] for key in step.inputs if key in tables}
-                step = replace(step, call=rewrite_products(step, read_tables))
+                step = with_call(step, rewrite_products(step, read_tables))
         steps.append(step)
     return steps[::-1]
 
