@@ -84,7 +84,8 @@ def used_identifiers(code: Any) -> set[str]:
             names.update(part.text.split("."))
         elif isinstance(part, Class | Function):
             names.update(name for a in annotation_texts(part) for name in IDENTIFIER.findall(a))
-        waiting += [getattr(part, name) for name in code_fields_of_any(type(part))]
+        kind: type = type(part)
+        waiting += [getattr(part, name) for name in code_fields_of_any(kind)]
     return names
 
 

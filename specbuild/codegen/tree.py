@@ -418,10 +418,9 @@ def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
     Where no part becomes another, it is the same object: most calls change little, and copies take time.
     """
-    kind = type(expr)
-    if kind in LEAVES:
+    if type(expr) in LEAVES:
         return expr
-    if kind is Call:
+    if isinstance(expr, Call):
         return map_call(expr, change)
     copy = rebuild_expression(expr, change)
     if copy is expr or not expr.mark:
@@ -480,10 +479,11 @@ def rebuild_expression(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             parts = (change(element), target, change(iterable))
         case _:
             return expr
-    kind = type(expr)
+    kind: type = type(expr)
     if all(getattr(expr, name) is part for name, part in zip(code_field_names(kind), parts, strict=True)):
         return expr
-    return kind(*parts)
+    copy: Expr = kind(*parts)
+    return copy
 
 
 def substitute_placeholders(expr: Expr, inputs: Sequence[Expr]) -> Expr:
