@@ -58,11 +58,15 @@ class Signature:
     ) -> tuple[ConstructorArgument, ...]:
         """Return the arguments by parameter name, in the order of the signature."""
         values = dict(zip(self.defaults, args, strict=False)) | kwargs
-        unknown = set(values) - set(self.defaults)
+        unknown = values.keys() - self.defaults.keys()
         assert not unknown, f"{self.function} has no parameter {unknown}"
-        defaults = {p: ALWAYS_WRITTEN if p in self.always_written else d for p, d in self.defaults.items()}
+        written = self.always_written
         return tuple(
-            ConstructorArgument(p, to_code(values[p]), d) for p, d in defaults.items() if p in values
+            [
+                ConstructorArgument(p, to_code(values[p]), ALWAYS_WRITTEN if p in written else default)
+                for p, default in self.defaults.items()
+                if p in values
+            ]
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -209,8 +209,10 @@ def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: P
         )
     try:
         return check_spec(spec, variant, settings, root)
-    except (SpecError, SpecErrors):
-        fixed, checked = find_fixes(Path(spec), variant, settings, root)
+    except (SpecError, SpecErrors) as found:
+        errors = found.errors if isinstance(found, SpecErrors) else (found,)
+        is_same_name = spec == str(Path(spec))  # else the errors of the next checks name the file otherwise
+        fixed, checked = find_fixes(Path(spec), errors if is_same_name else None, variant, settings, root)
         if not fixed.fixes:
             raise
     path = Path(spec)
@@ -235,9 +237,13 @@ class CheckedText:
 
 
 def find_fixes(
-    path: Path, variant: str | None, settings: list[str] | None, root: Path | None
+    path: Path,
+    errors: Sequence[SpecError] | None,
+    variant: str | None,
+    settings: list[str] | None,
+    root: Path | None,
 ) -> tuple[FixedText, CheckedText]:
-    """Return the text of a file with the certain hints, and what its last check found. Raises SpecError."""
+    """Return the text of a file with the certain hints of its errors, and what its last check found. Raises SpecError."""
     name, checked = str(path), CheckedText()
 
     def find_errors(text: str) -> tuple[SpecError, ...]:
@@ -251,4 +257,4 @@ def find_fixes(
             return error.errors
         return ()
 
-    return fix_text(SpecText(read_content(path, name), name).text, find_errors), checked
+    return fix_text(SpecText(read_content(path, name), name).text, find_errors, errors), checked

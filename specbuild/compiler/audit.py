@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
-from specbuild.expressions.python_ast import parse_python, walk_nodes
+from specbuild.expressions.python_ast import parse_python, walk_code_nodes
 
 # The modules of the standard library that an emitted file may import.
 STANDARD_MODULES = frozenset({"__future__", "collections", "math", "typing"})
@@ -134,7 +134,7 @@ class SourceAuditor:
         for statement in body_statements(module):
             if isinstance(statement, Definition):
                 self.check_definition(statement)
-                for node in walk_nodes(statement):
+                for node in walk_code_nodes(statement):
                     self.check_node(node)
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
                 raise AuditError(f"line {statement.lineno} runs when the file is imported")

@@ -41,13 +41,15 @@ class FixedText:
     is_stopped: bool = False  # since checking took too long
 
 
-def fix_text(text: str, check: CheckFunction) -> FixedText:
-    """Apply the hints of the errors in a text as far as they are certain, and as long as checking is quick.
+def fix_text(text: str, check: CheckFunction, errors: Sequence[SpecError] | None = None) -> FixedText:
+    """Apply the hints of the `errors` in a text as far as they are certain, and as long as checking is quick.
+
+    Without `errors`, the text is checked for them first.
 
     Hints on different lines are applied together, and one after another only where this mends not all of their errors.
     """
     begin = time.process_time()
-    fixed = FixedText(text, errors=check(text))
+    fixed = FixedText(text, errors=check(text) if errors is None else errors)
     tried: set[tuple[str, tuple[Fix, ...]]] = set()
     while groups := [g for g in order_fix_groups(fixed) if (fixed.text, list_fixes(g)) not in tried]:
         for group in groups:

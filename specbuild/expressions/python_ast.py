@@ -20,7 +20,7 @@ def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> Any:
         return ast.parse(text, mode=mode)
 
 
-def walk_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+def walk_code_nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield a node and all nodes inside it, as `ast.walk` does, but for `ctx`, which has none, and in another order.
 
     It takes half the time.

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from specbuild.runtimes.archive_limits import is_oversized
+from specbuild.runtimes.archive_limits import MAX_TENSORS, TOO_MANY, is_oversized
 from specbuild.runtimes.worker_jobs import RefusedJob
 
 MAX_DEPTH = 64
@@ -27,10 +27,18 @@ def extract_member(path: Path, member: str, folder: Path) -> Path:
             raise RefusedJob(f"{member} cannot be unpacked: {error}") from None
 
 
-def iterate_datasets(
+def iterate_datasets(group: Any) -> Iterator[tuple[str, Any]]:
+    """Yield all datasets of a file by path; raises RefusedJob at links to other files, at cycles and after too many."""
+    for count, found in enumerate(iterate_members(group), 1):
+        if count > MAX_TENSORS:
+            raise RefusedJob(TOO_MANY)
+        yield found
+
+
+def iterate_members(
     group: Any, prefix: str = "", parents: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Any]]:
-    """Yield all datasets of a file by path; raises RefusedJob at links to other files and at cycles."""
+    """Yield all datasets of a group by path, as `iterate_datasets` does, but without a limit."""
     if len(parents) > MAX_DEPTH:
         raise RefusedJob(f"its groups are nested more than {MAX_DEPTH} deep")
     for name in group:
@@ -43,7 +51,7 @@ def iterate_datasets(
             address = h5py.h5o.get_info(member.id).addr
             if address in parents:
                 raise RefusedJob(f"{prefix}{name} contains itself")
-            yield from iterate_datasets(member, f"{prefix}{name}/", parents | {address})
+            yield from iterate_members(member, f"{prefix}{name}/", parents | {address})
 
 
 def load_array(name: str, data: Any) -> Any:

@@ -20,7 +20,7 @@ from specbuild.backends.registry import all_file_kinds
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.frontend.regular_files import read_regular_file
-from specbuild.runtimes.archive_limits import is_oversized
+from specbuild.runtimes.archive_limits import MAX_INDEX, MAX_TENSORS, TOO_LONG, TOO_MANY, is_oversized
 from specbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ def detect_archive_kind(path: Path) -> FileKind:
         raise corrupt_error(path, f"its archive cannot be read: {error}") from None
     if any(is_oversized(m.file_size, m.compress_size) for m in members):
         raise corrupt_error(path, "a member is far larger than the data stored for it")
+    if len(members) > 2 * MAX_TENSORS:  # a framework has one for each tensor, and few others
+        raise corrupt_error(path, TOO_MANY)
+    if any(m.file_size > MAX_INDEX for m in members if m.filename.endswith("data.pkl")):
+        raise corrupt_error(path, TOO_LONG)
     names = {m.filename for m in members}
     for kind in all_file_kinds():
         if kind.is_own_archive is not None and kind.is_own_archive(names):
@@ -110,8 +114,13 @@ def read_safetensors(path: Path) -> WeightFile:
     from safetensors import SafetensorError, safe_open  # imported late, like numpy
 
     try:
+        with path.open("rb") as stream:
+            if int.from_bytes(stream.read(8), "little") > min(MAX_INDEX, path.stat().st_size):
+                raise corrupt_error(path, f"it is not a safetensors file, or {TOO_LONG}")
         with safe_open(path, framework="numpy") as file:  # checks the whole header
             metadata, names = file.metadata() or {}, list(file.keys())
+        if len(names) > MAX_TENSORS:
+            raise corrupt_error(path, TOO_MANY)
         content = map_file(path)
         header_end = 8 + int.from_bytes(content[:8], "little")
         entries = json.loads(content[8:header_end])

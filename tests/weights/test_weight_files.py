@@ -22,6 +22,7 @@ from specbuild.compiler import output_files
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError
 from specbuild.runtimes.archive_limits import SIZE_LIMIT
+from specbuild.runtimes.hdf5_files import iterate_datasets
 from specbuild.runtimes.worker_jobs import RefusedJob
 from specbuild.weights import framework_files
 from specbuild.weights.initial import initialize_weights
@@ -420,3 +421,42 @@ def test_a_file_appears_whole_or_not_at_all(
     assert code == 2 and "No space left on device" in said
     assert (folder / "first.safetensors").read_bytes() == before
     assert sorted(os.listdir(folder)) == ["first.safetensors", "net.yaml"]
+
+
+def test_files_of_very_many_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tensor takes time, however small it is: a file with more than the limit is refused before they are read."""
+    value = np.zeros(1, "float32")
+    for module in ("specbuild.weights.safetensors_files", "specbuild.backends.torch.weights_worker"):
+        monkeypatch.setattr(f"{module}.MAX_TENSORS", 20)
+    monkeypatch.setattr("specbuild.runtimes.hdf5_files.MAX_TENSORS", 20)
+    for count in (20, 21):
+        names = [f"a{i}" for i in range(count)]
+        path = tmp_path / f"{count}.safetensors"
+        path.write_bytes(save(dict.fromkeys(names, value)))
+        state = tmp_path / f"{count}.pt"
+        torch.save({name: torch.zeros(1) for name in names}, state)
+        with h5py.File(tmp_path / f"{count}.h5", "w") as file:
+            for name in names:
+                file.create_dataset(name, data=value)
+        readers: list[Callable[[], int]] = [
+            lambda path=path: len(read_safetensors(path).values),  # type: ignore[misc]
+            lambda path=state: len(torch_worker.read_state_dict(path)),  # type: ignore[misc]
+            lambda path=tmp_path / f"{count}.h5": len(dict(iterate_datasets(h5py.File(path)))),  # type: ignore[misc]
+        ]
+        for read in readers:
+            if count == 20:
+                assert read() == 20
+            else:
+                with pytest.raises((SpecError, RefusedJob), match="tensors"):
+                    read()
+
+
+def test_a_list_of_tensors_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("specbuild.weights.safetensors_files.MAX_INDEX", 100)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(save({"a" * 200: np.zeros(1, "float32")}))
+    with pytest.raises(SpecError, match="MiB"):
+        read_safetensors(path)
+    torch.save({"a" * 200: torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(SpecError, match="MiB"):
+        detect_file_kind(tmp_path / "w.pt")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.runtimes.archive_limits import MAX_TENSORS, TOO_MANY
 from specbuild.runtimes.jobs import WorkerOptions
 from specbuild.runtimes.worker_jobs import Job, RefusedJob, Tensors, Worker, load_tensors
 
@@ -44,7 +45,10 @@ def read_state_dict(path: Path) -> dict[str, Any]:
         if "weights_only" in str(error) or "Weights only" in str(error):
             reason = "it contains more than tensors, and code in a pickle is never executed"
         raise RefusedJob(reason or type(error).__name__, SAVE_HINT) from None
-    return {name: to_array(name, value, torch) for name, value in find_state_dict(content, torch).items()}
+    found = find_state_dict(content, torch)
+    if len(found) > MAX_TENSORS:
+        raise RefusedJob(TOO_MANY)
+    return {name: to_array(name, value, torch) for name, value in found.items()}
 
 
 def find_state_dict(content: Any, torch: Any) -> Mapping[str, Any]:
