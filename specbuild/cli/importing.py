@@ -16,6 +16,8 @@ from specbuild.importing.request import parse_request
 
 if TYPE_CHECKING:
     from specbuild.importing.importer import ImportedModel
+    from specbuild.importing.proof import Proof
+    from specbuild.importing.request import ImportRequest
     from specbuild.runtimes.worker_process import WorkerProcess
 
 # Many parameters below: typer reads the options of a command from its signature.
@@ -120,10 +122,13 @@ def importing_command(
         worker = processes.enter_context(start_worker(reader))
         other_worker = processes.enter_context(start_worker(reader)) if also else None
         imported = import_request(request, worker, other_worker)
+        is_proved = not no_proof and not imported.unfinished
+        proofs: list[Proof] = []
+        if is_proved and not partial and other_worker is None:
+            imported, proofs = vary_import(request, imported, worker)
         write_files(imported, worker, output, weights, force)
-        proofs = []
-        if not no_proof and not imported.unfinished:
-            proofs.append(prove_import(imported, worker))
+        if is_proved:
+            proofs.insert(0, prove_import(imported, worker))
             if imported.second is not None and other_worker is not None:
                 proofs.append(prove_import(imported.second, other_worker))
     if json:
@@ -133,6 +138,20 @@ def importing_command(
             log_line(line)
     if imported.unexplained or imported.unfinished or not all(proof.is_equal for proof in proofs):
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def vary_import(
+    request: ImportRequest, imported: ImportedModel, worker: WorkerProcess
+) -> tuple[ImportedModel, list[Proof]]:
+    """Return the import with a second capture of the user's class and its proof, if there is one; else as it is."""
+    from specbuild.importing.importer import start_worker
+    from specbuild.importing.variations import find_variation, list_variations
+
+    if not any(True for _ in list_variations(imported.trace.root.constructor, set())):
+        return imported, []
+    with start_worker(request.reader) as other_worker:
+        found = find_variation(request, imported, worker, other_worker)
+    return (found[0], [found[1]]) if found is not None else (imported, [])
 
 
 def write_files(

@@ -162,7 +162,8 @@ class ModelParams:
         elif (key in ("axes", "into") and name != "C") or key.lower() in PLACE_NAMES:
             return  # a number of places is no number of channels
         elif key == "by" and isinstance(value, float):
-            yield from (f"{text} ** {root}" for text in self.anchors.values() for root in ROOTS)
+            roots = (f"{text} ** {root}" for text in self.anchors.values() for root in ROOTS)
+            yield from (root for root in roots if (self.expressions.column(root) or [None])[0] == value)
         elif is_size(key, [value]):
             anchor = self.anchors.get(value, "")
             if anchor and (not STEM_NAME.search(anchor) or anchor not in self.used):
@@ -197,6 +198,16 @@ class ModelParams:
             yield from (f"{text} + 1", f"{text} - 1")
         for one, other in combinations(related, 2):
             yield f"{one} * {other}"
+
+    def list_multiples(self, values: Sequence[Any]) -> Iterator[str]:
+        """Yield the multiples of sizes that a number may be, such as all places of all channels."""
+        first = self.arguments[0]
+        sizes = {n: v for n, v in first.items() if is_number(v) and has_size_name(n)}
+        lists = {n: v for n, v in first.items() if isinstance(v, list) and has_size_name(n)}
+        sizes |= {f"{n}[{i}]": v for n, own in lists.items() for i, v in enumerate(own)}
+        for text, size in sizes.items():
+            if isinstance(values[0], int) and size > 1 and values[0] % size == 0:
+                yield f"{values[0] // size} * {text}"
 
     # -------------------------------------------------------------------------------------- all places
 
@@ -241,7 +252,8 @@ class ModelParams:
             same_name = SAME_NAMES.get(name, name)
             own = [same_name] if same_name in self.arguments[0] else []
             is_count = key == REPEAT or COUNT_NAME.search(key) is not None
-            found = self.expressions.find([*own, *windows, *self.list_candidates(is_count)], values)
+            candidates = [*own, *windows, *self.list_candidates(is_count), *self.list_multiples(values)]
+            found = self.expressions.find(candidates, values)
             return self.use(str(found)) if found is not None else self.leave(place, key, values)
         if place.is_classifier and key == "features":
             for text in CLASS_COUNTS:

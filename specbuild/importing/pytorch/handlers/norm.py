@@ -156,12 +156,20 @@ def add_group_norm(
 ) -> NamedValue:
     value, _ = require_axis(low, low.value(x), 1, "C")
     attributes: dict[str, Any] = {"groups": groups, **unusual_values({"epsilon": 1e-5}, epsilon=epsilon)}
-    if not weights:
+    has_both = len(weights) == len(("weight", "bias"))
+    if not has_both:
         attributes["affine"] = False
     others = [a for a in value.axes if a != "C"]
     if others and not set(others) <= {"D", "H", "W"}:
         attributes["over"] = others
-    return low.emit("group_norm", [value], attributes, name=name, weights=weights)
+    if has_both or not weights:
+        return low.emit("group_norm", [value], attributes, name=name, weights=weights)
+    result = low.emit("group_norm", [value], attributes)
+    for slot, op in (("weight", "multiply"), ("bias", "add")):
+        if slot in weights:
+            own = low.add_weight(weights[slot].name, [value.axes["C"]], True)
+            result = combine_values(low, op, result, own.with_dims([own.dims[0], *([()] * len(others))]))
+    return result
 
 
 @lowers("nn.InstanceNorm1d", "nn.InstanceNorm2d", "nn.InstanceNorm3d")
