@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,12 @@ class ExpressionEnv(EnvWithLets):
         if self.place is not None and not self.is_checked_only:
             for name in names:
                 self.scope.fixed_sizes.setdefault(name, self.place)
+
+    def note_fixed_values(self, values: Iterable[Any]) -> None:
+        """Note that values become plain numbers, although some of them may follow from sizes."""
+        expressions = [found for value in values if (found := expression_of(value)) is not None]
+        names = {name for expression in expressions for name in expression.names}
+        self.note_fixed_sizes([name for name in names if self.is_runtime_size(name)])
 
     def __getitem__(self, name: str) -> Any:
         if name in self.scope.env:

@@ -69,13 +69,23 @@ def read_foreach(scope: BlockScope, step: StepDef) -> ForeachNames:
         sizes = " and ".join(f"{name} has {n}" for name, n in lengths.items())
         hint = "give all of them one item for each member"
         raise at.error("SB305", f"the lists of `foreach` have unequal lengths: {sizes}", hint, key=True)
-    if max(lengths.values()) > MAX_REPEAT:
-        raise at.error("SB502", "this list is too long", f"the maximum is {MAX_REPEAT:,}", key=True)
+    check_length(max(lengths.values()), at)
     return ForeachNames(items)
 
 
+def check_length(length: int, at: SourceAddress) -> None:
+    """Raise SB502 for too many members, and SB304 for a negative number of them."""
+    if length > MAX_REPEAT:
+        raise at.error("SB502", "there are too many members", f"the maximum is {MAX_REPEAT:,}", key=True)
+    if length < 0:
+        raise at.error("SB304", f"the number of members must be at least 0, not {length}")
+
+
 def read_items(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:
-    """Return the items of one list: a list of values and expressions, `name.*`, or an expression of a list."""
+    """Return the items of one list: a list of values and expressions, `name.*`, or an expression of a list.
+
+    A whole number stands for the numbers from 0 to the one before it.
+    """
     if isinstance(raw, list):
         return [item for i, part in enumerate(raw) for item in read_item(scope, part, at.child(i))]
     if is_list_reference(raw):
@@ -85,9 +95,15 @@ def read_items(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:
     if isinstance(value, InputList):
         message = f"{raw} is a list of values of the model, which `foreach` takes by `.*`"
         raise at.error("SB305", message, f"write `{raw}.*`")
+    if isinstance(value, int) and not isinstance(value, bool):
+        check_length(value, at)
+        env.note_fixed_values([value])
+        return list(range(value))
     if not isinstance(value, list | tuple):
-        raise at.error("SB305", "`foreach` takes a list", "for example, write `{rate: [6, 12, 18]}`")
+        hint = "for example, write `{rate: [6, 12, 18]}`, or a number: `{k: 3}` counts from 0 to 2"
+        raise at.error("SB305", "`foreach` takes a list or a whole number", hint)
     # plain numbers: a constructor with the list as a parameter would promise another number of members
+    env.note_fixed_values(value)
     return [concrete(item) for item in value]
 
 

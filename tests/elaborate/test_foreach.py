@@ -10,6 +10,7 @@ import torch
 
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.ir.fixed_sizes import find_fixed_sizes
 from specbuild.parity.compare import ParityCase
 from tests.parity_runner import ParityOf
 
@@ -109,6 +110,16 @@ def test_edits_find_members() -> None:
     )
     assert [node.name for node in graph.nodes] == ["s.1", "s.2", "s_collected"]
     assert graph.nodes[0].op.kernel == 1  # type: ignore[union-attr]
+
+
+def test_a_number_counts() -> None:
+    graph = build("[{scale: {by: k}, foreach: {k: n + 1}, collect: {concat: {over: C}}, as: s}]")
+    assert [node.op.by for node in graph.nodes[:-1]] == [0, 1, 2]  # type: ignore[union-attr]
+
+
+def test_a_size_that_counts_members_is_fixed() -> None:
+    graph = build("[{scale: {by: k}, foreach: {k: x.H}, collect: {concat: {over: C}}}]")
+    assert find_fixed_sizes(graph) == {("x", "H"): 3}
 
 
 def test_items_are_values_numbers_and_sizes() -> None:

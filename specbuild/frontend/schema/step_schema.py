@@ -93,9 +93,9 @@ def member_key_schemas() -> dict[str, Schema]:
         },
         "foreach": {
             "description": "Members side by side, each with its own value of a name: {rate: [6, 12, 18]}, "
-            "{level: [c3, c4]} with `from: level`.",
+            "{level: [c3, c4]} with `from: level`, {k: 3} for the numbers 0 to 2.",
             "type": "object",
-            "additionalProperties": {"type": ["array", "string"]},
+            "additionalProperties": {"type": ["array", "integer", "string"]},
             "minProperties": 1,
         },
         "names": {

@@ -27,7 +27,7 @@ def side_by_side(scope: Scope) -> Value:
         here.steps = [{"scale": {"by": "k"}}, "tanh"]
         here.last = Value(None, TensorType(x.sizes), -1, 1)
         found = member(here, x)
-        raw = {"do": here.steps, "foreach": {"k": numbers}}
+        raw = {"do": here.steps, "foreach": {"k": count if scope.chance(0.3) else numbers}}
         read_input(scope, x, raw)
     else:
         values = [x, *(same(scope, x) for _ in range(count - 1))]

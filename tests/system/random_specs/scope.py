@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isqrt
 from random import Random
 from typing import Any
 
@@ -201,6 +201,10 @@ class Scope:
                 found.append(f"{n // v} * {word}")
             if n > 0 and v % n == 0 and v > n:
                 found.append(f"{word} // {v // n}")
+            if self.has_constructs and "." in word and n and v > 1 and -(-v // 2) == n:
+                found.append(f"ceil({word} / 2)")
+            if self.has_constructs and "." in word and n and v > 3 and isqrt(v) == n:
+                found.append(f"floor(sqrt({word}))")
             if 0 < n - v < 4:
                 found.append(f"{word} + {n - v}")
             if 0 < v - n < 4:
