@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from specbuild.expressions import concrete, symbolic_chain, symbolic_formula
+from specbuild.expressions import concrete, expression_of, symbolic_chain, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Boolean, Integer, PartSizes
 from specbuild.ops.base import AxisStride, InputSpec, Op, PositionSource, attribute_field, register_op
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
@@ -96,6 +96,12 @@ class Split(Op):
                     f"name a part for each of the {concrete(x[self.over])} positions, or leave out `keep: false`",
                 )
         return dict.fromkeys(sizes, x.without_axes(self.over))
+
+    def remainders(self, x: TensorType) -> tuple[int, ...]:
+        whole = x[self.over]
+        if isinstance(self.into, Mapping) or (self.over != CHANNEL and expression_of(whole) is None):
+            return ()  # the size of such an axis is that of an input, which can have another one
+        return (symbolic_formula("whole % count", whole=whole, count=len(self.into)),)
 
     def part_sizes(self, x: TensorType) -> dict[str, int]:
         """Return the size of each part."""

@@ -141,7 +141,7 @@ def test_members_are_read_inside_a_group() -> None:
     [
         ("[{relu: , foreach: {a: [1, 2], b: [1]}}]", "unequal lengths: a has 2 and b has 1"),
         ("[{relu: , foreach: {n: [1, 2]}}]", "'n' has a meaning here already"),
-        ("[{relu: , foreach: {a: n}}]", "`foreach` takes a list"),
+        ("[{relu: , foreach: {a: n > 1}}]", "`foreach` takes a list or a whole number"),
         ("[{relu: , foreach: {a: [nothing]}}]", "no earlier step or input is named 'nothing'"),
         ("[{relu: , foreach: {a: [1]}, repeat: 2}]", "`repeat` for members one after another"),
         ("[{relu: , collect: add}]", "`collect` is for the members of a `repeat` or a `foreach`"),

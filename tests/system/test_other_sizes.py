@@ -35,7 +35,7 @@ READ |= {
 }
 READ |= {"size_of_step_of_other_axis", "repeated_windows", "sizes_of_instances", "read_from_block", "crop"}
 READ |= {"root_of_size", "rounded_sizes", "rounded_size_of_step", "size_and_index", "table_by_size_and_index"}
-QUICK |= {"rounded_sizes", "size_and_index", "truth_of_size"}
+QUICK |= {"halves_without_weights", "rounded_sizes", "size_and_index", "truth_of_size"}
 KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 
 

@@ -20,10 +20,13 @@ from specbuild.backends.torch.ops.merge import repeat_for_batch
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
-from specbuild.codegen.tree import Expr
+from specbuild.codegen.tree import Attribute, Expr, Index, Infix, Literal
 from specbuild.expressions import expression_of, symbolic_chain
+from specbuild.ir.axis_sources import follows_sizes
+from specbuild.ir.graph import Block
 from specbuild.ops.arrange import Expand, Flip, RepeatInterleave, Roll, Slice, Split, Squeeze, Stack, Tile
-from specbuild.ops.types import TensorType
+from specbuild.ops.base import Op
+from specbuild.ops.types import CHANNEL, TensorType
 
 STACK = Signature("torch.stack(tensors, dim=0)")
 ROLL = Signature("torch.roll(input, shifts, dims=None)")
@@ -36,6 +39,7 @@ emits(Slice)(emit_slice)
 def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
     x = unfold_axes(x, [op.over])
     dim = axis_index(x.layout, op.over)
+    code: Expr
     if not op.keep:
         layout = reduced_layout(x, (op.over,), False)
         return LoweringResult(call_method(x.expr, "unbind", dim), layout, parts=tuple(op.into))
@@ -48,8 +52,35 @@ def emit_split(op: Split, x: Operand, out: TensorType) -> LoweringResult:
         else:
             code = call_method(x.expr, "split", sizes, dim=dim)
     else:
-        code = call_method(x.expr, "chunk", len(op.into), dim=dim)
+        code = emit_equal_parts(op, x, dim)
     return LoweringResult(code, x.layout, parts=tuple(op.into))
+
+
+def emit_equal_parts(op: Split, x: Operand, dim: int) -> Expr:
+    """Return code for parts of one size. `chunk` would also take a size that cannot be divided."""
+    count, expression = len(op.into), expression_of(x.type[op.over])
+    if op.over == CHANNEL:  # the constructor checks the number where it has it
+        is_checked = expression is None or has_layers(x.lowering.block)
+    else:
+        is_checked = expression is not None and x.lowering.block.readable_sizes.isdisjoint(expression.names)
+    if is_checked:
+        return call_method(x.expr, "chunk", count, dim=dim)
+    size = Index(Attribute(x.expr, "shape"), (Literal(x.layout.dim(op.over)),))
+    return call_method(x.expr, "split", Infix("//", size, Literal(count)), dim=dim)
+
+
+def has_layers(block: Block) -> bool:
+    """Return whether the class of a block gets numbers of channels: for weights, or for a class in it."""
+    return any(
+        isinstance(node.op, Block)
+        or (
+            isinstance(node.op, Op)
+            and bool(
+                node.op.weight_specs(*(None if ref is None else block.value_type(ref) for ref in node.inputs))
+            )
+        )
+        for node in block.nodes
+    )
 
 
 @emits(Stack)
@@ -71,9 +102,15 @@ def emit_expand(op: Expand, x: Operand, out: TensorType) -> LoweringResult:
 
 @emits(Squeeze)
 def emit_squeeze(op: Squeeze, x: Operand, out: TensorType) -> LoweringResult:
+    block, ref = x.lowering.block, x.value.key
     x = unfold_axes(x, op.over)
     order = tuple(a for a in x.order if a not in op.over)
-    code = call_method(x.expr, "squeeze", axis_argument(x.layout, op.over))
+    code = x.expr
+    if any(axis != CHANNEL and follows_sizes(block, ref, axis) for axis in op.over):
+        # `squeeze` leaves an axis that has another size at another size of the input; `expand` refuses it
+        sizes = (*([-1] * x.layout.batched), *(1 if axis in op.over else -1 for axis in x.order))
+        code = call_method(code, "expand", *sizes)
+    code = call_method(code, "squeeze", axis_argument(x.layout, op.over))
     return inline_result(code, Layout(order, x.layout.batch_axes, x.layout.batched))
 
 
