@@ -5,6 +5,7 @@ Code that calls no layer is inlined: it is written inside the statement that rea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -61,6 +62,7 @@ class StatementWriter:
     layer_call_values: set[str] = field(default_factory=set)  # inlined values that contain a layer call
     # variable -> index of the last step that reads it
     live_until: dict[str, int] = field(default_factory=dict)
+    read_counts: dict[str, Counter[int]] = field(default_factory=dict)  # step key -> reads, by value number
     # values that are needed at the same time as another value of the same name
     name_clashes: set[str] = field(default_factory=set)
 
@@ -375,10 +377,12 @@ class StatementWriter:
 
     def count_reads(self, step: LoweredStep, key: str) -> int:
         """Return how often a step's code reads a value."""
-        number = self.class_spec.value_numbers[key]
-        return sum(
-            isinstance(part, ValuePlaceholder) and part.index == number for part in walk_expression(step.call)
-        )
+        counts = self.read_counts.get(step.key)
+        if counts is None:
+            parts = walk_expression(step.call)
+            counts = Counter(part.index for part in parts if isinstance(part, ValuePlaceholder))
+            self.read_counts[step.key] = counts
+        return counts[self.class_spec.value_numbers[key]]
 
     def reader_width(self, step: LoweredStep) -> int:
         """Return the width of a step's own code, without the value that is inlined into it."""
