@@ -74,6 +74,8 @@ def expression_text(value: object) -> str | None:
 
 def concrete(value: T) -> T:
     """Return the same value without expressions. Lists are converted item by item."""
+    if type(value) is int:  # the most frequent one
+        return value
     if isinstance(value, (list, tuple)):
         return cast(T, type(value)(map(concrete, value)))
     if isinstance(value, SymInt):
