@@ -62,6 +62,9 @@ class StatementWriter:
     layer_call_values: set[str] = field(default_factory=set)  # inlined values that contain a layer call
     # variable -> index of the last step that reads it
     live_until: dict[str, int] = field(default_factory=dict)
+    taken_numbers: dict[str, int] = field(
+        default_factory=dict
+    )  # name -> its numbers below are in use to the end
     read_counts: dict[str, Counter[int]] = field(default_factory=dict)  # step key -> reads, by value number
     # values that are needed at the same time as another value of the same name
     name_clashes: set[str] = field(default_factory=set)
@@ -418,7 +421,12 @@ class StatementWriter:
 
     def free_name(self, index: int, *names: str) -> str:
         """Return the first of these names that is not read after this step, or else the last one with a number."""
-        numbered = (f"{names[-1]}_{k}" for k in count(2))
+        last, end = names[-1], len(self.class_spec.steps)
+        number = self.taken_numbers.get(last, 2)
+        while self.live_until.get(f"{last}_{number}", -1) >= end:  # it is never free again
+            number += 1
+        self.taken_numbers[last] = number
+        numbered = (f"{last}_{k}" for k in count(number))
         return next(name for name in chain(names, numbered) if self.live_until.get(name, -1) <= index)
 
     def part_variable(

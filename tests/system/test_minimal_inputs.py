@@ -140,7 +140,7 @@ def test_what_a_message_quotes_of_a_file(
 
 def test_a_parameter_named_like_the_channels() -> None:
     """A parameter and the size of an input have one name: both numbers stay what they are."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     text = IMAGE + (
         "blocks:\n  B:\n    params: {in_channels: 4}\n    inputs: {x: [C, H, W]}\n"
         "    steps: [conv: {channels: in_channels, kernel: 1}, conv: {channels: x.C, kernel: 1}]\nsteps: [B]\n"
