@@ -87,7 +87,7 @@ class SizeRewriter:
             case Call(Name(function), args, keywords) if function.startswith("math.") and any(
                 map(self.reads_size, args)
             ):
-                return Call(Name(f"ops.{function[5:]}"), args, keywords)
+                return Call(Name(f"ops.{function[5:]}"), tuple(map(cast_float_size, args)), keywords)
             case other:
                 return other
 
@@ -124,6 +124,15 @@ class SizeRewriter:
             return True
         is_operation = isinstance(expr, Infix | Prefix | Conditional | Call)
         return is_operation and all(map(self.is_number, child_expressions(expr)))
+
+
+def cast_float_size(code: Expr) -> Expr:
+    """Return code of a table as a tensor of its floats: Keras takes a Python float, as of a known size, for float32."""
+    calls = [part.function for part in walk_expression(code) if isinstance(part, Call)]
+    names = [function.text for function in calls if isinstance(function, Name)]
+    if "float_size" not in names or any(name.startswith("ops.") for name in names if name != "ops.shape"):
+        return code
+    return Call(Name("ops.cast"), (code, Call(Name("keras.config.floatx"))))
 
 
 def gives_fraction(expr: Expr) -> bool:

@@ -37,6 +37,12 @@ CASES = {
         "{x: {C: 3, H: 4, W: 5}}",
         "- weight: {axes: {H: 4, W: 5, C: 3}}\n  as: position\n- add: [x, position]\n- conv: {channels: 2}",
     ),
+    "const_functions_of_a_size": (
+        SEQUENCE
+        + "\nblocks: {Part: {inputs: {x: [T, C]}, steps: [{const: {axes: {T: x.T}, value: 'sin(T / sqrt(x.T)) * log(x.T)'}}, "
+        "{multiply: [x, prev]}]}}",
+        "- Part:",
+    ),
     "const_values": (
         "{x: {C: 2, H: 3, W: 4}}",
         "- const: {axes: {H: 3, C: 2}, values: [[1, 2], [0.5, -3], [1e-3, 4]]}\n  as: t\n- multiply: [x, t]",
