@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from keyword import iskeyword
 from typing import Any
@@ -35,6 +35,9 @@ from specbuild.codegen.tree import (
 )
 
 LONGEST_FORMULA = 400  # characters
+MAX_WORK = (
+    300_000  # expressions that are compared with formulas, or read again after a change, in one function
+)
 SHAPE_FUNCTION = Name("ops.shape")
 DIVISIONS = ("/", "//", "%", "**")
 
@@ -43,10 +46,19 @@ def write_let_variables(function: Function, class_spec: ClassSpec) -> Function:
     """Return the function with a variable for each `let` of the block that its code computes more than once."""
     lets = class_spec.block.at.read_value()
     lets = lets.get("let") if isinstance(lets, Mapping) else None
-    for name, text in lets.items() if isinstance(lets, Mapping) else ():
-        if isinstance(text, str) and len(text) <= LONGEST_FORMULA and is_variable(name):
-            function = LetWriter(function, class_spec).write(name, text)
-    return function
+    if not isinstance(lets, Mapping) or not lets:
+        return function
+    writer, work = LetWriter(function, class_spec), 0
+    for name, text in lets.items():
+        if not (isinstance(text, str) and len(text) <= LONGEST_FORMULA and is_variable(name)):
+            continue
+        changed = writer.write(name, text)
+        if changed is not writer.function:
+            work += len(writer.expressions)
+            writer = LetWriter(changed, class_spec)
+        if work + writer.compared_count > MAX_WORK:
+            break
+    return writer.function
 
 
 def is_variable(name: Any) -> bool:
@@ -60,6 +72,10 @@ class LetWriter:
         self.function, self.class_spec = function, class_spec
         self.parameters = {parameter.name for parameter in function.parameters}
         self.expressions = list(walk_code(function.body))
+        self.compared_count = 0
+        self.by_root: dict[Hashable, list[Expr]] = {}
+        for code in self.expressions:
+            self.by_root.setdefault(root_of(code), []).append(code)
         assigned = Counter(list_assigned(function.body))
         # variables that have one value in the whole function
         top = {name for statement in function.body for name in assigned_names(statement)}
@@ -76,7 +92,9 @@ class LetWriter:
             return self.function
         if name in self.names or not isinstance(formula, Infix | Conditional | Call):
             return self.function
-        found = Counter(code for code in self.expressions if self.is_code_of(formula, code, {}))
+        candidates = self.by_root.get(root_of(formula), [])
+        self.compared_count += len(candidates)
+        found = Counter(code for code in candidates if self.is_code_of(formula, code, {}))
         code, reads = max(found.items(), key=lambda item: item[1], default=(formula, 0))
         if reads < 2 or not (self.can_divide(formula, code) or code in walk_always(self.function.body)):
             return self.function
@@ -132,6 +150,15 @@ class LetWriter:
             return False
         roots = {name for part in parts for name in list_read_names(part)}
         return roots <= self.fixed
+
+
+def root_of(code: Expr) -> Hashable:
+    """Return what a formula and its code have in common: the last operation, and the literals that it computes with."""
+    match code:
+        case Infix(operator, left, right):
+            return (operator, *(side if isinstance(side, Literal) else None for side in (left, right)))
+    kind: type = type(code)
+    return kind
 
 
 def walk_always(code: Any) -> Iterator[Expr]:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, parse_tree
@@ -47,11 +47,27 @@ class TableExpression:
     def list_axes(self, node: ast.expr | None = None) -> list[str]:
         """Return the axes that a part (by default, the whole expression) reads, each as often as it is read."""
         node = node or self.syntax_tree
+        axes = self.axes_of_parts.get(node)
+        if axes is None:
+            axes = self.axes_of_parts[node] = self.find_axes(node)
+        return axes
+
+    def find_axes(self, node: ast.expr) -> list[str]:
         if self.is_constant(node):
             return []
         if isinstance(node, ast.Name):
             return [node.id]
         return [axis for part in list_parts(node) for axis in self.list_axes(part)]
+
+    @cached_property
+    def axes_of_parts(self) -> dict[ast.expr, list[str]]:
+        """What `list_axes` found: parts lie in each other, and each is asked for many times."""
+        return {}
+
+    @cached_property
+    def kinds_of_parts(self) -> dict[ast.expr, str]:
+        """What `infer_kind` found."""
+        return {}
 
 
 @lru_cache(maxsize=4096)
@@ -119,6 +135,14 @@ class TableTypeError(Exception):
 def infer_kind(e: TableExpression, node: ast.expr | None = None) -> str:
     """Return the kind of a part's result, one of BOOL, INT, INTEGRAL and REAL; raises TableTypeError."""
     node = node or e.syntax_tree
+    kind = e.kinds_of_parts.get(node)
+    if kind is None:
+        kind = e.kinds_of_parts[node] = find_kind(e, node)
+    return kind
+
+
+def find_kind(e: TableExpression, node: ast.expr) -> str:
+    """Return what `infer_kind` returns for a part that it does not know yet."""
     if e.is_constant(node):
         return _value_kind(node, concrete(e.constant_value(node)))
     match node:

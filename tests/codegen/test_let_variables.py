@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from specbuild import load
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.runtimes.live_model import import_source
 
@@ -103,3 +104,19 @@ steps:
 """
     for backend in ("torch", "keras"):
         assert "def __init__(self, width" not in compile_source(build_graph(text), backend)
+
+
+def test_thousands_of_values_take_no_quadratic_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared and read again is counted; a value after the limit stays an expression, and the file is right."""
+    lets = ", ".join(f"b{i}: x.C * {i + 2}" for i in range(40))
+    steps = "".join(f"      - linear: {{features: b{i}}}\n" for i in range(40))
+    text = (
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8}}\nblocks:\n  B:\n"
+        f"    inputs: {{x: [C]}}\n    let: {{{lets}}}\n    steps:\n{steps}steps: [B]\n"
+    )
+    whole = load(text).compile_for("torch").source()
+    assert whole.count("        b1 = ") == 1 and whole.count("        b38 = ") == 1
+    monkeypatch.setattr("specbuild.codegen.let_variables.MAX_WORK", 1_000)
+    cut = load(text).compile_for("torch").source()
+    assert cut.count("        b0 = ") == 1 and cut.count("        b38 = ") == 0
+    assert "in_channels * 40" in cut
